@@ -1,0 +1,56 @@
+"""Super-resolution of scientific images with PyTorch: in napari, in scripts, on the command line.
+
+Layers, each importing only what stands to its right::
+
+    plugin, cli -> training -> evaluation -> inference -> models -> core
+                   degradation -> core          io -> core
+
+Importing this package loads nothing heavy; names arrive when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_superres.core.image import Image as Image
+    from napari_superres.degradation import degrade as degrade
+    from napari_superres.evaluation import evaluate as evaluate
+    from napari_superres.evaluation import evaluate_folder as evaluate_folder
+    from napari_superres.inference import iter_upscale as iter_upscale
+    from napari_superres.inference import upscale as upscale
+    from napari_superres.inference import upscale_file as upscale_file
+    from napari_superres.io import read_image as read_image
+    from napari_superres.io import write_image as write_image
+    from napari_superres.models import ModelCard as ModelCard
+    from napari_superres.models import list_models as list_models
+    from napari_superres.models import load_model as load_model
+    from napari_superres.training import train as train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Image": "napari_superres.core.image",
+    "read_image": "napari_superres.io",
+    "write_image": "napari_superres.io",
+    "ModelCard": "napari_superres.models",
+    "list_models": "napari_superres.models",
+    "load_model": "napari_superres.models",
+    "iter_upscale": "napari_superres.inference",
+    "upscale": "napari_superres.inference",
+    "upscale_file": "napari_superres.inference",
+    "evaluate": "napari_superres.evaluation",
+    "evaluate_folder": "napari_superres.evaluation",
+    "degrade": "napari_superres.degradation",
+    "train": "napari_superres.training",
+}
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,62 @@
+"""Names and sizes of physical units. One spelling per unit: the UDUNITS name, as OME-Zarr asks."""
+
+from napari_superres.errors import GridError
+
+METRES = {
+    "angstrom": 1e-10,
+    "picometer": 1e-12,
+    "nanometer": 1e-9,
+    "micrometer": 1e-6,
+    "millimeter": 1e-3,
+    "centimeter": 1e-2,
+    "meter": 1.0,
+    "inch": 0.0254,
+}
+SECONDS = {
+    "nanosecond": 1e-9,
+    "microsecond": 1e-6,
+    "millisecond": 1e-3,
+    "second": 1.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "day": 86400.0,
+}
+_ALIASES = {
+    "a": "angstrom", "å": "angstrom", "pm": "picometer", "nm": "nanometer", "um": "micrometer",
+    "µm": "micrometer", "μm": "micrometer", "micron": "micrometer", "microns": "micrometer",
+    "mm": "millimeter", "cm": "centimeter", "m": "meter", "in": "inch",
+    "ns": "nanosecond", "us": "microsecond", "µs": "microsecond", "μs": "microsecond",
+    "ms": "millisecond", "s": "second", "sec": "second", "min": "minute", "h": "hour", "hr": "hour", "d": "day",
+}  # fmt: skip
+
+
+def unit_name(text: str) -> str:
+    """Return the UDUNITS name of a unit given in any common spelling, such as ``um`` or ``micrometre``.
+
+    Raises
+    ------
+    GridError
+        If the unit is not one of length or time.
+    """
+    name = text.strip().lower()
+    name = _ALIASES.get(name, name)
+    if name.endswith("metre"):
+        name = name[:-5] + "meter"
+    if name not in METRES and name not in SECONDS:
+        raise GridError(f"unknown unit {text!r}. Use one of: {', '.join((*METRES, *SECONDS))}.")
+    return name
+
+
+def convert(value: float, unit: str, to: str) -> float:
+    """Return a length or time of `unit` expressed in `to`.
+
+    Raises
+    ------
+    GridError
+        If a unit is unknown or one is of length and the other of time.
+    """
+    unit, to = unit_name(unit), unit_name(to)
+    for sizes in (METRES, SECONDS):
+        if unit in sizes and to in sizes:
+            return value * (sizes[unit] / sizes[to])
+    raise GridError(f"{unit} cannot be expressed in {to}: one is a length, the other a time.")
