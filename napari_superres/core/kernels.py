@@ -1,0 +1,49 @@
+"""Interpolation kernels and their weights at each phase of an integer scale."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def cubic_kernel(x: Floats) -> Floats:
+    """Return Keys' cubic convolution kernel, a = -0.5 (doi:10.1109/TASSP.1981.1163711), at distances `x`."""
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1.0
+    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return np.where(x <= 1.0, near, np.where(x < 2.0, far, 0.0))
+
+
+def lanczos_kernel(x: Floats) -> Floats:
+    """Return the Lanczos kernel of three lobes (doi:10.1175/1520-0450(1979)018<1016:DFIOAT>2.0.CO;2)."""
+    return np.where(np.abs(x) < 3.0, np.sinc(x) * np.sinc(x / 3.0), 0.0)
+
+
+def nearest_kernel(x: Floats) -> Floats:
+    """Return the box kernel: each new pixel takes the value of the pixel it lies in."""
+    return np.where((x >= -0.5) & (x < 0.5), 1.0, 0.0)
+
+
+KERNELS: dict[str, tuple[Callable[[Floats], Floats], int]] = {
+    "nearest": (nearest_kernel, 0),
+    "bicubic": (cubic_kernel, 2),
+    "lanczos": (lanczos_kernel, 3),
+}
+"""Kernel and its reach in low-resolution pixels, by name."""
+
+
+def phase_weights(name: str, scale: int) -> Floats:
+    """Return the weights that upscale one axis by an integer.
+
+    Returns
+    -------
+    ndarray
+        ``(scale, 2 * reach + 1)``: new pixel ``q * scale + p`` is the product of row ``p`` with the old
+        pixels ``q - reach .. q + reach``. Each row sums to 1.
+    """
+    kernel, reach = KERNELS[name]
+    position = (np.arange(scale) + 0.5) / scale - 0.5
+    weights = kernel(position[:, None] - np.arange(-reach, reach + 1))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

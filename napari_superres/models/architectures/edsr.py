@@ -1,0 +1,63 @@
+"""EDSR: residual blocks without normalisation at low resolution, then sub-pixel upsampling.
+
+Lim, Son, Kim, Nah, Lee: Enhanced Deep Residual Networks for Single Image Super-Resolution,
+CVPR Workshops 2017, doi:10.1109/CVPRW.2017.151. Baseline size: 16 blocks of 64 features.
+``skip`` adds the interpolated image, which the paper does not have.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor, nn
+
+from napari_superres.models.architectures.layers import PixelShuffle, same_conv
+from napari_superres.models.interpolate import Interpolation
+
+
+class Block(nn.Module):
+    """Convolution, ReLU, convolution, added to the input."""
+
+    def __init__(self, ndim: int, features: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            same_conv(ndim, features, features, 3), nn.ReLU(inplace=True), same_conv(ndim, features, features, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features, refined."""
+        out: Tensor = self.body(x)
+        return out + x
+
+
+class EDSR(nn.Module):
+    """Residual network in two or three dimensions, with one factor per axis."""
+
+    def __init__(
+        self,
+        *,
+        scale: Sequence[int],
+        ndim: int = 2,
+        channels: int = 1,
+        blocks: int = 16,
+        features: int = 64,
+        skip: bool = True,
+    ) -> None:
+        super().__init__()
+        self.interpolation = Interpolation("bicubic", scale) if skip else None
+        self.head = same_conv(ndim, channels, features, 3)
+        self.body = nn.Sequential(
+            *(Block(ndim, features) for _ in range(blocks)), same_conv(ndim, features, features, 3)
+        )
+        # x4 is reached in two steps of 2, as in the paper.
+        steps = [tuple(2 if s % 4 == 0 else s for s in scale), tuple(2 if s % 4 == 0 else 1 for s in scale)]
+        tail: list[nn.Module] = []
+        for step in steps:
+            if prod(step) > 1:
+                tail += [same_conv(ndim, features, features * prod(step), 3), PixelShuffle(step)]
+        self.tail = nn.Sequential(*tail, same_conv(ndim, features, channels, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the image on the finer grid."""
+        features = self.head(x)  # (B, F, H, W)
+        out: Tensor = self.tail(features + self.body(features))  # (B, C, sH, sW)
+        return out if self.interpolation is None else self.interpolation(x) + out

@@ -1,0 +1,81 @@
+"""Pieces that several networks share, for two and three spatial axes."""
+
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from napari_superres.models.interpolate import pixel_shuffle
+
+CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+CONV_TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+MAX_POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+
+def same_conv(ndim: int, inputs: int, outputs: int, size: int, **options: bool) -> nn.Module:
+    """Return a convolution of odd kernel `size` that keeps the image's size, zeros beyond the border."""
+    return CONV[ndim](inputs, outputs, size, padding=size // 2, **options)
+
+
+class PixelShuffle(nn.Module):
+    """Sub-pixel rearrangement with one factor per axis."""
+
+    def __init__(self, scale: Sequence[int]) -> None:
+        super().__init__()
+        self.scale = tuple(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rearrange ``(B, C * prod(scale), *size)`` to ``(B, C, *(size * scale))``."""
+        return pixel_shuffle(x, self.scale)
+
+
+def transposed_conv(ndim: int, inputs: int, outputs: int, size: int, scale: Sequence[int]) -> nn.Module:
+    """Return a transposed convolution of odd kernel `size` from n to ``n * scale`` pixels, centred on the grid rule.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is smaller than the scale, so that some output pixels would have no input.
+    """
+    if size < max(scale):
+        raise ValueError(f"a transposed convolution needs kernel >= scale, got {size} and {tuple(scale)}")
+    # Old pixel i is centred on new pixel i * s + (s - 1) / 2, rounded down where s is even.
+    padding = [size // 2 - (s - 1) // 2 for s in scale]
+    extra = [s - size + 2 * p for s, p in zip(scale, padding, strict=True)]
+    return CONV_TRANSPOSED[ndim](
+        inputs, outputs, size, stride=tuple(scale), padding=tuple(padding), output_padding=tuple(extra)
+    )
+
+
+def as_subpixel(layer: nn.Module) -> nn.Module:
+    """Return a convolution with pixel shuffle that equals a transposed convolution and runs faster.
+
+    Output phase p of an axis is an ordinary convolution with every s-th tap of the kernel, so a
+    9-tap kernel becomes 5 taps at x2 and x3, 3 taps at x4 (Shi et al. 2016, arXiv:1609.07009).
+    """
+    weight = layer.weight.detach()  # (in, out, *k)
+    assert isinstance(weight, Tensor)
+    inputs, outputs, *kernel = weight.shape
+    ndim, scale, padding = len(kernel), tuple(layer.stride), tuple(layer.padding)  # type: ignore[arg-type]
+    # New pixel q * s + p sees old pixel q + d through tap p + padding - d * s.
+    taps = [
+        [(p, d, p + pad - d * s) for p in range(s) for d in range(-k, k + 1) if 0 <= p + pad - d * s < k]
+        for k, s, pad in zip(kernel, scale, padding, strict=True)
+    ]
+    reach = [max(abs(d) for _, d, _ in axis) for axis in taps]
+    table = weight.new_zeros(outputs, *scale, inputs, *(2 * r + 1 for r in reach))
+    for combination in product(*taps):
+        phases, offsets, sources = zip(*combination, strict=True)
+        target = tuple(d + r for d, r in zip(offsets, reach, strict=True))
+        table[(slice(None), *phases, slice(None), *target)] = weight[(slice(None), slice(None), *sources)].T
+    sub = CONV[ndim](
+        inputs, outputs * prod(scale), tuple(2 * r + 1 for r in reach), padding=tuple(reach), dtype=weight.dtype
+    )
+    bias = layer.bias
+    with torch.no_grad():
+        sub.weight.copy_(table.reshape(sub.weight.shape))
+        sub.bias.copy_(bias.repeat_interleave(prod(scale)) if isinstance(bias, Tensor) else torch.zeros(()))
+    return nn.Sequential(sub, PixelShuffle(scale))

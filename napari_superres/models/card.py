@@ -1,0 +1,190 @@
+"""The model card: what a model is, needs and can be trusted with. No torch here."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal, Self, get_args
+
+from napari_superres.errors import ModelFileError
+
+Intensity = Literal["unit", "percentile", "none"]
+
+FORMAT = 1
+"""Version of the card's layout. A file with a higher number was made by a newer program."""
+
+_LONGEST_TEXT = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """Facts about a model, stored with its weights.
+
+    Attributes
+    ----------
+    name
+        Short name, unique in the registry: letters, digits, ``-``, ``_`` and ``.``.
+    title
+        One line for people.
+    version
+        Version of the weights.
+    architecture, arguments
+        Network class by name and what builds it; an interpolation's kernel for baselines.
+    scale
+        Integer factor per spatial axis the model works on, slowest first.
+    ndim
+        2 (planes) or 3 (volumes); the length of `scale`.
+    channels
+        Channels of one input: 1, or 3 for colour networks.
+    frames
+        Neighbouring planes given as context, odd; 1 = none.
+    multiple
+        Input sizes must be multiples of this, per axis; the engine pads on the far side.
+    halo
+        Context per side and axis in low-resolution pixels, measured when the file was made.
+    global_statistics
+        Whether some layer looks at the whole image.
+    grid_offset
+        Where low-resolution pixel 0 lies in high-resolution pixels, per axis; None = ``(scale - 1) / 2``.
+    intensity
+        Normalisation the model expects: ``"unit"``, ``"percentile"`` or ``"none"``; see `core.intensity.fit`.
+    color
+        What a one-channel model does to RGB: ``"luma"`` (network on luminance, bicubic colour)
+        or ``"per-channel"``.
+    modality
+        What it was trained for, such as ``"photograph"``; ``"any"`` for interpolation.
+    pixel_size
+        ``(smallest, largest)`` low-resolution pixel size it was trained on, in micrometers, or None.
+    degradation
+        What made the low-resolution images it was trained against.
+    training
+        Data and procedure, for people.
+    limits
+        Where it should not be used.
+    license, citation
+        Of the weights; of the method, with DOI.
+    scores
+        ``{"test set": {"protocol": ..., "psnr": ..., "bicubic_psnr": ..., ...}}``.
+    """
+
+    name: str
+    title: str = ""
+    version: str = "1"
+    architecture: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    scale: tuple[int, ...]
+    channels: int = 1
+    frames: int = 1
+    multiple: tuple[int, ...] = ()
+    halo: tuple[int, ...] = ()
+    global_statistics: bool = False
+    grid_offset: tuple[float, ...] | None = None
+    intensity: Intensity = "unit"
+    color: Literal["luma", "per-channel"] = "luma"
+    modality: str = "any"
+    pixel_size: tuple[float, float] | None = None
+    degradation: str = ""
+    training: str = ""
+    limits: str = ""
+    license: str = ""
+    citation: str = ""
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        for name in ("name", "title", "version", "architecture", "modality", "degradation", "training", "limits",
+                     "license", "citation"):  # fmt: skip
+            value = getattr(self, name)
+            if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+                raise ModelFileError(f"card: {name} must be a text of at most {_LONGEST_TEXT} characters.")
+        if not self.name or len(self.name) > 100 or not all(c.isalnum() or c in "-_." for c in self.name):
+            raise ModelFileError(f"card: name may hold letters, digits, '-', '_' and '.', got {self.name[:100]!r}.")
+        set_(self, "scale", _integers("scale", self.scale, lowest=1))
+        n = len(self.scale)
+        if n not in (2, 3):
+            raise ModelFileError(f"card: scale needs 2 or 3 integers, got {self.scale}.")
+        set_(self, "multiple", _integers("multiple", self.multiple or (1,) * n, lowest=1))
+        set_(self, "halo", _integers("halo", self.halo or (0,) * n, lowest=0))
+        if len(self.multiple) != n or len(self.halo) != n:
+            raise ModelFileError(f"card: multiple and halo need {n} integers, as scale has.")
+        for name, allowed in (("intensity", get_args(Intensity)), ("color", ("luma", "per-channel"))):
+            if getattr(self, name) not in allowed:
+                raise ModelFileError(f"card: {name} must be one of {allowed}, got {getattr(self, name)!r}.")
+        if self.channels not in (1, 3):
+            raise ModelFileError(f"card: channels must be 1 or 3, got {self.channels!r}.")
+        if not isinstance(self.frames, int) or self.frames < 1 or self.frames % 2 == 0:
+            raise ModelFileError(f"card: frames must be odd, got {self.frames!r}.")
+        for name in ("arguments", "scores"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ModelFileError(f"card: {name} must be a mapping.")
+            set_(self, name, MappingProxyType(dict(getattr(self, name))))
+        for name in ("pixel_size", "grid_offset"):
+            value = getattr(self, name)
+            if value is not None:
+                length = 2 if name == "pixel_size" else n
+                if len(value) != length or not all(isinstance(v, int | float) for v in value):
+                    raise ModelFileError(f"card: {name} needs {length} numbers, got {value!r}.")
+                set_(self, name, tuple(float(v) for v in value))
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes the model works on."""
+        return len(self.scale)
+
+    @property
+    def offset(self) -> tuple[float, ...]:
+        """Where low-resolution pixel 0 lies in high-resolution pixels, per axis."""
+        return self.grid_offset or tuple((s - 1) / 2 for s in self.scale)
+
+    @property
+    def is_interpolation(self) -> bool:
+        """Whether this is a baseline without learned weights."""
+        return self.architecture == "interpolation"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+
+    def to_json(self) -> str:
+        """Return the card as JSON, with the version of its layout."""
+        return json.dumps({"format": FORMAT, **self.to_dict()}, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the card in a JSON text.
+
+        Raises
+        ------
+        ModelFileError
+            If it is not JSON, misses a field, has a wrong value, or was made by a newer version.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ModelFileError(f"the model's card is not JSON ({error}). The file is damaged.") from error
+        if not isinstance(values, dict):
+            raise ModelFileError("the model's card must be a JSON object.")
+        version = values.pop("format", None)
+        if not isinstance(version, int):
+            raise ModelFileError("the model's card does not say its format. It was not made by this program.")
+        if version > FORMAT:
+            raise ModelFileError(
+                f"the model was made by a newer version (card format {version}, this program knows {FORMAT}). "
+                "Update with: pip install -U napari-superres-torch"
+            )
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ModelFileError(f"the model's card has unknown fields: {', '.join(unknown)[:200]}.")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ModelFileError(f"the model's card is incomplete or has wrong types: {error}.") from error
+
+
+def _integers(name: str, values: Any, *, lowest: int) -> tuple[int, ...]:
+    if not isinstance(values, list | tuple) or not all(
+        isinstance(v, int) and not isinstance(v, bool) and v >= lowest for v in values
+    ):
+        raise ModelFileError(f"card: {name} needs integers of at least {lowest}, got {values!r}.")
+    return tuple(values)
