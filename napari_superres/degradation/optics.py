@@ -1,0 +1,43 @@
+"""What the lens and the pixel do: blur by a Gaussian point-spread function, then average over larger pixels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def blur(values: npt.NDArray[Any], sigma: Sequence[float]) -> Floats:
+    """Return `values` blurred by a Gaussian point-spread function.
+
+    Parameters
+    ----------
+    values
+        Any shape and real type.
+    sigma
+        Standard deviation per array axis, in pixels of `values`; 0 leaves an axis alone.
+
+    Notes
+    -----
+    Light that leaves at a border is mirrored back (half-sample symmetric), so the sum stays the same.
+    A Gaussian describes the core of a real point-spread function: sigma is about 0.21 wavelength / NA
+    for a widefield microscope (doi:10.1364/AO.46.001819).
+    """
+    from scipy import ndimage
+
+    wide = np.asarray(values, dtype=np.float64)
+    return np.asarray(ndimage.gaussian_filter(wide, sigma, mode="reflect")) if any(sigma) else wide
+
+
+def bin_mean(values: npt.NDArray[Any], factor: Sequence[int]) -> Floats:
+    """Return `values` with blocks of ``factor`` pixels per axis replaced by their mean.
+
+    Rows at the far end that do not fill a block are left out.
+    The centre of a block is the centre of the new pixel, as the grid rule asks.
+    """
+    kept = tuple(slice(0, n // f * f) for n, f in zip(values.shape, factor, strict=True))
+    split = [k for n, f in zip(values.shape, factor, strict=True) for k in (n // f, f)]
+    blocks = np.asarray(values[kept], dtype=np.float64).reshape(split)
+    return np.asarray(blocks.mean(axis=tuple(range(1, 2 * values.ndim, 2))))
