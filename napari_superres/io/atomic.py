@@ -1,0 +1,84 @@
+"""Writing without loss: a temporary name beside the target, renamed when complete, removed on failure."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from napari_superres.errors import OutputError, SuperResError
+from napari_superres.io.formats import stem, suffix
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
+    """Give one temporary path per target; rename all when the block ends, remove all if it fails.
+
+    The temporary names keep the suffix, by which format libraries choose what to write.
+    A target that is not written stays as it was.
+
+    Raises
+    ------
+    OutputError
+        If the folder may not be written or the disk is full. Targets are untouched.
+    """
+    temporary = tuple(t.with_name(f".{stem(t)}.{uuid4().hex[:8]}.partial{suffix(t)}") for t in targets)
+    try:
+        yield temporary
+        for made, target in zip(temporary, targets, strict=True):
+            if made.exists():
+                _rename(made, target)
+    except (SuperResError, MemoryError):
+        raise
+    except OSError as error:
+        raise _explained(error, targets[0]) from error
+    except RuntimeError as error:
+        # ITK reports a failed write without an error number; an almost full disk is then the likely reason.
+        raise _explained(OSError(errno.ENOSPC if _nearly_full(targets[0]) else errno.EIO, ""), targets[0]) from error
+    finally:
+        for made in temporary:
+            _remove(made)
+
+
+def _rename(made: Path, target: Path) -> None:
+    if not (target.is_dir() or (made.is_dir() and target.exists())):
+        made.replace(target)
+        return
+    # A folder cannot be replaced in one step: the old one steps aside and returns if the rename fails.
+    aside = target.with_name(f".{stem(target)}.{uuid4().hex[:8]}.old{suffix(target)}")
+    target.replace(aside)
+    try:
+        made.replace(target)
+    except OSError:
+        aside.replace(target)
+        raise
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _nearly_full(target: Path) -> bool:
+    try:
+        return shutil.disk_usage(target.parent).free < 2**20
+    except OSError:
+        return False
+
+
+def _explained(error: OSError, target: Path) -> OutputError:
+    if error.errno in _FULL:
+        what = "the disk is full. Free space there or choose another folder"
+    elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        what = "permission denied. Choose a folder that you may write to"
+    else:
+        what = f"{os.strerror(error.errno) if error.errno else error}. Check the folder and the disk"
+    return OutputError(f"{target} could not be written: {what}; nothing was changed.")

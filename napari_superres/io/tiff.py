@@ -1,0 +1,186 @@
+"""TIFF, read lazily: OME-TIFF, ImageJ TIFF, plain, tiled, compressed, big-endian and BigTIFF.
+
+Pixel size and origin come from, in this order: OME-XML, ImageJ's description, the resolution tags.
+Resolution tags without a unit, and the 72 and 96 dots per inch that programs write without knowing,
+leave the pixel size unknown.
+"""
+
+import logging
+import weakref
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.axes import ALLOWED, spatial_axes, validate_axes
+from napari_superres.core.image import Image
+from napari_superres.errors import AxesError, GridError, UnreadableImageError
+from napari_superres.io import tiff_facts
+from napari_superres.io.lazy import Box, LazyArray
+from napari_superres.io.reading import Series, damaged, library, reading, summary
+from napari_superres.io.tiff_write import losses, write
+
+__all__ = ["losses", "scan", "write"]
+
+# tifffile reports damage through logging, which Python prints if nobody listens; we raise instead.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+# Above this many pages only every n-th is checked against the size of the file.
+_CHECKED_PAGES = 4096
+
+
+class TiffArray(LazyArray):
+    """One series of a TIFF file. The file is open from the first slicing until the array is dropped.
+
+    Parameters
+    ----------
+    path
+        The file.
+    series
+        Index of the series.
+    keep
+        Axes of tifffile's full shape that the array has; the others have one element.
+    shape, dtype
+        Of the array.
+    """
+
+    def __init__(
+        self, path: Path, series: int, keep: tuple[int, ...], shape: tuple[int, ...], dtype: npt.DTypeLike
+    ) -> None:
+        super().__init__(shape, dtype)
+        self._facts = (path, series, keep, shape, np.dtype(dtype).str)
+        self._zarr: Any = None
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TiffArray, self._facts
+
+    def read_box(self, box: Box) -> npt.NDArray[Any]:
+        """Read the strips or tiles that the box touches."""
+        keep = self._facts[2]
+        path = self._facts[0]
+        with reading(path, "TIFF"):
+            array = self._opened()
+            full: list[Any] = [0] * array.ndim
+            for axis, item in zip(keep, box, strict=True):
+                full[axis] = item
+            return np.asarray(array[tuple(full)])
+
+    def _opened(self) -> Any:
+        with self._lock:
+            if self._zarr is None:
+                file = library("tifffile").TiffFile(self._facts[0])
+                weakref.finalize(self, file.close)
+                store = file.series[self._facts[1]].aszarr(level=0, squeeze=False)
+                self._zarr = library("zarr").open_array(store, mode="r")
+            return self._zarr
+
+
+def scan(path: Path, strict: bool) -> list[Series]:
+    """Return the series of a TIFF file, not yet opened.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it is not a TIFF, or cut off.
+    """
+    del strict
+    tifffile = library("tifffile")
+    found = []
+    with reading(path, "TIFF"), tifffile.TiffFile(path) as file:
+        if not file.series:
+            raise damaged(path, "TIFF", "it holds no image")
+        for index, series in enumerate(file.series):
+            _check_complete(path, file, series)
+            array, axes = _array(path, index, series)
+            facts = tiff_facts.facts_of(file, index, series)
+            found.append(_series(path, index, series, array, axes, facts))
+    return found
+
+
+def _series(path: Path, index: int, series: Any, array: TiffArray, axes: str, facts: tiff_facts.Facts) -> Series:
+    def open_(wanted: str | None) -> Image:
+        return _image(array, validate_axes(wanted, array.shape) if wanted else _known_axes(axes, array), facts)
+
+    try:
+        words = summary(open_(None))
+    except (AxesError, GridError, TypeError) as error:
+        words = f"{array.shape} {array.dtype}: {error}"
+    name = path.name if index == 0 else f"{path.name} [{series.name or index}]"
+    return Series(name, words, open_)
+
+
+def _array(path: Path, index: int, series: Any) -> tuple[TiffArray, str]:
+    """Return the lazy array of a series and its axes as tifffile says them, single-element axes left out."""
+    axes, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    ours = tiff_facts.own_note(series).get("axes")
+    wanted = ours if ours is not None and set(ours) <= set(axes) else None
+    keep = [
+        i
+        for i, (a, n) in enumerate(zip(axes, shape, strict=True))
+        if (a in wanted if wanted is not None else n > 1 or a in "YX")
+    ]
+    if wanted is not None and any(shape[i] > 1 for i in range(len(shape)) if i not in keep):
+        keep = [i for i, (a, n) in enumerate(zip(axes, shape, strict=True)) if n > 1 or a in "YX"]
+    array = TiffArray(path, index, tuple(keep), tuple(shape[i] for i in keep), series.dtype)
+    return array, "".join(axes[i] for i in keep)
+
+
+def _known_axes(axes: str, array: TiffArray) -> str:
+    """Return axes with the letters that mean nothing here replaced by Z, C or T, the innermost first."""
+    letters = list(axes)
+    for i, letter in enumerate(letters):
+        if letter == "S" and array.shape[i] not in (3, 4):
+            letters[i] = "?" if "C" in letters else "C"
+    free = [a for a in "ZCT" if a not in letters]
+    for i in reversed(range(len(letters))):
+        if letters[i] not in ALLOWED or letters.count(letters[i]) > 1:
+            if not free:
+                raise AxesError(f"an image has at most the axes {ALLOWED}, got {axes!r} of shape {array.shape}.")
+            letters[i] = free.pop(0)
+    return validate_axes("".join(letters), array.shape)
+
+
+def _image(array: TiffArray, axes: str, facts: tiff_facts.Facts) -> Image:
+    spatial = spatial_axes(axes)
+    n = len(spatial)
+    affine = np.eye(n + 1)
+    units: dict[str, str | None] = {}
+    for i, axis in enumerate(spatial):
+        if axis in facts.sizes:
+            affine[i, i] = facts.sizes[axis]
+            affine[i, n] = facts.origin.get(axis, 0.0)
+            units[axis] = facts.unit
+    metadata = dict(facts.metadata)
+    if "T" in axes and facts.time_step is not None:
+        metadata["time_step"], units["T"] = facts.time_step
+    count = array.shape[axes.index("C")] if "C" in axes else 1
+    names = facts.channel_names if len(facts.channel_names) == count else ()
+    return Image(
+        data=array, axes=axes, affine=affine, units=units, space=facts.space, channel_names=names, metadata=metadata
+    )
+
+
+def _check_complete(path: Path, file: Any, series: Any) -> None:
+    """Compare where the pixels should be with the size of the file, which costs no decoding."""
+    size = file.filehandle.size
+    if series.dataoffset is not None:
+        end = series.dataoffset + int(np.prod(series.get_shape(squeeze=False), dtype=np.int64)) * series.dtype.itemsize
+        if end > size:
+            raise damaged(path, "TIFF", f"it is cut off: {end} bytes are needed and {size} are there")
+        return
+    count = len(series.pages)
+    for number in range(0, count, max(1, count // _CHECKED_PAGES)):
+        page = series.pages[number]
+        if page is None:
+            raise UnreadableImageError(
+                f"{path} says it has {count} planes, but plane {number} is not there. "
+                "Put all files of a multi-file OME-TIFF into one folder, or copy the file again."
+            )
+        if page.parent is not file and Path(page.parent.filehandle.path) != path:
+            continue
+        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        if ends and max(ends) > size:
+            raise damaged(path, "TIFF", f"it is cut off: {max(ends)} bytes are needed and {size} are there")

@@ -1,0 +1,235 @@
+"""What a TIFF file says about its grid: OME-XML, ImageJ's description, or the resolution tags."""
+
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree import ElementTree
+
+from napari_superres.core.units import METRES, convert, unit_name
+from napari_superres.errors import GridError
+
+# Names our own annotation in OME-XML.
+NAMESPACE = "napari-superres"
+# OME's unit for numbers without a physical meaning: the grid of an image of unknown pixel size.
+PIXEL = "pixel"
+# Resolutions that programs write when they know none.
+_PLACEHOLDER_DPI = (72.0, 96.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says of one series.
+
+    Attributes
+    ----------
+    unit
+        Unit of `sizes` and `origin`; None while the pixel size is unknown.
+    sizes, origin
+        Per axis letter.
+    time_step
+        Frame interval and its unit.
+    channel_names
+        In order, or empty.
+    metadata
+        What goes into ``Image.metadata``.
+    space
+        As in ``Image.space``; noted by this package only.
+    """
+
+    unit: str | None = None
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    origin: Mapping[str, float] = field(default_factory=dict)
+    time_step: tuple[float, str] | None = None
+    channel_names: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    space: str | None = None
+
+
+def facts_of(file: Any, index: int, series: Any) -> Facts:
+    """Return what the file says of the series with this index."""
+    if series.kind == "ome" and file.ome_metadata:
+        return _ome(file.ome_metadata, index)
+    if file.is_imagej and file.imagej_metadata:
+        return _imagej(file.imagej_metadata, series)
+    return _plain(series.keyframe.tags)
+
+
+def own_note(series: Any) -> dict[str, Any]:
+    """Return what this package noted in the file: axes, space, provenance."""
+    page = series.keyframe
+    if series.kind == "ome" and NAMESPACE in (page.description or ""):
+        with suppress(ElementTree.ParseError):
+            return _annotation(ElementTree.fromstring(page.description))
+    if series.kind == "imagej":
+        return _info((page.parent.imagej_metadata or {}).get("Info"))
+    return {}
+
+
+def _ome(xml: str, index: int) -> Facts:
+    root = ElementTree.fromstring(xml)
+    images = _all(root, "Image")
+    if index >= len(images):
+        return Facts()
+    pixels = _all(images[index], "Pixels")[0]
+    sizes: dict[str, float] = {}
+    units: dict[str, str | None] = {}
+    for axis in "XYZ":
+        text = pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        size = _number(pixels.get(f"PhysicalSize{axis}"))
+        if size is not None and size > 0 and (_length(text) or text == PIXEL):
+            sizes[axis], units[axis] = size, _length(text)
+    channels = [c.get("Name") or "" for c in _all(pixels, "Channel")]
+    own = _annotation(root)
+    unit = units.get("X")
+    if "X" not in sizes or "Y" not in sizes or (unit is None) != (units["Y"] is None):
+        sizes = {}
+    if unit is not None:
+        sizes = {a: convert(s, own_unit, unit) for a, s in sizes.items() if (own_unit := units[a])}
+    return Facts(
+        unit=unit if sizes else None,
+        sizes=sizes,
+        origin=_plane_origin(pixels, unit) if sizes else {},
+        time_step=_time_step(pixels),
+        channel_names=tuple(channels) if any(channels) else (),
+        metadata={"provenance": own["provenance"]} if "provenance" in own else {},
+        space=own.get("space"),
+    )
+
+
+def _plane_origin(pixels: ElementTree.Element, unit: str | None) -> dict[str, float]:
+    """Return the position of the first plane. Without a unit it is relative to an unknown reference: left out."""
+    planes = _all(pixels, "Plane")
+    origin: dict[str, float] = {}
+    first = next((p for p in planes if all(p.get(f"The{a}", "0") == "0" for a in "ZCT")), None)
+    if first is not None:
+        for axis in "XYZ":
+            value, text = _number(first.get(f"Position{axis}")), first.get(f"Position{axis}Unit", "")
+            own = _length(text)
+            if value is not None and own is not None and unit is not None:
+                origin[axis] = convert(value, own, unit)
+            elif value is not None and unit is None and text == PIXEL:
+                origin[axis] = value
+    return origin
+
+
+def _time_step(pixels: ElementTree.Element) -> tuple[float, str] | None:
+    step = _number(pixels.get("TimeIncrement"))
+    with suppress(GridError):
+        unit = unit_name(pixels.get("TimeIncrementUnit", "s"))
+        if step is not None and step > 0:
+            return step, unit
+    return None
+
+
+def _annotation(root: ElementTree.Element) -> dict[str, Any]:
+    for annotation in _all(root, "MapAnnotation"):
+        if annotation.get("Namespace") == NAMESPACE:
+            note: dict[str, Any] = {m.get("K", ""): m.text or "" for m in _all(annotation, "M")}
+            with suppress(ValueError, KeyError):
+                note["provenance"] = json.loads(note.pop("provenance"))
+            return note
+    return {}
+
+
+def _info(text: Any) -> dict[str, Any]:
+    """Return our note in ImageJ's free text about the image."""
+    with suppress(ValueError, TypeError, AttributeError):
+        note = json.loads(text).get(NAMESPACE)
+        return note if isinstance(note, dict) else {}
+    return {}
+
+
+def _all(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    # The namespace carries the schema's year; every year is understood.
+    return [e for e in element.iter() if e.tag.rpartition("}")[2] == name]
+
+
+def _imagej(description: Mapping[str, Any], series: Any) -> Facts:
+    note = _info(description.get("Info"))
+    step = _number(description.get("finterval"))
+    text = str(description.get("unit", ""))
+    if "\\u" in text:  # ImageJ writes the micro sign as an escape
+        with suppress(UnicodeDecodeError):
+            text = text.encode("ascii", "backslashreplace").decode("unicode_escape")
+    unit = _length(text)
+    tags = series.keyframe.tags
+    sizes = {axis: s for axis in "XY" if (s := _size(tags, f"{axis}Resolution")) is not None}
+    spacing = _number(description.get("spacing"))
+    if spacing:
+        sizes["Z"] = abs(spacing)
+    # Numbers without a unit are believed only where this package wrote them.
+    if "X" not in sizes or "Y" not in sizes or (unit is None and not note):
+        sizes, unit = {}, None
+    return Facts(
+        unit=unit,
+        sizes=sizes,
+        # ImageJ: position = (index - origin) * size.
+        origin={a: -(_number(description.get(f"{a.lower()}origin")) or 0.0) * size for a, size in sizes.items()},
+        time_step=(step, "second") if step is not None and step > 0 else None,
+        channel_names=_labels(description.get("Labels"), series),
+        metadata={"provenance": note["provenance"]} if "provenance" in note else {},
+        space=note.get("space"),
+    )
+
+
+def _labels(labels: Any, series: Any) -> tuple[str, ...]:
+    """Return channel names where ImageJ's slice labels are nothing but those."""
+    axes, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    if not isinstance(labels, (list, tuple)) or "C" not in axes:
+        return ()
+    channels = shape[axes.index("C")]
+    inner = math.prod(n for a, n in zip(axes, shape, strict=True) if a == "Z" and axes.index("Z") > axes.index("C"))
+    found: dict[int, str] = {}
+    for plane, label in enumerate(labels):
+        if found.setdefault(plane // inner % channels, str(label)) != str(label):
+            return ()
+    return tuple(found[i] for i in range(channels)) if len(found) == channels and all(found.values()) else ()
+
+
+def _plain(tags: Any) -> Facts:
+    code = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else 2
+    unit = {2: "inch", 3: "centimeter"}.get(int(code))
+    sizes = {axis: _size(tags, f"{axis}Resolution") for axis in "XY"}
+    known = {a: s for a, s in sizes.items() if s is not None}
+    if unit is None or len(known) < 2:
+        return Facts()
+    if unit == "inch" and any(abs(1.0 / s - dpi) < 1e-6 for s in known.values() for dpi in (1.0, *_PLACEHOLDER_DPI)):
+        return Facts()
+    factor = METRES[unit] / METRES["micrometer"]
+    origin = {}
+    for axis in "XY":
+        position = _rational(tags, f"{axis}Position")
+        if position is not None:
+            origin[axis] = position * factor
+    return Facts("micrometer", {a: s * factor for a, s in known.items()}, origin)
+
+
+def _size(tags: Any, name: str) -> float | None:
+    per_unit = _rational(tags, name)
+    return 1.0 / per_unit if per_unit else None
+
+
+def _rational(tags: Any, name: str) -> float | None:
+    tag = tags.get(name)
+    with suppress(TypeError, ValueError, ZeroDivisionError, IndexError):
+        if tag is not None:
+            value = tag.value
+            return float(value[0]) / float(value[1]) if isinstance(value, tuple) else float(value)
+    return None
+
+
+def _number(value: Any) -> float | None:
+    with suppress(TypeError, ValueError):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _length(text: str) -> str | None:
+    with suppress(GridError):
+        unit = unit_name(text)
+        return unit if unit in METRES else None
+    return None
