@@ -1,0 +1,30 @@
+"""How far a result can be trusted: metrics against a reference scan, always beside interpolation.
+
+``metrics``     PSNR, SSIM, NRMSE, MAE, Pearson: plain arrays
+``align``       the intensity line between two images
+``conventions`` what is compared: values, crop, data range
+``match``       two images on one physical grid
+``scores``      the rows of a report
+``compare``     `evaluate`
+``folder``      `evaluate_folder`
+``maps``        `difference_map` and `ssim_map` as aligned images
+``selftest``    `run_selftest`: answers that follow from formulas
+"""
+
+from napari_superres.evaluation.compare import evaluate as evaluate
+from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
+from napari_superres.evaluation.maps import difference_map as difference_map
+from napari_superres.evaluation.maps import ssim_map as ssim_map
+from napari_superres.evaluation.report import Report as Report
+from napari_superres.evaluation.selftest import KnownAnswer as KnownAnswer
+from napari_superres.evaluation.selftest import run_selftest as run_selftest
+
+__all__ = [
+    "KnownAnswer",
+    "Report",
+    "difference_map",
+    "evaluate",
+    "evaluate_folder",
+    "run_selftest",
+    "ssim_map",
+]

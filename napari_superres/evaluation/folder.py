@@ -1,0 +1,153 @@
+"""`evaluate_folder`: many results against their references, paired by name, one failure never stopping the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_superres.core.image import Image
+from napari_superres.errors import EvaluationError, SuperResError
+from napari_superres.evaluation.compare import compare
+from napari_superres.evaluation.conventions import Rules
+from napari_superres.evaluation.report import Report, Row
+from napari_superres.evaluation.scores import Limits, average, limits_of
+
+
+@dataclass(frozen=True, slots=True)
+class Trio:
+    """Files of one image.
+
+    Attributes
+    ----------
+    name
+        The result's stem.
+    result, reference
+        Both there.
+    lr
+        The input, or None where none is used.
+    """
+
+    name: str
+    result: Path
+    reference: Path
+    lr: Path | None
+
+
+def evaluate_folder(
+    sr_dir: str | Path,
+    ref_dir: str | Path,
+    *,
+    lr_dir: str | Path | None = None,
+    models: Sequence[str] = (),
+    convention: str = "microscopy",
+    data_range: str | None = None,
+) -> Report:
+    """Measure every result of a folder against its reference.
+
+    Parameters
+    ----------
+    sr_dir, ref_dir, lr_dir
+        Folders of results, references and inputs. A result ``cells.tif`` or ``cells_MODEL.tif``
+        belongs to the reference and the input ``cells`` of any format.
+    models, convention, data_range
+        As in `evaluate`. One data range per channel is used for all images, so that they can be averaged:
+        from the smallest to the largest intensity that the policy finds in any reference.
+
+    Returns
+    -------
+    Report
+        Rows per image, then the mean over images per candidate. ``failures`` lists missing partners and
+        images that could not be compared.
+
+    Raises
+    ------
+    EvaluationError
+        If no image could be compared.
+    """
+    rules = Rules.parse(convention, data_range)
+    trios, failures = _pairs(Path(sr_dir), Path(ref_dir), None if lr_dir is None else Path(lr_dir))
+    limits = _common_limits(trios, rules, failures)
+    rows: list[Row] = []
+    notes: list[str] = []
+    for trio in trios:
+        if any(f["image"] == trio.name for f in failures):
+            continue
+        try:
+            found, said = _compare(trio, rules, models, limits)
+        except SuperResError as error:
+            failures.append({"image": trio.name, "reason": str(error)})
+            continue
+        rows += found
+        notes += [f"{trio.name}: {note}" for note in said]
+    if not rows:
+        reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
+        raise EvaluationError(f"no image of {sr_dir} could be compared with {ref_dir}. {reasons}")
+    return Report(rows + _means(rows), rules.describe(), tuple(notes), tuple(failures))
+
+
+def pair_by_stem(results: Sequence[str], partners: Sequence[str]) -> dict[str, str | None]:
+    """Return for each result's stem the partner of the same stem, or the longest that it continues with ``_``."""
+    paired: dict[str, str | None] = {}
+    for stem in results:
+        fitting = [p for p in partners if stem == p or stem.startswith(f"{p}_")]
+        paired[stem] = max(fitting, key=len, default=None)
+    return paired
+
+
+def _pairs(sr_dir: Path, ref_dir: Path, lr_dir: Path | None) -> tuple[list[Trio], list[dict[str, str]]]:
+    from napari_superres.io import find_images, stem
+
+    results = {stem(p): Path(p) for p in find_images(sr_dir)}
+    references = {stem(p): Path(p) for p in find_images(ref_dir)}
+    inputs = None if lr_dir is None else {stem(p): Path(p) for p in find_images(lr_dir)}
+    reference_of = pair_by_stem(list(results), list(references))
+    input_of = {} if inputs is None else pair_by_stem(list(results), list(inputs))
+    trios, failures = [], []
+    for name, path in results.items():
+        reference, low = reference_of[name], input_of.get(name)
+        if reference is None:
+            failures.append({"image": name, "reason": f"no reference of this name in {ref_dir}"})
+        elif inputs is not None and low is None:
+            failures.append({"image": name, "reason": f"no input of this name in {lr_dir}"})
+        else:
+            trios.append(Trio(name, path, references[reference], inputs[low] if inputs and low else None))
+    used = set(reference_of.values())
+    failures += [{"image": n, "reason": f"no result of this name in {sr_dir}"} for n in references if n not in used]
+    return trios, failures
+
+
+def _common_limits(trios: Sequence[Trio], rules: Rules, failures: list[dict[str, str]]) -> Limits | None:
+    """Return the data range that holds for all references, or None where it needs no look at them."""
+    if rules.fixed is not None or rules.policy == "dtype":
+        return None
+    from napari_superres.io import read_image
+
+    per_image = []
+    for trio in trios:
+        try:
+            per_image.append(limits_of(read_image(trio.reference), rules, None))
+        except SuperResError as error:
+            failures.append({"image": trio.name, "reason": str(error)})
+    counts = {len(limits) for limits in per_image}
+    if len(counts) > 1:
+        raise EvaluationError(
+            f"references of one folder must have as many channels, got {sorted(counts)}. Evaluate them apart."
+        )
+    return [(min(low for low, _ in c), max(high for _, high in c)) for c in zip(*per_image, strict=True)]
+
+
+def _compare(trio: Trio, rules: Rules, models: Sequence[str], limits: Limits | None) -> tuple[list[Row], list[str]]:
+    from napari_superres.io import read_image
+
+    lr: Image | None = None if trio.lr is None else read_image(trio.lr)
+    return compare(
+        read_image(trio.result), read_image(trio.reference), lr,
+        rules=rules, models=models, name=trio.name, limits=limits,
+    )  # fmt: skip
+
+
+def _means(rows: Sequence[Row]) -> list[Row]:
+    overall = [r for r in rows if r["channel"] == "all"]
+    if len({r["image"] for r in overall}) < 2:
+        return []
+    names = dict.fromkeys(r["candidate"] for r in overall)
+    return [average([r for r in overall if r["candidate"] == name], image="mean", candidate=name) for name in names]

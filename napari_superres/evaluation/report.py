@@ -1,0 +1,149 @@
+"""`Report`: the numbers of a comparison with the conventions they were made under."""
+
+import csv
+import html
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isinf, isnan
+from pathlib import Path
+from typing import Any
+
+from napari_superres.errors import OutputError
+
+COLUMNS = (
+    "image", "candidate", "channel", "psnr", "ssim", "nrmse", "mae", "pearson",
+    "psnr_aligned", "ssim_aligned", "nrmse_aligned", "mae_aligned", "gain", "offset", "data_range", "invalid",
+)  # fmt: skip
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Metrics of one or more images, always with the interpolation beside the result.
+
+    Attributes
+    ----------
+    rows
+        One per image, candidate and channel, with the keys of `COLUMNS`; channel ``"all"`` is the mean over
+        channels, image ``"mean"`` the mean over images. PSNR in dB; MAE and offset in the reference's
+        intensity unit; ``*_aligned`` after the line ``gain * candidate + offset``; ``invalid`` counts
+        the non-finite pixels left out. nan = could not be measured.
+    conventions
+        What was compared and how, in words.
+    notes
+        What was taken for granted, cut off, or looks wrong.
+    failures
+        ``{"image", "reason"}`` of what could not be compared.
+    """
+
+    rows: list[Row]
+    conventions: Mapping[str, str]
+    notes: Sequence[str] = ()
+    failures: Sequence[Mapping[str, str]] = field(default=())
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the report as JSON, and write it where a path is given.
+
+        nan becomes null and an infinite PSNR (equal images) the text ``"inf"``, as JSON has neither.
+        """
+        document = {
+            "schema": 1,
+            "conventions": dict(self.conventions),
+            "notes": list(self.notes),
+            "rows": [{k: _plain(v) for k, v in row.items()} for row in self.rows],
+            "failures": [dict(f) for f in self.failures],
+        }
+        return _written(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Return the rows as CSV with a header line, and write them where a path is given."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in self.rows:
+            writer.writerow(["" if v is None else v for v in (_plain(row[c]) for c in COLUMNS)])
+        return _written(out.getvalue(), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return one self-contained HTML page, and write it where a path is given."""
+        head = "".join(f"<th>{html.escape(_TITLES.get(c, c))}</th>" for c in COLUMNS)
+        body = "\n".join(
+            "<tr>" + "".join(f"<td>{html.escape(_text(c, row[c]))}</td>" for c in COLUMNS) + "</tr>"
+            for row in self.rows
+        )
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._footnotes())
+        page = (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Super-resolution report</title>'
+            f"<style>{_STYLE}</style></head>\n<body><h1>Super-resolution report</h1>\n"
+            f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>\n{lines}</body></html>\n"
+        )
+        return _written(page, path)
+
+    def table(self) -> str:
+        """Return the rows as aligned plain text, with the conventions below."""
+        shown = [c for c in COLUMNS if c != "channel" or any(row["channel"] != "all" for row in self.rows)]
+        cells = [[_TITLES.get(c, c) for c in shown]] + [[_text(c, row[c]) for c in shown] for row in self.rows]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(shown))]
+        lines = [
+            "  ".join(
+                text.ljust(w) if c in ("image", "candidate", "channel") else text.rjust(w)
+                for c, text, w in zip(shown, line, widths, strict=True)
+            ).rstrip()
+            for line in cells
+        ]
+        lines.insert(1, "-" * max(len(line) for line in lines))
+        return "\n".join([*lines, *self._footnotes()])
+
+    def _footnotes(self) -> list[str]:
+        terms = "; ".join(f"{k}: {v}" for k, v in self.conventions.items())
+        lines = [terms, "a. = aligned: after the least-squares line gain * candidate + offset"]
+        lines += [f"note: {note}" for note in self.notes]
+        return lines + [f"not compared: {f['image']}: {f['reason']}" for f in self.failures]
+
+
+_TITLES = {
+    "psnr": "PSNR dB", "ssim": "SSIM", "nrmse": "NRMSE", "mae": "MAE", "pearson": "r", "psnr_aligned": "a.PSNR",
+    "ssim_aligned": "a.SSIM", "nrmse_aligned": "a.NRMSE", "mae_aligned": "a.MAE", "data_range": "range",
+}  # fmt: skip
+_FORMATS = {"psnr": ".2f", "psnr_aligned": ".2f", "mae": ".4g", "mae_aligned": ".4g", "gain": ".4g", "offset": ".4g"}
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem}table{border-collapse:collapse}"
+    "th,td{padding:.25rem .6rem;border-bottom:1px solid #ccc;text-align:right}"
+    "th:nth-child(-n+3),td:nth-child(-n+3){text-align:left}p{max-width:60rem;color:#444}"
+)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON and CSV can hold."""
+    if not isinstance(value, float) or not (isnan(value) or isinf(value)):
+        return value
+    return None if isnan(value) else str(value)
+
+
+def _text(column: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and isnan(value):
+        return "-"
+    if column == "invalid":
+        return str(value)
+    return format(value, ".6g" if column == "data_range" else _FORMATS.get(column, ".4f"))
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    """Write a whole file or none, and return its text."""
+    if path is None:
+        return text
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"the report cannot be written to {target}: {error.strerror or error}.") from error
+    return text

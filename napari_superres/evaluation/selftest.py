@@ -1,0 +1,122 @@
+"""Known answers: what every number of this package must give on inputs whose answer follows from a formula.
+
+Users run them as ``superres selftest``; they show that this installation measures what it says.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log10
+
+import numpy as np
+
+from napari_superres.core.grid import upscaled_affine
+from napari_superres.core.image import Image
+from napari_superres.degradation import degrade
+from napari_superres.degradation.resample import resize_bicubic
+from napari_superres.evaluation import metrics
+from napari_superres.evaluation.align import fit_affine
+from napari_superres.evaluation.conventions import Rules, luma
+from napari_superres.evaluation.maps import difference_map
+from napari_superres.evaluation.scores import score
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """One check.
+
+    Attributes
+    ----------
+    name
+        What was measured, on what.
+    found, expected, tolerance
+        Right if they differ by at most the tolerance.
+    """
+
+    name: str
+    found: float
+    expected: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right."""
+        return bool(abs(self.found - self.expected) <= self.tolerance)
+
+
+def run_selftest() -> list[KnownAnswer]:
+    """Return every known answer with what this installation found. Takes about a second."""
+    return [
+        KnownAnswer(*row) for part in (_metrics(), _alignment(), _sr_paper(), _grid(), _degradation()) for row in part
+    ]
+
+
+_Row = tuple[str, float, float, float]
+
+
+def _metrics() -> Iterator[_Row]:
+    a, b = np.full((32, 32), 0.5), np.full((32, 32), 0.6)
+    ramp = np.arange(1.0, 1025.0).reshape(32, 32)
+    c1 = 0.01**2
+    yield "PSNR, 0.5 against 0.6, range 1 (dB)", metrics.psnr(a, b, data_range=1.0), 20.0, 1e-9
+    expected = (2 * 0.5 * 0.6 + c1) / (0.5**2 + 0.6**2 + c1)
+    yield "SSIM, 0.5 against 0.6, range 1", metrics.ssim(a, b, data_range=1.0), expected, 1e-9
+    yield "SSIM of an image with itself", metrics.ssim(ramp, ramp, data_range=1023.0), 1.0, 1e-12
+    yield "NRMSE, x against 1.1 x", metrics.nrmse(ramp, 1.1 * ramp), 0.1, 1e-12
+    yield "MAE, 0.5 against 0.6", metrics.mae(a, b), 0.1, 1e-12
+    yield "Pearson, 1 2 3 4 against 1 3 2 4", metrics.pearson(np.arange(1, 5), np.array([1, 3, 2, 4])), 0.8, 1e-12
+    yield "Pearson, x against 7 - 2 x", metrics.pearson(ramp, 7 - 2 * ramp), -1.0, 1e-12
+    holed = np.where(np.eye(32) > 0, np.nan, b)
+    yield "PSNR with invalid pixels left out (dB)", metrics.psnr(a, holed, data_range=1.0), 20.0, 1e-9
+    low, high = Rules.parse("microscopy", "reference-range").limits(ramp, ramp.dtype)
+    yield "data range of 1..1024", high - low, 1023.0, 0.0
+
+
+def _alignment() -> Iterator[_Row]:
+    candidate = np.random.default_rng(0).normal(100.0, 20.0, (64, 64))
+    fit = fit_affine(2.5 * candidate + 40.0, candidate)
+    yield "affine fit, gain", fit.gain, 2.5, 1e-9
+    yield "affine fit, offset", fit.offset, 40.0, 1e-7
+    yield "affine fit, gain of inverted contrast", fit_affine(-candidate, candidate).gain, -1.0, 1e-9
+
+
+def _sr_paper() -> Iterator[_Row]:
+    rgb = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
+    black, white = luma(rgb)
+    yield "BT.601 luma of black", float(black), 16.0, 1e-9
+    yield "BT.601 luma of white", float(white), 235.0, 1e-9
+    # One grey level is 219/255 of luma; errors in the border are cropped away.
+    reference = np.full((32, 32, 3), 100, np.uint8)
+    candidate = np.full((32, 32, 3), 101, np.uint8)
+    candidate[:2] = 255
+    one, other = (Image.from_array(v, "YXS") for v in (candidate, reference))
+    row = score(one, other, Rules.parse("sr-paper", None), [(0.0, 255.0)], image="", name="", scale=(2, 2))[0]
+    yield "sr-paper PSNR, one grey level, x2 (dB)", row["psnr"], 20 * log10(255 * 255 / 219), 1e-9
+
+
+def _grid() -> Iterator[_Row]:
+    for scale, origin in ((2, -0.25), (4, -0.375)):
+        found = float(upscaled_affine(np.eye(3), [scale, scale])[0, -1])
+        yield f"first centre after x{scale} (input pixels)", found, origin, 1e-12
+    hr = np.zeros((48, 48))
+    hr[20, 27] = 1.0
+    lr = degrade(Image.from_array(hr, "YX", pixel_size=0.5), 2, kernel="gaussian", psf_sigma=3.0)
+    values = np.asarray(lr.data)
+    y, x = (float((i * values).sum() / values.sum()) for i in np.indices(values.shape))
+    world = lr.affine @ [y, x, 1.0]
+    yield "a point after blur and x2 binning, Y (world)", float(world[0]), 10.0, 0.025
+    yield "a point after blur and x2 binning, X (world)", float(world[1]), 13.5, 0.025
+    same = Image.from_array(hr, "YX", pixel_size=0.5)
+    yield "largest difference of an image to itself", float(np.abs(difference_map(same, same).data).max()), 0.0, 0.0
+
+
+def _degradation() -> Iterator[_Row]:
+    point = np.zeros((1, 32))
+    point[0, 16] = 1.0
+    small = resize_bicubic(point, [1, 2])
+    # Keys' kernel at 0.25, 0.75, 1.25 and 1.75 pixels, halved by the stretching.
+    for index, weight in ((8, 0.8671875), (7, 0.2265625), (9, -0.0703125), (6, -0.0234375)):
+        yield f"antialiased bicubic x2, weight {index - 8:+d}", float(small[0, index]), weight / 2, 1e-12
+    ramp = resize_bicubic(np.arange(64.0)[None], [1, 4])
+    yield "antialiased bicubic x4 of a ramp, pixel 8", float(ramp[0, 8]), 33.5, 1e-9
+    noisy = np.asarray(degrade(np.full((256, 256), 100.0), 1, photons=100.0).data)
+    yield "Poisson noise, variance over mean", float(noisy.var() / noisy.mean()), 1.0, 0.03

@@ -1,0 +1,252 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from napari_superres.core.image import Image
+from napari_superres.degradation import degrade
+from napari_superres.errors import EvaluationError, OutputError, SuperResError
+from napari_superres.evaluation import Report, evaluate, metrics
+from napari_superres.evaluation.conventions import luma
+from napari_superres.evaluation.report import COLUMNS
+from napari_superres.inference import upscale
+
+
+def scene(shape=(48, 60), axes="YX", dtype=np.uint16, seed=0, **options):
+    """Smooth blobs with some texture; pixel size known."""
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(seed)
+    sigma = [1.5 if a in "YX" else 0 for a in axes]
+    data = gaussian_filter(rng.random(shape), sigma)
+    data = (data - data.min()) / np.ptp(data)
+    top = 250 if dtype == np.uint8 else 4000
+    return Image.from_array((data * top).astype(dtype), axes, pixel_size=0.1, **options)
+
+
+def row_of(report, candidate, channel="all", image=None):
+    found = [
+        r for r in report.rows
+        if r["candidate"] == candidate and r["channel"] == channel and image in (None, r["image"])
+    ]  # fmt: skip
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_interpolated_input_always_stands_beside_the_result():
+    reference = scene()
+    lr = degrade(reference, 2)
+    sharp = reference.replace(data=np.asarray(reference.data) + np.uint16(7))
+    report = evaluate(sharp, reference, lr=lr)
+    assert [r["candidate"] for r in report.rows] == ["result", "bicubic"]
+    bicubic = np.asarray(upscale(lr, "bicubic-x2").data)
+    reach = float(np.ptp(reference.data))
+    expected = metrics.psnr(np.asarray(reference.data), bicubic, data_range=reach)
+    assert row_of(report, "bicubic")["psnr"] == pytest.approx(expected, abs=1e-9)
+    result = row_of(report, "result")
+    assert result["psnr"] == pytest.approx(20 * np.log10(reach / 7))
+    assert result["data_range"] == reach
+    assert (result["gain"], result["offset"]) == pytest.approx((1.0, -7.0))
+    assert result["mae_aligned"] == pytest.approx(0, abs=1e-9)
+    assert list(result) == list(COLUMNS)
+
+
+def test_measuring_the_interpolation_itself_gives_two_equal_rows():
+    reference = scene((51, 47))
+    lr = degrade(reference, 3)
+    report = evaluate(upscale(lr, "bicubic-x3"), reference, lr=lr)
+    one, two = ({k: v for k, v in r.items() if k != "candidate"} for r in report.rows)
+    assert one == two
+
+
+def test_without_an_input_one_is_simulated_and_the_row_says_so():
+    reference = scene((49, 61))
+    result = upscale(degrade(reference, 2), "lanczos-x2")
+    report = evaluate(result, reference)
+    simulated = row_of(report, "bicubic (simulated input)")
+    given = row_of(evaluate(result, reference, lr=degrade(reference, 2)), "bicubic")
+    # The cropped last row and column change nothing but the mirrored border.
+    assert simulated["psnr"] == pytest.approx(given["psnr"], abs=0.2)
+    assert any("simulated" in note for note in report.notes)
+
+
+def test_neither_input_nor_scale_asks_for_the_input():
+    reference = scene()
+    with pytest.raises(EvaluationError, match="as lr"):
+        evaluate(reference, reference)
+
+
+def test_further_models_get_a_row_each():
+    reference = scene()
+    lr = degrade(reference, 2)
+    report = evaluate(reference, reference, lr=lr, models=["nearest-x2", "lanczos-x2"])
+    assert [r["candidate"] for r in report.rows] == ["result", "bicubic", "nearest-x2", "lanczos-x2"]
+    assert row_of(report, "result")["psnr"] == np.inf
+    assert row_of(report, "nearest-x2")["psnr"] < row_of(report, "lanczos-x2")["psnr"]
+
+
+def test_a_model_of_another_scale_is_refused_by_name():
+    reference = scene()
+    with pytest.raises(EvaluationError, match="bicubic-x3 and reference"):
+        evaluate(reference, reference, lr=degrade(reference, 2), models=["bicubic-x3"])
+
+
+def test_the_sign_of_the_contrast_is_not_hidden():
+    reference = scene(dtype=np.float32)
+    inverted = reference.replace(data=1000 - 2 * np.asarray(reference.data))
+    report = evaluate(inverted, reference, lr=degrade(reference, 2))
+    row = row_of(report, "result")
+    assert row["gain"] == pytest.approx(-0.5)
+    assert row["psnr_aligned"] > 60
+    assert any("inverted" in note for note in report.notes)
+
+
+def test_each_channel_has_a_row_and_its_own_range():
+    reference = scene((2, 40, 44), "CYX", channel_names=("DAPI", "GFP"))
+    data = np.array(reference.data)
+    data[1] //= 10
+    reference = reference.replace(data=data)
+    report = evaluate(upscale(degrade(reference, 2), "lanczos-x2"), reference)
+    rows = [row_of(report, "result", name) for name in ("DAPI", "GFP", "all")]
+    assert rows[0]["data_range"] > 5 * rows[1]["data_range"]
+    assert rows[2]["psnr"] == pytest.approx((rows[0]["psnr"] + rows[1]["psnr"]) / 2)
+    assert np.isnan(rows[2]["gain"])
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "TYX"])
+def test_planes_are_measured_one_by_one_and_averaged(axes):
+    reference = scene((3, 40, 44), axes)
+    result = upscale(degrade(reference, 2), "lanczos-x2")
+    row = row_of(evaluate(result, reference), "result")
+    reach = float(np.ptp(reference.data))
+    planes = [(np.asarray(reference.data)[i], np.asarray(result.data)[i]) for i in range(3)]
+    assert row["psnr"] == pytest.approx(np.mean([metrics.psnr(*p, data_range=reach) for p in planes]))
+    assert row["ssim"] == pytest.approx(np.mean([metrics.ssim(*p, data_range=reach) for p in planes]))
+
+
+def test_axes_order_and_data_type_do_not_matter():
+    reference = scene((3, 40, 44), "CYX")
+    lr = degrade(reference, 2)
+    result = upscale(lr, "lanczos-x2")
+    plain = evaluate(result, reference, lr=lr).rows
+    turned = reference.replace(data=np.moveaxis(np.asarray(reference.data), 0, 2).astype(np.float64), axes="YXC")
+    assert evaluate(result, turned, lr=lr).rows == plain
+
+
+def test_the_paper_convention_on_colour():
+    reference = scene((48, 60, 3), "YXS", np.uint8)
+    result = upscale(degrade(reference, 2), "lanczos-x2")
+    row = row_of(evaluate(result, reference, convention="sr-paper"), "result")
+    a, b = (luma(np.asarray(i.data))[2:-2, 2:-2] for i in (reference, result))
+    assert row["psnr"] == pytest.approx(metrics.psnr(a, b, data_range=255.0), abs=1e-9)
+    assert row["ssim"] == pytest.approx(metrics.ssim(a, b, data_range=255.0), abs=1e-12)
+
+
+def test_alpha_is_not_measured():
+    reference = scene((40, 44, 4), "YXS", np.uint8)
+    other = np.array(reference.data)
+    other[..., 3] = 255 - other[..., 3]
+    row = row_of(evaluate(reference.replace(data=other), reference, lr=degrade(reference, 2)), "result")
+    assert row["psnr"] == np.inf
+
+
+def test_invalid_pixels_are_left_out_and_counted():
+    reference = scene(dtype=np.float32)
+    broken = np.array(reference.data)
+    broken[5:7, 9] = np.nan
+    row = row_of(evaluate(reference.replace(data=broken), reference, lr=degrade(reference, 2)), "result")
+    assert row["invalid"] == 2
+    assert row["psnr"] == np.inf
+    assert row["ssim"] == pytest.approx(1)
+
+
+def test_bare_arrays_are_compared_by_index():
+    reference = np.asarray(scene().data)
+    report = evaluate(reference, reference, lr=degrade(reference, 2))
+    assert row_of(report, "result")["psnr"] == np.inf
+    assert any("unknown" in note for note in report.notes)
+
+
+def test_a_part_of_the_field_is_compared_with_that_part():
+    reference = scene((60, 80))
+    lr = degrade(reference, 2)
+    whole = upscale(lr, "lanczos-x2")
+    from napari_superres.core.grid import cropped_affine
+
+    part = whole.replace(data=np.asarray(whole.data)[10:51, 20:63], affine=cropped_affine(whole.affine, (10, 20)))
+    row = row_of(evaluate(part, reference, lr=lr, data_range="fixed:4000"), "result")
+    a, b = np.asarray(reference.data)[10:51, 20:63], np.asarray(part.data)
+    assert row["psnr"] == pytest.approx(metrics.psnr(a, b, data_range=4000))
+
+
+def test_small_images_lack_only_the_ssim():
+    reference = scene((10, 60))
+    report = evaluate(reference, reference, lr=degrade(reference, 2))
+    row = row_of(report, "result")
+    assert np.isnan(row["ssim"])
+    assert row["psnr"] == np.inf
+    assert any("11 pixels" in note for note in report.notes)
+
+
+def test_a_constant_reference_asks_for_a_range():
+    flat = Image.from_array(np.full((40, 40), 7.0), "YX", pixel_size=0.1)
+    with pytest.raises(EvaluationError, match="fixed:VALUE"):
+        evaluate(flat, flat, lr=degrade(flat, 2))
+    assert row_of(evaluate(flat, flat, lr=degrade(flat, 2), data_range="fixed:10"), "result")["psnr"] == np.inf
+
+
+def test_an_input_that_is_not_the_input():
+    reference = scene((48, 60))
+    with pytest.raises(SuperResError, match="whole number"):
+        evaluate(reference, reference, lr=Image.from_array(np.ones((31, 40), np.uint16), "YX"))
+
+
+@pytest.fixture
+def report():
+    reference = scene()
+    return evaluate(reference, reference, lr=degrade(reference, 2), name="a <b>")
+
+
+def test_json_is_strict_and_complete(report, tmp_path):
+    text = report.to_json(tmp_path / "r.json")
+    assert (tmp_path / "r.json").read_text(encoding="utf-8") == text
+    document = json.loads(text, parse_constant=pytest.fail)
+    assert [set(r) for r in document["rows"]] == [set(COLUMNS)] * 2
+    assert document["rows"][0]["psnr"] == "inf"
+    assert document["conventions"]["data_range"] == "reference-range"
+
+
+def test_csv_can_be_read_back(report, tmp_path):
+    report.to_csv(tmp_path / "r.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text(encoding="utf-8"))))
+    assert float(rows[0]["psnr"]) == np.inf
+    assert float(rows[1]["psnr"]) == report.rows[1]["psnr"]
+
+
+def test_the_table_and_the_page_show_rows_and_conventions(report):
+    text = report.table()
+    assert "bicubic" in text
+    assert "reference-range" in text
+    assert len({len(line.rstrip()) for line in text.splitlines()[2:4]}) == 1
+    page = report.to_html()
+    assert "a &lt;b&gt;" in page
+    assert "reference-range" in page
+    assert "http" not in page
+
+
+def test_a_report_that_cannot_be_written_leaves_nothing(report, tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        report.to_json(tmp_path / "missing" / "r.json")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OutputError):
+        report.to_csv(tmp_path / "taken")
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_report_without_numbers_still_prints():
+    row = dict.fromkeys(COLUMNS, float("nan")) | {"image": "x", "candidate": "c", "channel": "all", "invalid": 0}
+    report = Report([row], {}, (), ({"image": "y", "reason": "no reference"},))
+    assert "not compared: y: no reference" in report.table()
+    assert json.loads(report.to_json())["rows"][0]["psnr"] is None
