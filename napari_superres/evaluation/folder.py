@@ -19,7 +19,7 @@ class Trio:
     Attributes
     ----------
     name
-        The result's stem.
+        The result's stem; of a DICOM file, whose name may be a patient's, a digest.
     result, reference
         Both there.
     lr
@@ -94,7 +94,10 @@ def pair_by_stem(results: Sequence[str], partners: Sequence[str]) -> dict[str, s
 
 
 def _pairs(sr_dir: Path, ref_dir: Path, lr_dir: Path | None) -> tuple[list[Trio], list[dict[str, str]]]:
-    from napari_superres.io import find_images, stem
+    from napari_superres.io import file_digest, find_images, is_anonymous, stem
+
+    def label(name: str, path: Path) -> str:
+        return f"dicom-{file_digest(path)[:12]}" if is_anonymous(path) else name
 
     results = {stem(p): Path(p) for p in find_images(sr_dir)}
     references = {stem(p): Path(p) for p in find_images(ref_dir)}
@@ -104,14 +107,16 @@ def _pairs(sr_dir: Path, ref_dir: Path, lr_dir: Path | None) -> tuple[list[Trio]
     trios, failures = [], []
     for name, path in results.items():
         reference, low = reference_of[name], input_of.get(name)
+        shown = label(name, path)
         if reference is None:
-            failures.append({"image": name, "reason": f"no reference of this name in {ref_dir}"})
+            failures.append({"image": shown, "reason": f"no reference of this name in {ref_dir}"})
         elif inputs is not None and low is None:
-            failures.append({"image": name, "reason": f"no input of this name in {lr_dir}"})
+            failures.append({"image": shown, "reason": f"no input of this name in {lr_dir}"})
         else:
-            trios.append(Trio(name, path, references[reference], inputs[low] if inputs and low else None))
+            trios.append(Trio(shown, path, references[reference], inputs[low] if inputs and low else None))
     used = set(reference_of.values())
-    failures += [{"image": n, "reason": f"no result of this name in {sr_dir}"} for n in references if n not in used]
+    unused = [label(n, p) for n, p in references.items() if n not in used]
+    failures += [{"image": n, "reason": f"no result of this name in {sr_dir}"} for n in unused]
     return trios, failures
 
 

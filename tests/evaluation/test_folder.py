@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from napari_superres.core.image import Image
+from napari_superres.degradation import degrade
+from napari_superres.errors import EvaluationError
+from napari_superres.evaluation import evaluate_folder
+from napari_superres.evaluation.folder import pair_by_stem
+from napari_superres.inference import upscale
+from napari_superres.io import write_image
+
+
+def scene(seed, top):
+    data = np.random.default_rng(seed).random((40, 44)) * top
+    return Image.from_array(data.astype(np.uint16), "YX", pixel_size=0.1, origin=(1.0, 2.0))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    sr, ref, lr = (tmp_path / name for name in ("sr", "ref", "lr"))
+    for folder in (sr, ref, lr):
+        folder.mkdir()
+    for seed, (name, top) in enumerate({"a": 1000, "b": 4000}.items()):
+        reference = scene(seed, top)
+        low = degrade(reference, 2)
+        write_image(reference, ref / f"{name}.ome.tif")
+        write_image(low, lr / f"{name}.ome.tif")
+        write_image(upscale(low, "lanczos-x2"), sr / f"{name}_lanczos-x2.ome.tif")
+    return sr, ref, lr
+
+
+def test_stems_are_paired_with_the_longest_that_fits():
+    pairs = pair_by_stem(["cells_x2", "cells_day2_x2", "cellsx", "mri"], ["cells", "cells_day2", "mri"])
+    assert pairs == {"cells_x2": "cells", "cells_day2_x2": "cells_day2", "cellsx": None, "mri": "mri"}
+
+
+def test_a_folder_has_rows_per_image_and_their_mean_over_one_data_range(folders):
+    sr, ref, lr = folders
+    report = evaluate_folder(sr, ref, lr_dir=lr)
+    assert report.failures == ()
+    result = {r["image"]: r for r in report.rows if r["candidate"] == "result"}
+    assert list(result) == ["a_lanczos-x2", "b_lanczos-x2", "mean"]
+    assert {r["candidate"] for r in report.rows} == {"result", "bicubic"}
+    assert result["mean"]["psnr"] == pytest.approx(
+        (result["a_lanczos-x2"]["psnr"] + result["b_lanczos-x2"]["psnr"]) / 2
+    )
+    assert len({r["data_range"] for r in report.rows}) == 1
+    assert result["mean"]["data_range"] > 3900
+
+
+def test_missing_partners_and_bad_files_are_listed_and_the_others_done(folders):
+    sr, ref, lr = folders
+    write_image(scene(7, 500), sr / "lonely.ome.tif")
+    write_image(scene(8, 500), ref / "forgotten.ome.tif")
+    (sr / "bad.tif").write_bytes(b"garbage")
+    write_image(scene(9, 500), ref / "bad.ome.tif")
+    write_image(scene(9, 500), lr / "bad.ome.tif")
+    (lr / "b.ome.tif").unlink()
+    report = evaluate_folder(sr, ref, lr_dir=lr)
+    reasons = {f["image"]: f["reason"] for f in report.failures}
+    assert set(reasons) == {"lonely", "forgotten", "bad", "b_lanczos-x2"}
+    assert "no reference" in reasons["lonely"]
+    assert "no result" in reasons["forgotten"]
+    assert "no input" in reasons["b_lanczos-x2"]
+    assert {r["image"] for r in report.rows} == {"a_lanczos-x2"}
+    assert "not compared: lonely" in report.table()
+
+
+def test_nothing_to_compare_is_an_error(folders, tmp_path):
+    sr, _, _ = folders
+    other = tmp_path / "other"
+    other.mkdir()
+    write_image(scene(0, 9), other / "z.ome.tif")
+    with pytest.raises(EvaluationError, match="no image of"):
+        evaluate_folder(sr, other)
