@@ -75,3 +75,7 @@ class EvaluationError(SuperResError, ValueError):
 
 class TrainingError(SuperResError, ValueError):
     """Training cannot start or go on."""
+
+
+class SuperResWarning(UserWarning):
+    """Something the user should know about a result that was made all the same."""

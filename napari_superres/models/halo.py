@@ -5,6 +5,7 @@ unlike a gradient it neither vanishes in deep networks nor behind dead units.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 
@@ -38,7 +39,7 @@ def measure_reach(
     Parameters
     ----------
     module
-        Network in evaluation mode; moved to double precision on the CPU for the probe and left as it was.
+        Network in evaluation mode. A copy is probed, in double precision on the CPU.
     scale
         Factor per spatial axis.
     channels
@@ -47,21 +48,14 @@ def measure_reach(
         Sizes the network accepts are multiples of this, per axis; 1 by default.
     """
     multiple = tuple(multiple or (1,) * len(scale))
-    state = next((t for t in (*module.parameters(), *module.buffers())), torch.zeros(()))
-    device, dtype = state.device, state.dtype
-    try:
-        # Double precision takes plain loops, which spread a NaN exactly as far as the kernels reach.
-        module.double().cpu()
-        size = [-(-32 // m) * m for m in multiple]
-        while True:
-            found = _probe(module, scale, channels, multiple, size)
-            if found is not None:
-                return Reach(found, is_global=False)
-            if min(size) * 2 > _LARGEST_PROBE[len(scale)]:
-                return Reach(tuple(0 for _ in scale), is_global=True)
-            size = [s * 2 for s in size]
-    finally:
-        module.to(device=device, dtype=dtype)
+    # Double precision takes plain loops, which spread a NaN exactly as far as the kernels reach.
+    probed = deepcopy(module).double().cpu()
+    size = [-(-32 // m) * m for m in multiple]
+    while (found := _probe(probed, scale, channels, multiple, size)) is None:
+        if min(size) * 2 > _LARGEST_PROBE[len(scale)]:
+            return Reach((0,) * len(scale), is_global=True)
+        size = [s * 2 for s in size]
+    return Reach(found, is_global=False)
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from napari_superres.models.architectures.layers import PixelShuffle, same_conv
+from napari_superres.models.architectures.layers import PixelShuffle, near_zero, same_conv
 from napari_superres.models.interpolate import Interpolation
 
 
@@ -55,6 +55,8 @@ class EDSR(nn.Module):
             if prod(step) > 1:
                 tail += [same_conv(ndim, features, features * prod(step), 3), PixelShuffle(step)]
         self.tail = nn.Sequential(*tail, same_conv(ndim, features, channels, 3))
+        if skip:
+            near_zero(self.tail[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""

@@ -10,7 +10,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from napari_superres.models.architectures.layers import ACTIVATIONS, PixelShuffle, same_conv
+from napari_superres.models.architectures.layers import ACTIVATIONS, PixelShuffle, near_zero, same_conv
 from napari_superres.models.interpolate import Interpolation
 
 
@@ -38,6 +38,8 @@ class ESPCN(nn.Module):
             same_conv(ndim, features[1], channels * prod(scale), 3),
             PixelShuffle(scale),
         )
+        if skip:
+            near_zero(self.body[-2])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""

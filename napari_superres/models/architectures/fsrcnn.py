@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from napari_superres.models.architectures.layers import as_subpixel, same_conv, transposed_conv
+from napari_superres.models.architectures.layers import as_subpixel, near_zero, same_conv, transposed_conv
 from napari_superres.models.interpolate import Interpolation
 
 
@@ -36,6 +36,8 @@ class FSRCNN(nn.Module):
         layers += [same_conv(ndim, shrunk, features, 1), nn.PReLU(features)]
         self.body = nn.Sequential(*layers)
         self.deconvolution: nn.Module = transposed_conv(ndim, features, channels, 9, scale)
+        if skip:
+            near_zero(self.deconvolution)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""

@@ -32,6 +32,13 @@ class PixelShuffle(nn.Module):
         return pixel_shuffle(x, self.scale)
 
 
+def near_zero(layer: nn.Module) -> nn.Module:
+    """Return `layer` with weights near zero: a network that adds its input's interpolation starts from it."""
+    nn.init.normal_(layer.weight, std=1e-3)  # type: ignore[arg-type]
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
 def transposed_conv(ndim: int, inputs: int, outputs: int, size: int, scale: Sequence[int]) -> nn.Module:
     """Return a transposed convolution of odd kernel `size` from n to ``n * scale`` pixels, centred on the grid rule.
 

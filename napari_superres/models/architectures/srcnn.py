@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_superres.models.architectures.layers import same_conv
+from napari_superres.models.architectures.layers import near_zero, same_conv
 from napari_superres.models.interpolate import Interpolation
 
 
@@ -34,6 +34,8 @@ class SRCNN(nn.Module):
         self.extract = same_conv(ndim, channels, features[0], kernels[0])
         self.map = same_conv(ndim, features[0], features[1], kernels[1])
         self.reconstruct = same_conv(ndim, features[1], channels, kernels[2])
+        if skip:
+            near_zero(self.reconstruct)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""

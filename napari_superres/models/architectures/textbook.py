@@ -24,6 +24,7 @@ from napari_superres.models.architectures.layers import (
     MAX_POOL,
     PixelShuffle,
     as_subpixel,
+    near_zero,
     same_conv,
     transposed_conv,
 )
@@ -41,6 +42,11 @@ class _Textbook(nn.Module):
             raise ValueError(f"output must be 'linear' or 'sigmoid', got {output!r}")
         self.sigmoid = output == "sigmoid"
         self.interpolation = Interpolation("bicubic", scale) if skip and not self.sigmoid else None
+
+    def _finish(self, layers: Sequence[nn.Module]) -> None:
+        self.body = nn.Sequential(*layers)
+        if self.interpolation is not None:
+            near_zero([layer for layer in self.body if hasattr(layer, "weight")][-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""
@@ -91,14 +97,16 @@ class CNN(_Textbook):
     ) -> None:
         super().__init__(scale, output, skip)
         act, pool = ACTIVATIONS[activation], MAX_POOL[ndim]
-        self.body = nn.Sequential(
-            same_conv(ndim, channels, features[0], 3),
-            act(),
-            pool(2),
-            same_conv(ndim, features[0], features[1], 3),
-            act(),
-            pool(2),
-            *_dense_map(ndim, features[1], hidden, channels, [4 * s for s in scale], act),
+        self._finish(
+            [
+                same_conv(ndim, channels, features[0], 3),
+                act(),
+                pool(2),
+                same_conv(ndim, features[0], features[1], 3),
+                act(),
+                pool(2),
+                *_dense_map(ndim, features[1], hidden, channels, [4 * s for s in scale], act),
+            ]
         )
 
 
@@ -119,12 +127,14 @@ class FeedForward(_Textbook):
     ) -> None:
         super().__init__(scale, output, skip)
         act = ACTIVATIONS[activation]
-        self.body = nn.Sequential(
-            same_conv(ndim, channels, features[0], 5),
-            act(),
-            same_conv(ndim, features[0], features[1], 3),
-            act(),
-            *_dense_map(ndim, features[1], hidden, channels, scale, act),
+        self._finish(
+            [
+                same_conv(ndim, channels, features[0], 5),
+                act(),
+                same_conv(ndim, features[0], features[1], 3),
+                act(),
+                *_dense_map(ndim, features[1], hidden, channels, scale, act),
+            ]
         )
 
 
@@ -144,12 +154,14 @@ class Deconvolution(_Textbook):
     ) -> None:
         super().__init__(scale, output, skip)
         act = ACTIVATIONS[activation]
-        self.body = nn.Sequential(
-            same_conv(ndim, channels, features[0], 5),
-            act(),
-            same_conv(ndim, features[0], features[1], 3),
-            act(),
-            transposed_conv(ndim, features[1], channels, 9, scale),
+        self._finish(
+            [
+                same_conv(ndim, channels, features[0], 5),
+                act(),
+                same_conv(ndim, features[0], features[1], 3),
+                act(),
+                transposed_conv(ndim, features[1], channels, 9, scale),
+            ]
         )
 
 
@@ -169,12 +181,14 @@ class Rendering(_Textbook):
     ) -> None:
         super().__init__(scale, output, skip)
         act = ACTIVATIONS[activation]
-        self.body = nn.Sequential(
-            same_conv(ndim, channels, features[0], 5),
-            act(),
-            same_conv(ndim, features[0], features[1], 3),
-            act(),
-            transposed_conv(ndim, features[1], features[2], 9, scale),
-            act(),
-            same_conv(ndim, features[2], channels, 5),
+        self._finish(
+            [
+                same_conv(ndim, channels, features[0], 5),
+                act(),
+                same_conv(ndim, features[0], features[1], 3),
+                act(),
+                transposed_conv(ndim, features[1], features[2], 9, scale),
+                act(),
+                same_conv(ndim, features[2], channels, 5),
+            ]
         )

@@ -1,0 +1,38 @@
+"""The engine: one plan, one loop over tiles, results exactly as if computed at once.
+
+``device``      which device computes, and in which precision
+``memory``      how much memory a pass may use; the allocator of our own processes
+``plan``        `resolve`: wishes, image and model become one frozen `Plan`; every check is there
+``color``       one-channel and colour networks on grey and RGB images
+``blocks``      reads a window of the image for the model, writes a core of the result
+``engine``      the loop: load, compute, crop, store; recovery from lack of memory
+``run``         `upscale` and `iter_upscale`: an `Image` in, an `Image` out
+``files``       `upscale_file` and `upscale_files`: the same for files and folders
+``provenance``  the record that every result carries
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_superres.inference.files import Outcome as Outcome
+    from napari_superres.inference.files import upscale_file as upscale_file
+    from napari_superres.inference.files import upscale_files as upscale_files
+    from napari_superres.inference.plan import Plan as Plan
+    from napari_superres.inference.plan import resolve as resolve
+    from napari_superres.inference.run import Progress as Progress
+    from napari_superres.inference.run import iter_upscale as iter_upscale
+    from napari_superres.inference.run import upscale as upscale
+
+_HOMES = {
+    "Outcome": "files", "upscale_file": "files", "upscale_files": "files", "Plan": "plan", "resolve": "plan",
+    "Progress": "run", "iter_upscale": "run", "upscale": "run",
+}  # fmt: skip
+__all__ = [*_HOMES]  # noqa: PLE0604 - the names are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

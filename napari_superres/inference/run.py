@@ -1,0 +1,244 @@
+"""`upscale` and `iter_upscale`: an image in, a finer image out."""
+
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import psutil
+
+from napari_superres.core import grid
+from napari_superres.core.axes import guess_axes
+from napari_superres.core.image import Array, Image
+from napari_superres.core.tiling import Box
+from napari_superres.errors import SettingsError, SuperResWarning
+from napari_superres.inference.engine import Counts, execute
+from napari_superres.inference.plan import Plan, Range, TileSize, resolve
+from napari_superres.inference.provenance import make_record
+from napari_superres.models.model import Model
+from napari_superres.models.registry import load_model
+
+ModelChoice = str | Path | Model | Mapping[int | str, str | Path | Model]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    done, total
+        Windows computed, and of the whole run.
+    image
+        The result. Its array fills as the run goes on; the last one carries the record
+        under ``metadata["provenance"]``.
+    region
+        Part of ``image.data`` just written; None before the first.
+    seconds
+        Since the start.
+    remaining
+        Estimate of the seconds left; None before the first window.
+    """
+
+    done: int
+    total: int
+    image: Image
+    region: Box | None
+    seconds: float
+    remaining: float | None
+
+
+def upscale(image: Image | Array, model: ModelChoice, **options: Any) -> Image:
+    """Increase the resolution of an image with a super-resolution model.
+
+    Parameters
+    ----------
+    image
+        Low-resolution image with any of the axes T, C, Z, S besides Y and X, or a bare array.
+        Integers or real floats; NaN and infinite pixels are computed around and put back.
+    model
+        Name, model file or `Model`; or one per channel as ``{channel index or name: model}``,
+        which then are the channels of the result.
+    **options
+        axes : str, optional
+            Axes of a bare array, such as ``"ZYX"``.
+        device : str
+            ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+        precision : str
+            ``"auto"``, ``"fp32"``, ``"fp16"`` or ``"bf16"``; ``"fp64"`` to verify.
+        tile : int, sequence of int or "auto"
+            Edge of the window given to the model, in low-resolution pixels. The result does not depend on it.
+        batch : int or "auto"
+            Windows given to the model at once.
+        channels : sequence of int, optional
+            Channels to compute; all by default.
+        roi : mapping, optional
+            ``{axis: (start, stop)}`` in pixels of the image; equals that part of the whole result.
+        tta : bool
+            Average over the eight flips and turns: eight times slower, a little better.
+        intensity_range : sequence of (low, high), optional
+            Intensities mapped to 0 and 1 for the model, for all or per channel, instead of a fit.
+        out : array, optional
+            Array of the result's shape and dtype to write to (numpy or zarr).
+
+    Returns
+    -------
+    Image
+        Same axes and dtype. Spatial axes grow by the model's scale, pixels shrink by it, and the
+        image covers the same area of the world. ``metadata["provenance"]`` says how it was made.
+
+    Raises
+    ------
+    SettingsError, AxesError, DeviceError, UnknownModelError, ModelFileError
+        If something asked for is impossible; before anything is computed.
+    TileTooLargeError
+        If not even the smallest window fits into memory.
+
+    Warns
+    -----
+    SuperResWarning
+        If pixels are not finite, or less memory was there than planned.
+    """
+    last = deque(iter_upscale(image, model, **options), maxlen=1).pop()
+    return last.image
+
+
+def iter_upscale(
+    image: Image | Array,
+    model: ModelChoice,
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    tile: TileSize = "auto",
+    batch: int | Literal["auto"] = "auto",
+    channels: Sequence[int] | None = None,
+    roi: Mapping[str, Range] | None = None,
+    tta: bool = False,
+    intensity_range: Sequence[tuple[float, float]] | None = None,
+    out: Any = None,
+) -> Iterator[Progress]:
+    """Do what `upscale` does, step by step: yields before the first and after every window.
+
+    Closing the iterator cancels the run; what was written to `out` stays.
+    The parameters are those of `upscale`.
+    """
+    image = as_image(image, axes)
+    wishes = {
+        "device": device, "precision": precision, "tile": tile, "batch": batch, "roi": roi, "tta": tta,
+        "intensity_range": intensity_range,
+    }  # fmt: skip
+    parts = _parts(image, model, channels, wishes)
+    yield from _run(image, parts, out)
+
+
+def as_image(image: Image | Array, axes: str | None = None) -> Image:
+    """Return an `Image`; a bare array gets the axes given, or the usual ones of its shape."""
+    if isinstance(image, Image):
+        return image if axes is None else image.replace(axes=axes)
+    if not hasattr(image, "shape") or not hasattr(image, "dtype"):
+        image = np.asarray(image)
+    return Image.from_array(image, axes or guess_axes(tuple(image.shape)))
+
+
+def _parts(
+    image: Image, model: ModelChoice, channels: Sequence[int] | None, wishes: dict[str, Any]
+) -> list[tuple[Model, Plan]]:
+    """Return one plan per model."""
+    if not isinstance(model, Mapping):
+        loaded = model if isinstance(model, Model) else load_model(model)
+        return [(loaded, resolve(image, loaded, channels=channels, **wishes))]
+    if channels is not None:
+        raise SettingsError("give channels, or one model per channel; not both.")
+    parts = []
+    for key, choice in model.items():
+        loaded = choice if isinstance(choice, Model) else load_model(choice)
+        parts.append((loaded, resolve(image, loaded, channels=[_channel_index(image, key)], **wishes)))
+    if not parts or len({tuple(plan.scale.items()) for _, plan in parts}) != 1:
+        raise SettingsError("models of different channels must have the same scale.")
+    return parts
+
+
+def _channel_index(image: Image, key: int | str) -> int:
+    if isinstance(key, str) and key in image.channel_names:
+        return image.channel_names.index(key)
+    try:
+        return int(key)
+    except ValueError as error:
+        names = ", ".join(image.channel_names) or f"0 to {image.size('C') - 1}"
+        raise SettingsError(f"no channel is called {key!r}. Channels: {names}.") from error
+
+
+def _run(image: Image, parts: Sequence[tuple[Model, Plan]], out: Any) -> Iterator[Progress]:
+    plan = parts[0][1]
+    shape = list(plan.out_shape)
+    if "C" in image.axes:
+        shape[image.axes.index("C")] = sum(len(p.channels) for _, p in parts)
+    data = _allocate(shape, image.dtype) if out is None else out
+    if tuple(data.shape) != tuple(shape) or data.dtype != image.dtype:
+        raise SettingsError(f"out must have shape {tuple(shape)} and dtype {image.dtype}.")
+    result = _finer(image, plan, data, [c for _, p in parts for c in p.channels])
+    total = sum(p.total for _, p in parts)
+    done, start, records = 0.0, time.monotonic(), []
+    yield Progress(0, total, result, None, 0.0, None)
+    first = 0
+    for model, part in parts:
+        counts = Counts()
+        target = _ChannelView(data, image.axes, first) if len(parts) > 1 else data
+        for region, share in execute(image, model, part, target, counts):
+            done += share
+            seconds = time.monotonic() - start
+            # The last step is told below, with the record.
+            if round(done) < total:
+                yield Progress(int(done + 1e-6), total, result, region, seconds, seconds * (total - done) / done)
+        first += len(part.channels)
+        records.append(make_record(image, model.card, part, counts))
+        _warn(counts)
+    record = records[0] if len(records) == 1 else {**records[0], "per_channel": records}
+    result = result.replace(metadata={**result.metadata, "provenance": record})
+    yield Progress(total, total, result, region, time.monotonic() - start, 0.0)
+
+
+def _allocate(shape: Sequence[int], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    needed, free = prod(shape) * dtype.itemsize, psutil.virtual_memory().available
+    if needed > free:
+        raise SettingsError(
+            f"the result of shape {tuple(shape)} needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
+            "Choose a part (roi, channels), or give an array on disk as out."
+        )
+    return np.empty(shape, dtype=dtype)
+
+
+class _ChannelView:
+    """Writes to an array from some channel on."""
+
+    def __init__(self, data: Any, axes: str, first: int) -> None:
+        self.data, self.axis, self.first = data, axes.index("C"), first
+
+    def __setitem__(self, index: Box, values: Any) -> None:
+        at = index[self.axis]
+        moved = slice(at.start + self.first, at.stop + self.first)
+        self.data[(*index[: self.axis], moved, *index[self.axis + 1 :])] = values
+
+
+def _finer(image: Image, plan: Plan, data: Any, channels: Sequence[int]) -> Image:
+    """Return the result's image: the same place in the world on the finer grid."""
+    start = [plan.region[a][0] for a in image.spatial]
+    affine = grid.upscaled_affine(grid.cropped_affine(image.affine, start), [plan.scale[a] for a in image.spatial])
+    names = tuple(image.channel_names[c] for c in channels) if image.channel_names else ()
+    return image.replace(data=data, affine=affine, channel_names=names)
+
+
+def _warn(counts: Counts) -> None:
+    if counts.invalid:
+        warnings.warn(
+            f"{counts.invalid} pixels are NaN or infinite: they were computed around and put back.",
+            SuperResWarning, stacklevel=4,
+        )  # fmt: skip
+    if counts.reduced:
+        warnings.warn(f"memory was short; the run went on with {counts.reduced[-1]}.", SuperResWarning, stacklevel=4)

@@ -1,0 +1,35 @@
+"""Models: what they are (cards), where they are (registry, files) and how they compute (networks).
+
+``card``           `ModelCard`, the facts a model carries
+``files``          the one-file format: safetensors with the card in its header
+``registry``       `list_models` and `load_model`: shipped weights, model files, interpolation by name
+``model``          `Model`: a card and its network, ready to run
+``interpolate``    nearest, bicubic and Lanczos on the right grid; also the networks' skip
+``halo``           how far a network looks, measured with NaN probes
+``architectures``  one network per file
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from napari_superres.models.card import ModelCard as ModelCard
+
+if TYPE_CHECKING:
+    from napari_superres.models.model import Model as Model
+    from napari_superres.models.registry import find_card as find_card
+    from napari_superres.models.registry import list_models as list_models
+    from napari_superres.models.registry import load_model as load_model
+
+__all__ = ["Model", "ModelCard", "find_card", "list_models", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    # Cards can be listed without torch; it arrives with the first model.
+    if name == "Model":
+        from napari_superres.models.model import Model
+
+        return Model
+    if name in __all__:
+        from napari_superres.models import registry
+
+        return getattr(registry, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

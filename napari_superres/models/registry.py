@@ -1,0 +1,137 @@
+"""Which models there are, and loading one by name or file."""
+
+import re
+from dataclasses import replace
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_superres.errors import ModelFileError, UnknownModelError
+from napari_superres.models.card import ModelCard
+from napari_superres.models.files import digest, read_card, read_weights
+
+if TYPE_CHECKING:
+    from napari_superres.models.model import Model
+
+SUFFIX = ".safetensors"
+
+_INTERPOLATION = re.compile(r"(nearest|bicubic|lanczos)-x(\d+)(?:x(\d+))?(?:x(\d+))?")
+_REACH = {"nearest": 0, "bicubic": 2, "lanczos": 3}
+_CITATIONS = {
+    "nearest": "",
+    "bicubic": "Keys: Cubic convolution interpolation for digital image processing. 1981. "
+    "doi:10.1109/TASSP.1981.1163711",
+    "lanczos": "Duchon: Lanczos filtering in one and two dimensions. 1979. "
+    "doi:10.1175/1520-0450(1979)018<1016:LFIOAT>2.0.CO;2",
+}
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the weights that come with the package."""
+    return Path(str(files("napari_superres") / "weights"))
+
+
+def list_models() -> list[ModelCard]:
+    """Return the cards of all models: shipped ones by name, then interpolation at x2 to x4.
+
+    Interpolation exists at any other integer scale too: ``bicubic-x5``, and per axis
+    as ``bicubic-x2x1x1`` (ZYX).
+    """
+    shipped = [read_card(path) for path in sorted(shipped_folder().glob(f"*{SUFFIX}"))]
+    baselines = [_interpolation_card(f"{kernel}-x{s}") for kernel in _REACH for s in (2, 3, 4)]
+    return shipped + [card for card in baselines if card is not None]
+
+
+def find_card(name: str | Path) -> ModelCard:
+    """Return the card of a model by name or file, without loading its weights.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is no such model; the nearest names are suggested.
+    ModelFileError
+        If the file is not a usable model.
+    """
+    card = _interpolation_card(str(name))
+    return card if card is not None else _card_of(_path_of(name))
+
+
+def load_model(name: str | Path) -> "Model":
+    """Load a model by name or from a file, in evaluation and deploy form, on the CPU.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is no such model; the nearest names are suggested.
+    ModelFileError
+        If the file is a pickle, damaged, or made by a newer version.
+    """
+    import torch
+
+    from napari_superres.models.architectures import build
+    from napari_superres.models.model import Model
+
+    baseline = _interpolation_card(str(name))
+    if baseline is not None:
+        return Model(baseline, None)
+    path = _path_of(name)
+    card = _card_of(path)
+    network = build(card.architecture, dict(card.arguments))
+    try:
+        network.load_state_dict(read_weights(path))
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{path.name}: weights do not fit the architecture {card.architecture!r} of its card. "
+            f"The file is damaged. ({str(error).splitlines()[-1].strip()})"
+        ) from error
+    deploy = getattr(network, "deploy", None)
+    network = network if deploy is None else deploy()
+    if card.ndim == 2:
+        # Channels-last is the layout that CPU and GPU convolutions are fastest in.
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(card, network, digest(path))
+
+
+def _path_of(name: str | Path) -> Path:
+    text = str(name)
+    shipped = shipped_folder() / f"{text}{SUFFIX}"
+    if isinstance(name, str) and "/" not in text and "\\" not in text and shipped.is_file():
+        return shipped
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.suffix or path.parent != Path():
+        raise ModelFileError(f"model file {path} does not exist.")
+    names = [card.name for card in list_models()]
+    close = get_close_matches(text, names, n=3, cutoff=0.4)
+    hint = f"Did you mean {', '.join(close)}?" if close else f"Known models: {', '.join(names)}."
+    raise UnknownModelError(f"no model is called {text!r}. {hint}")
+
+
+def _card_of(path: Path) -> ModelCard:
+    return replace(read_card(path), name=path.stem)
+
+
+def _interpolation_card(name: str) -> ModelCard | None:
+    match = _INTERPOLATION.fullmatch(name)
+    if match is None:
+        return None
+    kernel, *factors = match.groups()
+    given = tuple(int(f) for f in factors if f is not None)
+    scale = given * 2 if len(given) == 1 else given
+    if min(scale) < 1 or max(scale) > 64 or max(scale) == 1:
+        return None
+    return ModelCard(
+        name=name,
+        title=f"{kernel.capitalize()} interpolation",
+        architecture="interpolation",
+        arguments={"kernel": kernel},
+        scale=scale,
+        halo=tuple(_REACH[kernel] if s > 1 else 0 for s in scale),
+        intensity="none",
+        color="per-channel",
+        degradation="none: a baseline without learning",
+        license="BSD-3-Clause",
+        citation=_CITATIONS[kernel],
+    )

@@ -1,0 +1,145 @@
+"""`train`: from a folder of high-resolution images to a model file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from napari_superres.errors import MissingExtraError, OutputExistsError
+from napari_superres.models.architectures import build
+from napari_superres.models.card import ModelCard
+from napari_superres.models.files import read_weights, write_model
+from napari_superres.models.halo import measure_reach
+from napari_superres.training.images import read_planes
+from napari_superres.training.pairs import PatchSource
+from napari_superres.training.recipe import Recipe, load_recipe
+from napari_superres.training.score import score_planes
+
+_VALIDATION_SHARE = 0.04
+_VALIDATION_MOST = 16
+
+
+def train(
+    recipe: Recipe | str | Path,
+    data: Path | str,
+    output: Path | str,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    start: Path | str | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Train a model and write it with a complete card.
+
+    Parameters
+    ----------
+    recipe
+        A `Recipe`, the name of a shipped one, or a TOML file.
+    data
+        Folder that holds the recipe's data folders.
+    output
+        Model file to write, ``.safetensors``.
+    minutes, steps
+        Budget; whichever is spent first ends training. The recipe's minutes where both are None.
+    start
+        Model file whose weights training starts from, where their shapes agree.
+    seed
+        Of initial weights and all draws.
+    overwrite
+        Whether an existing `output` may be replaced.
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Path
+        The model file.
+
+    Raises
+    ------
+    TrainingError
+        If images are missing or too small.
+    OutputExistsError
+        If `output` exists and `overwrite` is False.
+    MissingExtraError
+        If Lightning is not installed.
+    """
+    try:
+        import lightning
+
+        from napari_superres.training.module import SuperResolution
+    except ImportError as error:
+        raise MissingExtraError(
+            "training needs Lightning. Install it with: pip install 'napari-superres-torch[train]'"
+        ) from error
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    output = Path(output)
+    if output.exists() and not overwrite:
+        raise OutputExistsError(f"{output} exists. Choose another name or allow overwriting (--overwrite).")
+    lightning.seed_everything(seed, verbose=False)
+    planes = read_planes([Path(data) / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink)
+    order = np.random.default_rng(seed).permutation(len(planes))
+    held = min(_VALIDATION_MOST, max(1, round(len(planes) * _VALIDATION_SHARE))) if len(planes) > 1 else 0
+    source = PatchSource(
+        [planes[i] for i in order[held:]], scale=recipe.scale[0], patch=recipe.patch,
+        degradation=recipe.degradation, seed=seed,
+    )  # fmt: skip
+    network = build(recipe.architecture, {**recipe.arguments, "scale": recipe.scale})
+    if start is not None:
+        _load_matching(network, Path(start))
+    budget = minutes if minutes is not None or steps is not None else recipe.minutes
+    module = SuperResolution(network, rate=recipe.rate, steps=steps, minutes=budget)
+    trainer = lightning.Trainer(
+        max_steps=steps or -1, max_epochs=-1, accelerator="auto", devices=1, logger=False,
+        enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=progress,
+        gradient_clip_val=1.0, default_root_dir=output.parent,
+    )  # fmt: skip
+    trainer.fit(module, DataLoader(_Batches(source, recipe.batch), batch_size=None))
+    best = module.average.module.cpu().eval()
+    assert isinstance(best, torch.nn.Module)
+    scores = score_planes(
+        best, [planes[i] for i in order[:held]], scale=recipe.scale[0], degradation=recipe.degradation
+    ) if held else {}  # fmt: skip
+    card = _card(recipe, best, {"validation": {"protocol": "held-out training images", **scores}}, module.global_step)
+    return write_model(output, card, best.state_dict(), overwrite=overwrite)
+
+
+class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
+    """An endless stream of batches."""
+
+    def __init__(self, source: PatchSource, size: int) -> None:
+        self.source, self.size = source, size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield self.source.batch(self.size)
+
+
+def _load_matching(network: torch.nn.Module, path: Path) -> None:
+    own = network.state_dict()
+    given = {k: v for k, v in read_weights(path).items() if k in own and own[k].shape == v.shape}
+    network.load_state_dict({**own, **given})
+
+
+def _card(recipe: Recipe, network: torch.nn.Module, scores: dict[str, Any], steps: int) -> ModelCard:
+    multiple = (getattr(network, "multiple", 1),) * len(recipe.scale)
+    reach = measure_reach(network, recipe.scale, multiple=multiple)
+    return ModelCard(
+        name=recipe.name,
+        architecture=recipe.architecture,
+        arguments={**recipe.arguments, "scale": list(recipe.scale)},
+        scale=recipe.scale,
+        multiple=multiple,
+        halo=reach.halo,
+        global_statistics=reach.is_global,
+        training=f"{', '.join(recipe.data)}; {steps} steps of {recipe.batch} patches of {recipe.patch} pixels; "
+        "L1, then MSE; Adam, cosine schedule, averaged weights.",
+        scores=scores,
+        **recipe.card,
+    )
