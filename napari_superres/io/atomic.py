@@ -36,9 +36,6 @@ def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
         raise
     except OSError as error:
         raise _explained(error, targets[0]) from error
-    except RuntimeError as error:
-        # ITK reports a failed write without an error number; an almost full disk is then the likely reason.
-        raise _explained(OSError(errno.ENOSPC if _nearly_full(targets[0]) else errno.EIO, ""), targets[0]) from error
     finally:
         for made in temporary:
             _remove(made)
@@ -75,10 +72,11 @@ def _nearly_full(target: Path) -> bool:
 
 
 def _explained(error: OSError, target: Path) -> OutputError:
-    if error.errno in _FULL:
+    # Some libraries report a failed write without its number.
+    if error.errno in _FULL or (error.errno is None and _nearly_full(target)):
         what = "the disk is full. Free space there or choose another folder"
     elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         what = "permission denied. Choose a folder that you may write to"
     else:
-        what = f"{os.strerror(error.errno) if error.errno else error}. Check the folder and the disk"
+        what = f"{os.strerror(error.errno) if error.errno else 'writing failed'}. Check the folder and the disk"
     return OutputError(f"{target} could not be written: {what}; nothing was changed.")

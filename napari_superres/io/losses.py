@@ -19,7 +19,7 @@ class Loss:
     what
         What would be lost, in words.
     instead
-        A format that holds it.
+        A format that holds it; empty where none does.
     fatal
         True where nothing can be written at all, even when loss is allowed.
     """
@@ -35,9 +35,9 @@ def orientation(image: Image, rotated: str = ".nii.gz, .nrrd or .mha") -> list[L
     sizes = np.asarray(image.pixel_size)
     if np.all(np.abs(linear - np.diag(sizes)) <= _ROUNDING * sizes):
         return []
-    if len(image.spatial) == 2 and not is_sheared(image):
-        return [Loss("the rotation or flip of the pixel grid", ".nrrd or .mha")]
-    return [Loss("the rotation, flip or shear of the pixel grid", rotated)]
+    if is_sheared(image):
+        return [Loss("the shear of the pixel grid", "")]
+    return [Loss("the rotation or flip of the pixel grid", ".nrrd or .mha" if len(image.spatial) == 2 else rotated)]
 
 
 def is_sheared(image: Image) -> bool:

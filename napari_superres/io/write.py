@@ -93,12 +93,13 @@ def check_target(path: str | Path, *, overwrite: bool, image: Image | None = Non
     if image is None:
         return
     lost = _losses(image, path)
-    refused = [x for x in lost if x.fatal or not allow_loss]
+    refused = sorted((x for x in lost if x.fatal or not allow_loss), key=lambda x: not x.fatal)
     if refused:
-        hint = "" if refused[0].fatal else ", or allow the loss (--allow-loss)"
-        raise LossyWriteError(
-            f"{suffix(path)} cannot hold {_listed(refused)}. Write {refused[0].instead} instead{hint}."
+        instead = (
+            f"Write {refused[0].instead} instead" if refused[0].instead else "Resample it to a straight grid first"
         )
+        hint = "" if refused[0].fatal else ", or allow the loss (--allow-loss)"
+        raise LossyWriteError(f"{suffix(path)} cannot hold {_listed(refused)}. {instead}{hint}.")
 
 
 def _check_folder(folder: Path) -> None:
