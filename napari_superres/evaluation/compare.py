@@ -169,13 +169,16 @@ def _others(
         lr = degrade(reference, [scale[a] for a in reference.spatial])
         suffix = " (simulated input)"
         notes.append("no input was given: one was simulated from the reference by antialiased bicubic reduction")
-    factor = scale["Y"]
-    if scale["X"] != factor or scale.get("Z", 1) != 1:
-        notes.append(f"no interpolation beside the result: its scale differs between axes ({dict(scale)})")
-    else:
-        yield f"bicubic{suffix}", upscale(lr, f"bicubic-x{factor}")
+    yield f"bicubic{suffix}", upscale(lr, _interpolation(scale))
     for model in models:
         yield f"{model}{suffix}", upscale(lr, model)
+
+
+def _interpolation(scale: Mapping[str, int]) -> str:
+    """Return the name of the bicubic interpolation of this scale, which knows planes and volumes."""
+    factors = [scale[a] for a in ("YX" if scale.get("Z", 1) == 1 else "ZYX")]
+    plain = len(factors) == 2 and factors[0] == factors[1]
+    return f"bicubic-x{factors[0]}" if plain else f"bicubic-x{'x'.join(map(str, factors))}"
 
 
 def _warnings(rows: Sequence[Row], reference: Image) -> list[str]:

@@ -90,7 +90,7 @@ class Rules:
             "planes": "2-D metrics per YX plane, averaged over all Z and T",
             "ssim": "Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, border of 5 pixels left out",
             "nrmse": "divided by the root mean square of the reference",
-            "aligned": "after the least-squares line gain * candidate + offset, one per image and channel",
+            "aligned (a.)": "after the least-squares line gain * candidate + offset, one per image and channel",
         }
 
     def limits(self, reference: npt.NDArray[Any], dtype: np.dtype[Any]) -> tuple[float, float]:

@@ -99,8 +99,7 @@ class Report:
         return "\n".join([*lines, *self._footnotes()])
 
     def _footnotes(self) -> list[str]:
-        terms = "; ".join(f"{k}: {v}" for k, v in self.conventions.items())
-        lines = [terms, "a. = aligned: after the least-squares line gain * candidate + offset"]
+        lines = [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]
         return lines + [f"not compared: {f['image']}: {f['reason']}" for f in self.failures]
 

@@ -250,3 +250,15 @@ def test_a_report_without_numbers_still_prints():
     report = Report([row], {}, (), ({"image": "y", "reason": "no reference"},))
     assert "not compared: y: no reference" in report.table()
     assert json.loads(report.to_json())["rows"][0]["psnr"] is None
+
+
+@pytest.mark.parametrize(
+    ("axes", "scale"), [("YX", (2, 3)), ("ZYX", (2, 2, 2)), ("ZYX", (3, 2, 2)), ("ZYX", (1, 4, 4))]
+)
+def test_the_interpolation_has_the_results_scale_on_every_axis(axes, scale):
+    reference = scene(tuple(12 * s for s in scale), axes, np.float32)
+    lr = degrade(reference, scale)
+    row = row_of(evaluate(reference, reference, lr=lr), "bicubic")
+    assert 10 < row["psnr"] < 80
+    simulated = upscale(lr, "bicubic-x" + "x".join(str(s) for s in scale if s > 1 or axes == "YX"))
+    assert evaluate(simulated, reference).rows[1]["psnr"] == pytest.approx(row["psnr"])
