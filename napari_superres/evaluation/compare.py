@@ -116,7 +116,7 @@ def scale_of(result: Image, lr: Image | None) -> dict[str, int] | None:
     Raises
     ------
     EvaluationError
-        If the factor between `lr` and `result` is not whole.
+        If the factor between `lr` and `result` is not whole, or 1 on every axis.
     """
     if lr is None:
         return _recorded_scale(result)
@@ -130,12 +130,18 @@ def scale_of(result: Image, lr: Image | None) -> dict[str, int] | None:
             # A part of the field only: the pixel sizes still tell.
             factor = lr.pixel_size[lr.spatial.index(axis)] / result.pixel_size[result.spatial.index(axis)]
         if factor < 0.5 or abs(factor - round(factor)) > 1e-3:
-            raise EvaluationError(
-                f"the result must be finer than its input by a whole number, got {factor:.4g} along {axis} "
-                f"({result.shape} against {lr.shape}). Give the input that the result was made from."
-            )
+            raise _not_finer(result, lr)
         scale[axis] = round(factor)
+    if max(scale.values()) == 1:
+        raise _not_finer(result, lr)
     return scale
+
+
+def _not_finer(result: Image, lr: Image) -> EvaluationError:
+    return EvaluationError(
+        f"the result must be finer than its input by a whole number above 1, got {result.axes} {result.shape} from "
+        f"{lr.axes} {lr.shape}. Give the input that the result was made from."
+    )
 
 
 def _recorded_scale(result: Image) -> dict[str, int] | None:

@@ -116,7 +116,7 @@ class Rules:
                     f"data range 'dtype' needs an integer type, got {dtype}. Use reference-range or fixed:VALUE."
                 )
             return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
-        finite = reference[np.isfinite(reference)]
+        finite = reference[np.isfinite(reference)] if dtype.kind == "f" else reference
         if finite.size == 0:
             raise EvaluationError("the reference has no finite pixel. Nothing can be compared.")
         if self.policy == "reference-percentile":

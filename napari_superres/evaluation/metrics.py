@@ -136,6 +136,8 @@ def pearson(reference: Array, candidate: Array) -> float:
 
 def count_invalid(reference: Array, candidate: Array) -> int:
     """Return how many pixels are non-finite in either array and are therefore left out."""
+    if reference.dtype.kind != "f" and candidate.dtype.kind != "f":
+        return 0
     return int(np.count_nonzero(~(np.isfinite(reference) & np.isfinite(candidate))))
 
 

@@ -199,8 +199,9 @@ def test_a_constant_reference_asks_for_a_range():
 
 def test_an_input_that_is_not_the_input():
     reference = scene((48, 60))
-    with pytest.raises(SuperResError, match="whole number"):
-        evaluate(reference, reference, lr=Image.from_array(np.ones((31, 40), np.uint16), "YX"))
+    for shape in ((31, 40), (48, 60), (96, 120)):
+        with pytest.raises(SuperResError, match="by a whole number above 1"):
+            evaluate(reference, reference, lr=Image.from_array(np.ones(shape, np.uint16), "YX"))
 
 
 @pytest.fixture
