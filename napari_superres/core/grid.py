@@ -75,7 +75,7 @@ def pixel_size_of(affine: Matrix) -> tuple[float, ...]:
 
 
 def upscaled_layer(
-    scale: Sequence[float], translate: Sequence[float], linear: npt.ArrayLike, factor: Sequence[float]
+    scale: npt.ArrayLike, translate: npt.ArrayLike, linear: npt.ArrayLike, factor: npt.ArrayLike
 ) -> tuple[Matrix, Matrix]:
     """Return ``scale`` and ``translate`` of a napari layer that lies on its source, ``factor`` times finer.
 

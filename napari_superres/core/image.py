@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -68,12 +67,12 @@ class Image:
         set_(self, "affine", affine)
         units = {a: self.units.get(a) for a in self.axes if a in "TZYX"}
         units = {a: None if u is None else unit_name(u) for a, u in units.items()}
-        set_(self, "units", MappingProxyType(units))
+        set_(self, "units", units)
         names = tuple(self.channel_names)
         if names and len(names) != self.size("C"):
             raise AxesError(f"{self.size('C')} channels need as many names, got {len(names)}: {names}.")
         set_(self, "channel_names", names)
-        set_(self, "metadata", MappingProxyType(dict(self.metadata)))
+        set_(self, "metadata", dict(self.metadata))
 
     @classmethod
     def from_array(
@@ -137,7 +136,8 @@ class Image:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of the array, in native byte order."""
-        return np.dtype(self.data.dtype).newbyteorder("=")
+        native: np.dtype[Any] = np.dtype(self.data.dtype).newbyteorder("=")
+        return native
 
     @property
     def spatial(self) -> str:

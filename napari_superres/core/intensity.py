@@ -41,7 +41,7 @@ class Normalisation:
             return np.array(values, dtype=dtype)
         # 32-bit and wider data lose low bits if they are rounded before the offset is taken away.
         wide: type[np.floating[Any]] = np.float64 if values.dtype.itemsize > 2 else np.float32
-        out = np.subtract(values, wide(low), dtype=wide)
+        out: Floats = np.subtract(values, wide(low), dtype=wide)
         out *= wide(1.0 / (high - low))
         return out.astype(dtype, copy=False)
 

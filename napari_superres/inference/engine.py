@@ -114,12 +114,12 @@ class _State:
         y, recomputed = self._compute(x)
         cores = []
         for i, work in enumerate(works):
-            box = [
+            box: Any = [
                 slice((c.start - r.start) * s, (c.stop - r.start) * s)
                 for c, r, s in zip(work.tile.core, work.tile.read, plan.work_scale, strict=True)
             ]
-            core = y[(i, slice(None), *box)].to("cpu", torch.float64 if plan.precision == "fp64" else torch.float32)
-            cores.append(core.contiguous().numpy())
+            core = y[i][(slice(None), *box)]
+            cores.append(core.to("cpu", torch.float64 if plan.precision == "fp64" else torch.float32).numpy())
         return _Results(cores, [original for _, original in loaded], recomputed)
 
     def _compute(self, x: Tensor) -> tuple[Tensor, int]:

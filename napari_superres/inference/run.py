@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import psutil
@@ -18,7 +18,7 @@ from napari_superres.core.image import Array, Image
 from napari_superres.core.tiling import Box
 from napari_superres.errors import SettingsError, SuperResWarning
 from napari_superres.inference.engine import Counts, execute
-from napari_superres.inference.plan import Plan, Range, TileSize, resolve
+from napari_superres.inference.plan import Plan, resolve
 from napari_superres.inference.provenance import make_record
 from napari_superres.models.model import Model
 from napari_superres.models.registry import load_model
@@ -109,32 +109,15 @@ def upscale(image: Image | Array, model: ModelChoice, **options: Any) -> Image:
 
 
 def iter_upscale(
-    image: Image | Array,
-    model: ModelChoice,
-    *,
-    axes: str | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    tile: TileSize = "auto",
-    batch: int | Literal["auto"] = "auto",
-    channels: Sequence[int] | None = None,
-    roi: Mapping[str, Range] | None = None,
-    tta: bool = False,
-    intensity_range: Sequence[tuple[float, float]] | None = None,
-    out: Any = None,
+    image: Image | Array, model: ModelChoice, *, axes: str | None = None, out: Any = None, **options: Any
 ) -> Iterator[Progress]:
     """Do what `upscale` does, step by step: yields before the first and after every window.
 
-    Closing the iterator cancels the run; what was written to `out` stays.
-    The parameters are those of `upscale`.
+    Everything asked for is checked at the first step. Closing the iterator cancels the run; what was
+    written to `out` stays. The parameters are those of `upscale`.
     """
     image = as_image(image, axes)
-    wishes = {
-        "device": device, "precision": precision, "tile": tile, "batch": batch, "roi": roi, "tta": tta,
-        "intensity_range": intensity_range,
-    }  # fmt: skip
-    parts = _parts(image, model, channels, wishes)
-    yield from _run(image, parts, out)
+    yield from run_parts(image, make_parts(image, model, **options), out)
 
 
 def as_image(image: Image | Array, axes: str | None = None) -> Image:
@@ -146,15 +129,17 @@ def as_image(image: Image | Array, axes: str | None = None) -> Image:
     return Image.from_array(image, axes or guess_axes(tuple(image.shape)))
 
 
-def _parts(
-    image: Image, model: ModelChoice, channels: Sequence[int] | None, wishes: dict[str, Any]
+def make_parts(
+    image: Image, model: ModelChoice, *, channels: Sequence[int] | None = None, **wishes: Any
 ) -> list[tuple[Model, Plan]]:
-    """Return one plan per model."""
+    """Load the models of a run and resolve one plan per model; the parameters are those of `upscale`."""
     if not isinstance(model, Mapping):
         loaded = model if isinstance(model, Model) else load_model(model)
         return [(loaded, resolve(image, loaded, channels=channels, **wishes))]
     if channels is not None:
         raise SettingsError("give channels, or one model per channel; not both.")
+    if "C" not in image.axes:
+        raise SettingsError(f"one model per channel needs an image with channels, got axes {image.axes}.")
     parts = []
     for key, choice in model.items():
         loaded = choice if isinstance(choice, Model) else load_model(choice)
@@ -174,7 +159,8 @@ def _channel_index(image: Image, key: int | str) -> int:
         raise SettingsError(f"no channel is called {key!r}. Channels: {names}.") from error
 
 
-def _run(image: Image, parts: Sequence[tuple[Model, Plan]], out: Any) -> Iterator[Progress]:
+def run_parts(image: Image, parts: Sequence[tuple[Model, Plan]], out: Any = None) -> Iterator[Progress]:
+    """Run resolved plans one after the other into one result."""
     plan = parts[0][1]
     shape = list(plan.out_shape)
     if "C" in image.axes:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
 from typing import Any, Literal, Self, get_args
 
 from napari_superres.errors import ModelFileError
@@ -117,7 +116,7 @@ class ModelCard:
         for name in ("arguments", "scores"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ModelFileError(f"card: {name} must be a mapping.")
-            set_(self, name, MappingProxyType(dict(getattr(self, name))))
+            set_(self, name, dict(getattr(self, name)))
         for name in ("pixel_size", "grid_offset"):
             value = getattr(self, name)
             if value is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,8 @@ def _probe(
     for phase in product(*(range(m) for m in multiple)):
         at = [n // 2 // m * m + p for n, m, p in zip(size, multiple, phase, strict=True)]
         image = torch.zeros(1, channels, *size, dtype=torch.float64)
-        image[(0, slice(None), *at)] = torch.nan
+        place: Any = (0, slice(None), *at)
+        image[place] = torch.nan
         hit = module(image).isnan().any(dim=1)[0]
         for axis, (p, n, s) in enumerate(zip(at, size, scale, strict=True)):
             first, last = _extent(hit, axis)

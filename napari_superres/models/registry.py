@@ -89,7 +89,7 @@ def load_model(name: str | Path) -> "Model":
     network = network if deploy is None else deploy()
     if card.ndim == 2:
         # Channels-last is the layout that CPU and GPU convolutions are fastest in.
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=torch.channels_last)
     return Model(card, network, digest(path))
 
 

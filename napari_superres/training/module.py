@@ -25,7 +25,7 @@ class SuperResolution(lightning.LightningModule):
     def __init__(self, network: nn.Module, *, rate: float, steps: int | None, minutes: float | None) -> None:
         super().__init__()
         self.network = network
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))  # type: ignore[no-untyped-call]
         self.rate, self.steps, self.minutes = rate, steps, minutes
         self.started = time.monotonic()
 

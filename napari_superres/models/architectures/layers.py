@@ -3,21 +3,23 @@
 from collections.abc import Sequence
 from itertools import product
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from napari_superres.models.interpolate import pixel_shuffle
 
-CONV = {2: nn.Conv2d, 3: nn.Conv3d}
-CONV_TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+CONV: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
+CONV_TRANSPOSED: dict[int, Any] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 MAX_POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
-def same_conv(ndim: int, inputs: int, outputs: int, size: int, **options: bool) -> nn.Module:
+def same_conv(ndim: int, inputs: int, outputs: int, size: int) -> nn.Module:
     """Return a convolution of odd kernel `size` that keeps the image's size, zeros beyond the border."""
-    return CONV[ndim](inputs, outputs, size, padding=size // 2, **options)
+    layer: nn.Module = CONV[ndim](inputs, outputs, size, padding=size // 2)
+    return layer
 
 
 class PixelShuffle(nn.Module):
@@ -52,12 +54,13 @@ def transposed_conv(ndim: int, inputs: int, outputs: int, size: int, scale: Sequ
     # Old pixel i is centred on new pixel i * s + (s - 1) / 2, rounded down where s is even.
     padding = [size // 2 - (s - 1) // 2 for s in scale]
     extra = [s - size + 2 * p for s, p in zip(scale, padding, strict=True)]
-    return CONV_TRANSPOSED[ndim](
+    layer: nn.Module = CONV_TRANSPOSED[ndim](
         inputs, outputs, size, stride=tuple(scale), padding=tuple(padding), output_padding=tuple(extra)
     )
+    return layer
 
 
-def as_subpixel(layer: nn.Module) -> nn.Module:
+def as_subpixel(layer: Any) -> nn.Module:
     """Return a convolution with pixel shuffle that equals a transposed convolution and runs faster.
 
     Output phase p of an axis is an ordinary convolution with every s-th tap of the kernel, so a
@@ -66,7 +69,7 @@ def as_subpixel(layer: nn.Module) -> nn.Module:
     weight = layer.weight.detach()  # (in, out, *k)
     assert isinstance(weight, Tensor)
     inputs, outputs, *kernel = weight.shape
-    ndim, scale, padding = len(kernel), tuple(layer.stride), tuple(layer.padding)  # type: ignore[arg-type]
+    ndim, scale, padding = len(kernel), tuple(layer.stride), tuple(layer.padding)
     # New pixel q * s + p sees old pixel q + d through tap p + padding - d * s.
     taps = [
         [(p, d, p + pad - d * s) for p in range(s) for d in range(-k, k + 1) if 0 <= p + pad - d * s < k]

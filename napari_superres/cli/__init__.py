@@ -1,0 +1,19 @@
+"""The command line: parse, call, print. Nothing is computed here that the Python API cannot do.
+
+``app``        the program and its commands
+``terminal``   where output goes: results to stdout, everything else to stderr
+``parsing``    option texts into values
+``upscale``    ``superres upscale``
+``evaluate``   ``superres evaluate`` and ``selftest``
+``models``     ``superres models list|show`` and ``check``
+``images``     ``superres info`` and ``degrade``
+``training``   ``superres train``
+``demo``       ``superres demo``
+"""
+
+
+def main() -> None:
+    """Run the program. Exit codes: 0 done, 1 error, 2 wrong usage, 3 part of a batch failed, 130 cancelled."""
+    from napari_superres.cli.app import run
+
+    run()

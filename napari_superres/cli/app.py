@@ -1,0 +1,58 @@
+"""The program and its commands."""
+
+import os
+import sys
+import traceback
+
+import typer
+
+from napari_superres.cli import demo, evaluate, images, models, terminal, training, upscale
+from napari_superres.errors import SuperResError
+
+app = typer.Typer(
+    name="superres",
+    help="Super-resolution of scientific images. Fine detail is estimated, not measured: not for diagnosis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("upscale")(upscale.upscale)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(models.app, name="models")
+app.command("train")(training.train)
+app.command("degrade")(images.degrade)
+app.command("info")(images.info)
+app.command("check")(models.check)
+app.command("selftest")(evaluate.selftest)
+app.command("demo")(demo.demo)
+
+
+@app.callback()
+def program(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error. May stand anywhere."),
+) -> None:
+    """Hold the options that come before a command; `run` has taken ``--debug`` out already."""
+
+
+def run() -> None:
+    """Run the program; every error a user can mend becomes one line on stderr."""
+    debug = "--debug" in sys.argv
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    terminal.hear_warnings()
+    try:
+        app(arguments)
+    except SuperResError as error:
+        _fail(f"error: {error}", debug)
+    except BrokenPipeError:
+        # Whoever read the results has closed; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+        _fail(f"unexpected error: {type(error).__name__}: {error} (--debug shows where)", debug)
+
+
+def _fail(line: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    terminal.say(" ".join(line.split()))
+    sys.exit(1)

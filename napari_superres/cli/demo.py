@@ -1,0 +1,34 @@
+"""``superres demo``: the main job on the shipped samples."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_superres.cli import terminal
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Super-resolve the shipped samples and measure the results against the shipped references."""
+    from napari_superres import io
+    from napari_superres.evaluation import evaluate
+    from napari_superres.inference import upscale_file
+    from napari_superres.inference.memory import tune_allocator
+
+    tune_allocator()
+    output.mkdir(parents=True, exist_ok=True)
+    for sample in io.list_samples():
+        low, high = io.sample_path(sample["lr"]), io.sample_path(sample["hr"])
+        image = io.read_image(low)
+        terminal.say(f"\n{sample['title']}: {image!r} with {sample['model']}")
+        target = output / f"{io.stem(low)}_{sample['model']}{io.output_suffix(low)}"
+        upscale_file(low, target, model=sample["model"], overwrite=True)
+        result = io.read_image(target)
+        report = evaluate(result, io.read_image(high), lr=image)
+        report.to_json(target.with_name(io.stem(target) + ".report.json"))
+        terminal.result(f"{result!r}\n{report.table()}")
+    terminal.say(f"\nresults, records and reports: {output}/")

@@ -1,0 +1,63 @@
+"""``superres evaluate`` and ``superres selftest``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_superres.cli import parsing, terminal
+
+
+def evaluate(
+    result: Annotated[Path, typer.Argument(metavar="SR", help="Result, or a folder of results.")],
+    reference: Annotated[Path, typer.Argument(metavar="REF", help="Reference scan, or a folder of them.")],
+    lr: Annotated[Path | None, typer.Option(help="Low-resolution input, for the bicubic row and --model.")] = None,
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Also these models, run on --lr.")] = None,
+    convention: Annotated[str, typer.Option(help="microscopy or sr-paper.")] = "microscopy",
+    data_range: Annotated[
+        str | None, typer.Option(help="dtype, reference-range, reference-percentile or fixed:VALUE.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report as JSON.")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", metavar="F", help="Write the rows as CSV.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", metavar="F", help="Write one HTML page.")] = None,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Of the result, where its file has none.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
+) -> None:
+    """Measure results against reference scans, always beside bicubic interpolation."""
+    from napari_superres import io
+    from napari_superres.evaluation import evaluate as compare
+    from napari_superres.evaluation import evaluate_folder
+
+    rules = {"convention": convention, **({} if data_range is None else {"data_range": data_range})}
+    if len(io.find_images(result)) > 1 or io.find_images(result) != [result]:
+        report = evaluate_folder(result, reference, lr_dir=lr, models=model or (), **rules)
+    else:
+        size = parsing.parse_pixel_size(pixel_size)
+        report = compare(
+            io.read_image(result, pixel_size=size, unit=unit),
+            io.read_image(reference, pixel_size=size, unit=unit),
+            lr=None if lr is None else io.read_image(lr),
+            models=model or (),
+            **rules,
+        )
+    terminal.result(report.table())
+    for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
+        if file is not None:
+            write(file)
+    if report.failures:
+        raise typer.Exit(3)
+
+
+def selftest() -> None:
+    """Compare every metric with answers that are known."""
+    from napari_superres.evaluation import run_selftest
+
+    answers = run_selftest()
+    width = max(len(a.name) for a in answers)
+    for a in answers:
+        verdict = "ok" if a.passed else "WRONG"
+        terminal.result(f"{verdict:5} {a.name:{width}} {a.found:.9g}, expected {a.expected:.9g} +- {a.tolerance:g}")
+    wrong = sum(not a.passed for a in answers)
+    terminal.result(f"{len(answers) - wrong} passed, {wrong} failed")
+    if wrong:
+        raise typer.Exit(1)

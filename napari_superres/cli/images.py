@@ -1,0 +1,56 @@
+"""``superres info`` and ``superres degrade``."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from napari_superres.cli import terminal
+
+
+def info(
+    file: Annotated[Path, typer.Argument(help="File or folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Say what a file holds: axes, shape, data type, pixel size."""
+    from napari_superres.io import describe
+
+    rows = describe(file)
+    if as_json:
+        terminal.result(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        for key, value in row.items():
+            if value not in (None, [], {}):
+                terminal.result(f"{key.replace('_', ' ') + ':':15} {value}")
+        if row["pixel_size"] is None:
+            terminal.result("pixel size:     unknown (give --pixel-size and --unit where it matters)")
+
+
+def degrade(
+    source: Annotated[Path, typer.Argument(metavar="HR", help="High-resolution image.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File to write.")],
+    scale: Annotated[int, typer.Option(min=2, help="Factor along Y and X.")],
+    kernel: Annotated[
+        Literal["bicubic", "gaussian"], typer.Option(help="Antialiased bicubic, or Gaussian PSF and binning.")
+    ] = "bicubic",
+    psf_sigma: Annotated[float | None, typer.Option(help="Of the PSF, in high-resolution pixels.")] = None,
+    photons: Annotated[float | None, typer.Option(help="At the brightest pixel; adds photon noise.")] = None,
+    read_noise: Annotated[float | None, typer.Option(help="Standard deviation in electrons.")] = None,
+    offset: Annotated[float, typer.Option(help="Added by the camera, in grey levels.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Make a low-resolution image out of a high-resolution one."""
+    from napari_superres.degradation import degrade as simulate
+    from napari_superres.io import check_target, read_image, write_image
+
+    image = read_image(source)
+    check_target(output, overwrite=overwrite, image=image)
+    optics = psf_sigma is not None or photons is not None or read_noise is not None
+    low = simulate(
+        image, scale, kernel="gaussian" if optics else kernel, psf_sigma=psf_sigma, photons=photons,
+        read_noise=read_noise, offset=offset, seed=seed,
+    )  # fmt: skip
+    terminal.say(f"wrote {write_image(low, output, overwrite=overwrite)}")

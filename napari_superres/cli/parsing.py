@@ -1,0 +1,80 @@
+"""Option texts into values."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_superres.errors import SettingsError
+
+
+def parse_tile(text: str) -> int | tuple[int, ...] | str:
+    """Return ``auto``, one number, or one per axis, such as ``16,128,128``."""
+    if text == "auto":
+        return text
+    numbers = _integers(text, "tile", "auto, one number such as 256, or one per axis such as 16,128,128")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def parse_channels(text: str | None) -> tuple[int, ...] | None:
+    """Return channel indices from ``0,2``."""
+    return None if text is None else _integers(text, "channels", "indices such as 0,2")
+
+
+def parse_roi(text: str | None) -> dict[str, tuple[int, int]] | None:
+    """Return ranges from ``y0:y1,x0:x1``, or ``z0:z1,y0:y1,x0:x1``."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    names = {2: "YX", 3: "ZYX"}.get(len(parts))
+    try:
+        if names is None:
+            raise ValueError
+        pairs = [tuple(int(v) for v in part.split(":")) for part in parts]
+        return {a: (start, stop) for a, (start, stop) in zip(names, pairs, strict=True)}
+    except ValueError as error:
+        raise SettingsError(f"--roi is y0:y1,x0:x1 or z0:z1,y0:y1,x0:x1, got {text!r}.") from error
+
+
+def parse_range(texts: Sequence[str] | None) -> list[tuple[float, float]] | None:
+    """Return ``(low, high)`` pairs from ``low,high`` texts."""
+    if not texts:
+        return None
+    return [_pair(text) for text in texts]
+
+
+def parse_pixel_size(text: str | None) -> float | tuple[float, ...] | None:
+    """Return a pixel size from ``0.1``, or one per axis from ``0.5,0.1,0.1``."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(v) for v in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"--pixel-size is a number, or one per axis such as 0.5,0.1,0.1, got {text!r}.") from error
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
+    """Return a model's name, or one per channel from ``0=fluo-x2,GFP=bicubic-x2``."""
+    if "=" not in text or Path(text).exists():
+        return text
+    choice: dict[int | str, str | Path] = {}
+    for part in text.split(","):
+        channel, _, name = part.partition("=")
+        if not channel or not name:
+            raise SettingsError(f"--model is NAME, a file, or CHANNEL=NAME,..., got {text!r}.")
+        choice[int(channel) if channel.isdigit() else channel] = name
+    return choice
+
+
+def _integers(text: str, option: str, form: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(v) for v in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"--{option} is {form}, got {text!r}.") from error
+
+
+def _pair(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(v) for v in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"--intensity-range is low,high such as 0,4095, got {text!r}.") from error
+    return low, high

@@ -1,0 +1,72 @@
+"""Where output goes: results to stdout, everything else to stderr."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from napari_superres.inference import Progress as Step
+
+messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def result(text: str) -> None:
+    """Print a result to stdout."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """Print a message to stderr."""
+    if not quiet:
+        messages.print(text)
+
+
+def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """Print a warning as one line; those not meant for users are left out."""
+    if issubclass(category, UserWarning):
+        say(f"warning: {message}")
+
+
+@contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, "Step"], None]]:
+    """Give a function that shows a run's progress: a bar on a terminal, a line per tenth elsewhere."""
+    if quiet:
+        yield lambda _label, _step: None
+        return
+    if not messages.is_terminal:
+        yield _Lines()
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
+    with Progress(*columns, TimeRemainingColumn(), console=messages) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(label: str, step: "Step") -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=step.total)
+            bars.update(tasks[label], completed=step.done, total=step.total)
+
+        yield show
+
+
+class _Lines:
+    """Plain progress for logs."""
+
+    def __init__(self) -> None:
+        self.last: tuple[str, int] = ("", -1)
+
+    def __call__(self, label: str, step: "Step") -> None:
+        tenth = 10 * step.done // max(step.total, 1)
+        if (label, tenth) != self.last:
+            self.last = (label, tenth)
+            say(f"{label}: {10 * tenth} %")
+
+
+def hear_warnings() -> None:
+    """Print each warning once, on stderr, without its place in the code."""
+    warnings.simplefilter("once", UserWarning)
+    warnings.showwarning = show_warning

@@ -1,0 +1,146 @@
+"""``superres upscale``: one file to a file, or many to a folder."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from napari_superres.cli import parsing, terminal
+from napari_superres.errors import SettingsError
+
+PANEL_FILE, PANEL_RUN = "What the file does not say", "How it is computed"
+
+
+def upscale(
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Files, folders or glob patterns.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="File; a folder for several sources.")],
+    model: Annotated[str, typer.Option("--model", "-m", metavar="NAME|PATH|CHANNEL=NAME,...", help="See models list.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda[:i] or mps.", rich_help_panel=PANEL_RUN)] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.", rich_help_panel=PANEL_RUN)] = "auto",
+    tile: Annotated[str, typer.Option(metavar="auto|N|Z,Y,X", rich_help_panel=PANEL_RUN)] = "auto",
+    axes: Annotated[str | None, typer.Option(metavar="TCZYX", rich_help_panel=PANEL_FILE)] = None,
+    channels: Annotated[str | None, typer.Option(metavar="0,2", help="Only these channels.")] = None,
+    roi: Annotated[str | None, typer.Option(metavar="y0:y1,x0:x1", help="Only this part, in input pixels.")] = None,
+    tta: Annotated[bool, typer.Option("--tta", help="Average over eight flips and turns; 8 times slower.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave results alone that are done already.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", rich_help_panel=PANEL_FILE)] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.", rich_help_panel=PANEL_FILE)] = "micrometer",
+    series: Annotated[int | None, typer.Option(help="Which image of a file with several.")] = None,
+    intensity_range: Annotated[
+        list[str] | None, typer.Option(metavar="lo,hi", help="Instead of a fit; once, or once per channel.")
+    ] = None,
+    suffix: Annotated[str | None, typer.Option("--format", metavar="EXT", help="Of a batch, such as ome.zarr.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; compute nothing.")] = False,
+    allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Write what a format cannot hold fully.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+) -> None:
+    """Increase the resolution of images with a super-resolution model."""
+    from napari_superres.inference.memory import tune_allocator
+
+    # Before torch takes its first large block.
+    tune_allocator()
+    reading = {"axes": axes, "series": series, "pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit}
+    running: dict[str, Any] = {
+        "device": device, "precision": precision, "tile": parsing.parse_tile(tile), "tta": tta,
+        "channels": parsing.parse_channels(channels), "roi": parsing.parse_roi(roi),
+        "intensity_range": parsing.parse_range(intensity_range),
+    }  # fmt: skip
+    writing = {"overwrite": overwrite, "resume": resume, "allow_loss": allow_loss}
+    chosen = parsing.parse_model(model)
+    many = len(sources) > 1 or _is_batch(sources[0], output)
+    if suffix is not None:
+        if not many:
+            raise SettingsError("--format is for folders of results; a single result's format is its name's suffix.")
+        suffix = "." + suffix.lstrip(".")
+    if dry_run:
+        _tell_plans(sources, chosen, reading, running, as_json)
+    elif many:
+        _many(sources, output, chosen, suffix, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
+    else:
+        _one(sources[0], output, chosen, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
+
+
+def _is_batch(source: str, output: Path) -> bool:
+    """Return whether a single source stands for many: a folder or pattern, or the output is a folder."""
+    from napari_superres import io
+
+    if not Path(source).exists():
+        return any(c in source for c in "*?[")
+    is_output_file = io.suffix(output) in io.WRITE_SUFFIXES
+    return not is_output_file or (Path(source).is_dir() and io.find_images(source) != [Path(source)])
+
+
+def _one(source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+    from napari_superres.inference import upscale_file
+
+    with terminal.progress_bar(quiet=quiet) as show:
+        written = upscale_file(source, output, model=model, progress=lambda step: show(output.name, step), **options)
+    if as_json:
+        terminal.result(json.dumps({"files": [{"target": str(written), "status": "done"}]}, indent=2))
+    else:
+        terminal.say(f"wrote {written}", quiet=quiet)
+
+
+def _many(
+    sources: list[str],
+    folder: Path,
+    model: Any,
+    suffix: str | None,
+    options: dict[str, Any],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from napari_superres.inference import upscale_files
+    from napari_superres.inference.files import Outcome
+
+    def tell(outcome: Outcome) -> None:
+        detail = f": {outcome.message}" if outcome.message else f" -> {outcome.target.name} ({outcome.seconds:.1f} s)"
+        terminal.say(f"{outcome.status} {outcome.source}{detail}", quiet=quiet)
+
+    with terminal.progress_bar(quiet=quiet) as show:
+        outcomes = upscale_files(
+            sources, folder, model=model, suffix=suffix, progress=lambda label, _, step: show(label, step),
+            finished=tell, **options,
+        )  # fmt: skip
+    states: tuple[Literal["done", "skipped", "failed"], ...] = ("done", "skipped", "failed")
+    counts = {state: sum(o.status == state for o in outcomes) for state in states}
+    terminal.say(", ".join(f"{n} {state}" for state, n in counts.items()), quiet=quiet)
+    if as_json:
+        files = [{"source": o.source, "target": str(o.target), "status": o.status, "message": o.message,
+                  "seconds": round(o.seconds, 3)} for o in outcomes]  # fmt: skip
+        terminal.result(json.dumps({**counts, "files": files}, indent=2))
+    if counts["failed"]:
+        raise typer.Exit(3)
+
+
+def _tell_plans(
+    sources: list[str], model: Any, reading: dict[str, Any], running: dict[str, Any], as_json: bool
+) -> None:
+    from napari_superres import io
+    from napari_superres.inference.run import make_parts
+
+    rows: list[dict[str, Any]] = []
+    for path in (p for s in sources for p in io.find_images(s)):
+        image = io.read_image(path, **reading)
+        plans = [plan for _, plan in make_parts(image, model, **running)]
+        rows.append(
+            {
+                "source": "DICOM" if io.is_anonymous(path) else str(path), "axes": image.axes, "shape": image.shape,
+                "result": plans[0].out_shape, "dtype": str(image.dtype), "models": [p.model for p in plans],
+                "device": plans[0].device, "precision": plans[0].precision, "tile": plans[0].tile,
+                "tiles": sum(p.total for p in plans), "memory_bytes": max(p.memory_bytes for p in plans),
+            }
+        )  # fmt: skip
+    if as_json:
+        terminal.result(json.dumps({"plans": rows}, indent=2))
+        return
+    for row in rows:
+        size = f"{row['memory_bytes'] / 1e6:.0f} MB"
+        terminal.result(
+            f"{row['source']}: {row['axes']} {row['shape']} -> {row['result']} {row['dtype']}, {row['tiles']} tiles of "
+            f"{row['tile']} on {row['device']} in {row['precision']}, about {size} of memory"
+        )

@@ -1,0 +1,94 @@
+"""`check_model`: what a model's card says, measured on this machine."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_superres.core.image import Image
+from napari_superres.core.tiling import smallest_tile
+from napari_superres.inference.device import list_devices
+from napari_superres.inference.run import upscale
+from napari_superres.models.halo import measure_reach
+from napari_superres.models.model import Model
+from napari_superres.models.registry import load_model
+
+TOLERANCE = 1e-10
+_SPEED_EDGE = {2: 512, 3: 48}
+_REPEATS = 3
+
+
+def check_model(model: str | Path | Model) -> dict[str, Any]:
+    """Measure a model's halo, the exactness of tiling, the error of lower precision and the speed.
+
+    Parameters
+    ----------
+    model
+        Name, file or `Model`.
+
+    Returns
+    -------
+    dict
+        ``halo_on_card``, ``halo_measured`` (low-resolution pixels), ``max_tiling_error`` (of the range, in
+        double precision), ``exact`` (whether that is at most 1e-10 and the card's halo suffices),
+        ``DEVICE_PRECISION_psnr_db`` (against fp32) and ``DEVICE_megapixels_per_second`` (of the result).
+    """
+    model = model if isinstance(model, Model) else load_model(model)
+    card = model.card
+    reach = measure_reach(model.runner, card.scale, channels=card.channels, multiple=card.multiple)
+    error = _tiling_error(model)
+    enough = all(c >= m for c, m in zip(card.halo, reach.halo, strict=True)) and not reach.is_global
+    found: dict[str, Any] = {
+        "model": card.name,
+        "sha256": model.sha256,
+        "halo_on_card": list(card.halo),
+        "halo_measured": list(reach.halo),
+        "global_statistics": reach.is_global,
+        "max_tiling_error": error,
+        "exact": enough and error <= TOLERANCE,
+    }
+    for device in list_devices():
+        found |= _precision_and_speed(model, device)
+    return found
+
+
+def _noise(size: tuple[int, ...], dtype: type[np.floating[Any]]) -> Image:
+    axes = "ZYX"[-len(size) :]
+    values = np.random.default_rng(0).random(size).astype(dtype)
+    return Image.from_array(values, axes)
+
+
+def _tiling_error(model: Model) -> float:
+    card = model.card
+    tile = [smallest_tile(h, m) + 8 * m for h, m in zip(card.halo, card.multiple, strict=True)]
+    # Odd sizes, several windows along each axis.
+    size = tuple(2 * t - 2 * h + 3 for t, h in zip(tile, card.halo, strict=True))
+    options: dict[str, Any] = {"precision": "fp64", "device": "cpu", "intensity_range": [(0.0, 1.0)]}
+    image = _noise(size, np.float64)
+    whole = upscale(image, model, tile=[10**6] * len(size), **options).data
+    tiled = upscale(image, model, tile=tile, **options).data
+    return float(np.abs(whole - tiled).max() / np.ptp(whole))
+
+
+def _precision_and_speed(model: Model, device: str) -> dict[str, Any]:
+    size = (_SPEED_EDGE[model.card.ndim],) * model.card.ndim
+    image = _noise(size, np.float32)
+    options: dict[str, Any] = {"device": device, "intensity_range": [(0.0, 1.0)]}
+    single = upscale(image, model, precision="fp32", **options).data
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        upscale(image, model, precision="fp32", **options)
+        times.append(time.perf_counter() - start)
+    name = device.replace(":", "")
+    found = {f"{name}_megapixels_per_second": round(single.size / float(np.median(times)) / 1e6, 3)}
+    if not model.card.is_interpolation:
+        for precision in ("bf16", "fp16"):
+            half = upscale(image, model, precision=precision, **options).data
+            noise = float(np.mean((half - single) ** 2))
+            found[f"{name}_{precision}_psnr_db"] = round(10 * np.log10(np.ptp(single) ** 2 / max(noise, 1e-30)), 1)
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    return found

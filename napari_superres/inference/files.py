@@ -1,0 +1,227 @@
+"""`upscale_file` and `upscale_files`: from files to files, with records, resumption and isolated failures.
+
+The only place of the engine that reads and writes files.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_superres import io
+from napari_superres.core import grid
+from napari_superres.core.image import Image
+from napari_superres.errors import OutputError, OutputExistsError, SuperResError
+from napari_superres.inference.plan import Plan, plan_record
+from napari_superres.inference.run import ModelChoice, Progress, make_parts, run_parts
+from napari_superres.models.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file of a batch.
+
+    Attributes
+    ----------
+    source
+        Its name; for DICOM the start of its sha256.
+    target
+        Where the result is, or would have been.
+    status
+        ``"done"``, ``"skipped"`` (done before, same input and settings) or ``"failed"``.
+    message
+        Why it failed; else empty.
+    seconds
+        Time it took.
+    """
+
+    source: str
+    target: Path
+    status: Literal["done", "skipped", "failed"]
+    message: str
+    seconds: float
+
+
+def upscale_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    model: ModelChoice,
+    axes: str | None = None,
+    series: int | None = None,
+    pixel_size: Sequence[float] | float | None = None,
+    unit: str = "micrometer",
+    overwrite: bool = False,
+    resume: bool = False,
+    allow_loss: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Path:
+    """Increase the resolution of a file's image and write the result, whole or not at all.
+
+    Parameters
+    ----------
+    source, target
+        Any readable file or folder; any writable file name.
+    model
+        As in `upscale`.
+    axes, series, pixel_size, unit
+        As in `read_image`: what the file does not say, or says wrongly.
+    overwrite
+        Replace an existing target.
+    resume
+        Leave a target alone that was made from the same input with the same model and settings.
+    allow_loss
+        As in `write_image`.
+    progress
+        Called with every `Progress`.
+    **options
+        As in `upscale`.
+
+    Returns
+    -------
+    Path
+        The target. Its record is beside it as ``NAME.provenance.json``.
+
+    Raises
+    ------
+    SuperResError
+        Whatever `read_image`, `upscale` and `write_image` raise; nothing is left behind.
+    """
+    target = Path(target)
+    image = io.read_image(source, axes=axes, series=series, pixel_size=pixel_size, unit=unit)
+    identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": series or 0}
+    if not io.is_anonymous(source):
+        identity["name"] = Path(source).name
+    parts = make_parts(image, model, **options)
+    if resume and target.exists() and _is_made(target, identity, parts):
+        return target
+    if resume and target.exists() and not overwrite:
+        raise OutputExistsError(
+            f"{target} was made from another input or with other settings. "
+            "Overwrite it (--overwrite) or choose another name."
+        )
+    io.check_target(target, overwrite=overwrite, image=_outline(image, parts[0][1]), allow_loss=allow_loss)
+    last = None
+    for last in run_parts(image, parts):
+        if progress is not None:
+            progress(last)
+    assert last is not None
+    record = last.image.metadata["provenance"]
+    record = {**record, "input": {**record["input"], **identity}}
+    result = last.image.replace(metadata={**last.image.metadata, "provenance": record})
+    return io.write_image(result, target, overwrite=overwrite, allow_loss=allow_loss)
+
+
+def upscale_files(
+    sources: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    model: ModelChoice,
+    suffix: str | None = None,
+    progress: Callable[[str, int, Progress], None] | None = None,
+    finished: Callable[[Outcome], None] | None = None,
+    **options: Any,
+) -> list[Outcome]:
+    """Upscale many files into a folder; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    sources
+        Files, folders of images, or glob patterns.
+    folder
+        Made if it is not there. Results are named ``STEM_MODEL.EXT``; for DICOM the stem is
+        ``dicom-`` and the start of the input's sha256.
+    model
+        As in `upscale`.
+    suffix
+        Format of the results, such as ``".ome.zarr"``; by default the family of each input.
+    progress
+        Called with the source's name, its index and its `Progress`.
+    finished
+        Called with each `Outcome`.
+    **options
+        As in `upscale_file`.
+
+    Raises
+    ------
+    UnreadableImageError
+        If no image is found at all.
+    OutputError
+        If the folder cannot be made.
+    """
+    paths = [path for source in sources for path in io.find_images(source)]
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder {folder} cannot be made: {error.strerror}. Choose another output folder.") from error
+    outcomes: list[Outcome] = []
+    for index, path in enumerate(paths):
+        outcome = _one_of_many(path, folder, model, suffix, outcomes, index, progress, options)
+        outcomes.append(outcome)
+        if finished is not None:
+            finished(outcome)
+    return outcomes
+
+
+def _one_of_many(
+    path: Path, folder: Path, model: ModelChoice, suffix: str | None, before: Sequence[Outcome], index: int,
+    progress: Callable[[str, int, Progress], None] | None, options: dict[str, Any],
+) -> Outcome:  # fmt: skip
+    start = time.monotonic()
+    label, target = path.name, folder / path.name
+    computed = False
+
+    def tell(step: Progress) -> None:
+        nonlocal computed
+        computed = True
+        if progress is not None:
+            progress(label, index, step)
+
+    try:
+        if io.is_anonymous(path):
+            label = f"dicom-{io.file_digest(path)[:12]}"
+        target = folder / f"{label if io.is_anonymous(path) else io.stem(path)}_{_model_name(model)}"
+        target = target.with_name(target.name + (suffix or io.output_suffix(path)))
+        if any(o.target == target and o.status != "failed" for o in before):
+            raise OutputExistsError(f"{target.name} is already the result of another file of this batch. Rename one.")
+        upscale_file(path, target, model=model, progress=tell, **options)
+    except (SuperResError, OSError, MemoryError, RuntimeError, ValueError) as error:
+        # A batch over a night must get to its end whatever one file does.
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Outcome(label, target, "failed", message, time.monotonic() - start)
+    return Outcome(label, target, "done" if computed else "skipped", "", time.monotonic() - start)
+
+
+def _model_name(model: ModelChoice) -> str:
+    if isinstance(model, Model):
+        return model.card.name
+    if isinstance(model, str | Path):
+        return Path(model).name.removesuffix(".safetensors")
+    return "-".join(dict.fromkeys(_model_name(m) for m in model.values()))
+
+
+def _outline(image: Image, plan: Plan) -> Image:
+    """Return an image with the result's grid, to ask a format about; its pixels are the input's."""
+    scale = [plan.scale[a] for a in image.spatial]
+    return image.replace(affine=grid.upscaled_affine(image.affine, scale))
+
+
+def _is_made(target: Path, identity: dict[str, Any], parts: Sequence[tuple[Model, Plan]]) -> bool:
+    try:
+        record = json.loads(target.with_name(io.stem(target) + ".provenance.json").read_text(encoding="utf-8"))
+        records = record.get("per_channel", [record])
+        made = [_settings(r["model"]["name"], r["model"]["sha256"], r) for r in records]
+        same_input = record["input"]["sha256"] == identity["sha256"] and record["input"]["series"] == identity["series"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    wanted = [_settings(model.card.name, model.sha256, plan_record(plan)) for model, plan in parts]
+    return bool(same_input and made == json.loads(json.dumps(wanted)))
+
+
+def _settings(name: str, sha256: str, record: dict[str, Any]) -> dict[str, Any]:
+    keys = ("precision", "tta", "scale", "region", "channels", "normalisation")
+    return {"name": name, "sha256": sha256, **{k: record[k] for k in keys}}
