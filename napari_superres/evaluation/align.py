@@ -58,7 +58,7 @@ def fit_affine(reference: npt.NDArray[Any], candidate: npt.NDArray[Any]) -> Affi
         covariance += float((r - mean_r) @ (c - mean_c))
         variance += float(np.square(c - mean_c).sum())
     # Rounding of the mean alone leaves a variance of this size in a constant image.
-    gain = covariance / variance if variance > count * (1e-15 * mean_c) ** 2 else 0.0
+    gain = covariance / variance if variance > count * (1e-14 * mean_c) ** 2 else 0.0
     return AffineFit(gain, mean_r - gain * mean_c)
 
 

@@ -263,3 +263,16 @@ def test_the_interpolation_has_the_results_scale_on_every_axis(axes, scale):
     assert 10 < row["psnr"] < 80
     simulated = upscale(lr, "bicubic-x" + "x".join(str(s) for s in scale if s > 1 or axes == "YX"))
     assert evaluate(simulated, reference).rows[1]["psnr"] == pytest.approx(row["psnr"])
+
+
+@pytest.mark.parametrize("suffix", [".ome.tif", ".tif", ".ome.zarr", ".nii.gz", ".nrrd"])
+def test_a_result_from_any_file_is_measured_like_the_one_in_memory(suffix, tmp_path):
+    from napari_superres.io import read_image, write_image
+
+    reference = scene(origin=(3.0, -5.0) if suffix != ".tif" else (3.0, 5.0))
+    lr = degrade(reference, 2)
+    result = upscale(lr, "lanczos-x2")
+    back = read_image(write_image(result, tmp_path / f"result{suffix}"))
+    one, two = (evaluate(image, reference, lr=lr) for image in (result, back))
+    assert two.notes == ()
+    assert two.rows == one.rows
