@@ -1,0 +1,15 @@
+"""The napari plugin: the only folder that knows napari, Qt and magicgui. Nobody imports it.
+
+``layers``          layers to images and back, each exactly where it was
+``reader``, ``writer``, ``samples``   File > Open, Save and Open Sample
+``upscale_widget``  Super-resolve; ``compare_widget`` Compare
+``forms``           what both widgets are made of
+``cards``, ``wording``   a model card, a plan and a run in words
+``pixel_size``      giving a layer the pixel size its file did not state
+``engine``          what is asked of the engine in a thread
+``job``             one computation in a thread: steps, progress, cancel, errors
+``demo``            the viewer with a sample and the widget open; takes the picture of the README
+
+Layers are touched only on the GUI thread. Torch arrives in a thread when a widget opens, because
+its import would freeze the window; no command of the manifest needs it.
+"""

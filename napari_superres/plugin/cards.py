@@ -1,0 +1,108 @@
+"""A model card in words, for people who choose a model. Cards come from files: everything is escaped."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from napari_superres.core.units import METRES
+from napari_superres.models import ModelCard
+
+_METRICS = (("psnr", "dB", ".2f"), ("ssim", "SSIM", ".4f"))
+_DOI = re.compile(r"doi:(10\.\d{4,}/[^\s,;]+)")
+
+
+def model_label(card: ModelCard) -> str:
+    """Return the line of a model in a list: its name and what it is for."""
+    return f"{card.name} · {'interpolation' if card.is_interpolation else card.modality}"
+
+
+def in_groups(cards: Sequence[ModelCard]) -> list[list[ModelCard]]:
+    """Return cards by modality in alphabetical order, interpolation last."""
+    groups: dict[str, list[ModelCard]] = {}
+    for card in cards:
+        groups.setdefault("" if card.is_interpolation else card.modality, []).append(card)
+    return [groups[key] for key in sorted(groups, key=lambda key: (key == "", key))]
+
+
+def card_html(card: ModelCard) -> str:
+    """Return the card as a few short lines of rich text."""
+    if card.is_interpolation:
+        lines = [
+            _line("For", "any image: a baseline to judge models by"),
+            _line("Detail", "none is added: interpolation only"),
+        ]
+    else:
+        lines = [
+            _line("For", f"{card.modality}, {_pixels(card)}"),
+            _line("Trained against", card.degradation),
+            _line("Trained on", card.training),
+            *_scores(card.scores),
+            _line("Limits", card.limits),
+        ]
+    lines += [_line("Licence", card.license), _citation(card.citation)]
+    title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)}, {_factor(card)})"
+    return "<br>".join([title, *(line for line in lines if line)])
+
+
+def pixel_size_warning(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> str:
+    """Return a sentence if an image's pixels are outside what the model was trained on, else an empty text.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    pixel_size
+        Along Y and X.
+    unit
+        Of `pixel_size`; None = unknown.
+    """
+    if card.pixel_size is None or unit is None:
+        return ""
+    low, high = card.pixel_size
+    sizes = [size * METRES[unit] / METRES["micrometer"] for size in pixel_size]
+    # Rounding of a stated size is no reason to warn.
+    if low * 0.95 <= min(sizes) and max(sizes) <= high * 1.05:
+        return ""
+    found = " x ".join(f"{size:.4g}" for size in sizes)
+    return f"The pixels ({found} µm) are outside what this model was trained on ({low:g} to {high:g} µm)."
+
+
+def _line(label: str, text: str) -> str:
+    return f"<b>{label}:</b> {escape(text)}" if text else ""
+
+
+def _factor(card: ModelCard) -> str:
+    plane = set(card.scale)
+    return f"x{card.scale[0]}" if len(plane) == 1 else "x" + "x".join(str(s) for s in card.scale)
+
+
+def _dimensions(card: ModelCard) -> str:
+    return "planes" if card.ndim == 2 else "volumes"
+
+
+def _pixels(card: ModelCard) -> str:
+    if card.pixel_size is None:
+        return "any pixel size"
+    return f"pixels of {card.pixel_size[0]:g} to {card.pixel_size[1]:g} µm"
+
+
+def _scores(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for name, entry in scores.items():
+        parts = []
+        for key, unit, form in _METRICS:
+            value, baseline = entry.get(key), entry.get(f"bicubic_{key}")
+            if isinstance(value, int | float):
+                beside = f" (bicubic {baseline:{form}})" if isinstance(baseline, int | float) else ""
+                parts.append(f"{value:{form}} {unit}{beside}")
+        if parts:
+            lines.append(_line(str(name), ", ".join(parts)))
+    return lines
+
+
+def _citation(text: str) -> str:
+    if not text:
+        return ""
+    linked = _DOI.sub(lambda m: f'<a href="https://doi.org/{m[1]}">doi:{m[1]}</a>', escape(text))
+    return f"<b>Cite:</b> {linked}"

@@ -1,0 +1,93 @@
+"""The viewer with a sample and the Super-resolve widget open: ``python -m napari_superres.plugin.demo``."""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_superres.io import list_samples
+from napari_superres.plugin.samples import sample_layers
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_superres.plugin.upscale_widget import UpscaleWidget
+
+_SIZE = (1280, 800)
+_LONGEST = 600  # seconds for the picture's run
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Open the viewer, or with ``--screenshot`` take a picture of it and close it again."""
+    parser = argparse.ArgumentParser(description="Open napari with a sample image and the Super-resolve widget.")
+    parser.add_argument("--sample", default="nuclei", help="name of the sample (default: nuclei)")
+    parser.add_argument("--screenshot", type=Path, metavar="PATH", help="run the model, save a picture, and close")
+    options = parser.parse_args(arguments)
+    import napari
+
+    viewer, widget = open_demo(options.sample)
+    if options.screenshot is None:
+        napari.run()
+        return
+    try:
+        _take_picture(viewer, widget, options.screenshot)
+    finally:
+        viewer.close()
+
+
+def open_demo(sample: str) -> "tuple[napari.Viewer, UpscaleWidget]":
+    """Return a viewer with a sample, the widget docked and the sample's model chosen."""
+    import napari
+    from napari.layers import Layer
+
+    from napari_superres.plugin.upscale_widget import UpscaleWidget
+
+    viewer = napari.Viewer(title="napari: Super-Resolution")
+    for layer in sample_layers(sample):
+        viewer.add_layer(Layer.create(*layer))
+    widget = UpscaleWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Super-resolve", area="right")
+    wanted = next(e["model"] for e in list_samples() if e["name"] == sample)
+    if wanted in widget.model.choices:
+        widget.model.value = wanted
+    return viewer, widget
+
+
+def _take_picture(viewer: "napari.Viewer", widget: "UpscaleWidget", path: Path) -> None:
+    """Run the model and save the window with input, result and reference side by side."""
+    viewer.window.resize(*_SIZE)
+    _wait_until(lambda: "to" in widget.estimate.text())
+    widget.run.click()
+    _wait_until(lambda: not widget.is_running)
+    result = viewer.layers.selection.active
+    # In the grid the order of the layers is that of the cells: input, result, reference.
+    for layer in viewer.layers:
+        layer.visible = True
+    viewer.grid.stride = 1
+    viewer.grid.shape = (1, -1)
+    viewer.grid.enabled = True
+    _zoom_in(viewer, result)
+    _wait_until(lambda: False, seconds=1.0)
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+
+
+def _zoom_in(viewer: Any, layer: Any) -> None:
+    """Show the middle of a layer large enough for its pixels to be told apart."""
+    low, high = layer.extent.world[:, -2:]
+    viewer.reset_view()
+    viewer.camera.center = tuple((low + high) / 2.0)
+    viewer.camera.zoom *= 2.5
+
+
+def _wait_until(true: Callable[[], bool], seconds: float = _LONGEST) -> None:
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What both widgets are made of: a panel that scrolls and goes away cleanly, choices of layers, lines of text."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QEvent, Qt  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QComboBox, QFormLayout, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+
+from napari_superres.plugin.job import Job
+
+_LABEL_WIDTH = 68  # one column for all forms of a panel
+_LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
+
+
+class Session:
+    """What must end with a panel: jobs in threads and the ear on the viewer's layers.
+
+    It is no Qt object, so that it can still be asked when the panel's Qt part is gone.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer.
+    changed
+        Called when layers come, go, move or are renamed.
+    """
+
+    def __init__(self, viewer: Any, changed: Callable[[], None]) -> None:
+        self._events = viewer.layers.events
+        self._changed: Callable[[], None] | None = changed
+        self._jobs: list[Job] = []
+        for name in _LAYER_EVENTS:
+            getattr(self._events, name).connect(self._told)
+
+    def add(self, job: Job) -> Job:
+        """Start a job that is dropped when the session closes."""
+        self._jobs.append(job)
+        job.start()
+        return job
+
+    def forget(self, job: Job | None) -> None:
+        """Drop a job: it stops and tells nobody anything any more."""
+        if job is not None:
+            job.drop()
+            self._jobs = [j for j in self._jobs if j is not job]
+
+    def close(self) -> None:
+        """Stop all jobs and listen to nothing any more."""
+        for job in self._jobs:
+            job.drop()
+        self._jobs.clear()
+        if self._changed is not None:
+            self._changed = None
+            for name in _LAYER_EVENTS:
+                getattr(self._events, name).disconnect(self._told)
+
+    def _told(self, event: Any = None) -> None:
+        del event
+        if self._changed is not None:
+            self._changed()
+
+
+class Panel(QWidget):
+    """A widget for napari's dock: its content scrolls where the dock is low."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self.viewer = viewer
+        content = QWidget()
+        self.body = QVBoxLayout(content)
+        self.body.setContentsMargins(6, 6, 6, 6)
+        self.body.setSpacing(6)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(270)
+        session = self.session = Session(viewer, self.layers_changed)
+        self.destroyed.connect(lambda: session.close())  # noqa: PLW0108 - a bound method would not keep the session alive
+
+    def layers_changed(self) -> None:
+        """React to layers that came, went, moved or were renamed."""
+
+    def event(self, event: Any) -> bool:
+        """End what is running when the dock around the panel was closed."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.session.close()
+        return bool(super().event(event))
+
+
+def form(widgets: Iterable[Any]) -> QWidget:
+    """Return magicgui widgets as a form with labels, for a panel."""
+    native = QWidget()
+    layout = QFormLayout(native)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for widget in widgets:
+        label = QLabel(widget.label)
+        label.setMinimumWidth(_LABEL_WIDTH)
+        label.setToolTip(widget.tooltip)
+        layout.addRow(label, widget.native)
+    return native
+
+
+def narrow(box: ComboBox) -> ComboBox:
+    """Let a list be narrower than its longest entry; the entries are shown whole when it is open."""
+    native: QComboBox = box.native
+    native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    native.setMinimumContentsLength(6)
+    return box
+
+
+def layer_box(viewer: Any, *, label: str, tooltip: str, optional: bool = False) -> ComboBox:
+    """Return a list of the viewer's image layers; others cannot be chosen by mistake."""
+
+    def choices(_: Any) -> list[tuple[str, Any]]:
+        from napari.layers import Image
+
+        # Newest first, as in napari's own list.
+        return [(layer.name, layer) for layer in reversed(viewer.layers) if isinstance(layer, Image)]
+
+    return narrow(ComboBox(choices=choices, label=label, tooltip=tooltip, nullable=optional))
+
+
+def refresh(box: ComboBox) -> bool:
+    """Bring a list of layers up to date, keep the one chosen, and return whether it had to change."""
+    before = box.value
+    with box.changed.blocked():
+        box.reset_choices()
+        if before is not None and any(before is choice for choice in box.choices):
+            box.value = before
+    return box.value is not before
+
+
+def text(content: str = "", *, rich: bool = False) -> QLabel:
+    """Return lines of text that wrap and can be copied."""
+    label = QLabel(content)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+    label.setOpenExternalLinks(True)
+    label.setMinimumWidth(50)
+    return label
+
+
+def say(label: QLabel, content: str) -> None:
+    """Show a text, or hide its label where there is none."""
+    label.setText(content)
+    label.setVisible(bool(content))
+
+
+def show_error(message: str) -> None:
+    """Show what a person can mend as a notification of napari's."""
+    from napari.utils import notifications
+
+    notifications.show_error(message)

@@ -1,0 +1,125 @@
+"""One computation in a thread: its steps arrive on the GUI thread, it stops when asked, errors are one line."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+from napari_superres.errors import SuperResError
+
+Steps = Callable[[], Generator[Any, None, None]]
+
+_SHORTEST_PAUSE = 0.05  # seconds between two steps that are told: enough for a bar, too few to slow the window
+
+
+class Job:
+    """A generator running in a thread of napari's pool.
+
+    Callbacks run on the GUI thread, and never after `drop`. They may be replaced by the owner.
+
+    Parameters
+    ----------
+    steps
+        Makes the generator; it is made, run and closed in the thread.
+    stepped
+        Is given what the generator yields: always the last of it, otherwise at most twenty a second.
+    failed
+        Is given the message of an error that the user can mend. Other errors go napari's way.
+    ended
+        Is told that the thread has ended: True if the generator ran to its end.
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        *,
+        stepped: Callable[[Any], None] | None = None,
+        failed: Callable[[str], None] | None = None,
+        ended: Callable[[bool], None] | None = None,
+    ) -> None:
+        from napari.qt.threading import create_worker
+
+        self._stop = threading.Event()
+        self._stepped, self._failed, self._ended = stepped, failed, ended
+        self._complete = self._delivering = False
+        self._waiting: deque[tuple[str, Any]] = deque()
+        self._worker = create_worker(_told, steps, self._stop)
+        self._worker.yielded.connect(self._receive)
+        self._worker.finished.connect(self._finish)
+
+    def start(self) -> None:
+        """Begin."""
+        self._worker.start()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop.is_set()
+
+    def cancel(self) -> None:
+        """Ask it to stop after the step it is at."""
+        self._stop.set()
+
+    def drop(self) -> None:
+        """Ask it to stop, and tell nobody anything any more: its owner is going away."""
+        self._stepped = self._failed = self._ended = None
+        self._stop.set()
+
+    def _receive(self, item: tuple[str, Any]) -> None:
+        self._waiting.append(item)
+        self._deliver()
+
+    def _finish(self) -> None:
+        self._worker = None
+        self._waiting.append(("end", None))
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Tell one thing after the other: napari's progress bar lets new events in while it is drawn."""
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._waiting:
+                self._tell(*self._waiting.popleft())
+        finally:
+            self._delivering = False
+
+    def _tell(self, kind: str, value: Any) -> None:
+        if kind == "step" and self._stepped is not None:
+            self._stepped(value)
+        elif kind == "failure" and self._failed is not None:
+            self._failed(value)
+        elif kind == "complete":
+            self._complete = True
+        elif kind == "end" and self._ended is not None:
+            self._ended(self._complete)
+
+
+def _told(steps: Steps, stop: threading.Event) -> Generator[tuple[str, Any], None, None]:
+    """Yield what a generator yields, not too often, until it ends or is stopped; then how it ended."""
+    try:
+        with closing(steps()) as generator:
+            yield from _thinned(generator, stop)
+    except SuperResError as error:
+        yield "failure", str(error)
+    except MemoryError:
+        yield "failure", "there is not enough memory. Choose a smaller image or close other programs."
+    else:
+        if not stop.is_set():
+            yield "complete", None
+
+
+def _thinned(generator: Iterator[Any], stop: threading.Event) -> Iterator[tuple[str, Any]]:
+    told, waiting = -_SHORTEST_PAUSE, None
+    for value in generator:
+        if stop.is_set():
+            return
+        waiting = value
+        if time.monotonic() - told >= _SHORTEST_PAUSE:
+            yield "step", value
+            told, waiting = time.monotonic(), None
+    if waiting is not None and not stop.is_set():
+        yield "step", waiting

@@ -1,0 +1,362 @@
+"""Super-resolve: an image layer in, a finer layer exactly over it."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox, LineEdit  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton  # noqa: TID253 - a Qt file
+
+from napari_superres.core.image import Image
+from napari_superres.errors import SuperResError
+from napari_superres.models import ModelCard, find_card, list_models
+from napari_superres.plugin import engine, forms
+from napari_superres.plugin.cards import card_html, in_groups, model_label, pixel_size_warning
+from napari_superres.plugin.job import Job
+from napari_superres.plugin.layers import guess_layer_axes, to_image, to_layer
+from napari_superres.plugin.pixel_size import PixelSizeForm
+from napari_superres.plugin.wording import duration, mixed_units, plan_text, progress_text
+
+if TYPE_CHECKING:
+    import napari
+
+_TILES = ("auto", "64", "96", "128", "192", "256", "384", "512", "768", "1024")
+_CAUTION = (
+    "Fine detail in the result is the model's estimate, not a measurement. Compare it with interpolation or with a "
+    "reference scan before relying on it. Not for diagnosis."
+)
+_ESTIMATE_DELAY = 300  # milliseconds without a change before the plan is made anew
+
+
+class UpscaleWidget(forms.Panel):
+    """The Super-resolve widget.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer whose layers are worked on.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__(viewer)
+        self._job: Job | None = None
+        self._estimate_job: Job | None = None
+        self._source: Any = None
+        self._source_image: Image | None = None
+        self._result: Image | None = None
+        self._bar: Any = None
+        self._ready = False
+        self._added_cards: list[tuple[ModelCard, str]] = []
+        self._make_forms()
+        self._make_run()
+        self._estimate_timer = QTimer(self)
+        self._estimate_timer.setSingleShot(True)
+        self._estimate_timer.setInterval(_ESTIMATE_DELAY)
+        self._estimate_timer.timeout.connect(self._estimate)
+        self.layer.changed.connect(self._layer_chosen)
+        self.model.changed.connect(self._model_chosen)
+        for control in (self.axes, self.device, self.precision, self.tile):
+            control.changed.connect(self._plan_changed)
+        self._layer_chosen()
+        self._model_chosen()
+        # A moment for the window to show the line before torch's import holds everything.
+        QTimer.singleShot(50, self._warm_up)
+
+    def _make_forms(self) -> None:
+        self.layer = forms.layer_box(
+            self.viewer, label="Layer", tooltip="Image layer to enhance. Labels, points and shapes cannot be enhanced."
+        )
+        self.axes = LineEdit(
+            label="Axes",
+            tooltip="What each axis of the layer is, slowest first: T time, C channel, Z Y X space, S colour samples. "
+            "Filled in from the layer's axis labels; correct it here.",
+        )
+        self.model = forms.narrow(
+            ComboBox(
+                choices=self._model_choices(),
+                label="Model",
+                tooltip="Trained networks by what they were trained for, then interpolation as the baseline.",
+            )
+        )
+        self.card = forms.text(rich=True)
+        self.add_model = QPushButton("Model from file…")
+        self.add_model.setToolTip("Use a model file (.safetensors) of your own.")
+        self.add_model.clicked.connect(self._choose_model_file)
+        self.device = ComboBox(
+            choices=["auto"], label="Device", tooltip="Where to compute. auto takes the fastest there is."
+        )
+        self.precision = ComboBox(
+            choices=["auto", "fp32", "fp16", "bf16"],
+            label="Precision",
+            tooltip="Number format of the computation. auto is fp32; fp16 and bf16 are faster on GPUs and less exact.",
+        )
+        self.tile = ComboBox(
+            choices=_TILES,
+            label="Tile",
+            tooltip="Edge, in pixels of the layer, of the windows given to the model. The result does not depend on "
+            "it. auto fits it to the free memory; choose less if memory is short.",
+        )
+        self.pixel_size = PixelSizeForm(self._pixel_size_set)
+        self.notice = forms.text()
+        self.body.addWidget(forms.form([self.layer, self.axes]))
+        self.body.addWidget(self.pixel_size)
+        self.body.addWidget(self.notice)
+        self.body.addWidget(forms.form([self.model]))
+        self.body.addWidget(self.card)
+        self.body.addWidget(self.add_model)
+        self.body.addWidget(forms.form([self.device, self.precision, self.tile]))
+
+    def _make_run(self) -> None:
+        self.estimate = forms.text()
+        self.run = QPushButton("Run")
+        self.run.setToolTip("Compute the finer image. It is added as a new layer exactly over this one.")
+        self.run.clicked.connect(self._run_or_cancel)
+        self.bar = QProgressBar()
+        self.bar.setToolTip("How much of the image is done.")
+        self.bar.hide()
+        self.status = forms.text()
+        self.body.addWidget(self.estimate)
+        self.body.addWidget(self.run)
+        self.body.addWidget(self.bar)
+        self.body.addWidget(self.status)
+        self.body.addWidget(forms.text(_CAUTION))
+        self.body.addStretch(1)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a result is being computed."""
+        return self._job is not None
+
+    # What is chosen
+
+    def layers_changed(self) -> None:
+        """Follow the viewer's layers; a run whose source went away is cancelled."""
+        if self._job is not None and self._source not in self.viewer.layers:
+            self._job.cancel()
+            self.status.setText("The source layer was removed: cancelling…")
+        if forms.refresh(self.layer):
+            self._layer_chosen()
+
+    def _model_choices(self) -> list[tuple[str, str]]:
+        shipped = [(model_label(card), card.name) for group in in_groups(list_models()) for card in group]
+        own = [(f"{model_label(card)} (file)", path) for card, path in self._added_cards]
+        return own + shipped
+
+    def _choose_model_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Model file", "", "Model (*.safetensors)")
+        if path:
+            self.add_model_file(path)
+
+    def add_model_file(self, path: str | Path) -> None:
+        """Put a model file on the list and choose it; show what is wrong with it if it cannot be used."""
+        try:
+            card = find_card(Path(path))
+        except SuperResError as error:
+            forms.show_error(str(error))
+            return
+        self._added_cards = [(c, p) for c, p in self._added_cards if p != str(path)] + [(card, str(path))]
+        self.model.choices = self._model_choices()
+        self.model.value = str(path)
+
+    def _chosen_card(self) -> ModelCard | None:
+        for card, path in self._added_cards:
+            if path == self.model.value:
+                return card
+        return find_card(self.model.value) if self.model.value else None
+
+    def _layer_chosen(self) -> None:
+        layer = self.layer.value
+        self.run.setEnabled(layer is not None or self._job is not None)
+        try:
+            axes = "" if layer is None else guess_layer_axes(layer)
+        except SuperResError:
+            axes = ""  # the plan says why
+        with self.axes.changed.blocked():
+            self.axes.value = axes
+        self._plan_changed()
+
+    def _model_chosen(self) -> None:
+        card = self._chosen_card()
+        forms.say(self.card, "" if card is None else card_html(card))
+        self._plan_changed()
+
+    def _pixel_size_set(self, size: float, unit: str) -> None:
+        layer = self.layer.value
+        if layer is None:
+            return
+        spatial = [i for i, a in enumerate(self._image(layer).axes) if a in "ZYX"]
+        scale, units = list(layer.scale), [str(u) for u in layer.units]
+        for i in spatial:
+            # What was a number of pixels stays one: the proportions of the voxel are kept.
+            scale[i], units[i] = layer.scale[i] / abs(layer.scale[-1]) * size, unit
+        layer.translate = [
+            t * size / abs(layer.scale[-1]) if i in spatial else t for i, t in enumerate(layer.translate)
+        ]
+        layer.scale, layer.units = scale, units
+        self._plan_changed()
+
+    def _image(self, layer: Any) -> Image:
+        return to_image(layer, self.axes.value or None)
+
+    def _plan_changed(self, _: Any = None) -> None:
+        """Show at once what follows from layer and card, and ask for the plan."""
+        layer, card = self.layer.value, self._chosen_card()
+        known, hints = True, []
+        if layer is not None:
+            try:
+                image = self._image(layer)
+            except SuperResError:
+                image = None  # the plan says why
+            if image is not None:
+                known = image.has_pixel_size
+                size = image.pixel_size[-2:]
+                hints.append(pixel_size_warning(card, size, image.units["X"] if known else None) if card else "")
+            hints.append(mixed_units(self.viewer.layers))
+        self.pixel_size.setVisible(not known)
+        forms.say(self.notice, "\n".join(h for h in hints if h))
+        if layer is None:
+            forms.say(self.estimate, "Open an image (File > Open, or File > Open Sample > Super-Resolution).")
+        self._estimate_timer.start()
+
+    # What it will take
+
+    def _warm_up(self) -> None:
+        self.status.setText("Loading PyTorch: the window may stop for a moment…")
+        self.session.add(Job(engine.devices, stepped=self._devices_found, ended=self._warmed_up))
+
+    def _devices_found(self, devices: list[str]) -> None:
+        self.device.choices = ["auto", *devices]
+        self._ready = True
+
+    def _warmed_up(self, complete: bool) -> None:
+        if self._job is None:
+            self.status.setText("" if complete else "PyTorch could not be loaded; see the notification.")
+        self._estimate_timer.start()
+
+    def _options(self) -> dict[str, Any]:
+        tile = self.tile.value
+        return {
+            "device": self.device.value,
+            "precision": self.precision.value,
+            "tile": tile if tile == "auto" else int(tile),
+        }
+
+    def _estimate(self) -> None:
+        """Ask for the plan of what is chosen; an older question is dropped."""
+        self.session.forget(self._estimate_job)
+        self._estimate_job = None
+        layer = self.layer.value
+        if not self._ready or self._job is not None or layer is None or not self.model.value:
+            return
+        try:
+            image = self._image(layer)
+        except SuperResError as error:
+            forms.say(self.estimate, str(error))
+            return
+        model, options = self.model.value, self._options()
+
+        def steps() -> Generator[Any, None, None]:
+            yield engine.plan(image, model, options)
+
+        def show(plan: Any) -> None:
+            forms.say(self.estimate, plan_text(image, plan))
+
+        self._estimate_job = Job(steps, stepped=show, failed=lambda message: forms.say(self.estimate, message))
+        self.session.add(self._estimate_job)
+
+    # The run
+
+    def _run_or_cancel(self) -> None:
+        if self._job is None:
+            self._start()
+        else:
+            self._cancel()
+
+    def _start(self) -> None:
+        layer = self.layer.value
+        try:
+            image = self._image(layer)
+        except SuperResError as error:
+            forms.show_error(str(error))
+            return
+        self.session.forget(self._estimate_job)
+        self._source, self._source_image, self._result = layer, image, None
+        model, options = self.model.value, self._options()
+        self._job = Job(
+            lambda: engine.upscale(image, model, options),
+            stepped=self._stepped,
+            failed=forms.show_error,
+            ended=self._ended,
+        )
+        self.run.setText("Cancel")
+        self.run.setToolTip("Stop after the tile that is being computed.")
+        self.status.setText("Preparing…")
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        self.session.add(self._job)
+
+    def _cancel(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+            self.run.setText("Cancelling…")
+            self.run.setEnabled(False)
+
+    def _stepped(self, progress: Any) -> None:
+        if self._bar is None:
+            from napari.utils import cancelable_progress
+
+            self._bar = cancelable_progress(
+                total=progress.total, desc="Super-resolving", cancel_callback=self._cancel, file=_Silent()
+            )
+            self.bar.setRange(0, progress.total)
+        self._bar.update(progress.done - self._bar.n)
+        self.bar.setValue(progress.done)
+        if self._job is not None and not self._job.is_cancelled:
+            self.status.setText(progress_text(progress))
+        if "provenance" in progress.image.metadata and progress.done == progress.total:
+            self._result = progress.image
+            self.status.setText(f"Done in {duration(progress.seconds)}.")
+
+    def _ended(self, complete: bool) -> None:
+        cancelled = self._job is not None and self._job.is_cancelled
+        self._job = None
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self.bar.hide()
+        self.run.setText("Run")
+        self.run.setToolTip("Compute the finer image. It is added as a new layer exactly over this one.")
+        self.run.setEnabled(self.layer.value is not None)
+        if complete and self._result is not None and self._source in self.viewer.layers:
+            self._add_result()
+        elif cancelled:
+            self.status.setText("Cancelled; nothing was added.")
+        else:
+            self.status.setText("Nothing was added; see the notification.")
+        self._source = self._source_image = self._result = None
+        self._estimate_timer.start()
+
+    def _add_result(self) -> None:
+        from napari.layers import Layer
+
+        assert self._result is not None
+        assert self._source_image is not None
+        model = self._result.metadata["provenance"]["model"]["name"]
+        made = to_layer(self._result, self._source_image, self._source, name=f"{self._source.name} [{model}]")
+        layer = Layer.create(*made)
+        layer.contrast_limits_range = self._source.contrast_limits_range
+        self.viewer.layers.insert(self.viewer.layers.index(self._source) + 1, layer)
+        chosen = self.viewer.layers.selection
+        chosen.active = layer
+        self.status.setText(f"{self.status.text()} Added above its source: {layer.name}")
+
+
+class _Silent:
+    """Where the activity dock's bar prints: nowhere, as it is shown in the window."""
+
+    def write(self, _: str) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
