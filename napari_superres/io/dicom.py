@@ -3,7 +3,8 @@
 What SimpleITK takes silently is an error here that names the file: a missing slice (it widens the spacing),
 an absent pixel spacing (it takes 1 mm), a tilted gantry, mixed orientations. Only tags about the
 pixels are read. A single slice becomes a plane with its pixel spacing: where it lies in the body would need a
-third axis, so its position and orientation are left out and ``space`` is None.
+third axis, so its position and orientation are left out and ``space`` is None. Values of MONOCHROME1
+files, where dark means much, stay as they are and ``metadata["photometric"]`` says so.
 """
 
 from collections.abc import Callable
@@ -66,10 +67,10 @@ def _series(group: list[Header], number: int, strict: bool) -> Series:
 
 def _stack(group: list[Header]) -> Image:
     ordered, affine = stacked(group)
-    planes = _pixels(ordered[0].path)[0]
+    planes = _pixels(ordered[0])[0]
     planes = np.concatenate([planes, np.empty((len(ordered) - 1, *planes.shape[1:]), planes.dtype)])
     for number, header in enumerate(ordered[1:], start=1):
-        plane = _pixels(header.path)[0][0]
+        plane = _pixels(header)[0][0]
         # Each slice may have a rescale slope of its own, and with it a type of its own.
         planes = planes.astype(np.result_type(planes, plane), copy=False)
         planes[number] = plane
@@ -79,12 +80,12 @@ def _stack(group: list[Header]) -> Image:
 def _plane(header: Header, strict: bool) -> Image:
     known = strict or header.spacing is not None
     sizes = need_spacing(header) if known else (1.0, 1.0)
-    return _image(_pixels(header.path)[0][0], "YX", np.diag([*sizes, 1.0]), header, None, known)
+    return _image(_pixels(header)[0][0], "YX", np.diag([*sizes, 1.0]), header, None, known)
 
 
 def _frames(header: Header, strict: bool) -> Image:
     """Return a multi-frame file: slices where their distance is known, else frames in time."""
-    data, stored = _pixels(header.path)
+    data, stored = _pixels(header)
     if header.sop_class in _SLICED or (header.spacing and header.slice_spacing and not header.frame_time):
         spacing = list(stored.GetSpacing())
         if header.sop_class not in _SLICED and header.slice_spacing:
@@ -120,12 +121,14 @@ def _image(
     return Image(_fitting(data), axes, affine, units, space, (), metadata)
 
 
-def _pixels(path: Path) -> tuple[npt.NDArray[Any], Any]:
+def _pixels(header: Header) -> tuple[npt.NDArray[Any], Any]:
     """Return the pixels ``(frames, Y, X[, samples])``, rescaled as the file says, and SimpleITK's image."""
-    with reading(path, "DICOM image"):
-        stored = reader(path).Execute()
+    with reading(header.path, "DICOM image"):
+        stored = reader(header.path).Execute()
         data = library("SimpleITK").GetArrayFromImage(stored)
         samples = stored.GetNumberOfComponentsPerPixel()
+        if header.mirror is not None:
+            data = (header.mirror - data.astype(np.float64)).astype(data.dtype)
         return data.reshape((-1, *data.shape[-3 if samples > 1 else -2 :])), stored
 
 

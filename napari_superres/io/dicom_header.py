@@ -1,7 +1,7 @@
 """The few tags of a DICOM file that say where its pixels lie. Never who was imaged."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,9 @@ class Header:
         Image position (3 numbers) and orientation (6); None where absent.
     frame_time, slice_spacing
         Milliseconds between frames; millimeters between slices; None where absent.
+    mirror
+        SimpleITK turns MONOCHROME1 (dark means much) round; the file's values are this minus what it gives.
+        None for other files.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Header:
     orientation: Vector | None
     frame_time: float | None
     slice_spacing: float | None
+    mirror: float | None
 
 
 def reader(path: Path) -> Any:
@@ -103,7 +107,16 @@ def read_header(path: Path) -> Header:
         orientation=None if orientation is None else np.asarray(orientation),
         frame_time=None if frame_time is None else frame_time[0],
         slice_spacing=None if slice_spacing is None else slice_spacing[0],
+        mirror=_mirror(numbers) if text("0028|0004") == "MONOCHROME1" else None,
     )
+
+
+def _mirror(numbers: Callable[[str, int], tuple[float, ...] | None]) -> float:
+    bits, signed = numbers("0028|0101", 1) or (16.0,), numbers("0028|0103", 1) or (0.0,)
+    intercept, slope = numbers("0028|1052", 1) or (0.0,), numbers("0028|1053", 1) or (1.0,)
+    # Smallest plus largest value that can be stored.
+    ends = -1.0 if signed[0] else 2.0 ** bits[0] - 1.0
+    return slope[0] * ends + 2.0 * intercept[0]
 
 
 def need_spacing(header: Header) -> tuple[float, float]:

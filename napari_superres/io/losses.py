@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_superres.core.grid import make_affine
 from napari_superres.core.image import Image
 
 # An off-diagonal element this much smaller than the pixel is rounding.
@@ -38,6 +39,11 @@ def orientation(image: Image, rotated: str = ".nii.gz, .nrrd or .mha") -> list[L
     if is_sheared(image):
         return [Loss("the shear of the pixel grid", "")]
     return [Loss("the rotation or flip of the pixel grid", ".nrrd or .mha" if len(image.spatial) == 2 else rotated)]
+
+
+def straightened(image: Image) -> Image:
+    """Return what is left of an image whose rotation is lost: pixel sizes and origin, axes along the world's."""
+    return image.replace(affine=make_affine(image.pixel_size, image.origin)) if orientation(image) else image
 
 
 def is_sheared(image: Image) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_superres.core.grid import Matrix, downscaled_affine
 from napari_superres.core.image import Image
 from napari_superres.io.lazy import in_order
-from napari_superres.io.losses import Loss, orientation
+from napari_superres.io.losses import Loss, orientation, straightened
 from napari_superres.io.reading import library
 
 # Key of our own attributes, beside "ome".
@@ -40,7 +40,7 @@ def write(image: Image, path: Path) -> None:
 
     Axes are stored in the order TCZYX; the samples of RGB images as channels red, green, blue.
     """
-    stored = in_order(image, "".join(a for a in "TCSZYX" if a in image.axes))
+    stored = in_order(straightened(image), "".join(a for a in "TCSZYX" if a in image.axes))
     group = library("zarr").open_group(str(path), mode="w", zarr_format=3)
     shapes = level_shapes(stored.shape)
     names = [a.lower().replace("s", "c") for a in stored.axes]

@@ -6,6 +6,7 @@ leave the pixel size unknown.
 """
 
 import logging
+import struct
 import weakref
 from pathlib import Path
 from threading import Lock
@@ -29,6 +30,10 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 # Above this many pages only every n-th is checked against the size of the file.
 _CHECKED_PAGES = 4096
+# Resolution, description, ImageJ's metadata, strips and tiles. Programs leave broken tags of their own.
+_NEEDED_TAGS = {270, 273, 279, 282, 283, 324, 325, 330, 50838, 50839}
+# Bytes of one value per TIFF data type.
+_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
 class TiffArray(LazyArray):
@@ -90,6 +95,7 @@ def scan(path: Path, strict: bool) -> list[Series]:
     tifffile = library("tifffile")
     found = []
     with reading(path, "TIFF"), tifffile.TiffFile(path) as file:
+        _check_chain(path, file)
         if not file.series:
             raise damaged(path, "TIFF", "it holds no image")
         for index, series in enumerate(file.series):
@@ -161,6 +167,29 @@ def _image(array: TiffArray, axes: str, facts: tiff_facts.Facts) -> Image:
     return Image(
         data=array, axes=axes, affine=affine, units=units, space=facts.space, channel_names=names, metadata=metadata
     )
+
+
+def _check_chain(path: Path, file: Any) -> None:
+    """Follow the pages from one to the next. tifffile ends silently where the chain leaves the file."""
+    handle, tiff = file.filehandle, file.tiff
+    if tiff.is_ndpi:  # its offsets are wider than the format says
+        return
+    handle.seek(4 if tiff.version == 42 else 8)
+    offset = struct.unpack(tiff.offsetformat, handle.read(tiff.offsetsize))[0]
+    entry = file.byteorder + ("HHII" if tiff.version == 42 else "HHQQ")
+    seen: set[int] = set()
+    while offset and offset not in seen:
+        seen.add(offset)
+        handle.seek(offset)
+        count = struct.unpack(tiff.tagnoformat, handle.read(tiff.tagnosize))[0]
+        for code, kind, length, where in struct.iter_unpack(entry, handle.read(count * tiff.tagsize)):
+            size = length * _VALUE_BYTES.get(kind, 0)
+            if code in _NEEDED_TAGS and size > tiff.offsetsize and where + size > handle.size:
+                raise damaged(path, "TIFF", f"it is cut off within its tag {code}")
+        offset = struct.unpack(tiff.offsetformat, handle.read(tiff.offsetsize))[0]
+    listed = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
+    if listed > len(seen) > 0 and file.series and file.series[0].kind != "imagej":
+        raise damaged(path, "ImageJ TIFF", f"of {listed} planes {len(seen)} are there")
 
 
 def _check_complete(path: Path, file: Any, series: Any) -> None:

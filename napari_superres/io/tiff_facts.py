@@ -178,6 +178,7 @@ def _imagej(description: Mapping[str, Any], series: Any) -> Facts:
 def _labels(labels: Any, series: Any) -> tuple[str, ...]:
     """Return channel names where ImageJ's slice labels are nothing but those."""
     axes, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(labels, (list, tuple)) or "C" not in axes:
         return ()
     channels = shape[axes.index("C")]

@@ -18,7 +18,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import convert
 from napari_superres.io.formats import suffix
 from napari_superres.io.lazy import in_order, lengths_in
-from napari_superres.io.losses import Loss, data_type, orientation
+from napari_superres.io.losses import Loss, data_type, orientation, straightened
 from napari_superres.io.reading import library
 from napari_superres.io.tiff_facts import NAMESPACE, PIXEL
 
@@ -50,6 +50,7 @@ def losses(image: Image, ending: str) -> list[Loss]:
 
 def write(image: Image, path: Path) -> None:
     """Write an image as OME-TIFF or, where the suffix does not say so, ImageJ TIFF."""
+    image = straightened(image)
     if ".ome" in suffix(path):
         _write_ome(image, path)
     else:
@@ -120,7 +121,8 @@ def _write_imagej(image: Image, path: Path) -> None:
     image = in_order(image, "".join(a for a in "TZC" if a in image.axes) + _plane_axes(image))
     unit = image.units["X"] if image.has_pixel_size else None
     affine = lengths_in(image, unit)
-    metadata: dict[str, Any] = {"axes": image.axes, "unit": {"micrometer": "um"}.get(unit or "", unit or PIXEL)}
+    # All six axes: with fewer, one of a single pixel is taken for another.
+    metadata: dict[str, Any] = {"axes": "TZCYXS", "unit": {"micrometer": "um"}.get(unit or "", unit or PIXEL)}
     sizes = {a: float(affine[i, i]) for i, a in enumerate(image.spatial)}
     for i, axis in enumerate(image.spatial):
         metadata[f"{axis.lower()}origin"] = float(-affine[i, -1] / sizes[axis])
@@ -136,7 +138,7 @@ def _write_imagej(image: Image, path: Path) -> None:
     library("tifffile").imwrite(
         path,
         _blocks(image, 0, (image.size("Y"), image.size("X")), tiled=False),
-        shape=image.shape,
+        shape=tuple(image.size(a) for a in "TZCYXS"),
         dtype=image.dtype,
         imagej=True,
         resolution=(1.0 / sizes["X"], 1.0 / sizes["Y"]),

@@ -159,6 +159,8 @@ def _image(stored: Any, header: volume_header.Header) -> Image:
     if count > 1:
         colour = "S" if count in (3, 4) and (data.dtype == np.uint8) else "C"
         axes += str(note.get("components", colour))
+    elif "components" in note:
+        data, axes = data[..., None], axes + str(note["components"])
     if dimension == 5 and data.shape[1] == 1:
         data, axes = data[:, 0], axes.replace("T", "")
     n = min(dimension, 3)

@@ -14,7 +14,7 @@ from pathlib import Path
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import GridError, UnreadableImageError
 from napari_superres.io.formats import METAIMAGE, NIFTI, suffix
-from napari_superres.io.reading import damaged
+from napari_superres.io.reading import damaged, reading
 
 _HEADER_BYTES = 2**16
 _META_BYTES = {
@@ -52,9 +52,10 @@ def check(path: Path) -> Header:
     UnreadableImageError
         If it is cut off or not of its format.
     """
-    if suffix(path) in NIFTI.read:
-        return _nifti(path)
-    return _meta(path) if suffix(path) in METAIMAGE.read else _nrrd(path)
+    with reading(path, f"{suffix(path).lstrip('.')} file"):
+        if suffix(path) in NIFTI.read:
+            return _nifti(path)
+        return _meta(path) if suffix(path) in METAIMAGE.read else _nrrd(path)
 
 
 def _nifti(path: Path) -> Header:

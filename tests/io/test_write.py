@@ -1,0 +1,229 @@
+"""Writing is whole or not at all, and refuses what would silently be lost."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_superres.core.image import Image
+from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SettingsError, SuperResError
+from napari_superres.io import check_target, read_image, write_image
+from napari_superres.io import formats as formats_module
+
+ENDINGS = [".ome.tif", ".tif", ".ome.zarr", ".nii", ".nii.gz", ".nrrd", ".mha", ".png"]
+RECORD = {"model": "x", "synthetic_detail": True}
+
+
+@pytest.fixture
+def image(make_image: Callable[..., Image]) -> Callable[[str], Image]:
+    def make(ending: str) -> Image:
+        unit = None if ending == ".png" else "millimeter"
+        return make_image("YX", "uint16", unit=unit, metadata={"provenance": RECORD})
+
+    return make
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class Broken:
+    """An array whose reading fails, as a disk or a network may."""
+
+    shape, dtype, ndim = (7, 9), np.dtype("uint16"), 2
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __getitem__(self, key: Any) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_existing_output(ending: str, image: Callable[[str], Image], tmp_path: Path) -> None:
+    path = write_image(image(ending), tmp_path / f"a{ending}")
+    before = files(tmp_path)
+    with pytest.raises(OutputExistsError, match=r"exists already.*--overwrite"):
+        write_image(image(ending), path)
+    assert files(tmp_path) == before
+    changed = image(ending).replace(data=np.asarray(image(ending).data) + 1)
+    write_image(changed, path, overwrite=True)
+    np.testing.assert_array_equal(np.asarray(read_image(path).data[...]), changed.data)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OutputError),
+        (PermissionError(errno.EACCES, "Permission denied"), OutputError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (ValueError("broken"), ValueError),
+    ],
+)
+def test_a_failure_leaves_everything_as_it_was(
+    ending: str, error: BaseException, raised: type[BaseException], image: Callable[[str], Image], tmp_path: Path
+) -> None:
+    path = write_image(image(ending), tmp_path / f"a{ending}")
+    before = files(tmp_path)
+    with pytest.raises(raised) as caught:
+        write_image(image(ending).replace(data=Broken(error)), path, overwrite=True)
+    assert files(tmp_path) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted({name.split("/")[0] for name in before})
+    if raised is OutputError:
+        assert "nothing was changed" in str(caught.value)
+        assert ("disk is full" in str(caught.value)) == (error.args[0] == errno.ENOSPC)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_full_disk_while_writing(
+    ending: str, image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_image(image(ending), tmp_path / f"a{ending}")
+    before = files(tmp_path)
+    module = formats_module.family_to_write(path).load()
+
+    def half(image: Image, made: Path) -> None:
+        if ending == ".ome.zarr":
+            made.mkdir()
+            made = made / "zarr.json"
+        made.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "write", half)
+    with pytest.raises(OutputError, match=r"disk is full.*nothing was changed"):
+        write_image(image(ending), path, overwrite=True)
+    with pytest.raises(OutputError, match="disk is full"):
+        write_image(image(ending), tmp_path / f"new{ending}")
+    assert files(tmp_path) == before
+
+
+def test_half_a_file_from_the_library_is_noticed(
+    image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import SimpleITK
+
+    original = SimpleITK.WriteImage
+
+    def half(stored: Any, name: str, **options: Any) -> None:
+        original(stored, name, **options)
+        os.truncate(name, Path(name).stat().st_size // 2)
+
+    monkeypatch.setattr(SimpleITK, "WriteImage", half)
+    for ending in (".nii", ".nii.gz", ".mha"):
+        with pytest.raises(OutputError):
+            write_image(image(ending), tmp_path / f"a{ending}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder(image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OutputError, match=r"does not exist\. Create it"):
+        check_target(tmp_path / "no" / "a.tif", overwrite=False)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        check_target(tmp_path / "file" / "a.tif", overwrite=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match="may not be written"):
+        write_image(image(".tif"), tmp_path / "a.tif")
+
+
+def test_a_disk_that_is_full_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
+    with pytest.raises(OutputError, match="full"):
+        check_target(tmp_path / "a.tif", overwrite=False)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.dcm", "a", "a.xyz", "a.mhd"])
+def test_unknown_suffixes_list_the_known(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"\.ome\.tif.*\.ome\.zarr.*\.nii\.gz.*\.nrrd.*\.png"):
+        check_target(tmp_path / name, overwrite=False)
+
+
+def test_a_folder_of_other_things_is_never_replaced(image: Callable[[str], Image], tmp_path: Path) -> None:
+    precious = tmp_path / "a.zarr"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years")
+    with pytest.raises(OutputExistsError, match="holds other things"):
+        write_image(image(".zarr"), precious, overwrite=True)
+    assert files(tmp_path) == {"a.zarr/thesis.txt": b"years"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "axes", "dtype", "unit", "names", "instead"),
+    [
+        (".ome.tif", "YX", "int64", "micrometer", (), r"int64.*\.ome\.zarr"),
+        (".ome.tif", "YX", "float16", "micrometer", (), r"float16.*\.ome\.zarr"),
+        (".tif", "YX", "float64", "micrometer", (), r"float64.*\.ome\.tif"),
+        (".tif", "YXS", "uint16", "micrometer", (), r"colour.*\.ome\.tif"),
+        (".nii.gz", "YX", "float16", "millimeter", (), r"float16.*\.ome\.zarr"),
+        (".nii.gz", "YX", "uint8", None, (), r"unknown pixel size.*\.nrrd"),
+        (".nii.gz", "CYX", "uint16", "millimeter", ("a", "b"), r"channel names.*\.nrrd"),
+        (".mha", "TYX", "uint16", "millimeter", (), r"time without Z.*\.ome\.tif"),
+        (".png", "ZYX", "uint8", None, (), r"axes Z.*\.ome\.tif"),
+        (".png", "YX", "float32", None, (), r"float32.*\.ome\.tif"),
+        (".png", "YX", "uint8", "micrometer", (), r"pixel size.*\.ome\.tif.*--allow-loss"),
+        (".ome.zarr", "CYXS", "uint8", "micrometer", (), r"colour samples beside channels.*\.ome\.tif"),
+    ],
+)
+def test_losses_are_refused_before_computing(
+    ending: str, axes: str, dtype: str, unit: str | None, names: tuple[str, ...], instead: str,
+    make_image: Callable[..., Image], tmp_path: Path,
+) -> None:  # fmt: skip
+    image = make_image(axes, dtype, unit=unit, channel_names=names)
+    with pytest.raises(LossyWriteError, match=instead) as error:
+        check_target(tmp_path / f"a{ending}", overwrite=False, image=image)
+    assert "\n" not in str(error.value)
+    with pytest.raises(LossyWriteError):
+        write_image(image, tmp_path / f"a{ending}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", [".ome.tif", ".tif", ".ome.zarr"])
+def test_a_rotation_is_refused_or_kept_in_the_record(ending: str, volume: Image, tmp_path: Path) -> None:
+    path = tmp_path / f"a{ending}"
+    with pytest.raises(LossyWriteError, match=r"rotation or flip.*\.nii\.gz, \.nrrd or \.mha.*--allow-loss"):
+        write_image(volume, path)
+    with pytest.warns(UserWarning, match="does not hold the rotation"):
+        write_image(volume.replace(metadata={"provenance": RECORD}), path, allow_loss=True)
+    record = json.loads((tmp_path / "a.provenance.json").read_text())
+    assert record["affine"] == volume.affine.tolist()
+    assert record["model"] == "x"
+    assert read_image(path).pixel_size == pytest.approx(volume.pixel_size)
+
+
+def test_a_shear_is_held_by_no_format(volume: Image, tmp_path: Path) -> None:
+    affine = np.array(volume.affine)
+    affine[:3, 1] += 0.2 * affine[:3, 2]
+    for ending in (".ome.tif", ".ome.zarr", ".nii.gz", ".nrrd", ".mha"):
+        with pytest.raises(LossyWriteError, match=r"shear.*[Rr]esample it to a straight grid"):
+            check_target(tmp_path / f"a{ending}", overwrite=False, image=volume.replace(affine=affine))
+    with pytest.warns(UserWarning, match="shear"):
+        path = write_image(volume.replace(affine=affine), tmp_path / "a.nrrd", allow_loss=True)
+    assert read_image(path).shape == volume.shape
+
+
+def test_the_record_beside_the_image(image: Callable[[str], Image], tmp_path: Path) -> None:
+    for ending in ENDINGS:
+        write_image(image(ending), tmp_path / f"x{ending}", overwrite=True)
+        assert json.loads((tmp_path / "x.provenance.json").read_text()) == RECORD
+        (tmp_path / "x.provenance.json").unlink()
+
+
+def test_paths_of_every_kind(image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for ending in ENDINGS:
+        for name in (f"ein Bild ü 画像{ending}", f"v1.2 (copy){ending}"):
+            assert write_image(image(ending), name) == Path(name)
+            assert read_image(name).shape == (7, 9)
+
+
+def test_errors_are_ours() -> None:
+    for kind in (OutputError, OutputExistsError, LossyWriteError, SettingsError):
+        assert issubclass(kind, SuperResError)
