@@ -1,0 +1,66 @@
+# `make demo` and `make test` start from nothing: they make the environment and install what they need.
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: demo napari test test-slow lint format bench scores screenshot system clean help
+
+help:
+	@echo "make demo    super-resolve the shipped samples and measure the results"
+	@echo "make napari  open napari with a sample and the Super-Resolution widget"
+	@echo "make test    run the tests (make test-slow: those that take minutes)"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   throughput and memory on this machine"
+
+demo: $(VENV)/.program
+	$(BIN)/superres demo -o results
+
+napari: $(VENV)/.tests
+	$(BIN)/python -m napari_superres.plugin.demo
+
+test: $(VENV)/.tests system
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(VENV)/.tests system
+	$(BIN)/pytest -m slow
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.tests
+	$(BIN)/python tests/benchmarks/throughput.py
+
+# DATA is a folder with benchmark/Set5, benchmark/Set14 and test/fluorescence.
+scores: $(VENV)/.tests
+	$(BIN)/python tests/benchmarks/scores.py $(DATA)
+
+screenshot: $(VENV)/.tests system
+	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python -m napari_superres.plugin.demo --screenshot docs/napari.png
+
+# What Qt and OpenGL need to draw without a screen.
+system:
+	@tests/system-packages.sh
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found. Install it, or name it: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.program: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.tests: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gui,train,test,dev]'
+	@touch $(VENV)/.program $@
+
+clean:
+	rm -rf $(VENV) results build dist
