@@ -8,6 +8,9 @@ from typing import Any
 from napari_superres.core.units import METRES
 from napari_superres.models import ModelCard
 
+MORE = "#more"
+"""Target of the link that unfolds a card."""
+
 _METRICS = (("psnr", "dB", ".2f"), ("ssim", "SSIM", ".4f"))
 _DOI = re.compile(r"doi:(10\.\d{4,}/[^\s,;]+)")
 
@@ -25,8 +28,16 @@ def in_groups(cards: Sequence[ModelCard]) -> list[list[ModelCard]]:
     return [groups[key] for key in sorted(groups, key=lambda key: (key == "", key))]
 
 
-def card_html(card: ModelCard) -> str:
-    """Return the card as a few short lines of rich text."""
+def card_html(card: ModelCard, *, whole: bool) -> str:
+    """Return the card as a few short lines of rich text, with a link to `MORE` for the rest.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    whole
+        Whether all of it is told, or what matters for the choice.
+    """
     if card.is_interpolation:
         lines = [
             _line("For", "any image: a baseline to judge models by"),
@@ -36,13 +47,15 @@ def card_html(card: ModelCard) -> str:
         lines = [
             _line("For", f"{card.modality}, {_pixels(card)}"),
             _line("Trained against", card.degradation),
-            _line("Trained on", card.training),
-            *_scores(card.scores),
+            *_scores(card.scores, _METRICS if whole else _METRICS[:1]),
             _line("Limits", card.limits),
         ]
-    lines += [_line("Licence", card.license), _citation(card.citation)]
+    if whole:
+        lines += [_line("Trained on", card.training), _line("Licence", card.license), _citation(card.citation)]
     title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)}, {_factor(card)})"
-    return "<br>".join([title, *(line for line in lines if line)])
+    words = "less" if whole else "training data, licence, citation"
+    more = _link(MORE, words) if card.training or card.license or card.citation else ""
+    return "<br>".join(line for line in [title, *lines, more] if line)
 
 
 def pixel_size_warning(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> str:
@@ -87,11 +100,11 @@ def _pixels(card: ModelCard) -> str:
     return f"pixels of {card.pixel_size[0]:g} to {card.pixel_size[1]:g} µm"
 
 
-def _scores(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _scores(scores: Mapping[str, Mapping[str, Any]], metrics: Sequence[tuple[str, str, str]]) -> list[str]:
     lines = []
-    for name, entry in scores.items():
+    for name, entry in sorted(scores.items()):
         parts = []
-        for key, unit, form in _METRICS:
+        for key, unit, form in metrics:
             value, baseline = entry.get(key), entry.get(f"bicubic_{key}")
             if isinstance(value, int | float):
                 beside = f" (bicubic {baseline:{form}})" if isinstance(baseline, int | float) else ""
@@ -104,5 +117,10 @@ def _scores(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _citation(text: str) -> str:
     if not text:
         return ""
-    linked = _DOI.sub(lambda m: f'<a href="https://doi.org/{m[1]}">doi:{m[1]}</a>', escape(text))
+    linked = _DOI.sub(lambda m: _link(f"https://doi.org/{m[1]}", f"doi:{m[1]}"), escape(text))
     return f"<b>Cite:</b> {linked}"
+
+
+def _link(target: str, words: str) -> str:
+    # A blue that can be read on dark and on light.
+    return f'<a href="{target}" style="color: #4a90d9">{words}</a>'

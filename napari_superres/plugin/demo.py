@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_superres.plugin.upscale_widget import UpscaleWidget
 
 _SIZE = (1280, 800)
+_ZOOM = 3.6
 _LONGEST = 600  # seconds for the picture's run
 
 
@@ -60,24 +61,23 @@ def _take_picture(viewer: "napari.Viewer", widget: "UpscaleWidget", path: Path) 
     _wait_until(lambda: "to" in widget.estimate.text())
     widget.run.click()
     _wait_until(lambda: not widget.is_running)
-    result = viewer.layers.selection.active
-    # In the grid the order of the layers is that of the cells: input, result, reference.
-    for layer in viewer.layers:
-        layer.visible = True
-    viewer.grid.stride = 1
-    viewer.grid.shape = (1, -1)
-    viewer.grid.enabled = True
-    _zoom_in(viewer, result)
+    _side_by_side(viewer)
     _wait_until(lambda: False, seconds=1.0)
     viewer.screenshot(str(path), canvas_only=False, flash=False)
 
 
-def _zoom_in(viewer: Any, layer: Any) -> None:
-    """Show the middle of a layer large enough for its pixels to be told apart."""
-    low, high = layer.extent.world[:, -2:]
+def _side_by_side(viewer: Any) -> None:
+    """Show input, result and reference beside each other, so large that their pixels can be told apart."""
+    viewer.layers.move(0, len(viewer.layers))  # the reference was opened first
+    for layer in viewer.layers:
+        layer.visible = True
+    # napari 0.9 moved grid and camera.
+    grid, camera = getattr(viewer, "canvas", viewer).grid, getattr(viewer, "scene", viewer).camera
+    grid.stride, grid.shape, grid.enabled = 1, (1, -1), True
     viewer.reset_view()
-    viewer.camera.center = tuple((low + high) / 2.0)
-    viewer.camera.zoom *= 2.5
+    low, high = viewer.layers[0].extent.world[:, -2:]
+    camera.center = tuple((low + high) / 2.0)
+    camera.zoom *= _ZOOM
 
 
 def _wait_until(true: Callable[[], bool], seconds: float = _LONGEST) -> None:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QFrame, QLabel, QScrollArea, 
 
 from napari_superres.plugin.job import Job
 
-_LABEL_WIDTH = 68  # one column for all forms of a panel
+_LABEL_WIDTH = 72  # one column for all forms of a panel
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -79,7 +79,7 @@ class Panel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        self.setMinimumWidth(270)
+        self.setMinimumWidth(300)
         session = self.session = Session(viewer, self.layers_changed)
         self.destroyed.connect(lambda: session.close())  # noqa: PLW0108 - a bound method would not keep the session alive
 

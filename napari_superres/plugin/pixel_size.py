@@ -22,10 +22,10 @@ class PixelSizeForm(QWidget):
     def __init__(self, chosen: Callable[[float, str], None]) -> None:
         super().__init__()
         self.size = FloatSpinBox(
-            value=0.1, min=1e-6, max=1e6, step=0.01, label="Pixel size",
+            value=0.1, min=1e-4, max=1e6, step=0.01, label="Pixel size",
             tooltip="Distance of neighbouring pixels of this layer along X. Other axes keep their proportion to it.",
         )  # fmt: skip
-        self.size.native.setDecimals(6)
+        self.size.native.setDecimals(4)
         self.unit = ComboBox(choices=_UNITS, value="micrometer", label="Unit", tooltip="Unit of the pixel size.")
         self.button = QPushButton("Set on layer")
         self.button.setToolTip("Write this pixel size and unit to the layer; the result follows.")

@@ -1,5 +1,6 @@
 """File > Open Sample: real images as pairs of a low- and a high-resolution layer."""
 
+from napari_superres.core.grid import upscaled_affine
 from napari_superres.io import list_samples, read_image, sample_path
 from napari_superres.plugin.layers import LayerData
 from napari_superres.plugin.reader import image_layers
@@ -22,7 +23,11 @@ def sample_layers(name: str) -> list[LayerData]:
     entry = next(e for e in list_samples() if e["name"] == name)
     layers = []
     for file, words, visible in ((entry["hr"], "HR reference", False), (entry["lr"], "LR", True)):
-        for data, keywords, kind in image_layers(read_image(sample_path(file)), f"{name} {words}"):
+        image = read_image(sample_path(file))
+        if file == entry["hr"] and not image.has_pixel_size:
+            # Nothing in the file says that it shows the same field: the pixels of the other one are the unit.
+            image = image.replace(affine=upscaled_affine(image.affine, [entry["scale"]] * len(image.spatial)))
+        for data, keywords, kind in image_layers(image, f"{name} {words}"):
             layers.append((data, {**keywords, "visible": visible}, kind))
     return layers
 

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer, QUrl  # noqa: TID253 - a Qt file
+from qtpy.QtGui import QDesktopServices  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton  # noqa: TID253 - a Qt file
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
 from napari_superres.plugin import engine, forms
-from napari_superres.plugin.cards import card_html, in_groups, model_label, pixel_size_warning
+from napari_superres.plugin.cards import MORE, card_html, in_groups, model_label, pixel_size_warning
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import guess_layer_axes, to_image, to_layer
 from napari_superres.plugin.pixel_size import PixelSizeForm
@@ -46,7 +47,7 @@ class UpscaleWidget(forms.Panel):
         self._source_image: Image | None = None
         self._result: Image | None = None
         self._bar: Any = None
-        self._ready = False
+        self._ready = self._card_whole = False
         self._added_cards: list[tuple[ModelCard, str]] = []
         self._make_forms()
         self._make_run()
@@ -80,6 +81,9 @@ class UpscaleWidget(forms.Panel):
             )
         )
         self.card = forms.text(rich=True)
+        self.card.setToolTip("What the model is for and how it was tested. Scores stand beside bicubic interpolation.")
+        self.card.setOpenExternalLinks(False)
+        self.card.linkActivated.connect(self._card_link)
         self.add_model = QPushButton("Model from file…")
         self.add_model.setToolTip("Use a model file (.safetensors) of your own.")
         self.add_model.clicked.connect(self._choose_model_file)
@@ -127,6 +131,11 @@ class UpscaleWidget(forms.Panel):
     def is_running(self) -> bool:
         """Whether a result is being computed."""
         return self._job is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether torch is loaded and the devices are known."""
+        return self._ready
 
     # What is chosen
 
@@ -178,8 +187,15 @@ class UpscaleWidget(forms.Panel):
 
     def _model_chosen(self) -> None:
         card = self._chosen_card()
-        forms.say(self.card, "" if card is None else card_html(card))
+        forms.say(self.card, "" if card is None else card_html(card, whole=self._card_whole))
         self._plan_changed()
+
+    def _card_link(self, target: str) -> None:
+        if target == MORE:
+            self._card_whole = not self._card_whole
+            self._model_chosen()
+        elif target.startswith("https://doi.org/"):
+            QDesktopServices.openUrl(QUrl(target))
 
     def _pixel_size_set(self, size: float, unit: str) -> None:
         layer = self.layer.value
