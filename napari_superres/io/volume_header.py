@@ -7,6 +7,7 @@ import gzip
 import math
 import re
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,12 +100,11 @@ def _meta(path: Path) -> Header:
     if not shape or min(shape) < 1 or len(shape) != int(fields.get("NDims", "0")):
         raise damaged(path, "MetaImage", f"its dimensions are {shape}")
     needed = math.prod(shape) * (size or 0) * channels
-    if packed:
-        needed = int(fields.get("CompressedDataSize", "0"))
-    if data == "LOCAL":
-        _long_enough(path, path, "MetaImage", needed + offset)
+    where, start = (path, offset) if data == "LOCAL" else (path.parent / data, 0)
+    if packed and where.is_file():
+        _check_unpacked(path, where, start, needed)
     elif data != "LIST" and "%" not in data:
-        _long_enough(path, path.parent / data, "MetaImage", needed)
+        _long_enough(path, where, "MetaImage", needed + start)
     known = "ElementSpacing" in fields or "ElementSize" in fields
     return Header("millimeter" if known else None, medical=True)
 
@@ -174,6 +174,17 @@ def _unzipped_bytes(path: Path, expected: int) -> int:
     except EOFError:
         return min(count, expected - 1)
     return count
+
+
+def _check_unpacked(path: Path, where: Path, start: int, needed: int) -> None:
+    """Unpack compressed pixels once. SimpleITK prints that it failed, and goes on without the pixels."""
+    unpacker, count = zlib.decompressobj(), 0
+    with where.open("rb") as file:
+        file.seek(start)
+        while not unpacker.eof and (piece := file.read(2**22)):
+            count += len(unpacker.decompress(piece))
+    if not unpacker.eof or count < needed:
+        raise damaged(path, "MetaImage", f"it is cut off: {needed} bytes are needed and {count} are there")
 
 
 def _long_enough(path: Path, data: Path, kind: str, needed: int) -> None:

@@ -116,6 +116,19 @@ def test_a_cut_off_volume_is_an_error(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
+def test_damaged_compressed_pixels(
+    ending: str, make_image: Callable[..., Image], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write_image(make_image("ZYX", unit="millimeter", sizes={"Y": 40, "X": 40}), tmp_path / f"a{ending}")
+    raw = bytearray(path.read_bytes())
+    raw[-len(raw) // 2] ^= 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(UnreadableImageError, match="damaged"):
+        read_image(path)
+    assert capfd.readouterr().err == ""
+
+
 def test_concatenated_gzip_is_whole(volume: Image, tmp_path: Path) -> None:
     write_image(volume, tmp_path / "a.nii")
     raw = (tmp_path / "a.nii").read_bytes()
