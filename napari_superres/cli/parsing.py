@@ -1,7 +1,9 @@
 """Option texts into values."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_superres.errors import SettingsError
 
@@ -63,6 +65,21 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
             raise SettingsError(f"--model is NAME, a file, or CHANNEL=NAME,..., got {text!r}.")
         choice[int(channel) if channel.isdigit() else channel] = name
     return choice
+
+
+def parse_record(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the model and the settings that decide the pixels, from the record beside a result."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        norm = record["normalisation"]
+        settings = {
+            "precision": record["precision"],
+            "tta": record["tta"],
+            "intensity_range": list(zip(norm["low"], norm["high"], strict=True)),
+        }
+        return str(record["model"]["name"]), settings
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"--from needs the .provenance.json of a result; {path} is not one ({error}).") from error
 
 
 def _integers(text: str, option: str, form: str) -> tuple[int, ...]:

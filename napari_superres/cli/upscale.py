@@ -15,7 +15,12 @@ PANEL_FILE, PANEL_RUN = "What the file does not say", "How it is computed"
 def upscale(
     sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Files, folders or glob patterns.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="File; a folder for several sources.")],
-    model: Annotated[str, typer.Option("--model", "-m", metavar="NAME|PATH|CHANNEL=NAME,...", help="See models list.")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="NAME|PATH|CHANNEL=NAME,...", help="See models list.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--from", metavar="NAME.provenance.json", help="Model and settings of that result.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda[:i] or mps.", rich_help_panel=PANEL_RUN)] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.", rich_help_panel=PANEL_RUN)] = "auto",
     tile: Annotated[str, typer.Option(metavar="auto|N|Z,Y,X", rich_help_panel=PANEL_RUN)] = "auto",
@@ -49,7 +54,13 @@ def upscale(
         "intensity_range": parsing.parse_range(intensity_range),
     }  # fmt: skip
     writing = {"overwrite": overwrite, "resume": resume, "allow_loss": allow_loss}
-    chosen = parsing.parse_model(model)
+    chosen = None if model is None else parsing.parse_model(model)
+    if record is not None:
+        recorded, settings = parsing.parse_record(record)
+        chosen = recorded if chosen is None else chosen
+        running = {**running, **{k: v for k, v in settings.items() if not running[k] or running[k] == "auto"}}
+    if chosen is None:
+        raise SettingsError("give a model (--model), or the record of a result to repeat (--from).")
     many = len(sources) > 1 or _is_batch(sources[0], output)
     if suffix is not None:
         if not many:

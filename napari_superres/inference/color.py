@@ -45,13 +45,13 @@ def compute(model: Model, runner: torch.nn.Module, x: Tensor, *, tta: bool = Fal
     if samples == 1:  # a colour network on a grey image
         return network(x.expand(-1, 3, *x.shape[2:]).contiguous()).mean(dim=1, keepdim=True)
     if card.channels == 3:  # the alpha of RGBA
-        return torch.cat([network(x[:, :3].contiguous()), _bicubic(card.scale, x)(x[:, 3:])], dim=1)
+        return torch.cat([network(x[:, :3].contiguous()), _bicubic(card.scale, x.device, x.dtype)(x[:, 3:])], dim=1)
     if card.color == "per-channel":
         flat = network(x.reshape(-1, 1, *x.shape[2:]))
         return flat.reshape(-1, samples, *flat.shape[2:])
     ycbcr = torch.einsum("ij,bj...->bi...", _TO_YCBCR.to(x), x[:, :3])
     luma = network(ycbcr[:, :1] + _BLACK) - _BLACK
-    rest = _bicubic(card.scale, x)(torch.cat([ycbcr[:, 1:], x[:, 3:]], dim=1))
+    rest = _bicubic(card.scale, x.device, x.dtype)(torch.cat([ycbcr[:, 1:], x[:, 3:]], dim=1))
     full = torch.cat([luma.to(rest.dtype), rest[:, :2]], dim=1)
     return torch.cat([torch.einsum("ij,bj...->bi...", _FROM_YCBCR.to(full), full), rest[:, 2:]], dim=1)
 
@@ -70,9 +70,5 @@ def _averaged(runner: torch.nn.Module, x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _interpolation(scale: tuple[int, ...], device: torch.device) -> Interpolation:
-    return Interpolation("bicubic", scale).to(device)
-
-
-def _bicubic(scale: tuple[int, ...], like: Tensor) -> Interpolation:
-    return _interpolation(scale, like.device)
+def _bicubic(scale: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Interpolation:
+    return Interpolation("bicubic", scale).to(device, dtype)

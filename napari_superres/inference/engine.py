@@ -178,9 +178,7 @@ def _placed(model: Model, plan: Plan) -> torch.nn.Module:
         torch.backends.cudnn.allow_tf32 = False
     runner = model.runner
     wanted = torch.float64 if plan.precision == "fp64" else torch.float32
-    first = next(runner.parameters(), None)
-    if first is None:
-        return runner.to(plan.device)
+    first = next(itertools.chain(runner.parameters(), runner.buffers()))
     if first.device.type == plan.device.split(":")[0] and first.dtype == wanted:
         return runner
     return deepcopy(runner).to(device=plan.device, dtype=wanted)

@@ -154,6 +154,8 @@ def resolve(
     colour = "S" in image.axes and card.channels == 1 and card.color == "luma"
     reach = KERNELS["bicubic"][1] if colour or image.size("S") == 4 else 0
     halo = tuple(max(h, reach if s > 1 else 0) for h, s in zip(card.halo, card.scale, strict=True))
+    if tta:  # windows are turned, and their context with them
+        halo = (*halo[:-2], max(halo[-2:]), max(halo[-2:]))
     sizes = [image.size(a) for a in work_axes]
     if tta and card.scale[-1] != card.scale[-2]:
         raise SettingsError(f"tta turns the image, but {card.name} scales Y and X differently. Leave tta out.")

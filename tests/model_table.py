@@ -1,0 +1,33 @@
+"""The README's table of models, made from the cards. ``python tests/model_table.py`` writes it."""
+
+from pathlib import Path
+
+from napari_superres import list_models
+
+README = Path(__file__).parent.parent / "README.md"
+START, END = "<!-- models -->\n", "<!-- end -->"
+
+
+def table() -> str:
+    lines = [
+        "| model | for | network | scale | PSNR / dB | bicubic / dB | intensities |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for card in (c for c in list_models() if not c.is_interpolation):
+        scores = next(s for name, s in card.scores.items() if name in ("Set5", "fluorescence test images"))
+        lines.append(
+            f"| `{card.name}` | {card.modality} | {card.architecture.upper()} | x{card.scale[-1]} | "
+            f"{scores['psnr']:.2f} | {scores['bicubic_psnr']:.2f} | {card.intensity} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def parts() -> tuple[str, str, str]:
+    before, rest = README.read_text(encoding="utf-8").split(START)
+    found, after = rest.split(END, 1)
+    return before, found, after
+
+
+if __name__ == "__main__":
+    before, _, after = parts()
+    README.write_text(before + START + table() + END + after, encoding="utf-8")

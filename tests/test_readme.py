@@ -1,0 +1,50 @@
+"""What the README says is true: its blocks run, its table is that of the cards."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from model_table import README, parts, table
+
+ROOT = README.parent
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder that looks like the checkout to the README's commands."""
+    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    return tmp_path
+
+
+def test_python_block(checkout):
+    (code,) = blocks("python")
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "bicubic" in done.stdout
+
+
+def test_command_block(checkout):
+    script = "set -e\n" + "".join(blocks("bash"))
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(["bash", "-c", script], cwd=checkout, capture_output=True, text=True, check=False,
+                          env={"PATH": path, "HOME": str(checkout)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (checkout / "nuclei_sr.ome.tif").exists()
+    assert "result" in done.stdout
+
+
+def test_model_table_is_that_of_the_cards():
+    assert parts()[1] == table(), "run: python tests/model_table.py"
+
+
+def test_files_that_are_linked_exist():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text(encoding="utf-8")):
+        assert (ROOT / target).exists(), target
