@@ -33,7 +33,9 @@ _TILE = 512
 # A pyramid makes an image of this many pixels quick to look at; smaller ones need none.
 _PYRAMID_ABOVE = 4096
 _BIGTIFF_ABOVE = 3.9e9
-_SLAB_BYTES = 64 * 2**20
+_SLAB_BYTES = 32 * 2**20
+# Tiles that wait to be compressed or written.
+_BUFFER_BYTES = 32 * 2**20
 
 
 def losses(image: Image, ending: str) -> list[Loss]:
@@ -68,6 +70,7 @@ def _write_ome(image: Image, path: Path) -> None:
         "predictor": True,
         "tile": (_TILE, _TILE) if tiled else None,
         "maxworkers": 2,
+        "buffersize": _BUFFER_BYTES,
     }
     if image.size("S") == 4:
         options["extrasamples"] = ["unassalpha"]
