@@ -134,6 +134,11 @@ class CompareWidget(forms.Panel):
         self.body.addWidget(self.copy)
         self.body.addLayout(maps)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether something is being computed."""
+        return self._job is not None
+
     # What is chosen
 
     def layers_changed(self) -> None:

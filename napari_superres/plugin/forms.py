@@ -33,17 +33,26 @@ class Session:
         for name in _LAYER_EVENTS:
             getattr(self._events, name).connect(self._told)
 
-    def add(self, job: Job) -> Job:
-        """Start a job that is dropped when the session closes."""
+    def add(self, job: Job) -> None:
+        """Start a job as soon as those before it have ended.
+
+        One at a time: threads of napari's that overlap mix up the process's warning filters.
+        """
+        job.over = self._next
         self._jobs.append(job)
-        job.start()
-        return job
+        if len(self._jobs) == 1:
+            job.start()
 
     def forget(self, job: Job | None) -> None:
         """Drop a job: it stops and tells nobody anything any more."""
         if job is not None:
             job.drop()
-            self._jobs = [j for j in self._jobs if j is not job]
+            self._jobs = [j for j in self._jobs if j is not job or j.is_started]
+
+    def _next(self, ended: Job) -> None:
+        self._jobs = [job for job in self._jobs if job is not ended]
+        if self._jobs and not self._jobs[0].is_started:
+            self._jobs[0].start()
 
     def close(self) -> None:
         """Stop all jobs and listen to nothing any more."""

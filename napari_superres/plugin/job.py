@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any
 
-from napari_superres.errors import SuperResError
+from napari_superres.errors import SuperResError, SuperResWarning
 
 Steps = Callable[[], Generator[Any, None, None]]
 
@@ -17,7 +17,8 @@ _SHORTEST_PAUSE = 0.05  # seconds between two steps that are told: enough for a 
 class Job:
     """A generator running in a thread of napari's pool.
 
-    Callbacks run on the GUI thread, and never after `drop`. They may be replaced by the owner.
+    Callbacks run on the GUI thread, and never after `drop`; only `over`, which a `Session` sets to be told
+    that the thread has ended, always.
 
     Parameters
     ----------
@@ -41,16 +42,20 @@ class Job:
     ) -> None:
         from napari.qt.threading import create_worker
 
+        self.over: Callable[[Job], None] | None = None
+        self.is_started = False
         self._stop = threading.Event()
         self._stepped, self._failed, self._ended = stepped, failed, ended
         self._complete = self._delivering = False
         self._waiting: deque[tuple[str, Any]] = deque()
         self._worker = create_worker(_told, steps, self._stop)
         self._worker.yielded.connect(self._receive)
+        self._worker.warned.connect(self._warned)
         self._worker.finished.connect(self._finish)
 
     def start(self) -> None:
         """Begin."""
+        self.is_started = True
         self._worker.start()
 
     @property
@@ -70,6 +75,11 @@ class Job:
     def _receive(self, item: tuple[str, Any]) -> None:
         self._waiting.append(item)
         self._deliver()
+
+    def _warned(self, details: tuple[Any, ...]) -> None:
+        # Only what is meant for people; libraries warn about themselves.
+        if isinstance(details[0], SuperResWarning):
+            self._receive(("warning", str(details[0])))
 
     def _finish(self) -> None:
         self._worker = None
@@ -94,8 +104,19 @@ class Job:
             self._failed(value)
         elif kind == "complete":
             self._complete = True
-        elif kind == "end" and self._ended is not None:
-            self._ended(self._complete)
+        elif kind == "warning" and self._stepped is not None:
+            _show_warning(value)
+        elif kind == "end":
+            if self._ended is not None:
+                self._ended(self._complete)
+            if self.over is not None:
+                self.over(self)
+
+
+def _show_warning(message: str) -> None:
+    from napari.utils import notifications
+
+    notifications.show_warning(message)
 
 
 def _told(steps: Steps, stop: threading.Event) -> Generator[tuple[str, Any], None, None]:

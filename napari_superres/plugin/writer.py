@@ -3,14 +3,15 @@
 napari's save dialog has asked before a file is replaced, so existing files are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.errors import SettingsError
+from napari_superres.errors import OutputError, SettingsError, SuperResError
 from napari_superres.io import write_image
 from napari_superres.plugin.layers import LayerData, to_image
 
@@ -27,12 +28,12 @@ def write_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str
 
     Raises
     ------
-    LossyWriteError
-        If the format cannot hold the layer's orientation or data type; the message names one that can.
-    OutputError, AxesError, DataTypeError, GridError
-        If the layer cannot be written; nothing is changed then.
+    OutputError
+        If the layer cannot be written, or the format cannot hold its orientation or data type;
+        the message names one that can. Nothing is changed then.
     """
-    return [str(write_image(_image(data, attributes), path, overwrite=True))]
+    with _as_output_error():
+        return [str(write_image(_image(data, attributes), path, overwrite=True))]
 
 
 def write_layers(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -47,16 +48,28 @@ def write_layers(path: str, layers: Sequence[LayerData]) -> list[str]:
 
     Raises
     ------
-    SettingsError
-        If the layers differ in shape, data type or place.
-    LossyWriteError, OutputError
-        As in `write_layer`.
+    OutputError
+        If the layers differ in shape, data type or place, or as in `write_layer`.
     """
+    with _as_output_error():
+        return [str(write_image(_channels(layers, Path(path).name), path, overwrite=True))]
+
+
+@contextmanager
+def _as_output_error() -> Iterator[None]:
+    """Turn errors that are ValueErrors into others: napari takes a writer's ValueError for "no writer found"."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except SuperResError as error:
+        raise OutputError(str(error)) from error
+
+
+def _channels(layers: Sequence[LayerData], target: str) -> Image:
     images = [_image(data, attributes) for data, attributes, _ in layers]
     names = [str(attributes.get("name") or f"channel {i}") for i, (_, attributes, _) in enumerate(layers)]
-    if len(images) == 1:
-        return [str(write_image(images[0], path, overwrite=True))]
-    return [str(write_image(_joined(images, names, Path(path).name), path, overwrite=True))]
+    return images[0] if len(images) == 1 else _joined(images, names, target)
 
 
 def _image(data: Any, attributes: Mapping[str, Any]) -> Image:

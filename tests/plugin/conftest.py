@@ -1,9 +1,6 @@
 """Real viewers under a virtual display, on software OpenGL, without a GPU, as root too."""
 
-import gc
 import os
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -31,39 +28,38 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    """A viewer that ends without leaving threads or panels of ours behind."""
+def viewer(make_napari_viewer, qtbot):
+    """A viewer that leaves no threads and no widgets of ours behind."""
+    from qtpy.QtCore import QThreadPool
+    from qtpy.QtWidgets import QApplication
+
+    from napari_superres.plugin.forms import Panel
+
     viewer = make_napari_viewer()
     yield viewer
     viewer.close()
-    _no_jobs_left()
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=60_000)
+    qtbot.wait(10)
+    assert not [w for w in QApplication.allWidgets() if isinstance(w, Panel)], "a panel outlived its viewer"
 
 
 @pytest.fixture
 def dock(viewer, qtbot):
-    """Put a widget into the viewer's dock, wait until torch is there, and check that it goes away."""
-    import weakref
-
+    """Put a widget into the viewer's dock and wait until it can compute; take it out in the end."""
     made = []
 
     def dock(kind):
         widget = kind(viewer)
         viewer.window.add_dock_widget(widget, name=kind.__name__)
-        if hasattr(widget, "_ready"):
-            qtbot.waitUntil(lambda: widget.is_ready, timeout=60_000)
-        made.append(weakref.ref(widget))
+        qtbot.waitUntil(lambda: getattr(widget, "is_ready", True), timeout=60_000)
+        made.append(widget)
         return widget
 
     yield dock
-    for reference in made:
-        widget = reference()
-        if widget is not None:
+    for widget in made:
+        if widget.parent() is not None:
             viewer.window.remove_dock_widget(widget)
-            widget.deleteLater()
-            del widget
-    qtbot.wait(50)
-    gc.collect()
-    assert not [r for r in made if r() is not None], "a panel is still referred to after its dock was closed"
+        widget.deleteLater()
 
 
 @pytest.fixture
@@ -87,15 +83,8 @@ def blob():
 
     def blob(shape, centre, sigma=2.0):
         grids = np.meshgrid(*(np.arange(n, dtype=float) for n in shape), indexing="ij")
-        return np.exp(-sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True)) / (2 * sigma**2)).astype(np.float32)
+        return np.exp(-sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True)) / (2 * sigma**2)).astype(
+            np.float32
+        )
 
     return blob
-
-
-def _no_jobs_left():
-    end = time.monotonic() + 30
-    while time.monotonic() < end and any(t.name.startswith("superres") for t in threading.enumerate()):
-        time.sleep(0.02)
-    from superqt.utils._qthreading import WorkerBase
-
-    WorkerBase.await_workers(30_000)

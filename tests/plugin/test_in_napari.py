@@ -1,0 +1,45 @@
+"""What the manifest promises, through napari's own doors."""
+
+import numpy as np
+import pytest
+
+from napari_superres.errors import OutputError
+from napari_superres.plugin.compare_widget import CompareWidget
+from napari_superres.plugin.upscale_widget import UpscaleWidget
+
+pytestmark = pytest.mark.gui
+
+NAME = "napari-superres-torch"
+
+
+def test_widgets_open_from_the_menu(viewer, qtbot):
+    _, upscale = viewer.window.add_plugin_dock_widget(NAME, "Super-resolve")
+    _, compare = viewer.window.add_plugin_dock_widget(NAME, "Compare")
+    assert isinstance(upscale, UpscaleWidget)
+    assert isinstance(compare, CompareWidget)
+    qtbot.waitUntil(lambda: upscale.is_ready, timeout=60_000)
+    for widget in (upscale, compare):
+        viewer.window.remove_dock_widget(widget)
+        widget.deleteLater()
+
+
+def test_samples_open_and_files_come_back(viewer, tmp_path):
+    viewer.open_sample(NAME, "nuclei")
+    reference, low = viewer.layers
+    assert reference.data.shape == tuple(2 * n for n in low.data.shape)
+    path = tmp_path / "nuclei.ome.tif"
+    low.translate = (3.0, 4.0)
+    with pytest.raises(OutputError, match="one shape"):
+        viewer.layers.save(str(path), plugin=NAME)
+    assert not path.exists()
+    assert low.save(str(path), plugin=NAME) == [str(path)]
+    (again,) = viewer.open(path, plugin=NAME)
+    np.testing.assert_allclose(again.data_to_world((5, 6)), low.data_to_world((5, 6)))
+    assert again.units == low.units
+
+
+def test_an_error_of_a_file_is_napari_s_to_show(viewer, tmp_path):
+    path = tmp_path / "broken.nrrd"
+    path.write_text("nothing")
+    with pytest.raises(Exception, match=r"broken\.nrrd"):
+        viewer.open(path, plugin=NAME)
