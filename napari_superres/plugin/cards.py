@@ -47,7 +47,7 @@ def card_html(card: ModelCard, *, whole: bool) -> str:
         lines = [
             _line("For", f"{card.modality}, {_pixels(card)}"),
             _line("Trained against", card.degradation),
-            *_scores(card.scores, _METRICS if whole else _METRICS[:1]),
+            *_scores(card.scores, whole),
             _line("Limits", card.limits),
         ]
     if whole:
@@ -100,17 +100,18 @@ def _pixels(card: ModelCard) -> str:
     return f"pixels of {card.pixel_size[0]:g} to {card.pixel_size[1]:g} µm"
 
 
-def _scores(scores: Mapping[str, Mapping[str, Any]], metrics: Sequence[tuple[str, str, str]]) -> list[str]:
+def _scores(scores: Mapping[str, Mapping[str, Any]], whole: bool) -> list[str]:
+    """Return a line per test set; the validation set, which training looked at, only in the whole card."""
     lines = []
     for name, entry in sorted(scores.items()):
         parts = []
-        for key, unit, form in metrics:
+        for key, unit, form in _METRICS if whole else _METRICS[:1]:
             value, baseline = entry.get(key), entry.get(f"bicubic_{key}")
             if isinstance(value, int | float):
                 beside = f" (bicubic {baseline:{form}})" if isinstance(baseline, int | float) else ""
                 parts.append(f"{value:{form}} {unit}{beside}")
-        if parts:
-            lines.append(_line(str(name), ", ".join(parts)))
+        if parts and (whole or name != "validation" or len(scores) == 1):
+            lines.append(_line(name[:1].upper() + name[1:], ", ".join(parts)))
     return lines
 
 

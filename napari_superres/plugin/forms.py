@@ -168,4 +168,9 @@ def show_error(message: str) -> None:
     """Show what a person can mend as a notification of napari's."""
     from napari.utils import notifications
 
-    notifications.show_error(message)
+    notifications.show_error(sentence(message))
+
+
+def sentence(message: str) -> str:
+    """Return an error's message as it reads in a window: with a capital letter."""
+    return message[:1].upper() + message[1:]

@@ -61,6 +61,7 @@ class UpscaleWidget(forms.Panel):
             control.changed.connect(self._plan_changed)
         self._layer_chosen()
         self._model_chosen()
+        self.status.setText("Loading PyTorch: the window may stop for a moment…")
         # A moment for the window to show the line before torch's import holds everything.
         QTimer.singleShot(50, self._warm_up)
 
@@ -238,7 +239,6 @@ class UpscaleWidget(forms.Panel):
     # What it will take
 
     def _warm_up(self) -> None:
-        self.status.setText("Loading PyTorch: the window may stop for a moment…")
         self.session.add(Job(engine.devices, stepped=self._devices_found, ended=self._warmed_up))
 
     def _devices_found(self, devices: list[str]) -> None:
@@ -268,7 +268,7 @@ class UpscaleWidget(forms.Panel):
         try:
             image = self._image(layer)
         except SuperResError as error:
-            forms.say(self.estimate, str(error))
+            forms.say(self.estimate, forms.sentence(str(error)))
             return
         model, options = self.model.value, self._options()
 
@@ -278,7 +278,9 @@ class UpscaleWidget(forms.Panel):
         def show(plan: Any) -> None:
             forms.say(self.estimate, plan_text(image, plan))
 
-        self._estimate_job = Job(steps, stepped=show, failed=lambda message: forms.say(self.estimate, message))
+        self._estimate_job = Job(
+            steps, stepped=show, failed=lambda message: forms.say(self.estimate, forms.sentence(message))
+        )
         self.session.add(self._estimate_job)
 
     # The run
@@ -294,6 +296,7 @@ class UpscaleWidget(forms.Panel):
         try:
             image = self._image(layer)
         except SuperResError as error:
+            self.status.setText("")
             forms.show_error(str(error))
             return
         self.session.forget(self._estimate_job)

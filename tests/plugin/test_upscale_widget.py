@@ -161,14 +161,14 @@ def test_errors_are_one_notification_and_nothing_is_added(viewer, widget, qtbot,
     widget.axes.value = "ZYX"
     widget.run.click()
     assert not widget.is_running
-    assert "axes must name every array axis" in told.pop()
+    assert "Axes must name every array axis" in told.pop()
     widget.axes.value = "YX"
     widget.model.value = "fsrcnn-x2"
     viewer.layers[0].data = pixels((300, 300))
     widget.tile.choices = (*widget.tile.choices, "16")
     widget.tile.value = "16"
     run(widget, qtbot)
-    assert "tile must be larger than twice the model's halo" in told.pop()
+    assert "Tile must be larger than twice the model's halo" in told.pop()
     assert told == []
     assert len(viewer.layers) == 1
     assert widget.run.isEnabled()

@@ -1,0 +1,52 @@
+"""What the widgets say: cards, plans and progress in words."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from napari_superres.models import ModelCard, find_card, list_models
+from napari_superres.plugin.cards import card_html, in_groups, model_label, pixel_size_warning
+from napari_superres.plugin.wording import byte_count, duration, progress_text
+
+
+def card(**facts):
+    return ModelCard(name="mine", architecture="x", scale=(2, 2), modality="fluorescence", **facts)
+
+
+def test_cards_from_files_cannot_inject():
+    text = card_html(card(title="<script>x</script>", license="<b>", citation='<a href="x">doi:10.1/x</a>'), whole=True)
+    assert "<script" not in text
+    assert text.count("<a ") == 1  # ours, to fold the card
+
+
+def test_scores_stand_beside_bicubic():
+    text = card_html(
+        card(scores={"Set5": {"psnr": 36.7, "bicubic_psnr": 33.65}, "validation": {"psnr": 1}}), whole=False
+    )
+    assert "36.70 dB (bicubic 33.65)" in text
+    assert "alidation" not in text
+
+
+def test_whole_card_cites_with_a_link():
+    text = card_html(card(citation="Ours. doi:10.1000/182"), whole=True)
+    assert 'href="https://doi.org/10.1000/182"' in text
+
+
+def test_models_are_grouped_with_interpolation_last():
+    groups = in_groups(list_models())
+    assert all(c.is_interpolation for c in groups[-1])
+    assert not any(c.is_interpolation for group in groups[:-1] for c in group)
+    assert model_label(find_card("bicubic-x2")) == "bicubic-x2 · interpolation"
+
+
+@pytest.mark.parametrize(("size", "unit", "warns"), [(0.2, "micrometer", False), (200, "nanometer", False),
+                                                     (2.0, "micrometer", True), (1.0, None, False)])  # fmt: skip
+def test_pixels_outside_of_training_are_warned_about(size, unit, warns):
+    assert bool(pixel_size_warning(card(pixel_size=(0.1, 0.5)), (size, size), unit)) is warns
+
+
+def test_amounts_are_said_as_people_say_them():
+    assert [duration(s) for s in (0.12, 42, 600, 7300)] == ["0.1 s", "42 s", "10 min", "2 h 2 min"]
+    assert [byte_count(n) for n in (12, 2_290_000, 3.1e9)] == ["12 B", "2.29 MB", "3.1 GB"]
+    assert progress_text(SimpleNamespace(done=0, total=5, remaining=None)) == "Computing…"
+    assert progress_text(SimpleNamespace(done=2, total=5, remaining=3.0)) == "2 of 5, about 3.0 s left"
