@@ -8,8 +8,6 @@ import pytest
 
 # Read by Mesa when the first canvas is made.
 os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
-# Root may not own the runtime folder of a login session.
-os.environ.setdefault("NO_AT_BRIDGE", "1")
 
 _HERE = Path(__file__).parent
 

@@ -1,5 +1,8 @@
 """What the manifest promises, through napari's own doors."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -43,3 +46,14 @@ def test_an_error_of_a_file_is_napari_s_to_show(viewer, tmp_path):
     path.write_text("nothing")
     with pytest.raises(Exception, match=r"broken\.nrrd"):
         viewer.open(path, plugin=NAME)
+
+
+@pytest.mark.slow
+def test_picture_of_the_readme_can_be_taken(tmp_path):
+    picture = tmp_path / "napari.png"
+    command = [sys.executable, "-m", "napari_superres.plugin.demo", "--screenshot", str(picture)]
+    subprocess.run(command, check=True, timeout=300)
+    from skimage.io import imread
+
+    height, width, _ = imread(picture).shape
+    assert (width, height) >= (1200, 700)
