@@ -3,6 +3,7 @@
 ``device``      which device computes, and in which precision
 ``memory``      how much memory a pass may use; the allocator of our own processes
 ``plan``        `resolve`: wishes, image and model become one frozen `Plan`; every check is there
+``windows``     how large the model's windows are, and how many it gets at once
 ``color``       one-channel and colour networks on grey and RGB images
 ``blocks``      reads a window of the image for the model, writes a core of the result
 ``engine``      the loop: load, compute, crop, store; recovery from lack of memory

@@ -9,7 +9,7 @@ import torch
 MMAP_LIMIT = 32 * 2**20
 """Blocks above this size are handed back to the kernel at each release, unless the allocator was tuned."""
 
-_CPU_BUDGET = 192 * 2**20
+_CPU_BUDGET = 128 * 2**20
 _GPU_SHARE, _CPU_SHARE = 0.6, 0.25
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 

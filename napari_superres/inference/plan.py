@@ -15,17 +15,14 @@ from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.core.kernels import KERNELS
-from napari_superres.core.tiling import Box, Tile, balanced_tile, iter_tiles, padded_size, smallest_tile
+from napari_superres.core.tiling import Box, Tile, iter_tiles, padded_size
 from napari_superres.errors import ModelFileError, SettingsError
 from napari_superres.inference import memory
 from napari_superres.inference.device import Precision, resolve_device, resolve_precision
+from napari_superres.inference.windows import TileSize, auto_tile, batch_size, given_tile
 from napari_superres.models.model import Model
 
 Range = tuple[int, int]
-TileSize = int | Sequence[int] | Literal["auto"]
-
-_SMALL_BATCH_PIXELS = 2**16
-_LARGEST_GPU_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +160,14 @@ def resolve(
     bytes_per_pixel *= image.size("S") if "S" in image.axes and card.color == "per-channel" else 1
     budget = memory.budget(where)
     edges = (
-        _auto_tile(sizes, halo, card.multiple, budget / bytes_per_pixel, memory.MMAP_LIMIT / model.largest_activation)
+        auto_tile(
+            sizes, halo, card.multiple, most=budget / bytes_per_pixel,
+            unpaged=memory.MMAP_LIMIT / model.largest_activation, thrifty=where == "cpu",
+        )
         if tile == "auto"
-        else _given_tile(tile, sizes, halo, card.multiple)
-    )
-    count = _batch(batch, edges, bytes_per_pixel, where, budget)
+        else given_tile(tile, sizes, halo, card.multiple)
+    )  # fmt: skip
+    count = batch_size(batch, edges, bytes_per_pixel, where, budget)
     out_shape = tuple(
         len(chosen) if a == "C" else (region[a][1] - region[a][0]) * scale.get(a, 1) if a in region else n
         for a, n in zip(image.axes, image.shape, strict=True)
@@ -199,54 +199,6 @@ def _channels(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
     if not channels or any(c not in there for c in channels) or len(set(channels)) != len(channels):
         raise SettingsError(f"channels must be different indices of 0 to {len(there) - 1}, got {list(channels)}.")
     return tuple(int(c) for c in channels)
-
-
-def _given_tile(
-    tile: int | Sequence[int], sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int]
-) -> tuple[int, ...]:
-    edges = [tile] * len(sizes) if isinstance(tile, int) else list(tile)
-    if len(edges) != len(sizes):
-        raise SettingsError(f"tile needs one number or {len(sizes)}, got {list(edges)}.")
-    return tuple(balanced_tile(n, t, h, m) for n, t, h, m in zip(sizes, edges, halo, multiple, strict=True))
-
-
-def _auto_tile(
-    sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int], most: float, unpaged: float
-) -> tuple[int, ...]:
-    """Return the window that costs least: at most `most` pixels, dearer per pixel above `unpaged` of them."""
-    best: tuple[float, tuple[int, ...]] | None = None
-    for pixels in {most, min(most, unpaged)}:
-        edges = _edges(sizes, halo, multiple, pixels)
-        # Context that is computed but not kept; page faults double the time of large activations.
-        waste = prod(t / max(1, t - 2 * h) if t < n else 1.0 for t, h, n in zip(edges, halo, sizes, strict=True))
-        cost = waste * (2.0 if prod(edges) > unpaged and not memory.is_tuned() else 1.0)
-        if best is None or (cost, -prod(edges)) < (best[0], -prod(best[1])):
-            best = cost, edges
-    assert best is not None
-    return best[1]
-
-
-def _edges(sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int], pixels: float) -> tuple[int, ...]:
-    """Return window edges of about `pixels` pixels, axes that are short taken whole."""
-    order = sorted(range(len(sizes)), key=lambda i: sizes[i])
-    edges = list(sizes)
-    left = max(pixels, 1.0)
-    for rank, axis in enumerate(order):
-        edge = int(left ** (1.0 / (len(sizes) - rank)))
-        edge = max(edge, smallest_tile(halo[axis], multiple[axis]))
-        edges[axis] = balanced_tile(sizes[axis], edge, halo[axis], multiple[axis])
-        left = max(left / edges[axis], 1.0)
-    return tuple(edges)
-
-
-def _batch(batch: int | Literal["auto"], edges: Sequence[int], bytes_per_pixel: float, device: str, budget: int) -> int:
-    if batch != "auto":
-        if batch < 1:
-            raise SettingsError(f"batch must be at least 1, got {batch}.")
-        return batch
-    if device == "cpu":
-        return max(1, _SMALL_BATCH_PIXELS // prod(edges))
-    return int(max(1, min(_LARGEST_GPU_BATCH, budget // (bytes_per_pixel * prod(edges)))))
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:

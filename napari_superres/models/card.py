@@ -1,6 +1,7 @@
 """The model card: what a model is, needs and can be trusted with. No torch here."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
@@ -11,6 +12,9 @@ Intensity = Literal["unit", "percentile", "none"]
 
 FORMAT = 1
 """Version of the card's layout. A file with a higher number was made by a newer program."""
+
+LARGEST_SCALE = 64
+"""Beyond it a wrong number would ask for all the memory there is."""
 
 _LONGEST_TEXT = 20_000
 
@@ -100,8 +104,8 @@ class ModelCard:
             raise ModelFileError(f"card: name may hold letters, digits, '-', '_' and '.', got {self.name[:100]!r}.")
         set_(self, "scale", _integers("scale", self.scale, lowest=1))
         n = len(self.scale)
-        if n not in (2, 3):
-            raise ModelFileError(f"card: scale needs 2 or 3 integers, got {self.scale}.")
+        if n not in (2, 3) or max(self.scale) > LARGEST_SCALE:
+            raise ModelFileError(f"card: scale needs 2 or 3 integers of at most {LARGEST_SCALE}, got {self.scale}.")
         set_(self, "multiple", _integers("multiple", self.multiple or (1,) * n, lowest=1))
         set_(self, "halo", _integers("halo", self.halo or (0,) * n, lowest=0))
         if len(self.multiple) != n or len(self.halo) != n:
@@ -109,7 +113,9 @@ class ModelCard:
         for name, allowed in (("intensity", get_args(Intensity)), ("color", ("luma", "per-channel"))):
             if getattr(self, name) not in allowed:
                 raise ModelFileError(f"card: {name} must be one of {allowed}, got {getattr(self, name)!r}.")
-        if self.channels not in (1, 3):
+        if not isinstance(self.global_statistics, bool):
+            raise ModelFileError(f"card: global_statistics must be true or false, got {self.global_statistics!r}.")
+        if isinstance(self.channels, bool) or self.channels not in (1, 3):
             raise ModelFileError(f"card: channels must be 1 or 3, got {self.channels!r}.")
         if not isinstance(self.frames, int) or self.frames < 1 or self.frames % 2 == 0:
             raise ModelFileError(f"card: frames must be odd, got {self.frames!r}.")
@@ -121,7 +127,7 @@ class ModelCard:
             value = getattr(self, name)
             if value is not None:
                 length = 2 if name == "pixel_size" else n
-                if len(value) != length or not all(isinstance(v, int | float) for v in value):
+                if not isinstance(value, list | tuple) or len(value) != length or not all(map(_is_number, value)):
                     raise ModelFileError(f"card: {name} needs {length} numbers, got {value!r}.")
                 set_(self, name, tuple(float(v) for v in value))
 
@@ -160,7 +166,7 @@ class ModelCard:
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ModelFileError(f"the model's card is not JSON ({error}). The file is damaged.") from error
         if not isinstance(values, dict):
             raise ModelFileError("the model's card must be a JSON object.")
@@ -179,6 +185,10 @@ class ModelCard:
             return cls(**values)
         except TypeError as error:
             raise ModelFileError(f"the model's card is incomplete or has wrong types: {error}.") from error
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _integers(name: str, values: Any, *, lowest: int) -> tuple[int, ...]:

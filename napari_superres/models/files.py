@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from napari_superres.errors import ModelFileError, OutputExistsError
+from napari_superres.errors import ModelFileError, OutputError, OutputExistsError
 from napari_superres.models.card import ModelCard
 
 if TYPE_CHECKING:
@@ -41,18 +42,19 @@ def _read_header(path: Path) -> dict[str, Any]:
             size = path.stat().st_size
             if len(start) < 8:
                 raise ModelFileError(f"{path.name} is empty or truncated ({size} bytes). Get the file again.")
-            if start[:2] == b"PK" or start[:1] == b"\x80":
-                raise ModelFileError(
-                    f"{path.name} is a pickle, which could run code when opened, so it is not. "
-                    "Ask for the weights as .safetensors."
-                )
             length = int.from_bytes(start, "little")
             if length > min(size - 8, _LARGEST_HEADER):
+                # Only now: the length of a good header may begin with the same bytes as a pickle.
+                if start[:2] == b"PK" or start[:1] == b"\x80":
+                    raise ModelFileError(
+                        f"{path.name} is a pickle, which could run code when opened, so it is not. "
+                        "Ask for the weights as .safetensors."
+                    )
                 raise ModelFileError(f"{path.name} is truncated or not a safetensors file. Get the file again.")
             header = json.loads(file.read(length))
     except OSError as error:
         raise ModelFileError(f"model file {path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path.name} is not a safetensors file: its header is not JSON.") from error
     if not isinstance(header, dict):
         raise ModelFileError(f"{path.name} is not a safetensors file: its header is not an object.")
@@ -76,27 +78,46 @@ def read_weights(path: Path) -> "dict[str, Tensor]":
         raise ModelFileError(f"{path.name} is damaged or truncated ({error}). Get the file again.") from error
 
 
-def write_model(path: Path, card: ModelCard, weights: "dict[str, Tensor]", *, overwrite: bool = False) -> Path:
-    """Write a model file, complete or not at all.
+def check_model_target(path: Path, *, overwrite: bool) -> None:
+    """Check that a model file can be written; before hours of training, not after them.
 
     Raises
     ------
     OutputExistsError
         If the file exists and `overwrite` is False.
+    OutputError
+        If its suffix is not ``.safetensors``, or its folder is missing or may not be written.
+    """
+    if path.suffix != ".safetensors":
+        raise OutputError(f"a model file ends in .safetensors, got {path.name}. Name it {path.stem}.safetensors.")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists. Choose another name or allow overwriting (--overwrite).")
+    if not path.parent.is_dir():
+        raise OutputError(f"folder {path.parent} does not exist. Make it first or choose another one.")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path} cannot be written: permission denied. Choose a folder that you may write to.")
+
+
+def write_model(path: Path, card: ModelCard, weights: "dict[str, Tensor]", *, overwrite: bool = False) -> Path:
+    """Write a model file, complete or not at all.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        As `check_model_target`, and if the disk is full.
     """
     from safetensors.torch import save
 
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists. Choose another name or allow overwriting (--overwrite).")
+    check_model_target(path, overwrite=overwrite)
     content = save({k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()})
-    with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        part = Path(file.name)
-        try:
-            file.write(content)
-            file.close()
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    part = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}; nothing was changed.") from error
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 

@@ -70,7 +70,6 @@ class Model:
 @torch.inference_mode()
 def _activation_bytes(model: Model) -> tuple[float, float]:
     """Return peak and largest tensor of a pass, in bytes per input pixel, from the shapes that layers see."""
-    # Long skips stay in memory besides what a layer reads and writes: the input of the whole and one more.
     peak, largest = 0.0, 0.0
 
     def watch(_: nn.Module, given: tuple[Tensor, ...], found: Tensor) -> None:
@@ -91,4 +90,5 @@ def _activation_bytes(model: Model) -> tuple[float, float]:
             hook.remove()
     pixels = image.numel() / model.card.channels
     skip = image.numel()
-    return 4.0 * (1.5 * peak + skip) / pixels, 4.0 * largest / pixels
+    # Long skips and a convolution's own scratch stay in memory besides what a layer reads and writes.
+    return 4.0 * (2.0 * peak + skip) / pixels, 4.0 * largest / pixels

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_superres.errors import ModelFileError, UnknownModelError
-from napari_superres.models.card import ModelCard
+from napari_superres.models.card import LARGEST_SCALE, ModelCard
 from napari_superres.models.files import digest, read_card, read_weights
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from napari_superres.models.model import Model
 
 SUFFIX = ".safetensors"
@@ -78,6 +80,7 @@ def load_model(name: str | Path) -> "Model":
     path = _path_of(name)
     card = _card_of(path)
     network = build(card.architecture, dict(card.arguments))
+    _check_shape(path, card, network)
     try:
         network.load_state_dict(read_weights(path))
     except RuntimeError as error:
@@ -110,7 +113,28 @@ def _path_of(name: str | Path) -> Path:
 
 
 def _card_of(path: Path) -> ModelCard:
-    return replace(read_card(path), name=path.stem)
+    # A file may be called anything, such as "model (1)"; a name holds what may stand in a file name.
+    return replace(read_card(path), name=re.sub(r"[^\w.-]", "-", path.stem)[:100])
+
+
+def _check_shape(path: Path, card: ModelCard, network: "nn.Module") -> None:
+    """Check that the network makes what the card says: a wrong scale would shift every pixel in silence."""
+    import torch
+
+    size = [-(-8 // m) * m for m in card.multiple]
+    wanted = [1, card.channels, *(n * s for n, s in zip(size, card.scale, strict=True))]
+    try:
+        with torch.inference_mode():
+            found = list(network.eval()(torch.zeros(1, card.channels, *size)).shape)
+    except (RuntimeError, ValueError) as error:
+        raise ModelFileError(
+            f"{path.name}: the network does not take {card.channels} channels of a {card.ndim}-D image as its card says. "
+            "The file is damaged."
+        ) from error
+    if found != wanted:
+        raise ModelFileError(
+            f"{path.name}: the network makes {found} where its card promises {wanted}. The file is damaged."
+        )
 
 
 def _interpolation_card(name: str) -> ModelCard | None:
@@ -120,7 +144,7 @@ def _interpolation_card(name: str) -> ModelCard | None:
     kernel, *factors = match.groups()
     given = tuple(int(f) for f in factors if f is not None)
     scale = given * 2 if len(given) == 1 else given
-    if min(scale) < 1 or max(scale) > 64 or max(scale) == 1:
+    if min(scale) < 1 or max(scale) > LARGEST_SCALE or max(scale) == 1:
         return None
     return ModelCard(
         name=name,

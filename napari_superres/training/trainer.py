@@ -1,6 +1,7 @@
 """`train`: from a folder of high-resolution images to a model file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,8 @@ def train(
         best, [planes[i] for i in order[:held]], scale=recipe.scale[0], degradation=recipe.degradation
     ) if held else {}  # fmt: skip
     card = _card(recipe, best, {"validation": {"protocol": "held-out training images", **scores}}, module.global_step)
+    if start is not None:
+        card = replace(card, training=f"{card.training} Started from the weights of {Path(start).stem}.")
     return write_model(output, card, best.state_dict(), overwrite=overwrite)
 
 

@@ -10,7 +10,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from napari_superres.models.architectures.layers import PixelShuffle, near_zero, same_conv
+from napari_superres.models.architectures.layers import PixelShuffle, before_shuffle, near_zero, same_conv
 from napari_superres.models.interpolate import Interpolation
 
 
@@ -63,3 +63,10 @@ class EDSR(nn.Module):
         features = self.head(x)  # (B, F, H, W)
         out: Tensor = self.tail(features + self.body(features))  # (B, C, sH, sW)
         return out if self.interpolation is None else self.interpolation(x) + out
+
+    def deploy(self) -> nn.Module:
+        """Return the network with its last convolution before the last shuffle: equal, in less memory."""
+        *first, shuffle, last = self.tail
+        if isinstance(shuffle, PixelShuffle):
+            self.tail = nn.Sequential(*first, before_shuffle(last, shuffle.scale))
+        return self

@@ -89,3 +89,32 @@ def as_subpixel(layer: Any) -> nn.Module:
         sub.weight.copy_(table.reshape(sub.weight.shape))
         sub.bias.copy_(bias.repeat_interleave(prod(scale)) if isinstance(bias, Tensor) else torch.zeros(()))
     return nn.Sequential(sub, PixelShuffle(scale))
+
+
+def before_shuffle(layer: Any, scale: Sequence[int]) -> nn.Module:
+    """Return a convolution and a shuffle that equal a shuffle to `scale` followed by `layer`, in less memory.
+
+    The wide shuffled features are never laid out: a finer pixel's neighbours are looked up among the
+    phases of low-resolution pixels.
+    """
+    weight = layer.weight.detach()  # (out, in, *k)
+    outputs, inputs, *kernel = weight.shape
+    ndim, phases = len(kernel), prod(scale)
+    # Output phase p sees, through tap j, finer pixel q * s + p + j - k // 2: phase r of old pixel q + d.
+    taps = [
+        [(p, (p + j - k // 2) % s, (p + j - k // 2) // s, j) for p in range(s) for j in range(k)]
+        for k, s in zip(kernel, scale, strict=True)
+    ]
+    reach = [max(abs(d) for _, _, d, _ in axis) for axis in taps]
+    table = weight.new_zeros(outputs, *scale, inputs, *scale, *(2 * r + 1 for r in reach))
+    for combination in product(*taps):
+        found, seen, offsets, sources = zip(*combination, strict=True)
+        target = tuple(d + r for d, r in zip(offsets, reach, strict=True))
+        table[(slice(None), *found, slice(None), *seen, *target)] = weight[(slice(None), slice(None), *sources)]
+    folded = CONV[ndim](
+        inputs * phases, outputs * phases, tuple(2 * r + 1 for r in reach), padding=tuple(reach), dtype=weight.dtype
+    )
+    with torch.no_grad():
+        folded.weight.copy_(table.reshape(folded.weight.shape))
+        folded.bias.copy_(layer.bias.repeat_interleave(phases))
+    return nn.Sequential(folded, PixelShuffle(scale))
