@@ -51,7 +51,7 @@ NRRD = Format("NRRD", "volume", (".nrrd", ".nhdr"), (".nrrd",), ".nrrd")
 METAIMAGE = Format("MetaImage", "volume", (".mha", ".mhd"), (".mha",), ".mha")
 DICOM = Format("DICOM", "dicom", (".dicom", ".dcm", ".ima"), (), ".nii.gz")
 PICTURE = Format("picture", "picture", (".png", ".jpeg", ".jpg", ".bmp"), (".png",), ".png")
-MRC = Format("MRC", "mrc", (".mrc", ".rec"), (), ".ome.tif")
+MRC = Format("MRC", "mrc", (".mrc", ".mrcs", ".rec"), (), ".ome.tif")
 
 FORMATS = (TIFF, ZARR, NIFTI, NRRD, METAIMAGE, DICOM, PICTURE, MRC)
 READ_SUFFIXES: tuple[str, ...] = tuple(s for f in FORMATS for s in f.read)
