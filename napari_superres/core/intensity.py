@@ -39,19 +39,24 @@ class Normalisation:
         low, high = self.low[channel], self.high[channel]
         if low == 0.0 and high == 1.0:
             return np.array(values, dtype=dtype)
-        # 32-bit and wider data lose low bits if they are rounded before the offset is taken away.
-        wide: type[np.floating[Any]] = np.float64 if values.dtype.itemsize > 2 else np.float32
+        wide = np.promote_types(dtype, _working_type(values.dtype)).type
         out: Floats = np.subtract(values, wide(low), dtype=wide)
         out *= wide(1.0 / (high - low))
         return out.astype(dtype, copy=False)
 
-    def invert(self, values: Floats, channel: int) -> Floats:
-        """Return `values` on the image's own intensity scale, changed in place."""
+    def invert(self, values: Floats, channel: int, dtype: npt.DTypeLike) -> Floats:
+        """Return `values` on the intensity scale of an image of type `dtype`; may change them in place."""
         low, high = self.low[channel], self.high[channel]
         if low != 0.0 or high != 1.0:
+            values = values.astype(np.promote_types(values.dtype, _working_type(np.dtype(dtype))), copy=False)
             values *= values.dtype.type(high - low)
             values += values.dtype.type(low)
         return values
+
+
+def _working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+    # 32-bit and wider data on a large offset lose their low bits in single precision.
+    return np.float64 if dtype.itemsize > 2 else np.float32
 
 
 def fit(image: Image, kind: Kind, ranges: Sequence[tuple[float, float]] | None = None) -> Normalisation:
@@ -77,8 +82,10 @@ def fit(image: Image, kind: Kind, ranges: Sequence[tuple[float, float]] | None =
     if ranges is not None:
         if len(ranges) not in (1, channels):
             raise SettingsError(f"give one intensity range, or one per channel ({channels}), got {len(ranges)}.")
-        if any(not high > low for low, high in ranges):
-            raise SettingsError(f"an intensity range needs low < high, got {list(ranges)}.")
+        if any(np.shape(pair) != (2,) for pair in ranges):
+            raise SettingsError(f"intensity ranges are pairs such as [(0, 4095)], got {ranges!r}.")
+        if any(not (high > low and np.isfinite([low, high]).all()) for low, high in ranges):
+            raise SettingsError(f"an intensity range needs finite low < high, got {list(ranges)}.")
         pairs = list(ranges) * (channels if len(ranges) == 1 else 1)
     elif kind == "none":
         pairs = [(0.0, 1.0)] * channels
@@ -92,7 +99,8 @@ def fit(image: Image, kind: Kind, ranges: Sequence[tuple[float, float]] | None =
 def _percentile_range(values: npt.NDArray[Any]) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE]))
+    # Values that are there, not between two: differences of extreme integers and of float16 overflow.
+    low, high = (float(v) for v in np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE], method="nearest"))
     if not high > low:  # sparse signal on a constant background: use all there is
         low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low, low + 1.0)
@@ -121,14 +129,16 @@ def sample(image: Image, channel: int) -> npt.NDArray[Any]:
 def cast(values: Floats, dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], int]:
     """Return `values` in `dtype`, rounded and saturated for integers, and the count of saturated ones.
 
-    Floating-point results are not clamped, except that float16 saturates at its largest number.
+    Floating-point results are not clamped, except that finite ones saturate at the largest number of the type.
     """
     if dtype.kind == "f":
-        if dtype.itemsize > 2:
+        if dtype.itemsize >= values.dtype.itemsize:
             return values.astype(dtype, copy=False), 0
         limit = float(np.finfo(dtype).max)
-        over = int(np.count_nonzero(np.abs(values) > limit))
-        return (values.clip(-limit, limit) if over else values).astype(dtype), over
+        # Infinite pixels of the input were put back on purpose and stay.
+        beyond = (np.abs(values) > limit) & np.isfinite(values)
+        over = int(np.count_nonzero(beyond))
+        return (np.where(beyond, np.copysign(limit, values), values) if over else values).astype(dtype), over
     info = np.iinfo(dtype)
     rounded = np.rint(values)
     # The largest 32- and 64-bit integers have no float of their own: step down to the next that has.

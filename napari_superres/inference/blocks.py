@@ -73,7 +73,7 @@ def store_core(
         Where in `out` it was written; how many values had to be limited to the data type's range;
         how many input pixels of the core were not finite.
     """
-    values = plan.normalisation.invert(found, place.get("C", 0))
+    values = plan.normalisation.invert(found, place.get("C", 0), image.dtype)
     bad = 0
     if original is not None:
         inside = tuple(slice(c.start - r.start, c.stop - r.start) for c, r in zip(tile.core, tile.read, strict=True))

@@ -70,6 +70,10 @@ def execute(image: Image, model: Model, plan: Plan, out: Any, counts: Counts) ->
     state = _State(model, plan)
     queue = deque(Work(place, tile, 1.0) for place, tile in itertools.product(plan.places(), plan.tiles()))
     while queue:
+        if state.is_too_large(queue[0]):
+            # Memory was found short since it was queued: it would fail too, and shrink the window in vain.
+            queue.extendleft(reversed(state.divided(queue.popleft())))
+            continue
         works = [queue.popleft() for _ in range(min(state.batch, len(queue)))]
         try:
             results = state.run(image, works)
@@ -144,7 +148,7 @@ class _State:
         if smaller is not None:
             self.tile = smaller
             counts.reduced.append(f"tile {smaller}")
-            return [part for work in works for part in self._divided(work)]
+            return [part for work in works for part in self.divided(work)]
         if self.device != "cpu":
             self.device, self.tile = "cpu", self.plan.tile
             self.runner = _placed(self.model, replace(self.plan, device="cpu"))
@@ -166,7 +170,12 @@ class _State:
             for n, t, low, h, m in zip(plan.padded, self.tile, least, plan.halo, plan.multiple, strict=True)
         )
 
-    def _divided(self, work: Work) -> list[Work]:
+    def is_too_large(self, work: Work) -> bool:
+        """Return whether a window is larger than what is known to fit."""
+        return any(r.stop - r.start > t for r, t in zip(work.tile.read, self.tile, strict=True))
+
+    def divided(self, work: Work) -> list[Work]:
+        """Return windows of the present size that together keep what a larger one keeps."""
         tiles = self.plan.cover(work.tile.core, self.tile)
         return [Work(work.place, tile, work.share / len(tiles)) for tile in tiles]
 

@@ -5,7 +5,7 @@ The only place of the engine that reads and writes files.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,11 @@ from typing import Any, Literal
 from napari_superres import io
 from napari_superres.core import grid
 from napari_superres.core.image import Image
-from napari_superres.errors import OutputError, OutputExistsError, SuperResError
+from napari_superres.errors import OutputError, OutputExistsError, SuperResError, UnreadableImageError
 from napari_superres.inference.plan import Plan, plan_record
 from napari_superres.inference.run import ModelChoice, Progress, make_parts, run_parts
 from napari_superres.models.model import Model
+from napari_superres.models.registry import load_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def upscale_file(
     if not io.is_anonymous(source):
         identity["name"] = Path(source).name
     parts = make_parts(image, model, **options)
-    if resume and target.exists() and _is_made(target, identity, parts):
+    if resume and target.exists() and _is_made(target, image, identity, parts):
         return target
     if resume and target.exists() and not overwrite:
         raise OutputExistsError(
@@ -152,7 +153,9 @@ def upscale_files(
     OutputError
         If the folder cannot be made.
     """
-    paths = [path for source in sources for path in io.find_images(source)]
+    # What is wrong with the model is wrong for every file: said once, before the first.
+    model = {k: _loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else _loaded(model)
+    paths = _found(sources)
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,6 +168,23 @@ def upscale_files(
         if finished is not None:
             finished(outcome)
     return outcomes
+
+
+def _loaded(model: str | Path | Model) -> Model:
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def _found(sources: Sequence[str | Path]) -> list[Path]:
+    """Return the images of all sources; one that is missing is a failure of its own among others."""
+    if len(sources) == 1:
+        return io.find_images(sources[0])
+    paths: list[Path] = []
+    for source in sources:
+        try:
+            paths += io.find_images(source)
+        except UnreadableImageError:
+            paths.append(Path(source))
+    return list(dict.fromkeys(paths))
 
 
 def _one_of_many(
@@ -210,16 +230,21 @@ def _outline(image: Image, plan: Plan) -> Image:
     return image.replace(affine=grid.upscaled_affine(image.affine, scale))
 
 
-def _is_made(target: Path, identity: dict[str, Any], parts: Sequence[tuple[Model, Plan]]) -> bool:
+def _is_made(target: Path, image: Image, identity: dict[str, Any], parts: Sequence[tuple[Model, Plan]]) -> bool:
     try:
         record = json.loads(target.with_name(io.stem(target) + ".provenance.json").read_text(encoding="utf-8"))
         records = record.get("per_channel", [record])
         made = [_settings(r["model"]["name"], r["model"]["sha256"], r) for r in records]
-        same_input = record["input"]["sha256"] == identity["sha256"] and record["input"]["series"] == identity["series"]
+        before = {"affine": record["affine"], **record["input"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     wanted = [_settings(model.card.name, model.sha256, plan_record(plan)) for model, plan in parts]
-    return bool(same_input and made == json.loads(json.dumps(wanted)))
+    # Axes and pixel size may have been said anew since.
+    now = {
+        "sha256": identity["sha256"], "series": identity["series"], "axes": image.axes, "units": dict(image.units),
+        "affine": image.affine.tolist(),
+    }  # fmt: skip
+    return made == json.loads(json.dumps(wanted)) and all(before.get(k) == v for k, v in now.items())
 
 
 def _settings(name: str, sha256: str, record: dict[str, Any]) -> dict[str, Any]:

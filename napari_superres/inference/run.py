@@ -180,7 +180,7 @@ def run_parts(image: Image, parts: Sequence[tuple[Model, Plan]], out: Any = None
             done += share
             seconds = time.monotonic() - start
             # The last step is told below, with the record.
-            if round(done) < total:
+            if done < total - 1e-6:
                 yield Progress(int(done + 1e-6), total, result, region, seconds, seconds * (total - done) / done)
         first += len(part.channels)
         records.append(make_record(image, model.card, part, counts))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import inf, prod
 from typing import Literal
 
+import numpy as np
+
 from napari_superres.core.tiling import balanced_tile, smallest_tile
 from napari_superres.errors import SettingsError
 from napari_superres.inference import memory
@@ -28,9 +30,9 @@ def given_tile(
     SettingsError
         If it has the wrong number of edges or is too small for the halo.
     """
-    edges = [tile] * len(sizes) if isinstance(tile, int) else list(tile)
-    if len(edges) != len(sizes):
-        raise SettingsError(f"tile needs one number or {len(sizes)}, got {list(edges)}.")
+    edges = [tile] * len(sizes) if isinstance(tile, int | np.integer) else list(tile)
+    if len(edges) != len(sizes) or not all(isinstance(e, int | np.integer) for e in edges):
+        raise SettingsError(f"tile must be 'auto', one whole number or {len(sizes)} of them, got {tile!r}.")
     return tuple(balanced_tile(n, t, h, m) for n, t, h, m in zip(sizes, edges, halo, multiple, strict=True))
 
 
@@ -94,9 +96,9 @@ def batch_size(
         If the wish is below 1.
     """
     if batch != "auto":
-        if batch < 1:
-            raise SettingsError(f"batch must be at least 1, got {batch}.")
-        return batch
+        if not isinstance(batch, int | np.integer) or batch < 1:
+            raise SettingsError(f"batch must be 'auto' or a whole number of at least 1, got {batch!r}.")
+        return int(batch)
     if device == "cpu":
         return max(1, _SMALL_BATCH_PIXELS // prod(edges))
     return int(max(1, min(_LARGEST_GPU_BATCH, budget // (bytes_per_pixel * prod(edges)))))

@@ -128,8 +128,8 @@ def _check_shape(path: Path, card: ModelCard, network: "nn.Module") -> None:
             found = list(network.eval()(torch.zeros(1, card.channels, *size)).shape)
     except (RuntimeError, ValueError) as error:
         raise ModelFileError(
-            f"{path.name}: the network does not take {card.channels} channels of a {card.ndim}-D image as its card says. "
-            "The file is damaged."
+            f"{path.name}: the network does not take {card.channels} channels of a {card.ndim}-D image, "
+            "as its card says. The file is damaged."
         ) from error
     if found != wanted:
         raise ModelFileError(

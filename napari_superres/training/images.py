@@ -22,8 +22,8 @@ def luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return np.rint(rgb[..., :3].astype(np.float64) @ _LUMA + 16.0)
 
 
-def read_planes(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,)) -> list[Plane]:
-    """Read every plane of every image in some folders.
+def read_planes(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,)) -> list[list[Plane]]:
+    """Read every plane of every image in some folders, one list per image.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ def read_planes(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
     Raises
     ------
     TrainingError
-        If a folder holds no image that can be read.
+        If a folder holds no image that can be read, or luminance is wanted of one that has not 8 bits.
     """
-    planes: list[Plane] = []
+    images: list[list[Plane]] = []
     for folder in folders:
         found = 0
         for path in find_images(folder):
@@ -49,10 +49,12 @@ def read_planes(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
             except SuperResError:
                 continue  # a folder of images may hold other files
             found += 1
-            planes += [_binned(p, s) for p in _planes_of(image, channel) for s in shrink]
+            if channel == "luma" and image.dtype != np.uint8:
+                raise TrainingError(f"{path.name} holds {image.dtype}; luminance needs 8 bits. Use channel = 'each'.")
+            images.append([_binned(p, s) for p in _planes_of(image, channel) for s in shrink])
         if not found:
             raise TrainingError(f"no image in {folder} could be read. Training needs at least one per folder.")
-    return planes
+    return images
 
 
 def _planes_of(image: Image, channel: str) -> list[Plane]:

@@ -58,6 +58,10 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("scale", "data", "shrink"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if len(self.scale) != 2 or self.scale[0] != self.scale[1] or self.scale[0] < 2:
+            raise TrainingError(f"a recipe's scale is one factor of at least 2 along Y and X, got {self.scale}.")
+        if self.channel not in ("luma", "each"):
+            raise TrainingError(f"channel must be 'luma' or 'each', got {self.channel!r}.")
         if self.degradation.get("kind") not in ("bicubic", "optics"):
             raise TrainingError(f"degradation kind must be 'bicubic' or 'optics', got {dict(self.degradation)}.")
 

@@ -17,7 +17,7 @@ def psnr(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any], *, border: int
     """Return the peak signal-to-noise ratio in dB, `border` pixels left out on each side."""
     inside = (slice(border, -border or None),) * 2
     error = np.mean((found[inside].astype(np.float64) - true[inside]) ** 2)
-    return float(10.0 * np.log10(data_range**2 / error))
+    return float(10.0 * np.log10(data_range**2 / max(error, 1e-20)))
 
 
 @torch.inference_mode()

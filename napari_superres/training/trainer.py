@@ -1,6 +1,6 @@
 """`train`: from a folder of high-resolution images to a model file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from napari_superres.errors import MissingExtraError, OutputExistsError
+from napari_superres.errors import MissingExtraError, TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.card import ModelCard
-from napari_superres.models.files import read_weights, write_model
+from napari_superres.models.files import check_model_target, read_weights, write_model
 from napari_superres.models.halo import measure_reach
-from napari_superres.training.images import read_planes
+from napari_superres.training.images import Plane, read_planes
 from napari_superres.training.pairs import PatchSource
 from napari_superres.training.recipe import Recipe, load_recipe
 from napari_superres.training.score import score_planes
 
 _VALIDATION_SHARE = 0.04
 _VALIDATION_MOST = 16
+_VALIDATION_PLANES = 32
 
 
 def train(
@@ -65,9 +66,9 @@ def train(
     Raises
     ------
     TrainingError
-        If images are missing or too small.
-    OutputExistsError
-        If `output` exists and `overwrite` is False.
+        If images are missing or too small, or the budget is not above zero.
+    OutputExistsError, OutputError
+        If `output` exists and `overwrite` is False, or cannot be written; before training.
     MissingExtraError
         If Lightning is not installed.
     """
@@ -81,15 +82,14 @@ def train(
         ) from error
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     output = Path(output)
-    if output.exists() and not overwrite:
-        raise OutputExistsError(f"{output} exists. Choose another name or allow overwriting (--overwrite).")
+    check_model_target(output, overwrite=overwrite)
+    if not all(budget is None or budget > 0 for budget in (minutes, steps)):
+        raise TrainingError(f"minutes and steps must be above 0, got minutes={minutes} and steps={steps}.")
     lightning.seed_everything(seed, verbose=False)
-    planes = read_planes([Path(data) / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink)
-    order = np.random.default_rng(seed).permutation(len(planes))
-    held = min(_VALIDATION_MOST, max(1, round(len(planes) * _VALIDATION_SHARE))) if len(planes) > 1 else 0
+    images = read_planes([Path(data) / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink)
+    training, held = split(images, seed)
     source = PatchSource(
-        [planes[i] for i in order[held:]], scale=recipe.scale[0], patch=recipe.patch,
-        degradation=recipe.degradation, seed=seed,
+        training, scale=recipe.scale[0], patch=recipe.patch, degradation=recipe.degradation, seed=seed
     )  # fmt: skip
     network = build(recipe.architecture, {**recipe.arguments, "scale": recipe.scale})
     if start is not None:
@@ -104,13 +104,24 @@ def train(
     trainer.fit(module, DataLoader(_Batches(source, recipe.batch), batch_size=None))
     best = module.average.module.cpu().eval()
     assert isinstance(best, torch.nn.Module)
-    scores = score_planes(
-        best, [planes[i] for i in order[:held]], scale=recipe.scale[0], degradation=recipe.degradation
-    ) if held else {}  # fmt: skip
+    scores = score_planes(best, held, scale=recipe.scale[0], degradation=recipe.degradation) if held else {}
     card = _card(recipe, best, {"validation": {"protocol": "held-out training images", **scores}}, module.global_step)
     if start is not None:
         card = replace(card, training=f"{card.training} Started from the weights of {Path(start).stem}.")
     return write_model(output, card, best.state_dict(), overwrite=overwrite)
+
+
+def split(images: Sequence[Sequence[Plane]], seed: int) -> tuple[list[Plane], list[Plane]]:
+    """Return planes for training and planes for validation; all planes of an image are on one side.
+
+    Neighbouring planes of a stack are nearly the same: divided, they would flatter the score.
+    """
+    order = np.random.default_rng(seed).permutation(len(images))
+    count = min(_VALIDATION_MOST, max(1, round(len(images) * _VALIDATION_SHARE))) if len(images) > 1 else 0
+    chosen = [[plane for i in part for plane in images[i]] for part in (order[count:], order[:count])]
+    # Evenly over all held-out images, and no longer than a score is worth.
+    step = max(1, -(-len(chosen[1]) // _VALIDATION_PLANES))
+    return chosen[0], chosen[1][::step]
 
 
 class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
@@ -127,6 +138,8 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
 def _load_matching(network: torch.nn.Module, path: Path) -> None:
     own = network.state_dict()
     given = {k: v for k, v in read_weights(path).items() if k in own and own[k].shape == v.shape}
+    if not given:
+        raise TrainingError(f"no weights of {path.name} fit this network. Start from a model of the same architecture.")
     network.load_state_dict({**own, **given})
 
 

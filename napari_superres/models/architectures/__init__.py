@@ -52,7 +52,7 @@ def build(architecture: str, arguments: dict[str, Any]) -> nn.Module:
     network = getattr(import_module(f"{__name__}.{module}"), name)
     try:
         built = network(**arguments)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise ModelFileError(f"{architecture} cannot be built with {arguments}: {error}.") from error
     assert isinstance(built, nn.Module)
     return built

@@ -1,0 +1,62 @@
+"""Fills of non-finite pixels do not depend on how the image is cut; interpolation reproduces polynomials."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_superres.core import invalid
+from napari_superres.core.kernels import KERNELS, phase_weights
+
+
+@given(seed=st.integers(0, 50), y=st.integers(0, 20), x=st.integers(0, 20), ndim=st.sampled_from([2, 3]))
+def test_fill_does_not_depend_on_the_cut(seed, y, x, ndim):
+    rng = np.random.default_rng(seed)
+    values = rng.random((9, 40, 42)[3 - ndim :]) * 1e3
+    values[rng.random(values.shape) < 0.3] = np.nan
+    values[..., 10:22, 12:25] = np.inf  # a hole wider than the reach
+    whole = invalid.fill(values, -1.0)
+    r = invalid.REACH
+    box = (..., slice(y, y + 12 + 2 * r), slice(x, x + 10 + 2 * r))
+    inside = (..., slice(r, -r), slice(r, -r))
+    assert np.array_equal(invalid.fill(values[box], -1.0)[inside], whole[box][inside])
+
+
+def test_fill_takes_near_valid_pixels_and_leaves_those_alone():
+    values = np.full((15, 15), np.nan)
+    values[7, 7] = 5.0
+    found = invalid.fill(values, -1.0)
+    assert np.array_equal(found[4:11, 4:11], np.full((7, 7), 5.0))
+    assert found[3, 7] == found[7, 11] == -1.0
+    clean = np.random.default_rng(0).random((6, 7)).astype(np.float32)
+    assert np.array_equal(invalid.fill(clean, 0.0), clean)
+    assert invalid.fill(clean, 0.0).dtype == np.float32
+
+
+def test_enlarge_repeats_each_axis():
+    assert np.array_equal(invalid.enlarge(np.array([[1, 2]]), (2, 3)), [[1, 1, 1, 2, 2, 2]] * 2)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8])
+def test_weights_sum_to_one_and_mirror(name, scale):
+    weights = phase_weights(name, scale)
+    assert weights.shape == (scale, 2 * KERNELS[name][1] + 1)
+    assert np.allclose(weights.sum(axis=1), 1.0, rtol=0, atol=1e-15)
+    assert np.allclose(weights, weights[::-1, ::-1], atol=1e-15)
+
+
+@pytest.mark.parametrize(("name", "degree"), [("nearest", 0), ("bicubic", 2), ("lanczos", 0)])
+@pytest.mark.parametrize("scale", [2, 3, 4, 7])
+def test_polynomials_are_reproduced_on_the_right_grid(name, degree, scale):
+    """Keys' kernel is exact for parabolas: wrong offsets or phases cannot pass."""
+    reach = KERNELS[name][1]
+    position = (np.arange(scale) + 0.5) / scale - 0.5
+    for power in range(degree + 1):
+        found = phase_weights(name, scale) @ (np.arange(-reach, reach + 1.0) ** power)
+        assert np.allclose(found, position**power, atol=1e-14)
+
+
+def test_known_weights():
+    assert np.allclose(phase_weights("bicubic", 2)[0] * 128, [-3, 29, 111, -9, 0])
+    assert np.allclose(phase_weights("nearest", 3), 1.0)
