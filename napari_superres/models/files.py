@@ -52,6 +52,8 @@ def _read_header(path: Path) -> dict[str, Any]:
                     )
                 raise ModelFileError(f"{path.name} is truncated or not a safetensors file. Get the file again.")
             header = json.loads(file.read(length))
+    except ModelFileError:
+        raise  # it is a ValueError too
     except OSError as error:
         raise ModelFileError(f"model file {path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:

@@ -107,7 +107,7 @@ def _path_of(name: str | Path) -> Path:
     if path.suffix or path.parent != Path():
         raise ModelFileError(f"model file {path} does not exist.")
     names = [card.name for card in list_models()]
-    close = get_close_matches(text, names, n=3, cutoff=0.4)
+    close = get_close_matches(text.lower(), names, n=3, cutoff=0.4)
     hint = f"Did you mean {', '.join(close)}?" if close else f"Known models: {', '.join(names)}."
     raise UnknownModelError(f"no model is called {text!r}. {hint}")
 

@@ -68,7 +68,8 @@ def test_spatial_letters_keep_their_order():
     ("text", "name"),
     [
         ("um", "micrometer"), ("µm", "micrometer"), ("μm", "micrometer"), (" Micrometre ", "micrometer"),
-        ("NM", "nanometer"),        ("millimetre", "millimeter"), ("Å", "angstrom"), ("sec", "second"), ("m", "meter"), ("min", "minute"),
+        ("NM", "nanometer"),
+        ("millimetre", "millimeter"), ("Å", "angstrom"), ("sec", "second"), ("m", "meter"), ("min", "minute"),
     ],
 )  # fmt: skip
 def test_units_have_one_spelling(text, name):
