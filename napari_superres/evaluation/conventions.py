@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.color import luma
 from napari_superres.errors import EvaluationError, SettingsError
 
 Convention = Literal["microscopy", "sr-paper"]
@@ -27,18 +28,6 @@ _DESCRIPTIONS = {
         "crop": "as many pixels as the scale, at every side",
     },
 }
-
-
-def luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the luma Y of ITU-R BT.601, 16 (black) to 235 (white), not rounded.
-
-    Parameters
-    ----------
-    rgb
-        ``(..., 3)`` or ``(..., 4)`` with values 0..255; a fourth sample (alpha) is left out.
-    """
-    weights = np.array([65.481, 128.553, 24.966]) / 255.0
-    return np.asarray(rgb[..., :3], dtype=np.float64) @ weights + 16.0
 
 
 @dataclass(frozen=True, slots=True)

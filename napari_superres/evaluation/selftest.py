@@ -9,13 +9,14 @@ from math import log10
 
 import numpy as np
 
+from napari_superres.core.color import luma
 from napari_superres.core.grid import upscaled_affine
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.evaluation import metrics
 from napari_superres.evaluation.align import fit_affine
-from napari_superres.evaluation.conventions import Rules, luma
+from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.maps import difference_map
 from napari_superres.evaluation.scores import score
 

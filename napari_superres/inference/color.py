@@ -6,15 +6,14 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from napari_superres.core.color import BLACK, TO_YCBCR
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.models.model import Model
 
-# BT.601 luminance and colour differences in studio range, as networks for photographs are trained on.
-_TO_YCBCR = torch.tensor(
-    [[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], dtype=torch.float64
-) / 255.0  # fmt: skip
+# Networks for photographs are trained on the luma of studio range.
+_TO_YCBCR = torch.from_numpy(TO_YCBCR)
 _FROM_YCBCR = torch.linalg.inv(_TO_YCBCR)
-_BLACK = 16.0 / 255.0
+_BLACK = BLACK / 255.0
 
 
 def compute(model: Model, runner: torch.nn.Module, x: Tensor, *, tta: bool = False) -> Tensor:

@@ -2,24 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.color import luma
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit
 from napari_superres.errors import SuperResError, TrainingError
 from napari_superres.io import find_images, read_image
 
 Plane = npt.NDArray[np.float32]
-
-_LUMA = np.array([65.481, 128.553, 24.966]) / 255.0
-
-
-def luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the BT.601 luminance of 8-bit ``(..., 3)`` RGB, rounded, in 16..235."""
-    return np.rint(rgb[..., :3].astype(np.float64) @ _LUMA + 16.0)
 
 
 def read_planes(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,)) -> list[list[Plane]]:
@@ -62,7 +55,7 @@ def _planes_of(image: Image, channel: str) -> list[Plane]:
     if "S" in image.axes:
         data = np.moveaxis(data, image.axes.index("S"), -1)
         if channel == "luma":
-            values = luma(data) / 255.0
+            values = np.rint(luma(data)) / 255.0
             return list(values.reshape(-1, *values.shape[-2:]).astype(np.float32))
         data = np.moveaxis(data[..., :3], -1, 0)
     elif channel == "luma":

@@ -16,6 +16,7 @@ from skimage import restoration
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_superres import Image, read_image, upscale
+from napari_superres.core.color import luma
 from napari_superres.core.intensity import fit
 from napari_superres.degradation import degrade
 from napari_superres.degradation.resample import resize_bicubic
@@ -23,7 +24,6 @@ from napari_superres.io import find_images
 from napari_superres.models import Model, load_model
 from napari_superres.models.files import read_card, read_weights, write_model
 from napari_superres.models.registry import shipped_folder
-from napari_superres.training.images import luma
 
 PAPER = "luminance, antialiased bicubic input in 8 bit, 8-bit result, border = scale, range 255"
 FLUO = "Gaussian PSF sigma 1.5, 2 x 2 binning, 100 photons at the brightest, read noise 1; range 0.1-99.9 %"
@@ -39,7 +39,7 @@ def score_photographs(model: Model, folder: Path) -> dict[str, object]:
     rows = []
     for path in find_images(folder):
         image = read_image(path)
-        high = luma(np.asarray(image.data)) if "S" in image.axes else np.asarray(image.data, dtype=float)
+        high = np.rint(luma(np.asarray(image.data))) if "S" in image.axes else np.asarray(image.data, dtype=float)
         high = high[: high.shape[0] // scale * scale, : high.shape[1] // scale * scale]
         low = np.rint(resize_bicubic(high, scale)).clip(0, 255).astype(np.uint8)
         row = []
@@ -84,7 +84,10 @@ def score_fluorescence(model: Model, folder: Path) -> dict[str, object]:
         rows.append(row)
         kept.append(found.mean() / base.mean())
     worst = min(row[0] - row[2] for row in rows)
-    extra = {"least_gain_over_bicubic_db": round(float(worst), 2), "intensity_over_bicubic": round(float(np.mean(kept)), 4)}
+    extra = {
+        "least_gain_over_bicubic_db": round(float(worst), 2),
+        "intensity_over_bicubic": round(float(np.mean(kept)), 4),
+    }
     return summary(rows, FLUO, ("", "bicubic_", "richardson_lucy_")) | extra
 
 

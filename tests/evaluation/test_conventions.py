@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from napari_superres.core.color import luma
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.conventions import Rules, luma
+from napari_superres.evaluation.conventions import Rules
 
 
 def test_luma_of_bt601():

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from napari_superres.core.color import luma
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
 from napari_superres.errors import EvaluationError, OutputError, SuperResError
 from napari_superres.evaluation import Report, evaluate, metrics
-from napari_superres.evaluation.conventions import luma
 from napari_superres.evaluation.report import COLUMNS
 from napari_superres.inference import upscale
 
