@@ -100,14 +100,16 @@ def _percentile_range(values: npt.NDArray[Any]) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 1.0
     # Values that are there, not between two: differences of extreme integers and of float16 overflow.
-    low, high = (float(v) for v in np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE], method="nearest"))
+    # The sample is ours, so it may be reordered in place.
+    found = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE], method="nearest", overwrite_input=True)
+    low, high = (float(v) for v in found)
     if not high > low:  # sparse signal on a constant background: use all there is
         low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low, low + 1.0)
 
 
 def sample(image: Image, channel: int) -> npt.NDArray[Any]:
-    """Return up to four million finite values of a channel, spread over all of T, Z, Y and X."""
+    """Return a copy of up to four million finite values of a channel, spread over all of T, Z, Y and X."""
     outer = [a for a in image.axes if a in "TZ"]
     counts = [image.size(a) for a in outer]
     planes = int(np.prod(counts))

@@ -12,7 +12,7 @@ from napari_superres.inference import memory
 
 TileSize = int | Sequence[int] | Literal["auto"]
 
-_ENOUGH = 1.15
+_ENOUGH = 1.2
 """Computed over kept pixels below which a larger window is not worth its memory on a CPU."""
 
 _LEAST_EDGE = {2: 192, 3: 40}

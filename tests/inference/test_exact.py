@@ -11,7 +11,13 @@ from napari_superres.models import Model, ModelCard, list_models, load_model
 from napari_superres.models.architectures import build, list_architectures
 from napari_superres.models.halo import measure_reach
 
-SMALL = {"vdsr": {"depth": 6, "features": 8}, "edsr": {"blocks": 2, "features": 8}}
+# Few features, as far a look: the geometry is that of the full networks.
+SMALL = {
+    "vdsr": {"depth": 6, "features": 4}, "edsr": {"blocks": 2, "features": 6}, "srcnn": {"features": [6, 4]},
+    "fsrcnn": {"features": 10, "shrunk": 5}, "espcn": {"features": [8, 6]}, "cnn": {"features": [6, 8], "hidden": 24},
+    "feedforward": {"features": [6, 8], "hidden": 16}, "deconv": {"features": [6, 8]},
+    "rendering": {"features": [6, 6, 4]},
+}  # fmt: skip
 
 
 def trained_like(architecture: str, scale: tuple[int, ...], seed: int = 0) -> Model:

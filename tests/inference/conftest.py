@@ -1,0 +1,66 @@
+"""Tiny models whose far pixels matter, and images of all kinds."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_superres.models import Model, ModelCard
+from napari_superres.models.architectures import build
+from napari_superres.models.halo import measure_reach
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Compute these small images in one thread: handing them out costs more than computing them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def toy() -> Callable[..., Model]:
+    """Return a maker of models with random weights; intensities near those of the input."""
+
+    def make(
+        architecture: str = "espcn", scale: tuple[int, ...] = (2, 2), *, channels: int = 1, seed: int = 0,
+        arguments: dict[str, Any] | None = None, **card: Any,
+    ) -> Model:  # fmt: skip
+        torch.manual_seed(seed)
+        small = {"espcn": {"features": [4, 4]}, "edsr": {"blocks": 1, "features": 4}, "cnn": {"features": [4, 4]}}
+        given = {**small.get(architecture, {}), **(arguments or {}), "scale": list(scale), "ndim": len(scale)}
+        given["channels"] = channels
+        network = build(architecture, given).eval()
+        with torch.no_grad():
+            for weight in network.parameters():
+                if weight.ndim > 1:
+                    weight.normal_(std=0.7 / weight[0].numel() ** 0.5)
+        multiple = (getattr(network, "multiple", 1),) * len(scale)
+        reach = measure_reach(network, scale, channels=channels, multiple=multiple)
+        facts = {"name": f"toy-{architecture}", "intensity": "percentile", "color": "per-channel", **card}
+        return Model(
+            ModelCard(
+                architecture=architecture, arguments=given, scale=scale, channels=channels, multiple=multiple,
+                halo=reach.halo, **facts,
+            ),
+            network,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def espcn(toy: Callable[..., Model]) -> Model:
+    """Return a tiny x2 model."""
+    return toy()
+
+
+@pytest.fixture
+def plane() -> np.ndarray:
+    """Return a small smooth image with noise, values 0 to 1."""
+    y, x = np.mgrid[:37, :45]
+    smooth = 0.5 + 0.3 * np.sin(y / 5) * np.cos(x / 4)
+    return smooth + 0.1 * np.random.default_rng(0).random((37, 45))
