@@ -80,10 +80,10 @@ def fit(image: Image, kind: Kind, ranges: Sequence[tuple[float, float]] | None =
     """
     channels = image.size("C")
     if ranges is not None:
-        if len(ranges) not in (1, channels):
-            raise SettingsError(f"give one intensity range, or one per channel ({channels}), got {len(ranges)}.")
         if any(np.shape(pair) != (2,) for pair in ranges):
             raise SettingsError(f"intensity ranges are pairs such as [(0, 4095)], got {ranges!r}.")
+        if len(ranges) not in (1, channels):
+            raise SettingsError(f"give one intensity range, or one per channel ({channels}), got {len(ranges)}.")
         if any(not (high > low and np.isfinite([low, high]).all()) for low, high in ranges):
             raise SettingsError(f"an intensity range needs finite low < high, got {list(ranges)}.")
         pairs = list(ranges) * (channels if len(ranges) == 1 else 1)

@@ -12,11 +12,11 @@ from napari_superres.inference import memory
 
 TileSize = int | Sequence[int] | Literal["auto"]
 
-_ENOUGH = 1.2
+_ENOUGH = 1.22
 """Computed over kept pixels below which a larger window is not worth its memory on a CPU."""
 
-_LEAST_EDGE = {2: 192, 3: 40}
-_SMALL_BATCH_PIXELS = 2**16
+_LEAST_EDGE = {2: 160, 3: 40}
+_SMALL_BATCH_PIXELS = 2**15
 _LARGEST_GPU_BATCH = 16
 
 
@@ -30,7 +30,7 @@ def given_tile(
     SettingsError
         If it has the wrong number of edges or is too small for the halo.
     """
-    edges = [tile] * len(sizes) if isinstance(tile, int | np.integer) else list(tile)
+    edges = list(tile) if isinstance(tile, Sequence) else [tile] * len(sizes)
     if len(edges) != len(sizes) or not all(isinstance(e, int | np.integer) for e in edges):
         raise SettingsError(f"tile must be 'auto', one whole number or {len(sizes)} of them, got {tile!r}.")
     return tuple(balanced_tile(n, t, h, m) for n, t, h, m in zip(sizes, edges, halo, multiple, strict=True))
