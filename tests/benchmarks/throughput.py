@@ -29,8 +29,9 @@ from napari_superres.models.halo import measure_reach
 def edsr_baseline() -> Model:
     """EDSR of the paper's baseline size with fresh weights: speed does not depend on them."""
     arguments = {"scale": [2, 2]}
-    network = build("edsr", arguments).eval().to(memory_format=torch.channels_last)
+    network = build("edsr", arguments).eval()
     halo = measure_reach(network, (2, 2)).halo
+    network = network.deploy().to(memory_format=torch.channels_last)
     return Model(
         ModelCard(name="edsr-baseline-x2", architecture="edsr", arguments=arguments, scale=(2, 2), halo=halo), network
     )
