@@ -1,6 +1,5 @@
 """The program and its commands."""
 
-import os
 import sys
 import traceback
 
@@ -43,10 +42,6 @@ def run() -> None:
         app(arguments)
     except SuperResError as error:
         _fail(f"error: {error}", debug)
-    except BrokenPipeError:
-        # Whoever read the results has closed; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
         _fail(f"unexpected error: {type(error).__name__}: {error} (--debug shows where)", debug)
 

@@ -1,5 +1,6 @@
 """Where output goes: results to stdout, everything else to stderr."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,7 +18,13 @@ messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 def result(text: str) -> None:
     """Print a result to stdout."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the results has closed; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def say(text: str, *, quiet: bool = False) -> None:

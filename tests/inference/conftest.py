@@ -1,6 +1,6 @@
 """Tiny models whose far pixels matter, and images of all kinds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,6 @@ import torch
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.halo import measure_reach
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Compute these small images in one thread: handing them out costs more than computing them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

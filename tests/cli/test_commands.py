@@ -1,0 +1,151 @@
+"""The other commands, and the program as a process of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from napari_superres import Image, read_image, write_image
+
+
+def program(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", "from napari_superres.cli import main; main()", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_models(superres):
+    cards = json.loads(superres("models", "list", "--json").out)
+    text = superres("models", "list").out
+    assert {card["name"] for card in cards} >= {"fsrcnn-x2", "bicubic-x2"}
+    assert len(text.splitlines()) == len(cards)
+    assert json.loads(superres("models", "show", "fsrcnn-x2", "--json").out)["architecture"] == "fsrcnn"
+    assert "doi" in superres("models", "show", "fsrcnn-x2").out
+    done = superres("models", "show", "fsrcnn")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+
+
+def test_info(superres, cells, tmp_path):
+    (row,) = json.loads(superres("info", cells, "--json").out)
+    assert (row["axes"], row["shape"], row["dtype"]) == ("CYX", [2, 33, 41], "uint16")
+    assert row["pixel_size"] == pytest.approx([0.2, 0.2])
+    write_image(Image.from_array(np.zeros((5, 6), np.uint8), "YX"), tmp_path / "a.png")
+    assert "unknown (give --pixel-size" in superres("info", tmp_path / "a.png").out
+    done = superres("info", tmp_path / "gone.tif")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+
+
+def test_degrade_then_upscale_then_evaluate(superres, tmp_path):
+    y, x = np.mgrid[:48, :56]
+    high = (1000 + 800 * np.sin(y / 5) * np.cos(x / 6)).astype(np.uint16)
+    hr = write_image(Image.from_array(high, "YX", pixel_size=0.1), tmp_path / "hr.ome.tif")
+    lr, sr = tmp_path / "lr.ome.tif", tmp_path / "sr.ome.tif"
+    assert superres("degrade", hr, "-o", lr, "--scale", 2).code == 0
+    assert read_image(lr).pixel_size == pytest.approx((0.2, 0.2))
+    assert superres("upscale", lr, "-o", sr, "-m", "bicubic-x2", "-q").code == 0
+    done = superres(
+        "evaluate",
+        sr,
+        hr,
+        "--lr",
+        lr,
+        "--json",
+        tmp_path / "r.json",
+        "--csv",
+        tmp_path / "r.csv",
+        "--html",
+        tmp_path / "r.html",
+    )
+    assert done.code == 0, done.err
+    assert "psnr" in done.out.lower()
+    assert json.loads((tmp_path / "r.json").read_text())
+    assert superres("degrade", hr, "-o", lr, "--scale", 2).code == 1
+    assert superres("degrade", hr, "-o", lr, "--scale", 1).code == 2
+    noisy = superres("degrade", hr, "-o", tmp_path / "n.tif", "--scale", 2, "--photons", 50, "--psf-sigma", 1.5)
+    assert noisy.code == 0
+
+
+def test_check(superres):
+    found = json.loads(superres("check", "bicubic-x2", "--json").out)
+    assert found["exact"] is True
+    assert found["halo_measured"] == [2, 2]
+
+
+def test_a_model_whose_halo_lies_fails_the_check(superres, tmp_path):
+    from dataclasses import replace
+
+    from napari_superres.models import find_card
+    from napari_superres.models.files import read_weights, write_model
+    from napari_superres.models.registry import shipped_folder
+
+    weights = read_weights(shipped_folder() / "fsrcnn-x2.safetensors")
+    path = write_model(tmp_path / "lying.safetensors", replace(find_card("fsrcnn-x2"), halo=(3, 3)), weights)
+    done = superres("check", path, "--json")
+    assert done.code == 1
+    assert json.loads(done.out)["exact"] is False
+
+
+@pytest.mark.slow
+def test_selftest_and_demo(superres, tmp_path):
+    done = superres("selftest")
+    assert done.code == 0
+    assert "0 failed" in done.out
+    done = superres("demo", "-o", tmp_path / "results")
+    assert done.code == 0, done.err
+    assert list((tmp_path / "results").glob("*.provenance.json"))
+
+
+def test_help_names_every_command(superres):
+    text = superres("--help").out
+    for command in ("upscale", "evaluate", "models", "train", "degrade", "info", "check", "selftest", "demo"):
+        assert command in text
+
+
+def test_interrupted_by_the_keyboard(tmp_path):
+    """Exit code 130 and an untouched folder."""
+    data = np.random.default_rng(0).integers(0, 60000, (2500, 2500), dtype=np.uint16)
+    source = write_image(Image.from_array(data, "YX"), tmp_path / "big.tif")
+    process = program("upscale", source, "-o", tmp_path / "o.tif", "-m", "fluo-x2", "--device", "cpu")
+    assert process.stderr is not None
+    first = process.stderr.readline()  # the first progress: it computes
+    assert "0 %" in first
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)  # closes its pipes, too
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert [p.name for p in tmp_path.iterdir()] == ["big.tif"]
+
+
+def test_a_reader_that_closes_early_is_no_error():
+    process = program("models", "list")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_train(superres, tmp_path):
+    pytest.importorskip("lightning", reason="training needs Lightning")
+    (tmp_path / "photos").mkdir()
+    for i in range(2):
+        picture = np.random.default_rng(i).integers(0, 255, (40, 40), dtype=np.uint8)
+        write_image(Image.from_array(picture, "YX"), tmp_path / "photos" / f"{i}.png")
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('architecture = "espcn"\nscale = [2, 2]\ndata = ["photos"]\npatch = 8\nbatch = 2')
+    command = ["train", "--recipe", recipe, "--data", tmp_path, "-o", tmp_path / "m.safetensors", "--steps", 2, "-q"]
+    done = superres(*command)
+    assert done.code == 0, done.err
+    assert done.out.startswith("validation: ")
+    assert done.err == ""
+    done = superres(*command)
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "--overwrite" in done.err

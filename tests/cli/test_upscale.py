@@ -1,0 +1,191 @@
+"""`superres upscale`: the pixels of the Python interface, clear lines, and exit codes that scripts can trust."""
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_superres import Image, read_image, upscale, write_image
+
+
+def test_the_pixels_are_those_of_python(superres, cells, tmp_path):
+    target = tmp_path / "out.ome.tif"
+    done = superres("upscale", cells, "-o", target, "-m", "fsrcnn-x2", "--tile", 30)
+    assert (done.code, done.out) == (0, "")
+    assert f"wrote {target}" in done.err
+    found, expected = read_image(target), upscale(read_image(cells), "fsrcnn-x2", tile=30)
+    assert np.array_equal(found.data[...], expected.data)
+    assert np.allclose(found.affine, expected.affine)
+    assert found.channel_names == ("DNA", "actin")
+
+
+def test_options_reach_the_engine(superres, cells, tmp_path):
+    target = tmp_path / "out.ome.tif"
+    done = superres(
+        "upscale", cells, "-o", target, "-m", "bicubic-x3", "--channels", 1, "--roi", "3:20,5:30", "--tta",
+        "--precision", "fp32", "--intensity-range", "0,1000", "--pixel-size", "0.5", "--unit", "mm",
+        "--tile", "16,20", "--device", "cpu", "-q",
+    )  # fmt: skip
+    assert (done.code, done.out, done.err) == (0, "", "")
+    image = read_image(cells, pixel_size=0.5, unit="mm")
+    expected = upscale(
+        image, "bicubic-x3", channels=[1], roi={"Y": (3, 20), "X": (5, 30)}, tta=True, intensity_range=[(0, 1000)],
+        tile=(16, 20), precision="fp32",
+    )  # fmt: skip
+    found = read_image(target)
+    assert np.array_equal(np.squeeze(found.data[...]), np.squeeze(expected.data))
+    record = json.loads((tmp_path / "out.provenance.json").read_text())
+    assert record["tta"] is True
+    assert record["normalisation"] == {"low": [0.0, 0.0], "high": [1000.0, 1000.0]}
+
+
+def test_a_model_per_channel_and_a_repeated_record(superres, cells, tmp_path):
+    assert superres("upscale", cells, "-o", tmp_path / "a.ome.tif", "-m", "DNA=bicubic-x2,1=nearest-x2").code == 0
+    image = read_image(cells)
+    found = read_image(tmp_path / "a.ome.tif").data[...]
+    assert np.array_equal(found[1], upscale(image, "nearest-x2").data[1])
+    superres("upscale", cells, "-o", tmp_path / "b.ome.tif", "-m", "bicubic-x2", "--intensity-range", "0,5000", "--tta")
+    superres("upscale", cells, "-o", tmp_path / "c.ome.tif", "--from", tmp_path / "b.provenance.json")
+    one, two = (json.loads((tmp_path / f"{n}.provenance.json").read_text()) for n in "bc")
+    assert {k: one[k] for k in ("normalisation", "tta", "precision")} == {
+        k: two[k] for k in ("normalisation", "tta", "precision")
+    }
+    assert np.array_equal(read_image(tmp_path / "b.ome.tif").data[...], read_image(tmp_path / "c.ome.tif").data[...])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gone.tif", "-o", "o.tif", "-m", "bicubic-x2"], "does not exist"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubik-x2"], "Did you mean"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "{dir}/x.safetensors"], "does not exist"),
+        (["{cells}", "-o", "{dir}/o.tif"], "--model"),
+        (["{cells}", "-o", "{cells}", "-m", "bicubic-x2"], "--overwrite"),
+        (["{cells}", "-o", "{dir}/no/o.tif", "-m", "bicubic-x2"], "folder"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--device", "cuda:9"], "is not there"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--tile", "big"], "--tile"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "fsrcnn-x2", "--tile", "4"], "at least 17"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--axes", "YX"], "--axes"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--roi", "1:2"], "--roi"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--roi", "1:900,0:4"], "0:33"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--channels", "5"], "0 to 1"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--channels", "x"], "--channels"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--precision", "fp8"], "fp16"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--pixel-size", "0"], "above zero"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--pixel-size", "1", "--unit", "foot"], "unknown unit"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--intensity-range", "5"], "--intensity-range"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--series", "3"], "series"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "7=bicubic-x2"], "0 to 1"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "=bicubic-x2"], "--model"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--format", "ome.zarr"], "--format"),
+        (["{cells}", "-o", "{dir}/o.tif", "--from", "{cells}"], "--from"),
+        (["{empty}", "-o", "{dir}/o.tif", "-m", "bicubic-x2"], "empty"),
+    ],
+)  # fmt: skip
+def test_errors_are_one_line_and_nothing_is_written(arguments, said, superres, cells, tmp_path):
+    empty = tmp_path / "empty.tif"
+    empty.touch()
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    done = superres("upscale", *(a.format(cells=cells, dir=tmp_path, empty=empty) for a in arguments))
+    assert done.code == 1
+    assert done.out == ""
+    assert said in done.err
+    assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
+    assert "Traceback" not in done.err
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_debug_shows_where(superres, tmp_path):
+    for arguments in (["--debug", "info", tmp_path / "x"], ["info", tmp_path / "x", "--debug"]):
+        done = superres(*arguments)
+        assert done.code == 1
+        assert "Traceback" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["upscale"], ["upscale", "a.tif"], ["nonsense"], ["upscale", "a", "-o", "b", "--flavour"]]
+)
+def test_wrong_usage(arguments, superres):
+    done = superres(*arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_an_unexpected_error_is_one_line_too(superres, cells, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("surprise\nof two lines")
+
+    monkeypatch.setattr("napari_superres.inference.upscale_file", broken, raising=False)
+    done = superres("upscale", cells, "-o", tmp_path / "o.tif", "-m", "bicubic-x2", "-q")
+    assert done.code == 1
+    assert done.err == "unexpected error: ZeroDivisionError: surprise of two lines (--debug shows where)\n"
+
+
+def test_a_batch_goes_on_and_says_what_failed(superres, cells, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a.ome.tif", "c.ome.tif"):
+        (folder / name).write_bytes(cells.read_bytes())
+    (folder / "b.tif").write_bytes(b"garbage")
+    command = ["upscale", folder, "-o", out, "-m", "bicubic-x2", "--json"]
+    done = superres(*command)
+    assert done.code == 3
+    summary = json.loads(done.out)
+    assert (summary["done"], summary["skipped"], summary["failed"]) == (2, 0, 1)
+    assert [f["status"] for f in summary["files"]] == ["done", "failed", "done"]
+    assert summary["files"][1]["message"]
+    assert "2 done, 0 skipped, 1 failed" in done.err
+    assert (out / "a_bicubic-x2.ome.tif").exists()
+    done = superres(*command, "--resume")
+    assert json.loads(done.out)["skipped"] == 2
+    (folder / "b.tif").unlink()
+    assert superres(*command, "--resume", "-q").code == 0
+    assert superres(*command).code == 3, "existing results are kept"
+    assert superres(*command, "--overwrite").code == 0
+
+
+def test_a_missing_file_among_others(superres, cells, tmp_path):
+    done = superres("upscale", cells, tmp_path / "gone.tif", "-o", tmp_path / "out", "-m", "bicubic-x2", "--json")
+    assert done.code == 3
+    assert [f["status"] for f in json.loads(done.out)["files"]] == ["done", "failed"]
+    done = superres("upscale", cells, cells, "-o", tmp_path / "two", "-m", "nothing")
+    assert (done.code, done.err.count("\n")) == (1, 1), "a wrong model is said once, not for every file"
+
+
+def test_patterns_and_formats(superres, cells, tmp_path):
+    done = superres(
+        "upscale", tmp_path / "*.tif", "-o", tmp_path / "out", "-m", "nearest-x2", "--format", "ome.zarr", "-q"
+    )
+    assert done.code == 0
+    assert read_image(tmp_path / "out" / "cells_nearest-x2.ome.zarr").shape == (2, 66, 82)
+    done = superres("upscale", tmp_path / "*.nii", "-o", tmp_path / "out", "-m", "nearest-x2")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+
+
+def test_a_dry_run_computes_nothing(superres, cells, tmp_path):
+    done = superres("upscale", cells, "-o", tmp_path / "o.tif", "-m", "fsrcnn-x2", "--dry-run", "--json")
+    (plan,) = json.loads(done.out)["plans"]
+    assert plan["shape"] == [2, 33, 41]
+    assert plan["result"] == [2, 66, 82]
+    assert not (tmp_path / "o.tif").exists()
+    text = superres("upscale", cells, "-o", tmp_path / "o.tif", "-m", "fsrcnn-x2", "--dry-run")
+    assert "(2, 33, 41) -> (2, 66, 82) uint16" in text.out
+
+
+def test_a_single_result_as_json(superres, cells, tmp_path):
+    done = superres("upscale", cells, "-o", tmp_path / "o.tif", "-m", "bicubic-x2", "--json")
+    assert json.loads(done.out) == {"files": [{"target": str(tmp_path / "o.tif"), "status": "done"}]}
+
+
+def test_a_warning_is_one_line(superres, tmp_path):
+    data = np.random.default_rng(0).random((20, 20)).astype(np.float32)
+    data[3, 3] = np.nan
+    write_image(Image.from_array(data, "YX"), tmp_path / "nan.tif")
+    done = superres("upscale", tmp_path / "nan.tif", "-o", tmp_path / "o.tif", "-m", "bicubic-x2")
+    assert done.code == 0
+    assert [line for line in done.err.splitlines() if line.startswith("warning: ")] == [
+        "warning: 1 pixels are NaN or infinite: they were computed around and put back."
+    ]
+    assert np.isnan(read_image(tmp_path / "o.tif").data[...]).sum() == 4

@@ -1,0 +1,216 @@
+"""Training: seconds of it give a model file that loads, scores on images it never saw, and can be repeated."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_superres import Image, load_model, upscale, write_image
+from napari_superres.errors import OutputError, OutputExistsError, TrainingError
+from napari_superres.inference import check
+from napari_superres.models import ModelCard
+from napari_superres.models.architectures import build, list_architectures
+from napari_superres.models.files import read_weights
+from napari_superres.training import Recipe, list_recipes, load_recipe, train
+from napari_superres.training.images import luma, read_planes
+from napari_superres.training.pairs import PatchSource, simulate_optics
+from napari_superres.training.score import psnr, score_planes
+from napari_superres.training.trainer import split
+
+pytest.importorskip("lightning", reason="training needs Lightning")
+# Lightning's own: it asks torch in a way that is going out.
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+
+TINY = Recipe(
+    name="tiny-x2", architecture="espcn", arguments={"features": [8, 4]}, scale=(2, 2), data=("photos",),
+    patch=8, batch=2,
+    card={"title": "Tiny", "modality": "photograph", "license": "BSD-3-Clause", "limits": "A test."},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Return a folder of eight small pictures, one text file among them."""
+    folder = tmp_path_factory.mktemp("data") / "photos"
+    folder.mkdir()
+    y, x = np.mgrid[:40, :44]
+    for i in range(8):
+        picture = 128 + 90 * np.sin(y / (3 + i)) * np.cos(x / (2 + i))
+        write_image(Image.from_array(picture.astype(np.uint8), "YX"), folder / f"{i}.png")
+    (folder / "readme.txt").write_text("not an image")
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory) -> Path:
+    """Return a model file after thirty steps."""
+    return train(TINY, data, tmp_path_factory.mktemp("models") / "mine.safetensors", steps=30, progress=False)
+
+
+def test_it_loads_and_runs(trained):
+    model = load_model(trained)
+    result = upscale(np.random.default_rng(0).integers(0, 255, (20, 21), dtype=np.uint8), model, axes="YX")
+    assert result.shape == (40, 42)
+    assert [p.name for p in trained.parent.iterdir()] == ["mine.safetensors"], "no checkpoints or logs are left"
+
+
+def test_the_card_is_complete(trained):
+    card = load_model(trained).card
+    assert (card.name, card.title, card.architecture, card.scale) == ("mine", "Tiny", "espcn", (2, 2))
+    assert card.halo == (4, 4)
+    assert "photos; 30 steps of 2 patches of 8 pixels" in card.training
+    scores = card.scores["validation"]
+    assert scores["images"] == 1
+    assert np.isfinite([scores["psnr"], scores["bicubic_psnr"]]).all()
+    assert json.loads(card.to_json())["limits"] == "A test."
+
+
+def test_the_same_seed_gives_the_same_weights(data, trained, tmp_path):
+    again = read_weights(train(TINY, data, tmp_path / "a.safetensors", steps=30, progress=False))
+    other = read_weights(train(TINY, data, tmp_path / "b.safetensors", steps=30, seed=1, progress=False))
+    first = read_weights(trained)
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not all(torch.equal(first[k], other[k]) for k in first)
+
+
+def test_training_starts_from_given_weights(data, trained, tmp_path):
+    slow = replace(TINY, rate=1e-12)
+    path = train(slow, data, tmp_path / "a.safetensors", steps=1, start=trained, progress=False)
+    before, after = read_weights(trained), read_weights(path)
+    assert all(torch.allclose(before[k], after[k], atol=1e-9) for k in before)
+    assert "mine" in load_model(path).card.training
+    with pytest.raises(TrainingError, match=r"no weights of mine\.safetensors fit"):
+        train(
+            replace(TINY, architecture="vdsr", arguments={}), data, tmp_path / "b.safetensors", steps=1, start=trained
+        )
+
+
+def test_what_cannot_be_is_said_before_training(data, trained, tmp_path):
+    new = tmp_path / "new.safetensors"
+    for output, error in (
+        (trained, OutputExistsError), (tmp_path / "no" / "m.safetensors", OutputError),
+        (tmp_path / "m.pth", OutputError),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            train(TINY, data, output, steps=1)
+    for budget in ({"steps": 0}, {"minutes": 0}, {"minutes": -1.0}):
+        with pytest.raises(TrainingError, match="above 0"):
+            train(TINY, data, new, **budget)
+    with pytest.raises(TrainingError, match=r"must be at least 400 x 400.*got 7 smaller"):
+        train(replace(TINY, patch=200), data, new, steps=1)
+    with pytest.raises(Exception, match=r"nothing|no image|does not exist"):
+        train(replace(TINY, data=("elsewhere",)), data, new, steps=1)
+    assert not new.exists()
+
+
+def test_an_image_is_never_on_both_sides():
+    images = [[np.full((2, 2), 100 * i + p, np.float32) for p in range(5)] for i in range(30)]
+    training, held = split(images, seed=3)
+    sides = [{int(p[0, 0]) // 100 for p in side} for side in (training, held)]
+    assert not sides[0] & sides[1]
+    assert sides[0] | sides[1] == set(range(30))
+    assert split(images, seed=3)[1][0] is held[0]
+    assert split(images[:1], seed=0) == (images[0], [])
+
+
+def test_planes_are_read_per_image(data, tmp_path):
+    images = read_planes([data / "photos"], channel="luma", shrink=(1, 2))
+    assert [[p.shape for p in planes] for planes in images] == [[(40, 44), (20, 22)]] * 8
+    assert all(0 <= p.min() <= p.max() <= 1 for planes in images for p in planes)
+    write_image(Image.from_array(np.zeros((9, 9), np.uint16), "YX"), tmp_path / "deep.tif")
+    with pytest.raises(TrainingError, match="8 bits"):
+        read_planes([tmp_path], channel="luma")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "x.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(TrainingError, match="no image"):
+        read_planes([tmp_path / "empty"], channel="each")
+
+
+def test_luminance_is_the_one_of_the_literature():
+    rgb = np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
+    assert np.rint(luma(rgb)).tolist() == [235.0, 16.0, 81.0, 145.0, 41.0]
+
+
+@pytest.mark.parametrize("kind", ["bicubic", "optics"])
+def test_patches_lie_on_each_other(kind):
+    """The centroid of a blob in both patches: a shift between them would be learnt."""
+    y, x = np.mgrid[:40, :40]
+    blob = np.exp(-((y - 18.0) ** 2 + (x - 22.0) ** 2) / (2 * 3.0**2)).astype(np.float32)
+    degradation = {"kind": kind, "psf_sigma": [1.0, 1.0], "photons": [1e9, 1e9], "read_noise": [0.0, 0.0]}
+    plane = np.pad(blob, 20)
+    source = PatchSource([plane], scale=2, patch=20, degradation=degradation)
+    low, high = source.batch(6)
+    assert low.shape == (6, 1, 20, 20)
+    assert high.shape == (6, 1, 40, 40)
+    means = torch.nn.functional.avg_pool2d(high, 2)
+    at = torch.stack(torch.meshgrid(torch.arange(20.0), torch.arange(20.0), indexing="ij"))
+    for one, other in zip(low, means, strict=True):
+        if (
+            other.sum() > 10
+            and other[0, 0].sum() + other[0, -1].sum() + other[0, :, 0].sum() + other[0, :, -1].sum() < 0.01
+        ):
+            centre = [(at * p).sum((1, 2)) / p.sum() for p in (one, other)]
+            assert torch.allclose(*centre, atol=0.05)
+    again = PatchSource([plane], scale=2, patch=20, degradation=degradation).batch(6)
+    assert torch.equal(again[0], low)
+
+
+def test_photon_noise_has_the_right_strength():
+    high = torch.full((1, 1, 256, 256), 0.5)
+    degradation = {"psf_sigma": [1.0, 1.0], "photons": [100, 100], "read_noise": [3.0, 3.0]}
+    low, _ = simulate_optics(high, 2, degradation, np.random.default_rng(0), 0)
+    assert low.mean().item() == pytest.approx(0.5, abs=0.005)
+    assert low.std().item() == pytest.approx((50 + 9) ** 0.5 / 100, rel=0.03)
+
+
+def test_scores_of_bicubic_against_itself_are_equal():
+    from napari_superres.models.interpolate import Interpolation
+
+    plane = np.random.default_rng(0).random((24, 26)).astype(np.float32)
+    found = score_planes(Interpolation("bicubic", (2, 2)), [plane, plane], scale=2, degradation={"kind": "bicubic"})
+    assert found["psnr"] == found["bicubic_psnr"]
+    assert found["images"] == 2
+    assert np.isfinite(psnr(plane, plane, border=2, data_range=1.0))
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_shipped_recipes_are_whole(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.architecture in list_architectures()
+    assert recipe.minutes > 0
+    build(recipe.architecture, {**recipe.arguments, "scale": recipe.scale})
+    card = ModelCard(name=name, architecture=recipe.architecture, scale=recipe.scale, **recipe.card)
+    assert card.license
+    assert "doi" in card.citation
+    assert card.limits
+    assert card.degradation
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cannot be used"), ("architecture = ", "cannot be used"), ('colour = "red"', "cannot be used"),
+        ('architecture = "espcn"\nscale = [2, 3]\ndata = ["a"]', "one factor"),
+        ('architecture = "espcn"\nscale = [1, 1]\ndata = ["a"]', "at least 2"),
+        ('architecture = "espcn"\nscale = [2, 2]\ndata = ["a"]\nchannel = "red"', "'luma' or 'each'"),
+        ('architecture = "espcn"\nscale = [2, 2]\ndata = ["a"]\n[degradation]\nkind = "magic"', "kind must be"),
+    ],
+)  # fmt: skip
+def test_recipes_that_cannot_be(text, said, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(TrainingError, match=said):
+        load_recipe(path)
+    with pytest.raises(TrainingError, match=r"no recipe 'unheard'.*fsrcnn-x2"):
+        load_recipe("unheard")
+
+
+def test_what_training_makes_passes_the_check(trained):
+    found = check.check_model(trained)
+    assert found["exact"]
+    assert found["halo_on_card"] == [4, 4]
+    json.dumps(found)
