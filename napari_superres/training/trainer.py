@@ -1,5 +1,6 @@
 """`train`: from a folder of high-resolution images to a model file."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,8 @@ def train(
     check_model_target(output, overwrite=overwrite)
     if not all(budget is None or budget > 0 for budget in (minutes, steps)):
         raise TrainingError(f"minutes and steps must be above 0, got minutes={minutes} and steps={steps}.")
+    # It reports hardware it did not find and advertises services.
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     lightning.seed_everything(seed, verbose=False)
     images = read_planes([Path(data) / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink)
     training, held = split(images, seed)
