@@ -88,7 +88,8 @@ def _precision_and_speed(model: Model, device: str) -> dict[str, Any]:
         for precision in ("bf16", "fp16"):
             half = upscale(image, model, precision=precision, **options).data
             noise = float(np.mean((half - single) ** 2))
-            found[f"{name}_{precision}_psnr_db"] = round(float(10 * np.log10(np.ptp(single) ** 2 / max(noise, 1e-30))), 1)
+            psnr = 10 * np.log10(float(np.ptp(single)) ** 2 / max(noise, 1e-30))
+            found[f"{name}_{precision}_psnr_db"] = round(float(psnr), 1)
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
     return found
