@@ -96,7 +96,7 @@ def _dimensions(card: ModelCard) -> str:
 
 def _pixels(card: ModelCard) -> str:
     if card.pixel_size is None:
-        return "any pixel size"
+        return "pixel size not stated"
     return f"pixels of {card.pixel_size[0]:g} to {card.pixel_size[1]:g} µm"
 
 
