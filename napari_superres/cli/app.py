@@ -8,6 +8,8 @@ import typer
 from napari_superres.cli import demo, evaluate, images, models, terminal, training, upscale
 from napari_superres.errors import SuperResError
 
+_CANCELLED = 130
+
 app = typer.Typer(
     name="superres",
     help="Super-resolution of scientific images. Fine detail is estimated, not measured: not for diagnosis.",
@@ -40,6 +42,10 @@ def run() -> None:
     terminal.hear_warnings()
     try:
         app(arguments)
+    except SystemExit as done:
+        if done.code == _CANCELLED:
+            terminal.say("cancelled; results that were finished stay (--resume goes on from there)")
+        raise
     except SuperResError as error:
         _fail(f"error: {error}", debug)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for

@@ -63,12 +63,15 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
         channel, _, name = part.partition("=")
         if not channel or not name:
             raise SettingsError(f"--model is NAME, a file, or CHANNEL=NAME,..., got {text!r}.")
-        choice[int(channel) if channel.isdigit() else channel] = name
+        key: int | str = int(channel) if channel.isdigit() else channel
+        if key in choice:
+            raise SettingsError(f"--model names channel {channel} twice, got {text!r}.")
+        choice[key] = name
     return choice
 
 
-def parse_record(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the model and the settings that decide the pixels, from the record beside a result."""
+def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[str, Any]]:
+    """Return the model, or one per channel, and the settings that decide the pixels, from a result's record."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         norm = record["normalisation"]
@@ -77,9 +80,14 @@ def parse_record(path: Path) -> tuple[str, dict[str, Any]]:
             "tta": record["tta"],
             "intensity_range": list(zip(norm["low"], norm["high"], strict=True)),
         }
-        return str(record["model"]["name"]), settings
+        parts = record.get("per_channel")
+        if parts is None:
+            return str(record["model"]["name"]), settings
+        return {int(part["channels"][0]): str(part["model"]["name"]) for part in parts}, settings
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"--from needs the .provenance.json of a result; {path} is not one ({error}).") from error
+        raise SettingsError(
+            f"--from needs the .provenance.json beside a result, and {path} is missing or not one."
+        ) from error
 
 
 def _integers(text: str, option: str, form: str) -> tuple[int, ...]:

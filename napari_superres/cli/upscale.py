@@ -19,7 +19,7 @@ def upscale(
         str | None, typer.Option("--model", "-m", metavar="NAME|PATH|CHANNEL=NAME,...", help="See models list.")
     ] = None,
     record: Annotated[
-        Path | None, typer.Option("--from", metavar="NAME.provenance.json", help="Model and settings of that result.")
+        Path | None, typer.Option("--from", metavar="NAME.provenance.json", help="Repeat that result: its model and intensities.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda[:i] or mps.", rich_help_panel=PANEL_RUN)] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.", rich_help_panel=PANEL_RUN)] = "auto",
@@ -80,19 +80,27 @@ def _is_batch(source: str, output: Path) -> bool:
 
     if not Path(source).exists():
         return any(c in source for c in "*?[")
-    is_output_file = io.suffix(output) in io.WRITE_SUFFIXES
+    # Any suffix means a file; one that cannot be written is refused later, with those that can.
+    is_output_file = bool(output.suffix) and not (output.is_dir() and io.suffix(output) not in io.WRITE_SUFFIXES)
     return not is_output_file or (Path(source).is_dir() and io.find_images(source) != [Path(source)])
 
 
 def _one(source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
     from napari_superres.inference import upscale_file
 
+    status = "skipped"
     with terminal.progress_bar(quiet=quiet) as show:
-        written = upscale_file(source, output, model=model, progress=lambda step: show(output.name, step), **options)
+
+        def tell(step: Any) -> None:
+            nonlocal status
+            status = "done"
+            show(output.name, step)
+
+        written = upscale_file(source, output, model=model, progress=tell, **options)
     if as_json:
-        terminal.result(json.dumps({"files": [{"target": str(written), "status": "done"}]}, indent=2))
+        terminal.result(json.dumps({"files": [{"target": str(written), "status": status}]}, indent=2))
     else:
-        terminal.say(f"wrote {written}", quiet=quiet)
+        terminal.say(f"wrote {written}" if status == "done" else f"{written} is done already", quiet=quiet)
 
 
 def _many(

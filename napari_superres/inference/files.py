@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,6 +93,8 @@ def upscale_file(
         Whatever `read_image`, `upscale` and `write_image` raise; nothing is left behind.
     """
     target = Path(target)
+    if target.exists() and target.resolve() == Path(source).resolve():
+        raise OutputExistsError(f"{target} is the input itself, which is never overwritten. Choose another name.")
     image = io.read_image(source, axes=axes, series=series, pixel_size=pixel_size, unit=unit)
     identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": series or 0}
     if not io.is_anonymous(source):
@@ -155,8 +158,9 @@ def upscale_files(
     """
     # What is wrong with the model is wrong for every file: said once, before the first.
     model = {k: _loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else _loaded(model)
-    paths = _found(sources)
     folder = Path(folder)
+    # Results that lie among their sources are not sources.
+    paths = [p for p in _found(sources) if not _is_result(p, folder)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -172,6 +176,11 @@ def upscale_files(
 
 def _loaded(model: str | Path | Model) -> Model:
     return model if isinstance(model, Model) else load_model(model)
+
+
+def _is_result(path: Path, folder: Path) -> bool:
+    record = path.with_name(f"{io.stem(path)}.provenance.json")
+    return path.parent.resolve() == folder.resolve() and record.is_file()
 
 
 def _found(sources: Sequence[str | Path]) -> list[Path]:
@@ -244,7 +253,13 @@ def _is_made(target: Path, image: Image, identity: dict[str, Any], parts: Sequen
         "sha256": identity["sha256"], "series": identity["series"], "axes": image.axes, "units": dict(image.units),
         "affine": image.affine.tolist(),
     }  # fmt: skip
-    return made == json.loads(json.dumps(wanted)) and all(before.get(k) == v for k, v in now.items())
+    if made != json.loads(json.dumps(wanted)) or any(before.get(k) != v for k, v in now.items()):
+        return False
+    try:  # the record may have outlived its result
+        held = prod(io.read_image(target).shape)
+    except SuperResError:
+        return False
+    return held == sum(prod(plan.out_shape) for _, plan in parts)
 
 
 def _settings(name: str, sha256: str, record: dict[str, Any]) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def as_image(image: Image | Array, axes: str | None = None) -> Image:
     """Return an `Image`; a bare array gets the axes given, or the usual ones of its shape."""
     if isinstance(image, Image):
         return image if axes is None else image.replace(axes=axes)
+    if isinstance(image, str | Path):
+        raise SettingsError(f"an image or array is needed, got the path {image}. Use read_image or upscale_file.")
     if not hasattr(image, "shape") or not hasattr(image, "dtype"):
         image = np.asarray(image)
     return Image.from_array(image, axes or guess_axes(tuple(image.shape)))

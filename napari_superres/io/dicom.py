@@ -2,12 +2,13 @@
 
 What SimpleITK takes silently is an error here that names the file: a missing slice (it widens the spacing),
 an absent pixel spacing (it takes 1 mm), a tilted gantry, mixed orientations. Only tags about the
-pixels are read. A single slice becomes a plane with its pixel spacing: where it lies in the body would need a
-third axis, so its position and orientation are left out and ``space`` is None. Values of MONOCHROME1
+pixels are read. A single slice becomes a volume of one slice, so that it keeps its place in the body; where
+its file states no position, orientation or thickness it becomes a plane. Values of MONOCHROME1
 files, where dark means much, stay as they are and ``metadata["photometric"]`` says so.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.dicom_header import Header, need_spacing, read_header, reader, stacked
+from napari_superres.io.dicom_header import Header, is_placed, need_spacing, read_header, reader, stacked
 from napari_superres.io.formats import dicom_files
 from napari_superres.io.reading import Series, library, reading
 from napari_superres.io.volume import array_affine
@@ -56,7 +57,8 @@ def _series(group: list[Header], number: int, strict: bool) -> Series:
     count = first.size[2] if len(group) == 1 else len(group)
     words = f"{count} slice(s) of {first.size[0]} x {first.size[1]}, {first.modality or 'unknown modality'}"
     make = _plane if first.size[2] == 1 else _frames
-    read: Callable[[], Image] = (lambda: _stack(group)) if len(group) > 1 else (lambda: make(first, strict))
+    stacks = len(group) > 1 or (first.size[2] == 1 and is_placed(first))
+    read: Callable[[], Image] = (lambda: _stack(group, strict)) if stacks else (lambda: make(first, strict))
 
     def open_(axes: str | None) -> Image:
         image = read()
@@ -65,8 +67,10 @@ def _series(group: list[Header], number: int, strict: bool) -> Series:
     return Series(f"{first.modality or 'DICOM'} series {number}", words, open_)
 
 
-def _stack(group: list[Header]) -> Image:
-    ordered, affine = stacked(group)
+def _stack(group: list[Header], strict: bool) -> Image:
+    known = strict or group[0].spacing is not None
+    # Where the user states the pixel size, what the files lack is taken as 1 and set anew afterwards.
+    ordered, affine = stacked(group if known else [replace(h, spacing=(1.0, 1.0)) for h in group])
     planes = _pixels(ordered[0])[0]
     planes = np.concatenate([planes, np.empty((len(ordered) - 1, *planes.shape[1:]), planes.dtype)])
     for number, header in enumerate(ordered[1:], start=1):

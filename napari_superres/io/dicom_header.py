@@ -37,8 +37,8 @@ class Header:
         Imager pixel spacing: that of the detector, not of the body.
     position, orientation
         Image position (3 numbers) and orientation (6); None where absent.
-    frame_time, slice_spacing
-        Milliseconds between frames; millimeters between slices; None where absent.
+    frame_time, slice_spacing, thickness
+        Milliseconds between frames; millimeters between slices, and of one slice; None where absent.
     mirror
         SimpleITK turns MONOCHROME1 (dark means much) round; the file's values are this minus what it gives.
         None for other files.
@@ -56,6 +56,7 @@ class Header:
     orientation: Vector | None
     frame_time: float | None
     slice_spacing: float | None
+    thickness: float | None
     mirror: float | None
 
 
@@ -94,6 +95,7 @@ def read_header(path: Path) -> Header:
         spacing = None
     position, orientation = numbers("0020|0032", 3), numbers("0020|0037", 6)
     frame_time, slice_spacing = numbers("0018|1063", 1), numbers("0018|0088", 1)
+    thickness = numbers("0018|0050", 1)
     return Header(
         path=path,
         series=text("0020|000e"),
@@ -107,6 +109,7 @@ def read_header(path: Path) -> Header:
         orientation=None if orientation is None else np.asarray(orientation),
         frame_time=None if frame_time is None else frame_time[0],
         slice_spacing=None if slice_spacing is None else slice_spacing[0],
+        thickness=None if thickness is None or thickness[0] <= 0 else thickness[0],
         mirror=_mirror(numbers) if text("0028|0004") == "MONOCHROME1" else None,
     )
 
@@ -144,7 +147,7 @@ def stacked(headers: Sequence[Header]) -> tuple[list[Header], Vector]:
     Parameters
     ----------
     headers
-        At least two slices of one series, in any order.
+        Slices of one series, in any order; a single one `is_placed`.
 
     Raises
     ------
@@ -162,12 +165,22 @@ def stacked(headers: Sequence[Header]) -> tuple[list[Header], Vector]:
         raise damaged(first.path, "slice", "its rows and columns are not at right angles (tag 0020,0037)")
     normal = np.cross(across, down)
     ordered = sorted(headers, key=lambda h: float(_position(h) @ normal))
-    step = _checked_step(ordered, normal, min(spacing))
+    if len(ordered) > 1:
+        step = _checked_step(ordered, normal, min(spacing))
+    else:
+        step = normal * (first.slice_spacing or first.thickness or 1.0)
     affine = np.eye(4)
     columns = np.stack([step, down * spacing[0], across * spacing[1]], axis=1)
     affine[:3, :3] = columns[::-1]
     affine[:3, 3] = _position(ordered[0])[::-1]
     return ordered, affine
+
+
+def is_placed(header: Header) -> bool:
+    """Return whether a single slice says where it lies in the patient, and how thick it is."""
+    known = header.slice_spacing or header.thickness
+    stated = (header.position, header.orientation, header.spacing)
+    return bool(known) and all(value is not None for value in stated)
 
 
 def _position(header: Header) -> Vector:

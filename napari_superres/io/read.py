@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from napari_superres.io.formats import (
     family,
     family_to_read,
     is_zarr,
+    stem,
     suffix,
 )
 from napari_superres.io.reading import Series, present
@@ -72,8 +74,20 @@ def read_image(
         series = 0
     if not 0 <= series < len(found):
         raise SeriesError(f"series must be 0 to {len(found) - 1}, got {series}: {path} holds {len(found)} image(s).")
-    image = found[series].open(axes)
+    image = _with_record(found[series].open(axes), path)
     return image if pixel_size is None else image.with_pixel_size(pixel_size, unit)
+
+
+def _with_record(image: Image, path: Path) -> Image:
+    """Return an image with the record that lies beside its file, where the file has no place for one."""
+    record = path.with_name(f"{stem(path)}.provenance.json")
+    if "provenance" in image.metadata or not record.is_file():
+        return image
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return image
+    return image.replace(metadata={**image.metadata, "provenance": found}) if isinstance(found, dict) else image
 
 
 def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str, Image]]:

@@ -10,7 +10,7 @@ from typing import Any
 from napari_superres.core.image import Image
 from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError
 from napari_superres.io.atomic import replacing
-from napari_superres.io.formats import family_to_write, is_zarr, stem, suffix
+from napari_superres.io.formats import WRITE_SUFFIXES, family_to_write, is_zarr, stem, suffix
 from napari_superres.io.losses import Loss
 
 _SIDECAR = ".provenance.json"
@@ -90,6 +90,11 @@ def check_target(path: str | Path, *, overwrite: bool, image: Image | None = Non
             raise OutputExistsError(
                 f"{path} is a folder that holds other things, and is not replaced. Use another name."
             )
+    elif (other := _other_owner(path)) is not None and not overwrite:
+        raise OutputExistsError(
+            f"{path.name} would take over the record of {other.name} ({stem(path)}{_SIDECAR}). Use another name, "
+            "or overwrite (--overwrite)."
+        )
     if image is None:
         return
     lost = _losses(image, path)
@@ -109,8 +114,19 @@ def _check_folder(folder: Path) -> None:
         raise OutputError(f"{folder} is a file, not a folder. Choose another place for the output.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"the folder {folder} may not be written. Choose another place for the output.")
-    if shutil.disk_usage(folder).free == 0:
+    usage = shutil.disk_usage(folder)
+    if usage.total == 0:
+        raise OutputError(f"the folder {folder} holds no files of its own. Choose another place for the output.")
+    if usage.free == 0:
         raise OutputError(f"the disk of {folder} is full. Free space there or choose another folder.")
+
+
+def _other_owner(path: Path) -> Path | None:
+    """Return another image whose record has the name that this one's would get."""
+    if not path.with_name(stem(path) + _SIDECAR).exists():
+        return None
+    beside = (p for p in path.parent.iterdir() if p.name.startswith(stem(path)) and p != path)
+    return next((p for p in beside if stem(p) == stem(path) and suffix(p) in WRITE_SUFFIXES), None)
 
 
 def _losses(image: Image, path: Path) -> list[Loss]:

@@ -60,7 +60,9 @@ def test_a_model_per_channel_and_a_repeated_record(superres, cells, tmp_path):
         (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubik-x2"], "Did you mean"),
         (["{cells}", "-o", "{dir}/o.tif", "-m", "{dir}/x.safetensors"], "does not exist"),
         (["{cells}", "-o", "{dir}/o.tif"], "--model"),
-        (["{cells}", "-o", "{cells}", "-m", "bicubic-x2"], "--overwrite"),
+        (["{cells}", "-o", "{cells}", "-m", "bicubic-x2", "--overwrite"], "never overwritten"),
+        (["{cells}", "-o", "{dir}/o.bmp", "-m", "bicubic-x2"], ".ome.tif"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "0=bicubic-x2,0=nearest-x2"], "twice"),
         (["{cells}", "-o", "{dir}/no/o.tif", "-m", "bicubic-x2"], "folder"),
         (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--device", "cuda:9"], "is not there"),
         (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--tile", "big"], "--tile"),
@@ -189,3 +191,12 @@ def test_a_warning_is_one_line(superres, tmp_path):
         "warning: 1 pixels are NaN or infinite: they were computed around and put back."
     ]
     assert np.isnan(read_image(tmp_path / "o.tif").data[...]).sum() == 4
+
+
+def test_a_recorded_run_with_a_model_per_channel_is_repeated(superres, cells, tmp_path):
+    models = "DNA=fluo-x2,actin=bicubic-x2"
+    assert superres("upscale", cells, "-o", tmp_path / "a.ome.tif", "-m", models, "-q").code == 0
+    record = tmp_path / "a.provenance.json"
+    assert superres("upscale", cells, "-o", tmp_path / "b.ome.tif", "--from", record, "-q").code == 0
+    a, b = (np.asarray(read_image(tmp_path / f"{name}.ome.tif").data) for name in "ab")
+    assert np.array_equal(a, b)

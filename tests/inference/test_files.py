@@ -215,3 +215,26 @@ def test_no_names_or_paths_of_patients(tmp_path):
         assert b"Jane" not in made.read_bytes()
         assert b"ID77" not in made.read_bytes()
         assert str(tmp_path).encode() not in made.read_bytes()
+
+
+def test_the_input_is_never_overwritten(source):
+    before = source.read_bytes()
+    with pytest.raises(OutputExistsError, match="input itself"):
+        upscale_file(source, source, model=MODEL, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_resume_does_not_trust_a_record_that_outlived_its_result(source, tmp_path):
+    target = upscale_file(source, tmp_path / "out.ome.tif", model=MODEL)
+    target.write_bytes(target.read_bytes()[:3000])
+    with pytest.raises(OutputExistsError):
+        upscale_file(source, target, model=MODEL, resume=True)
+    upscale_file(source, target, model=MODEL, resume=True, overwrite=True)
+    assert read_image(target).shape[0] == 2 * read_image(source).shape[0]
+
+
+def test_results_among_their_sources_are_not_sources(source, tmp_path):
+    first = upscale_files([tmp_path], tmp_path, model=MODEL)
+    again = upscale_files([tmp_path], tmp_path, model=MODEL, resume=True)
+    assert [o.status for o in first] == ["done"]
+    assert [(o.source, o.status) for o in again] == [("cells.ome.tif", "skipped")]

@@ -248,10 +248,25 @@ def test_a_cut_off_file(share: float, tmp_path: Path, capfd: pytest.CaptureFixtu
 def test_a_real_file() -> None:
     path = Path(str(get_testdata_file("MR_small.dcm", download=False)))
     image = read_image(path)
-    np.testing.assert_array_equal(image.data, pydicom.dcmread(path).pixel_array)
-    assert image.pixel_size == (0.3125, 0.3125)
+    np.testing.assert_array_equal(image.data, pydicom.dcmread(path).pixel_array[None])
+    assert image.axes == "ZYX"
+    assert image.pixel_size == (0.8, 0.3125, 0.3125)
+    position = [float(v) for v in pydicom.dcmread(path).ImagePositionPatient]
+    assert image.origin == pytest.approx(position[::-1])
 
 
 def test_other_axes(tmp_path: Path, make_image: Callable[..., Any]) -> None:
     image = read_image(series(tmp_path / "ct", [0, 3, 6]), axes="TYX")
     assert (image.axes, image.pixel_size, image.units["X"]) == ("TYX", (0.7, 0.5), "millimeter")
+
+
+def test_spacing_that_a_series_does_not_state_can_be_given(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct", [0, 3, 6])
+    for file in folder.iterdir():
+        slice_ = pydicom.dcmread(file)
+        del slice_.PixelSpacing
+        slice_.save_as(file)
+    with pytest.raises(UnreadableImageError, match="0028,0030"):
+        read_image(folder)
+    image = read_image(folder, pixel_size=(3.0, 0.7, 0.5), unit="millimeter")
+    assert (image.axes, image.pixel_size) == ("ZYX", (3.0, 0.7, 0.5))

@@ -217,11 +217,27 @@ def test_the_record_beside_the_image(image: Callable[[str], Image], tmp_path: Pa
 
 
 def test_paths_of_every_kind(image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
     for ending in ENDINGS:
+        folder = tmp_path / ending.strip(".")
+        folder.mkdir()
+        monkeypatch.chdir(folder)
         for name in (f"ein Bild ü 画像{ending}", f"v1.2 (copy){ending}"):
             assert write_image(image(ending), name) == Path(name)
             assert read_image(name).shape == (7, 9)
+
+
+def test_a_record_is_not_taken_from_another_result(image: Callable[[str], Image], tmp_path: Path) -> None:
+    write_image(image(".ome.tif"), tmp_path / "x.ome.tif")
+    before = (tmp_path / "x.provenance.json").read_bytes()
+    with pytest.raises(OutputExistsError, match=r"record of x\.ome\.tif"):
+        write_image(image(".nrrd"), tmp_path / "x.nrrd")
+    assert not (tmp_path / "x.nrrd").exists()
+    assert (tmp_path / "x.provenance.json").read_bytes() == before
+
+
+def test_a_record_beside_a_file_is_read_with_it(image: Callable[[str], Image], tmp_path: Path) -> None:
+    write_image(image(".png"), tmp_path / "x.png")
+    assert read_image(tmp_path / "x.png").metadata["provenance"] == RECORD
 
 
 def test_errors_are_ours() -> None:
