@@ -19,7 +19,8 @@ def upscale(
         str | None, typer.Option("--model", "-m", metavar="NAME|PATH|CHANNEL=NAME,...", help="See models list.")
     ] = None,
     record: Annotated[
-        Path | None, typer.Option("--from", metavar="NAME.provenance.json", help="Repeat that result: its model and intensities.")
+        Path | None,
+        typer.Option("--from", metavar="NAME.provenance.json", help="Model and intensities of that result."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda[:i] or mps.", rich_help_panel=PANEL_RUN)] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.", rich_help_panel=PANEL_RUN)] = "auto",

@@ -1,5 +1,6 @@
 """Arrays that read only what is sliced out of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from napari_superres.core.units import METRES
 Box = tuple[slice, ...]
 
 
-class LazyArray:
+class LazyArray(ABC):
     """Base of arrays that are read by slicing with integers and slices.
 
     Subclasses implement `read_box`. ``numpy.asarray`` of it reads everything.
@@ -38,9 +39,9 @@ class LazyArray:
         """Bytes of the whole array in memory."""
         return self.size * self.dtype.itemsize
 
+    @abstractmethod
     def read_box(self, box: Box) -> npt.NDArray[Any]:
         """Return the values of a box of slices whose steps are positive, one slice per axis."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return self.shape[0]
