@@ -147,5 +147,7 @@ def cast(values: Floats, dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], int]:
     top: Any = values.dtype.type(info.max)
     if int(top) > info.max:
         top = np.nextafter(top, values.dtype.type(0))
+    if rounded.size and rounded.min() >= info.min and rounded.max() <= top:
+        return rounded.astype(dtype), 0
     saturated = int(np.count_nonzero((rounded < info.min) | (rounded > top)))
     return np.clip(rounded, info.min, top, out=rounded).astype(dtype), saturated
