@@ -44,7 +44,7 @@ def run() -> None:
         app(arguments)
     except SystemExit as done:
         if done.code == _CANCELLED:
-            terminal.say("cancelled; results that were finished stay (--resume goes on from there)")
+            terminal.say("cancelled; results that were finished stay")
         raise
     except SuperResError as error:
         _fail(f"error: {error}", debug)
