@@ -3,6 +3,7 @@
 ``read``      `read_image` and what else looks at files; ``write`` `write_image` and its refusals
 ``formats``   the table: which suffix belongs to which family of files
 ``tiff``, ``omezarr``, ``volume``, ``dicom``, ``picture``, ``mrc``   one family each
+``omezarr_*`` its layout, what it says, the target written box by box, the array that names bad chunks
 ``lazy``      arrays that read what is sliced; ``atomic`` all or nothing; ``losses`` what would be lost
 ``samples``   the images that come with the package
 
@@ -11,10 +12,14 @@ A family's module has ``scan(path, strict)``, which gives `reading.Series`, and,
 give it a line in ``formats``. Format libraries are imported when a file of theirs is met.
 """
 
-from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, stem, suffix
+from napari_superres.io.atomic import is_disk_error, put_in_place
+from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
+from napari_superres.io.omezarr_layout import Layout
+from napari_superres.io.omezarr_target import ZarrTarget
 from napari_superres.io.read import (
     describe,
     file_digest,
+    file_state,
     find_images,
     is_anonymous,
     output_suffix,
@@ -27,13 +32,19 @@ from napari_superres.io.write import check_target, write_image
 __all__ = [
     "READ_SUFFIXES",
     "WRITE_SUFFIXES",
+    "ZARR_SUFFIXES",
+    "Layout",
+    "ZarrTarget",
     "check_target",
     "describe",
     "file_digest",
+    "file_state",
     "find_images",
     "is_anonymous",
+    "is_disk_error",
     "list_samples",
     "output_suffix",
+    "put_in_place",
     "read_image",
     "read_series",
     "sample_path",

@@ -56,6 +56,7 @@ MRC = Format("MRC", "mrc", (".mrc", ".mrcs", ".rec"), (), ".ome.tif")
 FORMATS = (TIFF, ZARR, NIFTI, NRRD, METAIMAGE, DICOM, PICTURE, MRC)
 READ_SUFFIXES: tuple[str, ...] = tuple(s for f in FORMATS for s in f.read)
 WRITE_SUFFIXES: tuple[str, ...] = tuple(s for f in FORMATS for s in f.write)
+ZARR_SUFFIXES: tuple[str, ...] = ZARR.write
 
 
 def suffix(path: str | Path) -> str:

@@ -39,6 +39,15 @@ class LazyArray(ABC):
         """Bytes of the whole array in memory."""
         return self.size * self.dtype.itemsize
 
+    @property
+    def bad_chunks(self) -> list[str]:
+        """Parts found missing or damaged, and filled, so far; always empty where formats cannot tell."""
+        return []
+
+    def skipping_bad(self) -> "LazyArray":
+        """Return the array that fills such parts and lists them in `bad_chunks`, where the format can tell."""
+        return self
+
     @abstractmethod
     def read_box(self, box: Box) -> npt.NDArray[Any]:
         """Return the values of a box of slices whose steps are positive, one slice per axis."""
@@ -95,6 +104,15 @@ class Transposed(LazyArray):
         super().__init__([base.shape[i] for i in order], base.dtype)
         self._base = base
         self._order = tuple(order)
+
+    @property
+    def bad_chunks(self) -> list[str]:
+        """Those of the base."""
+        return self._base.bad_chunks if isinstance(self._base, LazyArray) else []
+
+    def skipping_bad(self) -> LazyArray:
+        """Return the same view of the base with its bad chunks filled."""
+        return Transposed(self._base.skipping_bad(), self._order) if isinstance(self._base, LazyArray) else self
 
     def read_box(self, box: Box) -> npt.NDArray[Any]:
         """Read the same box of the base and turn it."""

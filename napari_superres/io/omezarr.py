@@ -15,25 +15,15 @@ from napari_superres.core.axes import guess_axes, spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError, UnreadableImageError
-from napari_superres.io.lazy import Box, LazyArray, in_order
-from napari_superres.io.omezarr_write import NOTE, losses, write
+from napari_superres.io.lazy import in_order
+from napari_superres.io.omezarr_array import ZarrArray
+from napari_superres.io.omezarr_attributes import NOTE
+from napari_superres.io.omezarr_write import losses, write
 from napari_superres.io.reading import Series, damaged, library, reading, summary
 
 __all__ = ["losses", "scan", "write"]
 
 _KIND = "OME-Zarr"
-
-
-class NativeArray(LazyArray):
-    """A zarr array of foreign byte order, which torch cannot take, in the machine's own."""
-
-    def __init__(self, array: Any) -> None:
-        super().__init__(array.shape, array.dtype)
-        self._array = array
-
-    def read_box(self, box: Box) -> npt.NDArray[Any]:
-        """Read the chunks that the box touches."""
-        return np.asarray(self._array[box])
 
 
 def scan(path: Path, strict: bool) -> list[Series]:
@@ -111,7 +101,7 @@ def _series(
 ) -> Series:
     def open_(wanted: str | None) -> Image:
         with reading(path, _KIND):
-            return _image(array, multiscale, omero, note, wanted)
+            return _image(ZarrArray(path, array), multiscale, omero, note, wanted)
 
     try:
         words = summary(open_(None))
@@ -121,7 +111,11 @@ def _series(
 
 
 def _image(
-    array: Any, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any], wanted: str | None
+    array: ZarrArray,
+    multiscale: Mapping[str, Any],
+    omero: Mapping[str, Any],
+    note: Mapping[str, Any],
+    wanted: str | None,
 ) -> Image:
     listed = _listed_axes(multiscale, array.ndim)
     axes = validate_axes(wanted or _letters(listed, array.shape), tuple(array.shape))
@@ -142,7 +136,7 @@ def _image(
     count = array.shape[axes.index("C")] if "C" in axes else 1
     samples = note.get("samples") and wanted is None and "C" in axes
     image = Image(
-        data=array if np.dtype(array.dtype).isnative else NativeArray(array),
+        data=array,
         axes=axes.replace("C", "S") if samples else axes,
         affine=affine,
         units=units,

@@ -22,6 +22,7 @@ from napari_superres.io.formats import (
     stem,
     suffix,
 )
+from napari_superres.io.lazy import LazyArray
 from napari_superres.io.reading import Series, present
 
 
@@ -32,6 +33,7 @@ def read_image(
     series: int | None = None,
     pixel_size: Sequence[float] | float | None = None,
     unit: str = "micrometer",
+    skip_bad: bool = False,
 ) -> Image:
     """Read one image from a file, an OME-Zarr folder or a folder with a DICOM series.
 
@@ -49,6 +51,9 @@ def read_image(
         Instead of what the file says: one number, or one per spatial axis in array order.
     unit
         Unit of `pixel_size`.
+    skip_bad
+        Of an OME-Zarr, fill chunks that are missing or damaged instead of raising when they are
+        read, and list those met in ``data.bad_chunks``.
 
     Returns
     -------
@@ -75,6 +80,8 @@ def read_image(
     if not 0 <= series < len(found):
         raise SeriesError(f"series must be 0 to {len(found) - 1}, got {series}: {path} holds {len(found)} image(s).")
     image = _with_record(found[series].open(axes), path)
+    if skip_bad and isinstance(image.data, LazyArray):
+        image = image.replace(data=image.data.skipping_bad())
     return image if pixel_size is None else image.with_pixel_size(pixel_size, unit)
 
 
@@ -194,6 +201,20 @@ def file_digest(path: str | Path) -> str:
     else:
         for digest in sorted(_digest(p) for p in dicom_files(path)):
             total.update(f"{digest}\n".encode())
+    return total.hexdigest()
+
+
+def file_state(path: str | Path) -> str:
+    """Return a digest of a file's or folder's sizes and times of change: another one where pixels were changed.
+
+    Cheaper than `file_digest`, and holds on this machine only.
+    """
+    path = Path(path)
+    total = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        facts = file.stat()
+        if not file.is_dir():
+            total.update(f"{file.relative_to(path).as_posix()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
     return total.hexdigest()
 
 
