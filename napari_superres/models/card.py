@@ -40,13 +40,22 @@ class ModelCard:
     channels
         Channels of one input: 1, or 3 for colour networks.
     frames
-        Neighbouring planes given as context, odd; 1 = none.
+        Planes given at once, odd: one and its neighbours on both sides; 1 = no neighbours. Only for planes;
+        the network takes ``(B, frames * channels, Y, X)``, frame by frame, and returns the middle one.
+    context
+        The axis along which neighbours lie, ``"T"`` or ``"Z"``.
+    ends
+        What stands in for neighbours beyond the ends: ``"reflect"`` (about the outermost plane) or
+        ``"replicate"``.
     multiple
         Input sizes must be multiples of this, per axis; the engine pads on the far side.
     halo
         Context per side and axis in low-resolution pixels, measured when the file was made.
     global_statistics
-        Whether some layer looks at the whole image.
+        Whether some layer looks at the whole image; `halo` then holds once its statistics are known.
+    bounded
+        Whether `halo` suffices. Where not (attention over all pixels, Fourier transforms), images are
+        computed in one window or not at all.
     grid_offset
         Where low-resolution pixel 0 lies in high-resolution pixels, per axis; None = ``(scale - 1) / 2``.
     intensity
@@ -78,9 +87,12 @@ class ModelCard:
     scale: tuple[int, ...]
     channels: int = 1
     frames: int = 1
+    context: Literal["T", "Z"] = "T"
+    ends: Literal["reflect", "replicate"] = "reflect"
     multiple: tuple[int, ...] = ()
     halo: tuple[int, ...] = ()
     global_statistics: bool = False
+    bounded: bool = True
     grid_offset: tuple[float, ...] | None = None
     intensity: Intensity = "unit"
     color: Literal["luma", "per-channel"] = "luma"
@@ -110,15 +122,22 @@ class ModelCard:
         set_(self, "halo", _integers("halo", self.halo or (0,) * n, lowest=0))
         if len(self.multiple) != n or len(self.halo) != n:
             raise ModelFileError(f"card: multiple and halo need {n} integers, as scale has.")
-        for name, allowed in (("intensity", get_args(Intensity)), ("color", ("luma", "per-channel"))):
+        choices = {
+            "intensity": get_args(Intensity), "color": ("luma", "per-channel"), "context": ("T", "Z"),
+            "ends": ("reflect", "replicate"),
+        }  # fmt: skip
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ModelFileError(f"card: {name} must be one of {allowed}, got {getattr(self, name)!r}.")
-        if not isinstance(self.global_statistics, bool):
-            raise ModelFileError(f"card: global_statistics must be true or false, got {self.global_statistics!r}.")
+        for name in ("global_statistics", "bounded"):
+            if not isinstance(getattr(self, name), bool):
+                raise ModelFileError(f"card: {name} must be true or false, got {getattr(self, name)!r}.")
         if isinstance(self.channels, bool) or self.channels not in (1, 3):
             raise ModelFileError(f"card: channels must be 1 or 3, got {self.channels!r}.")
         if not isinstance(self.frames, int) or self.frames < 1 or self.frames % 2 == 0:
             raise ModelFileError(f"card: frames must be odd, got {self.frames!r}.")
+        if self.frames > 1 and n == 3:
+            raise ModelFileError(f"card: frames must be 1 for volumes, got {self.frames}.")
         for name in ("arguments", "scores"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ModelFileError(f"card: {name} must be a mapping.")
@@ -135,6 +154,11 @@ class ModelCard:
     def ndim(self) -> int:
         """Number of spatial axes the model works on."""
         return len(self.scale)
+
+    @property
+    def inputs(self) -> int:
+        """Channels that the network takes: those of all frames."""
+        return self.frames * self.channels
 
     @property
     def offset(self) -> tuple[float, ...]:

@@ -55,7 +55,7 @@ class Model:
         Parameters
         ----------
         batch
-            ``(B, C, (Z)YX)`` on the model's intensity scale (mostly 0..1), sizes multiples of
+            ``(B, card.inputs, (Z)YX)`` on the model's intensity scale (mostly 0..1), sizes multiples of
             ``card.multiple``, on the model's device.
 
         Returns
@@ -83,12 +83,12 @@ def _activation_bytes(model: Model) -> tuple[float, float]:
     size = [-(-edge // m) * m for m in model.card.multiple]
     try:
         like = next(model.runner.parameters(), torch.zeros(()))
-        image = torch.zeros(1, model.card.channels, *size, device=like.device, dtype=like.dtype)
+        image = torch.zeros(1, model.card.inputs, *size, device=like.device, dtype=like.dtype)
         model.runner(image)
     finally:
         for hook in hooks:
             hook.remove()
-    pixels = image.numel() / model.card.channels
+    pixels = image.numel() / model.card.inputs
     skip = image.numel()
     # Long skips and a convolution's own scratch stay in memory besides what a layer reads and writes.
     return 4.0 * (2.0 * peak + skip) / pixels, 4.0 * largest / pixels

@@ -125,10 +125,10 @@ def _check_shape(path: Path, card: ModelCard, network: "nn.Module") -> None:
     wanted = [1, card.channels, *(n * s for n, s in zip(size, card.scale, strict=True))]
     try:
         with torch.inference_mode():
-            found = list(network.eval()(torch.zeros(1, card.channels, *size)).shape)
+            found = list(network.eval()(torch.zeros(1, card.inputs, *size)).shape)
     except (RuntimeError, ValueError) as error:
         raise ModelFileError(
-            f"{path.name}: the network does not take {card.channels} channels of a {card.ndim}-D image, "
+            f"{path.name}: the network does not take {card.inputs} channels of a {card.ndim}-D image, "
             "as its card says. The file is damaged."
         ) from error
     if found != wanted:

@@ -156,6 +156,7 @@ def _card(recipe: Recipe, network: torch.nn.Module, scores: dict[str, Any], step
         scale=recipe.scale,
         multiple=multiple,
         halo=reach.halo,
+        bounded=reach.is_bounded,
         global_statistics=reach.is_global,
         training=f"{', '.join(recipe.data)}; {steps} steps of {recipe.batch} patches of {recipe.patch} pixels; "
         "L1, then MSE; Adam, cosine schedule, averaged weights.",

@@ -13,10 +13,10 @@ SMALL = {
     "vdsr": {"depth": 4, "features": 4}, "edsr": {"blocks": 1, "features": 4}, "cnn": {"features": [4, 4], "hidden": 8},
     "feedforward": {"features": [4, 4], "hidden": 8}, "srcnn": {"features": [4, 4]}, "espcn": {"features": [4, 4]},
     "fsrcnn": {"features": 6, "shrunk": 3, "maps": 1}, "deconv": {"features": [4, 4]},
-    "rendering": {"features": [4, 4, 3]},
+    "rendering": {"features": [4, 4, 3]}, "rcan": {"groups": 1, "blocks": 1, "features": 8, "reduction": 2},
 }  # fmt: skip
 TEXTBOOK = ("cnn", "feedforward", "deconv", "rendering")
-DEPLOYED = ("fsrcnn", "edsr", "deconv", "rendering")
+DEPLOYED = ("fsrcnn", "edsr", "rcan", "deconv", "rendering")
 
 
 def make(name: str, scale, **more) -> nn.Module:

@@ -23,6 +23,7 @@ _HOMES = {
     "espcn": "espcn:ESPCN",
     "vdsr": "vdsr:VDSR",
     "edsr": "edsr:EDSR",
+    "rcan": "rcan:RCAN",
     "cnn": "textbook:CNN",
     "feedforward": "textbook:FeedForward",
     "deconv": "textbook:Deconvolution",
