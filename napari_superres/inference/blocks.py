@@ -33,16 +33,25 @@ def read_window(image: Image, plan: Plan, place: Mapping[str, int], box: Box) ->
 
 
 def load_window(
-    image: Image, plan: Plan, place: Mapping[str, int], tile: Tile, dtype: npt.DTypeLike
-) -> tuple[Floats, npt.NDArray[Any] | None]:
-    """Return a window for the model, and the image's own values where some of them are not finite.
+    image: Image, plan: Plan, place: Mapping[str, int], tile: Tile
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """Return a window in the image's own type, and, where some of its values are not finite, these as they are.
 
+    The window is ``(frames * S, (Z)YX)``, frame by frame; the values as they are are those of `place`.
     Non-finite pixels are filled from neighbours, the same ones however the image is cut.
     """
+    loaded = [_load_frame(image, plan, frame, tile) for frame in plan.frames_of(place)]
+    values = np.concatenate([v for v, _ in loaded]) if len(loaded) > 1 else loaded[0][0]
+    return values, loaded[len(loaded) // 2][1]
+
+
+def _load_frame(
+    image: Image, plan: Plan, place: Mapping[str, int], tile: Tile
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
     values = read_window(image, plan, place, tile.read)
     channel = place.get("C", 0)
     if values.dtype.kind != "f" or np.isfinite(values).all():
-        return plan.normalisation.apply(values, channel, dtype), None
+        return values, None
     wide = tuple(
         slice(max(0, b.start - invalid.REACH), min(n, b.stop + invalid.REACH))
         for b, n in zip(tile.read, plan.padded, strict=True)
@@ -51,29 +60,32 @@ def load_window(
     around = read_window(image, plan, place, wide)
     filled = np.stack([invalid.fill(sample, fallback) for sample in around])
     inside = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(tile.read, wide, strict=True))
-    return plan.normalisation.apply(filled[(slice(None), *inside)], channel, dtype), values
+    return filled[(slice(None), *inside)], values
+
+
+def finished(plan: Plan, place: Mapping[str, int], found: Floats, dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], int]:
+    """Return what the model found in the image's own type, and how many values its range limited."""
+    return intensity.cast(plan.normalisation.invert(found, place.get("C", 0), dtype), dtype)
 
 
 def store_core(
-    out: Any, image: Image, plan: Plan, place: Mapping[str, int], tile: Tile, found: Floats,
+    out: Any, plan: Plan, place: Mapping[str, int], tile: Tile, values: npt.NDArray[Any],
     original: npt.NDArray[Any] | None,
-) -> tuple[Box, int, int]:  # fmt: skip
+) -> tuple[Box, int]:  # fmt: skip
     """Write the core of a window's result where it belongs.
 
     Parameters
     ----------
-    found
-        ``(S, ...)`` core on the finer grid, normalised.
+    values
+        ``(S, ...)`` core on the finer grid, in the type of `out`.
     original
         The image's own values of the window where some are not finite, else None.
 
     Returns
     -------
-    region, saturated, invalid
-        Where in `out` it was written; how many values had to be limited to the data type's range;
-        how many input pixels of the core were not finite.
+    region, invalid
+        Where in `out` it was written; how many input pixels of the core were not finite.
     """
-    values = plan.normalisation.invert(found, place.get("C", 0), image.dtype)
     bad = 0
     if original is not None:
         inside = tuple(slice(c.start - r.start, c.stop - r.start) for c, r in zip(tile.core, tile.read, strict=True))
@@ -82,7 +94,6 @@ def store_core(
         bad = int(given.size - np.count_nonzero(finite))
         scale = (1, *plan.work_scale)
         values = np.where(invalid.enlarge(finite, scale), values, invalid.enlarge(given, scale))
-    cast, saturated = intensity.cast(values, image.dtype)
     where = {a: slice((c.start - plan.region[a][0]) * plan.scale[a], (c.stop - plan.region[a][0]) * plan.scale[a])
              for a, c in zip(plan.work_axes, tile.core, strict=True)}  # fmt: skip
     for axis, i in place.items():
@@ -91,9 +102,9 @@ def store_core(
     region = tuple(where.get(a, slice(None)) for a in plan.axes)
     here = [a for a in "S" + plan.work_axes if a == "S" or a in plan.axes]
     if "S" not in plan.axes:
-        cast, here = cast[0], here[1:]
+        values, here = values[0], here[1:]
     order = [here.index(a) for a in plan.axes if a in here]
-    shaped = cast.transpose(order)
+    shaped = values.transpose(order)
     outer = tuple(i for i, a in enumerate(plan.axes) if a in place)
     out[region] = np.expand_dims(shaped, outer)
-    return region, saturated, bad
+    return region, bad

@@ -1,7 +1,9 @@
 """One-channel and colour networks on grey and RGB(A) images."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +18,14 @@ _FROM_YCBCR = torch.linalg.inv(_TO_YCBCR)
 _BLACK = BLACK / 255.0
 
 
-def compute(model: Model, runner: torch.nn.Module, x: Tensor, *, tta: bool = False) -> Tensor:
+class Network(Protocol):
+    """What computes a batch; it is told how the windows in it are turned: axes swapped, then some flipped."""
+
+    def __call__(self, x: Tensor, *, turned: bool = False, flips: Sequence[int] = ()) -> Tensor:
+        """Return ``(B, C, ...)`` on the finer grid."""
+
+
+def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> Tensor:
     """Run a model on windows with any number of samples.
 
     Parameters
@@ -26,7 +35,7 @@ def compute(model: Model, runner: torch.nn.Module, x: Tensor, *, tta: bool = Fal
     runner
         The model's network on the device of `x`.
     x
-        ``(B, S, (Z)YX)`` with S of 1, 3 or 4, normalised.
+        ``(B, frames * S, (Z)YX)``, frame by frame, with S of 1, 3 or 4, normalised.
 
     Returns
     -------
@@ -37,31 +46,34 @@ def compute(model: Model, runner: torch.nn.Module, x: Tensor, *, tta: bool = Fal
     def network(batch: Tensor) -> Tensor:
         return _averaged(runner, batch) if tta else runner(batch)
 
-    samples = x.shape[1]
-    card = model.card
+    card, size = model.card, x.shape[2:]
+    samples = x.shape[1] // card.frames
     if samples == card.channels:
         return network(x)
+    frames = x.view(len(x), card.frames, samples, *size)
+    middle = frames[:, card.frames // 2]
     if samples == 1:  # a colour network on a grey image
-        return network(x.expand(-1, 3, *x.shape[2:]).contiguous()).mean(dim=1, keepdim=True)
+        return network(frames.expand(-1, -1, 3, *size).flatten(1, 2).contiguous()).mean(dim=1, keepdim=True)
+    bicubic = _bicubic(card.scale, x.device, x.dtype)
     if card.channels == 3:  # the alpha of RGBA
-        return torch.cat([network(x[:, :3].contiguous()), _bicubic(card.scale, x.device, x.dtype)(x[:, 3:])], dim=1)
+        return torch.cat([network(frames[:, :, :3].flatten(1, 2).contiguous()), bicubic(middle[:, 3:])], dim=1)
     if card.color == "per-channel":
-        flat = network(x.reshape(-1, 1, *x.shape[2:]))
+        flat = network(frames.transpose(1, 2).reshape(-1, card.frames, *size))
         return flat.reshape(-1, samples, *flat.shape[2:])
-    ycbcr = torch.einsum("ij,bj...->bi...", _TO_YCBCR.to(x), x[:, :3])
-    luma = network(ycbcr[:, :1] + _BLACK) - _BLACK
-    rest = _bicubic(card.scale, x.device, x.dtype)(torch.cat([ycbcr[:, 1:], x[:, 3:]], dim=1))
+    ycbcr = torch.einsum("ij,bfj...->bfi...", _TO_YCBCR.to(x), frames[:, :, :3])
+    luma = network(ycbcr[:, :, 0] + _BLACK) - _BLACK
+    rest = bicubic(torch.cat([ycbcr[:, card.frames // 2, 1:], middle[:, 3:]], dim=1))
     full = torch.cat([luma.to(rest.dtype), rest[:, :2]], dim=1)
     return torch.cat([torch.einsum("ij,bj...->bi...", _FROM_YCBCR.to(full), full), rest[:, 2:]], dim=1)
 
 
-def _averaged(runner: torch.nn.Module, x: Tensor) -> Tensor:
+def _averaged(runner: Network, x: Tensor) -> Tensor:
     """Return the mean over the eight flips and quarter turns of Y and X, each undone exactly."""
     total: Tensor | None = None
     for turned, flip_y, flip_x in product((False, True), repeat=3):
         flips = [axis for axis, wanted in ((-2, flip_y), (-1, flip_x)) if wanted]
         seen = (x.transpose(-1, -2) if turned else x).flip(flips)
-        found = runner(seen.contiguous()).flip(flips)
+        found = runner(seen.contiguous(), turned=turned, flips=flips).flip(flips)
         found = found.transpose(-1, -2) if turned else found
         total = found if total is None else total + found
     assert total is not None

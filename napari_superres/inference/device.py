@@ -1,10 +1,13 @@
 """Which device computes, and in which precision."""
 
+from copy import deepcopy
+from itertools import chain
 from typing import Literal, get_args
 
 import torch
 
 from napari_superres.errors import DeviceError, SettingsError
+from napari_superres.models.model import Model
 
 Precision = Literal["fp64", "fp32", "fp16", "bf16"]
 DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -47,3 +50,16 @@ def resolve_precision(precision: str, *, wide: bool) -> Precision:
         if precision == known:
             return known  # type: ignore[no-any-return]
     raise SettingsError(f"precision must be one of auto, fp32, fp16, bf16, fp64, got {precision!r}.")
+
+
+def place(model: Model, device: str, precision: str) -> torch.nn.Module:
+    """Return the model's network on a device, its weights in 64 bits for fp64 and in 32 otherwise."""
+    if device.startswith("cuda"):
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+    runner = model.runner
+    wanted = torch.float64 if precision == "fp64" else torch.float32
+    first = next(chain(runner.parameters(), runner.buffers()))
+    if first.device.type == device.split(":", maxsplit=1)[0] and first.dtype == wanted:
+        return runner
+    return deepcopy(runner).to(device=device, dtype=wanted)

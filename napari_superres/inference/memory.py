@@ -9,9 +9,9 @@ import torch
 MMAP_LIMIT = 32 * 2**20
 """Blocks above this size are handed back to the kernel at each release, unless the allocator was tuned."""
 
-_CPU_BUDGET = 128 * 2**20
+_CPU_BUDGET = 2 * 2**30
 _GPU_SHARE, _CPU_SHARE = 0.6, 0.25
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 _tuned = False
 
@@ -27,7 +27,9 @@ def tune_allocator() -> bool:
             mallopt = ctypes.CDLL("libc.so.6").mallopt
         except (OSError, AttributeError):
             return False
-        _tuned = bool(mallopt(_M_MMAP_THRESHOLD, 2**30) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+        # One arena: those of threads hold at most 64 MiB at a time, and do not give each other what they keep.
+        wanted = ((_M_MMAP_THRESHOLD, 2**30), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_ARENA_MAX, 1))
+        _tuned = all(mallopt(*setting) for setting in wanted)
     return _tuned
 
 

@@ -10,16 +10,19 @@ from math import prod
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 
 from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.core.kernels import KERNELS
-from napari_superres.core.tiling import Box, Tile, iter_tiles, padded_size
-from napari_superres.errors import ModelFileError, SettingsError
+from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflected
+from napari_superres.errors import SettingsError
 from napari_superres.inference import memory
 from napari_superres.inference.device import Precision, resolve_device, resolve_precision
-from napari_superres.inference.windows import TileSize, auto_tile, batch_size, given_tile
+from napari_superres.inference.tuning import guessed_speed, known_speed
+from napari_superres.inference.windows import TileSize, Windows, choose, given_tile
+from napari_superres.models.card import ModelCard
 from napari_superres.models.model import Model
 
 Range = tuple[int, int]
@@ -47,14 +50,24 @@ class Plan:
         Intensity map per channel of the image.
     tile, halo, multiple
         Window, context per side and size multiple over `work_axes`, in low-resolution pixels.
+    frames, context, ends
+        Planes given to the model at once, along which axis, and what stands in beyond its ends.
     batch
         Windows given to the model at once.
+    lanes
+        Batches computed side by side, each in a thread of its own; 1 but on a CPU.
     device, precision
         Where and in which precision.
     tta
         Whether results of flipped and turned windows are averaged.
+    global_statistics, max_passes
+        Whether the model has layers that look at the whole image; how many passes may go into these.
     memory_bytes
         Estimate of what the run takes: the result and one pass.
+    seconds_per_tile
+        Time of one window, from what earlier runs measured here; None before the first.
+    precision_db
+        Peak signal to error of half precision, measured in one window of the image; None in full precision.
     """
 
     model: str
@@ -70,11 +83,19 @@ class Plan:
     tile: tuple[int, ...]
     halo: tuple[int, ...]
     multiple: tuple[int, ...]
+    frames: int
+    context: str
+    ends: str
     batch: int
+    lanes: int
     device: str
     precision: Precision
     tta: bool
+    global_statistics: bool
+    max_passes: int
     memory_bytes: int
+    seconds_per_tile: float | None
+    precision_db: float | None = None
 
     @property
     def work_scale(self) -> tuple[int, ...]:
@@ -92,7 +113,13 @@ class Plan:
     @property
     def total(self) -> int:
         """Number of windows of the whole run."""
-        return len(self.tiles()) * len(list(self.places()))
+        axes = zip(self.work_axes, self.padded, self.tile, self.halo, self.multiple, strict=True)
+        return prod(len(cover(*self.region[a], *geometry)) for a, *geometry in axes) * len(self.places())
+
+    @property
+    def needs_passes(self) -> bool:
+        """Whether statistics of the whole image must be found before any window is computed."""
+        return self.global_statistics and self.tile != self.padded
 
     def tiles(self) -> list[Tile]:
         """Return the windows of one place."""
@@ -109,6 +136,14 @@ class Plan:
         ranges = [self.channels if a == "C" else range(*self.region[a]) for a in outer]
         return [dict(zip(outer, place, strict=True)) for place in product(*ranges)]
 
+    def frames_of(self, place: Mapping[str, int]) -> list[Mapping[str, int]]:
+        """Return a place with its neighbours in order, also those outside the region."""
+        if self.frames == 1:
+            return [place]
+        size, i, k = self.in_shape[self.axes.index(self.context)], place[self.context], self.frames // 2
+        beyond = reflected(i - k, i + k + 1, size) if self.ends == "reflect" else range(i - k, i + k + 1)
+        return [{**place, self.context: min(max(int(j), 0), size - 1)} for j in beyond]
+
 
 def resolve(
     image: Image,
@@ -121,6 +156,7 @@ def resolve(
     channels: Sequence[int] | None = None,
     roi: Mapping[str, Range] | None = None,
     tta: bool = False,
+    max_passes: int = 8,
     intensity_range: Sequence[tuple[float, float]] | None = None,
 ) -> Plan:
     """Make the plan of a run; the parameters are those of `upscale`.
@@ -135,10 +171,13 @@ def resolve(
     card = model.card
     if card.ndim == 3 and "Z" not in image.axes:
         raise SettingsError(f"{card.name} works on volumes and needs a Z axis, got axes {image.axes}. Use a 2-D model.")
-    if card.frames > 1:
-        raise ModelFileError(f"{card.name} needs {card.frames} neighbouring planes, which this version cannot give it.")
-    if card.global_statistics:
-        raise ModelFileError(f"{card.name} looks at the whole image at once; this version cannot tile it exactly.")
+    if card.frames > 1 and card.context not in image.axes:
+        raise SettingsError(
+            f"{card.name} looks at {card.frames} neighbouring planes and needs the axis {card.context}, got axes "
+            f"{image.axes}. Say what the axes are (axes), or use a model without neighbours."
+        )
+    if isinstance(max_passes, bool) or not isinstance(max_passes, int) or max_passes < 1:
+        raise SettingsError(f"max_passes must be a whole number of at least 1, got {max_passes!r}.")
     work_axes = "YX" if card.ndim == 2 else "ZYX"
     scale = dict.fromkeys(image.spatial, 1) | dict(zip(work_axes, card.scale, strict=True))
     region = _region(image, roi)
@@ -154,20 +193,27 @@ def resolve(
     if tta:  # windows are turned, and their context with them
         halo = (*halo[:-2], max(halo[-2:]), max(halo[-2:]))
     sizes = [image.size(a) for a in work_axes]
+    if not card.bounded:
+        halo = tuple(sizes)
     if tta and card.scale[-1] != card.scale[-2]:
         raise SettingsError(f"tta turns the image, but {card.name} scales Y and X differently. Leave tta out.")
     bytes_per_pixel = model.bytes_per_pixel * (2.0 if resolved == "fp64" else 1.0)
-    bytes_per_pixel *= image.size("S") if "S" in image.axes and card.color == "per-channel" else 1
+    samples = image.size("S") if card.color == "per-channel" and card.channels == 1 else 1
+    bytes_per_pixel *= samples
     budget = memory.budget(where)
-    edges = (
-        auto_tile(
-            sizes, halo, card.multiple, most=budget / bytes_per_pixel,
-            unpaged=memory.MMAP_LIMIT / model.largest_activation, thrifty=where == "cpu",
+    known = known_speed(model, where, resolved)
+    speed = known or guessed_speed(model, where)
+    pixels = prod(stop - start for start, stop in region.values()) * len(chosen)
+    windows = (
+        choose(
+            sizes, halo, card.multiple, tile=tile, batch=batch, pixels=pixels, bytes_per_pixel=bytes_per_pixel,
+            budget=budget, speed=speed, device=where,
         )
-        if tile == "auto"
-        else given_tile(tile, sizes, halo, card.multiple)
+        if card.bounded
+        else Windows(_one_window(card, tile, sizes, bytes_per_pixel, where), 1, 1)
     )  # fmt: skip
-    count = batch_size(batch, edges, bytes_per_pixel, where, budget)
+    edges, passing = windows.tile, prod(windows.tile) * windows.batch
+    passed = prod(edges) * samples * (8 if tta else 1)
     out_shape = tuple(
         len(chosen) if a == "C" else (region[a][1] - region[a][0]) * scale.get(a, 1) if a in region else n
         for a, n in zip(image.axes, image.shape, strict=True)
@@ -176,9 +222,33 @@ def resolve(
         model=card.name, sha256=model.sha256, axes=image.axes, in_shape=image.shape, out_shape=out_shape,
         work_axes=work_axes, scale=scale, region=region, channels=chosen,
         normalisation=intensity.fit(image, card.intensity, intensity_range),
-        tile=edges, halo=halo, multiple=card.multiple, batch=count, device=where, precision=resolved, tta=tta,
-        memory_bytes=int(prod(out_shape) * image.dtype.itemsize + bytes_per_pixel * prod(edges) * count),
+        tile=edges, halo=halo, multiple=card.multiple, frames=card.frames, context=card.context, ends=card.ends,
+        batch=windows.batch, lanes=windows.lanes, device=where, precision=resolved, tta=tta,
+        global_statistics=card.global_statistics, max_passes=max_passes,
+        memory_bytes=int(prod(out_shape) * image.dtype.itemsize + bytes_per_pixel * passing * windows.lanes),
+        seconds_per_tile=None if known is None else passed * known.at(passing) / windows.lanes,
     )  # fmt: skip
+
+
+def _one_window(
+    card: ModelCard, tile: TileSize, sizes: Sequence[int], bytes_per_pixel: float, device: str
+) -> tuple[int, ...]:
+    """Return the window of a model that no halo bounds: the whole image, if it is allowed and fits."""
+    whole = tuple(padded_size(n, m) for n, m in zip(sizes, card.multiple, strict=True))
+    reason = f"{card.name} looks at all pixels at once in a way that cannot be tiled exactly"
+    if tile != "auto" and given_tile(tile, sizes, [0] * len(sizes), card.multiple) != whole:
+        raise SettingsError(
+            f"{reason}: one window must hold the image of {' x '.join(map(str, sizes))} pixels, got tile={tile}. "
+            "Leave tile out, or crop the image."
+        )
+    needed = bytes_per_pixel * prod(whole)
+    free = memory.budget(device) if device.startswith("cuda") else psutil.virtual_memory().available
+    if needed > free:
+        raise SettingsError(
+            f"{reason}: one window of {' x '.join(map(str, whole))} pixels needs {needed / 1e9:.1f} GB and "
+            f"{free / 1e9:.1f} GB are free. Crop the image, or use another model."
+        )
+    return whole
 
 
 def _region(image: Image, roi: Mapping[str, Range] | None) -> dict[str, Range]:
@@ -205,7 +275,9 @@ def plan_record(plan: Plan) -> dict[str, Any]:
     """Return the plan as plain values for the record of a result."""
     return {
         "tile": list(plan.tile), "halo": list(plan.halo), "multiple": list(plan.multiple), "batch": plan.batch,
-        "device": plan.device, "precision": plan.precision, "tta": plan.tta, "scale": dict(plan.scale),
+        "lanes": plan.lanes, "device": plan.device, "precision": plan.precision, "tta": plan.tta,
+        "scale": dict(plan.scale),
         "region": {a: list(r) for a, r in plan.region.items()}, "channels": list(plan.channels),
+        **({} if plan.precision_db is None else {"precision_db": round(plan.precision_db, 1)}),
         "normalisation": {"low": list(plan.normalisation.low), "high": list(plan.normalisation.high)},
     }  # fmt: skip

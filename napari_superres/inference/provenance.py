@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from napari_superres.core.image import Image
-from napari_superres.inference.engine import Counts
 from napari_superres.inference.plan import Plan, plan_record
+from napari_superres.inference.sweep import Counts
 from napari_superres.models.card import ModelCard
 
 WARNING = "Fine detail was estimated by a trained network; it was not measured. Not for diagnosis."
@@ -18,7 +18,7 @@ def make_record(image: Image, card: ModelCard, plan: Plan, counts: Counts) -> di
     """Return the record of a finished run as plain values. It never holds patient data."""
     return {
         "schema": 1,
-        "software": {name: _version(name) for name in ("napari-superres-torch", "torch", "numpy")}
+        "software": {name: package_version(name) for name in ("napari-superres-torch", "torch", "numpy")}
         | {"python": platform.python_version()},
         "model": {
             "name": card.name, "version": card.version, "architecture": card.architecture, "sha256": plan.sha256,
@@ -34,6 +34,7 @@ def make_record(image: Image, card: ModelCard, plan: Plan, counts: Counts) -> di
             "saturated": counts.saturated, "non_finite": counts.invalid, "recomputed_in_fp32": counts.recomputed,
         },
         "memory_reductions": counts.reduced,
+        **({"statistics": counts.statistics} if counts.statistics else {}),
         "seed": None,
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "synthetic_detail": not card.is_interpolation,
@@ -41,7 +42,8 @@ def make_record(image: Image, card: ModelCard, plan: Plan, counts: Counts) -> di
     }  # fmt: skip
 
 
-def _version(name: str) -> str:
+def package_version(name: str) -> str:
+    """Return the version of an installed distribution."""
     try:
         return version(name)
     except PackageNotFoundError:

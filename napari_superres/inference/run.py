@@ -4,7 +4,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,13 @@ from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image
 from napari_superres.core.tiling import Box
 from napari_superres.errors import SettingsError, SuperResWarning
-from napari_superres.inference.engine import Counts, execute
+from napari_superres.inference.engine import execute
+from napari_superres.inference.passes import settle
 from napari_superres.inference.plan import Plan, resolve
+from napari_superres.inference.precision import ENOUGH_DB, POOR_DB, precision_db, worth_half
 from napari_superres.inference.provenance import make_record
+from napari_superres.inference.sweep import Counts
+from napari_superres.inference.tuning import tune
 from napari_superres.models.model import Model
 from napari_superres.models.registry import load_model
 
@@ -33,7 +37,7 @@ class Progress:
     Attributes
     ----------
     done, total
-        Windows computed, and of the whole run.
+        Windows computed, and of the whole run; passes that turn out not to be needed shorten it.
     image
         The result. Its array fills as the run goes on; the last one carries the record
         under ``metadata["provenance"]``.
@@ -81,6 +85,9 @@ def upscale(image: Image | Array, model: ModelChoice, **options: Any) -> Image:
             ``{axis: (start, stop)}`` in pixels of the image; equals that part of the whole result.
         tta : bool
             Average over the eight flips and turns: eight times slower, a little better.
+        max_passes : int
+            Passes over the image, 8 by default, that may go into the statistics of layers that look at all
+            of it, if the model has any. Where these are too few, the record says what is left.
         intensity_range : sequence of (low, high), optional
             Intensities mapped to 0 and 1 for the model, for all or per channel, instead of a fit.
         out : array, optional
@@ -102,7 +109,7 @@ def upscale(image: Image | Array, model: ModelChoice, **options: Any) -> Image:
     Warns
     -----
     SuperResWarning
-        If pixels are not finite, or less memory was there than planned.
+        If pixels are not finite, less memory was there than planned, or `max_passes` were too few.
     """
     last = deque(iter_upscale(image, model, **options), maxlen=1).pop()
     return last.image
@@ -134,21 +141,49 @@ def as_image(image: Image | Array, axes: str | None = None) -> Image:
 def make_parts(
     image: Image, model: ModelChoice, *, channels: Sequence[int] | None = None, **wishes: Any
 ) -> list[tuple[Model, Plan]]:
-    """Load the models of a run and resolve one plan per model; the parameters are those of `upscale`."""
+    """Load the models of a run and resolve one plan per model.
+
+    The parameters are those of `upscale`, and ``tuned``: whether speed may be measured for it.
+    """
     if not isinstance(model, Mapping):
-        loaded = model if isinstance(model, Model) else load_model(model)
-        return [(loaded, resolve(image, loaded, channels=channels, **wishes))]
+        one = loaded(model)
+        return [(one, _planned(image, one, channels=channels, **wishes))]
     if channels is not None:
         raise SettingsError("give channels, or one model per channel; not both.")
     if "C" not in image.axes:
         raise SettingsError(f"one model per channel needs an image with channels, got axes {image.axes}.")
     parts = []
     for key, choice in model.items():
-        loaded = choice if isinstance(choice, Model) else load_model(choice)
-        parts.append((loaded, resolve(image, loaded, channels=[_channel_index(image, key)], **wishes)))
+        one = loaded(choice)
+        parts.append((one, _planned(image, one, channels=[_channel_index(image, key)], **wishes)))
     if not parts or len({tuple(plan.scale.items()) for _, plan in parts}) != 1:
         raise SettingsError("models of different channels must have the same scale.")
     return parts
+
+
+def loaded(model: str | Path | Model) -> Model:
+    """Return a model, loaded if it is a name or a file."""
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def _planned(image: Image, model: Model, *, tuned: bool = True, **wishes: Any) -> Plan:
+    """Return the plan of a run, with tile, batch and precision from measurements where the run is to be made."""
+    plan = resolve(image, model, **wishes)
+    if not tuned:
+        return plan
+    # Fitted once: the same numbers make the same plan.
+    fixed = {**wishes, "intensity_range": list(zip(plan.normalisation.low, plan.normalisation.high, strict=True))}
+    if wishes.get("precision", "auto") == "auto" and worth_half(plan) and not model.card.is_interpolation:
+        half = resolve(image, model, **{**fixed, "precision": "fp16"})
+        if (found := precision_db(image, model, half)) >= ENOUGH_DB:
+            plan, fixed = replace(half, precision_db=found), {**fixed, "precision": "fp16"}
+    elif plan.precision in ("fp16", "bf16"):
+        plan = replace(plan, precision_db=precision_db(image, model, plan))
+    chosen = wishes.get("tile", "auto") == "auto" and wishes.get("batch", "auto") == "auto"
+    window = prod(plan.tile)
+    if chosen and tune(model, plan.device, plan.precision, plan.total * window, window * plan.batch):
+        plan = replace(resolve(image, model, **fixed), precision_db=plan.precision_db)
+    return plan
 
 
 def _channel_index(image: Image, key: int | str) -> int:
@@ -170,26 +205,33 @@ def run_parts(image: Image, parts: Sequence[tuple[Model, Plan]], out: Any = None
     data = _allocate(shape, image.dtype) if out is None else out
     if tuple(data.shape) != tuple(shape) or data.dtype != image.dtype:
         raise SettingsError(f"out must have shape {tuple(shape)} and dtype {image.dtype}.")
-    result = _finer(image, plan, data, [c for _, p in parts for c in p.channels])
-    total = sum(p.total for _, p in parts)
+    result = finer(image, plan, data, [c for _, p in parts for c in p.channels])
+    total = float(sum(p.total for _, p in parts))
     done, start, records = 0.0, time.monotonic(), []
-    yield Progress(0, total, result, None, 0.0, None)
+
+    def step(region: Box | None) -> Progress:
+        seconds = time.monotonic() - start
+        return Progress(int(done + 1e-6), round(total), result, region, seconds, seconds * (total - done) / done)
+
+    yield Progress(0, round(total), result, None, 0.0, None)
     first = 0
     for model, part in parts:
         counts = Counts()
         target = _ChannelView(data, image.axes, first) if len(parts) > 1 else data
-        for region, share in execute(image, model, part, target, counts):
+        settled, before, planned = None, done, total
+        for made, most, found in settle(image, model, part, counts):
+            done, total, settled = before + made, planned + most, found
+            yield step(None)
+        for region, share in execute(image, model, part, target, counts, settled):
             done += share
-            seconds = time.monotonic() - start
             # The last step is told below, with the record.
             if done < total - 1e-6:
-                yield Progress(int(done + 1e-6), total, result, region, seconds, seconds * (total - done) / done)
+                yield step(region)
         first += len(part.channels)
         records.append(make_record(image, model.card, part, counts))
-        _warn(counts)
-    record = records[0] if len(records) == 1 else {**records[0], "per_channel": records}
-    result = result.replace(metadata={**result.metadata, "provenance": record})
-    yield Progress(total, total, result, region, time.monotonic() - start, 0.0)
+        warn(counts, part)
+    result = result.replace(metadata={**result.metadata, "provenance": joined(records)})
+    yield Progress(round(total), round(total), result, region, time.monotonic() - start, 0.0)
 
 
 def _allocate(shape: Sequence[int], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -214,7 +256,12 @@ class _ChannelView:
         self.data[(*index[: self.axis], moved, *index[self.axis + 1 :])] = values
 
 
-def _finer(image: Image, plan: Plan, data: Any, channels: Sequence[int]) -> Image:
+def joined(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one record for the parts of a result."""
+    return records[0] if len(records) == 1 else {**records[0], "per_channel": list(records)}
+
+
+def finer(image: Image, plan: Plan, data: Any, channels: Sequence[int]) -> Image:
     """Return the result's image: the same place in the world on the finer grid."""
     start = [plan.region[a][0] for a in image.spatial]
     affine = grid.upscaled_affine(grid.cropped_affine(image.affine, start), [plan.scale[a] for a in image.spatial])
@@ -222,7 +269,8 @@ def _finer(image: Image, plan: Plan, data: Any, channels: Sequence[int]) -> Imag
     return image.replace(data=data, affine=affine, channel_names=names)
 
 
-def _warn(counts: Counts) -> None:
+def warn(counts: Counts, plan: Plan) -> None:
+    """Warn of what the user should know of a run."""
     if counts.invalid:
         warnings.warn(
             f"{counts.invalid} pixels are NaN or infinite: they were computed around and put back.",
@@ -230,3 +278,15 @@ def _warn(counts: Counts) -> None:
         )  # fmt: skip
     if counts.reduced:
         warnings.warn(f"memory was short; the run went on with {counts.reduced[-1]}.", SuperResWarning, stacklevel=4)
+    if plan.precision_db is not None and plan.precision_db < POOR_DB:
+        warnings.warn(
+            f"{plan.precision} differs from 32 bits with only {plan.precision_db:.0f} dB. Use precision fp32.",
+            SuperResWarning, stacklevel=4,
+        )  # fmt: skip
+    left = counts.statistics.get("left", 0.0)
+    if left:
+        warnings.warn(
+            f"{plan.model} looks at the whole image, and {plan.max_passes} passes did not settle what it sees: "
+            f"the last one changed intensities by up to {left:.2g}. Allow more (max_passes).",
+            SuperResWarning, stacklevel=4,
+        )  # fmt: skip

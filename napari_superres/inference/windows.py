@@ -1,23 +1,93 @@
 """How large the model's windows are, and how many it gets at once."""
 
-from collections.abc import Sequence
-from math import inf, prod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, log2, prod
 from typing import Literal
 
 import numpy as np
+import torch
 
 from napari_superres.core.tiling import balanced_tile, smallest_tile
 from napari_superres.errors import SettingsError
-from napari_superres.inference import memory
+from napari_superres.inference.tuning import Speed
 
 TileSize = int | Sequence[int] | Literal["auto"]
 
-_ENOUGH = 1.22
-"""Computed over kept pixels below which a larger window is not worth its memory on a CPU."""
+_CHEAP, _CHEAP_LANE = 192 * 2**20, 32 * 2**20
+_PRICE = 1.1
+_LEAST_PIXELS = 2**12
+_LARGEST_BATCH = 64
 
-_LEAST_EDGE = {2: 160, 3: 40}
-_SMALL_BATCH_PIXELS = 2**15
-_LARGEST_GPU_BATCH = 16
+_LANE_PIXELS = 2**15
+"""Pixels per thread below which all threads work on one window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How an image is cut for a model.
+
+    Attributes
+    ----------
+    tile
+        Edges of a window.
+    batch
+        Windows given to the model at once.
+    lanes
+        Batches computed side by side.
+    """
+
+    tile: tuple[int, ...]
+    batch: int
+    lanes: int
+
+
+def choose(
+    sizes: Sequence[int],
+    halo: Sequence[int],
+    multiple: Sequence[int],
+    *,
+    tile: TileSize,
+    batch: int | Literal["auto"],
+    pixels: int,
+    bytes_per_pixel: float,
+    budget: int,
+    speed: Speed,
+    device: str,
+) -> Windows:
+    """Return how to cut an image.
+
+    Parameters
+    ----------
+    sizes, halo, multiple
+        Of the image and the model, per axis.
+    tile, batch
+        What is wished.
+    pixels
+        To compute in all, over T, C and Z too.
+    bytes_per_pixel, budget
+        Memory of a pass, and what all may use together.
+    speed
+        Of the model.
+    device
+        Where it runs.
+
+    Raises
+    ------
+    SettingsError
+        If a wish cannot be fulfilled.
+    """
+    threads = torch.get_num_threads() if device == "cpu" else 1
+    lanes = threads if pixels >= threads * _LANE_PIXELS else 1
+    if tile == "auto":
+        edges = auto_tile(
+            sizes, halo, multiple, bytes_per_pixel=bytes_per_pixel, budget=budget, speed=speed.at,
+            thrifty=device == "cpu", lanes=lanes, planes=max(1.0, pixels / prod(sizes)),
+        )  # fmt: skip
+    else:
+        edges = given_tile(tile, sizes, halo, multiple)
+    count = batch_size(batch, edges, bytes_per_pixel=bytes_per_pixel, budget=budget // lanes, enough=speed.enough)
+    return Windows(edges, count, max(1, min(lanes, ceil(pixels / (prod(edges) * count)))))
 
 
 def given_tile(
@@ -37,7 +107,16 @@ def given_tile(
 
 
 def auto_tile(
-    sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int], *, most: float, unpaged: float, thrifty: bool
+    sizes: Sequence[int],
+    halo: Sequence[int],
+    multiple: Sequence[int],
+    *,
+    bytes_per_pixel: float,
+    budget: int,
+    speed: Callable[[float], float],
+    thrifty: bool,
+    lanes: int = 1,
+    planes: float = 1.0,
 ) -> tuple[int, ...]:
     """Return the window that costs least.
 
@@ -45,50 +124,60 @@ def auto_tile(
     ----------
     sizes, halo, multiple
         Of the image and the model, per axis.
-    most
-        Pixels that fit into the memory a pass may use.
-    unpaged
-        Pixels above which large activations cost page faults, unless the allocator was tuned.
+    bytes_per_pixel, budget
+        Memory of a pass, and what it may use.
+    speed
+        Seconds per pixel of a pass over so many pixels, in any unit of time.
     thrifty
-        Whether to stop where a larger window would hardly save context.
+        Whether memory has its price: beyond 192 MiB, twice as much must save a tenth of the time.
+    lanes
+        Passes side by side, each with its own memory.
+    planes
+        How many times the image's area is computed, over T, C and Z.
     """
-    caps = [inf] * len(sizes)
-    if thrifty:
-        gain = _ENOUGH ** (1.0 / len(sizes))
-        caps = [max(2 * h * gain / (gain - 1.0), _LEAST_EDGE[len(sizes)]) for h in halo]
     best: tuple[float, tuple[int, ...]] | None = None
-    for pixels in {most, most / 2, min(most, unpaged)}:
-        edges = _edges(sizes, halo, multiple, pixels, caps)
-        # Context that is computed but not kept; page faults double the time of large activations;
-        # twice the memory must buy a fifth of the time.
+    pixels = budget / bytes_per_pixel / lanes
+    cheap = max(_CHEAP / lanes, _CHEAP_LANE)
+    while best is None or pixels > _LEAST_PIXELS:
+        edges = _edges(sizes, halo, multiple, pixels)
+        # Context is computed and not kept.
         cost = prod(t / max(1, t - 2 * h) if t < n else 1.0 for t, h, n in zip(edges, halo, sizes, strict=True))
-        cost *= 2.0 if prod(edges) > unpaged and not memory.is_tuned() else 1.0
-        cost *= 1.2 if thrifty and prod(edges) > most / 2 else 1.0
-        if best is None or (cost, -prod(edges)) < (best[0], -prod(best[1])):
+        cost *= speed(prod(edges))
+        count = planes * prod(
+            -(-max(1, n - 2 * h) // max(1, t - 2 * h)) if t < n else 1
+            for t, h, n in zip(edges, halo, sizes, strict=True)
+        )
+        # The last round leaves lanes empty.
+        cost *= lanes * ceil(count / lanes) / count
+        if thrifty:
+            cost *= max(1.0, prod(edges) * bytes_per_pixel / cheap) ** log2(_PRICE)
+        if best is None or (cost, prod(edges)) < (best[0], prod(best[1])):
             best = cost, edges
-    assert best is not None
+        pixels /= 2**0.25
     return best[1]
 
 
-def _edges(
-    sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int], pixels: float, caps: Sequence[float]
-) -> tuple[int, ...]:
+def _edges(sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int], pixels: float) -> tuple[int, ...]:
     """Return window edges of about `pixels` pixels, axes that are short taken whole."""
     order = sorted(range(len(sizes)), key=lambda i: sizes[i])
     edges = list(sizes)
     left = max(pixels, 1.0)
     for rank, axis in enumerate(order):
-        edge = int(min(left ** (1.0 / (len(sizes) - rank)), caps[axis]))
-        edge = max(edge, smallest_tile(halo[axis], multiple[axis]))
+        edge = max(int(left ** (1.0 / (len(sizes) - rank))), smallest_tile(halo[axis], multiple[axis]))
         edges[axis] = balanced_tile(sizes[axis], edge, halo[axis], multiple[axis])
         left = max(left / edges[axis], 1.0)
     return tuple(edges)
 
 
 def batch_size(
-    batch: int | Literal["auto"], edges: Sequence[int], bytes_per_pixel: float, device: str, budget: int
+    batch: int | Literal["auto"],
+    edges: Sequence[int],
+    *,
+    bytes_per_pixel: float,
+    budget: int,
+    enough: float,
 ) -> int:
-    """Return how many windows the model gets at once.
+    """Return how many windows the model gets at once: so many that a pass has `enough` pixels, if memory allows.
 
     Raises
     ------
@@ -99,6 +188,5 @@ def batch_size(
         if not isinstance(batch, int | np.integer) or batch < 1:
             raise SettingsError(f"batch must be 'auto' or a whole number of at least 1, got {batch!r}.")
         return int(batch)
-    if device == "cpu":
-        return max(1, _SMALL_BATCH_PIXELS // prod(edges))
-    return int(max(1, min(_LARGEST_GPU_BATCH, budget // (bytes_per_pixel * prod(edges)))))
+    most = min(_LARGEST_BATCH, budget / (bytes_per_pixel * prod(edges)))
+    return int(max(1, min(most, round(enough / prod(edges)))))

@@ -1,12 +1,14 @@
 """Tiny models whose far pixels matter, and images of all kinds."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from napari_superres.io import omezarr_layout
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.halo import measure_reach
@@ -55,3 +57,22 @@ def plane() -> np.ndarray:
     y, x = np.mgrid[:37, :45]
     smooth = 0.5 + 0.3 * np.sin(y / 5) * np.cos(x / 4)
     return smooth + 0.1 * np.random.default_rng(0).random((37, 45))
+
+
+@pytest.fixture
+def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut small OME-Zarr files as large ones are: many boxes, several levels, some of them owned by no box."""
+    small = {"_CHUNK": 8, "_BOX": 32, "_BOX_PIXELS": 2048, "_VOLUME_CHUNK": (2, 4), "_VOLUME_BOX": 16}
+    for name, value in {**small, "_VOLUME_BOX_PIXELS": 1024}.items():
+        monkeypatch.setattr(omezarr_layout, name, value)
+
+
+@pytest.fixture(scope="session")
+def pixels() -> Callable[[Path], dict[str, bytes]]:
+    """Return what reads all files of an OME-Zarr but those that tell the time of the run."""
+
+    def read(path: Path) -> dict[str, bytes]:
+        found = {p.relative_to(path).as_posix(): p for p in path.rglob("*") if p.is_file()}
+        return {name: p.read_bytes() for name, p in found.items() if name != "zarr.json"}
+
+    return read

@@ -16,7 +16,7 @@ SMALL = {
     "vdsr": {"depth": 6, "features": 4}, "edsr": {"blocks": 2, "features": 6}, "srcnn": {"features": [6, 4]},
     "fsrcnn": {"features": 10, "shrunk": 5}, "espcn": {"features": [8, 6]}, "cnn": {"features": [6, 8], "hidden": 24},
     "feedforward": {"features": [6, 8], "hidden": 16}, "deconv": {"features": [6, 8]},
-    "rendering": {"features": [6, 6, 4]},
+    "rendering": {"features": [6, 6, 4]}, "rcan": {"groups": 1, "blocks": 1, "features": 6, "reduction": 2},
 }  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def trained_like(architecture: str, scale: tuple[int, ...], seed: int = 0) -> Mo
     network = network.deploy() if hasattr(network, "deploy") else network
     card = ModelCard(
         name=architecture, architecture=architecture, arguments=arguments, scale=scale, multiple=multiple,
-        halo=reach.halo, intensity="none",
+        halo=reach.halo, global_statistics=reach.is_global, intensity="none",
     )  # fmt: skip
     return Model(card, network)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_superres import Image, upscale
-from napari_superres.errors import DeviceError, ModelFileError, SettingsError, UnknownModelError
+from napari_superres.errors import DeviceError, SettingsError, UnknownModelError
 from napari_superres.inference import resolve
 from napari_superres.models import Model, load_model
 
@@ -49,9 +49,7 @@ def test_models_that_do_not_fit(toy, plane):
         upscale(plane, toy("edsr", (2, 2, 2)), axes="YX")
     with pytest.raises(UnknownModelError, match="Did you mean"):
         upscale(plane, "bicubik-x2", axes="YX")
-    with pytest.raises(ModelFileError, match="whole image at once"):
-        upscale(plane, toy(global_statistics=True), axes="YX")
-    with pytest.raises(ModelFileError, match="3 neighbouring planes"):
+    with pytest.raises(SettingsError, match=r"3 neighbouring planes and needs the axis T, got axes YX"):
         upscale(plane, toy(frames=3), axes="YX")
     with pytest.raises(SettingsError, match="Y and X differently"):
         upscale(plane, toy("espcn", (1, 2)), axes="YX", tta=True)
