@@ -19,7 +19,8 @@ ARROWS = {
     "training": {"evaluation", "inference", "models", "core", "degradation", "errors"},
 }
 # Files whose work is to read and write images; all else of these folders works in memory.
-READERS = {"inference/files.py", "evaluation/folder.py", "training/images.py"}
+READERS = {"inference/files.py", "inference/estimate.py", "inference/stream/job.py", "inference/stream/run.py",
+           "evaluation/folder.py", "training/images.py"}  # fmt: skip
 APPLICATIONS = {"cli", "plugin"}
 HOST = {"napari", "qtpy", "superqt", "magicgui", "PyQt5", "PyQt6", "PySide6", "npe2"}
 TORCH_AT_TOP = {"models", "inference", "degradation", "training"}

@@ -44,14 +44,14 @@ def show(
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{k}: {_text(v)}" for k, v in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list | tuple) else str(value)
 
 
 def check(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="Model name or file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Measure a model: halo, exactness of tiling, error of lower precision, speed on this machine."""
+    """Measure a model: halo, layers that look at the whole image, exactness of tiling, precision, speed here."""
     from napari_superres.inference.check import check_model
     from napari_superres.inference.memory import tune_allocator
 

@@ -30,7 +30,26 @@ def upscale(
     roi: Annotated[str | None, typer.Option(metavar="y0:y1,x0:x1", help="Only this part, in input pixels.")] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average over eight flips and turns; 8 times slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Leave results alone that are done already.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave results alone that are done; go on with an unfinished .ome.zarr.")
+    ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Fill missing or damaged chunks of a zarr, and list them.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Compute an .ome.zarr with so many processes.", rich_help_panel=PANEL_RUN),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://...", help="Compute on a dask scheduler's workers.", rich_help_panel=PANEL_RUN),
+    ] = None,
+    max_passes: Annotated[
+        int,
+        typer.Option(
+            help="Passes for what a model sees of the whole image, if it has such layers.", rich_help_panel=PANEL_RUN
+        ),
+    ] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     pixel_size: Annotated[str | None, typer.Option(metavar="P", rich_help_panel=PANEL_FILE)] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.", rich_help_panel=PANEL_FILE)] = "micrometer",
@@ -48,13 +67,18 @@ def upscale(
 
     # Before torch takes its first large block.
     tune_allocator()
-    reading = {"axes": axes, "series": series, "pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit}
+    reading = {
+        "axes": axes, "series": series, "pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit,
+        "skip_bad": skip_bad,
+    }  # fmt: skip
     running: dict[str, Any] = {
         "device": device, "precision": precision, "tile": parsing.parse_tile(tile), "tta": tta,
         "channels": parsing.parse_channels(channels), "roi": parsing.parse_roi(roi),
-        "intensity_range": parsing.parse_range(intensity_range),
+        "intensity_range": parsing.parse_range(intensity_range), "max_passes": max_passes,
     }  # fmt: skip
-    writing = {"overwrite": overwrite, "resume": resume, "allow_loss": allow_loss}
+    writing = {
+        "overwrite": overwrite, "resume": resume, "allow_loss": allow_loss, "workers": workers, "scheduler": scheduler,
+    }  # fmt: skip
     chosen = None if model is None else parsing.parse_model(model)
     if record is not None:
         recorded, settings = parsing.parse_record(record)
@@ -68,7 +92,7 @@ def upscale(
             raise SettingsError("--format is for folders of results; a single result's format is its name's suffix.")
         suffix = "." + suffix.lstrip(".")
     if dry_run:
-        _tell_plans(sources, chosen, reading, running, as_json)
+        _tell_plans(sources, output, suffix, chosen, reading, running, as_json)
     elif many:
         _many(sources, output, chosen, suffix, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
     else:
@@ -138,29 +162,53 @@ def _many(
 
 
 def _tell_plans(
-    sources: list[str], model: Any, reading: dict[str, Any], running: dict[str, Any], as_json: bool
-) -> None:
+    sources: list[str], output: Path, suffix: str | None, model: Any, reading: dict[str, Any], running: dict[str, Any],
+    as_json: bool,
+) -> None:  # fmt: skip
+    from dataclasses import asdict
+
     from napari_superres import io
+    from napari_superres.inference.estimate import check_disk, estimate
     from napari_superres.inference.run import make_parts
 
     rows: list[dict[str, Any]] = []
     for path in (p for s in sources for p in io.find_images(s)):
         image = io.read_image(path, **reading)
         plans = [plan for _, plan in make_parts(image, model, **running)]
+        kind = suffix or io.suffix(output) or io.output_suffix(path)
+        expected = estimate(image, plans, zarr=kind in io.ZARR_SUFFIXES)
+        facts = asdict(expected)
         rows.append(
             {
                 "source": "DICOM" if io.is_anonymous(path) else str(path), "axes": image.axes, "shape": image.shape,
-                "result": plans[0].out_shape, "dtype": str(image.dtype), "models": [p.model for p in plans],
-                "device": plans[0].device, "precision": plans[0].precision, "tile": plans[0].tile,
-                "tiles": sum(p.total for p in plans), "memory_bytes": max(p.memory_bytes for p in plans),
+                "dtype": str(image.dtype), "models": [p.model for p in plans], "device": plans[0].device,
+                "precision": plans[0].precision, "tile": plans[0].tile, "batch": plans[0].batch,
+                "result": facts.pop("shape"), **facts,
             }
         )  # fmt: skip
     if as_json:
         terminal.result(json.dumps({"plans": rows}, indent=2))
-        return
-    for row in rows:
-        size = f"{row['memory_bytes'] / 1e6:.0f} MB"
-        terminal.result(
-            f"{row['source']}: {row['axes']} {row['shape']} -> {row['result']} {row['dtype']}, {row['tiles']} tiles of "
-            f"{row['tile']} on {row['device']} in {row['precision']}, about {size} of memory"
-        )
+    else:
+        for row in rows:
+            terminal.result(_sentence(row))
+    check_disk(_nearest_folder(output), sum(row["disk_bytes"] for row in rows))
+
+
+def _nearest_folder(output: Path) -> Path:
+    """Return the folder of an output, or the nearest that is there."""
+    return next(p for p in (output.resolve(), *output.resolve().parents) if p.is_dir())
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    passes = f" in up to {row['passes']} passes" if row["passes"] > 1 else ""
+    time = "time not measured yet" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
+    return (
+        f"{row['source']}: {row['axes']} {row['shape']} -> {row['result']} {row['dtype']}, {row['tiles']} tiles of "
+        f"{row['tile']}{passes} on {row['device']} in {row['precision']}, {row['memory_bytes'] / 1e6:.0f} MB memory, "
+        f"{row['disk_bytes'] / 1e6:.0f} MB on disk, {time}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s" if rest >= 60 else f"{rest} s"

@@ -6,19 +6,29 @@ The only place of the engine that reads and writes files.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 from napari_superres import io
-from napari_superres.core import grid
 from napari_superres.core.image import Image
-from napari_superres.errors import OutputError, OutputExistsError, SuperResError, UnreadableImageError
-from napari_superres.inference.plan import Plan, plan_record
-from napari_superres.inference.run import ModelChoice, Progress, make_parts, run_parts
+from napari_superres.errors import (
+    OutputError,
+    OutputExistsError,
+    SettingsError,
+    SuperResError,
+    UnreadableImageError,
+)
+from napari_superres.inference.plan import Plan
+from napari_superres.inference.run import ModelChoice, Progress, loaded, make_parts, run_parts
+from napari_superres.inference.stream.run import SETTINGS, Source, identified, settings, stream_file
+from napari_superres.inference.stream.workers import ThisProcess, Workers, connected
 from napari_superres.models.model import Model
-from napari_superres.models.registry import load_model
+
+_READING: dict[str, Any] = {"axes": None, "series": None, "pixel_size": None, "unit": "micrometer", "skip_bad": False}
+_WRITING = {"overwrite": False, "resume": False, "allow_loss": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +68,16 @@ def upscale_file(
     overwrite: bool = False,
     resume: bool = False,
     allow_loss: bool = False,
+    skip_bad: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: Callable[[Progress], None] | None = None,
     **options: Any,
 ) -> Path:
     """Increase the resolution of a file's image and write the result, whole or not at all.
+
+    An OME-Zarr is made part by part: neither image nor result need fit into memory, and a run that was
+    interrupted, by anything, can be gone on with. Other formats are made in memory.
 
     Parameters
     ----------
@@ -74,9 +90,15 @@ def upscale_file(
     overwrite
         Replace an existing target.
     resume
-        Leave a target alone that was made from the same input with the same model and settings.
+        Leave a target alone that was made from the same input with the same model and settings;
+        go on with an unfinished OME-Zarr.
     allow_loss
         As in `write_image`.
+    skip_bad
+        Fill chunks of a zarr that are missing or damaged and list them in the record, instead of failing.
+    workers, scheduler
+        Compute an OME-Zarr with so many processes on this machine, or with those of a running dask
+        scheduler (``"tcp://..."``).
     progress
         Called with every `Progress`.
     **options
@@ -92,29 +114,56 @@ def upscale_file(
     SuperResError
         Whatever `read_image`, `upscale` and `write_image` raise; nothing is left behind.
     """
-    target = Path(target)
-    if target.exists() and target.resolve() == Path(source).resolve():
+    with connected(workers, scheduler) as computing:
+        return _upscale_file(
+            Path(source), Path(target), model, computing,
+            reading={"axes": axes, "series": series, "pixel_size": pixel_size, "unit": unit, "skip_bad": skip_bad},
+            overwrite=overwrite, resume=resume, allow_loss=allow_loss, progress=progress, options=options,
+        )  # fmt: skip
+
+
+def _upscale_file(
+    source: Path, target: Path, model: ModelChoice, computing: Workers, *, reading: Mapping[str, Any],
+    overwrite: bool, resume: bool, allow_loss: bool, progress: Callable[[Progress], None] | None,
+    options: Mapping[str, Any],
+) -> Path:  # fmt: skip
+    if target.exists() and target.resolve() == source.resolve():
         raise OutputExistsError(f"{target} is the input itself, which is never overwritten. Choose another name.")
-    image = io.read_image(source, axes=axes, series=series, pixel_size=pixel_size, unit=unit)
-    identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": series or 0}
-    if not io.is_anonymous(source):
-        identity["name"] = Path(source).name
-    parts = make_parts(image, model, **options)
-    if resume and target.exists() and _is_made(target, image, identity, parts):
-        return target
-    if resume and target.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{target} was made from another input or with other settings. "
-            "Overwrite it (--overwrite) or choose another name."
+    into_zarr = io.suffix(target) in io.ZARR_SUFFIXES
+    if not into_zarr and not isinstance(computing, ThisProcess):
+        raise SettingsError(
+            f"several workers write OME-Zarr, part by part, got {target.name}. Name the result .ome.zarr "
+            "(--format ome.zarr for a batch), or leave workers out."
         )
-    io.check_target(target, overwrite=overwrite, image=_outline(image, parts[0][1]), allow_loss=allow_loss)
+    image = io.read_image(source, **reading)
+    identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": reading["series"] or 0}
+    if not io.is_anonymous(source):
+        identity["name"] = source.name
+    model = {k: loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else loaded(model)
+    if resume and target.exists():
+        if _is_made(target, image, identity, make_parts(image, model, tuned=False, **options)):
+            return target
+        if not overwrite:
+            raise OutputExistsError(
+                f"{target} was made from another input or with other settings. "
+                "Overwrite it (--overwrite) or choose another name."
+            )
+    io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
+    if into_zarr:
+        known = Source(path=source.resolve(), reading=reading, image=image, identity=identity)
+        steps = stream_file(known, target, model, computing, resume=resume, overwrite=overwrite, **options)
+        # Closed here, also where an error's traceback keeps this frame: the run lets go of the target.
+        with closing(steps):
+            for step in steps:
+                if progress is not None:
+                    progress(step)
+        return target
     last = None
-    for last in run_parts(image, parts):
+    for last in run_parts(image, make_parts(image, model, **options)):
         if progress is not None:
             progress(last)
     assert last is not None
-    record = last.image.metadata["provenance"]
-    record = {**record, "input": {**record["input"], **identity}}
+    record = identified(last.image.metadata["provenance"], identity, getattr(image.data, "bad_chunks", ()))
     result = last.image.replace(metadata={**last.image.metadata, "provenance": record})
     return io.write_image(result, target, overwrite=overwrite, allow_loss=allow_loss)
 
@@ -125,6 +174,8 @@ def upscale_files(
     *,
     model: ModelChoice,
     suffix: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: Callable[[str, int, Progress], None] | None = None,
     finished: Callable[[Outcome], None] | None = None,
     **options: Any,
@@ -142,6 +193,8 @@ def upscale_files(
         As in `upscale`.
     suffix
         Format of the results, such as ``".ome.zarr"``; by default the family of each input.
+    workers, scheduler
+        As in `upscale_file`; started once for all.
     progress
         Called with the source's name, its index and its `Progress`.
     finished
@@ -157,7 +210,7 @@ def upscale_files(
         If the folder cannot be made.
     """
     # What is wrong with the model is wrong for every file: said once, before the first.
-    model = {k: _loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else _loaded(model)
+    model = {k: loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else loaded(model)
     folder = Path(folder)
     # Results that lie among their sources are not sources.
     paths = [p for p in _found(sources) if not _is_result(p, folder)]
@@ -166,16 +219,13 @@ def upscale_files(
     except OSError as error:
         raise OutputError(f"folder {folder} cannot be made: {error.strerror}. Choose another output folder.") from error
     outcomes: list[Outcome] = []
-    for index, path in enumerate(paths):
-        outcome = _one_of_many(path, folder, model, suffix, outcomes, index, progress, options)
-        outcomes.append(outcome)
-        if finished is not None:
-            finished(outcome)
+    with connected(workers, scheduler) as computing:
+        for index, path in enumerate(paths):
+            outcome = _one_of_many(path, folder, model, suffix, computing, outcomes, index, progress, options)
+            outcomes.append(outcome)
+            if finished is not None:
+                finished(outcome)
     return outcomes
-
-
-def _loaded(model: str | Path | Model) -> Model:
-    return model if isinstance(model, Model) else load_model(model)
 
 
 def _is_result(path: Path, folder: Path) -> bool:
@@ -197,8 +247,9 @@ def _found(sources: Sequence[str | Path]) -> list[Path]:
 
 
 def _one_of_many(
-    path: Path, folder: Path, model: ModelChoice, suffix: str | None, before: Sequence[Outcome], index: int,
-    progress: Callable[[str, int, Progress], None] | None, options: dict[str, Any],
+    path: Path, folder: Path, model: ModelChoice, suffix: str | None, computing: Workers,
+    before: Sequence[Outcome], index: int, progress: Callable[[str, int, Progress], None] | None,
+    options: dict[str, Any],
 ) -> Outcome:  # fmt: skip
     start = time.monotonic()
     label, target = path.name, folder / path.name
@@ -217,7 +268,10 @@ def _one_of_many(
         target = target.with_name(target.name + (suffix or io.output_suffix(path)))
         if any(o.target == target and o.status != "failed" for o in before):
             raise OutputExistsError(f"{target.name} is already the result of another file of this batch. Rename one.")
-        upscale_file(path, target, model=model, progress=tell, **options)
+        reading = {**_READING, **{k: options[k] for k in _READING if k in options}}
+        writing = {**_WRITING, **{k: options[k] for k in _WRITING if k in options}}
+        rest = {k: v for k, v in options.items() if k not in reading and k not in writing}
+        _upscale_file(path, target, model, computing, reading=reading, progress=tell, options=rest, **writing)
     except (SuperResError, OSError, MemoryError, RuntimeError, ValueError) as error:
         # A batch over a night must get to its end whatever one file does.
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -233,35 +287,24 @@ def _model_name(model: ModelChoice) -> str:
     return "-".join(dict.fromkeys(_model_name(m) for m in model.values()))
 
 
-def _outline(image: Image, plan: Plan) -> Image:
-    """Return an image with the result's grid, to ask a format about; its pixels are the input's."""
-    scale = [plan.scale[a] for a in image.spatial]
-    return image.replace(affine=grid.upscaled_affine(image.affine, scale))
-
-
 def _is_made(target: Path, image: Image, identity: dict[str, Any], parts: Sequence[tuple[Model, Plan]]) -> bool:
     try:
         record = json.loads(target.with_name(io.stem(target) + ".provenance.json").read_text(encoding="utf-8"))
         records = record.get("per_channel", [record])
-        made = [_settings(r["model"]["name"], r["model"]["sha256"], r) for r in records]
+        made = [{**{k: r["model"][k] for k in ("name", "sha256")}, **{k: r[k] for k in SETTINGS}} for r in records]
         before = {"affine": record["affine"], **record["input"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    wanted = [_settings(model.card.name, model.sha256, plan_record(plan)) for model, plan in parts]
+    wanted = [settings(model, plan) for model, plan in parts]
     # Axes and pixel size may have been said anew since.
     now = {
         "sha256": identity["sha256"], "series": identity["series"], "axes": image.axes, "units": dict(image.units),
         "affine": image.affine.tolist(),
     }  # fmt: skip
-    if made != json.loads(json.dumps(wanted)) or any(before.get(k) != v for k, v in now.items()):
+    if made != wanted or any(before.get(k) != v for k, v in now.items()):
         return False
     try:  # the record may have outlived its result
         held = prod(io.read_image(target).shape)
     except SuperResError:
         return False
     return held == sum(prod(plan.out_shape) for _, plan in parts)
-
-
-def _settings(name: str, sha256: str, record: dict[str, Any]) -> dict[str, Any]:
-    keys = ("precision", "tta", "scale", "region", "channels", "normalisation")
-    return {"name": name, "sha256": sha256, **{k: record[k] for k in keys}}
