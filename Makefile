@@ -13,7 +13,7 @@ help:
 	@echo "make napari  open napari with a sample and the Super-Resolution widget"
 	@echo "make test    run the tests (make test-slow: those that take minutes)"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   throughput and memory on this machine"
+	@echo "make bench   throughput here, and beside other tilers (hours; BENCH=--quick: minutes)"
 
 demo: $(VENV)/.program
 	$(BIN)/superres demo -o results
@@ -36,8 +36,10 @@ format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.tests
-	$(BIN)/python tests/benchmarks/throughput.py
+# Every engine, three networks, 2048 x 2048: hours on two cores. BENCH=--quick takes minutes.
+bench: $(VENV)/.bench
+	$(BIN)/superres bench
+	$(BIN)/python tests/benchmarks/peers.py $(BENCH)
 
 # DATA is a folder with benchmark/Set5, benchmark/Set14 and test/fluorescence.
 scores: $(VENV)/.tests
@@ -61,6 +63,10 @@ $(VENV)/.program: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.tests: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gui,train,test,dev]'
 	@touch $(VENV)/.program $@
+
+$(VENV)/.bench: $(VENV)/.tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) results build dist

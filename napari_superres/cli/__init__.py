@@ -7,6 +7,7 @@
 ``evaluate``   ``superres evaluate`` and ``selftest``
 ``models``     ``superres models list|show`` and ``check``
 ``images``     ``superres info`` and ``degrade``
+``bench``      ``superres bench``
 ``training``   ``superres train``
 ``demo``       ``superres demo``
 """

@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from napari_superres.cli import demo, evaluate, images, models, terminal, training, upscale
+from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, upscale
 from napari_superres.errors import SuperResError
 
 _CANCELLED = 130
@@ -25,6 +25,7 @@ app.command("degrade")(images.degrade)
 app.command("info")(images.info)
 app.command("check")(models.check)
 app.command("selftest")(evaluate.selftest)
+app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 
 

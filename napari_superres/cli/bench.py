@@ -1,0 +1,54 @@
+"""``superres bench``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_superres.cli import parsing, terminal
+
+_DEFAULT = ("fsrcnn-x2", "fluo-x2")
+
+
+def bench(
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Name or file; may be repeated. fsrcnn-x2 and fluo-x2.")
+    ] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; may be repeated. auto.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.")] = "auto",
+    tile: Annotated[
+        list[str] | None, typer.Option(metavar="N", help="auto, N or one per axis; may be repeated. auto.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=1, help="Edge of the image in pixels.")] = 1024,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs, of which the median counts.")] = 5,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+    ] = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to a file, too.")
+    ] = None,
+) -> None:
+    """Measure throughput on this machine: the engine beside the network alone, per model, device and tile size."""
+    from napari_superres.inference import bench as figures
+    from napari_superres.inference.memory import tune_allocator
+    from napari_superres.io.atomic import replacing
+
+    tune_allocator()
+    devices = device or ["auto"]
+    machine = figures.describe_machine(devices)
+    tiles = [parsing.parse_tile(text) for text in tile or ["auto"]]
+    rows = []
+    for row in figures.iter_throughput(
+        model or _DEFAULT, devices=devices, precision=precision, tiles=tiles, size=size, repeats=repeats
+    ):
+        rows.append(row)
+        terminal.say(f"{row.model} on {row.device}, tile {' x '.join(map(str, row.tile))}: {row.engine:.2f} Mpx/s")
+    table, document = figures.to_markdown(machine, rows), figures.to_json(machine, rows)
+    to_stdout = json_file == Path("-")
+    terminal.result(document if to_stdout else table)
+    for file, text in ((None if to_stdout else json_file, document), (markdown_file, table)):
+        if file is not None:
+            with replacing(file) as (partial,):
+                partial.write_text(text, encoding="utf-8")
