@@ -16,7 +16,7 @@ from napari_superres.inference.run import make_parts, run_parts, upscale
 from napari_superres.models.card import ModelCard
 from napari_superres.models.halo import measure_reach
 from napari_superres.models.model import Model
-from napari_superres.models.registry import load_model
+from napari_superres.models.registry import find_card, load_model
 
 TOLERANCE = 1e-10
 _SPEED_EDGE = {2: 512, 3: 48}
@@ -42,16 +42,18 @@ def check_model(model: str | Path | Model) -> dict[str, Any]:
         most 1e-10 and what the card says suffices),
         ``DEVICE_PRECISION_psnr_db`` (against fp32) and ``DEVICE_megapixels_per_second`` (of the result).
     """
+    # Loading corrects a card that says too little.
+    said = model.card if isinstance(model, Model) else find_card(model)
     model = model if isinstance(model, Model) else load_model(model)
     card = model.card
     reach = measure_reach(model.runner, card.scale, channels=card.inputs, multiple=card.multiple)
     error = _tiling_error(model)
-    enough = all(c >= m for c, m in zip(card.halo, reach.halo, strict=True)) and reach.is_bounded
-    enough = enough and card.global_statistics >= reach.is_global
+    enough = all(c >= m for c, m in zip(said.halo, reach.halo, strict=True)) and reach.is_bounded
+    enough = enough and said.global_statistics >= reach.is_global
     found: dict[str, Any] = {
         "model": card.name,
         "sha256": model.sha256,
-        "halo_on_card": list(card.halo),
+        "halo_on_card": list(said.halo),
         "halo_measured": list(reach.halo),
         "global_statistics": reach.is_global,
         "statistics_layers": reach.layers,

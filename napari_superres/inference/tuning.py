@@ -4,14 +4,10 @@ The first large run with a model measures a few window sizes for at most a twent
 will take itself; later ones on the same machine start from what is known and may add to it.
 """
 
-import json
-import os
 import time
 from bisect import bisect_left
 from dataclasses import dataclass
 from math import log2, prod
-from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,6 +16,7 @@ from napari_superres.inference import memory
 from napari_superres.inference.device import DTYPES, place
 from napari_superres.inference.lanes import lanes
 from napari_superres.models.model import Model
+from napari_superres.models.remembered import recall, remember
 
 _EDGES = {2: (128, 192, 256, 384, 512, 768, 1024, 1536, 2048), 3: (24, 32, 48, 64, 96, 128)}
 _WORTH = 0.05
@@ -69,7 +66,7 @@ class Speed:
 
 def known_speed(model: Model, device: str, precision: str) -> Speed | None:
     """Return what earlier runs measured of a model on this machine."""
-    points = _remembered().get(_key(model, device, precision), {})
+    points = recall("speed").get(_key(model, device, precision), {})
     return Speed(tuple(sorted((int(p), float(s)) for p, s in points.items()))) if points else None
 
 
@@ -128,7 +125,7 @@ def tune(model: Model, device: str, precision: str, pixels: float, most: float) 
             break
         points[prod(size)] = seconds / prod(size)
     if runner is not None and points:
-        _remember(_key(model, device, precision), points)
+        remember("speed", _key(model, device, precision), {str(p): s for p, s in points.items()})
     return runner is not None
 
 
@@ -165,29 +162,3 @@ def _key(model: Model, device: str, precision: str) -> str:
     return (
         f"{model.sha256}|{name}|{precision}|{torch.get_num_threads()} threads|blocks {kept}|torch {torch.__version__}"
     )
-
-
-def _file() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("napari-superres") / "speed.json"
-
-
-def _remembered() -> dict[str, dict[str, float]]:
-    try:
-        found = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _remember(key: str, points: dict[int, float]) -> None:
-    file = _file()
-    everything: dict[str, Any] = {**_remembered(), key: {str(p): s for p, s in points.items()}}
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        made = file.with_name(f"{file.name}.{os.getpid()}")
-        made.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
-        made.replace(file)
-    except OSError:
-        return  # measured again next time

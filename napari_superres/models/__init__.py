@@ -6,6 +6,8 @@
 ``model``          `Model`: a card and its network, ready to run
 ``interpolate``    nearest, bicubic and Lanczos on the right grid; also the networks' skip
 ``halo``           how far a network looks, measured with NaN probes
+``statistics``     layers that look at the whole image, met and computed window by window
+``remembered``     what was measured of models on this machine, kept between runs
 ``architectures``  one network per file
 """
 

@@ -1,13 +1,14 @@
-"""The halo of a network: how far it looks, measured with one NaN.
+"""The halo of a network: how far it looks, measured with NaN.
 
 A NaN in the input marks every output pixel that could depend on it, whatever the weights are:
-unlike a gradient it neither vanishes in deep networks nor behind dead units.
+unlike a gradient it neither vanishes in deep networks nor behind dead units. Each axis is measured by
+itself, in an image that is long along it and thin along the others, with NaN in all pixels of one plane
+across it: deep networks look hundreds of pixels far, and a square of that size would take minutes.
 """
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import torch
@@ -17,7 +18,10 @@ from napari_superres.models.statistics import Statistics, Tracked, kinds
 
 Network = Callable[[Tensor], Tensor]
 
-_LARGEST_PROBE = {2: 512, 3: 96}
+_LARGEST_PROBE = 2048
+"""Length of an image in which a reach must show itself; enough for 1000 pixels, such as RCAN's 417."""
+
+_THICKNESS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Reach:
 def measure_reach(
     module: nn.Module, scale: Sequence[int], *, channels: int = 1, multiple: Sequence[int] | None = None
 ) -> Reach:
-    """Measure a network's halo by NaN probes, one at every phase of its size multiple.
+    """Measure a network's halo by NaN probes along each axis, one at every phase of its size multiple.
 
     A network that turns NaN altogether is probed with its statistics held: see `models.statistics`.
 
@@ -67,18 +71,19 @@ def measure_reach(
     multiple = tuple(multiple or (1,) * len(scale))
     # Double precision takes plain loops, which spread a NaN exactly as far as the kernels reach.
     network = deepcopy(module).double().cpu()
-    size = [-(-32 // m) * m for m in multiple]
-    held = _statistics(network, torch.zeros(1, channels, *size, dtype=torch.float64), multiple)
+    thin = [-(-max(_THICKNESS, 2 * m) // m) * m for m in multiple]
+    held = _statistics(network, torch.zeros(1, channels, *thin, dtype=torch.float64), multiple)
     probed: Network = network
-    if held and bool(_hit(network, channels, size, [n // 2 for n in size]).all()):
+    if held and bool(_hit(network, channels, thin, (slice(None), 0, *[0] * len(scale))).all()):
         probed = _holding(network, held, multiple)
     else:
         held = []
-    while (found := _probe(probed, scale, channels, multiple, size)) is None:
-        if min(size) * 2 > _LARGEST_PROBE[len(scale)]:
-            return Reach((0,) * len(scale), is_global=True, is_bounded=False, layers=len(held), kinds=kinds(held))
-        size = [s * 2 for s in size]
-    return Reach(found, is_global=bool(held), layers=len(held), kinds=kinds(held))
+    halo = [_reach_along(axis, probed, scale, channels, multiple, thin) for axis in range(len(scale))]
+    bounded = None not in halo
+    return Reach(
+        tuple(h if bounded and h is not None else 0 for h in halo), is_global=bool(held) or not bounded,
+        is_bounded=bounded, layers=len(held), kinds=kinds(held),
+    )  # fmt: skip
 
 
 def _box(x: Tensor) -> tuple[slice, ...]:
@@ -97,35 +102,30 @@ def _holding(module: nn.Module, held: Statistics, multiple: Sequence[int]) -> Ne
 
 
 @torch.inference_mode()
-def _probe(
-    module: Network, scale: Sequence[int], channels: int, multiple: Sequence[int], size: Sequence[int]
-) -> tuple[int, ...] | None:
-    """Return the halo seen in an image of this size, or None where it reaches a border."""
-    halo = [0] * len(size)
-    for phase in product(*(range(m) for m in multiple)):
-        at = [n // 2 // m * m + p for n, m, p in zip(size, multiple, phase, strict=True)]
-        hit = _hit(module, channels, size, at)
-        for axis, (p, n, s) in enumerate(zip(at, size, scale, strict=True)):
-            first, last = _extent(hit, axis)
-            if first < 0:
-                continue
-            low, high = first // s, last // s
-            if low == 0 or high == n - 1:
-                return None
-            halo[axis] = max(halo[axis], p - low, high - p)
-    return tuple(halo)
+def _reach_along(
+    axis: int, module: Network, scale: Sequence[int], channels: int, multiple: Sequence[int], thin: Sequence[int]
+) -> int | None:
+    """Return the halo along an axis, or None where it reaches the borders of the longest image."""
+    size, m, s = list(thin), multiple[axis], scale[axis]
+    while size[axis] <= _LARGEST_PROBE:
+        length, reaches = size[axis], []
+        for at in range(length // 2 // m * m, length // 2 // m * m + m):
+            plane: list[Any] = [slice(None)] * (2 + len(size))
+            plane[2 + axis] = at
+            lines = _hit(module, channels, size, tuple(plane)).movedim(axis, 0).flatten(1).any(dim=1).nonzero()
+            first, last = (int(lines[0]) // s, int(lines[-1]) // s) if len(lines) else (at, at)
+            if first == 0 or last == length - 1:
+                break
+            reaches += [at - first, last - at]
+        else:
+            return max(reaches)
+        size[axis] *= 2
+    return None
 
 
 @torch.inference_mode()
-def _hit(module: Network, channels: int, size: Sequence[int], at: Sequence[int]) -> Tensor:
-    """Return which output pixels could depend on the input pixel `at`."""
+def _hit(module: Network, channels: int, size: Sequence[int], at: tuple[Any, ...]) -> Tensor:
+    """Return which output pixels could depend on the input values at an index ``(B, C, (Z)YX)``."""
     image = torch.zeros(1, channels, *size, dtype=torch.float64)
-    place: Any = (0, slice(None), *at)
-    image[place] = torch.nan
+    image[at] = torch.nan
     return module(image).isnan().any(dim=1)[0]
-
-
-def _extent(mask: Tensor, axis: int) -> tuple[int, int]:
-    others = [d for d in range(mask.ndim) if d != axis]
-    line = mask.any(dim=others).nonzero().flatten() if others else mask.nonzero().flatten()
-    return (int(line[0]), int(line[-1])) if len(line) else (-1, -1)

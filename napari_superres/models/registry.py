@@ -1,15 +1,17 @@
 """Which models there are, and loading one by name or file."""
 
 import re
+import warnings
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_superres.errors import ModelFileError, UnknownModelError
+from napari_superres.errors import ModelFileError, SuperResWarning, UnknownModelError
 from napari_superres.models.card import LARGEST_SCALE, ModelCard
 from napari_superres.models.files import digest, read_card, read_weights
+from napari_superres.models.remembered import recall, remember
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,12 +64,19 @@ def find_card(name: str | Path) -> ModelCard:
 def load_model(name: str | Path) -> "Model":
     """Load a model by name or from a file, in evaluation and deploy form, on the CPU.
 
+    How far the network of a file from elsewhere looks is measured when it is first met, and remembered.
+
     Raises
     ------
     UnknownModelError
         If there is no such model; the nearest names are suggested.
     ModelFileError
         If the file is a pickle, damaged, or made by a newer version.
+
+    Warns
+    -----
+    SuperResWarning
+        If the network looks farther than its card says; the card returned says what was measured.
     """
     import torch
 
@@ -90,10 +99,13 @@ def load_model(name: str | Path) -> "Model":
         ) from error
     deploy = getattr(network, "deploy", None)
     network = network if deploy is None else deploy()
+    sha256 = digest(path)
+    if path.parent != shipped_folder():
+        card = _with_reach(card, network, sha256)
     if card.ndim == 2:
         # Channels-last is the layout that CPU and GPU convolutions are fastest in.
         network = network.to(memory_format=torch.channels_last)
-    return Model(card, network, digest(path))
+    return Model(card, network, sha256)
 
 
 def _path_of(name: str | Path) -> Path:
@@ -115,6 +127,32 @@ def _path_of(name: str | Path) -> Path:
 def _card_of(path: Path) -> ModelCard:
     # A file may be called anything, such as "model (1)"; a name holds what may stand in a file name.
     return replace(read_card(path), name=re.sub(r"[^\w.-]", "-", path.stem)[:100])
+
+
+def _with_reach(card: ModelCard, network: "nn.Module", sha256: str) -> ModelCard:
+    """Return the card of a file from elsewhere with at least the halo measured here, when the file was first met.
+
+    A card that says too little would let tiles show.
+    """
+    from napari_superres.models.halo import measure_reach
+
+    found = recall("reach").get(sha256)
+    if found is None:
+        reach = measure_reach(network, card.scale, channels=card.inputs, multiple=card.multiple)
+        found = {"halo": reach.halo, "is_global": reach.is_global, "is_bounded": reach.is_bounded}
+        remember("reach", sha256, found)
+    halo = tuple(max(said, seen) for said, seen in zip(card.halo, found["halo"], strict=True))
+    measured = replace(
+        card, halo=halo, global_statistics=card.global_statistics or found["is_global"],
+        bounded=card.bounded and found["is_bounded"],
+    )  # fmt: skip
+    if measured != card:
+        warnings.warn(
+            f"{card.name} looks farther than its card says (halo {card.halo}, measured {halo}): "
+            "what was measured is used.",
+            SuperResWarning, stacklevel=3,
+        )  # fmt: skip
+    return measured
 
 
 def _check_shape(path: Path, card: ModelCard, network: "nn.Module") -> None:

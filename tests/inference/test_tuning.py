@@ -11,6 +11,7 @@ from napari_superres.core.tiling import smallest_tile
 from napari_superres.inference import resolve, tuning
 from napari_superres.inference.tuning import Speed, known_speed, tune
 from napari_superres.inference.windows import auto_tile, batch_size
+from napari_superres.models import remembered
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ def test_plan_follows_what_was_measured(monkeypatch):
 
 
 def test_unwritable_memory_stops_nothing(monkeypatch, tmp_path):
-    monkeypatch.setattr(tuning, "_file", lambda: tmp_path / "file" / "speed.json")
+    monkeypatch.setattr(remembered, "_file", lambda what: tmp_path / "file" / f"{what}.json")
     (tmp_path / "file").write_text("in the way")
     assert tune(load_model("srcnn-x3"), "cpu", "fp32", 2e6, 1e6)
 

@@ -2,12 +2,15 @@
 
 import pickle
 import shutil
+from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
 from napari_superres.core.kernels import KERNELS
-from napari_superres.errors import ModelFileError, UnknownModelError
+from napari_superres.errors import ModelFileError, SuperResWarning, UnknownModelError
 from napari_superres.models import Model, find_card, list_models, load_model
+from napari_superres.models.files import write_model
 from napari_superres.models.halo import measure_reach
 
 
@@ -88,3 +91,15 @@ def test_interpolation_at_any_scale(kernel, text, scale):
 def test_cards_cross_process_borders():
     card = find_card("fsrcnn-x2")
     assert pickle.loads(pickle.dumps(card)) == card
+
+
+def test_a_card_that_says_too_little_is_corrected_by_measurement(espcn, tmp_path):
+    """When it is first met; later runs know it."""
+    card, weights = espcn
+    lying = write_model(tmp_path / "lying.safetensors", replace(card, halo=(1, 1)), weights)
+    with pytest.warns(SuperResWarning, match=r"looks farther than its card says \(halo \(1, 1\), measured \(4, 4\)\)"):
+        found = load_model(lying)
+    assert found.card.halo == (4, 4)
+    with patch("napari_superres.models.halo.measure_reach") as measured, pytest.warns(SuperResWarning):
+        assert load_model(lying).card == found.card
+    measured.assert_not_called()
