@@ -44,8 +44,9 @@ class LazyArray(ABC):
         """Parts found missing or damaged, and filled, so far; always empty where formats cannot tell."""
         return []
 
-    def skipping_bad(self) -> "LazyArray":
-        """Return the array that fills such parts and lists them in `bad_chunks`, where the format can tell."""
+    def skipping_bad(self, *, damaged: bool = True) -> "LazyArray":
+        """Return the array that fills such parts, or only missing ones, and lists them, where the format can tell."""
+        del damaged
         return self
 
     @abstractmethod
@@ -110,9 +111,11 @@ class Transposed(LazyArray):
         """Those of the base."""
         return self._base.bad_chunks if isinstance(self._base, LazyArray) else []
 
-    def skipping_bad(self) -> LazyArray:
+    def skipping_bad(self, *, damaged: bool = True) -> LazyArray:
         """Return the same view of the base with its bad chunks filled."""
-        return Transposed(self._base.skipping_bad(), self._order) if isinstance(self._base, LazyArray) else self
+        if not isinstance(self._base, LazyArray):
+            return self
+        return Transposed(self._base.skipping_bad(damaged=damaged), self._order)
 
     def read_box(self, box: Box) -> npt.NDArray[Any]:
         """Read the same box of the base and turn it."""

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.lazy import Box, LazyArray
 from napari_superres.io.reading import library, reading
+
+Fill = Literal["none", "missing", "bad"]
+_MISSING = "missing"
 
 
 class _Piece(NamedTuple):
@@ -34,8 +37,9 @@ class ZarrArray(LazyArray):
         The zarr folder.
     array
         The open zarr array somewhere in it.
-    skip_bad
-        Give the fill value for bad chunks and list them, instead of raising.
+    fill
+        Chunks that are given as the fill value and listed, instead of raising: none, those that are
+        missing, or damaged ones too.
 
     Attributes
     ----------
@@ -43,10 +47,10 @@ class ZarrArray(LazyArray):
         Shape of the smallest part that is decoded by itself.
     """
 
-    def __init__(self, path: Path, array: Any, skip_bad: bool = False) -> None:
+    def __init__(self, path: Path, array: Any, fill: Fill = "none") -> None:
         super().__init__(array.shape, array.dtype)
         self.chunks: tuple[int, ...] = array.chunks
-        self._path, self._array, self._skip_bad = path, array, skip_bad
+        self._path, self._array, self._filled = path, array, fill
         self._files: tuple[int, ...] = array.shards or array.chunks
         # Of chunks that are files of their own.
         self._blosc = not array.shards and any(type(c).__name__.startswith("Blosc") for c in array.compressors)
@@ -56,7 +60,7 @@ class ZarrArray(LazyArray):
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (self._path, self._array.path, self._skip_bad)
+        return _opened, (self._path, self._array.path, self._filled)
 
     @property
     def bad_chunks(self) -> list[str]:
@@ -64,9 +68,9 @@ class ZarrArray(LazyArray):
         with self._lock:
             return sorted(self._bad)
 
-    def skipping_bad(self) -> Self:
-        """Return the same array with its bad chunks filled."""
-        return type(self)(self._path, self._array, skip_bad=True)
+    def skipping_bad(self, *, damaged: bool = True) -> Self:
+        """Return the same array with its missing chunks filled, and its damaged ones too."""
+        return type(self)(self._path, self._array, "bad" if damaged else "missing")
 
     def read_box(self, box: Box) -> npt.NDArray[Any]:
         """Read the chunks that the box touches.
@@ -101,10 +105,11 @@ class ZarrArray(LazyArray):
         return sound
 
     def _fault(self, file: Path) -> str | None:
-        # zarr takes an empty file for a missing one, as a computer that lost its power leaves them.
-        size = file.stat().st_size if file.is_file() else 0
-        if not size:
-            return f"missing or empty, and zarr would take it for {self._fill} everywhere"
+        if not file.is_file():
+            return f"{_MISSING}, and zarr would take it for {self._fill} everywhere"
+        size = file.stat().st_size
+        if not size:  # as a computer that lost its power leaves them
+            return f"empty, and zarr would take it for {self._fill} everywhere"
         if self._blosc:
             # Blosc decodes what lies in memory behind a chunk cut off; its header says how long it was.
             with file.open("rb") as opened:
@@ -132,7 +137,7 @@ class ZarrArray(LazyArray):
         region = [(i * s, min((i + 1) * s, n)) for i, s, n in zip(corner, steps, self.shape, strict=True)]
         file = self._key(self._file_of(corner, steps))
         name = f"{file} [{', '.join(f'{low}:{high}' for low, high in region)}]"
-        if not self._skip_bad:
+        if self._filled == "none" or (self._filled == "missing" and not what.startswith(_MISSING)):
             raise UnreadableImageError(
                 f"every chunk of {self._path} must be there and whole, but {name} is {what}. "
                 "Copy the folder again, or use skip_bad (--skip-bad) to fill and list such chunks."
@@ -153,9 +158,9 @@ class ZarrArray(LazyArray):
         return f"{self._array.path}/{self._array.metadata.encode_chunk_key(corner)}".lstrip("/")
 
 
-def _opened(path: Path, inner: str, skip_bad: bool) -> ZarrArray:
+def _opened(path: Path, inner: str, fill: Fill) -> ZarrArray:
     with reading(path, "zarr array"):
-        return ZarrArray(path, library("zarr").open_array(str(path), path=inner, mode="r"), skip_bad)
+        return ZarrArray(path, library("zarr").open_array(str(path), path=inner, mode="r"), fill)
 
 
 def _pieces(box: Box, steps: Sequence[int]) -> Iterator[_Piece]:

@@ -12,6 +12,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.io import READ_SUFFIXES, read_series, stem, suffix
 from napari_superres.io.formats import DICOM, family, is_zarr
+from napari_superres.io.lazy import LazyArray
 from napari_superres.plugin.layers import LayerData
 
 Reader = Callable[[str | Path | Sequence[str | Path]], list[LayerData]]
@@ -59,7 +60,11 @@ def image_layers(image: Image, name: str) -> list[LayerData]:
     name
         Of the layer; the channels' names are put before it.
     """
-    data = _sliceable(image.data)
+    data = image.data
+    if isinstance(data, LazyArray):
+        # Writers may leave out empty chunks: they are shown as zarr means them. Damaged ones are errors.
+        data = data.skipping_bad(damaged=False)
+    data = _sliceable(data)
     axes = image.axes
     if "S" in axes and axes[-1] != "S":
         data = np.moveaxis(data, axes.index("S"), -1)

@@ -145,3 +145,14 @@ def test_samples_are_pairs_on_one_field(name):
     fine_point = np.array(reference.data_to_world((*[1] * (low.ndim - 2), *fine)))
     pixel = abs(low.scale[-1])
     assert np.abs(coarse_point - fine_point).max() < 0.05 * pixel
+
+
+def test_a_zarr_whose_writer_left_empty_chunks_out_is_shown_and_damaged_ones_are_errors(tmp_path):
+    image = image_of("CYX", (2, 10, 12))
+    path = write_image(image, tmp_path / "a.ome.zarr")
+    (path / "0/c/0/0/0").unlink()
+    (path / "0/c/1/0/0").write_bytes(b"\0" * 99)
+    (first, *_), (second, *_) = read(path)
+    assert not np.asarray(first).any()
+    with pytest.raises(UnreadableImageError, match=r"0/c/1/0/0 .*(damaged|cut off)"):
+        np.asarray(second)
