@@ -15,60 +15,20 @@ from torch import Tensor, nn
 
 from napari_superres.models import Model, ModelCard, load_model
 from napari_superres.models.architectures import build
-from napari_superres.models.architectures.layers import PixelShuffle, near_zero, same_conv
 from napari_superres.models.halo import measure_reach
-from napari_superres.models.interpolate import Interpolation
 
 _RESIDUAL = 0.05
 
 
-class SpanBlock(nn.Module):
-    """Three convolutions whose last one also is the attention, without parameters of its own."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.first, self.second, self.third = (same_conv(2, features, features, 3) for _ in range(3))
-        self.activation = nn.SiLU()
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        inner = self.activation(self.first(x))
-        found = self.third(self.activation(self.second(inner)))
-        return (found + x) * (torch.sigmoid(found) - 0.5), inner
-
-
-class Span(nn.Module):
-    """SPAN in deploy form (Wan et al. 2023, arXiv:2311.12770), with the interpolated image added."""
-
-    def __init__(self, features: int = 48, blocks: int = 6) -> None:
-        super().__init__()
-        self.interpolation = Interpolation("bicubic", (2, 2))
-        self.head = same_conv(2, 1, features, 3)
-        self.blocks = nn.ModuleList(SpanBlock(features) for _ in range(blocks))
-        self.end = same_conv(2, features, features, 3)
-        self.fuse = nn.Conv2d(4 * features, features, 1)
-        self.tail = near_zero(same_conv(2, features, 4, 3))
-        self.shuffle = PixelShuffle((2, 2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        features = self.head(x)  # (B, F, H, W)
-        first, _ = self.blocks[0](features)
-        found = first
-        for block in self.blocks[1:]:
-            found, inner = block(found)
-        fused = self.fuse(torch.cat([features, self.end(found), first, inner], dim=1))
-        out: Tensor = self.shuffle(self.tail(fused))  # (B, 1, 2H, 2W)
-        return self.interpolation(x) + out
-
-
-def _edsr(**arguments: Any) -> nn.Module:
-    return build("edsr", arguments)
+def _build(architecture: str, **arguments: Any) -> nn.Module:
+    return build(architecture, arguments)
 
 
 # What makes a network, its last convolution, its scale.
 _FRESH: dict[str, tuple[Callable[[], nn.Module], str, tuple[int, ...]]] = {
-    "span-x2": (Span, "tail", (2, 2)),
-    "edsr-baseline-x2": (partial(_edsr, scale=[2, 2]), "tail.2", (2, 2)),
-    "edsr-3d-x2": (partial(_edsr, scale=[2, 2, 2], ndim=3, blocks=4, features=32), "tail.2", (2, 2, 2)),
+    "span-x2": (partial(_build, "span", scale=[2, 2]), "tail", (2, 2)),
+    "edsr-baseline-x2": (partial(_build, "edsr", scale=[2, 2]), "tail.2", (2, 2)),
+    "edsr-3d-x2": (partial(_build, "edsr", scale=[2, 2, 2], ndim=3, blocks=4, features=32), "tail.2", (2, 2, 2)),
 }
 PLANAR = ("fsrcnn-x2", "span-x2", "edsr-baseline-x2")
 NETWORKS = (*PLANAR, "edsr-3d-x2")

@@ -14,9 +14,10 @@ SMALL = {
     "feedforward": {"features": [4, 4], "hidden": 8}, "srcnn": {"features": [4, 4]}, "espcn": {"features": [4, 4]},
     "fsrcnn": {"features": 6, "shrunk": 3, "maps": 1}, "deconv": {"features": [4, 4]},
     "rendering": {"features": [4, 4, 3]}, "rcan": {"groups": 1, "blocks": 1, "features": 8, "reduction": 2},
+    "span": {"blocks": 2, "features": 4, "expansion": 2},
 }  # fmt: skip
 TEXTBOOK = ("cnn", "feedforward", "deconv", "rendering")
-DEPLOYED = ("fsrcnn", "edsr", "rcan", "deconv", "rendering")
+DEPLOYED = ("fsrcnn", "edsr", "rcan", "span", "deconv", "rendering")
 
 
 def make(name: str, scale, **more) -> nn.Module:
@@ -38,7 +39,7 @@ def trained_like(network: nn.Module) -> nn.Module:
     [
         ("fsrcnn", {}, 2, 8), ("fsrcnn", {}, 3, 7), ("fsrcnn", {}, 4, 7), ("espcn", {"skip": False}, 3, 4),
         ("espcn", {}, 2, 4), ("edsr", {"blocks": 16, "features": 4}, 2, 36),
-        ("vdsr", {"features": 2}, 2, 12),
+        ("vdsr", {"features": 2}, 2, 12), ("span", {"features": 4}, 2, 21),
         ("srcnn", {"kernels": [9, 5, 5]}, 3, 5), ("srcnn", {"kernels": [9, 1, 5]}, 3, 4),
     ],
 )  # fmt: skip

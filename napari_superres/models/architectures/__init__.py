@@ -24,6 +24,7 @@ _HOMES = {
     "vdsr": "vdsr:VDSR",
     "edsr": "edsr:EDSR",
     "rcan": "rcan:RCAN",
+    "span": "span:SPAN",
     "cnn": "textbook:CNN",
     "feedforward": "textbook:FeedForward",
     "deconv": "textbook:Deconvolution",

@@ -1,0 +1,113 @@
+"""SPAN: a small fast network whose blocks weigh their own features, without parameters for it.
+
+Wan, Yu, Wang, Chen, Zhang, Li: Swift Parameter-free Attention Network for Efficient Super-Resolution,
+CVPR Workshops 2024, arXiv:2311.12770. The paper's size: 6 blocks of 48 features. ``expansion`` trains
+each convolution as three, as the paper does; they are one again after training. ``skip`` adds the
+interpolated image, which the paper does not have.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_superres.models.architectures.layers import CONV, PixelShuffle, near_zero, same_conv
+from napari_superres.models.interpolate import Interpolation
+
+
+class Expanded(nn.Module):
+    """A convolution of 3 pixels written as 1, 3, 1 pixels over more features, and one of 1 pixel beside it."""
+
+    def __init__(self, ndim: int, inputs: int, outputs: int, expansion: int) -> None:
+        super().__init__()
+        conv, wide = CONV[ndim], outputs * expansion
+        self.widen, self.skip = conv(inputs, inputs * expansion, 1, padding=1), conv(inputs, outputs, 1)
+        self.inner, self.narrow = conv(inputs * expansion, wide, 3), conv(wide, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum of both paths."""
+        # The border is padded before the first convolution, so that its bias reaches there too.
+        out: Tensor = self.narrow(self.inner(self.widen(x))) + self.skip(x)
+        return out
+
+    @torch.no_grad()
+    def fused(self) -> nn.Module:
+        """Return the one convolution that equals it inside and at the border."""
+        outputs, inputs, *kernel = self.skip.weight.shape
+        ndim = len(kernel)
+        one = same_conv(ndim, inputs, outputs, 3).to(self.skip.weight)
+        widen, narrow = (layer.weight.flatten(1) for layer in (self.widen, self.narrow))
+        weight = torch.einsum("om,mk...,ki->oi...", narrow, self.inner.weight, widen)
+        middle: Any = (..., *[1] * ndim)
+        weight[middle] += self.skip.weight.flatten(1)
+        spread = self.inner.weight.flatten(2).sum(2) @ self.widen.bias + self.inner.bias
+        one.weight.copy_(weight)  # type: ignore[operator]
+        one.bias.copy_(narrow @ spread + self.narrow.bias + self.skip.bias)  # type: ignore[operator]
+        return one
+
+
+class Block(nn.Module):
+    """Three convolutions, the last of which also says how much of each feature matters."""
+
+    def __init__(self, ndim: int, features: int, expansion: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(_conv(ndim, features, features, expansion) for _ in range(3))
+        self.activation = nn.SiLU()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features, refined, and those after the first convolution."""
+        first, second, third = self.convs
+        inner = self.activation(first(x))
+        found = third(self.activation(second(inner)))
+        return (found + x) * (torch.sigmoid(found) - 0.5), inner
+
+
+class SPAN(nn.Module):
+    """Swift parameter-free attention network in two or three dimensions, with one factor per axis."""
+
+    def __init__(
+        self,
+        *,
+        scale: Sequence[int],
+        ndim: int = 2,
+        channels: int = 1,
+        blocks: int = 6,
+        features: int = 48,
+        expansion: int = 0,
+        skip: bool = True,
+    ) -> None:
+        super().__init__()
+        self.interpolation = Interpolation("bicubic", scale) if skip else None
+        self.head = _conv(ndim, channels, features, expansion)
+        self.blocks = nn.ModuleList(Block(ndim, features, expansion) for _ in range(blocks))
+        self.end = _conv(ndim, features, features, expansion)
+        self.fuse = CONV[ndim](4 * features, features, 1)
+        self.tail = same_conv(ndim, features, channels * prod(scale), 3)
+        self.shuffle = PixelShuffle(scale)
+        if skip:
+            near_zero(self.tail)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the image on the finer grid."""
+        features = self.head(x)  # (B, F, H, W)
+        found, inner = self.blocks[0](features)
+        first = found
+        for block in list(self.blocks)[1:]:
+            found, inner = block(found)
+        fused = self.fuse(torch.cat([features, self.end(found), first, inner], dim=1))
+        out: Tensor = self.shuffle(self.tail(fused))  # (B, C, sH, sW)
+        return out if self.interpolation is None else self.interpolation(x) + out
+
+    def deploy(self) -> nn.Module:
+        """Return the network with every expanded convolution as one."""
+        for name, layer in list(self.named_modules()):
+            if isinstance(layer, Expanded):
+                above, _, own = name.rpartition(".")
+                setattr(self.get_submodule(above), own, layer.fused())
+        return self
+
+
+def _conv(ndim: int, inputs: int, outputs: int, expansion: int) -> nn.Module:
+    return Expanded(ndim, inputs, outputs, expansion) if expansion else same_conv(ndim, inputs, outputs, 3)
