@@ -33,11 +33,14 @@ def degrade(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File to write.")],
     scale: Annotated[int, typer.Option(min=2, help="Factor along Y and X.")],
     kernel: Annotated[
-        Literal["bicubic", "gaussian"], typer.Option(help="Antialiased bicubic, or Gaussian PSF and binning.")
+        Literal["bicubic", "gaussian", "kspace"],
+        typer.Option(help="Antialiased bicubic; Gaussian PSF and binning; or truncation of k-space (MRI)."),
     ] = "bicubic",
     psf_sigma: Annotated[float | None, typer.Option(help="Of the PSF, in high-resolution pixels.")] = None,
     photons: Annotated[float | None, typer.Option(help="At the brightest pixel; adds photon noise.")] = None,
-    read_noise: Annotated[float | None, typer.Option(help="Standard deviation in electrons.")] = None,
+    read_noise: Annotated[
+        float | None, typer.Option(help="Standard deviation; electrons with --photons, else grey levels.")
+    ] = None,
     offset: Annotated[float, typer.Option(help="Added by the camera, in grey levels.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
@@ -48,7 +51,7 @@ def degrade(
 
     image = read_image(source)
     check_target(output, overwrite=overwrite, image=image)
-    optics = psf_sigma is not None or photons is not None or read_noise is not None
+    optics = kernel != "kspace" and any(value is not None for value in (psf_sigma, photons, read_noise))
     low = simulate(
         image, scale, kernel="gaussian" if optics else kernel, psf_sigma=psf_sigma, photons=photons,
         read_noise=read_noise, offset=offset, seed=seed,

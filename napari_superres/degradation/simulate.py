@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,13 @@ from napari_superres.core import intensity, invalid
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.grid import downscaled_affine
 from napari_superres.core.image import Array, Image
+from napari_superres.degradation import kspace
 from napari_superres.degradation.camera import Camera
 from napari_superres.degradation.optics import bin_mean, blur
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 
-Kernel = Literal["bicubic", "gaussian"]
+Kernel = Literal["bicubic", "gaussian", "kspace"]
 Floats = npt.NDArray[np.float64]
 
 
@@ -49,7 +50,8 @@ def degrade(
         Axes of a bare array; its usual ones by default.
     kernel
         ``"bicubic"``: antialiased bicubic, the convention of super-resolution benchmarks;
-        ``"gaussian"``: blur by `psf_sigma`, then the mean over each pixel's area.
+        ``"gaussian"``: blur by `psf_sigma`, then the mean over each pixel's area; ``"kspace"``: the lowest
+        spatial frequencies only, as a magnetic resonance scanner records them.
     psf_sigma
         Standard deviation of the point-spread function, in high-resolution pixels: one number for
         Y and X, or one per spatial axis. None = no blur beyond the pixel. Needs ``kernel="gaussian"``.
@@ -58,7 +60,8 @@ def degrade(
         0 must mean darkness. None = no photon noise.
     read_noise
         Standard deviation of the read-out noise, in electrons (photons) where `photons` is given,
-        else in the image's own intensity unit.
+        else in the image's own intensity unit. With ``kernel="kspace"`` of the real and the imaginary part,
+        of which the magnitude is taken (Rician noise).
     offset
         Added to every pixel at the end, in the image's own intensity unit.
     seed
@@ -86,6 +89,8 @@ def degrade(
     factors = _factors(image, scale)
     sigmas = _sigmas(image, kernel, psf_sigma)
     camera = _camera(photons, read_noise, offset)
+    if kernel == "kspace" and photons is not None:
+        raise SettingsError("a magnetic resonance scanner counts no photons. Leave photons out and give read_noise.")
     highs = _highs(image) if camera.photons is not None else [1.0] * image.size("C")
     data = _reduce(image, factors, sigmas, kernel, camera, highs, np.random.default_rng(seed))
     record = {"kernel": kernel, "scale": factors, "psf_sigma": sigmas, **camera.describe(), "seed": seed}
@@ -123,12 +128,12 @@ def _factors(image: Image, scale: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def _sigmas(image: Image, kernel: str, psf_sigma: float | Sequence[float] | None) -> tuple[float, ...]:
-    if kernel not in ("bicubic", "gaussian"):
-        raise SettingsError(f"unknown kernel {kernel!r}. Use 'bicubic' or 'gaussian'.")
+    if kernel not in get_args(Kernel):
+        raise SettingsError(f"unknown kernel {kernel!r}. Use one of {', '.join(get_args(Kernel))}.")
     if psf_sigma is None:
         return (0.0,) * len(image.spatial)
-    if kernel == "bicubic":
-        raise SettingsError("psf_sigma belongs to kernel='gaussian'; the bicubic kernel has a width of its own.")
+    if kernel != "gaussian":
+        raise SettingsError(f"psf_sigma belongs to kernel='gaussian'; {kernel!r} has a width of its own.")
     sigmas = tuple(float(s) for s in per_axis(image.spatial, psf_sigma, 0.0, "psf_sigma"))
     if any(not isfinite(s) or s < 0 for s in sigmas):
         raise SettingsError(f"psf_sigma must be finite and at least 0 high-resolution pixels, got {psf_sigma}.")
@@ -185,9 +190,14 @@ def _reduce(
             block = _filled(block, block_axes)
         if kernel == "bicubic":
             small = resize_bicubic(block, steps, axes=range(block.ndim))
+        elif kernel == "kspace":
+            small = kspace.truncate(block, steps)
         else:
             small = bin_mean(blur(block, widths), steps)
-        small = camera.expose(small, highs[channel], random)
+        if kernel == "kspace":
+            small = kspace.rician(small, camera.read_noise or 0.0, random) + camera.offset
+        else:
+            small = camera.expose(small, highs[channel], random)
         if broken:
             small[bin_mean(bad, steps) > 0] = np.nan
         out[index] = intensity.cast(small, image.dtype)[0]

@@ -8,7 +8,7 @@ from napari_superres.degradation import degrade
 from napari_superres.degradation.optics import bin_mean, blur
 from napari_superres.errors import AxesError, SettingsError, SuperResError
 
-KERNELS = [{"kernel": "bicubic"}, {"kernel": "gaussian", "psf_sigma": 1.3}]
+KERNELS = [{"kernel": "bicubic"}, {"kernel": "gaussian", "psf_sigma": 1.3}, {"kernel": "kspace"}]
 
 
 def blob(shape, centre, sigma):
@@ -50,7 +50,7 @@ def test_a_blob_stays_where_it_is_in_the_world(options, scale, angle, size, at):
 
 def test_a_volume_is_reduced_per_axis_and_stays_in_place():
     hr = Image.from_array(blob((24, 48, 48), (11, 20, 25), 3.0), "ZYX", pixel_size=(1.5, 0.4, 0.4), origin=(5, 6, 7))
-    for options in ({"kernel": "bicubic"}, {"kernel": "gaussian", "psf_sigma": (0.5, 1, 1)}):
+    for options in ({"kernel": "bicubic"}, {"kernel": "gaussian", "psf_sigma": (0.5, 1, 1)}, {"kernel": "kspace"}):
         lr = degrade(hr, (2, 3, 3), **options)
         assert lr.shape == (12, 16, 16)
         assert lr.pixel_size == pytest.approx((3.0, 1.2, 1.2))
@@ -188,9 +188,11 @@ def test_binning_is_the_mean_of_whole_blocks():
         ({"scale": True}, "whole number"),
         ({"scale": (2, 2, 2, 2)}, "one per axis of YX"),
         ({"scale": 99}, "cannot be reduced"),
-        ({"scale": 2, "kernel": "box"}, "Use 'bicubic' or 'gaussian'"),
+        ({"scale": 2, "kernel": "box"}, "Use one of bicubic, gaussian, kspace"),
         ({"scale": 2, "psf_sigma": 1.0}, "kernel='gaussian'"),
         ({"scale": 2, "kernel": "gaussian", "psf_sigma": -1.0}, "at least 0"),
+        ({"scale": 2, "kernel": "kspace", "psf_sigma": 1.0}, "a width of its own"),
+        ({"scale": 2, "kernel": "kspace", "photons": 9}, "counts no photons"),
         ({"scale": 2, "photons": 0}, "above 0"),
         ({"scale": 2, "read_noise": -1}, "at least 0"),
         ({"scale": 2, "offset": float("nan")}, "finite"),

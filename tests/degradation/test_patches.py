@@ -1,0 +1,86 @@
+"""Instruments: the strength of their noise, the place of their pixels, and settings that cannot be."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_superres.degradation import kspace
+from napari_superres.degradation.patches import make_instrument
+from napari_superres.errors import SettingsError
+
+
+def seen(settings, high, scale=2):
+    instrument = make_instrument(settings)
+    reduced = instrument.reduce(high.numpy()[0, 0], scale)
+    low = None if reduced is None else torch.from_numpy(reduced)[None, None]
+    return instrument.expose(high, low, scale, np.random.default_rng(0))
+
+
+def test_photon_noise_has_the_right_strength():
+    settings = {"kind": "optics", "psf_sigma": [1.0, 1.0], "photons": [100, 100], "read_noise": [3.0, 3.0]}
+    low, high = seen(settings, torch.full((1, 1, 264, 264), 0.5))
+    assert low.shape[-1] * 2 == high.shape[-1] == 256
+    assert low.mean().item() == pytest.approx(0.5, abs=0.005)
+    assert low.std().item() == pytest.approx((50 + 9) ** 0.5 / 100, rel=0.03)
+
+
+def test_detector_noise_has_the_right_strength():
+    low, _ = seen(
+        {"kind": "optics", "psf_sigma": [1.0, 1.0], "read_noise": [0.1, 0.1]}, torch.full((1, 1, 264, 264), 0.5)
+    )
+    assert low.std().item() == pytest.approx(0.1, rel=0.03)
+
+
+def test_rician_noise_is_that_of_a_magnitude():
+    """Rayleigh where there is no signal, nearly Gaussian where it is strong."""
+    settings = {"kind": "kspace", "noise": [0.05, 0.05]}
+    dark, _ = seen(settings, torch.zeros(1, 1, 512, 512))
+    assert dark.mean().item() == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.01)
+    bright, _ = seen(settings, torch.full((1, 1, 512, 512), 0.8))
+    assert bright.std().item() == pytest.approx(0.05, rel=0.02)
+
+
+@pytest.mark.parametrize(("n", "factor"), [(24, 2), (26, 2), (27, 3), (30, 3), (40, 4), (25, 5)])
+def test_truncation_samples_slow_waves_where_the_new_pixels_lie(n, factor):
+    def wave(at):
+        return 1.5 + np.cos(2 * np.pi * (2 * at / n + 0.1)) + 0.3 * np.sin(2 * np.pi * at / n)
+
+    centres = factor * np.arange(n // factor) + (factor - 1) / 2
+    low = kspace.truncate(np.outer(wave(np.arange(n)), np.ones(4)), (factor, 1))
+    np.testing.assert_allclose(low[:, 0], wave(centres), atol=1e-12)
+    np.testing.assert_allclose(kspace.fill_zeros(low, (factor, 1))[:, 1], wave(np.arange(n)), atol=1e-12)
+
+
+def test_truncation_keeps_the_mean_and_drops_the_rest():
+    values = np.random.default_rng(0).random((33, 20, 12))
+    low = kspace.truncate(values, (1, 2, 3))
+    assert low.shape == (33, 10, 4)
+    np.testing.assert_allclose(low.mean((1, 2)), values.mean((1, 2)), rtol=1e-12)
+    again = kspace.truncate(kspace.fill_zeros(low, (1, 2, 3)), (1, 2, 3))
+    assert np.abs(again - low).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "must be one of bicubic, optics, kspace, recorded, got None"),
+        ({"kind": "magic"}, "got 'magic'"),
+        ({"kind": "bicubic", "photons": [1, 2]}, "bicubic has no setting photons. There are: eight_bit"),
+        ({"kind": "optics"}, r"optics needs psf_sigma, a range \[lowest, highest\]"),
+        ({"kind": "optics", "psf_sigma": 2.0}, "psf_sigma must be a range"),
+        ({"kind": "optics", "psf_sigma": [2.0, 1.0]}, "psf_sigma must be a range"),
+        ({"kind": "optics", "psf_sigma": [1.0, 1.0], "photons": [0, 5]}, "photons must be a range"),
+        ({"kind": "kspace", "noise": [-1, 5]}, "noise must be a range"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(settings, said):
+    with pytest.raises(SettingsError, match=said):
+        make_instrument(settings)
+
+
+def test_cards_say_what_was_done():
+    said = make_instrument({"kind": "optics", "psf_sigma": [0.8, 2.2], "photons": [15, 400]}).describe()
+    assert (
+        said
+        == "Gaussian PSF, sigma 0.8-2.2 fine pixels; binning; 15-400 photons at the brightest; read noise 0 electrons"
+    )
