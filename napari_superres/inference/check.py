@@ -44,7 +44,7 @@ def check_model(model: str | Path | Model) -> dict[str, Any]:
     """
     # Loading corrects a card that says too little.
     said = model.card if isinstance(model, Model) else find_card(model)
-    model = model if isinstance(model, Model) else load_model(model)
+    model = (model if isinstance(model, Model) else load_model(model)).without_doubts()
     card = model.card
     reach = measure_reach(model.runner, card.scale, channels=card.inputs, multiple=card.multiple)
     error = _tiling_error(model)

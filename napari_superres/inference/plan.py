@@ -23,6 +23,7 @@ from napari_superres.inference.device import Precision, resolve_device, resolve_
 from napari_superres.inference.tuning import guessed_speed, known_speed
 from napari_superres.inference.windows import TileSize, Windows, choose, given_tile
 from napari_superres.models.card import ModelCard
+from napari_superres.models.domain import doubts
 from napari_superres.models.model import Model
 
 Range = tuple[int, int]
@@ -68,6 +69,8 @@ class Plan:
         Time of one window, from what earlier runs measured here; None before the first.
     precision_db
         Peak signal to error of half precision, measured in one window of the image; None in full precision.
+    doubts
+        Why the model may not suit the image, in sentences.
     """
 
     model: str
@@ -96,6 +99,7 @@ class Plan:
     memory_bytes: int
     seconds_per_tile: float | None
     precision_db: float | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def work_scale(self) -> tuple[int, ...]:
@@ -218,10 +222,11 @@ def resolve(
         len(chosen) if a == "C" else (region[a][1] - region[a][0]) * scale.get(a, 1) if a in region else n
         for a, n in zip(image.axes, image.shape, strict=True)
     )
+    normalisation = intensity.fit(image, card.intensity, intensity_range)
     return Plan(
         model=card.name, sha256=model.sha256, axes=image.axes, in_shape=image.shape, out_shape=out_shape,
         work_axes=work_axes, scale=scale, region=region, channels=chosen,
-        normalisation=intensity.fit(image, card.intensity, intensity_range),
+        normalisation=normalisation, doubts=doubts(card, image, normalisation, chosen[0]),
         tile=edges, halo=halo, multiple=card.multiple, frames=card.frames, context=card.context, ends=card.ends,
         batch=windows.batch, lanes=windows.lanes, device=where, precision=resolved, tta=tta,
         global_statistics=card.global_statistics, max_passes=max_passes,
@@ -278,6 +283,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "lanes": plan.lanes, "device": plan.device, "precision": plan.precision, "tta": plan.tta,
         "scale": dict(plan.scale),
         "region": {a: list(r) for a, r in plan.region.items()}, "channels": list(plan.channels),
+        "doubts": list(plan.doubts),
         **({} if plan.precision_db is None else {"precision_db": round(plan.precision_db, 1)}),
         "normalisation": {"low": list(plan.normalisation.low), "high": list(plan.normalisation.high)},
     }  # fmt: skip

@@ -109,7 +109,8 @@ def upscale(image: Image | Array, model: ModelChoice, **options: Any) -> Image:
     Warns
     -----
     SuperResWarning
-        If pixels are not finite, less memory was there than planned, or `max_passes` were too few.
+        If the model may not suit the image, pixels are not finite, less memory was there than planned, or
+        `max_passes` were too few.
     """
     last = deque(iter_upscale(image, model, **options), maxlen=1).pop()
     return last.image
@@ -171,6 +172,8 @@ def _planned(image: Image, model: Model, *, tuned: bool = True, **wishes: Any) -
     plan = resolve(image, model, **wishes)
     if not tuned:
         return plan
+    for doubt in plan.doubts:
+        warnings.warn(doubt, SuperResWarning, stacklevel=5)
     # Fitted once: the same numbers make the same plan.
     fixed = {**wishes, "intensity_range": list(zip(plan.normalisation.low, plan.normalisation.high, strict=True))}
     if wishes.get("precision", "auto") == "auto" and worth_half(plan) and not model.card.is_interpolation:

@@ -4,6 +4,7 @@
 ``files``          the one-file format: safetensors with the card in its header
 ``registry``       `list_models` and `load_model`: shipped weights, model files, interpolation by name
 ``model``          `Model`: a card and its network, ready to run
+``domain``         whether a model suits an image
 ``interpolate``    nearest, bicubic and Lanczos on the right grid; also the networks' skip
 ``halo``           how far a network looks, measured with NaN probes
 ``statistics``     layers that look at the whole image, met and computed window by window

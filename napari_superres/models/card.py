@@ -67,6 +67,9 @@ class ModelCard:
         What it was trained for, such as ``"photograph"``; ``"any"`` for interpolation.
     pixel_size
         ``(smallest, largest)`` low-resolution pixel size it was trained on, in micrometers, or None.
+    noise
+        ``(least, most)`` noise of the low-resolution images it was trained on, on the model's intensity scale, as
+        `models.domain.noise_level` measures it; or None.
     degradation
         What made the low-resolution images it was trained against.
     training
@@ -98,6 +101,7 @@ class ModelCard:
     color: Literal["luma", "per-channel"] = "luma"
     modality: str = "any"
     pixel_size: tuple[float, float] | None = None
+    noise: tuple[float, float] | None = None
     degradation: str = ""
     training: str = ""
     limits: str = ""
@@ -142,10 +146,10 @@ class ModelCard:
             if not isinstance(getattr(self, name), Mapping):
                 raise ModelFileError(f"card: {name} must be a mapping.")
             set_(self, name, dict(getattr(self, name)))
-        for name in ("pixel_size", "grid_offset"):
+        for name in ("pixel_size", "noise", "grid_offset"):
             value = getattr(self, name)
             if value is not None:
-                length = 2 if name == "pixel_size" else n
+                length = n if name == "grid_offset" else 2
                 if not isinstance(value, list | tuple) or len(value) != length or not all(map(_is_number, value)):
                     raise ModelFileError(f"card: {name} needs {length} numbers, got {value!r}.")
                 set_(self, name, tuple(float(v) for v in value))

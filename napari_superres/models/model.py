@@ -1,6 +1,6 @@
 """`Model`: a card and the network it describes, ready to run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -28,6 +28,10 @@ class Model:
     module: nn.Module | None
     sha256: str = ""
     _runner: nn.Module = field(init=False, repr=False, compare=False)
+
+    def without_doubts(self) -> "Model":
+        """Return the same model for any image: for measurements on images that were made, which suit none."""
+        return replace(self, card=replace(self.card, noise=None, pixel_size=None))
 
     def __post_init__(self) -> None:
         runner = self.module or Interpolation(str(self.card.arguments["kernel"]), self.card.scale)

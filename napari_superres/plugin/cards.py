@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from napari_superres.core.units import METRES
 from napari_superres.models import ModelCard
 
 MORE = "#more"
@@ -56,29 +55,6 @@ def card_html(card: ModelCard, *, whole: bool) -> str:
     words = "less" if whole else "training data, licence, citation"
     more = _link(MORE, words) if card.training or card.license or card.citation else ""
     return "<br>".join(line for line in [title, *lines, more] if line)
-
-
-def pixel_size_warning(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> str:
-    """Return a sentence if an image's pixels are outside what the model was trained on, else an empty text.
-
-    Parameters
-    ----------
-    card
-        Of the model.
-    pixel_size
-        Along Y and X.
-    unit
-        Of `pixel_size`; None = unknown.
-    """
-    if card.pixel_size is None or unit is None:
-        return ""
-    low, high = card.pixel_size
-    sizes = [size * METRES[unit] / METRES["micrometer"] for size in pixel_size]
-    # Rounding of a stated size is no reason to warn.
-    if low * 0.95 <= min(sizes) and max(sizes) <= high * 1.05:
-        return ""
-    found = " x ".join(f"{size:.4g}" for size in sizes)
-    return f"The pixels ({found} µm) are outside what this model was trained on ({low:g} to {high:g} µm)."
 
 
 def _line(label: str, text: str) -> str:

@@ -12,8 +12,9 @@ from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton  # noqa: TID25
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
+from napari_superres.models.domain import pixel_doubt
 from napari_superres.plugin import engine, forms
-from napari_superres.plugin.cards import MORE, card_html, in_groups, model_label, pixel_size_warning
+from napari_superres.plugin.cards import MORE, card_html, in_groups, model_label
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import guess_layer_axes, to_image, to_layer
 from napari_superres.plugin.pixel_size import PixelSizeForm
@@ -228,7 +229,7 @@ class UpscaleWidget(forms.Panel):
             if image is not None:
                 known = image.has_pixel_size
                 size = image.pixel_size[-2:]
-                hints.append(pixel_size_warning(card, size, image.units["X"] if known else None) if card else "")
+                hints.append(pixel_doubt(card, size, image.units["X"] if known else None) if card else "")
             hints.append(mixed_units(self.viewer.layers))
         self.pixel_size.setVisible(not known)
         forms.say(self.notice, "\n".join(h for h in hints if h))

@@ -14,7 +14,8 @@ SMALL = {
     "feedforward": {"features": [4, 4], "hidden": 8}, "srcnn": {"features": [4, 4]}, "espcn": {"features": [4, 4]},
     "fsrcnn": {"features": 6, "shrunk": 3, "maps": 1}, "deconv": {"features": [4, 4]},
     "rendering": {"features": [4, 4, 3]}, "rcan": {"groups": 1, "blocks": 1, "features": 8, "reduction": 2},
-    "span": {"blocks": 2, "features": 4, "expansion": 2},
+    "span": {"blocks": 2, "features": 4, "expansion": 2}, "unet": {"depth": 2, "features": 4},
+    "dfcan": {"groups": 1, "blocks": 1, "features": 8, "reduction": 2},
 }  # fmt: skip
 TEXTBOOK = ("cnn", "feedforward", "deconv", "rendering")
 DEPLOYED = ("fsrcnn", "edsr", "rcan", "span", "deconv", "rendering")

@@ -2,10 +2,8 @@
 
 from types import SimpleNamespace
 
-import pytest
-
 from napari_superres.models import ModelCard, find_card, list_models
-from napari_superres.plugin.cards import card_html, in_groups, model_label, pixel_size_warning
+from napari_superres.plugin.cards import card_html, in_groups, model_label
 from napari_superres.plugin.wording import byte_count, duration, progress_text
 
 
@@ -37,12 +35,6 @@ def test_models_are_grouped_with_interpolation_last():
     assert all(c.is_interpolation for c in groups[-1])
     assert not any(c.is_interpolation for group in groups[:-1] for c in group)
     assert model_label(find_card("bicubic-x2")) == "bicubic-x2 · interpolation"
-
-
-@pytest.mark.parametrize(("size", "unit", "warns"), [(0.2, "micrometer", False), (200, "nanometer", False),
-                                                     (2.0, "micrometer", True), (1.0, None, False)])  # fmt: skip
-def test_pixels_outside_of_training_are_warned_about(size, unit, warns):
-    assert bool(pixel_size_warning(card(pixel_size=(0.1, 0.5)), (size, size), unit)) is warns
 
 
 def test_amounts_are_said_as_people_say_them():

@@ -25,6 +25,8 @@ _HOMES = {
     "edsr": "edsr:EDSR",
     "rcan": "rcan:RCAN",
     "span": "span:SPAN",
+    "dfcan": "dfcan:DFCAN",
+    "unet": "unet:UNet",
     "cnn": "textbook:CNN",
     "feedforward": "textbook:FeedForward",
     "deconv": "textbook:Deconvolution",

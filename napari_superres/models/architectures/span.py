@@ -53,7 +53,7 @@ class Block(nn.Module):
 
     def __init__(self, ndim: int, features: int, expansion: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(_conv(ndim, features, features, expansion) for _ in range(3))
+        self.convs = nn.ModuleList(convolution(ndim, features, features, expansion) for _ in range(3))
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,9 +80,9 @@ class SPAN(nn.Module):
     ) -> None:
         super().__init__()
         self.interpolation = Interpolation("bicubic", scale) if skip else None
-        self.head = _conv(ndim, channels, features, expansion)
+        self.head = convolution(ndim, channels, features, expansion)
         self.blocks = nn.ModuleList(Block(ndim, features, expansion) for _ in range(blocks))
-        self.end = _conv(ndim, features, features, expansion)
+        self.end = convolution(ndim, features, features, expansion)
         self.fuse = CONV[ndim](4 * features, features, 1)
         self.tail = same_conv(ndim, features, channels * prod(scale), 3)
         self.shuffle = PixelShuffle(scale)
@@ -109,5 +109,6 @@ class SPAN(nn.Module):
         return self
 
 
-def _conv(ndim: int, inputs: int, outputs: int, expansion: int) -> nn.Module:
+def convolution(ndim: int, inputs: int, outputs: int, expansion: int) -> nn.Module:
+    """Return a convolution of 3 pixels, `expansion` times wider inside while it is trained; 0 = an ordinary one."""
     return Expanded(ndim, inputs, outputs, expansion) if expansion else same_conv(ndim, inputs, outputs, 3)

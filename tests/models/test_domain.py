@@ -1,0 +1,76 @@
+"""Whether a model suits an image: pixels and noise beside those it was trained on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_superres import Image, upscale
+from napari_superres.core.intensity import fit
+from napari_superres.errors import SuperResWarning
+from napari_superres.inference import resolve
+from napari_superres.models import Model, ModelCard, find_card, load_model
+from napari_superres.models.domain import doubts, noise_level, pixel_doubt
+
+
+def card(**facts):
+    return ModelCard(name="mine", architecture="espcn", scale=(2, 2), **facts)
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "warns"),
+    [
+        (0.2, "micrometer", False), (200, "nanometer", False), (2.0, "micrometer", True), (1.0, None, False),
+        (9, "second", False),
+    ],
+)  # fmt: skip
+def test_pixels_outside_of_training_are_told(size, unit, warns):
+    said = pixel_doubt(card(pixel_size=(0.1, 0.5)), (size, size), unit)
+    assert bool(said) is warns
+    assert not warns or ("2 µm" in said and "0.1 to 0.5 µm" in said and "Resample" in said)
+
+
+def test_the_nearest_model_that_fits_is_named(monkeypatch):
+    others = [
+        card(pixel_size=(1.0, 3.0)),
+        ModelCard(name="other", architecture="espcn", scale=(3, 3), pixel_size=(1, 3)),
+    ]
+    monkeypatch.setattr("napari_superres.models.registry.list_models", lambda: others)
+    assert ", or use mine;" in pixel_doubt(card(pixel_size=(0.1, 0.5)), (2.0, 2.0), "micrometer")
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.05, 0.2])
+def test_noise_is_measured_on_structure(sigma):
+    rng = np.random.default_rng(0)
+    smooth = ndimage.gaussian_filter(rng.random((200, 200)), 6.0)
+    assert noise_level(smooth + rng.normal(0, sigma, smooth.shape)) == pytest.approx(sigma, rel=0.05)
+    assert noise_level(smooth) < 1e-4
+    assert noise_level(np.ones((2, 9))) == 0.0
+
+
+@pytest.mark.parametrize("axes", ["YX", "XY", "CYX", "TZYX", "YXS"])
+def test_an_image_noisier_than_trained_on_is_told(axes):
+    rng = np.random.default_rng(0)
+    shape = [{"C": 2, "T": 2, "Z": 3, "S": 3}.get(a, 100) for a in axes]
+    noisy = Image.from_array((rng.random(shape) * 4000).astype(np.uint16), axes)
+    said = doubts(card(noise=(0.0, 0.02)), noisy, fit(noisy, "percentile"))
+    assert len(said) == 1
+    assert "noisier" in said[0]
+    assert not doubts(card(noise=(0.0, 0.5)), noisy, fit(noisy, "percentile"))
+    assert not doubts(card(), noisy, fit(noisy, "percentile"))
+
+
+def test_every_face_is_told():
+    """The plan holds it, running it warns once, the record keeps it."""
+    model = load_model("fsrcnn-x2")
+    told_card = replace(model.card, noise=(0.0, 0.01))
+    model = Model(told_card, model.module)
+    image = Image.from_array((np.random.default_rng(0).random((60, 60)) * 255).astype(np.uint8), "YX")
+    assert resolve(image, model).doubts == doubts(told_card, image, fit(image, "unit"))
+    with pytest.warns(SuperResWarning, match="noisier") as told:
+        result = upscale(image, model)
+    assert len(told) == 1
+    assert result.metadata["provenance"]["doubts"] == [str(told[0].message)]
+    assert not resolve(image, load_model("bicubic-x2")).doubts
+    assert find_card("bicubic-x2").noise is None
