@@ -102,5 +102,5 @@ def check_disk(folder: Path, needed: int) -> None:
         raise OutputError(f"{sizes}. Free space, choose another folder, or compute a part (roi, channels).")
     if free < needed:
         warnings.warn(
-            f"{sizes}: it may not fit. A run that fills the disk can be resumed.", SuperResWarning, stacklevel=4
+            f"{sizes}: it may not fit. An .ome.zarr that fills the disk can be resumed.", SuperResWarning, stacklevel=4
         )

@@ -21,6 +21,7 @@ from napari_superres.errors import (
     SuperResError,
     UnreadableImageError,
 )
+from napari_superres.inference.estimate import check_disk, estimate
 from napari_superres.inference.plan import Plan
 from napari_superres.inference.run import ModelChoice, Progress, loaded, make_parts, run_parts
 from napari_superres.inference.stream.run import SETTINGS, Source, identified, settings, stream_file
@@ -158,8 +159,10 @@ def _upscale_file(
                 if progress is not None:
                     progress(step)
         return target
+    parts = make_parts(image, model, **options)
+    check_disk(target.parent, estimate(image, [plan for _, plan in parts]).disk_bytes)
     last = None
-    for last in run_parts(image, make_parts(image, model, **options)):
+    for last in run_parts(image, parts):
         if progress is not None:
             progress(last)
     assert last is not None

@@ -215,8 +215,9 @@ def test_a_disk_too_small_is_refused_before_anything_is_made(espcn, tmp_path, mo
     made = []
     monkeypatch.setattr(ZarrTarget, "create", lambda *_, **__: made.append(1))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, needed // 3))
-    with pytest.raises(OutputError, match=r"GB are free.*Free space, choose another folder"):
-        upscale_file(source, tmp_path / "out.ome.zarr", model=espcn)
+    for name in ("out.ome.zarr", "out.ome.tif"):
+        with pytest.raises(OutputError, match=r"GB are free.*Free space, choose another folder"):
+            upscale_file(source, tmp_path / name, model=espcn)
     assert not made
     assert [p.name for p in tmp_path.iterdir()] == ["in.ome.zarr"]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, needed * 2 // 3))

@@ -1,6 +1,6 @@
 """What a process needs to compute boxes of a result, wherever it runs."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,20 +62,19 @@ class Job:
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
-    def compute(self, index: int) -> Generator[float, None, dict[str, Any]]:
-        """Compute and store a box, yielding the share of it done after each window.
+    def compute(self, index: int) -> Generator[float, None, Callable[[], dict[str, Any]]]:
+        """Compute a box, yielding the share of it done after each window.
 
         Returns
         -------
-        dict
-            The journal's line: the box, the counts of the run, and chunks of the input that could not be read.
+        function
+            Stores the box, in whatever thread it is called, and returns the journal's line: the box, the counts
+            of the run, and chunks of the input that could not be read. Raises OSError if the disk is full or fails.
 
         Raises
         ------
         SuperResError
             As `napari_superres.upscale` and `read_image`.
-        OSError
-            If the disk is full or fails.
         """
         self._take_threads()
         box = self.boxes[index]
@@ -88,9 +87,14 @@ class Job:
         for _, share in execute(held, model, within, out, counts, self.settled[part]):
             done += share
             yield done / within.total
-        self.output.store(box, out[inside])
         bad = list(getattr(self.image.data, "bad_chunks", ()))
-        return {"box": index, "counts": {**asdict(counts), "statistics": {}}, "bad_chunks": bad}
+        line = {"box": index, "counts": {**asdict(counts), "statistics": {}}, "bad_chunks": bad}
+
+        def store() -> dict[str, Any]:
+            self.output.store(box, out[inside])
+            return line
+
+        return store
 
     def settle(self, part: int, place: int) -> Generator[float, None, Settled | None]:
         """Find the statistics of one place of a part, yielding the share of the windows that is done.

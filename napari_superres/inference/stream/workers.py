@@ -10,6 +10,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
@@ -53,7 +54,7 @@ class Workers(Protocol):
 
 
 class ThisProcess:
-    """Does tasks one after the other."""
+    """Does tasks one after the other; while a box is computed, the one before it is stored."""
 
     count = 1
 
@@ -64,9 +65,18 @@ class ThisProcess:
 
     def run(self, job: Job, task: Task, arguments: Sequence[tuple[int, ...]]) -> Iterator[Step]:
         """Do tasks in order, telling of every window."""
-        for given in arguments:
-            found = yield from _told(given, getattr(job, task)(*given))
-            yield given, 1.0, found
+        before: tuple[tuple[int, ...], Future[Any]] | None = None
+        with ThreadPoolExecutor(1, "store") as storing:
+            for given in arguments:
+                found = yield from _told(given, getattr(job, task)(*given))
+                if before is not None:
+                    yield before[0], 1.0, before[1].result()
+                if callable(found):
+                    before = given, storing.submit(found)
+                else:
+                    yield given, 1.0, found
+            if before is not None:
+                yield before[0], 1.0, before[1].result()
 
 
 def _told(given: tuple[int, ...], steps: Generator[float, None, Any]) -> Generator[Step, None, Any]:
@@ -197,7 +207,7 @@ def _do(job: Job, task: Task, given: tuple[int, ...]) -> Any:
             try:
                 next(steps)
             except StopIteration as end:
-                return end.value
+                return end.value() if callable(end.value) else end.value
 
 
 @contextmanager
