@@ -40,7 +40,12 @@ def parse_range(texts: Sequence[str] | None) -> list[tuple[float, float]] | None
     """Return ``(low, high)`` pairs from ``low,high`` texts."""
     if not texts:
         return None
-    return [_pair(text) for text in texts]
+    return [_pair(text, "intensity-range", "0,4095") for text in texts]
+
+
+def parse_strength(text: str, option: str) -> tuple[float, float]:
+    """Return lowest and highest from ``low,high``; twice the same from one number."""
+    return _pair(text if "," in text else f"{text},{text}", option, "0.8,2.2")
 
 
 def parse_pixel_size(text: str | None) -> float | tuple[float, ...] | None:
@@ -97,9 +102,9 @@ def _integers(text: str, option: str, form: str) -> tuple[int, ...]:
         raise SettingsError(f"--{option} is {form}, got {text!r}.") from error
 
 
-def _pair(text: str) -> tuple[float, float]:
+def _pair(text: str, option: str, example: str) -> tuple[float, float]:
     try:
         low, high = (float(v) for v in text.split(","))
     except ValueError as error:
-        raise SettingsError(f"--intensity-range is low,high such as 0,4095, got {text!r}.") from error
+        raise SettingsError(f"--{option} is low,high such as {example}, got {text!r}.") from error
     return low, high

@@ -1,31 +1,110 @@
 """``superres train``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
-from napari_superres.cli import terminal
+from napari_superres.cli import parsing, terminal
+from napari_superres.errors import SettingsError
+
+PANEL_OWN = "Images of one's own"
 
 
 def train(
-    recipe: Annotated[str, typer.Option(help="Name of a shipped recipe, or a TOML file.")],
-    data: Annotated[Path, typer.Option(help="Folder that holds the recipe's image folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.safetensors")],
+    hr: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of high-resolution images; may be repeated.", rich_help_panel=PANEL_OWN),
+    ] = None,
+    pairs: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="LR HR", help="Two folders of images of the same names.", rich_help_panel=PANEL_OWN),
+    ] = None,
+    architecture: Annotated[
+        str, typer.Option(help="photo, or a network by name.", rich_help_panel=PANEL_OWN)
+    ] = "photo",
+    scale: Annotated[int, typer.Option(min=2, help="Factor along Y and X.", rich_help_panel=PANEL_OWN)] = 2,
+    degradation: Annotated[
+        Literal["bicubic", "optics", "kspace"],
+        typer.Option(help="How low-resolution images are made of --hr.", rich_help_panel=PANEL_OWN),
+    ] = "bicubic",
+    psf_sigma: Annotated[
+        str | None, typer.Option(metavar="LO,HI", help="PSF in high-resolution pixels.", rich_help_panel=PANEL_OWN)
+    ] = None,
+    photons: Annotated[
+        str | None, typer.Option(metavar="LO,HI", help="At the brightest pixel.", rich_help_panel=PANEL_OWN)
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LO,HI", help="Electrons with --photons, else share of the range.", rich_help_panel=PANEL_OWN
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Your instrument's raw low-resolution images: their noise is simulated.",
+            rich_help_panel=PANEL_OWN,
+        ),
+    ] = None,
+    register: Annotated[
+        bool, typer.Option("--register", help="Move pairs onto each other.", rich_help_panel=PANEL_OWN)
+    ] = False,
+    modality: Annotated[str, typer.Option(help="For the card.", rich_help_panel=PANEL_OWN)] = "",
+    license_: Annotated[
+        str, typer.Option("--license", help="Of the model, for the card.", rich_help_panel=PANEL_OWN)
+    ] = "",
+    recipe: Annotated[str | None, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds the recipe's image folders.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget; the recipe's by default.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
     start: Annotated[Path | None, typer.Option(help="Model file whose weights training starts from.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    log: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write curves: CSV, and TensorBoard if there.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
-    """Train a model by a recipe."""
+    """Train a model: from high-resolution images, from pairs, or by a shipped recipe."""
+    from napari_superres.degradation.patches import make_instrument
     from napari_superres.models import find_card
+    from napari_superres.training import fit_instrument, make_recipe
     from napari_superres.training import train as run
 
+    if sum(wish is not None for wish in (hr, pairs, recipe)) != 1 or (recipe is None) != (data is None):
+        raise SettingsError(
+            "give images (--hr DIR), pairs (--pairs LR HR), or a recipe with its data (--recipe --data)."
+        )
+    wished: Any = recipe
+    if recipe is None:
+        if not license_:
+            terminal.say("no licence is given (--license): others may not know whether they may use the model")
+        strengths = {
+            "psf_sigma": psf_sigma,
+            "photons": photons,
+            "noise" if degradation == "kspace" else "read_noise": noise,
+        }
+        instrument = {k: parsing.parse_strength(v, k) for k, v in strengths.items() if v is not None}
+        settings: dict[str, Any] = {"kind": degradation, **instrument}
+        if like is not None:
+            if psf_sigma is None or photons is not None or noise is not None or pairs is not None:
+                raise SettingsError(
+                    "--like measures noise: give --psf-sigma with it, and neither --photons nor --noise."
+                )
+            settings = fit_instrument(like, instrument["psf_sigma"])
+            terminal.say(f"the instrument: {make_instrument(settings).describe()}", quiet=quiet)
+        wished = make_recipe(
+            output.stem, [pairs[1]] if pairs else hr or [], architecture=architecture, scale=scale,
+            low=pairs[0] if pairs else None, degradation=settings,
+            card={"modality": modality, "license": license_},
+        )  # fmt: skip
     written = run(
-        recipe, data, output, minutes=minutes, steps=steps, start=start, seed=seed, overwrite=overwrite,
-        progress=not quiet,
+        wished, data or Path(), output, minutes=minutes, steps=steps, start=start, seed=seed, overwrite=overwrite,
+        resume=resume, register=register, progress=not quiet, log=log,
     )  # fmt: skip
     scores = find_card(written).scores.get("validation", {})
     terminal.say(f"wrote {written}", quiet=quiet)

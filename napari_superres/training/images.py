@@ -1,7 +1,9 @@
-"""High-resolution images for training, as planes on the model's intensity scale."""
+"""Images for training, as planes on the model's intensity scale."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,13 +11,22 @@ import numpy.typing as npt
 from napari_superres.core.color import luma
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit
+from napari_superres.degradation.fit import fit_camera
 from napari_superres.errors import SuperResError, TrainingError
 from napari_superres.io import find_images, read_image
 
 Plane = npt.NDArray[np.float32]
 
 
-def read_planes(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,)) -> list[list[Plane]]:
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of view: a high-resolution plane, and the low-resolution one where it was recorded."""
+
+    high: Plane
+    low: Plane | None = None
+
+
+def read_fields(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,)) -> list[list[Field]]:
     """Read every plane of every image in some folders, one list per image.
 
     Parameters
@@ -31,9 +42,10 @@ def read_planes(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
     Raises
     ------
     TrainingError
-        If a folder holds no image that can be read, or luminance is wanted of one that has not 8 bits.
+        If a folder holds no image that can be read, an image holds NaN or nothing but one intensity, or luminance
+        is wanted of one that has not 8 bits.
     """
-    images: list[list[Plane]] = []
+    images: list[list[Field]] = []
     for folder in folders:
         found = 0
         for path in find_images(folder):
@@ -44,10 +56,45 @@ def read_planes(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
             found += 1
             if channel == "luma" and image.dtype != np.uint8:
                 raise TrainingError(f"{path.name} holds {image.dtype}; luminance needs 8 bits. Use channel = 'each'.")
-            images.append([_binned(p, s) for p in _planes_of(image, channel) for s in shrink])
+            _check(image, path.name)
+            images.append([Field(_binned(p, s)) for p in _planes_of(image, channel) for s in shrink])
         if not found:
             raise TrainingError(f"no image in {folder} could be read. Training needs at least one per folder.")
     return images
+
+
+def fit_instrument(folder: Path, psf_sigma: tuple[float, float]) -> dict[str, Any]:
+    """Return the settings of a recipe's degradation that suit the low-resolution images of one's instrument.
+
+    Parameters
+    ----------
+    folder
+        A few raw images, neither denoised nor interpolated.
+    psf_sigma
+        Of its point-spread function, in high-resolution pixels, from, to: noise does not tell it.
+
+    Raises
+    ------
+    SettingsError
+        If they are too few, or hold no noise.
+    UnreadableImageError
+        If there are none.
+    """
+    planes = []
+    for path in find_images(folder):
+        image = read_image(path)
+        values = np.asarray(image.data)
+        values = np.moveaxis(values, image.axes.index("S"), 0) if "S" in image.axes else values
+        planes += list(values.reshape(-1, *values.shape[-2:]))
+    return fit_camera(planes).optics(psf_sigma)
+
+
+def _check(image: Image, name: str) -> None:
+    values = np.asarray(image.data)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise TrainingError(f"{name} holds NaN or infinite pixels. Training needs finite ones: fill or crop them.")
+    if values.size == 0 or values.min() == values.max():
+        raise TrainingError(f"{name} has one intensity everywhere: nothing can be learnt from it. Remove it.")
 
 
 def _planes_of(image: Image, channel: str) -> list[Plane]:
@@ -57,15 +104,20 @@ def _planes_of(image: Image, channel: str) -> list[Plane]:
         if channel == "luma":
             values = np.rint(luma(data)) / 255.0
             return list(values.reshape(-1, *values.shape[-2:]).astype(np.float32))
-        data = np.moveaxis(data[..., :3], -1, 0)
+        samples = list(np.moveaxis(data[..., :3], -1, 0))
     elif channel == "luma":
         return list((data / 255.0).reshape(-1, *data.shape[-2:]).astype(np.float32))
-    flat = data.reshape(-1, *data.shape[-2:])
-    planes = []
-    for plane in flat:
-        one = Image.from_array(plane, "YX")
-        planes.append(fit(one, "percentile").apply(plane, 0).astype(np.float32))
-    return planes
+    else:
+        samples = [data]
+    return [plane for values in samples for plane in _normalised(values, image.axes.replace("S", ""))]
+
+
+def _normalised(values: npt.NDArray[Any], axes: str) -> Iterator[Plane]:
+    """Yield the planes of an image, mapped once per channel of the whole image, as when the model is used."""
+    norm = fit(Image.from_array(values, axes), "percentile")
+    channels = np.moveaxis(values, axes.index("C"), 0) if "C" in axes else values[None]
+    for c, channel in enumerate(channels):
+        yield from norm.apply(channel, c, np.float32).reshape(-1, *channel.shape[-2:])
 
 
 def _binned(plane: Plane, factor: int) -> Plane:

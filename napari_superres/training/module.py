@@ -1,7 +1,9 @@
-"""One optimisation step, the schedule and the averaged weights."""
+"""One optimisation step, the schedule, the averaged weights, and which of these were the best."""
 
 import math
 import time
+from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import lightning
@@ -10,8 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from napari_superres.errors import TrainingError
+from napari_superres.training.checkpoint import KEY
+
 _WARM_UP = 0.02
 _MSE_FROM = 0.8
+_LOOKS = 20
+"""How often in a training the validation images are looked at."""
+
+_PATIENCE = 8
+_MOST_BAD = 10
+
+Judge = Callable[[nn.Module], float]
+"""Returns the mean PSNR of a network on the validation images."""
 
 
 class SuperResolution(lightning.LightningModule):
@@ -19,32 +32,70 @@ class SuperResolution(lightning.LightningModule):
 
     The loss is the mean absolute error, and the mean squared error for the last fifth of the budget,
     which is what PSNR rewards. Progress is the spent share of the budget in steps or minutes,
-    whichever is further.
+    whichever is further. Training ends early when eight looks at the validation images in a row,
+    two fifths of the budget, have brought nothing.
+
+    Parameters
+    ----------
+    network
+        What is trained.
+    rate
+        Learning rate after warm-up.
+    steps, minutes
+        Budget.
+    judge
+        Scores the averaged weights; None where no images could be held out.
+    what
+        What is trained of what and how, as text, for checkpoints.
     """
 
-    def __init__(self, network: nn.Module, *, rate: float, steps: int | None, minutes: float | None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        rate: float,
+        steps: int | None,
+        minutes: float | None,
+        judge: Judge | None = None,
+        what: str = "",
+    ) -> None:
         super().__init__()
         self.network = network
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))  # type: ignore[no-untyped-call]
-        self.rate, self.steps, self.minutes = rate, steps, minutes
-        self.started = time.monotonic()
+        self.rate, self.steps, self.minutes, self.judge = rate, steps, minutes, judge
+        self.what = what
+        self.batches, self.bad, self.spent = 0, 0, 0.0
+        self.scores: list[float] = []
+        self.best: dict[str, Tensor] = {}
+        self.keep: Callable[[], None] | None = None
+        """Called after every step."""
+        self._since = time.monotonic()
+        self._bad_in_a_row = 0
+
+    @property
+    def seconds(self) -> float:
+        """Time spent so far, before an interruption too."""
+        return self.spent + time.monotonic() - self._since
 
     @property
     def progress(self) -> float:
         """Spent share of the budget, 0 to 1."""
-        by_steps = self.global_step / self.steps if self.steps else 0.0
-        by_time = (time.monotonic() - self.started) / (60.0 * self.minutes) if self.minutes else 0.0
+        by_steps = self.batches / self.steps if self.steps else 0.0
+        by_time = self.seconds / (60.0 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
     def on_fit_start(self) -> None:
         """Start the clock when the data are ready."""
-        self.started = time.monotonic()
+        self._since = time.monotonic()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Return the loss of a batch of pairs."""
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor | None:
+        """Return the loss of a batch of pairs; None, so that nothing is learnt of it, if it is not finite."""
         low, high = batch
         found = self.network(low)
         loss = F.mse_loss(found, high) if self.progress > _MSE_FROM else F.l1_loss(found, high)
+        if not torch.isfinite(loss):
+            self._count_bad("loss")
+            return None
         self.log("loss", loss, prog_bar=True)
         return loss
 
@@ -54,12 +105,65 @@ class SuperResolution(lightning.LightningModule):
         factor = min(1.0, done / _WARM_UP + 0.01) * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
         for group in optimizer.param_groups:
             group["lr"] = self.rate * factor
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        if not all(bool(torch.isfinite(g).all()) for g in gradients):
+            self._count_bad("gradient")
+            optimizer.zero_grad()
+        elif gradients:  # none where the loss was bad
+            self._bad_in_a_row = 0
+
+    def _count_bad(self, what: str) -> None:
+        self.bad += 1
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row >= _MOST_BAD:
+            raise TrainingError(
+                f"the {what} was not finite in {_MOST_BAD} steps in a row, at step {self.batches}: the learning rate "
+                f"({self.rate:g}) is too high for this network, or images hold extreme values. Lower the rate, or "
+                "look at the images."
+            )
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Update the averaged weights and stop when the budget is spent."""
+        """Update the averaged weights, look at the validation images now and then, stop when all is spent."""
         self.average.update_parameters(self.network)
+        self.batches += 1
+        if self.judge is not None and self.progress >= (len(self.scores) + 1) / _LOOKS:
+            self._look(self.judge)
         if self.progress >= 1.0:
             self.trainer.should_stop = True
+        if self.keep is not None:
+            self.keep()
+
+    def _look(self, judge: Judge) -> None:
+        averaged = self.average.module
+        assert isinstance(averaged, nn.Module)
+        found = judge(deepcopy(averaged).cpu().eval())
+        self.log("validation_psnr", found, prog_bar=True)
+        if found > max(self.scores, default=-math.inf):
+            self.best = {k: v.detach().cpu().clone() for k, v in averaged.state_dict().items()}
+        self.scores.append(found)
+        if len(self.scores) - self.scores.index(max(self.scores)) > _PATIENCE:
+            self.trainer.should_stop = True
+
+    def best_network(self) -> nn.Module:
+        """Return the network with the averaged weights that scored best; the last ones where none were scored."""
+        network = deepcopy(self.average.module).cpu().eval()
+        assert isinstance(network, nn.Module)
+        if self.best:
+            network.load_state_dict(self.best)
+        return network
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is not in the weights."""
+        checkpoint[KEY] = self.what
+        checkpoint["progress"] = {
+            "batches": self.batches, "bad": self.bad, "seconds": self.seconds, "scores": self.scores, "best": self.best,
+        }  # fmt: skip
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from there."""
+        found = checkpoint["progress"]
+        self.batches, self.bad, self.spent = found["batches"], found["bad"], found["seconds"]
+        self.scores, self.best = list(found["scores"]), dict(found["best"])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return Adam; the last layer, like all others, at the same rate."""

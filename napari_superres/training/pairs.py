@@ -1,18 +1,14 @@
 """Low- and high-resolution patches: drawn where there is content, degraded, flipped and turned."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from napari_superres.degradation.resample import resize_bicubic
+from napari_superres.degradation.patches import Instrument
 from napari_superres.errors import TrainingError
-from napari_superres.training.images import Plane
-
-_SIGMAS_OF_CONTEXT = 4
+from napari_superres.training.images import Field, Plane
 
 
 class PatchSource:
@@ -20,15 +16,14 @@ class PatchSource:
 
     Parameters
     ----------
-    planes
-        High-resolution planes.
+    fields
+        What patches are drawn from.
     scale
         Factor along both axes.
     patch
         Edge of a low-resolution patch in pixels.
-    degradation
-        As in `Recipe.degradation`. Bicubic reduction is computed once and rounded to 8 bits;
-        optics are simulated afresh for every patch.
+    instrument
+        Makes the low-resolution patches.
     seed
         Of all draws.
 
@@ -39,87 +34,62 @@ class PatchSource:
     """
 
     def __init__(
-        self, planes: Sequence[Plane], *, scale: int, patch: int, degradation: Mapping[str, Any], seed: int = 0
+        self, fields: Sequence[Field], *, scale: int, patch: int, instrument: Instrument, seed: int = 0
     ) -> None:
-        self.scale, self.patch, self.degradation = scale, patch, degradation
-        self.rng = np.random.default_rng(seed)
-        self.bicubic = degradation["kind"] == "bicubic"
-        widest = 0.0 if self.bicubic else float(max(degradation["psf_sigma"]))
-        self.margin = -(-int(np.ceil(_SIGMAS_OF_CONTEXT * widest)) // scale) * scale
+        self.scale, self.patch, self.instrument, self.seed = scale, patch, instrument, seed
+        self.margin = instrument.margin(scale)
         edge = patch * scale + 2 * self.margin
-        self.planes = [_whole(p, scale) for p in planes if min(p.shape) // scale * scale >= edge]
-        if not self.planes:
+        large = [f for f in fields if min(f.high.shape) // scale * scale >= edge]
+        if not large:
             raise TrainingError(
                 f"training images must be at least {edge} x {edge} pixels (patch {patch}, scale {scale}), "
-                f"got {len(planes)} smaller ones."
+                f"got {len(fields)} smaller ones."
             )
-        self.low = [np.rint(resize_bicubic(p, scale) * 255.0).clip(0, 255) / 255.0 for p in self.planes if self.bicubic]
+        self.planes = [whole(f.high, scale) for f in large]
+        self.low = [low_of(f, scale, instrument) for f in large]
         area = np.array([p.size for p in self.planes], dtype=np.float64)
         self.chance = area / area.sum()
 
-    def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return low- and high-resolution patches ``(size, 1, p, p)`` and ``(size, 1, s*p, s*p)``."""
-        drawn = [self._draw() for _ in range(2 * size)]
+    def batch(self, size: int, step: int) -> tuple[Tensor, Tensor]:
+        """Return low- and high-resolution patches ``(size, 1, p, p)`` and ``(size, 1, s*p, s*p)`` of a step.
+
+        They depend on seed and step only, so that an interrupted training sees what an undisturbed one would.
+        """
+        random = np.random.default_rng((self.seed, step))
+        drawn = [self._draw(random) for _ in range(2 * size)]
         # Of twice as many candidates keep those with most structure: sky and background teach little.
         detail = [np.abs(np.diff(hr, axis=0)).mean() + np.abs(np.diff(hr, axis=1)).mean() for _, hr in drawn]
-        best = np.argsort(detail)[-size:]
-        pairs = [self._turned(*drawn[i]) for i in best]
+        pairs = [_turned(low, high, random) for low, high in (drawn[i] for i in np.argsort(detail)[-size:])]
         high = torch.from_numpy(np.stack([hr for _, hr in pairs]))[:, None]
-        if self.bicubic:
-            return torch.from_numpy(np.stack([lr for lr, _ in pairs]))[:, None], high
-        return simulate_optics(high, self.scale, self.degradation, self.rng, self.margin)
+        lows = [lr for lr, _ in pairs if lr is not None]
+        low = torch.from_numpy(np.stack(lows))[:, None] if lows else None
+        return self.instrument.expose(high, low, self.scale, random)
 
-    def _draw(self) -> tuple[Plane, Plane]:
-        which = int(self.rng.choice(len(self.planes), p=self.chance))
-        plane, s = self.planes[which], self.scale
+    def _draw(self, random: np.random.Generator) -> tuple[Plane | None, Plane]:
+        which = int(random.choice(len(self.planes), p=self.chance))
+        plane, low, s = self.planes[which], self.low[which], self.scale
         edge = self.patch + 2 * self.margin // s
-        y, x = (int(self.rng.integers(0, n // s - edge + 1)) for n in plane.shape)
+        y, x = (int(random.integers(0, n // s - edge + 1)) for n in plane.shape)
         high = plane[y * s : (y + edge) * s, x * s : (x + edge) * s]
-        low = self.low[which][y : y + edge, x : x + edge] if self.bicubic else high
-        return low, high
-
-    def _turned(self, low: Plane, high: Plane) -> tuple[Plane, Plane]:
-        turns, mirrored = int(self.rng.integers(4)), bool(self.rng.integers(2))
-        low, high = np.rot90(low, turns), np.rot90(high, turns)
-        if mirrored:
-            low, high = low[:, ::-1], high[:, ::-1]
-        return np.ascontiguousarray(low, dtype=np.float32), np.ascontiguousarray(high, dtype=np.float32)
+        return None if low is None else low[y : y + edge, x : x + edge], high
 
 
-def _whole(plane: Plane, scale: int) -> Plane:
+def low_of(field: Field, scale: int, instrument: Instrument) -> Plane | None:
+    """Return the low-resolution plane that was recorded of a field, or that all simulations have in common."""
+    return instrument.reduce(whole(field.high, scale), scale) if field.low is None else field.low
+
+
+def whole(plane: Plane, scale: int) -> Plane:
+    """Return the plane without the pixels at its far end that do not fill a low-resolution one."""
     height, width = (n // scale * scale for n in plane.shape)
     return plane[:height, :width]
 
 
-def simulate_optics(
-    high: Tensor, scale: int, degradation: Mapping[str, Any], rng: np.random.Generator, margin: int
-) -> tuple[Tensor, Tensor]:
-    """Return what a camera behind a microscope would see of ``(B, 1, H, W)``, and the patches without their margin.
+def _turned(low: Plane | None, high: Plane, random: np.random.Generator) -> tuple[Plane | None, Plane]:
+    turns, mirrored = int(random.integers(4)), bool(random.integers(2))
 
-    Gaussian PSF, binning, photon noise, read noise, in this order; each strength drawn per patch.
-    Intensity 1 stands for the drawn count of photons per low-resolution pixel.
-    """
-    count = len(high)
+    def turned(patch: Plane) -> Plane:
+        patch = np.rot90(patch, turns)
+        return np.ascontiguousarray(patch[:, ::-1] if mirrored else patch, dtype=np.float32)
 
-    def drawn(name: str) -> Tensor:
-        low, up = degradation[name]
-        return torch.from_numpy(rng.uniform(low, up, count)).float()
-
-    sigma = drawn("psf_sigma")
-    low_photons, high_photons = degradation["photons"]
-    photons = torch.from_numpy(np.exp(rng.uniform(np.log(low_photons), np.log(high_photons), count))).float()
-    radius = int(np.ceil(_SIGMAS_OF_CONTEXT * max(degradation["psf_sigma"])))
-    offsets = torch.arange(-radius, radius + 1).float()
-    kernel = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True))[:, None]  # (B, 1, k)
-    padded = F.pad(high, (radius,) * 4, mode="replicate").transpose(0, 1)
-    blurred = F.conv2d(F.conv2d(padded, kernel[..., None], groups=count), kernel[:, :, None], groups=count)
-    blurred = blurred.transpose(0, 1)
-    binned = F.avg_pool2d(blurred, scale)
-    if margin:
-        m = margin // scale
-        binned, high = binned[..., m:-m, m:-m], high[..., margin:-margin, margin:-margin]
-    strength = photons[:, None, None, None]
-    expected = (binned.clamp(min=0) * strength).numpy()
-    seen = rng.poisson(expected) + rng.normal(size=expected.shape) * drawn("read_noise")[:, None, None, None].numpy()
-    return torch.from_numpy(seen.astype(np.float32)) / strength, high.contiguous()
+    return None if low is None else turned(low), turned(high)

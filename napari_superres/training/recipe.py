@@ -1,13 +1,14 @@
 """A recipe: everything that makes a model, as a small TOML file."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_superres.errors import TrainingError
+from napari_superres.degradation.patches import Instrument, make_instrument
+from napari_superres.errors import SettingsError, TrainingError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +25,16 @@ class Recipe:
         Integer factor per spatial axis.
     data
         Folders of high-resolution images, relative to the data folder.
+    low
+        Folders of the low-resolution images recorded of the same fields, one for each of `data`; then the
+        degradation is ``"recorded"``.
     channel
         ``"luma"``: 8-bit luminance (BT.601) of photographs; ``"each"``: every channel by itself.
     shrink
         Factors by which images are binned before use; finer detail and less noise than the original.
     degradation
-        ``{"kind": "bicubic"}``, or ``{"kind": "optics", "psf_sigma": [low, high], "photons": [low, high],
-        "read_noise": [low, high]}`` with sigma in high-resolution pixels and noise in electrons.
+        The instrument that makes low-resolution images: its ``kind``, ``"bicubic"``, ``"optics"``,
+        ``"kspace"`` or ``"recorded"``, and its settings; see `degradation.patches`.
     patch, batch
         Edge of a patch in low-resolution pixels, and patches per step.
     rate
@@ -46,6 +50,7 @@ class Recipe:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     scale: tuple[int, ...]
     data: tuple[str, ...]
+    low: tuple[str, ...] = ()
     channel: Literal["luma", "each"] = "luma"
     shrink: tuple[int, ...] = (1,)
     degradation: Mapping[str, Any] = field(default_factory=lambda: {"kind": "bicubic"})
@@ -56,14 +61,65 @@ class Recipe:
     card: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("scale", "data", "shrink"):
+        for name in ("scale", "data", "low", "shrink"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.scale) != 2 or self.scale[0] != self.scale[1] or self.scale[0] < 2:
             raise TrainingError(f"a recipe's scale is one factor of at least 2 along Y and X, got {self.scale}.")
         if self.channel not in ("luma", "each"):
             raise TrainingError(f"channel must be 'luma' or 'each', got {self.channel!r}.")
-        if self.degradation.get("kind") not in ("bicubic", "optics"):
-            raise TrainingError(f"degradation kind must be 'bicubic' or 'optics', got {dict(self.degradation)}.")
+        if bool(self.low) != (self.degradation.get("kind") == "recorded") or len(self.low) not in (0, len(self.data)):
+            raise TrainingError(
+                "recorded pairs need one folder of low-resolution images (low) for each of data and the degradation "
+                f"'recorded', got low={list(self.low)}, data={list(self.data)}, {dict(self.degradation)}."
+            )
+        try:
+            make_instrument(self.degradation)
+        except SettingsError as error:
+            raise TrainingError(f"recipe {self.name}: {error}") from error
+
+    @property
+    def instrument(self) -> Instrument:
+        """What makes low-resolution images."""
+        return make_instrument(self.degradation)
+
+
+PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"photo": ("span", {"blocks": 6, "features": 32})}
+"""Names for networks of a size that two CPU cores can train: the one of the shipped models of that name."""
+
+
+def make_recipe(
+    name: str, high: Sequence[Path], *, architecture: str, scale: int, low: Path | None = None,
+    degradation: Mapping[str, Any] | None = None, card: Mapping[str, Any] | None = None,
+) -> Recipe:  # fmt: skip
+    """Return a recipe for images of one's own.
+
+    Parameters
+    ----------
+    name
+        Of the model.
+    high
+        Folders of high-resolution images.
+    architecture
+        A network by name, or ``"photo"``: the fast network of the shipped models.
+    scale
+        Factor along Y and X.
+    low
+        Folder of low-resolution images recorded of the same fields.
+    degradation
+        Instrument that makes them otherwise; bicubic reduction by default.
+    card
+        Fields of the model card: title, modality, license, ...
+    """
+    network, arguments = PRESETS.get(architecture, (architecture, {}))
+    chosen = {"kind": "recorded"} if low is not None else dict(degradation or {"kind": "bicubic"})
+    if chosen["kind"] == "bicubic":
+        chosen = {"eight_bit": False, **chosen}
+    facts = {"title": name, "intensity": "percentile", "color": "per-channel", "license": "", **(card or {})}
+    return Recipe(
+        name=name, architecture=network, arguments=arguments, scale=(scale, scale), channel="each",
+        data=tuple(str(Path(h).resolve()) for h in high), low=() if low is None else (str(Path(low).resolve()),),
+        degradation=chosen, card=facts, batch=8, patch=24,
+    )  # fmt: skip
 
 
 def list_recipes() -> list[str]:

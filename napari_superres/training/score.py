@@ -1,16 +1,17 @@
 """Validation on whole images, beside bicubic interpolation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from napari_superres.degradation.resample import resize_bicubic
+from napari_superres.degradation.patches import Instrument
+from napari_superres.models.domain import noise_level
 from napari_superres.models.interpolate import Interpolation
-from napari_superres.training.images import Plane
-from napari_superres.training.pairs import simulate_optics
+from napari_superres.training.images import Field, Plane
+from napari_superres.training.pairs import low_of, whole
 
 
 def psnr(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any], *, border: int, data_range: float) -> float:
@@ -21,32 +22,45 @@ def psnr(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any], *, border: int
 
 
 @torch.inference_mode()
-def score_planes(
-    network: nn.Module, planes: Sequence[Plane], *, scale: int, degradation: Mapping[str, Any], seed: int = 1
-) -> dict[str, float]:
-    """Return mean PSNR of a network and of bicubic interpolation over planes, in dB.
+def recordings(
+    fields: Sequence[Field], *, scale: int, instrument: Instrument, seed: int = 1
+) -> Iterator[tuple[Tensor, Plane]]:
+    """Yield what the instrument sees of whole fields of view, ``(1, 1, h, w)``, and the truth."""
+    random = np.random.default_rng(seed)
+    margin = instrument.margin(scale)
+    for field in fields:
+        high = whole(field.high, scale)
+        reduced = low_of(field, scale, instrument)
+        around = torch.from_numpy(np.pad(high, margin, mode="symmetric"))[None, None]
+        low = None if reduced is None else torch.from_numpy(reduced)[None, None]
+        yield instrument.expose(around, low, scale, random)[0], high
 
-    Bicubic degradation follows the protocol of the literature: 8-bit low-resolution luminance,
-    8-bit result, border of `scale` pixels left out, range 255.
+
+@torch.inference_mode()
+def score_fields(
+    network: nn.Module, fields: Sequence[Field], *, scale: int, instrument: Instrument
+) -> dict[str, float]:
+    """Return mean PSNR of a network and of bicubic interpolation over fields of view, in dB.
+
+    A border of `scale` pixels is left out, and the range is 1. Results have 8 bits where the instrument's
+    images have, as in the protocol of the literature.
     """
-    rng = np.random.default_rng(seed)
     base = Interpolation("bicubic", (scale, scale))
     rows: list[tuple[float, float]] = []
-    for plane in planes:
-        height, width = (n // scale * scale for n in plane.shape)
-        high = plane[:height, :width]
-        eight_bit = degradation["kind"] == "bicubic"
-        if eight_bit:
-            low = np.rint(resize_bicubic(high, scale) * 255.0).clip(0, 255) / 255.0
-            lr = torch.from_numpy(low.astype(np.float32))[None, None]
-        else:
-            lr, _ = simulate_optics(torch.from_numpy(high.copy())[None, None], scale, degradation, rng, 0)
+    for seen, high in recordings(fields, scale=scale, instrument=instrument):
         results = []
         for model in (network, base):
-            found = model(lr)[0, 0].numpy()
-            if eight_bit:
+            found = model(seen)[0, 0].numpy()
+            if instrument.eight_bit:
                 found = np.rint(found * 255.0).clip(0, 255) / 255.0
             results.append(psnr(found, high, border=scale, data_range=1.0))
         rows.append((results[0], results[1]))
     mean = np.mean(rows, axis=0)
     return {"psnr": round(float(mean[0]), 3), "bicubic_psnr": round(float(mean[1]), 3), "images": len(rows)}
+
+
+def noise_range(fields: Sequence[Field], *, scale: int, instrument: Instrument) -> tuple[float, float]:
+    """Return the least and the most noise of what the instrument sees of fields of view."""
+    seen = recordings(fields, scale=scale, instrument=instrument)
+    levels = [noise_level(low[0, 0].numpy()) for low, _ in seen]
+    return round(min(levels), 5), round(max(levels), 5)

@@ -1,29 +1,29 @@
 """`train`: from a folder of high-resolution images to a model file."""
 
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
 
 from napari_superres.errors import MissingExtraError, TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.card import ModelCard
-from napari_superres.models.files import check_model_target, read_weights, write_model
+from napari_superres.models.files import check_model_target, digest, read_weights, write_model
 from napari_superres.models.halo import measure_reach
-from napari_superres.training.images import Plane, read_planes
+from napari_superres.training.images import Field, read_fields
 from napari_superres.training.pairs import PatchSource
 from napari_superres.training.recipe import Recipe, load_recipe
-from napari_superres.training.score import score_planes
+from napari_superres.training.recorded import read_pairs
+from napari_superres.training.score import noise_range, score_fields
 
 _VALIDATION_SHARE = 0.04
 _VALIDATION_MOST = 16
 _VALIDATION_PLANES = 32
+_JUDGED = 8
+"""Planes that are looked at while a network is trained."""
 
 
 def train(
@@ -36,7 +36,10 @@ def train(
     start: Path | str | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    resume: bool = False,
+    register: bool = False,
     progress: bool = True,
+    log: Path | str | None = None,
 ) -> Path:
     """Train a model and write it with a complete card.
 
@@ -55,9 +58,17 @@ def train(
     seed
         Of initial weights and all draws.
     overwrite
-        Whether an existing `output` may be replaced.
+        Whether an existing `output` may be replaced, and an unfinished training forgotten.
+    resume
+        Go on with an unfinished training of the same recipe, images, seed and budget, if there is one. A
+        checkpoint is written every minute; what follows equals an undisturbed training step by step.
+    register
+        Of recorded pairs: move them onto each other instead of refusing those that lie apart.
     progress
         Whether to show a progress bar.
+    log
+        Folder for the curves of loss and validation: ``metrics.csv``, and TensorBoard's files where that
+        is installed.
 
     Returns
     -------
@@ -67,15 +78,17 @@ def train(
     Raises
     ------
     TrainingError
-        If images are missing or too small, or the budget is not above zero.
+        If images are missing or too small, the budget is not above zero, the loss stays not finite, or the
+        unfinished training is another one.
     OutputExistsError, OutputError
-        If `output` exists and `overwrite` is False, or cannot be written; before training.
+        If `output` exists and `overwrite` is False, or cannot be written; before training. Or if an unfinished
+        training is there and neither `resume` nor `overwrite` is asked for.
     MissingExtraError
         If Lightning is not installed.
     """
     try:
-        import lightning
-
+        from napari_superres.training.checkpoint import as_json, check_checkpoint, checkpoint_path
+        from napari_superres.training.fit import fit, seed_everything
         from napari_superres.training.module import SuperResolution
     except ImportError as error:
         raise MissingExtraError(
@@ -86,56 +99,62 @@ def train(
     check_model_target(output, overwrite=overwrite)
     if not all(budget is None or budget > 0 for budget in (minutes, steps)):
         raise TrainingError(f"minutes and steps must be above 0, got minutes={minutes} and steps={steps}.")
-    # It reports hardware it did not find and advertises services.
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    lightning.seed_everything(seed, verbose=False)
-    images = read_planes([Path(data) / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink)
+    budget = minutes if minutes is not None or steps is not None else recipe.minutes
+    seed_everything(seed)
+    images = _read(recipe, Path(data), register)
+    what = {
+        "recipe": asdict(recipe),
+        "images": [[(*f.high.shape, float(f.high.mean())) for f in fields] for fields in images],
+        "seed": seed, "steps": steps, "minutes": budget, "start": None if start is None else digest(Path(start)),
+    }  # fmt: skip
+    begun = check_checkpoint(output, what, resume=resume, overwrite=overwrite)
     training, held = split(images, seed)
-    source = PatchSource(
-        training, scale=recipe.scale[0], patch=recipe.patch, degradation=recipe.degradation, seed=seed
-    )  # fmt: skip
+    scale, instrument = recipe.scale[0], recipe.instrument
+    source = PatchSource(training, scale=scale, patch=recipe.patch, instrument=instrument, seed=seed)
     network = build(recipe.architecture, {**recipe.arguments, "scale": recipe.scale})
     if start is not None:
         _load_matching(network, Path(start))
-    budget = minutes if minutes is not None or steps is not None else recipe.minutes
-    module = SuperResolution(network, rate=recipe.rate, steps=steps, minutes=budget)
-    trainer = lightning.Trainer(
-        max_steps=steps or -1, max_epochs=-1, accelerator="auto", devices=1, logger=False,
-        enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=progress,
-        gradient_clip_val=1.0, default_root_dir=output.parent,
+
+    def judge(found: torch.nn.Module) -> float:
+        return score_fields(found, held[:_JUDGED], scale=scale, instrument=instrument)["psnr"]
+
+    module = SuperResolution(
+        network, rate=recipe.rate, steps=steps, minutes=budget, judge=judge if held else None, what=as_json(what)
+    )
+    fit(module, source, batch=recipe.batch, output=output, begun=begun, progress=progress, log=log)
+    best = module.best_network()
+    scores = score_fields(best, held, scale=scale, instrument=instrument) if held else {}
+    noise = noise_range(held or training[:_VALIDATION_PLANES], scale=scale, instrument=instrument)
+    card = _card(
+        recipe, noise, best,
+        {"validation": {"protocol": f"held-out training images; {instrument.describe()}", **scores}}, module.batches,
     )  # fmt: skip
-    trainer.fit(module, DataLoader(_Batches(source, recipe.batch), batch_size=None))
-    best = module.average.module.cpu().eval()
-    assert isinstance(best, torch.nn.Module)
-    scores = score_planes(best, held, scale=recipe.scale[0], degradation=recipe.degradation) if held else {}
-    card = _card(recipe, best, {"validation": {"protocol": "held-out training images", **scores}}, module.global_step)
     if start is not None:
         card = replace(card, training=f"{card.training} Started from the weights of {Path(start).stem}.")
-    return write_model(output, card, best.state_dict(), overwrite=overwrite)
+    written = write_model(output, card, best.state_dict(), overwrite=overwrite)
+    checkpoint_path(output).unlink(missing_ok=True)
+    return written
 
 
-def split(images: Sequence[Sequence[Plane]], seed: int) -> tuple[list[Plane], list[Plane]]:
-    """Return planes for training and planes for validation; all planes of an image are on one side.
+def _read(recipe: Recipe, data: Path, register: bool) -> list[list[Field]]:
+    if recipe.low:
+        folders = zip(recipe.low, recipe.data, strict=True)
+        pairs = [read_pairs(data / low, data / high, recipe.scale[0], register=register) for low, high in folders]
+        return [fields for folder in pairs for fields in folder]
+    return read_fields([data / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink)
+
+
+def split(images: Sequence[Sequence[Field]], seed: int) -> tuple[list[Field], list[Field]]:
+    """Return fields for training and fields for validation; all planes of an image are on one side.
 
     Neighbouring planes of a stack are nearly the same: divided, they would flatter the score.
     """
     order = np.random.default_rng(seed).permutation(len(images))
     count = min(_VALIDATION_MOST, max(1, round(len(images) * _VALIDATION_SHARE))) if len(images) > 1 else 0
-    chosen = [[plane for i in part for plane in images[i]] for part in (order[count:], order[:count])]
+    chosen = [[field for i in part for field in images[i]] for part in (order[count:], order[:count])]
     # Evenly over all held-out images, and no longer than a score is worth.
     step = max(1, -(-len(chosen[1]) // _VALIDATION_PLANES))
     return chosen[0], chosen[1][::step]
-
-
-class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
-    """An endless stream of batches."""
-
-    def __init__(self, source: PatchSource, size: int) -> None:
-        self.source, self.size = source, size
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        while True:
-            yield self.source.batch(self.size)
 
 
 def _load_matching(network: torch.nn.Module, path: Path) -> None:
@@ -146,7 +165,9 @@ def _load_matching(network: torch.nn.Module, path: Path) -> None:
     network.load_state_dict({**own, **given})
 
 
-def _card(recipe: Recipe, network: torch.nn.Module, scores: dict[str, Any], steps: int) -> ModelCard:
+def _card(
+    recipe: Recipe, noise: tuple[float, float], network: torch.nn.Module, scores: dict[str, Any], steps: int
+) -> ModelCard:  # fmt: skip
     multiple = (getattr(network, "multiple", 1),) * len(recipe.scale)
     reach = measure_reach(network, recipe.scale, multiple=multiple)
     return ModelCard(
@@ -158,8 +179,9 @@ def _card(recipe: Recipe, network: torch.nn.Module, scores: dict[str, Any], step
         halo=reach.halo,
         bounded=reach.is_bounded,
         global_statistics=reach.is_global,
-        training=f"{', '.join(recipe.data)}; {steps} steps of {recipe.batch} patches of {recipe.patch} pixels; "
-        "L1, then MSE; Adam, cosine schedule, averaged weights.",
+        noise=noise,
+        training=f"{', '.join(Path(d).name for d in recipe.data)}; {steps} steps of {recipe.batch} patches of "
+        f"{recipe.patch} pixels; L1, then MSE; Adam, cosine schedule, averaged weights.",
         scores=scores,
-        **recipe.card,
+        **{"degradation": recipe.instrument.describe(), **recipe.card},
     )

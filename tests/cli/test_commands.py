@@ -149,3 +149,39 @@ def test_train(superres, tmp_path):
     done = superres(*command)
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "--overwrite" in done.err
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_train_on_own_images(superres, tmp_path):
+    """High-resolution images alone, with noise like that of other images; then pairs."""
+    pytest.importorskip("lightning", reason="training needs Lightning")
+    for name in ("hr", "lr", "raw"):
+        (tmp_path / name).mkdir()
+    for i in range(3):
+        scene = np.random.default_rng(i).random((24, 24)).repeat(6, 0).repeat(6, 1) * 3000
+        seen = scene.reshape(72, 2, 72, 2).mean((1, 3))
+        for folder, values in {
+            "hr": scene,
+            "lr": seen,
+            "raw": np.random.default_rng(i).poisson(scene / 10 + 5),
+        }.items():
+            write_image(
+                Image.from_array(values.astype(np.uint16), "YX"), tmp_path / folder / f"{i}.tif", allow_loss=True
+            )
+    common = ["-q", "--steps", 2, "--scale", 2, "--license", "CC0-1.0", "--architecture", "espcn"]
+    hr = ["--hr", tmp_path / "hr", "--degradation", "optics", "--psf-sigma", "1,2"]
+    done = superres("train", *hr, "--like", tmp_path / "raw", "-o", tmp_path / "a.safetensors", *common)
+    assert done.code == 0, done.err
+    shown = superres("models", "show", tmp_path / "a.safetensors").out
+    assert "sigma 1-2 fine pixels" in shown
+    assert "photons at the brightest" in shown
+    assert "CC0-1.0" in shown
+    assert str(tmp_path) not in shown, "whose folders they were is nobody's business"
+    pairs = ["--pairs", tmp_path / "lr", tmp_path / "hr"]
+    done = superres("train", *pairs, "-o", tmp_path / "b.safetensors", *common)
+    assert done.code == 0, done.err
+    assert done.out.startswith("validation: ")
+    for wrong in ([], [*hr, *pairs], [*hr, "--recipe", "fluo-x2"], ["--recipe", "fluo-x2"], [*hr, "--data", tmp_path],
+                  ["--hr", tmp_path / "hr", "--like", tmp_path / "raw"], [*hr, "--photons", "much"]):  # fmt: skip
+        done = superres("train", *wrong, "-o", tmp_path / "c.safetensors", *common)
+        assert (done.code, done.err.count("\n")) == (1, 1), done.err
