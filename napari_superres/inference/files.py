@@ -140,6 +140,8 @@ def _upscale_file(
     identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": reading["series"] or 0}
     if not io.is_anonymous(source):
         identity["name"] = source.name
+    if source.is_dir():  # of which only the metadata are digested
+        identity["state"] = io.file_state(source)
     model = {k: loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else loaded(model)
     if resume and target.exists():
         if _is_made(target, image, identity, make_parts(image, model, tuned=False, **options)):
@@ -302,7 +304,7 @@ def _is_made(target: Path, image: Image, identity: dict[str, Any], parts: Sequen
     # Axes and pixel size may have been said anew since.
     now = {
         "sha256": identity["sha256"], "series": identity["series"], "axes": image.axes, "units": dict(image.units),
-        "affine": image.affine.tolist(),
+        "affine": image.affine.tolist(), **({"state": identity["state"]} if "state" in identity else {}),
     }  # fmt: skip
     if made != wanted or any(before.get(k) != v for k, v in now.items()):
         return False

@@ -114,6 +114,13 @@ class ZarrTarget:
                 files.append(self._write(level, self.layout.share(owned, level), part))
         self._flush(files)
 
+    def is_stored(self, box: Box) -> bool:
+        """Return whether the files of a box of `boxes` are there, and not empty."""
+        owned = tuple(box[i] for i in self._to_disk)
+        shares = [(level, self.layout.share(owned, level)) for level in range(self.layout.owned)]
+        files = [self._file(level, share) for level, share in shares if all(b.stop > b.start for b in share)]
+        return all(file.is_file() and file.stat().st_size > 0 for file in files)
+
     def finish(self, outline: Image) -> None:
         """Make the levels that no box owns and write the attributes: from now on it is an image.
 
@@ -140,13 +147,16 @@ class ZarrTarget:
 
     def _write(self, level: int, box: Box, values: npt.NDArray[Any]) -> Path:
         """Write a whole shard and return its file."""
-        array = self._levels[level]
-        corner = tuple(b.start // s for b, s in zip(box, self.layout.shards(level), strict=True))
-        file = self.path.joinpath(str(level), array.metadata.encode_chunk_key(corner))
+        file = self._file(level, box)
         # Otherwise zarr reads the old shard first, which may be damaged.
         file.unlink(missing_ok=True)
-        array[box] = values
+        self._levels[level][box] = values
         return file
+
+    def _file(self, level: int, box: Box) -> Path:
+        """Return the file of a shard."""
+        corner = tuple(b.start // s for b, s in zip(box, self.layout.shards(level), strict=True))
+        return self.path.joinpath(str(level), self._levels[level].metadata.encode_chunk_key(corner))
 
     def _averaged(self, level: int, box: Box) -> npt.NDArray[Any]:
         """Return the pixels of a coarser level, made of the finer one by rows of chunks so that memory stays small."""

@@ -168,7 +168,8 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
             )
         return found
     present(path)
-    if not path.is_dir() or is_zarr(path):
+    # A folder named as an OME-Zarr is one, damaged or not: reading it says what is wrong.
+    if not path.is_dir() or is_zarr(path) or suffix(path) in ZARR.read:
         return [path]
     dicom = set(dicom_files(path))
     found = [p for p in sorted(path.iterdir()) if p not in dicom and _is_image(p)]

@@ -151,6 +151,47 @@ def test_another_run_is_refused_and_the_first_can_be_finished(changed, said, sou
     assert pixels(target) == whole
 
 
+def test_what_was_lost_from_an_unfinished_result_is_computed_again(source, target, espcn, whole, pixels):
+    hidden = interrupted(source, target, model=espcn, tile=20)
+    (result,) = hidden.glob("*.ome.zarr")
+    lost, emptied = sorted(p for p in (result / "0" / "c").rglob("*") if p.is_file())[:2]
+    lost.unlink()
+    emptied.write_bytes(b"")
+    upscale_file(source, target, model=espcn, resume=True)
+    assert pixels(target) == whole
+
+
+def test_a_worker_of_a_forgotten_run_writes_elsewhere(source, target, espcn):
+    hidden = interrupted(source, target, model=espcn, tile=20)
+    (first,) = hidden.glob("*.ome.zarr")
+    seen = set()
+    upscale_file(
+        source, target, model="bicubic-x2", overwrite=True, progress=lambda _: seen.update(hidden.glob("*.ome.zarr"))
+    )
+    assert seen
+    assert first not in seen
+
+
+def test_a_damaged_record_is_forgotten_when_asked(source, target, espcn, whole, pixels):
+    hidden = interrupted(source, target, model=espcn, tile=20)
+    (hidden / "journal.jsonl").write_text("nonsense\n")
+    upscale_file(source, target, model=espcn, tile=20, overwrite=True)
+    assert pixels(target) == whole
+
+
+@pytest.mark.parametrize("name", ["out.ome.zarr", "out.ome.tif"])
+def test_a_finished_result_of_an_input_changed_since_is_not_done(name, source, tmp_path, espcn):
+    """Also where only pixels changed, and no metadata."""
+    upscale_file(source, tmp_path / name, model=espcn)
+    upscale_file(source, tmp_path / name, model=espcn, resume=True)
+    image = read_image(source)
+    changed = next(p for p in (source / "0" / "c").rglob("*") if p.is_file())
+    changed.write_bytes(changed.read_bytes())
+    assert image.shape
+    with pytest.raises(OutputExistsError, match="made from another input"):
+        upscale_file(source, tmp_path / name, model=espcn, resume=True)
+
+
 def test_a_changed_input_is_refused(source, target, espcn):
     interrupted(source, target, model=espcn)
     image = read_image(source)

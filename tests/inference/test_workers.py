@@ -82,15 +82,17 @@ def test_same_bytes_by_workers_here(source, whole, pixels, tmp_path, monkeypatch
 def test_two_writers_never_touch_one_shard(source, whole, pixels, cluster, tmp_path, monkeypatch):
     """Each file of the result is as it was when its box was recorded: nobody wrote to it again."""
     target = tmp_path / "out.ome.zarr"
-    result = tmp_path / ".out.unfinished" / "result.ome.zarr"
+    hidden = tmp_path / ".out.unfinished"
     seen = {}
 
     def watch(_):
-        for file in (p for p in result.rglob("c/*/*/*") if p.is_file()):
+        for file in (p for p in hidden.rglob("c/*/*/*") if p.is_file()):
             facts = file.stat()
-            journal = (result.parent / "journal.jsonl").read_text().splitlines()[1:]
+            journal = (hidden / "journal.jsonl").read_text().splitlines()[1:]
             if json.loads(journal[0])["box"] >= 0 and {json.loads(x)["box"] for x in journal} >= {int(file.parts[-3])}:
-                seen.setdefault(file.relative_to(result).as_posix(), set()).add((facts.st_ino, facts.st_mtime_ns))
+                seen.setdefault("/".join(file.relative_to(hidden).parts[1:]), set()).add(
+                    (facts.st_ino, facts.st_mtime_ns)
+                )
 
     upscale_file(source, target, model=MODEL, tile=100, scheduler=cluster.scheduler_address, progress=watch)
     assert pixels(target) == whole

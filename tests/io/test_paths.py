@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_superres.core.image import Image
@@ -123,3 +124,11 @@ def test_importing_loads_no_format_library() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_damaged_zarr_is_no_folder_of_images(tmp_path: Path) -> None:
+    path = write_image(Image.from_array(np.zeros((9, 9), np.uint8), "YX"), tmp_path / "a.ome.zarr")
+    (path / "zarr.json").unlink()
+    assert find_images(path) == [path]
+    with pytest.raises(UnreadableImageError):
+        read_image(path)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from napari_superres.errors import OutputError, OutputExistsError
 from napari_superres.inference.passes import Settled
 
 FORMAT = 1
-_RESULT, _LINES, _STATISTICS, _LOCK = "result.ome.zarr", "journal.jsonl", "statistics.npz", "lock"
+_RESULT, _LINES, _STATISTICS, _LOCK = ".ome.zarr", "journal.jsonl", "statistics.npz", "lock"
 
 
 class Journal:
@@ -28,6 +29,10 @@ class Journal:
     ----------
     target
         Where the result will be.
+    stem
+        Its name without suffix.
+    forget
+        Forget an unfinished run, even one whose record is damaged.
 
     Attributes
     ----------
@@ -39,14 +44,16 @@ class Journal:
         One per finished box.
     """
 
-    def __init__(self, target: Path, stem: str) -> None:
+    def __init__(self, target: Path, stem: str, *, forget: bool = False) -> None:
         self.target = target
         self.folder = target.with_name(f".{stem}.unfinished")
-        self.result = self.folder / _RESULT
+        # A name of its own: a worker of a run that was killed and forgotten may still write to that one's.
+        self.result = self.folder / f"{uuid4().hex[:12]}{_RESULT}"
         self.header: dict[str, Any] | None = None
         self.lines: list[dict[str, Any]] = []
         self._file = self.folder / _LINES
         self._lock: Any = None
+        self._forget = forget
 
     def __enter__(self) -> Self:
         """Take the folder for this process and read what was done.
@@ -71,6 +78,8 @@ class Journal:
         except OSError as error:
             raise OutputError(f"{self.folder} cannot be made: {error.strerror}. Choose another folder.") from error
         try:
+            if self._forget:
+                self.clear()
             self._read()
         except BaseException:
             self._lock.release()
@@ -91,7 +100,7 @@ class Journal:
         OSError
             If the disk is full or fails.
         """
-        self.header = {"format": FORMAT, **header}
+        self.header = {"format": FORMAT, "result": self.result.name, **header}
         made = self._file.with_suffix(".new")
         with made.open("w", encoding="utf-8") as file:
             file.write(json.dumps(self.header) + "\n")
@@ -136,8 +145,7 @@ class Journal:
         return self.header is not None and (bool(self.lines) or (self.folder / _STATISTICS).exists())
 
     def _read(self) -> None:
-        # A record without its result: that is in its place already, and only the removal was interrupted.
-        if not (self._file.exists() and self.result.exists()):
+        if not self._file.exists():
             self.clear()
             return
         whole, _, torn = self._file.read_bytes().rpartition(b"\n")
@@ -149,8 +157,12 @@ class Journal:
             raise OutputError(
                 f"the record {self._file} of an unfinished result is damaged. Remove {self.folder} to start anew."
             ) from error
-        if not self._is_worth_keeping:
+        begun = self.folder / str(self.header.get("result"))
+        # A record without its result: that is in its place already, and only the removal was interrupted.
+        if begun.suffix != ".zarr" or not begun.is_dir() or not self._is_worth_keeping:
             self.clear()
+            return
+        self.result = begun
 
     def save_statistics(self, settled: tuple[Settled | None, ...]) -> None:
         """Keep the statistics of the whole image, so that an interrupted run has the same."""

@@ -79,7 +79,8 @@ def stream_file(
     SuperResError
         As `upscale` and `read_image`.
     """
-    with Journal(target, io.stem(target)) as journal:
+    # Workers may have been started elsewhere.
+    with Journal(target.absolute(), io.stem(target), forget=overwrite and not resume) as journal:
         if journal.header is not None and not resume:
             if not overwrite:
                 raise OutputExistsError(
@@ -118,7 +119,10 @@ def _run(
         parts = tuple(make_parts(image, model, **_adopted(options, header)))
         parts = tuple((m, _pinned(p, h)) for (m, p), h in zip(parts, header["plans"], strict=False))
         outline = _outline(image, parts)
-        boxes = io.ZarrTarget.open(journal.result, image.axes).boxes()
+        output = io.ZarrTarget.open(journal.result, image.axes)
+        boxes = output.boxes()
+        # What was lost from the disk since is computed again.
+        journal.lines = [line for line in journal.lines if output.is_stored(boxes[line["box"]])]
         settled = journal.load_statistics(len(parts))
         job = Job(source.path, source.reading, parts, settled, journal.result, tuple(boxes), header["threads"])
     begun = {**_identity(source, parts), "asked": _asked(options), "threads": job.threads, "boxes": len(boxes)}

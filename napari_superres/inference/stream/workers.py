@@ -32,6 +32,7 @@ _PATIENCE = 20.0
 """Seconds in which a scheduler must answer."""
 
 _ATTEMPTS = 3
+_PER_CORE = 4
 _busy = threading.Lock()
 
 
@@ -235,6 +236,9 @@ def connected(workers: int | None = None, scheduler: str | None = None) -> Itera
         raise SettingsError("give workers (--workers) or a scheduler (--scheduler), not both.")
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise SettingsError(f"workers must be a whole number of at least 1, got {workers!r}.")
+    most = _PER_CORE * (os.cpu_count() or 1)
+    if workers is not None and workers > most:
+        raise SettingsError(f"this machine has {os.cpu_count()} cores: at most {most} workers, got {workers}.")
     if workers is None and scheduler is None:
         yield ThisProcess()
         return
