@@ -205,7 +205,8 @@ def _create(group: Any, level: int, layout: Layout, dtype: np.dtype[Any]) -> Any
         dtype=dtype,
         chunks=chunks,
         shards=shards if shards != chunks else None,
-        compressors=codecs.BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"),
+        # lz4 decodes bytes that were overwritten without a word; the checksum notices.
+        compressors=[codecs.BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"), codecs.Crc32cCodec()],
         dimension_names=[a.lower().replace("s", "c") for a in layout.axes],
         # A missing shard then means damage, never zeros.
         config={"write_empty_chunks": True},

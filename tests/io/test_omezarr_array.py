@@ -106,3 +106,18 @@ def test_turned_images_pass_it_on(tmp_path: Path, make_image: Callable[..., Imag
     plain = read_image(write_image(image, tmp_path / "b.ome.tif"), skip_bad=True).data
     np.testing.assert_array_equal(plain[...], image.data)
     assert plain.bad_chunks == []
+
+
+@pytest.mark.parametrize("size", [64, 1500])
+def test_bytes_overwritten_in_what_we_write_are_noticed(size: int, tmp_path: Path) -> None:
+    """In a chunk of its own and in one of a shard, wherever they lie in it."""
+    values = np.random.default_rng(0).integers(0, 60000, (size, size)).astype(np.uint16)
+    path = write_image(Image.from_array(values, "YX"), tmp_path / "a.ome.zarr")
+    file = path / "0/c/0/0"
+    whole = file.read_bytes()
+    for at in (300, len(whole) // 3, len(whole) // 2):
+        file.write_bytes(whole[:at] + bytes(b ^ 0xFF for b in whole[at : at + 9]) + whole[at + 9 :])
+        with pytest.raises(UnreadableImageError, match=r"0/c/0/0 .* is damaged"):
+            np.asarray(read_image(path).data)
+    file.write_bytes(whole)
+    np.testing.assert_array_equal(np.asarray(read_image(path).data), values)
