@@ -3,7 +3,7 @@
 ``app``        the program and its commands
 ``terminal``   where output goes: results to stdout, everything else to stderr
 ``parsing``    option texts into values
-``upscale``    ``superres upscale``
+``upscale``    ``superres upscale``, and ``dry_run`` what it would do
 ``evaluate``   ``superres evaluate`` and ``selftest``
 ``models``     ``superres models list|show`` and ``check``
 ``images``     ``superres info`` and ``degrade``

@@ -1,14 +1,16 @@
 """The program and its commands."""
 
+import signal
 import sys
 import traceback
+from importlib import metadata
 
 import typer
 
 from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, upscale
 from napari_superres.errors import SuperResError
 
-_CANCELLED = 130
+_CANCELLED, _TERMINATED = 130, 143
 
 app = typer.Typer(
     name="superres",
@@ -29,9 +31,16 @@ app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        terminal.result(f"superres {metadata.version('napari-superres-torch')}")
+        raise typer.Exit
+
+
 @app.callback()
 def program(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error. May stand anywhere."),
+    version: bool = typer.Option(False, "--version", help="Say the version.", callback=_tell_version, is_eager=True),
 ) -> None:
     """Hold the options that come before a command; `run` has taken ``--debug`` out already."""
 
@@ -41,11 +50,14 @@ def run() -> None:
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     terminal.hear_warnings()
+    # Batch systems end a job so: what is being written is put away, as for Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         app(arguments)
     except SystemExit as done:
-        if done.code == _CANCELLED:
-            terminal.say("cancelled; results that were finished stay")
+        if done.code in (_CANCELLED, _TERMINATED):
+            how = "cancelled" if done.code == _CANCELLED else "terminated"
+            terminal.say(f"{how}; results that were finished stay, and --resume goes on with the others")
         raise
     except SuperResError as error:
         _fail(f"error: {error}", debug)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from napari_superres.cli import parsing, terminal
+from napari_superres.errors import OutputError
 
 _DEFAULT = ("fsrcnn-x2", "fluo-x2")
 
@@ -17,7 +18,7 @@ def bench(
     device: Annotated[
         list[str] | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; may be repeated. auto.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, fp16, bf16 or fp64.")] = "auto",
     tile: Annotated[
         list[str] | None, typer.Option(metavar="N", help="auto, N or one per axis; may be repeated. auto.")
     ] = None,
@@ -35,6 +36,10 @@ def bench(
     from napari_superres.inference.memory import tune_allocator
     from napari_superres.io.atomic import replacing
 
+    to_stdout = json_file == Path("-")
+    for file in (None if to_stdout else json_file, markdown_file):
+        if file is not None and not file.resolve().parent.is_dir():
+            raise OutputError(f"the folder {file.parent} does not exist. Create it first.")
     tune_allocator()
     devices = device or ["auto"]
     machine = figures.describe_machine(devices)
@@ -46,7 +51,6 @@ def bench(
         rows.append(row)
         terminal.say(f"{row.model} on {row.device}, tile {' x '.join(map(str, row.tile))}: {row.engine:.2f} Mpx/s")
     table, document = figures.to_markdown(machine, rows), figures.to_json(machine, rows)
-    to_stdout = json_file == Path("-")
     terminal.result(document if to_stdout else table)
     for file, text in ((None if to_stdout else json_file, document), (markdown_file, table)):
         if file is not None:

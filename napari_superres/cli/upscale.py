@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from napari_superres.cli import parsing, terminal
+from napari_superres.cli.dry_run import tell_plans
 from napari_superres.errors import SettingsError
 
 PANEL_FILE, PANEL_RUN = "What the file does not say", "How it is computed"
@@ -23,11 +24,13 @@ def upscale(
         typer.Option("--from", metavar="NAME.provenance.json", help="Model and intensities of that result."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda[:i] or mps.", rich_help_panel=PANEL_RUN)] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.", rich_help_panel=PANEL_RUN)] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, fp16, bf16 or fp64.", rich_help_panel=PANEL_RUN)] = "auto",
     tile: Annotated[str, typer.Option(metavar="auto|N|Z,Y,X", rich_help_panel=PANEL_RUN)] = "auto",
     axes: Annotated[str | None, typer.Option(metavar="TCZYX", rich_help_panel=PANEL_FILE)] = None,
     channels: Annotated[str | None, typer.Option(metavar="0,2", help="Only these channels.")] = None,
-    roi: Annotated[str | None, typer.Option(metavar="y0:y1,x0:x1", help="Only this part, in input pixels.")] = None,
+    roi: Annotated[
+        str | None, typer.Option(metavar="y0:y1,x0:x1", help="Only this part, in input pixels: 0:512,100:612.")
+    ] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average over eight flips and turns; 8 times slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     resume: Annotated[
@@ -58,9 +61,11 @@ def upscale(
         list[str] | None, typer.Option(metavar="lo,hi", help="Instead of a fit; once, or once per channel.")
     ] = None,
     suffix: Annotated[str | None, typer.Option("--format", metavar="EXT", help="Of a batch, such as ome.zarr.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; compute nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and what would be refused; compute nothing.")
+    ] = False,
     allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Write what a format cannot hold fully.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; failures are told.")] = False,
 ) -> None:
     """Increase the resolution of images with a super-resolution model."""
     from napari_superres.inference.memory import tune_allocator
@@ -92,7 +97,7 @@ def upscale(
             raise SettingsError("--format is for folders of results; a single result's format is its name's suffix.")
         suffix = "." + suffix.lstrip(".")
     if dry_run:
-        _tell_plans(sources, output, suffix, chosen, reading, running, as_json)
+        tell_plans(sources, output, chosen, suffix, {**reading, **running, **writing}, many=many, as_json=as_json)
     elif many:
         _many(sources, output, chosen, suffix, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
     else:
@@ -143,7 +148,8 @@ def _many(
 
     def tell(outcome: Outcome) -> None:
         detail = f": {outcome.message}" if outcome.message else f" -> {outcome.target.name} ({outcome.seconds:.1f} s)"
-        terminal.say(f"{outcome.status} {outcome.source}{detail}", quiet=quiet)
+        # Nobody else tells of a failure.
+        terminal.say(f"{outcome.status} {outcome.source}{detail}", quiet=quiet and outcome.status != "failed")
 
     with terminal.progress_bar(quiet=quiet) as show:
         outcomes = upscale_files(
@@ -159,56 +165,3 @@ def _many(
         terminal.result(json.dumps({**counts, "files": files}, indent=2))
     if counts["failed"]:
         raise typer.Exit(3)
-
-
-def _tell_plans(
-    sources: list[str], output: Path, suffix: str | None, model: Any, reading: dict[str, Any], running: dict[str, Any],
-    as_json: bool,
-) -> None:  # fmt: skip
-    from dataclasses import asdict
-
-    from napari_superres import io
-    from napari_superres.inference.estimate import check_disk, estimate
-    from napari_superres.inference.run import make_parts
-
-    rows: list[dict[str, Any]] = []
-    for path in (p for s in sources for p in io.find_images(s)):
-        image = io.read_image(path, **reading)
-        plans = [plan for _, plan in make_parts(image, model, **running)]
-        kind = suffix or io.suffix(output) or io.output_suffix(path)
-        expected = estimate(image, plans, zarr=kind in io.ZARR_SUFFIXES)
-        facts = asdict(expected)
-        rows.append(
-            {
-                "source": "DICOM" if io.is_anonymous(path) else str(path), "axes": image.axes, "shape": image.shape,
-                "dtype": str(image.dtype), "models": [p.model for p in plans], "device": plans[0].device,
-                "precision": plans[0].precision, "tile": plans[0].tile, "batch": plans[0].batch,
-                "result": facts.pop("shape"), **facts,
-            }
-        )  # fmt: skip
-    if as_json:
-        terminal.result(json.dumps({"plans": rows}, indent=2))
-    else:
-        for row in rows:
-            terminal.result(_sentence(row))
-    check_disk(_nearest_folder(output), sum(row["disk_bytes"] for row in rows))
-
-
-def _nearest_folder(output: Path) -> Path:
-    """Return the folder of an output, or the nearest that is there."""
-    return next(p for p in (output.resolve(), *output.resolve().parents) if p.is_dir())
-
-
-def _sentence(row: dict[str, Any]) -> str:
-    passes = f" in up to {row['passes']} passes" if row["passes"] > 1 else ""
-    time = "time not measured yet" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
-    return (
-        f"{row['source']}: {row['axes']} {row['shape']} -> {row['result']} {row['dtype']}, {row['tiles']} tiles of "
-        f"{row['tile']}{passes} on {row['device']} in {row['precision']}, {row['memory_bytes'] / 1e6:.0f} MB memory, "
-        f"{row['disk_bytes'] / 1e6:.0f} MB on disk, {time}"
-    )
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s" if rest >= 60 else f"{rest} s"

@@ -83,6 +83,11 @@ def estimate(image: Image, plans: Sequence[Plan], *, zarr: bool = False) -> Esti
     )
 
 
+def in_units(size: float) -> str:
+    """Return a number of bytes in MB, or in GB where there are many."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
 def check_disk(folder: Path, needed: int) -> None:
     """Refuse results of `needed` bytes that the disk of a folder cannot hold; warn of those that it may not hold.
 
@@ -97,7 +102,7 @@ def check_disk(folder: Path, needed: int) -> None:
         If the free space is less than the uncompressed result.
     """
     free = shutil.disk_usage(folder).free
-    sizes = f"the result takes {needed / 1e9:.1f} GB uncompressed, and {free / 1e9:.1f} GB are free in {folder}"
+    sizes = f"the result takes {in_units(needed)} uncompressed, and {in_units(free)} are free in {folder}"
     if free < needed * _LEAST_COMPRESSION:
         raise OutputError(f"{sizes}. Free space, choose another folder, or compute a part (roi, channels).")
     if free < needed:

@@ -24,6 +24,7 @@ from napari_superres.errors import (
 from napari_superres.inference.estimate import check_disk, estimate
 from napari_superres.inference.plan import Plan
 from napari_superres.inference.run import ModelChoice, Progress, loaded, make_parts, run_parts
+from napari_superres.inference.stream.journal import is_unfinished
 from napari_superres.inference.stream.run import SETTINGS, Source, identified, settings, stream_file
 from napari_superres.inference.stream.workers import ThisProcess, Workers, connected
 from napari_superres.models.model import Model
@@ -128,8 +129,7 @@ def _upscale_file(
     overwrite: bool, resume: bool, allow_loss: bool, progress: Callable[[Progress], None] | None,
     options: Mapping[str, Any],
 ) -> Path:  # fmt: skip
-    if target.exists() and target.resolve() == source.resolve():
-        raise OutputExistsError(f"{target} is the input itself, which is never overwritten. Choose another name.")
+    check_apart(source, target)
     into_zarr = io.suffix(target) in io.ZARR_SUFFIXES
     if not into_zarr and not isinstance(computing, ThisProcess):
         raise SettingsError(
@@ -147,10 +147,10 @@ def _upscale_file(
         if _is_made(target, image, identity, make_parts(image, model, tuned=False, **options)):
             return target
         if not overwrite:
-            raise OutputExistsError(
-                f"{target} was made from another input or with other settings. "
-                "Overwrite it (--overwrite) or choose another name."
-            )
+            beside = "Overwrite it (--overwrite) or choose another name."
+            if is_unfinished(target, io.stem(target)):
+                beside = "To finish the later run that was begun beside it, give --overwrite and --resume."
+            raise OutputExistsError(f"{target} was made from another input or with other settings. {beside}")
     io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
     if into_zarr:
         known = Source(path=source.resolve(), reading=reading, image=image, identity=identity)
@@ -171,6 +171,20 @@ def _upscale_file(
     record = identified(last.image.metadata["provenance"], identity, getattr(image.data, "bad_chunks", ()))
     result = last.image.replace(metadata={**last.image.metadata, "provenance": record})
     return io.write_image(result, target, overwrite=overwrite, allow_loss=allow_loss)
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Refuse a target that is the source, or lies inside it.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        If it does.
+    """
+    if target.exists() and target.resolve() == source.resolve():
+        raise OutputExistsError(f"{target} is the input itself, which is never overwritten. Choose another name.")
+    if io.suffix(source) in io.ZARR_SUFFIXES and source.resolve() in target.resolve().parents:
+        raise OutputError(f"{target} lies inside the input {source}, which is left as it is. Choose another folder.")
 
 
 def upscale_files(
@@ -269,8 +283,7 @@ def _one_of_many(
     try:
         if io.is_anonymous(path):
             label = f"dicom-{io.file_digest(path)[:12]}"
-        target = folder / f"{label if io.is_anonymous(path) else io.stem(path)}_{_model_name(model)}"
-        target = target.with_name(target.name + (suffix or io.output_suffix(path)))
+        target = result_path(path, folder, model, suffix)
         if any(o.target == target and o.status != "failed" for o in before):
             raise OutputExistsError(f"{target.name} is already the result of another file of this batch. Rename one.")
         reading = {**_READING, **{k: options[k] for k in _READING if k in options}}
@@ -282,6 +295,12 @@ def _one_of_many(
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
         return Outcome(label, target, "failed", message, time.monotonic() - start)
     return Outcome(label, target, "done" if computed else "skipped", "", time.monotonic() - start)
+
+
+def result_path(source: Path, folder: Path, model: ModelChoice, suffix: str | None = None) -> Path:
+    """Return where a batch puts the result of a file."""
+    name = f"dicom-{io.file_digest(source)[:12]}" if io.is_anonymous(source) else io.stem(source)
+    return folder / f"{name}_{_model_name(model)}{suffix or io.output_suffix(source)}"
 
 
 def _model_name(model: ModelChoice) -> str:

@@ -13,7 +13,17 @@ _CPU_BUDGET = 2 * 2**30
 _GPU_SHARE, _CPU_SHARE = 0.6, 0.25
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
+_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1), "MALLOC_ARENA_MAX": "1"}
+
 _tuned = False
+
+
+def allocator_environment() -> dict[str, str]:
+    """Return the environment in which a new process has from its start what `tune_allocator` sets.
+
+    A thread keeps the arena that it has: where there are threads already, it is too late to have only one.
+    """
+    return dict(_ENVIRONMENT) if sys.platform == "linux" else {}
 
 
 def tune_allocator() -> bool:

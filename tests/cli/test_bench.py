@@ -45,4 +45,4 @@ def test_mistakes_are_told_in_one_line(superres, options, code, words):
 def test_a_folder_that_is_not_there(superres, tmp_path):
     done = superres("bench", *_TINY, "--json", tmp_path / "gone" / "b.json")
     assert done.code == 1
-    assert "b.json could not be written" in done.err
+    assert "gone does not exist. Create it first" in done.err

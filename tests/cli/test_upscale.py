@@ -176,6 +176,31 @@ def test_a_dry_run_computes_nothing(superres, cells, tmp_path):
     assert "(2, 33, 41) -> (2, 66, 82) uint16" in text.out
 
 
+def test_a_dry_run_says_what_would_be_refused(superres, cells, tmp_path):
+    there = tmp_path / "there.ome.tif"
+    there.write_bytes(cells.read_bytes())
+    (tmp_path / "broken.tif").write_bytes(b"garbage")
+    command = ("upscale", "-m", "bicubic-x2", "--dry-run")
+    assert "exists already" in superres(*command, cells, "-o", there).err
+    assert superres(*command, cells, "-o", there, "--overwrite").code == 0
+    assert "does not exist" in superres(*command, cells, "-o", tmp_path / "no" / "o.tif").err
+    assert (
+        "does not answer"
+        in superres(*command, cells, "-o", tmp_path / "o.ome.zarr", "--scheduler", "tcp://127.0.0.1:9").err
+    )
+    done = superres(*command, tmp_path, "-o", tmp_path / "new")
+    assert done.code == 3
+    assert done.out.count("->") == 2
+    assert f"{tmp_path / 'broken.tif'}: would fail: " in done.out
+    assert not (tmp_path / "new").exists()
+
+
+def test_failures_of_a_quiet_batch_are_told(superres, cells, tmp_path):
+    done = superres("upscale", cells, tmp_path / "gone.tif", "-o", tmp_path / "out", "-m", "bicubic-x2", "-q")
+    assert (done.code, done.out, done.err.count("\n")) == (3, "", 1)
+    assert done.err.startswith("failed gone.tif: ")
+
+
 def test_a_single_result_as_json(superres, cells, tmp_path):
     done = superres("upscale", cells, "-o", tmp_path / "o.tif", "-m", "bicubic-x2", "--json")
     assert json.loads(done.out) == {"files": [{"target": str(tmp_path / "o.tif"), "status": "done"}]}

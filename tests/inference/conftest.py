@@ -1,5 +1,6 @@
 """Tiny models whose far pixels matter, and images of all kinds."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_superres import Image, upscale_file, write_image
 from napari_superres.io import omezarr_layout
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
@@ -76,3 +78,37 @@ def pixels() -> Callable[[Path], dict[str, bytes]]:
         return {name: p.read_bytes() for name, p in found.items() if name != "zarr.json"}
 
     return read
+
+
+@pytest.fixture
+def source(small_cuts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an image of which a x2 result has many boxes, and levels that no box owns."""
+    # Processes are killed in tests, not the computer.
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    data = np.random.default_rng(0).integers(0, 5000, (2, 33, 20)).astype(np.uint16)
+    return write_image(Image.from_array(data, "CYX", pixel_size=0.5), tmp_path / "in.ome.zarr")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Return where a result goes."""
+    return tmp_path / "out.ome.zarr"
+
+
+@pytest.fixture
+def whole(source: Path, espcn: Model, pixels: Callable[[Path], dict[str, bytes]], tmp_path: Path) -> dict[str, bytes]:
+    """Return the files of an undisturbed run."""
+    (tmp_path / "whole").mkdir()
+    found = pixels(upscale_file(source, tmp_path / "whole" / "out.ome.zarr", model=espcn, tile=20))
+    assert sum("/c/" in name for name in found) > 10
+    return found
+
+
+@pytest.fixture(scope="session")
+def beside() -> Callable[[Path], list[str]]:
+    """Return what lists all there is of a result ``out``."""
+
+    def names(target: Path) -> list[str]:
+        return sorted(p.name for p in target.parent.iterdir() if p.name.lstrip(".").startswith("out."))
+
+    return names

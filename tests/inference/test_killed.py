@@ -96,3 +96,18 @@ def test_the_program_is_killed_at_random_moments(large, undisturbed, pixels, tmp
         finish(large, target)
         assert pixels(target) == undisturbed, f"attempt {attempt}"
         shutil.rmtree(folder)
+
+
+def test_terminated_as_batch_systems_do(large, undisturbed, pixels, tmp_path):
+    """What was being written is put away, and one line says how to go on."""
+    target = tmp_path / "out.ome.zarr"
+    program = command(large, target)
+    wait_for(lambda: lines_of(target) >= 2, program)
+    program.terminate()
+    _, said = program.communicate(timeout=60)
+    assert program.returncode == 143
+    assert said == "terminated; results that were finished stay, and --resume goes on with the others\n"
+    again = command(large, target)
+    assert again.communicate(timeout=60)[1] == ""
+    assert again.returncode == 0
+    assert pixels(target) == undisturbed

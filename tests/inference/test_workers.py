@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from contextlib import closing
 from types import ModuleType
 
@@ -171,7 +172,7 @@ def test_bad_chunks_are_listed_by_workers(cluster, tmp_path):
     options = {"model": "bicubic-x2", "scheduler": cluster.scheduler_address, "intensity_range": [(0, 99)]}
     with pytest.raises(UnreadableImageError, match=r"0/c/1/0/0 .*missing"):
         upscale_file(source, tmp_path / "out.ome.zarr", **options)
-    with pytest.warns(SuperResWarning, match="1 chunks of the input could not be read"):
+    with pytest.warns(SuperResWarning, match="1 chunk of the input missing or damaged"):
         upscale_file(source, tmp_path / "out.ome.zarr", skip_bad=True, overwrite=True, **options)
     listed = json.loads((tmp_path / "out.provenance.json").read_text())["input"]["bad_chunks"]
     assert [name.split(" ")[0] for name in listed] == ["0/c/1/0/0"]
@@ -235,9 +236,44 @@ def test_only_a_zarr_is_made_by_several(source, cluster, tmp_path):
 def test_a_scheduler_without_workers(source, tmp_path):
     with (
         distributed.SpecCluster(workers={}, scheduler=SCHEDULER) as empty,
-        pytest.raises(DeviceError, match="no workers"),
+        pytest.raises(DeviceError, match="no worker answers"),
     ):
         upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, scheduler=empty.scheduler_address)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [{}, {"tcp://1": {}}])
+def test_a_run_whose_workers_are_gone_says_so(workers, monkeypatch):
+    monkeypatch.setattr(module, "_GLANCE", 0.01)
+    asked = threading.Event()
+
+    class Client:
+        status = "running"
+
+        def scheduler_info(self, **_):
+            asked.set()
+            return {"workers": workers}
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with module._warning_when_alone(Client()):
+            assert asked.wait(10)
+            deadline = time.monotonic() + 10
+            while not workers and not told and time.monotonic() < deadline:
+                time.sleep(0.01)
+    assert ["no worker is left" in str(w.message) for w in told] == ([] if workers else [True])
+    assert not any(t.name == "superres-watch" for t in threading.enumerate())
+
+
+def test_processes_that_cannot_be_started(source, tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(module, "_local", fails)
+    with pytest.raises(
+        DeviceError, match=r"2 processes could not be started here \(Nanny failed to start.\). Use fewer"
+    ):
+        upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, workers=2)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ after the box that it names; a torn last line is dropped. One process at a time 
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,19 @@ from napari_superres.inference.passes import Settled
 
 FORMAT = 1
 _RESULT, _LINES, _STATISTICS, _LOCK = ".ome.zarr", "journal.jsonl", "statistics.npz", "lock"
+_REPLACED = "replaced"
+_FILES = {_LINES, "journal.new", _STATISTICS, "record.json", "replaced.json", _REPLACED}
+_OURS = re.compile(rf"[0-9a-f]{{12}}{re.escape(_RESULT)}")
+
+
+def is_unfinished(target: Path, stem: str) -> bool:
+    """Return whether a run to a target, named `stem` without suffix, was begun and not finished."""
+    return (_folder(target, stem) / _LINES).exists()
+
+
+def _folder(target: Path, stem: str) -> Path:
+    # Of the stem: NAME.zarr and NAME.ome.zarr have one record, and so one run at a time.
+    return target.with_name(f".{stem}.unfinished")
 
 
 class Journal:
@@ -46,7 +60,7 @@ class Journal:
 
     def __init__(self, target: Path, stem: str, *, forget: bool = False) -> None:
         self.target = target
-        self.folder = target.with_name(f".{stem}.unfinished")
+        self.folder = _folder(target, stem)
         # A name of its own: a worker of a run that was killed and forgotten may still write to that one's.
         self.result = self.folder / f"{uuid4().hex[:12]}{_RESULT}"
         self.header: dict[str, Any] | None = None
@@ -127,16 +141,24 @@ class Journal:
             _flush(file)
         self.lines.append(line)
 
+    @property
+    def state(self) -> str:
+        """How much is done, in words."""
+        return "1 part is done" if len(self.lines) == 1 else f"{len(self.lines)} parts are done"
+
     def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder; one that holds anything else stays, with that."""
+        with suppress(OSError):
+            self.clear()
+            (self.folder / _LOCK).unlink(missing_ok=True)
+            self.folder.rmdir()
 
     def clear(self) -> None:
-        """Forget the run that was begun."""
+        """Forget the run that was begun, and what finished ones replaced."""
         for path in self.folder.iterdir():
-            if path.is_dir():
+            if path.is_dir() and (path.name == _REPLACED or _OURS.fullmatch(path.name)):
                 shutil.rmtree(path)
-            elif path.name != _LOCK:
+            elif path.name in _FILES:
                 path.unlink()
         self.header, self.lines = None, []
 

@@ -84,7 +84,7 @@ def stream_file(
         if journal.header is not None and not resume:
             if not overwrite:
                 raise OutputExistsError(
-                    f"an unfinished run of {target.name} is there, {len(journal.lines)} parts done. "
+                    f"an unfinished run of {target.name} is there; {journal.state}. "
                     "Go on with it (--resume) or start anew (--overwrite)."
                 )
             journal.clear()
@@ -95,7 +95,7 @@ def stream_file(
                 raise
             raise OutputError(
                 f"{target} could not be written: {error.strerror}. Free space or mend the disk and go on with "
-                f"--resume; {len(journal.lines)} parts are done."
+                f"--resume; {journal.state}."
             ) from error
 
 
@@ -202,7 +202,8 @@ def identified(record: dict[str, Any], identity: Mapping[str, Any], bad_chunks: 
     if bad_chunks:
         known["bad_chunks"] = list(bad_chunks)
         warnings.warn(
-            f"{len(bad_chunks)} chunks of the input could not be read and were filled: {', '.join(bad_chunks[:5])}"
+            f"{'1 chunk' if len(bad_chunks) == 1 else f'{len(bad_chunks)} chunks'} of the input missing or damaged, "
+            f"and filled: {', '.join(bad_chunks[:5])}"
             f"{', ...' if len(bad_chunks) > 5 else ''}; the record lists all.", SuperResWarning, stacklevel=4,
         )  # fmt: skip
     return {**record, "input": known}
@@ -291,15 +292,16 @@ def _check_version(journal: Journal) -> None:
     here = package_version("napari-superres-torch")
     if header.get("format") != FORMAT or header.get("version") != here:
         raise OutputExistsError(
-            f"the unfinished run of {journal.target.name} was begun by version {header.get('version')}, and this is "
-            f"{here}. Finish it with that version, or start anew (--overwrite)."
+            f"the unfinished run of {journal.target.name} was begun by version {header.get('version')} (record "
+            f"{header.get('format')}), and this is {here} (record {FORMAT}). Finish it with that version, or start "
+            "anew (--overwrite)."
         )
 
 
 def _check_same(journal: Journal, now: Mapping[str, Any]) -> None:
     """Refuse to go on with a run of another input, model or settings."""
     header = journal.header or {}
-    what = {"input": "another input, or it was changed since", "settings": "another model or other settings",
+    what = {"input": "another input, or it was changed since", "settings": _what_differs(header, now),
             "boxes": "another shape"}  # fmt: skip
     for key, words in what.items():
         if header.get(key) != json.loads(json.dumps(now[key])):
@@ -314,3 +316,14 @@ def _check_same(journal: Journal, now: Mapping[str, Any]) -> None:
             f"the unfinished run of {journal.target.name} was begun with another {' and '.join(others)}. "
             "Leave that out to go on as it was begun, or start anew (--overwrite)."
         )
+
+
+def _what_differs(header: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return which settings a run was begun with that are others now."""
+    begun = header.get("settings") or []
+    if len(begun) != len(now["settings"]):
+        return "other models"
+    differing = {k for old, new in zip(begun, now["settings"], strict=True) for k in new if old.get(k) != new[k]}
+    if differing & {"name", "sha256"}:
+        return "another model"
+    return f"another {' and '.join(sorted(differing))}"

@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,9 +17,9 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from napari_superres.errors import DeviceError, MissingExtraError, SettingsError
+from napari_superres.errors import DeviceError, MissingExtraError, SettingsError, SuperResWarning
 from napari_superres.inference.device import list_devices
-from napari_superres.inference.memory import tune_allocator
+from napari_superres.inference.memory import allocator_environment, tune_allocator
 from napari_superres.inference.provenance import package_version
 from napari_superres.inference.stream.job import Job
 
@@ -30,6 +31,9 @@ Step = tuple[tuple[int, ...], float, Any]
 
 _PATIENCE = 20.0
 """Seconds in which a scheduler must answer."""
+
+_GLANCE = 10.0
+"""Seconds between two looks at whether any worker is left."""
 
 _ATTEMPTS = 3
 _PER_CORE = 4
@@ -136,11 +140,12 @@ class Cluster:
         shared = self._client.submit(pickle.loads, pickle.dumps(job), pure=False)
         futures = {self._client.submit(_do, shared, task, given, pure=False): given for given in arguments}
         try:
-            for future, found in as_completed(futures, with_results=True):
-                if isinstance(found, CancelledError):
-                    raise found
-                yield futures[future], 1.0, found
-                future.release()
+            with _warning_when_alone(self._client):
+                for future, found in as_completed(futures, with_results=True):
+                    if isinstance(found, CancelledError):
+                        raise found
+                    yield futures[future], 1.0, found
+                    future.release()
         except KilledWorker as error:
             raise DeviceError(
                 "workers died again and again at one part of the result, mostly for lack of memory. "
@@ -163,7 +168,10 @@ class Cluster:
         # One that dies while it is asked needs not answer.
         found = self._client.run(_inspection([str(job.source), str(job.target)], devices), on_error="ignore")
         if not found:
-            raise DeviceError("the scheduler has no workers. Start some, or use --workers N instead.")
+            raise DeviceError(
+                "no worker answers. Start some at the scheduler (dask worker ADDRESS), or compute in this process: "
+                "leave workers out."
+            )
         for worker, (version, _, problem) in found.items():
             if problem:
                 raise DeviceError(f"worker {worker} {problem}.")
@@ -171,6 +179,33 @@ class Cluster:
                 raise DeviceError(
                     f"worker {worker} has version {version} of napari-superres-torch, and {wanted} is needed as here."
                 )
+
+
+@contextmanager
+def _warning_when_alone(client: Any) -> Iterator[None]:
+    """Warn, while the block lasts, when no worker is left: a scheduler waits for new ones for ever."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_GLANCE):
+            try:
+                alone = client.status == "running" and not client.scheduler_info(n_workers=-1)["workers"]
+            except OSError:  # the scheduler is lost: whoever waits for results is told so
+                return
+            if alone:
+                warnings.warn(
+                    "no worker is left; the run goes on when there are new ones. Start some, or stop it: what is done "
+                    "is kept (--resume).", SuperResWarning, stacklevel=2,
+                )  # fmt: skip
+                return
+
+    watcher = threading.Thread(target=watch, name="superres-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join(_PATIENCE)
 
 
 def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tuple[str, int, str]]:
@@ -200,15 +235,19 @@ def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tu
 
 
 def _do(job: Job, task: Task, given: tuple[int, ...]) -> Any:
-    """Do a task in a worker, one at a time however many threads the worker has."""
+    """Do a task in a worker: one computes at a time, however many threads the worker has, while another stores."""
     with _busy:
         tune_allocator()
-        steps = _told(given, getattr(job, task)(*given))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value() if callable(end.value) else end.value
+        found = _returned(getattr(job, task)(*given))
+    return found() if callable(found) else found
+
+
+def _returned(steps: Generator[float, None, Any]) -> Any:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 @contextmanager
@@ -230,7 +269,7 @@ def connected(workers: int | None = None, scheduler: str | None = None) -> Itera
     MissingExtraError
         If dask.distributed is not installed.
     DeviceError
-        If the scheduler does not answer.
+        If the scheduler does not answer, or processes cannot be started.
     """
     if workers is not None and scheduler is not None:
         raise SettingsError("give workers (--workers) or a scheduler (--scheduler), not both.")
@@ -249,7 +288,13 @@ def connected(workers: int | None = None, scheduler: str | None = None) -> Itera
             "several workers need dask.distributed: pip install 'napari-superres-torch[distributed]'."
         ) from error
     if workers is not None:
-        with _local(distributed, workers) as cluster, distributed.Client(cluster) as client:
+        try:
+            cluster = _local(distributed, workers)
+        except (RuntimeError, OSError) as error:
+            raise DeviceError(
+                f"{workers} processes could not be started here ({error}). Use fewer workers, or leave them out."
+            ) from error
+        with cluster, distributed.Client(cluster) as client:
             yield Cluster(client)
         return
     # What goes wrong is told by our errors.
@@ -300,7 +345,8 @@ def environments(workers: int) -> list[dict[str, str]]:
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     gpus = [visible[int(g)] for g in found] if visible else found
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads_per_worker(workers)))
-    return [{**threads, **({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {})} for i in range(workers)]
+    common = threads | allocator_environment()
+    return [{**common, **({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {})} for i in range(workers)]
 
 
 def threads_per_worker(workers: int) -> int:

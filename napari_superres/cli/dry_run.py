@@ -1,0 +1,101 @@
+"""``superres upscale --dry-run``: what would be done, with what, and what would be refused."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from napari_superres.cli import terminal
+from napari_superres.errors import SuperResError
+
+_READING = ("axes", "series", "pixel_size", "unit", "skip_bad")
+_WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")
+
+
+def tell_plans(
+    sources: Sequence[str], output: Path, model: Any, suffix: str | None, options: Mapping[str, Any], *,
+    many: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Print what `upscale_file`, or `upscale_files` for `many`, would do.
+
+    Raises
+    ------
+    SuperResError
+        What a run would raise before it computes. Of many files, those that would fail are printed as such.
+    """
+    from napari_superres import io
+    from napari_superres.inference.estimate import check_disk
+    from napari_superres.inference.files import result_path
+    from napari_superres.inference.stream.workers import connected
+
+    if options["scheduler"] is not None:
+        with connected(None, options["scheduler"]):
+            pass
+    rows: list[dict[str, Any]] = []
+    for path in [p for s in sources for p in io.find_images(s)] if many else [Path(sources[0])]:
+        shown = "DICOM" if io.is_anonymous(path) else str(path)
+        try:
+            target = result_path(path, output, model, suffix) if many else output
+            rows.append({"source": shown, "target": str(target), **_facts(path, target, model, options, many=many)})
+        except SuperResError as error:
+            if not many:
+                raise
+            rows.append({"source": shown, "problem": str(error)})
+    if as_json:
+        terminal.result(json.dumps({"plans": rows}, indent=2))
+    else:
+        for row in rows:
+            terminal.result(_sentence(row))
+    check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))
+    if any("problem" in row for row in rows):
+        raise typer.Exit(3)
+
+
+def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, many: bool) -> dict[str, Any]:
+    """Return the plan of one file as plain values."""
+    from napari_superres import io
+    from napari_superres.inference.estimate import estimate
+    from napari_superres.inference.files import check_apart
+    from napari_superres.inference.run import make_parts
+
+    check_apart(path, target)
+    image = io.read_image(path, **{k: options[k] for k in _READING})
+    running = {k: v for k, v in options.items() if k not in _READING + _WRITING}
+    plans = [plan for _, plan in make_parts(image, model, **running)]
+    if target.exists() and options["resume"] and not options["overwrite"]:
+        pass  # left alone if it is the same; else the run says what differs
+    elif not many or target.parent.exists():  # a batch makes its folder
+        io.check_target(target, overwrite=options["overwrite"], image=image, allow_loss=options["allow_loss"])
+    expected = asdict(estimate(image, plans, zarr=io.suffix(target) in io.ZARR_SUFFIXES))
+    return {
+        "axes": image.axes, "shape": image.shape, "dtype": str(image.dtype), "models": [p.model for p in plans],
+        "device": plans[0].device, "precision": plans[0].precision, "tile": plans[0].tile, "batch": plans[0].batch,
+        "result": expected.pop("shape"), **expected,
+    }  # fmt: skip
+
+
+def _nearest_folder(output: Path) -> Path:
+    """Return the folder of an output, or the nearest that is there."""
+    return next(p for p in (output.resolve(), *output.resolve().parents) if p.is_dir())
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    from napari_superres.inference.estimate import in_units
+
+    if "problem" in row:
+        return f"{row['source']}: would fail: {row['problem']}"
+    passes = f" after up to {row['passes'] - 1} passes over the image," if row["passes"] > 1 else ""
+    time = "time not measured yet" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
+    return (
+        f"{row['source']}: {row['axes']} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
+        f"tiles of {row['tile']} on {row['device']} in {row['precision']}, {in_units(row['memory_bytes'])} memory, "
+        f"{in_units(row['disk_bytes'])} on disk, {time}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s" if rest >= 60 else f"{rest} s"
