@@ -91,7 +91,7 @@ class SuperResolution(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor | None:
         """Return the loss of a batch of pairs; None, so that nothing is learnt of it, if it is not finite."""
         low, high = batch
-        found = self.network(low)
+        found = self.network(low).to(high.dtype)
         loss = F.mse_loss(found, high) if self.progress > _MSE_FROM else F.l1_loss(found, high)
         if not torch.isfinite(loss):
             self._count_bad("loss")
