@@ -15,14 +15,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_superres.core.tiling import reflected
 from napari_superres.degradation import kspace
+from napari_superres.degradation.optics import bin_mean
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 
 Plane = npt.NDArray[np.float32]
+"""A plane or a volume."""
+
 Range = tuple[float, float]
+Scale = tuple[int, ...]
+"""Factor per axis."""
 
 _SIGMAS_OF_CONTEXT = 4
+_TREMBLE = 0.5
+"""Standard deviation of a movement's unrest, in high-resolution pixels."""
+
+_AT_ENDS = 0.1
+"""Chance that a movie begins, or ends, within the frames."""
 
 
 class Instrument(Protocol):
@@ -34,16 +45,19 @@ class Instrument(Protocol):
     eight_bit: bool
     """Whether images have 8 bits, in which results are then measured too."""
 
-    def margin(self, scale: int) -> int:
-        """Return the high-resolution pixels that patches need around them: a multiple of `scale`."""
+    frames: int
+    """How many frames are recorded of a moving patch, as channels; the middle one shows the patch itself."""
 
-    def reduce(self, plane: Plane, scale: int) -> Plane | None:
+    def margin(self, scale: Scale) -> tuple[int, ...]:
+        """Return the high-resolution pixels that patches need around them, per axis: multiples of `scale`."""
+
+    def reduce(self, plane: Plane, scale: Scale) -> Plane | None:
         """Return the low-resolution plane that all recordings have in common; None if there is no such."""
 
     def expose(
-        self, high: Tensor, low: Tensor | None, scale: int, random: np.random.Generator
+        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return recordings ``(B, 1, h, w)`` of patches, and the patches ``(B, 1, H, W)`` without their margin."""
+        """Return recordings ``(B, frames, (d,) h, w)`` of patches, and the patches ``(B, 1, ...)`` without margin."""
 
     def describe(self) -> str:
         """Return what was done, for a model's card."""
@@ -60,21 +74,21 @@ class Bicubic:
     """
 
     eight_bit: bool = True
+    frames = 1
 
-    def margin(self, scale: int) -> int:
+    def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0."""
-        del scale
-        return 0
+        return (0,) * len(scale)
 
-    def reduce(self, plane: Plane, scale: int) -> Plane:
+    def reduce(self, plane: Plane, scale: Scale) -> Plane:
         """Return the plane reduced, and rounded if so wished."""
-        reduced = resize_bicubic(plane, scale)
+        reduced = resize_bicubic(plane, scale, axes=range(plane.ndim))
         if self.eight_bit:
             reduced = np.rint(reduced * 255.0).clip(0, 255) / 255.0
         return np.asarray(reduced, dtype=np.float32)
 
     def expose(
-        self, high: Tensor, low: Tensor | None, scale: int, random: np.random.Generator
+        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return what was reduced: there is no noise."""
         del scale, random
@@ -104,29 +118,39 @@ class Optics:
     read_noise: Range = (0.0, 0.0)
     photons: Range | None = None
     eight_bit = False
+    frames = 1
 
-    def margin(self, scale: int) -> int:
+    def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest point-spread function."""
-        return -(-max(1, ceil(_SIGMAS_OF_CONTEXT * self.psf_sigma[1])) // scale) * scale
+        reach = max(1, ceil(_SIGMAS_OF_CONTEXT * self.psf_sigma[1]))
+        return tuple(-(-reach // s) * s for s in scale)
 
-    def reduce(self, plane: Plane, scale: int) -> None:
+    def reduce(self, plane: Plane, scale: Scale) -> None:
         """Return nothing: every recording has its own point-spread function."""
 
     def expose(
-        self, high: Tensor, low: Tensor | None, scale: int, random: np.random.Generator
+        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return recordings, each with its own blur, light and noise."""
         del low
-        count, margin = len(high), self.margin(scale)
-        binned = F.avg_pool2d(_blurred(high, _drawn(self.psf_sigma, count, random)), scale)
-        m = margin // scale
-        binned, high = binned[..., m:-m, m:-m], high[..., margin:-margin, margin:-margin]
-        seen, noise = binned.numpy(), _drawn(self.read_noise, count, random).numpy()[:, None, None, None]
+        return self.record(high, scale, random), trimmed(high, Optics.margin(self, scale))
+
+    def record(self, high: Tensor, scale: Scale, random: np.random.Generator, *, alike: int = 1) -> Tensor:
+        """Return recordings ``(B, 1, h, w)`` without the margin; `alike` in a row have the same blur and light."""
+        count = len(high) // alike
+
+        def drawn(between: tuple[float, ...]) -> Tensor:
+            return _drawn(between, count, random).repeat_interleave(alike)
+
+        blurred = _blurred(high, drawn(self.psf_sigma))
+        binned = F.avg_pool2d(blurred, scale)
+        seen = trimmed(binned, tuple(m // s for m, s in zip(Optics.margin(self, scale), scale, strict=True))).numpy()
+        noise = drawn(self.read_noise).numpy()[:, None, None, None]
         if self.photons is None:
-            return torch.from_numpy((seen + random.normal(size=seen.shape) * noise).astype(np.float32)), high
-        light = np.exp(_drawn(tuple(np.log(self.photons)), count, random).numpy())[:, None, None, None]
+            return torch.from_numpy((seen + random.normal(size=seen.shape) * noise).astype(np.float32))
+        light = np.exp(drawn(tuple(np.log(self.photons))).numpy())[:, None, None, None]
         seen = random.poisson(seen.clip(min=0) * light) + random.normal(size=seen.shape) * noise
-        return torch.from_numpy((seen / light).astype(np.float32)), high.contiguous()
+        return torch.from_numpy((seen / light).astype(np.float32))
 
     def describe(self) -> str:
         """Return what was done."""
@@ -134,6 +158,93 @@ class Optics:
         if self.photons is None:
             return f"{words}; Gaussian noise {_span(self.read_noise)} of the brightest"
         return f"{words}; {_span(self.photons)} photons at the brightest; read noise {_span(self.read_noise)} electrons"
+
+
+@dataclass(frozen=True, slots=True)
+class Movie(Optics):
+    """What `Optics` sees of a moving scene, frame by frame.
+
+    Each patch moves at a speed and in a direction of its own, and trembles. Some are seen at the begin or the end
+    of the movie, where frames in the opposite direction stand in for those that are not there.
+
+    Attributes
+    ----------
+    frames
+        Odd; the patch itself is what the middle one shows.
+    speed
+        High-resolution pixels per frame, from, to.
+    """
+
+    frames: int = 5
+    speed: Range = (0.0, 2.0)
+
+    def margin(self, scale: Scale) -> tuple[int, ...]:
+        """Return the reach of the point-spread function, and of the movement."""
+        path = ceil((self.frames // 2) * self.speed[1] + 3 * _TREMBLE)
+        optics = Optics.margin(self, scale)
+        return tuple(m + -(-path // s) * s for m, s in zip(optics, scale, strict=True))
+
+    def expose(
+        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return movies, each with its own movement, blur, light and noise."""
+        del low
+        count, k = len(high), self.frames // 2
+        around = Optics.margin(self, scale)
+        room = [m - a for m, a in zip(self.margin(scale), around, strict=True)]
+        angle, speed = random.uniform(0, 2 * np.pi, count), random.uniform(*self.speed, count)
+        step = np.stack([speed * np.sin(angle), speed * np.cos(angle)], axis=1)  # (B, 2)
+        path = np.arange(-k, k + 1)[:, None] * step[:, None] + random.normal(size=(count, self.frames, 2)) * _TREMBLE
+        path[:, k] = 0
+        # What moves by `path` is seen that much earlier on the axis.
+        at = np.rint(np.array(room) - path).astype(int).clip(0, 2 * np.array(room))
+        height, width = (n - 2 * r for n, r in zip(high.shape[-2:], room, strict=True))
+        views = [
+            patch[:, y : y + height, x : x + width] for patch, places in zip(high, at, strict=True) for y, x in places
+        ]
+        seen = self.record(torch.stack(views), scale, random, alike=self.frames)
+        seen = seen.reshape(count, self.frames, *seen.shape[-2:])
+        order = np.stack([_order(k, random) for _ in range(count)])
+        seen = torch.stack([movie[indices] for movie, indices in zip(seen, torch.from_numpy(order), strict=True)])
+        return seen, trimmed(high, self.margin(scale))
+
+    def describe(self) -> str:
+        """Return what was done."""
+        return f"{self.frames} frames, moving {_span(self.speed)} fine pixels each; {Optics.describe(self)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Thick slices: the mean over what each contains, then noise.
+
+    Attributes
+    ----------
+    noise
+        Standard deviation in units of the brightest intensity, from, to; Rician, as in magnetic resonance.
+    """
+
+    noise: Range = (0.0, 0.0)
+    eight_bit = False
+    frames = 1
+
+    def margin(self, scale: Scale) -> tuple[int, ...]:
+        """Return 0: slices touch."""
+        return (0,) * len(scale)
+
+    def reduce(self, plane: Plane, scale: Scale) -> Plane:
+        """Return the volume in thick slices."""
+        return bin_mean(plane, scale).astype(np.float32)
+
+    def expose(
+        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return magnitudes, each patch with its own noise."""
+        del scale
+        return _with_rician_noise(low, self.noise, random), high
+
+    def describe(self) -> str:
+        """Return what was done."""
+        return f"thick slices, touching (box profile); Rician noise {_span(self.noise)} of the brightest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +259,22 @@ class KSpace:
 
     noise: Range = (0.0, 0.0)
     eight_bit = False
+    frames = 1
 
-    def margin(self, scale: int) -> int:
+    def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0: planes are truncated as a whole."""
-        del scale
-        return 0
+        return (0,) * len(scale)
 
-    def reduce(self, plane: Plane, scale: int) -> Plane:
+    def reduce(self, plane: Plane, scale: Scale) -> Plane:
         """Return the plane from the lowest spatial frequencies."""
-        return kspace.truncate(plane, (scale, scale)).astype(np.float32)
+        return kspace.truncate(plane, scale).astype(np.float32)
 
     def expose(
-        self, high: Tensor, low: Tensor | None, scale: int, random: np.random.Generator
+        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return magnitudes, each patch with its own noise."""
         del scale
-        assert low is not None
-        noise = _drawn(self.noise, len(low), random).numpy()[:, None, None, None]
-        return torch.from_numpy(kspace.rician(low.numpy(), noise, random).astype(np.float32)), high
+        return _with_rician_noise(low, self.noise, random), high
 
     def describe(self) -> str:
         """Return what was done."""
@@ -177,17 +286,17 @@ class Recorded:
     """No simulation: both images of a pair were recorded."""
 
     eight_bit = False
+    frames = 1
 
-    def margin(self, scale: int) -> int:
+    def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0."""
-        del scale
-        return 0
+        return (0,) * len(scale)
 
-    def reduce(self, plane: Plane, scale: int) -> None:
+    def reduce(self, plane: Plane, scale: Scale) -> None:
         """Return nothing: low-resolution images are there."""
 
     def expose(
-        self, high: Tensor, low: Tensor | None, scale: int, random: np.random.Generator
+        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return what was recorded."""
         del scale, random
@@ -199,7 +308,9 @@ class Recorded:
         return "none: pairs recorded by instruments"
 
 
-_KINDS: dict[str, type[Any]] = {"bicubic": Bicubic, "optics": Optics, "kspace": KSpace, "recorded": Recorded}
+_KINDS: dict[str, type[Any]] = {
+    "bicubic": Bicubic, "optics": Optics, "movie": Movie, "slices": Slices, "kspace": KSpace, "recorded": Recorded,
+}  # fmt: skip
 
 
 def make_instrument(settings: Mapping[str, Any]) -> Instrument:
@@ -223,6 +334,10 @@ def make_instrument(settings: Mapping[str, Any]) -> Instrument:
         if name == "eight_bit":
             given[name] = bool(value)
             continue
+        if name == "frames":
+            if not isinstance(value, int) or value < 1 or value % 2 == 0:
+                raise SettingsError(f"frames must be an odd number, got {value!r}.")
+            continue
         ends = tuple(map(float, value)) if isinstance(value, list | tuple) else ()
         if len(ends) != 2 or not 0 <= ends[0] <= ends[1] < float("inf") or (name == "photons" and not ends[0]):
             raise SettingsError(f"{name} must be a range [lowest, highest] of numbers of at least 0, got {value!r}.")
@@ -234,6 +349,25 @@ def make_instrument(settings: Mapping[str, Any]) -> Instrument:
             f"{settings['kind']} needs {' and '.join(known[:1])}, a range [lowest, highest]."
         ) from error
     return made
+
+
+def trimmed(patches: Tensor, margin: tuple[int, ...]) -> Tensor:
+    """Return ``(B, C, ...)`` without `margin` pixels at both ends of each spatial axis."""
+    for axis, m in enumerate(margin, start=2):
+        patches = patches.narrow(axis, m, patches.shape[axis] - 2 * m)
+    return patches.contiguous()
+
+
+def _with_rician_noise(low: Tensor | None, noise: Range, random: np.random.Generator) -> Tensor:
+    assert low is not None
+    sigma = _drawn(noise, len(low), random).numpy().reshape(-1, *[1] * (low.ndim - 1))
+    return torch.from_numpy(kspace.rician(low.numpy(), sigma, random).astype(np.float32))
+
+
+def _order(k: int, random: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Return which of ``2k+1`` frames are seen: all, or those that stand in near the begin or the end of a movie."""
+    before, after = (k if random.random() > _AT_ENDS else int(random.integers(k)) for _ in range(2))
+    return reflected(before - k, before + k + 1, before + 1 + after) + k - before
 
 
 def _drawn(between: tuple[float, ...], count: int, random: np.random.Generator) -> Tensor:

@@ -12,6 +12,7 @@ from napari_superres.core.color import luma
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit
 from napari_superres.degradation.fit import fit_camera
+from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import SuperResError, TrainingError
 from napari_superres.io import find_images, read_image
 
@@ -20,14 +21,16 @@ Plane = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of view: a high-resolution plane, and the low-resolution one where it was recorded."""
+    """One field of view: a high-resolution plane or volume, and the low-resolution one where it was recorded."""
 
     high: Plane
     low: Plane | None = None
 
 
-def read_fields(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,)) -> list[list[Field]]:
-    """Read every plane of every image in some folders, one list per image.
+def read_fields(
+    folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,), ndim: int = 2
+) -> list[list[Field]]:
+    """Read every plane, or every volume, of every image in some folders, one list per image.
 
     Parameters
     ----------
@@ -38,12 +41,14 @@ def read_fields(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
         for the kind ``"percentile"``.
     shrink
         Factors by which each plane is binned; one plane for each factor is returned.
+    ndim
+        2 = planes; 3 = volumes, of images that have the axis Z.
 
     Raises
     ------
     TrainingError
-        If a folder holds no image that can be read, an image holds NaN or nothing but one intensity, or luminance
-        is wanted of one that has not 8 bits.
+        If a folder holds no image that can be read, or an image without Z where volumes are wanted; if an image
+        holds NaN or nothing but one intensity, or has not 8 bits where luminance is wanted.
     """
     images: list[list[Field]] = []
     for folder in folders:
@@ -57,7 +62,9 @@ def read_fields(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
             if channel == "luma" and image.dtype != np.uint8:
                 raise TrainingError(f"{path.name} holds {image.dtype}; luminance needs 8 bits. Use channel = 'each'.")
             _check(image, path.name)
-            images.append([Field(_binned(p, s)) for p in _planes_of(image, channel) for s in shrink])
+            if ndim == 3 and "Z" not in image.axes:
+                raise TrainingError(f"{path.name} has the axes {image.axes}; a network for volumes needs Z, Y, X.")
+            images.append([Field(_binned(p, s)) for p in _fields_of(image, channel, ndim) for s in shrink])
         if not found:
             raise TrainingError(f"no image in {folder} could be read. Training needs at least one per folder.")
     return images
@@ -97,32 +104,28 @@ def _check(image: Image, name: str) -> None:
         raise TrainingError(f"{name} has one intensity everywhere: nothing can be learnt from it. Remove it.")
 
 
-def _planes_of(image: Image, channel: str) -> list[Plane]:
+def _fields_of(image: Image, channel: str, ndim: int) -> list[Plane]:
     data = np.asarray(image.data)
     if "S" in image.axes:
         data = np.moveaxis(data, image.axes.index("S"), -1)
         if channel == "luma":
             values = np.rint(luma(data)) / 255.0
-            return list(values.reshape(-1, *values.shape[-2:]).astype(np.float32))
+            return list(values.reshape(-1, *values.shape[-ndim:]).astype(np.float32))
         samples = list(np.moveaxis(data[..., :3], -1, 0))
     elif channel == "luma":
-        return list((data / 255.0).reshape(-1, *data.shape[-2:]).astype(np.float32))
+        return list((data / 255.0).reshape(-1, *data.shape[-ndim:]).astype(np.float32))
     else:
         samples = [data]
-    return [plane for values in samples for plane in _normalised(values, image.axes.replace("S", ""))]
+    return [field for values in samples for field in _normalised(values, image.axes.replace("S", ""), ndim)]
 
 
-def _normalised(values: npt.NDArray[Any], axes: str) -> Iterator[Plane]:
-    """Yield the planes of an image, mapped once per channel of the whole image, as when the model is used."""
+def _normalised(values: npt.NDArray[Any], axes: str, ndim: int) -> Iterator[Plane]:
+    """Yield the planes or volumes of an image, mapped once per channel of the whole image, as when a model is used."""
     norm = fit(Image.from_array(values, axes), "percentile")
     channels = np.moveaxis(values, axes.index("C"), 0) if "C" in axes else values[None]
     for c, channel in enumerate(channels):
-        yield from norm.apply(channel, c, np.float32).reshape(-1, *channel.shape[-2:])
+        yield from norm.apply(channel, c, np.float32).reshape(-1, *channel.shape[-ndim:])
 
 
-def _binned(plane: Plane, factor: int) -> Plane:
-    if factor == 1:
-        return plane
-    height, width = (n // factor for n in plane.shape)
-    cut = plane[: height * factor, : width * factor]
-    return cut.reshape(height, factor, width, factor).mean(axis=(1, 3))
+def _binned(field: Plane, factor: int) -> Plane:
+    return bin_mean(field, (factor,) * field.ndim).astype(np.float32) if factor > 1 else field

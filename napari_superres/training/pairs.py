@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_superres.degradation.patches import Instrument
+from napari_superres.degradation.patches import Instrument, Scale
 from napari_superres.errors import TrainingError
 from napari_superres.training.images import Field, Plane
 
@@ -19,9 +19,9 @@ class PatchSource:
     fields
         What patches are drawn from.
     scale
-        Factor along both axes.
+        Factor per axis.
     patch
-        Edge of a low-resolution patch in pixels.
+        Edges of a low-resolution patch in pixels.
     instrument
         Makes the low-resolution patches.
     seed
@@ -34,16 +34,16 @@ class PatchSource:
     """
 
     def __init__(
-        self, fields: Sequence[Field], *, scale: int, patch: int, instrument: Instrument, seed: int = 0
+        self, fields: Sequence[Field], *, scale: Scale, patch: Scale, instrument: Instrument, seed: int = 0
     ) -> None:
         self.scale, self.patch, self.instrument, self.seed = scale, patch, instrument, seed
         self.margin = instrument.margin(scale)
-        edge = patch * scale + 2 * self.margin
-        large = [f for f in fields if min(f.high.shape) // scale * scale >= edge]
+        edges = [p * s + 2 * m for p, s, m in zip(patch, scale, self.margin, strict=True)]
+        large = [f for f in fields if all(n >= e for n, e in zip(whole(f.high, scale).shape, edges, strict=True))]
         if not large:
             raise TrainingError(
-                f"training images must be at least {edge} x {edge} pixels (patch {patch}, scale {scale}), "
-                f"got {len(fields)} smaller ones."
+                f"training images must be at least {' x '.join(map(str, edges))} pixels (patch {_text(patch)}, scale "
+                f"{_text(scale)}), got {len(fields)} smaller ones."
             )
         self.planes = [whole(f.high, scale) for f in large]
         self.low = [low_of(f, scale, instrument) for f in large]
@@ -51,14 +51,14 @@ class PatchSource:
         self.chance = area / area.sum()
 
     def batch(self, size: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return low- and high-resolution patches ``(size, 1, p, p)`` and ``(size, 1, s*p, s*p)`` of a step.
+        """Return low- and high-resolution patches ``(size, frames, p, p)`` and ``(size, 1, s*p, s*p)`` of a step.
 
         They depend on seed and step only, so that an interrupted training sees what an undisturbed one would.
         """
         random = np.random.default_rng((self.seed, step))
         drawn = [self._draw(random) for _ in range(2 * size)]
         # Of twice as many candidates keep those with most structure: sky and background teach little.
-        detail = [np.abs(np.diff(hr, axis=0)).mean() + np.abs(np.diff(hr, axis=1)).mean() for _, hr in drawn]
+        detail = [sum(np.abs(np.diff(hr, axis=a)).mean() for a in range(hr.ndim)) for _, hr in drawn]
         pairs = [_turned(low, high, random) for low, high in (drawn[i] for i in np.argsort(detail)[-size:])]
         high = torch.from_numpy(np.stack([hr for _, hr in pairs]))[:, None]
         lows = [lr for lr, _ in pairs if lr is not None]
@@ -67,29 +67,38 @@ class PatchSource:
 
     def _draw(self, random: np.random.Generator) -> tuple[Plane | None, Plane]:
         which = int(random.choice(len(self.planes), p=self.chance))
-        plane, low, s = self.planes[which], self.low[which], self.scale
-        edge = self.patch + 2 * self.margin // s
-        y, x = (int(random.integers(0, n // s - edge + 1)) for n in plane.shape)
-        high = plane[y * s : (y + edge) * s, x * s : (x + edge) * s]
-        return None if low is None else low[y : y + edge, x : x + edge], high
+        plane, low = self.planes[which], self.low[which]
+        coarse, fine = [], []
+        for n, s, p, m in zip(plane.shape, self.scale, self.patch, self.margin, strict=True):
+            edge = p + 2 * m // s
+            first = int(random.integers(0, n // s - edge + 1))
+            coarse.append(slice(first, first + edge))
+            fine.append(slice(first * s, (first + edge) * s))
+        return None if low is None else low[tuple(coarse)], plane[tuple(fine)]
 
 
-def low_of(field: Field, scale: int, instrument: Instrument) -> Plane | None:
+def low_of(field: Field, scale: Scale, instrument: Instrument) -> Plane | None:
     """Return the low-resolution plane that was recorded of a field, or that all simulations have in common."""
     return instrument.reduce(whole(field.high, scale), scale) if field.low is None else field.low
 
 
-def whole(plane: Plane, scale: int) -> Plane:
+def whole(plane: Plane, scale: Scale) -> Plane:
     """Return the plane without the pixels at its far end that do not fill a low-resolution one."""
-    height, width = (n // scale * scale for n in plane.shape)
-    return plane[:height, :width]
+    return plane[tuple(slice(n // s * s) for n, s in zip(plane.shape, scale, strict=True))]
 
 
 def _turned(low: Plane | None, high: Plane, random: np.random.Generator) -> tuple[Plane | None, Plane]:
+    """Turn and mirror both in the plane, which may have another scale than the depth; mirror the depth."""
     turns, mirrored = int(random.integers(4)), bool(random.integers(2))
+    upside = high.ndim == 3 and bool(random.integers(2))
 
     def turned(patch: Plane) -> Plane:
-        patch = np.rot90(patch, turns)
-        return np.ascontiguousarray(patch[:, ::-1] if mirrored else patch, dtype=np.float32)
+        patch = np.rot90(patch, turns, axes=(-2, -1))
+        patch = patch[..., ::-1] if mirrored else patch
+        return np.ascontiguousarray(patch[::-1] if upside else patch, dtype=np.float32)
 
     return None if low is None else turned(low), turned(high)
+
+
+def _text(edges: Scale) -> str:
+    return str(edges[0]) if len(set(edges)) == 1 else " x ".join(map(str, edges))

@@ -10,6 +10,9 @@ from typing import Any, Literal
 from napari_superres.degradation.patches import Instrument, make_instrument
 from napari_superres.errors import SettingsError, TrainingError
 
+_OF_VOLUMES = ("slices", "kspace", "bicubic")
+"""Kinds of degradation that know three axes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -22,7 +25,7 @@ class Recipe:
     architecture, arguments
         Network by name and what builds it, without the scale.
     scale
-        Integer factor per spatial axis.
+        Integer factor per spatial axis: along Y and X, or along Z, Y and X for volumes.
     data
         Folders of high-resolution images, relative to the data folder.
     low
@@ -33,10 +36,10 @@ class Recipe:
     shrink
         Factors by which images are binned before use; finer detail and less noise than the original.
     degradation
-        The instrument that makes low-resolution images: its ``kind``, ``"bicubic"``, ``"optics"``,
-        ``"kspace"`` or ``"recorded"``, and its settings; see `degradation.patches`.
+        The instrument that makes low-resolution images: its ``kind``, ``"bicubic"``, ``"optics"``, ``"movie"``,
+        ``"slices"``, ``"kspace"`` or ``"recorded"``, and its settings; see `degradation.patches`.
     patch, batch
-        Edge of a patch in low-resolution pixels, and patches per step.
+        Edge of a patch in low-resolution pixels, or one per axis, and patches per step.
     rate
         Learning rate after warm-up (Adam, cosine decay).
     minutes
@@ -54,7 +57,7 @@ class Recipe:
     channel: Literal["luma", "each"] = "luma"
     shrink: tuple[int, ...] = (1,)
     degradation: Mapping[str, Any] = field(default_factory=lambda: {"kind": "bicubic"})
-    patch: int = 24
+    patch: int | tuple[int, ...] = 24
     batch: int = 16
     rate: float = 1e-3
     minutes: float = 12.0
@@ -63,8 +66,15 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("scale", "data", "low", "shrink"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if len(self.scale) != 2 or self.scale[0] != self.scale[1] or self.scale[0] < 2:
-            raise TrainingError(f"a recipe's scale is one factor of at least 2 along Y and X, got {self.scale}.")
+        edges = (self.patch,) * len(self.scale) if isinstance(self.patch, int) else tuple(self.patch)
+        object.__setattr__(self, "patch", edges)
+        if len(self.scale) not in (2, 3) or self.scale[-2] != self.scale[-1] or max(self.scale) < 2:
+            raise TrainingError(
+                "a recipe's scale is one factor of at least 2 for Y and X; for volumes, one for Z before it, and one "
+                f"of both at least 2; got {self.scale}."
+            )
+        if len(edges) != len(self.scale) or edges[-2] != edges[-1] or min(edges) < 1:
+            raise TrainingError(f"patch is one edge, or one per axis of {self.scale} with equal Y and X, got {edges}.")
         if self.channel not in ("luma", "each"):
             raise TrainingError(f"channel must be 'luma' or 'each', got {self.channel!r}.")
         if bool(self.low) != (self.degradation.get("kind") == "recorded") or len(self.low) not in (0, len(self.data)):
@@ -73,9 +83,28 @@ class Recipe:
                 f"'recorded', got low={list(self.low)}, data={list(self.data)}, {dict(self.degradation)}."
             )
         try:
-            make_instrument(self.degradation)
+            frames = make_instrument(self.degradation).frames
         except SettingsError as error:
             raise TrainingError(f"recipe {self.name}: {error}") from error
+        if frames != self.arguments.get("frames", 1):
+            raise TrainingError(
+                f"recipe {self.name}: the network takes {self.arguments.get('frames', 1)} frames and the instrument "
+                f"records {frames}. Give both the same number."
+            )
+        if len(self.scale) == 3 and self.degradation["kind"] not in _OF_VOLUMES:
+            raise TrainingError(f"volumes are degraded by {', '.join(_OF_VOLUMES)}, got {self.degradation['kind']!r}.")
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """Edges of a patch in low-resolution pixels."""
+        assert not isinstance(self.patch, int)
+        return self.patch
+
+    @property
+    def built(self) -> dict[str, Any]:
+        """What builds the network: its arguments, and the scale with its number of axes."""
+        volume = {"ndim": 3} if len(self.scale) == 3 else {}
+        return {**self.arguments, **volume, "scale": list(self.scale)}
 
     @property
     def instrument(self) -> Instrument:

@@ -22,6 +22,9 @@ from napari_superres.training.score import noise_range, score_fields
 _VALIDATION_SHARE = 0.04
 _VALIDATION_MOST = 16
 _VALIDATION_PLANES = 32
+_VALIDATION_EDGE = 96
+"""Edge of the cube that is looked at of a volume, in high-resolution pixels."""
+
 _JUDGED = 8
 """Planes that are looked at while a network is trained."""
 
@@ -109,9 +112,9 @@ def train(
     }  # fmt: skip
     begun = check_checkpoint(output, what, resume=resume, overwrite=overwrite)
     training, held = split(images, seed)
-    scale, instrument = recipe.scale[0], recipe.instrument
-    source = PatchSource(training, scale=scale, patch=recipe.patch, instrument=instrument, seed=seed)
-    network = build(recipe.architecture, {**recipe.arguments, "scale": recipe.scale})
+    scale, instrument = recipe.scale, recipe.instrument
+    source = PatchSource(training, scale=scale, patch=recipe.edges, instrument=instrument, seed=seed)
+    network = build(recipe.architecture, recipe.built)
     if start is not None:
         _load_matching(network, Path(start))
 
@@ -141,7 +144,9 @@ def _read(recipe: Recipe, data: Path, register: bool) -> list[list[Field]]:
         folders = zip(recipe.low, recipe.data, strict=True)
         pairs = [read_pairs(data / low, data / high, recipe.scale[0], register=register) for low, high in folders]
         return [fields for folder in pairs for fields in folder]
-    return read_fields([data / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink)
+    return read_fields(
+        [data / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink, ndim=len(recipe.scale)
+    )
 
 
 def split(images: Sequence[Sequence[Field]], seed: int) -> tuple[list[Field], list[Field]]:
@@ -154,7 +159,15 @@ def split(images: Sequence[Sequence[Field]], seed: int) -> tuple[list[Field], li
     chosen = [[field for i in part for field in images[i]] for part in (order[count:], order[:count])]
     # Evenly over all held-out images, and no longer than a score is worth.
     step = max(1, -(-len(chosen[1]) // _VALIDATION_PLANES))
-    return chosen[0], chosen[1][::step]
+    return chosen[0], [_middle(field) for field in chosen[1][::step]]
+
+
+def _middle(field: Field) -> Field:
+    """Return a field, of volumes the middle: looking at all of it would take longer than training."""
+    if field.high.ndim == 2 or field.low is not None:
+        return field
+    starts = [max(0, (n - _VALIDATION_EDGE) // 2) for n in field.high.shape]
+    return Field(field.high[tuple(slice(a, a + _VALIDATION_EDGE) for a in starts)])
 
 
 def _load_matching(network: torch.nn.Module, path: Path) -> None:
@@ -168,20 +181,21 @@ def _load_matching(network: torch.nn.Module, path: Path) -> None:
 def _card(
     recipe: Recipe, noise: tuple[float, float], network: torch.nn.Module, scores: dict[str, Any], steps: int
 ) -> ModelCard:  # fmt: skip
-    multiple = (getattr(network, "multiple", 1),) * len(recipe.scale)
-    reach = measure_reach(network, recipe.scale, multiple=multiple)
+    multiple, frames = (getattr(network, "multiple", 1),) * len(recipe.scale), recipe.instrument.frames
+    reach = measure_reach(network, recipe.scale, channels=frames, multiple=multiple)
     return ModelCard(
         name=recipe.name,
         architecture=recipe.architecture,
-        arguments={**recipe.arguments, "scale": list(recipe.scale)},
+        arguments=recipe.built,
         scale=recipe.scale,
+        frames=frames,
         multiple=multiple,
         halo=reach.halo,
         bounded=reach.is_bounded,
         global_statistics=reach.is_global,
         noise=noise,
         training=f"{', '.join(Path(d).name for d in recipe.data)}; {steps} steps of {recipe.batch} patches of "
-        f"{recipe.patch} pixels; L1, then MSE; Adam, cosine schedule, averaged weights.",
+        f"{' x '.join(map(str, recipe.edges))} pixels; L1, then MSE; Adam, cosine schedule, averaged weights.",
         scores=scores,
         **{"degradation": recipe.instrument.describe(), **recipe.card},
     )

@@ -9,7 +9,7 @@ from napari_superres.degradation.patches import make_instrument
 from napari_superres.errors import SettingsError
 
 
-def seen(settings, high, scale=2):
+def seen(settings, high, scale=(2, 2)):
     instrument = make_instrument(settings)
     reduced = instrument.reduce(high.numpy()[0, 0], scale)
     low = None if reduced is None else torch.from_numpy(reduced)[None, None]
@@ -63,7 +63,7 @@ def test_truncation_keeps_the_mean_and_drops_the_rest():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "must be one of bicubic, optics, kspace, recorded, got None"),
+        ({}, "must be one of bicubic, optics, movie, slices, kspace, recorded, got None"),
         ({"kind": "magic"}, "got 'magic'"),
         ({"kind": "bicubic", "photons": [1, 2]}, "bicubic has no setting photons. There are: eight_bit"),
         ({"kind": "optics"}, r"optics needs psf_sigma, a range \[lowest, highest\]"),

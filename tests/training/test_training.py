@@ -63,7 +63,7 @@ def test_the_card_is_complete(trained):
     card = load_model(trained).card
     assert (card.name, card.title, card.architecture, card.scale) == ("mine", "Tiny", "espcn", (2, 2))
     assert card.halo == (4, 4)
-    assert "photos; 30 steps of 2 patches of 8 pixels" in card.training
+    assert "photos; 30 steps of 2 patches of 8 x 8 pixels" in card.training
     scores = card.scores["validation"]
     assert scores["images"] == 1
     assert np.isfinite([scores["psnr"], scores["bicubic_psnr"]]).all()
@@ -150,7 +150,7 @@ def test_patches_lie_on_each_other(name):
     y, x = np.mgrid[:40, :40]
     blob = np.exp(-((y - 18.0) ** 2 + (x - 22.0) ** 2) / (2 * 3.0**2)).astype(np.float32)
     plane = np.pad(blob, 20)
-    source = PatchSource([Field(plane)], scale=2, patch=20, instrument=make_instrument(INSTRUMENTS[name]))
+    source = PatchSource([Field(plane)], scale=(2, 2), patch=(20, 20), instrument=make_instrument(INSTRUMENTS[name]))
     low, high = source.batch(6, 0)
     assert low.shape == (6, 1, 20, 20)
     assert high.shape == (6, 1, 40, 40)
@@ -169,11 +169,11 @@ def test_patches_lie_on_each_other(name):
 def test_batches_depend_on_seed_and_step_only():
     planes = [Field(np.random.default_rng(0).random((60, 70), np.float32))]
     instrument = make_instrument({"kind": "optics", "psf_sigma": [0.5, 1.0], "photons": [10, 99]})
-    first, second = (PatchSource(planes, scale=2, patch=12, instrument=instrument, seed=3) for _ in range(2))
+    first, second = (PatchSource(planes, scale=(2, 2), patch=(12, 12), instrument=instrument, seed=3) for _ in range(2))
     first.batch(4, 0)
     assert torch.equal(first.batch(4, 7)[0], second.batch(4, 7)[0])
     assert not torch.equal(first.batch(4, 7)[0], first.batch(4, 8)[0])
-    other = PatchSource(planes, scale=2, patch=12, instrument=instrument, seed=4)
+    other = PatchSource(planes, scale=(2, 2), patch=(12, 12), instrument=instrument, seed=4)
     assert not torch.equal(other.batch(4, 7)[0], first.batch(4, 7)[0])
 
 
@@ -182,11 +182,14 @@ def test_scores_of_bicubic_against_itself_are_equal():
 
     plane = np.random.default_rng(0).random((24, 26)).astype(np.float32)
     found = score_fields(
-        Interpolation("bicubic", (2, 2)), [Field(plane)] * 2, scale=2, instrument=make_instrument({"kind": "bicubic"})
+        Interpolation("bicubic", (2, 2)),
+        [Field(plane)] * 2,
+        scale=(2, 2),
+        instrument=make_instrument({"kind": "bicubic"}),
     )
     assert found["psnr"] == found["bicubic_psnr"]
     assert found["images"] == 2
-    assert np.isfinite(psnr(plane, plane, border=2, data_range=1.0))
+    assert np.isfinite(psnr(plane, plane, border=(2, 2), data_range=1.0))
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -195,7 +198,7 @@ def test_shipped_recipes_are_whole(name):
     assert recipe.name == name
     assert recipe.architecture in list_architectures()
     assert recipe.minutes > 0
-    build(recipe.architecture, {**recipe.arguments, "scale": recipe.scale})
+    build(recipe.architecture, recipe.built)
     card = ModelCard(
         name=name, architecture=recipe.architecture, scale=recipe.scale,
         **{"degradation": recipe.instrument.describe(), **recipe.card},
