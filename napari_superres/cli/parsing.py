@@ -16,6 +16,12 @@ def parse_tile(text: str) -> int | tuple[int, ...] | str:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
+def parse_scale(text: str) -> int | tuple[int, ...]:
+    """Return one factor, or one per axis, such as ``3,1,1``."""
+    numbers = _integers(text, "scale", "a factor such as 2, or one per axis of volumes such as 3,1,1")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
 def parse_channels(text: str | None) -> tuple[int, ...] | None:
     """Return channel indices from ``0,2``."""
     return None if text is None else _integers(text, "channels", "indices such as 0,2")

@@ -24,9 +24,12 @@ def train(
     architecture: Annotated[
         str, typer.Option(help="photo, or a network by name.", rich_help_panel=PANEL_OWN)
     ] = "photo",
-    scale: Annotated[int, typer.Option(min=2, help="Factor along Y and X.", rich_help_panel=PANEL_OWN)] = 2,
+    scale: Annotated[
+        str,
+        typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or of volumes.", rich_help_panel=PANEL_OWN),
+    ] = "2",
     degradation: Annotated[
-        Literal["bicubic", "optics", "kspace"],
+        Literal["bicubic", "optics", "movie", "slices", "kspace"],
         typer.Option(help="How low-resolution images are made of --hr.", rich_help_panel=PANEL_OWN),
     ] = "bicubic",
     psf_sigma: Annotated[
@@ -41,6 +44,13 @@ def train(
             metavar="LO,HI", help="Electrons with --photons, else share of the range.", rich_help_panel=PANEL_OWN
         ),
     ] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Of a movie, seen at once: an odd number.", rich_help_panel=PANEL_OWN)
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(metavar="LO,HI", help="Of a movie: high-resolution pixels per frame.", rich_help_panel=PANEL_OWN),
+    ] = None,
     like: Annotated[
         Path | None,
         typer.Option(
@@ -52,6 +62,14 @@ def train(
     register: Annotated[
         bool, typer.Option("--register", help="Move pairs onto each other.", rich_help_panel=PANEL_OWN)
     ] = False,
+    loss: Annotated[
+        Literal["l1", "charbonnier", "mse", "bce"],
+        typer.Option(help="What is lowered; in the last fifth the mean squared error.", rich_help_panel=PANEL_OWN),
+    ] = "l1",
+    ssim: Annotated[float, typer.Option(metavar="W", help="Weight of 1 - SSIM.", rich_help_panel=PANEL_OWN)] = 0.0,
+    fourier: Annotated[
+        float, typer.Option(metavar="W", help="Weight of the distance of spectra.", rich_help_panel=PANEL_OWN)
+    ] = 0.0,
     modality: Annotated[str, typer.Option(help="For the card.", rich_help_panel=PANEL_OWN)] = "",
     license_: Annotated[
         str, typer.Option("--license", help="Of the model, for the card.", rich_help_panel=PANEL_OWN)
@@ -86,10 +104,11 @@ def train(
         strengths = {
             "psf_sigma": psf_sigma,
             "photons": photons,
-            "noise" if degradation == "kspace" else "read_noise": noise,
+            "noise" if degradation in ("kspace", "slices") else "read_noise": noise,
+            "speed": speed,
         }
         instrument = {k: parsing.parse_strength(v, k) for k, v in strengths.items() if v is not None}
-        settings: dict[str, Any] = {"kind": degradation, **instrument}
+        settings: dict[str, Any] = {"kind": degradation, **instrument, **({"frames": frames} if frames else {})}
         if like is not None:
             if psf_sigma is None or photons is not None or noise is not None or pairs is not None:
                 raise SettingsError(
@@ -98,8 +117,10 @@ def train(
             settings = fit_instrument(like, instrument["psf_sigma"])
             terminal.say(f"the instrument: {make_instrument(settings).describe()}", quiet=quiet)
         wished = make_recipe(
-            output.stem, [pairs[1]] if pairs else hr or [], architecture=architecture, scale=scale,
+            output.stem, [pairs[1]] if pairs else hr or [], architecture=architecture,
+            scale=parsing.parse_scale(scale),
             low=pairs[0] if pairs else None, degradation=settings,
+            loss={"kind": loss, "ssim": ssim, "fourier": fourier},
             card={"modality": modality, "license": license_},
         )  # fmt: skip
     written = run(

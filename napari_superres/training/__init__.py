@@ -5,6 +5,7 @@
 ``recorded`` reads pairs that instruments recorded, checks that they lie on each other
 ``pairs``    draws low- and high-resolution patches, degraded on the fly
 ``module``   one optimisation step, the averaged weights, the learning-rate schedule, the best weights
+``losses``   what is lowered
 ``fit``      the loop: batches, checkpoints, progress, curves
 ``checkpoint`` what an interrupted training goes on from
 ``score``    validation on whole images beside bicubic interpolation

@@ -8,15 +8,14 @@ from typing import Any
 
 import lightning
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_superres.errors import TrainingError
 from napari_superres.training.checkpoint import KEY
+from napari_superres.training.losses import Loss
 
 _WARM_UP = 0.02
-_MSE_FROM = 0.8
 _LOOKS = 20
 """How often in a training the validation images are looked at."""
 
@@ -30,15 +29,15 @@ Judge = Callable[[nn.Module], float]
 class SuperResolution(lightning.LightningModule):
     """Trains a network with Adam, a cosine schedule and an average of its weights.
 
-    The loss is the mean absolute error, and the mean squared error for the last fifth of the budget,
-    which is what PSNR rewards. Progress is the spent share of the budget in steps or minutes,
-    whichever is further. Training ends early when eight looks at the validation images in a row,
-    two fifths of the budget, have brought nothing.
+    Progress is the spent share of the budget in steps or minutes, whichever is further. Training ends early when
+    eight looks at the validation images in a row, two fifths of the budget, have brought nothing.
 
     Parameters
     ----------
     network
         What is trained.
+    loss
+        What is lowered.
     rate
         Learning rate after warm-up.
     steps, minutes
@@ -53,6 +52,7 @@ class SuperResolution(lightning.LightningModule):
         self,
         network: nn.Module,
         *,
+        loss: Loss,
         rate: float,
         steps: int | None,
         minutes: float | None,
@@ -62,7 +62,7 @@ class SuperResolution(lightning.LightningModule):
         super().__init__()
         self.network = network
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))  # type: ignore[no-untyped-call]
-        self.rate, self.steps, self.minutes, self.judge = rate, steps, minutes, judge
+        self.loss, self.rate, self.steps, self.minutes, self.judge = loss, rate, steps, minutes, judge
         self.what = what
         self.batches, self.bad, self.spent = 0, 0, 0.0
         self.scores: list[float] = []
@@ -92,7 +92,7 @@ class SuperResolution(lightning.LightningModule):
         """Return the loss of a batch of pairs; None, so that nothing is learnt of it, if it is not finite."""
         low, high = batch
         found = self.network(low).to(high.dtype)
-        loss = F.mse_loss(found, high) if self.progress > _MSE_FROM else F.l1_loss(found, high)
+        loss = self.loss(found, high, self.progress)
         if not torch.isfinite(loss):
             self._count_bad("loss")
             return None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from napari_superres.degradation.patches import Instrument, make_instrument
 from napari_superres.errors import SettingsError, TrainingError
+from napari_superres.training.losses import make_loss
 
 _OF_VOLUMES = ("slices", "kspace", "bicubic")
 """Kinds of degradation that know three axes."""
@@ -40,6 +41,8 @@ class Recipe:
         ``"slices"``, ``"kspace"`` or ``"recorded"``, and its settings; see `degradation.patches`.
     patch, batch
         Edge of a patch in low-resolution pixels, or one per axis, and patches per step.
+    loss
+        What is lowered, ``{"kind": "charbonnier", "ssim": 0.1, ...}``; see `training.losses`.
     rate
         Learning rate after warm-up (Adam, cosine decay).
     minutes
@@ -59,6 +62,7 @@ class Recipe:
     degradation: Mapping[str, Any] = field(default_factory=lambda: {"kind": "bicubic"})
     patch: int | tuple[int, ...] = 24
     batch: int = 16
+    loss: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 1e-3
     minutes: float = 12.0
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -82,6 +86,7 @@ class Recipe:
                 "recorded pairs need one folder of low-resolution images (low) for each of data and the degradation "
                 f"'recorded', got low={list(self.low)}, data={list(self.data)}, {dict(self.degradation)}."
             )
+        make_loss(self.loss)
         try:
             frames = make_instrument(self.degradation).frames
         except SettingsError as error:
@@ -117,8 +122,9 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"photo": ("span", {"bloc
 
 
 def make_recipe(
-    name: str, high: Sequence[Path], *, architecture: str, scale: int, low: Path | None = None,
-    degradation: Mapping[str, Any] | None = None, card: Mapping[str, Any] | None = None,
+    name: str, high: Sequence[Path], *, architecture: str, scale: int | Sequence[int], low: Path | None = None,
+    degradation: Mapping[str, Any] | None = None, loss: Mapping[str, Any] | None = None,
+    card: Mapping[str, Any] | None = None,
 ) -> Recipe:  # fmt: skip
     """Return a recipe for images of one's own.
 
@@ -131,11 +137,13 @@ def make_recipe(
     architecture
         A network by name, or ``"photo"``: the fast network of the shipped models.
     scale
-        Factor along Y and X.
+        Factor along Y and X, or one per axis of volumes.
     low
         Folder of low-resolution images recorded of the same fields.
     degradation
         Instrument that makes them otherwise; bicubic reduction by default.
+    loss
+        What is lowered; by default L1, then MSE.
     card
         Fields of the model card: title, modality, license, ...
     """
@@ -143,11 +151,16 @@ def make_recipe(
     chosen = {"kind": "recorded"} if low is not None else dict(degradation or {"kind": "bicubic"})
     if chosen["kind"] == "bicubic":
         chosen = {"eight_bit": False, **chosen}
+    factors = (scale, scale) if isinstance(scale, int) else tuple(scale)
+    if chosen["kind"] == "movie":
+        chosen = {"frames": 5, **chosen}
+        arguments = {**arguments, "frames": chosen["frames"]}
     facts = {"title": name, "intensity": "percentile", "color": "per-channel", "license": "", **(card or {})}
     return Recipe(
-        name=name, architecture=network, arguments=arguments, scale=(scale, scale), channel="each",
+        name=name, architecture=network, arguments=arguments, scale=factors, channel="each",
         data=tuple(str(Path(h).resolve()) for h in high), low=() if low is None else (str(Path(low).resolve()),),
-        degradation=chosen, card=facts, batch=8, patch=24,
+        degradation=chosen, loss=loss or {}, card=facts, batch=8 if len(factors) == 2 else 4,
+        patch=24 if len(factors) == 2 else (8, 24, 24),
     )  # fmt: skip
 
 

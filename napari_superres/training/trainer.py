@@ -14,6 +14,7 @@ from napari_superres.models.card import ModelCard
 from napari_superres.models.files import check_model_target, digest, read_weights, write_model
 from napari_superres.models.halo import measure_reach
 from napari_superres.training.images import Field, read_fields
+from napari_superres.training.losses import make_loss
 from napari_superres.training.pairs import PatchSource
 from napari_superres.training.recipe import Recipe, load_recipe
 from napari_superres.training.recorded import read_pairs
@@ -122,7 +123,13 @@ def train(
         return score_fields(found, held[:_JUDGED], scale=scale, instrument=instrument)["psnr"]
 
     module = SuperResolution(
-        network, rate=recipe.rate, steps=steps, minutes=budget, judge=judge if held else None, what=as_json(what)
+        network,
+        loss=make_loss(recipe.loss),
+        rate=recipe.rate,
+        steps=steps,
+        minutes=budget,
+        judge=judge if held else None,
+        what=as_json(what),
     )
     fit(module, source, batch=recipe.batch, output=output, begun=begun, progress=progress, log=log)
     best = module.best_network()
@@ -195,7 +202,8 @@ def _card(
         global_statistics=reach.is_global,
         noise=noise,
         training=f"{', '.join(Path(d).name for d in recipe.data)}; {steps} steps of {recipe.batch} patches of "
-        f"{' x '.join(map(str, recipe.edges))} pixels; L1, then MSE; Adam, cosine schedule, averaged weights.",
+        f"{' x '.join(map(str, recipe.edges))} pixels; {make_loss(recipe.loss).describe()}; Adam, cosine schedule, "
+        "averaged weights.",
         scores=scores,
         **{"degradation": recipe.instrument.describe(), **recipe.card},
     )

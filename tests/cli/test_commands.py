@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from napari_superres import Image, read_image, write_image
+from napari_superres import Image, load_model, read_image, write_image
 
 
 def program(*arguments):
@@ -185,3 +185,26 @@ def test_train_on_own_images(superres, tmp_path):
                   ["--hr", tmp_path / "hr", "--like", tmp_path / "raw"], [*hr, "--photons", "much"]):  # fmt: skip
         done = superres("train", *wrong, "-o", tmp_path / "c.safetensors", *common)
         assert (done.code, done.err.count("\n")) == (1, 1), done.err
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_train_movies_and_volumes(superres, tmp_path):
+    pytest.importorskip("lightning", reason="training needs Lightning")
+    common = ["-q", "--steps", 2, "--license", "CC0-1.0"]
+    for i in range(2):
+        volume = np.random.default_rng(i).random((12, 12, 12)).repeat(8, 1).repeat(8, 2) * 3000
+        write_image(Image.from_array(volume.astype(np.uint16), "ZYX"), tmp_path / f"{i}.ome.tif")
+    movie = ["--degradation", "movie", "--frames", 3, "--speed", "0,1", "--psf-sigma", "0.5,1", "--loss", "charbonnier"]
+    done = superres("train", "--hr", tmp_path, *movie, "--ssim", 0.1, "-o", tmp_path / "m.safetensors", *common)
+    assert done.code == 0, done.err
+    shown = superres("models", "show", tmp_path / "m.safetensors").out
+    assert "3 frames, moving 0-1 fine pixels each" in shown
+    assert "Charbonnier, then MSE + 0.1 (1 - SSIM)" in shown
+    slices = ["--degradation", "slices", "--scale", "3,1,1", "--noise", "0,0.05", "--architecture", "espcn"]
+    recipe = ["--hr", tmp_path, *slices, "-o", tmp_path / "v.safetensors"]
+    assert "must be at least 24 x 24 x 24 pixels" in superres("train", *recipe, *common).err
+    for i in range(2):
+        volume = np.random.default_rng(i).random((24, 12, 12)).repeat(4, 1).repeat(4, 2) * 3000
+        write_image(Image.from_array(volume.astype(np.uint16), "ZYX"), tmp_path / f"{i}.ome.tif", overwrite=True)
+    assert superres("train", *recipe, *common).code == 0
+    assert load_model(tmp_path / "v.safetensors").card.scale == (3, 1, 1)

@@ -139,7 +139,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(data, whole, tmp_path, monke
 
 def test_numbers_that_are_not_finite(data, tmp_path, monkeypatch):
     """A few are skipped; when it does not end the cause is told."""
-    from napari_superres.training import module
+    from napari_superres.training import losses
 
     calls = []
 
@@ -148,11 +148,11 @@ def test_numbers_that_are_not_finite(data, tmp_path, monkeypatch):
         return (found - high).abs().mean() * (float("nan") if bad(len(calls)) else 1.0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.F, "l1_loss", lambda a, b: loss(a, b, lambda n: n % 3 == 0))
+        patch.setitem(losses._PIXELS, "l1", lambda a, b: loss(a, b, lambda n: n % 3 == 0))
         path = train(TINY, data, tmp_path / "m.safetensors", steps=12, progress=False)
     assert all(torch.isfinite(v).all() for v in read_weights(path).values())
     calls.clear()
-    monkeypatch.setattr(module.F, "l1_loss", lambda a, b: loss(a, b, lambda n: n > 3))
+    monkeypatch.setitem(losses._PIXELS, "l1", lambda a, b: loss(a, b, lambda n: n > 3))
     with pytest.raises(TrainingError, match=r"loss was not finite in 10 steps in a row.*rate \(0.001\) is too high"):
         train(TINY, data, tmp_path / "n.safetensors", steps=300, progress=False)
     assert len(calls) == 13

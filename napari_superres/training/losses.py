@@ -1,0 +1,133 @@
+"""What training lowers: pixel by pixel, by structure, by frequency."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_superres.errors import TrainingError
+
+Kind = Literal["l1", "charbonnier", "mse", "bce"]
+
+_NAMES = {"l1": "L1", "charbonnier": "Charbonnier", "mse": "MSE", "bce": "binary cross-entropy"}
+_FINISH_FROM = 0.8
+_EPSILON = 1e-3
+_SSIM_EDGE, _SSIM_SIGMA = 11, 1.5
+_SSIM_STABILISERS = 0.01**2, 0.03**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A sum of terms between network output and truth ``(B, C, (D,) H, W)``, both on the scale 0..1.
+
+    Attributes
+    ----------
+    kind
+        Pixel by pixel: ``"l1"``; ``"charbonnier"``, which is smooth at 0 (Charbonnier et al., ICIP 1994,
+        doi:10.1109/ICIP.1994.413553); ``"mse"``; ``"bce"``, binary cross-entropy, for networks that end in a sigmoid.
+    finish
+        The kind for the last fifth of the budget: by default the mean squared error, which is what PSNR rewards,
+        and after ``"bce"`` none other.
+    ssim
+        Weight of ``1 - SSIM`` of planes (Wang et al., IEEE TIP 2004, doi:10.1109/TIP.2003.819861).
+    fourier
+        Weight of the mean distance of the spectra of planes (Fuoli et al., ICCV 2021,
+        doi:10.1109/ICCV48922.2021.00234, without its adversarial part).
+
+    Raises
+    ------
+    TrainingError
+        If a kind is unknown or a weight is below 0.
+    """
+
+    kind: Kind = "l1"
+    finish: Kind | None = None
+    ssim: float = 0.0
+    fourier: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.finish is None:
+            object.__setattr__(self, "finish", "bce" if self.kind == "bce" else "mse")
+        for name in ("kind", "finish"):
+            if getattr(self, name) not in get_args(Kind):
+                raise TrainingError(
+                    f"loss {name} must be one of {', '.join(get_args(Kind))}, got {getattr(self, name)!r}."
+                )
+        for name in ("ssim", "fourier"):
+            weight = getattr(self, name)
+            if not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+                raise TrainingError(f"loss {name} must be a weight of at least 0, got {weight!r}.")
+
+    def __call__(self, found: Tensor, true: Tensor, progress: float) -> Tensor:
+        """Return the loss at a share of the budget."""
+        kind = self.finish if progress > _FINISH_FROM else self.kind
+        assert kind is not None
+        total = _PIXELS[kind](found, true)
+        if self.ssim:
+            total = total + self.ssim * (1.0 - ssim(found, true))
+        if self.fourier:
+            total = total + self.fourier * spectral_distance(found, true)
+        return total
+
+    def describe(self) -> str:
+        """Return the terms in words, for a model's card."""
+        kinds = dict.fromkeys(_NAMES[k] for k in (self.kind, self.finish) if k is not None)
+        weights = {"1 - SSIM": self.ssim, "distance of spectra": self.fourier}
+        return " + ".join([", then ".join(kinds), *(f"{w:g} ({name})" for name, w in weights.items() if w)])
+
+
+def make_loss(settings: Mapping[str, Any]) -> Loss:
+    """Return a loss from plain values.
+
+    Raises
+    ------
+    TrainingError
+        If a setting is unknown, or as `Loss`.
+    """
+    known = [f.name for f in fields(Loss)]
+    if unknown := sorted(set(settings) - set(known)):
+        raise TrainingError(f"loss has no setting {', '.join(unknown)}. There are: {', '.join(known)}.")
+    return Loss(**settings)
+
+
+def ssim(found: Tensor, true: Tensor) -> Tensor:
+    """Return the mean structural similarity of planes, with Gaussian windows that lie within, of a range of 1."""
+    x, y = (image.flatten(0, -3)[:, None] for image in (found, true))  # (N, 1, H, W)
+    edge = min(_SSIM_EDGE, *x.shape[-2:])
+    at = torch.arange(edge, device=x.device, dtype=x.dtype) - (edge - 1) / 2
+    window = torch.exp(-0.5 * (at / _SSIM_SIGMA) ** 2)
+    window = window / window.sum()
+
+    def mean(values: Tensor) -> Tensor:
+        return F.conv2d(F.conv2d(values, window[None, None, :, None]), window[None, None, None])
+
+    mx, my = mean(x), mean(y)
+    vx, vy, vxy = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+    c1, c2 = _SSIM_STABILISERS
+    return ((2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))).mean()
+
+
+def spectral_distance(found: Tensor, true: Tensor) -> Tensor:
+    """Return the mean modulus of the difference of both spectra, of planes, normalised as the pixels are."""
+    return torch.fft.rfft2(found - true, norm="ortho").abs().mean()
+
+
+def _charbonnier(found: Tensor, true: Tensor) -> Tensor:
+    return ((found - true) ** 2 + _EPSILON**2).sqrt().mean()
+
+
+def _cross_entropy(found: Tensor, true: Tensor) -> Tensor:
+    if float(found.detach().min()) < 0 or float(found.detach().max()) > 1:
+        raise TrainingError(
+            "binary cross-entropy needs a network whose outputs are between 0 and 1: one that ends in a sigmoid. "
+            "Choose such a network, or another loss."
+        )
+    return F.binary_cross_entropy(found, true.clamp(0, 1))
+
+
+_PIXELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": F.l1_loss, "charbonnier": _charbonnier, "mse": F.mse_loss, "bce": _cross_entropy,
+}  # fmt: skip
