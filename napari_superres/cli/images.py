@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from napari_superres.cli import terminal
+from napari_superres.cli import parsing, terminal
 
 
 def info(
@@ -33,10 +33,14 @@ def degrade(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File to write.")],
     scale: Annotated[int, typer.Option(min=2, help="Factor along Y and X.")],
     kernel: Annotated[
-        Literal["bicubic", "gaussian", "kspace"],
-        typer.Option(help="Antialiased bicubic; Gaussian PSF and binning; or truncation of k-space (MRI)."),
+        Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"],
+        typer.Option(help="Antialiased bicubic; a PSF and binning; or truncation of k-space (MRI)."),
     ] = "bicubic",
-    psf_sigma: Annotated[float | None, typer.Option(help="Of the PSF, in high-resolution pixels.")] = None,
+    psf_sigma: Annotated[float | None, typer.Option(help="Of a Gaussian PSF, in high-resolution pixels.")] = None,
+    na: Annotated[float | None, typer.Option(help="Numerical aperture of a microscope.")] = None,
+    wavelength: Annotated[float | None, typer.Option(help="Of its light, in micrometres.")] = None,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the file does not say.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
     photons: Annotated[float | None, typer.Option(help="At the brightest pixel; adds photon noise.")] = None,
     read_noise: Annotated[
         float | None, typer.Option(help="Standard deviation; electrons with --photons, else grey levels.")
@@ -49,11 +53,12 @@ def degrade(
     from napari_superres.degradation import degrade as simulate
     from napari_superres.io import check_target, read_image, write_image
 
-    image = read_image(source)
+    image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
     check_target(output, overwrite=overwrite, image=image)
-    optics = kernel != "kspace" and any(value is not None for value in (psf_sigma, photons, read_noise))
+    optics = kernel == "bicubic" and any(value is not None for value in (psf_sigma, photons, read_noise))
     low = simulate(
-        image, scale, kernel="gaussian" if optics else kernel, psf_sigma=psf_sigma, photons=photons,
+        image, scale, kernel="gaussian" if optics else kernel, psf_sigma=psf_sigma, na=na,
+        wavelength=wavelength, photons=photons,
         read_noise=read_noise, offset=offset, seed=seed,
     )  # fmt: skip
     terminal.say(f"wrote {write_image(low, output, overwrite=overwrite)}")

@@ -33,8 +33,16 @@ def train(
         typer.Option(help="How low-resolution images are made of --hr.", rich_help_panel=PANEL_OWN),
     ] = "bicubic",
     psf_sigma: Annotated[
-        str | None, typer.Option(metavar="LO,HI", help="PSF in high-resolution pixels.", rich_help_panel=PANEL_OWN)
+        str | None,
+        typer.Option(
+            metavar="LO,HI",
+            help="PSF in high-resolution pixels; of a lens 0.21 wavelength / NA.",
+            rich_help_panel=PANEL_OWN,
+        ),
     ] = None,
+    psf: Annotated[
+        Literal["gaussian", "widefield", "confocal"], typer.Option(help="Its shape.", rich_help_panel=PANEL_OWN)
+    ] = "gaussian",
     photons: Annotated[
         str | None, typer.Option(metavar="LO,HI", help="At the brightest pixel.", rich_help_panel=PANEL_OWN)
     ] = None,
@@ -88,7 +96,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Train a model: from high-resolution images, from pairs, or by a shipped recipe."""
-    from napari_superres.degradation.patches import make_instrument
+    from napari_superres.degradation.instruments import make_instrument
     from napari_superres.models import find_card
     from napari_superres.training import fit_instrument, make_recipe
     from napari_superres.training import train as run
@@ -109,12 +117,14 @@ def train(
         }
         instrument = {k: parsing.parse_strength(v, k) for k, v in strengths.items() if v is not None}
         settings: dict[str, Any] = {"kind": degradation, **instrument, **({"frames": frames} if frames else {})}
+        if psf != "gaussian":
+            settings["psf"] = psf
         if like is not None:
             if psf_sigma is None or photons is not None or noise is not None or pairs is not None:
                 raise SettingsError(
                     "--like measures noise: give --psf-sigma with it, and neither --photons nor --noise."
                 )
-            settings = fit_instrument(like, instrument["psf_sigma"])
+            settings = {**fit_instrument(like, instrument["psf_sigma"]), "psf": psf}
             terminal.say(f"the instrument: {make_instrument(settings).describe()}", quiet=quiet)
         wished = make_recipe(
             output.stem, [pairs[1]] if pairs else hr or [], architecture=architecture,

@@ -2,11 +2,12 @@
 
 ``resample`` antialiased bicubic reduction, the convention of the super-resolution literature
 ``optics``   Gaussian point-spread function and pixel binning
+``diffraction`` what aperture and wavelength of a microscope make of a plane in focus
 ``kspace``   truncation of spatial frequencies and Rician noise, for magnetic resonance
 ``camera``   photon noise, read noise, offset
 ``simulate`` `degrade`, which joins them and keeps the image where it lies
 ``fit``      finds gain, offset, noise and blur of the instrument that made some images
-``patches``  the same for batches of patches while a network is trained
+``instruments`` the same for batches of patches while a network is trained
 """
 
 from napari_superres.degradation.simulate import degrade as degrade

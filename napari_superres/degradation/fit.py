@@ -49,7 +49,7 @@ class CameraFit:
         return (self.high - self.offset) / self.gain if self.gain > 0 else None
 
     def optics(self, psf_sigma: tuple[float, float], *, spread: float = 1.5) -> dict[str, Any]:
-        """Return settings of `degradation.patches.Optics` around the fit, strengths up to `spread` times either way."""
+        """Return settings of an instrument around the fit, strengths up to `spread` times either way."""
         found: dict[str, Any] = {"kind": "optics", "psf_sigma": list(psf_sigma)}
         unit = self.gain if self.photons is not None else self.high - self.offset
         if self.photons is not None:

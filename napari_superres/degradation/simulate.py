@@ -11,14 +11,18 @@ from napari_superres.core import intensity, invalid
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.grid import downscaled_affine
 from napari_superres.core.image import Array, Image
+from napari_superres.core.units import METRES
 from napari_superres.degradation import kspace
 from napari_superres.degradation.camera import Camera
+from napari_superres.degradation.diffraction import diffract
 from napari_superres.degradation.optics import bin_mean, blur
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 
-Kernel = Literal["bicubic", "gaussian", "kspace"]
+Kernel = Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"]
+_LENSES = ("widefield", "confocal")
 Floats = npt.NDArray[np.float64]
+Lens = tuple[float, tuple[float, float]]
 
 
 def degrade(
@@ -28,6 +32,8 @@ def degrade(
     axes: str | None = None,
     kernel: Kernel = "bicubic",
     psf_sigma: float | Sequence[float] | None = None,
+    na: float | None = None,
+    wavelength: float | None = None,
     photons: float | None = None,
     read_noise: float | None = None,
     offset: float = 0.0,
@@ -50,11 +56,14 @@ def degrade(
         Axes of a bare array; its usual ones by default.
     kernel
         ``"bicubic"``: antialiased bicubic, the convention of super-resolution benchmarks;
-        ``"gaussian"``: blur by `psf_sigma`, then the mean over each pixel's area; ``"kspace"``: the lowest
-        spatial frequencies only, as a magnetic resonance scanner records them.
+        ``"gaussian"``: blur by `psf_sigma`, then the mean over each pixel's area; ``"widefield"``,
+        ``"confocal"``: planes in focus, blurred by diffraction at the lens (`na`, `wavelength`), then that mean;
+        ``"kspace"``: the lowest spatial frequencies only, as a magnetic resonance scanner records them.
     psf_sigma
         Standard deviation of the point-spread function, in high-resolution pixels: one number for
         Y and X, or one per spatial axis. None = no blur beyond the pixel. Needs ``kernel="gaussian"``.
+    na, wavelength
+        Numerical aperture, and wavelength in micrometres; the image's pixel size must be known.
     photons
         Mean photons in a low-resolution pixel at each channel's high intensity (99.9 percentile).
         0 must mean darkness. None = no photon noise.
@@ -88,12 +97,14 @@ def degrade(
         raise SettingsError(f"axes are the image's own, {image.axes}, got {axes!r}. Leave axes out.")
     factors = _factors(image, scale)
     sigmas = _sigmas(image, kernel, psf_sigma)
+    lens = _lens(image, kernel, na, wavelength)
     camera = _camera(photons, read_noise, offset)
     if kernel == "kspace" and photons is not None:
         raise SettingsError("a magnetic resonance scanner counts no photons. Leave photons out and give read_noise.")
     highs = _highs(image) if camera.photons is not None else [1.0] * image.size("C")
-    data = _reduce(image, factors, sigmas, kernel, camera, highs, np.random.default_rng(seed))
-    record = {"kernel": kernel, "scale": factors, "psf_sigma": sigmas, **camera.describe(), "seed": seed}
+    data = _reduce(image, factors, sigmas, lens, kernel, camera, highs, np.random.default_rng(seed))
+    optics = {"psf_sigma": sigmas} if lens is None else {"na": na, "wavelength": wavelength}
+    record = {"kernel": kernel, "scale": factors, **optics, **camera.describe(), "seed": seed}
     metadata = {k: v for k, v in image.metadata.items() if k != "provenance"}
     return image.replace(
         data=data, affine=downscaled_affine(image.affine, factors), metadata={**metadata, "degradation": record}
@@ -140,6 +151,24 @@ def _sigmas(image: Image, kernel: str, psf_sigma: float | Sequence[float] | None
     return sigmas
 
 
+def _lens(image: Image, kernel: str, na: float | None, wavelength: float | None) -> Lens | None:
+    """Return the cutoff frequency, and the pixel size along Y and X, in micrometres."""
+    if kernel not in _LENSES:
+        if na is not None or wavelength is not None:
+            raise SettingsError(f"na and wavelength belong to kernel={' or '.join(_LENSES)}, got {kernel!r}.")
+        return None
+    if na is None or wavelength is None:
+        raise SettingsError(f"{kernel} optics need na and wavelength (in micrometres, such as 0.52).")
+    if not (isfinite(na) and isfinite(wavelength) and na > 0 and wavelength > 0):
+        raise SettingsError(f"na and wavelength must be finite and above 0, got {na} and {wavelength}.")
+    unit = image.units.get("X")
+    if unit is None or not image.has_pixel_size:
+        raise SettingsError("a lens blurs by its size in the world: give the image's pixel size (--pixel-size).")
+    micrometres = METRES[unit] / METRES["micrometer"]
+    y, x = (image.pixel_size[image.spatial.index(a)] * micrometres for a in "YX")
+    return 2 * na / wavelength, (y, x)
+
+
 def _camera(photons: float | None, read_noise: float | None, offset: float) -> Camera:
     if photons is not None and not (isfinite(photons) and photons > 0):
         raise SettingsError(f"photons must be finite and above 0, got {photons}. Leave it out for no photon noise.")
@@ -169,6 +198,7 @@ def _reduce(
     image: Image,
     factors: tuple[int, ...],
     sigmas: tuple[float, ...],
+    lens: Lens | None,
     kernel: Kernel,
     camera: Camera,
     highs: Sequence[float],
@@ -192,6 +222,10 @@ def _reduce(
             small = resize_bicubic(block, steps, axes=range(block.ndim))
         elif kernel == "kspace":
             small = kspace.truncate(block, steps)
+        elif lens is not None:
+            planes = block_axes.index("Y"), block_axes.index("X")
+            confocal = kernel == "confocal"
+            small = bin_mean(diffract(block, lens[0], spacing=lens[1], confocal=confocal, axes=planes), steps)
         else:
             small = bin_mean(blur(block, widths), steps)
         if kernel == "kspace":

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_superres.degradation.patches import Instrument, Scale
+from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.errors import TrainingError
 from napari_superres.training.images import Field, Plane
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_superres.degradation.patches import Instrument, make_instrument
+from napari_superres.degradation.instruments import Instrument, make_instrument
 from napari_superres.errors import SettingsError, TrainingError
 from napari_superres.training.losses import make_loss
 
@@ -38,7 +38,7 @@ class Recipe:
         Factors by which images are binned before use; finer detail and less noise than the original.
     degradation
         The instrument that makes low-resolution images: its ``kind``, ``"bicubic"``, ``"optics"``, ``"movie"``,
-        ``"slices"``, ``"kspace"`` or ``"recorded"``, and its settings; see `degradation.patches`.
+        ``"slices"``, ``"kspace"`` or ``"recorded"``, and its settings; see `degradation.instruments`.
     patch, batch
         Edge of a patch in low-resolution pixels, or one per axis, and patches per step.
     loss

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_superres.degradation.patches import Instrument, Scale
+from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.models.domain import noise_level
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.training.images import Field, Plane

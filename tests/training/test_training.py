@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_superres import Image, load_model, upscale, write_image
-from napari_superres.degradation.patches import make_instrument
+from napari_superres.degradation.instruments import make_instrument
 from napari_superres.errors import OutputError, OutputExistsError, TrainingError
 from napari_superres.inference import check
 from napari_superres.models import ModelCard
@@ -139,6 +139,7 @@ def test_luminance_is_the_one_of_the_literature():
 INSTRUMENTS = {
     "bicubic": {"kind": "bicubic"},
     "optics": {"kind": "optics", "psf_sigma": [1.0, 1.0], "photons": [1e9, 1e9]},
+    "lens": {"kind": "optics", "psf": "confocal", "psf_sigma": [1.0, 1.0], "photons": [1e9, 1e9]},
     "detector": {"kind": "optics", "psf_sigma": [0.5, 1.5], "read_noise": [0.0, 1e-6]},
     "kspace": {"kind": "kspace"},
 }

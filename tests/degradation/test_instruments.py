@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_superres.degradation import kspace
-from napari_superres.degradation.patches import make_instrument
+from napari_superres.degradation.instruments import make_instrument
 from napari_superres.errors import SettingsError
 
 
@@ -60,6 +60,20 @@ def test_truncation_keeps_the_mean_and_drops_the_rest():
     assert np.abs(again - low).max() < 0.2
 
 
+@pytest.mark.parametrize("psf", ["gaussian", "widefield", "confocal"])
+def test_a_point_is_as_wide_as_asked(psf):
+    """Of the core: the curvature of its summit."""
+    instrument = make_instrument({"kind": "optics", "psf_sigma": [3.0, 3.0], "psf": psf})
+    margin = instrument.margin((1, 1))
+    point = torch.zeros(1, 1, 41 + 2 * margin[0], 41 + 2 * margin[1])
+    point[0, 0, margin[0] + 20, margin[1] + 20] = 1.0
+    low, high = instrument.expose(point, None, (1, 1), np.random.default_rng(0))
+    assert high[0, 0, 20, 20] == 1
+    row = low[0, 0, 20, 20:].numpy()
+    sigma = 1 / np.sqrt(-2 * np.log(row[1] / row[0]))
+    assert sigma == pytest.approx(3.0 / (2**0.5 if psf == "confocal" else 1), rel=0.08)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -70,6 +84,7 @@ def test_truncation_keeps_the_mean_and_drops_the_rest():
         ({"kind": "optics", "psf_sigma": 2.0}, "psf_sigma must be a range"),
         ({"kind": "optics", "psf_sigma": [2.0, 1.0]}, "psf_sigma must be a range"),
         ({"kind": "optics", "psf_sigma": [1.0, 1.0], "photons": [0, 5]}, "photons must be a range"),
+        ({"kind": "optics", "psf_sigma": [1.0, 1.0], "psf": "box"}, "psf must be one of gaussian, widefield, confocal"),
         ({"kind": "kspace", "noise": [-1, 5]}, "noise must be a range"),
     ],
 )
