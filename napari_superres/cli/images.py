@@ -46,6 +46,7 @@ def degrade(
         float | None, typer.Option(help="Standard deviation; electrons with --photons, else grey levels.")
     ] = None,
     offset: Annotated[float, typer.Option(help="Added by the camera, in grey levels.")] = 0.0,
+    jpeg: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of JPEG compression at the end.")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
@@ -59,6 +60,6 @@ def degrade(
     low = simulate(
         image, scale, kernel="gaussian" if optics else kernel, psf_sigma=psf_sigma, na=na,
         wavelength=wavelength, photons=photons,
-        read_noise=read_noise, offset=offset, seed=seed,
+        read_noise=read_noise, offset=offset, jpeg=jpeg, seed=seed,
     )  # fmt: skip
     terminal.say(f"wrote {write_image(low, output, overwrite=overwrite)}")

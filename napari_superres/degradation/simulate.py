@@ -15,6 +15,7 @@ from napari_superres.core.units import METRES
 from napari_superres.degradation import kspace
 from napari_superres.degradation.camera import Camera
 from napari_superres.degradation.diffraction import diffract
+from napari_superres.degradation.jpeg import check_quality, compressed
 from napari_superres.degradation.optics import bin_mean, blur
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
@@ -37,12 +38,13 @@ def degrade(
     photons: float | None = None,
     read_noise: float | None = None,
     offset: float = 0.0,
+    jpeg: float | None = None,
     seed: int = 0,
 ) -> Image:
     """Return the low-resolution image that an instrument with larger pixels would have recorded.
 
-    The order is that of nature: optics, pixel, photons, read-out, offset, and last the limits
-    and steps of the data type.
+    The order is that of nature: optics, pixel, photons, read-out, offset, the limits and steps of the
+    data type, and last compression.
 
     Parameters
     ----------
@@ -73,6 +75,8 @@ def degrade(
         of which the magnitude is taken (Rician noise).
     offset
         Added to every pixel at the end, in the image's own intensity unit.
+    jpeg
+        Quality of JPEG compression at the very end, 1 to 100, of planes with 8 bits. None = not compressed.
     seed
         Of the noise: the same seed gives the same image.
 
@@ -105,6 +109,9 @@ def degrade(
     data = _reduce(image, factors, sigmas, lens, kernel, camera, highs, np.random.default_rng(seed))
     optics = {"psf_sigma": sigmas} if lens is None else {"na": na, "wavelength": wavelength}
     record = {"kernel": kernel, "scale": factors, **optics, **camera.describe(), "seed": seed}
+    if jpeg is not None:
+        data = _compressed(image, data, check_quality(jpeg))
+        record["jpeg"] = jpeg
     metadata = {k: v for k, v in image.metadata.items() if k != "provenance"}
     return image.replace(
         data=data, affine=downscaled_affine(image.affine, factors), metadata={**metadata, "degradation": record}
@@ -235,6 +242,15 @@ def _reduce(
         if broken:
             small[bin_mean(bad, steps) > 0] = np.nan
         out[index] = intensity.cast(small, image.dtype)[0]
+    return out
+
+
+def _compressed(image: Image, data: npt.NDArray[Any], quality: int) -> npt.NDArray[Any]:
+    if data.dtype != np.uint8:
+        raise SettingsError(f"JPEG holds 8 bits, and the image is {data.dtype}. Convert it, or leave jpeg out.")
+    out = np.empty_like(data)
+    for index, _ in _blocks(image, "YXS"):
+        out[index] = compressed(data[index], quality)
     return out
 
 

@@ -16,6 +16,7 @@ from napari_superres.degradation.instruments.base import Instrument as Instrumen
 from napari_superres.degradation.instruments.base import Scale as Scale
 from napari_superres.degradation.instruments.lenses import SIGMAS_OF_CONTEXT, Movie, Optics
 from napari_superres.degradation.instruments.simple import Bicubic, KSpace, Recorded, Slices
+from napari_superres.degradation.jpeg import check_quality
 from napari_superres.errors import SettingsError
 
 _KINDS: dict[str, type[Any]] = {
@@ -56,6 +57,10 @@ def make_instrument(settings: Mapping[str, Any]) -> Instrument:
         if len(ends) != 2 or not 0 <= ends[0] <= ends[1] < float("inf") or (name == "photons" and not ends[0]):
             raise SettingsError(f"{name} must be a range [lowest, highest] of numbers of at least 0, got {value!r}.")
         given[name] = ends
+        if name == "jpeg":
+            given[name] = tuple(check_quality(end) for end in ends)
+    if "jpeg" in given and not given.get("eight_bit", True):
+        raise SettingsError("JPEG has 8 bits: leave out eight_bit = false, or jpeg.")
     try:
         made: Instrument = kind(**given)
     except TypeError as error:

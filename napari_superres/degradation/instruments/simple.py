@@ -8,21 +8,25 @@ from torch import Tensor
 
 from napari_superres.degradation import kspace
 from napari_superres.degradation.instruments.base import Plane, Range, Scale, drawn, span
+from napari_superres.degradation.jpeg import compressed
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.degradation.resample import resize_bicubic
 
 
 @dataclass(frozen=True, slots=True)
 class Bicubic:
-    """Antialiased bicubic reduction.
+    """Antialiased bicubic reduction, and JPEG compression.
 
     Attributes
     ----------
     eight_bit
         Whether low-resolution images are rounded to 8 bits, as is the convention of the literature.
+    jpeg
+        Quality, from, to; None = not compressed.
     """
 
     eight_bit: bool = True
+    jpeg: Range | None = None
     frames = 1
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
@@ -39,14 +43,20 @@ class Bicubic:
     def expose(
         self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return what was reduced: there is no noise."""
-        del scale, random
+        """Return what was reduced, each patch compressed by itself: there is no noise."""
+        del scale
         assert low is not None
+        if self.jpeg is not None:
+            qualities = random.uniform(*self.jpeg, len(low)).round().astype(int)
+            pixels = (low[:, 0] * 255).round().to(torch.uint8).numpy()
+            seen = np.stack([compressed(p, int(q)) for p, q in zip(pixels, qualities, strict=True)])
+            low = torch.from_numpy(seen.astype(np.float32) / 255)[:, None]
         return low, high
 
     def describe(self) -> str:
         """Return what was done."""
-        return f"antialiased bicubic reduction{', 8 bit' if self.eight_bit else ''}"
+        compression = f"; JPEG quality {span(self.jpeg)}" if self.jpeg else ""
+        return f"antialiased bicubic reduction{', 8 bit' if self.eight_bit else ''}{compression}"
 
 
 @dataclass(frozen=True, slots=True)
