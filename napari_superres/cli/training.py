@@ -22,12 +22,13 @@ def train(
         typer.Option(metavar="LR HR", help="Two folders of images of the same names.", rich_help_panel=PANEL_OWN),
     ] = None,
     architecture: Annotated[
-        str, typer.Option(help="photo, or a network by name.", rich_help_panel=PANEL_OWN)
-    ] = "photo",
+        str | None,
+        typer.Option(help="photo, or a network by name; by default that of --start.", rich_help_panel=PANEL_OWN),
+    ] = None,
     scale: Annotated[
-        str,
-        typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or of volumes.", rich_help_panel=PANEL_OWN),
-    ] = "2",
+        str | None,
+        typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or of volumes; 2.", rich_help_panel=PANEL_OWN),
+    ] = None,
     degradation: Annotated[
         Literal["bicubic", "optics", "movie", "slices", "kspace"],
         typer.Option(help="How low-resolution images are made of --hr.", rich_help_panel=PANEL_OWN),
@@ -86,7 +87,7 @@ def train(
     data: Annotated[Path | None, typer.Option(help="Folder that holds the recipe's image folders.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget; the recipe's by default.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
-    start: Annotated[Path | None, typer.Option(help="Model file whose weights training starts from.")] = None,
+    start: Annotated[str | None, typer.Option(help="Model, by name or file, to start from.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     log: Annotated[
@@ -126,9 +127,13 @@ def train(
                 )
             settings = {**fit_instrument(like, instrument["psf_sigma"]), "psf": psf}
             terminal.say(f"the instrument: {make_instrument(settings).describe()}", quiet=quiet)
+        # A model that is refined keeps its network.
+        refined = None if start is None or architecture is not None else find_card(start)
         wished = make_recipe(
-            output.stem, [pairs[1]] if pairs else hr or [], architecture=architecture,
-            scale=parsing.parse_scale(scale),
+            output.stem, [pairs[1]] if pairs else hr or [],
+            architecture=refined.architecture if refined else architecture or "photo",
+            arguments={k: v for k, v in refined.arguments.items() if k not in ("scale", "ndim")} if refined else None,
+            scale=parsing.parse_scale(scale) if scale else refined.scale if refined else 2,
             low=pairs[0] if pairs else None, degradation=settings,
             loss={"kind": loss, "ssim": ssim, "fourier": fourier},
             card={"modality": modality, "license": license_},

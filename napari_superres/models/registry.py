@@ -58,7 +58,7 @@ def find_card(name: str | Path) -> ModelCard:
         If the file is not a usable model.
     """
     card = _interpolation_card(str(name))
-    return card if card is not None else _card_of(_path_of(name))
+    return card if card is not None else _card_of(model_path(name))
 
 
 def load_model(name: str | Path) -> "Model":
@@ -86,7 +86,7 @@ def load_model(name: str | Path) -> "Model":
     baseline = _interpolation_card(str(name))
     if baseline is not None:
         return Model(baseline, None)
-    path = _path_of(name)
+    path = model_path(name)
     card = _card_of(path)
     network = build(card.architecture, dict(card.arguments))
     _check_shape(path, card, network)
@@ -108,7 +108,14 @@ def load_model(name: str | Path) -> "Model":
     return Model(card, network, sha256)
 
 
-def _path_of(name: str | Path) -> Path:
+def model_path(name: str | Path) -> Path:
+    """Return the file of a shipped model, or of one that is given by its path.
+
+    Raises
+    ------
+    UnknownModelError, ModelFileError
+        If there is none.
+    """
     text = str(name)
     shipped = shipped_folder() / f"{text}{SUFFIX}"
     if isinstance(name, str) and "/" not in text and "\\" not in text and shipped.is_file():

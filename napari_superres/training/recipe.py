@@ -122,7 +122,8 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"photo": ("span", {"bloc
 
 
 def make_recipe(
-    name: str, high: Sequence[Path], *, architecture: str, scale: int | Sequence[int], low: Path | None = None,
+    name: str, high: Sequence[Path], *, architecture: str, arguments: Mapping[str, Any] | None = None,
+    scale: int | Sequence[int], low: Path | None = None,
     degradation: Mapping[str, Any] | None = None, loss: Mapping[str, Any] | None = None,
     card: Mapping[str, Any] | None = None,
 ) -> Recipe:  # fmt: skip
@@ -136,6 +137,8 @@ def make_recipe(
         Folders of high-resolution images.
     architecture
         A network by name, or ``"photo"``: the fast network of the shipped models.
+    arguments
+        What builds the network, instead of its usual size.
     scale
         Factor along Y and X, or one per axis of volumes.
     low
@@ -147,7 +150,8 @@ def make_recipe(
     card
         Fields of the model card: title, modality, license, ...
     """
-    network, arguments = PRESETS.get(architecture, (architecture, {}))
+    network, usual = PRESETS.get(architecture, (architecture, {}))
+    arguments = usual if arguments is None else arguments
     chosen = {"kind": "recorded"} if low is not None else dict(degradation or {"kind": "bicubic"})
     if chosen["kind"] == "bicubic":
         chosen = {"eight_bit": False, **chosen}

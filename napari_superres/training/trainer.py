@@ -13,6 +13,7 @@ from napari_superres.models.architectures import build
 from napari_superres.models.card import ModelCard
 from napari_superres.models.files import check_model_target, digest, read_weights, write_model
 from napari_superres.models.halo import measure_reach
+from napari_superres.models.registry import model_path
 from napari_superres.training.images import Field, read_fields
 from napari_superres.training.losses import make_loss
 from napari_superres.training.pairs import PatchSource
@@ -58,7 +59,7 @@ def train(
     minutes, steps
         Budget; whichever is spent first ends training. The recipe's minutes where both are None.
     start
-        Model file whose weights training starts from, where their shapes agree.
+        Model, by name or file, whose weights training starts from where their shapes agree.
     seed
         Of initial weights and all draws.
     overwrite
@@ -104,20 +105,21 @@ def train(
     if not all(budget is None or budget > 0 for budget in (minutes, steps)):
         raise TrainingError(f"minutes and steps must be above 0, got minutes={minutes} and steps={steps}.")
     budget = minutes if minutes is not None or steps is not None else recipe.minutes
+    begins = None if start is None else model_path(start)
     seed_everything(seed)
     images = _read(recipe, Path(data), register)
     what = {
         "recipe": asdict(recipe),
         "images": [[(*f.high.shape, float(f.high.mean())) for f in fields] for fields in images],
-        "seed": seed, "steps": steps, "minutes": budget, "start": None if start is None else digest(Path(start)),
+        "seed": seed, "steps": steps, "minutes": budget, "start": None if begins is None else digest(begins),
     }  # fmt: skip
     begun = check_checkpoint(output, what, resume=resume, overwrite=overwrite)
     training, held = split(images, seed)
     scale, instrument = recipe.scale, recipe.instrument
     source = PatchSource(training, scale=scale, patch=recipe.edges, instrument=instrument, seed=seed)
     network = build(recipe.architecture, recipe.built)
-    if start is not None:
-        _load_matching(network, Path(start))
+    if begins is not None:
+        _load_matching(network, begins)
 
     def judge(found: torch.nn.Module) -> float:
         return score_fields(found, held[:_JUDGED], scale=scale, instrument=instrument)["psnr"]
@@ -139,8 +141,8 @@ def train(
         recipe, noise, best,
         {"validation": {"protocol": f"held-out training images; {instrument.describe()}", **scores}}, module.batches,
     )  # fmt: skip
-    if start is not None:
-        card = replace(card, training=f"{card.training} Started from the weights of {Path(start).stem}.")
+    if begins is not None:
+        card = replace(card, training=f"{card.training} Started from the weights of {begins.stem}.")
     written = write_model(output, card, best.state_dict(), overwrite=overwrite)
     checkpoint_path(output).unlink(missing_ok=True)
     return written

@@ -177,6 +177,12 @@ def test_train_on_own_images(superres, tmp_path):
     assert "photons at the brightest" in shown
     assert "CC0-1.0" in shown
     assert str(tmp_path) not in shown, "whose folders they were is nobody's business"
+    refined = ["--start", tmp_path / "a.safetensors", "-q", "--steps", 1, "--license", "CC0-1.0"]
+    done = superres("train", *hr, *refined, "-o", tmp_path / "d.safetensors")
+    assert done.code == 0, done.err
+    card = load_model(tmp_path / "d.safetensors").card
+    assert (card.architecture, card.scale) == ("espcn", (2, 2))
+    assert "Started from the weights of a." in card.training
     pairs = ["--pairs", tmp_path / "lr", tmp_path / "hr"]
     done = superres("train", *pairs, "-o", tmp_path / "b.safetensors", *common)
     assert done.code == 0, done.err

@@ -10,7 +10,7 @@ import torch
 
 from napari_superres import Image, load_model, upscale, write_image
 from napari_superres.degradation.instruments import make_instrument
-from napari_superres.errors import OutputError, OutputExistsError, TrainingError
+from napari_superres.errors import OutputError, OutputExistsError, TrainingError, UnknownModelError
 from napari_superres.inference import check
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build, list_architectures
@@ -84,6 +84,10 @@ def test_training_starts_from_given_weights(data, trained, tmp_path):
     before, after = read_weights(trained), read_weights(path)
     assert all(torch.allclose(before[k], after[k], atol=1e-9) for k in before)
     assert "mine" in load_model(path).card.training
+    with pytest.raises(UnknownModelError, match="no model is called 'mine'"):
+        train(slow, data, tmp_path / "c.safetensors", steps=1, start="mine")
+    with pytest.raises(TrainingError, match=r"no weights of fluo-x2\.safetensors fit"):
+        train(slow, data, tmp_path / "c.safetensors", steps=1, start="fluo-x2", progress=False)
     with pytest.raises(TrainingError, match=r"no weights of mine\.safetensors fit"):
         train(
             replace(TINY, architecture="vdsr", arguments={}), data, tmp_path / "b.safetensors", steps=1, start=trained
