@@ -14,12 +14,16 @@ def table() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for card in (c for c in list_models() if not c.is_interpolation):
-        scores = next(s for name, s in card.scores.items() if name == "Set5" or name.endswith("test images"))
+        scores = next(s for name, s in card.scores.items() if name == "Set5" or "test " in name)
         lines.append(
-            f"| `{card.name}` | {card.modality} | {card.architecture.upper()} | x{card.scale[-1]} | "
+            f"| `{card.name}` | {card.modality} | {card.architecture.upper()} | {_factor(card.scale)} | "
             f"{scores['psnr']:.2f} | {scores['bicubic_psnr']:.2f} | {card.intensity} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _factor(scale: tuple[int, ...]) -> str:
+    return f"x{scale[0]}" if len(scale) == 2 else f"x{scale[0]} along Z"
 
 
 def parts() -> tuple[str, str, str]:

@@ -53,6 +53,10 @@ def train(
             metavar="LO,HI", help="Electrons with --photons, else share of the range.", rich_help_panel=PANEL_OWN
         ),
     ] = None,
+    jpeg: Annotated[
+        str | None,
+        typer.Option(metavar="LO,HI", help="Quality of JPEG compression, with bicubic.", rich_help_panel=PANEL_OWN),
+    ] = None,
     frames: Annotated[
         int | None, typer.Option(help="Of a movie, seen at once: an odd number.", rich_help_panel=PANEL_OWN)
     ] = None,
@@ -115,6 +119,7 @@ def train(
             "photons": photons,
             "noise" if degradation in ("kspace", "slices") else "read_noise": noise,
             "speed": speed,
+            "jpeg": jpeg,
         }
         instrument = {k: parsing.parse_strength(v, k) for k, v in strengths.items() if v is not None}
         settings: dict[str, Any] = {"kind": degradation, **instrument, **({"frames": frames} if frames else {})}

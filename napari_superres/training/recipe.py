@@ -154,7 +154,7 @@ def make_recipe(
     arguments = usual if arguments is None else arguments
     chosen = {"kind": "recorded"} if low is not None else dict(degradation or {"kind": "bicubic"})
     if chosen["kind"] == "bicubic":
-        chosen = {"eight_bit": False, **chosen}
+        chosen = {"eight_bit": "jpeg" in chosen, **chosen}
     factors = (scale, scale) if isinstance(scale, int) else tuple(scale)
     if chosen["kind"] == "movie":
         chosen = {"frames": 5, **chosen}

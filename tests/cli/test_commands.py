@@ -177,6 +177,10 @@ def test_train_on_own_images(superres, tmp_path):
     assert "photons at the brightest" in shown
     assert "CC0-1.0" in shown
     assert str(tmp_path) not in shown, "whose folders they were is nobody's business"
+    photo = ["--hr", tmp_path / "hr", "--jpeg", "30,90"]
+    done = superres("train", *photo, "-o", tmp_path / "e.safetensors", *common)
+    assert done.code == 0, done.err
+    assert "JPEG quality 30-90" in load_model(tmp_path / "e.safetensors").card.degradation
     refined = ["--start", tmp_path / "a.safetensors", "-q", "--steps", 1, "--license", "CC0-1.0"]
     done = superres("train", *hr, *refined, "-o", tmp_path / "d.safetensors")
     assert done.code == 0, done.err
