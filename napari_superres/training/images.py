@@ -47,8 +47,8 @@ def read_fields(
     Raises
     ------
     TrainingError
-        If a folder holds no image that can be read, or an image without Z where volumes are wanted; if an image
-        holds NaN or nothing but one intensity, or has not 8 bits where luminance is wanted.
+        If a folder holds no image, or no volume where volumes are wanted, that can be read; if one holds NaN or
+        nothing but one intensity, or has not 8 bits where luminance is wanted.
     """
     images: list[list[Field]] = []
     for folder in folders:
@@ -58,15 +58,16 @@ def read_fields(
                 image = read_image(path)
             except SuperResError:
                 continue  # a folder of images may hold other files
-            found += 1
+            if ndim == 3 and "Z" not in image.axes:
+                continue  # planes among volumes
             if channel == "luma" and image.dtype != np.uint8:
                 raise TrainingError(f"{path.name} holds {image.dtype}; luminance needs 8 bits. Use channel = 'each'.")
             _check(image, path.name)
-            if ndim == 3 and "Z" not in image.axes:
-                raise TrainingError(f"{path.name} has the axes {image.axes}; a network for volumes needs Z, Y, X.")
+            found += 1
             images.append([Field(_binned(p, s)) for p in _fields_of(image, channel, ndim) for s in shrink])
         if not found:
-            raise TrainingError(f"no image in {folder} could be read. Training needs at least one per folder.")
+            what = "volume (Z, Y, X)" if ndim == 3 else "image"
+            raise TrainingError(f"no {what} in {folder} could be read. Training needs at least one per folder.")
     return images
 
 

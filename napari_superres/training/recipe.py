@@ -96,8 +96,12 @@ class Recipe:
                 f"recipe {self.name}: the network takes {self.arguments.get('frames', 1)} frames and the instrument "
                 f"records {frames}. Give both the same number."
             )
-        if len(self.scale) == 3 and self.degradation["kind"] not in _OF_VOLUMES:
-            raise TrainingError(f"volumes are degraded by {', '.join(_OF_VOLUMES)}, got {self.degradation['kind']!r}.")
+        kind = self.degradation["kind"]
+        if kind not in _OF_VOLUMES if len(self.scale) == 3 else kind == "slices":
+            raise TrainingError(
+                f"volumes are degraded by {', '.join(_OF_VOLUMES)}, and only they have slices; got {kind!r} and the "
+                f"scale {self.scale}."
+            )
 
     @property
     def edges(self) -> tuple[int, ...]:

@@ -84,10 +84,11 @@ def test_frames_beyond_the_ends_are_those_that_the_engine_takes(monkeypatch):
     assert seen == {(2, 2, 2, 2, 2), (2, 3, 2, 3, 2), (2, 1, 2, 1, 2), (2, 1, 2, 3, 2)}
 
 
-def test_slices_lie_on_what_they_are_made_of():
-    volume = np.pad(blob((24, 20, 20), 2.5), ((12, 12), (10, 10), (10, 10)))
+@pytest.mark.parametrize("settings", [{}, {"psf_sigma": [1.0, 1.5], "photons": [1e9, 1e9]}], ids=str)
+def test_slices_lie_on_what_they_are_made_of(settings):
+    volume = np.pad(blob((24, 20, 20), 2.5), ((20, 20), (10, 10), (10, 10)))
     source = PatchSource(
-        [Field(volume)], scale=(3, 1, 1), patch=(10, 24, 24), instrument=make_instrument({"kind": "slices"})
+        [Field(volume)], scale=(3, 1, 1), patch=(10, 24, 24), instrument=make_instrument({"kind": "slices", **settings})
     )
     low, high = source.batch(8, 0)
     assert low.shape == (8, 1, 10, 24, 24)
@@ -126,7 +127,8 @@ def test_a_volume_model_runs_on_a_volume(data, tmp_path):
     [
         ({"arguments": {"frames": 3}}, "takes 3 frames and the instrument records 5"),
         ({"degradation": {**MOVIE.degradation, "frames": 4}}, "frames must be an odd number, got 4"),
-        ({"scale": (2, 2, 2), "patch": 8}, "volumes are degraded by slices, kspace, bicubic, got 'movie'"),
+        ({"scale": (2, 2, 2), "patch": 8}, "volumes are degraded by slices, kspace, bicubic, .* got 'movie'"),
+        ({"degradation": {"kind": "slices"}, "arguments": {}}, "only they have slices; got 'slices' and the scale"),
         ({"patch": (8, 9)}, "patch is one edge, or one per axis"),
     ],
     ids=str,
@@ -137,7 +139,7 @@ def test_recipes_that_cannot_be(changes, said):
 
 
 def test_a_volume_needs_depth(data):
-    with pytest.raises(TrainingError, match=r"0.ome.tif has the axes YX; a network for volumes needs Z, Y, X"):
+    with pytest.raises(TrainingError, match=r"no volume \(Z, Y, X\) in .*planes could be read"):
         read_fields([data / "planes"], channel="each", ndim=3)
     assert [[f.high.shape for f in fields] for fields in read_fields([data / "volumes"], channel="each", ndim=3)] == [
         [(30, 48, 50)]

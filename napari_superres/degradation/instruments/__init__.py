@@ -4,8 +4,9 @@ An `Instrument` is what a recipe says under ``[degradation]``. Intensities are t
 darkness, 1 the brightest.
 
 ``base``    what an instrument is
-``simple``  `Bicubic`, `KSpace`, `Slices`, `Recorded`
+``simple``  `Bicubic`, `KSpace`, `Recorded`
 ``lenses``  `Optics`, `Movie`
+``volumes`` `Slices`
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ from typing import Any
 from napari_superres.degradation.instruments.base import Instrument as Instrument
 from napari_superres.degradation.instruments.base import Scale as Scale
 from napari_superres.degradation.instruments.lenses import SIGMAS_OF_CONTEXT, Movie, Optics
-from napari_superres.degradation.instruments.simple import Bicubic, KSpace, Recorded, Slices
+from napari_superres.degradation.instruments.simple import Bicubic, KSpace, Recorded
+from napari_superres.degradation.instruments.volumes import Slices
 from napari_superres.degradation.jpeg import check_quality
 from napari_superres.errors import SettingsError
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from napari_superres.degradation import kspace
 from napari_superres.degradation.instruments.base import Plane, Range, Scale, drawn, span
 from napari_superres.degradation.jpeg import compressed
-from napari_superres.degradation.optics import bin_mean
 from napari_superres.degradation.resample import resize_bicubic
 
 
@@ -57,40 +56,6 @@ class Bicubic:
         """Return what was done."""
         compression = f"; JPEG quality {span(self.jpeg)}" if self.jpeg else ""
         return f"antialiased bicubic reduction{', 8 bit' if self.eight_bit else ''}{compression}"
-
-
-@dataclass(frozen=True, slots=True)
-class Slices:
-    """Thick slices: the mean over what each contains, then noise.
-
-    Attributes
-    ----------
-    noise
-        Standard deviation in units of the brightest intensity, from, to; Rician, as in magnetic resonance.
-    """
-
-    noise: Range = (0.0, 0.0)
-    eight_bit = False
-    frames = 1
-
-    def margin(self, scale: Scale) -> tuple[int, ...]:
-        """Return 0: slices touch."""
-        return (0,) * len(scale)
-
-    def reduce(self, plane: Plane, scale: Scale) -> Plane:
-        """Return the volume in thick slices."""
-        return bin_mean(plane, scale).astype(np.float32)
-
-    def expose(
-        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Return magnitudes, each patch with its own noise."""
-        del scale
-        return _with_rician_noise(low, self.noise, random), high
-
-    def describe(self) -> str:
-        """Return what was done."""
-        return f"thick slices, touching (box profile); Rician noise {span(self.noise)} of the brightest"
 
 
 @dataclass(frozen=True, slots=True)
