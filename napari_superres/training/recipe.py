@@ -121,7 +121,7 @@ class Recipe:
         return make_instrument(self.degradation)
 
 
-PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"photo": ("span", {"blocks": 6, "features": 32})}
+PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"photo": ("edsr", {"blocks": 8, "features": 32})}
 """Names for networks of a size that two CPU cores can train: the one of the shipped models of that name."""
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 
 CARD = {"license": "BSD-3-Clause", "intensity": "unit", "color": "per-channel"}
 MOVIE = Recipe(
-    name="tiny-movie-x2", architecture="span", arguments={"blocks": 1, "features": 4, "frames": 5}, scale=(2, 2),
+    name="tiny-movie-x2", architecture="edsr", arguments={"blocks": 1, "features": 4, "frames": 5}, scale=(2, 2),
     data=("planes",), patch=8, batch=2, channel="each", card=CARD,
     degradation={"kind": "movie", "psf_sigma": [0.5, 0.8], "photons": [20, 99], "frames": 5, "speed": [0, 1]},
 )  # fmt: skip

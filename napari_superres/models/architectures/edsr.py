@@ -2,7 +2,9 @@
 
 Lim, Son, Kim, Nah, Lee: Enhanced Deep Residual Networks for Single Image Super-Resolution,
 CVPR Workshops 2017, doi:10.1109/CVPRW.2017.151. Baseline size: 16 blocks of 64 features.
-``skip`` adds the interpolated image, which the paper does not have.
+``skip`` adds the interpolated image, which the paper does not have. ``frames`` takes neighbouring frames of
+a movie as more channels and returns the middle one: early fusion, without an estimate of motion, as in Tassano,
+Delon, Veit: FastDVDnet, CVPR 2020, doi:10.1109/CVPR42600.2020.00143.
 """
 
 from collections.abc import Sequence
@@ -38,13 +40,15 @@ class EDSR(nn.Module):
         scale: Sequence[int],
         ndim: int = 2,
         channels: int = 1,
+        frames: int = 1,
         blocks: int = 16,
         features: int = 64,
         skip: bool = True,
     ) -> None:
         super().__init__()
         self.interpolation = Interpolation("bicubic", scale) if skip else None
-        self.head = same_conv(ndim, channels, features, 3)
+        self.middle = slice(frames // 2 * channels, (frames // 2 + 1) * channels)
+        self.head = same_conv(ndim, frames * channels, features, 3)
         self.body = nn.Sequential(
             *(Block(ndim, features) for _ in range(blocks)), same_conv(ndim, features, features, 3)
         )
@@ -59,10 +63,10 @@ class EDSR(nn.Module):
             near_zero(self.tail[-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the image on the finer grid."""
+        """Return the image ``(B, C, ...)`` of frames ``(B, frames * C, ...)``, the middle one, on the finer grid."""
         features = self.head(x)  # (B, F, H, W)
         out: Tensor = self.tail(features + self.body(features))  # (B, C, sH, sW)
-        return out if self.interpolation is None else self.interpolation(x) + out
+        return out if self.interpolation is None else self.interpolation(x[:, self.middle]) + out
 
     def deploy(self) -> nn.Module:
         """Return the network with its last convolution before the last shuffle: equal, in less memory."""

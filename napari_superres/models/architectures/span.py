@@ -3,9 +3,7 @@
 Wan, Yu, Wang, Chen, Zhang, Li: Swift Parameter-free Attention Network for Efficient Super-Resolution,
 CVPR Workshops 2024, arXiv:2311.12770. The paper's size: 6 blocks of 48 features. ``expansion`` trains
 each convolution as three, as the paper does; they are one again after training. ``skip`` adds the
-interpolated image, which the paper does not have. ``frames`` takes neighbouring frames of a movie as more
-channels and returns the middle one: early fusion, without an estimate of motion, as in Tassano, Delon, Veit:
-FastDVDnet, CVPR 2020, doi:10.1109/CVPR42600.2020.00143.
+interpolated image, which the paper does not have.
 """
 
 from collections.abc import Sequence
@@ -75,7 +73,6 @@ class SPAN(nn.Module):
         scale: Sequence[int],
         ndim: int = 2,
         channels: int = 1,
-        frames: int = 1,
         blocks: int = 6,
         features: int = 48,
         expansion: int = 0,
@@ -83,8 +80,7 @@ class SPAN(nn.Module):
     ) -> None:
         super().__init__()
         self.interpolation = Interpolation("bicubic", scale) if skip else None
-        self.middle = slice(frames // 2 * channels, (frames // 2 + 1) * channels)
-        self.head = convolution(ndim, frames * channels, features, expansion)
+        self.head = convolution(ndim, channels, features, expansion)
         self.blocks = nn.ModuleList(Block(ndim, features, expansion) for _ in range(blocks))
         self.end = convolution(ndim, features, features, expansion)
         self.fuse = CONV[ndim](4 * features, features, 1)
@@ -94,7 +90,7 @@ class SPAN(nn.Module):
             near_zero(self.tail)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the image ``(B, C, ...)`` of frames ``(B, frames * C, ...)``, the middle one, on the finer grid."""
+        """Return the image on the finer grid."""
         features = self.head(x)  # (B, F, H, W)
         found, inner = self.blocks[0](features)
         first = found
@@ -102,7 +98,7 @@ class SPAN(nn.Module):
             found, inner = block(found)
         fused = self.fuse(torch.cat([features, self.end(found), first, inner], dim=1))
         out: Tensor = self.shuffle(self.tail(fused))  # (B, C, sH, sW)
-        return out if self.interpolation is None else self.interpolation(x[:, self.middle]) + out
+        return out if self.interpolation is None else self.interpolation(x) + out
 
     def deploy(self) -> nn.Module:
         """Return the network with every expanded convolution as one."""
