@@ -4,7 +4,7 @@
 ``terminal``   where output goes: results to stdout, everything else to stderr
 ``parsing``    option texts into values
 ``upscale``    ``superres upscale``, and ``dry_run`` what it would do
-``evaluate``   ``superres evaluate`` and ``selftest``
+``evaluate``   ``superres evaluate``, ``resolution`` and ``selftest``
 ``models``     ``superres models list|show`` and ``check``
 ``images``     ``superres info`` and ``degrade``
 ``bench``      ``superres bench``

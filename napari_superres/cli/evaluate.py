@@ -1,7 +1,9 @@
-"""``superres evaluate`` and ``superres selftest``."""
+"""``superres evaluate``, ``resolution`` and ``selftest``."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -46,6 +48,35 @@ def evaluate(
             write(file)
     if report.failures:
         raise typer.Exit(3)
+
+
+def resolution(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Recording, raw.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The same scene once more, raw.")],
+    threshold: Annotated[Literal["1/7", "half-bit", "3-sigma"], typer.Option(help="Of the correlation.")] = "1/7",
+    volume: Annotated[bool, typer.Option("--volume", help="Shells of volumes instead of rings of planes.")] = False,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the files do not say.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
+    as_json: Annotated[bool, typer.Option("--json", help="Print values and curves as JSON.")] = False,
+) -> None:
+    """Measure the resolution of two recordings of one scene (Fourier ring correlation), channel by channel."""
+    from napari_superres import io
+    from napari_superres.evaluation import ring_correlation
+
+    size = parsing.parse_pixel_size(pixel_size)
+    images = [io.read_image(path, pixel_size=size, unit=unit) for path in (first, second)]
+    rows = []
+    for channel in range(images[0].size("C")):
+        curve = ring_correlation(images[0], images[1], channel=channel, volume=volume)
+        found = curve.resolution(threshold)
+        curves = {k: getattr(curve, k).tolist() for k in ("frequency", "correlation", "count")}
+        rows.append({"channel": channel, **asdict(found), **curves})
+        label = f"channel {channel}: " if images[0].size("C") > 1 else ""
+        if not as_json:
+            value = "not measurable" if found.value is None else f"{found.value:.4g} {found.unit}"
+            terminal.result(f"{label}{value} (threshold {threshold}){f': {found.reason}' if found.reason else ''}")
+    if as_json:
+        terminal.result(json.dumps({"channels": rows}, indent=2))
 
 
 def selftest() -> None:

@@ -8,6 +8,7 @@
 ``compare``     `evaluate`
 ``folder``      `evaluate_folder`
 ``maps``        `difference_map` and `ssim_map` as aligned images
+``resolution``  `ring_correlation`: the finest detail that two recordings have in common
 ``selftest``    `run_selftest`: answers that follow from formulas
 """
 
@@ -16,6 +17,7 @@ from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
 from napari_superres.evaluation.maps import difference_map as difference_map
 from napari_superres.evaluation.maps import ssim_map as ssim_map
 from napari_superres.evaluation.report import Report as Report
+from napari_superres.evaluation.resolution import ring_correlation as ring_correlation
 from napari_superres.evaluation.selftest import KnownAnswer as KnownAnswer
 from napari_superres.evaluation.selftest import run_selftest as run_selftest
 
@@ -25,6 +27,7 @@ __all__ = [
     "difference_map",
     "evaluate",
     "evaluate_folder",
+    "ring_correlation",
     "run_selftest",
     "ssim_map",
 ]

@@ -5,7 +5,7 @@ Users run them as ``superres selftest``; they show that this installation measur
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log10
+from math import log, log10, pi, sqrt
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from napari_superres.evaluation import metrics
 from napari_superres.evaluation.align import fit_affine
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.maps import difference_map
+from napari_superres.evaluation.resolution import ring_correlation
 from napari_superres.evaluation.scores import score
 
 
@@ -47,7 +48,9 @@ class KnownAnswer:
 def run_selftest() -> list[KnownAnswer]:
     """Return every known answer with what this installation found. Takes about a second."""
     return [
-        KnownAnswer(*row) for part in (_metrics(), _alignment(), _sr_paper(), _grid(), _degradation()) for row in part
+        KnownAnswer(*row)
+        for part in (_metrics(), _alignment(), _sr_paper(), _grid(), _degradation(), _resolution())
+        for row in part
     ]
 
 
@@ -121,3 +124,14 @@ def _degradation() -> Iterator[_Row]:
     yield "antialiased bicubic x4 of a ramp, pixel 8", float(ramp[0, 8]), 33.5, 1e-9
     noisy = np.asarray(degrade(np.full((256, 256), 100.0), 1, photons=100.0).data)
     yield "Poisson noise, variance over mean", float(noisy.var() / noisy.mean()), 1.0, 0.03
+
+
+def _resolution() -> Iterator[_Row]:
+    # White noise behind a Gaussian of 3 pixels, beside white noise of 0.01: the correlation is 1/7 at a known place.
+    random = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256))
+    passed = np.exp(-2 * (np.pi * 3 * frequency) ** 2)
+    scene = np.fft.ifft2(np.fft.fft2(random.normal(size=(256, 256))) * passed).real
+    first, second = (Image.from_array(scene + 0.01 * random.normal(size=scene.shape), "YX") for _ in range(2))
+    found = ring_correlation(first, second).resolution().value
+    yield "FRC of filtered noise, 1/7 (pixels)", found or 0.0, 2 * pi * 3 / sqrt(log(6 / 0.01**2)), 0.2

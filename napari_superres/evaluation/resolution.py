@@ -1,0 +1,218 @@
+"""Resolution from two recordings of one scene: Fourier ring and shell correlation.
+
+Saxton, Baumeister, J. Microsc. 1982, doi:10.1111/j.1365-2818.1982.tb00405.x; van Heel, Schatz, J. Struct. Biol.
+2005, doi:10.1016/j.jsb.2005.05.009 (thresholds); Nieuwenhuizen et al., Nat. Methods 2013, doi:10.1038/nmeth.2448.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.image import Image
+from napari_superres.errors import EvaluationError
+
+Threshold = Literal["1/7", "half-bit", "3-sigma"]
+Floats = npt.NDArray[Any]
+
+_FIRST_RING, _LEAST_RING, _SMOOTHED = 2, 5, 3
+_MOST_NOISE_CORRELATION = 0.1
+_LEAST_EDGE = 32
+# Of a Hann window, the share of the Fourier pixels along a line that are independent: (mean w^2)^2 / mean w^4.
+_INDEPENDENT = (3 / 8) ** 2 / (35 / 128)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The finest detail that two recordings have in common.
+
+    Attributes
+    ----------
+    value
+        In `unit`; None where it cannot be measured.
+    unit
+        Of length; ``"pixel"`` where the pixel size is not known.
+    threshold
+        That the correlation falls below.
+    reason
+        Why there is no value; else empty.
+    """
+
+    value: float | None
+    unit: str
+    threshold: Threshold
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RingCorrelation:
+    """Correlation of two spectra over rings (planes) or shells (volumes).
+
+    Attributes
+    ----------
+    frequency
+        Middle of each ring, in cycles per `unit`, up to the Nyquist frequency of the coarsest axis.
+    correlation
+        -1 to 1 per ring.
+    count
+        Fourier pixels per ring that are independent under the window.
+    unit
+        Of length.
+    problem
+        Why no resolution follows from it; empty where one does.
+    """
+
+    frequency: Floats
+    correlation: Floats
+    count: Floats
+    unit: str
+    problem: str = ""
+
+    def threshold(self, name: Threshold) -> Floats:
+        """Return a threshold per ring: 1/7, half a bit of information, or three sigma as 3 / sqrt(N / 2)."""
+        root = np.sqrt(self.count.clip(min=1))
+        if name == "half-bit":
+            return np.asarray((0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root))
+        if name == "3-sigma":
+            return np.asarray(3 * np.sqrt(2) / root)
+        if name == "1/7":
+            return np.full(len(root), 1 / 7)
+        raise EvaluationError(f"threshold must be one of {', '.join(get_args(Threshold))}, got {name!r}.")
+
+    def resolution(self, threshold: Threshold = "1/7") -> Resolution:
+        """Return the length at which the correlation, a mean over three rings, falls below a threshold."""
+        limit = self.threshold(threshold)
+        if self.problem:
+            return Resolution(None, self.unit, threshold, self.problem)
+        padded = np.pad(self.correlation, _SMOOTHED // 2, mode="edge")
+        above = np.convolve(padded, np.full(_SMOOTHED, 1 / _SMOOTHED), mode="valid") - limit
+        below = [i for i in range(_FIRST_RING, len(above)) if above[i] <= 0 and limit[i] < 1]
+        if not below:
+            finest = 0.5 / self.frequency[-1]
+            limit_of_pixels = f"{2 * finest:.4g} {self.unit}"
+            reason = f"finer than two pixels ({limit_of_pixels}), or the noise is shared: no crossing of the threshold"
+            return Resolution(None, self.unit, threshold, reason)
+        i = below[0]
+        if i < _LEAST_RING:
+            return Resolution(None, self.unit, threshold, "the two images have nothing in common but their outline")
+        step = above[i - 1] / (above[i - 1] - above[i]) if above[i - 1] > 0 else 1.0
+        crossing = self.frequency[i - 1] + (self.frequency[i] - self.frequency[i - 1]) * step
+        return Resolution(float(1 / crossing), self.unit, threshold)
+
+
+def ring_correlation(first: Image, second: Image, *, channel: int = 0, volume: bool = False) -> RingCorrelation:
+    """Correlate two recordings of one scene, each with noise of its own, frequency by frequency.
+
+    Parameters
+    ----------
+    first, second
+        On one grid, of one shape; raw: neither denoised, nor interpolated, nor a network's output.
+    channel
+        Which one.
+    volume
+        Shells of volumes instead of rings of planes. Planes or volumes of an image are taken together.
+
+    Returns
+    -------
+    RingCorrelation
+        With a `problem` where both have the same noise, or noise that neighbouring pixels share.
+
+    Raises
+    ------
+    EvaluationError
+        If shapes or grids differ, an axis is shorter than 32 pixels, or values are not finite.
+    """
+    axes = "ZYX" if volume else "YX"
+    _check(first, second, axes)
+    size = tuple(first.size(a) for a in axes)
+    spacing = [first.pixel_size[first.spatial.index(a)] for a in axes]
+    ring, count, frequency = _rings(size, spacing)
+    cross, power = np.zeros(count), np.zeros((2, count))
+    noise = np.zeros(3)
+    for a, b in _pairs(first, second, channel, axes):
+        fa, fb = (np.fft.fftn(_windowed(v)) for v in (a, b))
+        cross += _summed(ring, (fa * fb.conj()).real, count)
+        power += [_summed(ring, np.abs(f) ** 2, count) for f in (fa, fb)]
+        noise += _noise_products(a, b)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = np.nan_to_num(cross / np.sqrt(power[0] * power[1]))
+    pixels = np.bincount(ring.ravel(), minlength=count + 1)[:count]
+    return RingCorrelation(
+        frequency, correlation, pixels * _INDEPENDENT ** (len(axes) - 1),
+        first.units.get("X") or "pixel" if first.has_pixel_size else "pixel", _problem(noise),
+    )  # fmt: skip
+
+
+def _check(first: Image, second: Image, axes: str) -> None:
+    if first.axes != second.axes or first.shape != second.shape:
+        raise EvaluationError(
+            f"both images must have the same axes and shape, got {first.axes} {first.shape} and {second.axes} "
+            f"{second.shape}. Crop them to what both show."
+        )
+    if not np.allclose(first.affine, second.affine, rtol=1e-4, atol=0.05 * min(first.pixel_size)):
+        raise EvaluationError("the images do not lie on each other. Register them first.")
+    missing = [a for a in axes if a not in first.axes]
+    short = [a for a in axes if a in first.axes and first.size(a) < _LEAST_EDGE]
+    if missing or "S" in first.axes:
+        raise EvaluationError(f"needs the axes {axes} and no colour samples, got {first.axes}.")
+    if short:
+        raise EvaluationError(f"needs at least {_LEAST_EDGE} pixels along {', '.join(axes)}, got {first.shape}.")
+
+
+def _pairs(first: Image, second: Image, channel: int, axes: str) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the planes or volumes of a channel of both images."""
+    counts = [1 if a in axes else n for a, n in zip(first.axes, first.shape, strict=True)]
+    for where in np.ndindex(*counts):
+        if "C" in first.axes and where[first.axes.index("C")] != channel:
+            continue
+        key = tuple(slice(None) if a in axes else i for a, i in zip(first.axes, where, strict=True))
+        a, b = (np.asarray(image.data[key], dtype=np.float64) for image in (first, second))
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise EvaluationError("the images hold NaN or infinite pixels. Crop or fill them.")
+        yield a, b
+
+
+def _rings(size: Sequence[int], spacing: Sequence[float]) -> tuple[npt.NDArray[np.intp], int, Floats]:
+    """Return the ring of every Fourier pixel, the number of rings below Nyquist, and their frequencies."""
+    each = np.meshgrid(*(np.fft.fftfreq(n, p) for n, p in zip(size, spacing, strict=True)), indexing="ij", sparse=True)
+    radius = np.sqrt(sum(f**2 for f in each))
+    width = 1 / max(n * p for n, p in zip(size, spacing, strict=True))
+    count = int(np.floor(0.5 / max(spacing) / width)) + 1
+    ring = np.minimum(np.rint(radius / width).astype(np.intp), count)
+    return ring, count, np.arange(count) * width
+
+
+def _windowed(values: Floats) -> Floats:
+    """Return values about their mean, faded to the borders: their jump there would correlate."""
+    values = values - values.mean()
+    for axis, n in enumerate(values.shape):
+        shape = [-1 if a == axis else 1 for a in range(values.ndim)]
+        values = values * (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n)).reshape(shape)
+    return values
+
+
+def _summed(ring: npt.NDArray[np.intp], values: Floats, count: int) -> Floats:
+    return np.bincount(ring.ravel(), weights=values.ravel(), minlength=count + 1)[:count]
+
+
+def _noise_products(a: Floats, b: Floats) -> Floats:
+    """Return power, and products of neighbours along X and Y, of what differs: their noise, gain and offset removed."""
+    a, b = a - a.mean(), b - b.mean()
+    gain = float((a * b).sum() / (b * b).sum()) if b.any() else 0.0
+    off = a - gain * b
+    sides = (off[..., 1:] * off[..., :-1]).mean(), (off[..., 1:, :] * off[..., :-1, :]).mean()
+    return np.array([(off * off).mean(), *sides]) * prod(a.shape)
+
+
+def _problem(noise: Floats) -> str:
+    if noise[0] == 0:
+        return "both images are the same: two recordings, each with its own noise, are needed"
+    if max(abs(noise[1:])) > _MOST_NOISE_CORRELATION * noise[0]:
+        return (
+            "neighbouring pixels share their noise: the images are interpolated, denoised, compressed or a network's "
+            "output, or they are not of one scene"
+        )
+    return ""
