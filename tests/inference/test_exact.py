@@ -98,10 +98,14 @@ def test_tiles_never_show_in_volumes(architecture, scale):
 @pytest.mark.parametrize("name", [card.name for card in list_models()])
 def test_shipped_models_in_single_precision(name):
     model = load_model(name).without_doubts()
-    data = np.random.default_rng(2).random((150, 131)).astype(np.float32)
-    options = {"axes": "YX", "intensity_range": [(0, 1)]}
-    one = upscale(data, model, tile=150, **options).data
-    many = upscale(data, model, tile=64, **options).data
+    card = model.card
+    axes, shape, tile = ("YX", (150, 131), 64) if card.ndim == 2 else ("ZYX", (9, 70, 61), (9, 56, 56))
+    if card.frames > 1:
+        axes, shape = card.context + axes, (3, *shape)
+    data = np.random.default_rng(2).random(shape).astype(np.float32)
+    options = {"axes": axes, "intensity_range": [(0, 1)]}
+    one = upscale(data, model, tile=shape[-card.ndim :] if card.ndim == 3 else 150, **options).data
+    many = upscale(data, model, tile=tile, **options).data
     assert np.abs(one - many).max() <= 1e-5
 
 

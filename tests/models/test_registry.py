@@ -33,10 +33,10 @@ def test_names_are_unique_and_load():
         assert card.scores, f"{card.name} has no scores on its card"
 
 
-@pytest.mark.parametrize("card", [c for c in list_models() if c.ndim == 2], ids=lambda c: c.name)
+@pytest.mark.parametrize("card", list_models(), ids=lambda c: c.name)
 def test_the_halo_on_the_card_suffices(card):
     """Measured anew on what is really run, the deployed network."""
-    reach = measure_reach(load_model(card.name).runner, card.scale, multiple=card.multiple)
+    reach = measure_reach(load_model(card.name).runner, card.scale, channels=card.inputs, multiple=card.multiple)
     assert not reach.is_global
     assert all(c >= m for c, m in zip(card.halo, reach.halo, strict=True)), reach
 
