@@ -58,7 +58,7 @@ def run() -> None:
     except SystemExit as done:
         if done.code in (_CANCELLED, _TERMINATED):
             how = "cancelled" if done.code == _CANCELLED else "terminated"
-            terminal.say(f"{how}; results that were finished stay, and --resume goes on with the others")
+            terminal.say(f"{how}; what was finished stays, and --resume, where there is one, goes on from there")
         raise
     except SuperResError as error:
         _fail(f"error: {error}", debug)

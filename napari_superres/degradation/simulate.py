@@ -21,6 +21,9 @@ from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 
 Kernel = Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"]
+_LONGEST = 30.0
+"""Micrometres: infrared microscopes see no longer waves."""
+
 _LENSES = ("widefield", "confocal")
 Floats = npt.NDArray[np.float64]
 Lens = tuple[float, tuple[float, float]]
@@ -168,6 +171,8 @@ def _lens(image: Image, kernel: str, na: float | None, wavelength: float | None)
         raise SettingsError(f"{kernel} optics need na and wavelength (in micrometres, such as 0.52).")
     if not (isfinite(na) and isfinite(wavelength) and na > 0 and wavelength > 0):
         raise SettingsError(f"na and wavelength must be finite and above 0, got {na} and {wavelength}.")
+    if wavelength > _LONGEST:
+        raise SettingsError(f"wavelength is in micrometres, got {wavelength:g}. Did you mean {wavelength / 1000:g}?")
     unit = image.units.get("X")
     if unit is None or not image.has_pixel_size:
         raise SettingsError("a lens blurs by its size in the world: give the image's pixel size (--pixel-size).")

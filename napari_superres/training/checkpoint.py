@@ -1,9 +1,12 @@
 """Checkpoints: an interrupted training goes on as if it had not been interrupted."""
 
 import json
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +78,35 @@ class Keeper:
 
     def __init__(self, trainer: Any, path: Path) -> None:
         self._trainer, self._path = trainer, path
-        self._last, self._warned = time.monotonic(), False
+        self._last, self._warned, self._asked = time.monotonic(), False, False
 
     def __call__(self) -> None:
-        """Write a checkpoint if the last one is old enough."""
+        """Write a checkpoint if the last one is old enough, or training is to end."""
+        if self._asked:
+            self.write()
+            raise KeyboardInterrupt
         if time.monotonic() - self._last >= EVERY_SECONDS:
             self.write()
             self._last = time.monotonic()
+
+    @contextmanager
+    def between_steps(self) -> Iterator[None]:
+        """Let Ctrl-C end training after the step that runs, with a checkpoint; when asked twice, at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def ask(*_: object) -> None:
+            if self._asked:
+                raise KeyboardInterrupt
+            self._asked = True
+
+        signal.signal(signal.SIGINT, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def write(self) -> None:
         """Write a checkpoint now."""

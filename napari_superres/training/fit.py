@@ -55,9 +55,9 @@ def fit(
     # Convolutions over planes are faster so, forwards and backwards.
     if all(w.ndim <= 4 for w in module.parameters()):
         module.to(memory_format=torch.channels_last)
-    module.keep = Keeper(trainer, checkpoint_path(output))
+    module.keep = keeper = Keeper(trainer, checkpoint_path(output))
     batches = DataLoader(_Batches(source, batch, module), batch_size=None)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), keeper.between_steps():
         # That a step is skipped is on purpose.
         warnings.filterwarnings("ignore", "`training_step` returned `None`")
         try:

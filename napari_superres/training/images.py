@@ -1,5 +1,6 @@
 """Images for training, as planes on the model's intensity scale."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit
 from napari_superres.degradation.fit import fit_camera
 from napari_superres.degradation.optics import bin_mean
-from napari_superres.errors import SuperResError, TrainingError
-from napari_superres.io import find_images, read_image
+from napari_superres.errors import SuperResError, SuperResWarning, TrainingError
+from napari_superres.io import READ_SUFFIXES, find_images, read_image, suffix
 
 Plane = npt.NDArray[np.float32]
 
@@ -49,6 +50,11 @@ def read_fields(
     TrainingError
         If a folder holds no image, or no volume where volumes are wanted, that can be read; if one holds NaN or
         nothing but one intensity, or has not 8 bits where luminance is wanted.
+
+    Warns
+    -----
+    SuperResWarning
+        If an image cannot be read and is left out.
     """
     images: list[list[Field]] = []
     for folder in folders:
@@ -56,8 +62,10 @@ def read_fields(
         for path in find_images(folder):
             try:
                 image = read_image(path)
-            except SuperResError:
-                continue  # a folder of images may hold other files
+            except SuperResError as error:
+                if suffix(path) in READ_SUFFIXES:  # a folder of images may hold other files
+                    warnings.warn(f"{path.name} is left out: {error}", SuperResWarning, stacklevel=3)
+                continue
             if ndim == 3 and "Z" not in image.axes:
                 continue  # planes among volumes
             if channel == "luma" and image.dtype != np.uint8:

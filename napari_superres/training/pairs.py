@@ -1,5 +1,6 @@
 """Low- and high-resolution patches: drawn where there is content, degraded, flipped and turned."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_superres.degradation.instruments import Instrument, Scale
-from napari_superres.errors import TrainingError
+from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.training.images import Field, Plane
 
 
@@ -41,10 +42,16 @@ class PatchSource:
         edges = [p * s + 2 * m for p, s, m in zip(patch, scale, self.margin, strict=True)]
         large = [f for f in fields if all(n >= e for n, e in zip(whole(f.high, scale).shape, edges, strict=True))]
         if not large:
+            around = f", {max(self.margin)} around it for the blur" if any(self.margin) else ""
             raise TrainingError(
                 f"training images must be at least {' x '.join(map(str, edges))} pixels (patch {_text(patch)}, scale "
-                f"{_text(scale)}), got {len(fields)} smaller ones."
+                f"{_text(scale)}{around}), got {len(fields)} smaller planes."
             )
+        if len(large) < len(fields):
+            warnings.warn(
+                f"{len(fields) - len(large)} of {len(fields)} planes are smaller than {' x '.join(map(str, edges))} "
+                "pixels and are left out.", SuperResWarning, stacklevel=3,
+            )  # fmt: skip
         self.planes = [whole(f.high, scale) for f in large]
         self.low = [low_of(f, scale, instrument) for f in large]
         area = np.array([p.size for p in self.planes], dtype=np.float64)

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,9 @@ from typing import Any, Literal
 from napari_superres.degradation.instruments import Instrument, make_instrument
 from napari_superres.errors import SettingsError, TrainingError
 from napari_superres.training.losses import make_loss
+
+_OF_MOVIES = ("edsr",)
+"""Networks that take several frames."""
 
 _OF_VOLUMES = ("slices", "kspace", "bicubic")
 """Kinds of degradation that know three axes."""
@@ -161,6 +164,8 @@ def make_recipe(
         chosen = {"eight_bit": "jpeg" in chosen, **chosen}
     factors = (scale, scale) if isinstance(scale, int) else tuple(scale)
     if chosen["kind"] == "movie":
+        if network not in _OF_MOVIES:
+            raise TrainingError(f"movies are trained with {' or '.join(_OF_MOVIES)} (or photo), got {architecture!r}.")
         chosen = {"frames": 5, **chosen}
         arguments = {**arguments, "frames": chosen["frames"]}
     facts = {"title": name, "intensity": "percentile", "color": "per-channel", "license": "", **(card or {})}
@@ -193,6 +198,12 @@ def load_recipe(name: str | Path) -> Recipe:
         path = Path(str(files("napari_superres.training") / "recipes" / f"{name}.toml"))
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+        known = {f.name: f for f in fields(Recipe) if f.name != "name"}
+        needed = [n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
+        if unknown := sorted(set(values) - set(known)):
+            raise TypeError(f"it has no entry {', '.join(unknown)}. There are: {', '.join(known)}")
+        if missing := [n for n in needed if n not in values]:
+            raise TypeError(f"it needs {', '.join(missing)}")
         return Recipe(name=path.stem, **values)
     except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
         raise TrainingError(f"recipe {path.name} cannot be used: {error}.") from error

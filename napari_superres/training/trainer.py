@@ -1,5 +1,6 @@
 """`train`: from a folder of high-resolution images to a model file."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_superres.errors import MissingExtraError, TrainingError
+from napari_superres.errors import MissingExtraError, SuperResWarning, TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.card import ModelCard
 from napari_superres.models.files import check_model_target, digest, read_weights, write_model
@@ -115,6 +116,11 @@ def train(
     }  # fmt: skip
     begun = check_checkpoint(output, what, resume=resume, overwrite=overwrite)
     training, held = split(images, seed)
+    if not held:
+        warnings.warn(
+            "there is only one image, and none to hold out: the model will have no scores. Give at least two.",
+            SuperResWarning, stacklevel=2,
+        )  # fmt: skip
     scale, instrument = recipe.scale, recipe.instrument
     source = PatchSource(training, scale=scale, patch=recipe.edges, instrument=instrument, seed=seed)
     network = build(recipe.architecture, recipe.built)

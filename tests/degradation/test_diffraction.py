@@ -63,6 +63,7 @@ def test_degrade_by_aperture_and_wavelength():
         ({"kernel": "widefield"}, "need na and wavelength"),
         ({"kernel": "confocal", "na": 1.4}, "need na and wavelength"),
         ({"kernel": "widefield", "na": 0, "wavelength": 0.5}, "above 0"),
+        ({"kernel": "widefield", "na": 1.2, "wavelength": 520}, "in micrometres, got 520. Did you mean 0.52"),
         ({"kernel": "gaussian", "na": 1.4, "wavelength": 0.5}, "belong to kernel"),
         ({"kernel": "widefield", "na": 1.4, "wavelength": 0.5, "psf_sigma": 1.0}, "psf_sigma belongs to"),
     ],

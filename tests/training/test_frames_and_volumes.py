@@ -10,7 +10,7 @@ from napari_superres import Image, load_model, upscale, write_image
 from napari_superres.degradation.instruments import lenses, make_instrument
 from napari_superres.errors import TrainingError
 from napari_superres.inference import check
-from napari_superres.training import Recipe, train
+from napari_superres.training import Recipe, make_recipe, train
 from napari_superres.training.images import Field, read_fields
 from napari_superres.training.pairs import PatchSource
 
@@ -136,6 +136,11 @@ def test_a_volume_model_runs_on_a_volume(data, tmp_path):
 def test_recipes_that_cannot_be(changes, said):
     with pytest.raises(TrainingError, match=said):
         replace(MOVIE, **changes)
+
+
+def test_only_some_networks_take_frames(data):
+    with pytest.raises(TrainingError, match=r"movies are trained with edsr \(or photo\), got 'fsrcnn'"):
+        make_recipe("m", [data], architecture="fsrcnn", scale=2, degradation=MOVIE.degradation)
 
 
 def test_a_volume_needs_depth(data):

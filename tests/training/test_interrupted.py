@@ -137,6 +137,28 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(data, whole, tmp_path, monke
     assert seen == [before]
 
 
+def test_ctrl_c_ends_after_the_step_and_nothing_is_lost(data, whole, tmp_path, monkeypatch):
+    """However young the training: what follows equals an undisturbed one."""
+    from napari_superres.training import losses
+
+    output, calls, l1 = tmp_path / "m.safetensors", [], losses._PIXELS["l1"]
+
+    def interrupted(found, high):
+        calls.append(1)
+        if len(calls) == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return l1(found, high)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(losses._PIXELS, "l1", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(TINY, data, output, steps=STEPS, progress=False)
+    assert len(calls) == 7
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train(TINY, data, output, steps=STEPS, resume=True, progress=False)
+    assert same(read_weights(output), whole)
+
+
 def test_numbers_that_are_not_finite(data, tmp_path, monkeypatch):
     """A few are skipped; when it does not end the cause is told."""
     from napari_superres.training import losses

@@ -10,7 +10,7 @@ import torch
 
 from napari_superres import Image, load_model, upscale, write_image
 from napari_superres.degradation.instruments import make_instrument
-from napari_superres.errors import OutputError, OutputExistsError, TrainingError, UnknownModelError
+from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning, TrainingError, UnknownModelError
 from napari_superres.inference import check
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build, list_architectures
@@ -131,7 +131,10 @@ def test_planes_are_read_per_image(data, tmp_path):
         read_fields([tmp_path], channel="luma")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "x.png").write_bytes(b"\x89PNG broken")
-    with pytest.raises(TrainingError, match="no image"):
+    with (
+        pytest.warns(SuperResWarning, match="x.png is left out: .* damaged"),
+        pytest.raises(TrainingError, match="no image"),
+    ):
         read_fields([tmp_path / "empty"], channel="each")
 
 

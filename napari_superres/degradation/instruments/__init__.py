@@ -56,8 +56,9 @@ def make_instrument(settings: Mapping[str, Any]) -> Instrument:
                 raise SettingsError(f"frames must be an odd number, got {value!r}.")
             continue
         ends = tuple(map(float, value)) if isinstance(value, list | tuple) else ()
+        least = "above 0" if name == "photons" else "of at least 0"
         if len(ends) != 2 or not 0 <= ends[0] <= ends[1] < float("inf") or (name == "photons" and not ends[0]):
-            raise SettingsError(f"{name} must be a range [lowest, highest] of numbers of at least 0, got {value!r}.")
+            raise SettingsError(f"{name} must be a range [lowest, highest] of numbers {least}, got {value!r}.")
         given[name] = ends
         if name == "jpeg":
             given[name] = tuple(check_quality(end) for end in ends)
