@@ -92,10 +92,10 @@ class Keeper:
     @contextmanager
     def between_steps(self) -> Iterator[None]:
         """Let Ctrl-C end training after the step that runs, with a checkpoint; when asked twice, at once."""
-        if threading.current_thread() is not threading.main_thread():
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
             yield
             return
-        before = signal.getsignal(signal.SIGINT)
 
         def ask(*_: object) -> None:
             if self._asked:

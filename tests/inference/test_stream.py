@@ -216,7 +216,7 @@ def test_a_disk_too_small_is_refused_before_anything_is_made(espcn, tmp_path, mo
     monkeypatch.setattr(ZarrTarget, "create", lambda *_, **__: made.append(1))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, needed // 3))
     for name in ("out.ome.zarr", "out.ome.tif"):
-        with pytest.raises(OutputError, match=r"GB are free.*Free space, choose another folder"):
+        with pytest.raises(OutputError, match=r"MB are free.*Free space, choose another folder"):
             upscale_file(source, tmp_path / name, model=espcn)
     assert not made
     assert [p.name for p in tmp_path.iterdir()] == ["in.ome.zarr"]

@@ -149,12 +149,16 @@ def test_ctrl_c_ends_after_the_step_and_nothing_is_lost(data, whole, tmp_path, m
             os.kill(os.getpid(), signal.SIGINT)
         return l1(found, high)
 
-    with monkeypatch.context() as patch:
-        patch.setitem(losses._PIXELS, "l1", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train(TINY, data, output, steps=STEPS, progress=False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
+    try:
+        with monkeypatch.context() as patch:
+            patch.setitem(losses._PIXELS, "l1", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                train(TINY, data, output, steps=STEPS, progress=False)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(calls) == 7
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     train(TINY, data, output, steps=STEPS, resume=True, progress=False)
     assert same(read_weights(output), whole)
 
