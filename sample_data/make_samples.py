@@ -91,14 +91,14 @@ def pairs(wheels: Path) -> list[dict]:
         },
         {
             "name": "brain", "title": "Brain, T1-weighted MRI, slab of 24 slices", "modality": "MRI",
-            "model": "fsrcnn-x2", "license": "ICBM licence: free use with the notice in README.md",
+            "model": "photo-x2", "license": "ICBM licence: free use with the notice in README.md",
             "origin": "ICBM 152 non-linear symmetric template 2009a, skull removed; nilearn 0.14.1",
             "degradation": BICUBIC_TEXT + " within each slice", "suffix": ".nii.gz",
             "hr": slab, "lr": degrade(slab, 2),
         },
         {
             "name": "chelsea", "title": "Chelsea the cat, photograph", "modality": "photograph",
-            "model": "fsrcnn-x2", "license": "CC0-1.0", "origin": "Stefan van der Walt; scikit-image, chelsea.png",
+            "model": "photo-x2", "license": "CC0-1.0", "origin": "Stefan van der Walt; scikit-image, chelsea.png",
             "degradation": BICUBIC_TEXT, "suffix": ".png", "hr": cat, "lr": degrade(cat, 2),
         },
     ]  # fmt: skip

@@ -28,14 +28,14 @@ def tell_plans(
     """
     from napari_superres import io
     from napari_superres.inference.estimate import check_disk
-    from napari_superres.inference.files import result_path
+    from napari_superres.inference.files import batch_sources, result_path
     from napari_superres.inference.stream.workers import connected
 
     if options["scheduler"] is not None:
         with connected(None, options["scheduler"]):
             pass
     rows: list[dict[str, Any]] = []
-    for path in [p for s in sources for p in io.find_images(s)] if many else [Path(sources[0])]:
+    for path in batch_sources(sources, output) if many else [Path(sources[0])]:
         shown = "DICOM" if io.is_anonymous(path) else str(path)
         try:
             target = result_path(path, output, model, suffix) if many else output
@@ -58,10 +58,10 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     """Return the plan of one file as plain values."""
     from napari_superres import io
     from napari_superres.inference.estimate import estimate
-    from napari_superres.inference.files import check_apart
+    from napari_superres.inference.files import check_paths
     from napari_superres.inference.run import make_parts
 
-    check_apart(path, target)
+    into_zarr = check_paths(path, target, by_workers=options["workers"] is not None or options["scheduler"] is not None)
     image = io.read_image(path, **{k: options[k] for k in _READING})
     running = {k: v for k, v in options.items() if k not in _READING + _WRITING}
     plans = [plan for _, plan in make_parts(image, model, **running)]
@@ -69,7 +69,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
         pass  # left alone if it is the same; else the run says what differs
     elif not many or target.parent.exists():  # a batch makes its folder
         io.check_target(target, overwrite=options["overwrite"], image=image, allow_loss=options["allow_loss"])
-    expected = asdict(estimate(image, plans, zarr=io.suffix(target) in io.ZARR_SUFFIXES))
+    expected = asdict(estimate(image, plans, zarr=into_zarr))
     return {
         "axes": image.axes, "shape": image.shape, "dtype": str(image.dtype), "models": [p.model for p in plans],
         "device": plans[0].device, "precision": plans[0].precision, "tile": plans[0].tile, "batch": plans[0].batch,

@@ -130,7 +130,9 @@ def train(
                 raise SettingsError(
                     "--like measures noise: give --psf-sigma with it, and neither --photons nor --noise."
                 )
-            settings = {**fit_instrument(like, instrument["psf_sigma"]), "psf": psf}
+            of_movies = ("kind", "frames", "speed") if degradation == "movie" else ()
+            kept = {k: v for k, v in settings.items() if k in of_movies}
+            settings = {**fit_instrument(like, instrument["psf_sigma"]), "psf": psf, **kept}
             terminal.say(f"the instrument: {make_instrument(settings).describe()}", quiet=quiet)
         # A model that is refined keeps its network.
         refined = None if start is None or architecture is not None else find_card(start)

@@ -129,13 +129,7 @@ def _upscale_file(
     overwrite: bool, resume: bool, allow_loss: bool, progress: Callable[[Progress], None] | None,
     options: Mapping[str, Any],
 ) -> Path:  # fmt: skip
-    check_apart(source, target)
-    into_zarr = io.suffix(target) in io.ZARR_SUFFIXES
-    if not into_zarr and not isinstance(computing, ThisProcess):
-        raise SettingsError(
-            f"several workers write OME-Zarr, part by part, got {target.name}. Name the result .ome.zarr "
-            "(--format ome.zarr for a batch), or leave workers out."
-        )
+    into_zarr = check_paths(source, target, by_workers=not isinstance(computing, ThisProcess))
     image = io.read_image(source, **reading)
     identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": reading["series"] or 0}
     if not io.is_anonymous(source):
@@ -173,18 +167,25 @@ def _upscale_file(
     return io.write_image(result, target, overwrite=overwrite, allow_loss=allow_loss)
 
 
-def check_apart(source: Path, target: Path) -> None:
-    """Refuse a target that is the source, or lies inside it.
+def check_paths(source: Path, target: Path, *, by_workers: bool) -> bool:
+    """Refuse a target that is the source or lies inside it, or that workers cannot write; return whether it is a zarr.
 
     Raises
     ------
-    OutputExistsError, OutputError
-        If it does.
+    OutputExistsError, OutputError, SettingsError
+        If it is refused.
     """
     if target.exists() and target.resolve() == source.resolve():
         raise OutputExistsError(f"{target} is the input itself, which is never overwritten. Choose another name.")
     if io.suffix(source) in io.ZARR_SUFFIXES and source.resolve() in target.resolve().parents:
         raise OutputError(f"{target} lies inside the input {source}, which is left as it is. Choose another folder.")
+    into_zarr = io.suffix(target) in io.ZARR_SUFFIXES
+    if by_workers and not into_zarr:
+        raise SettingsError(
+            f"several workers write OME-Zarr, part by part, got {target.name}. Name the result .ome.zarr "
+            "(--format ome.zarr for a batch), or leave workers out."
+        )
+    return into_zarr
 
 
 def upscale_files(
@@ -231,8 +232,7 @@ def upscale_files(
     # What is wrong with the model is wrong for every file: said once, before the first.
     model = {k: loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else loaded(model)
     folder = Path(folder)
-    # Results that lie among their sources are not sources.
-    paths = [p for p in _found(sources) if not _is_result(p, folder)]
+    paths = batch_sources(sources, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -245,6 +245,11 @@ def upscale_files(
             if finished is not None:
                 finished(outcome)
     return outcomes
+
+
+def batch_sources(sources: Sequence[str | Path], folder: Path) -> list[Path]:
+    """Return the files of a batch whose results go into a folder; results that lie among their sources are none."""
+    return [p for p in _found(sources) if not _is_result(p, folder)]
 
 
 def _is_result(path: Path, folder: Path) -> bool:

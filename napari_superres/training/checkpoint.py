@@ -59,7 +59,7 @@ def check_checkpoint(output: Path, what: Mapping[str, Any], *, resume: bool, ove
     now = json.loads(as_json(what))
     if others := [key for key in {*begun, *now} if begun.get(key) != now.get(key)]:
         raise TrainingError(
-            f"the unfinished training of {output.name} was begun with another {' and '.join(sorted(others))}. "
+            f"the unfinished training of {output.name} was begun with other settings ({', '.join(sorted(others))}). "
             "Repeat what it was begun with, or start anew (--overwrite)."
         )
     return path

@@ -187,6 +187,12 @@ def test_train_on_own_images(superres, tmp_path):
     card = load_model(tmp_path / "d.safetensors").card
     assert (card.architecture, card.scale) == ("espcn", (2, 2))
     assert "Started from the weights of a." in card.training
+    movie = ["--hr", tmp_path / "hr", "--degradation", "movie", "--frames", 3, "--psf-sigma", "0.5,1"]
+    done = superres("train", *movie, "--like", tmp_path / "raw", "-o", tmp_path / "f.safetensors", "-q", "--steps", 1)
+    assert done.code == 0, done.err
+    degradation = load_model(tmp_path / "f.safetensors").card.degradation
+    assert degradation.startswith("3 frames")
+    assert "photons at the brightest" in degradation, "the noise is the one that was measured"
     pairs = ["--pairs", tmp_path / "lr", tmp_path / "hr"]
     done = superres("train", *pairs, "-o", tmp_path / "b.safetensors", *common)
     assert done.code == 0, done.err

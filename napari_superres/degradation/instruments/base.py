@@ -1,5 +1,6 @@
 """What all instruments have in common."""
 
+from math import ceil
 from typing import Protocol
 
 import numpy as np
@@ -57,3 +58,24 @@ def drawn(between: tuple[float, ...], count: int, random: np.random.Generator) -
 def span(between: Range) -> str:
     """Return both ends of a range as text, once where they are equal."""
     return "-".join(dict.fromkeys(f"{v:g}" for v in between))
+
+
+def gaussians(sigma: Tensor, reach: float) -> Tensor:
+    """Return kernels ``(B, 1, taps)`` of sum 1, one per standard deviation in pixels, over `reach` of the widest."""
+    radius = max(1, ceil(reach * float(sigma.max())))
+    offsets = torch.arange(-radius, radius + 1).float()
+    kernels = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)
+    return (kernels / kernels.sum(dim=1, keepdim=True))[:, None]
+
+
+def counted(light: Tensor, photons: Tensor, noise: Tensor, random: np.random.Generator) -> Tensor:
+    """Return what a camera counts ``(B, ...)``, as a share of the brightest, each with its photons and read noise."""
+    shape = (-1, *[1] * (light.ndim - 1))
+    most, spread = photons.numpy().reshape(shape), noise.numpy().reshape(shape)
+    seen = random.poisson(light.numpy().clip(min=0) * most) + random.normal(size=light.shape) * spread
+    return torch.from_numpy((seen / most).astype(np.float32))
+
+
+def drawn_evenly_in_logarithm(between: Range, count: int, random: np.random.Generator) -> Tensor:
+    """Return so many strengths that range over orders of magnitude."""
+    return drawn((float(np.log(between[0])), float(np.log(between[1]))), count, random).exp()

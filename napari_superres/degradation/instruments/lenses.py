@@ -11,7 +11,17 @@ from torch import Tensor
 
 from napari_superres.core.tiling import reflected
 from napari_superres.degradation.diffraction import SIGMA_PER_AIRY, diffract
-from napari_superres.degradation.instruments.base import Plane, Range, Scale, drawn, span, trimmed
+from napari_superres.degradation.instruments.base import (
+    Plane,
+    Range,
+    Scale,
+    counted,
+    drawn,
+    drawn_evenly_in_logarithm,
+    gaussians,
+    span,
+    trimmed,
+)
 
 SIGMAS_OF_CONTEXT = {"gaussian": 4, "widefield": 10, "confocal": 6}
 """How far each point-spread function reaches."""
@@ -70,13 +80,13 @@ class Optics:
         sigma = strengths(self.psf_sigma)
         blurred = _blurred(high, sigma) if self.psf == "gaussian" else _diffracted(high, sigma, self.psf)
         binned = F.avg_pool2d(blurred, scale)
-        seen = trimmed(binned, tuple(m // s for m, s in zip(Optics.margin(self, scale), scale, strict=True))).numpy()
-        noise = strengths(self.read_noise).numpy()[:, None, None, None]
-        if self.photons is None:
-            return torch.from_numpy((seen + random.normal(size=seen.shape) * noise).astype(np.float32))
-        light = np.exp(strengths(tuple(np.log(self.photons))).numpy())[:, None, None, None]
-        seen = random.poisson(seen.clip(min=0) * light) + random.normal(size=seen.shape) * noise
-        return torch.from_numpy((seen / light).astype(np.float32))
+        seen = trimmed(binned, tuple(m // s for m, s in zip(Optics.margin(self, scale), scale, strict=True)))
+        noise = strengths(self.read_noise)
+        if self.photons is not None:
+            photons = drawn_evenly_in_logarithm(self.photons, count, random).repeat_interleave(alike)
+            return counted(seen, photons, noise, random)
+        spread = noise.numpy()[:, None, None, None]
+        return torch.from_numpy((seen.numpy() + random.normal(size=seen.shape) * spread).astype(np.float32))
 
     def describe(self) -> str:
         """Return what was done."""
@@ -148,10 +158,8 @@ def _order(k: int, random: np.random.Generator) -> npt.NDArray[np.intp]:
 def _blurred(high: Tensor, sigma: Tensor) -> Tensor:
     """Return ``(B, 1, H, W)``, each image blurred by its own Gaussian."""
     count = len(high)
-    radius = max(1, ceil(SIGMAS_OF_CONTEXT["gaussian"] * float(sigma.max())))
-    offsets = torch.arange(-radius, radius + 1).float()
-    kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True))[:, None]  # (B, 1, k)
+    kernel = gaussians(sigma, SIGMAS_OF_CONTEXT["gaussian"])
+    radius = kernel.shape[-1] // 2
     padded = F.pad(high, (radius,) * 4, mode="replicate").transpose(0, 1)
     blurred = F.conv2d(F.conv2d(padded, kernel[..., None], groups=count), kernel[:, :, None], groups=count)
     return blurred.transpose(0, 1)

@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_superres.degradation import kspace
-from napari_superres.degradation.instruments.base import Plane, Range, Scale, drawn, span, trimmed
+from napari_superres.degradation.instruments.base import (
+    Plane,
+    Range,
+    Scale,
+    counted,
+    drawn,
+    drawn_evenly_in_logarithm,
+    gaussians,
+    span,
+    trimmed,
+)
 
 _SIGMAS_OF_CONTEXT = 4
 
@@ -51,15 +61,13 @@ class Slices:
         count, margin = len(high), self.margin(scale)
         sigma, noise = (drawn(between, count, random) for between in (self.psf_sigma, self.noise))
         sharp = _blurred_along_z(high, sigma) if self.psf_sigma[1] else high
-        seen = trimmed(F.avg_pool3d(sharp, scale), (margin[0] // scale[0], 0, 0)).numpy()
-        strength = noise.numpy()[:, None, None, None, None]
-        if self.photons is None:
-            seen = kspace.rician(seen, strength, random)
+        seen = trimmed(F.avg_pool3d(sharp, scale), (margin[0] // scale[0], 0, 0))
+        if self.photons is not None:
+            seen = counted(seen, drawn_evenly_in_logarithm(self.photons, count, random), noise, random)
         else:
-            light = np.exp(drawn(tuple(np.log(self.photons)), count, random).numpy())[:, None, None, None, None]
-            counted = random.poisson(seen.clip(min=0) * light) + random.normal(size=seen.shape) * strength
-            seen = counted / light
-        return torch.from_numpy(seen.astype(np.float32)), trimmed(high, margin)
+            magnitude = kspace.rician(seen.numpy(), noise.numpy()[:, None, None, None, None], random)
+            seen = torch.from_numpy(magnitude.astype(np.float32))
+        return seen, trimmed(high, margin)
 
     def describe(self) -> str:
         """Return what was done."""
@@ -72,9 +80,7 @@ class Slices:
 
 def _blurred_along_z(high: Tensor, sigma: Tensor) -> Tensor:
     """Return ``(B, 1, D, H, W)``, each volume blurred by its own Gaussian."""
-    radius = max(1, ceil(_SIGMAS_OF_CONTEXT * float(sigma.max())))
-    offsets = torch.arange(-radius, radius + 1).float()
-    kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True))[:, None, :, None, None]  # (B, 1, k, 1, 1)
+    kernel = gaussians(sigma, _SIGMAS_OF_CONTEXT)
+    radius = kernel.shape[-1] // 2
     padded = F.pad(high, (0, 0, 0, 0, radius, radius), mode="replicate").transpose(0, 1)
-    return F.conv3d(padded, kernel, groups=len(high)).transpose(0, 1)
+    return F.conv3d(padded, kernel[..., None, None], groups=len(high)).transpose(0, 1)

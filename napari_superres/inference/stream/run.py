@@ -313,7 +313,7 @@ def _check_same(journal: Journal, now: Mapping[str, Any]) -> None:
     others = [k for k, v in now["asked"].items() if v not in (header["asked"].get(k), begun[k])]
     if others:
         raise OutputExistsError(
-            f"the unfinished run of {journal.target.name} was begun with another {' and '.join(others)}. "
+            f"the unfinished run of {journal.target.name} was begun with other settings ({', '.join(others)}). "
             "Leave that out to go on as it was begun, or start anew (--overwrite)."
         )
 
@@ -326,4 +326,4 @@ def _what_differs(header: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     differing = {k for old, new in zip(begun, now["settings"], strict=True) for k in new if old.get(k) != new[k]}
     if differing & {"name", "sha256"}:
         return "another model"
-    return f"another {' and '.join(sorted(differing))}"
+    return f"other settings ({', '.join(sorted(differing))})"
