@@ -67,6 +67,8 @@ def _factor(card: ModelCard) -> str:
 
 
 def _dimensions(card: ModelCard) -> str:
+    if card.frames > 1:
+        return f"{card.frames} planes along {card.context}"
     return "planes" if card.ndim == 2 else "volumes"
 
 

@@ -25,6 +25,11 @@ def test_scores_stand_beside_bicubic():
     assert "alidation" not in text
 
 
+def test_a_card_says_what_one_run_of_it_takes():
+    assert "(planes, x2)" in card_html(card(), whole=False)
+    assert "(5 planes along T, x2)" in card_html(card(frames=5), whole=False)
+
+
 def test_whole_card_cites_with_a_link():
     text = card_html(card(citation="Ours. doi:10.1000/182"), whole=True)
     assert 'href="https://doi.org/10.1000/182"' in text
