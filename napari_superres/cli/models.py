@@ -54,8 +54,11 @@ def check(
     """Measure a model: halo, layers that look at the whole image, exactness of tiling, precision, speed here."""
     from napari_superres.inference.check import check_model
     from napari_superres.inference.memory import tune_allocator
+    from napari_superres.models import find_card
 
     tune_allocator()
+    card = find_card(name)
+    terminal.say(f"measuring {card.name}{': volumes take minutes' if card.ndim == 3 else ''} ...")
     found = check_model(name)
     if as_json:
         terminal.result(json.dumps(found, indent=2))

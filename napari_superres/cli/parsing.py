@@ -51,7 +51,12 @@ def parse_range(texts: Sequence[str] | None) -> list[tuple[float, float]] | None
 
 def parse_strength(text: str, option: str) -> tuple[float, float]:
     """Return lowest and highest from ``low,high``; twice the same from one number."""
-    return _pair(text if "," in text else f"{text},{text}", option, "0.8,2.2")
+    option = option.replace("_", "-")
+    low, high = _pair(text if "," in text else f"{text},{text}", option, "0.8,2.2")
+    if not 0 <= low <= high < float("inf") or (option == "photons" and low == 0):
+        least = "above 0" if option == "photons" else "of at least 0"
+        raise SettingsError(f"--{option} is a range low,high of numbers {least}, got {text!r}.")
+    return low, high
 
 
 def parse_pixel_size(text: str | None) -> float | tuple[float, ...] | None:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from napari_superres.inference import Progress as Step
+    from napari_superres.training import TrainingStep
 
 messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
@@ -58,6 +59,41 @@ def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, "Step"], None]]:
             bars.update(tasks[label], completed=step.done, total=step.total)
 
         yield show
+
+
+@contextmanager
+def training_bar(*, quiet: bool) -> Iterator[Callable[["TrainingStep"], None] | None]:
+    """Give a function that shows how far a training is: a bar on a terminal, a line per tenth elsewhere."""
+    if quiet:
+        yield None
+        return
+    if not messages.is_terminal:
+        last = -1
+
+        def line(step: "TrainingStep") -> None:
+            nonlocal last
+            if int(10 * step.share) > last:
+                last = int(10 * step.share)
+                say(f"{10 * last} %, {_words(step)}, {_clock(step.remaining)} left")
+
+        yield line
+        return
+    columns = BarColumn(), TextColumn("{task.percentage:3.0f} %  {task.description}")
+    with Progress(*columns, console=messages) as bars:
+        task = bars.add_task("begins", total=1.0)
+        yield lambda step: bars.update(
+            task, completed=step.share, description=f"{_words(step)}, {_clock(step.remaining)} left"
+        )
+
+
+def _words(step: "TrainingStep") -> str:
+    score = f", validation {step.scores[-1]:.2f} dB (best {max(step.scores):.2f})" if step.scores else ""
+    return f"step {step.step}, loss {step.loss:.4g}{score}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 class _Lines:

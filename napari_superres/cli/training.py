@@ -1,5 +1,6 @@
 """``superres train``."""
 
+from glob import has_magic
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,15 @@ from napari_superres.cli import parsing, terminal
 from napari_superres.errors import SettingsError
 
 PANEL_OWN = "Images of one's own"
+
+_TAKES = {
+    "bicubic": ("jpeg",),
+    "optics": ("psf_sigma", "photons", "noise", "psf"),
+    "movie": ("psf_sigma", "photons", "noise", "psf", "frames", "speed"),
+    "slices": ("psf_sigma", "photons", "noise"),
+    "kspace": ("noise",),
+}
+"""Options that each degradation knows."""
 
 
 def train(
@@ -88,9 +98,13 @@ def train(
         str, typer.Option("--license", help="Of the model, for the card.", rich_help_panel=PANEL_OWN)
     ] = "",
     recipe: Annotated[str | None, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder that holds the recipe's image folders.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Budget; the recipe's by default.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds the folders named in the recipe.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Budget; by default the recipe's, of your own images 12.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Budget in steps; with --minutes, whichever is spent first.")
+    ] = None,
     start: Annotated[str | None, typer.Option(help="Model, by name or file, to start from.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
@@ -101,38 +115,35 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Train a model: from high-resolution images, from pairs, or by a shipped recipe."""
-    from napari_superres.degradation.instruments import make_instrument
-    from napari_superres.models import find_card
-    from napari_superres.training import fit_instrument, make_recipe
-    from napari_superres.training import train as run
+    from napari_superres.models.files import check_model_target
 
     if sum(wish is not None for wish in (hr, pairs, recipe)) != 1 or (recipe is None) != (data is None):
         raise SettingsError(
             "give images (--hr DIR), pairs (--pairs LR HR), or a recipe with its data (--recipe --data)."
         )
+    check_model_target(output, overwrite=overwrite)
+    for folder in (*(hr or ()), *(pairs or ()), *filter(None, (data, like))):
+        if not folder.exists() and not has_magic(str(folder)):
+            raise SettingsError(f"there is no {folder}. Check the path.")
+    wishes = {"psf_sigma": psf_sigma, "photons": photons, "noise": noise, "speed": speed, "jpeg": jpeg}
+    settings = _settings(degradation, wishes, frames, psf)
+    if like is not None and (psf_sigma is None or photons is not None or noise is not None or pairs is not None):
+        raise SettingsError("--like measures noise: give --psf-sigma with it, and neither --photons nor --noise.")
+    # What takes seconds to import comes after what can be said at once.
+    from napari_superres.degradation.instruments import make_instrument
+    from napari_superres.models import find_card
+    from napari_superres.training import fit_instrument, make_recipe
+    from napari_superres.training import train as run
+    from napari_superres.training.checkpoint import checkpoint_path
+
     wished: Any = recipe
     if recipe is None:
         if not license_:
             terminal.say("no licence is given (--license): others may not know whether they may use the model")
-        strengths = {
-            "psf_sigma": psf_sigma,
-            "photons": photons,
-            "noise" if degradation in ("kspace", "slices") else "read_noise": noise,
-            "speed": speed,
-            "jpeg": jpeg,
-        }
-        instrument = {k: parsing.parse_strength(v, k) for k, v in strengths.items() if v is not None}
-        settings: dict[str, Any] = {"kind": degradation, **instrument, **({"frames": frames} if frames else {})}
-        if psf != "gaussian":
-            settings["psf"] = psf
         if like is not None:
-            if psf_sigma is None or photons is not None or noise is not None or pairs is not None:
-                raise SettingsError(
-                    "--like measures noise: give --psf-sigma with it, and neither --photons nor --noise."
-                )
             of_movies = ("kind", "frames", "speed") if degradation == "movie" else ()
             kept = {k: v for k, v in settings.items() if k in of_movies}
-            settings = {**fit_instrument(like, instrument["psf_sigma"]), "psf": psf, **kept}
+            settings = {**fit_instrument(like, settings["psf_sigma"]), "psf": psf, **kept}
             terminal.say(f"the instrument: {make_instrument(settings).describe()}", quiet=quiet)
         # A model that is refined keeps its network.
         refined = None if start is None or architecture is not None else find_card(start)
@@ -145,11 +156,33 @@ def train(
             loss={"kind": loss, "ssim": ssim, "fourier": fourier},
             card={"modality": modality, "license": license_},
         )  # fmt: skip
-    written = run(
-        wished, data or Path(), output, minutes=minutes, steps=steps, start=start, seed=seed, overwrite=overwrite,
-        resume=resume, register=register, progress=not quiet, log=log,
-    )  # fmt: skip
+    if resume and not checkpoint_path(output).exists():
+        terminal.say(f"no unfinished training of {output.name} is there: this one begins", quiet=quiet)
+    with terminal.training_bar(quiet=quiet) as show:
+        written = run(
+            wished, data or Path(), output, minutes=minutes, steps=steps, start=start, seed=seed,
+            overwrite=overwrite, resume=resume, register=register, progress=show, log=log,
+        )  # fmt: skip
     scores = find_card(written).scores.get("validation", {})
     terminal.say(f"wrote {written}", quiet=quiet)
     if "psnr" in scores:
         terminal.result(f"validation: {scores['psnr']} dB; bicubic {scores['bicubic_psnr']} dB")
+
+
+def _settings(kind: str, strengths: dict[str, str | None], frames: int | None, psf: str) -> dict[str, Any]:
+    """Return what `make_instrument` takes, from options."""
+    given: dict[str, Any] = {k: parsing.parse_strength(v, k) for k, v in strengths.items() if v is not None}
+    given |= ({"frames": frames} if frames is not None else {}) | ({"psf": psf} if psf != "gaussian" else {})
+    if strange := [_option(name) for name in given if name not in _TAKES[kind]]:
+        raise SettingsError(
+            f"--degradation {kind} takes {', '.join(map(_option, _TAKES[kind]))}, and not {', '.join(strange)}."
+        )
+    if kind in ("optics", "movie") and "psf_sigma" not in given:
+        raise SettingsError(f"--degradation {kind} needs --psf-sigma LO,HI.")
+    if kind in ("optics", "movie") and "noise" in given:
+        given["read_noise"] = given.pop("noise")
+    return {"kind": kind, **given}
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -77,8 +77,8 @@ def fit_camera(planes: Sequence[npt.NDArray[Any]]) -> CameraFit:
     means, variances = (np.concatenate(each) for each in zip(*map(_blocks, planes), strict=True))
     if len(means) < _LEAST_BLOCKS:
         raise SettingsError(
-            f"a camera is fitted to at least {_LEAST_BLOCKS} blocks of {_BLOCK} x {_BLOCK} pixels, got {len(means)}. "
-            "Give more or larger images."
+            f"a camera is fitted to at least {_LEAST_BLOCKS} blocks of {_BLOCK} x {_BLOCK} pixels that are neither "
+            f"saturated nor constant; these images have {len(means)}. Give more or larger images."
         )
     if not variances.max() > 0:
         raise SettingsError("the images hold no noise, so no camera can be fitted. Give raw recordings.")

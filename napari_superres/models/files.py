@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -96,8 +96,14 @@ def check_model_target(path: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(f"{path} exists. Choose another name or allow overwriting (--overwrite).")
     if not path.parent.is_dir():
         raise OutputError(f"folder {path.parent} does not exist. Make it first or choose another one.")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OutputError(f"{path} cannot be written: permission denied. Choose a folder that you may write to.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder. Choose another name.")
+    try:  # permission, a read-only or a full disk
+        with TemporaryFile(dir=path.parent) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"{path} cannot be written: {reason}. Choose a folder that you may write to.") from error
 
 
 def write_model(path: Path, card: ModelCard, weights: "dict[str, Tensor]", *, overwrite: bool = False) -> Path:

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from napari_superres.training.checkpoint import Keeper, checkpoint_path
 from napari_superres.training.module import SuperResolution
 from napari_superres.training.pairs import PatchSource
+from napari_superres.training.progress import TrainingStep
 
 
 def seed_everything(seed: int) -> None:
@@ -27,7 +28,7 @@ def seed_everything(seed: int) -> None:
 
 def fit(
     module: SuperResolution, source: PatchSource, *, batch: int, output: Path, begun: Path | None,
-    progress: bool, log: Path | str | None,
+    progress: Callable[[TrainingStep], object] | None, log: Path | str | None,
 ) -> None:  # fmt: skip
     """Train a module until its budget is spent.
 
@@ -48,13 +49,14 @@ def fit(
     """
     trainer = lightning.Trainer(
         max_epochs=-1, accelerator="auto", devices=1, logger=_loggers(log),
-        enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=progress,
+        enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
         gradient_clip_val=1.0, default_root_dir=output.parent,
         precision="bf16-mixed" if torch.cuda.is_available() or _multiplies_in_bf16() else "32-true",
     )  # fmt: skip
     # Convolutions over planes are faster so, forwards and backwards.
     if all(w.ndim <= 4 for w in module.parameters()):
         module.to(memory_format=torch.channels_last)
+    module.tell = progress
     module.keep = keeper = Keeper(trainer, checkpoint_path(output))
     batches = DataLoader(_Batches(source, batch, module), batch_size=None)
     with warnings.catch_warnings(), keeper.between_steps():

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_superres.core.color import luma
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit
+from napari_superres.core.units import METRES
 from napari_superres.degradation.fit import fit_camera
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import SuperResError, SuperResWarning, TrainingError
@@ -22,10 +23,21 @@ Plane = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of view: a high-resolution plane or volume, and the low-resolution one where it was recorded."""
+    """One field of view.
+
+    Attributes
+    ----------
+    high
+        High-resolution plane or volume.
+    low
+        The low-resolution one, where it was recorded.
+    pixel_size
+        Of `high` along X, in micrometers; None = unknown.
+    """
 
     high: Plane
     low: Plane | None = None
+    pixel_size: float | None = None
 
 
 def read_fields(
@@ -72,7 +84,11 @@ def read_fields(
                 raise TrainingError(f"{path.name} holds {image.dtype}; luminance needs 8 bits. Use channel = 'each'.")
             _check(image, path.name)
             found += 1
-            images.append([Field(_binned(p, s)) for p in _fields_of(image, channel, ndim) for s in shrink])
+            size = pixel_size(image)
+            images.append([
+                Field(_binned(p, s), pixel_size=size and size * s)
+                for p in _fields_of(image, channel, ndim) for s in shrink
+            ])  # fmt: skip
         if not found:
             what = "volume (Z, Y, X)" if ndim == 3 else "image"
             raise TrainingError(f"no {what} in {folder} could be read. Training needs at least one per folder.")
@@ -103,6 +119,14 @@ def fit_instrument(folder: Path, psf_sigma: tuple[float, float]) -> dict[str, An
         values = np.moveaxis(values, image.axes.index("S"), 0) if "S" in image.axes else values
         planes += list(values.reshape(-1, *values.shape[-2:]))
     return fit_camera(planes).optics(psf_sigma)
+
+
+def pixel_size(image: Image) -> float | None:
+    """Return the size of an image's pixels along X in micrometers, None if unknown."""
+    unit = image.units.get("X")
+    if unit not in METRES:
+        return None
+    return image.pixel_size[image.spatial.index("X")] * METRES[unit] / METRES["micrometer"]
 
 
 def _check(image: Image, name: str) -> None:

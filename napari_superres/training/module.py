@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from napari_superres.errors import TrainingError
 from napari_superres.training.checkpoint import KEY
 from napari_superres.training.losses import Loss
+from napari_superres.training.progress import TrainingStep
 
 _WARM_UP = 0.02
 _LOOKS = 20
@@ -21,6 +22,7 @@ _LOOKS = 20
 
 _PATIENCE = 8
 _MOST_BAD = 10
+_TELL_EVERY_SECONDS = 0.2
 
 Judge = Callable[[nn.Module], float]
 """Returns the mean PSNR of a network on the validation images."""
@@ -69,8 +71,11 @@ class SuperResolution(lightning.LightningModule):
         self.best: dict[str, Tensor] = {}
         self.keep: Callable[[], None] | None = None
         """Called after every step."""
-        self._since = time.monotonic()
+        self.tell: Callable[[TrainingStep], object] | None = None
+        """Called a few times a second, and after the last step."""
+        self._since, self._told = time.monotonic(), 0.0
         self._bad_in_a_row = 0
+        self._loss: Tensor | None = None
 
     @property
     def seconds(self) -> float:
@@ -96,7 +101,8 @@ class SuperResolution(lightning.LightningModule):
         if not torch.isfinite(loss):
             self._count_bad("loss")
             return None
-        self.log("loss", loss, prog_bar=True)
+        self._loss = loss.detach()
+        self.log("loss", loss)
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -130,14 +136,24 @@ class SuperResolution(lightning.LightningModule):
             self._look(self.judge)
         if self.progress >= 1.0:
             self.trainer.should_stop = True
+        if self.tell is not None and self._loss is not None:
+            self._tell(self.tell, self._loss)
         if self.keep is not None:
             self.keep()
+
+    def _tell(self, tell: Callable[[TrainingStep], object], loss: Tensor) -> None:
+        now, share = time.monotonic(), self.progress
+        if share < 1.0 and now - self._told < _TELL_EVERY_SECONDS:
+            return
+        self._told = now
+        left = self.seconds * (1.0 - share) / share
+        tell(TrainingStep(self.batches, share, self.seconds, left, float(loss), tuple(self.scores)))
 
     def _look(self, judge: Judge) -> None:
         averaged = self.average.module
         assert isinstance(averaged, nn.Module)
         found = judge(deepcopy(averaged).cpu().eval())
-        self.log("validation_psnr", found, prog_bar=True)
+        self.log("validation_psnr", found)
         if found > max(self.scores, default=-math.inf):
             self.best = {k: v.detach().cpu().clone() for k, v in averaged.state_dict().items()}
         self.scores.append(found)

@@ -52,6 +52,8 @@ class Recipe:
         Usual budget on two CPU cores.
     card
         Fields of the model card: title, modality, intensity, license, citation, ...
+    start
+        Model whose weights training starts from; empty = at random.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Recipe:
     rate: float = 1e-3
     minutes: float = 12.0
     card: Mapping[str, Any] = field(default_factory=dict)
+    start: str = ""
 
     def __post_init__(self) -> None:
         for name in ("scale", "data", "low", "shrink"):
@@ -93,10 +96,10 @@ class Recipe:
         try:
             frames = make_instrument(self.degradation).frames
         except SettingsError as error:
-            raise TrainingError(f"recipe {self.name}: {error}") from error
+            raise TrainingError(str(error)) from error
         if frames != self.arguments.get("frames", 1):
             raise TrainingError(
-                f"recipe {self.name}: the network takes {self.arguments.get('frames', 1)} frames and the instrument "
+                f"the network takes {self.arguments.get('frames', 1)} frames and the instrument "
                 f"records {frames}. Give both the same number."
             )
         kind = self.degradation["kind"]
@@ -205,5 +208,5 @@ def load_recipe(name: str | Path) -> Recipe:
         if missing := [n for n in needed if n not in values]:
             raise TypeError(f"it needs {', '.join(missing)}")
         return Recipe(name=path.stem, **values)
-    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
-        raise TrainingError(f"recipe {path.name} cannot be used: {error}.") from error
+    except (OSError, tomllib.TOMLDecodeError, TypeError, TrainingError) as error:
+        raise TrainingError(f"recipe {path.name} cannot be used: {str(error).rstrip('.')}.") from error

@@ -1,5 +1,6 @@
 """Pairs recorded by instruments: matched by name, checked, registered, and on one intensity scale."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit
 from napari_superres.degradation.optics import bin_mean
-from napari_superres.errors import TrainingError
+from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.io import find_images, read_image, stem
-from napari_superres.training.images import Field
+from napari_superres.training.images import Field, pixel_size
 
 _MOST_SHIFT = 2.0
 """Low-resolution pixels beyond which pairs are refused unless they are to be registered."""
+
+_NOTED_SHIFT = 0.4
+"""Low-resolution pixels beyond which a shift is spoken of: smaller ones may be an estimate's error."""
 
 _LEAST_CORRELATION = 0.3
 
@@ -61,6 +65,7 @@ def _fields(name: str, low_path: Path, high_path: Path, scale: int, register: bo
     if not (np.isfinite(np.asarray(low.data)).all() and np.isfinite(np.asarray(high.data)).all()):
         raise TrainingError(f"{name} holds NaN or infinite pixels. Training needs finite ones: fill or crop them.")
     norm = fit(low, "percentile")
+    size = pixel_size(high)
     at = low.axes.index("C") if "C" in low.axes else None
     for channel in range(low.size("C")):
         seen, true = (_planes(image, channel, at) for image in (low, high))
@@ -71,11 +76,17 @@ def _fields(name: str, low_path: Path, high_path: Path, scale: int, register: bo
                 f"(Y, X); at most {_MOST_SHIFT:g} are allowed. Register the images first, or let them be moved "
                 "(--register)."
             )
+        if not register and max(map(abs, shift)) >= _NOTED_SHIFT * scale:
+            warnings.warn(
+                f"{name}: the pair lies {shift[0] / scale:.1f}, {shift[1] / scale:.1f} low-resolution pixels apart "
+                "(Y, X), and the model learns to move images so. Let pairs be moved onto each other (--register).",
+                SuperResWarning, stacklevel=4,
+            )  # fmt: skip
         if register:
             seen, true = _moved(seen, true, shift, scale)
         lr = norm.apply(seen, channel, np.float32)
         hr = norm.apply(_on_scale_of(seen, true, scale), channel, np.float32)
-        yield from (Field(h, v) for h, v in zip(hr, lr, strict=True))
+        yield from (Field(h, v, size) for h, v in zip(hr, lr, strict=True))
 
 
 def _planes(image: Image, channel: int, at: int | None) -> npt.NDArray[np.float64]:

@@ -1,23 +1,22 @@
 """`train`: from a folder of high-resolution images to a model file."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from napari_superres.errors import MissingExtraError, SuperResWarning, TrainingError
 from napari_superres.models.architectures import build
-from napari_superres.models.card import ModelCard
 from napari_superres.models.files import check_model_target, digest, read_weights, write_model
-from napari_superres.models.halo import measure_reach
 from napari_superres.models.registry import model_path
+from napari_superres.training.describe import describe
 from napari_superres.training.images import Field, read_fields
 from napari_superres.training.losses import make_loss
 from napari_superres.training.pairs import PatchSource
+from napari_superres.training.progress import TrainingStep
 from napari_superres.training.recipe import Recipe, load_recipe
 from napari_superres.training.recorded import read_pairs
 from napari_superres.training.score import noise_range, score_fields
@@ -44,7 +43,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     register: bool = False,
-    progress: bool = True,
+    progress: Callable[[TrainingStep], object] | None = None,
     log: Path | str | None = None,
 ) -> Path:
     """Train a model and write it with a complete card.
@@ -60,7 +59,8 @@ def train(
     minutes, steps
         Budget; whichever is spent first ends training. The recipe's minutes where both are None.
     start
-        Model, by name or file, whose weights training starts from where their shapes agree.
+        Model, by name or file, whose weights training starts from where their shapes agree; the recipe's where
+        it names one.
     seed
         Of initial weights and all draws.
     overwrite
@@ -71,7 +71,7 @@ def train(
     register
         Of recorded pairs: move them onto each other instead of refusing those that lie apart.
     progress
-        Whether to show a progress bar.
+        Called with how far training is, a few times a second.
     log
         Folder for the curves of loss and validation: ``metrics.csv``, and TensorBoard's files where that
         is installed.
@@ -106,6 +106,7 @@ def train(
     if not all(budget is None or budget > 0 for budget in (minutes, steps)):
         raise TrainingError(f"minutes and steps must be above 0, got minutes={minutes} and steps={steps}.")
     budget = minutes if minutes is not None or steps is not None else recipe.minutes
+    start = start or recipe.start or None
     begins = None if start is None else model_path(start)
     seed_everything(seed)
     images = _read(recipe, Path(data), register)
@@ -142,13 +143,17 @@ def train(
     fit(module, source, batch=recipe.batch, output=output, begun=begun, progress=progress, log=log)
     best = module.best_network()
     scores = score_fields(best, held, scale=scale, instrument=instrument) if held else {}
-    noise = noise_range(held or training[:_VALIDATION_PLANES], scale=scale, instrument=instrument)
-    card = _card(
-        recipe, noise, best,
-        {"validation": {"protocol": f"held-out training images; {instrument.describe()}", **scores}}, module.batches,
+    if scores and scores["psnr"] <= scores["bicubic_psnr"]:
+        warnings.warn(
+            f"the model is no better than bicubic interpolation ({scores['psnr']:.2f} and {scores['bicubic_psnr']:.2f} "
+            "dB on images held out). Train longer, on more images, or on what the instrument really does.",
+            SuperResWarning, stacklevel=2,
+        )  # fmt: skip
+    card = describe(
+        recipe, images, best, scores=scores, steps=module.batches, registered=register,
+        noise=noise_range(held or training[:_VALIDATION_PLANES], scale=scale, instrument=instrument),
+        start=begins.stem if begins else "",
     )  # fmt: skip
-    if begins is not None:
-        card = replace(card, training=f"{card.training} Started from the weights of {begins.stem}.")
     written = write_model(output, card, best.state_dict(), overwrite=overwrite)
     checkpoint_path(output).unlink(missing_ok=True)
     return written
@@ -159,6 +164,12 @@ def _read(recipe: Recipe, data: Path, register: bool) -> list[list[Field]]:
         folders = zip(recipe.low, recipe.data, strict=True)
         pairs = [read_pairs(data / low, data / high, recipe.scale[0], register=register) for low, high in folders]
         return [fields for folder in pairs for fields in folder]
+    for folder in recipe.data:
+        if not Path(folder).is_absolute() and not (data / folder).is_dir():
+            raise TrainingError(
+                f"{data} must be the folder that holds those of the recipe, {', '.join(recipe.data)}; there is no "
+                f"{folder} in it."
+            )
     return read_fields(
         [data / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink, ndim=len(recipe.scale)
     )
@@ -190,28 +201,9 @@ def _load_matching(network: torch.nn.Module, path: Path) -> None:
     given = {k: v for k, v in read_weights(path).items() if k in own and own[k].shape == v.shape}
     if not given:
         raise TrainingError(f"no weights of {path.name} fit this network. Start from a model of the same architecture.")
+    if len(given) < len(own):
+        warnings.warn(
+            f"{len(given)} of {len(own)} weights are taken from {path.stem}; the others have another shape there, as "
+            "those that depend on the scale, and start at random.", SuperResWarning, stacklevel=3,
+        )  # fmt: skip
     network.load_state_dict({**own, **given})
-
-
-def _card(
-    recipe: Recipe, noise: tuple[float, float], network: torch.nn.Module, scores: dict[str, Any], steps: int
-) -> ModelCard:  # fmt: skip
-    multiple, frames = (getattr(network, "multiple", 1),) * len(recipe.scale), recipe.instrument.frames
-    reach = measure_reach(network, recipe.scale, channels=frames, multiple=multiple)
-    return ModelCard(
-        name=recipe.name,
-        architecture=recipe.architecture,
-        arguments=recipe.built,
-        scale=recipe.scale,
-        frames=frames,
-        multiple=multiple,
-        halo=reach.halo,
-        bounded=reach.is_bounded,
-        global_statistics=reach.is_global,
-        noise=noise,
-        training=f"{', '.join(Path(d).name for d in recipe.data)}; {steps} steps of {recipe.batch} patches of "
-        f"{' x '.join(map(str, recipe.edges))} pixels; {make_loss(recipe.loss).describe()}; Adam, cosine schedule, "
-        "averaged weights.",
-        scores=scores,
-        **{"degradation": recipe.instrument.describe(), **recipe.card},
-    )

@@ -22,7 +22,10 @@ from napari_superres.training.checkpoint import checkpoint_path
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 # Lightning's own: it asks torch in a way that is going out.
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:the model is no better than bicubic"),  # after seconds
+]
 
 TINY = Recipe(
     name="tiny-x2", architecture="espcn", arguments={"features": [8, 4]}, scale=(2, 2), data=("photos",),
@@ -54,7 +57,7 @@ def curve(folder):
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
     """Return the weights of an undisturbed training."""
-    return read_weights(train(TINY, data, tmp_path_factory.mktemp("w") / "m.safetensors", steps=STEPS, progress=False))
+    return read_weights(train(TINY, data, tmp_path_factory.mktemp("w") / "m.safetensors", steps=STEPS))
 
 
 def same(one, other):
@@ -76,7 +79,7 @@ def interrupted(data, output, at, monkeypatch, **options):
 
         patch.setattr(checkpoint.Keeper, "__call__", keep)
         with pytest.raises(Interruption):
-            train(TINY, data, output, steps=STEPS, progress=False, **options)
+            train(TINY, data, output, steps=STEPS, **options)
     assert not output.exists()
     assert checkpoint_path(output).exists()
 
@@ -85,7 +88,7 @@ def interrupted(data, output, at, monkeypatch, **options):
 def test_a_resumed_training_equals_an_undisturbed_one(at, data, whole, tmp_path, monkeypatch):
     output = tmp_path / "m.safetensors"
     interrupted(data, output, at, monkeypatch)
-    train(TINY, data, output, steps=STEPS, resume=True, progress=False)
+    train(TINY, data, output, steps=STEPS, resume=True)
     assert same(read_weights(output), whole)
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
 
@@ -103,7 +106,7 @@ def test_an_unfinished_training_is_neither_continued_nor_lost_unasked(data, whol
         options = {"recipe": TINY, "steps": STEPS, **changed}
         with pytest.raises(TrainingError, match=rf"begun with other settings \({said}\).*--overwrite"):
             train(data=data, output=output, resume=True, **options)
-    train(TINY, data, output, steps=STEPS, overwrite=True, progress=False)
+    train(TINY, data, output, steps=STEPS, overwrite=True)
     assert same(read_weights(output), whole)
 
 
@@ -132,7 +135,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(data, whole, tmp_path, monke
         lambda p, **k: (seen.append(p.read_bytes()) if p.suffix == ".ckpt" else None, unlink(p, **k)),
     )
     with pytest.warns(SuperResWarning, match="could not be written: No space left. Training goes on"):
-        train(TINY, data, output, steps=STEPS, resume=True, progress=False)
+        train(TINY, data, output, steps=STEPS, resume=True)
     assert same(read_weights(output), whole)
     assert seen == [before]
 
@@ -154,12 +157,12 @@ def test_ctrl_c_ends_after_the_step_and_nothing_is_lost(data, whole, tmp_path, m
         with monkeypatch.context() as patch:
             patch.setitem(losses._PIXELS, "l1", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                train(TINY, data, output, steps=STEPS, progress=False)
+                train(TINY, data, output, steps=STEPS)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(calls) == 7
-    train(TINY, data, output, steps=STEPS, resume=True, progress=False)
+    train(TINY, data, output, steps=STEPS, resume=True)
     assert same(read_weights(output), whole)
 
 
@@ -175,12 +178,12 @@ def test_numbers_that_are_not_finite(data, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setitem(losses._PIXELS, "l1", lambda a, b: loss(a, b, lambda n: n % 3 == 0))
-        path = train(TINY, data, tmp_path / "m.safetensors", steps=12, progress=False)
+        path = train(TINY, data, tmp_path / "m.safetensors", steps=12)
     assert all(torch.isfinite(v).all() for v in read_weights(path).values())
     calls.clear()
     monkeypatch.setitem(losses._PIXELS, "l1", lambda a, b: loss(a, b, lambda n: n > 3))
     with pytest.raises(TrainingError, match=r"loss was not finite in 10 steps in a row.*rate \(0.001\) is too high"):
-        train(TINY, data, tmp_path / "n.safetensors", steps=300, progress=False)
+        train(TINY, data, tmp_path / "n.safetensors", steps=300)
     assert len(calls) == 13
 
 
@@ -189,12 +192,12 @@ def test_a_training_that_brings_nothing_stops_early(data, tmp_path, monkeypatch)
 
     monkeypatch.setattr(module, "_PATIENCE", 3)
     monkeypatch.setattr(trainer, "score_fields", lambda *_, **__: {"psnr": 20.0, "bicubic_psnr": 21.0, "images": 1})
-    path = train(TINY, data, tmp_path / "m.safetensors", steps=200, progress=False)
+    path = train(TINY, data, tmp_path / "m.safetensors", steps=200)
     assert "40 steps" in find_card(path).training, "the first look and three more, at a twentieth each"
 
 
 def test_curves_are_written(data, tmp_path):
-    train(TINY, data, tmp_path / "m.safetensors", steps=60, progress=False, log=tmp_path / "log")
+    train(TINY, data, tmp_path / "m.safetensors", steps=60, log=tmp_path / "log")
     rows = curve(tmp_path / "log")
     assert any("loss" in row for row in rows.values())
     assert any("validation_psnr" in row for row in rows.values())
@@ -208,7 +211,7 @@ def test_the_program_is_killed_and_resumed(data, whole, tmp_path):
         "import sys\n"
         "from napari_superres.training import Recipe, train, checkpoint, module\n"
         "checkpoint.EVERY_SECONDS, module._PATIENCE = 0.0, 1000\n"
-        f"train({TINY!r}, {str(data)!r}, {str(output)!r}, steps={STEPS}, resume=True, progress=False)\n"
+        f"train({TINY!r}, {str(data)!r}, {str(output)!r}, steps={STEPS}, resume=True)\n"
     )
     random = np.random.default_rng(0)
     killed = 0

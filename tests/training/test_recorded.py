@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from napari_superres import Image, load_model, write_image
 from napari_superres.degradation.optics import bin_mean
-from napari_superres.errors import TrainingError
+from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.training import make_recipe, train
 from napari_superres.training.recorded import read_pairs
 
@@ -73,12 +73,19 @@ def test_pairs_that_do_not_match(tmp_path):
         read_pairs(low, high, 2)
 
 
+def test_a_shift_of_a_pixel_is_spoken_of(tmp_path):
+    low, high = recorded(tmp_path, shift=(2, 0), count=1)
+    with pytest.warns(SuperResWarning, match=r"0: the pair lies 1.0, 0.0 low-resolution pixels apart.*--register"):
+        read_pairs(low, high, 2)
+
+
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+@pytest.mark.filterwarnings("ignore:the model is no better than bicubic")
 def test_a_model_of_pairs(tmp_path):
     pytest.importorskip("lightning", reason="training needs Lightning")
     low, high = recorded(tmp_path, count=4)
     recipe = make_recipe("mine", [high], architecture="espcn", scale=2, low=low, card={"license": "CC0-1.0"})
-    path = train(recipe, tmp_path, tmp_path / "mine.safetensors", steps=5, progress=False)
+    path = train(recipe, tmp_path, tmp_path / "mine.safetensors", steps=5)
     card = load_model(path).card
     assert card.degradation == "none: pairs recorded by instruments"
     assert card.license == "CC0-1.0"

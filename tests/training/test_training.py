@@ -15,7 +15,7 @@ from napari_superres.inference import check
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build, list_architectures
 from napari_superres.models.files import read_weights
-from napari_superres.training import Recipe, list_recipes, load_recipe, train
+from napari_superres.training import Recipe, TrainingStep, list_recipes, load_recipe, make_recipe, train
 from napari_superres.training.images import Field, luma, read_fields
 from napari_superres.training.pairs import PatchSource
 from napari_superres.training.score import psnr, score_fields
@@ -23,7 +23,10 @@ from napari_superres.training.trainer import split
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 # Lightning's own: it asks torch in a way that is going out.
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:the model is no better than bicubic"),  # after seconds
+]
 
 TINY = Recipe(
     name="tiny-x2", architecture="espcn", arguments={"features": [8, 4]}, scale=(2, 2), data=("photos",),
@@ -48,7 +51,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory) -> Path:
     """Return a model file after thirty steps."""
-    return train(TINY, data, tmp_path_factory.mktemp("models") / "mine.safetensors", steps=30, progress=False)
+    return train(TINY, data, tmp_path_factory.mktemp("models") / "mine.safetensors", steps=30)
 
 
 def test_it_loads_and_runs(trained):
@@ -63,7 +66,8 @@ def test_the_card_is_complete(trained):
     card = load_model(trained).card
     assert (card.name, card.title, card.architecture, card.scale) == ("mine", "Tiny", "espcn", (2, 2))
     assert card.halo == (4, 4)
-    assert "photos; 30 steps of 2 patches of 8 x 8 pixels" in card.training
+    assert "photos: 8 images of 40 x 44 pixels; 30 steps of 2 patches of 8 x 8 pixels" in card.training
+    assert card.pixel_size is None
     scores = card.scores["validation"]
     assert scores["images"] == 1
     assert np.isfinite([scores["psnr"], scores["bicubic_psnr"]]).all()
@@ -71,8 +75,8 @@ def test_the_card_is_complete(trained):
 
 
 def test_the_same_seed_gives_the_same_weights(data, trained, tmp_path):
-    again = read_weights(train(TINY, data, tmp_path / "a.safetensors", steps=30, progress=False))
-    other = read_weights(train(TINY, data, tmp_path / "b.safetensors", steps=30, seed=1, progress=False))
+    again = read_weights(train(TINY, data, tmp_path / "a.safetensors", steps=30))
+    other = read_weights(train(TINY, data, tmp_path / "b.safetensors", steps=30, seed=1))
     first = read_weights(trained)
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert not all(torch.equal(first[k], other[k]) for k in first)
@@ -80,14 +84,14 @@ def test_the_same_seed_gives_the_same_weights(data, trained, tmp_path):
 
 def test_training_starts_from_given_weights(data, trained, tmp_path):
     slow = replace(TINY, rate=1e-12)
-    path = train(slow, data, tmp_path / "a.safetensors", steps=1, start=trained, progress=False)
+    path = train(slow, data, tmp_path / "a.safetensors", steps=1, start=trained)
     before, after = read_weights(trained), read_weights(path)
     assert all(torch.allclose(before[k], after[k], atol=1e-9) for k in before)
     assert "mine" in load_model(path).card.training
     with pytest.raises(UnknownModelError, match="no model is called 'mine'"):
         train(slow, data, tmp_path / "c.safetensors", steps=1, start="mine")
     with pytest.raises(TrainingError, match=r"no weights of fluo-x2\.safetensors fit"):
-        train(slow, data, tmp_path / "c.safetensors", steps=1, start="fluo-x2", progress=False)
+        train(slow, data, tmp_path / "c.safetensors", steps=1, start="fluo-x2")
     with pytest.raises(TrainingError, match=r"no weights of mine\.safetensors fit"):
         train(
             replace(TINY, architecture="vdsr", arguments={}), data, tmp_path / "b.safetensors", steps=1, start=trained
@@ -107,7 +111,7 @@ def test_what_cannot_be_is_said_before_training(data, trained, tmp_path):
             train(TINY, data, new, **budget)
     with pytest.raises(TrainingError, match=r"must be at least 400 x 400.*got 7 smaller"):
         train(replace(TINY, patch=200), data, new, steps=1)
-    with pytest.raises(Exception, match=r"nothing|no image|does not exist"):
+    with pytest.raises(TrainingError, match="must be the folder that holds those of the recipe, elsewhere"):
         train(replace(TINY, data=("elsewhere",)), data, new, steps=1)
     assert not new.exists()
 
@@ -235,6 +239,38 @@ def test_recipes_that_cannot_be(text, said, tmp_path):
         load_recipe(path)
     with pytest.raises(TrainingError, match=r"no recipe 'unheard'.*fsrcnn-x2"):
         load_recipe("unheard")
+
+
+def test_progress_is_told(data, tmp_path):
+    told: list[TrainingStep] = []
+    train(TINY, data, tmp_path / "m.safetensors", steps=30, progress=told.append)
+    assert (told[-1].step, told[-1].share, told[-1].remaining) == (30, 1.0, 0.0)
+    assert len(told[-1].scores) == 20
+    assert all(np.isfinite([t.loss, *t.scores]).all() for t in told)
+
+
+def test_a_model_that_is_no_better_is_said_to_be(data, tmp_path):
+    with pytest.warns(SuperResWarning, match="no better than bicubic interpolation .*Train longer"):
+        train(replace(TINY, rate=1e-12), data, tmp_path / "m.safetensors", steps=1)
+
+
+def test_weights_of_another_scale_are_taken_where_they_fit(data, trained, tmp_path):
+    other = replace(TINY, scale=(3, 3))
+    with pytest.warns(SuperResWarning, match="4 of 6 weights are taken from mine"):
+        train(other, data, tmp_path / "m.safetensors", steps=1, start=trained)
+
+
+def test_the_pixel_size_is_that_of_the_images(tmp_path):
+    images = []
+    for i, size in enumerate((0.1, 0.25)):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        picture = np.random.default_rng(i).random((40, 44), np.float32)
+        write_image(Image.from_array(picture, "YX", pixel_size=size, unit="micrometer"), folder / "a.tif")
+        images.append(folder)
+    recipe = make_recipe("m", images, architecture="espcn", scale=2, card={"license": "CC0-1.0"})
+    card = load_model(train(replace(recipe, patch=8), tmp_path, tmp_path / "m.safetensors", steps=1)).card
+    assert card.pixel_size == pytest.approx((0.2, 0.5), rel=1e-3)
 
 
 def test_what_training_makes_passes_the_check(trained):
