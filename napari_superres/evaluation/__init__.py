@@ -1,6 +1,8 @@
 """How far a result can be trusted: metrics against a reference scan, always beside interpolation.
 
-``metrics``     PSNR, SSIM, NRMSE, MAE, Pearson: plain arrays
+``metrics``     PSNR, SSIM, MS-SSIM, NRMSE, MAE, NMI, Pearson, HFEN: plain arrays
+``structure``   SSIM, MS-SSIM and MicroSSIM from the same local moments
+``intensity``   gain, gamma, flux, SI-PSNR: what other metrics do not see
 ``align``       the intensity line between two images
 ``conventions`` what is compared: values, crop, data range
 ``match``       two images on one physical grid

@@ -10,9 +10,9 @@ from napari_superres.core.image import Array, Image
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.match import match
-from napari_superres.evaluation.metrics import SSIM_WINDOW
 from napari_superres.evaluation.report import Report, Row
 from napari_superres.evaluation.scores import Limits, limits_of, score
+from napari_superres.evaluation.structure import WINDOW
 
 RESULT = "result"
 
@@ -198,6 +198,6 @@ def _warnings(rows: Sequence[Row], reference: Image) -> list[str]:
         if r["gain"] < 0
     ]
     smallest = min(reference.size(a) for a in "YX")
-    if smallest < SSIM_WINDOW:
-        notes.append(f"SSIM was not measured: it needs {SSIM_WINDOW} pixels along Y and X, got {smallest}")
+    if smallest < WINDOW:
+        notes.append(f"SSIM was not measured: it needs {WINDOW} pixels along Y and X, got {smallest}")
     return notes

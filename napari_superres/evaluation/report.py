@@ -14,9 +14,15 @@ from typing import Any
 from napari_superres.errors import OutputError
 
 COLUMNS = (
-    "image", "candidate", "channel", "psnr", "ssim", "nrmse", "mae", "pearson",
-    "psnr_aligned", "ssim_aligned", "nrmse_aligned", "mae_aligned", "gain", "offset", "data_range", "invalid",
+    "image", "candidate", "channel", "psnr", "ssim", "ms_ssim", "nrmse", "mae", "hfen", "nmi", "pearson", "si_psnr",
+    "micro_ssim", "psnr_aligned", "ssim_aligned", "ms_ssim_aligned", "nrmse_aligned", "mae_aligned", "hfen_aligned",
+    "gain", "offset", "gamma", "r_squared", "flux", "data_range", "invalid",
 )  # fmt: skip
+_IN_TEXT = (
+    "image", "candidate", "channel", "psnr", "ssim", "ms_ssim", "nrmse", "mae", "hfen", "pearson", "psnr_aligned",
+    "ssim_aligned", "gain", "offset", "gamma", "flux", "invalid",
+)  # fmt: skip
+"""Columns of the table in a terminal; files have all of them."""
 
 Row = dict[str, Any]
 
@@ -31,7 +37,8 @@ class Report:
         One per image, candidate and channel, with the keys of `COLUMNS`; channel ``"all"`` is the mean over
         channels, image ``"mean"`` the mean over images. PSNR in dB; MAE and offset in the reference's
         intensity unit; ``*_aligned`` after the line ``gain * candidate + offset``; ``invalid`` counts
-        the non-finite pixels left out. nan = could not be measured.
+        the non-finite pixels left out; ``planes`` holds the metrics of each plane where there are several.
+        nan = could not be measured.
     conventions
         What was compared and how, in words.
     notes
@@ -118,6 +125,10 @@ _STYLE = (
 
 def _plain(value: Any) -> Any:
     """Return a value that JSON and CSV can hold."""
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
     if not isinstance(value, float) or not (isnan(value) or isinf(value)):
         return value
     return None if isnan(value) else str(value)

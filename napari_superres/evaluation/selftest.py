@@ -17,9 +17,11 @@ from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.evaluation import metrics
 from napari_superres.evaluation.align import fit_affine
 from napari_superres.evaluation.conventions import Rules
+from napari_superres.evaluation.intensity import flux, linearity, si_psnr
 from napari_superres.evaluation.maps import difference_map
 from napari_superres.evaluation.resolution import ring_correlation
 from napari_superres.evaluation.scores import score
+from napari_superres.evaluation.structure import fit_micro
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def run_selftest() -> list[KnownAnswer]:
     """Return every known answer with what this installation found. Takes about a second."""
     return [
         KnownAnswer(*row)
-        for part in (_metrics(), _alignment(), _sr_paper(), _grid(), _degradation(), _resolution())
+        for part in (_metrics(), _invariant(), _alignment(), _sr_paper(), _grid(), _degradation(), _resolution())
         for row in part
     ]
 
@@ -73,6 +75,26 @@ def _metrics() -> Iterator[_Row]:
     yield "PSNR with invalid pixels left out (dB)", metrics.psnr(a, holed, data_range=1.0), 20.0, 1e-9
     low, high = Rules.parse("microscopy", "reference-range").limits(ramp, ramp.dtype)
     yield "data range of 1..1024", high - low, 1023.0, 0.0
+
+
+def _invariant() -> Iterator[_Row]:
+    random = np.random.default_rng(0)
+    scene = np.abs(random.normal(0, 50, (192, 192))).cumsum(axis=0)
+    scene -= np.percentile(scene, 3)
+    noisy = scene + random.normal(0, 30, scene.shape)
+    r = metrics.pearson(scene, noisy)
+    expected = 20 * log10(np.ptp(scene) / scene.std()) - 10 * log10(1 - r * r)
+    yield "SI-PSNR, by Pearson's r (dB)", si_psnr(scene, 3 * noisy + 100), expected, 1e-9
+    fit = fit_micro(scene[None], 4 * scene[None])
+    yield "MicroSSIM, factor of 4 x", fit.alpha if fit else 0.0, 0.25, 1e-3
+    yield "MS-SSIM of an image with itself", metrics.ms_ssim(scene, scene, data_range=1.0), 1.0, 1e-9
+    yield "HFEN, x against 1.1 x", metrics.hfen(scene, 1.1 * scene), 0.1, 1e-9
+    yield "HFEN, x against x + 5", metrics.hfen(scene, scene + 5), 0.0, 1e-9
+    yield "NMI of an image with itself", metrics.nmi(scene, scene), 2.0, 1e-9
+    ramp = random.random((128, 128))
+    yield "gamma of x^2 against x", linearity(ramp, ramp**2).gamma, 2.0, 0.1
+    yield "gamma of 3 x + 100 against x", linearity(ramp, 3 * ramp + 100).gamma, 1.0, 0.02
+    yield "flux of 1.25 x against x", flux(ramp, 1.25 * ramp), 1.25, 1e-9
 
 
 def _alignment() -> Iterator[_Row]:

@@ -50,7 +50,7 @@ def test_the_interpolated_input_always_stands_beside_the_result():
     assert result["data_range"] == reach
     assert (result["gain"], result["offset"]) == pytest.approx((1.0, -7.0))
     assert result["mae_aligned"] == pytest.approx(0, abs=1e-9)
-    assert list(result) == list(COLUMNS)
+    assert set(result) == {*COLUMNS, "planes"}
 
 
 def test_measuring_the_interpolation_itself_gives_two_equal_rows():
@@ -214,7 +214,7 @@ def test_json_is_strict_and_complete(report, tmp_path):
     text = report.to_json(tmp_path / "r.json")
     assert (tmp_path / "r.json").read_text(encoding="utf-8") == text
     document = json.loads(text, parse_constant=pytest.fail)
-    assert [set(r) for r in document["rows"]] == [set(COLUMNS)] * 2
+    assert [set(r) for r in document["rows"]] == [{*COLUMNS, "planes"}] * 2
     assert document["rows"][0]["psnr"] == "inf"
     assert document["conventions"]["data_range"] == "reference-range"
 
