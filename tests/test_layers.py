@@ -20,7 +20,7 @@ ARROWS = {
 }
 # Files whose work is to read and write images; all else of these folders works in memory.
 READERS = {"inference/files.py", "inference/estimate.py", "inference/stream/job.py", "inference/stream/run.py",
-           "evaluation/folder.py", "training/images.py", "training/recorded.py"}  # fmt: skip
+           "evaluation/folder.py", "evaluation/conformal.py", "training/images.py", "training/recorded.py"}  # fmt: skip
 APPLICATIONS = {"cli", "plugin"}
 HOST = {"napari", "qtpy", "superqt", "magicgui", "PyQt5", "PyQt6", "PySide6", "npe2"}
 TORCH_AT_TOP = {"models", "inference", "degradation", "training"}

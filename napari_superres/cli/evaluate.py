@@ -3,11 +3,12 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from napari_superres.cli import parsing, terminal
+from napari_superres.errors import SettingsError
 
 
 def evaluate(
@@ -52,29 +53,54 @@ def evaluate(
 
 def resolution(
     first: Annotated[Path, typer.Argument(metavar="A", help="Recording, raw.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="The same scene once more, raw.")],
+    second: Annotated[Path | None, typer.Argument(metavar="[B]", help="The same scene once more, raw.")] = None,
     threshold: Annotated[Literal["1/7", "half-bit", "3-sigma"], typer.Option(help="Of the correlation.")] = "1/7",
     volume: Annotated[bool, typer.Option("--volume", help="Shells of volumes instead of rings of planes.")] = False,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", metavar="F", help="Write where A and B agree, and down to which detail.")
+    ] = None,
     pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the files do not say.")] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
     as_json: Annotated[bool, typer.Option("--json", help="Print values and curves as JSON.")] = False,
 ) -> None:
-    """Measure the resolution of two recordings of one scene (Fourier ring correlation), channel by channel."""
-    from napari_superres import io
-    from napari_superres.evaluation import ring_correlation
+    """Measure the resolution of recordings, channel by channel.
 
+    Of two of one scene by Fourier ring correlation; of one by that of its interleaved pixels and by decorrelation.
+    """
+    from napari_superres import io
+    from napari_superres.evaluation import (
+        decorrelation,
+        local_agreement,
+        ring_correlation,
+        single_image_correlation,
+    )
+
+    if second is None and (volume or map_file is not None):
+        raise SettingsError("--volume and --map need two recordings.")
     size = parsing.parse_pixel_size(pixel_size)
-    images = [io.read_image(path, pixel_size=size, unit=unit) for path in (first, second)]
-    rows = []
+    images = [io.read_image(path, pixel_size=size, unit=unit) for path in (first, second) if path is not None]
+    rows: list[dict[str, Any]] = []
     for channel in range(images[0].size("C")):
-        curve = ring_correlation(images[0], images[1], channel=channel, volume=volume)
+        label = f"channel {channel}: " if images[0].size("C") > 1 else ""
+        if len(images) == 2:
+            curve = ring_correlation(images[0], images[1], channel=channel, volume=volume)
+        else:
+            curve = single_image_correlation(images[0], channel=channel)
+            label += "interleaved pixels: "
         found = curve.resolution(threshold)
         curves = {k: getattr(curve, k).tolist() for k in ("frequency", "correlation", "count")}
-        rows.append({"channel": channel, **asdict(found), **curves})
-        label = f"channel {channel}: " if images[0].size("C") > 1 else ""
+        rows.append({"channel": channel, "method": "ring correlation", **asdict(found), **curves})
+        lines = [f"{label}{found}"]
+        if len(images) == 1:
+            phases = decorrelation(images[0], channel=channel)
+            value = "" if phases.value is None else f"{phases.value:.4g} {phases.unit}: "
+            lines.append(f"{label.replace('interleaved pixels', 'decorrelation')}{value}{phases.reason}")
+            kept = {k: getattr(phases, k) for k in ("value", "unit", "cutoff", "contrast", "reason")}
+            rows.append({"channel": channel, "method": "decorrelation", **kept})
         if not as_json:
-            value = "not measurable" if found.value is None else f"{found.value:.4g} {found.unit}"
-            terminal.result(f"{label}{value} (threshold {threshold}){f': {found.reason}' if found.reason else ''}")
+            terminal.result("\n".join(lines))
+    if map_file is not None:
+        terminal.say(f"wrote {io.write_image(local_agreement(*images), map_file)}")
     if as_json:
         terminal.result(json.dumps({"channels": rows}, indent=2))
 

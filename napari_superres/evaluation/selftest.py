@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import log, log10, pi, sqrt
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_superres.core.color import luma
 from napari_superres.core.grid import upscaled_affine
@@ -19,7 +20,7 @@ from napari_superres.evaluation.align import fit_affine
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.intensity import flux, linearity, si_psnr
 from napari_superres.evaluation.maps import difference_map
-from napari_superres.evaluation.resolution import ring_correlation
+from napari_superres.evaluation.resolution import decorrelation, ring_correlation, single_image_correlation
 from napari_superres.evaluation.scores import score
 from napari_superres.evaluation.structure import fit_micro
 
@@ -48,7 +49,7 @@ class KnownAnswer:
 
 
 def run_selftest() -> list[KnownAnswer]:
-    """Return every known answer with what this installation found. Takes about a second."""
+    """Return every known answer with what this installation found. Takes a few seconds."""
     return [
         KnownAnswer(*row)
         for part in (_metrics(), _invariant(), _alignment(), _sr_paper(), _grid(), _degradation(), _resolution())
@@ -149,11 +150,40 @@ def _degradation() -> Iterator[_Row]:
 
 
 def _resolution() -> Iterator[_Row]:
-    # White noise behind a Gaussian of 3 pixels, beside white noise of 0.01: the correlation is 1/7 at a known place.
+    # White noise behind a Gaussian, beside white noise: the correlation is 1/7 at a known place.
+    for edge, offset in ((256, 0.0), (257, 0.0), (256, 1000.0)):
+        first, second = _recordings(edge, 2.0, 0.01)
+        found = ring_correlation(_plane(first + offset), _plane(second)).resolution().value
+        expected = 2 * pi * 2 / sqrt(log(6 / 0.01**2))
+        more = f", offset {offset:g}" if offset else ""
+        yield f"FRC of filtered noise, {edge} pixels{more} (pixels)", found or 0.0, expected, 0.03 * expected
+    for sigma, noise in ((2.0, 0.01), (3.0, 0.01), (4.0, 0.01)):
+        curve = single_image_correlation(_plane(_recordings(512, sigma, noise)[0]))
+        expected = 2 * pi * sigma / sqrt(log(6 / (4 * noise**2)))
+        found = curve.resolution().value or 0.0
+        yield f"single-image FRC, {expected:.3g} pixels", found, expected, 0.03 * expected
     random = np.random.default_rng(0)
-    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256))
-    passed = np.exp(-2 * (np.pi * 3 * frequency) ** 2)
-    scene = np.fft.ifft2(np.fft.fft2(random.normal(size=(256, 256))) * passed).real
-    first, second = (Image.from_array(scene + 0.01 * random.normal(size=scene.shape), "YX") for _ in range(2))
-    found = ring_correlation(first, second).resolution().value
-    yield "FRC of filtered noise, 1/7 (pixels)", found or 0.0, 2 * pi * 3 / sqrt(log(6 / 0.01**2)), 0.2
+    frequency = 2 * np.hypot(np.fft.fftfreq(513)[:, None], np.fft.fftfreq(513))
+    white = np.fft.fft2(random.normal(size=(513, 513)))
+    for edge in (0.2, 0.3, 0.5, 0.7):
+        scene = np.fft.ifft2(white * (frequency <= edge)).real
+        seen = scene / scene.std() + 0.01 * random.normal(size=scene.shape)
+        yield f"decorrelation, cut at {edge:g} of Nyquist", decorrelation(_plane(seen)).cutoff, edge, 0.025
+    noise_only = random.normal(size=(513, 513))
+    yield "decorrelation of white noise (none)", decorrelation(_plane(noise_only)).cutoff, 0.0, 0.0
+    smooth = _recordings(256, 1.5, 0.0)
+    refused = [single_image_correlation(_plane(smooth[0])).resolution(), decorrelation(_plane(smooth[0]))]
+    yield "numbers given for smoothed noise", sum(r.value is not None for r in refused), 0, 0
+
+
+def _recordings(edge: int, sigma: float, noise: float) -> list[npt.NDArray[np.float64]]:
+    """Return two recordings of white noise behind a Gaussian, each with noise of its own."""
+    random = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(edge)[:, None], np.fft.fftfreq(edge))
+    passed = np.exp(-2 * (pi * sigma * frequency) ** 2)
+    scene = np.fft.ifft2(np.fft.fft2(random.normal(size=(edge, edge))) * passed).real
+    return [scene + noise * random.normal(size=scene.shape) for _ in range(2)]
+
+
+def _plane(values: npt.NDArray[np.float64]) -> Image:
+    return Image.from_array(values, "YX")

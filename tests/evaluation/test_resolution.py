@@ -4,21 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scenes import recordings
 from scipy.ndimage import gaussian_filter
 
-from napari_superres import Image
+from napari_superres import Image, upscale
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation import ring_correlation
-
-
-def recordings(sigma, noise, shape=(256, 256), seed=0):
-    """Two recordings of a filtered random scene of unit power, each with noise of its own."""
-    random = np.random.default_rng(seed)
-    scene = gaussian_filter(random.normal(size=shape), sigma, mode="wrap")
-    scene /= scene.std()
-    # Noise of this deviation beside a white scene before it was filtered.
-    level = noise / np.sqrt((gaussian_filter(np.eye(1, np.prod(shape)).reshape(shape), sigma, mode="wrap") ** 2).sum())
-    return [scene + level * random.normal(size=shape) for _ in range(2)]
+from napari_superres.evaluation import decorrelation, ring_correlation, single_image_correlation
 
 
 def measured(sigma, noise, threshold="1/7", *, pixel_size=None, **options):
@@ -96,7 +87,18 @@ def test_what_has_no_resolution_is_refused():
     assert "share their noise" in found.reason
     sharp = random.normal(size=(128, 128))
     fine = [Image.from_array(sharp + 0.01 * v, "YX") for v in noise]
-    assert "finer than two pixels (2 pixel)" in ring_correlation(*fine).resolution().reason
+    assert "finer than the pixels can hold (2 pixel)" in ring_correlation(*fine).resolution().reason
+
+
+def test_a_computed_image_has_no_resolution():
+    low = Image.from_array(recordings(2, 0.01)[0], "YX")
+    again = Image.from_array(recordings(2, 0.01)[1], "YX")
+    results = [upscale(i, "bicubic-x2") for i in (low, again)]
+    assert "computed by the model bicubic-x2" in ring_correlation(*results).resolution().reason
+    assert ring_correlation(*results).agreement().value is not None
+    for measure in (single_image_correlation(results[0]).resolution(), decorrelation(results[0])):
+        assert measure.value is None
+        assert "computed by the model bicubic-x2" in measure.reason
 
 
 @pytest.mark.parametrize(
