@@ -12,13 +12,24 @@ from napari_superres.errors import SettingsError
 
 
 def evaluate(
-    result: Annotated[Path, typer.Argument(metavar="SR", help="Result, or a folder of results.")],
-    reference: Annotated[Path, typer.Argument(metavar="REF", help="Reference scan, or a folder of them.")],
-    lr: Annotated[Path | None, typer.Option(help="Low-resolution input, for the bicubic row and --model.")] = None,
+    first: Annotated[Path, typer.Argument(metavar="[SR]", help="Result, or a folder of results; none with --model.")],
+    second: Annotated[Path | None, typer.Argument(metavar="REF", help="Reference scan, or a folder of them.")] = None,
+    lr: Annotated[Path | None, typer.Option(help="Low-resolution input, for the baselines and --model.")] = None,
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Also these models, run on --lr.")] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="Beside bicubic: lanczos, wiener, richardson-lucy (all by default), zero-filling, none."),
+    ] = None,
+    psf_sigma: Annotated[
+        float | None, typer.Option(help="PSF of the input, in its unit; by default fitted to the reference.")
+    ] = None,
+    register: Annotated[bool, typer.Option("--register", help="Move the reference onto the result first.")] = False,
     convention: Annotated[str, typer.Option(help="microscopy or sr-paper.")] = "microscopy",
     data_range: Annotated[
         str | None, typer.Option(help="dtype, reference-range, reference-percentile or fixed:VALUE.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(metavar="EXPR", help="Exit with 4 unless, e.g. 'psnr>bicubic+1'; may repeat.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report as JSON.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="F", help="Write the rows as CSV.")] = None,
@@ -26,29 +37,39 @@ def evaluate(
     pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Of the result, where its file has none.")] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
 ) -> None:
-    """Measure results against reference scans, always beside bicubic interpolation."""
+    """Measure results, or what models make of inputs, against reference scans, always beside bicubic interpolation.
+
+    Without SR, the models are judged: superres evaluate REF --lr LR --model NAME.
+    """
     from napari_superres import io
     from napari_superres.evaluation import evaluate as compare
     from napari_superres.evaluation import evaluate_folder
+    from napari_superres.evaluation.gates import check_gate
 
-    rules = {"convention": convention, **({} if data_range is None else {"data_range": data_range})}
-    if len(io.find_images(result)) > 1 or io.find_images(result) != [result]:
-        report = evaluate_folder(result, reference, lr_dir=lr, models=model or (), **rules)
+    result, reference = (first, second) if second is not None else (None, first)
+    options: dict[str, Any] = {
+        "models": model or (), "convention": convention, "data_range": data_range, "psf_sigma": psf_sigma,
+        "register": register,
+    }  # fmt: skip
+    if baseline is not None:
+        options["baselines"] = [name for name in baseline if name != "none"]
+    if io.find_images(reference) != [reference]:
+        report = evaluate_folder(result, reference, lr_dir=lr, **options)
     else:
         size = parsing.parse_pixel_size(pixel_size)
-        report = compare(
-            io.read_image(result, pixel_size=size, unit=unit),
-            io.read_image(reference, pixel_size=size, unit=unit),
-            lr=None if lr is None else io.read_image(lr),
-            models=model or (),
-            **rules,
-        )
+        images = [None if p is None else io.read_image(p, pixel_size=size, unit=unit) for p in (result, reference)]
+        report = compare(images[0], images[1], lr=None if lr is None else io.read_image(lr), **options)
     terminal.result(report.table())
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:
             write(file)
+    gates = [check_gate(text, report.rows) for text in gate or ()]
+    for found in gates:
+        terminal.result(f"gate {found.text}: {'met' if found.passed else 'NOT MET'} ({found.found})")
     if report.failures:
         raise typer.Exit(3)
+    if not all(found.passed for found in gates):
+        raise typer.Exit(4)
 
 
 def resolution(

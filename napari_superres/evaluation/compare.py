@@ -1,166 +1,144 @@
-"""`evaluate`: one result against its reference scan, always beside the interpolation of its input."""
+"""The rows of one image: a result, models and baselines of one input against one reference."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from napari_superres.core.axes import guess_axes
-from napari_superres.core.image import Array, Image
+from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
+from napari_superres.evaluation.baselines import BICUBIC, baselines
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.match import match
-from napari_superres.evaluation.report import Report, Row
+from napari_superres.evaluation.register import Registration, deformation, local_shifts, register
+from napari_superres.evaluation.report import Row
+from napari_superres.evaluation.scale import Scale, scale_of, scale_of_models
 from napari_superres.evaluation.scores import Limits, limits_of, score
 from napari_superres.evaluation.structure import WINDOW
 
 RESULT = "result"
+UNREGISTERED = "result, not registered"
+_PSF_EDGE = 256
 
 
-def evaluate(
-    result: Image | Array,
-    reference: Image | Array,
-    *,
-    lr: Image | Array | None = None,
-    models: Sequence[str] = (),
-    axes: str | None = None,
-    convention: str = "microscopy",
-    data_range: str | None = None,
-    name: str = "image",
-) -> Report:
-    """Measure a super-resolved image against a reference scan of the same field.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is compared, for every image of a set alike.
 
-    Bicubic interpolation of the input is always measured too: a model that does not beat it is the finding.
-
-    Parameters
+    Attributes
     ----------
-    result, reference
-        Images on one grid (same pixel size, axes and units; an odd row too many at a side is cut off),
-        or bare arrays. Different data types are compared as they are; see the columns gain and offset.
-    lr
-        The input of the result. Without it, one is simulated from the reference by antialiased
-        bicubic reduction with the scale in the result's provenance, and the rows say so.
+    rules
+        Values, crop, data range.
     models
-        Names of further models to run on the input and to compare.
-    axes
-        Of bare arrays; their usual ones by default.
-    convention
-        ``"microscopy"``: 64-bit floats, nothing cropped; ``"sr-paper"``: Y of 8-bit RGB, border of
-        `scale` pixels cropped, data range 255.
-    data_range
-        ``"reference-range"`` (default: largest less smallest intensity of the reference, per channel),
-        ``"reference-percentile"`` (99.9 less 0.1 percentile), ``"dtype"`` or ``"fixed:VALUE"``.
-    name
-        What the rows call this image.
-
-    Returns
-    -------
-    Report
-        ``.rows``, ``.conventions``, ``.notes``; ``.table()``, ``.to_json()``, ``.to_csv()``, ``.to_html()``.
-
-    Raises
-    ------
-    EvaluationError
-        If the images do not lie on one grid, or there is neither an input nor a scale to simulate one.
-    SettingsError
-        If `convention` or `data_range` is unknown.
+        Run on the input.
+    baselines
+        Beside bicubic; see `baselines.CHOICES`.
+    psf_sigma
+        Of the input, in its unit of length; None = fitted to the reference.
+    registered
+        Whether the reference is moved onto the result first.
     """
-    rules = Rules.parse(convention, data_range)
-    low = None if lr is None else as_image(lr, axes)
-    rows, notes = compare(as_image(result, axes), as_image(reference, axes), low, rules=rules, models=models, name=name)
-    return Report(rows, rules.describe(), tuple(notes))
+
+    rules: Rules
+    models: Sequence[str] = ()
+    baselines: Sequence[str] = ()
+    psf_sigma: float | None = None
+    registered: bool = False
 
 
-def as_image(image: Image | Array, axes: str | None) -> Image:
-    """Return an image as it is, or a bare array as one of unknown pixel size."""
-    if isinstance(image, Image):
-        return image
-    array = image if hasattr(image, "shape") else np.asarray(image)
-    return Image.from_array(array, axes or guess_axes(tuple(array.shape)))
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The rows of an image, and the images that they were made of.
+
+    Attributes
+    ----------
+    rows, notes
+        For the report.
+    result
+        What is judged, on the common grid; without a result the first model's.
+    reference
+        On the common grid.
+    lr
+        The input; None where it was simulated.
+    registration
+        None where nothing was moved.
+    """
+
+    rows: list[Row]
+    notes: list[str]
+    result: Image
+    reference: Image
+    lr: Image | None
+    registration: Registration | None
 
 
 def compare(
-    result: Image,
-    reference: Image,
-    lr: Image | None,
-    *,
-    rules: Rules,
-    models: Sequence[str],
-    name: str,
-    limits: Limits | None = None,
-) -> tuple[list[Row], list[str]]:
-    """Return the rows of one image, and notes. `limits` fixes the data range per channel, for a set of images."""
-    pair = match(result, reference)
-    notes = list(pair.notes)
-    scale = scale_of(result, lr)
-    candidates = {RESULT: result}
-    common = pair.reference
-    for label, candidate in _others(common, lr, scale, models, notes):
-        candidates[label] = candidate
-        # Every row is measured on the same pixels: those that all candidates have.
-        common = match(candidate, common, names=(label, "reference")).reference
-    if [common.size(a) for a in common.spatial] != [pair.reference.size(a) for a in common.spatial]:
-        notes.append("every row is measured on the pixels that all candidates have")
+    result: Image | None, reference: Image, lr: Image | None, task: Task, *, name: str, limits: Limits | None = None
+) -> Compared:
+    """Measure what stands beside a reference. `limits` fixes the data range per channel, for a set of images."""
+    scale = scale_of(result, lr) if result is not None else _scale_without_result(task, lr)
+    notes: list[str] = []
+    grid = result if result is not None else _grid(lr, scale)
+    registration = register(result, reference) if task.registered and result is not None else None
+    if registration is None:
+        pair = match(grid, reference)
+        common, said = pair.reference, pair.notes
+    else:
+        common, said = registration.reference, registration.notes
+        notes += _on_registration(registration)
+    notes += said
+    common = _shared(common, lr, scale, notes)
     plane_scale = None if scale is None else tuple(scale[a] for a in "YX")
-    ranges = limits_of(common, rules, plane_scale) if limits is None else limits
-    rows = []
-    for label, candidate in candidates.items():
-        both = match(candidate, common)
-        rows += score(both.result, both.reference, rules, ranges, image=name, name=label, scale=plane_scale)
-    return rows, notes + _warnings(rows, common)
+    ranges = limits_of(common, task.rules, plane_scale) if limits is None else limits
+    rows: list[Row] = []
+    shown: Image | None = None
+    for label, role, candidate in _candidates(result, reference, common, lr, scale, task, notes):
+        both = match(candidate, common, names=(label, "reference"))
+        if shown is None and role == "judged":
+            shown = both.result
+        found = score(both.result, both.reference, task.rules, ranges, image=name, name=label, scale=plane_scale)
+        rows += [{**row, "role": role} for row in found]
+    if registration is not None and result is not None:
+        rows += _unregistered(result, reference, task, ranges, name, plane_scale)
+    notes += _warnings(rows, common)
+    assert shown is not None
+    return Compared(rows, notes, shown, common, lr, registration)
 
 
-def scale_of(result: Image, lr: Image | None) -> dict[str, int] | None:
-    """Return the factor per spatial axis between input and result, from the two or from the provenance.
-
-    Raises
-    ------
-    EvaluationError
-        If the factor between `lr` and `result` is not whole, or 1 on every axis.
-    """
-    if lr is None:
-        return _recorded_scale(result)
-    scale = {}
-    for axis in result.spatial:
-        if axis not in lr.spatial:
-            scale[axis] = 1
-            continue
-        factor = result.size(axis) / lr.size(axis)
-        if factor != round(factor) and result.has_pixel_size and lr.has_pixel_size:
-            # A part of the field only: the pixel sizes still tell.
-            factor = lr.pixel_size[lr.spatial.index(axis)] / result.pixel_size[result.spatial.index(axis)]
-        if factor < 0.5 or abs(factor - round(factor)) > 1e-3:
-            raise _not_finer(result, lr)
-        scale[axis] = round(factor)
-    if max(scale.values()) == 1:
-        raise _not_finer(result, lr)
-    return scale
+def _scale_without_result(task: Task, lr: Image | None) -> Scale:
+    if lr is None or not task.models:
+        raise EvaluationError("without a result, the input (lr) and at least one model are needed to make one.")
+    return scale_of_models(task.models, lr)
 
 
-def _not_finer(result: Image, lr: Image) -> EvaluationError:
-    return EvaluationError(
-        f"the result must be finer than its input by a whole number above 1, got {result.axes} {result.shape} from "
-        f"{lr.axes} {lr.shape}. Give the input that the result was made from."
-    )
+def _grid(lr: Image | None, scale: Scale | None) -> Image:
+    """Return an image without pixels of its own on the grid that all results of an input share."""
+    from napari_superres.core.grid import upscaled_affine
+
+    assert lr is not None
+    assert scale is not None
+    factors = [scale[a] for a in lr.spatial]
+    shape = [n * scale.get(a, 1) for a, n in zip(lr.axes, lr.shape, strict=True)]
+    data = np.broadcast_to(np.zeros((), lr.dtype), shape)
+    return lr.replace(data=data, affine=upscaled_affine(lr.affine, factors))
 
 
-def _recorded_scale(result: Image) -> dict[str, int] | None:
-    provenance = result.metadata.get("provenance")
-    recorded: Any = provenance.get("scale") if isinstance(provenance, Mapping) else None
-    if recorded is None:
-        return None
-    if isinstance(recorded, Mapping):
-        return {a: int(recorded.get(a, 1)) for a in result.spatial}
-    values = [recorded] if isinstance(recorded, int) else list(recorded)
-    if len(values) == len(result.spatial):
-        return {a: int(v) for a, v in zip(result.spatial, values, strict=True)}
-    return {a: int(values[-1]) if a in "YX" else 1 for a in result.spatial}
+def _shared(common: Image, lr: Image | None, scale: Scale | None, notes: list[str]) -> Image:
+    """Return the reference where every candidate has pixels."""
+    if lr is None or scale is None:
+        return common
+    found = match(_grid(lr, scale), common, names=(BICUBIC, "reference")).reference
+    if [found.size(a) for a in found.spatial] != [common.size(a) for a in found.spatial]:
+        notes.append("every row is measured on the pixels that all candidates have")
+    return found
 
 
-def _others(
-    reference: Image, lr: Image | None, scale: Mapping[str, int] | None, models: Sequence[str], notes: list[str]
-) -> Iterator[tuple[str, Image]]:
-    """Yield what stands beside the result: the interpolated input, then further models."""
+def _candidates(
+    result: Image | None, reference: Image, common: Image, lr: Image | None, scale: Scale | None, task: Task,
+    notes: list[str],
+) -> Iterator[tuple[str, str, Image]]:  # fmt: skip
+    """Yield names, roles and images, one at a time: the result, models, then what they stand beside."""
     from napari_superres.inference import upscale
 
     if scale is None:
@@ -168,26 +146,70 @@ def _others(
             "the scale of the result is not known (it has no provenance record), so that the interpolation "
             "to compare it with cannot be made. Give the input of the result as lr (--lr)."
         )
-    suffix = ""
+    if result is not None:
+        yield RESULT, "judged", result
+    suffix, names = "", tuple(task.baselines)
     if lr is None:
         from napari_superres.degradation import degrade
 
         lr = degrade(reference, [scale[a] for a in reference.spatial])
-        suffix = " (simulated input)"
+        suffix, names = " (simulated input)", ()
         notes.append(
             "no input was given: one was simulated from the reference by antialiased bicubic reduction, "
             "without blur or noise: its row is no fair rival of a result made from a real input"
         )
-    yield f"bicubic{suffix}", upscale(lr, _interpolation(scale))
-    for model in models:
-        yield f"{model}{suffix}", upscale(lr, model)
+    for model in task.models:
+        yield f"{model}{suffix}", "judged" if result is None else "beside", upscale(lr, model)
+    sigma = _psf_sigma(lr, common, scale, task, notes) if {"wiener", "richardson-lucy"} & set(names) else None
+    for label, image in baselines(lr, scale, names, psf_sigma=sigma):
+        yield f"{label}{suffix}", "baseline", image
 
 
-def _interpolation(scale: Mapping[str, int]) -> str:
-    """Return the name of the bicubic interpolation of this scale, which knows planes and volumes."""
-    factors = [scale[a] for a in ("YX" if scale.get("Z", 1) == 1 else "ZYX")]
-    plain = len(factors) == 2 and factors[0] == factors[1]
-    return f"bicubic-x{factors[0]}" if plain else f"bicubic-x{'x'.join(map(str, factors))}"
+def _psf_sigma(lr: Image, reference: Image, scale: Scale, task: Task, notes: list[str]) -> float | None:
+    """Return the width of the input's point-spread function in pixels of the result."""
+    from napari_superres.degradation.fit import fit_psf
+
+    factor = scale["Y"]
+    if task.psf_sigma is not None:
+        return task.psf_sigma / lr.pixel_size[lr.spatial.index("Y")] * factor
+    sizes = [lr.size(a) * scale[a] == reference.size(a) for a in lr.spatial]
+    if factor == 1 or scale["X"] != factor or not all(sizes) or "S" in lr.axes or scale.get("Z", 1) > 1:
+        notes.append("nothing was deconvolved: give the width of the point-spread function (--psf-sigma) for that")
+        return None
+    seen, true = _plane(lr), _plane(reference)
+    box = [slice((n - min(n, _PSF_EDGE)) // 2, (n + min(n, _PSF_EDGE)) // 2) for n in seen.shape]
+    low, high = seen[tuple(box)], true[tuple(slice(b.start * factor, b.stop * factor) for b in box)]
+    if not all(np.isfinite(v).all() and np.ptp(v) > 0 for v in (low, high)):
+        return None
+    found = fit_psf(low, high, factor)
+    notes.append(f"Wiener and Richardson-Lucy know the PSF from the reference: sigma {found:.2f} pixels of the result")
+    return found
+
+
+def _plane(image: Image) -> npt.NDArray[np.float64]:
+    """Return the middle plane of the first channel."""
+    places = zip(image.axes, image.shape, strict=True)
+    key = tuple(slice(None) if a in "YX" else (0 if a == "C" else n // 2) for a, n in places)
+    return np.asarray(image.data[key], dtype=np.float64)
+
+
+def _on_registration(found: Registration) -> list[str]:
+    shift = ", ".join(f"{v:+.3g}" for v in found.shift)
+    said = deformation(local_shifts(found.result, found.reference))
+    moved = f"the reference was moved by {shift} {found.unit} ({', '.join(found.result.spatial)})"
+    return [moved, said] if said else [moved]
+
+
+def _unregistered(
+    result: Image, reference: Image, task: Task, limits: Limits, name: str, scale: Sequence[int] | None
+) -> list[Row]:
+    """Return the result's rows as they would be without registration; none where there is no common grid."""
+    try:
+        pair = match(result, reference)
+    except EvaluationError:
+        return []
+    found = score(pair.result, pair.reference, task.rules, limits, image=name, name=UNREGISTERED, scale=scale)
+    return [{**row, "role": "beside"} for row in found]
 
 
 def _warnings(rows: Sequence[Row], reference: Image) -> list[str]:

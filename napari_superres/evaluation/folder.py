@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
-from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SuperResError
-from napari_superres.evaluation.compare import compare
+from napari_superres.evaluation.baselines import BICUBIC, USUAL, check_names
+from napari_superres.evaluation.compare import Compared, Task, compare
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.report import Report, Row
 from napari_superres.evaluation.scores import Limits, average, limits_of
+from napari_superres.evaluation.statistics import Comparison, compare_paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,42 +22,48 @@ class Trio:
     ----------
     name
         The result's stem; of a DICOM file, whose name may be a patient's, a digest.
-    result, reference
-        Both there.
+    result
+        None where models are judged.
+    reference
+        Always there.
     lr
         The input, or None where none is used.
     """
 
     name: str
-    result: Path
+    result: Path | None
     reference: Path
     lr: Path | None
 
 
 def evaluate_folder(
-    sr_dir: str | Path,
+    sr_dir: str | Path | None,
     ref_dir: str | Path,
     *,
     lr_dir: str | Path | None = None,
     models: Sequence[str] = (),
     convention: str = "microscopy",
     data_range: str | None = None,
+    baselines: Sequence[str] = USUAL,
+    psf_sigma: float | None = None,
+    register: bool = False,
 ) -> Report:
-    """Measure every result of a folder against its reference.
+    """Measure every result of a folder, or what models make of every input, against its reference.
 
     Parameters
     ----------
     sr_dir, ref_dir, lr_dir
         Folders of results, references and inputs. A result ``cells.tif`` or ``cells_MODEL.tif``
-        belongs to the reference and the input ``cells`` of any format.
-    models, convention, data_range
+        belongs to the reference and the input ``cells`` of any format. Without results, models are judged.
+    models, convention, data_range, baselines, psf_sigma, register
         As in `evaluate`. One data range per channel is used for all images, so that they can be averaged:
         from the smallest to the largest intensity that the policy finds in any reference.
 
     Returns
     -------
     Report
-        Rows per image, then the mean over images per candidate. ``failures`` lists missing partners and
+        Rows per image, then the mean over images per candidate; ``comparisons`` of each candidate with bicubic
+        interpolation over all images. ``failures`` lists missing partners and
         images that could not be compared.
 
     Raises
@@ -64,7 +72,14 @@ def evaluate_folder(
         If no image could be compared.
     """
     rules = Rules.parse(convention, data_range)
-    trios, failures = _pairs(Path(sr_dir), Path(ref_dir), None if lr_dir is None else Path(lr_dir))
+    task = Task(
+        rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=register
+    )  # fmt: skip
+    if sr_dir is None and (lr_dir is None or not models):
+        raise EvaluationError("without results, a folder of inputs (lr) and at least one model are needed.")
+    judged = Path(sr_dir if sr_dir is not None else lr_dir or "")
+    low = None if lr_dir is None else Path(lr_dir)
+    trios, failures = _pairs(judged, Path(ref_dir), low, judged_is_input=sr_dir is None)
     limits = _common_limits(trios, rules, failures)
     rows: list[Row] = []
     notes: list[str] = []
@@ -72,16 +87,33 @@ def evaluate_folder(
         if any(f["image"] == trio.name for f in failures):
             continue
         try:
-            found, said = _compare(trio, rules, models, limits)
+            found = _compare(trio, task, limits)
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": str(error)})
             continue
-        rows += found
-        notes += [f"{trio.name}: {note}" for note in said]
+        rows += found.rows
+        notes += [f"{trio.name}: {note}" for note in found.notes]
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
-        raise EvaluationError(f"no image of {sr_dir} could be compared with {ref_dir}. {reasons}")
-    return Report(rows + _means(rows), rules.describe(), tuple(notes), tuple(failures))
+        raise EvaluationError(f"no image of {judged} could be compared with {ref_dir}. {reasons}")
+    return Report(rows + _means(rows), rules.describe(), tuple(notes), tuple(failures), compare_all(rows))
+
+
+def compare_all(rows: Sequence[Row]) -> tuple[Comparison, ...]:
+    """Return how every candidate stands beside bicubic interpolation, over all images."""
+    overall = [r for r in rows if r["channel"] == "all"]
+    bicubic = [r["candidate"] for r in overall if r["candidate"].startswith(BICUBIC) and r["role"] == "baseline"]
+    base = bicubic[0] if bicubic else None
+    of_image = {(r["candidate"], r["image"]): r["psnr"] for r in overall}
+    names = [n for n in dict.fromkeys(r["candidate"] for r in overall) if n != base]
+    images = list(dict.fromkeys(r["image"] for r in overall))
+    if base is None:
+        return ()
+
+    def values(name: str) -> list[float]:
+        return [of_image.get((name, image), nan) for image in images]
+
+    return tuple(compare_paired(values(name), values(base), names=(name, base)) for name in names)
 
 
 def pair_by_stem(results: Sequence[str], partners: Sequence[str]) -> dict[str, str | None]:
@@ -93,7 +125,9 @@ def pair_by_stem(results: Sequence[str], partners: Sequence[str]) -> dict[str, s
     return paired
 
 
-def _pairs(sr_dir: Path, ref_dir: Path, lr_dir: Path | None) -> tuple[list[Trio], list[dict[str, str]]]:
+def _pairs(
+    sr_dir: Path, ref_dir: Path, lr_dir: Path | None, *, judged_is_input: bool
+) -> tuple[list[Trio], list[dict[str, str]]]:
     from napari_superres.io import file_digest, find_images, is_anonymous, stem
 
     def label(name: str, path: Path) -> str:
@@ -113,7 +147,8 @@ def _pairs(sr_dir: Path, ref_dir: Path, lr_dir: Path | None) -> tuple[list[Trio]
         elif inputs is not None and low is None:
             failures.append({"image": shown, "reason": f"no input of this name in {lr_dir}"})
         else:
-            trios.append(Trio(shown, path, references[reference], inputs[low] if inputs and low else None))
+            given = None if judged_is_input else path
+            trios.append(Trio(shown, given, references[reference], inputs[low] if inputs and low else None))
     used = set(reference_of.values())
     unused = [label(n, p) for n, p in references.items() if n not in used]
     failures += [{"image": n, "reason": f"no result of this name in {sr_dir}"} for n in unused]
@@ -140,14 +175,11 @@ def _common_limits(trios: Sequence[Trio], rules: Rules, failures: list[dict[str,
     return [(min(low for low, _ in c), max(high for _, high in c)) for c in zip(*per_image, strict=True)]
 
 
-def _compare(trio: Trio, rules: Rules, models: Sequence[str], limits: Limits | None) -> tuple[list[Row], list[str]]:
+def _compare(trio: Trio, task: Task, limits: Limits | None) -> Compared:
     from napari_superres.io import read_image
 
-    lr: Image | None = None if trio.lr is None else read_image(trio.lr)
-    return compare(
-        read_image(trio.result), read_image(trio.reference), lr,
-        rules=rules, models=models, name=trio.name, limits=limits,
-    )  # fmt: skip
+    result, lr = (None if path is None else read_image(path) for path in (trio.result, trio.lr))
+    return compare(result, read_image(trio.reference), lr, task, name=trio.name, limits=limits)
 
 
 def _means(rows: Sequence[Row]) -> list[Row]:

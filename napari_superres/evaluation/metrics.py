@@ -102,7 +102,10 @@ def nmi(reference: Array, candidate: Array) -> float:
     from skimage.metrics import normalized_mutual_information
 
     a, b = _valid(reference, candidate)
-    return float(normalized_mutual_information(a, b, bins=100)) if a.size and (np.ptp(a) or np.ptp(b)) else nan
+    vary = [v.size > 0 and np.ptp(v) > 1e-12 * np.abs(v).max() for v in (a, b)]
+    if not all(vary):
+        return 1.0 if any(vary) else nan
+    return float(normalized_mutual_information(a, b, bins=100))
 
 
 def hfen(reference: Array, candidate: Array) -> float:

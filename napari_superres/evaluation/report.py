@@ -6,12 +6,13 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
 from napari_superres.errors import OutputError
+from napari_superres.evaluation.statistics import Comparison
 
 COLUMNS = (
     "image", "candidate", "channel", "psnr", "ssim", "ms_ssim", "nrmse", "mae", "hfen", "nmi", "pearson", "si_psnr",
@@ -45,12 +46,15 @@ class Report:
         What was taken for granted, cut off, or looks wrong.
     failures
         ``{"image", "reason"}`` of what could not be compared.
+    comparisons
+        Of every candidate with bicubic interpolation, over all images.
     """
 
     rows: list[Row]
     conventions: Mapping[str, str]
     notes: Sequence[str] = ()
     failures: Sequence[Mapping[str, str]] = field(default=())
+    comparisons: Sequence[Comparison] = ()
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return the report as JSON, and write it where a path is given.
@@ -62,6 +66,7 @@ class Report:
             "conventions": dict(self.conventions),
             "notes": list(self.notes),
             "rows": [{k: _plain(v) for k, v in row.items()} for row in self.rows],
+            "comparisons": [_plain(asdict(c)) for c in self.comparisons],
             "failures": [dict(f) for f in self.failures],
         }
         return _written(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
@@ -106,7 +111,8 @@ class Report:
         return "\n".join([*lines, *self._footnotes()])
 
     def _footnotes(self) -> list[str]:
-        lines = [f"{k}: {v}" for k, v in self.conventions.items()]
+        lines = [str(c) for c in self.comparisons]
+        lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]
         return lines + [f"not compared: {f['image']}: {f['reason']}" for f in self.failures]
 

@@ -26,7 +26,7 @@ MEASURED = (
 )  # fmt: skip
 """What is measured plane by plane."""
 
-OF_INTENSITY = ("gain", "offset", "gamma", "r_squared", "flux", "data_range")
+OF_CHANNEL = ("gamma", "r_squared", "flux")
 """What is measured of all planes of a channel at once."""
 
 
@@ -92,9 +92,9 @@ def score(
 def average(rows: Sequence[Row], **labels: str) -> Row:
     """Return the mean of rows; what has no mean (gain, offset, data range) is nan unless all agree."""
     out = {**rows[0], **labels, "planes": []}
-    for key in MEASURED:
+    for key in (*MEASURED, *OF_CHANNEL):
         out[key] = mean_of([row[key] for row in rows])
-    for key in OF_INTENSITY:
+    for key in ("gain", "offset", "data_range"):
         values = {row[key] for row in rows}
         out[key] = values.pop() if len(values) == 1 else nan
     out["invalid"] = sum(row["invalid"] for row in rows)

@@ -151,12 +151,12 @@ def _degradation() -> Iterator[_Row]:
 
 def _resolution() -> Iterator[_Row]:
     # White noise behind a Gaussian, beside white noise: the correlation is 1/7 at a known place.
-    for edge, offset in ((256, 0.0), (257, 0.0), (256, 1000.0)):
-        first, second = _recordings(edge, 2.0, 0.01)
+    for size, offset in ((256, 0.0), (257, 0.0), (256, 1000.0)):
+        first, second = _recordings(size, 2.0, 0.01)
         found = ring_correlation(_plane(first + offset), _plane(second)).resolution().value
         expected = 2 * pi * 2 / sqrt(log(6 / 0.01**2))
         more = f", offset {offset:g}" if offset else ""
-        yield f"FRC of filtered noise, {edge} pixels{more} (pixels)", found or 0.0, expected, 0.03 * expected
+        yield f"FRC of filtered noise, {size} pixels{more} (pixels)", found or 0.0, expected, 0.03 * expected
     for sigma, noise in ((2.0, 0.01), (3.0, 0.01), (4.0, 0.01)):
         curve = single_image_correlation(_plane(_recordings(512, sigma, noise)[0]))
         expected = 2 * pi * sigma / sqrt(log(6 / (4 * noise**2)))
@@ -172,8 +172,8 @@ def _resolution() -> Iterator[_Row]:
     noise_only = random.normal(size=(513, 513))
     yield "decorrelation of white noise (none)", decorrelation(_plane(noise_only)).cutoff, 0.0, 0.0
     smooth = _recordings(256, 1.5, 0.0)
-    refused = [single_image_correlation(_plane(smooth[0])).resolution(), decorrelation(_plane(smooth[0]))]
-    yield "numbers given for smoothed noise", sum(r.value is not None for r in refused), 0, 0
+    numbers = single_image_correlation(_plane(smooth[0])).resolution().value, decorrelation(_plane(smooth[0])).value
+    yield "numbers given for smoothed noise", sum(value is not None for value in numbers), 0, 0
 
 
 def _recordings(edge: int, sigma: float, noise: float) -> list[npt.NDArray[np.float64]]:

@@ -99,8 +99,8 @@ class Moments:
     def thinned(self, every: int) -> "Moments":
         """Return the moments of the windows inside at every nth pixel along each axis."""
         key = (slice(_EDGE, -_EDGE, every),) * self.cov.ndim
-        found = [getattr(self, name)[key] for name in ("mean_r", "mean_c", "var_r", "var_c", "cov")]
-        return Moments(*found, None if self.valid is None else self.valid[key])
+        valid = None if self.valid is None else self.valid[key]
+        return Moments(self.mean_r[key], self.mean_c[key], self.var_r[key], self.var_c[key], self.cov[key], valid)
 
     def similarity(self, data_range: float) -> tuple[Floats, Floats]:
         """Return luminance term, and contrast and structure term, around each pixel; nan near non-finite pixels."""

@@ -107,5 +107,6 @@ def test_mutual_information_is_that_of_scikit_image():
     assert metrics.nmi(CLEAN, CLEAN) == pytest.approx(2.0, abs=1e-12)
     assert metrics.nmi(CLEAN, -3 * CLEAN) == pytest.approx(2.0, abs=1e-9)
     assert np.isnan(metrics.nmi(np.ones((4, 4)), np.ones((4, 4))))
+    assert metrics.nmi(CLEAN, np.ones_like(CLEAN)) == 1.0
     big = np.random.default_rng(1).random((2, 512, 512))
     assert metrics.nmi(*big) == pytest.approx(1.002, abs=1e-3)  # bias of finite counts

@@ -1,0 +1,156 @@
+"""What stands beside a result, whether it beats it, and conditions for pipelines."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from napari_superres import Image, degrade, evaluate, evaluate_folder, write_image
+from napari_superres.degradation.kspace import fill_zeros
+from napari_superres.errors import EvaluationError, SettingsError, SuperResWarning
+from napari_superres.evaluation.baselines import baselines
+from napari_superres.evaluation.gates import check_gate
+from napari_superres.evaluation.statistics import compare_paired
+
+
+def blobs(shape=(64, 72), axes="YX", seed=0, **options):
+    random = np.random.default_rng(seed)
+    points = np.where(random.random(shape) > 0.97, random.uniform(1000, 30000, shape), 0)
+    sigma = [1.0 if a in "YX" else 0.5 for a in axes]
+    return Image.from_array((200 + gaussian_filter(points, sigma)).astype(np.uint16), axes, pixel_size=0.1, **options)
+
+
+def row_of(report, name):
+    return next(r for r in report.rows if r["candidate"] == name and r["channel"] == "all")
+
+
+def test_restoration_beats_interpolation_of_blurred_images():
+    reference = blobs()
+    lr = degrade(reference, 2, kernel="gaussian", psf_sigma=1.5)
+    report = evaluate(None, reference, lr=lr, models=["bicubic-x2"])
+    psnr = {r["candidate"]: r["psnr"] for r in report.rows}
+    assert psnr["bicubic"] == psnr["bicubic-x2"]
+    assert psnr["wiener"] > psnr["bicubic"] + 1
+    assert psnr["richardson-lucy"] > psnr["bicubic"] + 1
+    assert any("sigma 1.5" in note for note in report.notes)
+    declared = evaluate(None, reference, lr=lr, models=["bicubic-x2"], psf_sigma=0.15)  # micrometers: 1.5 fine pixels
+    assert row_of(declared, "wiener")["psnr"] == pytest.approx(psnr["wiener"], abs=0.1)
+    wider = evaluate(None, reference, lr=lr, models=["bicubic-x2"], psf_sigma=0.3)
+    assert row_of(wider, "wiener")["psnr"] < psnr["wiener"]
+
+
+def test_zero_filling():
+    reference = blobs()
+    lr = degrade(reference, 2, kernel="kspace")
+    report = evaluate(None, reference, lr=lr, models=["bicubic-x2"], baselines=["zero-filling"])
+    assert [r["candidate"] for r in report.rows] == ["bicubic-x2", "bicubic", "zero-filling"]
+    expected = np.rint(fill_zeros(np.asarray(lr.data), (2, 2))).clip(0, 65535)
+    found = dict(baselines(lr, {"Y": 2, "X": 2}, ["zero-filling"], psf_sigma=None))["zero-filling"]
+    assert np.array_equal(found.data, expected)
+    assert row_of(report, "zero-filling")["psnr"] > row_of(report, "bicubic")["psnr"]
+
+
+@pytest.mark.parametrize("axes", ["TYX", "YXC", "ZYX"])
+def test_every_plane_is_restored_alike(axes):
+    plane = np.asarray(blobs().data)
+    at = next(i for i, a in enumerate(axes) if a in "TZC")
+    image = Image.from_array(np.stack([plane, plane], axis=at), axes)
+    scale = {a: 2 if a in "YX" else 1 for a in image.spatial}
+    single = dict(baselines(Image.from_array(plane, "YX"), {"Y": 2, "X": 2}, ["wiener"], psf_sigma=1.5))["wiener"].data
+    found = dict(baselines(image, scale, ["wiener"], psf_sigma=1.5))["wiener"]
+    for i in range(2):
+        assert np.array_equal(np.take(found.data, i, axis=at), single)
+
+
+def test_what_cannot_be_deconvolved_is_left_out():
+    low = blobs((32, 32))
+    assert list(dict(baselines(low, {"Y": 2, "X": 2}, ["wiener", "lanczos"], psf_sigma=None))) == ["bicubic", "lanczos"]
+    assert list(dict(baselines(low, {"Y": 2, "X": 2}, ["wiener"], psf_sigma=0.1))) == ["bicubic"]
+    holed = low.replace(data=np.where(np.arange(32) == 5, np.nan, np.asarray(low.data, np.float32)))
+    with pytest.warns(SuperResWarning, match="NaN or infinite"):
+        found = dict(baselines(holed, {"Y": 2, "X": 2}, ["richardson-lucy"], psf_sigma=1.0))["richardson-lucy"].data
+    assert np.isnan(found).any()
+    assert np.isfinite(found[:, 30:]).all()
+    with pytest.raises(SettingsError, match=r"unknown baseline 'sinc'.*zero-filling"):
+        evaluate(low, low, lr=low, baselines=["sinc"])
+
+
+def test_without_a_result_models_are_needed():
+    reference = blobs()
+    lr = degrade(reference, 2)
+    for options in ({"lr": lr}, {"models": ["bicubic-x2"]}):
+        with pytest.raises(EvaluationError, match=r"the input \(lr\) and at least one model"):
+            evaluate(None, reference, **options)
+    with pytest.raises(EvaluationError, match=r"models of one scale.*x2x2.*x3x3"):
+        evaluate(None, reference, lr=lr, models=["bicubic-x2", "bicubic-x3"])
+
+
+def test_paired_differences():
+    random = np.random.default_rng(0)
+    base = random.normal(30, 3, 12)
+    better = compare_paired(base + 1 + random.normal(0, 0.1, 12), base, names=("a", "bicubic"))
+    assert (better.beats, better.better, better.worse) == ("yes", 12, 0)
+    assert better.low < 1 < better.high
+    assert better.high - better.low < 0.2
+    assert better.p == pytest.approx(2 / 2**12)
+    assert compare_paired(base - 1, base, names=("a", "b")).beats == "no"
+    assert compare_paired(base + random.normal(0, 1, 12), base, names=("a", "b")).beats == "cannot tell"
+    five = compare_paired(base[:5] + 1, base[:5], names=("a", "b"))
+    assert (five.beats, five.p) == ("cannot tell", 2 / 2**5)
+    assert "cannot tell from one image (+1.00 dB)" in str(compare_paired([31.0], [30.0], names=("a", "b")))
+    assert compare_paired([np.inf, np.nan], [1, 2], names=("a", "b")).images == 0
+    assert compare_paired(base, base, names=("a", "b")).p == 1
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Return folders of seven references and their inputs."""
+    root = tmp_path_factory.mktemp("set")
+    for name in ("ref", "lr"):
+        (root / name).mkdir()
+    for i in range(7):
+        reference = blobs(seed=i)
+        write_image(reference, root / "ref" / f"{i}.tif")
+        low = degrade(reference, 2, kernel="gaussian", psf_sigma=1.2, photons=200, seed=i)
+        write_image(low, root / "lr" / f"{i}.tif")
+    return root
+
+
+def test_models_are_judged_over_a_folder(folders):
+    report = evaluate_folder(
+        None, folders / "ref", lr_dir=folders / "lr", models=["lanczos-x2", "nearest-x2"], baselines=["richardson-lucy"]
+    )
+    verdicts = {c.candidate: c for c in report.comparisons}
+    assert list(verdicts) == ["lanczos-x2", "nearest-x2", "richardson-lucy"]
+    assert verdicts["nearest-x2"].beats == "no"
+    assert verdicts["richardson-lucy"].beats == "yes"
+    assert verdicts["richardson-lucy"].images == 7
+    assert "richardson-lucy beats bicubic: yes (+" in report.table()
+    assert '"beats": "yes"' in report.to_json()
+    with pytest.raises(EvaluationError, match="a folder of inputs"):
+        evaluate_folder(None, folders / "ref", models=["lanczos-x2"])
+
+
+@pytest.mark.parametrize(("text", "passed"), [
+    ("psnr>10", True), ("psnr < 10", False), ("psnr>bicubic", False), ("psnr>=nearest-x2", True),
+    ("richardson-lucy:psnr>bicubic+0.5", True), ("richardson-lucy:psnr > bicubic + 90", False),
+    ("psnr>bicubic-20", True), ("lanczos-x2:ssim<=1", True), ("flux>0.9", True),
+])  # fmt: skip
+def test_gates(folders, text, passed):
+    names = ["nearest-x2", "lanczos-x2"]
+    report = evaluate_folder(None, folders / "ref", lr_dir=folders / "lr", models=names, baselines=["richardson-lucy"])
+    gate = check_gate(text, report.rows)
+    assert gate.passed == passed
+    assert gate.text == text
+    assert "limit" in gate.found
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("psnr", "METRIC>LIMIT"), ("fancy>3", "no metric fancy"), ("image>3", "no metric image"),
+    ("psnr>magic", "neither a number nor one of"), ("psnr>bicubic*2", "neither a number"),
+    ("swin:psnr>3", "no candidate swin"),
+])  # fmt: skip
+def test_gates_that_cannot_be(text, said):
+    reference = blobs((40, 40))
+    report = evaluate(reference, reference, lr=degrade(reference, 2), baselines=())
+    with pytest.raises(SettingsError, match=said):
+        check_gate(text, report.rows)
