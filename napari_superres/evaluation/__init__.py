@@ -14,8 +14,8 @@
 ``selftest``    `run_selftest`: answers that follow from formulas
 """
 
-from napari_superres.evaluation.evaluate import evaluate as evaluate
 from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
+from napari_superres.evaluation.image import evaluate as evaluate
 from napari_superres.evaluation.maps import difference_map as difference_map
 from napari_superres.evaluation.maps import ssim_map as ssim_map
 from napari_superres.evaluation.report import Report as Report

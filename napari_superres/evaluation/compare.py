@@ -4,17 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.baselines import BICUBIC, baselines
+from napari_superres.evaluation.baselines import BICUBIC, baselines, middle_plane
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.match import match
 from napari_superres.evaluation.register import Registration, deformation, local_shifts, register
-from napari_superres.evaluation.report import Row
 from napari_superres.evaluation.scale import Scale, scale_of, scale_of_models
-from napari_superres.evaluation.scores import Limits, limits_of, score
+from napari_superres.evaluation.scores import Limits, Row, limits_of, score
 from napari_superres.evaluation.structure import WINDOW
 
 RESULT = "result"
@@ -61,6 +59,8 @@ class Compared:
         On the common grid.
     lr
         The input; None where it was simulated.
+    base
+        The interpolated input.
     registration
         None where nothing was moved.
     """
@@ -70,6 +70,7 @@ class Compared:
     result: Image
     reference: Image
     lr: Image | None
+    base: Image
     registration: Registration | None
 
 
@@ -92,18 +93,21 @@ def compare(
     plane_scale = None if scale is None else tuple(scale[a] for a in "YX")
     ranges = limits_of(common, task.rules, plane_scale) if limits is None else limits
     rows: list[Row] = []
-    shown: Image | None = None
+    shown, base = None, None
     for label, role, candidate in _candidates(result, reference, common, lr, scale, task, notes):
         both = match(candidate, common, names=(label, "reference"))
         if shown is None and role == "judged":
             shown = both.result
+        if base is None and role == "baseline":
+            base = both.result
         found = score(both.result, both.reference, task.rules, ranges, image=name, name=label, scale=plane_scale)
         rows += [{**row, "role": role} for row in found]
     if registration is not None and result is not None:
         rows += _unregistered(result, reference, task, ranges, name, plane_scale)
     notes += _warnings(rows, common)
     assert shown is not None
-    return Compared(rows, notes, shown, common, lr, registration)
+    assert base is not None
+    return Compared(rows, notes, shown, common, lr, base, registration)
 
 
 def _scale_without_result(task: Task, lr: Image | None) -> Scale:
@@ -161,7 +165,7 @@ def _candidates(
     for model in task.models:
         yield f"{model}{suffix}", "judged" if result is None else "beside", upscale(lr, model)
     sigma = _psf_sigma(lr, common, scale, task, notes) if {"wiener", "richardson-lucy"} & set(names) else None
-    for label, image in baselines(lr, scale, names, psf_sigma=sigma):
+    for label, image in baselines(lr, scale, names, psf_sigma=sigma, reference=common):
         yield f"{label}{suffix}", "baseline", image
 
 
@@ -176,21 +180,17 @@ def _psf_sigma(lr: Image, reference: Image, scale: Scale, task: Task, notes: lis
     if factor == 1 or scale["X"] != factor or not all(sizes) or "S" in lr.axes or scale.get("Z", 1) > 1:
         notes.append("nothing was deconvolved: give the width of the point-spread function (--psf-sigma) for that")
         return None
-    seen, true = _plane(lr), _plane(reference)
+    seen, true = middle_plane(lr), middle_plane(reference)
     box = [slice((n - min(n, _PSF_EDGE)) // 2, (n + min(n, _PSF_EDGE)) // 2) for n in seen.shape]
     low, high = seen[tuple(box)], true[tuple(slice(b.start * factor, b.stop * factor) for b in box)]
     if not all(np.isfinite(v).all() and np.ptp(v) > 0 for v in (low, high)):
         return None
     found = fit_psf(low, high, factor)
-    notes.append(f"Wiener and Richardson-Lucy know the PSF from the reference: sigma {found:.2f} pixels of the result")
+    notes.append(
+        f"Wiener and Richardson-Lucy are as good as they can be: the reference gave them their PSF (sigma {found:.2f} "
+        "pixels of the result), smoothness and iterations"
+    )
     return found
-
-
-def _plane(image: Image) -> npt.NDArray[np.float64]:
-    """Return the middle plane of the first channel."""
-    places = zip(image.axes, image.shape, strict=True)
-    key = tuple(slice(None) if a in "YX" else (0 if a == "C" else n // 2) for a, n in places)
-    return np.asarray(image.data[key], dtype=np.float64)
 
 
 def _on_registration(found: Registration) -> list[str]:

@@ -1,16 +1,20 @@
 """`evaluate_folder`: many results against their references, paired by name, one failure never stopping the rest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import nan
+from dataclasses import dataclass, replace
+from math import isfinite, nan
 from pathlib import Path
 
 from napari_superres.errors import EvaluationError, SuperResError
+from napari_superres.evaluation import questions
 from napari_superres.evaluation.baselines import BICUBIC, USUAL, check_names
-from napari_superres.evaluation.compare import Compared, Task, compare
+from napari_superres.evaluation.compare import RESULT, Compared, Task, compare
 from napari_superres.evaluation.conventions import Rules
-from napari_superres.evaluation.report import Report, Row
-from napari_superres.evaluation.scores import Limits, average, limits_of
+from napari_superres.evaluation.findings import Findings, examine
+from napari_superres.evaluation.match import match
+from napari_superres.evaluation.register import register as register_images
+from napari_superres.evaluation.report import Report
+from napari_superres.evaluation.scores import Limits, Row, average, limits_of
 from napari_superres.evaluation.statistics import Comparison, compare_paired
 
 
@@ -96,7 +100,40 @@ def evaluate_folder(
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {judged} could be compared with {ref_dir}. {reasons}")
-    return Report(rows + _means(rows), rules.describe(), tuple(notes), tuple(failures), compare_all(rows))
+    comparisons = compare_all(rows)
+    findings = {trio.name: _looked(trio, task, comparisons) for trio in _extremes(trios, rows)}
+    return Report(rows + _means(rows), rules.describe(), tuple(notes), tuple(failures), comparisons, findings)
+
+
+def _extremes(trios: Sequence[Trio], rows: Sequence[Row]) -> list[Trio]:
+    """Return the images where what is judged gains least and most over interpolation."""
+    overall = [r for r in rows if r["channel"] == "all"]
+    base = {r["image"]: r["psnr"] for r in overall if r["role"] == "baseline" and r["candidate"].startswith(BICUBIC)}
+    first = next(r["candidate"] for r in overall if r["role"] == "judged")
+    gains = {
+        r["image"]: r["psnr"] - base[r["image"]] for r in overall if r["candidate"] == first and r["image"] in base
+    }
+    finite = {name: gain for name, gain in gains.items() if isfinite(gain)} or dict.fromkeys(gains, 0.0)
+    chosen = {min(finite, key=finite.__getitem__), max(finite, key=finite.__getitem__)} if finite else set()
+    return [trio for trio in trios if trio.name in chosen]
+
+
+def _looked(trio: Trio, task: Task, comparisons: Sequence[Comparison]) -> Findings:
+    from napari_superres.inference import upscale
+    from napari_superres.io import read_image
+
+    lr = None if trio.lr is None else read_image(trio.lr)
+    result = read_image(trio.result) if trio.result is not None else upscale(lr, task.models[0]) if lr else None
+    reference = read_image(trio.reference)
+    assert result is not None
+    if task.registered:
+        moved = register_images(result, reference)
+        found = examine(moved.result, moved.reference, lr, registration=moved)
+    else:
+        pair = match(result, reference)
+        found = examine(pair.result, pair.reference, lr)
+    verdict = questions.beats(comparisons, RESULT if trio.result is not None else task.models[0])
+    return found if verdict is None else replace(found, lights=(verdict, *found.lights))
 
 
 def compare_all(rows: Sequence[Row]) -> tuple[Comparison, ...]:

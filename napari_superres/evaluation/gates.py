@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari_superres.errors import SettingsError
-from napari_superres.evaluation.report import COLUMNS, Row
+from napari_superres.evaluation.report import COLUMNS
+from napari_superres.evaluation.scores import Row
 
 _OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _FORM = re.compile(r"(?:(?P<who>[^:<>=]+):)?\s*(?P<metric>\w+)\s*(?P<sign>>=|<=|>|<)\s*(?P<limit>.+?)\s*")

@@ -53,7 +53,7 @@ def match(result: Image, reference: Image, *, names: tuple[str, str] = ("result"
     EvaluationError
         If axes, channels, pixel size or position do not fit; the message says what to do.
     """
-    reference = _conform(reference, result, names)
+    reference = conform(reference, result, names)
     for axis in result.axes:
         if axis in "TCS" and result.size(axis) != reference.size(axis):
             raise EvaluationError(
@@ -78,12 +78,12 @@ def match(result: Image, reference: Image, *, names: tuple[str, str] = ("result"
         ]
         if cut:
             notes.append(f"pixels of the {name} outside the common field were left out: {', '.join(cut)}")
-    common = _cut(result, start, shape)
-    ours = _cut(reference, ref_start, shape).replace(affine=common.affine, units=common.units)
+    common = cut_to(result, start, shape)
+    ours = cut_to(reference, ref_start, shape).replace(affine=common.affine, units=common.units)
     return Matched(common, ours, tuple(start), tuple(notes))
 
 
-def _conform(reference: Image, result: Image, names: tuple[str, str]) -> Image:
+def conform(reference: Image, result: Image, names: tuple[str, str]) -> Image:
     """Return the reference with the axes of the result, and its grid in the result's units."""
     for a, b, who in ((reference, result, names[1]), (result, reference, names[0])):
         extra = [f"{x} ({a.size(x)})" for x in a.axes if x not in b.axes and a.size(x) > 1]
@@ -107,7 +107,7 @@ def _affine_on(reference: Image, result: Image) -> npt.NDArray[np.float64]:
     order = result.spatial
     affine = np.array(result.affine)
     common = [a for a in order if a in reference.spatial]
-    factors = {a: _unit_factor(reference.units[a], result.units[a]) for a in common}
+    factors = {a: unit_factor(reference.units[a], result.units[a]) for a in common}
     ours = [order.index(a) for a in common]
     theirs = [reference.spatial.index(a) for a in common]
     for row, their_row, axis in zip(ours, theirs, common, strict=True):
@@ -116,7 +116,8 @@ def _affine_on(reference: Image, result: Image) -> npt.NDArray[np.float64]:
     return affine
 
 
-def _unit_factor(unit: str | None, to: str | None) -> float:
+def unit_factor(unit: str | None, to: str | None) -> float:
+    """Return by what a length in one unit is multiplied to be in another; 1 where either is unknown."""
     return convert(1.0, unit, to) if unit in METRES and to in METRES else 1.0
 
 
@@ -139,7 +140,7 @@ def _shift(result: Image, reference: Image, names: tuple[str, str]) -> tuple[lis
             "the reference, or correct the pixel size (--pixel-size)."
         )
     offset = mapping[:n, n]
-    if _no_origin(reference, offset):
+    if no_origin(reference, offset):
         return _same_corner(result, reference, names), [
             "the reference has no recorded origin: fields of view taken to begin at the same corner"
         ]
@@ -163,7 +164,7 @@ def _same_corner(result: Image, reference: Image, names: tuple[str, str]) -> lis
     return [0] * len(result.spatial)
 
 
-def _no_origin(reference: Image, offset: npt.NDArray[np.float64]) -> bool:
+def no_origin(reference: Image, offset: npt.NDArray[np.float64]) -> bool:
     """Whether both files began at 0, and only the finer pixels of the result moved its first centre.
 
     An input at origin 0 gives a result whose first centre lies ``(scale - 1) / 2`` of its own pixels before 0.
@@ -175,7 +176,8 @@ def _no_origin(reference: Image, offset: npt.NDArray[np.float64]) -> bool:
     return bool(whole and np.rint(scale).max() > 1)
 
 
-def _cut(image: Image, start: list[int], shape: list[int]) -> Image:
+def cut_to(image: Image, start: list[int], shape: list[int]) -> Image:
+    """Return a box of an image along its spatial axes."""
     box = {a: slice(s, s + n) for a, s, n in zip(image.spatial, start, shape, strict=True)}
     data = np.asarray(image.data)[tuple(box.get(a, slice(None)) for a in image.axes)]
     return image.replace(data=data, affine=cropped_affine(image.affine, start))

@@ -1,7 +1,6 @@
 """`Report`: the numbers of a comparison with the conventions they were made under."""
 
 import csv
-import html
 import io
 import json
 import os
@@ -12,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_superres.errors import OutputError
+from napari_superres.evaluation.calibration import Calibration
+from napari_superres.evaluation.findings import Findings
+from napari_superres.evaluation.page import render
+from napari_superres.evaluation.scores import Row
 from napari_superres.evaluation.statistics import Comparison
 
 COLUMNS = (
@@ -24,8 +27,6 @@ _IN_TEXT = (
     "ssim_aligned", "gain", "offset", "gamma", "flux", "invalid",
 )  # fmt: skip
 """Columns of the table in a terminal; files have all of them."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Report:
         ``{"image", "reason"}`` of what could not be compared.
     comparisons
         Of every candidate with bicubic interpolation, over all images.
+    findings
+        What was found of an image beyond metrics, by name; of a folder, of the images where the result gains least
+        and most over interpolation.
+    calibration
+        Of the error bars, where one was given.
     """
 
     rows: list[Row]
@@ -55,6 +61,8 @@ class Report:
     notes: Sequence[str] = ()
     failures: Sequence[Mapping[str, str]] = field(default=())
     comparisons: Sequence[Comparison] = ()
+    findings: Mapping[str, Findings] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return the report as JSON, and write it where a path is given.
@@ -67,6 +75,7 @@ class Report:
             "notes": list(self.notes),
             "rows": [{k: _plain(v) for k, v in row.items()} for row in self.rows],
             "comparisons": [_plain(asdict(c)) for c in self.comparisons],
+            "findings": {name: _plain(found.to_dict()) for name, found in self.findings.items()},
             "failures": [dict(f) for f in self.failures],
         }
         return _written(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
@@ -82,23 +91,16 @@ class Report:
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Return one self-contained HTML page, and write it where a path is given."""
-        head = "".join(f"<th>{html.escape(_TITLES.get(c, c))}</th>" for c in COLUMNS)
-        body = "\n".join(
-            "<tr>" + "".join(f"<td>{html.escape(_text(c, row[c]))}</td>" for c in COLUMNS) + "</tr>"
-            for row in self.rows
-        )
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._footnotes())
-        page = (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Super-resolution report</title>'
-            f"<style>{_STYLE}</style></head>\n<body><h1>Super-resolution report</h1>\n"
-            f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>\n{lines}</body></html>\n"
-        )
-        return _written(page, path)
+        columns = [_TITLES.get(c, c) for c in COLUMNS]
+        rows = [(row.get("role", ""), [_text(c, row[c]) for c in COLUMNS]) for row in self.rows]
+        return _written(render(self, columns, rows), path)
 
     def table(self) -> str:
         """Return the rows as aligned plain text, with the conventions below."""
-        shown = [c for c in COLUMNS if c != "channel" or any(row["channel"] != "all" for row in self.rows)]
+        shown = [c for c in _IN_TEXT if c != "channel" or any(row["channel"] != "all" for row in self.rows)]
         cells = [[_TITLES.get(c, c) for c in shown]] + [[_text(c, row[c]) for c in shown] for row in self.rows]
+        if not self.rows:
+            return "\n".join(self._footnotes())
         widths = [max(len(line[i]) for line in cells) for i in range(len(shown))]
         lines = [
             "  ".join(
@@ -111,22 +113,24 @@ class Report:
         return "\n".join([*lines, *self._footnotes()])
 
     def _footnotes(self) -> list[str]:
-        lines = [str(c) for c in self.comparisons]
+        lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.lights]
+        lines += [str(c) for c in self.comparisons]
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]
         return lines + [f"not compared: {f['image']}: {f['reason']}" for f in self.failures]
 
 
 _TITLES = {
+    "ms_ssim": "MS-SSIM", "hfen": "HFEN", "nmi": "NMI", "si_psnr": "SI-PSNR", "micro_ssim": "MicroSSIM",
+    "ms_ssim_aligned": "a.MS-SSIM", "hfen_aligned": "a.HFEN", "r_squared": "R2",
     "psnr": "PSNR dB", "ssim": "SSIM", "nrmse": "NRMSE", "mae": "MAE", "pearson": "r", "psnr_aligned": "a.PSNR",
     "ssim_aligned": "a.SSIM", "nrmse_aligned": "a.NRMSE", "mae_aligned": "a.MAE", "data_range": "range",
 }  # fmt: skip
-_FORMATS = {"psnr": ".2f", "psnr_aligned": ".2f", "mae": ".4g", "mae_aligned": ".4g", "gain": ".4g", "offset": ".4g"}
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem}table{border-collapse:collapse}"
-    "th,td{padding:.25rem .6rem;border-bottom:1px solid #ccc;text-align:right}"
-    "th:nth-child(-n+3),td:nth-child(-n+3){text-align:left}p{max-width:60rem;color:#444}"
-)
+_FORMATS = {
+    **dict.fromkeys(("gamma", "flux"), ".3g"),
+    **dict.fromkeys(("psnr", "psnr_aligned", "si_psnr"), ".2f"),
+    **dict.fromkeys(("mae", "mae_aligned", "gain", "offset"), ".4g"),
+}
 
 
 def _plain(value: Any) -> Any:

@@ -14,10 +14,12 @@ from napari_superres.evaluation import metrics
 from napari_superres.evaluation.align import AffineFit, fit_affine
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.intensity import flux, linearity, si_psnr
-from napari_superres.evaluation.report import Row
 from napari_superres.evaluation.structure import WINDOW, MicroFit, Moments, fit_micro, ms_ssim, pyramid
 
 Planes = npt.NDArray[Any]
+Row = dict[str, Any]
+"""Metrics of one image, candidate and channel."""
+
 Limits = Sequence[tuple[float, float]]
 
 MEASURED = (

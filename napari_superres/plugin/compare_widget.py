@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_superres.evaluation import Report
-    from napari_superres.evaluation.report import Row
+    from napari_superres.evaluation.scores import Row
 
 
 class _Metric(NamedTuple):

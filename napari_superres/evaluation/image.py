@@ -1,21 +1,29 @@
 """`evaluate`: one result against its reference scan, always beside the interpolation of its input."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image
+from napari_superres.errors import EvaluationError
+from napari_superres.evaluation import questions
 from napari_superres.evaluation.baselines import USUAL, check_names
+from napari_superres.evaluation.calibration import Calibration
 from napari_superres.evaluation.compare import Task, compare
 from napari_superres.evaluation.conventions import Rules
+from napari_superres.evaluation.findings import examine
 from napari_superres.evaluation.folder import compare_all
+from napari_superres.evaluation.intervals import NO_CALIBRATION, cover
 from napari_superres.evaluation.report import Report
+from napari_superres.evaluation.scale import scale_of
 
 
 def evaluate(
     result: Image | Array | None,
-    reference: Image | Array,
+    reference: Image | Array | None,
     *,
     lr: Image | Array | None = None,
     models: Sequence[str] = (),
@@ -25,6 +33,8 @@ def evaluate(
     baselines: Sequence[str] = USUAL,
     psf_sigma: float | None = None,
     register: bool = False,
+    repeat: Image | Array | None = None,
+    calibration: Calibration | str | Path | None = None,
     name: str = "image",
 ) -> Report:
     """Measure a super-resolved image against a reference scan of the same field.
@@ -36,7 +46,7 @@ def evaluate(
     result, reference
         Images on one grid (same pixel size, axes and units; an odd row too many at a side is cut off),
         or bare arrays. Different data types are compared as they are; see the columns gain and offset. None as the
-        result: the models are judged.
+        result: the models are judged. None as the reference: the result is only held against its input.
     lr
         The input of the result. Without it, one is simulated from the reference by antialiased
         bicubic reduction with the scale in the result's provenance, and the rows say so.
@@ -59,13 +69,19 @@ def evaluate(
         input: they know more than a model does.
     register
         Move the reference onto the result first, by a fraction of a pixel; rows without it are kept.
+    repeat
+        The input recorded once more, with noise of its own: its resolution is measured.
+    calibration
+        Of error bars, or its file: intervals are made of the input by the one model that is given, and how often
+        they cover the reference is measured.
     name
         What the rows call this image.
 
     Returns
     -------
     Report
-        ``.rows``, ``.conventions``, ``.notes``; ``.table()``, ``.to_json()``, ``.to_csv()``, ``.to_html()``.
+        ``.rows``, ``.conventions``, ``.notes``, ``.findings``; ``.table()``, ``.to_json()``, ``.to_csv()``,
+        ``.to_html()``.
 
     Raises
     ------
@@ -78,10 +94,29 @@ def evaluate(
     task = Task(
         rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=register
     )  # fmt: skip
-    given, true, low = (None if image is None else as_image(image, axes) for image in (result, reference, lr))
-    assert true is not None
+    given, true, low, again = (None if i is None else as_image(i, axes) for i in (result, reference, lr, repeat))
+    if true is None:
+        return _by_input_only(given, low, again, name)
     found = compare(given, true, low, task, name=name)
-    return Report(found.rows, rules.describe(), tuple(found.notes), comparisons=compare_all(found.rows))
+    looked = examine(
+        found.result, found.reference, low, base=found.base, registration=found.registration, repeat=again
+    )  # fmt: skip
+    covered = None if calibration is None else cover(low, true, models, calibration)
+    light = questions.calibrated(*covered[1:]) if covered else questions.calibrated(None, 0.0, NO_CALIBRATION)
+    looked = replace(looked, lights=(*looked.lights, light))
+    return Report(
+        found.rows, rules.describe(), tuple(found.notes), comparisons=compare_all(found.rows), findings={name: looked},
+        calibration=covered[0] if covered else None,
+    )  # fmt: skip
+
+
+def _by_input_only(result: Image | None, lr: Image | None, repeat: Image | None, name: str) -> Report:
+    if result is None or lr is None:
+        raise EvaluationError("without a reference, a result and its input (lr) are needed.")
+    scale_of(result, lr)
+    looked = examine(result, None, lr, repeat=repeat)
+    note = "no reference was given: what the input cannot show remains unknown"
+    return Report([], {"compared with": "the input only"}, (note,), findings={name: looked})
 
 
 def as_image(image: Image | Array, axes: str | None) -> Image:

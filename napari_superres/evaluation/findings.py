@@ -1,0 +1,205 @@
+"""What is found of one result beyond its metrics: place, intensities, consistency, spectra, agreement, maps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.image import Image
+from napari_superres.errors import EvaluationError
+from napari_superres.evaluation import questions
+from napari_superres.evaluation.consistency import Consistency, check_consistency
+from napari_superres.evaluation.intensity import Linearity, flux, linearity
+from napari_superres.evaluation.maps import difference_map, ssim_map
+from napari_superres.evaluation.questions import Light
+from napari_superres.evaluation.register import Registration, register
+from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
+from napari_superres.evaluation.resolution.rings import Rings, energy, spectrum, unit_of
+
+Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+_PLANES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What is found of one result; None or empty where an image for it was not given.
+
+    Attributes
+    ----------
+    lights
+        Answers to the questions of `questions`.
+    consistency
+        With the input.
+    agreement, interpolated
+        Ring correlation with the reference, of the result and of the interpolated input.
+    repeat
+        Ring correlation of two recordings of the input.
+    linearity
+        Per channel.
+    spectra
+        Frequency and mean power per ring of ``"input"``, ``"result"`` and ``"reference"``, first channel.
+    unit
+        Of length.
+    maps
+        Of the middle plane: ``"result"``, ``"reference"``, ``"difference"``, ``"SSIM"``, ``"agreement"``, and on the
+        input's grid ``"residual"``.
+    """
+
+    lights: tuple[Light, ...]
+    consistency: Consistency | None = None
+    agreement: RingCorrelation | None = None
+    interpolated: RingCorrelation | None = None
+    repeat: RingCorrelation | None = None
+    linearity: Mapping[str, Linearity]
+    spectra: Mapping[str, Curve]
+    unit: str
+    maps: Mapping[str, Image]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold: answers and numbers, no images."""
+        found: dict[str, Any] = {
+            "questions": [{"question": i.question, "state": i.state, "reason": i.reason} for i in self.lights],
+            "unit": self.unit,
+        }
+        if self.consistency is not None:
+            names = ("psf_sigma", "gain", "offset", "rsp", "rse", "rse_in_sigmas", "outside", "whiteness", "invented")
+            found["consistency"] = {n: getattr(self.consistency, n) for n in names}
+            bands = [{k: getattr(b, k) for k in ("low", "high", "energy", "invented")} for b in self.consistency.bands]
+            found["consistency"] |= {"notes": list(self.consistency.notes), "bands": bands}
+        for name in ("agreement", "interpolated", "repeat"):
+            curve = getattr(self, name)
+            if curve is not None:
+                met = curve.resolution() if name == "repeat" else curve.agreement()
+                found[name] = {"value": met.value, "unit": met.unit, "reason": met.reason}
+        return found
+
+
+def examine(
+    result: Image, reference: Image | None, lr: Image | None, *,
+    base: Image | None = None, registration: Registration | None = None, repeat: Image | None = None,
+) -> Findings:  # fmt: skip
+    """Look at a result beside its reference and its input, whichever there are.
+
+    Parameters
+    ----------
+    result, reference
+        On one grid, as `match` or `register` returns them.
+    lr
+        The input.
+    base
+        Its interpolation, on the grid of `result`.
+    registration
+        What moved the reference, if anything did.
+    repeat
+        The input once more, with noise of its own.
+    """
+    consistency, problem = _consistency(result, lr)
+    lights, agreement, interpolated, curves = [], None, None, {}
+    again = _correlated(lr, repeat) if lr is not None and repeat is not None else None
+    maps = {"result": _middle(result)}
+    if reference is not None:
+        where, said = (registration, "") if registration is not None else _registration(result, reference)
+        agreement = _correlated(result, reference)
+        interpolated = None if base is None else _correlated(base, reference)
+        curves = _linearity(result, reference)
+        lights += [questions.pixel_size(result, reference), questions.place(where, said, registration is not None)]
+        order = questions.channels(result, reference)
+        lights += [order] if order else []
+        ratio = flux(np.asarray(reference.data), np.asarray(result.data))
+        lights += [questions.linear(list(curves.values()), ratio)]
+        maps |= _maps(_middle(result), _middle(reference))
+    lights += [questions.consistent(consistency, problem)]
+    pixel = None if lr is None else max(lr.pixel_size[lr.spatial.index(a)] for a in "YX")
+    lights += [questions.supported(agreement, consistency, pixel, again)]
+    if consistency is not None:
+        maps["residual"] = _middle(consistency.residual)
+    images = {"input": lr, "result": result, "reference": reference}
+    return Findings(
+        lights=tuple(lights), consistency=consistency, agreement=agreement, interpolated=interpolated, repeat=again,
+        linearity=curves, spectra={n: _radial_power(i) for n, i in images.items() if i is not None},
+        unit=unit_of(result), maps=maps,
+    )  # fmt: skip
+
+
+def _consistency(result: Image, lr: Image | None) -> tuple[Consistency | None, str]:
+    if lr is None:
+        return None, "no input was given (--lr)"
+    try:
+        return check_consistency(result, lr), ""
+    except EvaluationError as error:
+        return None, str(error)
+
+
+def _registration(result: Image, reference: Image) -> tuple[Registration | None, str]:
+    try:
+        return register(result, reference), ""
+    except EvaluationError as error:
+        return None, str(error)
+
+
+def _correlated(first: Image, second: Image) -> RingCorrelation | None:
+    try:
+        return ring_correlation(_first_channel(first), _first_channel(second))
+    except EvaluationError:
+        return None
+
+
+def _linearity(result: Image, reference: Image) -> dict[str, Linearity]:
+    names = reference.channel_names or tuple(str(c) for c in range(reference.size("C")))
+    pairs = [[np.asarray(i.data) for i in (reference, result)]]
+    if "C" in result.axes:
+        at = result.axes.index("C")
+        pairs = [[np.take(v, c, axis=at) for v in pairs[0]] for c in range(result.size("C"))]
+    return {name: linearity(*pair) for name, pair in zip(names, pairs, strict=True)}
+
+
+def _maps(result: Image, reference: Image) -> dict[str, Image]:
+    found = {"reference": reference, "difference": difference_map(result, reference)}
+    for name, make in (("SSIM", ssim_map), ("agreement", local_agreement)):
+        try:
+            found[name] = make(*(_first_channel(i) for i in (result, reference)))
+        except EvaluationError:  # too small, constant: it is left out
+            continue
+    return found
+
+
+def _first_channel(image: Image) -> Image:
+    """Return the first channel as floats, colours averaged, pixels that are not finite filled with the mean."""
+    one = _without_channels(image)
+    values = np.asarray(one.data, dtype=np.float64)
+    finite = np.isfinite(values)
+    if not finite.all():
+        values = np.where(finite, values, float(values[finite].mean()) if finite.any() else 0.0)
+    return one.replace(data=values)
+
+
+def _middle(image: Image) -> Image:
+    """Return the middle plane of the first channel, colours averaged."""
+    one = _without_channels(image)
+    places = zip(one.axes, one.shape, strict=True)
+    key = tuple(slice(n // 2, n // 2 + 1) if a in "TZ" else slice(None) for a, n in places)
+    return one.replace(data=np.asarray(one.data[key]))
+
+
+def _without_channels(image: Image) -> Image:
+    data, axes = image.data, image.axes
+    if "S" in axes:
+        at = axes.index("S")
+        data, axes = np.asarray(data).take(range(3), axis=at).mean(axis=at), axes.replace("S", "")
+    if "C" in axes:
+        data, axes = np.asarray(data).take(0, axis=axes.index("C")), axes.replace("C", "")
+    return image.replace(data=data, axes=axes, channel_names=())
+
+
+def _radial_power(image: Image) -> Curve:
+    one = _first_channel(image)
+    size = [one.size(a) for a in "YX"]
+    rings = Rings.of(size, [one.pixel_size[one.spatial.index(a)] for a in "YX"])
+    planes = np.moveaxis(np.asarray(one.data), [one.axes.index(a) for a in "YX"], (-2, -1)).reshape(-1, *size)
+    step = max(1, len(planes) // _PLANES)
+    power: Sequence[Any] = [rings.sum(energy(spectrum(p))) for p in planes[::step]]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return rings.frequency, np.nan_to_num(np.mean(power, axis=0) / rings.pixels / np.prod(size))

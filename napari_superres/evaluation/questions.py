@@ -1,0 +1,187 @@
+"""The questions a report answers, each with a reason; "not measurable" is an answer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
+
+import numpy as np
+
+from napari_superres.core.image import Image
+from napari_superres.evaluation.consistency import Consistency
+from napari_superres.evaluation.intensity import Linearity
+from napari_superres.evaluation.metrics import pearson
+from napari_superres.evaluation.register import Registration
+from napari_superres.evaluation.resolution import RingCorrelation
+from napari_superres.evaluation.statistics import Comparison
+
+State = Literal["yes", "no", "doubtful", "not measurable"]
+
+_MOST_SHIFT = 0.5
+_GAMMAS = (0.8, 1.25)
+_SLOPES = (0.8, 1.25)
+_LEAST_R_SQUARED = 0.99
+_FLUXES = (0.95, 1.05)
+_MOST_OUTSIDE = (0.01, 0.05)
+_MOST_PEAK = 7.0
+_BLOCK = 5
+_LITTLE = 0.01
+"""Share of the spectrum beyond the input's pixels that makes no claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The answer to one question.
+
+    Attributes
+    ----------
+    question
+        In words.
+    state
+        The answer.
+    reason
+        What it rests on, with numbers, and what to do.
+    """
+
+    question: str
+    state: State
+    reason: str
+
+
+def place(registration: Registration | None, problem: str, moved: bool) -> Light:
+    """Whether pixels lie where the reference has them."""
+    question = "Does it lie on the reference?"
+    if registration is None:
+        return Light(question, "not measurable", problem)
+    off = float(np.hypot.reduce(registration.pixels))
+    said = f"{off:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)})"
+    if off <= _MOST_SHIFT:
+        return Light(question, "yes", said)
+    if moved:
+        return Light(question, "doubtful", f"{said}; the reference was moved by that before anything was measured")
+    advice = "register (--register), or mend pixel size or origin"
+    return Light(question, "no", f"{said}: metrics measure the shift; {advice}")
+
+
+def pixel_size(result: Image, reference: Image) -> Light:
+    """Whether both know their pixel size, and it is the same."""
+    question = "Is the pixel size right?"
+    unknown = [n for n, i in (("result", result), ("reference", reference)) if not i.has_pixel_size]
+    if unknown:
+        return Light(question, "not measurable", f"unknown of the {' and the '.join(unknown)}; give it (--pixel-size)")
+    sizes = " x ".join(f"{s:.4g}" for s in result.pixel_size)
+    return Light(question, "yes", f"both have pixels of {sizes} {result.units['X']}")
+
+
+def channels(result: Image, reference: Image) -> Light | None:
+    """Whether each channel looks like the same channel of the reference; None where there is one."""
+    count = result.size("C")
+    if count < 2:
+        return None
+    question = "Are the channels in order?"
+    at = result.axes.index("C")
+    ours, theirs = (
+        [np.take(np.asarray(i.data), c, axis=at).ravel()[::7] for c in range(count)] for i in (result, reference)
+    )
+    table = np.array([[pearson(r, c) for r in theirs] for c in ours])
+    best = np.nan_to_num(table, nan=-1.0).argmax(axis=1)
+    wrong = [c for c in range(count) if best[c] != c and table[c, best[c]] > table[c, c] + 0.1]
+    if not wrong:
+        return Light(question, "yes", "each correlates best with its own")
+    said = "; ".join(
+        f"{c} looks like {best[c]} of the reference (r {table[c, best[c]]:.2f}, with its own {table[c, c]:.2f})"
+        for c in wrong
+    )
+    return Light(question, "no", f"channel {said}: reorder them")
+
+
+def linear(curves: Sequence[Linearity], flux: float) -> Light:
+    """Whether intensities follow the reference's, channel by channel."""
+    question = "Are its intensities linear?"
+    known = [c for c in curves if isfinite(c.gamma)]
+    if not known:
+        return Light(question, "not measurable", "the reference has too few different intensities")
+    worst = max(known, key=lambda c: abs(np.log(c.gamma)))
+    slopes = [float(np.polyfit(c.reference, c.candidate, 1)[0]) for c in known]
+    slope = max(slopes, key=lambda s: abs(np.log(s)) if s > 0 else np.inf)
+    said = f"gamma {worst.gamma:.2f}, slope {slope:.3g}, flux {flux:.3g} of the reference's"
+    judged = (("gamma", worst.gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
+    wrong = [name for name, value, (low, high) in judged if isfinite(value) and not low <= value <= high]
+    if not wrong:
+        return Light(question, "yes", said)
+    state: State = "no" if "gamma" in wrong and worst.r_squared < _LEAST_R_SQUARED else "doubtful"
+    return Light(question, state, f"{said}: measure no intensities on it before its {' and '.join(wrong)} is explained")
+
+
+def consistent(found: Consistency | None, problem: str) -> Light:
+    """Whether the result, blurred and binned, gives its input but for noise."""
+    question = "Is it consistent with its input?"
+    if found is None:
+        return Light(question, "not measurable", problem)
+    if found.noise is None:
+        return Light(question, "not measurable", f"the input's noise is not: RSP {found.rsp:.4f}, RSE {found.rse:.3g}")
+    height, where = structure(found.residual)
+    said = f"{found.outside:.2%} of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
+    strange = abs(height) > _MOST_PEAK
+    if found.outside <= _MOST_OUTSIDE[0] and not strange:
+        return Light(question, "yes", f"{said}; structure finer than the PSF cannot be checked so")
+    if strange:
+        kind = "more" if height > 0 else "less"
+        said += f"; most at {where} of the input: {kind} there than the input shows ({abs(height):.0f} sigma)"
+    sure = found.outside > _MOST_OUTSIDE[1] or abs(height) > 2 * _MOST_PEAK
+    return Light(question, "no" if sure else "doubtful", said)
+
+
+def structure(residual: Image) -> tuple[float, str]:
+    """Return the largest sum of residuals over 5 x 5 pixels, in its own standard deviations, and where it is."""
+    from scipy.ndimage import uniform_filter
+
+    values = np.asarray(residual.data, dtype=np.float64)
+    if not np.isfinite(values).any():
+        return 0.0, ""
+    size = [_BLOCK if a in "YX" else 1 for a in residual.axes]
+    blocks = uniform_filter(np.nan_to_num(values), size, mode="reflect") * _BLOCK
+    at = np.unravel_index(np.abs(blocks).argmax(), blocks.shape)
+    return float(blocks[at]), ", ".join(f"{a} {i}" for a, i in zip(residual.axes, at, strict=True))
+
+
+def supported(
+    agreement: RingCorrelation | None, found: Consistency | None, pixel: float | None, repeat: RingCorrelation | None
+) -> Light:
+    """Whether detail beyond the input, of pixels of this size, is in the reference too."""
+    question = "Is it right beyond what its input holds?"
+    guess = [] if found is None else [f"{found.invented:.2%} of its spectrum lies beyond the input's pixels"]
+    if repeat is not None and (seen := repeat.resolution()).value is not None:
+        guess += [f"the input resolves {seen.value:.3g} {seen.unit}"]
+    if agreement is None or pixel is None:
+        said = "; ".join(guess) or "no input was given"
+        return Light(question, "not measurable", f"{said}; without a reference that is the model's guess")
+    met = agreement.agreement()
+    if met.value is None:
+        return Light(question, "yes" if "finer" in met.reason else "no", f"agreement with the reference: {met.reason}")
+    said = f"it agrees with the reference down to {met.value:.3g} {met.unit}; the input's pixels hold {2 * pixel:.3g}"
+    modest = found is not None and found.invented < _LITTLE
+    return Light(question, "yes" if met.value < 2 * pixel or modest else "no", "; ".join([said, *guess]))
+
+
+def beats(comparisons: Sequence[Comparison], candidate: str) -> Light | None:
+    """Whether it is better than interpolation over the images of a folder."""
+    found = [c for c in comparisons if c.candidate == candidate]
+    if not found:
+        return None
+    state: dict[str, State] = {"yes": "yes", "no": "no", "cannot tell": "not measurable"}
+    return Light("Does it beat interpolation?", state[found[0].beats], str(found[0]))
+
+
+def calibrated(coverage: float | None, nominal: float, problem: str) -> Light:
+    """Whether intervals cover the reference as often as they say."""
+    question = "Are its error bars calibrated?"
+    if coverage is None:
+        return Light(question, "not measurable", problem)
+    said = f"{coverage:.1%} of the reference lies within the intervals, {nominal:.0%} should"
+    return Light(question, "yes" if coverage >= nominal - 0.02 else "no", said)
+
+
+def worst(lights: Sequence[Light]) -> Iterator[Light]:
+    """Yield what needs attention."""
+    yield from (light for light in lights if light.state in ("no", "doubtful"))
