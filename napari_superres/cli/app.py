@@ -7,7 +7,7 @@ from importlib import metadata
 
 import typer
 
-from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, upscale
+from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, trust, upscale
 from napari_superres.errors import SuperResError
 
 _CANCELLED, _TERMINATED = 130, 143
@@ -27,6 +27,8 @@ app.command("degrade")(images.degrade)
 app.command("info")(images.info)
 app.command("check")(models.check)
 app.command("resolution")(evaluate.resolution)
+app.command("calibrate")(trust.calibrate)
+app.command("trust")(trust.trust)
 app.command("selftest")(evaluate.selftest)
 app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)

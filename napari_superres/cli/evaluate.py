@@ -12,8 +12,8 @@ from napari_superres.errors import SettingsError
 
 
 def evaluate(
-    first: Annotated[Path, typer.Argument(metavar="[SR]", help="Result, or a folder of results; none with --model.")],
-    second: Annotated[Path | None, typer.Argument(metavar="REF", help="Reference scan, or a folder of them.")] = None,
+    first: Annotated[Path, typer.Argument(metavar="SR", help="Result, or a folder of results.")],
+    second: Annotated[Path | None, typer.Argument(metavar="[REF]", help="Reference scan, or a folder of them.")] = None,
     lr: Annotated[Path | None, typer.Option(help="Low-resolution input, for the baselines and --model.")] = None,
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Also these models, run on --lr.")] = None,
     baseline: Annotated[
@@ -28,6 +28,12 @@ def evaluate(
     data_range: Annotated[
         str | None, typer.Option(help="dtype, reference-range, reference-percentile or fixed:VALUE.")
     ] = None,
+    repeat: Annotated[
+        Path | None, typer.Option(metavar="LR2", help="The input recorded once more: its resolution is measured.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="F", help="Of superres calibrate: error bars of --model are checked.")
+    ] = None,
     gate: Annotated[
         list[str] | None, typer.Option(metavar="EXPR", help="Exit with 4 unless, e.g. 'psnr>bicubic+1'; may repeat.")
     ] = None,
@@ -39,26 +45,39 @@ def evaluate(
 ) -> None:
     """Measure results, or what models make of inputs, against reference scans, always beside bicubic interpolation.
 
-    Without SR, the models are judged: superres evaluate REF --lr LR --model NAME.
+    One image with --lr and --model is the reference, and the models are judged: REF --lr LR --model NAME. One
+    image with --lr alone is a result that is held against its input only: SR --lr LR.
     """
     from napari_superres import io
     from napari_superres.evaluation import evaluate as compare
     from napari_superres.evaluation import evaluate_folder
     from napari_superres.evaluation.gates import check_gate
 
-    result, reference = (first, second) if second is not None else (None, first)
+    result, reference = (None, first) if second is None and model else (first, second)
     options: dict[str, Any] = {
         "models": model or (), "convention": convention, "data_range": data_range, "psf_sigma": psf_sigma,
         "register": register,
     }  # fmt: skip
     if baseline is not None:
         options["baselines"] = [name for name in baseline if name != "none"]
-    if io.find_images(reference) != [reference]:
+    single = reference is None or io.find_images(reference) == [reference]
+    if not single and (repeat is not None or calibration is not None):
+        raise SettingsError("--repeat and --calibration are for single images.")
+    if not single and reference is not None:
         report = evaluate_folder(result, reference, lr_dir=lr, **options)
     else:
         size = parsing.parse_pixel_size(pixel_size)
         images = [None if p is None else io.read_image(p, pixel_size=size, unit=unit) for p in (result, reference)]
-        report = compare(images[0], images[1], lr=None if lr is None else io.read_image(lr), **options)
+        inputs = [None if p is None else io.read_image(p) for p in (lr, repeat)]
+        report = compare(
+            images[0],
+            images[1],
+            lr=inputs[0],
+            repeat=inputs[1],
+            calibration=calibration,
+            name=io.label(first),
+            **options,
+        )
     terminal.result(report.table())
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:

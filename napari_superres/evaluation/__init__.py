@@ -1,23 +1,30 @@
-"""How far a result can be trusted: metrics against a reference scan, always beside interpolation.
+"""How far a result can be trusted: against a reference scan, its own input, its repeats; always beside interpolation.
 
-``metrics``     PSNR, SSIM, MS-SSIM, NRMSE, MAE, NMI, Pearson, HFEN: plain arrays
-``structure``   SSIM, MS-SSIM and MicroSSIM from the same local moments
-``intensity``   gain, gamma, flux, SI-PSNR: what other metrics do not see
-``align``       the intensity line between two images
-``conventions`` what is compared: values, crop, data range
-``match``       two images on one physical grid
-``scores``      the rows of a report
-``compare``     `evaluate`
-``folder``      `evaluate_folder`
-``maps``        `difference_map` and `ssim_map` as aligned images
-``resolution``  the finest detail that one or two recordings hold, where it can be measured
-``selftest``    `run_selftest`: answers that follow from formulas
+Metrics
+    ``metrics`` (PSNR, SSIM, NRMSE, ...), ``structure`` (SSIM, MS-SSIM, MicroSSIM), ``intensity`` (gamma, flux,
+    SI-PSNR), ``align`` (the line between two images), ``conventions`` (what is compared: values, crop, data range)
+Two images on one grid
+    ``match`` (by recorded position), ``register`` (by what they show), ``scale`` (of a result over its input)
+Beyond metrics
+    ``resolution`` (one or two recordings), ``consistency`` (with the input), ``disagreement`` (of models and turns),
+    ``conformal``, ``calibration`` and ``intervals`` (error bars), ``maps``, ``questions`` and ``findings`` (what it all
+    answers)
+Reports
+    ``baselines``, ``compare`` and ``scores`` (the rows), ``statistics`` (over images), ``gates`` (for pipelines),
+    ``image`` and ``folder`` (`evaluate`, `evaluate_folder`), ``report``, ``page`` and ``figures``; ``selftest``
+    (answers that follow from formulas)
 """
 
+from napari_superres.evaluation.conformal import calibrate_folder as calibrate_folder
+from napari_superres.evaluation.conformal import intervals as intervals
+from napari_superres.evaluation.consistency import check_consistency as check_consistency
+from napari_superres.evaluation.disagreement import spread as spread
 from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
 from napari_superres.evaluation.image import evaluate as evaluate
 from napari_superres.evaluation.maps import difference_map as difference_map
 from napari_superres.evaluation.maps import ssim_map as ssim_map
+from napari_superres.evaluation.register import local_shifts as local_shifts
+from napari_superres.evaluation.register import register as register
 from napari_superres.evaluation.report import Report as Report
 from napari_superres.evaluation.resolution import decorrelation as decorrelation
 from napari_superres.evaluation.resolution import local_agreement as local_agreement
@@ -29,13 +36,19 @@ from napari_superres.evaluation.selftest import run_selftest as run_selftest
 __all__ = [
     "KnownAnswer",
     "Report",
+    "calibrate_folder",
+    "check_consistency",
     "decorrelation",
     "difference_map",
     "evaluate",
     "evaluate_folder",
+    "intervals",
     "local_agreement",
+    "local_shifts",
+    "register",
     "ring_correlation",
     "run_selftest",
     "single_image_correlation",
+    "spread",
     "ssim_map",
 ]

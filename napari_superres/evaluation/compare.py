@@ -7,7 +7,7 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.baselines import BICUBIC, baselines, middle_plane
+from napari_superres.evaluation.baselines import BICUBIC, baselines, interpolation, middle_plane
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.match import match
 from napari_superres.evaluation.register import Registration, deformation, local_shifts, register
@@ -81,7 +81,7 @@ def compare(
     scale = scale_of(result, lr) if result is not None else _scale_without_result(task, lr)
     notes: list[str] = []
     grid = result if result is not None else _grid(lr, scale)
-    registration = register(result, reference) if task.registered and result is not None else None
+    registration = register(_shown_anyway(result, lr, scale), reference) if task.registered else None
     if registration is None:
         pair = match(grid, reference)
         common, said = pair.reference, pair.notes
@@ -108,6 +108,17 @@ def compare(
     assert shown is not None
     assert base is not None
     return Compared(rows, notes, shown, common, lr, base, registration)
+
+
+def _shown_anyway(result: Image | None, lr: Image | None, scale: Scale | None) -> Image:
+    """Return what the reference is moved onto: the result, and where there is none, the interpolated input."""
+    from napari_superres.inference import upscale
+
+    if result is not None:
+        return result
+    assert lr is not None
+    assert scale is not None
+    return upscale(lr, interpolation(BICUBIC, scale))
 
 
 def _scale_without_result(task: Task, lr: Image | None) -> Scale:

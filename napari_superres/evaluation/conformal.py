@@ -350,18 +350,14 @@ def _rank_correlation(samples: Sequence[_Sample]) -> float | None:
 
 def _pairs(lr_dir: Path, ref_dir: Path) -> tuple[list[tuple[str, Path, Path]], list[str]]:
     """Return name, input and reference of each pair, and what has no partner."""
-    from napari_superres.io import file_digest, find_images, is_anonymous, stem
+    from napari_superres.io import find_images, label, stem
 
     inputs, references = ({stem(p): Path(p) for p in find_images(folder)} for folder in (lr_dir, ref_dir))
-
-    def label(name: str, path: Path) -> str:
-        return f"dicom-{file_digest(path)[:12]}" if is_anonymous(path) else name  # a patient's name, maybe
-
     partner = pair_by_stem(list(inputs), list(references))
-    pairs = [(label(n, inputs[n]), inputs[n], references[p]) for n, p in partner.items() if p is not None]
-    notes = [f"{label(n, inputs[n])}: no reference of this name" for n, p in partner.items() if p is None]
+    pairs = [(label(inputs[n]), inputs[n], references[p]) for n, p in partner.items() if p is not None]
+    notes = [f"{label(inputs[n])}: no reference of this name" for n, p in partner.items() if p is None]
     unused = [n for n in references if n not in set(partner.values())]
-    return pairs, notes + [f"{label(n, references[n])}: no input of this name" for n in unused]
+    return pairs, notes + [f"{label(references[n])}: no input of this name" for n in unused]
 
 
 def _spanned(ranges: Sequence[tuple[float, float] | None]) -> tuple[float, float] | None:

@@ -23,6 +23,7 @@ _MAPS = {
     "result": "gray", "reference": "gray", "difference": "RdBu_r", "SSIM": "viridis", "agreement": "magma_r",
     "residual": "RdBu_r",
 }  # fmt: skip
+_COLUMNS = 3
 _LARGEST = 512
 """Pixels per side that a map is shown with."""
 
@@ -127,10 +128,12 @@ def _bands(axes: "Axes", found: "Findings") -> None:
 
 def _maps(found: "Findings") -> "Figure":
     names = [n for n in _MAPS if n in found.maps]
-    figure = _figure(3.1 * len(names), 3.0)
+    rows = -(-len(names) // _COLUMNS)
+    height, width = _plane(found.maps["result"]).shape
+    figure = _figure(3.4 * _COLUMNS, rows * (0.3 + 2.8 * min(height / width, 1.5)))
     grey = _limits(found.maps["reference" if "reference" in found.maps else "result"])
     for i, name in enumerate(names):
-        axes = figure.add_subplot(1, len(names), i + 1)
+        axes = figure.add_subplot(rows, _COLUMNS, i + 1)
         values = _plane(found.maps[name])
         if name in ("difference", "residual"):
             most = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
@@ -185,7 +188,10 @@ def _png(figure: "Figure") -> str:
 
 
 def _uri(figure: "Figure", kind: str, mime: str) -> str:
+    import matplotlib as mpl
+
     out = io.BytesIO()
-    # Without a date, so that equal reports are equal files.
-    figure.savefig(out, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else None)
+    # Equal reports are equal files: without a date, and without names drawn by chance.
+    with mpl.rc_context({"svg.hashsalt": kind}):
+        figure.savefig(out, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else None)
     return f"data:{mime};base64,{base64.b64encode(out.getvalue()).decode()}"

@@ -165,10 +165,7 @@ def pair_by_stem(results: Sequence[str], partners: Sequence[str]) -> dict[str, s
 def _pairs(
     sr_dir: Path, ref_dir: Path, lr_dir: Path | None, *, judged_is_input: bool
 ) -> tuple[list[Trio], list[dict[str, str]]]:
-    from napari_superres.io import file_digest, find_images, is_anonymous, stem
-
-    def label(name: str, path: Path) -> str:
-        return f"dicom-{file_digest(path)[:12]}" if is_anonymous(path) else name
+    from napari_superres.io import find_images, label, stem
 
     results = {stem(p): Path(p) for p in find_images(sr_dir)}
     references = {stem(p): Path(p) for p in find_images(ref_dir)}
@@ -178,7 +175,7 @@ def _pairs(
     trios, failures = [], []
     for name, path in results.items():
         reference, low = reference_of[name], input_of.get(name)
-        shown = label(name, path)
+        shown = label(path)
         if reference is None:
             failures.append({"image": shown, "reason": f"no reference of this name in {ref_dir}"})
         elif inputs is not None and low is None:
@@ -187,7 +184,7 @@ def _pairs(
             given = None if judged_is_input else path
             trios.append(Trio(shown, given, references[reference], inputs[low] if inputs and low else None))
     used = set(reference_of.values())
-    unused = [label(n, p) for n, p in references.items() if n not in used]
+    unused = [label(p) for n, p in references.items() if n not in used]
     failures += [{"image": n, "reason": f"no result of this name in {sr_dir}"} for n in unused]
     return trios, failures
 

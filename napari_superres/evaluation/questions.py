@@ -23,7 +23,7 @@ _SLOPES = (0.8, 1.25)
 _LEAST_R_SQUARED = 0.99
 _FLUXES = (0.95, 1.05)
 _MOST_OUTSIDE = (0.01, 0.05)
-_MOST_PEAK = 7.0
+_MOST_PEAK = 10.0
 _BLOCK = 5
 _LITTLE = 0.01
 """Share of the spectrum beyond the input's pixels that makes no claim."""

@@ -14,12 +14,16 @@ from napari_superres.core.color import luma
 from napari_superres.core.grid import upscaled_affine
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
+from napari_superres.degradation.optics import bin_mean
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.evaluation import metrics
 from napari_superres.evaluation.align import fit_affine
+from napari_superres.evaluation.conformal import conformal_quantile, hoeffding_bentkus, least_images
+from napari_superres.evaluation.consistency import check_consistency
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.intensity import flux, linearity, si_psnr
 from napari_superres.evaluation.maps import difference_map
+from napari_superres.evaluation.register import register
 from napari_superres.evaluation.resolution import decorrelation, ring_correlation, single_image_correlation
 from napari_superres.evaluation.scores import score
 from napari_superres.evaluation.structure import fit_micro
@@ -50,11 +54,11 @@ class KnownAnswer:
 
 def run_selftest() -> list[KnownAnswer]:
     """Return every known answer with what this installation found. Takes a few seconds."""
-    return [
-        KnownAnswer(*row)
-        for part in (_metrics(), _invariant(), _alignment(), _sr_paper(), _grid(), _degradation(), _resolution())
-        for row in part
-    ]
+    parts = (
+        _metrics(), _invariant(), _alignment(), _sr_paper(), _grid(), _degradation(), _resolution(), _register(),
+        _consistency(), _conformal(),
+    )  # fmt: skip
+    return [KnownAnswer(*row) for part in parts for row in part]
 
 
 _Row = tuple[str, float, float, float]
@@ -187,3 +191,42 @@ def _recordings(edge: int, sigma: float, noise: float) -> list[npt.NDArray[np.fl
 
 def _plane(values: npt.NDArray[np.float64]) -> Image:
     return Image.from_array(values, "YX")
+
+
+def _register() -> Iterator[_Row]:
+    from scipy.ndimage import gaussian_filter, shift
+
+    random = np.random.default_rng(0)
+    scene = gaussian_filter(random.normal(size=(256, 256)), 4)
+    scene /= scene.std()
+    moved = shift(scene, (-3.3, 2.7), order=5, mode="mirror")
+    for noise in (0.0, 0.2):
+        first, second = (_plane(v + noise * random.normal(size=v.shape)) for v in (moved, scene))
+        y, x = register(first, second).pixels
+        yield f"registration, Y, noise {noise:g} (pixels)", y, -3.3, 0.1
+        yield f"registration, X, noise {noise:g} (pixels)", x, 2.7, 0.1
+
+
+def _consistency() -> Iterator[_Row]:
+    from scipy.ndimage import gaussian_filter
+
+    random = np.random.default_rng(0)
+    points = np.zeros((256, 256))
+    points[tuple(random.integers(20, 236, (2, 150)))] = random.uniform(200, 2000, 150)
+    fine = gaussian_filter(points, 1.0)
+    seen = bin_mean(gaussian_filter(fine, 1.8 * 4, mode="mirror"), (4, 4)) * 5 + 100
+    low = Image.from_array(seen, "YX", pixel_size=4.0)
+    found = check_consistency(Image.from_array(fine, "YX", pixel_size=1.0, origin=(-1.5, -1.5)), low)
+    yield "degraded again, PSF (input pixels)", found.psf_sigma, 1.8, 0.018
+    yield "degraded again, gain", found.gain, 5.0, 0.05
+    yield "degraded again, offset", found.offset, 100.0, 1.0
+    yield "degraded again, RSP", found.rsp, 1.0, 1e-6
+
+
+def _conformal() -> Iterator[_Row]:
+    scores = np.abs(np.random.default_rng(0).normal(size=(300, 2000)))
+    found = float(np.mean([conformal_quantile(each, 0.1) for each in scores]))
+    yield "conformal factor of Gaussian errors, 90 %", found, 1.645, 0.03
+    yield "images that the bound needs at 0.1 and 0.1", least_images(0.1, 0.1), 22, 0
+    for images, bound in ((10, 0.2057), (22, 0.0994), (100, 0.0228)):
+        yield f"bound without a loss in {images} images", hoeffding_bentkus(0.0, images, 0.1), bound, 1e-4

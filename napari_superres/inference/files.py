@@ -287,7 +287,7 @@ def _one_of_many(
 
     try:
         if io.is_anonymous(path):
-            label = f"dicom-{io.file_digest(path)[:12]}"
+            label = io.label(path)
         target = result_path(path, folder, model, suffix)
         if any(o.target == target and o.status != "failed" for o in before):
             raise OutputExistsError(f"{target.name} is already the result of another file of this batch. Rename one.")
@@ -304,8 +304,7 @@ def _one_of_many(
 
 def result_path(source: Path, folder: Path, model: ModelChoice, suffix: str | None = None) -> Path:
     """Return where a batch puts the result of a file."""
-    name = f"dicom-{io.file_digest(source)[:12]}" if io.is_anonymous(source) else io.stem(source)
-    return folder / f"{name}_{_model_name(model)}{suffix or io.output_suffix(source)}"
+    return folder / f"{io.label(source)}_{_model_name(model)}{suffix or io.output_suffix(source)}"
 
 
 def _model_name(model: ModelChoice) -> str:

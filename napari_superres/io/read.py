@@ -241,6 +241,11 @@ def is_anonymous(path: str | Path) -> bool:
     return family(path) is DICOM
 
 
+def label(path: str | Path) -> str:
+    """Return what records, logs and results call an input: its stem, or a digest where its name may be a patient's."""
+    return f"dicom-{file_digest(path)[:12]}" if is_anonymous(path) else stem(path)
+
+
 def _scan(path: Path, strict: bool) -> list[Series]:
     present(path)
     found: list[Series] = family_to_read(path).load().scan(path, strict)

@@ -111,8 +111,8 @@ def test_a_map_shows_where_two_images_agree():
     assert found.data.shape == (256, 320)
     assert found.affine.tolist() == plane(a, pixel_size=0.1).affine.tolist()
     whole = ring_correlation(plane(a[:, :160]), plane(b[:, :160])).resolution("3-sigma").value
-    assert np.nanmedian(found.data[:, :128]) == pytest.approx(0.1 * whole, rel=0.15)
-    assert np.nanmedian(found.data[:, 200:]) > 1.3 * np.nanmedian(found.data[:, :128])
+    assert np.nanmedian(found.data[:, :128]) == pytest.approx(0.1 * whole, rel=0.25)
+    assert np.nanmedian(found.data[:, 200:]) > 1.2 * np.nanmedian(found.data[:, :128])
 
 
 def test_a_map_of_volumes_and_of_what_is_empty():

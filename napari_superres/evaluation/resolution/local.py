@@ -65,7 +65,8 @@ def local_agreement(first: Image, second: Image, *, channel: int = 0) -> Image:
 def _of_planes(first: Floats, second: Floats) -> Floats:
     """Return the map of two planes, in pixels."""
     rings = Rings.of((BLOCK, BLOCK), (1.0, 1.0))
-    limit = 3 * np.sqrt(2 / (rings.pixels * INDEPENDENT).clip(min=1))
+    # Three sigma of what is compared with it, a mean over three rings.
+    limit = 3 * np.sqrt(2 / (np.convolve(rings.pixels, np.ones(3), mode="same") * INDEPENDENT).clip(min=1))
     window = np.hanning(BLOCK + 2)[1:-1]
     window = window[:, None] * window
     members = (rings.index.ravel() == np.arange(len(limit))[:, None]) * np.tile(rings.weight, BLOCK)  # (rings, pixels)

@@ -1,0 +1,83 @@
+"""``superres calibrate`` and ``superres trust``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_superres.cli import parsing, terminal
+from napari_superres.errors import OutputError, SettingsError
+
+
+def calibrate(
+    lr: Annotated[Path, typer.Argument(metavar="LRDIR", help="Folder of low-resolution images.")],
+    reference: Annotated[Path, typer.Argument(metavar="REFDIR", help="Folder of their reference scans.")],
+    model: Annotated[list[str], typer.Option("--model", "-m", help="May repeat: their disagreement counts too.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.json")],
+    alpha: Annotated[float, typer.Option(help="Share of pixels that may lie outside.")] = 0.1,
+    delta: Annotated[float, typer.Option(help="Chance that the bound fails.")] = 0.1,
+    tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Disagreement of turned images.")] = True,
+    modality: Annotated[str | None, typer.Option(help="Kind of images; the model's by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Calibrate a model's error bars on pairs of images that it was not trained on."""
+    from napari_superres.evaluation.conformal import calibrate_folder
+
+    _check_target(output, overwrite)
+    found = calibrate_folder(lr, reference, model, alpha=alpha, delta=delta, tta=tta, modality=modality)
+    found.to_json(output)
+    for note in found.notes:
+        terminal.say(f"note: {note}")
+    terminal.result(
+        f"{found.images} images; intervals are {found.factor:.4g} x (disagreement + {found.epsilon:.4g}), "
+        f"mean width {found.mean_width:.4g}"
+    )
+    if found.lam is None:
+        terminal.result(f"the bound on the mean is not given: {found.reason}")
+    terminal.say(f"wrote {output}")
+
+
+def trust(
+    image: Annotated[Path, typer.Argument(metavar="LR", help="Low-resolution image.")],
+    model: Annotated[list[str], typer.Option("--model", "-m", help="May repeat: they are compared.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the maps.")],
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Of the same models: gives error bars.")
+    ] = None,
+    tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Disagreement of turned images.")] = True,
+    extension: Annotated[str, typer.Option("--format", help="Of the maps.")] = ".ome.tif",
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the file does not say.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+) -> None:
+    """Map where a result can be trusted: the mean of turns, their disagreement, error bars, what the input denies."""
+    from napari_superres import io
+    from napari_superres.evaluation import check_consistency, spread
+    from napari_superres.evaluation.calibration import Binding, Calibration, intervals
+    from napari_superres.evaluation.questions import consistent
+
+    bars = None if calibration is None else Calibration.from_json(calibration)
+    if not extension.startswith("."):
+        extension = f".{extension}"
+    names = ("mean", "disagreement", "error-bar", "residual")
+    targets = {name: output / f"{io.label(image)}_{name}{extension}" for name in names}
+    for target in targets.values():
+        _check_target(target, overwrite)
+    lr = io.read_image(image, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
+    found = spread(lr, model, tta=tta)
+    output.mkdir(parents=True, exist_ok=True)
+    maps = {"mean": found.mean, "disagreement": found.deviation}
+    if bars is not None:
+        maps["error-bar"] = intervals(found, bars, Binding.of(found))
+    kept = check_consistency(found.mean, lr)
+    maps["residual"] = kept.residual
+    for name, result in maps.items():
+        terminal.say(f"wrote {io.write_image(result, targets[name], overwrite=overwrite)}")
+    terminal.result(f"{found.members} results; {consistent(kept, '').reason}")
+
+
+def _check_target(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists. Choose another name or allow overwriting (--overwrite).")
+    if path.suffix == ".json" and not path.parent.is_dir():
+        raise SettingsError(f"folder {path.parent} does not exist. Make it first or choose another one.")
