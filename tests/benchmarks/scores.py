@@ -35,9 +35,10 @@ class Protocol:
     folder: str
     words: str
     kernel: str = "gaussian"
-    psf_sigma: float | None = None
+    psf_sigma: float | tuple[float, ...] | None = None
     photons: float | None = None
     read_noise: float = 0.0  # electrons with photons, else share of the range
+    rician: float = 0.0  # share of the range, of volumes
     scale: tuple[int, ...] = (2, 2)
     speed: tuple[float, float] | None = None  # of a movie, along Y and X: fine pixels per frame
 
@@ -62,9 +63,20 @@ OF_MOVIES = replace(
     PROTOCOLS["fluorescence"], speed=(1.2, 0.9),
     words=f"9 frames that move 1.5 fine pixels each; {PROTOCOLS['fluorescence'].words}",
 )  # fmt: skip
-OF_VOLUMES = Protocol(
-    "test/mri", "means over 3 slices, Gaussian noise 0.02; range 0.1-99.9 %", read_noise=0.02, scale=(3, 1, 1)
-)
+OF_VOLUMES = {
+    "MRI": Protocol(
+        "test/mri", "means over 3 slices, Rician noise 0.02; range 0.1-99.9 %", rician=0.02, scale=(3, 1, 1)
+    ),
+    "fluorescence": Protocol(
+        "test/fluorescence",
+        "Gaussian along Z sigma 0.6 slices, means over 2, 100 photons at the brightest, read noise 1; range 0.1-99.9 %",
+        psf_sigma=(0.6, 0.0, 0.0), photons=100, read_noise=1, scale=(2, 1, 1),
+    ),
+}  # fmt: skip
+X4 = replace(
+    PROTOCOLS["electron microscopy"], scale=(4, 4), psf_sigma=2.0, photons=800,
+    words="Gaussian PSF sigma 2, 4 x 4 binning, 800 electrons at the brightest, read noise 1; range 0.1-99.9 %",
+)  # fmt: skip
 _FRAMES = 9
 _PLANES = 12
 """Planes of a stack that are measured, those with most signal left, evenly."""
@@ -92,8 +104,8 @@ def score_photographs(model: Model, folder: Path) -> dict[str, object]:
     return summary(rows, PAPER, ("", "bicubic_", "lanczos_"))
 
 
-def planes_of(image: Image) -> Iterator[np.ndarray]:
-    """Yield every channel, and some planes of a stack, cropped to even sizes."""
+def planes_of(image: Image, factor: int) -> Iterator[np.ndarray]:
+    """Yield every channel, and some planes of a stack, cropped to multiples of the factor."""
     data = np.asarray(image.data)
     if "S" in image.axes:  # a stain shown in one colour
         data = data.max(axis=image.axes.index("S"))
@@ -103,15 +115,17 @@ def planes_of(image: Image) -> Iterator[np.ndarray]:
         filled = planes[signal >= signal.max() / 2]
         planes = filled[np.linspace(0, len(filled) - 1, min(_PLANES, len(filled))).round().astype(int)]
     for plane in planes:
-        yield plane[: plane.shape[0] // 2 * 2, : plane.shape[1] // 2 * 2]
+        yield plane[tuple(slice(n // factor * factor) for n in plane.shape)]
 
 
 def fields_of(image: Image, protocol: Protocol) -> Iterator[Image]:
     """Yield what is measured of an image: planes, movies of planes that move, or the volume."""
     if len(protocol.scale) == 3:
+        if image.size("Z") < protocol.scale[0]:
+            return
         yield image.replace(data=np.asarray(image.data)[: image.size("Z") // protocol.scale[0] * protocol.scale[0]])
         return
-    for plane in planes_of(image):
+    for plane in planes_of(image, protocol.scale[0]):
         if protocol.speed is None:
             yield Image.from_array(plane, "YX")
             continue
@@ -142,13 +156,16 @@ def score_restoration(model: Model, data: Path, protocol: Protocol, beside: str 
             high, protocol.scale, kernel=protocol.kernel, psf_sigma=protocol.psf_sigma, photons=protocol.photons,
             read_noise=protocol.read_noise * span, seed=len(rows),
         )  # fmt: skip
+        if protocol.rician:
+            noisy = kspace.rician(np.asarray(low.data), protocol.rician * span, np.random.default_rng(len(rows)))
+            low = low.replace(data=np.rint(noisy).astype(low.dtype) if low.dtype.kind in "ui" else noisy)
         true = norm.apply(np.asarray(high.data), 0, np.float64)
         found = {name: norm.apply(np.asarray(upscale(low, m).data), 0, np.float64) for name, m in candidates.items()}
         if protocol.kernel == "kspace":
-            found["zero_filling_"] = norm.apply(kspace.fill_zeros(np.asarray(low.data), (2, 2)), 0, np.float64)
+            found["zero_filling_"] = norm.apply(kspace.fill_zeros(np.asarray(low.data), protocol.scale), 0, np.float64)
         elif len(protocol.scale) == 2:
             planes = found["bicubic_"].reshape(-1, *true.shape[-2:])
-            restored = [richardson_lucy(plane, protocol.psf_sigma or 1.0) for plane in planes]
+            restored = [richardson_lucy(plane, float(protocol.psf_sigma or 1.0)) for plane in planes]
             found["richardson_lucy_"] = np.stack(restored).reshape(true.shape)
         row: list[float] = []
         for values in found.values():
@@ -185,7 +202,9 @@ def main(data: Path, names: list[str]) -> None:
         elif card.frames > 1:
             scores["fluorescence test images, moving"] = score_restoration(model, data, OF_MOVIES, beside="fluo-x2")
         elif card.ndim == 3:
-            scores[f"{card.modality} test volumes"] = score_restoration(model, data, OF_VOLUMES)
+            scores[f"{card.modality} test volumes"] = score_restoration(model, data, OF_VOLUMES[card.modality])
+        elif card.scale == (4, 4):
+            scores[f"{card.modality} test images"] = score_restoration(model, data, X4)
         elif card.modality in PROTOCOLS:
             scores[f"{card.modality} test images"] = score_restoration(model, data, PROTOCOLS[card.modality])
         write_model(path, replace(card, scores=scores), read_weights(path), overwrite=True)
