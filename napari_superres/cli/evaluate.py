@@ -51,7 +51,7 @@ def evaluate(
     from napari_superres import io
     from napari_superres.evaluation import evaluate as compare
     from napari_superres.evaluation import evaluate_folder
-    from napari_superres.evaluation.gates import check_gate
+    from napari_superres.evaluation.gates import check_gate, parse_gate
 
     result, reference = (None, first) if second is None and model else (first, second)
     options: dict[str, Any] = {
@@ -59,25 +59,25 @@ def evaluate(
         "register": register,
     }  # fmt: skip
     if baseline is not None:
+        if "none" in baseline and len(baseline) > 1:
+            raise SettingsError(f"--baseline none stands alone, got {', '.join(baseline)}.")
         options["baselines"] = [name for name in baseline if name != "none"]
-    single = reference is None or io.find_images(reference) == [reference]
-    if not single and (repeat is not None or calibration is not None):
-        raise SettingsError("--repeat and --calibration are for single images.")
-    if not single and reference is not None:
-        report = evaluate_folder(result, reference, lr_dir=lr, **options)
-    else:
-        size = parsing.parse_pixel_size(pixel_size)
-        images = [None if p is None else io.read_image(p, pixel_size=size, unit=unit) for p in (result, reference)]
-        inputs = [None if p is None else io.read_image(p) for p in (lr, repeat)]
+    for text in gate or ():
+        parse_gate(text)
+    if reference is None and (baseline or psf_sigma is not None or gate):
+        raise SettingsError("--baseline, --psf-sigma and --gate need a reference.")
+    shown = result if reference is None else reference
+    if shown is None or io.find_images(shown) == [shown]:
         report = compare(
-            images[0],
-            images[1],
-            lr=inputs[0],
-            repeat=inputs[1],
-            calibration=calibration,
-            name=io.label(first),
-            **options,
-        )
+            **_read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit), calibration=calibration,
+            name=io.label(first), **options,
+        )  # fmt: skip
+    elif reference is None:
+        raise SettingsError("a folder of results needs a folder of reference scans.")
+    elif repeat is not None or calibration is not None or pixel_size is not None:
+        raise SettingsError("--repeat, --calibration and --pixel-size are for single images.")
+    else:
+        report = evaluate_folder(result, reference, lr_dir=lr, **options)
     terminal.result(report.table())
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:
@@ -89,6 +89,26 @@ def evaluate(
         raise typer.Exit(3)
     if not all(found.passed for found in gates):
         raise typer.Exit(4)
+
+
+def _read(
+    result: Path | None, reference: Path | None, lr: Path | None, repeat: Path | None, size: Any, unit: str
+) -> dict[str, Any]:
+    """Return the images; inputs without a pixel size of their own get that of the result, times the factor."""
+    from napari_superres import io
+
+    fine = {
+        name: None if path is None else io.read_image(path, pixel_size=size, unit=unit)
+        for name, path in (("result", result), ("reference", reference))
+    }
+    coarse = {name: None if p is None else io.read_image(p) for name, p in (("lr", lr), ("repeat", repeat))}
+    known = fine["result"] or fine["reference"]
+    for name, image in coarse.items():
+        if image is not None and size is not None and not image.has_pixel_size and known is not None:
+            factors = [round(known.size(a) / image.size(a)) for a in image.spatial]
+            sizes = [known.pixel_size[known.spatial.index(a)] * f for a, f in zip(image.spatial, factors, strict=True)]
+            coarse[name] = image.with_pixel_size(sizes, unit=unit)
+    return {**fine, **coarse}
 
 
 def resolution(

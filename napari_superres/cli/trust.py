@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from napari_superres.cli import parsing, terminal
-from napari_superres.errors import OutputError, SettingsError
+from napari_superres.errors import EvaluationError, OutputError, SettingsError
 
 
 def calibrate(
@@ -61,19 +61,27 @@ def trust(
         extension = f".{extension}"
     names = ("mean", "disagreement", "error-bar", "residual")
     targets = {name: output / f"{io.label(image)}_{name}{extension}" for name in names}
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is a file; the maps need a folder. Choose another name.")
     for target in targets.values():
-        _check_target(target, overwrite)
+        if output.is_dir():
+            io.check_target(target, overwrite=overwrite)
+        elif extension not in io.WRITE_SUFFIXES:
+            raise SettingsError(f"maps cannot be written as {extension}. Use one of: {', '.join(io.WRITE_SUFFIXES)}.")
     lr = io.read_image(image, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
     found = spread(lr, model, tta=tta)
-    output.mkdir(parents=True, exist_ok=True)
     maps = {"mean": found.mean, "disagreement": found.deviation}
     if bars is not None:
         maps["error-bar"] = intervals(found, bars, Binding.of(found))
-    kept = check_consistency(found.mean, lr)
-    maps["residual"] = kept.residual
+    try:
+        kept, problem = check_consistency(found.mean, lr), ""
+        maps["residual"] = kept.residual
+    except EvaluationError as error:
+        kept, problem = None, str(error)
+    output.mkdir(parents=True, exist_ok=True)
     for name, result in maps.items():
         terminal.say(f"wrote {io.write_image(result, targets[name], overwrite=overwrite)}")
-    terminal.result(f"{found.members} results; {consistent(kept, '').reason}")
+    terminal.result(f"{found.members} results; {consistent(kept, problem).reason}")
 
 
 def _check_target(path: Path, overwrite: bool) -> None:

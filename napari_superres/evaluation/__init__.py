@@ -4,7 +4,8 @@ Metrics
     ``metrics`` (PSNR, SSIM, NRMSE, ...), ``structure`` (SSIM, MS-SSIM, MicroSSIM), ``intensity`` (gamma, flux,
     SI-PSNR), ``align`` (the line between two images), ``conventions`` (what is compared: values, crop, data range)
 Two images on one grid
-    ``match`` (by recorded position), ``register`` (by what they show), ``scale`` (of a result over its input)
+    ``match`` (by recorded position), ``register`` and ``shifts`` (by what they show), ``scale`` (of a result over
+    its input)
 Beyond metrics
     ``resolution`` (one or two recordings), ``consistency`` (with the input), ``disagreement`` (of models and turns),
     ``conformal``, ``calibration`` and ``intervals`` (error bars), ``maps``, ``questions`` and ``findings`` (what it all
@@ -23,7 +24,6 @@ from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
 from napari_superres.evaluation.image import evaluate as evaluate
 from napari_superres.evaluation.maps import difference_map as difference_map
 from napari_superres.evaluation.maps import ssim_map as ssim_map
-from napari_superres.evaluation.register import local_shifts as local_shifts
 from napari_superres.evaluation.register import register as register
 from napari_superres.evaluation.report import Report as Report
 from napari_superres.evaluation.resolution import decorrelation as decorrelation
@@ -32,6 +32,7 @@ from napari_superres.evaluation.resolution import ring_correlation as ring_corre
 from napari_superres.evaluation.resolution import single_image_correlation as single_image_correlation
 from napari_superres.evaluation.selftest import KnownAnswer as KnownAnswer
 from napari_superres.evaluation.selftest import run_selftest as run_selftest
+from napari_superres.evaluation.shifts import local_shifts as local_shifts
 
 __all__ = [
     "KnownAnswer",

@@ -23,7 +23,7 @@ _BALANCES = (0.001, 0.01, 0.1, 1.0, 10.0)
 _ITERATIONS = (1, 2, 4, 8, 16, 32)
 _TUNED_EDGE = 512
 _REACH = 4
-_LEAST_SIGMA = 0.3
+LEAST_SIGMA = 0.3
 """Pixels below which a point-spread function is none."""
 
 
@@ -88,7 +88,7 @@ def baselines(
 
     base = upscale(lr, interpolation(BICUBIC, scale))
     yield BICUBIC, base
-    deconvolved = psf_sigma is not None and psf_sigma >= _LEAST_SIGMA and scale["Y"] > 1
+    deconvolved = psf_sigma is not None and psf_sigma >= LEAST_SIGMA and scale["Y"] > 1
     settings = Restoration(psf_sigma) if psf_sigma is not None and deconvolved else None
     if settings is not None and reference is not None and set(names) & set(_DECONVOLVED):
         settings = _tuned(base, reference, settings)

@@ -202,6 +202,14 @@ class Calibration:
                 SuperResWarning, stacklevel=2,
             )  # fmt: skip
 
+    def summary(self) -> dict[str, object]:
+        """Return what a report says of it."""
+        names = ("alpha", "delta", "images", "q", "lam", "epsilon", "mean_width", "rank_correlation")
+        return {n: getattr(self, n) for n in names} | {
+            "model": self.binding.model,
+            "curve": [list(c) for c in self.curve],
+        }
+
     def to_json(self, path: str | Path) -> Path:
         """Write the calibration, a whole file or none.
 

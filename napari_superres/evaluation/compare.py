@@ -2,17 +2,26 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.baselines import BICUBIC, baselines, interpolation, middle_plane
+from napari_superres.errors import EvaluationError, SettingsError
+from napari_superres.evaluation.baselines import (
+    BICUBIC,
+    LEAST_SIGMA,
+    baselines,
+    check_names,
+    interpolation,
+    middle_plane,
+)
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.match import match
-from napari_superres.evaluation.register import Registration, deformation, local_shifts, register
+from napari_superres.evaluation.register import Registration, register
 from napari_superres.evaluation.scale import Scale, scale_of, scale_of_models
 from napari_superres.evaluation.scores import Limits, Row, limits_of, score
+from napari_superres.evaluation.shifts import deformation, local_shifts
 from napari_superres.evaluation.structure import WINDOW
 
 RESULT = "result"
@@ -43,6 +52,25 @@ class Task:
     baselines: Sequence[str] = ()
     psf_sigma: float | None = None
     registered: bool = False
+
+    @classmethod
+    def of(
+        cls, models: Sequence[str], convention: str, data_range: str | None, *,
+        baselines: Sequence[str], psf_sigma: float | None, registered: bool,
+    ) -> "Task":  # fmt: skip
+        """Return the task that options mean.
+
+        Raises
+        ------
+        SettingsError
+            If the convention, the data range or a baseline is unknown, or the width below 0.
+        """
+        if psf_sigma is not None and not 0 <= psf_sigma < inf:
+            raise SettingsError(f"psf_sigma must be a number of at least 0, got {psf_sigma}.")
+        rules = Rules.parse(convention, data_range)
+        return cls(
+            rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=registered
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +214,10 @@ def _psf_sigma(lr: Image, reference: Image, scale: Scale, task: Task, notes: lis
 
     factor = scale["Y"]
     if task.psf_sigma is not None:
-        return task.psf_sigma / lr.pixel_size[lr.spatial.index("Y")] * factor
+        width = task.psf_sigma / lr.pixel_size[lr.spatial.index("Y")] * factor
+        if width < LEAST_SIGMA:
+            notes.append(f"nothing was deconvolved: the PSF is only {width:.2g} pixels of the result wide")
+        return width
     sizes = [lr.size(a) * scale[a] == reference.size(a) for a in lr.spatial]
     if factor == 1 or scale["X"] != factor or not all(sizes) or "S" in lr.axes or scale.get("Z", 1) > 1:
         notes.append("nothing was deconvolved: give the width of the point-spread function (--psf-sigma) for that")

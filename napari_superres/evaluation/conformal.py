@@ -256,6 +256,8 @@ def calibrate_folder(
                 raise EvaluationError(f"spread of {bound.members} results, others of {bindings[0].members}")
             pair, width = match(made.mean, reference), match(made.deviation, reference)
             sample = _sampled(pair.result.data, width.result.data, pair.reference.data)
+        except SettingsError:
+            raise
         except SuperResError as error:
             notes.append(f"{name}: {error}")
             continue

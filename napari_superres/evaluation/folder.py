@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_superres.errors import EvaluationError, SuperResError
 from napari_superres.evaluation import questions
-from napari_superres.evaluation.baselines import BICUBIC, USUAL, check_names
+from napari_superres.evaluation.baselines import BICUBIC, USUAL
 from napari_superres.evaluation.compare import RESULT, Compared, Task, compare
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.findings import Findings, examine
@@ -75,16 +75,15 @@ def evaluate_folder(
     EvaluationError
         If no image could be compared.
     """
-    rules = Rules.parse(convention, data_range)
-    task = Task(
-        rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=register
+    task = Task.of(
+        models, convention, data_range, baselines=baselines, psf_sigma=psf_sigma, registered=register
     )  # fmt: skip
     if sr_dir is None and (lr_dir is None or not models):
         raise EvaluationError("without results, a folder of inputs (lr) and at least one model are needed.")
     judged = Path(sr_dir if sr_dir is not None else lr_dir or "")
     low = None if lr_dir is None else Path(lr_dir)
     trios, failures = _pairs(judged, Path(ref_dir), low, judged_is_input=sr_dir is None)
-    limits = _common_limits(trios, rules, failures)
+    limits = _common_limits(trios, task.rules, failures)
     rows: list[Row] = []
     notes: list[str] = []
     for trio in trios:
@@ -102,7 +101,7 @@ def evaluate_folder(
         raise EvaluationError(f"no image of {judged} could be compared with {ref_dir}. {reasons}")
     comparisons = compare_all(rows)
     findings = {trio.name: _looked(trio, task, comparisons) for trio in _extremes(trios, rows)}
-    return Report(rows + _means(rows), rules.describe(), tuple(notes), tuple(failures), comparisons, findings)
+    return Report(rows + _means(rows), task.rules.describe(), tuple(notes), tuple(failures), comparisons, findings)
 
 
 def _extremes(trios: Sequence[Trio], rows: Sequence[Row]) -> list[Trio]:
@@ -185,7 +184,10 @@ def _pairs(
             trios.append(Trio(shown, given, references[reference], inputs[low] if inputs and low else None))
     used = set(reference_of.values())
     unused = [label(p) for n, p in references.items() if n not in used]
-    failures += [{"image": n, "reason": f"no result of this name in {sr_dir}"} for n in unused]
+    failures += [
+        {"image": n, "reason": f"no {'input' if judged_is_input else 'result'} of this name in {sr_dir}"}
+        for n in unused
+    ]
     return trios, failures
 
 

@@ -50,22 +50,35 @@ def check_gate(text: str, rows: Sequence[Row]) -> Gate:
     SettingsError
         If the text has another form, or names a column or candidate that is not there.
     """
-    form = _FORM.fullmatch(text)
-    overall = _overall(rows)
-    if form is None:
-        raise SettingsError(f"a gate is METRIC>LIMIT such as psnr>bicubic+1 or ssim>=0.9, got {text!r}.")
+    form, overall = parse_gate(text), _overall(rows)
     metric = form["metric"]
-    if metric not in COLUMNS or metric in _NOT_NUMBERS:
-        known = ", ".join(c for c in COLUMNS if c not in _NOT_NUMBERS)
-        raise SettingsError(f"gate {text!r}: there is no metric {metric}. There are: {known}.")
     who = [form["who"].strip()] if form["who"] else [n for n, r in overall.items() if r["role"] == "judged"]
     if missing := [n for n in who if n not in overall]:
         raise SettingsError(f"gate {text!r}: there is no candidate {missing[0]}. There are: {', '.join(overall)}.")
+    if not overall or not who:
+        raise SettingsError(f"gate {text!r}: nothing was measured that it could be about. Give a reference scan.")
     limit = _limit(form["limit"], metric, overall, text)
     compare = _OPERATORS[form["sign"]]
     values = {n: float(overall[n][metric]) for n in who}
     found = ", ".join(f"{n} {v:.6g}" for n, v in values.items())
     return Gate(text, all(compare(v, limit) for v in values.values()), f"{metric} of {found}; limit {limit:.6g}")
+
+
+def parse_gate(text: str) -> re.Match[str]:
+    """Return the parts of a condition; so that it is refused before anything is computed.
+
+    Raises
+    ------
+    SettingsError
+        If it has another form, or names a metric that is not there.
+    """
+    form = _FORM.fullmatch(text)
+    if form is None:
+        raise SettingsError(f"a gate is METRIC>LIMIT such as psnr>bicubic+1 or ssim>=0.9, got {text!r}.")
+    if form["metric"] not in COLUMNS or form["metric"] in _NOT_NUMBERS:
+        known = ", ".join(c for c in COLUMNS if c not in _NOT_NUMBERS)
+        raise SettingsError(f"gate {text!r}: there is no metric {form['metric']}. There are: {known}.")
+    return form
 
 
 def _overall(rows: Sequence[Row]) -> dict[str, Row]:

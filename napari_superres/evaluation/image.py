@@ -8,12 +8,11 @@ import numpy as np
 
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image
-from napari_superres.errors import EvaluationError
+from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation import questions
-from napari_superres.evaluation.baselines import USUAL, check_names
+from napari_superres.evaluation.baselines import USUAL
 from napari_superres.evaluation.calibration import Calibration
 from napari_superres.evaluation.compare import Task, compare
-from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.findings import examine
 from napari_superres.evaluation.folder import compare_all
 from napari_superres.evaluation.intervals import NO_CALIBRATION, cover
@@ -90,12 +89,13 @@ def evaluate(
     SettingsError
         If `convention`, `data_range` or a baseline is unknown.
     """
-    rules = Rules.parse(convention, data_range)
-    task = Task(
-        rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=register
+    task = Task.of(
+        models, convention, data_range, baselines=baselines, psf_sigma=psf_sigma, registered=register
     )  # fmt: skip
     given, true, low, again = (None if i is None else as_image(i, axes) for i in (result, reference, lr, repeat))
     if true is None:
+        if register or calibration is not None or models:
+            raise SettingsError("models, register and calibration need a reference.")
         return _by_input_only(given, low, again, name)
     found = compare(given, true, low, task, name=name)
     looked = examine(
@@ -104,8 +104,9 @@ def evaluate(
     covered = None if calibration is None else cover(low, true, models, calibration)
     light = questions.calibrated(*covered[1:]) if covered else questions.calibrated(None, 0.0, NO_CALIBRATION)
     looked = replace(looked, lights=(*looked.lights, light))
+    comparisons = compare_all(found.rows)
     return Report(
-        found.rows, rules.describe(), tuple(found.notes), comparisons=compare_all(found.rows), findings={name: looked},
+        found.rows, task.rules.describe(), tuple(found.notes), comparisons=comparisons, findings={name: looked},
         calibration=covered[0] if covered else None,
     )  # fmt: skip
 

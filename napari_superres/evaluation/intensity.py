@@ -78,10 +78,12 @@ def linearity(reference: Array, candidate: Array) -> Linearity:
 
 def flux(reference: Array, candidate: Array) -> float:
     """Return the candidate's sum over the reference's, over pixels finite in both; nan where that is 0."""
-    a, b = np.asarray(reference, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
-    keep = np.isfinite(a) & np.isfinite(b)
-    total = float(a[keep].sum())
-    return float(b[keep].sum()) / total if total else nan
+    sums = np.zeros(2)
+    for plane, other in zip(np.atleast_1d(reference), np.atleast_1d(candidate), strict=True):
+        a, b = np.asarray(plane, dtype=np.float64), np.asarray(other, dtype=np.float64)
+        keep = np.isfinite(a) & np.isfinite(b)
+        sums += a[keep].sum(), b[keep].sum()
+    return float(sums[1] / sums[0]) if sums[0] else nan
 
 
 def si_psnr(reference: Array, candidate: Array) -> float:

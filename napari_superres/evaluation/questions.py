@@ -22,6 +22,7 @@ _GAMMAS = (0.8, 1.25)
 _SLOPES = (0.8, 1.25)
 _LEAST_R_SQUARED = 0.99
 _FLUXES = (0.95, 1.05)
+_LEAST_RSP = 0.5
 _MOST_OUTSIDE = (0.01, 0.05)
 _MOST_PEAK = 10.0
 _BLOCK = 5
@@ -118,6 +119,8 @@ def consistent(found: Consistency | None, problem: str) -> Light:
     question = "Is it consistent with its input?"
     if found is None:
         return Light(question, "not measurable", problem)
+    if found.rsp < _LEAST_RSP:
+        return Light(question, "no", f"it hardly correlates with its input (RSP {found.rsp:.2f}): is it of this input?")
     if found.noise is None:
         return Light(question, "not measurable", f"the input's noise is not: RSP {found.rsp:.4f}, RSE {found.rse:.3g}")
     height, where = structure(found.residual)
@@ -151,8 +154,12 @@ def supported(
     """Whether detail beyond the input, of pixels of this size, is in the reference too."""
     question = "Is it right beyond what its input holds?"
     guess = [] if found is None else [f"{found.invented:.2%} of its spectrum lies beyond the input's pixels"]
-    if repeat is not None and (seen := repeat.resolution()).value is not None:
-        guess += [f"the input resolves {seen.value:.3g} {seen.unit}"]
+    if repeat is not None:
+        seen = repeat.resolution()
+        resolved = (
+            f"resolves {seen.value:.3g} {seen.unit}" if seen.value is not None else f"has no resolution: {seen.reason}"
+        )
+        guess += [f"the input {resolved}"]
     if agreement is None or pixel is None:
         said = "; ".join(guess) or "no input was given"
         return Light(question, "not measurable", f"{said}; without a reference that is the model's guess")

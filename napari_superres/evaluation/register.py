@@ -7,7 +7,6 @@ coefficient. The reference is moved, the image that is not judged, by one interp
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,17 +16,14 @@ from napari_superres.core.image import Image
 from napari_superres.core.invalid import fill
 from napari_superres.core.units import METRES
 from napari_superres.errors import EvaluationError, MissingExtraError, SettingsError
-from napari_superres.evaluation.match import LARGEST_SCALE, conform, cut_to, match, no_origin, unit_factor
+from napari_superres.evaluation.match import LARGEST_SCALE, conform, cut_to, no_origin, unit_factor
+from napari_superres.evaluation.shifts import SHORTEST, contrast, correlation, filled, peak, scenes, searched
 
 Transform = Literal["shift", "rigid", "affine"]
 Floats = npt.NDArray[np.float64]
 Pair = tuple[Image, Image]
 
-MOST_DEFORMATION = 0.5
-"""Local shift, in pixels of the result (95th percentile), above which the reference counts as deformed."""
-
-_COARSER, _SMALLEST_SHIFT, _SHORTEST, _SMOOTHING, _LEAST_GAIN = 1.05, 0.05, 12, 1.5, 1e-4
-_LEAST_CORRELATION, _LEAST_TILE_CORRELATION, _LEAST_SLOPES, _LEAST_CONTRAST = 0.3, 0.5, 0.3, 0.1
+_COARSER, _SMALLEST_SHIFT, _LEAST_CORRELATION, _LEAST_GAIN = 1.05, 0.05, 0.3, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,8 @@ def register(result: Image, reference: Image, *, transform: Transform = "shift")
         Axes of one element may be missing in either. The reference may have finer pixels and any position and
         orientation; where a pixel size is unknown, both fields are taken to begin at the same corner.
     transform
-        Looked for beyond recorded positions: a shift of up to a quarter of the field; rotation too; scale, shear too.
+        Looked for beyond recorded positions: a shift of up to a quarter of the field, or of its middle 1024 pixels
+        (48 x 256 x 256 of volumes), from which it is found; rotation too; scale, shear too.
 
     Raises
     ------
@@ -109,57 +106,6 @@ def register(result: Image, reference: Image, *, transform: Transform = "shift")
         common, placed, tuple((pixels * (sizes if unit != "pixel" else 1)).tolist()), tuple(pixels.tolist()), unit,
         before, after, None if np.array_equal(moved[:-1, :-1], np.eye(len(pixels))) else matrix, tuple(notes),
     )  # fmt: skip
-
-
-def local_shifts(result: Image, reference: Image, *, tile: int = 64) -> Image:
-    """Return how far, place by place, the reference still lies from the result.
-
-    Parameters
-    ----------
-    result, reference
-        On one grid, as `register` returns them.
-    tile
-        Edge of the square or cube in which one shift is measured, in pixels, at least 16; neighbours overlap by half.
-
-    Returns
-    -------
-    Image
-        float32, length of the shift in pixels of the result, on its grid without C and S; nan where a tile has too
-        little contrast, too little in common (correlation below 0.5), or nothing in common along some direction.
-
-    Raises
-    ------
-    EvaluationError, SettingsError
-        If the two do not lie on one grid; if `tile` is too small.
-    """
-    if tile < 16:
-        raise SettingsError(f"tile must be at least 16 pixels, got {tile}. Use 64.")
-    pair = match(result, reference)
-    axes = "".join(a for a in pair.result.axes if a in "TZYX")
-    lengths = np.full([pair.result.size(a) for a in axes], np.nan, dtype=np.float32)
-    short = sorted({*range(len(pair.result.spatial))} - {*_searched(pair.result)})
-    for frame in range(pair.result.size("T")):
-        best = max(_scenes(pair.result, pair.reference, frame), key=lambda scene: _correlation(*scene))
-        key = tuple(frame if a == "T" else slice(None) for a in axes)
-        lengths[key] = np.expand_dims(_tile_shifts(*best, tile), short)
-    return pair.result.replace(data=lengths, axes=axes, channel_names=(), metadata={})
-
-
-def deformation(shifts: Image) -> str:
-    """Return a warning if `local_shifts` found a deformation or nothing to measure; else an empty string."""
-    values = np.asarray(shifts.data, np.float64)
-    measured = values[np.isfinite(values)]
-    if not measured.size:
-        return "local shifts could not be measured: no part of the field has enough detail in common"
-    most = float(np.percentile(measured, 95))
-    if most <= MOST_DEFORMATION:
-        return ""
-    beyond = np.nonzero(np.nan_to_num(values) > MOST_DEFORMATION)
-    where = ", ".join(f"{a} {at.min()} to {at.max()}" for a, at in zip(shifts.axes, beyond, strict=True))
-    return (
-        f"the reference is deformed against the result: it lies {most:.2g} pixels off (95th percentile), and more than "
-        f"{MOST_DEFORMATION} pixels in {beyond[0].size / measured.size:.0%} of what could be measured, within {where}"
-    )
 
 
 def _mapping(result: Image, reference: Image) -> tuple[Floats, list[str]]:
@@ -215,11 +161,11 @@ def _placed(result: Image, reference: Image, mapping: Floats) -> Pair:
         used = np.nonzero(valid.any(axis=tuple(i for i, a in enumerate(result.axes) if a in "TCS")))
         first = [int(at.min(initial=size.max())) for at in used]
         shape = np.array([int(at.max(initial=-1)) + 1 - a for at, a in zip(used, first, strict=True)])
-        if all(k >= _SHORTEST or axis == "Z" for k, axis in zip(shape, result.spatial, strict=True)):
+        if all(k >= SHORTEST or axis == "Z" for k, axis in zip(shape, result.spatial, strict=True)):
             common, ours = (cut_to(image, first, shape.tolist()) for image in pair)
             return common, ours.replace(affine=common.affine, units=common.units)
     raise EvaluationError(
-        f"result and reference must overlap by {_SHORTEST} valid pixels along Y and X, got origins {result.origin} and "
+        f"result and reference must overlap by {SHORTEST} valid pixels along Y and X, got origins {result.origin} and "
         f"{reference.origin}. Check that both show the same field of view, or remove wrong origins."
     )
 
@@ -237,7 +183,7 @@ def _resampled(reference: Image, mapping: Floats, shape: tuple[int, ...]) -> Ima
     for where in np.ndindex(*volumes.shape[:-n]):
         values = volumes[where].astype(np.float64)
         valid = np.isfinite(values)
-        values = values if valid.all() else _filled(fill(values, np.nan))
+        values = values if valid.all() else filled(fill(values, np.nan))
         values = affine_transform(gaussian_filter(values, sigma), mapping, output_shape=shape, mode="mirror")
         inner = minimum_filter(valid.astype(np.float64), size=2 * reach + 1, mode="constant")
         inside = affine_transform(inner, mapping, output_shape=shape, order=1) > 1 - 1e-6
@@ -245,39 +191,15 @@ def _resampled(reference: Image, mapping: Floats, shape: tuple[int, ...]) -> Ima
     return reference.replace(data=np.moveaxis(out, range(-n, 0), spatial))
 
 
-def _searched(image: Image) -> list[int]:
-    """Return which spatial axes are long enough to look for a shift."""
-    return [i for i, a in enumerate(image.spatial) if a != "Z" or image.size(a) >= _SHORTEST]
-
-
-def _scenes(result: Image, reference: Image, frame: int = 0) -> list[tuple[Floats, Floats]]:
-    """Return both over the searched axes, channel by channel: smoothed, nan where there is too little to smooth."""
-    from scipy.ndimage import gaussian_filter
-
-    kept = [result.spatial[i] for i in _searched(result)]
-    mean = tuple(i for i, a in enumerate(a for a in result.axes if a not in "TC") if a not in kept)
-    scenes = []
-    for channel in range(result.size("C")):
-        key = tuple({"T": frame, "C": channel, "S": slice(3)}.get(a, slice(None)) for a in result.axes)
-        both = []
-        for image in (result, reference):
-            values = np.asarray(image.data[key], np.float64).mean(axis=mean)
-            weight = gaussian_filter(np.isfinite(values).astype(np.float64), _SMOOTHING)
-            smooth = gaussian_filter(np.nan_to_num(values, posinf=0, neginf=0), _SMOOTHING) / weight.clip(min=0.5)
-            both.append(np.where(weight > 0.5, smooth, np.nan))
-        scenes.append((both[0], both[1]))
-    return scenes
-
-
 def _shift(result: Image, reference: Image, notes: list[str]) -> tuple[Floats, float, float]:
     """Return the shift to apply, and the correlation without and with it; note why nothing is applied."""
-    scenes = _scenes(result, reference)
-    if not any(_contrast(b) for _, b in scenes):
+    both = scenes(result, reference, middle=True)
+    if not any(contrast(b) for _, b in both):
         raise EvaluationError("the reference must not be constant over the common field. Check that it overlaps.")
-    found, before, after, _ = max((_peak(a, b) for a, b in scenes), key=lambda peak: peak[2])
+    found, before, after, _ = max((peak(a, b) for a, b in both), key=lambda found: found[2])
     shift = np.zeros(len(result.spatial))
     if after > _LEAST_CORRELATION:
-        shift[_searched(result)] = np.where(np.abs(found) < _SMALLEST_SHIFT, 0.0, found)
+        shift[searched(result)] = np.where(np.abs(found) < _SMALLEST_SHIFT, 0.0, found)
     else:
         notes.append(f"no shift was found at which they correlate by {_LEAST_CORRELATION}: the reference was not moved")
     return shift, before, after if shift.any() else before
@@ -287,76 +209,6 @@ def _translation(shift: Floats) -> Floats:
     return np.block([[np.eye(len(shift)), shift[:, None]], [np.zeros(len(shift)), 1.0]])
 
 
-def _contrast(values: Floats) -> float:
-    """Return the standard deviation; 0 where it is rounding only."""
-    values = values[np.isfinite(values)]
-    return float(values.std()) if values.size and values.std() > 1e-12 * np.abs(values).max() else 0.0
-
-
-def _correlation(a: Floats, b: Floats) -> float:
-    valid = np.isfinite(a) & np.isfinite(b)
-    return float(np.corrcoef(a[valid], b[valid])[0, 1]) if _contrast(a[valid]) and _contrast(b[valid]) else 0.0
-
-
-def _filled(values: Floats) -> Floats:
-    valid = np.isfinite(values)
-    return np.where(valid, values, values[valid].sum() / max(valid.sum(), 1))
-
-
-def _peak(fixed: Floats, moving: Floats) -> tuple[Floats, float, float, float]:
-    """Return the shift at which both correlate best, and the correlations without it, with it, and of slopes."""
-    from scipy import ndimage
-    from scipy.signal.windows import tukey
-    from skimage.registration import phase_cross_correlation
-
-    n, most = fixed.ndim, np.array(fixed.shape) // 4
-    shift = step = nothing = np.zeros(n)
-    if min(fixed.shape) < _SHORTEST or not (_contrast(fixed) and _contrast(moving)):
-        return nothing, 0.0, 0.0, 0.0
-    window = reduce(np.multiply.outer, [tukey(size + 2, 0.25)[1:-1] for size in fixed.shape])
-    faded = ((v - v.mean()) * window for v in map(_filled, (fixed, moving)))
-    shift = phase_cross_correlation(*faded, normalization=None)[0].clip(-most, most)
-    splines, slopes = ndimage.spline_filter(_filled(moving), mode="mirror"), np.gradient(fixed)
-    for _ in range(20):
-        shift = shift + step
-        low, high = (np.ceil(side.clip(min=0)).astype(int) + int(2 * _SMOOTHING) for side in (shift, -shift))
-        inner = tuple(map(slice, low, fixed.shape - high))
-        gone = np.isnan(np.roll(moving, np.rint(shift).astype(int), tuple(range(n))))
-        moved = np.where(gone, np.nan, ndimage.shift(splines, shift, mode="mirror", prefilter=False))
-        rows = np.stack([v[inner].ravel() for v in (fixed, moving, *slopes, moved, *np.gradient(moved))])
-        rows = rows[:, np.isfinite(rows).all(axis=0)]
-        if rows.shape[1] < fixed.size / 16:
-            return nothing, 0.0, 0.0, 0.0
-        rows -= rows.mean(axis=1, keepdims=True)
-        # To first order, fixed is the gain times (moved less step times its slopes).
-        gain, *change = np.linalg.lstsq(rows[n + 2 :] @ rows[n + 2 :].T, rows[n + 2 :] @ rows[0], rcond=1e-9)[0]
-        step = (-np.array(change) / gain).clip(-1, 1) if gain > 0 else nothing
-        outside = bool(np.any(np.abs(shift + step) >= most))  # Not a peak, but a slope that leads out of the search.
-        if outside or np.abs(step).max() < 1e-3:
-            break
-    # In the direction in which they share least, such as along a line, slopes have only noise.
-    one, two = rows[2 : n + 2], rows[n + 3 :]
-    shared = min(_correlation(d @ one, d @ two) for d in np.linalg.eigh(one @ two.T + two @ one.T)[1].T)
-    before, after = _correlation(rows[0], rows[1]), 0.0 if outside else _correlation(rows[0], rows[n + 2])
-    return (shift, before, after, shared) if after > before or outside else (nothing, before, before, shared)
-
-
-def _tile_shifts(fixed: Floats, moving: Floats, tile: int) -> Floats:
-    """Return the length of the shift of the tile whose middle is nearest to each pixel."""
-    edges = [min(tile, n) for n in fixed.shape]
-    starts = [np.array([*range(0, n - e, e // 2), n - e]) for n, e in zip(fixed.shape, edges, strict=True)]
-    lengths = np.full([len(s) for s in starts], np.nan)
-    for where in np.ndindex(*lengths.shape):
-        box = tuple(slice(s[k], s[k] + e) for s, k, e in zip(starts, where, edges, strict=True))
-        if all(_contrast(v[box]) > _LEAST_CONTRAST * _contrast(v) for v in (fixed, moving)):
-            shift, _, correlation, slopes = _peak(fixed[box], moving[box])
-            if correlation > _LEAST_TILE_CORRELATION and slopes > _LEAST_SLOPES:
-                lengths[where] = np.linalg.norm(shift)
-    middles = [s + (e - 1) / 2 for s, e in zip(starts, edges, strict=True)]
-    nearest = [np.abs(np.arange(n)[:, None] - m).argmin(axis=1) for n, m in zip(fixed.shape, middles, strict=True)]
-    return np.asarray(lengths[np.ix_(*nearest)])
-
-
 def _turn(pair: Pair, mapping: Floats, kind: Transform, before: float, notes: list[str]) -> tuple[Floats, float]:
     """Return what to do to pixels before `mapping`, and the correlation; the identity, and a note, if nothing helps."""
     try:
@@ -364,11 +216,11 @@ def _turn(pair: Pair, mapping: Floats, kind: Transform, before: float, notes: li
     except ImportError as error:
         raise MissingExtraError("rotations need SimpleITK, which is missing. Run: pip install SimpleITK") from error
     common, placed = _placed(*pair, mapping)
-    fixed, moving = max(_scenes(common, placed), key=lambda scene: _correlation(*scene))
-    searched, n, total = _searched(common), fixed.ndim, len(common.spatial)
-    start = np.linalg.solve(pair[0].affine, common.affine)[searched, -1]
-    size = np.asarray(common.pixel_size)[searched] / min(common.pixel_size)
-    arrays = _filled(fixed), _filled(moving), (np.isfinite(fixed) & np.isfinite(moving)).astype(np.uint8)
+    fixed, moving = max(scenes(common, placed), key=lambda scene: correlation(*scene))
+    axes, n, total = searched(common), fixed.ndim, len(common.spatial)
+    start = np.linalg.solve(pair[0].affine, common.affine)[axes, -1]
+    size = np.asarray(common.pixel_size)[axes] / min(common.pixel_size)
+    arrays = filled(fixed), filled(moving), (np.isfinite(fixed) & np.isfinite(moving)).astype(np.uint8)
     images = [SimpleITK.GetImageFromArray(v) for v in arrays]
     for image in images:  # X comes first.
         image.SetSpacing(size[::-1].tolist())
@@ -391,8 +243,8 @@ def _turn(pair: Pair, mapping: Floats, kind: Transform, before: float, notes: li
         lengths = _translation(np.array(found.TransformPoint([0.0] * n))[::-1])
         lengths[:n, :n] = np.reshape(found.GetMatrix(), (n, n))[::-1, ::-1]
         turn = np.eye(total + 1)
-        turn[np.ix_([*searched, total], [*searched, total])] = lengths * [*size, 1] / np.array([[*size, 1]]).T
-        after = max(_correlation(*scene) for scene in _scenes(*_placed(*pair, mapping @ turn)))
+        turn[np.ix_([*axes, total], [*axes, total])] = lengths * [*size, 1] / np.array([[*size, 1]]).T
+        after = max(correlation(*scene) for scene in scenes(*_placed(*pair, mapping @ turn), middle=True))
         if after > max(before + _LEAST_GAIN, _LEAST_CORRELATION):
             return turn, after
     notes.append(f"no {kind} transform improves on the shift: none was applied")

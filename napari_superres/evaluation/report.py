@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from math import isinf, isnan
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ class Report:
     def to_json(self, path: str | Path | None = None) -> str:
         """Return the report as JSON, and write it where a path is given.
 
-        nan becomes null and an infinite PSNR (equal images) the text ``"inf"``, as JSON has neither.
+        nan becomes null and an infinite PSNR (equal images) the text ``"inf"``, as JSON has neither. `report_schema`
+        describes it.
         """
         document = {
             "schema": 1,
@@ -76,6 +78,7 @@ class Report:
             "rows": [{k: _plain(v) for k, v in row.items()} for row in self.rows],
             "comparisons": [_plain(asdict(c)) for c in self.comparisons],
             "findings": {name: _plain(found.to_dict()) for name, found in self.findings.items()},
+            "calibration": None if self.calibration is None else _plain(self.calibration.summary()),
             "failures": [dict(f) for f in self.failures],
         }
         return _written(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
@@ -118,6 +121,13 @@ class Report:
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]
         return lines + [f"not compared: {f['image']}: {f['reason']}" for f in self.failures]
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of what `Report.to_json` writes."""
+    text = (files("napari_superres.evaluation") / "report.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
 _TITLES = {

@@ -48,6 +48,8 @@ class Comparison:
     beats: Verdict
 
     def __str__(self) -> str:
+        if self.images == 0:
+            return f"{self.candidate} beats {self.baseline}: cannot tell, no image has a finite PSNR of both"
         if self.images == 1:
             return f"{self.candidate} beats {self.baseline}: cannot tell from one image ({self.difference:+.2f} dB)"
         interval = f"95 % interval {self.low:+.2f} to {self.high:+.2f}"

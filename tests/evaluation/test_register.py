@@ -9,7 +9,8 @@ from napari_superres.core.grid import downscaled_affine, make_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, MissingExtraError, SettingsError
 from napari_superres.evaluation.metrics import psnr
-from napari_superres.evaluation.register import deformation, local_shifts, register
+from napari_superres.evaluation.register import register
+from napari_superres.evaluation.shifts import deformation, local_shifts
 
 SHIFT = np.array([-3.3, 2.7])
 

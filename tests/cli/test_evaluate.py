@@ -1,0 +1,394 @@
+"""``superres evaluate``, ``calibrate`` and ``trust``."""
+
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from napari_superres import Image, degrade, read_image, upscale, write_image
+from napari_superres.evaluation import evaluate
+from napari_superres.evaluation.report import COLUMNS
+
+EDGE, COUNT = 96, 5
+
+
+def scene(seed):
+    values = gaussian_filter(np.random.default_rng(seed).normal(size=(EDGE, EDGE)), 2, mode="wrap")
+    values = (values - values.min()) / np.ptp(values)
+    return Image.from_array((100 + 4000 * values).astype(np.uint16), "YX", pixel_size=0.1, origin=(3.0, 5.0))
+
+
+def recorded(reference, seed):
+    return degrade(reference, 2, kernel="gaussian", psf_sigma=1.0, photons=2000, read_noise=2, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Return a folder of results, references and inputs that nobody changes."""
+    root = tmp_path_factory.mktemp("data")
+    for i in range(COUNT):
+        reference = scene(i)
+        low, again = recorded(reference, i), recorded(reference, 100 + i)
+        for name, image in {"sr": upscale(low, "lanczos-x2"), "ref": reference, "lr": low, "again": again}.items():
+            (root / name).mkdir(exist_ok=True)
+            write_image(image, root / name / f"{i}.tif")
+    return root
+
+
+@pytest.fixture
+def sr(data):
+    return data / "sr" / "0.tif"
+
+
+@pytest.fixture
+def ref(data):
+    return data / "ref" / "0.tif"
+
+
+@pytest.fixture
+def lr(data):
+    return data / "lr" / "0.tif"
+
+
+@pytest.fixture
+def judge(superres, tmp_path):
+    """Return a function that runs ``superres evaluate`` and returns what it did and its report."""
+
+    def run(*arguments):
+        file = tmp_path / "report.json"
+        file.unlink(missing_ok=True)
+        done = superres("evaluate", *arguments, "--json", file)
+        return done, json.loads(file.read_text("utf-8")) if file.exists() else None
+
+    return run
+
+
+def refused(done, *said):
+    """Check that there was one line on stderr that says this, and nothing on stdout."""
+    assert (done.code, done.err.count("\n"), done.out) == (1, 1, ""), done
+    assert done.err.startswith("error: ")
+    for text in said:
+        assert text in done.err
+
+
+def subset(data, folder, names, **count):
+    """Return a folder of the first images of each of `names`."""
+    for name in names:
+        (folder / name).mkdir()
+        for i in range(count.get(name, 2)):
+            shutil.copy(data / name / f"{i}.tif", folder / name)
+    return [folder / name for name in names]
+
+
+def candidates(document):
+    return list(dict.fromkeys(row["candidate"] for row in document["rows"]))
+
+
+def answer(document, question, image="0"):
+    (found,) = (q for q in document["findings"][image]["questions"] if question in q["question"])
+    return found["state"], found["reason"]
+
+
+def psnr(document, candidate):
+    (value,) = (r["psnr"] for r in document["rows"] if r["candidate"] == candidate)
+    return value
+
+
+def test_a_result_and_its_files(superres, sr, ref, lr, tmp_path):
+    files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "csv", "html")}
+    options = [part for kind, file in files.items() for part in (f"--{kind}", file)]
+    done = superres("evaluate", sr, ref, "--lr", lr, *options)
+    assert (done.code, done.err) == (0, "")
+    assert "result beats bicubic: cannot tell from one image" in done.out
+    document = json.loads(files["json"].read_text("utf-8"))
+    assert candidates(document) == ["result", "bicubic", "lanczos", "wiener", "richardson-lucy"]
+    assert psnr(document, "result") == pytest.approx(psnr(document, "lanczos"), abs=0.01)
+    header, *lines = csv.reader(files["csv"].read_text("utf-8").splitlines())
+    assert header == list(COLUMNS)
+    assert [float(line[3]) for line in lines] == pytest.approx([r["psnr"] for r in document["rows"]])
+    assert "Does it lie on the reference?" in files["html"].read_text("utf-8")
+
+
+def test_models_without_a_result(judge, ref, lr):
+    done, document = judge(ref, "--lr", lr, "-m", "nearest-x2", "--model", "lanczos-x2", "--baseline", "none")
+    assert (done.code, done.err) == (0, "")
+    roles = {row["candidate"]: row["role"] for row in document["rows"]}
+    assert roles == {"nearest-x2": "judged", "lanczos-x2": "judged", "bicubic": "baseline"}
+    assert psnr(document, "lanczos-x2") > psnr(document, "nearest-x2")
+
+
+def test_a_result_and_models_beside_it(judge, sr, ref, lr):
+    _, document = judge(sr, ref, "--lr", lr, "--model", "nearest-x2", "--baseline", "none")
+    roles = {row["candidate"]: row["role"] for row in document["rows"]}
+    assert roles == {"result": "judged", "nearest-x2": "beside", "bicubic": "baseline"}
+
+
+def test_a_result_and_its_input_only(judge, sr, lr, tmp_path):
+    done, document = judge(sr, "--lr", lr)
+    assert (done.code, done.err, document["rows"]) == (0, "", [])
+    assert answer(document, "consistent with its input")[0] == "yes"
+    result = read_image(sr)
+    changed = np.array(result.data)
+    changed[40:48, 60:68] += 2000
+    _, other = judge(write_image(result.replace(data=changed), tmp_path / "0.tif"), "--lr", lr)
+    state, reason = answer(other, "consistent with its input")
+    assert state == "no"
+    assert "more there than the input shows" in reason
+
+
+def test_what_is_missing(superres, sr, ref, lr, data, tmp_path):
+    refused(superres("evaluate", sr), "without a reference", "(lr)")
+    refused(superres("evaluate", ref, "--model", "bicubic-x2"), "without a result", "(lr)")
+    refused(superres("evaluate", sr, tmp_path / "gone.tif"), "gone.tif")
+    refused(superres("evaluate", lr, ref), "one grid")
+    refused(superres("evaluate", ref, "--lr", lr, "-m", "bicubic-x2", "-m", "bicubic-x3"), "one scale")
+    refused(superres("evaluate", sr, ref, "--lr", lr, "-m", "nobody-x2"), "nobody-x2")
+    refused(superres("evaluate", sr, ref, "--lr", lr, "--convention", "mine"), "sr-paper")
+    refused(superres("evaluate", sr, ref, "--lr", lr, "--data-range", "fixed:-1"), "above 0")
+    for option in ("--repeat", "--calibration"):
+        refused(superres("evaluate", data / "sr", data / "ref", "--lr", data / "lr", option, lr), "single images")
+
+
+def test_a_file_that_cannot_be_written(superres, sr, ref, lr, tmp_path):
+    target = tmp_path / "gone" / "r.json"
+    done = superres("evaluate", sr, ref, "--lr", lr, "--baseline", "none", "--json", target)
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "cannot be written" in done.err
+
+
+def test_folders(judge, data):
+    done, document = judge(data / "sr", data / "ref", "--lr", data / "lr", "--baseline", "none")
+    assert (done.code, done.err, document["failures"]) == (0, "", [])
+    assert [r["image"] for r in document["rows"]] == [n for i in (*range(COUNT), "mean") for n in [str(i)] * 2]
+    assert len(document["findings"]) == 2
+    (comparison,) = document["comparisons"]
+    assert (comparison["candidate"], comparison["images"], comparison["better"]) == ("result", COUNT, COUNT)
+    done, judged = judge(data / "ref", "--lr", data / "lr", "--model", "lanczos-x2", "--baseline", "none")
+    assert (done.code, candidates(judged)) == (0, ["lanczos-x2", "bicubic"])
+    assert judged["rows"][0]["psnr"] == pytest.approx(document["rows"][0]["psnr"], abs=0.01)
+
+
+def test_failures_win_over_gates(judge, data, tmp_path):
+    folders = subset(data, tmp_path, ("sr", "ref", "lr"))
+    (folders[0] / "1.tif").write_bytes(b"garbage")
+    for gate in ("psnr>0", "psnr>1000"):
+        done, document = judge(*folders[:2], "--lr", folders[2], "--baseline", "none", "--gate", gate)
+        assert (done.code, done.err) == (3, "")
+        assert [f["image"] for f in document["failures"]] == ["1"]
+        assert "not compared: 1: " in done.out
+        assert f"gate {gate}: " in done.out
+    (folders[0] / "0.tif").unlink()
+    done, document = judge(*folders[:2], "--lr", folders[2])
+    refused(done, "no image of", "1: ")
+    assert document is None
+
+
+@pytest.mark.parametrize(
+    ("gates", "code"),
+    [
+        (["psnr>bicubic"], 0),
+        (["psnr>=20", "ssim > 0.5", "bicubic:nrmse<1", "mae<bicubic+0.5"], 0),
+        (["psnr>bicubic+20"], 4),
+        (["psnr>20", "ssim>=1"], 4),
+        (["ms_ssim>0"], 4),
+    ],
+    ids=["met", "all met", "not met", "one not met", "not measured"],
+)
+def test_gates(judge, sr, ref, lr, gates, code):
+    options = [part for gate in gates for part in ("--gate", gate)]
+    done, document = judge(sr, ref, "--lr", lr, "--baseline", "none", *options)
+    assert (done.code, done.err) == (code, "")
+    lines = [line for line in done.out.splitlines() if line.startswith("gate ")]
+    assert len(lines) == len(gates)
+    assert any("NOT MET" in line for line in lines) is (code == 4)
+    assert document is not None, "a gate that is not met still has its report"
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        ("psnr", "a gate is METRIC>LIMIT"),
+        ("psnr=30", "a gate is METRIC>LIMIT"),
+        ("vmaf>1", "there is no metric vmaf"),
+        ("image>1", "there is no metric image"),
+        ("nobody:psnr>1", "there is no candidate nobody"),
+        ("psnr>nobody+1", "neither a number nor one of result, bicubic"),
+    ],
+)
+def test_a_gate_that_is_none(superres, sr, ref, lr, gate, said):
+    done = superres("evaluate", sr, ref, "--lr", lr, "--baseline", "none", "--gate", gate)
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert said in done.err
+
+
+def test_registration(judge, sr, ref, lr, tmp_path):
+    true = read_image(ref)
+    moved = write_image(true.replace(data=np.roll(np.asarray(true.data), (3, -2), axis=(0, 1))), tmp_path / "m.tif")
+    _, off = judge(sr, moved, "--lr", lr, "--baseline", "none")
+    state, reason = answer(off, "lie on the reference")
+    assert state == "no"
+    assert "--register" in reason
+    done, found = judge(sr, moved, "--lr", lr, "--baseline", "none", "--register")
+    assert (done.code, done.err) == (0, "")
+    assert candidates(found) == ["result", "bicubic", "result, not registered"]
+    assert psnr(found, "result") > psnr(found, "result, not registered") + 5
+    kept, plain = found["rows"][-1], off["rows"][0]
+    assert (kept["nrmse"], kept["ssim"]) == pytest.approx((plain["nrmse"], plain["ssim"]), abs=0.01)
+    (note,) = (note for note in found["notes"] if note.startswith("the reference was moved by "))
+    assert [float(v) for v in re.findall(r"[+-][\d.]+", note)] == pytest.approx([-0.3, 0.2], abs=0.01), note
+
+
+def test_baselines(superres, judge, sr, ref, lr):
+    given = (sr, ref, "--lr", lr)
+    assert candidates(judge(*given, "--baseline", "none")[1]) == ["result", "bicubic"]
+    found = judge(*given, "--baseline", "zero-filling", "--baseline", "lanczos")[1]
+    assert candidates(found) == ["result", "bicubic", "zero-filling", "lanczos"]
+    refused(superres("evaluate", *given, "--baseline", "magic"), "'magic'", "richardson-lucy")
+
+
+def test_the_width_of_the_point_spread_function_is_in_the_inputs_unit(judge, sr, ref, lr):
+    """The fitted one is near the one that is known; another one does worse."""
+    given = (sr, ref, "--lr", lr, "--baseline", "wiener")
+    fitted = judge(*given)[1]
+    assert any("the reference gave them their PSF" in note for note in fitted["notes"])
+    known, wide = (judge(*given, "--psf-sigma", sigma)[1] for sigma in (0.1, 0.4))
+    assert not any("PSF" in note for note in known["notes"])
+    assert psnr(known, "wiener") == pytest.approx(psnr(fitted, "wiener"), abs=1)
+    assert psnr(known, "wiener") > psnr(wide, "wiener") + 1
+
+
+def test_a_repeated_input(judge, sr, ref, lr, data):
+    given = (sr, "--lr", lr, "--repeat", data / "again" / "0.tif")
+    for arguments in (given, (sr, ref, *given[1:], "--baseline", "none")):
+        document = judge(*arguments)[1]
+        value = document["findings"]["0"]["repeat"]["value"]
+        assert 0.4 <= value < 3
+        assert f"the input resolves {value:.3g} micrometer" in answer(document, "beyond what its input holds")[1]
+
+
+def test_a_calibration_and_what_it_holds_for(superres, judge, sr, ref, lr, data, tmp_path):
+    file = tmp_path / "c.json"
+    folders = (data / "lr", data / "ref")
+    done = superres("calibrate", *folders, "-m", "bicubic-x2", "-o", file, "--alpha", 0.4)
+    assert done.code == 0, done.err
+    assert done.out.startswith(f"{COUNT} images; intervals are ")
+    assert "not given" not in done.out, "at this alpha so many images suffice"
+    assert done.err == f"wrote {file}\n"
+    given = (ref, "--lr", lr, "--baseline", "none", "--calibration", file)
+    done, document = judge(*given, "-m", "bicubic-x2")
+    assert done.code == 0, done.err
+    state, reason = answer(document, "error bars calibrated")
+    assert state in ("yes", "no")
+    assert reason.endswith("% of the reference lies within the intervals, 60% should")
+    assert float(reason.split("%")[0]) > 50
+    refused(judge(*given, "-m", "lanczos-x2")[0], "holds for the model bicubic-x2, got lanczos-x2")
+    refused(judge(sr, *given)[0], "one model of the input")
+    refused(judge(*given[:-1], lr, "-m", "bicubic-x2")[0], "no calibration or is damaged")
+
+
+def test_calibrations_that_are_refused(superres, data, tmp_path):
+    folders, few = (data / "lr", data / "ref"), tmp_path / "few"
+    few.mkdir()
+    given = ("-m", "bicubic-x2", "-o", tmp_path / "c.json")
+    pair = subset(data, few, ("lr", "ref"), lr=1, ref=2)
+    refused(superres("calibrate", *pair, *given), "at least 2 pairs (22 for the bound), got 1", "no input of this name")
+    refused(superres("calibrate", *folders, *given, "--alpha", 2), "between 0 and 1, got 2.0")
+    refused(superres("calibrate", *folders, "-m", "bicubic-x2", "-o", tmp_path / "gone" / "c.json"), "does not exist")
+    (tmp_path / "c.json").write_text("mine")
+    refused(superres("calibrate", *folders, *given), "c.json exists", "--overwrite")
+    assert (tmp_path / "c.json").read_text() == "mine"
+
+
+def test_too_few_images_for_a_bound(superres, judge, ref, lr, data, tmp_path):
+    file = tmp_path / "c.json"
+    file.write_text("old")
+    folders = subset(data, tmp_path, ("lr", "ref"))
+    done = superres("calibrate", *folders, "-m", "bicubic-x2", "-o", file, "--overwrite")
+    assert done.code == 0, done.err
+    assert "the bound on the mean is not given: " in done.out
+    assert "needs at least 22 images, got 2" in done.out
+    given = ("-m", "bicubic-x2", "--calibration", file)
+    refused(judge(ref, "--lr", lr, *given)[0], "infinite", "at least 9 calibration images, this one has 2")
+    refused(superres("trust", lr, *given, "-o", tmp_path / "maps"), "infinite", "at least 9")
+
+
+def test_trust(superres, lr, data, tmp_path):
+    maps, file, up = tmp_path / "maps", tmp_path / "c.json", tmp_path / "up.ome.tif"
+    pairs = (data / "lr", data / "ref")
+    assert superres("calibrate", *pairs, "-m", "bicubic-x2", "-o", file, "--alpha", 0.4).code == 0
+    assert superres("upscale", lr, "-o", up, "-m", "bicubic-x2", "-q").code == 0
+    done = superres("trust", lr, "-m", "bicubic-x2", "-o", maps, "--calibration", file)
+    assert done.code == 0, done.err
+    assert done.out.startswith("8 results; ")
+    names = ("mean", "disagreement", "error-bar", "residual")
+    assert done.err.splitlines() == [f"wrote {maps / f'0_{name}.ome.tif'}" for name in names]
+    mean, deviation, bars, residual = (read_image(maps / f"0_{name}.ome.tif") for name in names)
+    result, low = read_image(up), read_image(lr)
+    for image, grid in ((mean, result), (deviation, result), (bars, result), (residual, low)):
+        assert (image.axes, image.shape, image.units) == (grid.axes, grid.shape, grid.units)
+        np.testing.assert_allclose(image.affine, grid.affine, atol=1e-9)
+    assert np.abs(np.asarray(mean.data) - np.asarray(result.data)).max() <= 0.51, "but for the result's rounding"
+    assert np.asarray(bars.data).min() > 0
+    assert np.asarray(deviation.data).max() < 1, "interpolation does not change with turns"
+
+    before = {p.name: p.read_bytes() for p in maps.iterdir()}
+    refused(superres("trust", lr, "-m", "bicubic-x2", "-o", maps), "exists", "--overwrite")
+    assert {p.name: p.read_bytes() for p in maps.iterdir()} == before
+    assert superres("trust", lr, "-m", "bicubic-x2", "-o", maps, "--overwrite").code == 0
+
+    other = tmp_path / "other"
+    wrong = superres("trust", lr, "-m", "lanczos-x2", "-o", other, "--calibration", file)
+    refused(wrong, "holds for the model bicubic-x2, got lanczos-x2")
+    wrong = superres("trust", lr, "-m", "bicubic-x2", "-o", other, "--calibration", tmp_path / "gone.json")
+    refused(wrong, "gone.json cannot be read")
+    assert not other.exists() or not list(other.iterdir())
+
+
+def test_trust_without_turns_takes_two_models(superres, lr, tmp_path):
+    refused(superres("trust", lr, "-m", "bicubic-x2", "-o", tmp_path / "a", "--no-tta"), "two models")
+    both = ("-m", "bicubic-x2", "-m", "nearest-x2")
+    done = superres("trust", lr, *both, "-o", tmp_path / "b", "--no-tta", "--format", "nii.gz")
+    assert done.code == 0, done.err
+    assert done.out.startswith("2 results; ")
+    deviation = read_image(tmp_path / "b" / "0_disagreement.nii.gz")
+    low = read_image(lr)
+    found = [np.asarray(upscale(low.replace(data=np.asarray(low.data, np.float32)), m).data) for m in both[1::2]]
+    # The file has axes Z, Y and X.
+    np.testing.assert_allclose(np.squeeze(deviation.data), np.abs(found[0] - found[1]) / 2, atol=1e-2)
+
+
+def test_the_command_line_says_what_the_library_says(judge, sr, ref, lr):
+    document = judge(sr, ref, "--lr", lr, "--baseline", "none")[1]
+    report = evaluate(read_image(sr), read_image(ref), lr=read_image(lr), baselines=(), name="0")
+    assert json.loads(report.to_json()) == document
+
+
+def test_what_needs_a_reference_says_so(superres, sr, ref, lr):
+    single = ("evaluate", sr, "--lr", lr)
+    for option, said in (
+        (("--gate", "psnr>30"), "need a reference"), (("--psf-sigma", "1"), "need a reference"),
+        (("--baseline", "wiener"), "need a reference"), (("--register",), "need a reference"),
+        (("--calibration", "none.json"), "need a reference"),
+    ):  # fmt: skip
+        done = superres(*single, *option)
+        assert (done.code, said in done.err, done.err.count("\n")) == (1, True, 1)
+    done = superres("evaluate", sr, ref, "--lr", lr, "--psf-sigma", "-1")
+    assert (done.code, "at least 0" in done.err) == (1, True)
+    done = superres("evaluate", sr, ref, "--lr", lr, "--psf-sigma", "0.001")
+    assert "nothing was deconvolved: the PSF is only" in done.out
+
+
+def test_maps_are_kept_where_consistency_cannot_be_measured(superres, tmp_path):
+    write_image(Image.from_array(np.full((64, 64), 7, np.uint16), "YX", pixel_size=0.1), tmp_path / "flat.ome.tif")
+    done = superres("trust", tmp_path / "flat.ome.tif", "-m", "bicubic-x2", "-o", tmp_path / "maps")
+    assert done.code == 0, done.err
+    assert sorted(p.name for p in (tmp_path / "maps").glob("*.tif")) == [
+        "flat_disagreement.ome.tif",
+        "flat_mean.ome.tif",
+    ]
+    done = superres("trust", tmp_path / "flat.ome.tif", "-m", "bicubic-x2", "-o", tmp_path / "new", "--format", "xyz")
+    assert (done.code, done.err.count("\n"), (tmp_path / "new").exists()) == (1, 1, False)
