@@ -13,8 +13,8 @@ from model_table import README, parts, table
 ROOT = README.parent
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+def blocks(language: str, document: Path = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 @pytest.fixture
@@ -39,6 +39,14 @@ def test_command_block(checkout):
     assert done.returncode == 0, done.stderr
     assert (checkout / "nuclei_sr.ome.tif").exists()
     assert "result" in done.stdout
+
+
+def test_what_is_told_of_evaluation(checkout):
+    (code,) = blocks("python", ROOT / "docs" / "evaluation.md")
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Is it consistent with its input?" in done.stdout
+    assert (checkout / "report.html").exists()
 
 
 def test_model_table_is_that_of_the_cards():

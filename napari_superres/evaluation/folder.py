@@ -83,9 +83,9 @@ def evaluate_folder(
     judged = Path(sr_dir if sr_dir is not None else lr_dir or "")
     low = None if lr_dir is None else Path(lr_dir)
     trios, failures = _pairs(judged, Path(ref_dir), low, judged_is_input=sr_dir is None)
-    limits = _common_limits(trios, task.rules, failures)
     rows: list[Row] = []
     notes: list[str] = []
+    limits = _common_limits(trios, task.rules, failures, notes)
     for trio in trios:
         if any(f["image"] == trio.name for f in failures):
             continue
@@ -191,18 +191,27 @@ def _pairs(
     return trios, failures
 
 
-def _common_limits(trios: Sequence[Trio], rules: Rules, failures: list[dict[str, str]]) -> Limits | None:
+def _common_limits(
+    trios: Sequence[Trio], rules: Rules, failures: list[dict[str, str]], notes: list[str]
+) -> Limits | None:
     """Return the data range that holds for all references, or None where it needs no look at them."""
     if rules.fixed is not None or rules.policy == "dtype":
         return None
     from napari_superres.io import read_image
 
-    per_image = []
+    per_image, types = [], set()
     for trio in trios:
         try:
-            per_image.append(limits_of(read_image(trio.reference), rules, None))
+            image = read_image(trio.reference)
+            per_image.append(limits_of(image, rules, None))
+            types.add(str(image.dtype))
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": str(error)})
+    if len(types) > 1:
+        notes.append(
+            f"references hold different data types ({', '.join(sorted(types))}): over one data range, images of the "
+            "narrower type look better than they are. Evaluate them apart."
+        )
     counts = {len(limits) for limits in per_image}
     if len(counts) > 1:
         raise EvaluationError(

@@ -48,6 +48,18 @@ def test_a_folder_has_rows_per_image_and_their_mean_over_one_data_range(folders)
     assert result["mean"]["data_range"] > 3900
 
 
+def test_different_data_types_are_spoken_of(tmp_path):
+    for name in ("ref", "lr"):
+        (tmp_path / name).mkdir()
+    for i, dtype in enumerate((np.uint8, np.uint16)):
+        values = np.random.default_rng(i).integers(0, 200, (32, 32)).astype(dtype)
+        reference = Image.from_array(values, "YX", pixel_size=0.1)
+        write_image(reference, tmp_path / "ref" / f"{i}.tif")
+        write_image(degrade(reference, 2), tmp_path / "lr" / f"{i}.tif")
+    report = evaluate_folder(None, tmp_path / "ref", lr_dir=tmp_path / "lr", models=["bicubic-x2"], baselines=())
+    assert any("different data types (uint16, uint8)" in note for note in report.notes)
+
+
 def test_missing_partners_and_bad_files_are_listed_and_the_others_done(folders):
     sr, ref, lr = folders
     write_image(scene(7, 500), sr / "lonely.ome.tif")
