@@ -24,6 +24,9 @@ def evaluate(
         float | None, typer.Option(help="PSF of the input, in its unit; by default fitted to the reference.")
     ] = None,
     register: Annotated[bool, typer.Option("--register", help="Move the reference onto the result first.")] = False,
+    transform: Annotated[
+        Literal["shift", "rigid", "affine"], typer.Option(help="What --register looks for.")
+    ] = "shift",
     convention: Annotated[str, typer.Option(help="microscopy or sr-paper.")] = "microscopy",
     data_range: Annotated[
         str | None, typer.Option(help="dtype, reference-range, reference-percentile or fixed:VALUE.")
@@ -56,8 +59,10 @@ def evaluate(
     result, reference = (None, first) if second is None and model else (first, second)
     options: dict[str, Any] = {
         "models": model or (), "convention": convention, "data_range": data_range, "psf_sigma": psf_sigma,
-        "register": register,
+        "register": transform if register else False,
     }  # fmt: skip
+    if transform != "shift" and not register:
+        raise SettingsError("--transform says what --register looks for: give both.")
     if baseline is not None:
         if "none" in baseline and len(baseline) > 1:
             raise SettingsError(f"--baseline none stands alone, got {', '.join(baseline)}.")

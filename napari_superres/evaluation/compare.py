@@ -18,7 +18,7 @@ from napari_superres.evaluation.baselines import (
 )
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.match import match
-from napari_superres.evaluation.register import Registration, register
+from napari_superres.evaluation.register import Registration, Transform, register
 from napari_superres.evaluation.scale import Scale, scale_of, scale_of_models
 from napari_superres.evaluation.scores import Limits, Row, limits_of, score
 from napari_superres.evaluation.shifts import deformation, local_shifts
@@ -44,19 +44,19 @@ class Task:
     psf_sigma
         Of the input, in its unit of length; None = fitted to the reference.
     registered
-        Whether the reference is moved onto the result first.
+        How the reference is moved onto the result first; None = not.
     """
 
     rules: Rules
     models: Sequence[str] = ()
     baselines: Sequence[str] = ()
     psf_sigma: float | None = None
-    registered: bool = False
+    registered: Transform | None = None
 
     @classmethod
     def of(
         cls, models: Sequence[str], convention: str, data_range: str | None, *,
-        baselines: Sequence[str], psf_sigma: float | None, registered: bool,
+        baselines: Sequence[str], psf_sigma: float | None, registered: bool | Transform,
     ) -> "Task":  # fmt: skip
         """Return the task that options mean.
 
@@ -68,9 +68,8 @@ class Task:
         if psf_sigma is not None and not 0 <= psf_sigma < inf:
             raise SettingsError(f"psf_sigma must be a number of at least 0, got {psf_sigma}.")
         rules = Rules.parse(convention, data_range)
-        return cls(
-            rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=registered
-        )  # fmt: skip
+        how: Transform | None = "shift" if registered is True else registered or None
+        return cls(rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,8 @@ class Compared:
         For the report.
     result
         What is judged, on the common grid; without a result the first model's.
+    whole
+        The same, all that there is of it.
     reference
         On the common grid.
     lr
@@ -96,6 +97,7 @@ class Compared:
     rows: list[Row]
     notes: list[str]
     result: Image
+    whole: Image
     reference: Image
     lr: Image | None
     base: Image
@@ -109,7 +111,9 @@ def compare(
     scale = scale_of(result, lr) if result is not None else _scale_without_result(task, lr)
     notes: list[str] = []
     grid = result if result is not None else _grid(lr, scale)
-    registration = register(_shown_anyway(result, lr, scale), reference) if task.registered else None
+    registration = None
+    if task.registered is not None:
+        registration = register(_shown_anyway(result, lr, scale), reference, transform=task.registered)
     if registration is None:
         pair = match(grid, reference)
         common, said = pair.reference, pair.notes
@@ -121,11 +125,11 @@ def compare(
     plane_scale = None if scale is None else tuple(scale[a] for a in "YX")
     ranges = limits_of(common, task.rules, plane_scale) if limits is None else limits
     rows: list[Row] = []
-    shown, base = None, None
+    shown, whole, base = None, None, None
     for label, role, candidate in _candidates(result, reference, common, lr, scale, task, notes):
         both = match(candidate, common, names=(label, "reference"))
         if shown is None and role == "judged":
-            shown = both.result
+            shown, whole = both.result, candidate
         if base is None and role == "baseline":
             base = both.result
         found = score(both.result, both.reference, task.rules, ranges, image=name, name=label, scale=plane_scale)
@@ -134,8 +138,9 @@ def compare(
         rows += _unregistered(result, reference, task, ranges, name, plane_scale)
     notes += _warnings(rows, common)
     assert shown is not None
+    assert whole is not None
     assert base is not None
-    return Compared(rows, notes, shown, common, lr, base, registration)
+    return Compared(rows, notes, shown, whole, common, lr, base, registration)
 
 
 def _shown_anyway(result: Image | None, lr: Image | None, scale: Scale | None) -> Image:

@@ -72,7 +72,20 @@ def of_calibration(found: "Calibration") -> list[tuple[str, str]]:
         axes.set_xlabel("nominal coverage")
         axes.set_ylabel("coverage of images left out")
 
-    return [("Calibration of the error bars", _svg(_panel(draw)))]
+    def draw_parts(axes: "Axes") -> None:
+        groups = {"intensity": found.by_intensity, "disagreement": found.by_spread}
+        for i, (name, quartiles) in enumerate(groups.items()):
+            at = np.arange(len(quartiles)) + 0.4 * i
+            axes.bar(at, [100 * share for share in quartiles], 0.38, label=f"quartiles of {name}")
+        axes.axhline(100 * (1 - found.alpha), color=_COLORS["reference"], lw=1)
+        axes.set_ylabel("coverage / %")
+        axes.set_xticks([])
+        axes.legend(fontsize=7)
+
+    return [
+        ("Calibration of the error bars", _svg(_panel(draw))),
+        ("Coverage where it is dark or bright, sure or unsure (lowest quartile left)", _svg(_panel(draw_parts))),
+    ]
 
 
 def _rings(axes: "Axes", found: "Findings") -> None:

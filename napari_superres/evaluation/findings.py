@@ -79,7 +79,8 @@ class Findings:
 
 def examine(
     result: Image, reference: Image | None, lr: Image | None, *,
-    base: Image | None = None, registration: Registration | None = None, repeat: Image | None = None,
+    whole: Image | None = None, base: Image | None = None, registration: Registration | None = None,
+    repeat: Image | None = None,
 ) -> Findings:  # fmt: skip
     """Look at a result beside its reference and its input, whichever there are.
 
@@ -89,6 +90,8 @@ def examine(
         On one grid, as `match` or `register` returns them.
     lr
         The input.
+    whole
+        The result with all its pixels, to be held against the input; `result` by default.
     base
         Its interpolation, on the grid of `result`.
     registration
@@ -96,7 +99,7 @@ def examine(
     repeat
         The input once more, with noise of its own.
     """
-    consistency, problem = _consistency(result, lr)
+    consistency, problem = _consistency(result if whole is None else whole, lr)
     lights, agreement, interpolated, curves = [], None, None, {}
     again = None if lr is None or repeat is None else ring_correlation(_few_planes(lr), _few_planes(repeat))
     maps = {"result": _middle(result)}

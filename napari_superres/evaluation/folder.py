@@ -12,6 +12,7 @@ from napari_superres.evaluation.compare import RESULT, Compared, Task, compare
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.findings import Findings, examine
 from napari_superres.evaluation.match import match
+from napari_superres.evaluation.register import Transform
 from napari_superres.evaluation.register import register as register_images
 from napari_superres.evaluation.report import Report
 from napari_superres.evaluation.scores import Limits, Row, average, limits_of
@@ -50,7 +51,7 @@ def evaluate_folder(
     data_range: str | None = None,
     baselines: Sequence[str] = USUAL,
     psf_sigma: float | None = None,
-    register: bool = False,
+    register: bool | Transform = False,
 ) -> Report:
     """Measure every result of a folder, or what models make of every input, against its reference.
 
@@ -125,12 +126,12 @@ def _looked(trio: Trio, task: Task, comparisons: Sequence[Comparison]) -> Findin
     result = read_image(trio.result) if trio.result is not None else upscale(lr, task.models[0]) if lr else None
     reference = read_image(trio.reference)
     assert result is not None
-    if task.registered:
-        moved = register_images(result, reference)
-        found = examine(moved.result, moved.reference, lr, registration=moved)
+    if task.registered is not None:
+        moved = register_images(result, reference, transform=task.registered)
+        found = examine(moved.result, moved.reference, lr, whole=result, registration=moved)
     else:
         pair = match(result, reference)
-        found = examine(pair.result, pair.reference, lr)
+        found = examine(pair.result, pair.reference, lr, whole=result)
     verdict = questions.beats(comparisons, RESULT if trio.result is not None else task.models[0])
     return found if verdict is None else replace(found, lights=(verdict, *found.lights))
 

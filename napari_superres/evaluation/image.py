@@ -16,6 +16,7 @@ from napari_superres.evaluation.compare import Task, compare
 from napari_superres.evaluation.findings import examine
 from napari_superres.evaluation.folder import compare_all
 from napari_superres.evaluation.intervals import NO_CALIBRATION, cover
+from napari_superres.evaluation.register import Transform
 from napari_superres.evaluation.report import Report
 from napari_superres.evaluation.scale import scale_of
 
@@ -31,7 +32,7 @@ def evaluate(
     data_range: str | None = None,
     baselines: Sequence[str] = USUAL,
     psf_sigma: float | None = None,
-    register: bool = False,
+    register: bool | Transform = False,
     repeat: Image | Array | None = None,
     calibration: Calibration | str | Path | None = None,
     name: str = "image",
@@ -67,7 +68,8 @@ def evaluate(
         is not known), for Wiener and Richardson-Lucy. By default the one that best turns the reference into the
         input: they know more than a model does.
     register
-        Move the reference onto the result first, by a fraction of a pixel; rows without it are kept.
+        Move the reference onto the result first, by a fraction of a pixel; ``"rigid"`` turns it too, ``"affine"``
+        also scales and shears it. Rows without it are kept.
     repeat
         The input recorded once more, with noise of its own: its resolution is measured.
     calibration
@@ -99,7 +101,8 @@ def evaluate(
         return _by_input_only(given, low, again, name)
     found = compare(given, true, low, task, name=name)
     looked = examine(
-        found.result, found.reference, low, base=found.base, registration=found.registration, repeat=again
+        found.result, found.reference, low,
+        whole=found.whole, base=found.base, registration=found.registration, repeat=again,
     )  # fmt: skip
     covered = None if calibration is None else cover(low, true, models, calibration)
     light = questions.calibrated(*covered[1:]) if covered else questions.calibrated(None, 0.0, NO_CALIBRATION)

@@ -166,3 +166,12 @@ def test_a_result_and_its_input_only():
     assert "the input resolves" in report.table()
     assert report.findings["image"].repeat.resolution().value is not None
     assert "<table>" not in report.to_html()
+
+
+def test_a_registered_part_is_still_held_against_the_whole_input():
+    moved = image(shift(np.asarray(REFERENCE.data, np.float64), (1.4, -3.0), order=3, mode="mirror"))
+    report = evaluate(REFERENCE, moved, lr=LOW, register="rigid", baselines=())
+    states = {light.question: light.state for light in report.findings["image"].lights}
+    assert states[CONSISTENT] == "yes"
+    assert states[PLACE] == "doubtful"
+    assert "result, not registered" in {r["candidate"] for r in report.rows}
