@@ -332,7 +332,8 @@ def _quiet_variances(planes: Sequence[Floats]) -> tuple[float, float]:
 
 def _measured(pair: _Pair, sigma: float, gain: float | None, offset: float | None, notes: Sequence[str]) -> Consistency:
     axes = "".join(a for a in pair.lr.axes if a not in "CS")
-    made, seen = np.empty((2, *(pair.lr.size(a) for a in axes)))
+    shape = [pair.lr.size(a) for a in axes]
+    made, seen = np.empty((2, *shape), np.float64 if prod(shape) <= _SAMPLED else np.float32)
     energies = []
     for where in pair.places(pair.axes):
         at = tuple(i for i, a in zip(where, pair.lr.axes, strict=True) if a not in "CS")
@@ -340,8 +341,7 @@ def _measured(pair: _Pair, sigma: float, gain: float | None, offset: float | Non
         seen[at], made[at] = _part(pair.lr, where, {}), _shown(spectrum, lost, pair.factor, sigma)
         energies.append(_energies(spectrum, pair.factor, sigma))
     gain, offset, rse = _line(made, seen, gain, offset)
-    made = gain * made + offset
-    off = made - seen
+    off = np.add(np.multiply(made, gain, out=made), offset, out=made) - seen
     valid = np.isfinite(off)
     differs = rse > _ROUNDING * float(np.abs(seen[valid]).max())
     noise, origin = _noise(pair)

@@ -72,7 +72,7 @@ def register(result: Image, reference: Image, *, transform: Transform = "shift")
         orientation; where a pixel size is unknown, both fields are taken to begin at the same corner.
     transform
         Looked for beyond recorded positions: a shift of up to a quarter of the field, or of its middle 1024 pixels
-        (48 x 256 x 256 of volumes), from which it is found; rotation too; scale, shear too.
+        (32 x 192 x 192 of volumes), from which it is found; rotation too; scale, shear too.
 
     Raises
     ------
@@ -158,7 +158,8 @@ def _placed(result: Image, reference: Image, mapping: Floats) -> Pair:
     if shape.min() > 0:
         pair = [cut_to(i, at.tolist(), shape.tolist()) for i, at in ((result, start), (reference, start + offset))]
         valid = np.isfinite(pair[0].data) & np.isfinite(pair[1].data)
-        used = np.nonzero(valid.any(axis=tuple(i for i, a in enumerate(result.axes) if a in "TCS")))
+        across = [tuple(i for i, b in enumerate(result.axes) if b != a) for a in result.spatial]
+        used = [np.flatnonzero(valid.any(axis=axes)) for axes in across]
         first = [int(at.min(initial=size.max())) for at in used]
         shape = np.array([int(at.max(initial=-1)) + 1 - a for at, a in zip(used, first, strict=True)])
         if all(k >= SHORTEST or axis == "Z" for k, axis in zip(shape, result.spatial, strict=True)):

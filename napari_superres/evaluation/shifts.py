@@ -24,7 +24,7 @@ SHORTEST = 12
 
 _SMOOTHING = 1.5
 _LEAST_TILE_CORRELATION, _LEAST_SLOPES, _LEAST_CONTRAST = 0.5, 0.3, 0.1
-_WINDOWS = {2: (1024, 1024), 3: (48, 256, 256)}
+_WINDOWS = {2: (1024, 1024), 3: (32, 192, 192)}
 """Pixels in the middle of the field from which a shift is found."""
 
 
