@@ -26,7 +26,7 @@ from napari_superres.evaluation.structure import WINDOW
 
 RESULT = "result"
 UNREGISTERED = "result, not registered"
-_PSF_EDGE = 256
+_PSF_EDGE, _MARGIN = 256, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +223,23 @@ def _psf_sigma(lr: Image, reference: Image, scale: Scale, task: Task, notes: lis
         if width < LEAST_SIGMA:
             notes.append(f"nothing was deconvolved: the PSF is only {width:.2g} pixels of the result wide")
         return width
-    sizes = [lr.size(a) * scale[a] == reference.size(a) for a in lr.spatial]
-    if factor == 1 or scale["X"] != factor or not all(sizes) or "S" in lr.axes or scale.get("Z", 1) > 1:
+    if factor == 1 or scale["X"] != factor or "S" in lr.axes or scale.get("Z", 1) > 1:
         notes.append("nothing was deconvolved: give the width of the point-spread function (--psf-sigma) for that")
         return None
+    # The reference may be a part of the field, and begin within a pixel of the input.
+    starts = dict(zip(lr.spatial, match(_grid(lr, scale), reference).start, strict=True))
     seen, true = middle_plane(lr), middle_plane(reference)
-    box = [slice((n - min(n, _PSF_EDGE)) // 2, (n + min(n, _PSF_EDGE)) // 2) for n in seen.shape]
-    low, high = seen[tuple(box)], true[tuple(slice(b.start * factor, b.stop * factor) for b in box)]
+    margin = 0 if np.isfinite(true).all() else _MARGIN
+    coarse, fine = [], []
+    for axis, size in zip("YX", true.shape, strict=True):
+        skipped = -starts[axis] % factor
+        count = (size - skipped) // factor
+        edge = min(max(count - 2 * margin, 1), _PSF_EDGE)
+        first = (count - edge) // 2
+        begin = (starts[axis] + skipped) // factor + first
+        coarse.append(slice(begin, begin + edge))
+        fine.append(slice(skipped + first * factor, skipped + (first + edge) * factor))
+    low, high = seen[tuple(coarse)], true[tuple(fine)]
     if not all(np.isfinite(v).all() and np.ptp(v) > 0 for v in (low, high)):
         return None
     found = fit_psf(low, high, factor)
@@ -243,6 +253,8 @@ def _psf_sigma(lr: Image, reference: Image, scale: Scale, task: Task, notes: lis
 def _on_registration(found: Registration) -> list[str]:
     shift = ", ".join(f"{v:+.3g}" for v in found.shift)
     said = deformation(local_shifts(found.result, found.reference))
+    if not any(found.pixels):
+        return [said] if said else []
     moved = f"the reference was moved by {shift} {found.unit} ({', '.join(found.result.spatial)})"
     return [moved, said] if said else [moved]
 

@@ -100,7 +100,7 @@ def examine(
         The input once more, with noise of its own.
     """
     consistency, problem = _consistency(result if whole is None else whole, lr)
-    lights, agreement, interpolated, curves = [], None, None, {}
+    lights, agreement, interpolated, curves, place = [], None, None, {}, None
     again = None if lr is None or repeat is None else ring_correlation(_few_planes(lr), _few_planes(repeat))
     maps = {"result": _middle(result)}
     if reference is not None:
@@ -108,7 +108,8 @@ def examine(
         agreement = _correlated(result, reference)
         interpolated = None if base is None else _correlated(base, reference)
         curves = _linearity(result, reference)
-        lights += [questions.pixel_size(result, reference), questions.place(where, said, registration is not None)]
+        place = questions.place(where, said, registration is not None)
+        lights += [questions.pixel_size(result, reference), place]
         order = questions.channels(result, reference)
         lights += [order] if order else []
         ratio = flux(np.asarray(reference.data), np.asarray(result.data))
@@ -116,7 +117,7 @@ def examine(
         maps |= _maps(_middle(result), _middle(reference))
     lights += [questions.consistent(consistency, problem)]
     pixel = None if lr is None else max(lr.pixel_size[lr.spatial.index(a)] for a in "YX")
-    lights += [questions.supported(agreement, consistency, pixel, again)]
+    lights += [questions.supported(agreement, consistency, pixel, again, place)]
     if consistency is not None:
         maps["residual"] = _middle(consistency.residual)
     images = {"input": lr, "result": result, "reference": reference}

@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_superres.errors import EvaluationError, SuperResError
 from napari_superres.evaluation import questions
 from napari_superres.evaluation.baselines import BICUBIC, USUAL
-from napari_superres.evaluation.compare import RESULT, Compared, Task, compare
+from napari_superres.evaluation.compare import RESULT, UNREGISTERED, Compared, Task, compare
 from napari_superres.evaluation.conventions import Rules
 from napari_superres.evaluation.findings import Findings, examine
 from napari_superres.evaluation.match import match
@@ -142,7 +142,7 @@ def compare_all(rows: Sequence[Row]) -> tuple[Comparison, ...]:
     bicubic = [r["candidate"] for r in overall if r["candidate"].startswith(BICUBIC) and r["role"] == "baseline"]
     base = bicubic[0] if bicubic else None
     of_image = {(r["candidate"], r["image"]): r["psnr"] for r in overall}
-    names = [n for n in dict.fromkeys(r["candidate"] for r in overall) if n != base]
+    names = [n for n in dict.fromkeys(r["candidate"] for r in overall) if n not in (base, UNREGISTERED)]
     images = list(dict.fromkeys(r["image"] for r in overall))
     if base is None:
         return ()

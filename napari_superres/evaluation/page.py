@@ -1,11 +1,13 @@
 """The report as one HTML page that needs no other file and no network."""
 
-from typing import TYPE_CHECKING, Any
-
-from napari_superres.evaluation import figures
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_superres.evaluation.report import Report
+    from napari_superres.evaluation.questions import Light
+
+Figure = tuple[str, str]
+"""Caption and data URI."""
 
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -58,17 +60,28 @@ dt{font-weight:600}dd{margin:0}.warn{color:#8a3b00}
 """
 
 
-def render(report: "Report", columns: list[str], rows: list[tuple[str, list[str]]]) -> str:
-    """Return the page of a report whose cells are text already."""
+def render(
+    *, lights: Mapping[str, Sequence["Light"]], columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]],
+    comparisons: Sequence[str], gallery: Sequence[tuple[str, Sequence[Figure]]], conventions: Mapping[str, str],
+    notes: Sequence[str], failures: Sequence[Mapping[str, str]],
+) -> str:  # fmt: skip
+    """Return the page of what is text and pictures already.
+
+    Parameters
+    ----------
+    lights
+        Answers by image.
+    columns, rows
+        Of the table; each row with its role.
+    comparisons, conventions, notes, failures
+        As a report has them.
+    gallery
+        Titles, each with captions and pictures as data URIs.
+    """
     from jinja2 import Environment
 
     template = Environment(autoescape=True, trim_blocks=True).from_string(_TEMPLATE)
-    gallery: list[tuple[str, Any]] = [("Over all images", drawn)] if (drawn := figures.of_rows(report.rows)) else []
-    gallery += [(name, figures.of_findings(found)) for name, found in report.findings.items()]
-    if report.calibration is not None:
-        gallery.append(("Error bars", figures.of_calibration(report.calibration)))
     return template.render(
-        lights={name: found.lights for name, found in report.findings.items()},
-        columns=columns, rows=rows, comparisons=[str(c) for c in report.comparisons], gallery=gallery,
-        conventions=report.conventions, notes=[f"Note: {n}" for n in report.notes], failures=report.failures,
+        lights=lights, columns=columns, rows=rows, comparisons=comparisons, gallery=gallery, conventions=conventions,
+        notes=notes, failures=failures,
     )  # fmt: skip

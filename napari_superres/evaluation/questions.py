@@ -149,9 +149,10 @@ def structure(residual: Image) -> tuple[float, str]:
 
 
 def supported(
-    agreement: RingCorrelation | None, found: Consistency | None, pixel: float | None, repeat: RingCorrelation | None
-) -> Light:
-    """Whether detail beyond the input, of pixels of this size, is in the reference too."""
+    agreement: RingCorrelation | None, found: Consistency | None, pixel: float | None, repeat: RingCorrelation | None,
+    where: Light | None,
+) -> Light:  # fmt: skip
+    """Whether detail beyond the input, of pixels of this size, is in the reference too, if it lies there (`where`)."""
     question = "Is it right beyond what its input holds?"
     guess = [] if found is None else [f"{found.invented:.2%} of its spectrum lies beyond the input's pixels"]
     if repeat is not None:
@@ -163,6 +164,10 @@ def supported(
     if agreement is None or pixel is None:
         said = "; ".join(guess) or "no input was given"
         return Light(question, "not measurable", f"{said}; without a reference that is the model's guess")
+    if where is not None and where.state == "no":
+        return Light(
+            question, "not measurable", "it does not lie on the reference, so that they cannot agree in detail"
+        )
     met = agreement.agreement()
     if met.value is None:
         return Light(question, "yes" if "finer" in met.reason else "no", f"agreement with the reference: {met.reason}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_superres.errors import OutputError
+from napari_superres.evaluation import figures
 from napari_superres.evaluation.calibration import Calibration
 from napari_superres.evaluation.findings import Findings
 from napari_superres.evaluation.page import render
@@ -96,7 +97,16 @@ class Report:
         """Return one self-contained HTML page, and write it where a path is given."""
         columns = [_TITLES.get(c, c) for c in COLUMNS]
         rows = [(row.get("role", ""), [_text(c, row[c]) for c in COLUMNS]) for row in self.rows]
-        return _written(render(self, columns, rows), path)
+        gallery = [("Over all images", drawn)] if (drawn := figures.of_rows(self.rows)) else []
+        gallery += [(name, figures.of_findings(found)) for name, found in self.findings.items()]
+        if self.calibration is not None:
+            gallery.append(("Error bars", figures.of_calibration(self.calibration)))
+        page = render(
+            lights={name: found.lights for name, found in self.findings.items()}, columns=columns, rows=rows,
+            comparisons=self._verdicts(), gallery=gallery, conventions=self.conventions,
+            notes=[f"Note: {note}" for note in self.notes], failures=self.failures,
+        )  # fmt: skip
+        return _written(page, path)
 
     def table(self) -> str:
         """Return the rows as aligned plain text, with the conventions below."""
@@ -115,9 +125,13 @@ class Report:
         lines.insert(1, "-" * max(len(line) for line in lines))
         return "\n".join([*lines, *self._footnotes()])
 
+    def _verdicts(self) -> list[str]:
+        """Return the comparisons over images; one image decides nothing."""
+        return [str(c) for c in self.comparisons if c.images > 1]
+
     def _footnotes(self) -> list[str]:
         lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.lights]
-        lines += [str(c) for c in self.comparisons]
+        lines += self._verdicts()
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]
         return lines + [f"not compared: {f['image']}: {f['reason']}" for f in self.failures]

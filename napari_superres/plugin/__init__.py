@@ -2,7 +2,7 @@
 
 ``layers``          layers to images and back, each exactly where it was
 ``reader``, ``writer``, ``samples``   File > Open, Save and Open Sample
-``upscale_widget``  Super-resolve; ``compare_widget`` Compare
+``upscale_widget``  Super-resolve; ``compare_widget`` Compare, with ``answers`` and ``maps`` that it shows
 ``forms``           what both widgets are made of
 ``cards``, ``wording``   a model card, a plan and a run in words
 ``pixel_size``      giving a layer the pixel size its file did not state

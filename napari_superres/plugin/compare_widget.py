@@ -1,25 +1,20 @@
 """Compare: a result against a reference layer, always beside interpolation."""
 
-from collections.abc import Generator, Sequence
-from math import inf, isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import Qt  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
-    QAbstractItemView,
     QApplication,
+    QCheckBox,
+    QGridLayout,
     QHBoxLayout,
     QPushButton,
-    QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
 )  # fmt: skip
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
-from napari_superres.plugin import engine, forms
+from napari_superres.plugin import answers, engine, forms, maps
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_image, to_layer
 
@@ -27,25 +22,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_superres.evaluation import Report
-    from napari_superres.evaluation.scores import Row
 
-
-class _Metric(NamedTuple):
-    key: str
-    name: str
-    form: str
-    more_is_better: bool
-    words: str
-
-
-_METRICS = (
-    _Metric("psnr", "PSNR (dB)", ".2f", True, "Peak signal-to-noise ratio: mean squared error on a logarithmic scale."),
-    _Metric("ssim", "SSIM", ".4f", True, "Structural similarity: 1 where local means, contrasts and patterns agree."),
-    _Metric("nrmse", "NRMSE", ".4f", False, "Root mean square error over the root mean square of the reference."),
-    _Metric("mae", "MAE", ".4g", False, "Mean absolute error in the unit of the intensities."),
-    _Metric("pearson", "r", ".4f", True, "Pearson correlation; blind to gain and offset."),
-)
-_ALIGNED = "after the best gain and offset: the part of the error that is brightness and contrast only is gone"
 _RANGES = ("reference-range", "reference-percentile", "dtype")
 
 
@@ -63,7 +40,7 @@ class CompareWidget(forms.Panel):
         self.report: Report | None = None
         self._job: Job | None = None
         self._make_forms()
-        self._make_table()
+        self._make_answers()
         self.body.addStretch(1)
         self._preset()
         self._enable()
@@ -91,48 +68,56 @@ class CompareWidget(forms.Panel):
             tooltip="What PSNR and SSIM take for the range of intensities: of the reference, of its 0.1 to 99.9 "
             "percentiles, or of its data type. sr-paper fixes it.",
         )
+        self.register = QCheckBox("Register: move the reference onto the result")
+        self.register.setToolTip(
+            "By fractions of a pixel, before anything is measured or mapped; the numbers without it are shown too."
+        )
         for box in (self.result, self.reference, self.lr, self.convention):
             box.changed.connect(self._enable)
         self.measure = QPushButton("Measure")
-        self.measure.setToolTip("Compute the metrics of the result and of interpolation against the reference.")
+        self.measure.setToolTip("Compare the result, interpolation and classical restoration with the reference.")
         self.measure.clicked.connect(self._measure)
         self.status = forms.text()
-        self.body.addWidget(
-            forms.form(
-                [self.result, self.reference, self.lr, forms.narrow(self.convention), forms.narrow(self.data_range)]
-            )
-        )
+        lists = [self.result, self.reference, self.lr, forms.narrow(self.convention), forms.narrow(self.data_range)]
+        self.body.addWidget(forms.form(lists))
+        self.body.addWidget(self.register)
         self.body.addWidget(self.measure)
+        self._make_maps()
         self.body.addWidget(self.status)
         self.status.hide()
 
-    def _make_table(self) -> None:
-        self.table = QTableWidget(0, 0)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.table.setToolTip("The better of each line is bold.")
-        self.table.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.table.hide()
-        self.notes = forms.text()
-        self.notes.hide()
+    def _make_maps(self) -> None:
+        self.maps: dict[str, QPushButton] = {}
+        grid = QGridLayout()
+        for at, kind in enumerate(maps.KINDS):
+            button = QPushButton(f"{forms.sentence(kind.name)} map")
+            button.setToolTip(kind.words)
+            button.clicked.connect(lambda _=False, kind=kind: self._map(kind))
+            grid.addWidget(button, *divmod(at, 2))
+            self.maps[kind.name] = button
+        self.body.addLayout(grid)
+
+    def _make_answers(self) -> None:
+        self.judged, self.lights, self.verdicts, self.notes = (
+            forms.text(rich=rich) for rich in (False, True, False, False)
+        )
+        self.table = answers.Table()
+        self.table.setToolTip("The best of each line is bold.")
         self.copy = QPushButton("Copy as CSV")
         self.copy.setToolTip("Put all numbers on the clipboard.")
         self.copy.clicked.connect(self._copy)
-        self.copy.hide()
-        self.difference = QPushButton("Difference map")
-        self.difference.setToolTip("Add result less reference as a layer: pink below zero, green above.")
-        self.difference.clicked.connect(lambda: self._map("difference"))
-        self.ssim = QPushButton("SSIM map")
-        self.ssim.setToolTip("Add the structural similarity around each pixel as a layer: 1 where both agree.")
-        self.ssim.clicked.connect(lambda: self._map("SSIM"))
-        maps = QHBoxLayout()
-        maps.addWidget(self.difference)
-        maps.addWidget(self.ssim)
-        self.body.addWidget(self.table)
+        self.save = QPushButton("Save report…")
+        self.save.setToolTip("Save answers, numbers, maps and curves as one web page.")
+        self.save.clicked.connect(self._save)
+        report = QHBoxLayout()
+        report.addWidget(self.copy)
+        report.addWidget(self.save)
+        for widget in (self.judged, self.lights, self.verdicts, self.table):
+            self.body.addWidget(widget)
+        self.body.addLayout(report)
         self.body.addWidget(self.notes)
-        self.body.addWidget(self.copy)
-        self.body.addLayout(maps)
+        for widget in (self.judged, self.lights, self.verdicts, self.table, self.copy, self.save, self.notes):
+            widget.hide()
 
     @property
     def is_running(self) -> bool:
@@ -165,18 +150,21 @@ class CompareWidget(forms.Panel):
         self.lr.value = source[0] if source else None
 
     def _enable(self, _: Any = None) -> None:
-        both = self.result.value is not None and self.reference.value is not None
-        ready = both and self.result.value is not self.reference.value and self._job is None
-        for button in (self.measure, self.difference, self.ssim):
-            button.setEnabled(ready)
+        result, reference, lr = self.result.value, self.reference.value, self.lr.value
+        idle = self._job is None
+        same = result is not None and result is reference
+        ready = idle and result is not None and reference is not None and not same
+        self.measure.setEnabled(ready)
+        for name, button in self.maps.items():
+            button.setEnabled(ready if name != maps.RESIDUAL.name else idle and lr is not None and lr is not result)
+        self.save.setEnabled(idle)
         self.data_range.enabled = self.convention.value != "sr-paper"
-        if self._job is None:
-            same = both and self.result.value is self.reference.value
+        if idle:
             forms.say(self.status, "Result and reference are the same layer: choose another." if same else "")
 
-    def _images(self) -> tuple[Image, Image, Image | None]:
-        lr = self.lr.value
-        return to_image(self.result.value), to_image(self.reference.value), None if lr is None else to_image(lr)
+    @property
+    def _range(self) -> str | None:
+        return None if self.convention.value == "sr-paper" else str(self.data_range.value)
 
     # What is measured
 
@@ -189,131 +177,99 @@ class CompareWidget(forms.Panel):
             if complete:
                 done(found[-1])
 
-        self._job = Job(steps, stepped=found.append, failed=forms.show_error, ended=ended)
+        self._job = Job(steps, stepped=found.append, failed=_complain, ended=ended)
         self._enable()
         forms.say(self.status, doing)
         self.session.add(self._job)
 
     def _measure(self) -> None:
+        layer, lr = self.result.value, self.lr.value
         try:
-            result, reference, lr = self._images()
+            result, reference = to_image(layer), to_image(self.reference.value)
+            options: dict[str, Any] = {"lr": None if lr is None else to_image(lr)}
         except SuperResError as error:
-            forms.show_error(str(error))
+            _complain(str(error))
             return
-        convention = self.convention.value
-        data_range = None if convention == "sr-paper" else self.data_range.value
+        options |= {
+            "convention": self.convention.value,
+            "data_range": self._range,
+            "register": self.register.isChecked(),
+        }
+        name = layer.name
+        between = f"{name} against {self.reference.value.name}"
 
         def steps() -> "Generator[Report, None, None]":
-            yield engine.evaluate(result, reference, lr=lr, convention=convention, data_range=data_range)
+            yield engine.evaluate(result, reference, name=name, **options)
 
-        self._start("Measuring…", steps, self._show)
+        def show(report: "Report") -> None:
+            self._show(report, between)
 
-    def _show(self, report: "Report") -> None:
+        self._start("Measuring…", steps, show)
+
+    def _show(self, report: "Report", between: str) -> None:
         self.report = report
-        fill(self.table, report.rows)
-        lines = [f"Convention {report.conventions['convention']}: {report.conventions['values']}."]
-        lines.append(f"Data range: {report.conventions['data_range']}. Aligned: {_ALIGNED}.")
-        lines += [f"{note[:1].upper()}{note[1:]}." for note in report.notes]
-        forms.say(self.notes, "\n".join(lines))
+        forms.say(self.judged, between)
+        forms.say(self.lights, answers.lights_html(report))
+        forms.say(self.verdicts, answers.verdicts(report))
+        answers.fill(self.table, report.rows)
+        forms.say(self.notes, answers.notes(report))
         self.copy.show()
+        self.save.show()
 
     def _copy(self) -> None:
         clipboard = QApplication.clipboard()
         if self.report is not None and clipboard is not None:
             clipboard.setText(self.report.to_csv())
 
-    def _map(self, kind: str) -> None:
-        layer = self.result.value
-        try:
-            result, reference, _ = self._images()
-        except SuperResError as error:
-            forms.show_error(str(error))
+    def _save(self) -> None:
+        report = self.report
+        path = "" if report is None else answers.ask_where(self, next(iter(report.findings), "image"))
+        if report is None or not path:
             return
-        data_range = None if self.convention.value == "sr-paper" else self.data_range.value
+
+        def steps() -> Generator[str, None, None]:
+            report.to_html(path)
+            yield path
+
+        self._start("Writing the report…", steps, lambda _: forms.say(self.status, f"The report was saved as {path}"))
+
+    def _map(self, kind: maps.Kind) -> None:
+        on_input = kind is maps.RESIDUAL
+        layer = self.lr.value if on_input else self.result.value
+        try:
+            result = to_image(self.result.value)
+            other = to_image(layer if on_input else self.reference.value)
+        except SuperResError as error:
+            _complain(str(error))
+            return
+        register, data_range = self.register.isChecked(), self._range
 
         def steps() -> Generator[Image, None, None]:
-            if kind == "difference":
-                yield engine.difference_map(result, reference)
+            if on_input:
+                yield engine.residual_map(result, other)
             else:
-                yield engine.ssim_map(result, reference, data_range=data_range)
+                yield engine.map_of(kind.name, result, other, register=register, data_range=data_range)
 
         def add(made: Image) -> None:
             if layer in self.viewer.layers:
-                self._add_map(made, result, layer, kind)
+                self._add_map(made, other if on_input else result, layer, kind)
 
-        self._start(f"Computing the {kind} map…", steps, add)
+        self._start(f"Computing the {kind.name} map…", steps, add)
 
-    def _add_map(self, made: Image, result: Image, layer: Any, kind: str) -> None:
+    def _add_map(self, made: Image, source: Image, layer: Any, kind: maps.Kind) -> None:
         from napari.layers import Layer
 
-        data, keywords, layer_type = to_layer(made, result, layer, name=f"{kind} of {layer.name}")
-        looks: dict[str, Any] = {"colormap": "viridis", "contrast_limits": (0.0, 1.0)}
-        if kind == "difference":
-            limit = _symmetric_limit(data)
-            looks = {"colormap": "PiYG", "contrast_limits": (-limit, limit)}
-        looks |= {"gamma": 1.0, "opacity": 1.0, "blending": "translucent", "interpolation2d": "nearest"}
-        added = Layer.create(data, {**keywords, **looks}, layer_type)
-        self.viewer.layers.append(added)
+        try:
+            data, keywords, layer_type = to_layer(made, source, layer, name=maps.title(kind, made, layer))
+        except SuperResError as error:
+            _complain(str(error))
+            return
+        self.viewer.layers.append(Layer.create(data, {**keywords, **maps.looks(kind, data)}, layer_type))
 
 
-def fill(table: QTableWidget, rows: "Sequence[Row]") -> None:
-    """Show the rows of a report: one column per candidate, raw metrics first, then the aligned ones."""
-    several = len({row["channel"] for row in rows}) > 1
-    lines = [*_METRICS, *(_aligned(m) for m in _METRICS if m.key != "pearson")]
-    table.setRowCount(len(lines))
-    table.setColumnCount(len(rows))
-    table.setHorizontalHeaderLabels([_heading(row, several) for row in rows])
-    table.setVerticalHeaderLabels([metric.name for metric in lines])
-    for at, metric in enumerate(lines):
-        header = table.verticalHeaderItem(at)
-        if header is not None:
-            header.setToolTip(metric.words)
-        for column, row in enumerate(rows):
-            peers = [r for r in rows if r["channel"] == row["channel"]]
-            table.setItem(at, column, _cell(row, peers, metric))
-    _fit(table)
-
-
-def _aligned(metric: _Metric) -> _Metric:
-    words = f"{metric.words} Aligned: {_ALIGNED}."
-    return metric._replace(key=f"{metric.key}_aligned", name=f"{metric.name} aligned", words=words)
-
-
-def _cell(row: "Row", peers: "Sequence[Row]", metric: _Metric) -> QTableWidgetItem:
-    value = row[metric.key]
-    item = QTableWidgetItem("-" if isnan(value) else format(value, metric.form))
-    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-    values = {peer[metric.key] for peer in peers if not isnan(peer[metric.key])}
-    if len(values) > 1 and value == (max if metric.more_is_better else min)(values):
-        font = item.font()
-        font.setBold(True)
-        item.setFont(font)
-    return item
-
-
-def _fit(table: QTableWidget) -> None:
-    """Make the table as high as its rows, so that only the panel scrolls."""
-    table.resizeColumnsToContents()
-    table.resizeRowsToContents()
-    table.show()
-    rows, top, bar = table.verticalHeader(), table.horizontalHeader(), table.horizontalScrollBar()
-    if rows is not None and top is not None and bar is not None:
-        wide = top.length() + rows.sizeHint().width() > table.width()
-        height = rows.length() + top.sizeHint().height() + (bar.sizeHint().height() if wide else 0)
-        table.setFixedHeight(height + 2 * table.frameWidth())
-
-
-def _heading(row: "Row", several: bool) -> str:
-    name = str(row["candidate"]).replace(" (simulated input)", "\n(simulated input)")
-    return f"{name}\n{row['channel']}" if several else name
+def _complain(message: str) -> None:
+    forms.show_error(answers.in_window(message))
 
 
 def _choices(box: ComboBox) -> list[tuple[str, Any]]:
     return [(layer.name, layer) for layer in box.choices if layer is not None]
-
-
-def _symmetric_limit(values: Any) -> float:
-    """Return the limit around zero that shows all but the largest thousandth of the differences."""
-    size = np.abs(np.asarray(values))
-    limit = float(np.nanpercentile(size, 99.9)) if np.isfinite(size).any() else 1.0
-    return limit if 0 < limit < inf else max(float(np.nanmax(size, initial=0.0)), 1e-6)

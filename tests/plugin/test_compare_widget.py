@@ -5,7 +5,6 @@ from math import isnan
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
 
 import napari_superres
 from napari_superres import evaluation
@@ -122,13 +121,23 @@ def test_the_reference_is_registered_when_asked(scene, widget, qtbot):
 
 
 def test_the_table_is_read_by_scrolling_in_a_narrow_dock(scene, viewer, widget, qtbot):
+    viewer.window._qt_window.show()
+    widget.setFixedWidth(900)
+    widget.register.setChecked(True)
     press(widget.measure, widget, qtbot)
     table = widget.table
-    assert table.horizontalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAsNeeded
-    assert table.verticalHeader().length() < table.height()
+    qtbot.waitUntil(lambda: table.width() > 700)
+    assert table.horizontalScrollBar().maximum() == 0
+    widget.setFixedWidth(350)
+    qtbot.waitUntil(lambda: table.horizontalScrollBar().maximum() > 0)
+    qtbot.wait(50)
+    assert table.width() <= 350
+    assert table.viewport().height() >= table.verticalHeader().length()
     for at in range(table.columnCount()):
-        assert table.columnWidth(at) >= table.sizeHintForColumn(at)
-        assert table.columnWidth(at) <= 120
+        assert table.sizeHintForColumn(at) <= table.columnWidth(at) <= 120
+    for label in (widget.lights, widget.verdicts, widget.notes):
+        assert label.width() <= 350
+        assert label.height() >= label.heightForWidth(label.width())
 
 
 def test_report_goes_to_the_clipboard(scene, widget, qtbot):
@@ -213,7 +222,7 @@ def test_maps_lie_on_the_result(scene, viewer, widget, qtbot, kind):
         expected = evaluation.local_agreement(*pair).data
         assert (low, high) == (np.nanmin(expected), np.nanmax(expected))
         assert made.colormap.map(0.0).sum() > made.colormap.map(1.0).sum()  # fine detail is bright
-    assert made.name == f"{kind} (µm) of {result.name}" if kind == "agreement" else f"{kind} of {result.name}"
+    assert made.name == f"{kind}{' (µm)' if kind == 'agreement' else ''} of {result.name}"
     np.testing.assert_array_equal(made.data, expected)
 
 
@@ -230,12 +239,21 @@ def test_residual_lies_on_the_input(scene, viewer, widget, qtbot):
     assert made.colormap.name == "PiYG"
 
 
-def test_a_residual_without_measurable_noise_is_explained(scene, viewer, widget, qtbot, told):
+def test_a_residual_without_measurable_noise_is_explained(scene, viewer, widget, qtbot, told, blob):
     low, _, _ = scene
-    low.data = (low.data > 400).astype(np.float32)
+    low.data = blob((48, 64), (20, 33), 4.0)
     press(widget.maps["residual"], widget, qtbot)
     assert len(told) == 1
     assert "noise" in told[0]
+    assert len(viewer.layers) == 3
+
+
+def test_an_empty_map_of_agreement_is_explained(scene, viewer, widget, qtbot, told):
+    _, result, reference = scene
+    reference.data = np.random.default_rng(5).random(result.data.shape).astype(np.float32)
+    press(widget.maps["agreement"], widget, qtbot)
+    assert len(told) == 1
+    assert "no block" in told[0]
     assert len(viewer.layers) == 3
 
 
