@@ -103,7 +103,7 @@ class Report:
             gallery.append(("Error bars", figures.of_calibration(self.calibration)))
         page = render(
             lights={name: found.lights for name, found in self.findings.items()}, columns=columns, rows=rows,
-            comparisons=self._verdicts(), gallery=gallery, conventions=self.conventions,
+            comparisons=self.verdicts(), gallery=gallery, conventions=self.conventions,
             notes=[f"Note: {note}" for note in self.notes], failures=self.failures,
         )  # fmt: skip
         return _written(page, path)
@@ -125,13 +125,13 @@ class Report:
         lines.insert(1, "-" * max(len(line) for line in lines))
         return "\n".join([*lines, *self._footnotes()])
 
-    def _verdicts(self) -> list[str]:
+    def verdicts(self) -> list[str]:
         """Return the comparisons over images; one image decides nothing."""
         return [str(c) for c in self.comparisons if c.images > 1]
 
     def _footnotes(self) -> list[str]:
         lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.lights]
-        lines += self._verdicts()
+        lines += self.verdicts()
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]
         return lines + [f"not compared: {f['image']}: {f['reason']}" for f in self.failures]

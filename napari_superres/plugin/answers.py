@@ -1,4 +1,4 @@
-"""What the Compare widget shows of a report: answers with their lights, verdicts, the table of numbers, the file."""
+"""What the Compare widget shows of a report: answers with their lights, the table of numbers, the file."""
 
 import re
 from collections.abc import Sequence
@@ -86,11 +86,6 @@ def lights_html(report: "Report") -> str:
         for light in found.lights
     ]
     return f'<table cellspacing="0" cellpadding="2">{"".join(lines)}</table>' if lines else ""
-
-
-def verdicts(report: "Report") -> str:
-    """Return one line per candidate: whether it beats interpolation."""
-    return "\n".join(str(comparison) for comparison in report.comparisons)
 
 
 def notes(report: "Report") -> str:

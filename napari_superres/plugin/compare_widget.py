@@ -98,9 +98,7 @@ class CompareWidget(forms.Panel):
         self.body.addLayout(grid)
 
     def _make_answers(self) -> None:
-        self.judged, self.lights, self.verdicts, self.notes = (
-            forms.text(rich=rich) for rich in (False, True, False, False)
-        )
+        self.judged, self.lights, self.notes = (forms.text(rich=rich) for rich in (False, True, False))
         self.table = answers.Table()
         self.table.setToolTip("The best of each line is bold.")
         self.copy = QPushButton("Copy as CSV")
@@ -112,11 +110,11 @@ class CompareWidget(forms.Panel):
         report = QHBoxLayout()
         report.addWidget(self.copy)
         report.addWidget(self.save)
-        for widget in (self.judged, self.lights, self.verdicts, self.table):
+        for widget in (self.judged, self.lights, self.table):
             self.body.addWidget(widget)
         self.body.addLayout(report)
         self.body.addWidget(self.notes)
-        for widget in (self.judged, self.lights, self.verdicts, self.table, self.copy, self.save, self.notes):
+        for widget in (self.judged, self.lights, self.table, self.copy, self.save, self.notes):
             widget.hide()
 
     @property
@@ -210,7 +208,6 @@ class CompareWidget(forms.Panel):
         self.report = report
         forms.say(self.judged, between)
         forms.say(self.lights, answers.lights_html(report))
-        forms.say(self.verdicts, answers.verdicts(report))
         answers.fill(self.table, report.rows)
         forms.say(self.notes, answers.notes(report))
         self.copy.show()
