@@ -43,7 +43,9 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report as JSON.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="F", help="Write the rows as CSV.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", metavar="F", help="Write one HTML page.")] = None,
-    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Of the result, where its file has none.")] = None,
+    pixel_size: Annotated[
+        str | None, typer.Option(metavar="P", help="Of result and reference, instead of what files say.")
+    ] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
 ) -> None:
     """Measure results, or what models make of inputs, against reference scans, always beside bicubic interpolation.

@@ -1,5 +1,6 @@
 """``superres calibrate`` and ``superres trust``."""
 
+from math import ceil, isinf
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,11 @@ def calibrate(
 
     _check_target(output, overwrite)
     found = calibrate_folder(lr, reference, model, alpha=alpha, delta=delta, tta=tta, modality=modality)
+    if isinf(found.factor):
+        least = ceil(1 / alpha) - 1
+        raise SettingsError(
+            f"error bars at alpha {alpha:g} need at least {least} images, got {found.images}. Give more."
+        )
     found.to_json(output)
     for note in found.notes:
         terminal.say(f"note: {note}")

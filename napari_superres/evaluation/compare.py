@@ -17,12 +17,12 @@ from napari_superres.evaluation.baselines import (
     middle_plane,
 )
 from napari_superres.evaluation.conventions import Rules
-from napari_superres.evaluation.match import match
+from napari_superres.evaluation.match import cut_to, match
 from napari_superres.evaluation.register import Registration, Transform, register
 from napari_superres.evaluation.scale import Scale, scale_of, scale_of_models
 from napari_superres.evaluation.scores import Limits, Row, limits_of, score
 from napari_superres.evaluation.shifts import deformation, local_shifts
-from napari_superres.evaluation.structure import WINDOW
+from napari_superres.evaluation.structure import LEAST_EDGE, WINDOW
 
 RESULT = "result"
 UNREGISTERED = "result, not registered"
@@ -92,6 +92,8 @@ class Compared:
         The interpolated input.
     registration
         None where nothing was moved.
+    unknown
+        Which of result and reference do not know their pixel size.
     """
 
     rows: list[Row]
@@ -102,6 +104,7 @@ class Compared:
     lr: Image | None
     base: Image
     registration: Registration | None
+    unknown: tuple[str, ...]
 
 
 def compare(
@@ -110,48 +113,86 @@ def compare(
     """Measure what stands beside a reference. `limits` fixes the data range per channel, for a set of images."""
     scale = scale_of(result, lr) if result is not None else _scale_without_result(task, lr)
     notes: list[str] = []
-    grid = result if result is not None else _grid(lr, scale)
-    registration = None
-    if task.registered is not None:
-        registration = register(_shown_anyway(result, lr, scale), reference, transform=task.registered)
-    if registration is None:
-        pair = match(grid, reference)
-        common, said = pair.reference, pair.notes
-    else:
-        common, said = registration.reference, registration.notes
-        notes += _on_registration(registration)
-    notes += said
-    common = _shared(common, lr, scale, notes)
+    unknown = [who for who, i in (("result", result or lr), ("reference", reference)) if i and not i.has_pixel_size]
+    reference = _channels_in_order(reference, result or lr, "reference", notes)
+    lr = None if lr is None else _channels_in_order(lr, result, "input", notes)
+    ours, theirs, registration = _references(result, reference, lr, scale, task, notes)
     plane_scale = None if scale is None else tuple(scale[a] for a in "YX")
-    ranges = limits_of(common, task.rules, plane_scale) if limits is None else limits
+    ranges = limits_of(theirs, task.rules, plane_scale) if limits is None else limits
+    if result is not None:
+        ours, theirs = _masked(ours, result, notes), _masked(theirs, result, [])
     rows: list[Row] = []
-    shown, whole, base = None, None, None
-    for label, role, candidate in _candidates(result, reference, common, lr, scale, task, notes):
-        both = match(candidate, common, names=(label, "reference"))
-        if shown is None and role == "judged":
-            shown, whole = both.result, candidate
+    judged, whole, base = None, None, None
+    for label, role, candidate in _candidates(result, reference, theirs, lr, scale, task, notes):
+        both = match(candidate, ours if label == RESULT else theirs, names=(label, "reference"))
+        if judged is None and role == "judged":
+            judged, whole = both, candidate
         if base is None and role == "baseline":
             base = both.result
         found = score(both.result, both.reference, task.rules, ranges, image=name, name=label, scale=plane_scale)
         rows += [{**row, "role": role} for row in found]
     if registration is not None and result is not None:
         rows += _unregistered(result, reference, task, ranges, name, plane_scale)
-    notes += _warnings(rows, common)
-    assert shown is not None
+    notes += _warnings(rows, theirs)
+    assert judged is not None
     assert whole is not None
     assert base is not None
-    return Compared(rows, notes, shown, whole, common, lr, base, registration)
+    return Compared(
+        rows, notes, judged.result, whole, judged.reference, lr, base, registration, tuple(unknown)
+    )  # fmt: skip
 
 
-def _shown_anyway(result: Image | None, lr: Image | None, scale: Scale | None) -> Image:
-    """Return what the reference is moved onto: the result, and where there is none, the interpolated input."""
+def _references(
+    result: Image | None, reference: Image, lr: Image | None, scale: Scale | None, task: Task, notes: list[str]
+) -> tuple[Image, Image, Registration | None]:
+    """Return the reference for what is judged, and for all else, and how it was moved onto what is judged.
+
+    Registered, each has a reference of its own: a result that lies elsewhere than its input must not be held against
+    baselines on the wrong place.
+    """
+    if task.registered is None:
+        pair = match(_grid(lr, scale) if result is None else result, reference)
+        notes += pair.notes
+        common = _shared(pair.reference, lr, scale, notes)
+        return common, common, None
+    base = None if lr is None or scale is None else _interpolated(lr, scale)
+    judged = result if result is not None else base
+    assert judged is not None
+    registration = register(judged, reference, transform=task.registered)
+    notes += [*_on_registration(registration), *registration.notes]
+    if base is None or result is None:
+        return registration.reference, registration.reference, registration
+    return registration.reference, register(base, reference, transform=task.registered).reference, registration
+
+
+def _interpolated(lr: Image, scale: Scale) -> Image:
     from napari_superres.inference import upscale
 
-    if result is not None:
-        return result
-    assert lr is not None
-    assert scale is not None
     return upscale(lr, interpolation(BICUBIC, scale))
+
+
+def _channels_in_order(image: Image, other: Image | None, who: str, notes: list[str]) -> Image:
+    """Return an image with its channels in the order of the names that the other gives them."""
+    if other is None or sorted(image.channel_names) != sorted(other.channel_names):
+        return image
+    order = [image.channel_names.index(name) for name in other.channel_names]
+    if not order or order == sorted(order):
+        return image
+    notes.append(f"the {who}'s channels were brought into the order {', '.join(other.channel_names)}")
+    data = np.take(np.asarray(image.data), order, axis=image.axes.index("C"))
+    return image.replace(data=data, channel_names=other.channel_names)
+
+
+def _masked(reference: Image, result: Image, notes: list[str]) -> Image:
+    """Return a reference without the pixels that the result does not have, so that no row is measured on them."""
+    if np.asarray(result.data).dtype.kind != "f":
+        return reference
+    pair = match(result, reference)
+    gone = ~np.isfinite(np.asarray(pair.result.data))
+    if not gone.any():
+        return reference
+    notes.append(f"{gone.mean():.1%} of the result is not finite; no row is measured there")
+    return pair.reference.replace(data=np.where(gone, np.nan, np.asarray(pair.reference.data, np.float64)))
 
 
 def _scale_without_result(task: Task, lr: Image | None) -> Scale:
@@ -176,10 +217,15 @@ def _shared(common: Image, lr: Image | None, scale: Scale | None, notes: list[st
     """Return the reference where every candidate has pixels."""
     if lr is None or scale is None:
         return common
-    found = match(_grid(lr, scale), common, names=(BICUBIC, "reference")).reference
-    if [found.size(a) for a in found.spatial] != [common.size(a) for a in found.spatial]:
+    pair = match(_grid(lr, scale), common, names=(BICUBIC, "reference"))
+    shape = [pair.reference.size(a) for a in pair.result.spatial]
+    if shape != [common.size(a) for a in pair.result.spatial]:
         notes.append("every row is measured on the pixels that all candidates have")
-    return found
+    # On its own grid still: where origins are not recorded, that is how the result lies on it.
+    first = dict(zip(pair.result.spatial, pair.reference_start, strict=True))
+    size = dict(zip(pair.result.spatial, shape, strict=True))
+    starts = [first.get(a, 0) for a in common.spatial]
+    return cut_to(common, starts, [size.get(a, common.size(a)) for a in common.spatial])
 
 
 def _candidates(
@@ -276,9 +322,11 @@ def _warnings(rows: Sequence[Row], reference: Image) -> list[str]:
         f"{r['candidate']} ({r['channel']}): contrast is inverted (gain {r['gain']:.3g}); "
         "its aligned numbers do not make it right"
         for r in rows
-        if r["gain"] < 0
+        if r["gain"] < 0 and r["pearson"] < -0.1
     ]
     smallest = min(reference.size(a) for a in "YX")
+    if WINDOW <= smallest < LEAST_EDGE:
+        notes.append(f"MS-SSIM was not measured: it needs {LEAST_EDGE} pixels along Y and X, got {smallest}")
     if smallest < WINDOW:
         notes.append(f"SSIM was not measured: it needs {WINDOW} pixels along Y and X, got {smallest}")
     return notes

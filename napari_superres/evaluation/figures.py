@@ -30,7 +30,12 @@ _LARGEST = 512
 
 def of_findings(found: "Findings") -> list[tuple[str, str]]:
     """Return titles and data URIs of what can be drawn of one image."""
-    figures = [("Maps of the middle plane", _png(_maps(found)))]
+    figures = [
+        (
+            "Maps of the middle plane (agreement: white where they share nothing; residual: what the input denies)",
+            _png(_maps(found)),
+        )
+    ]
     if found.agreement is not None:
         figures.append(("Agreement with the reference, by detail", _svg(_panel(lambda a: _rings(a, found)))))
     figures.append(("Power spectrum", _svg(_panel(lambda a: _spectra(a, found)))))

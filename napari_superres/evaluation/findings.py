@@ -21,6 +21,8 @@ from napari_superres.evaluation.resolution.rings import Rings, energy, spectrum,
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 _PLANES = 4
+_COARSE = 3.0
+"""Pixels of a Gaussian beyond which intensities are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class Findings:
 def examine(
     result: Image, reference: Image | None, lr: Image | None, *,
     whole: Image | None = None, base: Image | None = None, registration: Registration | None = None,
-    repeat: Image | None = None,
+    repeat: Image | None = None, unknown: Sequence[str] = (),
 ) -> Findings:  # fmt: skip
     """Look at a result beside its reference and its input, whichever there are.
 
@@ -98,6 +100,8 @@ def examine(
         What moved the reference, if anything did.
     repeat
         The input once more, with noise of its own.
+    unknown
+        Which of result and reference do not know their pixel size.
     """
     consistency, problem = _consistency(result if whole is None else whole, lr)
     lights, agreement, interpolated, curves, place = [], None, None, {}, None
@@ -109,7 +113,7 @@ def examine(
         interpolated = None if base is None else _correlated(base, reference)
         curves = _linearity(result, reference)
         place = questions.place(where, said, registration is not None)
-        lights += [questions.pixel_size(result, reference), place]
+        lights += [questions.pixel_size(result, unknown), place]
         order = questions.channels(result, reference)
         lights += [order] if order else []
         ratio = flux(np.asarray(reference.data), np.asarray(result.data))
@@ -117,7 +121,8 @@ def examine(
         maps |= _maps(_middle(result), _middle(reference))
     lights += [questions.consistent(consistency, problem)]
     pixel = None if lr is None else max(lr.pixel_size[lr.spatial.index(a)] for a in "YX")
-    lights += [questions.supported(agreement, consistency, pixel, again, place)]
+    shared = None if reference is None or pixel is None else _shared_beyond(result, reference, 0.5 / pixel)
+    lights += [questions.supported(shared, agreement, consistency, again, place)]
     if consistency is not None:
         maps["residual"] = _middle(consistency.residual)
     images = {"input": lr, "result": result, "reference": reference}
@@ -151,13 +156,48 @@ def _correlated(first: Image, second: Image) -> RingCorrelation | None:
         return None
 
 
+def _shared_beyond(result: Image, reference: Image, limit: float) -> tuple[float, float] | None:
+    """Return the share of the result's spectrum beyond a frequency, and its correlation with the reference's there."""
+    ours, theirs = (_planes(_first_channel(_few_planes(i))) for i in (result, reference))
+    rings = Rings.of(ours.shape[1:], [result.pixel_size[result.spatial.index(a)] for a in "YX"])
+    beyond = rings.frequency > limit
+    cross, power = np.zeros(len(beyond)), np.zeros((2, len(beyond)))
+    for a, b in zip(ours, theirs, strict=True):
+        fa, fb = spectrum(a), spectrum(b)
+        cross += rings.sum((fa * fb.conj()).real)
+        power += [rings.sum(energy(f)) for f in (fa, fb)]
+    total, mine, other = power[0].sum(), power[0, beyond].sum(), power[1, beyond].sum()
+    if not (total > 0 and mine > 0 and other > 0):
+        return None
+    return float(mine / total), float(cross[beyond].sum() / np.sqrt(mine * other))
+
+
+def _planes(image: Image) -> npt.NDArray[np.float64]:
+    values = np.moveaxis(np.asarray(image.data), [image.axes.index(a) for a in "YX"], (-2, -1))
+    return values.reshape(-1, *values.shape[-2:])
+
+
 def _linearity(result: Image, reference: Image) -> dict[str, Linearity]:
     names = reference.channel_names or tuple(str(c) for c in range(reference.size("C")))
-    pairs = [[np.asarray(i.data) for i in (reference, result)]]
-    if "C" in result.axes:
-        at = result.axes.index("C")
-        pairs = [[np.take(v, c, axis=at) for v in pairs[0]] for c in range(result.size("C"))]
-    return {name: linearity(*pair) for name, pair in zip(names, pairs, strict=True)}
+    found = {}
+    for channel, name in enumerate(names):
+        pair = [_planes(_first_channel(_few_planes(_channel(i, channel)))) for i in (reference, result)]
+        found[name] = linearity(*(np.stack([_smooth(plane) for plane in planes]) for planes in pair))
+    return found
+
+
+def _smooth(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return a plane without noise and fine detail, which would bend the curve of intensities."""
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(plane, _COARSE))
+
+
+def _channel(image: Image, channel: int) -> Image:
+    if "C" not in image.axes:
+        return image
+    data = np.take(np.asarray(image.data), channel, axis=image.axes.index("C"))
+    return image.replace(data=data, axes=image.axes.replace("C", ""), channel_names=())
 
 
 def _maps(result: Image, reference: Image) -> dict[str, Image]:
@@ -208,9 +248,8 @@ def _without_channels(image: Image) -> Image:
 
 def _radial_power(image: Image) -> Curve:
     one = _first_channel(_few_planes(image))
-    size = [one.size(a) for a in "YX"]
-    rings = Rings.of(size, [one.pixel_size[one.spatial.index(a)] for a in "YX"])
-    planes = np.moveaxis(np.asarray(one.data), [one.axes.index(a) for a in "YX"], (-2, -1)).reshape(-1, *size)
+    planes = _planes(one)
+    rings = Rings.of(planes.shape[1:], [one.pixel_size[one.spatial.index(a)] for a in "YX"])
     power: Sequence[Any] = [rings.sum(energy(spectrum(p))) for p in planes]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return rings.frequency, np.nan_to_num(np.mean(power, axis=0) / rings.pixels / np.prod(size))
+        return rings.frequency, np.nan_to_num(np.mean(power, axis=0) / rings.pixels / np.prod(planes.shape[1:]))

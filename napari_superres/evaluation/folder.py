@@ -101,8 +101,19 @@ def evaluate_folder(
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {judged} could be compared with {ref_dir}. {reasons}")
     comparisons = compare_all(rows)
+    notes.append("of the folder, those images are looked at closely where the result gains least and most")
     findings = {trio.name: _looked(trio, task, comparisons) for trio in _extremes(trios, rows)}
-    return Report(rows + _means(rows), task.rules.describe(), tuple(notes), tuple(failures), comparisons, findings)
+    return Report(rows + _means(rows), _rules_of_set(task.rules), tuple(notes), tuple(failures), comparisons, findings)
+
+
+def _rules_of_set(rules: Rules) -> dict[str, str]:
+    """Return the rules in words: a range taken from the references is one for all of them."""
+    words = rules.describe()
+    if rules.policy.startswith("reference"):
+        words["data_range"] += (
+            ", from the darkest to the brightest of all references: one for every image of the folder"
+        )
+    return words
 
 
 def _extremes(trios: Sequence[Trio], rows: Sequence[Row]) -> list[Trio]:

@@ -53,6 +53,7 @@ def check_gate(text: str, rows: Sequence[Row]) -> Gate:
     form, overall = parse_gate(text), _overall(rows)
     metric = form["metric"]
     who = [form["who"].strip()] if form["who"] else [n for n, r in overall.items() if r["role"] == "judged"]
+    who = [_called(n, overall) for n in who]
     if missing := [n for n in who if n not in overall]:
         raise SettingsError(f"gate {text!r}: there is no candidate {missing[0]}. There are: {', '.join(overall)}.")
     if not overall or not who:
@@ -90,14 +91,20 @@ def _overall(rows: Sequence[Row]) -> dict[str, Row]:
     return found
 
 
+def _called(name: str, overall: dict[str, Row]) -> str:
+    """Return a candidate's full name: those of a simulated input say so."""
+    return next((n for n in overall if n in (name, f"{name} (simulated input)")), name)
+
+
 def _limit(text: str, metric: str, overall: dict[str, Row], gate: str) -> float:
     number = _number(text)
     if number is not None:
         return number
-    for name in sorted(overall, key=len, reverse=True):  # names hold '-' too
+    short = {name.removesuffix(" (simulated input)"): name for name in overall} | {name: name for name in overall}
+    for name in sorted(short, key=len, reverse=True):  # names hold '-' too
         rest = text.removeprefix(name).replace(" ", "")
         if text.startswith(name) and (not rest or (rest[0] in "+-" and _number(rest) is not None)):
-            return float(overall[name][metric]) + (_number(rest) or 0.0)
+            return float(overall[short[name]][metric]) + (_number(rest) or 0.0)
     raise SettingsError(
         f"gate {gate!r}: {text!r} is neither a number nor one of {', '.join(overall)}, with a number added or not."
     )

@@ -103,6 +103,7 @@ def evaluate(
     looked = examine(
         found.result, found.reference, low,
         whole=found.whole, base=found.base, registration=found.registration, repeat=again,
+        unknown=found.unknown,
     )  # fmt: skip
     covered = None if calibration is None else cover(low, true, models, calibration)
     light = questions.calibrated(*covered[1:]) if covered else questions.calibrated(None, 0.0, NO_CALIBRATION)

@@ -37,7 +37,7 @@ def cover(
     """
     found = calibration if isinstance(calibration, Calibration) else Calibration.from_json(calibration)
     if lr is None or len(models) != 1:
-        raise EvaluationError("intervals are made by one model of the input: give both (lr, models).")
+        raise EvaluationError("intervals are made by one model of the input: give both (--lr and one --model).")
     seen = spread(lr, models)
     width = intervals(seen, found, Binding.of(seen))
     both = match(seen.mean, reference)

@@ -25,8 +25,8 @@ class Matched:
     ----------
     result, reference
         Same axes (the result's), shape and grid; numpy data.
-    start
-        Where the overlap begins in the result that was given, per spatial axis.
+    start, reference_start
+        Where the overlap begins in the result and in the reference that were given, per spatial axis of the result.
     notes
         What was taken for granted or cut off, for the report.
     """
@@ -34,6 +34,7 @@ class Matched:
     result: Image
     reference: Image
     start: tuple[int, ...]
+    reference_start: tuple[int, ...]
     notes: tuple[str, ...]
 
 
@@ -80,7 +81,7 @@ def match(result: Image, reference: Image, *, names: tuple[str, str] = ("result"
             notes.append(f"pixels of the {name} outside the common field were left out: {', '.join(cut)}")
     common = cut_to(result, start, shape)
     ours = cut_to(reference, ref_start, shape).replace(affine=common.affine, units=common.units)
-    return Matched(common, ours, tuple(start), tuple(notes))
+    return Matched(common, ours, tuple(start), tuple(ref_start), tuple(notes))
 
 
 def conform(reference: Image, result: Image, names: tuple[str, str]) -> Image:
@@ -145,6 +146,9 @@ def _shift(result: Image, reference: Image, names: tuple[str, str]) -> tuple[lis
             "the reference has no recorded origin: fields of view taken to begin at the same corner"
         ]
     whole = np.rint(offset)
+    sizes = np.array([[image.size(a) for a in result.spatial] for image in (result, reference)])
+    if np.any(whole >= sizes[0]) or np.any(whole + sizes[1] <= 0):
+        return [int(v) for v in whole], []  # far apart: that is what is wrong
     if np.abs(offset - whole).max() > TOLERANCE:
         raise EvaluationError(
             f"{names[1]} begins {_numbers(offset)} pixels from {names[0]} along {result.spatial}, "

@@ -11,7 +11,7 @@ from napari_superres.core.image import Image
 from napari_superres.evaluation.consistency import Consistency
 from napari_superres.evaluation.intensity import Linearity
 from napari_superres.evaluation.metrics import pearson
-from napari_superres.evaluation.register import Registration
+from napari_superres.evaluation.register import LEAST_CORRELATION, Registration
 from napari_superres.evaluation.resolution import RingCorrelation
 from napari_superres.evaluation.statistics import Comparison
 
@@ -26,7 +26,9 @@ _LEAST_RSP = 0.5
 _MOST_OUTSIDE = (0.01, 0.05)
 _MOST_PEAK = 10.0
 _BLOCK = 5
-_LITTLE = 0.01
+_RIGHT = (0.2, 0.4)
+"""Correlations of what lies beyond the input's pixels that make it doubtful, and right."""
+_LITTLE = 0.002
 """Share of the spectrum beyond the input's pixels that makes no claim."""
 
 
@@ -54,8 +56,11 @@ def place(registration: Registration | None, problem: str, moved: bool) -> Light
     question = "Does it lie on the reference?"
     if registration is None:
         return Light(question, "not measurable", problem)
+    alike = registration.correlation
+    if alike < LEAST_CORRELATION:
+        return Light(question, "no", f"they hardly correlate (r {alike:.2f}): do both show the same field, not turned?")
     off = float(np.hypot.reduce(registration.pixels))
-    said = f"{off:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)})"
+    said = f"{off:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)}), r {alike:.3f}"
     if off <= _MOST_SHIFT:
         return Light(question, "yes", said)
     if moved:
@@ -64,10 +69,9 @@ def place(registration: Registration | None, problem: str, moved: bool) -> Light
     return Light(question, "no", f"{said}: metrics measure the shift; {advice}")
 
 
-def pixel_size(result: Image, reference: Image) -> Light:
-    """Whether both know their pixel size, and it is the same."""
+def pixel_size(result: Image, unknown: Sequence[str]) -> Light:
+    """Whether both know their pixel size (they lie on one grid), or which do not."""
     question = "Is the pixel size right?"
-    unknown = [n for n, i in (("result", result), ("reference", reference)) if not i.has_pixel_size]
     if unknown:
         return Light(question, "not measurable", f"unknown of the {' and the '.join(unknown)}; give it (--pixel-size)")
     sizes = " x ".join(f"{s:.4g}" for s in result.pixel_size)
@@ -101,7 +105,7 @@ def linear(curves: Sequence[Linearity], flux: float) -> Light:
     question = "Are its intensities linear?"
     known = [c for c in curves if isfinite(c.gamma)]
     if not known:
-        return Light(question, "not measurable", "the reference has too few different intensities")
+        return Light(question, "not measurable", "one of the two has too few different intensities")
     worst = max(known, key=lambda c: abs(np.log(c.gamma)))
     slopes = [float(np.polyfit(c.reference, c.candidate, 1)[0]) for c in known]
     slope = max(slopes, key=lambda s: abs(np.log(s)) if s > 0 else np.inf)
@@ -110,8 +114,11 @@ def linear(curves: Sequence[Linearity], flux: float) -> Light:
     wrong = [name for name, value, (low, high) in judged if isfinite(value) and not low <= value <= high]
     if not wrong:
         return Light(question, "yes", said)
+    if slope < 0:
+        return Light(question, "no", f"{said}: its contrast is inverted")
     state: State = "no" if "gamma" in wrong and worst.r_squared < _LEAST_R_SQUARED else "doubtful"
-    return Light(question, state, f"{said}: measure no intensities on it before its {' and '.join(wrong)} is explained")
+    verb = "is" if len(wrong) == 1 else "are"
+    return Light(question, state, f"{said}: measure no intensities before {' and '.join(wrong)} {verb} explained")
 
 
 def consistent(found: Consistency | None, problem: str) -> Light:
@@ -122,7 +129,11 @@ def consistent(found: Consistency | None, problem: str) -> Light:
     if found.rsp < _LEAST_RSP:
         return Light(question, "no", f"it hardly correlates with its input (RSP {found.rsp:.2f}): is it of this input?")
     if found.noise is None:
-        return Light(question, "not measurable", f"the input's noise is not: RSP {found.rsp:.4f}, RSE {found.rse:.3g}")
+        return Light(
+            question,
+            "not measurable",
+            f"the input's noise cannot be told from its structure; RSP {found.rsp:.4f}, RSE {found.rse:.3g}",
+        )
     height, where = structure(found.residual)
     said = f"{found.outside:.2%} of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
     strange = abs(height) > _MOST_PEAK
@@ -149,31 +160,43 @@ def structure(residual: Image) -> tuple[float, str]:
 
 
 def supported(
-    agreement: RingCorrelation | None, found: Consistency | None, pixel: float | None, repeat: RingCorrelation | None,
-    where: Light | None,
+    shared: tuple[float, float] | None, agreement: RingCorrelation | None, found: Consistency | None,
+    repeat: RingCorrelation | None, where: Light | None,
 ) -> Light:  # fmt: skip
-    """Whether detail beyond the input, of pixels of this size, is in the reference too, if it lies there (`where`)."""
+    """Whether detail beyond the input's pixels is in the reference too.
+
+    Parameters
+    ----------
+    shared
+        Share of the result's spectrum beyond them, and its correlation with the reference's there.
+    agreement
+        With the reference, by detail.
+    found
+        With the input, where there is no reference.
+    repeat
+        Of two recordings of the input.
+    where
+        Whether it lies on the reference.
+    """
     question = "Is it right beyond what its input holds?"
-    guess = [] if found is None else [f"{found.invented:.2%} of its spectrum lies beyond the input's pixels"]
-    if repeat is not None:
-        seen = repeat.resolution()
-        resolved = (
-            f"resolves {seen.value:.3g} {seen.unit}" if seen.value is not None else f"has no resolution: {seen.reason}"
+    also = [] if repeat is None else [f"the input, of two recordings: {repeat.resolution()}"]
+    if shared is None:
+        guess = (
+            [] if found is None else [f"{found.invented:.2%} of its spectrum lies beyond the input's pixels: a guess"]
         )
-        guess += [f"the input {resolved}"]
-    if agreement is None or pixel is None:
-        said = "; ".join(guess) or "no input was given"
-        return Light(question, "not measurable", f"{said}; without a reference that is the model's guess")
+        return Light(question, "not measurable", "; ".join([*(guess or ["nothing to compare"]), *also]))
     if where is not None and where.state == "no":
-        return Light(
-            question, "not measurable", "it does not lie on the reference, so that they cannot agree in detail"
-        )
-    met = agreement.agreement()
-    if met.value is None:
-        return Light(question, "yes" if "finer" in met.reason else "no", f"agreement with the reference: {met.reason}")
-    said = f"it agrees with the reference down to {met.value:.3g} {met.unit}; the input's pixels hold {2 * pixel:.3g}"
-    modest = found is not None and found.invented < _LITTLE
-    return Light(question, "yes" if met.value < 2 * pixel or modest else "no", "; ".join([said, *guess]))
+        return Light(question, "not measurable", "it does not lie on the reference: they cannot agree in detail")
+    share, alike = shared
+    met = None if agreement is None else agreement.agreement()
+    if met is not None:
+        also = [f"they agree down to {met.value:.3g} {met.unit}" if met.value is not None else met.reason, *also]
+    if share < _LITTLE:
+        said = f"it adds hardly anything there ({share:.2%} of its spectrum)"
+        return Light(question, "not measurable", "; ".join([said, *also]))
+    said = f"{share:.2%} of its spectrum lies there, and correlates with the reference's by {alike:.2f}"
+    state: State = "yes" if alike >= _RIGHT[1] else "doubtful" if alike >= _RIGHT[0] else "no"
+    return Light(question, state, "; ".join([said, *also]))
 
 
 def beats(comparisons: Sequence[Comparison], candidate: str) -> Light | None:

@@ -23,7 +23,7 @@ Transform = Literal["shift", "rigid", "affine"]
 Floats = npt.NDArray[np.float64]
 Pair = tuple[Image, Image]
 
-_COARSER, _SMALLEST_SHIFT, _LEAST_CORRELATION, _LEAST_GAIN = 1.05, 0.05, 0.3, 1e-4
+_COARSER, _SMALLEST_SHIFT, LEAST_CORRELATION, _LEAST_GAIN = 1.05, 0.05, 0.3, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +199,10 @@ def _shift(result: Image, reference: Image, notes: list[str]) -> tuple[Floats, f
         raise EvaluationError("the reference must not be constant over the common field. Check that it overlaps.")
     found, before, after, _ = max((peak(a, b) for a, b in both), key=lambda found: found[2])
     shift = np.zeros(len(result.spatial))
-    if after > _LEAST_CORRELATION:
+    if after > LEAST_CORRELATION:
         shift[searched(result)] = np.where(np.abs(found) < _SMALLEST_SHIFT, 0.0, found)
     else:
-        notes.append(f"no shift was found at which they correlate by {_LEAST_CORRELATION}: the reference was not moved")
+        notes.append(f"no shift was found at which they correlate by {LEAST_CORRELATION}: the reference was not moved")
     return shift, before, after if shift.any() else before
 
 
@@ -246,7 +246,7 @@ def _turn(pair: Pair, mapping: Floats, kind: Transform, before: float, notes: li
         turn = np.eye(total + 1)
         turn[np.ix_([*axes, total], [*axes, total])] = lengths * [*size, 1] / np.array([[*size, 1]]).T
         after = max(correlation(*scene) for scene in scenes(*_placed(*pair, mapping @ turn), middle=True))
-        if after > max(before + _LEAST_GAIN, _LEAST_CORRELATION):
+        if after > max(before + _LEAST_GAIN, LEAST_CORRELATION):
             return turn, after
     notes.append(f"no {kind} transform improves on the shift: none was applied")
     return np.eye(total + 1), before

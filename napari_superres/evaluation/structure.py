@@ -190,7 +190,7 @@ def fit_micro(reference: Array, candidate: Array) -> MicroFit | None:
     Returns
     -------
     MicroFit or None
-        None where planes are smaller than the window, or the reference is constant.
+        None where planes are smaller than the window, the reference is constant, or no window is finite.
     """
     from scipy.optimize import minimize_scalar
 
@@ -206,6 +206,8 @@ def fit_micro(reference: Array, candidate: Array) -> MicroFit | None:
     to_reference, to_candidate = (1 / unit, -low_r / unit), (1 / unit, -low_c / unit)
     every = max(1, round((sum(r.size for r, _ in planes) / _MICRO_PIXELS) ** 0.5))
     pixels = [Moments.of(r, c).mapped(to_candidate, to_reference).thinned(every) for r, c in planes]
+    if not any(m.valid is None or m.valid.any() for m in pixels):
+        return None
 
     def unlikeness(exponent: float) -> float:
         found = [m.mapped((float(np.exp(exponent)), 0.0)).map(data_range) for m in pixels]

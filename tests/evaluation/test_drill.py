@@ -79,7 +79,7 @@ def test_a_sound_result_is_flagged_by_nothing():
         (with_blob, CONSISTENT, r"most at Y 7\d, X 4\d of the input: more there"),
         (without_structure, CONSISTENT, r"most at Y [56]\d, X [34]\d of the input: less there"),
         (lambda v: 100 + 1.5 * (v - 100), LINEAR, r"slope 1\.5"),
-        (lambda v: bent(v, 2), LINEAR, r"gamma (1\.9|2)"),
+        (lambda v: bent(v, 2), LINEAR, r"gamma (1\.[89]|2)"),
         (lambda v: bent(v, 0.6), LINEAR, r"gamma 0\.(5|6)"),
         (lambda v: v + 0.5 * v.mean(), LINEAR, r"flux 1\.5"),
         (lambda v: np.roll(v, 1, axis=1), PLACE, r"1\.00 pixels off \(.*1\.00\).*--register"),
@@ -112,7 +112,9 @@ def test_detail_that_the_reference_does_not_have():
     result = changed(lambda v: gaussian_filter(v, 1.0) + 200 * fine)
     found = answers(result)
     assert BEYOND in bad(found)
-    assert "lies beyond the input's pixels" in found[BEYOND].reason
+    assert re.search(
+        r"\d\d% of its spectrum lies there, and correlates with the reference's by -?0\.0", found[BEYOND].reason
+    )
 
 
 def test_a_doublet_finer_than_the_lens_cannot_be_seen_by_the_input():
@@ -163,7 +165,7 @@ def test_a_result_and_its_input_only():
     states = {light.question: light.state for light in report.findings["image"].lights}
     assert states == {CONSISTENT: "no", BEYOND: "not measurable"}
     assert report.rows == []
-    assert "the input resolves" in report.table()
+    assert "the input, of two recordings: 0." in report.table()
     assert report.findings["image"].repeat.resolution().value is not None
     assert "<table>" not in report.to_html()
 

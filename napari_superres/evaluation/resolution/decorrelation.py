@@ -75,7 +75,7 @@ def decorrelation(image: Image, *, channel: int = 0) -> Decorrelation:
     cutoff = _cutoff(spectrum, radius, first, contrast)
     problem = recorded_problem(image) or spectral_problem(planes_of(image, channel), image.dtype)
     if not problem and cutoff == 0:
-        problem = "not measurable: no structure stands out of the noise"
+        problem = "no structure stands out of the noise"
     sizes = [image.pixel_size[image.spatial.index(a)] for a in "YX"]
     value = None if problem else 2 * max(sizes) / cutoff
     return Decorrelation(cutoff, value, unit_of(image), contrast, radius, curve, problem or UNVERIFIED)

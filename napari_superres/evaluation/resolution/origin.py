@@ -21,7 +21,7 @@ _LEAST_FLATNESS = 0.25
 _LEAST_NOISE = 1.5
 """Variance, in units of that of rounding, below which an image of integers holds no noise of a detector."""
 
-UNVERIFIED = "origin unverified: nothing says that this is a raw recording, though its noise looks like that of one"
+UNVERIFIED = "origin unverified: no file proves that it is a raw recording"
 
 
 def recorded_problem(image: Image) -> str:
@@ -31,7 +31,7 @@ def recorded_problem(image: Image) -> str:
         return ""
     model = record.get("model")
     name = model.get("name", "?") if isinstance(model, Mapping) else "?"
-    return f"not measurable: the image was computed by the model {name}; measure the resolution of its input"
+    return f"the image was computed by the model {name}; measure the resolution of its input"
 
 
 def spectral_problem(planes: Iterator[Floats], dtype: np.dtype[Any]) -> str:
@@ -52,11 +52,11 @@ def spectral_problem(planes: Iterator[Floats], dtype: np.dtype[Any]) -> str:
         power += [_corner_power(plane, band) for band in (_OUTER, _INNER)]
     if not power.all() or power[0] < _LEAST_FLATNESS * power[1]:
         return (
-            "not measurable: the image is interpolated, denoised, compressed or smoothed, as its highest frequencies "
-            "hold less noise than those below; give a raw recording"
+            "the image is interpolated, denoised, compressed, smoothed or constant: its highest frequencies hold less "
+            "noise than those below; give a raw recording"
         )
     if dtype.kind in "ui" and power[0] < _LEAST_NOISE / 12:
-        return "not measurable: the image holds no noise but that of rounding; give a raw recording"
+        return "the image holds no noise but that of rounding; give a raw recording"
     return ""
 
 
@@ -69,7 +69,8 @@ def planes_of(image: Image, channel: int) -> Iterator[Floats]:
         If there are colour samples or no such channel, an axis is shorter than 32 pixels, or values are not finite.
     """
     if "S" in image.axes or not 0 <= channel < image.size("C"):
-        raise EvaluationError(f"needs one channel of {image.size('C')} and no colour samples, got {image.axes}.")
+        had = f"channel {channel} of {image.axes}"
+        raise EvaluationError(f"resolution needs one of {image.size('C')} raw channels, no RGB samples; got {had}.")
     if min(image.size(a) for a in "YX") < LEAST_EDGE:
         raise EvaluationError(f"needs at least {LEAST_EDGE} pixels along Y, X, got {image.shape}.")
     counts = [1 if a in "YX" else n for a, n in zip(image.axes, image.shape, strict=True)]
@@ -77,10 +78,21 @@ def planes_of(image: Image, channel: int) -> Iterator[Floats]:
         if "C" in image.axes and where[image.axes.index("C")] != channel:
             continue
         key = tuple(slice(None) if a in "YX" else i for a, i in zip(image.axes, where, strict=True))
-        values = np.asarray(image.data[key], dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise EvaluationError("the images hold NaN or infinite pixels. Crop or fill them.")
-        yield values
+        yield filled(np.asarray(image.data[key], dtype=np.float64))
+
+
+def filled(values: Floats) -> Floats:
+    """Return values with their mean where they are not finite.
+
+    Raises
+    ------
+    EvaluationError
+        If none is.
+    """
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise EvaluationError("an image holds no finite pixel. Nothing can be measured.")
+    return values if finite.all() else np.where(finite, values, values[finite].mean())
 
 
 def _corner_power(plane: Floats, band: tuple[float, float]) -> float:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.resolution.origin import LEAST_EDGE, recorded_problem
+from napari_superres.evaluation.resolution.origin import LEAST_EDGE, filled, recorded_problem
 
 Threshold = Literal["1/7", "half-bit", "3-sigma"]
 Floats = npt.NDArray[Any]
@@ -111,7 +111,9 @@ class RingCorrelation:
             return Resolution(None, self.unit, threshold, reason)
         i = below[0]
         if i < _LEAST_RING:
-            return Resolution(None, self.unit, threshold, "the two images have nothing in common but their outline")
+            return Resolution(
+                None, self.unit, threshold, "the two images have nothing in common but their coarsest shapes"
+            )
         step = above[i - 1] / (above[i - 1] - above[i]) if above[i - 1] > 0 else 1.0
         crossing = self.frequency[i - 1] + (self.frequency[i] - self.frequency[i - 1]) * step
         return Resolution(float(1 / crossing), self.unit, threshold, self.label)
@@ -137,7 +139,8 @@ def ring_correlation(first: Image, second: Image, *, channel: int = 0, volume: b
     Raises
     ------
     EvaluationError
-        If shapes or grids differ, an axis is shorter than 32 pixels, or values are not finite.
+        If shapes or grids differ, an axis is shorter than 32 pixels, or nothing is finite. Pixels that are not
+        finite are filled with the mean.
     """
     axes = "ZYX" if volume else "YX"
     _check(first, second, axes)
@@ -175,7 +178,7 @@ def _check(first: Image, second: Image, axes: str) -> None:
     missing = [a for a in axes if a not in first.axes]
     short = [a for a in axes if a in first.axes and first.size(a) < LEAST_EDGE]
     if missing or "S" in first.axes:
-        raise EvaluationError(f"needs the axes {axes} and no colour samples, got {first.axes}.")
+        raise EvaluationError(f"resolution needs the axes {axes} and raw channels, no RGB samples; got {first.axes}.")
     if short:
         raise EvaluationError(f"needs at least {LEAST_EDGE} pixels along {', '.join(axes)}, got {first.shape}.")
 
@@ -188,9 +191,7 @@ def _pairs(first: Image, second: Image, channel: int, axes: str) -> Iterator[tup
             continue
         key = tuple(slice(None) if a in axes else i for a, i in zip(first.axes, where, strict=True))
         a, b = (np.asarray(image.data[key], dtype=np.float64) for image in (first, second))
-        if not (np.isfinite(a).all() and np.isfinite(b).all()):
-            raise EvaluationError("the images hold NaN or infinite pixels. Crop or fill them.")
-        yield a, b
+        yield filled(a), filled(b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +272,7 @@ def _problem(noise: Floats) -> str:
         return "both images are the same: two recordings, each with its own noise, are needed"
     if max(abs(noise[1:])) > _MOST_NOISE_CORRELATION * noise[0]:
         return (
-            "neighbouring pixels share their noise: the images are interpolated, denoised, compressed or a network's "
-            "output, or they are not of one scene"
+            "what differs between the two is no noise of single pixels: they are interpolated, denoised, compressed, a "
+            "network's output, or do not lie on each other (register them first)"
         )
     return ""
