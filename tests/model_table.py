@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from napari_superres import list_models
+from napari_superres.models.builtin import shipped_cards
 
 README = Path(__file__).parent.parent / "README.md"
 START, END = "<!-- models -->\n", "<!-- end -->"
@@ -13,7 +13,7 @@ def table() -> str:
         "| model | for | network | scale | PSNR / dB | bicubic / dB | intensities |",
         "|---|---|---|---|---|---|---|",
     ]
-    for card in (c for c in list_models() if not c.is_interpolation):
+    for card in shipped_cards():
         scores = next(s for name, s in card.scores.items() if name == "Set5" or "test " in name)
         lines.append(
             f"| `{card.name}` | {card.modality} | {card.architecture.upper()} | {_factor(card.scale)} | "

@@ -1,19 +1,22 @@
-"""``superres models list|show`` and ``superres check``."""
+"""``superres models list|show|add|remove|verify`` and ``superres check``."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from napari_superres.cli import terminal
+from napari_superres.errors import SuperResError
 
 app = typer.Typer(help="The models that can be used.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
-    """List the models, one line each."""
+    """List the models, one line each: name, where it comes from, what it is for."""
     from napari_superres.models import list_models
+    from napari_superres.models.builtin import shipped_file
 
     cards = list_models()
     if as_json:
@@ -21,7 +24,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print the cards 
         return
     width = max(len(card.name) for card in cards)
     for card in cards:
-        terminal.result(f"{card.name:{width}}  {card.modality:12}  {card.title}")
+        origin = "shipped" if card.is_interpolation or shipped_file(card.name) else "added"
+        terminal.result(f"{card.name:{width}}  {origin:7}  {card.modality:12}  {card.title}")
 
 
 @app.command("show")
@@ -29,16 +33,64 @@ def show(
     name: Annotated[str, typer.Argument(help="Model name or file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
-    """Show a model's card."""
+    """Show a model's card, where it comes from and the sha256 of its file."""
     from napari_superres.models import find_card
+    from napari_superres.models.files import digest
+    from napari_superres.models.registry import model_origin, model_path
 
     card = find_card(name)
+    facts = {"origin": model_origin(name), "sha256": "" if card.is_interpolation else digest(model_path(name))}
     if as_json:
-        terminal.result(json.dumps(card.to_dict(), indent=2))
+        terminal.result(json.dumps({**card.to_dict(), **facts}, indent=2))
         return
-    for key, value in card.to_dict().items():
+    for key, value in (card.to_dict() | facts).items():
         if value not in (None, "", {}, ()):
             terminal.result(f"{key.replace('_', ' ') + ':':20} {_text(value)}")
+
+
+@app.command("add")
+def add(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model files (.safetensors).")]) -> None:
+    """Keep model files in the library: each is checked, copied, and known by its file's name from then on.
+
+    The folder is napari-superres/models among the user's data; NAPARI_SUPERRES_MODELS names another one.
+    """
+    from napari_superres.models import add_model
+
+    failed = 0
+    for path in files:
+        try:
+            terminal.result(add_model(path).name)
+        except SuperResError as error:
+            if len(files) == 1:
+                raise
+            failed += 1
+            terminal.say(" ".join(f"failed: {error}".split()))
+    if failed:
+        terminal.say(f"{len(files) - failed} added, {failed} failed")
+        raise typer.Exit(3)
+
+
+@app.command("remove")
+def remove(name: Annotated[str, typer.Argument(help="Model in the library.")]) -> None:
+    """Delete a model from the library."""
+    from napari_superres.models import remove_model
+
+    remove_model(name)
+    terminal.say(f"removed {name}")
+
+
+@app.command("verify")
+def verify() -> None:
+    """Compare every file in the library with what was added; exit code 1 if something is wrong."""
+    from napari_superres.models import verify_models
+
+    found = verify_models()
+    for model in found:
+        terminal.result(f"{model.name}: {model.problem or 'as it was added'}")
+    wrong = sum(bool(model.problem) for model in found)
+    terminal.say(f"{len(found)} in the library, {wrong} wrong")
+    if wrong:
+        raise typer.Exit(1)
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,11 @@
 
 ``card``           `ModelCard`, the facts a model carries
 ``files``          the one-file format: safetensors with the card in its header
-``registry``       `list_models` and `load_model`: shipped weights, model files, interpolation by name
+``registry``       `list_models` and `load_model`: shipped weights, the library, model files, interpolation by name
+``builtin``        what comes with the program: shipped weights and interpolation
+``library``        model files that a user keeps: `add_model`, `remove_model`, `verify_models`
+``index``          the library's folder and the sha256 of each file in it
+``loading``        from a file to a network that is what its card says
 ``model``          `Model`: a card and its network, ready to run
 ``domain``         whether a model suits an image
 ``interpolate``    nearest, bicubic and Lanczos on the right grid; also the networks' skip
@@ -17,12 +21,16 @@ from typing import TYPE_CHECKING, Any
 from napari_superres.models.card import ModelCard as ModelCard
 
 if TYPE_CHECKING:
+    from napari_superres.models.library import add_model as add_model
+    from napari_superres.models.library import remove_model as remove_model
+    from napari_superres.models.library import verify_models as verify_models
     from napari_superres.models.model import Model as Model
     from napari_superres.models.registry import find_card as find_card
     from napari_superres.models.registry import list_models as list_models
     from napari_superres.models.registry import load_model as load_model
 
-__all__ = ["Model", "ModelCard", "find_card", "list_models", "load_model"]
+_LIBRARY = ("add_model", "remove_model", "verify_models")
+__all__ = ["Model", "ModelCard", "add_model", "find_card", "list_models", "load_model", "remove_model", "verify_models"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from napari_superres.models.model import Model
 
         return Model
+    if name in _LIBRARY:
+        from napari_superres.models import library
+
+        return getattr(library, name)
     if name in __all__:
         from napari_superres.models import registry
 

@@ -16,6 +16,7 @@ FORMAT = 1
 LARGEST_SCALE = 64
 """Beyond it a wrong number would ask for all the memory there is."""
 
+_LARGEST_MULTIPLE = 256
 _LONGEST_TEXT = 20_000
 
 
@@ -121,25 +122,29 @@ class ModelCard:
         set_(self, "scale", _integers("scale", self.scale, lowest=1))
         n = len(self.scale)
         if n not in (2, 3) or max(self.scale) > LARGEST_SCALE:
-            raise ModelFileError(f"card: scale needs 2 or 3 integers of at most {LARGEST_SCALE}, got {self.scale}.")
+            raise ModelFileError(
+                f"card: scale needs 2 or 3 integers of at most {LARGEST_SCALE}, got {_short(self.scale)}."
+            )
         set_(self, "multiple", _integers("multiple", self.multiple or (1,) * n, lowest=1))
         set_(self, "halo", _integers("halo", self.halo or (0,) * n, lowest=0))
         if len(self.multiple) != n or len(self.halo) != n:
             raise ModelFileError(f"card: multiple and halo need {n} integers, as scale has.")
+        if max(self.multiple) > _LARGEST_MULTIPLE:
+            raise ModelFileError(f"card: multiple may be up to {_LARGEST_MULTIPLE}, got {_short(self.multiple)}.")
         choices = {
             "intensity": get_args(Intensity), "color": ("luma", "per-channel"), "context": ("T", "Z"),
             "ends": ("reflect", "replicate"),
         }  # fmt: skip
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise ModelFileError(f"card: {name} must be one of {allowed}, got {getattr(self, name)!r}.")
+                raise ModelFileError(f"card: {name} must be one of {allowed}, got {_short(getattr(self, name))}.")
         for name in ("global_statistics", "bounded"):
             if not isinstance(getattr(self, name), bool):
-                raise ModelFileError(f"card: {name} must be true or false, got {getattr(self, name)!r}.")
+                raise ModelFileError(f"card: {name} must be true or false, got {_short(getattr(self, name))}.")
         if isinstance(self.channels, bool) or self.channels not in (1, 3):
-            raise ModelFileError(f"card: channels must be 1 or 3, got {self.channels!r}.")
+            raise ModelFileError(f"card: channels must be 1 or 3, got {_short(self.channels)}.")
         if not isinstance(self.frames, int) or self.frames < 1 or self.frames % 2 == 0:
-            raise ModelFileError(f"card: frames must be odd, got {self.frames!r}.")
+            raise ModelFileError(f"card: frames must be odd, got {_short(self.frames)}.")
         if self.frames > 1 and n == 3:
             raise ModelFileError(f"card: frames must be 1 for volumes, got {self.frames}.")
         for name in ("arguments", "scores"):
@@ -151,7 +156,7 @@ class ModelCard:
             if value is not None:
                 length = n if name == "grid_offset" else 2
                 if not isinstance(value, list | tuple) or len(value) != length or not all(map(_is_number, value)):
-                    raise ModelFileError(f"card: {name} needs {length} numbers, got {value!r}.")
+                    raise ModelFileError(f"card: {name} needs {length} numbers, got {_short(value)}.")
                 set_(self, name, tuple(float(v) for v in value))
 
     @property
@@ -212,7 +217,13 @@ class ModelCard:
         try:
             return cls(**values)
         except TypeError as error:
-            raise ModelFileError(f"the model's card is incomplete or has wrong types: {error}.") from error
+            raise ModelFileError(f"the model's card is incomplete or has wrong types: {str(error)[:200]}.") from error
+
+
+def _short(value: Any) -> str:
+    """Return a value for a message: a card may hold anything, of any length."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _is_number(value: Any) -> bool:
@@ -223,5 +234,5 @@ def _integers(name: str, values: Any, *, lowest: int) -> tuple[int, ...]:
     if not isinstance(values, list | tuple) or not all(
         isinstance(v, int) and not isinstance(v, bool) and v >= lowest for v in values
     ):
-        raise ModelFileError(f"card: {name} needs integers of at least {lowest}, got {values!r}.")
+        raise ModelFileError(f"card: {name} needs integers of at least {lowest}, got {_short(values)}.")
     return tuple(values)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KEY = "napari_superres"
+SUFFIX = ".safetensors"
 _LARGEST_HEADER = 100_000_000
 
 
@@ -90,7 +91,7 @@ def check_model_target(path: Path, *, overwrite: bool) -> None:
     OutputError
         If its suffix is not ``.safetensors``, or its folder is missing or may not be written.
     """
-    if path.suffix != ".safetensors":
+    if path.suffix != SUFFIX:
         raise OutputError(f"a model file ends in .safetensors, got {path.name}. Name it {path.stem}.safetensors.")
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists. Choose another name or allow overwriting (--overwrite).")

@@ -246,7 +246,7 @@ def test_card_tells_what_a_model_is_for(viewer, widget):
 def test_model_file_of_ones_own(viewer, widget, qtbot, tmp_path, told):
     import shutil
 
-    from napari_superres.models.registry import shipped_folder
+    from napari_superres.models.builtin import shipped_folder
 
     own = tmp_path / "mine.safetensors"
     shutil.copy(shipped_folder() / "fsrcnn-x2.safetensors", own)

@@ -49,7 +49,7 @@ def build(architecture: str, arguments: dict[str, Any]) -> nn.Module:
     """
     if architecture not in _HOMES:
         raise ModelFileError(
-            f"unknown architecture {architecture!r}. Known ones: {', '.join(_HOMES)}. "
+            f"unknown architecture {architecture[:100]!r}. Known ones: {', '.join(_HOMES)}. "
             "A model made by a newer version needs that version."
         )
     module, name = _HOMES[architecture].split(":")
@@ -57,6 +57,8 @@ def build(architecture: str, arguments: dict[str, Any]) -> nn.Module:
     try:
         built = network(**arguments)
     except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
-        raise ModelFileError(f"{architecture} cannot be built with {arguments}: {error}.") from error
+        raise ModelFileError(
+            f"{architecture} cannot be built with {str(arguments)[:300]}: {str(error)[:300]}."
+        ) from error
     assert isinstance(built, nn.Module)
     return built

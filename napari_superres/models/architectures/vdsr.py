@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from napari_superres.models.architectures.layers import same_conv
+from napari_superres.models.architectures.layers import near_zero, same_conv
 from napari_superres.models.interpolate import Interpolation
 
 
@@ -29,6 +29,7 @@ class VDSR(nn.Module):
             if not isinstance(layer, nn.ReLU):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        near_zero(self.body[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""

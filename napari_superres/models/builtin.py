@@ -1,0 +1,66 @@
+"""The models that come with the program: shipped weights, and interpolation by name."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from napari_superres.models.card import LARGEST_SCALE, ModelCard
+from napari_superres.models.files import SUFFIX, read_card
+
+_INTERPOLATION = re.compile(r"(nearest|bicubic|lanczos)-x(\d{1,9})(?:x(\d{1,9}))?(?:x(\d{1,9}))?")
+_REACH = {"nearest": 0, "bicubic": 2, "lanczos": 3}
+_CITATIONS = {
+    "nearest": "",
+    "bicubic": "Keys: Cubic convolution interpolation for digital image processing. 1981. "
+    "doi:10.1109/TASSP.1981.1163711",
+    "lanczos": "Duchon: Lanczos filtering in one and two dimensions. 1979. "
+    "doi:10.1175/1520-0450(1979)018<1016:LFIOAT>2.0.CO;2",
+}
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the weights that come with the package."""
+    return Path(str(files("napari_superres") / "weights"))
+
+
+def shipped_file(name: str) -> Path | None:
+    """Return the file of a shipped model, or None if none is called so."""
+    path = shipped_folder() / f"{name}{SUFFIX}"
+    # A path or a text that no file can be called is none.
+    return path if len(name) <= 100 and "/" not in name and "\\" not in name and path.is_file() else None
+
+
+def shipped_cards() -> list[ModelCard]:
+    """Return the cards of the shipped models, by name."""
+    return [read_card(path) for path in sorted(shipped_folder().glob(f"*{SUFFIX}"))]
+
+
+def interpolation_cards() -> list[ModelCard]:
+    """Return the cards of interpolation at x2 to x4."""
+    cards = [interpolation_card(f"{kernel}-x{s}") for kernel in _REACH for s in (2, 3, 4)]
+    return [card for card in cards if card is not None]
+
+
+def interpolation_card(name: str) -> ModelCard | None:
+    """Return the card of an interpolation, such as ``bicubic-x2`` or ``lanczos-x2x1x1``, or None for other names."""
+    match = _INTERPOLATION.fullmatch(name)
+    if match is None:
+        return None
+    kernel, *factors = match.groups()
+    given = tuple(int(f) for f in factors if f is not None)
+    scale = given * 2 if len(given) == 1 else given
+    if min(scale) < 1 or max(scale) > LARGEST_SCALE or max(scale) == 1:
+        return None
+    return ModelCard(
+        name=name,
+        title=f"{kernel.capitalize()} interpolation",
+        architecture="interpolation",
+        arguments={"kernel": kernel},
+        scale=scale,
+        halo=tuple(_REACH[kernel] if s > 1 else 0 for s in scale),
+        intensity="none",
+        color="per-channel",
+        degradation="none: a baseline without learning",
+        license="BSD-3-Clause",
+        citation=_CITATIONS[kernel],
+    )

@@ -1,0 +1,170 @@
+"""The index of the library: which file each model is, in a folder that several processes may change."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from napari_superres.errors import ModelFileError, OutputError, SettingsError
+from napari_superres.models.files import SUFFIX, digest
+
+FOLDER_VARIABLE = "NAPARI_SUPERRES_MODELS"
+"""Environment variable that names another folder than the user's."""
+
+_INDEX, _LOCK, _PART = "library.json", ".lock", ".part"
+_FORMAT = 1
+_PATIENCE_S = 60.0
+_NAME = re.compile(r"\w[\w.-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index says of a model.
+
+    Attributes
+    ----------
+    sha256, size
+        Of the file that was added; size in bytes.
+    added
+        When, in UTC.
+    file
+        What the file was called, without its folder.
+    """
+
+    sha256: str
+    size: int
+    added: str
+    file: str
+
+
+def library_folder() -> Path:
+    """Return the folder of the library; it may not exist yet."""
+    from platformdirs import user_data_path
+
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    return Path(chosen).expanduser() if chosen else user_data_path("napari-superres") / "models"
+
+
+def library_entries() -> dict[str, Entry]:
+    """Return what the index says, by model name.
+
+    Raises
+    ------
+    ModelFileError
+        If the index is damaged or made by a newer version.
+    """
+    path = library_folder() / _INDEX
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise ModelFileError(f"the index of the model library {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError):
+        content = None
+    version = content.get("format") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > _FORMAT:
+        raise ModelFileError(f"the model library {path.parent} was made by a newer version. Update this program.")
+    try:
+        entries = {name: Entry(**entry) for name, entry in content["models"].items()}
+    except (TypeError, KeyError, AttributeError):
+        entries = {}
+        version = None
+    if version != _FORMAT or not all(is_name(name) and _is_sound(entry) for name, entry in entries.items()):
+        raise ModelFileError(
+            f"the index of the model library {path} is damaged. Move it away and add the models beside it again."
+        )
+    return entries
+
+
+def model_place(name: str) -> Path:
+    """Return where the file of a model in the library lies."""
+    return library_folder() / f"{name}{SUFFIX}"
+
+
+def is_name(name: str) -> bool:
+    """Return whether a model in the library may be called so; what ends in the suffix is a path."""
+    return _NAME.fullmatch(name) is not None and not name.endswith(SUFFIX)
+
+
+def _is_sound(entry: Entry) -> bool:
+    texts = (entry.sha256, entry.added, entry.file)
+    return (
+        all(isinstance(t, str) for t in texts) and isinstance(entry.size, int) and bool(_SHA256.fullmatch(entry.sha256))
+    )
+
+
+@contextmanager
+def changing() -> Iterator[dict[str, Entry]]:
+    """Give the entries to one process at a time; what a killed one left behind is removed.
+
+    Raises
+    ------
+    OutputError
+        If the folder may not be written, the disk is full, or another process keeps it for a minute.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = library_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / _LOCK, timeout=_PATIENCE_S):
+            for left in folder.glob(f".*{_PART}"):
+                with suppress(OSError):
+                    left.unlink()
+            yield library_entries()
+    except Timeout as error:
+        raise OutputError(f"another program is changing the model library {folder}. Try again later.") from error
+    except (ModelFileError, OutputError):
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"the model library {folder} cannot be changed: {reason}. Choose another folder ({FOLDER_VARIABLE})."
+        ) from error
+
+
+def copy_in(source: Path, target: Path, sha256: str) -> int:
+    """Copy a model file of this sha256 to its place, whole or not at all, and return its size in bytes.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no longer that file.
+    SettingsError
+        If a file lies there that was not added.
+    """
+    if target.exists() and digest(target) == sha256 and not target.is_symlink():
+        return target.stat().st_size
+    if target.exists() and target.stem not in library_entries():
+        raise SettingsError(
+            f"{target} is there and was not added. Move it away, or rename {source.name} to add it under another name."
+        )
+    part = target.with_name(f".{uuid4().hex}{_PART}")
+    try:
+        shutil.copyfile(source, part)
+        if digest(part) != sha256:
+            raise ModelFileError(f"{source.name} changed while it was added. Add it again when it is complete.")
+        size = part.stat().st_size
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return size
+
+
+def write_index(entries: Mapping[str, Entry]) -> None:
+    """Write what the index says, whole or not at all."""
+    path = library_folder() / _INDEX
+    content = {"format": _FORMAT, "models": {name: asdict(entry) for name, entry in sorted(entries.items())}}
+    part = path.with_name(f".{uuid4().hex}{_PART}")
+    try:
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
