@@ -71,8 +71,8 @@ def evaluate(
         options["baselines"] = [name for name in baseline if name != "none"]
     for text in gate or ():
         parse_gate(text)
-    if reference is None and (baseline or psf_sigma is not None or gate):
-        raise SettingsError("--baseline, --psf-sigma and --gate need a reference.")
+    if reference is None and (baseline or gate):
+        raise SettingsError("--baseline and --gate need a reference.")
     shown = result if reference is None else reference
     if shown is None or io.find_images(shown) == [shown]:
         report = compare(

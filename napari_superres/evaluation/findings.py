@@ -82,7 +82,7 @@ class Findings:
 def examine(
     result: Image, reference: Image | None, lr: Image | None, *,
     whole: Image | None = None, base: Image | None = None, registration: Registration | None = None,
-    repeat: Image | None = None, unknown: Sequence[str] = (),
+    repeat: Image | None = None, unknown: Sequence[str] = (), psf_sigma: float | None = None,
 ) -> Findings:  # fmt: skip
     """Look at a result beside its reference and its input, whichever there are.
 
@@ -102,8 +102,10 @@ def examine(
         The input once more, with noise of its own.
     unknown
         Which of result and reference do not know their pixel size.
+    psf_sigma
+        Width of the input's point-spread function, in its unit of length; fitted by default.
     """
-    consistency, problem = _consistency(result if whole is None else whole, lr)
+    consistency, problem = _consistency(result if whole is None else whole, lr, psf_sigma)
     lights, agreement, interpolated, curves, place = [], None, None, {}, None
     again = None if lr is None or repeat is None else ring_correlation(_few_planes(lr), _few_planes(repeat))
     maps = {"result": _middle(result)}
@@ -133,11 +135,12 @@ def examine(
     )  # fmt: skip
 
 
-def _consistency(result: Image, lr: Image | None) -> tuple[Consistency | None, str]:
+def _consistency(result: Image, lr: Image | None, psf_sigma: float | None) -> tuple[Consistency | None, str]:
     if lr is None:
         return None, "no input was given (--lr)"
     try:
-        return check_consistency(result, lr), ""
+        width = None if psf_sigma is None else psf_sigma / lr.pixel_size[lr.spatial.index("Y")]
+        return check_consistency(result, lr, psf_sigma=width), ""
     except EvaluationError as error:
         return None, str(error)
 

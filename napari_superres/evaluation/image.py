@@ -65,8 +65,8 @@ def evaluate(
         in k-space. Where no input is given, only bicubic.
     psf_sigma
         Standard deviation of the input's point-spread function, in its unit of length (pixels where the pixel size
-        is not known), for Wiener and Richardson-Lucy. By default the one that best turns the reference into the
-        input: they know more than a model does.
+        is not known), for Wiener, Richardson-Lucy and the consistency with the input. By default the one that best
+        turns the reference into the input: the baselines know more than a model does.
     register
         Move the reference onto the result first, by a fraction of a pixel; ``"rigid"`` turns it too, ``"affine"``
         also scales and shears it. Rows without it are kept.
@@ -98,12 +98,12 @@ def evaluate(
     if true is None:
         if register or calibration is not None or models:
             raise SettingsError("models, register and calibration need a reference.")
-        return _by_input_only(given, low, again, name)
+        return _by_input_only(given, low, again, name, psf_sigma)
     found = compare(given, true, low, task, name=name)
     looked = examine(
         found.result, found.reference, low,
         whole=found.whole, base=found.base, registration=found.registration, repeat=again,
-        unknown=found.unknown,
+        unknown=found.unknown, psf_sigma=psf_sigma,
     )  # fmt: skip
     covered = None if calibration is None else cover(low, true, models, calibration)
     light = questions.calibrated(*covered[1:]) if covered else questions.calibrated(None, 0.0, NO_CALIBRATION)
@@ -115,11 +115,13 @@ def evaluate(
     )  # fmt: skip
 
 
-def _by_input_only(result: Image | None, lr: Image | None, repeat: Image | None, name: str) -> Report:
+def _by_input_only(
+    result: Image | None, lr: Image | None, repeat: Image | None, name: str, psf_sigma: float | None
+) -> Report:
     if result is None or lr is None:
         raise EvaluationError("without a reference, a result and its input (lr) are needed.")
     scale_of(result, lr)
-    looked = examine(result, None, lr, repeat=repeat)
+    looked = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
     note = "no reference was given: what the input cannot show remains unknown"
     return Report([], {"compared with": "the input only"}, (note,), findings={name: looked})
 

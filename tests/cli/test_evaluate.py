@@ -370,7 +370,7 @@ def test_the_command_line_says_what_the_library_says(judge, sr, ref, lr):
 def test_what_needs_a_reference_says_so(superres, sr, ref, lr):
     single = ("evaluate", sr, "--lr", lr)
     for option, said in (
-        (("--gate", "psnr>30"), "need a reference"), (("--psf-sigma", "1"), "need a reference"),
+        (("--gate", "psnr>30"), "need a reference"),
         (("--baseline", "wiener"), "need a reference"), (("--register",), "need a reference"),
         (("--calibration", "none.json"), "need a reference"),
     ):  # fmt: skip

@@ -160,6 +160,15 @@ def test_a_folder_shows_its_worst_and_its_best(tmp_path):
     assert "Gain over interpolation" in report.to_html()
 
 
+def test_a_declared_lens_is_held_against_the_input():
+    found = {}
+    for width in (None, 0.15, 0.5):
+        found[width] = evaluate(REFERENCE, None, lr=LOW, psf_sigma=width).findings["image"].consistency
+    assert found[0.15].psf_sigma == pytest.approx(0.75)  # micrometers of 0.2 micrometer pixels
+    assert found[None].psf_sigma == pytest.approx(0.75, abs=0.02)
+    assert found[0.5].rse_in_sigmas > 2 * found[0.15].rse_in_sigmas
+
+
 def test_a_result_and_its_input_only():
     report = evaluate(changed(without_structure), None, lr=LOW, repeat=recorded(REFERENCE, 1))
     states = {light.question: light.state for light in report.findings["image"].lights}
