@@ -10,7 +10,7 @@ from qtpy.QtGui import QDesktopServices  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton  # noqa: TID253 - a Qt file
 
 from napari_superres.core.image import Image
-from napari_superres.errors import SuperResError
+from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
 from napari_superres.models.domain import pixel_doubt
 from napari_superres.plugin import engine, forms
@@ -174,7 +174,10 @@ class UpscaleWidget(forms.Panel):
         for card, path in self._added_cards:
             if path == self.model.value:
                 return card
-        return find_card(self.model.value) if self.model.value else None
+        try:
+            return find_card(self.model.value) if self.model.value else None
+        except ModelFileError:
+            return None  # a file that was altered: the plan says so
 
     def _layer_chosen(self) -> None:
         layer = self.layer.value

@@ -9,6 +9,7 @@ import pytest
 
 import napari_superres
 from napari_superres import Image
+from napari_superres.errors import ModelFileError
 from napari_superres.plugin import upscale_widget
 from napari_superres.plugin.layers import to_image
 from napari_superres.plugin.upscale_widget import UpscaleWidget
@@ -172,6 +173,16 @@ def test_errors_are_one_notification_and_nothing_is_added(viewer, widget, qtbot,
     assert told == []
     assert len(viewer.layers) == 1
     assert widget.run.isEnabled()
+
+
+def test_a_library_model_that_was_altered_is_refused_by_the_plan(viewer, widget, qtbot, monkeypatch):
+    def altered(name):
+        raise ModelFileError(f"{name} was altered since it was added")
+
+    viewer.add_image(pixels(), scale=(0.2, 0.2))
+    monkeypatch.setattr(upscale_widget, "find_card", altered)
+    widget.model.value = next(v for v in widget.model.choices if v != widget.model.value)
+    assert not widget.card.text()
 
 
 def test_nan_is_warned_about_once_and_stays(viewer, widget, qtbot, told):
