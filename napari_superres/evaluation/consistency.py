@@ -1,8 +1,7 @@
 """Whether a result agrees with its own input: blurred and binned again, it must give the input but for noise.
 
-Culley et al., Nat. Methods 2018, doi:10.1038/nmeth.4605 (SQUIRREL: resolution-scaled error and Pearson correlation),
-here on the input's grid; Bhadra et al., IEEE Trans. Med. Imaging 2021, doi:10.1109/TMI.2021.3077857 (what the input
-cannot hold is the model's).
+Culley et al., Nat. Methods 2018, doi:10.1038/nmeth.4605 (SQUIRREL), here on the input's grid; Bhadra et al., IEEE
+Trans. Med. Imaging 2021, doi:10.1109/TMI.2021.3077857 (what the input cannot hold is the model's).
 
 A field mirrored at its borders is a sum of cosines. A symmetric blur scales each of them, binning scales and aliases
 them, so that one cosine transform of the result serves every width of the point-spread function.
@@ -23,6 +22,7 @@ from napari_superres.degradation.fit import fit_camera
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.match import match
+from napari_superres.evaluation.metrics import pearson
 from napari_superres.evaluation.scale import scale_of
 
 Floats = npt.NDArray[np.float64]
@@ -332,8 +332,8 @@ def _quiet_variances(planes: Sequence[Floats]) -> tuple[float, float]:
 
 def _measured(pair: _Pair, sigma: float, gain: float | None, offset: float | None, notes: Sequence[str]) -> Consistency:
     axes = "".join(a for a in pair.lr.axes if a not in "CS")
-    shape = [pair.lr.size(a) for a in axes]
-    made, seen = np.empty((2, *shape), np.float64 if prod(shape) <= _SAMPLED else np.float32)
+    large = prod(pair.lr.shape) > _SAMPLED
+    made, seen = np.empty((2, *(pair.lr.size(a) for a in axes)), np.float32 if large else np.float64)
     energies = []
     for where in pair.places(pair.axes):
         at = tuple(i for i, a in zip(where, pair.lr.axes, strict=True) if a not in "CS")
@@ -349,7 +349,7 @@ def _measured(pair: _Pair, sigma: float, gain: float | None, offset: float | Non
     energy, left, beyond = np.sum(energies, axis=0)
     edges = np.linspace(0, 0.5, len(energy) + 1).tolist()
     shares = energy / energy.sum(), np.divide(left, energy, out=np.full_like(left, np.nan), where=energy > 0)
-    rsp = float(np.corrcoef(made[valid], seen[valid])[0, 1])
+    rsp = pearson(seen, made)
     return Consistency(
         psf_sigma=sigma, gain=gain, offset=offset, rsp=rsp, rse=rse,
         noise=noise and noise[:2], rse_in_sigmas=float(np.sqrt(np.mean(z[valid] ** 2))),

@@ -166,7 +166,8 @@ def pearson(reference: Array, candidate: Array) -> float:
     a, b = _valid(reference, candidate)
     if a.size < 2:
         return nan
-    a, b = a - a.mean(), b - b.mean()
+    a -= a.mean()
+    b -= b.mean()
     # One norm at a time: their product under one root overflows earlier.
     scale = np.linalg.norm(a) * np.linalg.norm(b)
     return float(np.clip(a @ b / scale, -1.0, 1.0)) if scale > 0 else nan
