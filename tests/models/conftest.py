@@ -6,6 +6,7 @@ import torch
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.files import write_model
+from napari_superres.models.index import library_folder
 
 
 @pytest.fixture
@@ -21,3 +22,18 @@ def espcn():
 def model_file(tmp_path, espcn):
     """Return the path of a good model file."""
     return write_model(tmp_path / "tiny.safetensors", *espcn)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return the folder of an empty library, which does not exist yet."""
+    monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path / "library"))
+    assert library_folder() == tmp_path / "library"
+    return tmp_path / "library"
+
+
+@pytest.fixture
+def other_file(tmp_path, espcn):
+    """Return another model file."""
+    card, weights = espcn
+    return write_model(tmp_path / "other.safetensors", card, {k: v + 1 for k, v in weights.items()})
