@@ -68,7 +68,7 @@ class CompareWidget(forms.Panel):
             tooltip="What PSNR and SSIM take for the range of intensities: of the reference, of its 0.1 to 99.9 "
             "percentiles, or of its data type. sr-paper fixes it.",
         )
-        self.register = QCheckBox("Register: move the reference onto the result")
+        self.register = QCheckBox("Register the reference first")
         self.register.setToolTip(
             "By fractions of a pixel, before anything is measured or mapped; the numbers without it are shown too."
         )
