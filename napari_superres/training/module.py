@@ -18,7 +18,10 @@ from napari_superres.training.progress import TrainingStep
 
 _WARM_UP = 0.02
 _LOOKS = 20
-"""How often in a training the validation images are looked at."""
+"""How often in a training the validation images are looked at, at most."""
+
+_LOOKING = 0.15
+"""Share of a budget of time that looking may take: deep networks see a few images as slowly as they learn."""
 
 _PATIENCE = 8
 _MOST_BAD = 10
@@ -67,6 +70,7 @@ class SuperResolution(lightning.LightningModule):
         self.loss, self.rate, self.steps, self.minutes, self.judge = loss, rate, steps, minutes, judge
         self.what = what
         self.batches, self.bad, self.spent = 0, 0, 0.0
+        self.looked, self.looking = 0, 0.0
         self.scores: list[float] = []
         self.best: dict[str, Tensor] = {}
         self.keep: Callable[[], None] | None = None
@@ -132,7 +136,7 @@ class SuperResolution(lightning.LightningModule):
         """Update the averaged weights, look at the validation images now and then, stop when all is spent."""
         self.average.update_parameters(self.network)
         self.batches += 1
-        if self.judge is not None and self.progress >= (len(self.scores) + 1) / _LOOKS:
+        if self.judge is not None and self._is_time_to_look():
             self._look(self.judge)
         if self.progress >= 1.0:
             self.trainer.should_stop = True
@@ -149,10 +153,17 @@ class SuperResolution(lightning.LightningModule):
         left = self.seconds * (1.0 - share) / share
         tell(TrainingStep(self.batches, share, self.seconds, left, float(loss), tuple(self.scores)))
 
+    def _is_time_to_look(self) -> bool:
+        share = self.progress
+        is_due = int(share * _LOOKS + 1e-9) > self.looked
+        return is_due and (self.minutes is None or share >= 1.0 or self.looking <= _LOOKING * self.seconds)
+
     def _look(self, judge: Judge) -> None:
+        self.looked, began = int(self.progress * _LOOKS + 1e-9), time.monotonic()
         averaged = self.average.module
         assert isinstance(averaged, nn.Module)
         found = judge(deepcopy(averaged).cpu().eval())
+        self.looking += time.monotonic() - began
         self.log("validation_psnr", found)
         if found > max(self.scores, default=-math.inf):
             self.best = {k: v.detach().cpu().clone() for k, v in averaged.state_dict().items()}
@@ -173,6 +184,7 @@ class SuperResolution(lightning.LightningModule):
         checkpoint[KEY] = self.what
         checkpoint["progress"] = {
             "batches": self.batches, "bad": self.bad, "seconds": self.seconds, "scores": self.scores, "best": self.best,
+            "looked": self.looked, "looking": self.looking,
         }  # fmt: skip
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -180,6 +192,7 @@ class SuperResolution(lightning.LightningModule):
         found = checkpoint["progress"]
         self.batches, self.bad, self.spent = found["batches"], found["bad"], found["seconds"]
         self.scores, self.best = list(found["scores"]), dict(found["best"])
+        self.looked, self.looking = found["looked"], found["looking"]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return Adam; the last layer, like all others, at the same rate."""

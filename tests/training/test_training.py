@@ -1,6 +1,7 @@
 """Training: seconds of it give a model file that loads, scores on images it never saw, and can be repeated."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -247,6 +248,19 @@ def test_progress_is_told(data, tmp_path):
     assert (told[-1].step, told[-1].share, told[-1].remaining) == (30, 1.0, 0.0)
     assert len(told[-1].scores) == 20
     assert all(np.isfinite([t.loss, *t.scores]).all() for t in told)
+
+
+def test_looking_at_validation_images_does_not_eat_up_the_time(data, tmp_path, monkeypatch):
+    from napari_superres.training import trainer
+
+    def slowly(*arguments, **options):
+        time.sleep(0.25)
+        return score_fields(*arguments, **options)
+
+    monkeypatch.setattr(trainer, "score_fields", slowly)
+    told: list[TrainingStep] = []
+    train(TINY, data, tmp_path / "m.safetensors", minutes=0.05, progress=told.append)
+    assert 2 <= len(told[-1].scores) <= 5
 
 
 def test_a_model_that_is_no_better_is_said_to_be(data, tmp_path):
