@@ -37,6 +37,10 @@ class ModelFileError(SuperResError, ValueError):
     """A model file is damaged, unsafe, or made by a newer version."""
 
 
+class UntrustedModelError(ModelFileError):
+    """A model is a program, and the user has not allowed it to run."""
+
+
 class DeviceError(SuperResError, RuntimeError):
     """The computing device asked for is not there."""
 

@@ -5,6 +5,7 @@ Never per tile or per frame: that would make tiles visible and movies flicker.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 
-Kind = Literal["unit", "percentile", "none"]
+Kind = Literal["unit", "percentile", "standard", "none"]
 Floats = npt.NDArray[np.floating[Any]]
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
@@ -59,7 +60,12 @@ def _working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     return np.float64 if dtype.itemsize > 2 else np.float32
 
 
-def fit(image: Image, kind: Kind, ranges: Sequence[tuple[float, float]] | None = None) -> Normalisation:
+def fit(
+    image: Image,
+    kind: Kind,
+    ranges: Sequence[tuple[float, float]] | None = None,
+    percentiles: tuple[float, float] = (LOW_PERCENTILE, HIGH_PERCENTILE),
+) -> Normalisation:
     """Fit the intensity map of an image, once per channel over all of T and Z.
 
     Parameters
@@ -68,10 +74,13 @@ def fit(image: Image, kind: Kind, ranges: Sequence[tuple[float, float]] | None =
         Lazy data are sampled: at most 64 planes and four million pixels per channel.
     kind
         ``"unit"``: uint8 maps 0..255 to 0..1, other types as ``"percentile"``;
-        ``"percentile"``: the 0.1 and 99.9 percentiles map to 0 and 1;
+        ``"percentile"``: two percentiles map to 0 and 1;
+        ``"standard"``: the mean maps to 0, and what lies one standard deviation above it to 1;
         ``"none"``: intensities are used as they are.
     ranges
         ``(low, high)`` for all channels or one pair per channel, instead of a fit.
+    percentiles
+        Those of the kind ``"percentile"``.
 
     Raises
     ------
@@ -92,16 +101,25 @@ def fit(image: Image, kind: Kind, ranges: Sequence[tuple[float, float]] | None =
     elif kind == "unit" and image.dtype == np.uint8:
         pairs = [(0.0, 255.0)] * channels
     else:
-        pairs = [_percentile_range(sample(image, c)) for c in range(channels)]
+        of = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
+        pairs = [of(sample(image, c)) for c in range(channels)]
     return Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs))
 
 
-def _percentile_range(values: npt.NDArray[Any]) -> tuple[float, float]:
+def _standard_range(values: npt.NDArray[Any]) -> tuple[float, float]:
+    if values.size == 0:
+        return 0.0, 1.0
+    wide = values.astype(np.float64)
+    mean, deviation = float(wide.mean()), float(wide.std())
+    return (mean, mean + deviation) if mean + deviation > mean else (mean, mean + 1.0)
+
+
+def _percentile_range(values: npt.NDArray[Any], percentiles: tuple[float, float]) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 1.0
     # Values that are there, not between two: differences of extreme integers and of float16 overflow.
     # The sample is ours, so it may be reordered in place.
-    found = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE], method="nearest", overwrite_input=True)
+    found = np.percentile(values, percentiles, method="nearest", overwrite_input=True)
     low, high = (float(v) for v in found)
     if not high > low:  # sparse signal on a constant background: use all there is
         low, high = float(values.min()), float(values.max())

@@ -222,7 +222,7 @@ def resolve(
         len(chosen) if a == "C" else (region[a][1] - region[a][0]) * scale.get(a, 1) if a in region else n
         for a, n in zip(image.axes, image.shape, strict=True)
     )
-    normalisation = intensity.fit(image, card.intensity, intensity_range)
+    normalisation = intensity.fit(image, card.intensity, intensity_range, card.percentiles)
     return Plan(
         model=card.name, sha256=model.sha256, axes=image.axes, in_shape=image.shape, out_shape=out_shape,
         work_axes=work_axes, scale=scale, region=region, channels=chosen,

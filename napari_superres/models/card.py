@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from napari_superres.errors import ModelFileError
 
-Intensity = Literal["unit", "percentile", "none"]
+Intensity = Literal["unit", "percentile", "standard", "none"]
 
 FORMAT = 1
 """Version of the card's layout. A file with a higher number was made by a newer program."""
@@ -56,11 +56,18 @@ class ModelCard:
         Whether some layer looks at the whole image; `halo` then holds once its statistics are known.
     bounded
         Whether `halo` suffices. Where not (attention over all pixels, Fourier transforms), images are
-        computed in one window or not at all.
+        computed in one window, and larger ones only if `tile_error` is known.
+    tile_error
+        Where not `bounded`: largest error of windows with `halo`, measured on noise, as a fraction of its range.
     grid_offset
         Where low-resolution pixel 0 lies in high-resolution pixels, per axis; None = ``(scale - 1) / 2``.
     intensity
-        Normalisation the model expects: ``"unit"``, ``"percentile"`` or ``"none"``; see `core.intensity.fit`.
+        Normalisation the model expects: ``"unit"``, ``"percentile"``, ``"standard"`` or ``"none"``; see
+        `core.intensity.fit`.
+    percentiles
+        Which ones map to 0 and 1.
+    precision
+        ``{"fp16": dB, "bf16": dB}``: peak signal to error of half precision, measured on noise.
     color
         What a one-channel model does to RGB: ``"luma"`` (network on luminance, bicubic colour)
         or ``"per-channel"``.
@@ -97,8 +104,11 @@ class ModelCard:
     halo: tuple[int, ...] = ()
     global_statistics: bool = False
     bounded: bool = True
+    tile_error: float | None = None
     grid_offset: tuple[float, ...] | None = None
     intensity: Intensity = "unit"
+    percentiles: tuple[float, float] = (0.1, 99.9)
+    precision: Mapping[str, float] = field(default_factory=dict)
     color: Literal["luma", "per-channel"] = "luma"
     modality: str = "any"
     pixel_size: tuple[float, float] | None = None
@@ -147,17 +157,23 @@ class ModelCard:
             raise ModelFileError(f"card: frames must be odd, got {_short(self.frames)}.")
         if self.frames > 1 and n == 3:
             raise ModelFileError(f"card: frames must be 1 for volumes, got {self.frames}.")
-        for name in ("arguments", "scores"):
+        for name in ("arguments", "scores", "precision"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ModelFileError(f"card: {name} must be a mapping.")
             set_(self, name, dict(getattr(self, name)))
-        for name in ("pixel_size", "noise", "grid_offset"):
+        if self.tile_error is not None and not _is_number(self.tile_error):
+            raise ModelFileError(f"card: tile_error must be a number, got {_short(self.tile_error)}.")
+        if not all(map(_is_number, self.precision.values())):
+            raise ModelFileError(f"card: precision must hold numbers, got {_short(self.precision)}.")
+        for name in ("pixel_size", "noise", "grid_offset", "percentiles"):
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name == "percentiles":
                 length = n if name == "grid_offset" else 2
                 if not isinstance(value, list | tuple) or len(value) != length or not all(map(_is_number, value)):
                     raise ModelFileError(f"card: {name} needs {length} numbers, got {_short(value)}.")
                 set_(self, name, tuple(float(v) for v in value))
+        if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            raise ModelFileError(f"card: percentiles must rise between 0 and 100, got {_short(self.percentiles)}.")
 
     @property
     def ndim(self) -> int:

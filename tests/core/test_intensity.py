@@ -184,3 +184,15 @@ def test_ranges_fix_the_map():
     image = Image.from_array(np.zeros((2, 3, 3), np.uint16), "CYX")
     assert fit(image, "percentile", [(0, 4095)]) == Normalisation((0.0, 0.0), (4095.0, 4095.0))
     assert fit(image, "unit", [(0, 1), (2, 3)]) == Normalisation((0.0, 2.0), (1.0, 3.0))
+
+
+def test_percentiles_of_ones_own_and_standard_deviations():
+    values = np.arange(1001, dtype=np.uint16).reshape(7, 143)
+    image = Image.from_array(values, "YX")
+    assert fit(image, "percentile", percentiles=(1, 99)) == Normalisation((10.0,), (990.0,))
+    found = fit(image, "standard")
+    np.testing.assert_allclose(found.apply(values, 0, np.float64).mean(), 0, atol=1e-12)
+    np.testing.assert_allclose(found.apply(values, 0, np.float64).std(), 1)
+    flat = fit(Image.from_array(np.full((4, 4), 3.0), "YX"), "standard")
+    assert flat == Normalisation((3.0,), (4.0,))
+    assert fit(Image.from_array(np.full((4, 4), np.nan), "YX"), "standard") == Normalisation((0.0,), (1.0,))
