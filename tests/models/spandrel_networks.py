@@ -19,19 +19,20 @@ _ARGUMENTS = {
         "dim": 8,
         "image_size": None,
         "input_image_size": None,
+        "init_dim": 8,
         "style_network": {"dim_in": 8, "dim_out": 32, "depth": 2},
         "up_dim_mults": (1, 1, 1, 1, 1),
         "down_dim_mults": (1, 1, 1),
         "self_attn_dim_head": 4,
-        "attn_depths": (1, 1, 1, 1, 1),
+        "attn_depths": (2, 2, 2, 1, 1),
         "mid_attn_depth": 1,
         "num_conv_kernels": 2,
         "skip_connect_scale": 0.4,
     },
-    "CRAFT": {"embed_dim": 16, "depths": [1], "num_heads": [2], "upscale": 2},
+    "CRAFT": {"embed_dim": 32, "depths": [1], "num_heads": [2], "upscale": 2},
     "Compact": {"num_feat": 16, "num_conv": 2, "upscale": 2},
     "DAT": {
-        "embed_dim": 16,
+        "embed_dim": 32,
         "split_size": [4, 8],
         "depth": [2],
         "num_heads": [2],
@@ -52,7 +53,7 @@ _ARGUMENTS = {
     "DRUNet": {"in_nc": 2, "nc": [8, 8, 16, 16], "nb": 2},
     "DnCNN": {"nc": 16, "nb": 4},
     "ESRGAN": {"num_filters": 16, "num_blocks": 1, "scale": 2},
-    "FBCNN": {"in_nc": 1, "out_nc": 1, "nc": [8, 8, 16, 16], "nb": 1},
+    "FBCNN": {"in_nc": 1, "out_nc": 1, "nc": [8, 8, 16, 16], "nb": 2},
     "FDAT": {
         "embed_dim": 16,
         "num_groups": 1,
@@ -90,7 +91,6 @@ _ARGUMENTS = {
     "MMRealSR": {
         "num_in_ch": 3,
         "num_out_ch": 3,
-        "scale": 2,
         "num_feat": 16,
         "num_block": 1,
         "num_grow_ch": 8,
@@ -99,13 +99,13 @@ _ARGUMENTS = {
         "downscales": [2, 1],
     },
     "MixDehazeNet": {"out_chans": 4, "embed_dims": [8, 16, 16, 16, 8], "depths": [1, 1, 1, 1, 1]},
-    "MoESR": {"scale": 2, "dim": 16, "n_blocks": 1, "n_block": 2},
+    "MoESR": {"scale": 2, "dim": 16, "n_blocks": 1, "n_block": 2, "expansion_factor": 2.0},
     "MoSR": {"upscale": 2, "n_block": 1, "dim": 16},
     "NAFNet": {"width": 8, "enc_blk_nums": [1, 1], "dec_blk_nums": [1, 1]},
     "OmniSR": {"num_feat": 16, "up_scale": 2},
     "PLKSR": {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
     "RCAN": {"scale": 2, "n_resgroups": 1, "n_resblocks": 2, "n_feats": 16, "reduction": 4},
-    "RGT": {"embed_dim": 16, "depth": [2], "num_heads": [2], "mlp_ratio": 2.0},
+    "RGT": {"embed_dim": 32, "depth": [2], "num_heads": [2], "mlp_ratio": 2.0},
     "RealCUGAN": {},
     "RestoreFormer": {
         "n_embed": 16,
@@ -147,8 +147,9 @@ _ARGUMENTS = {
     },
 }
 _EXTRA_ARGUMENTS = {
-    "AdaCode": {},
-    "FeMaSR": {},
+    "AdaCode": {"codebook_params": [[64, 16, 32]], "gt_resolution": 512},
+    "DDColor": {"encoder_name": "convnext-t", "decoder_name": "SingleColorDecoder", "nf": 32, "num_output_channels": 2, "last_norm": "Spectral", "num_queries": 8},
+    "FeMaSR": {"codebook_params": [[256, 16, 32]], "gt_resolution": 512},
     "M3SNet": {"width": 8, "enc_blk_nums": [1, 1, 1, 1]},
     "MIRNet2": {"n_feat": 16, "n_MRB": 1},
     "MPRNet": {"n_feat": 16, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "num_cab": 2},
@@ -163,6 +164,7 @@ _EXTRA_ARGUMENTS = {
         "upsampler": "pixelshuffledirect",
     },
 }
+_GAINS = {"Compact": 2, "DnCNN": 2, "FDAT": 2, "PLKSR": 2, "SwiftSRGAN": 2, "ESRGAN": 2, "AuraSR": 1}
 _CLASSES = {"KBNet": "KBNet_s", "RealCUGAN": "UpCunet2x"}
 
 NAMES = tuple(sorted(_ARGUMENTS))
@@ -178,6 +180,7 @@ def network(name):
         for weight in built.parameters():
             if weight.is_floating_point() and weight.abs().max() < 1e-3:
                 weight.normal_(std=0.1)
+            elif weight.ndim > 1: weight.mul_(_GAINS.get(name, 1))
     return built
 
 
