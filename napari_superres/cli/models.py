@@ -1,13 +1,16 @@
-"""``superres models list|show|add|remove|verify`` and ``superres check``."""
+"""``superres models list|show|add|remove|verify|export`` and ``superres check``."""
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from napari_superres.cli import terminal
 from napari_superres.errors import SuperResError
+
+if TYPE_CHECKING:
+    from napari_superres.models import ModelCard
 
 app = typer.Typer(help="The models that can be used.", no_args_is_help=True)
 
@@ -49,8 +52,16 @@ def show(
 
 
 @app.command("add")
-def add(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model files (.safetensors).")]) -> None:
-    """Keep model files in the library: each is checked, copied, and known by its file's name from then on.
+def add(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model files, or bioimage.io packages.")],
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Let models run that are programs (TorchScript, source).")
+    ] = False,
+) -> None:
+    """Keep model files in the library: each is checked, measured, copied, and known by its file's name from then on.
+
+    Taken are our own files; .pth, .ckpt, .safetensors of every architecture that spandrel recognises; and bioimage.io
+    packages (.zip or folder). Nothing in a file is run unless --trust allows it. Measuring takes seconds to minutes.
 
     The folder is napari-superres/models among the user's data; NAPARI_SUPERRES_MODELS names another one.
     """
@@ -59,7 +70,9 @@ def add(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Mod
     failed = 0
     for path in files:
         try:
-            terminal.result(add_model(path).name)
+            card = add_model(path, trust=trust)
+            terminal.result(card.name)
+            terminal.say(_added(card))
         except SuperResError as error:
             if len(files) == 1:
                 raise
@@ -68,6 +81,42 @@ def add(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Mod
     if failed:
         terminal.say(f"{len(files) - failed} added, {failed} failed")
         raise typer.Exit(3)
+
+
+def _added(card: "ModelCard") -> str:
+    """Return what was found of a model, in a line."""
+    exact = (
+        "tiles are exact"
+        if card.bounded
+        else f"tiles of large images may show ({card.tile_error or 1:.1g} of the range)"
+    )
+    facts = [card.title, f"licence {card.license or 'not stated'}", f"looks {max(card.halo)} px far", exact]
+    return "; ".join(fact for fact in facts if fact)
+
+
+@app.command("export")
+def export(
+    name: Annotated[str, typer.Argument(help="Model name or file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="What to write: .zip, or .safetensors.")],
+    format_: Annotated[
+        Literal["bioimageio", "safetensors"],
+        typer.Option("--format", help="Package for other programs, or our one file."),
+    ] = "bioimageio",
+    author: Annotated[list[str] | None, typer.Option(help="'Name' or 'Name; Institute'; may be repeated.")] = None,
+    cite: Annotated[list[str] | None, typer.Option(help="'Text doi:10...'; may be repeated. Else the card's.")] = None,
+    cover: Annotated[Path | None, typer.Option(help="Picture. Else one is made.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Hand a model on: as a bioimage.io package with test tensors, or as our one file."""
+    from napari_superres.models.foreign.export import export_bioimageio, export_safetensors
+
+    if format_ == "safetensors":
+        written = export_safetensors(name, output, overwrite=overwrite)
+    else:
+        written = export_bioimageio(
+            name, output, authors=author or [], cite=cite or [], cover=cover, overwrite=overwrite
+        )
+    terminal.result(str(written))
 
 
 @app.command("remove")

@@ -59,7 +59,9 @@ def place(model: Model, device: str, precision: str) -> torch.nn.Module:
         torch.backends.cudnn.allow_tf32 = False
     runner = model.runner
     wanted = torch.float64 if precision == "fp64" else torch.float32
-    first = next(chain(runner.parameters(), runner.buffers()))
+    first = next(chain(runner.parameters(), runner.buffers()), None)
+    if first is None:  # a program, which holds its own
+        return runner
     if first.device.type == device.split(":", maxsplit=1)[0] and first.dtype == wanted:
         return runner
     return deepcopy(runner).to(device=device, dtype=wanted)

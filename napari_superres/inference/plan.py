@@ -28,6 +28,9 @@ from napari_superres.models.model import Model
 
 Range = tuple[int, int]
 
+_LARGEST_WHOLE = 1024**2
+"""Pixels beyond which a model that no halo bounds gets windows, if their error is known."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -197,8 +200,6 @@ def resolve(
     if tta:  # windows are turned, and their context with them
         halo = (*halo[:-2], max(halo[-2:]), max(halo[-2:]))
     sizes = [image.size(a) for a in work_axes]
-    if not card.bounded:
-        halo = tuple(sizes)
     if tta and card.scale[-1] != card.scale[-2]:
         raise SettingsError(f"tta turns the image, but {card.name} scales Y and X differently. Leave tta out.")
     bytes_per_pixel = model.bytes_per_pixel * (2.0 if resolved == "fp64" else 1.0)
@@ -208,14 +209,14 @@ def resolve(
     known = known_speed(model, where, resolved)
     speed = known or guessed_speed(model, where)
     pixels = prod(stop - start for start, stop in region.values()) * len(chosen)
-    windows = (
-        choose(
+    whole = None if card.bounded else _one_window(card, tile, sizes, bytes_per_pixel, where)
+    if whole is None:
+        windows = choose(
             sizes, halo, card.multiple, tile=tile, batch=batch, pixels=pixels, bytes_per_pixel=bytes_per_pixel,
             budget=budget, speed=speed, device=where,
-        )
-        if card.bounded
-        else Windows(_one_window(card, tile, sizes, bytes_per_pixel, where), 1, 1)
-    )  # fmt: skip
+        )  # fmt: skip
+    else:
+        windows, halo = Windows(whole, 1, 1), tuple(sizes)
     edges, passing = windows.tile, prod(windows.tile) * windows.batch
     passed = prod(edges) * samples * (8 if tta else 1)
     out_shape = tuple(
@@ -226,7 +227,8 @@ def resolve(
     return Plan(
         model=card.name, sha256=model.sha256, axes=image.axes, in_shape=image.shape, out_shape=out_shape,
         work_axes=work_axes, scale=scale, region=region, channels=chosen,
-        normalisation=normalisation, doubts=doubts(card, image, normalisation, chosen[0]),
+        normalisation=normalisation,
+        doubts=doubts(card, image, normalisation, chosen[0]) + _tile_doubt(card, sizes, edges),
         tile=edges, halo=halo, multiple=card.multiple, frames=card.frames, context=card.context, ends=card.ends,
         batch=windows.batch, lanes=windows.lanes, device=where, precision=resolved, tta=tta,
         global_statistics=card.global_statistics, max_passes=max_passes,
@@ -235,11 +237,26 @@ def resolve(
     )  # fmt: skip
 
 
+def _tile_doubt(card: ModelCard, sizes: Sequence[int], edges: Sequence[int]) -> tuple[str, ...]:
+    if card.bounded or all(e >= n for e, n in zip(edges, sizes, strict=True)):
+        return ()
+    return (
+        f"Tiles may show: no context makes windows of {card.name} exact. With {max(card.halo)} pixels of it, windows "
+        f"of noise were off by up to {card.tile_error:.1g} of the range. Crop the image to one window to be sure.",
+    )
+
+
 def _one_window(
     card: ModelCard, tile: TileSize, sizes: Sequence[int], bytes_per_pixel: float, device: str
-) -> tuple[int, ...]:
-    """Return the window of a model that no halo bounds: the whole image, if it is allowed and fits."""
+) -> tuple[int, ...] | None:
+    """Return the window of a model that no halo bounds: the whole image, if it is allowed and fits.
+
+    None where the error of smaller windows is known, and they are wished or needed.
+    """
     whole = tuple(padded_size(n, m) for n, m in zip(sizes, card.multiple, strict=True))
+    known = card.tile_error is not None
+    if known and (prod(whole) > _LARGEST_WHOLE or tile not in ("auto", whole)):
+        return None
     reason = f"{card.name} looks at all pixels at once in a way that cannot be tiled exactly"
     if tile != "auto" and given_tile(tile, sizes, [0] * len(sizes), card.multiple) != whole:
         raise SettingsError(
@@ -248,6 +265,8 @@ def _one_window(
         )
     needed = bytes_per_pixel * prod(whole)
     free = memory.budget(device) if device.startswith("cuda") else psutil.virtual_memory().available
+    if needed > free and known:
+        return None
     if needed > free:
         raise SettingsError(
             f"{reason}: one window of {' x '.join(map(str, whole))} pixels needs {needed / 1e9:.1f} GB and "

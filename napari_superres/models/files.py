@@ -36,6 +36,15 @@ def read_card(path: Path) -> ModelCard:
         raise ModelFileError(f"{path.name}: {error}") from error
 
 
+def is_model_file(path: Path) -> bool:
+    """Return whether a file is one of ours, or too damaged to tell: a sound one of another program has no card."""
+    try:
+        metadata = _read_header(path).get("__metadata__", {})
+    except ModelFileError:
+        return True
+    return isinstance(metadata, dict) and KEY in metadata
+
+
 def _read_header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
@@ -107,7 +116,7 @@ def check_model_target(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path} cannot be written: {reason}. Choose a folder that you may write to.") from error
 
 
-def write_model(path: Path, card: ModelCard, weights: "dict[str, Tensor]", *, overwrite: bool = False) -> Path:
+def write_model(path: Path | str, card: ModelCard, weights: "dict[str, Tensor]", *, overwrite: bool = False) -> Path:
     """Write a model file, complete or not at all.
 
     Raises
@@ -117,6 +126,7 @@ def write_model(path: Path, card: ModelCard, weights: "dict[str, Tensor]", *, ov
     """
     from safetensors.torch import save
 
+    path = Path(path)
     check_model_target(path, overwrite=overwrite)
     content = save({k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()})
     part = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.part")

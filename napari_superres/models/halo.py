@@ -9,6 +9,8 @@ across it: deep networks look hundreds of pixels far, and a square of that size 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ _LARGEST_PROBE = 2048
 """Length of an image in which a reach must show itself; enough for 1000 pixels, such as RCAN's 417."""
 
 _THICKNESS = 16
+_ODD = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,12 @@ class Reach:
 
 
 def measure_reach(
-    module: nn.Module, scale: Sequence[int], *, channels: int = 1, multiple: Sequence[int] | None = None
+    module: nn.Module,
+    scale: Sequence[int],
+    *,
+    channels: int = 1,
+    multiple: Sequence[int] | None = None,
+    seconds: float = inf,
 ) -> Reach:
     """Measure a network's halo by NaN probes along each axis, one at every phase of its size multiple.
 
@@ -67,7 +75,10 @@ def measure_reach(
         Input channels.
     multiple
         Sizes the network accepts are multiples of this, per axis; 1 by default.
+    seconds
+        After these the network counts as one that no halo bounds.
     """
+    until = monotonic() + seconds
     multiple = tuple(multiple or (1,) * len(scale))
     # Double precision takes plain loops, which spread a NaN exactly as far as the kernels reach.
     network = deepcopy(module).double().cpu()
@@ -78,12 +89,59 @@ def measure_reach(
         probed = _holding(network, held, multiple)
     else:
         held = []
-    halo = [_reach_along(axis, probed, scale, channels, multiple, thin) for axis in range(len(scale))]
+    halo = [_reach_along(axis, probed, scale, channels, multiple, thin, until) for axis in range(len(scale))]
     bounded = None not in halo
     return Reach(
         tuple(h if bounded and h is not None else 0 for h in halo), is_global=bool(held) or not bounded,
         is_bounded=bounded, layers=len(held), kinds=kinds(held),
     )  # fmt: skip
+
+
+@torch.inference_mode()
+def tiling_error(
+    module: nn.Module, scale: Sequence[int], halo: Sequence[int], *, channels: int, multiple: Sequence[int], core: int,
+    statistics: bool = True,
+) -> float:  # fmt: skip
+    """Return the largest error of a window's core, as a fraction of the result's range, in double precision.
+
+    Two windows in an image of noise are tried, one inside and one at its far end. Both begin at an odd multiple, and
+    get the statistics of the whole image where layers look at it.
+
+    Parameters
+    ----------
+    module, scale, channels, multiple
+        As in `measure_reach`.
+    halo
+        Context per side, in low-resolution pixels.
+    core
+        Edge of what is kept of the window, in low-resolution pixels, rounded up to a multiple.
+    statistics
+        Whether windows get those of the whole image.
+    """
+    network = deepcopy(module).double().cpu()
+    context = [-(-h // m) * m for h, m in zip(halo, multiple, strict=True)]
+    kept = [-(-core // m) * m for m in multiple]
+    start = [_ODD * m for m in multiple]
+    whole = [a + 2 * c + k + _ODD * m for a, c, k, m in zip(start, context, kept, multiple, strict=True)]
+    image = torch.rand(1, channels, *whole, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    held = _statistics(network, image, multiple) if statistics else []
+    truth = network(image)
+    window: Network = _holding(network, held, multiple) if held else network
+    worst = 0.0
+    for stop, end in (
+        ([a + 2 * c + k for a, c, k in zip(start, context, kept, strict=True)], context),
+        (whole, [0] * len(whole)),
+    ):
+        box: Any = (..., *map(slice, start, stop))
+        found = window(image[box].contiguous())
+        ours: list[Any] = [...]
+        theirs: list[Any] = [...]
+        for a, b, c, e, s in zip(start, stop, context, end, scale, strict=True):
+            ours.append(slice(c * s, (b - a - e) * s))
+            theirs.append(slice((a + c) * s, (b - e) * s))
+        worst = max(worst, float((found[tuple(ours)] - truth[tuple(theirs)]).abs().max()))
+    span = float(truth.max() - truth.min())
+    return worst / span if span > 0 else worst
 
 
 def _box(x: Tensor) -> tuple[slice, ...]:
@@ -103,13 +161,16 @@ def _holding(module: nn.Module, held: Statistics, multiple: Sequence[int]) -> Ne
 
 @torch.inference_mode()
 def _reach_along(
-    axis: int, module: Network, scale: Sequence[int], channels: int, multiple: Sequence[int], thin: Sequence[int]
-) -> int | None:
-    """Return the halo along an axis, or None where it reaches the borders of the longest image."""
+    axis: int, module: Network, scale: Sequence[int], channels: int, multiple: Sequence[int], thin: Sequence[int],
+    until: float,
+) -> int | None:  # fmt: skip
+    """Return the halo along an axis, or None where it reaches the borders of the longest image or time is up."""
     size, m, s = list(thin), multiple[axis], scale[axis]
     while size[axis] <= _LARGEST_PROBE:
         length, reaches = size[axis], []
         for at in range(length // 2 // m * m, length // 2 // m * m + m):
+            if monotonic() > until:
+                return None
             plane: list[Any] = [slice(None)] * (2 + len(size))
             plane[2 + axis] = at
             lines = _hit(module, channels, size, tuple(plane)).movedim(axis, 0).flatten(1).any(dim=1).nonzero()

@@ -35,12 +35,15 @@ class Entry:
         When, in UTC.
     file
         What the file was called, without its folder.
+    source
+        sha256 of that file, which was converted if it is not `sha256`.
     """
 
     sha256: str
     size: int
     added: str
     file: str
+    source: str
 
 
 def library_folder() -> Path:
@@ -94,7 +97,7 @@ def is_name(name: str) -> bool:
 
 
 def _is_sound(entry: Entry) -> bool:
-    texts = (entry.sha256, entry.added, entry.file)
+    texts = (entry.sha256, entry.added, entry.file, entry.source)
     return (
         all(isinstance(t, str) for t in texts) and isinstance(entry.size, int) and bool(_SHA256.fullmatch(entry.sha256))
     )

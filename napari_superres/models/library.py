@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from napari_superres.errors import ModelFileError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models.builtin import interpolation_card, shipped_cards, shipped_file
 from napari_superres.models.card import ModelCard
-from napari_superres.models.files import SUFFIX, digest
+from napari_superres.models.files import SUFFIX, digest, is_model_file, write_model
+from napari_superres.models.foreign.trust import fingerprint
 from napari_superres.models.index import (
     Entry,
     changing,
@@ -26,7 +28,7 @@ from napari_superres.models.index import (
     model_place,
     write_index,
 )  # fmt: skip
-from napari_superres.models.loading import file_card, file_name, is_file, load_file
+from napari_superres.models.loading import file_card, file_name, is_file, is_folder, load_file, remember_reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +86,19 @@ def library_file(name: str) -> Path | None:
     return path
 
 
-def add_model(path: str | Path) -> ModelCard:
-    """Copy a model file into the library, where it is known by the file's stem.
+def add_model(path: str | Path, *, trust: bool = False) -> ModelCard:
+    """Copy a model into the library, where it is known by the file's stem.
 
-    It is loaded first, as any model file is, and its halo measured. A link is followed.
+    It is loaded first, as any model file is, and measured: halo, size multiple, grid. A link is followed. What other
+    programs made is brought into our format: checkpoints whose architecture spandrel recognises, and bioimage.io
+    packages. Pickles are read by a reader that makes nothing but tensors.
 
     Parameters
     ----------
     path
-        The model file; it stays where it is.
+        The model file, or the folder of a bioimage.io package; it stays where it is.
+    trust
+        Let a model run that is a program (TorchScript, or an architecture's source). Remembered by sha256.
 
     Returns
     -------
@@ -103,6 +109,10 @@ def add_model(path: str | Path) -> ModelCard:
     ------
     ModelFileError
         If the file is not a usable model.
+    UntrustedModelError
+        If it is a program, and `trust` is False.
+    MissingExtraError
+        If what reads it is not installed.
     SettingsError
         If a model of another content has this name, or the name cannot be one.
     OutputError
@@ -114,22 +124,63 @@ def add_model(path: str | Path) -> ModelCard:
         If the same file is there already, which is then all there is, and its card is returned; and as `load_file`.
     """
     source = Path(path)
+    source = source.parent if source.suffix in (".yaml", ".yml") else source
     _check_source(source)
-    name, model = file_name(source), load_file(source)
-    if (shipped := _shipped_twin(source, model.sha256)) is not None:
-        _say_known(source, shipped.name, "comes with the program")
+    if _is_own(source):
+        return _added(source, source)
+    known = fingerprint(source)
+    for name, entry in library_entries().items():
+        if entry.source == known and not _problem(model_place(name), entry, whole=True):
+            _say_known(source.name, name, "is in the library already")
+            return file_card(model_place(name))
+    _check_name(source.name, file_name(source), library_entries())  # before minutes of measuring
+    with TemporaryDirectory(prefix="superres-") as folder:
+        return _added(_converted(source, Path(folder), trusted=trust), source)
+
+
+def _is_own(source: Path) -> bool:
+    return source.suffix.lower() == SUFFIX and not source.is_dir() and is_model_file(source)
+
+
+def _converted(source: Path, folder: Path, *, trusted: bool) -> Path:
+    """Return a model file of ours with what another program's file holds."""
+    from napari_superres.models.foreign.convert import convert
+    from napari_superres.models.foreign.programs import NEEDS_TRUST
+    from napari_superres.models.foreign.trust import trust
+
+    card, weights = convert(source, trusted=trusted)
+    # The name in the file is the same whatever its source was called, so that the same model is met again.
+    made = write_model(folder / f"model{SUFFIX}", card, dict(weights))
+    sha256 = digest(made)
+    if card.architecture in NEEDS_TRUST:
+        trust(sha256)
+    if card.bounded:
+        remember_reach(card, sha256)
+    return made
+
+
+def _added(path: Path, source: Path) -> ModelCard:
+    """Put a model file of ours, made of what the user has, into the library and return its card."""
+    model, name, called = load_file(path), file_name(source), source.name
+    if (shipped := _shipped_twin(path, model.sha256)) is not None:
+        _say_known(called, shipped.name, "comes with the program")
         return shipped
     with changing() as entries:
         twin = next((n for n, entry in entries.items() if entry.sha256 == model.sha256), None)
         if twin is not None and not _problem(model_place(twin), entries[twin], whole=True):
-            _say_known(source, twin, "is in the library already")
+            _say_known(called, twin, "is in the library already")
             return file_card(model_place(twin))
         name = twin or name
         if twin is None:
-            _check_name(source, name, entries)
-        size = copy_in(source, model_place(name), model.sha256)
+            _check_name(called, name, entries)
+        size = copy_in(path, model_place(name), model.sha256)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        write_index({**entries, name: Entry(model.sha256, size, now, source.name)})
+        write_index(
+            {
+                **entries,
+                name: Entry(model.sha256, size, now, called, model.sha256 if path == source else fingerprint(source)),
+            }
+        )
     return model.card if name == model.card.name else file_card(model_place(name))
 
 
@@ -228,14 +279,14 @@ def _advice(name: str, problem: str) -> str:
 
 
 def _check_source(source: Path) -> None:
-    if not is_file(source):
+    if not is_file(source) and not is_folder(source):
         raise ModelFileError(f"model file {str(source)[:300]} does not exist or is no file.")
 
 
-def _check_name(source: Path, name: str, entries: Mapping[str, Entry]) -> None:
+def _check_name(called: str, name: str, entries: Mapping[str, Entry]) -> None:
     if not is_name(name):
         raise SettingsError(
-            f"{source.name} cannot name a model, which begins with a letter or digit and does not end in {SUFFIX}. "
+            f"{called} cannot name a model, which begins with a letter or digit and does not end in {SUFFIX}. "
             "Rename the file."
         )
     names = {_alike(card.name) for card in shipped_cards()}
@@ -260,5 +311,5 @@ def _shipped_twin(source: Path, sha256: str) -> ModelCard | None:
     return None
 
 
-def _say_known(source: Path, name: str, where: str) -> None:
-    warnings.warn(f"{source.name} {where}, as {name}; nothing was copied.", SuperResWarning, stacklevel=3)
+def _say_known(called: str, name: str, where: str) -> None:
+    warnings.warn(f"{called} {where}, as {name}; nothing was copied.", SuperResWarning, stacklevel=4)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_superres.models.model import Model
 
 _LARGEST_ARGUMENT = 2**16
+_PATIENCE_S = 120.0
 _SPARE_PARAMETERS, _SPARE_NUMBERS = 64, 2**20
 """What a network may have beyond twice its file's tensors, and numbers in them; then `load_state_dict` tells."""
 
@@ -29,6 +30,14 @@ def is_file(path: Path) -> bool:
     """Return whether a path is that of a file; one that cannot be a path is not."""
     try:
         return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is that of a folder; one that cannot be a path is not."""
+    try:
+        return path.is_dir()
     except OSError:
         return False
 
@@ -66,7 +75,7 @@ def load_file(path: Path) -> "Model":
     """
     import torch
 
-    from napari_superres.models.architectures import build
+    from napari_superres.models.foreign.found import FOREIGN
     from napari_superres.models.model import Model
 
     card = file_card(path)
@@ -75,7 +84,26 @@ def load_file(path: Path) -> "Model":
             f"{path.name}: {card.architecture} cannot be built with {str(card.arguments)[:300]}: "
             "these numbers are too large."
         )
-    weights = read_weights(path)
+    weights, sha256 = read_weights(path), digest(path)
+    if card.architecture in FOREIGN:
+        from napari_superres.models.foreign.convert import build_foreign
+
+        network = build_foreign(path.name, card, weights, sha256)
+        _check_shape(path, card, network)
+        return Model(_with_reach(card, network, sha256), network, sha256)
+    network = _own_network(path, card, weights)
+    if path.parent != shipped_folder():
+        card = _with_reach(card, network, sha256)
+    if card.ndim == 2:
+        # Channels-last is the layout that CPU and GPU convolutions are fastest in.
+        network = network.to(memory_format=torch.channels_last)
+    return Model(card, network, sha256)
+
+
+def _own_network(path: Path, card: ModelCard, weights: "dict[str, Tensor]") -> "nn.Module":
+    """Return the network of an architecture of ours, in deploy form."""
+    from napari_superres.models.architectures import build
+
     with _no_larger_than(weights):
         network = build(card.architecture, dict(card.arguments))
     _check_shape(path, card, network)
@@ -87,14 +115,12 @@ def load_file(path: Path) -> "Model":
             f"The file is damaged. ({str(error).splitlines()[-1].strip()[:200]})"
         ) from error
     deploy = getattr(network, "deploy", None)
-    network = network if deploy is None else deploy()
-    sha256 = digest(path)
-    if path.parent != shipped_folder():
-        card = _with_reach(card, network, sha256)
-    if card.ndim == 2:
-        # Channels-last is the layout that CPU and GPU convolutions are fastest in.
-        network = network.to(memory_format=torch.channels_last)
-    return Model(card, network, sha256)
+    return network if deploy is None else deploy()
+
+
+def remember_reach(card: ModelCard, sha256: str) -> None:
+    """Remember that what a model file's card says of its halo was measured here."""
+    remember("reach", sha256, {"halo": card.halo, "is_global": card.global_statistics, "is_bounded": card.bounded})
 
 
 def _is_moderate(value: Any, largest: int = _LARGEST_ARGUMENT) -> bool:
@@ -137,10 +163,14 @@ def _with_reach(card: ModelCard, network: "nn.Module", sha256: str) -> ModelCard
     """
     from napari_superres.models.halo import measure_reach
 
+    if not card.bounded:  # it promises no halo
+        return card
     found = recall("reach").get(sha256)
     if found is None:
         try:
-            reach = measure_reach(network, card.scale, channels=card.inputs, multiple=card.multiple)
+            reach = measure_reach(
+                network, card.scale, channels=card.inputs, multiple=card.multiple, seconds=_PATIENCE_S
+            )
         except RuntimeError as error:
             raise ModelFileError(
                 f"{card.name}: how far the network looks cannot be measured, so it cannot be run in tiles. ({error})"

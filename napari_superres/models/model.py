@@ -6,6 +6,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from napari_superres.models.activation import layer_bytes, living_bytes
+from napari_superres.models.architectures import list_architectures
 from napari_superres.models.card import ModelCard
 from napari_superres.models.interpolate import Interpolation
 
@@ -73,26 +75,13 @@ class Model:
 
 @torch.inference_mode()
 def _activation_bytes(model: Model) -> tuple[float, float]:
-    """Return peak and largest tensor of a pass, in bytes per input pixel, from the shapes that layers see."""
-    peak, largest = 0.0, 0.0
-
-    def watch(_: nn.Module, given: tuple[Tensor, ...], found: Tensor) -> None:
-        nonlocal peak, largest
-        inside, outside = given[0].numel(), found.numel()
-        peak, largest = max(peak, inside + outside), max(largest, inside, outside)
-
-    leaves = [m for m in model.runner.modules() if not list(m.children())]
-    hooks = [m.register_forward_hook(watch) for m in leaves]
-    edge = 32 if model.card.ndim == 2 else 16
-    size = [-(-edge // m) * m for m in model.card.multiple]
-    try:
-        like = next(model.runner.parameters(), torch.zeros(()))
-        image = torch.zeros(1, model.card.inputs, *size, device=like.device, dtype=like.dtype)
-        model.runner(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    pixels = image.numel() / model.card.inputs
-    skip = image.numel()
-    # Long skips and a convolution's own scratch stay in memory besides what a layer reads and writes.
-    return 4.0 * (2.0 * peak + skip) / pixels, 4.0 * largest / pixels
+    """Return peak and largest tensor of a pass, in bytes per input pixel."""
+    card = model.card
+    edge = 32 if card.ndim == 2 else 16
+    size = [-(-edge // m) * m for m in card.multiple]
+    like = next(model.runner.parameters(), torch.zeros(()))
+    image = torch.zeros(1, card.inputs, *size, device=like.device, dtype=like.dtype)
+    own = model.module is None or card.architecture in list_architectures()
+    peak, largest = layer_bytes(model.runner, image) if own else living_bytes(model.runner, image)
+    pixels = image.numel() / card.inputs
+    return peak / pixels, largest / pixels

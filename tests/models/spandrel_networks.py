@@ -1,12 +1,15 @@
-"""Small networks with random weights, one for every architecture that spandrel and its extra package recognise."""
+"""Small networks with random weights, one for every architecture that spandrel and spandrel_extra_arches recognise.
 
+Their arguments are ones that spandrel's loaders find again in the shapes of the weights, or that the loaders assume.
+"""
+
+import warnings
 from importlib import import_module
+from typing import Any
 
 import torch
 
-# The arguments of each architecture's own class, small and such that spandrel's loader finds them again from the
-# shapes of the weights. What a loader cannot find it sets to a fixed value, and that value is written here.
-_ARGUMENTS = {
+_ARGUMENTS: dict[str, dict[str, Any]] = {
     "ATD": {
         "embed_dim": 16,
         "depths": (2,),
@@ -15,6 +18,7 @@ _ARGUMENTS = {
         "upscale": 2,
         "upsampler": "pixelshuffledirect",
     },
+    # Enlarges by two for each level up that has no level down: four times, as the published one.
     "AuraSR": {
         "dim": 8,
         "image_size": None,
@@ -37,6 +41,7 @@ _ARGUMENTS = {
         "depth": [2],
         "num_heads": [2],
         "expansion_factor": 2.0,
+        "upscale": 2,
         "upsampler": "pixelshuffledirect",
     },
     "DCTLSA": {"nf": 20, "upscale": 2},
@@ -50,23 +55,24 @@ _ARGUMENTS = {
         "upsampler": "pixelshuffle",
         "gc": 8,
     },
+    # The second input channel is the noise level.
     "DRUNet": {"in_nc": 2, "nc": [8, 8, 16, 16], "nb": 2},
     "DnCNN": {"nc": 16, "nb": 4},
     "ESRGAN": {"num_filters": 16, "num_blocks": 1, "scale": 2},
-    "FBCNN": {"in_nc": 1, "out_nc": 1, "nc": [8, 8, 16, 16], "nb": 2},
+    # The quality predictor works on 512 channels always.
+    "FBCNN": {"in_nc": 1, "out_nc": 1, "nc": [8, 8, 16, 512], "nb": 2},
     "FDAT": {
         "embed_dim": 16,
         "num_groups": 1,
         "depth_per_group": 1,
         "num_heads": 2,
-        "upsampler_type": "pixelshuffledirect",
         "scale": 2,
+        "upsampler_type": "pixelshuffledirect",
     },
     "FFTformer": {"dim": 8, "num_blocks": [1, 1, 1], "num_refinement_blocks": 1},
+    # Windows and stripes are not in the weights: these are the ones assumed when it enlarges.
     "GRL": {
         "embed_dim": 16,
-        "upscale": 2,
-        "upsampler": "pixelshuffledirect",
         "depths": [2],
         "num_heads_window": [1],
         "num_heads_stripe": [1],
@@ -74,6 +80,8 @@ _ARGUMENTS = {
         "stripe_size": [64, 64],
         "stripe_shift": True,
         "anchor_window_down_factor": 4,
+        "upscale": 2,
+        "upsampler": "pixelshuffledirect",
     },
     "HAT": {
         "embed_dim": 16,
@@ -86,8 +94,9 @@ _ARGUMENTS = {
         "num_feat": 16,
     },
     "HVICIDNet": {"channels": [8, 8, 16, 16], "heads": [1, 2, 2, 2]},
-    "IPT": {"n_feats": 4, "scale": [2], "num_layers": 1},
+    "IPT": {"n_feats": 4, "num_layers": 1, "scale": [2]},
     "KBNet": {"width": 8, "middle_blk_num": 1, "enc_blk_nums": [1, 1], "dec_blk_nums": [1, 1]},
+    # At scales 1 and 2 spandrel's forward pass fails.
     "MMRealSR": {
         "num_in_ch": 3,
         "num_out_ch": 3,
@@ -97,15 +106,16 @@ _ARGUMENTS = {
         "num_feats": [8, 16],
         "num_blocks": [1, 1],
         "downscales": [2, 1],
+        "scale": 4,
     },
-    "MixDehazeNet": {"out_chans": 4, "embed_dims": [8, 16, 16, 16, 8], "depths": [1, 1, 1, 1, 1]},
-    "MoESR": {"scale": 2, "dim": 16, "n_blocks": 1, "n_block": 2, "expansion_factor": 2.0},
-    "MoSR": {"upscale": 2, "n_block": 1, "dim": 16},
+    "MixDehazeNet": {"embed_dims": [8, 16, 16, 16, 8], "depths": [1, 1, 1, 1, 1]},
+    "MoESR": {"dim": 16, "n_blocks": 1, "n_block": 2, "expansion_factor": 2.0, "scale": 2},
+    "MoSR": {"dim": 16, "n_block": 1, "upscale": 2},
     "NAFNet": {"width": 8, "enc_blk_nums": [1, 1], "dec_blk_nums": [1, 1]},
     "OmniSR": {"num_feat": 16, "up_scale": 2},
     "PLKSR": {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
-    "RCAN": {"scale": 2, "n_resgroups": 1, "n_resblocks": 2, "n_feats": 16, "reduction": 4},
-    "RGT": {"embed_dim": 32, "depth": [2], "num_heads": [2], "mlp_ratio": 2.0},
+    "RCAN": {"n_resgroups": 1, "n_resblocks": 2, "n_feats": 16, "reduction": 4, "scale": 2},
+    "RGT": {"embed_dim": 32, "depth": [2], "num_heads": [2], "mlp_ratio": 2.0, "upscale": 2},
     "RealCUGAN": {},
     "RestoreFormer": {
         "n_embed": 16,
@@ -118,9 +128,9 @@ _ARGUMENTS = {
     "RetinexFormer": {"n_feat": 8, "stage": 1},
     "SAFMN": {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
     "SAFMNBCIE": {"dim": 16, "n_blocks": 1, "num_layers": 2},
-    "SCUNet": {"config": [1, 1, 1, 1, 1, 1, 1], "dim": 64},
+    "SCUNet": {"config": [1, 1, 1, 1, 1, 1, 1]},
     "SPAN": {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 16, "upscale": 2},
-    "SeemoRe": {"scale": 2, "num_experts": 3, "num_layers": 1, "embedding_dim": 16},
+    "SeemoRe": {"embedding_dim": 16, "num_experts": 3, "num_layers": 1, "scale": 2},
     "SwiftSRGAN": {"num_channels": 16, "num_blocks": 2, "upscale_factor": 2},
     "Swin2SR": {
         "embed_dim": 16,
@@ -128,6 +138,7 @@ _ARGUMENTS = {
         "num_heads": [2],
         "window_size": 8,
         "mlp_ratio": 2.0,
+        "upscale": 2,
         "upsampler": "pixelshuffledirect",
     },
     "SwinIR": {
@@ -146,9 +157,9 @@ _ARGUMENTS = {
         "mlp_ratio": 2.0,
     },
 }
-_EXTRA_ARGUMENTS = {
+_EXTRA_ARGUMENTS: dict[str, dict[str, Any]] = {
+    # Attention on 256 channels in 24 blocks always.
     "AdaCode": {"codebook_params": [[64, 16, 32]], "gt_resolution": 512},
-    "DDColor": {"encoder_name": "convnext-t", "decoder_name": "SingleColorDecoder", "nf": 32, "num_output_channels": 2, "last_norm": "Spectral", "num_queries": 8},
     "FeMaSR": {"codebook_params": [[256, 16, 32]], "gt_resolution": 512},
     "M3SNet": {"width": 8, "enc_blk_nums": [1, 1, 1, 1]},
     "MIRNet2": {"n_feat": 16, "n_MRB": 1},
@@ -164,28 +175,43 @@ _EXTRA_ARGUMENTS = {
         "upsampler": "pixelshuffledirect",
     },
 }
-_GAINS = {"Compact": 2, "DnCNN": 2, "FDAT": 2, "PLKSR": 2, "SwiftSRGAN": 2, "ESRGAN": 2, "AuraSR": 1}
+# Classes that are not named as their architecture.
 _CLASSES = {"KBNet": "KBNet_s", "RealCUGAN": "UpCunet2x"}
+# As initialised, these answer next to nothing but a copy of each pixel or a constant.
+_GAINS = {"Compact": 2, "DnCNN": 2, "ESRGAN": 2, "FDAT": 2, "MMRealSR": 2, "PLKSR": 2, "SwiftSRGAN": 2}
 
-NAMES = tuple(sorted(_ARGUMENTS))
-EXTRA_NAMES = tuple(sorted(_EXTRA_ARGUMENTS))
+NAMES: tuple[str, ...] = tuple(sorted(_ARGUMENTS))
+EXTRA_NAMES: tuple[str, ...] = tuple(sorted(_EXTRA_ARGUMENTS))
+LEFT_OUT = {
+    "GFPGAN": "86 million parameters, whatever the arguments",
+    "LaMa": "fills holes: takes a mask beside the image",
+}
+EXTRA_LEFT_OUT = {
+    "CodeFormer": "68 million parameters or more, and only images of 512 x 512 pixels",
+    "DDColor": "50 million parameters or more, and its spectral norms overflow until trained",
+    "MAT": "fills holes: takes a mask beside the image",
+}
 
 
-def network(name):
+def network(name: str) -> torch.nn.Module:
+    """Return a small network of an architecture, with weights from torch's generator."""
     package = "spandrel" if name in _ARGUMENTS else "spandrel_extra_arches"
-    arguments = (_ARGUMENTS | _EXTRA_ARGUMENTS)[name]
-    module = import_module(f"{package}.architectures.{name}")
-    built = getattr(module, _CLASSES.get(name, name))(**arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # meshgrid without indexing, torch.jit.script
+        module = import_module(f"{package}.architectures.{name}")
+        built = getattr(module, _CLASSES.get(name, name))(**(_ARGUMENTS | _EXTRA_ARGUMENTS)[name])
     with torch.no_grad():
         for weight in built.parameters():
-            if weight.is_floating_point() and weight.abs().max() < 1e-3:
+            if weight.abs().max() < 1e-3:  # a branch that is switched off before training
                 weight.normal_(std=0.1)
-            elif weight.ndim > 1: weight.mul_(_GAINS.get(name, 1))
+            elif weight.ndim > 1:
+                weight.mul_(_GAINS.get(name, 1))
     return built
 
 
-def checkpoint(name, seed=0):
+def checkpoint(name: str, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Return the weights of such a network, the same for the same seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         weights = network(name).state_dict()
-    return {key: weight.detach().clone().contiguous() for key, weight in weights.items()}
+    return {key: weight.clone(memory_format=torch.contiguous_format) for key, weight in weights.items()}

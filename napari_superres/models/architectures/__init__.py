@@ -7,10 +7,12 @@ Every network takes low-resolution ``(B, C, (Z)YX)`` on the model's intensity sc
 ``forward(x)``                                   the paper's form, the one that is trained
 ``deploy()``                                     an equal module that runs faster (optional)
 
-To add a network: write its file, add its line here, test it in ``tests/models``.
+To add a network: write its file, add its line here, test it in ``tests/models``. Other packages add theirs by an entry
+point of the group ``napari_superres.architectures``; see CONTRIBUTING.md.
 """
 
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from torch import nn
@@ -34,9 +36,38 @@ _HOMES = {
 }
 
 
+GROUP = "napari_superres.architectures"
+"""Of entry points by which other packages make their networks known."""
+
+
 def list_architectures() -> tuple[str, ...]:
-    """Return the names of the networks that can be built and trained."""
-    return tuple(_HOMES)
+    """Return the names of the networks that can be built and trained: ours, and those of other packages."""
+    return (*_HOMES, *sorted(_plugged()))
+
+
+def _plugged() -> dict[str, EntryPoint]:
+    """Return the networks of other packages; a name of ours means ours."""
+    return {e.name: e for e in entry_points(group=GROUP) if e.name not in _HOMES}
+
+
+def _network_class(architecture: str) -> Any:
+    if architecture in _HOMES:
+        module, name = _HOMES[architecture].split(":")
+        return getattr(import_module(f"{__name__}.{module}"), name)
+    plugged = _plugged()
+    if architecture not in plugged:
+        raise ModelFileError(
+            f"unknown architecture {architecture[:100]!r}. Known ones: {', '.join((*_HOMES, *plugged))}. "
+            "A model made by a newer version, or with another package, needs these."
+        )
+    try:
+        return plugged[architecture].load()
+    except Exception as error:  # whatever another package does
+        package = getattr(plugged[architecture].dist, "name", plugged[architecture].value)
+        raise ModelFileError(
+            f"the architecture {architecture} of the package {package} cannot be imported: {str(error)[:300]}. "
+            "Update or remove that package."
+        ) from error
 
 
 def build(architecture: str, arguments: dict[str, Any]) -> nn.Module:
@@ -45,20 +76,15 @@ def build(architecture: str, arguments: dict[str, Any]) -> nn.Module:
     Raises
     ------
     ModelFileError
-        If the architecture is unknown or does not take these arguments.
+        If the architecture is unknown, does not take these arguments, or its package is broken.
     """
-    if architecture not in _HOMES:
-        raise ModelFileError(
-            f"unknown architecture {architecture[:100]!r}. Known ones: {', '.join(_HOMES)}. "
-            "A model made by a newer version needs that version."
-        )
-    module, name = _HOMES[architecture].split(":")
-    network = getattr(import_module(f"{__name__}.{module}"), name)
+    network = _network_class(architecture)
     try:
         built = network(**arguments)
     except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise ModelFileError(
             f"{architecture} cannot be built with {str(arguments)[:300]}: {str(error)[:300]}."
         ) from error
-    assert isinstance(built, nn.Module)
+    if not isinstance(built, nn.Module):
+        raise ModelFileError(f"the architecture {architecture} must be a torch.nn.Module, got {type(built).__name__}.")
     return built

@@ -9,6 +9,9 @@ from napari_superres.models.card import ModelCard
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+FOREIGN = ("spandrel", "onnx", "torchscript", "source")
+"""Architectures on cards that are not ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
