@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import time
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 KEY = "napari_superres"
 SUFFIX = ".safetensors"
 _LARGEST_HEADER = 100_000_000
+_TICK_NS = 2 * 10**9
 
 
 def read_card(path: Path) -> ModelCard:
@@ -141,6 +144,17 @@ def write_model(path: Path | str, card: ModelCard, weights: "dict[str, Tensor]",
 
 
 def digest(path: Path) -> str:
-    """Return the sha256 of a model file, in hexadecimal."""
+    """Return the sha256 of a model file, in hexadecimal; of large ones it is kept until they change."""
+    found = path.stat()
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    # A file that changed just now may change again within the same tick of the clock.
+    if abs(time.time_ns() - changed) < _TICK_NS:
+        return _digest.__wrapped__(path, ())
+    return _digest(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, state: tuple[int, ...]) -> str:
+    del state  # another one asks anew
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

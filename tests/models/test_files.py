@@ -1,5 +1,6 @@
 """Model files: written whole, opened safely, and every damage is one clear line."""
 
+import hashlib
 import json
 import os
 import re
@@ -184,3 +185,19 @@ def test_a_file_that_may_not_be_read(model_file):
     model_file.chmod(0)
     with pytest.raises(SuperResError, match="Permission denied"):
         find_card(model_file)
+
+
+def test_digest_is_kept_until_the_file_changes(tmp_path, monkeypatch):
+    path = tmp_path / "weights"
+    path.write_bytes(b"one")
+    long_ago = 10**9
+    monkeypatch.setattr("napari_superres.models.files._TICK_NS", -1)  # as if it were old
+    first = digest(path)
+    assert first == hashlib.sha256(b"one").hexdigest()
+    read = []
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, _: read.append(file) or hashlib.sha256(file.read()))
+    assert digest(path) == first
+    assert not read
+    path.write_bytes(b"two")  # of the same length
+    os.utime(path, ns=(long_ago, long_ago))
+    assert digest(path) == hashlib.sha256(b"two").hexdigest()

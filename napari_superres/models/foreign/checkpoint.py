@@ -3,6 +3,7 @@
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,9 @@ def _unpickled(path: Path) -> Any:
             is_zip = file.read(2) == b"PK"
         if is_zip:
             _check_zip(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sparse tensors, which are refused
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except ModelFileError:
         raise
     except pickle.UnpicklingError as error:

@@ -7,11 +7,11 @@ Ouyang et al.: BioImage Model Zoo, bioRxiv 2022, doi:10.1101/2022.06.07.495102.
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
-from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -28,33 +28,20 @@ from napari_superres.errors import (
     OutputExistsError,
     SettingsError,
     SuperResWarning,
-)  # fmt: skip
+)
 from napari_superres.models.architectures import build, list_architectures
 from napari_superres.models.card import ModelCard
-from napari_superres.models.files import KEY, check_model_target, read_weights
+from napari_superres.models.files import KEY, SUFFIX, read_weights
 from napari_superres.models.registry import find_card, load_model, model_path
 
-Floats = npt.NDArray[np.float32]
-
-_OPSET = 18
-"""Has all that the networks need; ONNX Runtime knows it since 1.14."""
-
-_LARGEST_DIFFERENCE = 1e-5
-"""Between results of the trained network and of its ONNX form, as a fraction of the largest value, or of 1."""
-
+_OPSET = 18  # has all that the networks need; ONNX Runtime knows it since 1.14
+_LARGEST_DIFFERENCE = 1e-5  # of the ONNX form from the trained network, as a fraction of the largest value, or of 1
 _LEAST_SIZE, _TEST_SIZE, _COVER_EDGE = 8, {2: 64, 3: 24}, 250
-_EPSILON = 1e-6
-"""What the format adds to a range or a standard deviation before it divides by it."""
-
-_WORK = re.compile(
+_EPSILON = 1e-6  # what the format adds to a range or a standard deviation before it divides by it
+_WORK = re.compile(  # text, then a DOI or an address
     r"(.*?)(?:(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S*[^\s.,;])|(https?://\S*[^\s.,;]))", re.I | re.S
 )
-"""Text, then a DOI or an address."""
-
-_ENVIRONMENT = f"""\
-channels: [conda-forge, nodefaults]
-dependencies: [python>=3.11, pytorch>=2.6, pip, pip: [napari-superres-torch>={__version__}]]
-"""
+_ENVIRONMENT = f"dependencies: [python>=3.11, pytorch>=2.6, pip, pip: [napari-superres-torch>={__version__}]]\n"
 
 
 def export_safetensors(model: str | Path, target: Path, *, overwrite: bool = False) -> Path:
@@ -62,18 +49,14 @@ def export_safetensors(model: str | Path, target: Path, *, overwrite: bool = Fal
 
     Raises
     ------
-    SettingsError
-        If it is an interpolation, which has no weights.
-    UnknownModelError, ModelFileError
-        If there is no such model, or its file is damaged.
-    OutputExistsError, OutputError
-        If the target exists and `overwrite` is False, or it cannot be written.
+    SettingsError, UnknownModelError, ModelFileError, OutputExistsError, OutputError
+        As `export_bioimageio`.
     """
     _check_has_weights(find_card(model))
-    check_model_target(target, overwrite=overwrite)
-    path = model_path(model)
-    read_weights(path)
-    return _write(target, path.read_bytes())
+    with _complete(target, SUFFIX, overwrite=overwrite) as part:
+        part.write_bytes(model_path(model).read_bytes())
+        read_weights(part)
+    return target
 
 
 def export_bioimageio(
@@ -129,27 +112,27 @@ def export_bioimageio(
             f"bioimage.io packages are made of this program's own networks, and {card.name} is another program's "
             f"({card.architecture}). Export it with --format safetensors."
         )
-    _check_target(target, overwrite=overwrite)
-    _check_libraries()
+    try:
+        import bioimageio.core, onnxruntime, onnxscript  # noqa: E401, F401, I001
+    except ImportError as error:
+        raise MissingExtraError(
+            f"bioimage.io packages need {error.name}. Install it with: pip install 'napari-superres-torch[zoo]'"
+        ) from error
     credit = {
         "authors": _authors(authors), "cite": _citations(cite or [card.citation]), "license": _license(card.license),
     }  # fmt: skip
     if cover is not None and not cover.is_file():
         raise SettingsError(f"the cover must be a picture, and {cover} is no file.")
-    loaded = load_model(model)
-    card = loaded.card
-    trained = build(card.architecture, dict(card.arguments)).eval().requires_grad_(False)
-    trained.load_state_dict(read_weights(model_path(model)))
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        image = _write_test(folder, card, trained)
-        (folder / "README.md").write_text(_documentation(card), encoding="utf-8")
-        content = {
-            **_described(card, description), **credit,
-            "covers": [{"source": str(cover.absolute()) if cover else "cover.png"}],
-            "weights": _write_weights(folder, card, trained, loaded.runner, image),
-        }  # fmt: skip
-        return _write(target, _packed(content, folder))
+    with _complete(target, ".zip", overwrite=overwrite) as part, TemporaryDirectory() as name:
+        loaded, folder = load_model(model), Path(name)
+        trained = build(card.architecture, dict(card.arguments)).eval().requires_grad_(False)
+        trained.load_state_dict(read_weights(model_path(model)))
+        image = _write_test(folder, loaded.card, trained)
+        weights = _write_weights(folder, loaded.card, trained, loaded.runner, image)
+        (folder / "README.md").write_text(_documentation(loaded.card), encoding="utf-8")
+        content = _described(loaded.card, description) | credit | {"weights": weights}
+        _pack(part, folder, content | {"covers": [{"source": str(cover.absolute()) if cover else "cover.png"}]})
+    return target
 
 
 def _check_has_weights(card: ModelCard) -> None:
@@ -157,43 +140,22 @@ def _check_has_weights(card: ModelCard) -> None:
         raise SettingsError(f"{card.name} is an interpolation and has no weights to export. Choose a trained model.")
 
 
-def _check_target(path: Path, *, overwrite: bool) -> None:
-    """Check that a package can be written, before it is made."""
-    if path.suffix != ".zip":
-        raise OutputError(f"a bioimage.io package ends in .zip, got {path.name}. Name it {path.stem}.zip.")
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists. Choose another name or allow overwriting (--overwrite).")
-    if path.is_dir() or not path.parent.is_dir():
-        raise OutputError(f"{path} must be a file in a folder that exists. Choose another name or make the folder.")
-    try:
-        with TemporaryFile(dir=path.parent) as probe:
-            probe.write(b"probe")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"{path} cannot be written: {reason}. Choose a folder that you may write to.") from error
-
-
-def _check_libraries() -> None:
-    for name in ("bioimageio.spec", "bioimageio.core", "onnxscript", "onnxruntime"):
-        try:
-            import_module(name)
-        except ImportError as error:
-            raise MissingExtraError(
-                f"bioimage.io packages need {name}, which is missing. "
-                "Install it with: pip install 'napari-superres-torch[zoo]'"
-            ) from error
-
-
-def _write(target: Path, content: bytes) -> Path:
+@contextmanager
+def _complete(target: Path, suffix: str, *, overwrite: bool) -> Iterator[Path]:
+    """Give a file beside the target, which takes its place once it is complete."""
+    if target.suffix != suffix or target.is_dir():
+        raise OutputError(f"what is exported is a file that ends in {suffix}, got {target}. Choose another name.")
+    if target.exists() and not overwrite:
+        raise OutputExistsError(f"{target} exists. Choose another name or allow overwriting (--overwrite).")
     part = target.with_name(f".{target.stem}.{uuid4().hex[:8]}.part")
     try:
-        part.write_bytes(content)
+        part.touch()  # a folder that may not be written to is told before the work
+        yield part
         part.replace(target)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}; nothing was changed.") from error
     finally:
         part.unlink(missing_ok=True)
-    return target
 
 
 def _authors(texts: Sequence[str]) -> list[dict[str, str]]:
@@ -250,7 +212,7 @@ def _described(card: ModelCard, description: str) -> dict[str, Any]:
         axes = [{"type": "batch"}, {"type": "channel", "channel_names": names}, *axes]
         return {"id": kind, "axes": axes, "data": {"type": "float32"}, "test_tensor": {"source": f"test_{kind}.npy"}}
 
-    inputs = tensor("input", channels, given) | {"preprocessing": _scaling(card, _test_image(card))[0]}
+    inputs = tensor("input", channels, given) | {"preprocessing": _steps(card)}
     if card.intensity == "unit":
         inputs["data"]["range"] = [0.0, 1.0]
     return {
@@ -287,37 +249,27 @@ def _sizes(card: ModelCard) -> list[tuple[int, int, int]]:
     return [(m * -(-max(2 * h + 1, _LEAST_SIZE) // m), m, h) for h, m in zip(halos, card.multiple, strict=True)]
 
 
-def _scaling(card: ModelCard, image: Floats) -> tuple[list[dict[str, Any]], Tensor]:
-    """Return the steps that bring an image onto the model's scale, and the image after them."""
-    wide, low, size, steps = image.astype(np.float64), 0.0, 1.0, []
+def _steps(card: ModelCard) -> list[dict[str, Any]]:
     # Over all channels: several frames, and the samples of a colour, share one scale, as in this program.
     shared = {"axes": ["channel", *"zyx"[-card.ndim :]], "eps": _EPSILON}
-    if card.intensity == "percentile":
-        low, high = np.percentile(wide, card.percentiles)
-        size = high - low + _EPSILON
-        limits = dict(zip(("min_percentile", "max_percentile"), card.percentiles, strict=True))
-        steps = [{"id": "scale_range", "kwargs": shared | limits}]
-    elif card.intensity == "standard":
-        low, size = wide.mean(), wide.std() + _EPSILON
-        steps = [{"id": "zero_mean_unit_variance", "kwargs": shared}]
-    return steps, torch.from_numpy(((wide - low) / size).astype(np.float32))
+    limits = dict(zip(("min_percentile", "max_percentile"), card.percentiles, strict=True))
+    return {
+        "percentile": [{"id": "scale_range", "kwargs": shared | limits}],
+        "standard": [{"id": "zero_mean_unit_variance", "kwargs": shared}],
+    }.get(card.intensity, [])
 
 
-def _test_image(card: ModelCard) -> Floats:
-    """Return blobs of 1 to 4 pixels, ``(1, C, (Z)YX)``, that move from frame to frame."""
+def _test_image(card: ModelCard) -> npt.NDArray[np.float32]:
+    """Return blobs of 1 to 4 pixels, ``(1, C, (Z)YX)``, of another brightness in each channel and frame."""
     random = np.random.default_rng(0)
     size = [least + step * max(1, -(-(_TEST_SIZE[card.ndim] - least) // step)) for least, step, _ in _sizes(card)]
-    image = np.zeros((card.frames, card.channels, *size))
+    image = np.zeros((1, card.inputs, *size))
     for _ in range(12 * card.ndim**2):
-        centre, speed = random.uniform(0, size), random.normal(0, 0.5, card.ndim)
-        width, bright = random.uniform(1, 4), random.uniform(0.2, 1, card.channels)
-        for frame in range(card.frames):
-            now = centre + speed * (frame - card.frames // 2)
-            profiles = [np.exp(-(((np.arange(n) - c) / width) ** 2) / 2) for n, c in zip(size, now, strict=True)]
-            image[frame] = np.maximum(image[frame], reduce(np.multiply.outer, [bright, *profiles]))
+        centre, width = random.uniform(0, size), random.uniform(1, 4)
+        profiles = [np.exp(-(((np.arange(n) - c) / width) ** 2) / 2) for n, c in zip(size, centre, strict=True)]
+        image[0] = np.maximum(image[0], reduce(np.multiply.outer, [random.uniform(0.2, 1, card.inputs), *profiles]))
     # What the package brings onto the model's scale is given as counts of a camera.
-    counts = 100 + 900 * image if card.intensity in ("percentile", "standard") else image
-    return counts.reshape(1, card.inputs, *size).astype(np.float32)
+    return (100 + 900 * image if _steps(card) else image).astype(np.float32)
 
 
 def _write_test(folder: Path, card: ModelCard, trained: nn.Module) -> Tensor:
@@ -325,34 +277,34 @@ def _write_test(folder: Path, card: ModelCard, trained: nn.Module) -> Tensor:
     from PIL import Image
 
     image = _test_image(card)
-    taken = _scaling(card, image)[1]
-    with torch.inference_mode():
-        result = trained(taken).numpy()
+    low, high = 0.0, 1.0
+    if card.intensity == "percentile":
+        low, high = np.percentile(image, card.percentiles)
+    elif card.intensity == "standard":
+        low, high = image.mean(dtype=float), image.mean(dtype=float) + image.std(dtype=float)
+    taken = ((image - low) / (high - low + (_EPSILON if _steps(card) else 0))).astype(np.float32)
+    result = trained(torch.from_numpy(taken)).numpy()
     np.save(folder / "test_input.npy", image)
     np.save(folder / "test_output.npy", result)
     middle = slice(card.frames // 2 * card.channels, (card.frames // 2 + 1) * card.channels)
-    Image.fromarray(_cover(card, taken.numpy()[0, middle], result[0])).save(folder / "cover.png")
-    return taken
+    Image.fromarray(_cover(card, taken[0, middle], result[0])).save(folder / "cover.png")
+    return torch.from_numpy(taken)
 
 
-def _cover(card: ModelCard, lr: Floats, sr: Floats) -> npt.NDArray[np.uint8]:
-    """Return a picture of ``(C, (Z)YX)`` enlarged by nearest beside the result: a plane or section, 2 to 1."""
+def _cover(card: ModelCard, lr: npt.NDArray[Any], sr: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return a picture of ``(C, (Z)YX)`` enlarged by nearest beside the result, of volumes a section; 2 to 1."""
     low, high = float(lr.min()), float(lr.max())
     for axis, scale in enumerate(card.scale, 1):
         lr = lr.repeat(scale, axis)
     if card.ndim == 3:
-        through = 1 if card.scale[1] * card.scale[2] > 1 else 2  # a section shows an axis that is refined
-        lr, sr = (image.take(image.shape[through] // 2, through) for image in (lr, sr))
+        lr, sr = (image.take(image.shape[2] // 2, 2) for image in (lr, sr))  # Z and X
     edge = min(*sr.shape[1:], _COVER_EDGE)
     pair = np.concatenate([image[:, :edge, :edge] for image in (lr, sr)], axis=2)
     grey = np.clip((pair - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
-    times = _COVER_EDGE // edge
-    return np.moveaxis(grey.repeat(times, 1).repeat(times, 2), 0, -1).squeeze()
+    return np.moveaxis(grey.repeat(_COVER_EDGE // edge, 1).repeat(_COVER_EDGE // edge, 2), 0, -1).squeeze()
 
 
-def _write_weights(
-    folder: Path, card: ModelCard, trained: nn.Module, deployed: nn.Module, image: Tensor
-) -> dict[str, Any]:
+def _write_weights(folder: Path, card: ModelCard, trained: nn.Module, fast: nn.Module, image: Tensor) -> dict[str, Any]:
     """Write the weights in each format and return their descriptions."""
     torch.save(trained.state_dict(), folder / "weights.pt")
     (folder / "environment.yaml").write_text(_ENVIRONMENT, encoding="utf-8")
@@ -364,16 +316,18 @@ def _write_weights(
             "dependencies": {"source": "environment.yaml"},
         }
     }  # fmt: skip
-    if problem := _write_onnx(folder / "weights.onnx", card, trained, deployed, image):
-        text = f"{card.name} is exported without ONNX, so that only programs with Python can run it: {problem}."
-        warnings.warn(text, SuperResWarning, stacklevel=3)
+    try:
+        _write_onnx(folder / "weights.onnx", card, trained, fast, image)
+    except RuntimeError as error:
+        text = f"{card.name} is exported without ONNX, so that only programs with Python can run it"
+        warnings.warn(f"{text}: {str(error).splitlines()[0]}", SuperResWarning, stacklevel=3)
     else:
         weights["onnx"] = {"source": "weights.onnx", "opset_version": _OPSET, "parent": "pytorch_state_dict"}
     return weights
 
 
-def _write_onnx(path: Path, card: ModelCard, trained: nn.Module, deployed: nn.Module, image: Tensor) -> str:
-    """Write a network for images of all sizes as ONNX; return what is wrong with it, if anything."""
+def _write_onnx(path: Path, card: ModelCard, trained: nn.Module, fast: nn.Module, image: Tensor) -> None:
+    """Write a network for images of all sizes as ONNX; RuntimeError if that cannot be, or has other results."""
     from onnxruntime import InferenceSession
     from torch.export import Dim
 
@@ -381,49 +335,39 @@ def _write_onnx(path: Path, card: ModelCard, trained: nn.Module, deployed: nn.Mo
     for axis, (letter, step) in enumerate(zip("zyx"[-card.ndim :], card.multiple, strict=True), 2):
         sizes[axis] = Dim(letter) if step == 1 else step * Dim(f"{letter}_step")
     two = image.repeat(2, *[1] * (image.ndim - 1))  # a size of 1 would be taken for a constant
-    try:
-        program = torch.onnx.export(
-            deployed.to(memory_format=torch.contiguous_format), (two,), dynamo=True, dynamic_shapes=(sizes,),
-            input_names=["input"], output_names=["output"], opset_version=_OPSET, verbose=False,
-        )  # fmt: skip
-    except torch.onnx.errors.OnnxExporterError as error:
-        return str(error).splitlines()[0].rstrip(".")
-    assert program is not None
+    program: Any = torch.onnx.export(
+        fast.to(memory_format=torch.contiguous_format), (two,), dynamo=True, dynamic_shapes=(sizes,),
+        input_names=["input"], output_names=["output"], opset_version=_OPSET, verbose=False,
+    )  # fmt: skip
     content = program.model_proto
     for part in (content, content.graph, *content.graph.node):
         del part.metadata_props[:]  # paths of this machine
     path.write_bytes(content.SerializeToString())
     session = InferenceSession(path, providers=["CPUExecutionProvider"])
-    smallest = two[(..., *(slice(least) for least, _, _ in _sizes(card)))]
-    for batch in (image, smallest):
-        with torch.inference_mode():
-            wanted = trained(batch).numpy()
-        found = session.run(None, {"input": batch.numpy()})[0]
+    if any(isinstance(session.get_inputs()[0].shape[axis], int) for axis in sizes):
+        raise RuntimeError("it takes images of one size only")
+    where: Any = (..., *(slice(least) for least, _, _ in _sizes(card)))
+    for batch in (image, two[where]):
+        wanted, found = trained(batch).numpy(), session.run(None, {"input": batch.numpy()})[0]
         if found.shape != wanted.shape or abs(found - wanted).max() > _LARGEST_DIFFERENCE * max(1, abs(wanted).max()):
-            return f"it makes another result of an image of {list(batch.shape)}"
-    return ""
+            raise RuntimeError(f"its results differ on images of {list(batch.shape)}")
 
 
 def _documentation(card: ModelCard) -> str:
     """Return the package's README, from the card."""
-    scaled = {
-        "unit": "Intensities of the input lie between 0 and 1: divide 8-bit images by 255.",
-        "percentile": "Two percentiles of the whole image are brought to 0 and 1, as the package describes.",
-        "standard": "The whole image is brought to mean 0 and standard deviation 1, as the package describes.",
-        "none": "Intensities of the input are used as they are.",
-    }[card.intensity]
+    scaled = {"unit": "lies between 0 and 1: divide 8-bit images by 255"}.get(card.intensity, "is scaled as described")
     whole = "" if card.bounded and not card.global_statistics else " The network looks at the whole image: do not tile."
     sections = {
         "What it is for": card.modality, "Limits": card.limits, "Training": card.training,
         "What it undoes": card.degradation,
-        "How to run": f"{scaled} The result stays on that scale.{whole}\n\nIn napari and on the command line: "
+        "How to run": f"The input {scaled}. The result stays on that scale.{whole}\n\nIn napari and in a terminal: "
         "`pip install napari-superres-torch`, `superres models add PACKAGE.zip`, `superres upscale --help`. "
         "Other programs run the ONNX weights, which take images of all sizes that the package allows.",
         "Validation": "Compare the result with interpolation, and with a measured image of your own samples at high "
         "resolution (`superres evaluate`). Detail in the result is inferred, not measured.",
     }  # fmt: skip
-    factors = ", ".join(f"{axis} x{scale}" for axis, scale in zip("ZYX"[-card.ndim :], card.scale, strict=True))
-    text = f"# {card.title or card.name}\n\nSuper-resolution: {factors}.\n"
+    factors = " x ".join(map(str, card.scale))
+    text = f"# {card.title or card.name}\n\nSuper-resolution by {factors} ({'ZYX'[-card.ndim :]}).\n"
     text += "".join(f"\n## {title}\n\n{body}\n" for title, body in sections.items() if body)
     for test, scores in card.scores.items():
         rows = "".join(f"| {name} | {value} |\n" for name, value in scores.items() if name != "protocol")
@@ -431,11 +375,10 @@ def _documentation(card: ModelCard) -> str:
     return text
 
 
-def _packed(content: dict[str, Any], folder: Path) -> bytes:
-    """Return the package, once it has passed the format's validation and the test of each of its weights."""
+def _pack(package: Path, folder: Path, content: dict[str, Any]) -> None:
+    """Write a package, once it has passed the format's validation and the test of each of its weights."""
     from bioimageio import core, spec
 
-    package = folder / "package.zip"
     # What is known is not looked up: no network is needed.
     known: dict[str, Any] = {entry["url"]: None for entry in content["cite"] if "url" in entry}
     with spec.ValidationContext(root=folder, file_name="bioimageio.yaml", known_files=known):
@@ -447,11 +390,10 @@ def _packed(content: dict[str, Any], folder: Path) -> bytes:
         for weights, device in (("pytorch_state_dict", "cpu"), ("onnx", "CPUExecutionProvider")):
             if weights in content["weights"]:
                 _demand("passed", core.test_model(package, weights, [device]))
-    return package.read_bytes()
 
 
 def _demand(status: str, summary: Any) -> None:
     if summary.status != status:
         problems = [f"{'.'.join(map(str, e.loc))}: {e.msg}" for detail in summary.details for e in detail.errors]
-        first = " ".join((problems or [summary.status])[0].split())[:400]
-        raise ModelFileError(f"the package is not valid ({first}). Nothing was written.")
+        problem = " ".join((problems or [summary.status])[0].split())[:400]
+        raise ModelFileError(f"the package is not valid, nothing was written: {problem}")
