@@ -32,7 +32,8 @@ def row(name: str) -> str:
     else:
         said = f"not exact: {card.tile_error:.1g} of the range"
     half = ", ".join(f"{k} {v:.0f}" for k, v in card.precision.items())
-    return f"| {name} | x{card.scale[0]} | {card.channels} | {card.multiple[0]} | {card.halo[0]} | {whole} | {said} | {half} |"
+    cells = (name, f"x{card.scale[0]}", card.channels, card.multiple[0], card.halo[0], whole, said, half)
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def main() -> None:

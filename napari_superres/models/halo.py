@@ -20,11 +20,10 @@ from napari_superres.models.statistics import Statistics, Tracked, kinds
 
 Network = Callable[[Tensor], Tensor]
 
-_LARGEST_PROBE = 2048
+_LONGEST_PROBE = 2048
 """Length of an image in which a reach must show itself; enough for 1000 pixels, such as RCAN's 417."""
 
 _THICKNESS = 16
-_ODD = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,7 @@ def measure_reach(
     channels: int = 1,
     multiple: Sequence[int] | None = None,
     seconds: float = inf,
+    longest: int = _LONGEST_PROBE,
 ) -> Reach:
     """Measure a network's halo by NaN probes along each axis, one at every phase of its size multiple.
 
@@ -75,8 +75,8 @@ def measure_reach(
         Input channels.
     multiple
         Sizes the network accepts are multiples of this, per axis; 1 by default.
-    seconds
-        After these the network counts as one that no halo bounds.
+    seconds, longest
+        After these, or with probes of this length in pixels, the network counts as one that no halo bounds.
     """
     until = monotonic() + seconds
     multiple = tuple(multiple or (1,) * len(scale))
@@ -89,7 +89,7 @@ def measure_reach(
         probed = _holding(network, held, multiple)
     else:
         held = []
-    halo = [_reach_along(axis, probed, scale, channels, multiple, thin, until) for axis in range(len(scale))]
+    halo = [_reach_along(axis, probed, scale, channels, multiple, thin, until, longest) for axis in range(len(scale))]
     bounded = None not in halo
     return Reach(
         tuple(h if bounded and h is not None else 0 for h in halo), is_global=bool(held) or not bounded,
@@ -100,9 +100,9 @@ def measure_reach(
 @torch.inference_mode()
 def tiling_error(
     module: nn.Module, scale: Sequence[int], halo: Sequence[int], *, channels: int, multiple: Sequence[int], core: int,
-    statistics: bool = True,
+    statistics: bool = True, dtype: torch.dtype = torch.float64,
 ) -> float:  # fmt: skip
-    """Return the largest error of a window's core, as a fraction of the result's range, in double precision.
+    """Return the largest error of a window's core, as a fraction of the result's range.
 
     Two windows in an image of noise are tried, one inside and one at its far end. Both begin at an odd multiple, and
     get the statistics of the whole image where layers look at it.
@@ -117,13 +117,15 @@ def tiling_error(
         Edge of what is kept of the window, in low-resolution pixels, rounded up to a multiple.
     statistics
         Whether windows get those of the whole image.
+    dtype
+        To compute in.
     """
-    network = deepcopy(module).double().cpu()
+    network = deepcopy(module).to("cpu", dtype)
     context = [-(-h // m) * m for h, m in zip(halo, multiple, strict=True)]
     kept = [-(-core // m) * m for m in multiple]
-    start = [_ODD * m for m in multiple]
-    whole = [a + 2 * c + k + _ODD * m for a, c, k, m in zip(start, context, kept, multiple, strict=True)]
-    image = torch.rand(1, channels, *whole, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    start = [m * (7 if m <= 4 else 3 if m <= 16 else 1) for m in multiple]
+    whole = [2 * (a + c) + k for a, c, k in zip(start, context, kept, strict=True)]
+    image = torch.rand(1, channels, *whole, dtype=dtype, generator=torch.Generator().manual_seed(0))
     held = _statistics(network, image, multiple) if statistics else []
     truth = network(image)
     window: Network = _holding(network, held, multiple) if held else network
@@ -162,11 +164,11 @@ def _holding(module: nn.Module, held: Statistics, multiple: Sequence[int]) -> Ne
 @torch.inference_mode()
 def _reach_along(
     axis: int, module: Network, scale: Sequence[int], channels: int, multiple: Sequence[int], thin: Sequence[int],
-    until: float,
+    until: float, longest: int,
 ) -> int | None:  # fmt: skip
     """Return the halo along an axis, or None where it reaches the borders of the longest image or time is up."""
     size, m, s = list(thin), multiple[axis], scale[axis]
-    while size[axis] <= _LARGEST_PROBE:
+    while size[axis] <= longest:
         length, reaches = size[axis], []
         for at in range(length // 2 // m * m, length // 2 // m * m + m):
             if monotonic() > until:

@@ -26,8 +26,9 @@ class Tiny(nn.Module):
         self.shuffle = nn.PixelShuffle(2)
 
     def forward(self, x):
-        x += 0  # in place: a caller's image must be safe from it
-        return self.shuffle(self.convolution(x.to(self.convolution.weight.dtype)))
+        found = self.shuffle(self.convolution(x.to(self.convolution.weight.dtype)))
+        x.zero_()  # in place: a caller's image must be safe from it
+        return found
 """
 
 

@@ -247,6 +247,18 @@ def test_linear_steps_alone_are_inverted_so_that_the_input_s_scale_stays(tmp_pat
     torch.testing.assert_close(built(path)[1](x), 7 * packages.network()(x * 0.01 + 0.5))
 
 
+def test_what_the_engine_does_is_left_out_of_the_program(tmp_path):
+    """The type of what is given, what is fitted, and what matches the output with the input."""
+    before = [LINEAR, {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}}]
+    made = packages.run(packages.image(dtype=np.uint8) * 0.01 + 0.5)
+    found, network = built(packages.package(tmp_path / "a.zip", dtype="uint8", before=before, made=made))
+    assert [step["id"] for step in found.card.arguments["before"]] == ["scale_linear"]
+    torch.testing.assert_close(network(noise()), (packages.network()(noise() * 0.01 + 0.5) - 0.5) / 0.01)
+    path = packages.package(tmp_path / "b.zip", before=[LINEAR, RANGE], after=[LINEAR, MATCHED])
+    found = read_package(path, trusted=False)
+    torch.testing.assert_close(build_program(found.card, found.weights)(noise()), packages.network()(noise()))
+
+
 @pytest.mark.parametrize(
     ("step", "formula"),
     [

@@ -150,12 +150,13 @@ def _complete(target: Path, suffix: str, *, overwrite: bool) -> Iterator[Path]:
     part = target.with_name(f".{target.stem}.{uuid4().hex[:8]}.part")
     try:
         part.touch()  # a folder that may not be written to is told before the work
-        yield part
-        part.replace(target)
+        try:
+            yield part
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}; nothing was changed.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _authors(texts: Sequence[str]) -> list[dict[str, str]]:
@@ -235,8 +236,7 @@ def _space_axes(card: ModelCard) -> tuple[list[dict[str, Any]], list[dict[str, A
         if card.pixel_size is not None and letter != "z":  # a card knows the pixels of planes only
             # In 24 bits: sizes of the output are computed from these numbers, and must come out whole.
             axis["unit"], fine = "micrometer", float(np.float32(sum(card.pixel_size) / 2 / scale))
-        size = {"min": least, "step": step}
-        given.append({**axis, "scale": fine * scale, "size": size, "concatenable": blockwise})
+        given.append({**axis, "scale": fine * scale, "size": {"min": least, "step": step}, "concatenable": blockwise})
         made.append({**axis, "scale": fine, "size": {"tensor_id": "input", "axis_id": letter}})
         made[-1] |= {"halo": halo * scale} if halo else {}
     return given, made

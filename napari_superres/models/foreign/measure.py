@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import log2, prod
 from time import monotonic
 
+import psutil
 import torch
 from torch import Tensor, nn
 
 from napari_superres.errors import ModelFileError
+from napari_superres.models.activation import living_bytes
 from napari_superres.models.card import ModelCard
 from napari_superres.models.halo import Reach, measure_reach, tiling_error
 from napari_superres.models.interpolate import Interpolation
@@ -22,6 +25,8 @@ _STAND_INS = {2: (16, 32, 64), 3: (8, 16)}
 
 _GOOD_ENOUGH = 1e-3
 _LARGEST_GRID = 64
+_THIN = 16
+_MOST_PIXELS = 2**22
 _LEAST_SHIFT = 0.25
 _FAILURES = (
     RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, MemoryError,
@@ -81,40 +86,46 @@ def _with_range(card: ModelCard, network: nn.Module) -> ModelCard:
 
 def _with_tiles(card: ModelCard, network: nn.Module) -> ModelCard:
     """Find the grid of sizes and the halo with which windows are exact; failing that, what a halo leaves."""
-    until, batched = monotonic() + _patience(card, network), card.arguments.get("batched", True)
-    m, layers = max(card.multiple), 0
-    while m <= max(_LARGEST_GRID, *card.multiple):
+    patience, batched = _patience(card, network), card.arguments.get("batched", True)
+    until = monotonic() + patience
+    affordable, m, layers = _affordable(card, network), max(card.multiple), 0
+    while m <= max(_LARGEST_GRID, *card.multiple) and monotonic() < until:
         multiple = [-(-m // own) * own for own in card.multiple]
+        m *= 2
         try:
             reach = measure_reach(
-                network, card.scale, channels=card.inputs, multiple=multiple, seconds=until - monotonic()
-            )
+                network, card.scale, channels=card.inputs, multiple=multiple, seconds=until - monotonic(),
+                longest=affordable // _THIN ** (card.ndim - 1),
+            )  # fmt: skip
             layers = max(layers, reach.layers if batched else 0)
             if not reach.is_bounded or (reach.is_global and not batched):
                 break
-            if _error(card, network, reach.halo, multiple, statistics=True) <= EXACT:
+            if _error(card, network, reach.halo, multiple) <= EXACT:
                 return _exact(card, reach, multiple)
         except _FAILURES:
-            pass  # not in double precision, or not at such sizes
-        if monotonic() > until:
-            break
-        m *= 2
-    return _with_stand_in(card, network, statistics=layers > 0)
+            continue  # not in double precision, or not at such sizes
+    return _with_stand_in(card, network, affordable, monotonic() + patience, statistics=layers > 0)
 
 
-def _with_stand_in(card: ModelCard, network: nn.Module, *, statistics: bool) -> ModelCard:
+def _with_stand_in(
+    card: ModelCard, network: nn.Module, affordable: int, until: float, *, statistics: bool
+) -> ModelCard:
     """Return the card with the least halo that is good enough, or the largest, and the error it leaves."""
+    found = replace(card, bounded=False, tile_error=None, global_statistics=False)
     try:
         for edge in _STAND_INS[card.ndim]:
             halo = tuple(-(-edge // k) * k for k in card.multiple)
-            error = _error(card, network, halo, card.multiple, statistics=statistics)
+            too_large = (4 * edge + 4 * max(card.multiple)) ** card.ndim > affordable
+            if too_large or (found.tile_error is not None and monotonic() > until):
+                break
+            error = _error(card, network, halo, card.multiple, statistics=statistics, dtype=torch.float32)
+            found = replace(card, halo=halo, bounded=False, tile_error=error, global_statistics=statistics)
             if error <= _GOOD_ENOUGH:
                 break
     except _FAILURES:
-        if not statistics:  # nor in double precision at all: such images are computed in one window
-            return replace(card, bounded=False, tile_error=None, global_statistics=False)
-        return _with_stand_in(card, network, statistics=False)
-    return replace(card, halo=halo, bounded=False, tile_error=error, global_statistics=statistics)
+        if statistics:
+            return _with_stand_in(card, network, affordable, until, statistics=False)
+    return found
 
 
 @torch.inference_mode()
@@ -125,6 +136,18 @@ def _patience(card: ModelCard, network: nn.Module) -> float:
     return min(least + share * (monotonic() - since), most)
 
 
+@torch.inference_mode()
+def _affordable(card: ModelCard, network: nn.Module) -> int:
+    """Return how many pixels may be given at once: attention between all of them may fill any memory."""
+    small = _noise(card, 32 if card.ndim == 2 else 8)
+    large = small.repeat(1, 1, *[2] * card.ndim)
+    before, after = (max(1.0, living_bytes(network, image)[0]) for image in (small, large))
+    pixels, growth = prod(large.shape[2:]), max(1.0, log2(after / before) / card.ndim)
+    # Probes compute in double precision.
+    room = psutil.virtual_memory().available / 4 / 2
+    return int(min(_MOST_PIXELS, pixels * (room / after) ** (1.0 / growth)))
+
+
 def _exact(card: ModelCard, reach: Reach, multiple: Sequence[int]) -> ModelCard:
     return replace(
         card, halo=reach.halo, multiple=tuple(multiple), bounded=True, tile_error=None,
@@ -133,11 +156,13 @@ def _exact(card: ModelCard, reach: Reach, multiple: Sequence[int]) -> ModelCard:
 
 
 def _error(
-    card: ModelCard, network: nn.Module, halo: Sequence[int], multiple: Sequence[int], *, statistics: bool
-) -> float:
+    card: ModelCard, network: nn.Module, halo: Sequence[int], multiple: Sequence[int], *, statistics: bool = True,
+    dtype: torch.dtype = torch.float64,
+) -> float:  # fmt: skip
     return tiling_error(
-        network, card.scale, halo, channels=card.inputs, multiple=multiple, core=_CORE[card.ndim], statistics=statistics
-    )
+        network, card.scale, halo, channels=card.inputs, multiple=multiple, core=_CORE[card.ndim],
+        statistics=statistics, dtype=dtype,
+    )  # fmt: skip
 
 
 @torch.inference_mode()

@@ -1,0 +1,390 @@
+"""Models: what there is, read its card, add, remove, check, export."""
+
+import re
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
+    QFileDialog,
+    QGridLayout,
+    QInputDialog,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+)  # fmt: skip
+
+from napari_superres.errors import UntrustedModelError
+from napari_superres.models import ModelCard
+from napari_superres.models.index import library_entries
+from napari_superres.models.library import Verified, add_model, remove_model, verify_models
+from napari_superres.plugin import answers, forms
+from napari_superres.plugin.job import Job
+from napari_superres.plugin.library_events import library
+from napari_superres.plugin.model_facts import facts_html, findings_text, origin, whole_card_html
+from napari_superres.plugin.model_list import Listed, ModelList, listing
+
+if TYPE_CHECKING:
+    import napari
+
+_ADDABLE = "Models (*.safetensors *.pth *.pt *.ckpt *.zip);;All files (*)"
+_EXPORTS = {"Model file (*.safetensors)": "safetensors", "bioimage.io package (*.zip)": "zip"}
+_COMMAND = re.compile(r" \(superres [^)]*\)| See: superres [\w ]+")
+_TRUST = (
+    "{name} is a program. Once it runs, it can do anything that you can do on this computer: read, change, delete and "
+    "send files. Add it only if you know and trust its author.\n\nsha256 {sha256}\n\nAdd it and let it run?"
+)
+
+
+class ModelsWidget(forms.Panel):
+    """The Models widget.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer in whose dock it is.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__(viewer)
+        self.setAcceptDrops(True)
+        self._job: Job | None = None
+        self._waiting: deque[tuple[Path, bool]] = deque()
+        self._added: list[str] = []
+        self._wrong: list[str] = []
+        self._wanted = ""
+        self._stale = self._ready = False
+        self.models = ModelList()
+        self.models.chosen_changed.connect(self._show_card)
+        self.body.addWidget(self.models, 1)
+        self._make_buttons()
+        self._make_answers()
+        library.follow(self, self.refresh)
+        self.refresh()
+
+    def _make_buttons(self) -> None:
+        grid = QGridLayout()
+
+        def button(text: str, tooltip: str, clicked: Callable[[], None], *place: int) -> QPushButton:
+            made = QPushButton(text)
+            made.setToolTip(tooltip)
+            made.clicked.connect(lambda: clicked())  # noqa: PLW0108 - without Qt's argument
+            grid.addWidget(made, *place)
+            return made
+
+        self.add_files = button(
+            "Add files…",
+            "Copy model files into the library: our own, .pth, .ckpt and .safetensors of known architectures, and "
+            "bioimage.io packages. Each is measured. Files can be dropped onto this panel too.",
+            self._choose_files, 0, 0,
+        )  # fmt: skip
+        self.add_folder = button(
+            "Add folder…", "Add a bioimage.io package that is unpacked in a folder.", self._choose_folder, 0, 1
+        )
+        self.remove = button("Remove…", "Delete the chosen model from the library.", self._remove, 1, 0)
+        self.export = button(
+            "Export…",
+            "Save the chosen model as one file of this program, or as a bioimage.io package for others.",
+            self._export, 1, 1,
+        )  # fmt: skip
+        self.check = button(
+            "Check",
+            "Compare every file in the library with what was added, then measure the chosen model on this computer: "
+            "halo, exactness of tiles, half precision, speed. Takes seconds, for volumes minutes.",
+            self._check, 2, 0, 1, 2,
+        )  # fmt: skip
+        self.body.addLayout(grid)
+
+    def _make_answers(self) -> None:
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 0)
+        self.bar.setTextVisible(False)
+        self.bar.setToolTip("Something is being done with a model; this widget can be used meanwhile.")
+        self.status, self.lines = forms.text(), forms.text()
+        self.card, self.facts, self.file = forms.text(rich=True), forms.text(rich=True), forms.text()
+        self.card.setToolTip("What the model is for and how it was tested. Scores stand beside bicubic interpolation.")
+        self.facts.setToolTip("Halo: how many pixels of the input around a pixel its result depends on.")
+        for widget in (self.bar, self.status, self.lines, self.card, self.facts, self.file):
+            self.body.addWidget(widget)
+            widget.hide()
+        self.body.addStretch(0)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something is being done."""
+        return self._job is not None or bool(self._waiting)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the models are listed and nothing is being done."""
+        return self._ready and not self.is_running
+
+    @property
+    def chosen(self) -> Listed | None:
+        """The model whose card is shown."""
+        return self.models.chosen
+
+    # One thing after the other, in a thread
+
+    def _start(self, doing: str, work: Callable[[], Any], done: Callable[[Any], None], *, about: str = "") -> None:
+        found: list[Any] = []
+
+        def steps() -> Generator[None, None, None]:
+            found.append(work())
+            yield
+
+        def failed(message: str) -> None:
+            self._wrong.append(_in_window(message if about in message else f"{about}: {message}"))
+
+        def ended(complete: bool) -> None:
+            self._job = None
+            self.bar.hide()
+            if complete:
+                done(found[-1])
+            self._go_on()
+
+        # Warnings of damaged models are no news while the list is made, which shows them.
+        self._job = Job(steps, stepped=_ignore if doing else None, failed=failed, ended=ended)
+        if doing:
+            forms.say(self.status, doing)
+            self.bar.show()
+        self._enable()
+        self.session.add(self._job)
+
+    def _go_on(self) -> None:
+        if self._job is None and self._stale:
+            self._stale = False
+            self._start("", listing, self._listed)
+        elif self._job is None and self._waiting:
+            self._add_next()
+        forms.say(self.lines, "\n".join(self._wrong))
+        self._enable()
+
+    def _enable(self) -> None:
+        idle, chosen = not self.is_running, self.chosen
+        card = None if chosen is None else chosen.card
+        self.remove.setEnabled(idle and chosen is not None and chosen.entry is not None)
+        self.export.setEnabled(idle and card is not None and not card.is_interpolation)
+        self.check.setEnabled(idle)
+
+    def _begin(self) -> None:
+        """Forget what was said of earlier work."""
+        self._added, self._wrong = [], []
+        forms.say(self.status, "")
+        forms.say(self.lines, "")
+
+    # The list
+
+    def refresh(self) -> None:
+        """List the models anew."""
+        self._stale = True
+        self._go_on()
+
+    def _listed(self, found: tuple[list[Listed], str]) -> None:
+        models, problem = found
+        if problem and _in_window(problem) not in self._wrong:
+            self._wrong.append(_in_window(problem))
+        self._ready = True
+        self.models.show_models(models)
+        if self._wanted:
+            self.models.choose(self._wanted)
+            self._wanted = ""
+
+    def _show_card(self) -> None:
+        model = self.chosen
+        forms.say(self.card, "" if model is None else whole_card_html(model))
+        forms.say(self.facts, "" if model is None or model.card is None else facts_html(model.card))
+        forms.say(self.file, "" if model is None else origin(model))
+        self.file.setToolTip(f"sha256 {model.sha256}" if model is not None and model.sha256 else "")
+        self._enable()
+
+    # Adding
+
+    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Take files and folders."""
+        if _dropped(event):
+            event.setDropAction(Qt.DropAction.CopyAction)  # a move would let the file manager delete them
+            event.accept()
+
+    def dropEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Add what was dropped."""
+        if paths := _dropped(event):
+            event.setDropAction(Qt.DropAction.CopyAction)
+            event.accept()
+            self.add(paths)
+
+    def add(self, paths: Iterable[str | Path]) -> None:
+        """Add models to the library one after the other; what is wrong with one is shown and keeps no other out."""
+        if not self.is_running:
+            self._begin()
+        self._waiting.extend((Path(path), False) for path in paths)
+        self._go_on()
+
+    def _choose_files(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(self, "Add models", "", _ADDABLE)
+        self.add(paths)
+
+    def _choose_folder(self) -> None:
+        if path := QFileDialog.getExistingDirectory(self, "Add an unpacked bioimage.io package"):
+            self.add([path])
+
+    def _add_next(self) -> None:
+        path, trust = self._waiting.popleft()
+        more = f" {len(self._waiting)} more to add." if self._waiting else ""
+        doing = f"Adding {path.name}: it is measured, which may take a minute…{more}"
+
+        def done(found: "_Added") -> None:
+            if found.card is not None:
+                self._wanted = found.card.name if found.is_new else ""
+                self._added += [found.card.name] if found.is_new else []
+            elif _ask(self, "Add a program?", _TRUST.format(name=path.name, sha256=found.sha256)):
+                self._waiting.appendleft((path, True))
+            else:
+                self._wrong.append(f"{path.name} is a program that was not trusted: it was not added.")
+            forms.say(self.status, f"Added: {', '.join(self._added)}." if self._added else "Nothing was added.")
+            if found.is_new:
+                library.changed.emit()
+            elif found.card is not None:
+                self.models.choose(found.card.name)
+
+        self._start(doing, partial(_add, path, trust=trust), done, about=path.name)
+
+    # What is done with one that is there
+
+    def _remove(self) -> None:
+        model = self.chosen
+        if model is None or model.entry is None:
+            return
+        question = f"Remove {model.name} from the library? The file that it was added from stays where it is."
+        if not _ask(self, "Remove a model?", question):
+            return
+        self._begin()
+
+        def done(_: Any) -> None:
+            forms.say(self.status, f"Removed {model.name}.")
+            library.changed.emit()
+
+        self._start(f"Removing {model.name}…", partial(remove_model, model.name), done)
+
+    def _check(self) -> None:
+        self._begin()
+        self._start("Reading the files of the library…", verify_models, self._verified)
+
+    def _verified(self, found: list[Verified]) -> None:
+        self._wrong += [_in_window(f"{v.name}: {v.problem}" if v.name not in v.problem else v.problem)
+                        for v in found if v.problem]  # fmt: skip
+        read = f"{len(found)} in the library, {len(self._wrong) or 'none'} wrong."
+        forms.say(self.status, read)
+        model = self.chosen
+        if model is None or model.card is None:
+            return
+
+        def done(measured: Mapping[str, Any]) -> None:
+            forms.say(self.status, f"{read}\n\n{findings_text(measured)}")
+
+        slow = ": volumes take minutes" if model.card.ndim == 3 else ""
+        self._start(f"Measuring {model.name}{slow}…", partial(_measure, model.name), done)
+
+    def _export(self) -> None:
+        model = self.chosen
+        if model is None or model.card is None or (target := self._ask_target(model.name)) is None:
+            return
+        options: dict[str, Any] = {}
+        if target.suffix == ".zip" and not self._ask_credit(model.card, options):
+            return
+        self._begin()
+        self._start(
+            f"Exporting {model.name}…",
+            partial(_export, model.name, target, **options),
+            lambda written: forms.say(self.status, f"{model.name} was saved as {written}"),
+        )
+
+    def _ask_target(self, name: str) -> Path | None:
+        dialog = QFileDialog(self, f"Export {name}", "", ";;".join(_EXPORTS))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("safetensors")  # before the dialog asks whether to overwrite
+        dialog.filterSelected.connect(lambda chosen: dialog.setDefaultSuffix(_EXPORTS[chosen]))
+        dialog.selectFile(name)
+        chosen = dialog.selectedFiles() if dialog.exec() else []
+        dialog.deleteLater()
+        return Path(chosen[0]) if chosen else None
+
+    def _ask_credit(self, card: ModelCard, options: dict[str, Any]) -> bool:
+        """Ask what a package needs and the card does not say; return whether it was answered."""
+        author, given = QInputDialog.getText(self, "Author", "Author of the package: Name; Institute")
+        options["authors"] = [author.strip()] if author.strip() else []
+        if given and "doi:" not in card.citation and "://" not in card.citation:
+            words = "Work to cite: Authors: Title. Journal, year. doi:10.1234/5678"
+            cite, given = QInputDialog.getText(self, "Citation", words, text=card.citation)
+            options["cite"] = [cite.strip()]
+        return bool(given)
+
+
+def _in_window(message: str) -> str:
+    return answers.in_window(_COMMAND.sub("", message))
+
+
+def _dropped(event: Any) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+
+
+def _ask(parent: forms.Panel, title: str, question: str) -> bool:
+    """Ask what is answered by yes or no; no is the default."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Warning)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)  # names of files cannot dress up as ours
+    box.setText(question)
+    box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No)
+    box.setDefaultButton(QMessageBox.StandardButton.No)
+    answer = box.exec()
+    box.deleteLater()
+    return answer == QMessageBox.StandardButton.Yes
+
+
+def _ignore(_: Any) -> None:
+    """Be told of warnings."""
+
+
+# In a thread
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """What became of a file: a card, or the sha256 of a program that the user must allow."""
+
+    card: ModelCard | None
+    is_new: bool = False
+    sha256: str = ""
+
+
+def _add(path: Path, *, trust: bool) -> _Added:
+    from napari_superres.models.foreign.trust import fingerprint
+
+    before = library_entries()
+    try:
+        card = add_model(path, trust=trust)
+    except UntrustedModelError:
+        if trust:
+            raise
+        return _Added(None, sha256=fingerprint(path))
+    return _Added(card, is_new=library_entries().get(card.name) != before.get(card.name))
+
+
+def _measure(name: str) -> dict[str, Any]:
+    from napari_superres.inference.check import check_model
+
+    return check_model(name)
+
+
+def _export(name: str, target: Path, **credit: Any) -> Path:
+    from napari_superres.models.foreign.export import export_bioimageio, export_safetensors
+
+    # The dialog has asked whether to overwrite.
+    if target.suffix == ".zip":
+        return export_bioimageio(name, target, overwrite=True, **credit)
+    return export_safetensors(name, target, overwrite=True)
