@@ -5,7 +5,7 @@ Layers that look at the whole image get its statistics, which `passes.settle` fi
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,8 +24,9 @@ from napari_superres.models.model import Model
 
 
 def execute(
-    image: Image, model: Model, plan: Plan, out: Any, counts: Counts, settled: Settled | None = None
-) -> Iterator[tuple[Box, float]]:
+    image: Image, model: Model, plan: Plan, out: Any, counts: Counts, settled: Settled | None = None,
+    focus: Mapping[str, float] | None = None,
+) -> Iterator[tuple[Box, float]]:  # fmt: skip
     """Compute a plan into an array, yielding each region written and the planned windows done by it.
 
     Parameters
@@ -38,6 +39,8 @@ def execute(
         Is added to.
     settled
         What `settle` returned, for a plan that ``needs_passes``.
+    focus
+        Where somebody looks, in pixels of the image along some axes: windows are computed from there outwards.
 
     Raises
     ------
@@ -60,7 +63,9 @@ def execute(
         return partial(_compute, state, state.load(works), works, statistics())
 
     device = _Device(state)
-    works = (Work(place, tile) for place, tile in itertools.product(plan.places(), plan.tiles()))
+    works: Iterable[Work] = (Work(place, tile) for place, tile in itertools.product(plan.places(), plan.tiles()))
+    if focus:
+        works = sorted(works, key=partial(_distance, plan, focus))
     for work, core in sweep(state, works, job, counts):
         region, bad = store_core(out, plan, work.place, work.tile, core.values, core.original)
         counts.saturated += core.saturated
@@ -69,6 +74,14 @@ def execute(
         yield region, work.share
     if settled is not None:
         counts.statistics = settled.summary
+
+
+def _distance(plan: Plan, focus: Mapping[str, float], work: Work) -> tuple[float, float]:
+    """Return how far a window is from where somebody looks: first its plane, then its place in the plane."""
+    core = dict(zip(plan.work_axes, work.tile.core, strict=True))
+    middle = {a: (c.start + c.stop - 1) / 2 for a, c in core.items()} | {a: float(i) for a, i in work.place.items()}
+    away = {a: abs(middle[a] - at) for a, at in focus.items() if a in middle}
+    return sum(d for a, d in away.items() if a not in "YX"), sum(d**2 for a, d in away.items() if a in "YX")
 
 
 @dataclass(frozen=True, slots=True)

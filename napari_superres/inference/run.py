@@ -117,15 +117,22 @@ def upscale(image: Image | Array, model: ModelChoice, **options: Any) -> Image:
 
 
 def iter_upscale(
-    image: Image | Array, model: ModelChoice, *, axes: str | None = None, out: Any = None, **options: Any
-) -> Iterator[Progress]:
+    image: Image | Array, model: ModelChoice, *, axes: str | None = None, out: Any = None,
+    focus: Mapping[str, float] | None = None, **options: Any,
+) -> Iterator[Progress]:  # fmt: skip
     """Do what `upscale` does, step by step: yields before the first and after every window.
 
     Everything asked for is checked at the first step. Closing the iterator cancels the run; what was
-    written to `out` stays. The parameters are those of `upscale`.
+    written to `out` stays. The parameters are those of `upscale`, and
+
+    Parameters
+    ----------
+    focus
+        Where somebody looks, such as ``{"Z": 12, "Y": 300.5, "X": 410}`` in pixels of the image: windows are computed
+        from there outwards.
     """
     image = as_image(image, axes)
-    yield from run_parts(image, make_parts(image, model, **options), out)
+    yield from run_parts(image, make_parts(image, model, **options), out, focus)
 
 
 def as_image(image: Image | Array, axes: str | None = None) -> Image:
@@ -199,7 +206,9 @@ def _channel_index(image: Image, key: int | str) -> int:
         raise SettingsError(f"no channel is called {key!r}. Channels: {names}.") from error
 
 
-def run_parts(image: Image, parts: Sequence[tuple[Model, Plan]], out: Any = None) -> Iterator[Progress]:
+def run_parts(
+    image: Image, parts: Sequence[tuple[Model, Plan]], out: Any = None, focus: Mapping[str, float] | None = None
+) -> Iterator[Progress]:
     """Run resolved plans one after the other into one result."""
     plan = parts[0][1]
     shape = list(plan.out_shape)
@@ -225,7 +234,7 @@ def run_parts(image: Image, parts: Sequence[tuple[Model, Plan]], out: Any = None
         for made, most, found in settle(image, model, part, counts):
             done, total, settled = before + made, planned + most, found
             yield step(None)
-        for region, share in execute(image, model, part, target, counts, settled):
+        for region, share in execute(image, model, part, target, counts, settled, focus):
             done += share
             # The last step is told below, with the record.
             if done < total - 1e-6:

@@ -5,6 +5,7 @@ rotation, shear and affine of its source and gets the finer scale with the trans
 belongs to it, so that whatever else is drawn on the source lies right on the result.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,9 @@ def to_image(layer: Any, axes: str | None = None) -> Image:
     )
 
 
-def to_layer(image: Image, source_image: Image, source: Any, *, name: str) -> LayerData:
+def to_layer(
+    image: Image, source_image: Image, source: Any, *, name: str, first: Mapping[str, int] | None = None
+) -> LayerData:
     """Return the layer of an image that was made from another layer and lies on it.
 
     Parameters
@@ -117,6 +120,8 @@ def to_layer(image: Image, source_image: Image, source: Any, *, name: str) -> La
         The layer it came from: place, units and looks are taken from it as they are now.
     name
         Name of the new layer.
+    first
+        Where a part begins along axes that are no space: ``{"T": 3}``.
 
     Returns
     -------
@@ -129,6 +134,8 @@ def to_layer(image: Image, source_image: Image, source: Any, *, name: str) -> La
         If the two grids are not parallel.
     """
     factor, start = _place(image, source_image)
+    for axis, at in (first or {}).items():
+        start[source_image.axes.index(axis)] = at
     linear = np.asarray(source.rotate) @ _shear_matrix(source) @ np.diag(source.scale)
     begin = np.asarray(source.translate) + linear @ start
     scale, translate = upscaled_layer(source.scale, begin, linear, factor)

@@ -6,7 +6,7 @@ from typing import Any
 
 from napari_superres.models import ModelCard
 from napari_superres.plugin.cards import MORE, card_html
-from napari_superres.plugin.model_list import Listed
+from napari_superres.plugin.library_work import Listed
 
 _UNUSABLE = "This model cannot be used. Check tells why; remove it and add it again."
 
@@ -27,7 +27,7 @@ def origin(model: Listed) -> str:
 
 
 def facts_html(card: ModelCard) -> str:
-    """Return what was measured of a model when it was made or added, as lines of rich text."""
+    """Return what was measured of a model when it was made or added, and what it does not state, as rich text."""
     facts = {"Halo": _pixels(card.halo), "Tiles": "exact"}
     if card.global_statistics:
         facts["Tiles"] = "exact, once statistics of the whole image are measured"
@@ -36,6 +36,8 @@ def facts_html(card: ModelCard) -> str:
         facts["Tiles"] = (
             "each image must fit in one" if error is None else f"of large images may show ({error:.1g} of the range)"
         )
+    if not card.license:  # the card has no line of it then
+        facts["Licence"] = "not stated"
     facts["Half precision"] = ", ".join(f"{kind} {value:.0f} dB" for kind, value in card.precision.items())
     return "<br>".join(f"<b>{key}:</b> {escape(value)}" for key, value in facts.items() if value)
 
@@ -44,7 +46,7 @@ def findings_text(found: Mapping[str, Any]) -> str:
     """Return what `inference.check.check_model` measured, in lines."""
     exact = "tiles are exact" if found["exact"] else "tiles are not exact"
     lines = [
-        f"{found['model']}: {exact} (largest error {found['max_tiling_error']:.1g} of the range).",
+        f"Measured here: {exact} (largest error {found['max_tiling_error']:.1g} of the range).",
         f"Halo: {_pixels(found['halo_measured'])} measured, {_pixels(found['halo_on_card'])} on the card.",
     ]
     if found["statistics_layers"]:
@@ -54,9 +56,10 @@ def findings_text(found: Mapping[str, Any]) -> str:
         lines.append("No halo suffices.")
     for key, value in found.items():
         if key.endswith("_megapixels_per_second"):
-            lines.append(f"Speed on {key.split('_')[0]}: {value:g} megapixels of the result per second.")
+            lines.append(f"Speed on {key.split('_')[0]}: {value:.3g} megapixels of the result per second.")
         elif key.endswith("_psnr_db"):
-            lines.append(f"Half precision on {' '.join(key.split('_')[:2])}: {value:g} dB beside fp32.")
+            device, kind = key.split("_")[:2]
+            lines.append(f"{kind} on {device}: {value:.0f} dB against fp32.")
     return "\n".join(lines)
 
 

@@ -1,62 +1,18 @@
 """The list of models: what there is, by what it is for, behind a filter."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from html import escape
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
 
-from napari_superres.errors import ModelFileError
 from napari_superres.models import ModelCard
-from napari_superres.models.builtin import interpolation_cards, shipped_cards, shipped_file
-from napari_superres.models.files import digest
-from napari_superres.models.index import Entry, library_entries
-from napari_superres.models.library import library_cards
 from napari_superres.plugin.cards import in_groups
+from napari_superres.plugin.library_work import Listed
 
 _INDEX = Qt.ItemDataRole.UserRole
-_WIDEST_NAME = 170  # pixels
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A model on the list.
-
-    Attributes
-    ----------
-    name, sha256
-        Of the model and its file; interpolation has none.
-    card
-        None where the file cannot be used.
-    entry
-        What the library's index says; None of what comes with the program.
-    """
-
-    name: str
-    sha256: str
-    card: ModelCard | None
-    entry: Entry | None
-
-
-def listing() -> tuple[list[Listed], str]:
-    """Return all models, and what is wrong with the index of the library; to be called in a thread.
-
-    Warns
-    -----
-    SuperResWarning
-        Of models that cannot be used, which are listed without a card.
-    """
-    problem = ""
-    try:
-        entries = library_entries()
-    except ModelFileError as error:
-        entries, problem = {}, str(error)
-    cards = {card.name: card for card in library_cards()}
-    shipped = [Listed(card.name, _shipped_sha256(card.name), card, None) for card in shipped_cards()]
-    added = [Listed(name, entry.sha256, cards.get(name), entry) for name, entry in sorted(entries.items())]
-    return [*shipped, *added, *(Listed(card.name, "", card, None) for card in interpolation_cards())], problem
+_WIDEST_NAME, _NARROWEST_TITLE = 150, 40  # pixels
+_HEIGHT = 240  # pixels; fixed, so that rows stay under the mouse whatever is shown below
 
 
 class ModelList(QWidget):
@@ -72,12 +28,15 @@ class ModelList(QWidget):
         self.search.setToolTip("Show the models in whose name, title or modality all these words occur.")
         self.search.setClearButtonEnabled(True)
         self.search.setAcceptDrops(False)  # files dropped here are models too
-        self.search.textChanged.connect(lambda: self._filter())
+        self.search.textChanged.connect(self._filter)
         self.tree = QTreeWidget()
         self.tree.setColumnCount(2)
         self.tree.setHeaderHidden(True)
+        header = self.tree.header()
+        if header is not None:
+            header.setMinimumSectionSize(_NARROWEST_TITLE)
         self.tree.setIndentation(12)
-        self.tree.setMinimumHeight(180)
+        self.tree.setFixedHeight(_HEIGHT)
         self.tree.setToolTip("Models by what they were trained for. Drop model files here to add them.")
         self.tree.currentItemChanged.connect(lambda *_: self.chosen_changed.emit())
         layout = QVBoxLayout(self)
@@ -106,7 +65,7 @@ class ModelList(QWidget):
                 self.search.clear()
             self._fill(name)
 
-    def _filter(self) -> None:
+    def _filter(self, _: str) -> None:
         self._fill("" if self.chosen is None else self.chosen.name)
 
     def _fill(self, wanted: str) -> None:
@@ -120,7 +79,9 @@ class ModelList(QWidget):
                 if shown:
                     items += self._add_group(title, shown, opened=bool(words) or title != "interpolation")
             if items:
-                self.tree.setCurrentItem(next((i for i in items if i.text(0) == wanted), items[0]))
+                chosen = next((item for item in items if item.text(0) == wanted), items[0])
+                self.tree.setCurrentItem(chosen)
+                self.tree.scrollToItem(chosen)
             self.tree.setColumnWidth(0, min(self.tree.sizeHintForColumn(0), _WIDEST_NAME))
         self.chosen_changed.emit()
 
@@ -137,7 +98,9 @@ class ModelList(QWidget):
             item = QTreeWidgetItem([model.name, " · ".join(w for w in words if w)])
             item.setData(0, _INDEX, self._models.index(model))
             for column in (0, 1):
-                item.setToolTip(column, item.text(column))
+                item.setToolTip(
+                    column, f"<qt>{escape(item.text(column))}</qt>"
+                )  # never what a file takes for rich text
             top.addChild(item)
             items.append(item)
         return items
@@ -161,9 +124,3 @@ def _searched(model: Listed) -> str:
     words = [model.name, "" if model.entry is None else "added"]
     words += [] if model.card is None else [model.card.title, _modality(model.card)]
     return " ".join(words).casefold()
-
-
-@lru_cache
-def _shipped_sha256(name: str) -> str:
-    path = shipped_file(name)
-    return "" if path is None else digest(path)

@@ -3,7 +3,6 @@
 import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +17,14 @@ from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
     QPushButton,
 )  # fmt: skip
 
-from napari_superres.errors import UntrustedModelError
 from napari_superres.models import ModelCard
-from napari_superres.models.index import library_entries
-from napari_superres.models.library import Verified, add_model, remove_model, verify_models
-from napari_superres.plugin import answers, forms
+from napari_superres.models.library import Verified, remove_model, verify_models
+from napari_superres.plugin import answers, forms, library_work
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.library_events import library
+from napari_superres.plugin.library_work import Added, Listed
 from napari_superres.plugin.model_facts import facts_html, findings_text, origin, whole_card_html
-from napari_superres.plugin.model_list import Listed, ModelList, listing
+from napari_superres.plugin.model_list import ModelList
 
 if TYPE_CHECKING:
     import napari
@@ -53,14 +51,15 @@ class ModelsWidget(forms.Panel):
         super().__init__(viewer)
         self.setAcceptDrops(True)
         self._job: Job | None = None
-        self._waiting: deque[tuple[Path, bool]] = deque()
+        self._waiting: deque[tuple[Path, str]] = deque()
         self._added: list[str] = []
         self._wrong: list[str] = []
+        self._measured: dict[tuple[str, str], str] = {}
         self._wanted = ""
         self._stale = self._ready = False
         self.models = ModelList()
         self.models.chosen_changed.connect(self._show_card)
-        self.body.addWidget(self.models, 1)
+        self.body.addWidget(self.models)
         self._make_buttons()
         self._make_answers()
         library.follow(self, self.refresh)
@@ -104,14 +103,14 @@ class ModelsWidget(forms.Panel):
         self.bar.setRange(0, 0)
         self.bar.setTextVisible(False)
         self.bar.setToolTip("Something is being done with a model; this widget can be used meanwhile.")
-        self.status, self.lines = forms.text(), forms.text()
-        self.card, self.facts, self.file = forms.text(rich=True), forms.text(rich=True), forms.text()
+        self.status, self.lines, self.findings, self.file = (forms.text() for _ in range(4))
+        self.card, self.facts = forms.text(rich=True), forms.text(rich=True)
         self.card.setToolTip("What the model is for and how it was tested. Scores stand beside bicubic interpolation.")
         self.facts.setToolTip("Halo: how many pixels of the input around a pixel its result depends on.")
-        for widget in (self.bar, self.status, self.lines, self.card, self.facts, self.file):
+        for widget in (self.bar, self.status, self.lines, self.findings, self.card, self.facts, self.file):
             self.body.addWidget(widget)
             widget.hide()
-        self.body.addStretch(0)
+        self.body.addStretch(1)
 
     @property
     def is_running(self) -> bool:
@@ -138,17 +137,19 @@ class ModelsWidget(forms.Panel):
             yield
 
         def failed(message: str) -> None:
-            self._wrong.append(_in_window(message if about in message else f"{about}: {message}"))
+            self._wrong.append(_in_window(message if message.startswith(about) else f"{about}: {message}", about))
 
         def ended(complete: bool) -> None:
             self._job = None
             self.bar.hide()
             if complete:
                 done(found[-1])
+            elif doing:
+                self._say_added()
             self._go_on()
 
         # Warnings of damaged models are no news while the list is made, which shows them.
-        self._job = Job(steps, stepped=_ignore if doing else None, failed=failed, ended=ended)
+        self._job = Job(steps, stepped=(lambda _: None) if doing else None, failed=failed, ended=ended)
         if doing:
             forms.say(self.status, doing)
             self.bar.show()
@@ -158,7 +159,7 @@ class ModelsWidget(forms.Panel):
     def _go_on(self) -> None:
         if self._job is None and self._stale:
             self._stale = False
-            self._start("", listing, self._listed)
+            self._start("", library_work.listing, self._listed)
         elif self._job is None and self._waiting:
             self._add_next()
         forms.say(self.lines, "\n".join(self._wrong))
@@ -196,6 +197,7 @@ class ModelsWidget(forms.Panel):
 
     def _show_card(self) -> None:
         model = self.chosen
+        forms.say(self.findings, "" if model is None else self._measured.get((model.name, model.sha256), ""))
         forms.say(self.card, "" if model is None else whole_card_html(model))
         forms.say(self.facts, "" if model is None or model.card is None else facts_html(model.card))
         forms.say(self.file, "" if model is None else origin(model))
@@ -219,9 +221,10 @@ class ModelsWidget(forms.Panel):
 
     def add(self, paths: Iterable[str | Path]) -> None:
         """Add models to the library one after the other; what is wrong with one is shown and keeps no other out."""
-        if not self.is_running:
+        new = [(Path(path), "") for path in paths]
+        if new and not self.is_running:
             self._begin()
-        self._waiting.extend((Path(path), False) for path in paths)
+        self._waiting.extend(new)
         self._go_on()
 
     def _choose_files(self) -> None:
@@ -233,25 +236,28 @@ class ModelsWidget(forms.Panel):
             self.add([path])
 
     def _add_next(self) -> None:
-        path, trust = self._waiting.popleft()
+        path, allowed = self._waiting.popleft()
         more = f" {len(self._waiting)} more to add." if self._waiting else ""
         doing = f"Adding {path.name}: it is measured, which may take a minute…{more}"
 
-        def done(found: "_Added") -> None:
+        def done(found: Added) -> None:
             if found.card is not None:
                 self._wanted = found.card.name if found.is_new else ""
                 self._added += [found.card.name] if found.is_new else []
             elif _ask(self, "Add a program?", _TRUST.format(name=path.name, sha256=found.sha256)):
-                self._waiting.appendleft((path, True))
+                self._waiting.appendleft((path, found.sha256))
             else:
                 self._wrong.append(f"{path.name} is a program that was not trusted: it was not added.")
-            forms.say(self.status, f"Added: {', '.join(self._added)}." if self._added else "Nothing was added.")
+            self._say_added()
             if found.is_new:
                 library.changed.emit()
             elif found.card is not None:
                 self.models.choose(found.card.name)
 
-        self._start(doing, partial(_add, path, trust=trust), done, about=path.name)
+        self._start(doing, partial(library_work.add, path, allowed=allowed), done, about=path.name)
+
+    def _say_added(self) -> None:
+        forms.say(self.status, f"Added: {', '.join(self._added)}." if self._added else "")
 
     # What is done with one that is there
 
@@ -275,19 +281,21 @@ class ModelsWidget(forms.Panel):
         self._start("Reading the files of the library…", verify_models, self._verified)
 
     def _verified(self, found: list[Verified]) -> None:
-        self._wrong += [_in_window(f"{v.name}: {v.problem}" if v.name not in v.problem else v.problem)
-                        for v in found if v.problem]  # fmt: skip
-        read = f"{len(found)} in the library, {len(self._wrong) or 'none'} wrong."
+        problems = [_in_window(model.problem, model.name) for model in found if model.problem]
+        self._wrong += problems
+        read = f"{len(found)} in the library, {len(problems) or 'none'} wrong."
         forms.say(self.status, read)
         model = self.chosen
         if model is None or model.card is None:
             return
 
         def done(measured: Mapping[str, Any]) -> None:
-            forms.say(self.status, f"{read}\n\n{findings_text(measured)}")
+            forms.say(self.status, f"{read} {model.name} was measured.")
+            self._measured[model.name, model.sha256] = findings_text(measured)
+            self._show_card()
 
         slow = ": volumes take minutes" if model.card.ndim == 3 else ""
-        self._start(f"Measuring {model.name}{slow}…", partial(_measure, model.name), done)
+        self._start(f"Measuring {model.name}{slow}…", partial(library_work.measure, model.name), done)
 
     def _export(self) -> None:
         model = self.chosen
@@ -299,8 +307,8 @@ class ModelsWidget(forms.Panel):
         self._begin()
         self._start(
             f"Exporting {model.name}…",
-            partial(_export, model.name, target, **options),
-            lambda written: forms.say(self.status, f"{model.name} was saved as {written}"),
+            partial(library_work.export, model.name, target, **options),
+            lambda written: forms.say(self.status, f"{model.name} was saved as {written.name}."),
         )
 
     def _ask_target(self, name: str) -> Path | None:
@@ -324,11 +332,15 @@ class ModelsWidget(forms.Panel):
         return bool(given)
 
 
-def _in_window(message: str) -> str:
-    return answers.in_window(_COMMAND.sub("", message))
+def _in_window(message: str, name: str = "") -> str:
+    """Return a message as it reads in a window; a name at its beginning stays as it is written."""
+    said = answers.in_window(_COMMAND.sub("", message))
+    return name + said[len(name) :] if message.startswith(name) else said
 
 
 def _dropped(event: Any) -> list[Path]:
+    if not event.possibleActions() & Qt.DropAction.CopyAction:
+        return []
     return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
 
 
@@ -344,47 +356,3 @@ def _ask(parent: forms.Panel, title: str, question: str) -> bool:
     answer = box.exec()
     box.deleteLater()
     return answer == QMessageBox.StandardButton.Yes
-
-
-def _ignore(_: Any) -> None:
-    """Be told of warnings."""
-
-
-# In a thread
-
-
-@dataclass(frozen=True, slots=True)
-class _Added:
-    """What became of a file: a card, or the sha256 of a program that the user must allow."""
-
-    card: ModelCard | None
-    is_new: bool = False
-    sha256: str = ""
-
-
-def _add(path: Path, *, trust: bool) -> _Added:
-    from napari_superres.models.foreign.trust import fingerprint
-
-    before = library_entries()
-    try:
-        card = add_model(path, trust=trust)
-    except UntrustedModelError:
-        if trust:
-            raise
-        return _Added(None, sha256=fingerprint(path))
-    return _Added(card, is_new=library_entries().get(card.name) != before.get(card.name))
-
-
-def _measure(name: str) -> dict[str, Any]:
-    from napari_superres.inference.check import check_model
-
-    return check_model(name)
-
-
-def _export(name: str, target: Path, **credit: Any) -> Path:
-    from napari_superres.models.foreign.export import export_bioimageio, export_safetensors
-
-    # The dialog has asked whether to overwrite.
-    if target.suffix == ".zip":
-        return export_bioimageio(name, target, overwrite=True, **credit)
-    return export_safetensors(name, target, overwrite=True)

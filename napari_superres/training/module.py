@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from napari_superres.errors import TrainingError
 from napari_superres.training.checkpoint import KEY
 from napari_superres.training.losses import Loss
-from napari_superres.training.progress import TrainingStep
+from napari_superres.training.progress import Example, TrainingStep
 
 _WARM_UP = 0.02
 _LOOKS = 20
@@ -27,8 +27,8 @@ _PATIENCE = 8
 _MOST_BAD = 10
 _TELL_EVERY_SECONDS = 0.2
 
-Judge = Callable[[nn.Module], float]
-"""Returns the mean PSNR of a network on the validation images."""
+Judge = Callable[[nn.Module], tuple[float, float]]
+"""Returns the mean PSNR of a network, and of bicubic interpolation, on the validation images."""
 
 
 class SuperResolution(lightning.LightningModule):
@@ -47,8 +47,10 @@ class SuperResolution(lightning.LightningModule):
         Learning rate after warm-up.
     steps, minutes
         Budget.
-    judge
-        Scores the averaged weights; None where no images could be held out.
+    judge, show
+        Scores the averaged weights, and shows what they do; None where no images could be held out.
+    stop
+        Asked after every step whether to end now. It may raise.
     what
         What is trained of what and how, as text, for checkpoints.
     """
@@ -62,16 +64,20 @@ class SuperResolution(lightning.LightningModule):
         steps: int | None,
         minutes: float | None,
         judge: Judge | None = None,
+        show: Callable[[nn.Module], Example] | None = None,
+        stop: Callable[[], bool] | None = None,
         what: str = "",
     ) -> None:
         super().__init__()
         self.network = network
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))  # type: ignore[no-untyped-call]
         self.loss, self.rate, self.steps, self.minutes, self.judge = loss, rate, steps, minutes, judge
-        self.what = what
+        self.show, self.stop, self.what = show, stop, what
         self.batches, self.bad, self.spent = 0, 0, 0.0
         self.looked, self.looking = 0, 0.0
         self.scores: list[float] = []
+        self.bicubic: float | None = None
+        self.example: Example | None = None
         self.best: dict[str, Tensor] = {}
         self.keep: Callable[[], None] | None = None
         """Called after every step."""
@@ -94,7 +100,9 @@ class SuperResolution(lightning.LightningModule):
         return min(1.0, max(by_steps, by_time))
 
     def on_fit_start(self) -> None:
-        """Start the clock when the data are ready."""
+        """Start the clock when the data are ready, and show how it begins."""
+        if self.show is not None:
+            self.example = self.show(self._averaged())
         self._since = time.monotonic()
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor | None:
@@ -136,22 +144,25 @@ class SuperResolution(lightning.LightningModule):
         """Update the averaged weights, look at the validation images now and then, stop when all is spent."""
         self.average.update_parameters(self.network)
         self.batches += 1
-        if self.judge is not None and self._is_time_to_look():
+        ends = self.stop is not None and self.stop()
+        if self.judge is not None and (ends or self._is_time_to_look()):
             self._look(self.judge)
-        if self.progress >= 1.0:
+        ends = ends or self.progress >= 1.0
+        if ends:
             self.trainer.should_stop = True
         if self.tell is not None and self._loss is not None:
-            self._tell(self.tell, self._loss)
+            self._tell(self.tell, self._loss, at_once=ends)
         if self.keep is not None:
             self.keep()
 
-    def _tell(self, tell: Callable[[TrainingStep], object], loss: Tensor) -> None:
+    def _tell(self, tell: Callable[[TrainingStep], object], loss: Tensor, *, at_once: bool) -> None:
         now, share = time.monotonic(), self.progress
-        if share < 1.0 and now - self._told < _TELL_EVERY_SECONDS:
+        if not at_once and now - self._told < _TELL_EVERY_SECONDS:
             return
         self._told = now
         left = self.seconds * (1.0 - share) / share
-        tell(TrainingStep(self.batches, share, self.seconds, left, float(loss), tuple(self.scores)))
+        scores = tuple(self.scores)
+        tell(TrainingStep(self.batches, share, self.seconds, left, float(loss), scores, self.bicubic, self.example))
 
     def _is_time_to_look(self) -> bool:
         share = self.progress
@@ -160,23 +171,29 @@ class SuperResolution(lightning.LightningModule):
 
     def _look(self, judge: Judge) -> None:
         self.looked, began = int(self.progress * _LOOKS + 1e-9), time.monotonic()
-        averaged = self.average.module
-        assert isinstance(averaged, nn.Module)
-        found = judge(deepcopy(averaged).cpu().eval())
+        averaged = self._averaged()
+        found, self.bicubic = judge(averaged)
+        if self.show is not None:
+            self.example = self.show(averaged)
         self.looking += time.monotonic() - began
         self.log("validation_psnr", found)
         if found > max(self.scores, default=-math.inf):
-            self.best = {k: v.detach().cpu().clone() for k, v in averaged.state_dict().items()}
+            self.best = dict(averaged.state_dict())
         self.scores.append(found)
         if len(self.scores) - self.scores.index(max(self.scores)) > _PATIENCE:
             self.trainer.should_stop = True
 
     def best_network(self) -> nn.Module:
         """Return the network with the averaged weights that scored best; the last ones where none were scored."""
-        network = deepcopy(self.average.module).cpu().eval()
-        assert isinstance(network, nn.Module)
+        network = self._averaged()
         if self.best:
             network.load_state_dict(self.best)
+        return network
+
+    def _averaged(self) -> nn.Module:
+        """Return a copy of the network with the averaged weights."""
+        network = deepcopy(self.average.module).cpu().eval()
+        assert isinstance(network, nn.Module)
         return network
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

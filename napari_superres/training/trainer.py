@@ -1,13 +1,21 @@
 """`train`: from a folder of high-resolution images to a model file."""
 
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import asdict
+from itertools import product
+from math import nan
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 import torch
 
+from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.errors import MissingExtraError, SuperResWarning, TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.files import check_model_target, digest, read_weights, write_model
@@ -15,11 +23,11 @@ from napari_superres.models.registry import model_path
 from napari_superres.training.describe import describe
 from napari_superres.training.images import Field, read_fields
 from napari_superres.training.losses import make_loss
-from napari_superres.training.pairs import PatchSource
-from napari_superres.training.progress import TrainingStep
+from napari_superres.training.pairs import PatchSource, whole
+from napari_superres.training.progress import Example, TrainingStep
 from napari_superres.training.recipe import Recipe, load_recipe
 from napari_superres.training.recorded import read_pairs
-from napari_superres.training.score import noise_range, score_fields
+from napari_superres.training.score import noise_range, recordings, score_fields
 
 _VALIDATION_SHARE = 0.04
 _VALIDATION_MOST = 16
@@ -29,6 +37,11 @@ _VALIDATION_EDGE = 96
 
 _JUDGED = 8
 """Planes that are looked at while a network is trained."""
+
+_SHOWN, _SHOWN_ROWS = 96, 16
+"""Edge of an example in high-resolution pixels; of volumes the edge along Y."""
+
+_BEAT_SECONDS = 0.1
 
 
 def train(
@@ -45,6 +58,7 @@ def train(
     register: bool = False,
     progress: Callable[[TrainingStep], object] | None = None,
     log: Path | str | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Path:
     """Train a model and write it with a complete card.
 
@@ -75,6 +89,9 @@ def train(
     log
         Folder for the curves of loss and validation: ``metrics.csv``, and TensorBoard's files where that
         is installed.
+    stop
+        Asked after every step whether to end now and write the best model so far. It is asked, too, whenever
+        a network has been given an image; it may raise.
 
     Returns
     -------
@@ -128,8 +145,10 @@ def train(
     if begins is not None:
         _load_matching(network, begins)
 
-    def judge(found: torch.nn.Module) -> float:
-        return score_fields(found, held[:_JUDGED], scale=scale, instrument=instrument)["psnr"]
+    def judge(found: torch.nn.Module) -> tuple[float, float]:
+        with _asking(found, stop):
+            scores = score_fields(found, held[:_JUDGED], scale=scale, instrument=instrument)
+        return scores["psnr"], scores["bicubic_psnr"]
 
     module = SuperResolution(
         network,
@@ -138,11 +157,14 @@ def train(
         steps=steps,
         minutes=budget,
         judge=judge if held else None,
+        show=_exhibition(held[0], scale, instrument) if held and progress else None,
+        stop=stop,
         what=as_json(what),
     )
     fit(module, source, batch=recipe.batch, output=output, begun=begun, progress=progress, log=log)
     best = module.best_network()
-    scores = score_fields(best, held, scale=scale, instrument=instrument) if held else {}
+    with _asking(best, stop):
+        scores = score_fields(best, held, scale=scale, instrument=instrument) if held else {}
     if scores and scores["psnr"] <= scores["bicubic_psnr"]:
         warnings.warn(
             f"the model is no better than bicubic interpolation ({scores['psnr']:.2f} and {scores['bicubic_psnr']:.2f} "
@@ -157,6 +179,118 @@ def train(
     written = write_model(output, card, best.state_dict(), overwrite=overwrite)
     checkpoint_path(output).unlink(missing_ok=True)
     return written
+
+
+def iter_train(
+    recipe: Recipe | str | Path, data: Path | str, output: Path | str, *,
+    enough: Callable[[], bool] = bool, **options: Any,
+) -> Generator[TrainingStep, None, Path]:  # fmt: skip
+    """Train as `train` does, in a thread, and yield how far training is, ten times a second or oftener.
+
+    Closing the generator ends training within a step and writes no model; a checkpoint may be left.
+
+    Parameters
+    ----------
+    recipe, data, output
+        As in `train`.
+    enough
+        Asked after every step whether to end now and write the best model so far.
+    options
+        As in `train`.
+
+    Yields
+    ------
+    TrainingStep
+        One of step 0 until training has begun.
+
+    Returns
+    -------
+    Path
+        The model file.
+
+    Raises
+    ------
+    SuperResError
+        As `train`.
+    """
+    told: SimpleQueue[TrainingStep] = SimpleQueue()
+    given_up = threading.Event()
+    ended: list[Path | BaseException] = []
+
+    def stop() -> bool:
+        if given_up.is_set():
+            raise _GivenUpError
+        return enough()
+
+    def work() -> None:
+        try:
+            ended.append(train(recipe, data, output, progress=told.put, stop=stop, **options))
+        except BaseException as error:  # noqa: BLE001 - raised where the generator is used
+            ended.append(error)
+
+    # The context carries filters of warnings, in versions of Python where these belong to it.
+    thread = threading.Thread(target=copy_context().run, args=(work,), name="training")
+    thread.start()
+    step = TrainingStep(0, 0.0, 0.0, nan, nan, ())
+    try:
+        while thread.is_alive() or not told.empty():
+            with suppress(Empty):
+                step = told.get(timeout=_BEAT_SECONDS)
+            yield step  # the same again, if need be: whoever waits may want to give up
+    finally:
+        given_up.set()
+        thread.join()
+    if isinstance(ended[0], BaseException):
+        raise ended[0]
+    return ended[0]
+
+
+class _GivenUpError(BaseException):
+    """Ends a training that nobody waits for any more; no error that anything catches."""
+
+
+@contextmanager
+def _asking(network: torch.nn.Module, stop: Callable[[], bool] | None) -> Iterator[None]:
+    """Let a network that is given many images give up between them."""
+
+    def ask(*_: Any) -> None:
+        if stop is not None:
+            stop()
+
+    hook = network.register_forward_hook(ask)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _exhibition(field: Field, scale: Scale, instrument: Instrument) -> Callable[[torch.nn.Module], Example]:
+    """Return what shows a network's work on the part of a field with most structure."""
+    part = _excerpt(field, scale)
+    seen, high = next(recordings([part], scale=scale, instrument=instrument))
+    low = seen[0, instrument.frames // 2].numpy()
+
+    @torch.inference_mode()
+    def show(network: torch.nn.Module) -> Example:
+        return Example(low, network(seen)[0, 0].numpy(), high)
+
+    return show
+
+
+def _excerpt(field: Field, scale: Scale) -> Field:
+    edges = (_SHOWN,) * 2 if len(scale) == 2 else (_SHOWN, _SHOWN_ROWS, _SHOWN)
+    high = whole(field.high, scale)
+    sizes = [min(e // s, n // s) for e, s, n in zip(edges, scale, high.shape, strict=True)]
+    starts = product(
+        *(range(0, n // s - e + 1, max(1, e // 2)) for n, s, e in zip(high.shape, scale, sizes, strict=True))
+    )
+
+    def window(start: Sequence[int], factors: Sequence[int]) -> tuple[slice, ...]:
+        return tuple(slice(a * f, (a + e) * f) for a, e, f in zip(start, sizes, factors, strict=True))
+
+    best = max(starts, key=lambda start: float(high[window(start, scale)].std()))
+    low = None if field.low is None else field.low[window(best, (1,) * len(scale))]
+    return Field(high[window(best, scale)], low)
 
 
 def _read(recipe: Recipe, data: Path, register: bool) -> list[list[Field]]:

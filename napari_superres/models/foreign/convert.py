@@ -9,7 +9,7 @@ from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.checkpoint import read_checkpoint
 from napari_superres.models.foreign.detect import ARCHITECTURE, build_detected, detect
 from napari_superres.models.foreign.measure import measured
-from napari_superres.models.foreign.package import is_package, read_package
+from napari_superres.models.foreign.package import is_package, package_root, read_package
 from napari_superres.models.foreign.programs import NEEDS_TRUST, build_program
 from napari_superres.models.foreign.trust import demand_trust, fingerprint, is_trusted, trust
 
@@ -37,7 +37,7 @@ def convert(path: Path, *, trusted: bool = False) -> tuple[ModelCard, Mapping[st
         If what reads it is not installed.
     """
     if is_package(path):
-        sha256 = fingerprint(path)
+        sha256 = fingerprint(package_root(path))
         found = read_package(path, trusted=trusted or is_trusted(sha256))
         if trusted and found.card.architecture in NEEDS_TRUST:
             trust(sha256)

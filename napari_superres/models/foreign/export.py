@@ -381,15 +381,15 @@ def _pack(package: Path, folder: Path, content: dict[str, Any]) -> None:
 
     # What is known is not looked up: no network is needed.
     known: dict[str, Any] = {entry["url"]: None for entry in content["cite"] if "url" in entry}
-    with spec.ValidationContext(root=folder, file_name="bioimageio.yaml", known_files=known):
+    with spec.ValidationContext(root=folder, file_name="bioimageio.yaml", known_files=dict(known)):
         description = spec.build_description(content)
         _demand("valid-format", description.validation_summary)
         with package.open("wb") as file:
             spec.save_bioimageio_package_to_stream(description, output_stream=file)
-    with spec.ValidationContext(perform_io_checks=False):
-        for weights, device in (("pytorch_state_dict", "cpu"), ("onnx", "CPUExecutionProvider")):
-            if weights in content["weights"]:
-                _demand("passed", core.test_model(package, weights, [device]))
+    packed: Any = spec.load_description(package, known_files=known, perform_io_checks=True)
+    for weights, device in (("pytorch_state_dict", "cpu"), ("onnx", "CPUExecutionProvider")):
+        if weights in content["weights"]:
+            _demand("passed", core.test_model(packed, weights, [device]))
 
 
 def _demand(status: str, summary: Any) -> None:

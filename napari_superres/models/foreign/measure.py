@@ -16,6 +16,9 @@ from napari_superres.models.halo import Reach, measure_reach, tiling_error
 from napari_superres.models.interpolate import Interpolation
 
 EXACT = 1e-10
+_ROUNDING = 1e-5
+"""The same of programs that compute in single precision whatever they are given."""
+
 _SECONDS = 5.0, 200.0, 180.0
 """Patience for the halo: at least, per second of a small pass, and at most."""
 
@@ -100,7 +103,7 @@ def _with_tiles(card: ModelCard, network: nn.Module) -> ModelCard:
             layers = max(layers, reach.layers if batched else 0)
             if not reach.is_bounded or (reach.is_global and not batched):
                 break
-            if _error(card, network, reach.halo, multiple) <= EXACT:
+            if _error(card, network, reach.halo, multiple) <= (_ROUNDING if card.architecture == "onnx" else EXACT):
                 return _exact(card, reach, multiple)
         except _FAILURES:
             continue  # not in double precision, or not at such sizes

@@ -81,10 +81,7 @@ def read_package(path: Path, *, trusted: bool) -> Foreign:
     MissingExtraError
         If bioimageio.spec or onnxruntime is not installed.
     """
-    try:
-        import bioimageio.spec  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(_MISSING.format("bioimageio.core")) from error
+    _check_library()
 
     def demand(kind: str) -> None:
         if not trusted:
@@ -98,6 +95,19 @@ def read_package(path: Path, *, trusted: bool) -> Foreign:
             raise
         except ModelFileError as error:
             raise ModelFileError(f"{path.name}: {error}") from error
+
+
+def _check_library() -> None:
+    try:
+        import bioimageio.spec
+        import pydantic
+    except ImportError as error:
+        raise MissingExtraError(_MISSING.format("bioimageio.core")) from error
+    if pydantic.VERSION.startswith("2.14.") and bioimageio.spec.__version__ < "0.5.14":
+        raise MissingExtraError(
+            f"bioimageio.spec {bioimageio.spec.__version__} can read no description beside pydantic {pydantic.VERSION}."
+            " Mend it with: pip install 'napari-superres-torch[zoo]'"
+        )
 
 
 def _is_description(name: str) -> bool:

@@ -1,0 +1,73 @@
+"""The layer of a result while it is made: there from the first window on, exactly over its source."""
+
+import time
+from typing import Any
+
+from napari_superres.core.image import Image
+from napari_superres.plugin.layers import to_layer
+
+_REFRESH_S = 0.35
+"""Between two redraws: each costs napari a pause of its own, whatever is new."""
+
+
+class Growing:
+    """A result layer that fills as windows arrive.
+
+    Parameters
+    ----------
+    viewer
+        Where it is shown.
+    source, source_image
+        The layer it is made from, and its image.
+    name
+        Of the layer.
+    first
+        Where a part begins along axes that are no space: ``{"T": 3}``.
+    """
+
+    def __init__(self, viewer: Any, source: Any, source_image: Image, name: str, first: dict[str, int]) -> None:
+        self.viewer, self.source, self.source_image = viewer, source, source_image
+        self.name, self.first = name, first
+        self.layer: Any = None
+        self._drawn = 0.0
+
+    def show(self, image: Image) -> None:
+        """Add the layer, or draw it anew a few times a second."""
+        if self.layer is None:
+            self._add(image)
+        elif time.monotonic() - self._drawn > _REFRESH_S and self.layer in self.viewer.layers:
+            self.layer.refresh()
+            self._drawn = time.monotonic()
+
+    def finish(self, image: Image) -> None:
+        """Draw all of it, with the record of how it was made."""
+        if self.layer is None:
+            self._add(image)
+        self.layer.metadata = {**self.layer.metadata, **{k: image.metadata[k] for k in ("provenance",)}}
+        if self.layer in self.viewer.layers:
+            self.layer.refresh()
+            self.viewer.layers.selection.active = self.layer
+
+    def keep(self) -> None:
+        """Leave what is done, named as a part."""
+        if self.layer is not None:
+            self.layer.name = f"{self.layer.name} (unfinished)"
+            self.layer.refresh()
+
+    def discard(self) -> None:
+        """Take it away again."""
+        if self.layer is not None and self.layer in self.viewer.layers:
+            self.viewer.layers.remove(self.layer)
+        self.layer = None
+
+    def _add(self, image: Image) -> None:
+        from napari.layers import Layer
+
+        made = to_layer(image, self.source_image, self.source, name=self.name, first=self.first)
+        self.layer = Layer.create(*made)
+        self.layer.contrast_limits_range = self.source.contrast_limits_range
+        chosen = set(self.viewer.layers.selection)
+        self.viewer.layers.insert(self.viewer.layers.index(self.source) + 1, self.layer)
+        # Not chosen until it is done: what the user works on stays.
+        self.viewer.layers.selection = chosen
+        self._drawn = time.monotonic()

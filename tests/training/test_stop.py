@@ -1,0 +1,145 @@
+"""Trainings that are ended from outside: the best is kept, or nothing; the same weights if nobody asks."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_superres import Image, write_image
+from napari_superres.errors import TrainingError
+from napari_superres.models import find_card
+from napari_superres.models.files import read_weights
+from napari_superres.training import Recipe, train
+from napari_superres.training.images import Field
+from napari_superres.training.trainer import _excerpt, iter_train
+
+pytest.importorskip("lightning", reason="training needs Lightning")
+# Lightning's own: it asks torch in a way that is going out.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:the model is no better than bicubic"),  # after seconds
+]
+
+TINY = Recipe(
+    name="tiny-x2", architecture="espcn", arguments={"features": [8, 4]}, scale=(2, 2), data=("photos",),
+    patch=8, batch=2, card={"title": "Tiny", "license": "BSD-3-Clause"},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "photos"
+    folder.mkdir()
+    y, x = np.mgrid[:40, :44]
+    for i in range(4):
+        picture = 128 + 90 * np.sin(y / (3 + i)) * np.cos(x / (2 + i))
+        write_image(Image.from_array(picture.astype(np.uint8), "YX"), folder / f"{i}.png")
+    return folder.parent
+
+
+def all_of(training):
+    """Return the steps of a training and what it returns."""
+    steps = []
+    while True:
+        try:
+            steps.append(next(training))
+        except StopIteration as end:
+            return steps, end.value
+
+
+def taken(path):
+    """Return how many steps a model's card says were taken."""
+    return int(find_card(path).training.split(" steps of ")[0].split()[-1])
+
+
+def threads():
+    return [t for t in threading.enumerate() if t.name == "training"]
+
+
+def test_in_a_thread_the_same_is_learnt_and_more_is_told(data, tmp_path):
+    plain = read_weights(train(TINY, data, tmp_path / "a.safetensors", steps=30))
+    steps, path = all_of(iter_train(TINY, data, tmp_path / "b.safetensors", steps=30))
+    assert all(torch.equal(plain[k], v) for k, v in read_weights(path).items())
+    assert steps[0].step == 0
+    assert (steps[-1].step, steps[-1].share) == (30, 1.0)
+    assert threads() == []
+    scores = find_card(path).scores["validation"]
+    assert steps[-1].bicubic == scores["bicubic_psnr"]
+    assert max(steps[-1].scores) == scores["psnr"]
+    example = steps[-1].example
+    assert example.low.shape == (20, 22)
+    assert example.found.shape == example.high.shape == (40, 44)
+    error = np.mean((example.found - example.high)[2:-2, 2:-2] ** 2)
+    assert -10 * np.log10(error) == pytest.approx(steps[-1].scores[-1], abs=0.1), "what is shown is what is scored"
+
+
+def test_enough_ends_after_the_step_and_keeps_the_best(data, tmp_path):
+    asked = []
+
+    def enough():
+        asked.append(1)
+        return len(asked) >= 5
+
+    steps, path = all_of(iter_train(TINY, data, tmp_path / "m.safetensors", minutes=60, enough=enough))
+    assert taken(path) == 5
+    assert len(steps[-1].scores) == 1, "what there is at the end is looked at"
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_closing_ends_within_a_step_and_writes_nothing(data, tmp_path):
+    training = iter_train(TINY, data, tmp_path / "m.safetensors", minutes=60)
+    for step in training:
+        if step.step > 3:
+            break
+    training.close()
+    assert threads() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_does_not_wait_for_all_images_to_be_looked_at(data, tmp_path, monkeypatch):
+    from napari_superres.training import trainer
+
+    looked, at_work, go_on = [], threading.Event(), threading.Event()
+
+    def slowly(network, fields, **_):
+        for _ in range(1000):
+            looked.append(network(torch.zeros(1, 1, 4, 4)))
+            at_work.set()
+            assert go_on.wait(60)
+        return {"psnr": 1.0, "bicubic_psnr": 0.0}
+
+    monkeypatch.setattr(trainer, "score_fields", slowly)
+    training = iter_train(TINY, data, tmp_path / "m.safetensors", steps=1)
+    next(training)
+    assert at_work.wait(60)
+    threading.Timer(0.3, go_on.set).start()  # when it is closed
+    training.close()
+    assert len(looked) == 2
+
+
+def test_an_error_of_the_training_is_raised_where_it_is_used(data, tmp_path):
+    with pytest.raises(TrainingError, match="above 0"):
+        all_of(iter_train(TINY, data, tmp_path / "m.safetensors", minutes=0))
+    assert threads() == []
+
+
+def test_one_image_has_no_example(data, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "0.png").write_bytes((data / "photos" / "0.png").read_bytes())
+    one = replace(TINY, data=("one",))
+    with pytest.warns(UserWarning, match="none to hold out"):
+        steps, _ = all_of(iter_train(one, tmp_path, tmp_path / "m.safetensors", steps=3))
+    assert (steps[-1].scores, steps[-1].bicubic, steps[-1].example) == ((), None, None)
+
+
+def test_the_example_is_where_there_is_most_to_see():
+    plane = np.zeros((400, 300), np.float32)
+    plane[200:240, 100:140] = np.random.default_rng(0).random((40, 40))
+    found = _excerpt(Field(plane, plane[::2, ::2]), (2, 2))
+    assert found.high.shape == (96, 96)
+    assert found.high.sum() == pytest.approx(plane.sum())
+    np.testing.assert_array_equal(found.low, found.high[::2, ::2])
+    volume = _excerpt(Field(np.zeros((9, 50, 50), np.float32)), (3, 1, 1))
+    assert volume.high.shape == (9, 16, 50)
