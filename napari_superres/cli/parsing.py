@@ -28,18 +28,24 @@ def parse_channels(text: str | None) -> tuple[int, ...] | None:
 
 
 def parse_roi(text: str | None) -> dict[str, tuple[int, int]] | None:
-    """Return ranges from ``y0:y1,x0:x1``, or ``z0:z1,y0:y1,x0:x1``."""
+    """Return ranges from ``y0:y1,x0:x1``, ``z0:z1,y0:y1,x0:x1``, or with names, ``T=3:4,X=0:512``."""
     if text is None:
         return None
     parts = text.split(",")
-    names = {2: "YX", 3: "ZYX"}.get(len(parts))
     try:
+        if all("=" in part for part in parts):
+            names: str | None = "".join(part.split("=")[0].strip().upper() for part in parts)
+            parts = [part.split("=")[1] for part in parts]
+        else:
+            names = {2: "YX", 3: "ZYX"}.get(len(parts))
         if names is None:
             raise ValueError
         pairs = [tuple(int(v) for v in part.split(":")) for part in parts]
         return {a: (start, stop) for a, (start, stop) in zip(names, pairs, strict=True)}
-    except ValueError as error:
-        raise SettingsError(f"--roi is y0:y1,x0:x1 or z0:z1,y0:y1,x0:x1, got {text!r}.") from error
+    except (ValueError, IndexError) as error:
+        raise SettingsError(
+            f"--roi is y0:y1,x0:x1, z0:z1,y0:y1,x0:x1, or with names such as T=3:4,Y=0:512,X=0:512, got {text!r}."
+        ) from error
 
 
 def parse_range(texts: Sequence[str] | None) -> list[tuple[float, float]] | None:

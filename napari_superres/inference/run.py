@@ -253,7 +253,8 @@ def _allocate(shape: Sequence[int], dtype: np.dtype[Any]) -> np.ndarray[Any, Any
             f"the result of shape {tuple(shape)} needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
             "Choose a part (roi, channels), or give an array on disk as out."
         )
-    return np.empty(shape, dtype=dtype)
+    # Zeros: somebody may look at it while it is made.
+    return np.zeros(shape, dtype=dtype)
 
 
 class _ChannelView:

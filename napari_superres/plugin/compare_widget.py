@@ -1,28 +1,36 @@
 """Compare: a result against a reference layer, always beside interpolation."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QEvent  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
     QApplication,
     QCheckBox,
     QGridLayout,
     QHBoxLayout,
     QPushButton,
+    QWidget,
 )  # fmt: skip
+from superqt import QCollapsible  # noqa: TID253 - a Qt file
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin import answers, engine, forms, maps
+from napari_superres.plugin.curtain import TEMPORARY
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_image, to_layer
+from napari_superres.plugin.look import LookSection
+from napari_superres.plugin.plots import Plot, SpectraSection
+from napari_superres.plugin.profile import ProfileSection
 
 if TYPE_CHECKING:
     import napari
 
     from napari_superres.evaluation import Report
 
+_ANY_HEIGHT = (1 << 24) - 1  # Qt's own
 _RANGES = ("reference-range", "reference-percentile", "dtype")
 
 
@@ -39,6 +47,9 @@ class CompareWidget(forms.Panel):
         super().__init__(viewer)
         self.report: Report | None = None
         self._job: Job | None = None
+        self._base_job: Job | None = None
+        self._base: tuple[Any, Any, bytes, Any] | None = None
+        self._asked: list[Callable[[Any], None]] = []
         self._make_forms()
         self._make_answers()
         self.body.addStretch(1)
@@ -85,6 +96,7 @@ class CompareWidget(forms.Panel):
         self._make_maps()
         self.body.addWidget(self.status)
         self.status.hide()
+        self._make_sections()
 
     def _make_maps(self) -> None:
         self.maps: dict[str, QPushButton] = {}
@@ -96,6 +108,27 @@ class CompareWidget(forms.Panel):
             grid.addWidget(button, *divmod(at, 2))
             self.maps[kind.name] = button
         self.body.addLayout(grid)
+
+    def _make_sections(self) -> None:
+        given = self._chosen, self._with_interpolation
+        self.look, self.plot = LookSection(self.viewer, *given), Plot(self.viewer)
+        self.profile = ProfileSection(self.viewer, self.session, self.plot, *given)
+        self.spectra = SpectraSection(self.plot, *given, start=self._start, is_registered=self.register.isChecked)
+        self.sections: dict[str, QCollapsible] = {}
+        for title, section in {"Look": self.look, "Profile": self.profile, "Spectra": self.spectra}.items():
+            self.sections[title] = _collapsible(title, section)
+            self.body.addWidget(self.sections[title])
+        self.body.addWidget(self.plot)
+        ears = self.plot.ears, self.profile.ears
+        self.destroyed.connect(lambda: [e.close() for e in ears])
+
+    def event(self, event: Any) -> bool:
+        """Leave the viewer as it was when the dock around the widget was closed."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.look.end()
+            self.plot.ears.close()
+            self.profile.ears.close()
+        return super().event(event)
 
     def _make_answers(self) -> None:
         self.judged, self.lights, self.notes = (forms.text(rich=rich) for rich in (False, True, False))
@@ -120,7 +153,7 @@ class CompareWidget(forms.Panel):
     @property
     def is_running(self) -> bool:
         """Whether something is being computed."""
-        return self._job is not None
+        return self._job is not None or self._base_job is not None
 
     # What is chosen
 
@@ -149,7 +182,7 @@ class CompareWidget(forms.Panel):
 
     def _enable(self, _: Any = None) -> None:
         result, reference, lr = self.result.value, self.reference.value, self.lr.value
-        idle = self._job is None
+        idle = not self.is_running
         same = result is not None and result is reference
         ready = idle and result is not None and reference is not None and not same
         self.measure.setEnabled(ready)
@@ -159,6 +192,17 @@ class CompareWidget(forms.Panel):
         self.data_range.enabled = self.convention.value != "sr-paper"
         if idle:
             forms.say(self.status, "Result and reference are the same layer: choose another." if same else "")
+        self.look.changed()
+        self.profile.changed()
+        self.spectra.changed(idle)
+
+    def _chosen(self) -> dict[str, Any]:
+        """Return the layers that are chosen by what they are; none twice."""
+        chosen: dict[str, Any] = {}
+        for name, box in (("result", self.result), ("reference", self.reference), ("input", self.lr)):
+            if box.value is not None and not any(box.value is layer for layer in chosen.values()):
+                chosen[name] = box.value
+        return chosen
 
     @property
     def _range(self) -> str | None:
@@ -179,6 +223,47 @@ class CompareWidget(forms.Panel):
         self._enable()
         forms.say(self.status, doing)
         self.session.add(self._job)
+
+    def _with_interpolation(self, then: Callable[[Any], None]) -> None:
+        """Do something with the layer of the input's interpolation, computed once; with None where there is none."""
+        chosen = self._chosen()
+        if not {"result", "input"} <= chosen.keys():
+            then(None)
+            return
+        lr = chosen["input"]
+        try:
+            result, low = to_image(chosen["result"]), to_image(lr)
+        except SuperResError as error:
+            _complain(str(error))
+            then(None)
+            return
+        place = low.affine.tobytes()
+        if self._base is not None:
+            pixels, fine, where, made = self._base
+            if pixels is low.data and fine is result.data and where == place:
+                then(made)
+                return
+        self._asked.append(then)
+        if self._base_job is not None:
+            return
+        found: list[Image] = []
+
+        def steps() -> Generator[Image, None, None]:
+            yield engine.interpolated(result, low)
+
+        def ended(complete: bool) -> None:
+            self._base_job = None
+            made = _temporary(found[-1], low, lr) if complete else None
+            self._base = low.data, result.data, place, made
+            self._enable()
+            asked, self._asked = self._asked, []
+            for told in asked:
+                self._with_interpolation(told)
+
+        self._base_job = Job(steps, stepped=found.append, failed=_complain, ended=ended)
+        self._enable()
+        forms.say(self.status, "Interpolating…")
+        self.session.add(self._base_job)
 
     def _measure(self) -> None:
         layer, lr = self.result.value, self.lr.value
@@ -262,6 +347,24 @@ class CompareWidget(forms.Panel):
             _complain(str(error))
             return
         self.viewer.layers.append(Layer.create(data, {**keywords, **maps.looks(kind, data)}, layer_type))
+
+
+def _temporary(image: Image, source: Image, layer: Any) -> Any:
+    """Return the layer of an image that was interpolated from another one."""
+    from napari.layers import Layer
+
+    data, keywords, kind = to_layer(image, source, layer, name=f"interpolation of {layer.name}")
+    return Layer.create(data, {**keywords, "metadata": TEMPORARY}, kind)
+
+
+def _collapsible(title: str, content: QWidget) -> QCollapsible:
+    """Return a section that is closed at first, and as high as what is in it once it is open."""
+    section = QCollapsible(title)
+    section.setDuration(0)
+    section.setContent(content)
+    section.collapse(animate=False)
+    section.toggled.connect(lambda is_open: content.setMaximumHeight(_ANY_HEIGHT if is_open else 0))
+    return section
 
 
 def _complain(message: str) -> None:

@@ -16,10 +16,14 @@ from napari_superres.errors import EvaluationError
 
 if TYPE_CHECKING:
     from napari_superres.evaluation import Report
+    from napari_superres.evaluation.findings import Curve
+    from napari_superres.evaluation.resolution import RingCorrelation
     from napari_superres.inference import Plan, Progress
     from napari_superres.models import Model
 
 _in_use = threading.Lock()
+Model_ = str | Mapping[str, str]
+"""A model by name or file, or one per channel."""
 
 
 def devices() -> Generator[list[str], None, None]:
@@ -29,7 +33,7 @@ def devices() -> Generator[list[str], None, None]:
     yield list_devices()
 
 
-def plan(image: Image, model: str, options: Mapping[str, Any]) -> "Plan":
+def plan(image: Image, model: Model_, options: Mapping[str, Any]) -> "Plan":
     """Return the plan of a run.
 
     Raises
@@ -37,14 +41,21 @@ def plan(image: Image, model: str, options: Mapping[str, Any]) -> "Plan":
     SuperResError
         If something asked for is impossible.
     """
-    from napari_superres.inference import resolve
+    from napari_superres.inference.run import make_parts
 
     with _in_use:
-        return resolve(image, _loaded(model), **options)
+        return make_parts(image, _loaded(model), tuned=False, **options)[0][1]
 
 
-def upscale(image: Image, model: str, options: Mapping[str, Any]) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run.
+def model_name(model: str) -> str:
+    """Return what a model is called in the name of a layer."""
+    return Path(model).name.removesuffix(".safetensors")
+
+
+def upscale(
+    image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float] | None = None
+) -> "Generator[Progress, None, None]":
+    """Yield the steps of a run; its array is zero where nothing is done yet.
 
     Raises
     ------
@@ -54,7 +65,7 @@ def upscale(image: Image, model: str, options: Mapping[str, Any]) -> "Generator[
     from napari_superres.inference import iter_upscale
 
     with _in_use:
-        yield from iter_upscale(image, _loaded(model), **options)
+        yield from iter_upscale(image, _loaded(model), focus=focus, **options)
 
 
 def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
@@ -160,7 +171,9 @@ def _by_channel(maps: Sequence[Image], axes: str) -> Image:
     return maps[0].replace(data=np.stack([m.data for m in maps], axis=at), axes=f"{kept[:at]}C{kept[at:]}")
 
 
-def _loaded(model: str) -> "Model":
+def _loaded(model: Model_) -> Any:
+    if isinstance(model, Mapping):
+        return {channel: _loaded(one) for channel, one in model.items()}
     path = Path(model)
     return _load(model, path.stat().st_mtime_ns if path.is_file() else 0)
 
@@ -171,3 +184,58 @@ def _load(model: str, changed: int) -> "Model":
     from napari_superres.models import load_model
 
     return load_model(model)
+
+
+def interpolated(result: Image, lr: Image) -> Image:
+    """Return the bicubic interpolation of an input that stands beside its result.
+
+    Raises
+    ------
+    SuperResError
+        If the result is not finer than the input by a whole number, or memory is short.
+    """
+    from napari_superres.evaluation.baselines import BICUBIC, interpolation
+    from napari_superres.evaluation.scale import scale_of
+    from napari_superres.inference import upscale as run
+
+    with _in_use:
+        return run(lr, interpolation(BICUBIC, scale_of(result, lr) or {}))
+
+
+def ring_correlations(
+    result: Image, reference: Image, base: Image | None = None, *, register: bool = False
+) -> "dict[str, RingCorrelation]":
+    """Return the ring correlation with the reference of a result and of the interpolation of its input.
+
+    Of the first channel, colours averaged, of some of the planes.
+
+    Raises
+    ------
+    SuperResError
+        If one does not lie on the reference's grid, cannot be registered or is too small.
+    """
+    from napari_superres import evaluation
+    from napari_superres.evaluation import findings
+    from napari_superres.evaluation.match import match
+
+    if register:
+        moved = evaluation.register(result, reference)
+        result, reference = moved.result, moved.reference
+    found = {}
+    for name, image in {"result": result, "interpolation": base}.items():
+        if image is not None:
+            pair = match(image, reference, names=(name, "reference"))
+            one, other = (findings._first_channel(findings._few_planes(i)) for i in (pair.result, pair.reference))
+            found[name] = evaluation.ring_correlation(one, other)
+    return found
+
+
+def radial_powers(images: Mapping[str, Image]) -> "dict[str, tuple[str, Curve]]":
+    """Return, per image, the unit of length and the power of its spectrum over spatial frequency.
+
+    Of the first channel, colours averaged, of some of the planes.
+    """
+    from napari_superres.evaluation import findings
+    from napari_superres.evaluation.resolution.rings import unit_of
+
+    return {name: (unit_of(image), findings._radial_power(image)) for name, image in images.items()}

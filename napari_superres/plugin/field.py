@@ -26,7 +26,8 @@ def visible_box(viewer: Any, layer: Any, axes: str) -> dict[str, Range]:
         If nothing of the layer is in view.
     """
     plain = axes.replace("S", "")
-    shown = [plain[a - (viewer.dims.ndim - layer.ndim)] for a in viewer.dims.displayed if a >= viewer.dims.ndim - layer.ndim]
+    before = viewer.dims.ndim - layer.ndim
+    shown = [plain[a - before] for a in viewer.dims.displayed if a >= before]
     sizes = dict(zip(axes, pixels_shape(layer), strict=True))
     if set(shown) != {"Y", "X"}:
         return {a: (0, sizes[a]) for a in "YX"}
@@ -37,7 +38,7 @@ def visible_box(viewer: Any, layer: Any, axes: str) -> dict[str, Range]:
         i = plain.index(axis)
         start, stop = max(0, int(np.floor(low[i]))), min(sizes[axis], int(np.ceil(high[i] + finer[i])))
         if stop <= start:
-            raise SettingsError(f"nothing of the layer {layer.name!r} is in view. Move it into view, or take all of it.")
+            raise SettingsError(f"nothing of the layer {layer.name!r} is in view. Move it there, or take all of it.")
         box[axis] = (start, stop)
     return box
 

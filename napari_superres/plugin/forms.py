@@ -9,6 +9,9 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QFrame, QLabel, QScrollArea, 
 
 from napari_superres.plugin.job import Job
 
+OURS, TEMPORARY = "napari_superres", "temporary"
+"""Metadata of layers that a widget shows for a while, and that cannot be chosen."""
+
 _LABEL_WIDTH = 72  # one column for all forms of a panel
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
@@ -132,7 +135,11 @@ def layer_box(viewer: Any, *, label: str, tooltip: str, optional: bool = False) 
         from napari.layers import Image
 
         # Newest first, as in napari's own list.
-        return [(layer.name, layer) for layer in reversed(viewer.layers) if isinstance(layer, Image)]
+        return [
+            (layer.name, layer)
+            for layer in reversed(viewer.layers)
+            if isinstance(layer, Image) and layer.metadata.get(OURS) != TEMPORARY
+        ]
 
     return narrow(ComboBox(choices=choices, label=label, tooltip=tooltip, nullable=optional))
 

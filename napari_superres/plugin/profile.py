@@ -1,20 +1,28 @@
-"""Values along a line in the world, of the planes that a viewer shows. Knows no Qt."""
+"""The profile along a line: the plane that a viewer shows of a layer, values along a line in it, the section."""
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget  # noqa: TID253 - a Qt file
 
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert
-from napari_superres.errors import AxesError, SettingsError
-from napari_superres.plugin.layers import to_image
+from napari_superres.errors import AxesError, SettingsError, SuperResError
+from napari_superres.plugin import forms
+from napari_superres.plugin.job import Job
+from napari_superres.plugin.layers import pixels_of, to_image
+from napari_superres.plugin.plots import BACKEND, Chosen, Drawing, Ears, Interpolate, Plot, load
 
 Floats = npt.NDArray[np.float64]
 
 _PER_PIXEL, _MOST = 2, 2000
 """Samples per pixel of the finest image, and of a line."""
+_DELAY = 150  # milliseconds between a move of the line and the plot
+_LIGHT = 2048**2  # pixels of a plane that is sampled at once
 _ROUNDING = 1e-6
 """Pixels by which a sample may miss an outermost pixel's centre."""
 
@@ -25,7 +33,7 @@ def sample_line(image: Image, world_points: npt.ArrayLike, samples: int) -> Floa
     Parameters
     ----------
     image
-        Spatial axes only; of colour samples (S) the mean of red, green and blue is taken.
+        Spatial axes only; of colour samples (S, the last axis) the mean of red, green and blue is taken.
     world_points
         ``(K, n)`` corners of the line in world coordinates, one column per spatial axis, in the image's unit.
     samples
@@ -45,7 +53,7 @@ def sample_line(image: Image, world_points: npt.ArrayLike, samples: int) -> Floa
     """
     from scipy.ndimage import map_coordinates
 
-    if image.axes.replace("S", "") != image.spatial:
+    if image.axes.removesuffix("S") != image.spatial:
         raise AxesError(f"a line is sampled in one frame of one channel, got the axes {image.axes}. Choose one.")
     corners = np.asarray(world_points, dtype=np.float64)
     n = len(image.spatial)
@@ -127,8 +135,11 @@ def shown_plane(viewer: Any, layer: Any) -> Callable[[], Image]:
     affine = np.eye(3)
     affine[:2, :2], affine[:2, 2] = restricted(layer.data_to_world, layer.ndim, shown)
     units = {a: image.units[a] for a in "YX"}
-    return lambda: Image(data=image.data[tuple(key)], axes=image.axes[-2 - image.axes.count("S") :], affine=affine,
-                         units=units)  # fmt: skip
+
+    def read() -> Image:
+        return Image(data=image.data[tuple(key)], axes="YXS" if layer.rgb else "YX", affine=affine, units=units)
+
+    return read
 
 
 def units_per_world(viewer: Any, layer: Any) -> Floats:
@@ -148,6 +159,35 @@ def restricted(transform: Callable[[Any], Any], ndim: int, axes: Sequence[int]) 
     return np.reshape([[column[j] for column in columns] for j in at], (len(at), len(at))), offset[at]
 
 
+def to_pixels(viewer: Any, layer: Any, world: Floats) -> Floats:
+    """Return pixels, from the edge of a layer's first one on, of points of the displayed world.
+
+    Both ``(N, n)``, one column per displayed axis in the order of the axes, not of display.
+    """
+    shown = shown_axes(viewer, layer)
+    matrix, offset = restricted(layer.data_to_world, layer.ndim, shown)
+    return (world * units_per_world(viewer, layer)[shown] - offset) @ np.linalg.inv(matrix).T + 0.5
+
+
+def on_screen(viewer: Any, layer: Any) -> Floats:
+    """Return the size of a layer's pixels in pixels of the screen, per displayed axis."""
+    shown = shown_axes(viewer, layer)
+    matrix, _ = restricted(layer.data_to_world, layer.ndim, shown)
+    world = matrix / units_per_world(viewer, layer)[shown, None]
+    return np.asarray(np.linalg.norm(world, axis=0) * camera_of(viewer).zoom)
+
+
+def shown_axes(viewer: Any, layer: Any) -> list[int]:
+    """Return a layer's axes that are displayed, in its own order."""
+    first = viewer.dims.ndim - layer.ndim
+    return sorted(a - first for a in viewer.dims.displayed if a >= first)
+
+
+def camera_of(viewer: Any) -> Any:
+    """Return the camera; before napari 0.9 it was the viewer's own."""
+    return getattr(viewer, "scene", viewer).camera
+
+
 def _along(corners: Floats, samples: int) -> Floats:
     """Return points evenly spaced along a line of several corners."""
     reached = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))])
@@ -158,3 +198,127 @@ def _along(corners: Floats, samples: int) -> Floats:
 def _in_unit_of(image: Image, unit: str) -> float:
     own = image.units.get("X")
     return convert(1.0, unit, own) if own in METRES and unit in METRES else 1.0
+
+
+class ProfileSection(QWidget):
+    """Values of result, reference, input and interpolation along a line that is drawn.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer.
+    session
+        Runs jobs of the widget.
+    plot
+        Where it is drawn.
+    chosen, interpolate
+        What the widget has.
+    """
+
+    def __init__(
+        self, viewer: Any, session: forms.Session, plot: Plot, chosen: Chosen, interpolate: Interpolate
+    ) -> None:
+        super().__init__()
+        self._viewer, self._session, self._plot = viewer, session, plot
+        self._chosen, self._interpolate = chosen, interpolate
+        self._job: Job | None = None
+        self.line: Any = None
+        self.draw = QPushButton("Draw a line")
+        self.draw.setToolTip(
+            "Draw a line in the canvas. The plot follows it when you move it or its ends, and the slice that is shown."
+        )
+        self.draw.clicked.connect(self._draw)
+        self.normalise = QCheckBox("Normalise")
+        self.normalise.setToolTip("Draw each curve from 0 to 1, its own smallest and largest value.")
+        self.normalise.toggled.connect(self.changed)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.draw)
+        row.addWidget(self.normalise)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_DELAY)
+        self._soon.timeout.connect(self._sample)
+        self.ears = Ears()
+        self.ears.open(viewer.dims.events.point, self.changed)
+
+    def changed(self, _: Any = None) -> None:
+        """Sample the line anew, soon: layers were chosen, the line or the slice was moved."""
+        self.draw.setEnabled("result" in self._chosen())
+        if self.line is not None and not self._soon.isActive():
+            self._soon.start()
+
+    def _draw(self) -> None:
+        layer = self._chosen().get("result")
+        if layer is None:
+            return
+        if self.line not in self._viewer.layers:
+            from napari.layers import Shapes
+
+            width = 2.0 / on_screen(self._viewer, layer)[-1] * layer.scale[-1]
+            # Two axes only: it is seen on every slice.
+            self.line = Shapes(
+                ndim=2, name="profile", units=layer.units[-2:], edge_color="#ffd000", edge_width=float(width)
+            )
+            self.ears.open(self.line.events.set_data, self.changed)
+            self.ears.open(self.line.events.data, self._drawn)
+            self._viewer.layers.append(self.line)
+        self._viewer.layers.selection.active = self.line
+        self.line.mode = "add_line"
+
+    def _drawn(self, event: Any) -> None:
+        """Let the ends of a line that was drawn be moved, once napari has finished it."""
+        if str(getattr(event, "action", "")) == "added" and self.line.mode == "add_line":
+            line = self.line
+            QTimer.singleShot(0, lambda: setattr(line, "mode", "direct"))
+
+    def _corners(self) -> Any:
+        """Return the corners of the line that is selected, or of the last one, in the world."""
+        if self.line not in self._viewer.layers or not len(self.line.data):
+            return None
+        at = max(self.line.selected_data, default=len(self.line.data) - 1)
+        corners = np.array([self.line.data_to_world(corner) for corner in self.line.data[at]])
+        return corners if np.ptp(corners, axis=0).any() else None
+
+    def _sample(self) -> None:
+        chosen = self._chosen()
+        if self._corners() is None or "result" not in chosen:
+            return
+        if "input" in chosen:
+            self._interpolate(lambda made: self._sample_all({**chosen, **({"interpolation": made} if made else {})}))
+        else:
+            self._sample_all(chosen)
+
+    def _sample_all(self, layers: Mapping[str, Any]) -> None:
+        corners = self._corners()
+        if corners is None:
+            return
+        try:
+            planes = {name: shown_plane(self._viewer, layer) for name, layer in layers.items()}
+        except SuperResError as error:
+            self._plot.say(forms.sentence(str(error)))
+            return
+        unit = str(self.line.units[-1])
+
+        def steps() -> Generator[Any, None, None]:
+            load()
+            yield profiles({name: read() for name, read in planes.items()}, corners, unit)
+
+        self._session.forget(self._job)
+        arrays = [pixels_of(layer) for layer in layers.values()]
+        if BACKEND in sys.modules and all(isinstance(a, np.ndarray) and a[..., 0].size <= _LIGHT for a in arrays):
+            self._show(next(steps()))
+        else:
+            self._job = Job(steps, stepped=self._show, failed=self._plot.say)
+            self._session.add(self._job)
+
+    def _show(self, found: tuple[Any, Mapping[str, Any]]) -> None:
+        distance, values = found
+        known = {name: v for name, v in values.items() if np.isfinite(v).any()}
+        if not known:
+            self._plot.say("The line lies beside the layers. Draw it on them.")
+            return
+        normal = self.normalise.isChecked()
+        curves = {name: (distance, normalised(v) if normal else v) for name, v in known.items()}
+        y = "intensity, normalised" if normal else "intensity"
+        self._plot.draw(Drawing(curves, f"distance along the line ({self.line.units[-1]:~P})", y))

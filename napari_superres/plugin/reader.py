@@ -47,7 +47,13 @@ def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
         If it is damaged or not an image; the message says what to do.
     """
     one = path if isinstance(path, str | Path) else path[0]
-    return [layer for name, image in read_series(one) for layer in image_layers(image, _title(name))]
+    found = []
+    for index, (name, image) in enumerate(read_series(one)):
+        layers = image_layers(image, _title(name))
+        for _, keywords, _ in layers if index else ():
+            keywords["metadata"] = {**keywords["metadata"], "series": index}
+        found += layers
+    return found
 
 
 def image_layers(image: Image, name: str) -> list[LayerData]:
@@ -84,6 +90,7 @@ def image_layers(image: Image, name: str) -> list[LayerData]:
                 "blending": "additive" if count > 1 else "translucent",
                 **({} if "S" in axes else {"colormap": colormaps[i % len(colormaps)]}),
                 **shared,
+                "metadata": {**shared["metadata"], "channel": i},
             },
             "image",
         )

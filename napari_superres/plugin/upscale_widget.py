@@ -1,37 +1,36 @@
 """Super-resolve: an image layer in, a finer layer exactly over it."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, LineEdit  # noqa: TID253 - a Qt file
 from qtpy.QtCore import QTimer, QUrl  # noqa: TID253 - a Qt file
 from qtpy.QtGui import QDesktopServices  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QApplication, QFileDialog  # noqa: TID253 - a Qt file
 
 from napari_superres.core.image import Image
 from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
 from napari_superres.models.domain import pixel_doubt
-from napari_superres.plugin import engine, forms
+from napari_superres.plugin import engine, field, forms, snippets
 from napari_superres.plugin.cards import MORE, card_html, in_groups, model_label
+from napari_superres.plugin.growing import Growing
 from napari_superres.plugin.job import Job
-from napari_superres.plugin.layers import guess_layer_axes, to_image, to_layer
+from napari_superres.plugin.layers import guess_layer_axes, to_image
+from napari_superres.plugin.library_events import library
 from napari_superres.plugin.pixel_size import PixelSizeForm
+from napari_superres.plugin.preview import Preview
+from napari_superres.plugin.region import RegionForm
+from napari_superres.plugin.upscale_forms import RUN_TIP, UpscaleForms
 from napari_superres.plugin.wording import duration, mixed_units, plan_text, progress_text
 
 if TYPE_CHECKING:
     import napari
 
-_TILES = ("auto", "64", "96", "128", "192", "256", "384", "512", "768", "1024")
-_CAUTION = (
-    "Fine detail in the result is the model's estimate, not a measurement. Compare it with interpolation or with a "
-    "reference scan before relying on it. Not for diagnosis."
-)
 _ESTIMATE_DELAY = 300  # milliseconds without a change before the plan is made anew
 
 
-class UpscaleWidget(forms.Panel):
+class UpscaleWidget(UpscaleForms):
     """The Super-resolve widget.
 
     Parameters
@@ -40,94 +39,43 @@ class UpscaleWidget(forms.Panel):
         napari viewer whose layers are worked on.
     """
 
+    _added_cards: tuple[tuple[ModelCard, str], ...] = ()
+
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__(viewer)
         self._job: Job | None = None
         self._estimate_job: Job | None = None
-        self._source: Any = None
-        self._source_image: Image | None = None
+        self._growing: Growing | None = None
         self._result: Image | None = None
         self._bar: Any = None
-        self._ready = self._card_whole = False
-        self._added_cards: list[tuple[ModelCard, str]] = []
-        self._make_forms()
-        self._make_run()
+        self._ready = self._card_whole = self._keeping = False
         self._estimate_timer = QTimer(self)
         self._estimate_timer.setSingleShot(True)
         self._estimate_timer.setInterval(_ESTIMATE_DELAY)
         self._estimate_timer.timeout.connect(self._estimate)
-        self.layer.changed.connect(self._layer_chosen)
-        self.model.changed.connect(self._model_chosen)
-        for control in (self.axes, self.device, self.precision, self.tile):
-            control.changed.connect(self._plan_changed)
+        self.pixel_size = PixelSizeForm(self._pixel_size_set)
+        self.region = RegionForm(viewer, self._plan_changed)
+        self.preview = Preview(viewer, self.session, self._chosen_for_preview)
+        self.arrange(self.pixel_size, self.region, self.preview)
+        self._connect()
         self._layer_chosen()
         self._model_chosen()
         self.status.setText("Loading PyTorch: the window may stop for a moment…")
         # A moment for the window to show the line before torch's import holds everything.
         QTimer.singleShot(50, self._warm_up)
 
-    def _make_forms(self) -> None:
-        self.layer = forms.layer_box(
-            self.viewer, label="Layer", tooltip="Image layer to enhance. Labels, points and shapes cannot be enhanced."
-        )
-        self.axes = LineEdit(
-            label="Axes",
-            tooltip="What each axis of the layer is, slowest first: T time, C channel, Z Y X space, S colour samples. "
-            "Filled in from the layer's axis labels; correct it here.",
-        )
-        self.model = forms.narrow(
-            ComboBox(
-                choices=self._model_choices(),
-                label="Model",
-                tooltip="Trained networks by what they were trained for, then interpolation as the baseline.",
-            )
-        )
-        self.card = forms.text(rich=True)
-        self.card.setToolTip("What the model is for and how it was tested. Scores stand beside bicubic interpolation.")
-        self.card.setOpenExternalLinks(False)
+    def _connect(self) -> None:
         self.card.linkActivated.connect(self._card_link)
-        self.add_model = QPushButton("Model from file…")
-        self.add_model.setToolTip("Use a model file (.safetensors) of your own.")
         self.add_model.clicked.connect(self._choose_model_file)
-        self.device = ComboBox(
-            choices=["auto"], label="Device", tooltip="Where to compute. auto takes the fastest there is."
-        )
-        self.precision = ComboBox(
-            choices=["auto", "fp32", "fp16", "bf16"],
-            label="Precision",
-            tooltip="Number format of the computation. auto is fp32; fp16 and bf16 are faster on GPUs and less exact.",
-        )
-        self.tile = ComboBox(
-            choices=_TILES,
-            label="Tile",
-            tooltip="Edge, in pixels of the layer, of the windows given to the model. The result does not depend on "
-            "it. auto fits it to the free memory; choose less if memory is short.",
-        )
-        self.pixel_size = PixelSizeForm(self._pixel_size_set)
-        self.notice = forms.text()
-        self.body.addWidget(forms.form([self.layer, self.axes]))
-        self.body.addWidget(self.pixel_size)
-        self.body.addWidget(self.notice)
-        self.body.addWidget(forms.form([self.model]))
-        self.body.addWidget(self.card)
-        self.body.addWidget(self.add_model)
-        self.body.addWidget(forms.form([self.device, self.precision, self.tile]))
-
-    def _make_run(self) -> None:
-        self.estimate = forms.text()
-        self.run = QPushButton("Run")
-        self.run.setToolTip("Compute the finer image. It is added as a new layer exactly over this one.")
         self.run.clicked.connect(self._run_or_cancel)
-        self.bar = QProgressBar()
-        self.bar.setToolTip("How much of the image is done.")
-        self.bar.hide()
-        self.status = forms.text()
-        self.body.addWidget(self.estimate)
-        self.body.addWidget(self.run)
-        self.body.addWidget(self.bar)
-        self.body.addWidget(self.status)
-        self.body.addWidget(forms.text(_CAUTION))
-        self.body.addStretch(1)
+        self.keep.clicked.connect(self._stop_and_keep)
+        self.copy_python.clicked.connect(lambda: self._copy(snippets.script))
+        self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
+        self.layer.changed.connect(self._layer_chosen)
+        self.model.changed.connect(self._model_chosen)
+        for control in (self.axes, self.device, self.precision, self.tile, self.tta):
+            control.changed.connect(self._plan_changed)
+        library.follow(self, self._library_changed)
 
     @property
     def is_running(self) -> bool:
@@ -143,13 +91,24 @@ class UpscaleWidget(forms.Panel):
 
     def layers_changed(self) -> None:
         """Follow the viewer's layers; a run whose source went away is cancelled."""
-        if self._job is not None and self._source not in self.viewer.layers:
+        if self._job is not None and self._growing is not None and self._growing.source not in self.viewer.layers:
             self._job.cancel()
             self.status.setText("The source layer was removed: cancelling…")
+        self.region.follow(self.axes.value)
         if forms.refresh(self.layer):
             self._layer_chosen()
 
-    def _model_choices(self) -> list[tuple[str, str]]:
+    def _library_changed(self) -> None:
+        chosen = self.model.value
+        with self.model.changed.blocked():
+            self.model.reset_choices()
+            if chosen in self.model.choices:
+                self.model.value = chosen
+        if self.model.value != chosen:
+            self._model_chosen()
+
+    def model_choices(self) -> list[tuple[str, str]]:
+        """Return what can be chosen, in words and by name."""
         shipped = [(model_label(card), card.name) for group in in_groups(list_models()) for card in group]
         own = [(f"{model_label(card)} (file)", path) for card, path in self._added_cards]
         return own + shipped
@@ -166,8 +125,8 @@ class UpscaleWidget(forms.Panel):
         except SuperResError as error:
             forms.show_error(str(error))
             return
-        self._added_cards = [(c, p) for c, p in self._added_cards if p != str(path)] + [(card, str(path))]
-        self.model.choices = self._model_choices()
+        self._added_cards = (*((c, p) for c, p in self._added_cards if p != str(path)), (card, str(path)))
+        self.model.reset_choices()
         self.model.value = str(path)
 
     def _chosen_card(self) -> ModelCard | None:
@@ -234,11 +193,13 @@ class UpscaleWidget(forms.Panel):
                 size = image.pixel_size[-2:]
                 hints.append(pixel_doubt(card, size, image.units["X"] if known else None) if card else "")
             hints.append(mixed_units(self.viewer.layers))
+        self.region.follow("" if layer is None else self.axes.value)
         self.pixel_size.setVisible(not known)
         forms.say(self.notice, "\n".join(h for h in hints if h))
         if layer is None:
             forms.say(self.estimate, "Open an image (File > Open, or File > Open Sample > Super-Resolution).")
         self._estimate_timer.start()
+        self.preview.ask()
 
     # What it will take
 
@@ -260,7 +221,38 @@ class UpscaleWidget(forms.Panel):
             "device": self.device.value,
             "precision": self.precision.value,
             "tile": tile if tile == "auto" else int(tile),
+            "tta": self.tta.value,
         }
+
+    def _wanted(self) -> tuple[Any, Image, Any, dict[str, Any]]:
+        """Return the layer, its image, the model or one per channel, and the options of a run.
+
+        Raises
+        ------
+        SuperResError
+            If the layer cannot be an image, or the part that is meant is not there.
+        """
+        layer = self.layer.value
+        image = self._image(layer)
+        model, channels = self.region.models(image, self.model.value)
+        roi = self.region.roi(layer, image.axes)
+        return layer, image, model, {**self._options(), "channels": channels, "roi": roi or None}
+
+    def _chosen_for_preview(self) -> tuple[Any, Image, Any, dict[str, Any]] | None:
+        if self._job is not None or not self._ready or self.layer.value is None or not self.model.value:
+            return None
+        return self._wanted()
+
+    def _copy(self, write: Callable[..., str]) -> None:
+        if self.layer.value is None:
+            return
+        try:
+            text = write(*self._wanted())
+        except SuperResError as error:
+            forms.show_error(str(error))
+            return
+        QApplication.clipboard().setText(text)
+        self.status.setText("Copied to the clipboard.")
 
     def _estimate(self) -> None:
         """Ask for the plan of what is chosen; an older question is dropped."""
@@ -270,11 +262,10 @@ class UpscaleWidget(forms.Panel):
         if not self._ready or self._job is not None or layer is None or not self.model.value:
             return
         try:
-            image = self._image(layer)
+            _, image, model, options = self._wanted()
         except SuperResError as error:
             forms.say(self.estimate, forms.sentence(str(error)))
             return
-        model, options = self.model.value, self._options()
 
         def steps() -> Generator[Any, None, None]:
             yield engine.plan(image, model, options)
@@ -296,24 +287,29 @@ class UpscaleWidget(forms.Panel):
             self._cancel()
 
     def _start(self) -> None:
-        layer = self.layer.value
         try:
-            image = self._image(layer)
+            layer, image, model, options = self._wanted()
         except SuperResError as error:
             self.status.setText("")
             forms.show_error(str(error))
             return
         self.session.forget(self._estimate_job)
-        self._source, self._source_image, self._result = layer, image, None
-        model, options = self.model.value, self._options()
+        self.preview.close_down()
+        roi = options["roi"] or {}
+        name = "-".join(dict.fromkeys(model.values())) if isinstance(model, dict) else engine.model_name(model)
+        self._growing = Growing(
+            self.viewer, layer, image, f"{layer.name} [{name}]", {a: r[0] for a, r in roi.items() if a == "T"}
+        )
+        self._result, self._keeping = None, False
+        seen = field.focus(self.viewer, layer, image.axes)
         self._job = Job(
-            lambda: engine.upscale(image, model, options),
+            lambda: engine.upscale(image, model, options, focus=seen),
             stepped=self._stepped,
             failed=forms.show_error,
             ended=self._ended,
         )
         self.run.setText("Cancel")
-        self.run.setToolTip("Stop after the tile that is being computed.")
+        self.run.setToolTip("Stop after the tile that is being computed, and take the layer away.")
         self.status.setText("Preparing…")
         self.bar.setRange(0, 0)
         self.bar.show()
@@ -324,6 +320,11 @@ class UpscaleWidget(forms.Panel):
             self._job.cancel()
             self.run.setText("Cancelling…")
             self.run.setEnabled(False)
+            self.keep.hide()
+
+    def _stop_and_keep(self) -> None:
+        self._keeping = True
+        self._cancel()
 
     def _stepped(self, progress: Any) -> None:
         if self._bar is None:
@@ -335,44 +336,42 @@ class UpscaleWidget(forms.Panel):
             self.bar.setRange(0, progress.total)
         self._bar.update(progress.done - self._bar.n)
         self.bar.setValue(progress.done)
-        if self._job is not None and not self._job.is_cancelled:
+        if self._job is None or self._growing is None:
+            return
+        if not self._job.is_cancelled:
             self.status.setText(progress_text(progress))
+            if progress.region is not None and self._growing.source in self.viewer.layers:
+                self._growing.show(progress.image)
+                self.keep.show()
         if "provenance" in progress.image.metadata and progress.done == progress.total:
             self._result = progress.image
             self.status.setText(f"Done in {duration(progress.seconds)}.")
 
     def _ended(self, complete: bool) -> None:
         cancelled = self._job is not None and self._job.is_cancelled
-        self._job = None
+        growing, self._job, self._growing = self._growing, None, None
         if self._bar is not None:
             self._bar.close()
             self._bar = None
         self.bar.hide()
+        self.keep.hide()
         self.run.setText("Run")
-        self.run.setToolTip("Compute the finer image. It is added as a new layer exactly over this one.")
+        self.run.setToolTip(RUN_TIP)
         self.run.setEnabled(self.layer.value is not None)
-        if complete and self._result is not None and self._source in self.viewer.layers:
-            self._add_result()
-        elif cancelled:
-            self.status.setText("Cancelled; nothing was added.")
+        assert growing is not None
+        if complete and self._result is not None and growing.source in self.viewer.layers:
+            growing.finish(self._result)
+            self.status.setText(f"{self.status.text()} Added above its source: {growing.layer.name}")
+        elif cancelled and self._keeping and growing.layer is not None:
+            growing.keep()
+            self.status.setText(f"Stopped; what is done is in {growing.layer.name}.")
         else:
-            self.status.setText("Nothing was added; see the notification.")
-        self._source = self._source_image = self._result = None
+            growing.discard()
+            said = "Cancelled; nothing was added." if cancelled else "Nothing was added; see the notification."
+            self.status.setText(said)
+        self._result = None
         self._estimate_timer.start()
-
-    def _add_result(self) -> None:
-        from napari.layers import Layer
-
-        assert self._result is not None
-        assert self._source_image is not None
-        model = self._result.metadata["provenance"]["model"]["name"]
-        made = to_layer(self._result, self._source_image, self._source, name=f"{self._source.name} [{model}]")
-        layer = Layer.create(*made)
-        layer.contrast_limits_range = self._source.contrast_limits_range
-        self.viewer.layers.insert(self.viewer.layers.index(self._source) + 1, layer)
-        chosen = self.viewer.layers.selection
-        chosen.active = layer
-        self.status.setText(f"{self.status.text()} Added above its source: {layer.name}")
+        self.preview.ask()
 
 
 class _Silent:

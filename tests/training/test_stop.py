@@ -62,7 +62,6 @@ def test_in_a_thread_the_same_is_learnt_and_more_is_told(data, tmp_path):
     plain = read_weights(train(TINY, data, tmp_path / "a.safetensors", steps=30))
     steps, path = all_of(iter_train(TINY, data, tmp_path / "b.safetensors", steps=30))
     assert all(torch.equal(plain[k], v) for k, v in read_weights(path).items())
-    assert steps[0].step == 0
     assert (steps[-1].step, steps[-1].share) == (30, 1.0)
     assert threads() == []
     scores = find_card(path).scores["validation"]
@@ -71,8 +70,9 @@ def test_in_a_thread_the_same_is_learnt_and_more_is_told(data, tmp_path):
     example = steps[-1].example
     assert example.low.shape == (20, 22)
     assert example.found.shape == example.high.shape == (40, 44)
-    error = np.mean((example.found - example.high)[2:-2, 2:-2] ** 2)
-    assert -10 * np.log10(error) == pytest.approx(steps[-1].scores[-1], abs=0.1), "what is shown is what is scored"
+    found = np.rint(example.found * 255).clip(0, 255) / 255  # as results are scored where images have 8 bits
+    error = np.mean((found - example.high)[2:-2, 2:-2] ** 2)
+    assert -10 * np.log10(error) == pytest.approx(steps[-1].scores[-1], abs=0.001), "what is shown is what is scored"
 
 
 def test_enough_ends_after_the_step_and_keeps_the_best(data, tmp_path):
@@ -116,7 +116,7 @@ def test_closing_does_not_wait_for_all_images_to_be_looked_at(data, tmp_path, mo
     assert at_work.wait(60)
     threading.Timer(0.3, go_on.set).start()  # when it is closed
     training.close()
-    assert len(looked) == 2
+    assert len(looked) == 1, "the second image ended it"
 
 
 def test_an_error_of_the_training_is_raised_where_it_is_used(data, tmp_path):

@@ -20,7 +20,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from napari_superres import __version__
 from napari_superres.errors import (
     MissingExtraError,
     ModelFileError,
@@ -41,7 +40,7 @@ _EPSILON = 1e-6  # what the format adds to a range or a standard deviation befor
 _WORK = re.compile(  # text, then a DOI or an address
     r"(.*?)(?:(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S*[^\s.,;])|(https?://\S*[^\s.,;]))", re.I | re.S
 )
-_ENVIRONMENT = f"dependencies: [python>=3.11, pytorch>=2.6, pip, pip: [napari-superres-torch>={__version__}]]\n"
+_ENVIRONMENT = "dependencies: [python>=3.11, pytorch>=2.6, pip, pip: [napari-superres-torch]]\n"
 
 
 def export_safetensors(model: str | Path, target: Path, *, overwrite: bool = False) -> Path:

@@ -1,0 +1,148 @@
+"""A preview of the visible field, which follows the view, the settings and the layer's data."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QCheckBox  # noqa: TID253 - a Qt file
+
+from napari_superres.core.image import Image
+from napari_superres.errors import SuperResError
+from napari_superres.plugin import engine, field, forms
+from napari_superres.plugin.job import Job
+from napari_superres.plugin.layers import to_layer
+
+_DELAY_MS = 150
+_MOST = 384
+"""Pixels along an edge that are computed: the middle of what is visible."""
+
+
+class Preview(QCheckBox):
+    """A switch; while it is on, a layer shows what the model makes of the field in view.
+
+    A newer question drops an older one. Data that change, as a camera's do, are followed.
+
+    Parameters
+    ----------
+    viewer, session
+        Where it is shown, and where its jobs run.
+    chosen
+        Returns the layer, its image, the model and the options of a run; None where nothing is chosen.
+    """
+
+    def __init__(
+        self, viewer: Any, session: forms.Session, chosen: Callable[[], tuple[Any, Image, Any, dict[str, Any]] | None]
+    ) -> None:
+        super().__init__("Preview what is visible")
+        self.setToolTip(
+            "Compute the visible field, at most 384 pixels of its middle, and again when the view, the settings or the "
+            "layer's data change. A camera's layer is followed live."
+        )
+        self.viewer, self.session, self._chosen = viewer, session, chosen
+        self.layer: Any = None
+        self._source: Any = None
+        self._job: Job | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_DELAY_MS)
+        self._timer.timeout.connect(self._compute)
+        self._busy = self._again = False
+        self.toggled.connect(self._switched)
+
+    def ask(self, _: Any = None) -> None:
+        """Compute anew, a moment after the last change."""
+        if self.isChecked():
+            self._timer.start()
+
+    def close_down(self) -> None:
+        """Take the layer away and follow nothing any more."""
+        self._timer.stop()
+        self.session.forget(self._job)
+        self._job, self._again = None, False
+        self._follow(None)
+        if self.layer is not None and self.layer in self.viewer.layers:
+            self.viewer.layers.remove(self.layer)
+        self.layer = None
+
+    def _view_events(self) -> list[Any]:
+        camera, dims = self.viewer.camera.events, self.viewer.dims.events
+        return [camera.zoom, camera.center, dims.current_step, dims.order, dims.ndisplay]
+
+    def _switched(self, on: bool) -> None:
+        for event in self._view_events():
+            (event.connect if on else event.disconnect)(self.ask)
+        if on:
+            self._compute()
+        else:
+            self.close_down()
+
+    def _follow(self, source: Any) -> None:
+        """Listen to the data of the layer that is shown, and of no other."""
+        if source is self._source:
+            return
+        for layer, act in ((self._source, "disconnect"), (source, "connect")):
+            if layer is not None:
+                getattr(layer.events.data, act)(self._data_changed)
+                getattr(layer.events.set_data, act)(self._data_changed)
+        self._source = source
+
+    def _data_changed(self, _: Any = None) -> None:
+        # Of a stream, each picture cannot wait for a pause that never comes: the next one is begun when this is done.
+        if self.isChecked() and not self._timer.isActive():
+            self._timer.start()
+
+    def _compute(self) -> None:
+        if not self.isChecked():
+            return
+        if self._busy:  # the job that runs is stale; it stops after its present window
+            self._again = True
+            if self._job is not None:
+                self._job.cancel()
+            return
+        try:
+            found = self._chosen()
+            if found is None:
+                self.close_down()
+                return
+            layer, image, model, options = found
+            axes = image.axes
+            seen = field.middle(field.visible_box(self.viewer, layer, axes), _MOST)
+            roi = {**field.slice_box(self.viewer, layer, axes), **seen}
+        except SuperResError:
+            return  # nothing in view: nothing to show
+        self._follow(layer)
+        first = {a: roi[a][0] for a in roi if a == "T"}
+        made: list[Image] = []
+
+        def steps() -> Generator[Any, None, None]:
+            for step in engine.upscale(image, model, {**options, "roi": roi}):
+                made[:] = [step.image]
+                yield step.done
+
+        def ended(complete: bool) -> None:
+            self._busy = False
+            if complete and made and self.isChecked() and layer in self.viewer.layers:
+                self._show(made[0], image, layer, first)
+            if self._again:
+                self._again = False
+                self._timer.start()
+
+        self._busy = True
+        self._job = Job(steps, failed=lambda _: None, ended=ended)
+        self.session.add(self._job)
+
+    def _show(self, result: Image, image: Image, source: Any, first: dict[str, int]) -> None:
+        from napari.layers import Layer
+
+        data, keywords, kind = to_layer(result, image, source, name=f"preview of {source.name}", first=first)
+        keywords["metadata"] = {"napari_superres": "temporary"}
+        if self.layer is not None and self.layer in self.viewer.layers and self.layer.ndim == source.ndim:
+            for name in ("scale", "translate", "contrast_limits"):
+                if name in keywords:
+                    setattr(self.layer, name, keywords[name])
+            self.layer.data = data
+            return
+        chosen = set(self.viewer.layers.selection)
+        self.layer = Layer.create(data, keywords, kind)
+        self.viewer.layers.insert(self.viewer.layers.index(source) + 1, self.layer)
+        self.viewer.layers.selection = chosen

@@ -1,0 +1,108 @@
+"""What the Super-resolve widget shows: its controls, from top to bottom."""
+
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import CheckBox, ComboBox, LineEdit  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget  # noqa: TID253 - a Qt file
+
+from napari_superres.plugin import forms
+
+if TYPE_CHECKING:
+    import napari
+
+_TILES = ("auto", "64", "96", "128", "192", "256", "384", "512", "768", "1024")
+_CAUTION = (
+    "Fine detail in the result is the model's estimate, not a measurement. Compare it with interpolation or with a "
+    "reference scan before relying on it. Not for diagnosis."
+)
+RUN_TIP = "Compute the finer image. It appears as a new layer exactly over this one while it is made."
+
+
+class UpscaleForms(forms.Panel):
+    """The controls, which do nothing by themselves.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer whose layers are worked on.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__(viewer)
+        self.layer = forms.layer_box(
+            viewer, label="Layer", tooltip="Image layer to enhance. Labels, points and shapes cannot be enhanced."
+        )
+        self.axes = LineEdit(
+            label="Axes",
+            tooltip="What each axis of the layer is, slowest first: T time, C channel, Z Y X space, S colour samples. "
+            "Filled in from the layer's axis labels; correct it here.",
+        )
+        self.model = forms.narrow(
+            ComboBox(
+                choices=lambda _: self.model_choices(),
+                label="Model",
+                tooltip="Trained networks by what they were trained for, then interpolation as the baseline.",
+            )
+        )
+        self.card = forms.text(rich=True)
+        self.card.setToolTip("What the model is for and how it was tested. Scores stand beside bicubic interpolation.")
+        self.card.setOpenExternalLinks(False)
+        self.add_model = QPushButton("Model from file…")
+        self.add_model.setToolTip(
+            "Use a model file (.safetensors) of this program once. To keep models, and for those of other programs: "
+            "Plugins > Super-Resolution > Models."
+        )
+        self.device = ComboBox(
+            choices=["auto"], label="Device", tooltip="Where to compute. auto takes the fastest there is."
+        )
+        self.precision = ComboBox(
+            choices=["auto", "fp32", "fp16", "bf16"],
+            label="Precision",
+            tooltip="Number format of the computation. auto is fp32; fp16 and bf16 are faster on GPUs and less exact.",
+        )
+        self.tile = ComboBox(
+            choices=_TILES,
+            label="Tile",
+            tooltip="Edge, in pixels of the layer, of the windows given to the model. The result does not depend on "
+            "it. auto fits it to the free memory; choose less if memory is short.",
+        )
+        self.tta = CheckBox(
+            label="Average turns",
+            tooltip="Average over the eight flips and quarter turns: eight times slower, a little better.",
+        )
+        self.notice, self.estimate, self.status = forms.text(), forms.text(), forms.text()
+        self.run = QPushButton("Run")
+        self.run.setToolTip(RUN_TIP)
+        self.keep = QPushButton("Stop and keep what is done")
+        self.keep.setToolTip("Stop after the tile that is being computed. The layer stays as far as it is done.")
+        self.keep.hide()
+        self.bar = QProgressBar()
+        self.bar.setToolTip("How much of the image is done.")
+        self.bar.hide()
+        self.copy_python, self.copy_command = QPushButton("Copy as Python"), QPushButton("Copy as command")
+        self.copy_python.setToolTip("Put a script on the clipboard that computes exactly this.")
+        self.copy_command.setToolTip("Put the command line on the clipboard that computes exactly this from the file.")
+
+    def model_choices(self) -> list[tuple[str, str]]:
+        """Return what can be chosen, in words and by name."""
+        return []
+
+    def arrange(self, pixel_size: QWidget, region: QWidget, preview: QWidget) -> None:
+        """Put everything into the panel, with the parts that have a file of their own."""
+        for widget in (
+            forms.form([self.layer, self.axes]), pixel_size, self.notice, forms.form([self.model]), self.card,
+            self.add_model, region, forms.form([self.device, self.precision, self.tile, self.tta]), preview,
+            self.estimate, self.run, self.keep, self.bar, self.status, _row(self.copy_python, self.copy_command),
+            forms.text(_CAUTION),
+        ):  # fmt: skip
+            self.body.addWidget(widget)
+        self.body.addStretch(1)
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row
