@@ -203,7 +203,8 @@ class Batch:
         """
         from napari_superres.inference import upscale_files
 
-        for self.listing in find(self._chosen):
+        for listing in find(self._chosen):
+            self.listing = listing
             yield  # may be stopped here
         if not self.rows:
             raise UnreadableImageError(self.listing.problem or "there is no image any more.")

@@ -170,7 +170,8 @@ class BatchWidget(forms.Panel):
             return
         first = self._places[0]
         if self.settings.output.text() == self._suggested:
-            self._suggested = str((first if first.is_dir() and not io.suffix(first) else first.parent) / _FOLDER)
+            inside = first.is_dir() and io.suffix(first) not in io.ZARR_SUFFIXES
+            self._suggested = str((first if inside else first.parent) / _FOLDER)
             self.settings.output.setText(self._suggested)
         self.chosen.setToolTip("\n".join(map(str, self._places[:20])))
         self._scan()
@@ -250,6 +251,7 @@ class BatchWidget(forms.Panel):
     def _start(self) -> None:
         batch = self._batch = Batch(self._choice(), self.settings.options())
         self._seen = 0
+        self._scan_timer.stop()  # the run looks for the files itself
         self._job = job = Job(batch.steps, failed=self._failed, ended=self._ended)
         batch.is_stopped = lambda: job.is_cancelled
         self.run.setText("Cancel")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
 from qtpy.QtCore import QEvent  # noqa: TID253 - a Qt file
+from qtpy.QtGui import QIcon  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
     QApplication,
     QCheckBox,
@@ -119,8 +120,8 @@ class CompareWidget(forms.Panel):
             self.sections[title] = _collapsible(title, section)
             self.body.addWidget(self.sections[title])
         self.body.addWidget(self.plot)
-        ears = self.plot.ears, self.profile.ears
-        self.destroyed.connect(lambda: [e.close() for e in ears])
+        for ears in (self.plot.ears, self.profile.ears):
+            self.destroyed.connect(lambda _=None, ears=ears: ears.close())
 
     def event(self, event: Any) -> bool:
         """Leave the viewer as it was when the dock around the widget was closed."""
@@ -359,11 +360,23 @@ def _temporary(image: Image, source: Image, layer: Any) -> Any:
 
 def _collapsible(title: str, content: QWidget) -> QCollapsible:
     """Return a section that is closed at first, and as high as what is in it once it is open."""
-    section = QCollapsible(title)
+    section = QCollapsible()
+    # Arrows as text: as icons they would not follow the theme.
+    section.setExpandedIcon(QIcon())
+    section.setCollapsedIcon(QIcon())
+    section.toggleButton().setStyleSheet("text-align: left; background: transparent; padding: 2px;")
+    section.toggleButton().setToolTip(f"Show or hide: {title.lower()}.")
+    section.layout().setContentsMargins(0, 0, 0, 0)
     section.setDuration(0)
     section.setContent(content)
+
+    def toggled(is_open: bool) -> None:
+        section.setText(f"{'▾' if is_open else '▸'} {title}")
+        content.setMaximumHeight(_ANY_HEIGHT if is_open else 0)
+        content.setVisible(is_open)  # what is hidden takes no focus and no space
+
+    section.toggled.connect(toggled)
     section.collapse(animate=False)
-    section.toggled.connect(lambda is_open: content.setMaximumHeight(_ANY_HEIGHT if is_open else 0))
     return section
 
 

@@ -37,10 +37,16 @@ def visible_box(viewer: Any, layer: Any, axes: str) -> dict[str, Range]:
     for axis in "YX":
         i = plain.index(axis)
         start, stop = max(0, int(np.floor(low[i]))), min(sizes[axis], int(np.ceil(high[i] + finer[i])))
-        if stop <= start:
+        # napari clips what is visible to the layer: beside it, that is its last pixel.
+        if high[i] <= low[i] and sizes[axis] > 1:
             raise SettingsError(f"nothing of the layer {layer.name!r} is in view. Move it there, or take all of it.")
         box[axis] = (start, stop)
     return box
+
+
+def camera(viewer: Any) -> Any:
+    """Return the camera, which napari 0.9 moved."""
+    return getattr(viewer, "scene", viewer).camera
 
 
 def middle(box: Mapping[str, Range], most: int) -> dict[str, Range]:

@@ -82,8 +82,8 @@ class LookSection(QWidget):
         layout.addWidget(self.shown)
         self.position.setEnabled(False)
         self.shown.hide()
-        self.curtain.toggled.connect(self._toggled)
-        self.blink.toggled.connect(self._toggled)
+        self.curtain.toggled.connect(lambda on: self._toggled(on, self.curtain, self.blink))
+        self.blink.toggled.connect(lambda on: self._toggled(on, self.blink, self.curtain))
         self.position.valueChanged.connect(self._slid)
         self.interval.changed.connect(self._set_clock)
         self.beside.changed.connect(self.changed)
@@ -108,10 +108,8 @@ class LookSection(QWidget):
         result, other = chosen.get("result"), chosen.get("input" if beside == "interpolation" else beside)
         return None if result is None or other is None or result is other else (beside, result, other)
 
-    def _toggled(self, on: bool) -> None:
-        button = self.sender()
-        other = self.blink if button is self.curtain else self.curtain
-        if on and other.isChecked():
+    def _toggled(self, on: bool, button: QPushButton, other: QPushButton) -> None:
+        if on:
             with QSignalBlocker(other):
                 other.setChecked(False)
         self._stop()

@@ -4,7 +4,8 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
 
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert
@@ -20,6 +21,7 @@ Interpolate = Callable[[Callable[[Any], None]], None]
 """Is given what to do with the layer of the interpolated input, or with None where there cannot be one."""
 
 _HEIGHT = 230
+_LAID_OUT = 50  # milliseconds after which the panel has made room
 _SHORT = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "angstrom": "Å"}
 # Told apart without colours too.
 _LINES = {"result": "-", "reference": "-", "input": ":", "interpolation": "--"}
@@ -96,12 +98,16 @@ class Plot(QWidget):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
+        self.owner: Any = None
         self._drawing: Drawing | None = None
         self._canvas: Any = None
         self.words = forms.text()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.words)
+        self._reveal = QTimer(self)
+        self._reveal.setSingleShot(True)
+        self._reveal.timeout.connect(self._show_whole)
         self.ears = Ears()
         self.ears.open(viewer.events.theme, self._recolour)
         self.hide()
@@ -111,9 +117,11 @@ class Plot(QWidget):
         """What is shown."""
         return self._drawing
 
-    def draw(self, drawing: Drawing) -> None:
-        """Show curves; after `load`."""
-        self._drawing = drawing
+    def draw(self, drawing: Drawing, owner: Any) -> None:
+        """Show curves of one of the sections; after `load`."""
+        if self.isHidden() or self.owner is not owner:
+            self._reveal.start(_LAID_OUT)
+        self._drawing, self.owner = drawing, owner
         if self._canvas is None:
             self._canvas = _canvas()
             self.layout().insertWidget(0, self._canvas)
@@ -122,13 +130,20 @@ class Plot(QWidget):
         forms.say(self.words, drawing.words)
         self.show()
 
-    def say(self, words: str) -> None:
-        """Show a text instead of curves."""
-        self._drawing = None
+    def say(self, words: str, owner: Any) -> None:
+        """Show a text of one of the sections instead of curves."""
+        self._drawing, self.owner = None, owner
         if self._canvas is not None:
             self._canvas.hide()
         forms.say(self.words, words)
         self.setVisible(bool(words))
+
+    def _show_whole(self) -> None:
+        area = self.parent()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parent()
+        if area is not None:
+            area.ensureWidgetVisible(self)
 
     def _recolour(self, _: Any = None) -> None:
         if self._drawing is not None:
@@ -239,7 +254,7 @@ class SpectraSection(QWidget):
             try:
                 then({name: to_image(layer) for name, layer in layers.items()})
             except SuperResError as error:
-                self._plot.say(forms.sentence(str(error)))
+                self._plot.say(forms.sentence(str(error)), self)
 
         if "input" in chosen:
             self._interpolate(go)
@@ -262,7 +277,7 @@ class SpectraSection(QWidget):
 
     def _show_correlation(self, found: Any) -> None:
         if isinstance(found, str):
-            self._plot.say(f"Not measurable: {found}")
+            self._plot.say(f"Not measurable: {found}", self)
             return
         result = found["result"]
         met = result.agreement("1/7")
@@ -271,10 +286,10 @@ class SpectraSection(QWidget):
             words = f"Result and reference agree down to {met.value:.3g} {_short(met.unit)} (threshold 1/7)."
         drawing = Drawing(
             {name: (curve.frequency, curve.correlation) for name, curve in found.items()},
-            _frequency(result.unit), "correlation with the reference", level=(1 / 7, "1/7"),
+            _frequency(result.unit), "ring correlation", level=(1 / 7, "1/7"),
             mark=None if met.value is None else 1 / met.value, range=(-0.15, 1.05), words=words,
         )  # fmt: skip
-        self._plot.draw(drawing)
+        self._plot.draw(drawing, self)
 
     def _transform(self, images: dict[str, Image]) -> None:
         lr = images.pop("input", None)
@@ -291,7 +306,7 @@ class SpectraSection(QWidget):
             }
             limit = None if lr is None else 0.5 / max(lr.pixel_size[-2:]) * _ratio(unit, lr.units["X"])
             words = "" if limit is None else "Dotted: the finest detail that the input's pixels can hold."
-            self._plot.draw(Drawing(curves, _frequency(unit), "power", logarithmic=True, mark=limit, words=words))
+            self._plot.draw(Drawing(curves, _frequency(unit), "power", logarithmic=True, mark=limit, words=words), self)
 
         self._start("Transforming…", steps, show)
 

@@ -65,7 +65,7 @@ class Preview(QCheckBox):
         self.layer = None
 
     def _view_events(self) -> list[Any]:
-        camera, dims = self.viewer.camera.events, self.viewer.dims.events
+        camera, dims = field.camera(self.viewer).events, self.viewer.dims.events
         return [camera.zoom, camera.center, dims.current_step, dims.order, dims.ndisplay]
 
     def _switched(self, on: bool) -> None:

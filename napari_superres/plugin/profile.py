@@ -222,6 +222,7 @@ class ProfileSection(QWidget):
         self._viewer, self._session, self._plot = viewer, session, plot
         self._chosen, self._interpolate = chosen, interpolate
         self._job: Job | None = None
+        self._sampled: Any = None
         self.line: Any = None
         self.draw = QPushButton("Draw a line")
         self.draw.setToolTip(
@@ -258,8 +259,9 @@ class ProfileSection(QWidget):
             width = 2.0 / on_screen(self._viewer, layer)[-1] * layer.scale[-1]
             # Two axes only: it is seen on every slice.
             self.line = Shapes(
-                ndim=2, name="profile", units=layer.units[-2:], edge_color="#ffd000", edge_width=float(width)
-            )
+                ndim=2, name="profile", units=layer.units[-2:], edge_color="#ffd000", edge_width=float(width),
+                opacity=1.0,
+            )  # fmt: skip
             self.ears.open(self.line.events.set_data, self.changed)
             self.ears.open(self.line.events.data, self._drawn)
             self._viewer.layers.append(self.line)
@@ -282,8 +284,12 @@ class ProfileSection(QWidget):
 
     def _sample(self) -> None:
         chosen = self._chosen()
-        if self._corners() is None or "result" not in chosen:
+        corners = self._corners()
+        if corners is None or "result" not in chosen:
             return
+        if np.array_equal(corners, self._sampled) and self._plot.owner is not self:
+            return  # another plot is shown: only a line that moves takes its place
+        self._sampled = corners
         if "input" in chosen:
             self._interpolate(lambda made: self._sample_all({**chosen, **({"interpolation": made} if made else {})}))
         else:
@@ -296,7 +302,7 @@ class ProfileSection(QWidget):
         try:
             planes = {name: shown_plane(self._viewer, layer) for name, layer in layers.items()}
         except SuperResError as error:
-            self._plot.say(forms.sentence(str(error)))
+            self._say(str(error))
             return
         unit = str(self.line.units[-1])
 
@@ -309,16 +315,19 @@ class ProfileSection(QWidget):
         if BACKEND in sys.modules and all(isinstance(a, np.ndarray) and a[..., 0].size <= _LIGHT for a in arrays):
             self._show(next(steps()))
         else:
-            self._job = Job(steps, stepped=self._show, failed=self._plot.say)
+            self._job = Job(steps, stepped=self._show, failed=self._say)
             self._session.add(self._job)
 
     def _show(self, found: tuple[Any, Mapping[str, Any]]) -> None:
         distance, values = found
         known = {name: v for name, v in values.items() if np.isfinite(v).any()}
         if not known:
-            self._plot.say("The line lies beside the layers. Draw it on them.")
+            self._say("the line lies beside the layers. Draw it on them.")
             return
         normal = self.normalise.isChecked()
         curves = {name: (distance, normalised(v) if normal else v) for name, v in known.items()}
         y = "intensity, normalised" if normal else "intensity"
-        self._plot.draw(Drawing(curves, f"distance along the line ({self.line.units[-1]:~P})", y))
+        self._plot.draw(Drawing(curves, f"distance along the line ({self.line.units[-1]:~P})", y), self)
+
+    def _say(self, message: str) -> None:
+        self._plot.say(forms.sentence(message), self)

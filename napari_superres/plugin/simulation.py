@@ -153,22 +153,27 @@ def measure(
     Raises
     ------
     SettingsError
-        If the image is too small, or holds no noise.
+        If nothing can be measured: the image is too small, or holds no noise.
     """
     from napari_superres.degradation.fit import fit_camera
 
-    camera = fit_camera(_planes(real))
-    found, words = _ranges(camera, strengths)
-    if "psf_sigma" in strengths and len(scale) == 2:
-        sigma = None if sample is None else _psf(real, sample, scale[0])
+    sigma = None
+    if "psf_sigma" in strengths and len(scale) == 2 and sample is not None:
+        sigma = _psf(real, sample, scale[0])
+    try:
+        found, words = _ranges(fit_camera(_planes(real)), strengths)
+    except SettingsError as error:
         if sigma is None:
-            words += (
-                " The PSF is not measured: that needs a checked high-resolution layer of the same field. Of a lens it "
-                "is 0.21 × wavelength / NA / pixel size."
-            )
-        else:
-            found["psf_sigma"] = (sigma / _PSF_SPREAD, sigma * _PSF_SPREAD)
-            words += f" PSF {sigma:.2g} px."
+            raise
+        found, words = {}, f"Noise is not measured: {error}"
+    if sigma is not None:
+        found["psf_sigma"] = (sigma / _PSF_SPREAD, sigma * _PSF_SPREAD)
+        words = f"PSF {sigma:.2f} px. {words}"
+    elif "psf_sigma" in strengths:
+        words += (
+            " The PSF is not measured: that needs a checked high-resolution layer of the same field. Of a lens it is "
+            "0.21 × wavelength / NA / pixel size."
+        )
     return found, words
 
 
@@ -189,16 +194,20 @@ def _ranges(camera: "CameraFit", strengths: Sequence[str]) -> tuple[dict[str, tu
     def around(value: float) -> tuple[float, float]:
         return value / _SPREAD, value * _SPREAD
 
-    levels = f"offset {camera.offset:.3g}"
+    offset = f"offset {_number(camera.offset)}"
     if "photons" not in strengths:
         share = float(np.sqrt(camera.read_noise**2 + camera.gain * span / 2)) / span
-        return {noise: around(share)}, f"Measured: noise {100 * share:.2g} % of the brightest, {levels}."
+        return {noise: around(share)}, f"Measured: noise {100 * share:.2g} % of the brightest, {offset}."
     photons = camera.photons or _MANY_PHOTONS
     electrons = camera.read_noise * photons / span
-    light = f"{photons:.3g} photons at the brightest" if camera.photons else "no photon noise"
-    gain = f"gain {camera.gain:.3g} grey levels per electron, " if camera.photons else ""
-    words = f"Measured: {light}, read noise {electrons:.2g} electrons, {gain}{levels}."
+    light = f"{_number(photons)} photons at the brightest" if camera.photons else "no photon noise"
+    gain = f"gain {_number(camera.gain)} grey levels per electron, " if camera.photons else ""
+    words = f"Measured: {light}, read noise {electrons:.2g} electrons, {gain}{offset}."
     return {"photons": around(photons), noise: around(electrons)}, words
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _psf(real: Image, sample: Image, scale: int) -> float | None:

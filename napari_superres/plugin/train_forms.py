@@ -1,6 +1,6 @@
 """Where the images of a training come from, and fields for a range and for a path."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from napari_superres.plugin.layers import to_image
 
 LAYERS, FOLDER, PAIRS = "Open layers", "Folder", "Folders of pairs"
 _ROWS = 4
+_LABEL_WIDTH = 84  # one column for all forms of the panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ class Labelled:
     label: str
     tooltip: str
     native: QWidget
+
+
+def form(widgets: Iterable[Any]) -> QWidget:
+    """Return a form with labels of one width."""
+    native = forms.form(widgets)
+    for label in native.findChildren(QLabel, options=Qt.FindChildOption.FindDirectChildrenOnly):
+        label.setMinimumWidth(_LABEL_WIDTH)
+    return native
 
 
 class Range(QWidget):
@@ -77,7 +86,7 @@ class Range(QWidget):
         spin.setDecimals(decimals)
         spin.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)  # there is no room; arrow keys and wheel work
-        spin.setMinimumWidth(40)
+        spin.setStyleSheet("min-width: 44px")  # napari's own is twice as wide
         spin.setToolTip(f"{tooltip} From the lowest to the highest; training draws from between.")
         spin.setAccessibleName(name)
         spin.valueChanged.connect(lambda _: self.changed.emit())
@@ -169,7 +178,7 @@ class SourceForm(QWidget):
             "Check the high-resolution layers to learn from. Of a single one, a fifth is kept for validation."
         )
         self.list.setAccessibleName("High-resolution layers")
-        self.list.setFixedHeight(_ROWS * (self.list.fontMetrics().height() + 6) + 4)
+        self.list.setFixedHeight(_ROWS * (self.list.fontMetrics().height() + 2) + 6)
         self.high = PathLine("Folder of high-resolution images", "Folder of high-resolution images.", ask_folder)
         self.low = PathLine(
             "Folder of low-resolution images",
@@ -183,10 +192,10 @@ class SourceForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         self.paths = [
-            forms.form([Labelled(label, line.line.toolTip(), line)])
+            form([Labelled(label, line.line.toolTip(), line)])
             for label, line in (("High", self.high), ("Low", self.low))
         ]
-        for widget in (forms.form([self.kind]), self.list, *self.paths, self.register):
+        for widget in (form([self.kind]), self.list, *self.paths, self.register):
             layout.addWidget(widget)
         self.kind.changed.connect(self._kind_chosen)
         self.list.itemChanged.connect(lambda _: self.changed.emit())

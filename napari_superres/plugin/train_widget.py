@@ -30,7 +30,7 @@ from napari_superres.plugin.degradation_form import DegradationForm
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.library_events import library
 from napari_superres.plugin.simulation import section
-from napari_superres.plugin.train_forms import PAIRS, Labelled, PathLine, SourceForm
+from napari_superres.plugin.train_forms import PAIRS, Labelled, PathLine, SourceForm, form
 from napari_superres.plugin.train_work import NETWORKS, Prepared, Task
 from napari_superres.plugin.wording import duration
 
@@ -122,9 +122,9 @@ class TrainWidget(forms.Panel):
         self.license.setMinimumContentsLength(6)
         self._inputs = [
             self.source,
-            forms.form([self.start, self.network, self.scale]),
+            form([self.start, self.network, self.scale]),
             self.degradation,
-            forms.form([
+            form([
                 self.minutes,
                 Labelled("Save as", self.output.line.toolTip(), self.output),
                 Labelled("Licence", self.license.toolTip(), self.license),
@@ -334,12 +334,12 @@ class TrainWidget(forms.Panel):
     def _show(self, step: "TrainingStep") -> None:
         is_first, before, self._last = self._last is None, self._last, step
         self.curves.add(step.seconds / 60, step.loss, step.scores, step.bicubic)
-        self.bar.setRange(0, _PER_MILLE)
         self.bar.setValue(round(_PER_MILLE * step.share))
         example = step.example
         if example is not None and (before is None or example is not before.example):
             self.examples.show_pictures([section(a) for a in (example.low, example.found, example.high)])
         if is_first:
+            self.bar.setRange(0, _PER_MILLE)
             self.curves.show()
             self.examples.setVisible(example is not None)
             self._scroll_to(self.examples)

@@ -12,12 +12,13 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.models import ModelCard
+from napari_superres.plugin.triton import load_triton
 
 if TYPE_CHECKING:
     from napari_superres.training import Recipe, TrainingStep
 
 NETWORKS = {
-    "photo": "EDSR, small: the shipped models'", "edsr": "EDSR: slow", "rcan": "RCAN: very slow",
+    "photo": "EDSR, small", "edsr": "EDSR: slow", "rcan": "RCAN: very slow",
     "dfcan": "DFCAN: slow", "span": "SPAN", "unet": "U-Net", "vdsr": "VDSR: slow", "fsrcnn": "FSRCNN: fast",
     "espcn": "ESPCN: fastest", "srcnn": "SRCNN",
 }  # fmt: skip
@@ -98,6 +99,7 @@ class Prepared:
 
 def prepare() -> Generator[Prepared, None, None]:
     """Import torch, and yield what is there to train with."""
+    load_triton()
     from napari_superres import training  # noqa: F401 - so that no later step has to wait for it
     from napari_superres.models import list_models
     from napari_superres.models.architectures import list_architectures

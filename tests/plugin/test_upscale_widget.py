@@ -10,7 +10,7 @@ import pytest
 import napari_superres
 from napari_superres import Image
 from napari_superres.errors import ModelFileError
-from napari_superres.plugin import upscale_widget
+from napari_superres.plugin import upscale_forms, upscale_widget
 from napari_superres.plugin.layers import to_image
 from napari_superres.plugin.upscale_widget import UpscaleWidget
 
@@ -275,12 +275,18 @@ def test_model_file_of_ones_own(viewer, widget, qtbot, tmp_path, told):
 def test_every_control_has_a_tooltip_and_fits(viewer, widget, qtbot):
     viewer.window.resize(1280, 720)
     viewer.add_image(pixels())
-    for control in (widget.layer, widget.axes, widget.model, widget.device, widget.precision, widget.tile):
+    region = widget.region
+    for control in (
+        widget.layer, widget.axes, widget.model, widget.device, widget.precision, widget.tile, widget.tta,
+        region.kind, region.shapes, region.channels,
+    ):  # fmt: skip
         assert control.tooltip
-    for button in (widget.run, widget.add_model, widget.pixel_size.button):
+    buttons = (widget.run, widget.keep, widget.add_model, widget.pixel_size.button, widget.preview,
+               widget.copy_python, widget.copy_command)  # fmt: skip
+    for button in buttons:
         assert button.toolTip()
         assert button.minimumSizeHint().width() <= 300
-    assert "Not for diagnosis" in upscale_widget._CAUTION
+    assert "Not for diagnosis" in upscale_forms._CAUTION
     assert widget.minimumWidth() <= 300
 
 
@@ -307,9 +313,9 @@ def count_steps(monkeypatch):
     steps = []
     original = upscale_widget.engine.upscale
 
-    def counted(*arguments):
+    def counted(*arguments, **options):
         try:
-            for step in original(*arguments):
+            for step in original(*arguments, **options):
                 steps.append(step.done)
                 yield step
         finally:
@@ -324,9 +330,9 @@ def hold(monkeypatch):
     released = threading.Event()
     original = upscale_widget.engine.upscale
 
-    def waiting(*arguments):
+    def waiting(*arguments, **options):
         assert released.wait(60)
-        yield from original(*arguments)
+        yield from original(*arguments, **options)
 
     monkeypatch.setattr(upscale_widget.engine, "upscale", waiting)
     return released

@@ -81,7 +81,7 @@ def read_package(path: Path, *, trusted: bool) -> Foreign:
     MissingExtraError
         If bioimageio.spec or onnxruntime is not installed.
     """
-    _check_library()
+    check_library()
 
     def demand(kind: str) -> None:
         if not trusted:
@@ -97,13 +97,20 @@ def read_package(path: Path, *, trusted: bool) -> Foreign:
             raise ModelFileError(f"{path.name}: {error}") from error
 
 
-def _check_library() -> None:
+def check_library() -> None:
+    """Check that bioimageio.spec is there and works.
+
+    Raises
+    ------
+    MissingExtraError
+        If not.
+    """
     try:
         import bioimageio.spec
         import pydantic
     except ImportError as error:
         raise MissingExtraError(_MISSING.format("bioimageio.core")) from error
-    if pydantic.VERSION.startswith("2.14.") and bioimageio.spec.__version__ < "0.5.14":
+    if pydantic.VERSION.startswith("2.14.") and bioimageio.spec.__version__.startswith("0.5.12."):
         raise MissingExtraError(
             f"bioimageio.spec {bioimageio.spec.__version__} can read no description beside pydantic {pydantic.VERSION}."
             " Mend it with: pip install 'napari-superres-torch[zoo]'"
