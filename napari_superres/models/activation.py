@@ -3,11 +3,17 @@
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.overrides import TorchFunctionMode
+
+from napari_superres.models.architectures import list_architectures
+from napari_superres.models.card import ModelCard
+
+_ONNX_BYTES = 1024.0
+"""Taken for each pixel of the result: two layers of 128 channels."""
 
 
 def layer_bytes(network: nn.Module, image: Tensor) -> tuple[float, float]:
@@ -37,6 +43,25 @@ def layer_bytes(network: nn.Module, image: Tensor) -> tuple[float, float]:
     return 4.0 * (2.0 * peak + image.numel()), 4.0 * largest
 
 
+def pass_bytes(card: ModelCard, network: nn.Module, image: Tensor) -> tuple[float, float]:
+    """Return peak and largest tensor of a pass, in bytes.
+
+    Parameters
+    ----------
+    card, network
+        Of a model.
+    image
+        ``(1, C, (Z)YX)``.
+    """
+    if card.architecture in ("interpolation", *list_architectures()):
+        return layer_bytes(network, image)
+    peak, largest = living_bytes(network, image)
+    if card.architecture == "onnx":  # whose memory cannot be seen
+        pixels = image[0, 0].numel() * prod(card.scale)
+        return _ONNX_BYTES * pixels, _ONNX_BYTES * pixels / 4
+    return peak, largest
+
+
 def living_bytes(network: Callable[[Tensor], Tensor], image: Tensor) -> tuple[float, float]:
     """Return peak and largest tensor of a pass, in bytes, from what lives while any operation runs.
 
@@ -48,19 +73,19 @@ def living_bytes(network: Callable[[Tensor], Tensor], image: Tensor) -> tuple[fl
     return 2.0 * living.peak, living.largest
 
 
-class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Living(TorchFunctionMode):
     """Counts the storages of tensors that operations made and that are still there."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.now, self.peak, self.largest = 0.0, 0.0, 0.0
         self._users: Counter[int] = Counter()
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         found = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(found):
+        for tensor in found if isinstance(found, list | tuple) else (found,):
             if isinstance(tensor, Tensor):
                 self._meet(tensor)
         return found

@@ -6,8 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from napari_superres.models.activation import layer_bytes, living_bytes
-from napari_superres.models.architectures import list_architectures
+from napari_superres.models.activation import pass_bytes
 from napari_superres.models.card import ModelCard
 from napari_superres.models.interpolate import Interpolation
 
@@ -81,7 +80,6 @@ def _activation_bytes(model: Model) -> tuple[float, float]:
     size = [-(-edge // m) * m for m in card.multiple]
     like = next(model.runner.parameters(), torch.zeros(()))
     image = torch.zeros(1, card.inputs, *size, device=like.device, dtype=like.dtype)
-    own = model.module is None or card.architecture in list_architectures()
-    peak, largest = layer_bytes(model.runner, image) if own else living_bytes(model.runner, image)
+    peak, largest = pass_bytes(card, model.runner, image)
     pixels = image.numel() / card.inputs
     return peak / pixels, largest / pixels

@@ -2,8 +2,13 @@
 
 ``layers``          layers to images and back, each exactly where it was
 ``reader``, ``writer``, ``samples``   File > Open, Save and Open Sample
-``upscale_widget``  Super-resolve; ``compare_widget`` Compare, with ``answers`` and ``maps`` that it shows
-``forms``           what both widgets are made of
+``upscale_widget``  Super-resolve, with its controls (``upscale_forms``), ``region``, ``preview``, the result as it is made
+                    (``growing``) and the run as text (``snippets``)
+``compare_widget``  Compare, with ``answers`` and ``maps`` that it shows
+``batch_widget``    Batch, with ``batch_run`` (files and thread), ``batch_settings``, ``batch_table``
+``models_widget``   Models, with ``model_list``, ``model_facts``, ``library_work`` (thread) and ``library_events``
+``field``           which part of a layer is meant: visible, drawn, the current slice
+``forms``           what all widgets are made of
 ``cards``, ``wording``   a model card, a plan and a run in words
 ``pixel_size``      giving a layer the pixel size its file did not state
 ``engine``          what is asked of the engine in a thread

@@ -171,9 +171,12 @@ class Pictures(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Become as high as squares with captions are."""
+        """Become as high as the pictures with their captions are."""
         super().resizeEvent(event)
-        self.setFixedHeight(int(self._edge) + self.fontMetrics().height() + 4)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setFixedHeight(int(self._edge * min(1.0, self._tall)) + self.fontMetrics().height() + 4)
 
     @property
     def _edge(self) -> float:
@@ -193,6 +196,7 @@ class Pictures(QWidget):
         finest = max((p for p in pictures if p is not None), key=np.size, default=None)
         self._tall = 1.0 if finest is None else finest.shape[0] / finest.shape[1]
         self._images = [None if picture is None else _image(picture) for picture in pictures]
+        self._fit()
         self.update()
 
     def paintEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
@@ -205,16 +209,15 @@ class Pictures(QWidget):
         edge, row = self._edge, self.fontMetrics().height()
         width, height = edge / max(1.0, self._tall), edge * min(1.0, self._tall)
         for i, (caption, image) in enumerate(zip(self._captions, self._images, strict=True)):
-            place = QRectF(i * (edge + _GAP), 0, edge, edge)
+            place = QRectF(i * (edge + _GAP), 0, edge, height)
             if image is None:
                 painter.setPen(faint)
                 painter.drawRect(place.adjusted(0.5, 0.5, -0.5, -0.5))
             else:
-                inside = QRectF(place.center().x() - width / 2, place.center().y() - height / 2, width, height)
-                painter.drawImage(inside, image)
+                painter.drawImage(QRectF(place.center().x() - width / 2, 0, width, height), image)
             painter.setPen(ink)
             text = self.fontMetrics().elidedText(caption, Qt.TextElideMode.ElideRight, int(edge))
-            painter.drawText(QRectF(place.left(), edge + 2, edge, row), Qt.AlignmentFlag.AlignHCenter, text)
+            painter.drawText(QRectF(place.left(), height + 2, edge, row), Qt.AlignmentFlag.AlignHCenter, text)
         painter.end()
 
 

@@ -243,7 +243,7 @@ class DegradationForm(QWidget):
         """Ask for the pictures of what is chosen; an older question is dropped."""
         self._session.forget(self._job)
         self._job = None
-        if not self._ready or not self.isEnabled():
+        if not self._ready or not self.isEnabled() or self.isHidden():
             return
         try:
             sample, real = self._images()

@@ -20,7 +20,7 @@ Chosen = Callable[[], dict[str, Any]]
 Interpolate = Callable[[Callable[[Any], None]], None]
 """Is given what to do with the layer of the interpolated input, or with None where there cannot be one."""
 
-_HEIGHT = 230
+_HEIGHT, _TICKS = 230, 5
 _LAID_OUT = 50  # milliseconds after which the panel has made room
 _SHORT = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "angstrom": "Å"}
 # Told apart without colours too.
@@ -167,6 +167,8 @@ class Plot(QWidget):
             axes.axvline(drawing.mark, ls=(0, (1, 2)), color=colors["result"], lw=1)
         if drawing.logarithmic:
             axes.set_yscale("log")
+            axes.minorticks_off()
+        axes.locator_params("both" if not drawing.logarithmic else "x", nbins=_TICKS)  # text takes most of the time
         if drawing.range is not None:
             axes.set_ylim(*drawing.range)
         axes.margins(x=0)

@@ -86,7 +86,7 @@ class Range(QWidget):
         spin.setDecimals(decimals)
         spin.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)  # there is no room; arrow keys and wheel work
-        spin.setStyleSheet("min-width: 44px")  # napari's own is twice as wide
+        spin.setStyleSheet("min-width: 40px")  # napari's own is twice as wide
         spin.setToolTip(f"{tooltip} From the lowest to the highest; training draws from between.")
         spin.setAccessibleName(name)
         spin.valueChanged.connect(lambda _: self.changed.emit())

@@ -336,6 +336,8 @@ class UpscaleWidget(UpscaleForms):
             self.bar.setRange(0, progress.total)
         self._bar.update(progress.done - self._bar.n)
         self.bar.setValue(progress.done)
+        if self._bar.is_canceled:  # in the activity dock
+            self._cancel()
         if self._job is None or self._growing is None:
             return
         if not self._job.is_cancelled:

@@ -8,6 +8,7 @@ from library_files import inside
 from napari_superres import Image, load_model, upscale
 from napari_superres.errors import MissingExtraError, ModelFileError, SuperResWarning, UntrustedModelError
 from napari_superres.models import add_model, find_card, list_models, remove_model
+from napari_superres.models.builtin import shipped_cards
 from napari_superres.models.foreign.export import export_bioimageio
 from napari_superres.models.foreign.trust import fingerprint, is_trusted
 
@@ -77,12 +78,19 @@ def test_model_that_fails_its_authors_test_is_not_added(tmp_path, folder):
     assert inside(folder) == []
 
 
-def test_exported_model_comes_back_the_same(tmp_path):
-    path = export_bioimageio("espcn-x2", tmp_path / "espcn-again.zip", authors=["Ada Lovelace"])
+SHIPPED = [card.name for card in shipped_cards()]
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "espcn-x2" else pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED]
+)
+@pytest.mark.filterwarnings("ignore:The (image|pixels)")
+def test_exported_model_comes_back_the_same(name, tmp_path):
+    path = export_bioimageio(name, tmp_path / f"again-{name}.zip", authors=["Ada Lovelace"])
     card = add_model(path)
-    y, x = np.mgrid[:40, :33]
-    low = Image.from_array((np.sin(y / 5) * np.cos(x / 7)).astype(np.float32), "YX")
-    ours, theirs = upscale(low, "espcn-x2").data, upscale(low, card.name).data
+    z, y, x = np.mgrid[:6, :40, :33]
+    low = Image.from_array((np.sin(y / 5 + z) * np.cos(x / 7)).astype(np.float32), "ZYX" if card.ndim == 3 else "TYX")
+    ours, theirs = upscale(low, name).data, upscale(low, card.name).data
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 

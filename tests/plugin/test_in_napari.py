@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from napari_superres.errors import OutputError
+from napari_superres.plugin.batch_widget import BatchWidget
 from napari_superres.plugin.compare_widget import CompareWidget
+from napari_superres.plugin.models_widget import ModelsWidget
 from napari_superres.plugin.upscale_widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
@@ -18,10 +20,14 @@ NAME = "napari-superres-torch"
 def test_widgets_open_from_the_menu(viewer, qtbot):
     _, upscale = viewer.window.add_plugin_dock_widget(NAME, "Super-resolve")
     _, compare = viewer.window.add_plugin_dock_widget(NAME, "Compare")
+    _, batch = viewer.window.add_plugin_dock_widget(NAME, "Batch")
+    _, models = viewer.window.add_plugin_dock_widget(NAME, "Models")
     assert isinstance(upscale, UpscaleWidget)
     assert isinstance(compare, CompareWidget)
-    qtbot.waitUntil(lambda: upscale.is_ready, timeout=60_000)
-    for widget in (upscale, compare):
+    assert isinstance(batch, BatchWidget)
+    assert isinstance(models, ModelsWidget)
+    qtbot.waitUntil(lambda: all(w.is_ready for w in (upscale, batch, models)), timeout=60_000)
+    for widget in (upscale, compare, batch, models):
         viewer.window.remove_dock_widget(widget)
         widget.deleteLater()
 

@@ -40,7 +40,7 @@ def test_every_command_is_used_and_resolves(manifest):
 
 def test_menus_are_real(manifest):
     menus = manifest.contributions.menus
-    assert set(menus) == {"napari/layers/filter", "napari/layers/measure"}
+    assert set(menus) == {"napari/layers/filter", "napari/layers/measure", "napari/file/io_utilities"}
     assert all(is_menu_contributable(menu) for menu in menus)
 
 

@@ -138,6 +138,19 @@ def test_closing_the_dock_ends_training_at_once(viewer, widget, qtbot, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == []
 
 
+def test_closing_the_viewer_ends_training(make_napari_viewer, qtbot, tmp_path):
+    viewer = make_napari_viewer()
+    widget = TrainWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    qtbot.waitUntil(lambda: widget.is_ready, timeout=LONG)
+    viewer.add_image(picture(), name="cells")
+    widget.network.value = "espcn"
+    widget.output.line.setText(str(tmp_path / "mine"))
+    begun(widget, qtbot)
+    viewer.close()
+    qtbot.waitUntil(lambda: training_threads() == [], timeout=5_000)
+
+
 def test_without_lightning_the_extra_is_named_and_the_widget_goes_on(viewer, widget, qtbot, told, monkeypatch):
     viewer.add_image(picture(), name="cells")
     with monkeypatch.context() as patch:
@@ -166,7 +179,7 @@ def test_what_is_missing_is_said(viewer, widget, qtbot, told, tmp_path, answers)
         assert f"{name} cannot be its name" in told.pop()
     widget.output.line.setText(str(tmp_path / "mine"))
     run(widget, qtbot)
-    assert "No image in" in told.pop()
+    assert "holds no image" in told.pop()
     (tmp_path / "mine.safetensors").write_bytes(b"precious")
     given.append(False)
     widget.run.click()
@@ -312,7 +325,7 @@ def test_controls_have_tooltips_fit_and_follow_each_other(viewer, widget):
     assert all(control.toolTip() for control in own)
     for kind in widget.degradation.kind.choices:
         widget.degradation.kind.value = kind
-        assert all(w.minimumSizeHint().width() <= 274 for w in widget._inputs), kind.label
+        assert max(w.minimumSizeHint().width() for w in widget._inputs) <= 274, kind.label
     chain, at = [], widget.source.kind.native
     for _ in range(1000):
         chain.append(at)
@@ -368,9 +381,9 @@ def test_pictures_and_curves_are_painted(qtbot, tall):
     pictures.show()
     pictures.show_pictures((np.ones((int(40 * tall), 40)), None))
     grabbed = pictures.grab().toImage()
-    assert pictures.height() >= 100
-    assert grabbed.pixelColor(50, 50).lightness() == 255
-    assert (grabbed.pixelColor(50, 10).lightness() == 255) is (tall == 1.0)
+    assert 100 * tall < pictures.height() < 100 * tall + 40
+    assert grabbed.pixelColor(50, 40).lightness() == 255
+    assert (grabbed.pixelColor(50, 70).lightness() == 255) is (tall == 1.0)
     plot = curves.Curves()
     qtbot.addWidget(plot)
     for i in range(2000):

@@ -5,11 +5,13 @@ From then on they are as any other: pinned by sha256, measured, tiled, with a ca
 ``found``       `Foreign`: what an import gives, a card and what computes
 ``checkpoint``  tensors of ``.pth``, ``.ckpt`` and foreign ``.safetensors`` files, without running what is in them
 ``archive``     unpacking of zip files that may be hostile
+``convert``     all of these together: a file in, a card and weights out
 ``detect``      networks that spandrel recognises by their weights
 ``package``     bioimage.io packages, read
 ``describe``    a bioimage.io description, as a model card
-``export``      our models as bioimage.io packages
+``export``      our models as bioimage.io packages, with their ``credit``
 ``programs``    models that are programs: TorchScript, ONNX, architecture source
 ``trust``       programs that the user allowed to run, by sha256
+``tracing``     torch's tracing, kept from what would end napari's process
 ``measure``     what a card needs and no file says: halo, error of tiles, grid, precision
 """

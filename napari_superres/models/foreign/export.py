@@ -5,6 +5,7 @@ in its deploy form as ONNX, which needs none of ours. The format: https://github
 Ouyang et al.: BioImage Model Zoo, bioRxiv 2022, doi:10.1101/2022.06.07.495102.
 """
 
+import gc
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,15 +32,15 @@ from napari_superres.errors import (
 from napari_superres.models.architectures import build, list_architectures
 from napari_superres.models.card import ModelCard
 from napari_superres.models.files import KEY, SUFFIX, read_weights
+from napari_superres.models.foreign.credit import cited, licensed, named
+from napari_superres.models.foreign.package import check_library
+from napari_superres.models.foreign.tracing import without_compiler
 from napari_superres.models.registry import find_card, load_model, model_path
 
 _OPSET = 18  # has all that the networks need; ONNX Runtime knows it since 1.14
 _LARGEST_DIFFERENCE = 1e-5  # of the ONNX form from the trained network, as a fraction of the largest value, or of 1
 _LEAST_SIZE, _TEST_SIZE, _COVER_EDGE = 8, {2: 64, 3: 24}, 250
 _EPSILON = 1e-6  # what the format adds to a range or a standard deviation before it divides by it
-_WORK = re.compile(  # text, then a DOI or an address
-    r"(.*?)(?:(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S*[^\s.,;])|(https?://\S*[^\s.,;]))", re.I | re.S
-)
 _ENVIRONMENT = "dependencies: [python>=3.11, pytorch>=2.6, pip, pip: [napari-superres-torch]]\n"
 
 
@@ -111,6 +112,7 @@ def export_bioimageio(
             f"bioimage.io packages are made of this program's own networks, and {card.name} is another program's "
             f"({card.architecture}). Export it with --format safetensors."
         )
+    check_library()
     try:
         import bioimageio.core, onnxruntime, onnxscript  # noqa: E401, F401, I001
     except ImportError as error:
@@ -118,7 +120,7 @@ def export_bioimageio(
             f"bioimage.io packages need {error.name}. Install it with: pip install 'napari-superres-torch[zoo]'"
         ) from error
     credit = {
-        "authors": _authors(authors), "cite": _citations(cite or [card.citation]), "license": _license(card.license),
+        "authors": named(authors), "cite": cited(cite or [card.citation]), "license": licensed(card.license),
     }  # fmt: skip
     if cover is not None and not cover.is_file():
         raise SettingsError(f"the cover must be a picture, and {cover} is no file.")
@@ -156,45 +158,6 @@ def _complete(target: Path, suffix: str, *, overwrite: bool) -> Iterator[Path]:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}; nothing was changed.") from error
-
-
-def _authors(texts: Sequence[str]) -> list[dict[str, str]]:
-    if not texts:
-        raise SettingsError("a bioimage.io package needs at least one author. Name one with --author 'Ada Lovelace'.")
-    found = []
-    for text in texts:
-        name, _, affiliation = (part.strip() for part in text.partition(";"))
-        if not name or "/" in name or "\\" in name:
-            raise SettingsError(f"an author is 'Name' or 'Name; Institute', without slashes in the name, got {text!r}.")
-        found.append({"name": name, "affiliation": affiliation} if affiliation else {"name": name})
-    return found
-
-
-def _citations(texts: Sequence[str]) -> list[dict[str, str]]:
-    """Return the works that texts cite, each with its DOI or address."""
-    found = []
-    for text in texts:
-        works = _WORK.findall(text)
-        if not works:
-            raise SettingsError(
-                f"a bioimage.io package needs citations with a DOI or an address, got {text[:200]!r}. "
-                "Give one with --cite 'Authors: Title. Journal, year. doi:10.1234/5678'."
-            )
-        for words, doi, url in works:
-            found.append({"text": words.strip(" .,;") or doi or url, **({"doi": doi} if doi else {"url": url})})
-    return found
-
-
-def _license(text: str) -> str:
-    from bioimageio.spec.generic.v0_3 import LicenseId
-
-    try:
-        return str(LicenseId(text))
-    except ValueError as error:
-        raise SettingsError(
-            "a bioimage.io package needs a licence with a current SPDX identifier (https://spdx.org/licenses), such as "
-            f"BSD-3-Clause or CC-BY-4.0; the model's card says {text[:100]!r}. Train the model with --license."
-        ) from error
 
 
 def _described(card: ModelCard, description: str) -> dict[str, Any]:
@@ -334,10 +297,11 @@ def _write_onnx(path: Path, card: ModelCard, trained: nn.Module, fast: nn.Module
     for axis, (letter, step) in enumerate(zip("zyx"[-card.ndim :], card.multiple, strict=True), 2):
         sizes[axis] = Dim(letter) if step == 1 else step * Dim(f"{letter}_step")
     two = image.repeat(2, *[1] * (image.ndim - 1))  # a size of 1 would be taken for a constant
-    program: Any = torch.onnx.export(
-        fast.to(memory_format=torch.contiguous_format), (two,), dynamo=True, dynamic_shapes=(sizes,),
-        input_names=["input"], output_names=["output"], opset_version=_OPSET, verbose=False,
-    )  # fmt: skip
+    with without_compiler():
+        program: Any = torch.onnx.export(
+            fast.to(memory_format=torch.contiguous_format), (two,), dynamo=True, dynamic_shapes=(sizes,),
+            input_names=["input"], output_names=["output"], opset_version=_OPSET, verbose=False,
+        )  # fmt: skip
     content = program.model_proto
     for part in (content, content.graph, *content.graph.node):
         del part.metadata_props[:]  # paths of this machine
@@ -389,6 +353,11 @@ def _pack(package: Path, folder: Path, content: dict[str, Any]) -> None:
     for weights, device in (("pytorch_state_dict", "cpu"), ("onnx", "CPUExecutionProvider")):
         if weights in content["weights"]:
             _demand("passed", core.test_model(packed, weights, [device]))
+    del packed
+    with warnings.catch_warnings():
+        # The library leaves the package open until it is collected: not every system can move it so.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _demand(status: str, summary: Any) -> None:

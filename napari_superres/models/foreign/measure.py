@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_superres.errors import ModelFileError
-from napari_superres.models.activation import living_bytes
+from napari_superres.models.activation import pass_bytes
 from napari_superres.models.card import ModelCard
 from napari_superres.models.halo import Reach, measure_reach, tiling_error
 from napari_superres.models.interpolate import Interpolation
@@ -144,7 +144,7 @@ def _affordable(card: ModelCard, network: nn.Module) -> int:
     """Return how many pixels may be given at once: attention between all of them may fill any memory."""
     small = _noise(card, 32 if card.ndim == 2 else 8)
     large = small.repeat(1, 1, *[2] * card.ndim)
-    before, after = (max(1.0, living_bytes(network, image)[0]) for image in (small, large))
+    before, after = (max(1.0, pass_bytes(card, network, image)[0]) for image in (small, large))
     pixels, growth = prod(large.shape[2:]), max(1.0, log2(after / before) / card.ndim)
     # Probes compute in double precision.
     room = psutil.virtual_memory().available / 4 / 2
