@@ -198,12 +198,11 @@ class CompareWidget(forms.Panel):
         self.spectra.changed(idle)
 
     def _chosen(self) -> dict[str, Any]:
-        """Return the layers that are chosen by what they are; none twice."""
-        chosen: dict[str, Any] = {}
-        for name, box in (("result", self.result), ("reference", self.reference), ("input", self.lr)):
-            if box.value is not None and not any(box.value is layer for layer in chosen.values()):
-                chosen[name] = box.value
-        return chosen
+        """Return the layers that are chosen, by what they are; those that are the result itself are not there."""
+        result = self.result.value
+        others = {"reference": self.reference.value, "input": self.lr.value}
+        found = {name: layer for name, layer in others.items() if layer is not None and layer is not result}
+        return found if result is None else {"result": result, **found}
 
     @property
     def _range(self) -> str | None:

@@ -111,7 +111,7 @@ class Curves(QWidget):
         faint = QColor(ink)
         faint.setAlpha(70)
         metrics = self.fontMetrics()
-        row, margin = metrics.height(), metrics.horizontalAdvance("0.00000")
+        row, margin = metrics.height(), metrics.horizontalAdvance("0.00000") + _GAP
         painter.setPen(ink)
         painter.drawText(QRectF(area.left(), area.top(), area.width(), row), Qt.AlignmentFlag.AlignLeft, title)
         plot = QRectF(

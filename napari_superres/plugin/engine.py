@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
+from napari_superres.plugin.triton import load_triton
 
 if TYPE_CHECKING:
     from napari_superres.evaluation import Report
@@ -181,8 +182,11 @@ def _loaded(model: Model_) -> Any:
 @lru_cache(maxsize=2)
 def _load(model: str, changed: int) -> "Model":
     del changed  # a file that was written anew is loaded anew
-    from napari_superres.models import load_model
+    from napari_superres.models import find_card, load_model
+    from napari_superres.models.foreign.found import FOREIGN
 
+    if find_card(model).architecture in FOREIGN:
+        load_triton()
     return load_model(model)
 
 

@@ -11,6 +11,7 @@ from napari_superres.models.builtin import interpolation_cards, shipped_cards, s
 from napari_superres.models.files import digest
 from napari_superres.models.index import Entry, library_entries
 from napari_superres.models.library import add_model, library_cards
+from napari_superres.plugin.triton import load_triton
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def add(path: Path, *, allowed: str = "") -> Added:
     SuperResError
         As `add_model`, unless the user is to be asked.
     """
+    load_triton()
     from napari_superres.models.foreign.trust import fingerprint
 
     source = path.parent if path.suffix in (".yaml", ".yml") else path
@@ -92,6 +94,7 @@ def add(path: Path, *, allowed: str = "") -> Added:
 
 def measure(name: str) -> dict[str, Any]:
     """Return what `inference.check.check_model` finds of a model."""
+    load_triton()
     from napari_superres.inference.check import check_model
 
     return check_model(name)
@@ -99,6 +102,7 @@ def measure(name: str) -> dict[str, Any]:
 
 def export(name: str, target: Path, **credit: Any) -> Path:
     """Write a model as a bioimage.io package (.zip) or as our one file; a dialog has asked whether to overwrite."""
+    load_triton()
     from napari_superres.models.foreign.export import export_bioimageio, export_safetensors
 
     if target.suffix == ".zip":

@@ -89,13 +89,14 @@ class LookSection(QWidget):
         self.beside.changed.connect(self.changed)
 
     def changed(self, _: Any = None) -> None:
-        """React to layers that were chosen, came or went: what is on begins anew with them."""
+        """React to layers that were chosen, came or went: what is on goes on with others, but ends with its own."""
         wanted = self._wanted()
+        there = self._of is not None and all(layer in self._viewer.layers for layer in self._of[1:])
         for button in (self.curtain, self.blink):
             button.setEnabled(wanted is not None)
             if button.isChecked() and wanted != self._of:
                 button.setChecked(False)
-                button.setChecked(wanted is not None)
+                button.setChecked(there and wanted is not None)
 
     def end(self) -> None:
         """Leave the viewer as it was."""

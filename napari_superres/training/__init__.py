@@ -20,6 +20,9 @@ from napari_superres.training.recipe import Recipe as Recipe
 from napari_superres.training.recipe import list_recipes as list_recipes
 from napari_superres.training.recipe import load_recipe as load_recipe
 from napari_superres.training.recipe import make_recipe as make_recipe
+from napari_superres.training.trainer import iter_train as iter_train
 from napari_superres.training.trainer import train as train
 
-__all__ = ["Recipe", "TrainingStep", "fit_instrument", "list_recipes", "load_recipe", "make_recipe", "train"]
+__all__ = [
+    "Recipe", "TrainingStep", "fit_instrument", "iter_train", "list_recipes", "load_recipe", "make_recipe", "train",
+]  # fmt: skip

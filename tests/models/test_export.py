@@ -33,9 +33,6 @@ core = pytest.importorskip("bioimageio.core", reason="bioimageio.core is not ins
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
-# bioimageio.spec leaves files open
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
 AUTHORS = ["Ada Lovelace; Some Institute", "Mary Somerville"]
 CITE = ["Lovelace: Notes. 1843. doi:10.1234/notes.G"]
 FAST = ("espcn-x2", "movie-x2")  # on the scales "unit" and "percentile"

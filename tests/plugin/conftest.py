@@ -6,8 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_superres.plugin.triton import load_triton
+
 # Read by Mesa when the first canvas is made.
 os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
+
+# Before a driver is loaded, as its LLVM and Triton's do not go together: tests of training follow.
+load_triton()
 
 _HERE = Path(__file__).parent
 

@@ -83,6 +83,7 @@ def test_the_slider_goes_from_end_to_end(viewer, widget):
 
 
 def test_what_is_seen(viewer, widget, qtbot):
+    viewer.window._qt_window.show()
     place = {"scale": (0.5, 0.5), "rotate": 90, "contrast_limits": (0, 1)}
     ones = np.ones((60, 80), np.float32)
     result, reference = pair(viewer, widget, ones, ones, **place)
@@ -147,7 +148,7 @@ def lazy(kind):
 
 @pytest.mark.parametrize("kind", ["zarr", "dask"])
 def test_planes_that_are_not_in_memory_are_read_once(viewer, widget, kind):
-    result, _ = pair(viewer, widget, lazy(kind), ramp(3, 40, 60))
+    pair(viewer, widget, lazy(kind), ramp(3, 40, 60))
     viewer.dims.set_current_step(0, 2)
     widget.look.curtain.setChecked(True)
     made = curtain_of(viewer)
@@ -274,9 +275,6 @@ def test_another_choice_is_followed(viewer, widget, scene):
     widget.reference.value = other
     assert widget.look.curtain.isChecked()
     assert (other.visible, result.visible) == (True, False)
-    widget.reference.value = result
-    assert not widget.look.curtain.isEnabled()
-    assert not widget.look.curtain.isChecked()
 
 
 def drag(viewer, *points):
@@ -284,7 +282,7 @@ def drag(viewer, *points):
     from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 
     handled = []
-    event = SimpleNamespace(dims_displayed=list(viewer.dims.displayed), modifiers=[], handled=False, button=1)
+    event = SimpleNamespace(dims_displayed=list(viewer.dims.displayed), modifiers=[], is_dragging=False)
     for point, told, kind in zip(
         [points[0], *points[1:], points[-1]],
         [mouse_press_callbacks, *[mouse_move_callbacks] * (len(points) - 1), mouse_release_callbacks],
@@ -353,7 +351,7 @@ def test_beside_the_interpolation_of_the_input(viewer, widget, qtbot, name):
 
 def test_an_input_that_does_not_fit_is_explained(viewer, widget, qtbot, told):
     pair(viewer, widget, ramp(40, 60), ramp(40, 60))
-    widget.lr.value = viewer.add_image(ramp(17, 23), name="low")
+    widget.lr.value = viewer.add_image(ramp(17, 23), name="low", units="micrometer")
     widget.look.beside.value = "interpolation"
     widget.look.curtain.setChecked(True)
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)

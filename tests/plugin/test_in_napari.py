@@ -10,6 +10,7 @@ from napari_superres.errors import OutputError
 from napari_superres.plugin.batch_widget import BatchWidget
 from napari_superres.plugin.compare_widget import CompareWidget
 from napari_superres.plugin.models_widget import ModelsWidget
+from napari_superres.plugin.train_widget import TrainWidget
 from napari_superres.plugin.upscale_widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
@@ -22,12 +23,14 @@ def test_widgets_open_from_the_menu(viewer, qtbot):
     _, compare = viewer.window.add_plugin_dock_widget(NAME, "Compare")
     _, batch = viewer.window.add_plugin_dock_widget(NAME, "Batch")
     _, models = viewer.window.add_plugin_dock_widget(NAME, "Models")
+    _, train = viewer.window.add_plugin_dock_widget(NAME, "Train")
     assert isinstance(upscale, UpscaleWidget)
     assert isinstance(compare, CompareWidget)
     assert isinstance(batch, BatchWidget)
     assert isinstance(models, ModelsWidget)
-    qtbot.waitUntil(lambda: all(w.is_ready for w in (upscale, batch, models)), timeout=60_000)
-    for widget in (upscale, compare, batch, models):
+    assert isinstance(train, TrainWidget)
+    qtbot.waitUntil(lambda: all(w.is_ready for w in (upscale, batch, models, train)), timeout=60_000)
+    for widget in (upscale, compare, batch, models, train):
         viewer.window.remove_dock_widget(widget)
         widget.deleteLater()
 

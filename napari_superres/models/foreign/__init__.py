@@ -12,6 +12,5 @@ From then on they are as any other: pinned by sha256, measured, tiled, with a ca
 ``export``      our models as bioimage.io packages, with their ``credit``
 ``programs``    models that are programs: TorchScript, ONNX, architecture source
 ``trust``       programs that the user allowed to run, by sha256
-``tracing``     torch's tracing, kept from what would end napari's process
 ``measure``     what a card needs and no file says: halo, error of tiles, grid, precision
 """

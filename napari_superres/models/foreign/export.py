@@ -34,9 +34,9 @@ from napari_superres.models.card import ModelCard
 from napari_superres.models.files import KEY, SUFFIX, read_weights
 from napari_superres.models.foreign.credit import cited, licensed, named
 from napari_superres.models.foreign.package import check_library
-from napari_superres.models.foreign.tracing import without_compiler
 from napari_superres.models.registry import find_card, load_model, model_path
 
+_MARK = "superres-export-"
 _OPSET = 18  # has all that the networks need; ONNX Runtime knows it since 1.14
 _LARGEST_DIFFERENCE = 1e-5  # of the ONNX form from the trained network, as a fraction of the largest value, or of 1
 _LEAST_SIZE, _TEST_SIZE, _COVER_EDGE = 8, {2: 64, 3: 24}, 250
@@ -124,7 +124,7 @@ def export_bioimageio(
     }  # fmt: skip
     if cover is not None and not cover.is_file():
         raise SettingsError(f"the cover must be a picture, and {cover} is no file.")
-    with _complete(target, ".zip", overwrite=overwrite) as part, TemporaryDirectory() as name:
+    with _complete(target, ".zip", overwrite=overwrite) as part, TemporaryDirectory(prefix=_MARK) as name:
         loaded, folder = load_model(model), Path(name)
         trained = build(card.architecture, dict(card.arguments)).eval().requires_grad_(False)
         trained.load_state_dict(read_weights(model_path(model)))
@@ -133,6 +133,7 @@ def export_bioimageio(
         (folder / "README.md").write_text(_documentation(loaded.card), encoding="utf-8")
         content = _described(loaded.card, description) | credit | {"weights": weights}
         _pack(part, folder, content | {"covers": [{"source": str(cover.absolute()) if cover else "cover.png"}]})
+        _let_go()
     return target
 
 
@@ -148,7 +149,7 @@ def _complete(target: Path, suffix: str, *, overwrite: bool) -> Iterator[Path]:
         raise OutputError(f"what is exported is a file that ends in {suffix}, got {target}. Choose another name.")
     if target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists. Choose another name or allow overwriting (--overwrite).")
-    part = target.with_name(f".{target.stem}.{uuid4().hex[:8]}.part")
+    part = target.with_name(f".{target.stem}.{_MARK}{uuid4().hex[:8]}.part")
     try:
         part.touch()  # a folder that may not be written to is told before the work
         try:
@@ -297,11 +298,10 @@ def _write_onnx(path: Path, card: ModelCard, trained: nn.Module, fast: nn.Module
     for axis, (letter, step) in enumerate(zip("zyx"[-card.ndim :], card.multiple, strict=True), 2):
         sizes[axis] = Dim(letter) if step == 1 else step * Dim(f"{letter}_step")
     two = image.repeat(2, *[1] * (image.ndim - 1))  # a size of 1 would be taken for a constant
-    with without_compiler():
-        program: Any = torch.onnx.export(
-            fast.to(memory_format=torch.contiguous_format), (two,), dynamo=True, dynamic_shapes=(sizes,),
-            input_names=["input"], output_names=["output"], opset_version=_OPSET, verbose=False,
-        )  # fmt: skip
+    program: Any = torch.onnx.export(
+        fast.to(memory_format=torch.contiguous_format), (two,), dynamo=True, dynamic_shapes=(sizes,),
+        input_names=["input"], output_names=["output"], opset_version=_OPSET, verbose=False,
+    )  # fmt: skip
     content = program.model_proto
     for part in (content, content.graph, *content.graph.node):
         del part.metadata_props[:]  # paths of this machine
@@ -353,9 +353,11 @@ def _pack(package: Path, folder: Path, content: dict[str, Any]) -> None:
     for weights, device in (("pytorch_state_dict", "cpu"), ("onnx", "CPUExecutionProvider")):
         if weights in content["weights"]:
             _demand("passed", core.test_model(packed, weights, [device]))
-    del packed
+
+
+def _let_go() -> None:
+    """Close what the library leaves open until it is collected: not every system can move an open file."""
     with warnings.catch_warnings():
-        # The library leaves the package open until it is collected: not every system can move it so.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
