@@ -2,8 +2,8 @@
 
 ``layers``          layers to images and back, each exactly where it was
 ``reader``, ``writer``, ``samples``   File > Open, Save and Open Sample
-``upscale_widget``  Super-resolve, with its controls (``upscale_forms``), ``region``, ``preview``, the result as it is made
-                    (``growing``) and the run as text (``snippets``)
+``upscale_widget``  Super-resolve, with its controls (``upscale_forms``), ``region``, ``preview``, the result as it is
+                    made (``growing``) and the run as text (``snippets``)
 ``compare_widget``  Compare, with ``answers`` and ``maps`` that it shows
 ``batch_widget``    Batch, with ``batch_run`` (files and thread), ``batch_settings``, ``batch_table``
 ``train_widget``    Train, with ``train_forms``, ``degradation_form`` and ``simulation`` (its pictures), ``curves``,

@@ -98,9 +98,13 @@ class Panel(QWidget):
     def layers_changed(self) -> None:
         """React to layers that came, went, moved or were renamed."""
 
+    def leave(self) -> None:
+        """Take away what the panel shows in the viewer for a while: its dock was closed."""
+
     def event(self, event: Any) -> bool:
         """End what is running when the dock around the panel was closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.leave()
             self.session.close()
         return bool(super().event(event))
 

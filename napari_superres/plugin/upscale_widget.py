@@ -98,6 +98,12 @@ class UpscaleWidget(UpscaleForms):
         if forms.refresh(self.layer):
             self._layer_chosen()
 
+    def leave(self) -> None:
+        """Take away what is not done, and the preview."""
+        if self._growing is not None:
+            self._growing.discard()
+        self.preview.setChecked(False)
+
     def _library_changed(self) -> None:
         chosen = self.model.value
         with self.model.changed.blocked():
