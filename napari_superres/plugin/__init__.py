@@ -9,6 +9,8 @@
 ``train_widget``    Train, with ``train_forms``, ``degradation_form`` and ``simulation`` (its pictures), ``curves``,
                     ``train_work`` (thread)
 ``models_widget``   Models, with ``model_list``, ``model_facts``, ``library_work`` (thread) and ``library_events``
+``disk``            results that do not fit into memory
+``preferences``     what the user set in napari's Preferences
 ``field``           which part of a layer is meant: visible, drawn, the current slice
 ``forms``           what all widgets are made of
 ``cards``, ``wording``   a model card, a plan and a run in words

@@ -13,6 +13,8 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
+from napari_superres.plugin.disk import is_too_large, result_bytes, upscale_onto_disk
+from napari_superres.plugin.preferences import preferences
 from napari_superres.plugin.triton import load_triton
 
 if TYPE_CHECKING:
@@ -63,10 +65,15 @@ def upscale(
     SuperResError
         As `napari_superres.iter_upscale`.
     """
-    from napari_superres.inference import iter_upscale
+    from napari_superres.inference.run import make_parts, run_parts
 
+    wishes = preferences()
     with _in_use:
-        yield from iter_upscale(image, _loaded(model), focus=focus, **options)
+        parts = make_parts(image, _loaded(model), **options)
+        if is_too_large(result_bytes(image, parts), wishes):
+            yield from upscale_onto_disk(image, parts, focus, wishes)
+        else:
+            yield from run_parts(image, parts, focus=focus)
 
 
 def evaluate(result: Image, reference: Image, **options: Any) -> "Report":

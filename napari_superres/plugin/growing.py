@@ -1,9 +1,13 @@
 """The layer of a result while it is made: there from the first window on, exactly over its source."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from napari_superres.core.image import Image
+from napari_superres.io import read_image
+from napari_superres.plugin import reader
+from napari_superres.plugin.disk import FILE
 from napari_superres.plugin.layers import to_layer
 
 _REFRESH_S = 0.35
@@ -40,9 +44,12 @@ class Growing:
             self._drawn = time.monotonic()
 
     def finish(self, image: Image) -> None:
-        """Draw all of it, with the record of how it was made."""
-        if self.layer is None:
+        """Draw all of it, with the record of how it was made; what is on disk is opened from there."""
+        if FILE in image.metadata:
+            self._open(Path(image.metadata[FILE]), image)
+        elif self.layer is None:
             self._add(image)
+        assert self.layer is not None
         self.layer.metadata = {**self.layer.metadata, **{k: image.metadata[k] for k in ("provenance",)}}
         if self.layer in self.viewer.layers:
             self.layer.refresh()
@@ -60,11 +67,29 @@ class Growing:
             self.viewer.layers.remove(self.layer)
         self.layer = None
 
+    def _open(self, path: Path, image: Image) -> None:
+        """Show a result's file with the place and looks of the source."""
+        from napari.layers import Layer
+
+        stored = read_image(path)
+        order = [stored.axes.index(a) for a in image.axes]
+        data: Any = reader._sliceable(stored.data).transpose(order)
+        if "C" not in image.axes:  # of which the reader makes a layer each
+            found = reader.read(path)[0][0]
+            data = [level.transpose(order) for level in found] if isinstance(found, list) else data
+        _, keywords, kind = to_layer(image, self.source_image, self.source, name=self.name, first=self.first)
+        keywords = {**keywords, "multiscale": isinstance(data, list)}
+        keywords["metadata"] = {**keywords["metadata"], FILE: str(path)}
+        self._insert(Layer.create(data, keywords, kind))
+
     def _add(self, image: Image) -> None:
         from napari.layers import Layer
 
         made = to_layer(image, self.source_image, self.source, name=self.name, first=self.first)
-        self.layer = Layer.create(*made)
+        self._insert(Layer.create(*made))
+
+    def _insert(self, layer: Any) -> None:
+        self.layer = layer
         self.layer.contrast_limits_range = self.source.contrast_limits_range
         chosen = set(self.viewer.layers.selection)
         self.viewer.layers.insert(self.viewer.layers.index(self.source) + 1, self.layer)

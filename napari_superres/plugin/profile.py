@@ -95,7 +95,7 @@ def profiles(planes: Mapping[str, Image], corners: Floats, unit: str) -> tuple[F
     factors = {name: _in_unit_of(plane, unit) for name, plane in planes.items()}
     length = float(np.linalg.norm(np.diff(corners, axis=0), axis=1).sum())
     finest = min(min(plane.pixel_size) / factors[name] for name, plane in planes.items())
-    samples = int(np.clip(np.ceil(_PER_PIXEL * length / finest) + 1, 2, _MOST))
+    samples = int(np.clip(np.ceil(_PER_PIXEL * length / finest - _ROUNDING) + 1, 2, _MOST))
     values = {name: sample_line(plane, corners * factors[name], samples) for name, plane in planes.items()}
     return np.linspace(0.0, length, samples), values
 

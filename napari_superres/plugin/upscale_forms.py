@@ -67,9 +67,10 @@ class UpscaleForms(forms.Panel):
             "it. auto fits it to the free memory; choose less if memory is short.",
         )
         self.tta = CheckBox(
-            label="Average turns",
+            label="Turns",
             tooltip="Average over the eight flips and quarter turns: eight times slower, a little better.",
         )
+        self.tta.native.setText("average all eight")
         self.notice, self.estimate, self.status = forms.text(), forms.text(), forms.text()
         self.run = QPushButton("Run")
         self.run.setToolTip(RUN_TIP)

@@ -19,6 +19,7 @@ from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import guess_layer_axes, to_image
 from napari_superres.plugin.library_events import library
 from napari_superres.plugin.pixel_size import PixelSizeForm
+from napari_superres.plugin.preferences import preferences
 from napari_superres.plugin.preview import Preview
 from napari_superres.plugin.region import RegionForm
 from napari_superres.plugin.upscale_forms import RUN_TIP, UpscaleForms
@@ -57,6 +58,7 @@ class UpscaleWidget(UpscaleForms):
         self.region = RegionForm(viewer, self._plan_changed)
         self.preview = Preview(viewer, self.session, self._chosen_for_preview)
         self.arrange(self.pixel_size, self.region, self.preview)
+        self.precision.value = preferences().precision
         self._connect()
         self._layer_chosen()
         self._model_chosen()
@@ -214,6 +216,8 @@ class UpscaleWidget(UpscaleForms):
 
     def _devices_found(self, devices: list[str]) -> None:
         self.device.choices = ["auto", *devices]
+        wished = preferences().device
+        self.device.value = next((d for d in self.device.choices if d.startswith(wished)), "auto")
         self._ready = True
 
     def _warmed_up(self, complete: bool) -> None:
