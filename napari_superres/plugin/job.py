@@ -5,6 +5,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
+from traceback import format_exception
 from typing import Any
 
 from napari_superres.errors import SuperResError, SuperResWarning
@@ -27,7 +29,7 @@ class Job:
     stepped
         Is given what the generator yields: always the last of it, otherwise at most twenty a second.
     failed
-        Is given the message of an error that the user can mend. Other errors go napari's way.
+        Is given the message of an error; of one that nobody thought of it names the log.
     ended
         Is told that the thread has ended: True if the generator ran to its end.
     """
@@ -128,9 +130,26 @@ def _told(steps: Steps, stop: threading.Event) -> Generator[tuple[str, Any], Non
         yield "failure", str(error)
     except MemoryError:
         yield "failure", "there is not enough memory. Choose a smaller image or close other programs."
+    except Exception as error:  # noqa: BLE001 - a fault of ours: said in a line, kept whole where it can be reported
+        yield "failure", _logged(error)
     else:
         if not stop.is_set():
             yield "complete", None
+
+
+def _logged(error: Exception) -> str:
+    """Write an error nobody thought of to the log, and return what to say of it."""
+    from platformdirs import user_log_path
+
+    said = f"this should not have happened: {type(error).__name__}: {str(error)[:200]}."
+    path = user_log_path("napari-superres") / "errors.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n{''.join(format_exception(error))}\n")
+    except OSError:
+        return f"{said} Please report it."
+    return f"{said} Please report it with the end of {path}."
 
 
 def _thinned(generator: Iterator[Any], stop: threading.Event) -> Iterator[tuple[str, Any]]:
