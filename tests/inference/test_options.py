@@ -190,3 +190,23 @@ def test_the_plan_knows_the_result(espcn):
     assert plan.places() == [{"T": 1, "C": 2}]
     assert plan.total == len(plan.tiles()) > 1
     assert plan.memory_bytes >= 80 * 100 * 2
+
+
+def test_windows_are_computed_from_where_somebody_looks():
+    from napari_superres import iter_upscale
+
+    low = Image.from_array(np.random.default_rng(0).random((3, 90, 120)), "TYX")
+    focus = {"T": 1, "Y": 80.0, "X": 10.0}
+    steps = list(iter_upscale(low, "bicubic-x2", tile=32, focus=focus))
+    boxes = [step.region for step in steps if step.region is not None]
+    planes = [box[0].start for box in boxes]
+    assert planes[0] == 1
+    assert planes.index(0) > planes.count(1) - 2  # the last window of a plane may be told late
+
+    def away(box):
+        middle = [(side.start + side.stop) / 4 - 0.5 for side in box[1:]]
+        return np.hypot(middle[0] - focus["Y"], middle[1] - focus["X"])
+
+    shown = [away(box) for box in boxes if box[0].start == 1]
+    assert shown == sorted(shown)
+    np.testing.assert_allclose(steps[-1].image.data, upscale(low, "bicubic-x2").data, atol=1e-12)
