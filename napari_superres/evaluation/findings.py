@@ -107,7 +107,7 @@ def examine(
     """
     consistency, problem = _consistency(result if whole is None else whole, lr, psf_sigma)
     lights, agreement, interpolated, curves, place = [], None, None, {}, None
-    again = None if lr is None or repeat is None else ring_correlation(_few_planes(lr), _few_planes(repeat))
+    again = None if lr is None or repeat is None else ring_correlation(few_planes(lr), few_planes(repeat))
     maps = {"result": _middle(result)}
     if reference is not None:
         where, said = (registration, "") if registration is not None else _registration(result, reference)
@@ -130,7 +130,7 @@ def examine(
     images = {"input": lr, "result": result, "reference": reference}
     return Findings(
         lights=tuple(lights), consistency=consistency, agreement=agreement, interpolated=interpolated, repeat=again,
-        linearity=curves, spectra={n: _radial_power(i) for n, i in images.items() if i is not None},
+        linearity=curves, spectra={n: radial_power(i) for n, i in images.items() if i is not None},
         unit=unit_of(result), maps=maps,
     )  # fmt: skip
 
@@ -154,14 +154,14 @@ def _registration(result: Image, reference: Image) -> tuple[Registration | None,
 
 def _correlated(first: Image, second: Image) -> RingCorrelation | None:
     try:
-        return ring_correlation(*(_first_channel(_few_planes(i)) for i in (first, second)))
+        return ring_correlation(*(first_channel(few_planes(i)) for i in (first, second)))
     except EvaluationError:
         return None
 
 
 def _shared_beyond(result: Image, reference: Image, limit: float) -> tuple[float, float] | None:
     """Return the share of the result's spectrum beyond a frequency, and its correlation with the reference's there."""
-    ours, theirs = (_planes(_first_channel(_few_planes(i))) for i in (result, reference))
+    ours, theirs = (_planes(first_channel(few_planes(i))) for i in (result, reference))
     rings = Rings.of(ours.shape[1:], [result.pixel_size[result.spatial.index(a)] for a in "YX"])
     beyond = rings.frequency > limit
     cross, power = np.zeros(len(beyond)), np.zeros((2, len(beyond)))
@@ -184,7 +184,7 @@ def _linearity(result: Image, reference: Image) -> dict[str, Linearity]:
     names = reference.channel_names or tuple(str(c) for c in range(reference.size("C")))
     found = {}
     for channel, name in enumerate(names):
-        pair = [_planes(_first_channel(_few_planes(_channel(i, channel)))) for i in (reference, result)]
+        pair = [_planes(first_channel(few_planes(_channel(i, channel)))) for i in (reference, result)]
         found[name] = linearity(*(np.stack([_smooth(plane) for plane in planes]) for planes in pair))
     return found
 
@@ -207,13 +207,13 @@ def _maps(result: Image, reference: Image) -> dict[str, Image]:
     found = {"reference": reference, "difference": difference_map(result, reference)}
     for name, make in (("SSIM", ssim_map), ("agreement", local_agreement)):
         try:
-            found[name] = make(*(_first_channel(i) for i in (result, reference)))
+            found[name] = make(*(first_channel(i) for i in (result, reference)))
         except EvaluationError:  # too small, constant: it is left out
             continue
     return found
 
 
-def _few_planes(image: Image) -> Image:
+def few_planes(image: Image) -> Image:
     """Return at most some sixteen planes, evenly spaced along T and Z: enough for spectra, and little memory."""
     places = zip(image.axes, image.shape, strict=True)
     most = _PLANES if "T" in image.axes and "Z" in image.axes else _PLANES**2
@@ -221,7 +221,7 @@ def _few_planes(image: Image) -> Image:
     return image.replace(data=np.asarray(image.data[key]))
 
 
-def _first_channel(image: Image) -> Image:
+def first_channel(image: Image) -> Image:
     """Return the first channel as floats, colours averaged, pixels that are not finite filled with the mean."""
     one = _without_channels(image)
     values = np.asarray(one.data, dtype=np.float64)
@@ -249,8 +249,9 @@ def _without_channels(image: Image) -> Image:
     return image.replace(data=data, axes=axes, channel_names=())
 
 
-def _radial_power(image: Image) -> Curve:
-    one = _first_channel(_few_planes(image))
+def radial_power(image: Image) -> Curve:
+    """Return the power of an image's first channel over rings of frequency, the mean of a few planes."""
+    one = first_channel(few_planes(image))
     planes = _planes(one)
     rings = Rings.of(planes.shape[1:], [one.pixel_size[one.spatial.index(a)] for a in "YX"])
     power: Sequence[Any] = [rings.sum(energy(spectrum(p))) for p in planes]

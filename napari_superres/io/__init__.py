@@ -16,6 +16,7 @@ from napari_superres.io.atomic import is_disk_error, put_in_place
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
 from napari_superres.io.omezarr_layout import Layout
 from napari_superres.io.omezarr_target import ZarrTarget
+from napari_superres.io.pyramid import read_pyramids
 from napari_superres.io.read import (
     describe,
     file_digest,
@@ -48,6 +49,7 @@ __all__ = [
     "output_suffix",
     "put_in_place",
     "read_image",
+    "read_pyramids",
     "read_series",
     "sample_path",
     "stem",

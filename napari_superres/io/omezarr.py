@@ -1,10 +1,11 @@
-"""OME-Zarr 0.4 and 0.5 and bare zarr arrays (v2 and v3), read lazily at full resolution.
+"""OME-Zarr 0.4 and 0.5 and bare zarr arrays (v2 and v3), read lazily at full resolution; coarser levels for viewers.
 
 Scale and translation are read, of the data set and of the multiscale image around it. Several
 multiscale images, the bioformats2raw layout and plates are several series.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from napari_superres.io.lazy import in_order
 from napari_superres.io.omezarr_array import ZarrArray
 from napari_superres.io.omezarr_attributes import NOTE
 from napari_superres.io.omezarr_write import losses, write
+from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.reading import Series, damaged, library, reading, summary
 
 __all__ = ["losses", "scan", "write"]
@@ -55,7 +57,9 @@ def _images(node: Any, path: Path, name: str) -> Iterator[Series]:
         for number, multiscale in enumerate(ome["multiscales"]):
             title = name if number == 0 else f"{name} [{number}]"
             array = _dataset(node, multiscale, path)
-            yield _series(title, array, path, multiscale, ome.get("omero") or {}, attributes.get(NOTE) or {})
+            omero, note = ome.get("omero") or {}, attributes.get(NOTE) or {}
+            one = _series(title, array, path, multiscale, omero, note)
+            yield PyramidSeries(one.name, one.summary, one.open, partial(_coarser, node, path, multiscale, omero, note))
     elif "plate" in ome:
         for well in ome["plate"]["wells"]:
             attributes = dict(node[well["path"]].attrs)
@@ -89,6 +93,22 @@ def _dataset(node: Any, multiscale: Mapping[str, Any], path: Path) -> Any:
     if not hasattr(array, "dtype"):
         raise damaged(path, _KIND, f"{inner!r} is not an array")
     return array
+
+
+def _coarser(
+    node: Any, path: Path, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any]
+) -> Iterator[Image]:
+    """Yield the levels of a multiscale image but the first, each as an image on its own grid."""
+    with reading(path, _KIND):
+        finest, *datasets = multiscale["datasets"]
+        shape = _dataset(node, multiscale, path).shape
+        for dataset in datasets:
+            level = {**multiscale, "datasets": [dataset]}
+            array = _dataset(node, level, path)
+            if "coordinateTransformations" not in {**finest, **dataset}:  # as before version 0.4
+                scale = {"type": "scale", "scale": np.divide(shape, array.shape)}
+                level["datasets"] = [{**dataset, "coordinateTransformations": [scale]}]
+            yield _image(ZarrArray(path, array), level, omero, note, None)
 
 
 def _series(

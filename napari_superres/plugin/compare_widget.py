@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QEvent  # noqa: TID253 - a Qt file
 from qtpy.QtGui import QIcon  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
     QApplication,
@@ -123,13 +122,11 @@ class CompareWidget(forms.Panel):
         for ears in (self.plot.ears, self.profile.ears):
             self.destroyed.connect(lambda _=None, ears=ears: ears.close())
 
-    def event(self, event: Any) -> bool:
-        """Leave the viewer as it was when the dock around the widget was closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.look.end()
-            self.plot.ears.close()
-            self.profile.ears.close()
-        return super().event(event)
+    def leave(self) -> None:
+        """Take away what the panel shows in the viewer for a while: its dock was closed."""
+        self.look.end()
+        self.plot.ears.close()
+        self.profile.ears.close()
 
     def _make_answers(self) -> None:
         self.judged, self.lights, self.notes = (forms.text(rich=rich) for rich in (False, True, False))

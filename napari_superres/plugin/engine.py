@@ -236,7 +236,7 @@ def ring_correlations(
     for name, image in {"result": result, "interpolation": base}.items():
         if image is not None:
             pair = match(image, reference, names=(name, "reference"))
-            one, other = (findings._first_channel(findings._few_planes(i)) for i in (pair.result, pair.reference))
+            one, other = (findings.first_channel(findings.few_planes(i)) for i in (pair.result, pair.reference))
             found[name] = evaluation.ring_correlation(one, other)
     return found
 
@@ -249,4 +249,4 @@ def radial_powers(images: Mapping[str, Image]) -> "dict[str, tuple[str, Curve]]"
     from napari_superres.evaluation import findings
     from napari_superres.evaluation.resolution.rings import unit_of
 
-    return {name: (unit_of(image), findings._radial_power(image)) for name, image in images.items()}
+    return {name: (unit_of(image), findings.radial_power(image)) for name, image in images.items()}

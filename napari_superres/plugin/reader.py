@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.io import READ_SUFFIXES, read_series, stem, suffix
+from napari_superres.io import READ_SUFFIXES, read_pyramids, stem, suffix
 from napari_superres.io.formats import DICOM, family, is_zarr
-from napari_superres.io.lazy import LazyArray
+from napari_superres.io.lazy import Box, LazyArray, in_order
 from napari_superres.plugin.layers import LayerData
 
 Reader = Callable[[str | Path | Sequence[str | Path]], list[LayerData]]
@@ -22,6 +23,11 @@ _OME_MARKS = (b'"multiscales"', b'"bioformats2raw.layout"', b'"plate"')
 _COLORMAPS = {1: ("gray",), 2: ("magenta", "green")}
 _MANY_COLORMAPS = ("cyan", "magenta", "yellow", "blue", "green", "red")
 _LARGEST_CHUNK = 2**24
+# Pixels of a plane that napari may read at once: a second's work. Of larger ones it gets every n-th pixel,
+# which costs as much time for a plane shown whole, but no memory.
+_LARGEST_SHOWN, _OVERVIEW, _READ = 2**26, 2**22, 2**12
+# Planes above this take more than some seconds to read: whoever opens the file says when.
+_LARGEST_DRAWN = 2**29
 
 
 def get_reader(path: str | Path | Sequence[str | Path]) -> Reader | None:
@@ -39,7 +45,10 @@ def get_reader(path: str | Path | Sequence[str | Path]) -> Reader | None:
 
 
 def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
-    """Return one layer per series and channel of a file or folder.
+    """Return one layer per series and channel of a file or folder. Nothing but metadata is read.
+
+    Stored coarser levels make a multiscale layer, and so do very large planes without any, of which napari
+    gets every n-th pixel.
 
     Raises
     ------
@@ -48,15 +57,17 @@ def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
     """
     one = path if isinstance(path, str | Path) else path[0]
     found = []
-    for index, (name, image) in enumerate(read_series(one)):
-        layers = image_layers(image, _title(name))
+    for index, (name, (image, *coarser)) in enumerate(read_pyramids(one)):
+        layers = image_layers(image, _title(name), coarser)
         for _, keywords, _ in layers if index else ():
             keywords["metadata"] = {**keywords["metadata"], "series": index}
         found += layers
+        if _is_larger((image, *coarser)[-1], _LARGEST_DRAWN):
+            _tell_hidden(_title(name), (image, *coarser)[-1])
     return found
 
 
-def image_layers(image: Image, name: str) -> list[LayerData]:
+def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list[LayerData]:
     """Return the layers of an image: one per channel, with pixel size, origin, orientation and units.
 
     Parameters
@@ -65,26 +76,23 @@ def image_layers(image: Image, name: str) -> list[LayerData]:
         Lazy data stay lazy.
     name
         Of the layer; the channels' names are put before it.
+    coarser
+        The image's coarser levels, as `napari_superres.io.read_pyramids` gives them.
     """
-    data = image.data
-    if isinstance(data, LazyArray):
-        # Writers may leave out empty chunks: they are shown as zarr means them. Damaged ones are errors.
-        data = data.skipping_bad(damaged=False)
-    data = _sliceable(data)
-    axes = image.axes
-    if "S" in axes and axes[-1] != "S":
-        data = np.moveaxis(data, axes.index("S"), -1)
-        axes = axes.replace("S", "") + "S"
+    levels = [_shown(level, damaged=level is not image) for level in (image, *coarser)]
+    arrays, axes = _with_overviews(levels), levels[0].axes
     shared = {**_geometry(image, axes.replace("C", "").replace("S", "")), "rgb": "S" in axes}
+    shared["multiscale"] = len(arrays) > 1
+    if _is_larger(levels[-1], _LARGEST_DRAWN):
+        shared["visible"] = False
     if "C" not in axes:
-        return [(data, {"name": name, **shared}, "image")]
+        return [(_pixels(arrays), {"name": name, **shared}, "image")]
     count = image.size("C")
     names = image.channel_names or tuple(f"channel {i}" for i in range(count))
     colormaps = _COLORMAPS.get(count, _MANY_COLORMAPS)
-    before = (slice(None),) * axes.index("C")
     return [
         (
-            data[(*before, i)],
+            _pixels([_channel(a, axes.index("C"), i) for a in arrays]),
             {
                 "name": f"{names[i]} - {name}" if count > 1 or image.channel_names else name,
                 "blending": "additive" if count > 1 else "translucent",
@@ -96,6 +104,79 @@ def image_layers(image: Image, name: str) -> list[LayerData]:
         )
         for i in range(count)
     ]
+
+
+class _Part(LazyArray):
+    """One channel of a lazy array, or every n-th pixel. dask would list all chunks of a terabyte to take them."""
+
+    def __init__(self, base: LazyArray, key: Sequence[int | slice], chunks: Sequence[int] | None = None) -> None:
+        sides = zip(key, base.shape, strict=True)
+        super().__init__([len(range(*k.indices(n))) for k, n in sides if isinstance(k, slice)], base.dtype)
+        self._base, self._key, self.chunks = base, tuple(key), chunks
+
+    def read_box(self, box: Box) -> npt.NDArray[Any]:
+        """Read the same pixels of the base."""
+        sides = iter(box)
+        key = [_steps(next(sides), k.step or 1) if isinstance(k, slice) else k for k in self._key]
+        return np.asarray(self._base[tuple(key)])
+
+
+def _steps(side: slice, step: int) -> slice:
+    """Return a side of a box on the grid of which it counts every n-th pixel."""
+    return slice(side.start * step, (side.stop - 1) * step + 1, (side.step or 1) * step)
+
+
+def _shown(image: Image, *, damaged: bool) -> Image:
+    """Return an image as it is drawn: colour samples last, chunks that are not there filled, or damaged ones too."""
+    image = in_order(image, image.axes.replace("S", "") + "S") if "S" in image.axes else image
+    if isinstance(image.data, LazyArray):
+        image = image.replace(data=image.data.skipping_bad(damaged=damaged))
+    return image
+
+
+def _with_overviews(levels: Sequence[Image]) -> list[Any]:
+    """Return the arrays of the levels, and behind them every n-th pixel of the last if that is large still."""
+    arrays, last = [level.data for level in levels], levels[-1]
+    if _is_larger(last, _LARGEST_SHOWN):
+        for step in (2**k for k in range(1, 32) if _plane(last) > _OVERVIEW * 4 ** (k - 1)):
+            key = [slice(None, None, step if a in "YX" else 1) for a in last.axes]
+            chunks = {"Y": max(1, _READ // step), "X": max(1, _READ // step), "S": last.size("S")}
+            arrays.append(_Part(last.data, key, [chunks.get(a, 1) for a in last.axes]))
+    return arrays
+
+
+def _plane(image: Image) -> int:
+    return image.size("Y") * image.size("X")
+
+
+def _is_larger(image: Image, limit: int) -> bool:
+    """Return whether planes of an image that is not in memory have more pixels than the limit."""
+    return isinstance(image.data, LazyArray) and _plane(image) > limit
+
+
+def _channel(data: Any, axis: int, index: int) -> Any:
+    key = [slice(None)] * len(data.shape)
+    key[axis] = index
+    if not isinstance(data, LazyArray):
+        return data[tuple(key)]
+    chunks = getattr(data, "chunks", None)
+    return _Part(data, key, chunks and (*chunks[:axis], *chunks[axis + 1 :]))
+
+
+def _pixels(arrays: Sequence[Any]) -> Any:
+    """Return the data of a layer: an array, or a list of them, finest first."""
+    found = [_sliceable(array) for array in arrays]
+    return found if len(found) > 1 else found[0]
+
+
+def _tell_hidden(name: str, coarsest: Image) -> None:
+    from napari.utils.notifications import show_info
+
+    show_info(
+        f"{name} is hidden: it holds no coarse copy of itself, and one plane of {coarsest.size('Y')} x "
+        f"{coarsest.size('X')} pixels takes long to read. Zoom in, then click its eye; or save it as OME-Zarr "
+        "and open that."
+    )
 
 
 def _title(name: str) -> str:

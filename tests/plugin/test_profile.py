@@ -1,9 +1,10 @@
-"""Values along a line: exact on ramps, then through the Compare widget's own controls."""
+"""Values along a line: exact on ramps, then, as ring correlation and spectra, by the Compare widget's controls."""
 
 import numpy as np
 import pytest
 from napari.layers import Image as ImageLayer
 
+from napari_superres import evaluation
 from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, SettingsError
 from napari_superres.plugin.compare_widget import CompareWidget
@@ -253,3 +254,56 @@ def test_other_views_are_refused_and_a_line_that_was_removed_is_drawn_anew(scene
     assert not len(widget.profile.line.data)
     viewer.layers.clear()
     qtbot.waitUntil(lambda: not widget.profile.draw.isEnabled())
+
+
+def shown(button, widget, qtbot):
+    button.click()
+    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
+    return widget.plot.drawing
+
+
+def test_ring_correlation_is_that_of_python(scene, widget, qtbot):
+    widget.lr.value = scene["input"]
+    scene["result"].data = scene["result"].data + np.random.default_rng(1).random((3, 32, 40))
+    result, reference = (to_image(scene[name]) for name in ("result", "reference"))
+    for register in (False, True):
+        widget.register.setChecked(register)
+        drawing = shown(widget.spectra.correlation, widget, qtbot)
+        if register:
+            moved = evaluation.register(result, reference)
+            result, reference = moved.result, moved.reference
+        expected = evaluation.ring_correlation(result, reference)
+        np.testing.assert_allclose(drawing.curves["result"], (expected.frequency, expected.correlation))
+        assert set(drawing.curves) == {"result", "interpolation"}
+        assert drawing.level == (1 / 7, "1/7")
+        assert drawing.x == "spatial frequency (1/µm)"
+        met = expected.agreement("1/7")
+        assert (drawing.mark is None) == (met.value is None)
+        assert (met.reason if met.value is None else f"down to {met.value:.3g} µm") in widget.plot.words.text()
+
+
+def test_what_is_not_measurable_is_said_with_its_reason(scene, viewer, widget, qtbot, told):
+    scene["reference"].data = np.random.default_rng(5).random((3, 32, 40))
+    assert shown(widget.spectra.correlation, widget, qtbot).mark is None
+    assert "Not measurable: the two images have nothing in common" in widget.plot.words.text()
+    widget.reference.value = viewer.add_image(np.zeros((9, 9)), name="other", units="micrometer")
+    assert shown(widget.spectra.correlation, widget, qtbot) is None
+    assert widget.plot.words.text().startswith("Not measurable: ")
+    assert told == []
+
+
+def test_spectra_are_those_of_the_report_and_follow_the_theme(scene, viewer, widget, qtbot):
+    widget.lr.value = scene["input"]
+    drawing = shown(widget.spectra.spectra, widget, qtbot)
+    assert set(drawing.curves) == {"result", "reference", "interpolation"}
+    assert drawing.logarithmic
+    result, reference, low = (to_image(scene[name]) for name in ("result", "reference", "input"))
+    (found,) = evaluation.evaluate(result, reference, lr=low).findings.values()
+    for name in ("result", "reference"):
+        np.testing.assert_allclose(drawing.curves[name], [values[1:] for values in found.spectra[name]])
+    assert drawing.mark == pytest.approx(0.5 / 0.4)
+    figure = widget.plot._canvas.figure
+    assert sum(figure.get_facecolor()[:3]) < 1
+    viewer.theme = "light"
+    assert sum(figure.get_facecolor()[:3]) > 2
+    assert len(figure.axes[0].lines) == 4
