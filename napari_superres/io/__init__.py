@@ -4,6 +4,7 @@
 ``formats``   the table: which suffix belongs to which family of files
 ``tiff``, ``omezarr``, ``volume``, ``dicom``, ``picture``, ``mrc``   one family each
 ``omezarr_*`` its layout, what it says, the target written box by box, the array that names bad chunks
+``pyramid``   the coarser levels that a file has, for viewers
 ``lazy``      arrays that read what is sliced; ``atomic`` all or nothing; ``losses`` what would be lost
 ``samples``   the images that come with the package
 

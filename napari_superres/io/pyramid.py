@@ -70,7 +70,7 @@ def _levels(series: Series) -> list[Image]:
 
 def _lies_on(level: Image, finest: Image) -> bool:
     """Return whether the pixels of a level unite those of the finest, by its own grid and by their counts."""
-    if (level.axes, level.dtype) != (finest.axes, finest.dtype) or level.units != finest.units:
+    if (level.axes, level.dtype) != (finest.axes, finest.dtype):
         return False
     if any(level.size(a) != finest.size(a) for a in "TCS"):
         return False
@@ -81,7 +81,7 @@ def _lies_on(level: Image, finest: Image) -> bool:
     middle = (step - 1.0) / 2.0
     in_place = np.abs(first - middle) <= middle + _ROUNDING * step
     # A last pixel that is not full is kept by some and dropped by others.
-    return bool(np.all(step > 0) and np.all(in_place) and np.all(np.abs(fine_count - step * count) < step))
+    return bool(np.all(in_place) and np.all(np.abs(fine_count - step * count) < step))
 
 
 def _is_smaller(level: Image, last: Image) -> bool:

@@ -71,15 +71,20 @@ class TiffArray(LazyArray):
             full: list[Any] = [0] * array.ndim
             for axis, item in zip(keep, box, strict=True):
                 full[axis] = item
-            return np.asarray(array[tuple(full)])
+            return np.array(array[tuple(full)], dtype=self.dtype)
 
     def _opened(self) -> Any:
         with self._lock:
             if self._zarr is None:
                 file = library("tifffile").TiffFile(self._facts[0])
                 weakref.finalize(self, file.close)
-                store = file.series[self._facts[1]].aszarr(level=0, squeeze=False)
-                self._zarr = library("zarr").open_array(store, mode="r")
+                series = file.series[self._facts[1]]
+                if series.dataoffset is not None:  # one block of plain numbers, of which any part is read by itself
+                    dtype, shape = series.dtype.newbyteorder(file.byteorder), series.get_shape(squeeze=False)
+                    self._zarr = np.memmap(self._facts[0], dtype, "r", series.dataoffset, shape)
+                else:
+                    store = series.aszarr(level=0, squeeze=False)
+                    self._zarr = library("zarr").open_array(store, mode="r")
             return self._zarr
 
 

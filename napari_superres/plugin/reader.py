@@ -23,9 +23,11 @@ _OME_MARKS = (b'"multiscales"', b'"bioformats2raw.layout"', b'"plate"')
 _COLORMAPS = {1: ("gray",), 2: ("magenta", "green")}
 _MANY_COLORMAPS = ("cyan", "magenta", "yellow", "blue", "green", "red")
 _LARGEST_CHUNK = 2**24
-# Pixels of a plane that napari may read at once: a second's work. Of larger ones it gets every n-th pixel,
-# which costs as much time for a plane shown whole, but no memory.
-_LARGEST_SHOWN, _OVERVIEW, _READ = 2**26, 2**22, 2**12
+# Pixels of a plane that napari may read at once; of larger ones it gets every n-th, down to an overview.
+# That takes as much time where the whole plane is shown, but no memory, and little time where a part is.
+_LARGEST_SHOWN, _OVERVIEW = 2**26, 2**22
+# Edge of what is read at once to take every n-th pixel of it.
+_READ = 2**12
 # Planes above this take more than some seconds to read: whoever opens the file says when.
 _LARGEST_DRAWN = 2**29
 
@@ -136,13 +138,17 @@ def _shown(image: Image, *, damaged: bool) -> Image:
 
 def _with_overviews(levels: Sequence[Image]) -> list[Any]:
     """Return the arrays of the levels, and behind them every n-th pixel of the last if that is large still."""
-    arrays, last = [level.data for level in levels], levels[-1]
-    if _is_larger(last, _LARGEST_SHOWN):
-        for step in (2**k for k in range(1, 32) if _plane(last) > _OVERVIEW * 4 ** (k - 1)):
-            key = [slice(None, None, step if a in "YX" else 1) for a in last.axes]
-            chunks = {"Y": max(1, _READ // step), "X": max(1, _READ // step), "S": last.size("S")}
-            arrays.append(_Part(last.data, key, [chunks.get(a, 1) for a in last.axes]))
+    arrays, last, step = [level.data for level in levels], levels[-1], 1
+    while _is_larger(last, _LARGEST_SHOWN) and _plane(last) > _OVERVIEW * step**2:
+        step *= 2
+        arrays.append(_every(last, step))
     return arrays
+
+
+def _every(image: Image, step: int) -> _Part:
+    key = [slice(None, None, step if a in "YX" else 1) for a in image.axes]
+    chunk = {"Y": max(1, _READ // step), "X": max(1, _READ // step), "S": image.size("S")}
+    return _Part(image.data, key, [chunk.get(a, 1) for a in image.axes])
 
 
 def _plane(image: Image) -> int:
@@ -155,7 +161,7 @@ def _is_larger(image: Image, limit: int) -> bool:
 
 
 def _channel(data: Any, axis: int, index: int) -> Any:
-    key = [slice(None)] * len(data.shape)
+    key: list[int | slice] = [slice(None)] * len(data.shape)
     key[axis] = index
     if not isinstance(data, LazyArray):
         return data[tuple(key)]
@@ -173,9 +179,9 @@ def _tell_hidden(name: str, coarsest: Image) -> None:
     from napari.utils.notifications import show_info
 
     show_info(
-        f"{name} is hidden: it holds no coarse copy of itself, and one plane of {coarsest.size('Y')} x "
-        f"{coarsest.size('X')} pixels takes long to read. Zoom in, then click its eye; or save it as OME-Zarr "
-        "and open that."
+        f"{name} is not shown yet: the coarsest level in its file has planes of {coarsest.size('Y')} x "
+        f"{coarsest.size('X')} pixels, which take long to read. Click the layer's eye to show it, or save the layer "
+        "as OME-Zarr, which gets coarser levels, and open that."
     )
 
 

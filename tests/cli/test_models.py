@@ -76,7 +76,9 @@ def test_added_twice(superres, mine):
     superres("models", "add", mine)
     done = superres("models", "add", mine)
     assert (done.code, done.out) == (0, "mine\n")
-    assert done.err == "warning: mine.safetensors is in the library already, as mine; nothing was copied.\n"
+    said, facts = done.err.splitlines()
+    assert said == "warning: mine.safetensors is in the library already, as mine; nothing was copied."
+    assert facts == "My model; licence not stated; looks 4 px far; tiles are exact"
 
 
 def test_several_files_some_of_which_are_none(superres, mine, tmp_path):

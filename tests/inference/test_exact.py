@@ -95,7 +95,8 @@ def test_tiles_never_show_in_volumes(architecture, scale):
     assert np.abs(found - whole(model, data)).max() <= 1e-10 * np.ptp(found)
 
 
-@pytest.mark.parametrize("name", [card.name for card in list_models()])
+# VDSR, the slowest, has one network for its three scales.
+@pytest.mark.parametrize("name", [card.name for card in list_models() if card.name not in ("vdsr-x3", "vdsr-x4")])
 def test_shipped_models_in_single_precision(name):
     model = load_model(name).without_doubts()
     card = model.card

@@ -35,7 +35,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 AUTHORS = ["Ada Lovelace; Some Institute", "Mary Somerville"]
 CITE = ["Lovelace: Notes. 1843. doi:10.1234/notes.G"]
-FAST = ("espcn-x2", "movie-x2")  # on the scales "unit" and "percentile"
+FAST = ("espcn-x2",)
 SHIPPED = [
     pytest.param(c.name, marks=[] if c.name in FAST else pytest.mark.slow, id=c.name) for c in shipped_cards()
 ]  # fmt: skip

@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 EXTRAS = [pytest.param(name, marks=pytest.mark.slow) for name in EXTRA_NAMES]
-QUICK = ("Compact", "DITN", "DnCNN", "NAFNet", "RCAN", "SwinIR")
+QUICK = ("Compact", "DnCNN", "RCAN", "SwinIR")
 ALL = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 RANDOM = "AuraSR"
 

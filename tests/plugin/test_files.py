@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_superres import Image, read_image, write_image
-from napari_superres.errors import OutputError, UnreadableImageError
+from napari_superres.errors import LossyWriteError, OutputError, UnreadableImageError
 from napari_superres.io import list_samples
 from napari_superres.plugin.layers import to_image
 from napari_superres.plugin.reader import get_reader, image_layers, read
@@ -49,6 +49,71 @@ def test_rotated_layer_needs_a_format_that_holds_it(tmp_path):
     (made,) = layers_of(tmp_path / "a.nrrd")
     unit = 1e-3 if str(made.units[-1]) == "millimeter" else 1.0
     np.testing.assert_allclose(np.array(made.data_to_world((3, 7))) / unit, source.data_to_world((3, 7)), rtol=1e-6)
+
+
+def test_moved_and_rotated_layer_is_not_straightened_unasked(tmp_path):
+    place = {"scale": (2.0, 0.5, 0.25), "translate": (-1.0, 2.5, 4.0), "units": ("micrometer",) * 3}
+    moved = Layer.create(np.zeros((3, 9, 10), np.uint16), place)
+    path = tmp_path / "a.ome.tif"
+    write_layer(str(path), *moved.as_layer_data_tuple()[:2])
+    (made,) = layers_of(path)
+    np.testing.assert_allclose(made.data_to_world((0, 0, 0)), (-1.0, 2.5, 4.0))
+    before = path.read_bytes()
+    rotated = Layer.create(np.ones((3, 9, 10), np.uint16), {**place, "rotate": (20.0, 0.0, 0.0)})
+    for write in (
+        lambda: write_layer(str(path), *rotated.as_layer_data_tuple()[:2]),
+        lambda: write_layers(str(path), [rotated.as_layer_data_tuple(), rotated.as_layer_data_tuple()]),
+    ):
+        with pytest.raises(
+            OutputError, match=r"^\.ome\.tif cannot hold the rotation .*Write \.nii\.gz, \.nrrd"
+        ) as error:
+            write()
+        assert isinstance(error.value.__cause__, LossyWriteError)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".ome.tif", ".ome.zarr"])
+def test_colour_layers_keep_their_place(tmp_path, suffix):
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 10, 3)).astype(np.uint8)
+    place = {"scale": (0.5, 0.25), "translate": (2.0, -3.0), "units": ("micrometer",) * 2, "rgb": True}
+    path = tmp_path / f"a{suffix}"
+    write_layer(str(path), *Layer.create(pixels, place).as_layer_data_tuple()[:2])
+    (made,) = layers_of(path)
+    assert made.rgb
+    np.testing.assert_array_equal(np.asarray(made.data), pixels)
+    np.testing.assert_allclose(made.scale, (0.5, 0.25))
+    np.testing.assert_allclose(made.data_to_world((0, 0)), (2.0, -3.0))
+
+
+@pytest.mark.parametrize("suffix", [".ome.tif", ".ome.zarr"])
+def test_of_layers_with_levels_the_finest_is_saved(tmp_path, suffix):
+    image = image_of("CYX", (2, 700, 600), origin=(3.0, -2.0), channel_names=("DNA", "actin"))
+    layers = layers_of(write_image(image, tmp_path / "cells.ome.zarr"))
+    assert all(layer.multiscale for layer in layers)
+    one, both = tmp_path / f"one{suffix}", tmp_path / f"both{suffix}"
+    write_layer(str(one), *layers[1].as_layer_data_tuple()[:2])
+    write_layers(str(both), [layer.as_layer_data_tuple() for layer in layers])
+    for path, pixels in ((one, image.data[1]), (both, image.data)):
+        saved = read_image(path)
+        np.testing.assert_array_equal(np.asarray(saved.data), pixels)
+        np.testing.assert_allclose(saved.affine, image.affine)
+        assert saved.units["X"] == "micrometer"
+
+
+@pytest.mark.parametrize("suffix", [".ome.tif", ".ome.zarr"])
+@pytest.mark.parametrize("labels", ["tyx", "zyx", "tzyx"])
+def test_labels_say_what_the_axes_of_the_file_are(tmp_path, suffix, labels):
+    units = tuple("second" if a == "t" else "micrometer" for a in labels)
+    scale = tuple({"t": 30.0, "z": 2.0, "y": 0.5, "x": 0.25}[a] for a in labels)
+    data = np.zeros((2, 3, 9, 10)[-len(labels) :], np.uint16)
+    source = Layer.create(data, {"axis_labels": tuple(labels), "scale": scale, "units": units})
+    path = tmp_path / f"a{suffix}"
+    write_layer(str(path), *source.as_layer_data_tuple()[:2])
+    assert read_image(path).axes == labels.upper()
+    (made,) = layers_of(path)
+    assert made.axis_labels == tuple(labels)
+    np.testing.assert_allclose(made.scale, scale)
+    assert tuple(str(unit) for unit in made.units) == units
 
 
 def test_oblique_volume_opens_with_its_orientation(tmp_path):

@@ -7,6 +7,7 @@ from napari_superres.errors import UntrustedModelError
 from napari_superres.inference.check import check_model
 from napari_superres.models import ModelCard, add_model, find_card, list_models
 from napari_superres.models.architectures import build
+from napari_superres.models.builtin import shipped_cards
 from napari_superres.models.files import digest, write_model
 from napari_superres.models.index import library_entries, model_place
 from napari_superres.models.registry import model_path
@@ -151,7 +152,7 @@ def test_the_filter_takes_name_title_and_modality(widget):
     assert widget.chosen is None
     assert widget.card.isHidden()
     widget.models.search.setText("x3 photo")
-    assert {n for names in shown(widget).values() for n in names} == {"espcn-x3", "fsrcnn-x3", "photo-x3", "srcnn-x3"}
+    assert {n for names in shown(widget).values() for n in names} == {c.name for c in shipped_cards() if "x3" in c.name}
     widget.models.tree.setCurrentItem(row(widget, "photo-x3"))
     widget.models.search.setText("x3")
     assert widget.chosen.name == "photo-x3"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
@@ -132,7 +133,8 @@ def export_bioimageio(
         weights = _write_weights(folder, loaded.card, trained, loaded.runner, image)
         (folder / "README.md").write_text(_documentation(loaded.card), encoding="utf-8")
         content = _described(loaded.card, description) | credit | {"weights": weights}
-        _pack(part, folder, content | {"covers": [{"source": str(cover.absolute()) if cover else "cover.png"}]})
+        picture = folder / "cover.png" if cover is None else Path(copyfile(cover, folder / cover.name))
+        _pack(part, folder, content | {"covers": [{"source": picture.name}]})
         _let_go()
     return target
 
