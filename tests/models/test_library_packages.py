@@ -84,7 +84,7 @@ SHIPPED = [card.name for card in shipped_cards()]
 @pytest.mark.parametrize(
     "name", [name if name == "espcn-x2" else pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED]
 )
-@pytest.mark.filterwarnings("ignore:The (image|pixels)")
+@pytest.mark.filterwarnings("ignore:The (image|pixels)", "ignore:.*comes with the program")
 def test_exported_model_comes_back_the_same(name, tmp_path):
     path = export_bioimageio(name, tmp_path / f"again-{name}.zip", authors=["Ada Lovelace"])
     card = add_model(path)

@@ -144,6 +144,8 @@ class Detected(nn.Module):
     def __init__(self, described: "ImageModelDescriptor[nn.Module]", *, batched: bool = True) -> None:
         super().__init__()
         self.batched = batched
+        # What is left of one coarse block is a single pixel, which norms refuse.
+        self.least = 2 * described.size_requirements.multiple_of if described.size_requirements.multiple_of > 16 else 0
         self.network = described.model.eval().requires_grad_(False)
         self.scale, self.sizes = described.scale, described.size_requirements
         self._call: Any = getattr(described, "_call_fn", None) or _call
@@ -152,7 +154,8 @@ class Detected(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, C, Y, X)`` on the finer grid."""
         height, width = x.shape[-2:]
-        right, below = self.sizes.get_padding(width, height)
+        right, below = self.sizes.get_padding(max(width, self.least), max(height, self.least))
+        right, below = right + max(0, self.least - width), below + max(0, self.least - height)
         # Always a copy: some networks change what they are given.
         padded = nn.functional.pad(x, (0, right, 0, below), "replicate").clone(memory_format=torch.contiguous_format)
         parts = [padded] if self.batched else [image[None] for image in padded]

@@ -27,7 +27,7 @@ _STAND_INS = {2: (16, 32, 64), 3: (8, 16)}
 """Halos to be tried where none suffices."""
 
 _GOOD_ENOUGH = 1e-3
-_LARGEST_GRID = 64
+_GRID = 16
 _THIN = 16
 _MOST_PIXELS = 2**22
 _LEAST_SHIFT = 0.25
@@ -62,7 +62,7 @@ def _noise(card: ModelCard, edge: int) -> Tensor:
 
 @torch.inference_mode()
 def _check_output(card: ModelCard, network: nn.Module) -> None:
-    given = _noise(card, 24)
+    given = _noise(card, 40 if card.ndim == 2 else 24)
     try:
         first, again = network(given), network(given)
     except _FAILURES as error:
@@ -88,26 +88,46 @@ def _with_range(card: ModelCard, network: nn.Module) -> ModelCard:
 
 
 def _with_tiles(card: ModelCard, network: nn.Module) -> ModelCard:
-    """Find the grid of sizes and the halo with which windows are exact; failing that, what a halo leaves."""
+    """Find the grid of sizes and the halo with which windows are exact; failing that, what a halo leaves.
+
+    Networks that pad by themselves have a grid that their file does not state: on it they are tried too.
+    """
     patience, batched = _patience(card, network), card.arguments.get("batched", True)
-    until = monotonic() + patience
-    affordable, m, layers = _affordable(card, network), max(card.multiple), 0
-    while m <= max(_LARGEST_GRID, *card.multiple) and monotonic() < until:
-        multiple = [-(-m // own) * own for own in card.multiple]
-        m *= 2
+    affordable, layers = _affordable(card, network), 0
+    own = max(card.multiple)
+    for edge in (own, _GRID if own < _GRID else 4 * own):
+        multiple = tuple(-(-edge // m) * m for m in card.multiple)
         try:
             reach = measure_reach(
-                network, card.scale, channels=card.inputs, multiple=multiple, seconds=until - monotonic(),
+                network, card.scale, channels=card.inputs, multiple=multiple, seconds=patience,
                 longest=affordable // _THIN ** (card.ndim - 1),
             )  # fmt: skip
             layers = max(layers, reach.layers if batched else 0)
-            if not reach.is_bounded or (reach.is_global and not batched):
-                break
-            if _error(card, network, reach.halo, multiple) <= (_ROUNDING if card.architecture == "onnx" else EXACT):
-                return _exact(card, reach, multiple)
+            if reach.is_bounded and (batched or not reach.is_global) and _is_exact(card, network, reach, multiple):
+                return _on_finest_grid(card, network, reach, multiple)
         except _FAILURES:
             continue  # not in double precision, or not at such sizes
     return _with_stand_in(card, network, affordable, monotonic() + patience, statistics=layers > 0)
+
+
+def _on_finest_grid(card: ModelCard, network: nn.Module, reach: Reach, multiple: Sequence[int]) -> ModelCard:
+    """Return the card with the smallest size multiple for which a halo is exact."""
+    finer = tuple(max(own, m // 2) for own, m in zip(card.multiple, multiple, strict=True))
+    while finer != tuple(multiple) and _is_exact(card, network, reach, finer):
+        multiple = finer
+        finer = tuple(max(own, m // 2) for own, m in zip(card.multiple, multiple, strict=True))
+    return replace(
+        card, halo=reach.halo, multiple=tuple(multiple), bounded=True, tile_error=None,
+        global_statistics=reach.is_global,
+    )  # fmt: skip
+
+
+def _is_exact(card: ModelCard, network: nn.Module, reach: Reach, multiple: Sequence[int]) -> bool:
+    most = _ROUNDING if card.architecture == "onnx" else EXACT
+    try:
+        return _error(card, network, reach.halo, multiple) <= most
+    except _FAILURES:
+        return False
 
 
 def _with_stand_in(
@@ -149,13 +169,6 @@ def _affordable(card: ModelCard, network: nn.Module) -> int:
     # Probes compute in double precision.
     room = psutil.virtual_memory().available / 4 / 2
     return int(min(_MOST_PIXELS, pixels * (room / after) ** (1.0 / growth)))
-
-
-def _exact(card: ModelCard, reach: Reach, multiple: Sequence[int]) -> ModelCard:
-    return replace(
-        card, halo=reach.halo, multiple=tuple(multiple), bounded=True, tile_error=None,
-        global_statistics=reach.is_global,
-    )  # fmt: skip
 
 
 def _error(
