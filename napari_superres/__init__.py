@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_superres.core.image import Image as Image
     from napari_superres.degradation import degrade as degrade
+    from napari_superres.errors import SuperResError as SuperResError
     from napari_superres.evaluation import evaluate as evaluate
     from napari_superres.evaluation import evaluate_folder as evaluate_folder
     from napari_superres.inference import iter_upscale as iter_upscale
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Image": "napari_superres.core.image",
+    "SuperResError": "napari_superres.errors",
     "read_image": "napari_superres.io",
     "write_image": "napari_superres.io",
     "ModelCard": "napari_superres.models",

@@ -85,11 +85,8 @@ def add(
 
 def _added(card: "ModelCard") -> str:
     """Return what was found of a model, in a line."""
-    exact = (
-        "tiles are exact"
-        if card.bounded
-        else f"tiles of large images may show ({card.tile_error or 1:.1g} of the range)"
-    )
+    said = "large ones only in one window" if card.tile_error is None else f"off by {card.tile_error:.1g} of the range"
+    exact = "tiles are exact" if card.bounded else f"tiles of large images may show ({said})"
     facts = [card.title, f"licence {card.license or 'not stated'}", f"looks {max(card.halo)} px far", exact]
     return "; ".join(fact for fact in facts if fact)
 
@@ -99,9 +96,9 @@ def export(
     name: Annotated[str, typer.Argument(help="Model name or file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="What to write: .zip, or .safetensors.")],
     format_: Annotated[
-        Literal["bioimageio", "safetensors"],
+        Literal["bioimageio", "safetensors"] | None,
         typer.Option("--format", help="Package for other programs, or our one file."),
-    ] = "bioimageio",
+    ] = None,
     author: Annotated[list[str] | None, typer.Option(help="'Name' or 'Name; Institute'; may be repeated.")] = None,
     cite: Annotated[list[str] | None, typer.Option(help="'Text doi:10...'; may be repeated. Else the card's.")] = None,
     cover: Annotated[Path | None, typer.Option(help="Picture. Else one is made.")] = None,
@@ -110,7 +107,7 @@ def export(
     """Hand a model on: as a bioimage.io package with test tensors, or as our one file."""
     from napari_superres.models.foreign.export import export_bioimageio, export_safetensors
 
-    if format_ == "safetensors":
+    if (format_ or output.suffix.lstrip(".")) == "safetensors":
         written = export_safetensors(name, output, overwrite=overwrite)
     else:
         written = export_bioimageio(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
@@ -17,7 +18,7 @@ LARGEST_SCALE = 64
 """Beyond it a wrong number would ask for all the memory there is."""
 
 _LARGEST_MULTIPLE = 256
-_LONGEST_TEXT = 20_000
+_LONGEST_TEXT, _LONGEST_TITLE = 20_000, 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,13 @@ class ModelCard:
             value = getattr(self, name)
             if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
                 raise ModelFileError(f"card: {name} must be a text of at most {_LONGEST_TEXT} characters.")
+            # Some would command the terminal that shows them.
+            if any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in value):
+                raise ModelFileError(f"card: {name} must be plain text, without control characters.")
+        if "\n" in self.title + self.license + self.version + self.modality or len(self.title) > _LONGEST_TITLE:
+            raise ModelFileError(
+                f"card: title (up to {_LONGEST_TITLE} characters), version, license and modality must be one line each."
+            )
         if not self.name or len(self.name) > 100 or not all(c.isalnum() or c in "-_." for c in self.name):
             raise ModelFileError(f"card: name may hold letters, digits, '-', '_' and '.', got {self.name[:100]!r}.")
         set_(self, "scale", _integers("scale", self.scale, lowest=1))

@@ -17,6 +17,7 @@ from napari_superres.errors import ModelFileError, SettingsError, SuperResWarnin
 from napari_superres.models.builtin import interpolation_card, shipped_cards, shipped_file
 from napari_superres.models.card import ModelCard
 from napari_superres.models.files import SUFFIX, digest, is_model_file, write_model
+from napari_superres.models.foreign.found import FOREIGN
 from napari_superres.models.foreign.trust import fingerprint
 from napari_superres.models.index import (
     Entry,
@@ -29,6 +30,8 @@ from napari_superres.models.index import (
     write_index,
 )  # fmt: skip
 from napari_superres.models.loading import file_card, file_name, is_file, is_folder, load_file, remember_reach
+
+_SMALL = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ def _converted(source: Path, folder: Path, *, trusted: bool) -> Path:
     sha256 = digest(made)
     if card.architecture in NEEDS_TRUST:
         trust(sha256)
-    if card.bounded:
+    if card.bounded and card.architecture in FOREIGN:
         remember_reach(card, sha256)
     return made
 
@@ -251,7 +254,8 @@ def _card(name: str, entry: Entry) -> ModelCard:
             f"{name} in the model library is not used: a model that comes with the program is called so. Add it under "
             "another name."
         )
-    if problem := _problem(model_place(name), entry, whole=False):
+    # Small files are read whole; large ones when they are used.
+    if problem := _problem(model_place(name), entry, whole=entry.size < _SMALL):
         raise ModelFileError(_advice(name, problem))
     try:
         return file_card(model_place(name))

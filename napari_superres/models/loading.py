@@ -104,7 +104,7 @@ def _own_network(path: Path, card: ModelCard, weights: "dict[str, Tensor]") -> "
     """Return the network of an architecture of ours, in deploy form."""
     from napari_superres.models.architectures import build
 
-    with _no_larger_than(weights):
+    with no_larger_than(weights):
         network = build(card.architecture, dict(card.arguments))
     _check_shape(path, card, network)
     try:
@@ -133,7 +133,7 @@ def _is_moderate(value: Any, largest: int = _LARGEST_ARGUMENT) -> bool:
 
 
 @contextmanager
-def _no_larger_than(weights: "dict[str, Tensor]") -> Iterator[None]:
+def no_larger_than(weights: "Mapping[str, Tensor]") -> Iterator[None]:
     """Stop a network that grows beyond its weights, before a card's numbers take all memory or never end."""
     from torch.nn.modules.module import register_module_parameter_registration_hook
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from napari_superres.errors import ModelFileError, UnknownModelError
 from napari_superres.models.builtin import interpolation_card, interpolation_cards, shipped_cards, shipped_file
 from napari_superres.models.card import ModelCard
+from napari_superres.models.files import SUFFIX
 from napari_superres.models.library import library_cards, library_file
 from napari_superres.models.loading import file_card, is_file, load_file
 
@@ -80,6 +81,10 @@ def model_path(name: str | Path) -> Path:
     if isinstance(name, str) and (found := shipped_file(text) or library_file(text)):
         return found
     if is_file(path):
+        if path.suffix.lower() != SUFFIX:
+            raise ModelFileError(
+                f"{path.name} is not in this program's format. Add it first: superres models add {path}"
+            )
         return path
     if len(text) > 200:
         raise UnknownModelError(f"no model is called {text[:200]!r}...")

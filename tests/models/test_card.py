@@ -69,3 +69,13 @@ def test_a_newer_card_is_named_before_its_unknown_fields():
     text = json.dumps({"format": FORMAT + 1, "something_new": 1})
     with pytest.raises(ModelFileError, match="newer version"):
         ModelCard.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"title": "\x1b[2Jgone"}, {"title": "a\nsuperres: all good"}, {"license": "MIT\x07"},
+              {"title": "x" * 301}, {"limits": "\x9b31m"}, {"modality": "a\nb"}],
+)  # fmt: skip
+def test_texts_cannot_command_a_terminal_or_forge_a_line(facts):
+    with pytest.raises(ModelFileError, match=r"control characters|one line each"):
+        ModelCard(name="n", architecture="espcn", scale=(2, 2), **facts)
+    assert ModelCard(name="n", architecture="espcn", scale=(2, 2), limits="two\nlines").limits

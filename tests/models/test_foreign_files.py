@@ -78,7 +78,20 @@ def sound_but_cut(path):
     cut(0.5)(path)
 
 
+def numbered(path):
+    torch.save({0: torch.zeros(3), b"w": torch.zeros(3), (1, 2): torch.zeros(3)}, path)
+
+
+def swollen(path):
+    """Name a block so far on that a network of so many would fill the memory."""
+    torch.save({**checkpoint("NAFNet"), "middle_blks.99999999.beta": torch.zeros(1, 8, 1, 1)}, path)
+
+
 FILES = {
+    "numbered.pth": (numbered, "holds no tensors by name"),
+    "swollen.pth": (swollen, "the weights fit no network that spandrel can build"),
+    "complex.pth": (lambda p: torch.save({"w": torch.zeros(3, dtype=torch.complex64)}, p), "no floating-point weights"),
+    "integers.pth": (lambda p: torch.save({"w": torch.zeros(3, dtype=torch.int8)}, p), "no floating-point weights"),
     "pickle in a zip.pth": (zipped, r"holds more than weights.*mkdir.*could run code when opened, so it is not"),
     "old pickle.pth": (legacy, r"holds more than weights.*could run code"),
     "bare pickle.ckpt": (bare, "holds more than weights|damaged or no checkpoint"),

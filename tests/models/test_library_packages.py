@@ -1,8 +1,14 @@
 """bioimage.io packages in the library: trusted or refused by sha256, run on stacks, handed on and taken back."""
 
+import hashlib
+import json
+import zipfile
+from io import BytesIO
+
 import bioimageio_packages as packages
 import numpy as np
 import pytest
+import yaml
 from library_files import inside
 
 from napari_superres import Image, load_model, upscale
@@ -102,3 +108,45 @@ def test_pydantic_that_cannot_be_used_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("bioimageio.spec.__version__", "0.5.12.0")
     with pytest.raises(MissingExtraError, match=r"beside pydantic 2.14.3. Mend it with: pip install"):
         add_model(path)
+
+
+def edited(path, made, edit):
+    """Write an exported package anew with its card changed, its checksums as they are."""
+    with zipfile.ZipFile(path) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    description = yaml.safe_load(members["bioimageio.yaml"])
+    edit(description, members)
+    members["bioimageio.yaml"] = yaml.safe_dump(description, allow_unicode=True).encode()
+    with zipfile.ZipFile(made, "w") as new:
+        for name, content in members.items():
+            new.writestr(name, content)
+    return made
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    return export_bioimageio("espcn-x2", folder / "espcn.zip", authors=["Ada Lovelace"])
+
+
+def test_package_of_ours_whose_card_lies_is_measured(exported, tmp_path):
+    def blind(description, _):
+        card = json.loads(description["config"]["napari_superres"]["card"])
+        description["config"]["napari_superres"]["card"] = json.dumps({**card, "halo": [0, 0]})
+
+    path = edited(exported, tmp_path / "blind.zip", blind)
+    with pytest.warns(SuperResWarning, match="looks farther than its card says"):
+        assert min(add_model(path).halo) > 0 or min(load_model("blind").card.halo) > 0
+
+
+def test_package_of_ours_that_fails_its_own_test_is_refused(exported, tmp_path, folder):
+    def wrong(description, members):
+        tensor = description["outputs"][0]["test_tensor"]
+        content = BytesIO()
+        np.save(content, np.load(BytesIO(members[tensor["source"]])) + 1)
+        members[tensor["source"]] = content.getvalue()
+        tensor["sha256"] = hashlib.sha256(content.getvalue()).hexdigest()
+
+    with pytest.raises(ModelFileError, match="does not reproduce"):
+        add_model(edited(exported, tmp_path / "wrong.zip", wrong))
+    assert inside(folder) == []

@@ -1,5 +1,7 @@
 """Models of other programs: every architecture of spandrel, exact or said not to be; scientific images through them."""
 
+import copy
+import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -199,6 +201,25 @@ def test_absent_library_names_the_extra(tmp_path, monkeypatch):
         detect.spandrel.cache_clear()
 
 
+def test_models_can_be_sent_to_workers(tmp_path):
+    add_model(saved("RCAN", tmp_path / "sent.pth"))
+    model = load_model("sent")
+    again = pickle.loads(pickle.dumps(model))
+    x = torch.rand(1, 3, 9, 11)
+    assert torch.equal(again.runner(x), model.runner(x))
+    assert copy.deepcopy(model.runner).double()(x.double()).dtype == torch.float64
+
+
+def test_alpha_is_not_given_to_a_network_of_one_channel(tmp_path):
+    add_model(saved("DnCNN", tmp_path / "denoise.pth"))
+    values = np.random.default_rng(0).random((20, 31, 4)).astype(np.float32)
+    values[..., 3] = 0.5
+    found = upscale(Image.from_array(values, "YXS"), "denoise", intensity_range=[(0, 1)]).data
+    np.testing.assert_allclose(found[..., 3], 0.5, atol=1e-6)
+    plain = upscale(Image.from_array(values[..., :3], "YXS"), "denoise", intensity_range=[(0, 1)]).data
+    np.testing.assert_allclose(found[..., :3], plain, atol=1e-6)
+
+
 class Shifted(nn.Module):
     """Repeats pixels, and moves the result by whole fine pixels."""
 
@@ -231,7 +252,7 @@ def test_networks_that_cut_off_see_the_whole_range():
 @pytest.mark.parametrize(
     ("network", "said"),
     [
-        (lambda x: x[..., :-1], r"the network makes \[1, 1, 24, 23\] of \[1, 1, 24, 24\], not \[1, 1, 48, 48\]"),
+        (lambda x: x[..., :-1], r"the network makes \[1, 1, 40, 39\] of \[1, 1, 40, 40\], not \[1, 1, 80, 80\]"),
         (lambda x: (x,), "the network makes tuple"),
         (lambda x: x.repeat(1, 1, 2, 2) / 0.0, "not finite"),
         (lambda x: x.repeat(1, 1, 2, 2) + torch.rand(()), "another image each time"),

@@ -49,8 +49,13 @@ def _state_dict(found: Any) -> Mapping[Any, Any]:
 
     if not isinstance(found, Mapping):
         return {}
-    state: Any = spandrel().canonicalize_state_dict(dict(found))
+    state: Any = spandrel().canonicalize_state_dict(_named(found))
     return state if isinstance(state, Mapping) else {}
+
+
+def _named(found: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what has a name, in checkpoints within checkpoints too."""
+    return {k: _named(v) if isinstance(v, Mapping) else v for k, v in found.items() if isinstance(k, str)}
 
 
 def _unpickled(path: Path) -> Any:
@@ -101,6 +106,10 @@ def _check_sizes(path: Path, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
             raise ModelFileError(f"{path.name}: {name[:100]} is no plain tensor.")
+    if any(t.is_complex() for t in tensors.values()) or not any(t.is_floating_point() for t in tensors.values()):
+        raise ModelFileError(
+            f"{path.name} holds no floating-point weights, or complex ones, which no network here has."
+        )
     needed = sum(t.numel() * t.element_size() for t in tensors.values())
     if needed > _MOST_SHARED * path.stat().st_size + _SPARE_BYTES:
         raise ModelFileError(

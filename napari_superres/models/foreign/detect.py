@@ -110,10 +110,12 @@ def build_detected(name: str, card: ModelCard, weights: Mapping[str, Tensor]) ->
 
 
 def _described(name: str, weights: Mapping[str, Tensor]) -> "ImageModelDescriptor[nn.Module]":
+    from napari_superres.models.loading import no_larger_than
+
     library = spandrel()
     try:
         # Some architectures print or warn while they are built.
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), no_larger_than(weights):
             warnings.simplefilter("ignore")
             found = registry().load(dict(weights))
     except library.UnsupportedModelError as error:

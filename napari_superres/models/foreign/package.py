@@ -276,9 +276,13 @@ def _tensor(path: Path) -> Tensor:
 def _state_dict(folder: Path, entry: Any) -> dict[str, Tensor]:
     path = _file(folder, entry, "the weights")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old pickles
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling of what is no pickle may raise anything
-        raise ModelFileError(f"{path.name} is no state dict, or holds more than tensors ({_line(error)}).") from error
+        raise ModelFileError(
+            f"{path.name} is no state dict, or holds more than tensors. Ask its author for one of tensors alone."
+        ) from error
     if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
         raise ModelFileError(f"{path.name} is no state dict: it must hold tensors by name and nothing else.")
     # Tensors of one storage cannot be written to a model file.
