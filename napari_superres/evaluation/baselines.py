@@ -84,21 +84,28 @@ def baselines(
     reference
         Tunes balance and iterations: the least error in the middle plane. No rival of a model could do better.
     """
-    from napari_superres.inference import upscale
-
-    base = upscale(lr, interpolation(BICUBIC, scale))
+    base = enlarged(lr, BICUBIC, scale)
     yield BICUBIC, base
+    if max(scale.values()) == 1:  # the input itself, which nothing else would change
+        return
     deconvolved = psf_sigma is not None and psf_sigma >= LEAST_SIGMA and scale["Y"] > 1
     settings = Restoration(psf_sigma) if psf_sigma is not None and deconvolved else None
     if settings is not None and reference is not None and set(names) & set(_DECONVOLVED):
         settings = _tuned(base, reference, settings)
     for name in names:
         if name == "lanczos":
-            yield name, upscale(lr, interpolation(name, scale))
+            yield name, enlarged(lr, name, scale)
         elif name == "zero-filling":
             yield name, _zero_filled(lr, base, scale)
         elif settings is not None:
             yield name, _restored(base, name, settings)
+
+
+def enlarged(lr: Image, kind: str, scale: Mapping[str, int]) -> Image:
+    """Return the input interpolated by a factor per axis; where that is 1, as it is."""
+    from napari_superres.inference import upscale
+
+    return lr if max(scale.values()) == 1 else upscale(lr, interpolation(kind, scale))
 
 
 def interpolation(kind: str, scale: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from napari_superres.evaluation.baselines import (
     LEAST_SIGMA,
     baselines,
     check_names,
-    interpolation,
+    enlarged,
     middle_plane,
 )
 from napari_superres.evaluation.conventions import Rules
@@ -155,7 +155,7 @@ def _references(
         notes += pair.notes
         common = _shared(pair.reference, lr, scale, notes)
         return common, common, None
-    base = None if lr is None or scale is None else _interpolated(lr, scale)
+    base = None if lr is None or scale is None else enlarged(lr, BICUBIC, scale)
     judged = result if result is not None else base
     assert judged is not None
     registration = register(judged, reference, transform=task.registered)
@@ -163,12 +163,6 @@ def _references(
     if base is None or result is None:
         return registration.reference, registration.reference, registration
     return registration.reference, register(base, reference, transform=task.registered).reference, registration
-
-
-def _interpolated(lr: Image, scale: Scale) -> Image:
-    from napari_superres.inference import upscale
-
-    return upscale(lr, interpolation(BICUBIC, scale))
 
 
 def _channels_in_order(image: Image, other: Image | None, who: str, notes: list[str]) -> Image:
@@ -239,6 +233,10 @@ def _candidates(
         raise EvaluationError(
             "the scale of the result is not known (it has no provenance record), so that the interpolation "
             "to compare it with cannot be made. Give the input of the result as lr (--lr)."
+        )
+    if lr is None and max(scale.values()) == 1:
+        raise EvaluationError(
+            "the result lies on its input's grid: beside what, only its input can tell. Give it as lr (--lr)."
         )
     if result is not None:
         yield RESULT, "judged", result

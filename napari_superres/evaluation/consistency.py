@@ -152,6 +152,10 @@ def check_consistency(
         raise SettingsError(f"psf_sigma must be 0 or more, gain above 0, and offset finite, got {found}.")
     pair, notes = _paired(result, lr, channel)
     sigma = _fitted_sigma(pair, gain, offset) if psf_sigma is None else psf_sigma
+    if max(pair.factor) == 1:
+        raise EvaluationError(
+            "the result has its input's grid: consistency asks what a finer one has that the input does not show."
+        )
     return _measured(pair, sigma, gain, offset, notes)
 
 

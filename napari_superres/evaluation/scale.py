@@ -32,7 +32,9 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
         if factor < 0.5 or abs(factor - round(factor)) > 1e-3:
             raise _not_finer(result, lr)
         scale[axis] = round(factor)
-    if max(scale.values()) == 1:
+    recorded = _recorded_scale(result)
+    if max(scale.values()) == 1 and (recorded is None or max(recorded.values()) > 1):
+        # Only of a model that restores on its input's grid: else the input is another image.
         raise _not_finer(result, lr)
     return scale
 

@@ -277,3 +277,23 @@ def test_a_result_from_any_file_is_measured_like_the_one_in_memory(suffix, tmp_p
     one, two = (evaluate(image, reference, lr=lr) for image in (result, back))
     assert all("as good as they can be" in note or "MS-SSIM" in note for note in two.notes)
     assert two.rows == one.rows
+
+
+def test_a_restoration_on_its_inputs_grid_stands_beside_its_input():
+    rng = np.random.default_rng(0)
+    plain = scene((64, 72))
+    truth = plain.replace(data=np.asarray(plain.data, dtype=np.float64))
+    lr = truth.replace(data=truth.data + rng.normal(0, 0.1 * np.ptp(truth.data), truth.shape))
+    record = {"scale": {"Y": 1, "X": 1}}
+    better = truth.replace(data=(truth.data + lr.data) / 2, metadata={"provenance": record})
+    report = evaluate(better, truth, lr=lr)
+    assert [row["candidate"] for row in report.rows] == ["result", "bicubic"]
+    ours, base = (row_of(report, name)["psnr"] for name in ("result", "bicubic"))
+    expected = 10 * np.log10(np.ptp(truth.data) ** 2 / np.mean((lr.data - truth.data) ** 2))
+    assert base == pytest.approx(expected, abs=1e-6)
+    assert ours == pytest.approx(expected + 20 * np.log10(2), abs=1e-6)
+    with pytest.raises(EvaluationError, match="Give it as lr"):
+        evaluate(better, truth)
+    # Without a record, an input on the result's grid is another image.
+    with pytest.raises(EvaluationError, match="finer than its input"):
+        evaluate(better.replace(metadata={}), truth, lr=lr)
