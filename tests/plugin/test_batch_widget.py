@@ -200,6 +200,7 @@ def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, to
     assert told == []
 
 
+@pytest.mark.slow
 def test_an_unfinished_zarr_is_gone_on_with(widget, qtbot, tmp_path, monkeypatch):
     write(tmp_path / "in" / "a.ome.tif", (4, 40, 40), axes="CYX")  # parts of a result are channels at most
     choose(widget, qtbot, tmp_path / "in")
@@ -222,6 +223,7 @@ def test_an_unfinished_zarr_is_gone_on_with(widget, qtbot, tmp_path, monkeypatch
     assert not unfinished.exists()
 
 
+@pytest.mark.slow
 def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path):
     from napari.utils import progress
 
@@ -261,6 +263,7 @@ def test_what_is_wrong_for_all_is_one_notification(listed, folder, qtbot, told, 
     assert not listed.run.isEnabled()
 
 
+@pytest.mark.slow
 def test_files_pattern_sub_folders_and_what_is_left_out(widget, qtbot, tmp_path):
     folder = tmp_path / "in"
     names = ("a_dapi.tif", "a_gfp.tif", "deep/b_dapi.tif", "deep/er/c_dapi.tif", ".hidden/d_dapi.tif")
@@ -287,6 +290,7 @@ def test_files_pattern_sub_folders_and_what_is_left_out(widget, qtbot, tmp_path)
     assert widget.run.isEnabled()
 
 
+@pytest.mark.slow
 def test_results_are_no_inputs_and_ones_own_folder_stays(listed, folder, qtbot):
     listed.deep.setChecked(True)
     settle(listed, qtbot)
@@ -352,6 +356,7 @@ def test_double_click_opens_a_result_in_its_place(viewer, listed, folder, qtbot)
         assert {str(u) for u in layer.units} == {"micrometer"}
 
 
+@pytest.mark.slow
 def test_warnings_are_told_in_the_table_and_not_in_a_thousand_notifications(widget, qtbot, tmp_path, told):
     data = np.random.default_rng(0).random((20, 20)).astype(np.float32)
     data[3, 3] = np.nan
@@ -374,6 +379,7 @@ def test_warnings_are_told_in_the_table_and_not_in_a_thousand_notifications(widg
     assert told == []
 
 
+@pytest.mark.slow
 def test_names_cannot_dress_up_and_those_of_patients_are_not_copied(qapp, tmp_path):
     rows = [batch_run.Row(tmp_path / "<b>x.tif", 5, "<b>x.tif"), batch_run.Row(tmp_path / "Doe^Jane.dcm", 5, "DICOM")]
     files = batch_table.FileModel()
@@ -382,6 +388,7 @@ def test_names_cannot_dress_up_and_those_of_patients_are_not_copied(qapp, tmp_pa
     assert "Doe" not in batch_table.as_text(rows)
 
 
+@pytest.mark.slow
 def test_five_thousand_files_are_listed_and_done_without_a_slow_slot(widget, qtbot, tmp_path, monkeypatch):
     for i in range(5000):
         (tmp_path / f"{i:04}.tif").write_bytes(b"II*\0")
@@ -451,6 +458,7 @@ def test_every_control_has_a_tooltip_fits_and_is_reached_by_tab(viewer, widget):
     assert not widget.table.tabKeyNavigation()
 
 
+@pytest.mark.slow
 def test_closed_widgets_are_forgotten(viewer, qtbot):
     made = []
     for _ in range(3):

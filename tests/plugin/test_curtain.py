@@ -68,6 +68,7 @@ def test_the_left_part_lies_on_the_result_wherever_that_lies(viewer, widget, qtb
         widget.look.curtain.setChecked(False)
 
 
+@pytest.mark.slow
 def test_it_follows_the_slider_and_what_is_done_to_the_result(viewer, widget):
     result, _ = pair(viewer, widget, ramp(40, 60), ramp(40, 60))
     widget.look.curtain.setChecked(True)
@@ -103,6 +104,7 @@ def test_what_is_seen(viewer, widget, qtbot):
     assert abs((green.mean(axis=0) - red.mean(axis=0)) @ across[::-1]) < 3
 
 
+@pytest.mark.slow
 def test_a_stack_follows_the_slider_of_its_slices(viewer, widget):
     result, _ = pair(viewer, widget, ramp(5, 20, 30), ramp(5, 20, 30), scale=(2, 1, 1))
     widget.look.curtain.setChecked(True)
@@ -112,6 +114,7 @@ def test_a_stack_follows_the_slider_of_its_slices(viewer, widget):
         np.testing.assert_array_equal(made._data_view, result.data[z, :, :15])
 
 
+@pytest.mark.slow
 def test_colours(viewer, widget):
     left = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
     reference = viewer.add_image(left[::-1], name="reference", rgb=True)
@@ -124,6 +127,7 @@ def test_colours(viewer, widget):
     np.testing.assert_array_equal(made.data, left[:, :15])
 
 
+@pytest.mark.slow
 def test_layers_with_other_pixels_keep_them(viewer, widget):
     low = viewer.add_image(ramp(20, 30), name="low", scale=(2, 2), units="micrometer")
     result = viewer.add_image(ramp(40, 60), name="result", translate=(-0.5, -0.5), units="micrometer")
@@ -135,6 +139,7 @@ def test_layers_with_other_pixels_keep_them(viewer, widget):
     assert low.visible
 
 
+@pytest.mark.slow
 def test_planes_that_are_not_in_memory_are_read_once(viewer, widget):
     import zarr
 
@@ -152,6 +157,7 @@ def test_planes_that_are_not_in_memory_are_read_once(viewer, widget):
     np.testing.assert_array_equal(made._data_view, ramp(3, 40, 60)[0, :, :48])
 
 
+@pytest.mark.slow
 def test_of_a_large_plane_only_what_is_seen_is_cut(viewer, widget, qtbot):
     large = np.lib.stride_tricks.as_strided(ramp(1, 4096), (4096, 4096), (0, 4))
     result, _ = pair(viewer, widget, large, large, contrast_limits=(0, 4096))
@@ -175,6 +181,7 @@ def test_of_a_large_plane_only_what_is_seen_is_cut(viewer, widget, qtbot):
     assert max(made.data.shape) < 1000
 
 
+@pytest.mark.slow
 def test_of_a_multiscale_layer_the_level_that_suits_is_cut(viewer, widget, qtbot):
     fine = np.lib.stride_tricks.as_strided(ramp(1, 4096), (4096, 4096), (0, 4))
     levels = [fine[:: 2**i, :: 2**i] for i in range(4)]
@@ -225,6 +232,7 @@ def check_restored(viewer, widget, scene, name):
     assert not widget.look.shown.isVisibleTo(widget)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["curtain", "blink"])
 def test_a_layer_that_is_removed_ends_it(viewer, widget, scene, qtbot, name):
     button = getattr(widget.look, name)
@@ -239,6 +247,7 @@ def test_a_layer_that_is_removed_ends_it(viewer, widget, scene, qtbot, name):
             widget.reference.value = scene[2]
 
 
+@pytest.mark.slow
 def test_all_layers_can_be_removed(viewer, widget, scene, qtbot):
     widget.look.curtain.setChecked(True)
     viewer.layers.clear()
@@ -255,6 +264,7 @@ def test_closing_the_widget_ends_it(viewer, widget, scene):
     assert not [f for f in viewer.mouse_drag_callbacks if "Curtain" in f.__qualname__]
 
 
+@pytest.mark.slow
 def test_another_choice_is_followed(viewer, widget, scene):
     result, _, other = scene
     widget.look.curtain.setChecked(True)
@@ -310,6 +320,7 @@ def test_there_is_no_curtain_in_3d(viewer, widget, qtbot):
     assert not widget.look.curtain.isChecked()
 
 
+@pytest.mark.slow
 def test_beside_the_interpolation_of_the_input(viewer, widget, qtbot):
     import napari_superres
     from napari_superres.plugin.layers import to_image
@@ -335,6 +346,7 @@ def test_beside_the_interpolation_of_the_input(viewer, widget, qtbot):
     assert visibilities(viewer) == before
 
 
+@pytest.mark.slow
 def test_an_input_that_does_not_fit_is_explained(viewer, widget, qtbot, told):
     pair(viewer, widget, ramp(40, 60), ramp(40, 60))
     widget.lr.value = viewer.add_image(ramp(17, 23), name="low", units="micrometer")
@@ -364,6 +376,7 @@ def test_the_two_blink_and_are_stepped_by_hand(viewer, widget, scene, qtbot):
     assert "Shift+B" not in {str(key) for key in viewer.keymap}
 
 
+@pytest.mark.slow
 def test_in_the_widget_that_the_menu_opens(viewer, qtbot):
     """There the viewer is given behind a proxy."""
     result = viewer.add_image(ramp(40, 60), name="result")

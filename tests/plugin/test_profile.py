@@ -210,6 +210,7 @@ def check(drawing, layer, at, corners, name="result"):
     np.testing.assert_allclose(values, expected, atol=1e-4)  # napari keeps corners in single precision
 
 
+@pytest.mark.slow
 def test_input_and_its_interpolation_are_drawn_too(scene, viewer, widget, qtbot):
     widget.lr.value = scene["input"]
     before = list(viewer.layers)
@@ -224,6 +225,7 @@ def test_input_and_its_interpolation_are_drawn_too(scene, viewer, widget, qtbot)
     assert [layer for layer in viewer.layers if layer.name != "profile"] == before
 
 
+@pytest.mark.slow
 def test_another_plot_stays_until_the_line_is_moved(scene, viewer, widget, qtbot):
     widget.profile.draw.click()
     widget.profile.line.add_lines([line_between(scene, (0.2, 0.2), (0.8, 0.7))])
@@ -240,6 +242,7 @@ def test_another_plot_stays_until_the_line_is_moved(scene, viewer, widget, qtbot
     assert widget.plot.drawing.y == "intensity"
 
 
+@pytest.mark.slow
 def test_other_views_are_refused_and_a_line_that_was_removed_is_drawn_anew(scene, viewer, widget, qtbot):
     widget.profile.draw.click()
     widget.profile.line.add_lines([line_between(scene, (0.2, 0.2), (0.8, 0.7))])
@@ -292,6 +295,7 @@ def test_what_is_not_measurable_is_said_with_its_reason(scene, viewer, widget, q
     assert told == []
 
 
+@pytest.mark.slow
 def test_spectra_are_those_of_the_report_and_follow_the_theme(scene, viewer, widget, qtbot):
     widget.lr.value = scene["input"]
     drawing = shown(widget.spectra.spectra, widget, qtbot)

@@ -118,6 +118,7 @@ def test_stop_and_keep_the_best(viewer, widget, qtbot):
     assert widget.source.isEnabled()
 
 
+@pytest.mark.slow
 def test_cancel_keeps_nothing(viewer, widget, qtbot, tmp_path):
     viewer.add_image(picture(), name="cells")
     begun(widget, qtbot)
@@ -138,6 +139,7 @@ def test_closing_the_dock_ends_training_at_once(viewer, widget, qtbot, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == []
 
 
+@pytest.mark.slow
 def test_closing_the_viewer_ends_training(make_napari_viewer, qtbot, tmp_path):
     viewer = make_napari_viewer()
     widget = TrainWidget(viewer)
@@ -189,6 +191,7 @@ def test_what_is_missing_is_said(viewer, widget, qtbot, told, tmp_path, answers)
     assert told == []
 
 
+@pytest.mark.slow
 def test_a_model_of_the_library_is_replaced_when_so_answered(viewer, widget, qtbot, answers):
     asked, given = answers
     viewer.add_image(picture())
@@ -241,6 +244,7 @@ def test_fit_measures_the_instrument(viewer, widget, qtbot):
     qtbot.waitUntil(lambda: "at least 64 blocks" in widget.degradation.words.text(), timeout=LONG)
 
 
+@pytest.mark.slow
 def test_refining_a_shipped_model_fills_in_what_it_was_trained_with(viewer, widget):
     widget.degradation.strengths["photons"].value = (1, 2)
     widget.start.value = "fluo-x2"
@@ -259,6 +263,7 @@ def test_refining_a_shipped_model_fills_in_what_it_was_trained_with(viewer, widg
     assert (task.start, task.network, task.arguments) == ("fluo-x2", "edsr", {"blocks": 6, "features": 32})
 
 
+@pytest.mark.slow
 def test_volumes_are_made_of_thick_slices(viewer, widget, qtbot):
     viewer.add_image(np.stack([picture((60, 50), seed=i) for i in range(2)] * 12), name="stack")
     widget.scale.value = (2, 1, 1)
@@ -272,6 +277,7 @@ def test_volumes_are_made_of_thick_slices(viewer, widget, qtbot):
     assert "slices" not in {kind.kind for kind in widget.degradation.kind.choices}
 
 
+@pytest.mark.slow
 def test_pairs_are_registered(viewer, widget, qtbot, tmp_path, told):
     for i in range(3):
         high = Image.from_array(picture((120, 120), seed=i), "YX")
@@ -290,6 +296,7 @@ def test_pairs_are_registered(viewer, widget, qtbot, tmp_path, told):
     assert "high with low, registered" in find_card("mine").training
 
 
+@pytest.mark.slow
 def test_the_file_that_is_suggested_is_free(viewer, dock, monkeypatch, tmp_path):
     monkeypatch.setattr(train_widget.Path, "home", lambda: tmp_path)
     (tmp_path / "my-cells-x2.safetensors").touch()
@@ -303,6 +310,7 @@ def test_the_file_that_is_suggested_is_free(viewer, dock, monkeypatch, tmp_path)
     assert widget.output.line.text() == "own"
 
 
+@pytest.mark.slow
 def test_layers_keep_their_checks(viewer, widget):
     first = viewer.add_image(picture(), name="first")
     assert [layer.name for layer in widget.source._checked()] == ["first"]
@@ -339,6 +347,7 @@ def test_controls_have_tooltips_fit_and_follow_each_other(viewer, widget):
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_closed_widgets_are_forgotten(viewer, qtbot):
     made = []
     for _ in range(3):
