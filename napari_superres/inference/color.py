@@ -57,10 +57,6 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
     bicubic = _bicubic(card.scale, x.device, x.dtype)
     if card.channels == 3:  # the alpha of RGBA
         return torch.cat([network(frames[:, :, :3].flatten(1, 2).contiguous()), bicubic(middle[:, 3:])], dim=1)
-    if card.color == "per-channel" and samples == 4 and not card.is_interpolation:
-        colours = frames[:, :, :3].transpose(1, 2).reshape(-1, card.frames, *size)
-        flat = network(colours.contiguous())
-        return torch.cat([flat.reshape(-1, 3, *flat.shape[2:]), bicubic(middle[:, 3:])], dim=1)
     if card.color == "per-channel":
         flat = network(frames.transpose(1, 2).reshape(-1, card.frames, *size))
         return flat.reshape(-1, samples, *flat.shape[2:])

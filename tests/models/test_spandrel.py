@@ -210,16 +210,6 @@ def test_models_can_be_sent_to_workers(tmp_path):
     assert copy.deepcopy(model.runner).double()(x.double()).dtype == torch.float64
 
 
-def test_alpha_is_not_given_to_a_network_of_one_channel(tmp_path):
-    add_model(saved("DnCNN", tmp_path / "denoise.pth"))
-    values = np.random.default_rng(0).random((20, 31, 4)).astype(np.float32)
-    values[..., 3] = 0.5
-    found = upscale(Image.from_array(values, "YXS"), "denoise", intensity_range=[(0, 1)]).data
-    np.testing.assert_allclose(found[..., 3], 0.5, atol=1e-6)
-    plain = upscale(Image.from_array(values[..., :3], "YXS"), "denoise", intensity_range=[(0, 1)]).data
-    np.testing.assert_allclose(found[..., :3], plain, atol=1e-6)
-
-
 class Shifted(nn.Module):
     """Repeats pixels, and moves the result by whole fine pixels."""
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from qtpy.QtCore import QThreadPool
 
 from napari_superres.errors import UntrustedModelError
 from napari_superres.inference.check import check_model
@@ -426,5 +427,7 @@ def test_closing_the_viewer_during_the_work_is_no_accident(make_napari_viewer, q
     qtbot.waitUntil(lambda: widget.is_ready, timeout=LONG)
     widget.add([model_file()])
     viewer.close()
-    qtbot.waitUntil(lambda: "tiny" in library_entries(), timeout=LONG)
+    # Added if it was begun before the viewer went, and else not.
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=LONG)
+    assert set(library_entries()) <= {"tiny"}
     assert told == []
