@@ -144,18 +144,14 @@ def check_consistency(
 
     Notes
     -----
-    It is blind to structure smaller than the point-spread function: a doublet in place of a line passes.
-    Light from beyond the borders is taken to be the mirror image of the field.
+    Blind to structure smaller than the point-spread function. Beyond the borders, the field is taken to be mirrored.
     """
     if not (0 <= (psf_sigma or 0.0) < np.inf and 0 < (1.0 if gain is None else gain) < np.inf > abs(offset or 0.0)):
-        found = f"psf_sigma={psf_sigma}, gain={gain} and offset={offset}"
-        raise SettingsError(f"psf_sigma must be 0 or more, gain above 0, and offset finite, got {found}.")
+        raise SettingsError(f"psf_sigma >= 0, gain > 0, finite offset are needed, got {psf_sigma}, {gain}, {offset}.")
     pair, notes = _paired(result, lr, channel)
     sigma = _fitted_sigma(pair, gain, offset) if psf_sigma is None else psf_sigma
     if max(pair.factor) == 1:
-        raise EvaluationError(
-            "the result has its input's grid: consistency asks what a finer one has that the input does not show."
-        )
+        raise EvaluationError("the result has its input's grid, and consistency is asked of finer ones.")
     return _measured(pair, sigma, gain, offset, notes)
 
 
