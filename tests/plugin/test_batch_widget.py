@@ -1,9 +1,7 @@
 """The Batch widget in real viewers, through its own controls, beside the command line."""
 
-import gc
 import shlex
 import time
-import weakref
 from types import FunctionType
 
 import numpy as np
@@ -456,22 +454,6 @@ def test_every_control_has_a_tooltip_fits_and_is_reached_by_tab(viewer, widget):
         at = at.nextInFocusChain()
     assert [w for w in chain if w in order] == order
     assert not widget.table.tabKeyNavigation()
-
-
-@pytest.mark.slow
-def test_closed_widgets_are_forgotten(viewer, qtbot):
-    made = []
-    for _ in range(3):
-        widget = BatchWidget(viewer)
-        viewer.window.add_dock_widget(widget)
-        qtbot.waitUntil(lambda w=widget: w.is_ready, timeout=LONG)
-        viewer.window.remove_dock_widget(widget)
-        made.append(weakref.ref(widget))
-        widget.deleteLater()
-        del widget
-        qtbot.wait(20)
-    gc.collect()
-    assert [r() for r in made if r() is not None] == []
 
 
 # Means

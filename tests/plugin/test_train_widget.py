@@ -1,9 +1,7 @@
 """The Train widget in real viewers, through its own controls, with seconds of budget."""
 
-import gc
 import sys
 import threading
-import weakref
 
 import numpy as np
 import pytest
@@ -345,22 +343,6 @@ def test_controls_have_tooltips_fit_and_follow_each_other(viewer, widget):
         for w in (widget.source.list, widget.start.native, widget.degradation.fit, widget.output.line, widget.run)
     ]
     assert places == sorted(places)
-
-
-@pytest.mark.slow
-def test_closed_widgets_are_forgotten(viewer, qtbot):
-    made = []
-    for _ in range(3):
-        widget = TrainWidget(viewer)
-        viewer.window.add_dock_widget(widget)
-        qtbot.waitUntil(lambda w=widget: w.is_ready, timeout=LONG)
-        viewer.window.remove_dock_widget(widget)
-        made.append(weakref.ref(widget))
-        widget.deleteLater()
-        del widget
-        qtbot.wait(20)
-    gc.collect()
-    assert [r() for r in made if r() is not None] == []
 
 
 # Without a viewer
