@@ -12,7 +12,7 @@
 ``disk``            results that do not fit into memory
 ``preferences``     what the user set in napari's Preferences
 ``field``           which part of a layer is meant: visible, drawn, the current slice
-``forms``           what all widgets are made of
+``forms``           what all widgets are made of; ``computing`` device, precision and tile
 ``cards``, ``wording``   a model card, a plan and a run in words
 ``pixel_size``      giving a layer the pixel size its file did not state
 ``engine``          what is asked of the engine in a thread

@@ -14,9 +14,9 @@ from napari_superres import io
 from napari_superres.models import list_models
 from napari_superres.plugin import forms
 from napari_superres.plugin.cards import in_groups, model_label
+from napari_superres.plugin.computing import device_box, precision_box, tile_box
 
 _AS_INPUT = "as the input"
-_TILES = ("auto", "64", "96", "128", "192", "256", "384", "512", "768", "1024")
 
 
 class BatchSettings(QWidget):
@@ -52,20 +52,7 @@ class BatchSettings(QWidget):
         )
 
     def _make_computing(self) -> None:
-        self.device = ComboBox(
-            choices=["auto"], label="Device", tooltip="Where to compute. auto takes the fastest there is."
-        )
-        self.precision = ComboBox(
-            choices=["auto", "fp32", "fp16", "bf16"],
-            label="Precision",
-            tooltip="Number format of the computation. auto takes half where a window shows that it does not matter.",
-        )
-        self.tile = ComboBox(
-            choices=_TILES,
-            label="Tile",
-            tooltip="Edge, in pixels of the input, of the windows given to the model. The result does not depend on "
-            "it. auto fits it to the free memory; choose less if memory is short.",
-        )
+        self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
         self.axes = LineEdit(
             label="Axes",
             tooltip="What each axis of the images is, slowest first: T time, C channel, Z Y X space, S colour samples. "

@@ -6,11 +6,11 @@ from magicgui.widgets import CheckBox, ComboBox, LineEdit  # noqa: TID253 - a Qt
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget  # noqa: TID253 - a Qt file
 
 from napari_superres.plugin import forms
+from napari_superres.plugin.computing import device_box, precision_box, tile_box
 
 if TYPE_CHECKING:
     import napari
 
-_TILES = ("auto", "64", "96", "128", "192", "256", "384", "512", "768", "1024")
 _CAUTION = (
     "Fine detail in the result is the model's estimate, not a measurement. Compare it with interpolation or with a "
     "reference scan before relying on it. Not for diagnosis."
@@ -52,20 +52,7 @@ class UpscaleForms(forms.Panel):
             "Use a model file (.safetensors) of this program once. To keep models, and for those of other programs: "
             "Plugins > Super-Resolution > Models."
         )
-        self.device = ComboBox(
-            choices=["auto"], label="Device", tooltip="Where to compute. auto takes the fastest there is."
-        )
-        self.precision = ComboBox(
-            choices=["auto", "fp32", "fp16", "bf16"],
-            label="Precision",
-            tooltip="Number format of the computation. auto is fp32; fp16 and bf16 are faster on GPUs and less exact.",
-        )
-        self.tile = ComboBox(
-            choices=_TILES,
-            label="Tile",
-            tooltip="Edge, in pixels of the layer, of the windows given to the model. The result does not depend on "
-            "it. auto fits it to the free memory; choose less if memory is short.",
-        )
+        self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
         self.tta = CheckBox(
             label="Turns",
             tooltip="Average over the eight flips and quarter turns: eight times slower, a little better.",
