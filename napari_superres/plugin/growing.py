@@ -73,7 +73,7 @@ class Growing:
 
         stored = read_image(path)
         order = [stored.axes.index(a) for a in image.axes]
-        data: Any = reader._sliceable(stored.data).transpose(order)
+        data: Any = reader.sliceable(stored.data).transpose(order)
         if "C" not in image.axes:  # of which the reader makes a layer each
             found = reader.read(path)[0][0]
             data = [level.transpose(order) for level in found] if isinstance(found, list) else data

@@ -171,7 +171,7 @@ def _channel(data: Any, axis: int, index: int) -> Any:
 
 def _pixels(arrays: Sequence[Any]) -> Any:
     """Return the data of a layer: an array, or a list of them, finest first."""
-    found = [_sliceable(array) for array in arrays]
+    found = [sliceable(array) for array in arrays]
     return found if len(found) > 1 else found[0]
 
 
@@ -213,7 +213,7 @@ def _geometry(image: Image, axes: str) -> dict[str, Any]:
     return {**found, "metadata": metadata}
 
 
-def _sliceable(data: Any) -> Any:
+def sliceable(data: Any) -> Any:
     """Return numpy arrays as they are and anything lazy as a dask array, which napari slices well."""
     if isinstance(data, np.ndarray):
         return data
