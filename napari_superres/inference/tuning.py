@@ -129,6 +129,16 @@ def tune(model: Model, device: str, precision: str, pixels: float, most: float) 
     return runner is not None
 
 
+def glance(model: Model, device: str, precision: str) -> bool:
+    """Measure one small pass of a model that was never measured here, and return whether that gave its speed."""
+    if known_speed(model, device, precision) is not None:
+        return False
+    card = model.card
+    least = prod(padded_size(_EDGES[card.ndim][0], m) for m in card.multiple)
+    tune(model, device, precision, torch.inf, least)
+    return known_speed(model, device, precision) is not None
+
+
 def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: str) -> float | None:
     """Return the time of a pass in one of the lanes, all of them busy; None where other programs disturbed it."""
     x = torch.rand(shape, device=device)

@@ -252,7 +252,7 @@ class BatchWidget(forms.Panel):
         batch = self._batch = Batch(self._choice(), self.settings.options())
         self._seen = 0
         self._scan_timer.stop()  # the run looks for the files itself
-        self._job = job = Job(batch.steps, failed=self._failed, ended=self._ended)
+        self._job = job = Job(batch.steps, failed=self._failed, ended=self._ended, doing="super-resolution of files")
         batch.is_stopped = lambda: job.is_cancelled
         self.run.setText("Cancel")
         self.run.setToolTip("Stop after the tile that is being computed. What is done stays.")

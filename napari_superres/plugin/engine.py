@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from napari_superres.evaluation.findings import Curve
     from napari_superres.evaluation.resolution import RingCorrelation
     from napari_superres.inference import Plan, Progress
+    from napari_superres.inference.estimate import Estimate
     from napari_superres.models import Model
 
 _in_use = threading.Lock()
+_glanced: set[str] = set()  # models whose speed was asked for once: on a busy machine there is no answer
 Model_ = str | Mapping[str, str]
 """A model by name or file, or one per channel."""
 
@@ -36,18 +38,29 @@ def devices() -> Generator[list[str], None, None]:
     yield list_devices()
 
 
-def plan(image: Image, model: Model_, options: Mapping[str, Any]) -> "Plan":
-    """Return the plan of a run.
+def plan(image: Image, model: Model_, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
+    """Yield the plan of a run and what it will take; again with the time, where a model had to be measured for it.
 
     Raises
     ------
     SuperResError
         If something asked for is impossible.
     """
+    from napari_superres.inference.estimate import estimate
     from napari_superres.inference.run import make_parts
+    from napari_superres.inference.tuning import glance
 
     with _in_use:
-        return make_parts(image, _loaded(model), tuned=False, **options)[0][1]
+        loaded = _loaded(model)
+        parts = make_parts(image, loaded, tuned=False, **options)
+        expected = estimate(image, [p for _, p in parts])
+        yield parts[0][1], expected
+        if expected.seconds is None and not {m.sha256 for m, _ in parts} <= _glanced:
+            _glanced.update(m.sha256 for m, _ in parts)
+            measured = [glance(m, p.device, p.precision) for m, p in parts]
+            if any(measured):
+                parts = make_parts(image, loaded, tuned=False, **options)
+                yield parts[0][1], estimate(image, [p for _, p in parts])
 
 
 def model_name(model: str) -> str:

@@ -6,8 +6,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from traceback import format_exception
 from typing import Any
+
+from napari.qt.threading import GeneratorWorker, create_worker  # noqa: TID253 - a Qt file
 
 from napari_superres.errors import SuperResError, SuperResWarning
 
@@ -32,6 +35,8 @@ class Job:
         Is given the message of an error; of one that nobody thought of it names the log.
     ended
         Is told that the thread has ended: True if the generator ran to its end.
+    doing
+        What it is, "training of cells", where a window should not be closed without a question.
     """
 
     def __init__(
@@ -41,24 +46,31 @@ class Job:
         stepped: Callable[[Any], None] | None = None,
         failed: Callable[[str], None] | None = None,
         ended: Callable[[bool], None] | None = None,
+        doing: str = "",
     ) -> None:
-        from napari.qt.threading import create_worker
-
         self.over: Callable[[Job], None] | None = None
         self.is_started = False
         self._stop = threading.Event()
+        self._steps, self._doing = steps, doing
         self._stepped, self._failed, self._ended = stepped, failed, ended
         self._complete = self._delivering = False
         self._waiting: deque[tuple[str, Any]] = deque()
-        self._worker = create_worker(_told, steps, self._stop)
-        self._worker.yielded.connect(self._receive)
-        self._worker.warned.connect(self._warned)
-        self._worker.finished.connect(self._finish)
+        self._worker: _Worker | None = None
 
     def start(self) -> None:
         """Begin."""
         self.is_started = True
-        self._worker.start()
+        if self._doing:  # napari asks before it closes on a worker that it made, and calls it by its function
+            function = _Named(_told)
+            function.name = self._doing
+            worker = create_worker(function, self._steps, self._stop, _worker_class=_Worker)
+        else:
+            worker = _Worker(_told, self._steps, self._stop)
+        worker.yielded.connect(self._receive)
+        worker.warned.connect(self._warned)
+        worker.finished.connect(self._finish)
+        self._worker = worker
+        worker.start()
 
     @property
     def is_cancelled(self) -> bool:
@@ -113,6 +125,26 @@ class Job:
                 self._ended(self._complete)
             if self.over is not None:
                 self.over(self)
+
+
+class _Worker(GeneratorWorker):
+    """A worker whose generator ends by itself when napari asks for it, instead of being left as it is."""
+
+    def __init__(self, function: Callable[..., Any], steps: Steps, stop: threading.Event, **options: Any) -> None:
+        super().__init__(function, steps, stop, **options)
+        self._halt = stop
+
+    def quit(self) -> None:
+        self._halt.set()
+
+
+class _Named(partial):  # type: ignore[type-arg]
+    """A function that is told by a name."""
+
+    name = ""
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def _show_warning(message: str) -> None:

@@ -264,6 +264,7 @@ class TrainWidget(forms.Panel):
         self._job = Job(
             lambda: train_work.run(task, enough.is_set),
             stepped=self._stepped, failed=self._complain, ended=self._ended,
+            doing=f"training of {task.output.stem}",
         )  # fmt: skip
         self.curves.clear()
         self.examples.show_pictures((None, None, None))

@@ -1,6 +1,6 @@
 """Super-resolve: an image layer in, a finer layer exactly over it."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -277,14 +277,10 @@ class UpscaleWidget(UpscaleForms):
             forms.say(self.estimate, forms.sentence(str(error)))
             return
 
-        def steps() -> Generator[Any, None, None]:
-            yield engine.plan(image, model, options)
-
-        def show(plan: Any) -> None:
-            forms.say(self.estimate, plan_text(image, plan))
-
         self._estimate_job = Job(
-            steps, stepped=show, failed=lambda message: forms.say(self.estimate, forms.sentence(message))
+            lambda: engine.plan(image, model, options),
+            stepped=lambda found: forms.say(self.estimate, plan_text(image, *found)),
+            failed=lambda message: forms.say(self.estimate, forms.sentence(message)),
         )
         self.session.add(self._estimate_job)
 
@@ -317,6 +313,7 @@ class UpscaleWidget(UpscaleForms):
             stepped=self._stepped,
             failed=forms.show_error,
             ended=self._ended,
+            doing=f"super-resolution of {layer.name}",
         )
         self.run.setText("Cancel")
         self.run.setToolTip("Stop after the tile that is being computed, and take the layer away.")

@@ -7,6 +7,7 @@ from napari_superres.core.image import Image
 
 if TYPE_CHECKING:
     from napari_superres.inference import Plan, Progress
+    from napari_superres.inference.estimate import Estimate
 
 
 def mixed_units(layers: Any) -> str:
@@ -21,16 +22,17 @@ def mixed_units(layers: Any) -> str:
     return ""
 
 
-def plan_text(image: Image, plan: "Plan") -> str:
+def plan_text(image: Image, plan: "Plan", expected: "Estimate") -> str:
     """Return what a run will make and take."""
     before, after = (
         [n for a, n in zip(image.axes, s, strict=True) if a in "ZYX"] for s in (image.shape, plan.out_shape)
     )
     size = prod(plan.out_shape) * image.dtype.itemsize
+    time = "" if expected.seconds is None else f"{duration(expected.seconds)} and "
     return (
         f"{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels ({byte_count(size)}). "
-        f"Takes about {byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in {plan.total} "
-        f"{'step' if plan.total == 1 else 'steps'}."
+        f"Takes about {time}{byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in "
+        f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}."
     )
 
 

@@ -9,7 +9,7 @@ from platformdirs import user_cache_path
 from napari_superres import Image, load_model, upscale
 from napari_superres.core.tiling import smallest_tile
 from napari_superres.inference import resolve, tuning
-from napari_superres.inference.tuning import Speed, known_speed, tune
+from napari_superres.inference.tuning import Speed, glance, known_speed, tune
 from napari_superres.inference.windows import auto_tile, batch_size
 from napari_superres.models import remembered
 
@@ -44,6 +44,16 @@ def test_measured_once_and_remembered(forgotten, monkeypatch):
     assert json.loads(forgotten.read_text())
     forgotten.write_text("{")
     assert known_speed(model, "cpu", "fp32") is None
+
+
+def test_a_glance_measures_one_small_pass(forgotten, monkeypatch):
+    model = load_model("srcnn-x3")
+    passes = []
+    monkeypatch.setattr(tuning, "_seconds", lambda *a: passes.append(a[1]) or 1e-6 * float(np.prod(a[1])))
+    assert glance(model, "cpu", "fp32")
+    assert passes == [[1, 1, 128, 128]]
+    assert not glance(model, "cpu", "fp32"), "known by now"
+    assert not glance(load_model("bicubic-x2"), "cpu", "fp32"), "interpolation is not measured"
 
 
 def test_measuring_takes_a_small_share_of_the_run(monkeypatch):

@@ -1,5 +1,7 @@
 """Jobs: errors that nobody thought of are one line and a log."""
 
+import time
+
 import pytest
 
 from napari_superres.plugin.job import Job
@@ -32,3 +34,30 @@ def test_a_fault_is_one_line_that_names_the_log(qtbot, monkeypatch, tmp_path):
     again.start()
     qtbot.waitUntil(lambda: len(ended) == 2, timeout=10_000)
     assert said[1].endswith("Please report it.")
+
+
+def test_a_window_that_closes_ends_what_it_asked_about(viewer, qtbot):
+    ended, left = [], []
+
+    def endless():
+        try:
+            while True:
+                time.sleep(0.01)
+                yield None
+        finally:
+            left.append(True)
+
+    manager = viewer.window._task_status_manager
+    Job(endless, doing="never begun")
+    assert manager.get_status() == []
+    job = Job(endless, ended=ended.append, doing="counting of sheep")
+    job.start()
+    quiet = Job(endless)
+    quiet.start()
+    qtbot.waitUntil(lambda: any("Executing" in line for line in manager.get_status()), timeout=10_000)
+    assert manager.get_status() == ["napari-worker: Executing counting of sheep"]
+    manager.cancel_all()  # what closing the window does
+    qtbot.waitUntil(lambda: ended == [False], timeout=10_000)
+    assert left == [True]  # although the window still holds the worker
+    quiet.cancel()
+    qtbot.waitUntil(lambda: len(left) == 2, timeout=10_000)

@@ -81,12 +81,15 @@ def test_result_follows_a_layer_moved_during_the_run(viewer, widget, qtbot, monk
     np.testing.assert_allclose(result.data_to_world((0.5, 0.5)), layer.data_to_world((0, 0)))
 
 
-def test_plan_is_told_before_the_run(viewer, widget, qtbot):
+def test_plan_is_told_before_the_run(viewer, widget, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_superres.inference.tuning._seconds", lambda *_: 0.1)  # a busy machine gives none
     viewer.add_image(pixels((30, 40)))
     widget.model.value = "bicubic-x3"
     qtbot.waitUntil(lambda: "90 × 120" in widget.estimate.text(), timeout=LONG)
     assert "30 × 40" in widget.estimate.text()
     assert "of memory on" in widget.estimate.text()
+    widget.model.value = "fsrcnn-x2"
+    qtbot.waitUntil(lambda: " s and " in widget.estimate.text(), timeout=LONG)  # measured for this
     assert widget.device.choices[0] == "auto"
     assert "cpu" in widget.device.choices
 

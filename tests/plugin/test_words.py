@@ -2,9 +2,11 @@
 
 from types import SimpleNamespace
 
+import numpy as np
+
 from napari_superres.models import ModelCard, find_card, list_models
 from napari_superres.plugin.cards import card_html, in_groups, model_label
-from napari_superres.plugin.wording import byte_count, duration, progress_text
+from napari_superres.plugin.wording import byte_count, duration, plan_text, progress_text
 
 
 def card(**facts):
@@ -47,3 +49,12 @@ def test_amounts_are_said_as_people_say_them():
     assert [byte_count(n) for n in (12, 2_290_000, 3.1e9)] == ["12 B", "2.29 MB", "3.1 GB"]
     assert progress_text(SimpleNamespace(done=0, total=5, remaining=None)) == "Computing…"
     assert progress_text(SimpleNamespace(done=2, total=5, remaining=3.0)) == "2 of 5, about 3.0 s left"
+
+
+def test_a_plan_says_how_long_where_it_is_known():
+    image = SimpleNamespace(axes="YX", shape=(20, 30), dtype=np.dtype("uint16"))
+    plan = SimpleNamespace(out_shape=(40, 60), memory_bytes=1_230_000, device="cpu")
+    begin = "20 × 30 to 40 × 60 pixels (4.8 kB). Takes about "
+    known, unknown = (SimpleNamespace(seconds=s, tiles=t) for s, t in ((42.0, 1), (None, 6)))
+    assert plan_text(image, plan, known) == f"{begin}42 s and 1.2 MB of memory on cpu, in 1 step."
+    assert plan_text(image, plan, unknown) == f"{begin}1.2 MB of memory on cpu, in 6 steps."
