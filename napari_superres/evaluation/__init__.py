@@ -19,6 +19,7 @@ Reports
 from napari_superres.evaluation.conformal import calibrate_folder as calibrate_folder
 from napari_superres.evaluation.conformal import intervals as intervals
 from napari_superres.evaluation.consistency import check_consistency as check_consistency
+from napari_superres.evaluation.disagreement import iter_spread as iter_spread
 from napari_superres.evaluation.disagreement import spread as spread
 from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
 from napari_superres.evaluation.image import evaluate as evaluate
@@ -44,6 +45,7 @@ __all__ = [
     "evaluate",
     "evaluate_folder",
     "intervals",
+    "iter_spread",
     "local_agreement",
     "local_shifts",
     "register",

@@ -5,6 +5,7 @@ doi:10.1016/j.neucom.2019.01.103. Running mean and variance: Welford, Technometr
 doi:10.1080/00401706.1962.10490022.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -119,7 +120,24 @@ def spread(
 
     Memory: two results in 64 bits (mean and variance), the one being added, and one to work in.
     """
-    from napari_superres.inference import upscale
+    found = deque(iter_spread(image, models, tta=tta, **options), maxlen=1).pop()
+    assert found is not None
+    return found
+
+
+def iter_spread(
+    image: Image,
+    models: "str | Path | Model | Sequence[str | Path | Model]",
+    *,
+    tta: bool = True,
+    **options: Any,
+) -> Iterator[Spread | None]:
+    """Do what `spread` does, step by step: yields None after every window, and the spread in the end.
+
+    Everything asked for is checked at the first step. Closing the iterator cancels. The parameters are those of
+    `spread`.
+    """
+    from napari_superres.inference import iter_upscale
 
     members = loaded_models(models)
     _check(members, image, tta, options)
@@ -134,7 +152,9 @@ def spread(
             fixed.setdefault("precision", "fp32")
         # The grid of a turned image is of no concern: the plain result's is put back.
         seen = image.replace(data=np.ascontiguousarray(turn.apply(given, axes)))
-        result = upscale(seen, model, **fixed)
+        for step in iter_upscale(seen, model, **fixed):
+            result = step.image
+            yield None
         plain = result if plain is None else plain
         total.add(turn.undo(np.asarray(result.data), axes))
     assert plain is not None
@@ -144,7 +164,7 @@ def spread(
     deviation = plain.replace(data=np.sqrt(total.variance).astype(np.float32), metadata={})
     card = members[0].card
     digests = tuple(m.sha256 for m in members)
-    return Spread(mean, deviation, total.count, names, digests, card.scale, card.modality)
+    yield Spread(mean, deviation, total.count, names, digests, card.scale, card.modality)
 
 
 def loaded_models(models: "str | Path | Model | Sequence[str | Path | Model]") -> "list[Model]":

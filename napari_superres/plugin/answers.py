@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtpy.QtCore import Qt  # noqa: TID253 - a Qt file
@@ -151,3 +152,9 @@ def ask_where(parent: QWidget, name: str) -> str:
     chosen = dialog.selectedFiles() if dialog.exec() else []
     dialog.deleteLater()
     return chosen[0] if chosen else ""
+
+
+def ask_calibration(parent: QWidget) -> Path | None:
+    """Ask for the file of a calibration."""
+    path, _ = QFileDialog.getOpenFileName(parent, "Calibration of superres calibrate", "", "Calibration (*.json)")
+    return Path(path) if path else None

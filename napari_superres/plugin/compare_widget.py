@@ -1,6 +1,6 @@
 """Compare: a result against a reference layer, always beside interpolation."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
@@ -18,7 +18,7 @@ from superqt import QCollapsible  # noqa: TID253 - a Qt file
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin import answers, engine, forms, maps
-from napari_superres.plugin.curtain import TEMPORARY
+from napari_superres.plugin.interpolated import Interpolated
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_image, to_layer
 from napari_superres.plugin.look import LookSection
@@ -47,9 +47,7 @@ class CompareWidget(forms.Panel):
         super().__init__(viewer)
         self.report: Report | None = None
         self._job: Job | None = None
-        self._base_job: Job | None = None
-        self._base: tuple[Any, Any, bytes, Any] | None = None
-        self._asked: list[Callable[[Any], None]] = []
+        self._interpolated = Interpolated(self.session, self._chosen, self._interpolating)
         self._make_forms()
         self._make_answers()
         self.body.addStretch(1)
@@ -87,7 +85,7 @@ class CompareWidget(forms.Panel):
             box.changed.connect(self._enable)
         self.measure = QPushButton("Measure")
         self.measure.setToolTip("Compare the result, interpolation and classical restoration with the reference.")
-        self.measure.clicked.connect(self._measure)
+        self.measure.clicked.connect(self._measure_or_cancel)
         self.status = forms.text()
         lists = [self.result, self.reference, self.lr, forms.narrow(self.convention), forms.narrow(self.data_range)]
         self.body.addWidget(forms.form(lists))
@@ -110,7 +108,7 @@ class CompareWidget(forms.Panel):
         self.body.addLayout(grid)
 
     def _make_sections(self) -> None:
-        given = self._chosen, self._with_interpolation
+        given = self._chosen, self._interpolated.give
         self.look, self.plot = LookSection(self.viewer, *given), Plot(self.viewer)
         self.profile = ProfileSection(self.viewer, self.session, self.plot, *given)
         self.spectra = SpectraSection(self.plot, *given, start=self._start, is_registered=self.register.isChecked)
@@ -151,7 +149,7 @@ class CompareWidget(forms.Panel):
     @property
     def is_running(self) -> bool:
         """Whether something is being computed."""
-        return self._job is not None or self._base_job is not None
+        return self._job is not None or self._interpolated.is_running
 
     # What is chosen
 
@@ -183,9 +181,11 @@ class CompareWidget(forms.Panel):
         idle = not self.is_running
         same = result is not None and result is reference
         ready = idle and result is not None and reference is not None and not same
-        self.measure.setEnabled(ready)
-        for name, button in self.maps.items():
-            button.setEnabled(ready if name != maps.RESIDUAL.name else idle and lr is not None and lr is not result)
+        self.measure.setEnabled(ready or self._job is not None)
+        self.measure.setText("Measure" if self._job is None else "Cancel")
+        with_input = idle and result is not None and lr is not None and lr is not result
+        for kind in maps.KINDS:
+            self.maps[kind.name].setEnabled(ready if kind.needs == "reference" else with_input)
         self.save.setEnabled(idle)
         self.data_range.enabled = self.convention.value != "sr-paper"
         if idle:
@@ -200,6 +200,11 @@ class CompareWidget(forms.Panel):
         others = {"reference": self.reference.value, "input": self.lr.value}
         found = {name: layer for name, layer in others.items() if layer is not None and layer is not result}
         return found if result is None else {"result": result, **found}
+
+    def _interpolating(self, doing: str) -> None:
+        self._enable()
+        if doing:
+            forms.say(self.status, doing)
 
     @property
     def _range(self) -> str | None:
@@ -221,46 +226,12 @@ class CompareWidget(forms.Panel):
         forms.say(self.status, doing)
         self.session.add(self._job)
 
-    def _with_interpolation(self, then: Callable[[Any], None]) -> None:
-        """Do something with the layer of the input's interpolation, computed once; with None where there is none."""
-        chosen = self._chosen()
-        if not {"result", "input"} <= chosen.keys():
-            then(None)
-            return
-        lr = chosen["input"]
-        try:
-            result, low = to_image(chosen["result"]), to_image(lr)
-        except SuperResError as error:
-            _complain(str(error))
-            then(None)
-            return
-        place = low.affine.tobytes()
-        if self._base is not None:
-            pixels, fine, where, made = self._base
-            if pixels is low.data and fine is result.data and where == place:
-                then(made)
-                return
-        self._asked.append(then)
-        if self._base_job is not None:
-            return
-        found: list[Image] = []
-
-        def steps() -> Generator[Image, None, None]:
-            yield engine.interpolated(result, low)
-
-        def ended(complete: bool) -> None:
-            self._base_job = None
-            made = _temporary(found[-1], low, lr) if complete else None
-            self._base = low.data, result.data, place, made
-            self._enable()
-            asked, self._asked = self._asked, []
-            for told in asked:
-                self._with_interpolation(told)
-
-        self._base_job = Job(steps, stepped=found.append, failed=_complain, ended=ended)
-        self._enable()
-        forms.say(self.status, "Interpolating…")
-        self.session.add(self._base_job)
+    def _measure_or_cancel(self) -> None:
+        if self._job is None:
+            self._measure()
+        else:
+            self._job.cancel()
+            forms.say(self.status, "Cancelling…")
 
     def _measure(self) -> None:
         layer, lr = self.result.value, self.lr.value
@@ -313,45 +284,43 @@ class CompareWidget(forms.Panel):
         self._start("Writing the report…", steps, lambda _: forms.say(self.status, f"The report was saved as {path}"))
 
     def _map(self, kind: maps.Kind) -> None:
-        on_input = kind is maps.RESIDUAL
-        layer = self.lr.value if on_input else self.result.value
+        judged = self.result.value
+        layer = judged if kind.needs == "reference" else self.lr.value
         try:
-            result = to_image(self.result.value)
-            other = to_image(layer if on_input else self.reference.value)
+            result = to_image(judged)
+            other = to_image(self.reference.value if kind.needs == "reference" else layer)
         except SuperResError as error:
             _complain(str(error))
             return
         register, data_range = self.register.isChecked(), self._range
+        record, calibration = judged.metadata.get("provenance", {}), None
+        if kind is maps.ERROR_BAR and (calibration := answers.ask_calibration(self)) is None:
+            return
 
-        def steps() -> Generator[Image, None, None]:
-            if on_input:
+        def steps() -> Generator[Image | None, None, None]:
+            if kind.needs == "model":
+                yield from engine.trust_map(record, other, calibration)
+            elif kind.needs == "input":
                 yield engine.residual_map(result, other)
             else:
                 yield engine.map_of(kind.name, result, other, register=register, data_range=data_range)
 
         def add(made: Image) -> None:
             if layer in self.viewer.layers:
-                self._add_map(made, other if on_input else result, layer, kind)
+                named = layer if kind.needs == "input" else judged
+                self._add_map(made, result if layer is judged else other, layer, maps.title(kind, made, named), kind)
 
         self._start(f"Computing the {kind.name} map…", steps, add)
 
-    def _add_map(self, made: Image, source: Image, layer: Any, kind: maps.Kind) -> None:
+    def _add_map(self, made: Image, source: Image, layer: Any, name: str, kind: maps.Kind) -> None:
         from napari.layers import Layer
 
         try:
-            data, keywords, layer_type = to_layer(made, source, layer, name=maps.title(kind, made, layer))
+            data, keywords, layer_type = to_layer(made, source, layer, name=name)
         except SuperResError as error:
             _complain(str(error))
             return
         self.viewer.layers.append(Layer.create(data, {**keywords, **maps.looks(kind, data)}, layer_type))
-
-
-def _temporary(image: Image, source: Image, layer: Any) -> Any:
-    """Return the layer of an image that was interpolated from another one."""
-    from napari.layers import Layer
-
-    data, keywords, kind = to_layer(image, source, layer, name=f"interpolation of {layer.name}")
-    return Layer.create(data, {**keywords, "metadata": TEMPORARY}, kind)
 
 
 def _collapsible(title: str, content: QWidget) -> QCollapsible:

@@ -155,6 +155,52 @@ def residual_map(result: Image, lr: Image) -> Image:
     return _by_channel([f.residual for f in found], lr.axes)
 
 
+def trust_map(
+    record: Mapping[str, Any], lr: Image, calibration: Path | None = None
+) -> "Generator[Image | None, None, None]":
+    """Yield None after every window, and in the end how far results for a turned input disagree; colours averaged.
+
+    Parameters
+    ----------
+    record
+        Of the result that is judged: its model is used.
+    lr
+        What it was made from.
+    calibration
+        File that makes error bars of the disagreement, which are returned then.
+
+    Raises
+    ------
+    SuperResError
+        If the model is not there, is another by now, or the calibration does not hold for it.
+    """
+    from napari_superres import evaluation
+    from napari_superres.evaluation.calibration import Binding, Calibration, intervals
+
+    bars = None if calibration is None else Calibration.from_json(calibration)
+    with _in_use:
+        model = _recorded(record)
+        found = None
+        for found in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
+            yield None
+    assert found is not None
+    yield _without_samples(found.deviation if bars is None else intervals(found, bars, Binding.of(found)))
+
+
+def _recorded(record: Mapping[str, Any]) -> "Model":
+    """Return the model that a record names."""
+    said = record.get("model", {})
+    several = {part["model"]["sha256"] for part in record.get("per_channel", ())}
+    if not said.get("name") or len(several) > 1:
+        raise EvaluationError("it is not known which one model made the result. Make it anew with Super-resolve.")
+    if not said.get("sha256"):
+        raise EvaluationError(f"{said['name']} is interpolation, which never disagrees with itself.")
+    model: Model = _loaded(said["name"])
+    if model.sha256 != said["sha256"]:
+        raise EvaluationError(f"{said['name']} is another model than the one that made the result. Make it anew.")
+    return model
+
+
 def _agreement(result: Image, reference: Image) -> Image:
     """Return the map of agreement; colours averaged, nan where a pixel is not finite, never nan everywhere."""
     from napari_superres import evaluation

@@ -24,12 +24,15 @@ class Kind(NamedTuple):
         Name of one of napari's; with ``_r`` at its end reversed.
     limits
         Contrast limits that show the values of a map.
+    needs
+        Beside the result: ``"reference"``, ``"input"``, or ``"model"``, that is the input and what made the result.
     """
 
     name: str
     words: str
     colormap: str
     limits: Callable[[Any], tuple[float, float]]
+    needs: str = "reference"
 
 
 def _symmetric(values: Any) -> tuple[float, float]:
@@ -38,6 +41,11 @@ def _symmetric(values: Any) -> tuple[float, float]:
     limit = float(np.nanpercentile(size, 99.9)) if np.isfinite(size).any() else 1.0
     limit = limit if 0 < limit < inf else max(float(np.nanmax(size, initial=0.0)), 1e-6)
     return -limit, limit
+
+
+def _from_zero(values: Any) -> tuple[float, float]:
+    """Return limits from zero that show all but the largest thousandth."""
+    return 0.0, _symmetric(values)[1]
 
 
 def _whole(values: Any) -> tuple[float, float]:
@@ -69,8 +77,25 @@ RESIDUAL = Kind(
     "noise: green where the result has more than the input shows, pink where less. Needs the input.",
     "PiYG",
     lambda _: (-_OUTSIDE, _OUTSIDE),
+    "input",
 )
-KINDS = (DIFFERENCE, SSIM, AGREEMENT, RESIDUAL)
+DISAGREEMENT = Kind(
+    "disagreement",
+    "Add how far results for the input and its mirror images differ, as standard deviation: where the model is not "
+    "sure. What it gets wrong in every turn this does not show. Needs the input; the model runs four to sixteen times.",
+    "inferno",
+    _from_zero,
+    "model",
+)
+ERROR_BAR = Kind(
+    "error bar",
+    "Add half the width of calibrated intervals around the result, from the disagreement. Asks for the file that "
+    "superres calibrate made of pairs of images. Needs the input.",
+    "inferno",
+    _from_zero,
+    "model",
+)
+KINDS = (DIFFERENCE, SSIM, AGREEMENT, RESIDUAL, DISAGREEMENT, ERROR_BAR)
 
 
 def title(kind: Kind, image: Image, layer: Any) -> str:

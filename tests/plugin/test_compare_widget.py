@@ -333,11 +333,12 @@ def test_what_is_missing_disables_what_needs_it(scene, viewer, widget):
     more = widget.look.curtain, widget.look.blink, widget.profile.draw, widget.spectra.correlation
     assert all(b.isEnabled() for b in (*buttons.values(), *more))
     widget.lr.value = None
-    assert [n for n, b in buttons.items() if not b.isEnabled()] == ["residual"]
+    with_input = ["residual", "disagreement", "error bar"]
+    assert [n for n, b in buttons.items() if not b.isEnabled()] == with_input
     widget.lr.value = result
     assert not widget.maps["residual"].isEnabled()
     widget.lr.value, widget.reference.value = low, result
-    assert [n for n, b in buttons.items() if b.isEnabled()] == ["residual"]
+    assert [n for n, b in buttons.items() if b.isEnabled()] == with_input
     assert [b.isEnabled() for b in more] == [False, False, True, False]
 
 
