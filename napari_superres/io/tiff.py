@@ -8,6 +8,7 @@ leave the pixel size unknown.
 import logging
 import struct
 import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -20,6 +21,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, GridError, UnreadableImageError
 from napari_superres.io import tiff_facts
 from napari_superres.io.lazy import Box, LazyArray
+from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.reading import Series, damaged, library, reading, summary
 from napari_superres.io.tiff_write import losses, write
 
@@ -43,8 +45,8 @@ class TiffArray(LazyArray):
     ----------
     path
         The file.
-    series
-        Index of the series.
+    series, level
+        Index of the series, and of its level of resolution.
     keep
         Axes of tifffile's full shape that the array has; the others have one element.
     shape, dtype
@@ -52,10 +54,10 @@ class TiffArray(LazyArray):
     """
 
     def __init__(
-        self, path: Path, series: int, keep: tuple[int, ...], shape: tuple[int, ...], dtype: npt.DTypeLike
+        self, path: Path, series: int, level: int, keep: tuple[int, ...], shape: tuple[int, ...], dtype: npt.DTypeLike
     ) -> None:
         super().__init__(shape, dtype)
-        self._facts = (path, series, keep, shape, np.dtype(dtype).str)
+        self._facts = (path, series, level, keep, shape, np.dtype(dtype).str)
         self._zarr: Any = None
         self._lock = Lock()
 
@@ -64,8 +66,7 @@ class TiffArray(LazyArray):
 
     def read_box(self, box: Box) -> npt.NDArray[Any]:
         """Read the strips or tiles that the box touches."""
-        keep = self._facts[2]
-        path = self._facts[0]
+        path, _, _, keep, *_ = self._facts
         with reading(path, "TIFF"):
             array = self._opened()
             full: list[Any] = [0] * array.ndim
@@ -73,17 +74,23 @@ class TiffArray(LazyArray):
                 full[axis] = item
             return np.array(array[tuple(full)], dtype=self.dtype)
 
+    def level(self, number: int, shape: tuple[int, ...]) -> "TiffArray":
+        """Return a coarser level, whose full shape is given."""
+        path, series, _, keep, _, dtype = self._facts
+        return TiffArray(path, series, number, keep, tuple(shape[i] for i in keep), dtype)
+
     def _opened(self) -> Any:
         with self._lock:
             if self._zarr is None:
                 file = library("tifffile").TiffFile(self._facts[0])
                 weakref.finalize(self, file.close)
-                series = file.series[self._facts[1]]
+                _, index, level, *_ = self._facts
+                series = file.series[index].levels[level]
                 if series.dataoffset is not None:  # one block of plain numbers, of which any part is read by itself
                     dtype, shape = series.dtype.newbyteorder(file.byteorder), series.get_shape(squeeze=False)
                     self._zarr = np.memmap(self._facts[0], dtype, "r", series.dataoffset, shape)
                 else:
-                    store = series.aszarr(level=0, squeeze=False)
+                    store = file.series[index].aszarr(level=level, squeeze=False)
                     self._zarr = library("zarr").open_array(store, mode="r")
             return self._zarr
 
@@ -107,11 +114,27 @@ def scan(path: Path, strict: bool) -> list[Series]:
             _check_complete(path, file, series)
             array, axes = _array(path, index, series)
             facts = tiff_facts.facts_of(file, index, series)
-            found.append(_series(path, index, series, array, axes, facts))
+            found.append(_series(path, index, series, _whole_levels(path, file, series), array, axes, facts))
     return found
 
 
-def _series(path: Path, index: int, series: Any, array: TiffArray, axes: str, facts: tiff_facts.Facts) -> Series:
+def _whole_levels(path: Path, file: Any, series: Any) -> list[Any]:
+    """Return the coarser levels of a series up to the first that is cut off or has other axes."""
+    found: list[Any] = []
+    for level in series.levels[1:]:
+        try:
+            _check_complete(path, file, level)
+        except UnreadableImageError:
+            break
+        if level.get_axes(squeeze=False) != series.get_axes(squeeze=False):
+            break
+        found.append(level)
+    return found
+
+
+def _series(
+    path: Path, index: int, series: Any, levels: Sequence[Any], array: TiffArray, axes: str, facts: tiff_facts.Facts
+) -> Series:
     def open_(wanted: str | None) -> Image:
         return _image(array, validate_axes(wanted, array.shape) if wanted else _known_axes(axes, array), facts)
 
@@ -120,7 +143,23 @@ def _series(path: Path, index: int, series: Any, array: TiffArray, axes: str, fa
     except (AxesError, GridError, TypeError) as error:
         words = f"{array.shape} {array.dtype}: {error}"
     name = path.name if index == 0 else f"{path.name} [{series.name or index}]"
-    return Series(name, words, open_)
+    shapes = [level.get_shape(squeeze=False) for level in levels]
+
+    def coarser() -> Iterator[Image]:
+        finest = open_(None)
+        for number, shape in enumerate(shapes, 1):
+            yield _coarser(finest, array.level(number, shape))
+
+    return PyramidSeries(name, words, open_, coarser) if shapes else Series(name, words, open_)
+
+
+def _coarser(finest: Image, array: TiffArray) -> Image:
+    """Return the image of a level, whose pixels unite those of the finest: TIFF says no more of it than its shape."""
+    counts = dict(zip(finest.axes, array.shape, strict=True))
+    step = np.array([max(1.0, round(finest.size(a) / counts[a])) for a in finest.spatial])
+    relative = np.diag([*step, 1.0])
+    relative[:-1, -1] = (step - 1.0) / 2.0
+    return finest.replace(data=array, affine=finest.affine @ relative)
 
 
 def _array(path: Path, index: int, series: Any) -> tuple[TiffArray, str]:
@@ -135,7 +174,7 @@ def _array(path: Path, index: int, series: Any) -> tuple[TiffArray, str]:
     ]
     if wanted is not None and any(shape[i] > 1 for i in range(len(shape)) if i not in keep):
         keep = [i for i, (a, n) in enumerate(zip(axes, shape, strict=True)) if n > 1 or a in "YX"]
-    array = TiffArray(path, index, tuple(keep), tuple(shape[i] for i in keep), series.dtype)
+    array = TiffArray(path, index, 0, tuple(keep), tuple(shape[i] for i in keep), series.dtype)
     return array, "".join(axes[i] for i in keep)
 
 
