@@ -5,7 +5,7 @@
 ``parsing``    option texts into values
 ``upscale``    ``superres upscale``, and ``dry_run`` what it would do
 ``evaluate``   ``superres evaluate``, ``resolution`` and ``selftest``
-``models``     ``superres models list|show`` and ``check``
+``models``     ``superres models list|show|add|remove|verify|export`` and ``check``
 ``images``     ``superres info`` and ``degrade``
 ``bench``      ``superres bench``
 ``training``   ``superres train``
@@ -14,7 +14,11 @@
 
 
 def main() -> None:
-    """Run the program. Exit codes: 0 done, 1 error, 2 wrong usage, 3 part of a batch failed, 130 cancelled."""
+    """Run the program.
+
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 part of a batch failed, 4 a gate was not met, 130 cancelled,
+    143 terminated.
+    """
     from napari_superres.cli.app import run
 
     run()

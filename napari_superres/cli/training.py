@@ -22,7 +22,7 @@ _TAKES = {
 
 
 def train(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.safetensors")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.safetensors", help="Model file to write.")],
     hr: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of high-resolution images; may be repeated.", rich_help_panel=PANEL_OWN),
@@ -106,7 +106,7 @@ def train(
         int | None, typer.Option(min=1, help="Budget in steps; with --minutes, whichever is spent first.")
     ] = None,
     start: Annotated[str | None, typer.Option(help="Model, by name or file, to start from.")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(help="Of weights, patches and noise.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     log: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write curves: CSV, and TensorBoard if there.")

@@ -14,7 +14,7 @@ def calibrate(
     lr: Annotated[Path, typer.Argument(metavar="LRDIR", help="Folder of low-resolution images.")],
     reference: Annotated[Path, typer.Argument(metavar="REFDIR", help="Folder of their reference scans.")],
     model: Annotated[list[str], typer.Option("--model", "-m", help="May repeat: their disagreement counts too.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.json")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.json", help="File to write.")],
     alpha: Annotated[float, typer.Option(help="Share of pixels that may lie outside.")] = 0.1,
     delta: Annotated[float, typer.Option(help="Chance that the bound fails.")] = 0.1,
     tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Disagreement of turned images.")] = True,

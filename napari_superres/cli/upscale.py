@@ -25,8 +25,17 @@ def upscale(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda[:i] or mps.", rich_help_panel=PANEL_RUN)] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, fp16, bf16 or fp64.", rich_help_panel=PANEL_RUN)] = "auto",
-    tile: Annotated[str, typer.Option(metavar="auto|N|Z,Y,X", rich_help_panel=PANEL_RUN)] = "auto",
-    axes: Annotated[str | None, typer.Option(metavar="TCZYX", rich_help_panel=PANEL_FILE)] = None,
+    tile: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N|Z,Y,X",
+            help="Edge of the windows in input pixels; changes no result.",
+            rich_help_panel=PANEL_RUN,
+        ),
+    ] = "auto",
+    axes: Annotated[
+        str | None, typer.Option(metavar="TCZYX", help="What the file's axes are.", rich_help_panel=PANEL_FILE)
+    ] = None,
     channels: Annotated[str | None, typer.Option(metavar="0,2", help="Only these channels.")] = None,
     roi: Annotated[
         str | None, typer.Option(metavar="y0:y1,x0:x1", help="Only this part, in input pixels: 0:512,100:612.")
@@ -54,7 +63,10 @@ def upscale(
         ),
     ] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    pixel_size: Annotated[str | None, typer.Option(metavar="P", rich_help_panel=PANEL_FILE)] = None,
+    pixel_size: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="What the file does not say; also Y,X or Z,Y,X.", rich_help_panel=PANEL_FILE),
+    ] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.", rich_help_panel=PANEL_FILE)] = "micrometer",
     series: Annotated[int | None, typer.Option(help="Which image of a file with several.")] = None,
     intensity_range: Annotated[

@@ -46,16 +46,28 @@ def make_affine(
     return affine
 
 
-def upscaled_affine(affine: Matrix, scale: Sequence[int]) -> Matrix:
-    """Return the matrix of the grid with each pixel divided into ``scale`` pixels per axis."""
-    factor = 1.0 / np.asarray(scale, dtype=np.float64)
-    step = np.diag([*factor, 1.0])
-    step[:-1, -1] = (factor - 1.0) / 2.0
+def upscaled_affine(affine: Matrix, scale: Sequence[int], offset: Sequence[float] | None = None) -> Matrix:
+    """Return the matrix of the grid with each pixel divided into ``scale`` pixels per axis.
+
+    Parameters
+    ----------
+    affine
+        From pixels to the world, ``(n + 1, n + 1)`` for n axes.
+    scale
+        Factor per axis.
+    offset
+        Where pixel 0 of the coarse grid lies in pixels of the fine one, per axis: ``(scale - 1) / 2`` by default,
+        so that both cover the same area.
+    """
+    scales = np.asarray(scale, dtype=np.float64)
+    first = (scales - 1.0) / 2.0 if offset is None else np.asarray(offset, dtype=np.float64)
+    step = np.diag([*(1.0 / scales), 1.0])
+    step[:-1, -1] = -first / scales
     return affine @ step
 
 
 def downscaled_affine(affine: Matrix, scale: Sequence[int]) -> Matrix:
-    """Return the matrix of the grid whose pixels each unite ``scale`` pixels per axis."""
+    """Return the matrix ``(n + 1, n + 1)`` of the grid whose pixels each unite ``scale`` pixels per axis."""
     factor = np.asarray(scale, dtype=np.float64)
     step = np.diag([*factor, 1.0])
     step[:-1, -1] = (factor - 1.0) / 2.0
@@ -63,7 +75,7 @@ def downscaled_affine(affine: Matrix, scale: Sequence[int]) -> Matrix:
 
 
 def cropped_affine(affine: Matrix, start: Sequence[float]) -> Matrix:
-    """Return the matrix of the same grid with index 0 moved to ``start``."""
+    """Return the matrix ``(n + 1, n + 1)`` of the same grid with index 0 moved to ``start``, one number per axis."""
     moved = np.array(affine)
     moved[:-1, -1] = (affine @ [*start, 1.0])[:-1]
     return moved

@@ -44,8 +44,8 @@ class Plan:
         Axes string, shape of the image, shape of the result (same axes).
     work_axes
         The axes the model works on, ``"YX"`` or ``"ZYX"``.
-    scale
-        Factor per spatial axis of the image.
+    scale, offset
+        Factor per spatial axis of the image, and where its pixel 0 lies in pixels of the result.
     region
         ``(start, stop)`` per axis of T, Z, Y, X that the image has: what is computed.
     channels
@@ -83,6 +83,7 @@ class Plan:
     out_shape: tuple[int, ...]
     work_axes: str
     scale: Mapping[str, int]
+    offset: Mapping[str, float]
     region: Mapping[str, Range]
     channels: tuple[int, ...]
     normalisation: Normalisation
@@ -187,6 +188,7 @@ def resolve(
         raise SettingsError(f"max_passes must be a whole number of at least 1, got {max_passes!r}.")
     work_axes = "YX" if card.ndim == 2 else "ZYX"
     scale = dict.fromkeys(image.spatial, 1) | dict(zip(work_axes, card.scale, strict=True))
+    offset = dict.fromkeys(image.spatial, 0.0) | dict(zip(work_axes, card.offset, strict=True))
     region = _region(image, roi)
     chosen = _channels(image, channels)
     interpolates_wide = card.is_interpolation and image.dtype.itemsize >= 4 and image.dtype != np.float32
@@ -202,6 +204,8 @@ def resolve(
     sizes = [image.size(a) for a in work_axes]
     if tta and card.scale[-1] != card.scale[-2]:
         raise SettingsError(f"tta turns the image, but {card.name} scales Y and X differently. Leave tta out.")
+    if tta and card.grid_offset is not None:
+        raise SettingsError(f"tta turns the image, and {card.name} moves it by part of a pixel. Leave tta out.")
     bytes_per_pixel = model.bytes_per_pixel * (2.0 if resolved == "fp64" else 1.0)
     samples = image.size("S") if card.color == "per-channel" and card.channels == 1 else 1
     bytes_per_pixel *= samples
@@ -226,7 +230,7 @@ def resolve(
     normalisation = intensity.fit(image, card.intensity, intensity_range, card.percentiles)
     return Plan(
         model=card.name, sha256=model.sha256, axes=image.axes, in_shape=image.shape, out_shape=out_shape,
-        work_axes=work_axes, scale=scale, region=region, channels=chosen,
+        work_axes=work_axes, scale=scale, offset=offset, region=region, channels=chosen,
         normalisation=normalisation,
         doubts=doubts(card, image, normalisation, chosen[0]) + _tile_doubt(card, sizes, edges),
         tile=edges, halo=halo, multiple=card.multiple, frames=card.frames, context=card.context, ends=card.ends,
@@ -300,7 +304,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
     return {
         "tile": list(plan.tile), "halo": list(plan.halo), "multiple": list(plan.multiple), "batch": plan.batch,
         "lanes": plan.lanes, "device": plan.device, "precision": plan.precision, "tta": plan.tta,
-        "scale": dict(plan.scale),
+        "scale": dict(plan.scale), "offset": dict(plan.offset),
         "region": {a: list(r) for a, r in plan.region.items()}, "channels": list(plan.channels),
         "doubts": list(plan.doubts),
         **({} if plan.precision_db is None else {"precision_db": round(plan.precision_db, 1)}),

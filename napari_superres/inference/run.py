@@ -123,13 +123,20 @@ def iter_upscale(
     """Do what `upscale` does, step by step: yields before the first and after every window.
 
     Everything asked for is checked at the first step. Closing the iterator cancels the run; what was
-    written to `out` stays. The parameters are those of `upscale`, and
+    written to `out` stays.
 
     Parameters
     ----------
+    image, model, axes, out, **options
+        As of `upscale`.
     focus
         Where somebody looks, such as ``{"Z": 12, "Y": 300.5, "X": 410}`` in pixels of the image: windows are computed
         from there outwards.
+
+    Yields
+    ------
+    Progress
+        How far it is, with the result as it is by then.
     """
     image = as_image(image, axes)
     yield from run_parts(image, make_parts(image, model, **options), out, focus)
@@ -164,8 +171,8 @@ def make_parts(
     for key, choice in model.items():
         one = loaded(choice)
         parts.append((one, _planned(image, one, channels=[_channel_index(image, key)], **wishes)))
-    if not parts or len({tuple(plan.scale.items()) for _, plan in parts}) != 1:
-        raise SettingsError("models of different channels must have the same scale.")
+    if not parts or len({(*plan.scale.items(), *plan.offset.items()) for _, plan in parts}) != 1:
+        raise SettingsError("models of different channels must have the same scale and grid.")
     return parts
 
 
@@ -277,7 +284,8 @@ def joined(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def finer(image: Image, plan: Plan, data: Any, channels: Sequence[int]) -> Image:
     """Return the result's image: the same place in the world on the finer grid."""
     start = [plan.region[a][0] for a in image.spatial]
-    affine = grid.upscaled_affine(grid.cropped_affine(image.affine, start), [plan.scale[a] for a in image.spatial])
+    scale, offset = [plan.scale[a] for a in image.spatial], [plan.offset[a] for a in image.spatial]
+    affine = grid.upscaled_affine(grid.cropped_affine(image.affine, start), scale, offset)
     names = tuple(image.channel_names[c] for c in channels) if image.channel_names else ()
     return image.replace(data=data, affine=affine, channel_names=names)
 

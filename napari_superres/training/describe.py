@@ -69,7 +69,7 @@ def _training(recipe: Recipe, images: Sequence[Sequence[Field]], steps: int, sta
     return (
         f"{names}: {len(images)} images of {sizes} pixels; {steps} steps of {recipe.batch} patches of "
         f"{_by(recipe.edges)} pixels; {make_loss(recipe.loss).describe()}; Adam, cosine schedule, averaged weights."
-        + (f" Started from the weights of {start}." if start else "")
+        + (f" Started from the weights of {start}." if start and start != recipe.name else "")
     )
 
 

@@ -27,7 +27,17 @@ _KINDS: dict[str, type[Any]] = {
 
 
 def make_instrument(settings: Mapping[str, Any]) -> Instrument:
-    """Return an instrument from plain values, ``{"kind": "optics", "psf_sigma": [0.8, 2.2], ...}``.
+    """Return an instrument from plain values.
+
+    Parameters
+    ----------
+    settings
+        ``{"kind": "optics", "psf_sigma": [0.8, 2.2], ...}``: a kind and its fields, ranges as two numbers.
+
+    Returns
+    -------
+    Instrument
+        What degrades images as it says, drawn anew each time from the ranges.
 
     Raises
     ------
