@@ -89,6 +89,36 @@ def upscale(
             yield from run_parts(image, parts, focus=focus)
 
 
+def preview(
+    image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float]
+) -> "Generator[Progress, None, None]":
+    """Yield the steps of a run on a part; where nothing is done yet, its array shows the input's pixels.
+
+    Raises
+    ------
+    SuperResError
+        As `napari_superres.iter_upscale`.
+    """
+    from napari_superres.inference.run import make_parts, run_parts
+
+    with _in_use:
+        parts = make_parts(image, _loaded(model), **options)
+        yield from run_parts(image, parts, _enlarged(image, [plan for _, plan in parts]), focus)
+
+
+def _enlarged(image: Image, plans: "Sequence[Plan]") -> Any:
+    """Return the pixels of the part that plans are for, each repeated over those it is divided into."""
+    plan = plans[0]
+    key = tuple(slice(*plan.region[a]) if a in plan.region else slice(None) for a in image.axes)
+    values = np.asarray(image.data[key])
+    for at, axis in enumerate(image.axes):
+        if axis == "C":
+            values = values.take([c for p in plans for c in p.channels], axis=at)
+        else:
+            values = values.repeat(plan.scale.get(axis, 1), axis=at)
+    return values
+
+
 def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
     """Return the report on a result.
 

@@ -10,7 +10,7 @@ from napari_superres.plugin import reader
 from napari_superres.plugin.disk import FILE
 from napari_superres.plugin.layers import to_layer
 
-_REFRESH_S = 0.35
+REFRESH_S = 0.35
 """Between two redraws: each costs napari a pause of its own, whatever is new."""
 
 
@@ -39,7 +39,7 @@ class Growing:
         """Add the layer, or draw it anew a few times a second."""
         if self.layer is None:
             self._add(image)
-        elif time.monotonic() - self._drawn > _REFRESH_S and self.layer in self.viewer.layers:
+        elif time.monotonic() - self._drawn > REFRESH_S and self.layer in self.viewer.layers:
             self.layer.refresh()
             self._drawn = time.monotonic()
 

@@ -1,14 +1,17 @@
 """A preview of the visible field, which follows the view, the settings and the layer's data."""
 
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QCheckBox  # noqa: TID253 - a Qt file
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin import engine, field, forms
+from napari_superres.plugin.growing import REFRESH_S
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_layer
 
@@ -47,6 +50,7 @@ class Preview(QCheckBox):
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._compute)
         self._busy = self._again = False
+        self._drawn = 0.0
         self.toggled.connect(self._switched)
 
     def ask(self, _: Any = None) -> None:
@@ -114,10 +118,16 @@ class Preview(QCheckBox):
         first = {a: roi[a][0] for a in roi if a == "T"}
         made: list[Image] = []
 
+        centre = {a: (start + stop) / 2 for a, (start, stop) in seen.items()}
+
         def steps() -> Generator[Any, None, None]:
-            for step in engine.upscale(image, model, {**options, "roi": roi}):
+            for step in engine.preview(image, model, {**options, "roi": roi}, centre):
                 made[:] = [step.image]
                 yield step.done
+
+        def stepped(done: int) -> None:
+            if done and self.isChecked() and layer in self.viewer.layers:
+                self._show_part(made[0], image, layer, first)
 
         def ended(complete: bool) -> None:
             self._busy = False
@@ -128,8 +138,20 @@ class Preview(QCheckBox):
                 self._timer.start()
 
         self._busy = True
-        self._job = Job(steps, failed=lambda _: None, ended=ended)
+        self._drawn = 0.0
+        self._job = Job(steps, stepped=stepped, failed=lambda _: None, ended=ended)
         self.session.add(self._job)
+
+    def _show_part(self, result: Image, image: Image, source: Any, first: dict[str, int]) -> None:
+        """Show what is done of a new place, a few times a second; at the same place what was there stays until then."""
+        layer = self.layer
+        if layer is not None and layer in self.viewer.layers:
+            _, keywords, _ = to_layer(result, image, source, name="", first=first)
+            if layer.data is not result.data and np.array_equal(layer.translate, keywords["translate"]):
+                return
+        if time.monotonic() - self._drawn > REFRESH_S:
+            self._show(result, image, source, first)
+            self._drawn = time.monotonic()
 
     def _show(self, result: Image, image: Image, source: Any, first: dict[str, int]) -> None:
         from napari.layers import Layer
@@ -140,7 +162,10 @@ class Preview(QCheckBox):
             for name in ("scale", "translate", "contrast_limits"):
                 if name in keywords:
                     setattr(self.layer, name, keywords[name])
-            self.layer.data = data
+            if self.layer.data is data:
+                self.layer.refresh()
+            else:
+                self.layer.data = data
             return
         chosen = set(self.viewer.layers.selection)
         self.layer = Layer.create(data, keywords, kind)

@@ -9,7 +9,7 @@ import pytest
 import napari_superres
 from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
-from napari_superres.plugin import field, upscale_widget
+from napari_superres.plugin import engine, field, upscale_widget
 from napari_superres.plugin.region import SHAPE, SLICE, VISIBLE
 from napari_superres.plugin.upscale_widget import UpscaleWidget
 
@@ -174,7 +174,7 @@ def test_preview_follows_settings_and_data_and_goes_away(viewer, widget, qtbot):
     widget.preview.setChecked(True)
     qtbot.waitUntil(lambda: shown(viewer) is not None, timeout=LONG)
     preview = shown(viewer)
-    np.testing.assert_array_equal(preview.data, whole(layer))
+    qtbot.waitUntil(lambda: np.array_equal(preview.data, whole(layer)), timeout=LONG)
     assert preview not in widget.layer.choices
     assert viewer.layers.selection.active is layer
     widget.model.value = "nearest-x3"
@@ -249,3 +249,27 @@ def test_layer_without_a_file_has_a_script_for_the_console(viewer, widget, told,
     monkeypatch.chdir(tmp_path)
     exec(compile(script, "script", "exec"), space)
     np.testing.assert_array_equal(space["result"].data, whole(layer))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "roi", "kept"),
+    [
+        ((40, 50), "YX", {"Y": (2, 30), "X": (5, 50)}, np.s_[2:30, 5:50]),
+        ((2, 3, 24, 30), "TCYX", {"T": (1, 2), "Y": (0, 9)}, np.s_[1:2, :, 0:9]),
+        ((24, 30, 3), "YXS", {"X": (3, 21)}, np.s_[:, 3:21]),
+    ],
+)
+def test_a_preview_shows_the_input_until_it_is_done(shape, axes, roi, kept):
+    data = pixels(shape)
+    options = {"roi": roi, "tile": 17}
+    images = [
+        step.image.data.copy()
+        for step in engine.preview(Image.from_array(data, axes), "fsrcnn-x2", options, {"Y": 10, "X": 10})
+    ]
+    repeated = data[kept]
+    for axis in "YX":
+        repeated = repeated.repeat(2, axis=axes.index(axis))
+    np.testing.assert_array_equal(images[0], repeated)
+    assert np.mean(images[1] == repeated) > 0.2  # one window of several
+    whole_result = napari_superres.upscale(Image.from_array(data, axes), "fsrcnn-x2", **options)
+    np.testing.assert_array_equal(images[-1], whole_result.data)
