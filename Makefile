@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo napari test test-slow lint format bench scores screenshot system clean help
+.PHONY: demo napari test test-slow lint format docs bench scores screenshots system clean help
 
 help:
 	@echo "make demo    super-resolve the shipped samples and measure the results"
 	@echo "make napari  open napari with a sample and the Super-Resolution widget"
 	@echo "make test    run the tests (make test-slow: those that take minutes)"
 	@echo "make lint    ruff and mypy"
+	@echo "make docs    build the documentation, and run every command that it shows"
 	@echo "make bench   throughput here, and beside other tilers (hours; BENCH=--quick: minutes)"
 
 demo: $(VENV)/.program
@@ -22,7 +23,7 @@ napari: $(VENV)/.tests
 	$(BIN)/python -m napari_superres.plugin.demo
 
 test: $(VENV)/.tests system
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not docs"
 
 test-slow: $(VENV)/.tests system
 	$(BIN)/pytest -m slow
@@ -45,8 +46,13 @@ bench: $(VENV)/.bench
 scores: $(VENV)/.tests
 	$(BIN)/python tests/benchmarks/scores.py $(DATA)
 
-screenshot: $(VENV)/.tests system
-	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python -m napari_superres.plugin.demo --screenshot docs/napari.png
+# docs/_build/html; the gallery's examples are run, and so is what the pages show: minutes.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/pytest -m docs
+
+screenshots: $(VENV)/.tests system
+	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python docs/screenshots.py
 
 # What Qt and OpenGL need to draw without a screen.
 system:
@@ -63,6 +69,10 @@ $(VENV)/.program: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.tests: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gui,train,test,dev]'
 	@touch $(VENV)/.program $@
+
+$(VENV)/.docs: $(VENV)/.tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
 
 $(VENV)/.bench: $(VENV)/.tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -185,7 +185,7 @@ def _masked(reference: Image, result: Image, notes: list[str]) -> Image:
     gone = ~np.isfinite(np.asarray(pair.result.data))
     if not gone.any():
         return reference
-    notes.append(f"{gone.mean():.1%} of the result is not finite; no row is measured there")
+    notes.append(f"{100 * gone.mean():.1f} % of the result is not finite; no row is measured there")
     return pair.reference.replace(data=np.where(gone, np.nan, np.asarray(pair.reference.data, np.float64)))
 
 

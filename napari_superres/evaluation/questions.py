@@ -109,7 +109,7 @@ def linear(curves: Sequence[Linearity], flux: float) -> Light:
     worst = max(known, key=lambda c: abs(np.log(c.gamma)))
     slopes = [float(np.polyfit(c.reference, c.candidate, 1)[0]) for c in known]
     slope = max(slopes, key=lambda s: abs(np.log(s)) if s > 0 else np.inf)
-    said = f"gamma {worst.gamma:.2f}, slope {slope:.3g}, flux {flux:.3g} of the reference's"
+    said = f"gamma {worst.gamma:.2f}, slope {slope:.3g}, flux {flux:.3g} times the reference's"
     judged = (("gamma", worst.gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
     wrong = [name for name, value, (low, high) in judged if isfinite(value) and not low <= value <= high]
     if not wrong:
@@ -135,7 +135,7 @@ def consistent(found: Consistency | None, problem: str) -> Light:
             f"the input's noise cannot be told from its structure; RSP {found.rsp:.4f}, RSE {found.rse:.3g}",
         )
     height, where = structure(found.residual)
-    said = f"{found.outside:.2%} of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
+    said = f"{100 * found.outside:.2f} % of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
     strange = abs(height) > _MOST_PEAK
     if found.outside <= _MOST_OUTSIDE[0] and not strange:
         return Light(question, "yes", f"{said}; structure finer than the PSF cannot be checked so")
@@ -182,7 +182,9 @@ def supported(
     also = [] if repeat is None else [f"the input, of two recordings: {repeat.resolution()}"]
     if shared is None:
         guess = (
-            [] if found is None else [f"{found.invented:.2%} of its spectrum lies beyond the input's pixels: a guess"]
+            []
+            if found is None
+            else [f"{100 * found.invented:.2f} % of its spectrum lies beyond the input's pixels: a guess"]
         )
         return Light(question, "not measurable", "; ".join([*(guess or ["nothing to compare"]), *also]))
     if where is not None and where.state == "no":
@@ -192,9 +194,9 @@ def supported(
     if met is not None:
         also = [f"they agree down to {met.value:.3g} {met.unit}" if met.value is not None else met.reason, *also]
     if share < _LITTLE:
-        said = f"it adds hardly anything there ({share:.2%} of its spectrum)"
+        said = f"it adds hardly anything there ({100 * share:.2f} % of its spectrum)"
         return Light(question, "not measurable", "; ".join([said, *also]))
-    said = f"{share:.2%} of its spectrum lies there, and correlates with the reference's by {alike:.2f}"
+    said = f"{100 * share:.2f} % of its spectrum lies there, and correlates with the reference's by {alike:.2f}"
     state: State = "yes" if alike >= _RIGHT[1] else "doubtful" if alike >= _RIGHT[0] else "no"
     return Light(question, state, "; ".join([said, *also]))
 
@@ -213,7 +215,7 @@ def calibrated(coverage: float | None, nominal: float, problem: str) -> Light:
     question = "Are its error bars calibrated?"
     if coverage is None:
         return Light(question, "not measurable", problem)
-    said = f"{coverage:.1%} of the reference lies within the intervals, {nominal:.0%} should"
+    said = f"{100 * coverage:.1f} % of the reference lies within the intervals, {100 * nominal:.0f} % should"
     return Light(question, "yes" if coverage >= nominal - 0.02 else "no", said)
 
 

@@ -75,7 +75,8 @@ def deformation(shifts: Image) -> str:
     where = ", ".join(f"{a} {at.min()} to {at.max()}" for a, at in zip(shifts.axes, beyond, strict=True))
     return (
         f"the reference is deformed against the result: it lies {most:.2g} pixels off (95th percentile), and more than "
-        f"{MOST_DEFORMATION} pixels in {beyond[0].size / measured.size:.0%} of what could be measured, within {where}"
+        f"{MOST_DEFORMATION} pixels in {100 * beyond[0].size / measured.size:.0f} % of what could be measured, within "
+        f"{where}"
     )
 
 

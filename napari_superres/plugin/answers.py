@@ -45,7 +45,8 @@ _ALIGNED = "after the best gain and offset: the part of the error that is bright
 
 # 3 : 1 or more on the panels of napari's dark and light theme.
 _COLORS = {"yes": "#2a8f45", "no": "#dd4a40", "doubtful": "#b47700", "not measurable": "#808080"}
-_OPTION = re.compile(r" \(--[a-z-]+\)")
+# Options and commands that other faces have.
+_ELSEWHERE = re.compile(r" \(--[a-z-]+\)| \(superres [^)]*\)| See: superres [\w ]+")
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\s]+')
 
 
@@ -74,8 +75,8 @@ class Table(QTableWidget):
 
 
 def in_window(message: str) -> str:
-    """Return a message as it reads in a window: with a capital letter, without options of the command line."""
-    return sentence(_OPTION.sub("", message))
+    """Return a message as it reads in a window: with a capital letter, without what is typed elsewhere."""
+    return sentence(_ELSEWHERE.sub("", message))
 
 
 def lights_html(report: "Report") -> str:

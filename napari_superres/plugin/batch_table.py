@@ -14,7 +14,7 @@ from napari_superres.plugin.wording import byte_count, duration
 _HEIGHT = 150  # pixels
 _COLUMNS = ("File", "Size", "Status")
 _COLORS = {"done": "#2a8f45", "failed": "#dd4a40"}  # 3 : 1 or more on napari's dark and light theme
-_WIDEST = ("999 MB", "running 100 %")
+_WIDEST = ("999 MB", "     running 100 %")
 
 
 class FileModel(QAbstractTableModel):
@@ -63,7 +63,7 @@ class FileModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             text = _details(row) if column == 2 else str(row.path)
             return f"<qt>{escape(text).replace(chr(10), '<br>')}</qt>"  # never what a name takes for rich text
-        if role == Qt.ItemDataRole.ForegroundRole and column == 2 and row.status in _COLORS:
+        if role == Qt.ItemDataRole.DecorationRole and column == 2 and row.status in _COLORS:
             return QColor(_COLORS[row.status])
         if role == Qt.ItemDataRole.TextAlignmentRole and column == 1:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -98,6 +98,9 @@ class FileTable(QTableView):
     opened = Signal(object)
     """A row whose result is asked for."""
 
+    told = Signal(str)
+    """All that is known of the row that is chosen."""
+
     def __init__(self) -> None:
         super().__init__()
         self.files = FileModel()
@@ -120,6 +123,9 @@ class FileTable(QTableView):
         for column, widest in enumerate(_WIDEST, start=1):
             self.setColumnWidth(column, metrics.horizontalAdvance(widest) + 12)
         self.doubleClicked.connect(self._open)
+        self.selectionModel().currentRowChanged.connect(lambda *_: self._tell())
+        self.files.modelReset.connect(self._tell)
+        self.files.dataChanged.connect(self._changed)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Ask for no more than is needed: the table takes what the panel has left."""
@@ -141,6 +147,20 @@ class FileTable(QTableView):
         seen, view = self.visualRect(self.files.index(before, 0)), self.viewport()
         if view is not None and view.rect().intersects(seen):
             self.scrollTo(self.files.index(now, 0))
+
+    def _changed(self, first: Any, last: Any) -> None:
+        """Tell of the first file that fails, unless another is chosen; and what becomes of the chosen one."""
+        at = self.currentIndex()
+        failed = (i for i in range(first.row(), last.row() + 1) if self.files.rows[i].status == "failed")
+        if not at.isValid() and (row := next(failed, None)) is not None:
+            self.setCurrentIndex(self.files.index(row, 0))
+        elif at.isValid() and first.row() <= at.row() <= last.row():
+            self._tell()
+
+    def _tell(self) -> None:
+        at = self.currentIndex()
+        row = self.files.rows[at.row()] if at.isValid() else None
+        self.told.emit("" if row is None else f"{row.path.name}: {_details(row)}")
 
     def _open(self, index: Any) -> None:
         if index.isValid():

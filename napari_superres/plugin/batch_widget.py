@@ -93,6 +93,9 @@ class BatchWidget(forms.Panel):
         self.pattern.changed.connect(self._choice_changed)
         self.deep.toggled.connect(self._choice_changed)
         self.table.opened.connect(self._open)
+        self.told = forms.text()
+        self.told.hide()
+        self.table.told.connect(lambda words: forms.say(self.told, words))
         layout = column(self.input)
         layout.addLayout(line(self.choose_folder, self.choose_files))
         layout.addWidget(self.chosen)
@@ -100,6 +103,7 @@ class BatchWidget(forms.Panel):
         layout.addWidget(self.deep)
         self.body.addWidget(self.input)
         self.body.addWidget(self.table, 1)
+        self.body.addWidget(self.told)
 
     def _make_run(self) -> None:
         self.run = button("Run", _RUN_TOOLTIP, self._run_or_cancel)

@@ -51,7 +51,7 @@ def card_html(card: ModelCard, *, whole: bool) -> str:
         ]
     if whole:
         lines += [_line("Trained on", card.training), _line("Licence", card.license), _citation(card.citation)]
-    title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)}, {_factor(card)})"
+    title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)},\u00a0{_factor(card)})"
     words = "less" if whole else "training data, licence, citation"
     more = _link(MORE, words) if card.training or card.license or card.citation else ""
     return "<br>".join(line for line in [title, *lines, more] if line)

@@ -99,11 +99,12 @@ class CompareWidget(forms.Panel):
     def _make_maps(self) -> None:
         self.maps: dict[str, QPushButton] = {}
         grid = QGridLayout()
+        grid.addWidget(forms.text("Add a map of:"), 0, 0, 1, 2)
         for at, kind in enumerate(maps.KINDS):
-            button = QPushButton(f"{forms.sentence(kind.name)} map")
+            button = QPushButton(forms.sentence(kind.name))
             button.setToolTip(kind.words)
             button.clicked.connect(lambda _=False, kind=kind: self._map(kind))
-            grid.addWidget(button, *divmod(at, 2))
+            grid.addWidget(button, 1 + at // 2, at % 2)
             self.maps[kind.name] = button
         self.body.addLayout(grid)
 
@@ -189,7 +190,9 @@ class CompareWidget(forms.Panel):
         self.save.setEnabled(idle)
         self.data_range.enabled = self.convention.value != "sr-paper"
         if idle:
-            forms.say(self.status, "Result and reference are the same layer: choose another." if same else "")
+            missing = "Open a result, and a reference scan of the same field." if None in (result, reference) else ""
+            said = "Result and reference are the same layer: choose another." if same else missing
+            forms.say(self.status, said)
         self.look.changed()
         self.profile.changed()
         self.spectra.changed(idle)
@@ -265,6 +268,7 @@ class CompareWidget(forms.Panel):
         forms.say(self.notes, answers.notes(report))
         self.copy.show()
         self.save.show()
+        self.scroll_to(self.judged)
 
     def _copy(self) -> None:
         clipboard = QApplication.clipboard()

@@ -213,6 +213,7 @@ class Pictures(QWidget):
             if image is None:
                 painter.setPen(faint)
                 painter.drawRect(place.adjusted(0.5, 0.5, -0.5, -0.5))
+                painter.drawText(place, Qt.AlignmentFlag.AlignCenter, "none")
             else:
                 painter.drawImage(QRectF(place.center().x() - width / 2, 0, width, height), image)
             painter.setPen(ink)

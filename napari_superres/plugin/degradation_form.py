@@ -15,7 +15,7 @@ from napari_superres.plugin import answers, forms, simulation
 from napari_superres.plugin.curves import Pictures
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_image
-from napari_superres.plugin.train_forms import Labelled, Range, form
+from napari_superres.plugin.train_forms import Labelled, Range
 
 _DELAY = 250  # milliseconds without a change before the picture is made anew
 
@@ -103,7 +103,7 @@ class DegradationForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (self.fields, form([self.real]), self.fit, self.pictures, self.words):
+        for widget in (self.fields, forms.form([self.real]), self.fit, self.pictures, self.words):
             layout.addWidget(widget)
         self.words.hide()
         self._timer = QTimer(self)
@@ -146,7 +146,7 @@ class DegradationForm(QWidget):
         }
         self.strengths["jpeg"].low.setMinimum(1)
         rows = {name: Labelled(about[name][0], about[name][4], field) for name, field in self.strengths.items()}
-        self.fields = form([self.kind, self.psf, *rows.values()])
+        self.fields = forms.form([self.kind, self.psf, *rows.values()])
 
     def _kinds(self, _: Any) -> list[tuple[str, Kind]]:
         volume = len(self._scale) == 3

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QEvent, Qt  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QEvent, Qt, QTimer  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QComboBox, QFormLayout, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
 
 from napari_superres.plugin.job import Job
@@ -12,7 +12,7 @@ from napari_superres.plugin.job import Job
 OURS, TEMPORARY = "napari_superres", "temporary"
 """Metadata of layers that a widget shows for a while, and that cannot be chosen."""
 
-_LABEL_WIDTH = 72  # one column for all forms of a panel
+_LABEL_WIDTH = 84  # one column for all forms of a panel
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -83,7 +83,7 @@ class Panel(QWidget):
         self.body = QVBoxLayout(content)
         self.body.setContentsMargins(6, 6, 6, 6)
         self.body.setSpacing(6)
-        scroll = QScrollArea()
+        scroll = self._scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -100,6 +100,14 @@ class Panel(QWidget):
 
     def leave(self) -> None:
         """Take away what the panel shows in the viewer for a while: its dock was closed."""
+
+    def scroll_to(self, widget: QWidget) -> None:
+        """Show a part of the panel, from its top."""
+        later = QTimer(self)  # when the layout knows its place, unless the panel is gone by then
+        later.setSingleShot(True)
+        later.timeout.connect(lambda: self._scroll.verticalScrollBar().setValue(widget.y()))
+        later.timeout.connect(later.deleteLater)
+        later.start(0)
 
     def event(self, event: Any) -> bool:
         """End what is running when the dock around the panel was closed."""

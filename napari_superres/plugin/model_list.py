@@ -36,6 +36,7 @@ class ModelList(QWidget):
         if header is not None:
             header.setMinimumSectionSize(_NARROWEST_TITLE)
         self.tree.setIndentation(12)
+        self.tree.setStyleSheet("QTreeWidget::item { padding: 2px 0; }")
         self.tree.setFixedHeight(_HEIGHT)
         self.tree.setToolTip("Models by what they were trained for. Drop model files here to add them.")
         self.tree.currentItemChanged.connect(lambda *_: self.chosen_changed.emit())

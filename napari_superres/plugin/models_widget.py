@@ -1,6 +1,5 @@
 """Models: what there is, read its card, add, remove, check, export."""
 
-import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _ADDABLE = "Models (*.safetensors *.pth *.pt *.ckpt *.zip);;All files (*)"
 _EXPORTS = {"Model file (*.safetensors)": "safetensors", "bioimage.io package (*.zip)": "zip"}
-_COMMAND = re.compile(r" \(superres [^)]*\)| See: superres [\w ]+")
 _TRUST = (
     "{name} is a program. Once it runs, it can do anything that you can do on this computer: read, change, delete and "
     "send files. Add it only if you know and trust its author.\n\nsha256 {sha256}\n\nAdd it and let it run?"
@@ -334,7 +332,7 @@ class ModelsWidget(forms.Panel):
 
 def _in_window(message: str, name: str = "") -> str:
     """Return a message as it reads in a window; a name at its beginning stays as it is written."""
-    said = answers.in_window(_COMMAND.sub("", message))
+    said = answers.in_window(message)
     return name + said[len(name) :] if message.startswith(name) else said
 
 

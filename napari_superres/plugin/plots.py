@@ -21,6 +21,7 @@ Interpolate = Callable[[Callable[[Any], None]], None]
 """Is given what to do with the layer of the interpolated input, or with None where there cannot be one."""
 
 _HEIGHT, _TICKS = 230, 5
+_LEFT = 62  # pixels for the numbers and the name of y
 _LAID_OUT = 50  # milliseconds after which the panel has made room
 _SHORT = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "angstrom": "Å"}
 # Told apart without colours too.
@@ -138,6 +139,11 @@ class Plot(QWidget):
         forms.say(self.words, words)
         self.setVisible(bool(words))
 
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Leave the numbers as much room as they need at any width."""
+        super().resizeEvent(event)
+        self._recolour()
+
     def _show_whole(self) -> None:
         area = self.parent()
         while area is not None and not isinstance(area, QScrollArea):
@@ -158,9 +164,11 @@ class Plot(QWidget):
         figure = self._canvas.figure
         figure.clear()
         figure.set_facecolor(back)
-        axes = figure.add_axes((0.17, 0.2, 0.8, 0.66), facecolor=back)
+        left = min(0.3, _LEFT / max(self.width(), 1))
+        axes = figure.add_axes((left, 0.2, 0.97 - left, 0.66), facecolor=back)
         for name, (x, y) in drawing.curves.items():
-            axes.plot(x, y, _LINES[name], color=colors[name], lw=1.3, label=name)
+            # What others are made of is drawn over them: it has the fewest ink.
+            axes.plot(x, y, _LINES[name], color=colors[name], lw=1.3, label=name, zorder=2 + (name == "input"))
         if drawing.level is not None:
             axes.axhline(drawing.level[0], ls=(0, (1, 2)), color=text, lw=1, label=drawing.level[1])
         if drawing.mark is not None:
@@ -178,7 +186,8 @@ class Plot(QWidget):
         axes.spines[:].set_color(text)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.2, 1.0), ncols=4, fontsize=7, frameon=False, labelcolor=text,
+            loc="upper left", bbox_to_anchor=(0.0, 1.0), bbox_transform=figure.transFigure, ncols=4,
+            fontsize=7, frameon=False, labelcolor=text,
             handlelength=1.4, columnspacing=0.8, handletextpad=0.4, borderaxespad=0.2,
         )  # fmt: skip
         self._canvas.draw_idle()

@@ -1,6 +1,6 @@
 """Where the images of a training come from, and fields for a range and for a path."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from napari_superres.plugin.layers import to_image
 
 LAYERS, FOLDER, PAIRS = "Open layers", "Folder", "Folders of pairs"
 _ROWS = 4
-_LABEL_WIDTH = 84  # one column for all forms of the panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +40,7 @@ class Labelled:
     native: QWidget
 
 
-def form(widgets: Iterable[Any]) -> QWidget:
-    """Return a form with labels of one width."""
-    native = forms.form(widgets)
-    for label in native.findChildren(QLabel, options=Qt.FindChildOption.FindDirectChildrenOnly):
-        label.setMinimumWidth(_LABEL_WIDTH)
-    return native
+_WIDEST_UNIT = "px "
 
 
 class Range(QWidget):
@@ -77,8 +71,9 @@ class Range(QWidget):
         layout.addWidget(self.low, 1)
         layout.addWidget(QLabel("to"))
         layout.addWidget(self.high, 1)
-        if unit:
-            layout.addWidget(QLabel(unit))
+        said = QLabel(unit)
+        said.setFixedWidth(said.fontMetrics().horizontalAdvance(_WIDEST_UNIT))  # one column for all
+        layout.addWidget(said)
 
     def _spin(self, name: str, tooltip: str, most: float, decimals: int) -> QDoubleSpinBox:
         spin = QDoubleSpinBox()
@@ -192,10 +187,10 @@ class SourceForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         self.paths = [
-            form([Labelled(label, line.line.toolTip(), line)])
+            forms.form([Labelled(label, line.line.toolTip(), line)])
             for label, line in (("High", self.high), ("Low", self.low))
         ]
-        for widget in (form([self.kind]), self.list, *self.paths, self.register):
+        for widget in (forms.form([self.kind]), self.list, *self.paths, self.register):
             layout.addWidget(widget)
         self.kind.changed.connect(self._kind_chosen)
         self.list.itemChanged.connect(lambda _: self.changed.emit())

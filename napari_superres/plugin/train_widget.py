@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
     QMessageBox,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QWidget,
 )  # fmt: skip
 
@@ -30,7 +29,7 @@ from napari_superres.plugin.degradation_form import DegradationForm
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.library_events import library
 from napari_superres.plugin.simulation import section
-from napari_superres.plugin.train_forms import PAIRS, Labelled, PathLine, SourceForm, form
+from napari_superres.plugin.train_forms import PAIRS, Labelled, PathLine, SourceForm
 from napari_superres.plugin.train_work import NETWORKS, Prepared, Task
 from napari_superres.plugin.wording import duration
 
@@ -122,9 +121,9 @@ class TrainWidget(forms.Panel):
         self.license.setMinimumContentsLength(6)
         self._inputs = [
             self.source,
-            form([self.start, self.network, self.scale]),
+            forms.form([self.start, self.network, self.scale]),
             self.degradation,
-            form([
+            forms.form([
                 self.minutes,
                 Labelled("Save as", self.output.line.toolTip(), self.output),
                 Labelled("Licence", self.license.toolTip(), self.license),
@@ -343,16 +342,11 @@ class TrainWidget(forms.Panel):
             self.bar.setRange(0, _PER_MILLE)
             self.curves.show()
             self.examples.setVisible(example is not None)
-            self._scroll_to(self.examples)
+            self.scroll_to(self.curves)
         if step.share >= 1.0 or self._enough.is_set():
             self.status.setText("Finishing: the best model is scored…")
         elif self._job is not None and not self._job.is_cancelled:
             self.status.setText(f"Step {step.step}, about {duration(step.remaining)} left")
-
-    def _scroll_to(self, widget: QWidget) -> None:
-        area = self.findChild(QScrollArea)
-        # When the layout knows its place.
-        QTimer.singleShot(0, lambda: area.ensureWidgetVisible(widget))
 
     def _complain(self, message: str) -> None:
         self._failed = True

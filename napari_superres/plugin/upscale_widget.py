@@ -62,7 +62,7 @@ class UpscaleWidget(UpscaleForms):
         self._connect()
         self._layer_chosen()
         self._model_chosen()
-        self.status.setText("Loading PyTorch: the window may stop for a moment…")
+        forms.say(self.status, "Loading PyTorch: the window may stop for a moment…")
         # A moment for the window to show the line before torch's import holds everything.
         QTimer.singleShot(50, self._warm_up)
 
@@ -95,7 +95,7 @@ class UpscaleWidget(UpscaleForms):
         """Follow the viewer's layers; a run whose source went away is cancelled."""
         if self._job is not None and self._growing is not None and self._growing.source not in self.viewer.layers:
             self._job.cancel()
-            self.status.setText("The source layer was removed: cancelling…")
+            forms.say(self.status, "The source layer was removed: cancelling…")
         self.region.follow(self.axes.value)
         if forms.refresh(self.layer):
             self._layer_chosen()
@@ -222,7 +222,7 @@ class UpscaleWidget(UpscaleForms):
 
     def _warmed_up(self, complete: bool) -> None:
         if self._job is None:
-            self.status.setText("" if complete else "PyTorch could not be loaded; see the notification.")
+            forms.say(self.status, "" if complete else "PyTorch could not be loaded; see the notification.")
         self._estimate_timer.start()
 
     def _options(self) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class UpscaleWidget(UpscaleForms):
             forms.show_error(str(error))
             return
         QApplication.clipboard().setText(text)
-        self.status.setText("Copied to the clipboard.")
+        forms.say(self.status, "Copied to the clipboard.")
 
     def _estimate(self) -> None:
         """Ask for the plan of what is chosen; an older question is dropped."""
@@ -296,7 +296,7 @@ class UpscaleWidget(UpscaleForms):
         try:
             layer, image, model, options = self._wanted()
         except SuperResError as error:
-            self.status.setText("")
+            forms.say(self.status, "")
             forms.show_error(str(error))
             return
         self.session.forget(self._estimate_job)
@@ -317,7 +317,7 @@ class UpscaleWidget(UpscaleForms):
         )
         self.run.setText("Cancel")
         self.run.setToolTip("Stop after the tile that is being computed, and take the layer away.")
-        self.status.setText("Preparing…")
+        forms.say(self.status, "Preparing…")
         self.bar.setRange(0, 0)
         self.bar.show()
         self.session.add(self._job)
@@ -348,13 +348,13 @@ class UpscaleWidget(UpscaleForms):
         if self._job is None or self._growing is None:
             return
         if not self._job.is_cancelled:
-            self.status.setText(progress_text(progress))
+            forms.say(self.status, progress_text(progress))
             if progress.region is not None and self._growing.source in self.viewer.layers:
                 self._growing.show(progress.image)
                 self.keep.show()
         if "provenance" in progress.image.metadata and progress.done == progress.total:
             self._result = progress.image
-            self.status.setText(f"Done in {duration(progress.seconds)}.")
+            forms.say(self.status, f"Done in {duration(progress.seconds)}.")
 
     def _ended(self, complete: bool) -> None:
         cancelled = self._job is not None and self._job.is_cancelled
@@ -370,14 +370,14 @@ class UpscaleWidget(UpscaleForms):
         assert growing is not None
         if complete and self._result is not None and growing.source in self.viewer.layers:
             growing.finish(self._result)
-            self.status.setText(f"{self.status.text()} Added above its source: {growing.layer.name}")
+            forms.say(self.status, f"{self.status.text()} Added above its source: {growing.layer.name}")
         elif cancelled and self._keeping and growing.layer is not None:
             growing.keep()
-            self.status.setText(f"Stopped; what is done is in {growing.layer.name}.")
+            forms.say(self.status, f"Stopped; what is done is in {growing.layer.name}.")
         else:
             growing.discard()
             said = "Cancelled; nothing was added." if cancelled else "Nothing was added; see the notification."
-            self.status.setText(said)
+            forms.say(self.status, said)
         self._result = None
         self._estimate_timer.start()
         self.preview.ask()

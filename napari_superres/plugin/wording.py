@@ -27,10 +27,12 @@ def plan_text(image: Image, plan: "Plan", expected: "Estimate") -> str:
     before, after = (
         [n for a, n in zip(image.axes, s, strict=True) if a in "ZYX"] for s in (image.shape, plan.out_shape)
     )
+    part = [stop - start for a, (start, stop) in plan.region.items() if a in "ZYX"]
+    taken = "" if part == before else f"{' × '.join(map(str, part))} of "
     size = prod(plan.out_shape) * image.dtype.itemsize
     time = "" if expected.seconds is None else f"{duration(expected.seconds)} and "
     return (
-        f"{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels ({byte_count(size)}). "
+        f"{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels ({byte_count(size)}). "
         f"Takes about {time}{byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in "
         f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}."
     )

@@ -82,7 +82,8 @@ def opening(viewer: Any) -> Any:
     process(0.05)
     opened = time.perf_counter()
     process(until=lambda: widget.is_ready)
-    print(f"widget opens in {opened - start:.2f} s; torch and devices are there after {time.perf_counter() - start:.1f} s")
+    ready = time.perf_counter()
+    print(f"widget opens in {opened - start:.2f} s; torch and devices are there after {ready - start:.1f} s")
     return widget
 
 

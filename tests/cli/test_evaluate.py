@@ -285,7 +285,7 @@ def test_a_calibration_and_what_it_holds_for(superres, judge, sr, ref, lr, data,
     assert done.code == 0, done.err
     state, reason = answer(document, "error bars calibrated")
     assert state in ("yes", "no")
-    assert reason.endswith("% of the reference lies within the intervals, 60% should")
+    assert reason.endswith(" % of the reference lies within the intervals, 60 % should")
     assert float(reason.split("%")[0]) > 50
     refused(judge(*given, "-m", "lanczos-x2")[0], "holds for the model bicubic-x2, got lanczos-x2")
     refused(judge(sr, *given)[0], "one model of the input")

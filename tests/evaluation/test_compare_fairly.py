@@ -41,7 +41,7 @@ def test_no_row_is_measured_where_the_result_has_no_pixels():
     bad[error > np.quantile(error, 0.5)] = np.nan
     report = evaluate(image(bad), REFERENCE, lr=LOW, baselines=())
     assert {r["invalid"] for r in report.rows} == {int(np.isnan(bad).sum())}
-    assert any("50.0% of the result is not finite" in note for note in report.notes)
+    assert any("50.0 % of the result is not finite" in note for note in report.notes)
     kept = np.isfinite(bad)
     bicubic = np.asarray(upscale(LOW, "bicubic-x2").data)
     error = np.mean((bicubic - np.asarray(REFERENCE.data, np.float64))[kept] ** 2)

@@ -113,7 +113,7 @@ def test_detail_that_the_reference_does_not_have():
     found = answers(result)
     assert BEYOND in bad(found)
     assert re.search(
-        r"\d\d% of its spectrum lies there, and correlates with the reference's by -?0\.0", found[BEYOND].reason
+        r"\d\d % of its spectrum lies there, and correlates with the reference's by -?0\.0", found[BEYOND].reason
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import napari_superres
 from napari_superres import evaluation
+from napari_superres.plugin.answers import in_window
 from napari_superres.plugin.compare_widget import CompareWidget
 from napari_superres.plugin.layers import to_image, to_layer
 
@@ -99,7 +100,7 @@ def test_lights_are_those_of_python(scene, widget, qtbot):
     text = plain(widget.lights)
     for light in found.lights:
         assert f"{light.question} {light.state}" in text
-        assert light.reason.replace(" (--register)", "")[1:] in text
+        assert in_window(light.reason) in text
     assert {"yes", "no"} < {light.state for light in found.lights}
     assert widget.lights.text().count("#dd4a40") == sum(light.state == "no" for light in found.lights)
     assert "--" not in text

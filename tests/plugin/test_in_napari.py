@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from napari_superres.plugin.upscale_widget import UpscaleWidget
 pytestmark = pytest.mark.gui
 
 NAME = "napari-superres-torch"
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_widgets_open_from_the_menu(viewer, qtbot):
@@ -58,11 +60,12 @@ def test_an_error_of_a_file_is_napari_s_to_show(viewer, tmp_path):
 
 
 @pytest.mark.slow
-def test_picture_of_the_readme_can_be_taken(tmp_path):
-    picture = tmp_path / "napari.png"
-    command = [sys.executable, "-m", "napari_superres.plugin.demo", "--screenshot", str(picture)]
-    subprocess.run(command, check=True, timeout=300)
+def test_pictures_of_the_documentation_can_be_taken(tmp_path):
     from skimage.io import imread
 
-    height, width, _ = imread(picture).shape
-    assert (width, height) >= (1200, 700)
+    command = [sys.executable, ROOT / "docs" / "screenshots.py", "--to", tmp_path]
+    subprocess.run(command, check=True, timeout=600)
+    kept = sorted(p.name for p in (ROOT / "docs" / "images").glob("*.png"))
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == kept
+    for name in kept:
+        assert imread(tmp_path / name).shape[:2] == (720, 1280), name

@@ -28,8 +28,8 @@ def test_scores_stand_beside_bicubic():
 
 
 def test_a_card_says_what_one_run_of_it_takes():
-    assert "(planes, x2)" in card_html(card(), whole=False)
-    assert "(5 planes along T, x2)" in card_html(card(frames=5), whole=False)
+    assert "(planes,\u00a0x2)" in card_html(card(), whole=False)
+    assert "(5 planes along T,\u00a0x2)" in card_html(card(frames=5), whole=False)
 
 
 def test_whole_card_cites_with_a_link():
@@ -53,8 +53,11 @@ def test_amounts_are_said_as_people_say_them():
 
 def test_a_plan_says_how_long_where_it_is_known():
     image = SimpleNamespace(axes="YX", shape=(20, 30), dtype=np.dtype("uint16"))
-    plan = SimpleNamespace(out_shape=(40, 60), memory_bytes=1_230_000, device="cpu")
+    region = {"Y": (0, 20), "X": (0, 30)}
+    plan = SimpleNamespace(out_shape=(40, 60), memory_bytes=1_230_000, device="cpu", region=region)
     begin = "20 × 30 to 40 × 60 pixels (4.8 kB). Takes about "
     known, unknown = (SimpleNamespace(seconds=s, tiles=t) for s, t in ((42.0, 1), (None, 6)))
     assert plan_text(image, plan, known) == f"{begin}42 s and 1.2 MB of memory on cpu, in 1 step."
+    part = SimpleNamespace(**{**vars(plan), "out_shape": (10, 60), "region": {"Y": (3, 8), "X": (0, 30)}})
+    assert plan_text(image, part, known).startswith("5 × 30 of 20 × 30 to 10 × 60 pixels (1.2 kB).")
     assert plan_text(image, plan, unknown) == f"{begin}1.2 MB of memory on cpu, in 6 steps."

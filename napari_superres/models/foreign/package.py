@@ -329,7 +329,7 @@ def _check(folder: Path, description: Any, card: ModelCard, processing: Processi
         if not worst <= max(_TOLERANCE * span, unit):
             raise ModelFileError(
                 f"{card.name} does not reproduce its author's test output: largest difference {worst:.3g}, "
-                f"{worst / span:.2%} of the output's range."
+                f"{100 * worst / span:.2f} % of the output's range."
             )
 
     return check
