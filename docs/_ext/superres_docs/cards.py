@@ -1,0 +1,116 @@
+"""The card of every shipped model, by what it was trained for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from napari_superres.models.builtin import interpolation_cards, shipped_cards, shipped_file
+from napari_superres.models.card import ModelCard
+from napari_superres.models.files import digest
+from superres_docs.text import plain, table
+
+_MEASURES = {"psnr": "PSNR / dB", "ssim": "SSIM"}
+_BASELINES = ("bicubic", "lanczos", "wiener", "richardson_lucy", "zero_filling")
+_REMARKS = {
+    "intensity_over_bicubic": "Mean intensity over that of bicubic interpolation: {}.",
+    "least_gain_over_bicubic_db": "Least gain over bicubic interpolation in any of the images: {} dB.",
+    "least_gain_over_best_baseline_db": "Least gain over the best baseline in any of the images: {} dB.",
+}
+_COLOURS = {
+    "luma": "network on the luminance, colour by bicubic interpolation",
+    "per-channel": "each sample by itself",
+}
+
+
+def write() -> str:
+    """Return a section per modality with one per model, and the interpolations last."""
+    cards = shipped_cards()
+    lines: list[str] = []
+    for modality in dict.fromkeys(card.modality for card in cards):
+        lines += [f"## {modality[:1].upper()}{modality[1:]}", ""]
+        for card in (c for c in cards if c.modality == modality):
+            lines += _section(card)
+    lines += ["## Interpolation", ""]
+    head = ["model", "at any scale", "looks how far", "source"]
+    kernels = {card.name.rpartition("-")[0]: card for card in reversed(interpolation_cards())}
+    rows = [
+        [f"`{card.name}`", f"`{kernel}-xN`", f"{max(card.halo)} pixels", plain(card.citation) or "-"]
+        for kernel, card in reversed(kernels.items())
+    ]
+    return "\n".join([*lines, *table(head, rows)])
+
+
+def _section(card: ModelCard) -> Iterator[str]:
+    yield from [f"### {card.name}", "", f"{plain(card.title)}.", ""]
+    for name, value in _facts(card).items():
+        yield from [f"**{name}**", f": {value}", ""]
+    for test, scores in sorted(card.scores.items(), key=lambda item: item[0] == "validation"):
+        yield from _scores(card.name, test, scores)
+
+
+def _facts(card: ModelCard) -> dict[str, str]:
+    path = shipped_file(card.name)
+    arguments = ", ".join(f"{key} {_short(value)}" for key, value in card.arguments.items() if key != "scale")
+    return {
+        "Network": plain(f"{card.architecture.upper()}{f' ({arguments})' if arguments else ''}"),
+        "Scale": f"{' x '.join(map(str, card.scale))} ({'Z, Y, X' if card.ndim == 3 else 'Y, X'})",
+        "Works on": _works_on(card),
+        "Pixels it was trained on": _pixels(card),
+        "Noise it was trained on": "not stated" if card.noise is None else
+        f"{card.noise[0]:.3f} to {card.noise[1]:.3f} of the range",
+        "Halo": f"{', '.join(map(str, card.halo))} low-resolution pixels per side",
+        "Intensities": _intensities(card),
+        "RGB images": _COLOURS[card.color],
+        "Trained against": plain(card.degradation),
+        "Training": plain(card.training),
+        "Limits": plain(card.limits),
+        "Licence of the weights": plain(card.license),
+        "Cite": plain(card.citation),
+        "SHA-256": f"`{digest(path)}`" if path else "",
+    }  # fmt: skip
+
+
+def _scores(name: str, test: str, scores: Mapping[str, Any]) -> Iterator[str]:
+    """Give the scores of a test set: a line per candidate, the protocol, and what was measured besides."""
+    count = scores.get("images", 0)
+    images = f" ({count} {'image' if count == 1 else 'images'})" if count else ""
+    measures = [m for m in _MEASURES if m in scores]
+    without = "" if measures else " No score is on the card."
+    yield from [f"**{plain(test)}**{images}: {plain(scores['protocol'])}.{without}", ""]
+    if not measures:
+        return
+    others = [k.removesuffix("_psnr") for k in scores if k.endswith("_psnr")]
+    others.sort(key=lambda other: _BASELINES.index(other) if other in _BASELINES else len(_BASELINES))
+    rows = [[f"**{name}**", *(f"{scores[m]}" for m in measures)]]
+    for other in others:
+        shown = other.replace("_", "-")
+        rows.append([shown, *(f"{scores.get(f'{other}_{m}', '-')}" for m in measures)])
+    yield from table(["", *(_MEASURES[m] for m in measures)], rows)
+    remarks = [text.format(scores[key]) for key, text in _REMARKS.items() if key in scores]
+    if remarks:
+        yield from [" ".join(remarks), ""]
+
+
+def _works_on(card: ModelCard) -> str:
+    if card.ndim == 3:
+        return "volumes"
+    if card.frames == 1:
+        return "planes"
+    return f"planes, each with its neighbours along {card.context}: {card.frames} at once"
+
+
+def _pixels(card: ModelCard) -> str:
+    if card.pixel_size is None:
+        return "no size stated: nothing warns of pixels of another size"
+    return f"{card.pixel_size[0]:g} to {card.pixel_size[1]:g} µm"
+
+
+def _intensities(card: ModelCard) -> str:
+    low, high = card.percentiles
+    fitted = f"percentiles {low:g} and {high:g} of each channel map to 0 and 1"
+    if card.intensity == "unit":
+        return f"`unit`: 0 to 255 of 8-bit images map to 0 and 1; of other types {fitted}"
+    return f"`{card.intensity}`: {fitted}"
+
+
+def _short(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,306 @@
+"""Pictures of every widget for the documentation, made by using the widgets themselves.
+
+Without a screen, and of some pictures only::
+
+    xvfb-run -a -s "-screen 0 1280x800x24" .venv/bin/python docs/screenshots.py [NAME ...]
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import napari
+
+_IMAGES = Path(__file__).resolve().parent / "images"
+_SIZE = (1280, 720)
+_WIDTH = 370  # of the dock with the widget
+_LONGEST = 600.0  # seconds for what a picture waits for
+_SETTLED = 1.0  # seconds for the last event to be drawn
+_GAP = 2  # pixels of the screen between images side by side
+_LINE = ((147.5, 82.0), (156.5, 136.0))  # over a nucleus, in pixels of the sample's reference
+
+
+class Scene(NamedTuple):
+    """What a picture shows.
+
+    Attributes
+    ----------
+    viewer, widget
+        The window, and the widget of ours in it.
+    part
+        Of the widget, to which its panel is scrolled; None = its beginning.
+    is_first
+        Whether the part is the first that is seen, instead of the last.
+    """
+
+    viewer: "napari.Viewer"
+    widget: Any
+    part: Any = None
+    is_first: bool = False
+
+
+def super_resolve() -> Scene:
+    """Run the model of the sample; input, result and reference side by side."""
+    viewer, widget = _opened("nuclei")
+    _run(widget)
+    _side_by_side(viewer, 3.6)
+    return Scene(viewer, widget)
+
+
+def preview() -> Scene:
+    """Preview the visible field, which is also the region that a run would compute."""
+    from napari_superres.plugin.region import VISIBLE
+
+    viewer, widget = _opened("nuclei")
+    _zoom(viewer, viewer.layers["nuclei LR"], 1.8)
+    widget.region.kind.value = VISIBLE
+    widget.preview.setChecked(True)
+    _wait_until(lambda: widget.preview.layer is not None)
+    return Scene(viewer, widget)
+
+
+def compare() -> Scene:
+    """Measure a result against its reference, and draw a curtain between the two."""
+    viewer, widget = _compared()
+    widget.measure.click()
+    _wait_until(lambda: not widget.is_running)
+    widget.look.curtain.setChecked(True)
+    return Scene(viewer, widget, widget.judged, is_first=True)
+
+
+def compare_plots() -> Scene:
+    """Draw the profile along a line over a nucleus."""
+    viewer, widget = _compared()
+    for section in widget.sections.values():
+        section.expand(animate=False)
+    widget.profile.draw.click()
+    result = widget.result.value
+    widget.profile.line.add_lines([[result.data_to_world(corner) for corner in _LINE]])
+    _wait_until(lambda: widget.plot.drawing is not None and not widget.is_running)
+    return Scene(viewer, widget, widget.plot)
+
+
+def train() -> Scene:
+    """Train a small network on a layer, for half a minute."""
+    from napari_superres.plugin.train_widget import TrainWidget
+
+    viewer = _viewer("nuclei")
+    viewer.layers["nuclei LR"].visible, viewer.layers["nuclei HR reference"].visible = False, True
+    widget = _docked(viewer, TrainWidget(viewer), "Train")
+    _wait_until(lambda: widget.is_ready)
+    widget.source.check(viewer.layers["nuclei HR reference"])
+    widget.network.value = "espcn"
+    widget.minutes.value = 0.7
+    widget.license.setCurrentText("CC-BY-4.0")
+    widget.output.line.setText("~/nuclei-x2.safetensors")
+    _wait(2 * _SETTLED)  # for the picture of what the degradation does
+    widget.run.click()
+    _wait_until(lambda: len(widget.curves.score.y) > 0 and widget.bar.value() > 0.7 * widget.bar.maximum())
+    return Scene(viewer, widget, widget.examples)
+
+
+def batch() -> Scene:
+    """Super-resolve a folder in which one file is damaged."""
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
+
+    from napari_superres.io import sample_path
+    from napari_superres.plugin.batch_widget import BatchWidget
+
+    folder = Path.home() / "scans"
+    folder.mkdir()
+    for name in ("day1_dapi", "day2_dapi", "day3_dapi", "day5_dapi"):
+        shutil.copy(sample_path("nuclei"), folder / f"{name}.ome.tif")
+    (folder / "day4_dapi.ome.tif").write_bytes(sample_path("nuclei").read_bytes()[:9000])
+    viewer = _viewer()
+    widget = _docked(viewer, BatchWidget(viewer), "Batch")
+    widget.choose([folder])
+    widget.settings.model.value = "fluo-x2"
+    widget.settings.output.setText("~/scans/super-resolved")
+    _wait_until(lambda: widget.is_ready)
+    widget.run.click()
+    _wait_until(lambda: not widget.is_running)
+    widget.table.opened.emit(widget.table.files.rows[0])
+    widget.table.clearSelection()
+    for notification in viewer.window._qt_window.findChildren(NapariQtNotification):
+        notification.close()
+    return Scene(viewer, widget)
+
+
+def models() -> Scene:
+    """Look at the card of a model."""
+    from napari_superres.plugin.models_widget import ModelsWidget
+
+    viewer = _viewer("nuclei")
+    widget = _docked(viewer, ModelsWidget(viewer), "Models")
+    _wait_until(lambda: widget.is_ready)
+    widget.models.choose("fluo-x2")
+    return Scene(viewer, widget)
+
+
+PICTURES: dict[str, Callable[[], Scene]] = {
+    "super-resolve": super_resolve,
+    "preview": preview,
+    "compare": compare,
+    "compare-plots": compare_plots,
+    "train": train,
+    "batch": batch,
+    "models": models,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the pictures that are named, or all."""
+    parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PICTURES)} (default: all)")
+    parser.add_argument("--to", type=Path, default=_IMAGES, metavar="DIR", help="folder of the pictures")
+    parser.add_argument("--width", type=int, default=_WIDTH, help="of the widget, in pixels of the screen")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(PICTURES):
+        parser.error(f"there is no picture {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory() as home:
+        _isolate(Path(home))
+        options.to.mkdir(parents=True, exist_ok=True)
+        for name in options.names or PICTURES:
+            _take(PICTURES[name], options.to / f"{name}.png", options.width)
+
+
+def _isolate(home: Path) -> None:
+    """Show nothing of the person's own settings, models and folders, and change none."""
+    from napari_superres.plugin.triton import load_triton
+
+    os.environ |= {
+        "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config"),
+        "NAPARI_SUPERRES_MODELS": str(home / "models"), "LIBGL_ALWAYS_SOFTWARE": "1",
+    }  # fmt: skip
+    load_triton()  # before a driver of OpenGL is: see there
+
+
+def _take(make: Callable[[], Scene], path: Path, width: int) -> None:
+    """Save the window as a PNG."""
+    from PIL import Image
+    from qtpy.QtCore import QThreadPool
+
+    scene = make()
+    try:
+        _fit(scene, width)
+        pixels = scene.viewer.screenshot(canvas_only=False, flash=False)
+        picture = Image.fromarray(pixels).convert("RGB")
+        picture.save(path, optimize=True)
+        print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size / 1000:.0f} kB")
+    finally:
+        scene.viewer.close()
+        _wait_until(lambda: QThreadPool.globalInstance().activeThreadCount() == 0)
+
+
+def _fit(scene: Scene, width: int) -> None:
+    """Give the widget its width, and scroll it to what shall be seen."""
+    from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QDockWidget, QScrollArea
+
+    dock = scene.widget
+    while not isinstance(dock, QDockWidget):
+        dock = dock.parent()
+    scene.viewer.window._qt_window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+    _wait(_SETTLED)  # the layout takes its time
+    if scene.part is not None:
+        area = scene.widget.findChild(QScrollArea)
+        rect = scene.part.rect()
+        at = scene.part.mapTo(area.widget(), rect.topLeft() if scene.is_first else rect.bottomLeft()).y()
+        area.verticalScrollBar().setValue(at - 6 if scene.is_first else at + 6 - area.viewport().height())
+    _wait(_SETTLED)
+
+
+# Viewers
+
+
+def _viewer(sample: str | None = None) -> "napari.Viewer":
+    import napari
+    from napari.layers import Layer
+
+    from napari_superres.plugin.samples import sample_layers
+
+    viewer = napari.Viewer(title="napari")
+    viewer.window.resize(*_SIZE)
+    for layer in () if sample is None else sample_layers(sample):
+        viewer.add_layer(Layer.create(*layer))
+    return viewer
+
+
+def _docked(viewer: "napari.Viewer", widget: Any, name: str) -> Any:
+    viewer.window.add_dock_widget(widget, name=name, area="right")
+    return widget
+
+
+def _opened(sample: str) -> "tuple[napari.Viewer, Any]":
+    """Return the viewer with a sample and Super-resolve, which knows what the run will take."""
+    from napari_superres.plugin.demo import open_demo
+
+    viewer, widget = open_demo(sample)
+    viewer.title = "napari"
+    viewer.window.resize(*_SIZE)
+    _wait_until(lambda: widget.is_ready and "memory" in widget.estimate.text())
+    return viewer, widget
+
+
+def _compared() -> "tuple[napari.Viewer, Any]":
+    """Return the viewer with a result, and Compare, large enough that pixels can be told apart."""
+    from napari_superres.plugin.compare_widget import CompareWidget
+
+    viewer, upscaling = _opened("nuclei")
+    _run(upscaling)
+    viewer.window.remove_dock_widget(upscaling)
+    upscaling.deleteLater()
+    widget = _docked(viewer, CompareWidget(viewer), "Compare")
+    _zoom(viewer, viewer.layers["nuclei LR [fluo-x2]"], 2.6)
+    return viewer, widget
+
+
+def _run(widget: Any) -> None:
+    widget.run.click()
+    _wait_until(lambda: not widget.is_running)
+
+
+def _zoom(viewer: Any, layer: Any, times: float) -> None:
+    """Show the middle of a layer, larger than it fits."""
+    viewer.reset_view()
+    low, high = layer.extent.world[:, -2:]
+    camera = _camera(viewer)
+    camera.center = tuple((low + high) / 2.0)
+    camera.zoom *= times
+
+
+def _side_by_side(viewer: Any, times: float) -> None:
+    """Show input, result and reference beside each other."""
+    viewer.layers.move(0, len(viewer.layers))  # the reference was opened first
+    for layer in viewer.layers:
+        layer.visible = True
+    grid = getattr(viewer, "canvas", viewer).grid  # before napari 0.9 it was the viewer's own
+    grid.stride, grid.shape, grid.spacing, grid.enabled = 1, (1, -1), _GAP, True
+    _zoom(viewer, viewer.layers[0], times)
+
+
+def _camera(viewer: Any) -> Any:
+    return getattr(viewer, "scene", viewer).camera  # before napari 0.9 it was the viewer's own
+
+
+def _wait(seconds: float) -> None:
+    _wait_until(lambda: False, seconds)
+
+
+def _wait_until(true: Callable[[], bool], seconds: float = _LONGEST) -> None:
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main()
