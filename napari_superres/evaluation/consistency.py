@@ -396,7 +396,4 @@ def _cautions(seen: Floats, whole: bool, sigma: float, rsp: float, left_out: int
         yield f"{left_out} input pixels were left out: they, or the result there, are not finite"
     share = float(np.mean(seen == np.nanmax(seen)))
     if whole and share > _SATURATED:
-        yield (
-            f"{100 * share:.2f} % of the input's pixels have its highest value: if saturated, more in the result may "
-            "be right"
-        )
+        yield f"{100 * share:.2f} % of the input's pixels have its highest value: saturated ones may be brighter"
