@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from errno import ENOSPC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -202,8 +203,14 @@ def remove_model(name: str) -> None:
     if name in library_entries():
         with changing() as entries:
             if name in entries:
-                # First the index: a file without an entry is not used.
-                write_index({n: entry for n, entry in entries.items() if n != name})
+                others = {n: entry for n, entry in entries.items() if n != name}
+                try:  # first the index: a file without an entry is not used
+                    write_index(others)
+                except OSError as error:
+                    if error.errno != ENOSPC:
+                        raise
+                    model_place(name).unlink(missing_ok=True)  # which makes the room that the index needs
+                    write_index(others)
                 model_place(name).unlink(missing_ok=True)
                 return
     if interpolation_card(name) is not None or shipped_file(name) is not None:

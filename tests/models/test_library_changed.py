@@ -1,5 +1,6 @@
 """A library that was changed from outside, by several processes, by killed ones, or that cannot be written."""
 
+import errno
 import os
 import shutil
 import sys
@@ -16,7 +17,7 @@ from napari_superres.errors import (
     SuperResWarning,
     UnknownModelError,
 )  # fmt: skip
-from napari_superres.models import add_model, find_card, list_models, load_model, remove_model, verify_models
+from napari_superres.models import add_model, find_card, library, list_models, load_model, remove_model, verify_models
 from napari_superres.models.builtin import shipped_cards, shipped_folder
 from napari_superres.models.files import digest, write_model
 from napari_superres.models.library import library_cards
@@ -79,6 +80,21 @@ def test_adding_again_mends_without_removing(model_file, folder):
         assert add_model(renamed).name == "tiny"
         assert not any(v.problem for v in verify_models())
         assert not (folder / "tiny.safetensors").is_symlink()
+
+
+def test_removing_makes_the_room_that_it_needs(model_file, folder, monkeypatch):
+    add_model(model_file)
+    place, write = folder / "tiny.safetensors", library.write_index
+
+    def full(entries):
+        if place.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(entries)
+
+    monkeypatch.setattr(library, "write_index", full)
+    remove_model("tiny")
+    assert not place.exists()
+    assert verify_models() == []
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ AFTER_MATCHING = [MATCHED, CLIP]
         (source("/etc/passwd"), "lie outside of the package"),
         (lambda d: d.pop("inputs"), "the description is not valid: inputs"),
         (lambda d: d.update(type="dataset"), "does not describe a model"),
+        (lambda d: d.update(format_version="0.6.1"), "follows specification 0.6, and 0.5 is the newest"),
     ],
 )  # fmt: skip
 def test_models_that_cannot_be_run(tmp_path, edit, said):

@@ -4,6 +4,7 @@ https://github.com/bioimage-io/spec-bioimage-io. Ouyang et al.: BioImage Model Z
 doi:10.1101/2022.06.07.495102.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from napari_superres.models.foreign.trust import demand_trust, fingerprint
 _NAMES = ("bioimageio.yaml", "rdf.yaml")
 _LARGEST_TEXT = 2 * 2**20
 _MOST_VALUES = 200_000
+_NEWEST = (0, 5)  # specification
 _TOLERANCE = 1e-3
 _MISSING = "bioimage.io packages need {}. Install it with: pip install 'napari-superres-torch[zoo]'"
 
@@ -160,6 +162,12 @@ def _content(path: Path) -> dict[str, Any]:
         left += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     if not isinstance(content, dict) or content.get("type") != "model":
         raise ModelFileError(f"{path.name} does not describe a model.")
+    version = re.match(r"(\d+)\.(\d+)", str(content.get("format_version", "")))
+    if version is not None and tuple(map(int, version.groups())) > _NEWEST:
+        raise ModelFileError(
+            f"{path.name} follows specification {version[0]}, and {'.'.join(map(str, _NEWEST))} is the newest that is "
+            "understood. Ask for an older package, or for the weights as ONNX."
+        )
     return content
 
 
