@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget  # noqa
 from napari_superres import io
 from napari_superres.errors import SuperResError
 from napari_superres.plugin import answers, engine, forms
+from napari_superres.plugin.activity import Activity
 from napari_superres.plugin.batch_run import Batch, Chosen, Listing, Row, find
 from napari_superres.plugin.batch_settings import BatchSettings, button, column, line
 from napari_superres.plugin.batch_table import FileTable, as_text, to_clipboard
@@ -51,7 +52,7 @@ class BatchWidget(forms.Panel):
         self._batch: Batch | None = None
         self._seen = 0
         self._ready = False
-        self._activity = _Activity()
+        self._activity = Activity("Super-resolving files")
         self.input = QWidget()
         self.settings = BatchSettings()
         self._make_input()
@@ -341,39 +342,6 @@ class BatchWidget(forms.Panel):
                 self.viewer.add_layer(Layer.create(*layer))
         except SuperResError as error:
             forms.show_error(str(error))
-
-
-class _Activity:
-    """The bar of a run in napari's activity dock, and the place where it prints: nowhere.
-
-    It is no Qt object, so that it can still be closed when the panel's Qt part is gone.
-    """
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether the bar's own button was pressed."""
-        return self._bar is not None and self._bar.is_canceled
-
-    def show(self, done: int, total: int) -> None:
-        from napari.utils import cancelable_progress
-
-        if self._bar is None:
-            self._bar = cancelable_progress(total=total, desc="Super-resolving files", file=self)
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        bar, self._bar = self._bar, None
-        if bar is not None:
-            bar.close()
-
-    def write(self, _: str) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
 
 
 def _dropped(event: Any) -> list[Path]:

@@ -35,6 +35,24 @@ def pixels_of(layer: Any) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
+def other_channels(viewer: Any, layer: Any) -> list[Any]:
+    """Return the layers that hold the other channels of the file that a layer was read from."""
+    from napari.layers import Image
+
+    def is_one(other: Any) -> bool:
+        return (
+            other is not layer
+            and isinstance(other, Image)
+            and other.source.path == layer.source.path
+            and "channel" in other.metadata
+            and other.metadata.get("series") == layer.metadata.get("series")
+            and pixels_of(other).shape == pixels_of(layer).shape
+        )
+
+    known = layer.source.path is not None and "channel" in layer.metadata
+    return [other for other in viewer.layers if is_one(other)] if known else []
+
+
 def guess_layer_axes(layer: Any) -> str:
     """Return the axes of an image layer, one letter of ``"TCZYXS"`` per array axis.
 

@@ -1,7 +1,7 @@
 """What a run would be as a command line, and as a script: exactly the same pixels."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ def source_path(layer: Any) -> Path | None:
     return found if found is not None and found.exists() else None
 
 
-def command(layer: Any, _: Image, model: Any, options: Mapping[str, Any]) -> str:
+def command(layers: Sequence[Any], _: Image, model: Any, options: Mapping[str, Any]) -> str:
     """Return the command that computes a run from the layer's file.
 
     Raises
@@ -24,12 +24,13 @@ def command(layer: Any, _: Image, model: Any, options: Mapping[str, Any]) -> str
     SettingsError
         If the layer was not read from a file.
     """
+    layer = layers[0]
     path = source_path(layer)
     if path is None:
         raise SettingsError(
             f"the layer {layer.name!r} was not read from a file, which a command needs. Save it, or copy as Python."
         )
-    given = _of_file(layer, options)
+    given = _of_file(layers, options)
     chosen = ",".join(f"{k}={m}" for k, m in model.items()) if isinstance(model, Mapping) else str(model)
     name = Path(next(iter(model.values())) if isinstance(model, Mapping) else model).stem
     parts = ["superres", "upscale", str(path), "-o", f"{path.name.split('.')[0]}_{name}.ome.tif", "-m", chosen]
@@ -45,8 +46,9 @@ def command(layer: Any, _: Image, model: Any, options: Mapping[str, Any]) -> str
     return shlex.join(parts)
 
 
-def script(layer: Any, image: Image, model: Any, options: Mapping[str, Any]) -> str:
+def script(layers: Sequence[Any], image: Image, model: Any, options: Mapping[str, Any]) -> str:
     """Return a script that computes a run, from the layer's file or from the layer in napari's console."""
+    layer = layers[0]
     path = source_path(layer)
     if path is None:
         given = _told(options)
@@ -56,7 +58,7 @@ def script(layer: Any, image: Image, model: Any, options: Mapping[str, Any]) -> 
             f"image = Image.from_array({pixels}, {image.axes!r}, pixel_size={[float(p) for p in image.pixel_size]})"
         )
     else:
-        given = _of_file(layer, options)
+        given = _of_file(layers, options)
         series = given.pop("series", None)
         read = f"image = read_image({str(path)!r}{'' if series is None else f', series={series}'})"
     arguments = "".join(f", {name}={value!r}" for name, value in given.items())
@@ -73,10 +75,10 @@ def _told(options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in options.items() if v not in ("auto", None, False, {})}
 
 
-def _of_file(layer: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options for the file of a layer, of whose channels and images the layer is one."""
+def _of_file(layers: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options for the file of layers, of whose channels and images they are some."""
     given = _told(options)
-    facts = layer.metadata
+    facts = layers[0].metadata
     if "channel" in facts:
-        given["channels"] = [facts["channel"]]
+        given["channels"] = sorted(layer.metadata["channel"] for layer in layers)
     return {**given, **({"series": facts["series"]} if facts.get("series") else {})}

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, ComboBox, LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget  # noqa: TID253 - a Qt file
 
 from napari_superres.plugin import forms
 from napari_superres.plugin.computing import device_box, precision_box, tile_box
@@ -37,6 +37,8 @@ class UpscaleForms(forms.Panel):
             tooltip="What each axis of the layer is, slowest first: T time, C channel, Z Y X space, S colour samples. "
             "Filled in from the layer's axis labels; correct it here.",
         )
+        self.all_channels = QCheckBox()
+        self.all_channels.setToolTip("Compute the layers of all channels of the file, one after the other.")
         self.model = forms.narrow(
             ComboBox(
                 choices=lambda _: self.model_choices(),
@@ -78,8 +80,8 @@ class UpscaleForms(forms.Panel):
     def arrange(self, pixel_size: QWidget, region: QWidget, preview: QWidget) -> None:
         """Put everything into the panel, with the parts that have a file of their own."""
         for widget in (
-            forms.form([self.layer, self.axes]), pixel_size, self.notice, forms.form([self.model]), self.card,
-            self.add_model, region, forms.form([self.device, self.precision, self.tile, self.tta]), preview,
+            forms.form([self.layer, self.axes]), self.all_channels, pixel_size, self.notice, forms.form([self.model]),
+            self.card, self.add_model, region, forms.form([self.device, self.precision, self.tile, self.tta]), preview,
             self.estimate, self.run, self.keep, self.bar, self.status, _row(self.copy_python, self.copy_command),
             forms.text(_CAUTION),
         ):  # fmt: skip

@@ -13,10 +13,11 @@ from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
 from napari_superres.models.domain import pixel_doubt
 from napari_superres.plugin import engine, field, forms, snippets
+from napari_superres.plugin.activity import Activity
 from napari_superres.plugin.cards import MORE, card_html, in_groups, model_label
 from napari_superres.plugin.growing import Growing
 from napari_superres.plugin.job import Job
-from napari_superres.plugin.layers import guess_layer_axes, to_image
+from napari_superres.plugin.layers import guess_layer_axes, other_channels, to_image
 from napari_superres.plugin.library_events import library
 from napari_superres.plugin.pixel_size import PixelSizeForm
 from napari_superres.plugin.preferences import preferences
@@ -48,7 +49,8 @@ class UpscaleWidget(UpscaleForms):
         self._estimate_job: Job | None = None
         self._growing: Growing | None = None
         self._result: Image | None = None
-        self._bar: Any = None
+        self._activity = activity = Activity("Super-resolving")
+        self._waiting: list[Any] = []
         self._ready = self._card_whole = self._keeping = False
         self._estimate_timer = QTimer(self)
         self._estimate_timer.setSingleShot(True)
@@ -57,6 +59,7 @@ class UpscaleWidget(UpscaleForms):
         self.pixel_size = PixelSizeForm(self._pixel_size_set)
         self.region = RegionForm(viewer, self._plan_changed)
         self.preview = Preview(viewer, self.session, self._chosen_for_preview)
+        self.destroyed.connect(lambda: activity.close())  # noqa: PLW0108 - a bound method would not keep it alive
         self.arrange(self.pixel_size, self.region, self.preview)
         self.precision.value = preferences().precision
         self._connect()
@@ -75,6 +78,7 @@ class UpscaleWidget(UpscaleForms):
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
         self.layer.changed.connect(self._layer_chosen)
         self.model.changed.connect(self._model_chosen)
+        self.all_channels.toggled.connect(self._plan_changed)
         for control in (self.axes, self.device, self.precision, self.tile, self.tta):
             control.changed.connect(self._plan_changed)
         library.follow(self, self._library_changed)
@@ -202,6 +206,9 @@ class UpscaleWidget(UpscaleForms):
                 hints.append(pixel_doubt(card, size, image.units["X"] if known else None) if card else "")
             hints.append(mixed_units(self.viewer.layers))
         self.region.follow("" if layer is None else self.axes.value)
+        count = 0 if layer is None else len(other_channels(self.viewer, layer))
+        self.all_channels.setVisible(count > 0)
+        self.all_channels.setText(f"All {count + 1} channels of its file")
         self.pixel_size.setVisible(not known)
         forms.say(self.notice, "\n".join(h for h in hints if h))
         if layer is None:
@@ -234,30 +241,34 @@ class UpscaleWidget(UpscaleForms):
             "tta": self.tta.value,
         }
 
-    def _wanted(self) -> tuple[Any, Image, Any, dict[str, Any]]:
-        """Return the layer, its image, the model or one per channel, and the options of a run.
+    def _wanted(self, layer: Any) -> tuple[Image, Any, dict[str, Any]]:
+        """Return the image of a layer, the model or one per channel, and the options of a run.
 
         Raises
         ------
         SuperResError
             If the layer cannot be an image, or the part that is meant is not there.
         """
-        layer = self.layer.value
         image = self._image(layer)
         model, channels = self.region.models(image, self.model.value)
         roi = self.region.roi(layer, image.axes)
-        return layer, image, model, {**self._options(), "channels": channels, "roi": roi or None}
+        return image, model, {**self._options(), "channels": channels, "roi": roi or None}
+
+    def _layers(self) -> list[Any]:
+        """Return the layer that is chosen, and where it is wished those of the other channels of its file."""
+        layer = self.layer.value
+        return [layer, *(other_channels(self.viewer, layer) if self.all_channels.isChecked() else [])]
 
     def _chosen_for_preview(self) -> tuple[Any, Image, Any, dict[str, Any]] | None:
         if self._job is not None or not self._ready or self.layer.value is None or not self.model.value:
             return None
-        return self._wanted()
+        return self.layer.value, *self._wanted(self.layer.value)
 
     def _copy(self, write: Callable[..., str]) -> None:
         if self.layer.value is None:
             return
         try:
-            text = write(*self._wanted())
+            text = write(self._layers(), *self._wanted(self.layer.value))
         except SuperResError as error:
             forms.show_error(str(error))
             return
@@ -272,14 +283,14 @@ class UpscaleWidget(UpscaleForms):
         if not self._ready or self._job is not None or layer is None or not self.model.value:
             return
         try:
-            _, image, model, options = self._wanted()
+            image, model, options = self._wanted(layer)
         except SuperResError as error:
             forms.say(self.estimate, forms.sentence(str(error)))
             return
 
         self._estimate_job = Job(
             lambda: engine.plan(image, model, options),
-            stepped=lambda found: forms.say(self.estimate, plan_text(image, *found)),
+            stepped=lambda found: forms.say(self.estimate, plan_text(image, *found, runs=len(self._layers()))),
             failed=lambda message: forms.say(self.estimate, forms.sentence(message)),
         )
         self.session.add(self._estimate_job)
@@ -288,13 +299,14 @@ class UpscaleWidget(UpscaleForms):
 
     def _run_or_cancel(self) -> None:
         if self._job is None:
-            self._start()
+            _, *self._waiting = self._layers()
+            self._start(self.layer.value)
         else:
             self._cancel()
 
-    def _start(self) -> None:
+    def _start(self, layer: Any) -> None:
         try:
-            layer, image, model, options = self._wanted()
+            image, model, options = self._wanted(layer)
         except SuperResError as error:
             forms.say(self.status, "")
             forms.show_error(str(error))
@@ -325,6 +337,7 @@ class UpscaleWidget(UpscaleForms):
     def _cancel(self) -> None:
         if self._job is not None:
             self._job.cancel()
+            self._waiting.clear()
             self.run.setText("Cancelling…")
             self.run.setEnabled(False)
             self.keep.hide()
@@ -334,19 +347,12 @@ class UpscaleWidget(UpscaleForms):
         self._cancel()
 
     def _stepped(self, progress: Any) -> None:
-        if self._bar is None:
-            from napari.utils import cancelable_progress
-
-            self._bar = cancelable_progress(
-                total=progress.total, desc="Super-resolving", cancel_callback=self._cancel, file=_Silent()
-            )
-            self.bar.setRange(0, progress.total)
-        self._bar.update(progress.done - self._bar.n)
-        self.bar.setValue(progress.done)
-        if self._bar.is_canceled:  # in the activity dock
+        if self._activity.is_cancelled:
             self._cancel()
         if self._job is None or self._growing is None:
             return
+        self.bar.setRange(0, progress.total)
+        self.bar.setValue(progress.done)
         if not self._job.is_cancelled:
             forms.say(self.status, progress_text(progress))
             if progress.region is not None and self._growing.source in self.viewer.layers:
@@ -355,13 +361,12 @@ class UpscaleWidget(UpscaleForms):
         if "provenance" in progress.image.metadata and progress.done == progress.total:
             self._result = progress.image
             forms.say(self.status, f"Done in {duration(progress.seconds)}.")
+        self._activity.show(progress.done, progress.total)
 
     def _ended(self, complete: bool) -> None:
         cancelled = self._job is not None and self._job.is_cancelled
         growing, self._job, self._growing = self._growing, None, None
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self._activity.close()
         self.bar.hide()
         self.keep.hide()
         self.run.setText("Run")
@@ -379,15 +384,10 @@ class UpscaleWidget(UpscaleForms):
             said = "Cancelled; nothing was added." if cancelled else "Nothing was added; see the notification."
             forms.say(self.status, said)
         self._result = None
+        waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
+        if complete and waiting:
+            next_one, *self._waiting = waiting
+            self._start(next_one)
+            return
         self._estimate_timer.start()
         self.preview.ask()
-
-
-class _Silent:
-    """Where the activity dock's bar prints: nowhere, as it is shown in the window."""
-
-    def write(self, _: str) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass

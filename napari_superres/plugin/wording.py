@@ -22,8 +22,8 @@ def mixed_units(layers: Any) -> str:
     return ""
 
 
-def plan_text(image: Image, plan: "Plan", expected: "Estimate") -> str:
-    """Return what a run will make and take."""
+def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1) -> str:
+    """Return what a run will make and take, and how many such there are."""
     before, after = (
         [n for a, n in zip(image.axes, s, strict=True) if a in "ZYX"] for s in (image.shape, plan.out_shape)
     )
@@ -34,7 +34,8 @@ def plan_text(image: Image, plan: "Plan", expected: "Estimate") -> str:
     return (
         f"{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels ({byte_count(size)}). "
         f"Takes about {time}{byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in "
-        f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}."
+        f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}"
+        f"{f', for each of {runs} channels' if runs > 1 else ''}."
     )
 
 

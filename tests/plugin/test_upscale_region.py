@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -273,3 +274,58 @@ def test_a_preview_shows_the_input_until_it_is_done(shape, axes, roi, kept):
     assert np.mean(images[1] == repeated) > 0.2  # one window of several
     whole_result = napari_superres.upscale(Image.from_array(data, axes), "fsrcnn-x2", **options)
     np.testing.assert_array_equal(images[-1], whole_result.data)
+
+
+def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
+    from qtpy.QtWidgets import QApplication
+
+    path, target = tmp_path / "cells.ome.tif", tmp_path / "made.ome.tif"
+    names = ("DAPI", "GFP", "RFP")
+    write_image(Image.from_array(pixels((3, 24, 30)), "CYX", pixel_size=0.5, channel_names=names), path)
+    other = viewer.add_image(pixels((24, 30)), name="other")
+    widget.layer.value = other
+    assert widget.all_channels.isHidden()
+    viewer.open(path, plugin="napari-superres-torch")
+    widget.layer.value = viewer.layers[2]
+    assert not widget.all_channels.isHidden()
+    assert widget.all_channels.text() == "All 3 channels of its file"
+    widget.all_channels.setChecked(True)
+    qtbot.waitUntil(lambda: "for each of 3 channels" in widget.estimate.text(), timeout=LONG)
+    run(widget, qtbot)
+    expected = napari_superres.upscale(read_image(path), "bicubic-x2")
+    made = [layer for layer in viewer.layers if layer.name.endswith("[bicubic-x2]")]
+    assert [layer.name for layer in made] == [f"{name} - cells [bicubic-x2]" for name in names]
+    for layer, one in zip(made, expected.data, strict=True):
+        np.testing.assert_array_equal(layer.data, one)
+    assert [layer.colormap.name for layer in made] == ["cyan", "magenta", "yellow"]
+    widget.copy_command.click()
+    command = shlex.split(QApplication.clipboard().text())
+    monkeypatch.setattr("sys.argv", [*command[:3], "-o", str(target), *command[5:]])
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert not done.value.code
+    np.testing.assert_array_equal(read_image(target).data[...], expected.data)
+    widget.all_channels.setChecked(False)
+    run(widget, qtbot)
+    assert len([layer for layer in viewer.layers if layer.name.startswith("GFP")]) == 3
+
+
+def test_cancelling_one_channel_begins_no_other(viewer, widget, qtbot, tmp_path, monkeypatch):
+    path = tmp_path / "cells.ome.tif"
+    write_image(Image.from_array(pixels((2, 24, 30)), "CYX", pixel_size=0.5), path)
+    viewer.open(path, plugin="napari-superres-torch")
+    widget.all_channels.setChecked(True)
+
+    def endless(image, *_, **__):
+        while True:
+            time.sleep(0.01)
+            yield SimpleNamespace(done=0, total=9, image=image, region=None, seconds=1.0, remaining=None)
+
+    monkeypatch.setattr(upscale_widget.engine, "upscale", endless)
+    widget.run.click()
+    qtbot.waitUntil(lambda: "Computing" in widget.status.text(), timeout=LONG)
+    widget.run.click()
+    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
+    qtbot.wait(200)
+    assert not widget.is_running
+    assert len(viewer.layers) == 2

@@ -1,0 +1,61 @@
+"""Files of tiny networks, the Models widget with an empty library, and what it lists."""
+
+import pytest
+import torch
+
+from napari_superres.models import ModelCard
+from napari_superres.models.architectures import build
+from napari_superres.models.files import write_model
+from napari_superres.plugin.models_widget import ModelsWidget
+
+LONG = 60_000
+
+
+@pytest.fixture(autouse=True)
+def empty_library(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path / "library"))
+
+
+@pytest.fixture(name="model_file")
+def make_model_file(tmp_path):
+    """Make files of tiny networks, each another one."""
+
+    def model_file(name="tiny"):
+        torch.manual_seed(sum(map(ord, name)))
+        arguments = {"scale": [2, 2], "features": [4, 4]}
+        card = ModelCard(
+            name="tiny", title="A tiny <b>network</b>", modality="fluorescence", architecture="espcn",
+            arguments=arguments, scale=(2, 2), halo=(4, 4), precision={"fp16": 61.2},
+        )  # fmt: skip
+        return write_model(tmp_path / f"{name}.safetensors", card, build("espcn", arguments).state_dict())
+
+    return model_file
+
+
+@pytest.fixture(name="widget")
+def models_widget(dock):
+    return dock(ModelsWidget)
+
+
+def press(button, widget, qtbot):
+    assert button.isEnabled()
+    button.click()
+    settled(widget, qtbot)
+
+
+def settled(widget, qtbot):
+    qtbot.waitUntil(lambda: widget.is_ready, timeout=LONG)
+    assert widget.bar.isHidden()
+
+
+def shown(widget):
+    """The list: groups with the names in them."""
+    tree = widget.models.tree
+    tops = [tree.topLevelItem(i) for i in range(tree.topLevelItemCount())]
+    return {top.text(0): [top.child(i).text(0) for i in range(top.childCount())] for top in tops}
+
+
+def row(widget, name):
+    from qtpy.QtCore import Qt
+
+    return widget.models.tree.findItems(name, Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive)[0]
