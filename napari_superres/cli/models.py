@@ -66,13 +66,14 @@ def add(
     The folder is napari-superres/models among the user's data; NAPARI_SUPERRES_MODELS names another one.
     """
     from napari_superres.models import add_model
+    from napari_superres.models.index import library_entries
 
     failed = 0
     for path in files:
         try:
             card = add_model(path, trust=trust)
             terminal.result(card.name)
-            terminal.say(_added(card))
+            terminal.say(f"{_added(card)}; sha256 {library_entries()[card.name].sha256}")
         except SuperResError as error:
             if len(files) == 1:
                 raise

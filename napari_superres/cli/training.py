@@ -97,6 +97,12 @@ def train(
     license_: Annotated[
         str, typer.Option("--license", help="Of the model, for the card.", rich_help_panel=PANEL_OWN)
     ] = "",
+    cite: Annotated[
+        str,
+        typer.Option(
+            metavar="'TEXT doi:10...'", help="What users shall cite, for the card.", rich_help_panel=PANEL_OWN
+        ),
+    ] = "",
     recipe: Annotated[str | None, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder that holds the folders named in the recipe.")] = None,
     minutes: Annotated[
@@ -154,7 +160,7 @@ def train(
             scale=parsing.parse_scale(scale) if scale else refined.scale if refined else 2,
             low=pairs[0] if pairs else None, degradation=settings,
             loss={"kind": loss, "ssim": ssim, "fourier": fourier},
-            card={"modality": modality, "license": license_},
+            card={"modality": modality, "license": license_, "citation": cite},
         )  # fmt: skip
     if resume and not checkpoint_path(output).exists():
         terminal.say(f"no unfinished training of {output.name} is there: this one begins", quiet=quiet)

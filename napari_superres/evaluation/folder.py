@@ -86,6 +86,7 @@ def evaluate_folder(
     trios, failures = _pairs(judged, Path(ref_dir), low, judged_is_input=sr_dir is None)
     rows: list[Row] = []
     notes: list[str] = []
+    said: dict[str, list[str]] = {}
     limits = _common_limits(trios, task.rules, failures, notes)
     for trio in trios:
         if any(f["image"] == trio.name for f in failures):
@@ -96,11 +97,13 @@ def evaluate_folder(
             failures.append({"image": trio.name, "reason": str(error)})
             continue
         rows += found.rows
-        notes += [f"{trio.name}: {note}" for note in found.notes]
+        for note in found.notes:
+            said.setdefault(note, []).append(trio.name)
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {judged} could be compared with {ref_dir}. {reasons}")
     comparisons = compare_all(rows)
+    notes += [f"{names[0] if len(names) == 1 else f'{len(names)} images'}: {note}" for note, names in said.items()]
     notes.append("of the folder, those images are looked at closely where the result gains least and most")
     findings = {trio.name: _looked(trio, task, comparisons) for trio in _extremes(trios, rows)}
     return Report(rows + _means(rows), _rules_of_set(task.rules), tuple(notes), tuple(failures), comparisons, findings)

@@ -118,7 +118,7 @@ def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str,
 def describe(path: str | Path) -> list[dict[str, Any]]:
     """Return what a file or folder holds, one dictionary per series, ready for JSON.
 
-    Never a patient's or a person's data.
+    Sizes and origins have seven digits. Never a patient's or a person's data.
 
     Raises
     ------
@@ -135,15 +135,21 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "axes": image.axes,
             "shape": list(image.shape),
             "dtype": image.dtype.name,
-            "pixel_size": list(image.pixel_size) if any(image.units.get(a) for a in image.spatial) else None,
-            "origin": list(image.origin),
+            "pixel_size": _rounded(image.pixel_size) if any(image.units.get(a) for a in image.spatial) else None,
+            "origin": _rounded(image.origin),
             "units": dict(image.units),
+            "time_step": image.metadata.get("time_step"),
             "channel_names": list(image.channel_names),
             "space": image.space,
             "bytes": int(np.prod(image.shape, dtype=np.int64)) * image.dtype.itemsize,
         }
         for index, (name, image) in enumerate(read_series(path))
     ]
+
+
+def _rounded(values: Sequence[float]) -> list[float]:
+    """Return numbers as they were meant: files hold many in 32 bits."""
+    return [float(f"{value:.7g}") for value in values]
 
 
 def find_images(path_or_glob: str | Path) -> list[Path]:

@@ -34,6 +34,13 @@ def test_info(superres, cells, tmp_path):
     (row,) = json.loads(superres("info", cells, "--json").out)
     assert (row["axes"], row["shape"], row["dtype"]) == ("CYX", [2, 33, 41], "uint16")
     assert row["pixel_size"] == pytest.approx([0.2, 0.2])
+    movie = Image.from_array(np.zeros((3, 5, 6), np.float32), "TYX", pixel_size=np.float32(1 / 3))
+    write_image(
+        movie.replace(metadata={"time_step": 0.25}, units={**movie.units, "T": "second"}), tmp_path / "m.ome.tif"
+    )
+    text = superres("info", tmp_path / "m.ome.tif").out
+    assert "time step:      0.25\n" in text
+    assert "pixel size:     [0.3333333, 0.3333333]\n" in text
     write_image(Image.from_array(np.zeros((5, 6), np.uint8), "YX"), tmp_path / "a.png")
     assert "unknown (give --pixel-size" in superres("info", tmp_path / "a.png").out
     done = superres("info", tmp_path / "gone.tif")

@@ -78,7 +78,7 @@ def test_added_twice(superres, mine):
     assert (done.code, done.out) == (0, "mine\n")
     said, facts = done.err.splitlines()
     assert said == "warning: mine.safetensors is in the library already, as mine; nothing was copied."
-    assert facts == "My model; licence not stated; looks 4 px far; tiles are exact"
+    assert facts == f"My model; licence not stated; looks 4 px far; tiles are exact; sha256 {digest(mine)}"
 
 
 def test_several_files_some_of_which_are_none(superres, mine, tmp_path):

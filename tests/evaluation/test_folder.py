@@ -58,6 +58,8 @@ def test_different_data_types_are_spoken_of(tmp_path):
         write_image(degrade(reference, 2), tmp_path / "lr" / f"{i}.tif")
     report = evaluate_folder(None, tmp_path / "ref", lr_dir=tmp_path / "lr", models=["bicubic-x2"], baselines=())
     assert any("different data types (uint16, uint8)" in note for note in report.notes)
+    small = [note for note in report.notes if "MS-SSIM was not measured" in note]
+    assert [note.split(":")[0] for note in small] == ["2 images"]  # said once
 
 
 def test_missing_partners_and_bad_files_are_listed_and_the_others_done(folders):
