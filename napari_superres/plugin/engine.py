@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from napari_superres.evaluation.resolution import RingCorrelation
     from napari_superres.inference import Plan, Progress
     from napari_superres.inference.estimate import Estimate
-    from napari_superres.models import Model
+    from napari_superres.models import Model, ModelCard
 
 _in_use = threading.Lock()
+_FIRST_TILE = 128  # of a preview: the first is there at once
 _glanced: set[str] = set()  # models whose speed was asked for once: on a busy machine there is no answer
 Model_ = str | Mapping[str, str]
 """A model by name or file, or one per channel."""
@@ -90,9 +91,18 @@ def upscale(
 
 
 def preview(
-    image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float]
+    image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float], *, in_parts: bool = True
 ) -> "Generator[Progress, None, None]":
     """Yield the steps of a run on a part; where nothing is done yet, its array shows the input's pixels.
+
+    Parameters
+    ----------
+    image, model, options
+        As for `upscale`.
+    focus
+        Where it begins.
+    in_parts
+        Whether the first pixels shall be there at once, though all take a little longer.
 
     Raises
     ------
@@ -102,8 +112,16 @@ def preview(
     from napari_superres.inference.run import make_parts, run_parts
 
     with _in_use:
-        parts = make_parts(image, _loaded(model), **options)
+        loaded = _loaded(model)
+        parts = make_parts(image, loaded, **options)
+        if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(m.card, plan) for m, plan in parts):
+            parts = make_parts(image, loaded, **{**options, "tile": _FIRST_TILE})
         yield from run_parts(image, parts, _enlarged(image, [plan for _, plan in parts]), focus)
+
+
+def _is_quick_in_parts(card: "ModelCard", plan: "Plan") -> bool:
+    """Return whether windows smaller than the best take little longer in all."""
+    return card.ndim == 2 and card.bounded and not card.global_statistics and 4 * max(plan.halo) <= _FIRST_TILE
 
 
 def _enlarged(image: Image, plans: "Sequence[Plan]") -> Any:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any
 
-import numpy as np
 from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QCheckBox  # noqa: TID253 - a Qt file
 
@@ -49,12 +48,17 @@ class Preview(QCheckBox):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._compute)
-        self._busy = self._again = False
+        self._busy = self._again = self._changed = False
+        self._place: tuple[Any, Any] = (None, None)
         self._drawn = 0.0
         self.toggled.connect(self._switched)
 
     def ask(self, _: Any = None) -> None:
         """Compute anew, a moment after the last change."""
+        self._changed = True
+        self._moved()
+
+    def _moved(self, _: Any = None) -> None:
         if self.isChecked():
             self._timer.start()
 
@@ -74,7 +78,7 @@ class Preview(QCheckBox):
 
     def _switched(self, on: bool) -> None:
         for event in self._view_events():
-            (event.connect if on else event.disconnect)(self.ask)
+            (event.connect if on else event.disconnect)(self._moved)
         if on:
             self._compute()
         else:
@@ -91,6 +95,7 @@ class Preview(QCheckBox):
         self._source = source
 
     def _data_changed(self, _: Any = None) -> None:
+        self._changed = True
         # Of a stream, each picture cannot wait for a pause that never comes: the next one is begun when this is done.
         if self.isChecked() and not self._timer.isActive():
             self._timer.start()
@@ -115,22 +120,29 @@ class Preview(QCheckBox):
         except SuperResError:
             return  # nothing in view: nothing to show
         self._follow(layer)
+        is_new = (layer, roi) != self._place or self.layer not in self.viewer.layers
+        if not (is_new or self._changed):
+            return
+        self._changed, self._place = False, (layer, roi)
         first = {a: roi[a][0] for a in roi if a == "T"}
         made: list[Image] = []
 
         centre = {a: (start + stop) / 2 for a, (start, stop) in seen.items()}
 
         def steps() -> Generator[Any, None, None]:
-            for step in engine.preview(image, model, {**options, "roi": roi}, centre):
+            for step in engine.preview(image, model, {**options, "roi": roi}, centre, in_parts=is_new):
                 made[:] = [step.image]
                 yield step.done
 
         def stepped(done: int) -> None:
-            if done and self.isChecked() and layer in self.viewer.layers:
+            # At the same place what was there stays until all is done.
+            if is_new and done and self.isChecked() and layer in self.viewer.layers:
                 self._show_part(made[0], image, layer, first)
 
         def ended(complete: bool) -> None:
             self._busy = False
+            if not complete:
+                self._place = (None, None)  # not done: whatever asks next is answered
             if complete and made and self.isChecked() and layer in self.viewer.layers:
                 self._show(made[0], image, layer, first)
             if self._again:
@@ -143,12 +155,7 @@ class Preview(QCheckBox):
         self.session.add(self._job)
 
     def _show_part(self, result: Image, image: Image, source: Any, first: dict[str, int]) -> None:
-        """Show what is done of a new place, a few times a second; at the same place what was there stays until then."""
-        layer = self.layer
-        if layer is not None and layer in self.viewer.layers:
-            _, keywords, _ = to_layer(result, image, source, name="", first=first)
-            if layer.data is not result.data and np.array_equal(layer.translate, keywords["translate"]):
-                return
+        """Show what is done, a few times a second."""
         if time.monotonic() - self._drawn > REFRESH_S:
             self._show(result, image, source, first)
             self._drawn = time.monotonic()
