@@ -77,7 +77,10 @@ def _pixel_size(images: Sequence[Sequence[Field]], scale: int) -> tuple[float, f
     """Return smallest and largest low-resolution pixel in micrometers, if all are known."""
     sizes = [field.pixel_size for fields in images for field in fields]
     known = [size * scale for size in sizes if size is not None]
-    return (min(known), max(known)) if known and len(known) == len(sizes) else None
+    if not known or len(known) != len(sizes):
+        return None
+    low, high = (float(f"{size:.4g}") for size in (min(known), max(known)))  # files hold many in 32 bits
+    return low, high
 
 
 def _by(shape: Sequence[int]) -> str:
