@@ -7,6 +7,7 @@
 ``library``        model files that a user keeps: `add_model`, `remove_model`, `verify_models`
 ``index``          the library's folder and the sha256 of each file in it
 ``loading``        from a file to a network that is what its card says
+``growth``         stops a network that grows beyond its file's weights
 ``model``          `Model`: a card and its network, ready to run
 ``domain``         whether a model suits an image
 ``interpolate``    nearest, bicubic and Lanczos on the right grid; also the networks' skip

@@ -1,10 +1,8 @@
 """The network of a model file: built no larger than the file's weights, held against its card, its halo measured."""
 
 import re
-import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from napari_superres.errors import ModelFileError, SuperResWarning
 from napari_superres.models.builtin import shipped_folder
 from napari_superres.models.card import LARGEST_SCALE, ModelCard
 from napari_superres.models.files import digest, read_card, read_weights
+from napari_superres.models.growth import no_larger_than
 from napari_superres.models.remembered import recall, remember
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 _LARGEST_ARGUMENT = 2**16
 _PATIENCE_S = 120.0
-_SPARE_PARAMETERS, _SPARE_NUMBERS = 64, 2**20
-"""What a network may have beyond twice its file's tensors, and numbers in them; then `load_state_dict` tells."""
 
 
 def is_file(path: Path) -> bool:
@@ -130,30 +127,6 @@ def _is_moderate(value: Any, largest: int = _LARGEST_ARGUMENT) -> bool:
     if isinstance(value, list | tuple):
         return all(_is_moderate(v, largest) for v in value)
     return not isinstance(value, int | float) or abs(value) <= largest
-
-
-@contextmanager
-def no_larger_than(weights: "Mapping[str, Tensor]") -> Iterator[None]:
-    """Stop a network that grows beyond its weights, before a card's numbers take all memory or never end."""
-    from torch.nn.modules.module import register_module_parameter_registration_hook
-
-    parameters = 2 * len(weights) + _SPARE_PARAMETERS
-    numbers = 2 * sum(w.numel() for w in weights.values()) + _SPARE_NUMBERS
-    here = threading.get_ident()
-
-    def count(_module: "nn.Module", _name: str, parameter: Any) -> None:
-        nonlocal parameters, numbers
-        if threading.get_ident() != here or parameter is None:
-            return
-        parameters, numbers = parameters - 1, numbers - parameter.numel()
-        if min(parameters, numbers) < 0:
-            raise ModelFileError("the network is larger than the weights of the file, which do not fit it")
-
-    hook = register_module_parameter_registration_hook(count)
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 def _with_reach(card: ModelCard, network: "nn.Module", sha256: str) -> ModelCard:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.found import Foreign
+from napari_superres.models.growth import no_larger_than
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -110,7 +111,6 @@ def build_detected(name: str, card: ModelCard, weights: Mapping[str, Tensor]) ->
 
 
 def _described(name: str, weights: Mapping[str, Tensor]) -> "ImageModelDescriptor[nn.Module]":
-    from napari_superres.models.loading import no_larger_than
 
     library = spandrel()
     try:
