@@ -55,7 +55,7 @@ def super_resolve() -> Scene:
 
 def preview() -> Scene:
     """Preview the visible field, which is also the region that a run would compute."""
-    from napari_superres.plugin.region import VISIBLE
+    from napari_superres.plugin.upscale.region import VISIBLE
 
     viewer, widget = _opened("nuclei")
     _zoom(viewer, viewer.layers["nuclei LR"], 1.8)
@@ -88,7 +88,7 @@ def compare_plots() -> Scene:
 
 def train() -> Scene:
     """Train a small network on a layer, for half a minute."""
-    from napari_superres.plugin.train_widget import TrainWidget
+    from napari_superres.plugin.train.widget import TrainWidget
 
     viewer = _viewer("nuclei")
     viewer.layers["nuclei LR"].visible, viewer.layers["nuclei HR reference"].visible = False, True
@@ -110,7 +110,7 @@ def batch() -> Scene:
     from napari._qt.dialogs.qt_notification import NapariQtNotification
 
     from napari_superres.io import sample_path
-    from napari_superres.plugin.batch_widget import BatchWidget
+    from napari_superres.plugin.batch.widget import BatchWidget
 
     folder = Path.home() / "scans"
     folder.mkdir()
@@ -134,7 +134,7 @@ def batch() -> Scene:
 
 def models() -> Scene:
     """Look at the card of a model."""
-    from napari_superres.plugin.models_widget import ModelsWidget
+    from napari_superres.plugin.models.widget import ModelsWidget
 
     viewer = _viewer("nuclei")
     widget = _docked(viewer, ModelsWidget(viewer), "Models")
@@ -250,7 +250,7 @@ def _opened(sample: str) -> "tuple[napari.Viewer, Any]":
 
 def _compared() -> "tuple[napari.Viewer, Any]":
     """Return the viewer with a result, and Compare, large enough that pixels can be told apart."""
-    from napari_superres.plugin.compare_widget import CompareWidget
+    from napari_superres.plugin.compare.widget import CompareWidget
 
     viewer, upscaling = _opened("nuclei")
     _run(upscaling)

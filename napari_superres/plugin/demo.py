@@ -10,7 +10,7 @@ from napari_superres.plugin.samples import sample_layers
 if TYPE_CHECKING:
     import napari
 
-    from napari_superres.plugin.upscale_widget import UpscaleWidget
+    from napari_superres.plugin.upscale.widget import UpscaleWidget
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def open_demo(sample: str) -> "tuple[napari.Viewer, UpscaleWidget]":
     import napari
     from napari.layers import Layer
 
-    from napari_superres.plugin.upscale_widget import UpscaleWidget
+    from napari_superres.plugin.upscale.widget import UpscaleWidget
 
     viewer = napari.Viewer(title="napari: Super-Resolution")
     for layer in sample_layers(sample):

@@ -1,5 +1,6 @@
-"""What both widgets are made of: a panel that scrolls and goes away cleanly, choices of layers, lines of text."""
+"""What all widgets are made of: a panel that scrolls and goes away cleanly, choices of layers, lines of text."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,8 @@ from napari_superres.plugin.job import Job
 OURS, TEMPORARY = "napari_superres", "temporary"
 """Metadata of layers that a widget shows for a while, and that cannot be chosen."""
 
+# Options and commands that other faces have.
+_ELSEWHERE = re.compile(r" \(--[a-z-]+\)| \(superres [^)]*\)| See: superres [\w ]+")
 _LABEL_WIDTH = 84  # one column for all forms of a panel
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
@@ -193,3 +196,8 @@ def show_error(message: str) -> None:
 def sentence(message: str) -> str:
     """Return an error's message as it reads in a window: with a capital letter."""
     return message[:1].upper() + message[1:]
+
+
+def in_window(message: str) -> str:
+    """Return a message as it reads in a window: with a capital letter, without what is typed elsewhere."""
+    return sentence(_ELSEWHERE.sub("", message))

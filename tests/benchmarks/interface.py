@@ -76,7 +76,7 @@ def picture(edge: int) -> Any:
 
 
 def opening(viewer: Any) -> Any:
-    from napari_superres.plugin.upscale_widget import UpscaleWidget
+    from napari_superres.plugin.upscale.widget import UpscaleWidget
 
     start = time.perf_counter()
     widget = UpscaleWidget(viewer)

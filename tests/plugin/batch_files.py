@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_superres import Image, write_image
-from napari_superres.plugin.batch_widget import BatchWidget
+from napari_superres.plugin.batch.widget import BatchWidget
 
 LONG = 60_000
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_superres.plugin.compare_widget import CompareWidget
+from napari_superres.plugin.compare.widget import CompareWidget
 
 LONG = 60_000
 

@@ -21,7 +21,7 @@ from batch_files import (
 )
 
 from napari_superres import read_image, upscale
-from napari_superres.plugin import batch_run
+from napari_superres.plugin.batch import run as batch_run
 
 pytestmark = pytest.mark.gui
 

@@ -21,8 +21,9 @@ from batch_files import (
 from qtpy.QtCore import Qt
 
 from napari_superres import Image, write_image
-from napari_superres.plugin import batch_run, batch_table
-from napari_superres.plugin.batch_widget import BatchWidget
+from napari_superres.plugin.batch import run as batch_run
+from napari_superres.plugin.batch import table as batch_table
+from napari_superres.plugin.batch.widget import BatchWidget
 
 pytestmark = pytest.mark.gui
 

@@ -98,7 +98,7 @@ def test_dialogs_and_drops(widget, qtbot, folder, monkeypatch, tmp_path):
 
 def test_models_that_are_added_appear(widget, monkeypatch):
     from napari_superres.models import find_card
-    from napari_superres.plugin import batch_settings
+    from napari_superres.plugin.batch import settings as batch_settings
 
     widget.settings.model.value = "bicubic-x2"
     monkeypatch.setattr(batch_settings, "list_models", lambda: [find_card("bicubic-x2"), find_card("fluo-x2")])

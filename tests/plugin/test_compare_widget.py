@@ -8,8 +8,8 @@ import pytest
 
 import napari_superres
 from napari_superres import evaluation
-from napari_superres.plugin.answers import in_window
-from napari_superres.plugin.compare_widget import CompareWidget
+from napari_superres.plugin.compare.widget import CompareWidget
+from napari_superres.plugin.forms import in_window
 from napari_superres.plugin.layers import to_image, to_layer
 
 pytestmark = pytest.mark.gui

@@ -11,7 +11,7 @@ from curtain_layers import (
     ramp,
 )
 
-from napari_superres.plugin.curtain import KEY
+from napari_superres.plugin.compare.curtain import KEY
 
 pytestmark = pytest.mark.gui
 

@@ -5,8 +5,8 @@ import pytest
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models import ModelCard
 from napari_superres.models.foreign.trust import fingerprint
-from napari_superres.plugin import library_work
-from napari_superres.plugin.model_facts import facts_html, findings_text
+from napari_superres.plugin.models import work as library_work
+from napari_superres.plugin.models.facts import facts_html, findings_text
 
 FOUND = {
     "model": "tiny",

@@ -15,8 +15,8 @@ from napari_superres.errors import UntrustedModelError
 from napari_superres.models import add_model
 from napari_superres.models.files import digest
 from napari_superres.models.index import library_entries, model_place
-from napari_superres.plugin import library_work
 from napari_superres.plugin.library_events import library
+from napari_superres.plugin.models import work as library_work
 
 pytestmark = pytest.mark.gui
 

@@ -20,8 +20,8 @@ from napari_superres.models.files import digest
 from napari_superres.models.index import library_entries, model_place
 from napari_superres.models.registry import model_path
 from napari_superres.plugin.library_events import library
-from napari_superres.plugin.model_facts import findings_text
-from napari_superres.plugin.models_widget import ModelsWidget
+from napari_superres.plugin.models.facts import findings_text
+from napari_superres.plugin.models.widget import ModelsWidget
 
 pytestmark = pytest.mark.gui
 

@@ -5,11 +5,11 @@ import weakref
 
 import pytest
 
-from napari_superres.plugin.batch_widget import BatchWidget
-from napari_superres.plugin.compare_widget import CompareWidget
-from napari_superres.plugin.models_widget import ModelsWidget
-from napari_superres.plugin.train_widget import TrainWidget
-from napari_superres.plugin.upscale_widget import UpscaleWidget
+from napari_superres.plugin.batch.widget import BatchWidget
+from napari_superres.plugin.compare.widget import CompareWidget
+from napari_superres.plugin.models.widget import ModelsWidget
+from napari_superres.plugin.train.widget import TrainWidget
+from napari_superres.plugin.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
 

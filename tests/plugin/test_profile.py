@@ -7,9 +7,9 @@ from napari.layers import Image as ImageLayer
 from napari_superres import evaluation
 from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, SettingsError
-from napari_superres.plugin.compare_widget import CompareWidget
+from napari_superres.plugin.compare.profile import normalised, profiles, sample_line, shown_plane
+from napari_superres.plugin.compare.widget import CompareWidget
 from napari_superres.plugin.layers import to_image
-from napari_superres.plugin.profile import normalised, profiles, sample_line, shown_plane
 
 pytestmark = pytest.mark.gui
 

@@ -9,10 +9,12 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_superres import Image, degrade, write_image
 from napari_superres.models import find_card, list_models
-from napari_superres.plugin import curves, simulation, train_widget, train_work
 from napari_superres.plugin.library_events import library
-from napari_superres.plugin.train_forms import FOLDER, PAIRS
-from napari_superres.plugin.train_widget import TrainWidget
+from napari_superres.plugin.train import curves, simulation
+from napari_superres.plugin.train import widget as train_widget
+from napari_superres.plugin.train import work as train_work
+from napari_superres.plugin.train.fields import FOLDER, PAIRS
+from napari_superres.plugin.train.widget import TrainWidget
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 pytestmark = pytest.mark.gui

@@ -8,10 +8,11 @@ import pytest
 
 import napari_superres
 from napari_superres import Image
-from napari_superres.plugin import engine, upscale_widget
+from napari_superres.plugin import engine
 from napari_superres.plugin.disk import FILE
 from napari_superres.plugin.preferences import Preferences, preferences
-from napari_superres.plugin.upscale_widget import UpscaleWidget
+from napari_superres.plugin.upscale import widget as upscale_widget
+from napari_superres.plugin.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
 

@@ -10,9 +10,10 @@ import pytest
 import napari_superres
 from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
-from napari_superres.plugin import engine, field, upscale_widget
-from napari_superres.plugin.region import SHAPE, SLICE, VISIBLE
-from napari_superres.plugin.upscale_widget import UpscaleWidget
+from napari_superres.plugin import engine, field
+from napari_superres.plugin.upscale import widget as upscale_widget
+from napari_superres.plugin.upscale.region import SHAPE, SLICE, VISIBLE
+from napari_superres.plugin.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
 

@@ -8,9 +8,10 @@ import pytest
 import napari_superres
 from napari_superres import Image
 from napari_superres.errors import ModelFileError
-from napari_superres.plugin import upscale_forms, upscale_widget
 from napari_superres.plugin.layers import to_image
-from napari_superres.plugin.upscale_widget import UpscaleWidget
+from napari_superres.plugin.upscale import controls as upscale_forms
+from napari_superres.plugin.upscale import widget as upscale_widget
+from napari_superres.plugin.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
 

@@ -6,7 +6,7 @@ import torch
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.files import write_model
-from napari_superres.plugin.models_widget import ModelsWidget
+from napari_superres.plugin.models.widget import ModelsWidget
 
 LONG = 60_000
 

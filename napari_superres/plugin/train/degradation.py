@@ -11,11 +11,12 @@ from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget  # noq
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
-from napari_superres.plugin import answers, forms, simulation
-from napari_superres.plugin.curves import Pictures
+from napari_superres.plugin import forms
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_image
-from napari_superres.plugin.train_forms import Labelled, Range
+from napari_superres.plugin.train import simulation
+from napari_superres.plugin.train.curves import Pictures
+from napari_superres.plugin.train.fields import Labelled, Range
 
 _DELAY = 250  # milliseconds without a change before the picture is made anew
 
@@ -267,7 +268,7 @@ class DegradationForm(QWidget):
         self._start(steps, show)
 
     def _say(self, words: str, *, wrong: bool = False) -> None:
-        forms.say(self.words, answers.in_window(words))
+        forms.say(self.words, forms.in_window(words))
         self._is_wrong = wrong
 
     def _start(self, steps: Callable[[], Generator[Any, None, None]], done: Callable[[Any], None]) -> None:

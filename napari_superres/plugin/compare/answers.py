@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
     QWidget,
 )  # fmt: skip
 
-from napari_superres.plugin.forms import sentence
+from napari_superres.plugin.forms import in_window
 
 if TYPE_CHECKING:
     from napari_superres.evaluation import Report
@@ -45,8 +45,6 @@ _ALIGNED = "after the best gain and offset: the part of the error that is bright
 
 # 3 : 1 or more on the panels of napari's dark and light theme.
 _COLORS = {"yes": "#2a8f45", "no": "#dd4a40", "doubtful": "#b47700", "not measurable": "#808080"}
-# Options and commands that other faces have.
-_ELSEWHERE = re.compile(r" \(--[a-z-]+\)| \(superres [^)]*\)| See: superres [\w ]+")
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\s]+')
 
 
@@ -72,11 +70,6 @@ class Table(QTableWidget):
             wide = top.length() + rows.sizeHint().width() > self.width() - 2 * self.frameWidth()
             height = rows.length() + top.sizeHint().height() + (bar.sizeHint().height() if wide else 0)
             self.setFixedHeight(height + 2 * self.frameWidth())
-
-
-def in_window(message: str) -> str:
-    """Return a message as it reads in a window: with a capital letter, without what is typed elsewhere."""
-    return sentence(_ELSEWHERE.sub("", message))
 
 
 def lights_html(report: "Report") -> str:

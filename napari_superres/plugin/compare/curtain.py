@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.plugin import forms
+from napari_superres.plugin.compare.profile import Floats, camera_of, on_screen, shown_axes, to_pixels
 from napari_superres.plugin.layers import to_image, to_layer
-from napari_superres.plugin.profile import Floats, camera_of, on_screen, shown_axes, to_pixels
 
 TEMPORARY = {forms.OURS: forms.TEMPORARY}
 """Metadata of layers that are shown for a while only: no list of ours offers them."""

@@ -8,7 +8,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal  # n
 from qtpy.QtGui import QColor, QGuiApplication, QKeySequence  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QTableView  # noqa: TID253 - a Qt file
 
-from napari_superres.plugin.batch_run import Row
+from napari_superres.plugin.batch.run import Row
 from napari_superres.plugin.wording import byte_count, duration
 
 _HEIGHT = 150  # pixels

@@ -13,9 +13,9 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert
 from napari_superres.errors import AxesError, SettingsError, SuperResError
 from napari_superres.plugin import forms
+from napari_superres.plugin.compare.plots import BACKEND, Chosen, Drawing, Ears, Interpolate, Plot, load
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import pixels_of, to_image
-from napari_superres.plugin.plots import BACKEND, Chosen, Drawing, Ears, Interpolate, Plot, load
 
 Floats = npt.NDArray[np.float64]
 

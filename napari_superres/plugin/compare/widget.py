@@ -17,13 +17,14 @@ from superqt import QCollapsible  # noqa: TID253 - a Qt file
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
-from napari_superres.plugin import answers, engine, forms, maps
-from napari_superres.plugin.interpolated import Interpolated
+from napari_superres.plugin import engine, forms
+from napari_superres.plugin.compare import answers, maps
+from napari_superres.plugin.compare.interpolated import Interpolated
+from napari_superres.plugin.compare.look import LookSection
+from napari_superres.plugin.compare.plots import Plot, SpectraSection
+from napari_superres.plugin.compare.profile import ProfileSection
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_image, to_layer
-from napari_superres.plugin.look import LookSection
-from napari_superres.plugin.plots import Plot, SpectraSection
-from napari_superres.plugin.profile import ProfileSection
 
 if TYPE_CHECKING:
     import napari
@@ -350,7 +351,7 @@ def _collapsible(title: str, content: QWidget) -> QCollapsible:
 
 
 def _complain(message: str) -> None:
-    forms.show_error(answers.in_window(message))
+    forms.show_error(forms.in_window(message))
 
 
 def _choices(box: ComboBox) -> list[tuple[str, Any]]:

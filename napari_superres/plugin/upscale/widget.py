@@ -12,18 +12,19 @@ from napari_superres.core.image import Image
 from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
 from napari_superres.models.domain import pixel_doubt
-from napari_superres.plugin import engine, field, forms, snippets
+from napari_superres.plugin import engine, field, forms
 from napari_superres.plugin.activity import Activity
 from napari_superres.plugin.cards import MORE, card_html, in_groups, model_label
-from napari_superres.plugin.growing import Growing
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import guess_layer_axes, other_channels, to_image
 from napari_superres.plugin.library_events import library
-from napari_superres.plugin.pixel_size import PixelSizeForm
 from napari_superres.plugin.preferences import preferences
-from napari_superres.plugin.preview import Preview
-from napari_superres.plugin.region import RegionForm
-from napari_superres.plugin.upscale_forms import RUN_TIP, UpscaleForms
+from napari_superres.plugin.upscale import snippets
+from napari_superres.plugin.upscale.controls import RUN_TIP, UpscaleForms
+from napari_superres.plugin.upscale.growing import Growing
+from napari_superres.plugin.upscale.pixel_size import PixelSizeForm
+from napari_superres.plugin.upscale.preview import Preview
+from napari_superres.plugin.upscale.region import RegionForm
 from napari_superres.plugin.wording import duration, mixed_units, plan_text, progress_text
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from qtpy.QtWidgets import QCheckBox  # noqa: TID253 - a Qt file
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin import engine, field, forms
-from napari_superres.plugin.growing import REFRESH_S
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_layer
+from napari_superres.plugin.upscale.growing import REFRESH_S
 
 _DELAY_MS = 150
 _MOST = 384

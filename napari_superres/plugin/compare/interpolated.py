@@ -5,8 +5,8 @@ from typing import Any
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
-from napari_superres.plugin import answers, engine, forms
-from napari_superres.plugin.curtain import TEMPORARY
+from napari_superres.plugin import engine, forms
+from napari_superres.plugin.compare.curtain import TEMPORARY
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_image, to_layer
 
@@ -47,7 +47,7 @@ class Interpolated:
         try:
             result, low = to_image(chosen["result"]), to_image(lr)
         except SuperResError as error:
-            forms.show_error(answers.in_window(str(error)))
+            forms.show_error(forms.in_window(str(error)))
             then(None)
             return
         place = low.affine.tobytes()
@@ -79,7 +79,7 @@ class Interpolated:
         self._job = Job(
             steps,
             stepped=found.append,
-            failed=lambda message: forms.show_error(answers.in_window(message)),
+            failed=lambda message: forms.show_error(forms.in_window(message)),
             ended=ended,
         )
         self._changed("Interpolating…")

@@ -22,15 +22,16 @@ from napari_superres.errors import SettingsError, SuperResError
 from napari_superres.models import ModelCard
 from napari_superres.models.files import SUFFIX
 from napari_superres.models.index import is_name, library_entries
-from napari_superres.plugin import answers, forms, train_work
+from napari_superres.plugin import forms
 from napari_superres.plugin.cards import model_label
-from napari_superres.plugin.curves import Curves, Pictures
-from napari_superres.plugin.degradation_form import DegradationForm
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.library_events import library
-from napari_superres.plugin.simulation import section
-from napari_superres.plugin.train_forms import PAIRS, Labelled, PathLine, SourceForm
-from napari_superres.plugin.train_work import NETWORKS, Prepared, Task
+from napari_superres.plugin.train import work as train_work
+from napari_superres.plugin.train.curves import Curves, Pictures
+from napari_superres.plugin.train.degradation import DegradationForm
+from napari_superres.plugin.train.fields import PAIRS, Labelled, PathLine, SourceForm
+from napari_superres.plugin.train.simulation import section
+from napari_superres.plugin.train.work import NETWORKS, Prepared, Task
 from napari_superres.plugin.wording import duration
 
 if TYPE_CHECKING:
@@ -350,7 +351,7 @@ class TrainWidget(forms.Panel):
 
     def _complain(self, message: str) -> None:
         self._failed = True
-        forms.show_error(answers.in_window(message))
+        forms.show_error(forms.in_window(message))
 
     def _ended(self, complete: bool) -> None:
         self._job = None

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidg
 
 from napari_superres.errors import SuperResError
 from napari_superres.plugin import forms
-from napari_superres.plugin.curtain import KEY, Blink, Curtain
-from napari_superres.plugin.plots import Chosen, Interpolate
+from napari_superres.plugin.compare.curtain import KEY, Blink, Curtain
+from napari_superres.plugin.compare.plots import Chosen, Interpolate
 
 _STEPS = 1000
 _SETTLED = 100

@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget  # noqa
 
 from napari_superres import io
 from napari_superres.errors import SuperResError
-from napari_superres.plugin import answers, engine, forms
+from napari_superres.plugin import engine, forms
 from napari_superres.plugin.activity import Activity
-from napari_superres.plugin.batch_run import Batch, Chosen, Listing, Row, find
-from napari_superres.plugin.batch_settings import BatchSettings, button, column, line
-from napari_superres.plugin.batch_table import FileTable, as_text, to_clipboard
+from napari_superres.plugin.batch.run import Batch, Chosen, Listing, Row, find
+from napari_superres.plugin.batch.settings import BatchSettings, button, column, line
+from napari_superres.plugin.batch.table import FileTable, as_text, to_clipboard
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.library_events import library
 from napari_superres.plugin.reader import get_reader, read
@@ -305,7 +305,7 @@ class BatchWidget(forms.Panel):
             self._activity.close()
 
     def _failed(self, message: str) -> None:
-        forms.show_error(answers.in_window(message))
+        forms.show_error(forms.in_window(message))
 
     def _ended(self, complete: bool) -> None:
         batch, cancelled = self._batch, self.is_cancelling

@@ -6,7 +6,7 @@ from typing import Any
 
 from napari_superres.models import ModelCard
 from napari_superres.plugin.cards import MORE, card_html
-from napari_superres.plugin.library_work import Listed
+from napari_superres.plugin.models.work import Listed
 
 _UNUSABLE = "This model cannot be used. Check tells why; remove it and add it again."
 

@@ -18,12 +18,13 @@ from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
 
 from napari_superres.models import ModelCard
 from napari_superres.models.library import Verified, remove_model, verify_models
-from napari_superres.plugin import answers, forms, library_work
+from napari_superres.plugin import forms
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.library_events import library
-from napari_superres.plugin.library_work import Added, Listed
-from napari_superres.plugin.model_facts import facts_html, findings_text, origin, whole_card_html
-from napari_superres.plugin.model_list import ModelList
+from napari_superres.plugin.models import work as library_work
+from napari_superres.plugin.models.facts import facts_html, findings_text, origin, whole_card_html
+from napari_superres.plugin.models.listing import ModelList
+from napari_superres.plugin.models.work import Added, Listed
 
 if TYPE_CHECKING:
     import napari
@@ -332,7 +333,7 @@ class ModelsWidget(forms.Panel):
 
 def _in_window(message: str, name: str = "") -> str:
     """Return a message as it reads in a window; a name at its beginning stays as it is written."""
-    said = answers.in_window(message)
+    said = forms.in_window(message)
     return name + said[len(name) :] if message.startswith(name) else said
 
 

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout,
 
 from napari_superres.models import ModelCard
 from napari_superres.plugin.cards import in_groups
-from napari_superres.plugin.library_work import Listed
+from napari_superres.plugin.models.work import Listed
 
 _INDEX = Qt.ItemDataRole.UserRole
 _WIDEST_NAME, _NARROWEST_TITLE = 150, 40  # pixels
