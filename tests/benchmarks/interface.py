@@ -131,6 +131,15 @@ def heartbeat(viewer: Any, widget: Any, edge: int) -> None:
     still = Heart()
     process(5.0)
     print(f"heartbeat at rest: {still.stop()}")
+    plain = Heart()
+    made = viewer.add_image(
+        np.zeros((2 * edge, 2 * edge), np.uint8), contrast_limits=(0, 255), name="as large as a result"
+    )
+    process(3.0)
+    print(f"heartbeat while napari adds a layer of {2 * edge} x {2 * edge} pixels: {plain.stop()}")
+    viewer.layers.remove(made)
+    widget.layer.value = viewer.layers["large"]
+    process(2.0)
     heart, start = Heart(), time.perf_counter()
     widget.run.click()
     process(LONGEST_S, lambda: not widget.is_running)
