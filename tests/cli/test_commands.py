@@ -12,9 +12,13 @@ import pytest
 from napari_superres import Image, load_model, read_image, write_image
 
 
+# Ctrl-C is ignored by what runs in the background of a shell, and so by what that starts.
+HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+
+
 def program(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-c", "from napari_superres.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", f"{HEARS}; from napari_superres.cli import main; main()", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
