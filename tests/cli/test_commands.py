@@ -11,7 +11,6 @@ import pytest
 
 from napari_superres import Image, load_model, read_image, write_image
 
-
 # Ctrl-C is ignored by what runs in the background of a shell, and so by what that starts.
 HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
