@@ -5,6 +5,8 @@ One thread at a time uses the models: a plan measures a network that a run may b
 
 import threading
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,22 +74,30 @@ def model_name(model: str) -> str:
 def upscale(
     image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float] | None = None
 ) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run; its array is zero where nothing is done yet.
+    """Yield the steps of a run; its array is zero where nothing is done yet, its record says so until all is.
 
     Raises
     ------
     SuperResError
         As `napari_superres.iter_upscale`.
     """
-    from napari_superres.inference.run import make_parts, run_parts
+    from napari_superres.inference.provenance import make_record
+    from napari_superres.inference.run import joined, make_parts, run_parts
+    from napari_superres.inference.sweep import Counts
 
     wishes = preferences()
     with _in_use:
         parts = make_parts(image, _loaded(model), **options)
         if is_too_large(result_bytes(image, parts), wishes):
-            yield from upscale_onto_disk(image, parts, focus, wishes)
+            steps: Any = upscale_onto_disk(image, parts, focus, wishes)
         else:
-            yield from run_parts(image, parts, focus=focus)
+            steps = run_parts(image, parts, focus=focus)
+        begun = joined([{**make_record(image, m.card, p, Counts()), "complete": False} for m, p in parts])
+        with closing(steps):
+            for step in steps:
+                # What is kept of a run that is stopped says how it was made, too.
+                metadata = {"provenance": begun, **step.image.metadata}
+                yield replace(step, image=step.image.replace(metadata=metadata))
 
 
 def preview(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_superres.errors import SettingsError
 
@@ -58,7 +59,16 @@ def middle(box: Mapping[str, Range], most: int) -> dict[str, Range]:
     return found
 
 
-def shape_box(shapes: Any, layer: Any, axes: str) -> dict[str, Range]:
+def units_per_world(viewer: Any, layer: Any) -> npt.NDArray[np.float64]:
+    """Return, per axis of a layer, how many of its units one unit of the viewer's world is."""
+    world = viewer.layers.extent.units
+    if world is None or len(world) < layer.ndim:  # mixed with pixels: napari ignores all units
+        return np.ones(layer.ndim)
+    pairs = zip(world[len(world) - layer.ndim :], layer.units, strict=True)
+    return np.array([float((1.0 * theirs).m_as(ours)) for theirs, ours in pairs])
+
+
+def shape_box(viewer: Any, shapes: Any, layer: Any, axes: str) -> dict[str, Range]:
     """Return the box around the selected shape of a Shapes layer, or around its last one.
 
     Raises
@@ -71,7 +81,8 @@ def shape_box(shapes: Any, layer: Any, axes: str) -> dict[str, Range]:
     chosen = max(shapes.selected_data) if shapes.selected_data else len(shapes.data) - 1
     corners = np.asarray(shapes.data[chosen], dtype=float)
     n = min(layer.ndim, shapes.ndim)
-    world = np.array([shapes.data_to_world(corner)[-n:] for corner in corners])
+    units = units_per_world(viewer, layer)[-n:] / units_per_world(viewer, shapes)[-n:]
+    world = np.array([shapes.data_to_world(corner)[-n:] for corner in corners]) * units
     rest = np.asarray(layer.data_to_world([0] * layer.ndim))[: layer.ndim - n]
     inside = np.array([layer.world_to_data([*rest, *point]) for point in world])
     sizes, plain = dict(zip(axes, pixels_shape(layer), strict=True)), axes.replace("S", "")
@@ -87,7 +98,8 @@ def shape_box(shapes: Any, layer: Any, axes: str) -> dict[str, Range]:
 
 def slice_box(viewer: Any, layer: Any, axes: str) -> dict[str, Range]:
     """Return the current frame and plane along T and Z, where these are not shown."""
-    point = np.asarray(layer.world_to_data(np.asarray(viewer.dims.point)[-layer.ndim :]))
+    world = np.asarray(viewer.dims.point)[-layer.ndim :] * units_per_world(viewer, layer)
+    point = np.asarray(layer.world_to_data(world))
     first = viewer.dims.ndim - layer.ndim
     found = {}
     for i, axis in enumerate(axes.replace("S", "")):

@@ -14,7 +14,9 @@ OURS, TEMPORARY = "napari_superres", "temporary"
 """Metadata of layers that a widget shows for a while, and that cannot be chosen."""
 
 # Options and commands that other faces have.
-_ELSEWHERE = re.compile(r" \(--[a-z-]+\)| \(superres [^)]*\)| See: superres [\w ]+")
+_ELSEWHERE = re.compile(
+    r", or allow the loss \(--allow-loss\)| \((--[a-z-]+|axes)\)| \(superres [^)]*\)| See: superres [\w ]+"
+)
 _LABEL_WIDTH = 84  # one column for all forms of a panel
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
@@ -94,6 +96,9 @@ class Panel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
+        self.foot = QVBoxLayout()  # stays in view
+        self.foot.setContentsMargins(6, 0, 6, 6)
+        outer.addLayout(self.foot)
         self.setMinimumWidth(300)
         session = self.session = Session(viewer, self.layers_changed)
         self.destroyed.connect(lambda: session.close())  # noqa: PLW0108 - a bound method would not keep the session alive
@@ -143,20 +148,20 @@ def narrow(box: ComboBox) -> ComboBox:
     return box
 
 
+def image_layers(viewer: Any) -> list[tuple[str, Any]]:
+    """Return name and layer of what can be chosen, newest first, as in napari's own list."""
+    from napari.layers import Image
+
+    return [
+        (layer.name, layer)
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, Image) and layer.metadata.get(OURS) != TEMPORARY
+    ]
+
+
 def layer_box(viewer: Any, *, label: str, tooltip: str, optional: bool = False) -> ComboBox:
     """Return a list of the viewer's image layers; others cannot be chosen by mistake."""
-
-    def choices(_: Any) -> list[tuple[str, Any]]:
-        from napari.layers import Image
-
-        # Newest first, as in napari's own list.
-        return [
-            (layer.name, layer)
-            for layer in reversed(viewer.layers)
-            if isinstance(layer, Image) and layer.metadata.get(OURS) != TEMPORARY
-        ]
-
-    return narrow(ComboBox(choices=choices, label=label, tooltip=tooltip, nullable=optional))
+    return narrow(ComboBox(choices=lambda _: image_layers(viewer), label=label, tooltip=tooltip, nullable=optional))
 
 
 def refresh(box: ComboBox) -> bool:
@@ -167,6 +172,16 @@ def refresh(box: ComboBox) -> bool:
         if before is not None and any(before is choice for choice in box.choices):
             box.value = before
     return box.value is not before
+
+
+def prefer_visible(box: ComboBox) -> bool:
+    """Choose the newest visible layer instead of a hidden one, such as a sample's reference; return whether it did."""
+    seen = next((layer for layer in box.choices if layer is not None and layer.visible), None)
+    if box.value is None or box.value.visible or seen is None:
+        return False
+    with box.changed.blocked():
+        box.value = seen
+    return True
 
 
 def text(content: str = "", *, rich: bool = False) -> QLabel:
@@ -194,8 +209,9 @@ def show_error(message: str) -> None:
 
 
 def sentence(message: str) -> str:
-    """Return an error's message as it reads in a window: with a capital letter."""
-    return message[:1].upper() + message[1:]
+    """Return an error's message as it reads in a window: with a capital letter, unless it begins with a name."""
+    word = message.split(" ", 1)[0]
+    return message[:1].upper() + message[1:] if word.isalpha() else message
 
 
 def in_window(message: str) -> str:

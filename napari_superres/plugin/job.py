@@ -121,10 +121,12 @@ class Job:
         elif kind == "warning" and self._stepped is not None:
             _show_warning(value)
         elif kind == "end":
-            if self._ended is not None:
-                self._ended(self._complete)
-            if self.over is not None:
-                self.over(self)
+            try:
+                if self._ended is not None:
+                    self._ended(self._complete)
+            finally:  # whatever went wrong with its owner, those that wait begin
+                if self.over is not None:
+                    self.over(self)
 
 
 class _Worker(GeneratorWorker):

@@ -28,7 +28,8 @@ def sample_layers(name: str) -> list[LayerData]:
             # Nothing in the file says that it shows the same field: the pixels of the other one are the unit.
             image = image.replace(affine=upscaled_affine(image.affine, [entry["scale"]] * len(image.spatial)))
         for data, keywords, kind in image_layers(image, f"{name} {words}"):
-            layers.append((data, {**keywords, "visible": visible}, kind))
+            metadata = {**keywords["metadata"], "path": str(sample_path(file))}
+            layers.append((data, {**keywords, "visible": visible, "metadata": metadata}, kind))
     return layers
 
 

@@ -63,7 +63,8 @@ def _as_output_error() -> Iterator[None]:
     except OutputError:
         raise
     except SuperResError as error:
-        raise OutputError(str(error)) from error
+        # What only the command line can allow is not proposed here.
+        raise OutputError(str(error).replace(", or allow the loss (--allow-loss)", "")) from error
 
 
 def _channels(layers: Sequence[LayerData], target: str) -> Image:

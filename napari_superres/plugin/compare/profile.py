@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget  # noqa:
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert
 from napari_superres.errors import AxesError, SettingsError, SuperResError
-from napari_superres.plugin import forms
+from napari_superres.plugin import field, forms
 from napari_superres.plugin.compare.plots import BACKEND, Chosen, Drawing, Ears, Interpolate, Plot, load
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import pixels_of, to_image
@@ -126,7 +126,7 @@ def shown_plane(viewer: Any, layer: Any) -> Callable[[], Image]:
     if dims.ndisplay != 2 or tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1) or axes[-2:] != "YX":
         raise AxesError("a line is sampled in the plane of Y and X. Show that one, in 2-D.")
     hidden = [i for i in range(layer.ndim) if i not in shown]
-    point = np.asarray(dims.point)[dims.ndim - layer.ndim :] * units_per_world(viewer, layer)
+    point = np.asarray(dims.point)[dims.ndim - layer.ndim :] * field.units_per_world(viewer, layer)
     matrix, offset = restricted(layer.world_to_data, layer.ndim, hidden)
     at = np.rint(matrix @ point[hidden] + offset).astype(int)
     key: list[Any] = [slice(None)] * len(image.axes)
@@ -140,15 +140,6 @@ def shown_plane(viewer: Any, layer: Any) -> Callable[[], Image]:
         return Image(data=image.data[tuple(key)], axes="YXS" if layer.rgb else "YX", affine=affine, units=units)
 
     return read
-
-
-def units_per_world(viewer: Any, layer: Any) -> Floats:
-    """Return, per axis of a layer, how many of its units one unit of the viewer's world is."""
-    world = viewer.layers.extent.units
-    if world is None or len(world) < layer.ndim:  # mixed with pixels: napari ignores all units
-        return np.ones(layer.ndim)
-    pairs = zip(world[len(world) - layer.ndim :], layer.units, strict=True)
-    return np.array([float((1.0 * theirs).m_as(ours)) for theirs, ours in pairs])
 
 
 def restricted(transform: Callable[[Any], Any], ndim: int, axes: Sequence[int]) -> tuple[Floats, Floats]:
@@ -166,14 +157,14 @@ def to_pixels(viewer: Any, layer: Any, world: Floats) -> Floats:
     """
     shown = shown_axes(viewer, layer)
     matrix, offset = restricted(layer.data_to_world, layer.ndim, shown)
-    return (world * units_per_world(viewer, layer)[shown] - offset) @ np.linalg.inv(matrix).T + 0.5
+    return (world * field.units_per_world(viewer, layer)[shown] - offset) @ np.linalg.inv(matrix).T + 0.5
 
 
 def on_screen(viewer: Any, layer: Any) -> Floats:
     """Return the size of a layer's pixels in pixels of the screen, per displayed axis."""
     shown = shown_axes(viewer, layer)
     matrix, _ = restricted(layer.data_to_world, layer.ndim, shown)
-    world = matrix / units_per_world(viewer, layer)[shown, None]
+    world = matrix / field.units_per_world(viewer, layer)[shown, None]
     return np.asarray(np.linalg.norm(world, axis=0) * camera_of(viewer).zoom)
 
 

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QW
 
 from napari_superres.plugin import forms
 from napari_superres.plugin.computing import device_box, precision_box, tile_box
+from napari_superres.plugin.layers import other_channels
 
 if TYPE_CHECKING:
     import napari
@@ -77,15 +78,22 @@ class UpscaleForms(forms.Panel):
         """Return what can be chosen, in words and by name."""
         return []
 
+    def show_channels(self, viewer: "napari.viewer.Viewer") -> None:
+        """Say how many layers hold channels of the file, if there are others than the chosen one."""
+        count = 0 if self.layer.value is None else len(other_channels(viewer, self.layer.value))
+        self.all_channels.setVisible(count > 0)
+        self.all_channels.setText(f"All {count + 1} channels of its file")
+
     def arrange(self, pixel_size: QWidget, region: QWidget, preview: QWidget) -> None:
         """Put everything into the panel, with the parts that have a file of their own."""
         for widget in (
             forms.form([self.layer, self.axes]), self.all_channels, pixel_size, self.notice, forms.form([self.model]),
             self.card, self.add_model, region, forms.form([self.device, self.precision, self.tile, self.tta]), preview,
-            self.estimate, self.run, self.keep, self.bar, self.status, _row(self.copy_python, self.copy_command),
-            forms.text(_CAUTION),
+            _row(self.copy_python, self.copy_command), forms.text(_CAUTION),
         ):  # fmt: skip
             self.body.addWidget(widget)
+        for widget in (self.estimate, self.run, self.keep, self.bar, self.status):
+            self.foot.addWidget(widget)
         self.body.addStretch(1)
 
 

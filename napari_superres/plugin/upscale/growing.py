@@ -10,6 +10,7 @@ from napari_superres.plugin import reader
 from napari_superres.plugin.disk import FILE
 from napari_superres.plugin.layers import to_layer
 
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
 REFRESH_S = 0.35
 """Between two redraws: each costs napari a pause of its own, whatever is new."""
 
@@ -35,6 +36,11 @@ class Growing:
         self.layer: Any = None
         self._drawn = 0.0
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether somebody took its layer away."""
+        return self.layer is not None and self.layer not in self.viewer.layers
+
     def show(self, image: Image) -> None:
         """Add the layer, or draw it anew a few times a second."""
         if self.layer is None:
@@ -50,6 +56,9 @@ class Growing:
         elif self.layer is None:
             self._add(image)
         assert self.layer is not None
+        _, keywords, _ = to_layer(image, self.source_image, self.source, name=self.name, first=self.first)
+        for name in _PLACE:  # the source may have been moved meanwhile
+            setattr(self.layer, name, keywords[name])
         self.layer.metadata = {**self.layer.metadata, **{k: image.metadata[k] for k in ("provenance",)}}
         if self.layer in self.viewer.layers:
             self.layer.refresh()

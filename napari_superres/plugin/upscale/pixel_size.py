@@ -1,6 +1,7 @@
 """Giving a layer the pixel size that its file did not state."""
 
 from collections.abc import Callable
+from typing import Any
 
 from magicgui.widgets import ComboBox, FloatSpinBox  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
@@ -36,3 +37,13 @@ class PixelSizeForm(QWidget):
         layout.addWidget(forms.text("The pixel size is unknown. The result will be in pixels, too, unless it is set."))
         layout.addWidget(forms.form([self.size, self.unit]))
         layout.addWidget(self.button)
+
+
+def set_pixel_size(layer: Any, axes: str, size: float, unit: str) -> None:
+    """Give a layer a pixel size along X; the proportions of the voxel and the place in pixels are kept."""
+    factor = size / abs(layer.scale[-1])
+    scale, translate, units = list(layer.scale), list(layer.translate), [str(u) for u in layer.units]
+    for i, axis in enumerate(axes.replace("S", "")):
+        if axis in "ZYX":
+            scale[i], translate[i], units[i] = scale[i] * factor, translate[i] * factor, unit
+    layer.scale, layer.translate, layer.units = scale, translate, units

@@ -15,6 +15,8 @@ from napari_superres.plugin.layers import to_layer
 from napari_superres.plugin.upscale.growing import REFRESH_S
 
 _DELAY_MS = 150
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
+_LOOKS = ("colormap", "contrast_limits", "gamma", "opacity", "blending")
 _MOST = 384
 """Pixels along an edge that are computed: the middle of what is visible."""
 
@@ -68,6 +70,9 @@ class Preview(QCheckBox):
         self.session.forget(self._job)
         self._job, self._again = None, False
         self._follow(None)
+        self._take_away()
+
+    def _take_away(self) -> None:
         if self.layer is not None and self.layer in self.viewer.layers:
             self.viewer.layers.remove(self.layer)
         self.layer = None
@@ -92,6 +97,10 @@ class Preview(QCheckBox):
             if layer is not None:
                 getattr(layer.events.data, act)(self._data_changed)
                 getattr(layer.events.set_data, act)(self._data_changed)
+                for name in (*_PLACE, *_LOOKS):
+                    getattr(getattr(layer.events, name), act)(self.ask)
+        if self._source is not None:
+            self._take_away()
         self._source = source
 
     def _data_changed(self, _: Any = None) -> None:
@@ -165,15 +174,17 @@ class Preview(QCheckBox):
 
         data, keywords, kind = to_layer(result, image, source, name=f"preview of {source.name}", first=first)
         keywords["metadata"] = {"napari_superres": "temporary"}
-        if self.layer is not None and self.layer in self.viewer.layers and self.layer.ndim == source.ndim:
-            for name in ("scale", "translate", "contrast_limits"):
+        shown = self.layer if self.layer is not None and self.layer in self.viewer.layers else None
+        if shown is not None and (shown.ndim, shown.rgb) == (source.ndim, keywords["rgb"]):
+            for name in (*_PLACE, *_LOOKS):
                 if name in keywords:
-                    setattr(self.layer, name, keywords[name])
+                    setattr(shown, name, keywords[name])
             if self.layer.data is data:
                 self.layer.refresh()
             else:
                 self.layer.data = data
             return
+        self._take_away()
         chosen = set(self.viewer.layers.selection)
         self.layer = Layer.create(data, keywords, kind)
         self.viewer.layers.insert(self.viewer.layers.index(source) + 1, self.layer)

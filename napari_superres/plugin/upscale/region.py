@@ -80,7 +80,7 @@ class RegionForm(QWidget):
         if kind == VISIBLE:
             return {**field.slice_box(self.viewer, layer, axes), **field.visible_box(self.viewer, layer, axes)}
         if kind == SHAPE:
-            return field.shape_box(self.shapes.value, layer, axes)
+            return field.shape_box(self.viewer, self.shapes.value, layer, axes)
         return field.slice_box(self.viewer, layer, axes) if kind == SLICE else {}
 
     def models(self, image: Image, model: str) -> tuple[Any, list[int] | None]:

@@ -16,13 +16,13 @@ from napari_superres.plugin import engine, field, forms
 from napari_superres.plugin.activity import Activity
 from napari_superres.plugin.cards import MORE, card_html, in_groups, model_label
 from napari_superres.plugin.job import Job
-from napari_superres.plugin.layers import guess_layer_axes, other_channels, to_image
+from napari_superres.plugin.layers import guess_layer_axes, other_channels, pixels_of, to_image
 from napari_superres.plugin.library_events import library
 from napari_superres.plugin.preferences import preferences
 from napari_superres.plugin.upscale import snippets
 from napari_superres.plugin.upscale.controls import RUN_TIP, UpscaleForms
 from napari_superres.plugin.upscale.growing import Growing
-from napari_superres.plugin.upscale.pixel_size import PixelSizeForm
+from napari_superres.plugin.upscale.pixel_size import PixelSizeForm, set_pixel_size
 from napari_superres.plugin.upscale.preview import Preview
 from napari_superres.plugin.upscale.region import RegionForm
 from napari_superres.plugin.wording import duration, mixed_units, plan_text, progress_text
@@ -52,7 +52,7 @@ class UpscaleWidget(UpscaleForms):
         self._result: Image | None = None
         self._activity = activity = Activity("Super-resolving")
         self._waiting: list[Any] = []
-        self._ready = self._card_whole = self._keeping = False
+        self._ready = self._card_whole = self._keeping = self._is_chosen_by_hand = False
         self._estimate_timer = QTimer(self)
         self._estimate_timer.setSingleShot(True)
         self._estimate_timer.setInterval(_ESTIMATE_DELAY)
@@ -77,7 +77,7 @@ class UpscaleWidget(UpscaleForms):
         self.keep.clicked.connect(self._stop_and_keep)
         self.copy_python.clicked.connect(lambda: self._copy(snippets.script))
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
-        self.layer.changed.connect(self._layer_chosen)
+        self.layer.changed.connect(self._layer_chosen_by_hand)
         self.model.changed.connect(self._model_chosen)
         self.all_channels.toggled.connect(self._plan_changed)
         for control in (self.axes, self.device, self.precision, self.tile, self.tta):
@@ -98,12 +98,17 @@ class UpscaleWidget(UpscaleForms):
 
     def layers_changed(self) -> None:
         """Follow the viewer's layers; a run whose source went away is cancelled."""
-        if self._job is not None and self._growing is not None and self._growing.source not in self.viewer.layers:
-            self._job.cancel()
-            forms.say(self.status, "The source layer was removed: cancelling…")
+        if self._job is not None and self._growing is not None and not self._job.is_cancelled:
+            gone = "source" if self._growing.source not in self.viewer.layers else ""
+            gone = "result" if self._growing.is_removed else gone
+            if gone:
+                self._cancel()
+                forms.say(self.status, f"The {gone} layer was removed: cancelling…")
         self.region.follow(self.axes.value)
-        if forms.refresh(self.layer):
+        changed = forms.refresh(self.layer)
+        if changed or (not self._is_chosen_by_hand and forms.prefer_visible(self.layer)):
             self._layer_chosen()
+        self.show_channels(self.viewer)
 
     def leave(self) -> None:
         """Take away what is not done, and the preview."""
@@ -151,6 +156,10 @@ class UpscaleWidget(UpscaleForms):
         except ModelFileError:
             return None  # a file that was altered: the plan says so
 
+    def _layer_chosen_by_hand(self) -> None:
+        self._is_chosen_by_hand = True
+        self._layer_chosen()
+
     def _layer_chosen(self) -> None:
         layer = self.layer.value
         self.run.setEnabled(layer is not None or self._job is not None)
@@ -178,15 +187,7 @@ class UpscaleWidget(UpscaleForms):
         layer = self.layer.value
         if layer is None:
             return
-        spatial = [i for i, a in enumerate(self._image(layer).axes) if a in "ZYX"]
-        scale, units = list(layer.scale), [str(u) for u in layer.units]
-        for i in spatial:
-            # What was a number of pixels stays one: the proportions of the voxel are kept.
-            scale[i], units[i] = layer.scale[i] / abs(layer.scale[-1]) * size, unit
-        layer.translate = [
-            t * size / abs(layer.scale[-1]) if i in spatial else t for i, t in enumerate(layer.translate)
-        ]
-        layer.scale, layer.units = scale, units
+        set_pixel_size(layer, self._image(layer).axes, size, unit)
         self._plan_changed()
 
     def _image(self, layer: Any) -> Image:
@@ -207,9 +208,7 @@ class UpscaleWidget(UpscaleForms):
                 hints.append(pixel_doubt(card, size, image.units["X"] if known else None) if card else "")
             hints.append(mixed_units(self.viewer.layers))
         self.region.follow("" if layer is None else self.axes.value)
-        count = 0 if layer is None else len(other_channels(self.viewer, layer))
-        self.all_channels.setVisible(count > 0)
-        self.all_channels.setText(f"All {count + 1} channels of its file")
+        self.show_channels(self.viewer)
         self.pixel_size.setVisible(not known)
         forms.say(self.notice, "\n".join(h for h in hints if h))
         if layer is None:
@@ -359,7 +358,8 @@ class UpscaleWidget(UpscaleForms):
             if progress.region is not None and self._growing.source in self.viewer.layers:
                 self._growing.show(progress.image)
                 self.keep.show()
-        if "provenance" in progress.image.metadata and progress.done == progress.total:
+        record = progress.image.metadata.get("provenance", {})
+        if record.get("complete", bool(record)) and progress.done == progress.total:
             self._result = progress.image
             forms.say(self.status, f"Done in {duration(progress.seconds)}.")
         self._activity.show(progress.done, progress.total)
@@ -376,7 +376,9 @@ class UpscaleWidget(UpscaleForms):
         assert growing is not None
         if complete and self._result is not None and growing.source in self.viewer.layers:
             growing.finish(self._result)
-            forms.say(self.status, f"{self.status.text()} Added above its source: {growing.layer.name}")
+            changed = pixels_of(growing.source) is not growing.source_image.data
+            more = " The source's data were replaced meanwhile: it is of those before." if changed else ""
+            forms.say(self.status, f"{self.status.text()} Added above its source: {growing.layer.name}{more}")
         elif cancelled and self._keeping and growing.layer is not None:
             growing.keep()
             forms.say(self.status, f"Stopped; what is done is in {growing.layer.name}.")
