@@ -16,6 +16,9 @@ _CAUTION = (
     "Fine detail in the result is the model's estimate, not a measurement. Compare it with interpolation or with a "
     "reference scan before relying on it. Not for diagnosis."
 )
+_PHOTOGRAPHS = "photo-x2"
+_USUAL = {"nanometer": "em-x2", "micrometer": "fluo-x2", "millimeter": "mri-x2"}
+"""What images with pixels in a unit mostly are."""
 RUN_TIP = "Compute the finer image. It appears as a new layer exactly over this one while it is made."
 
 
@@ -44,9 +47,13 @@ class UpscaleForms(forms.Panel):
             ComboBox(
                 choices=lambda _: self.model_choices(),
                 label="Model",
-                tooltip="Trained networks by what they were trained for, then interpolation as the baseline.",
+                tooltip="Trained networks by what they were trained for, then interpolation as the baseline. Until you "
+                "choose one, it goes by the unit of the pixels.",
             )
         )
+        self.is_layer_by_hand = self.is_model_by_hand = False
+        self.layer.changed.connect(lambda _: setattr(self, "is_layer_by_hand", True))
+        self.model.changed.connect(lambda _: setattr(self, "is_model_by_hand", True))
         self.card = forms.text(rich=True)
         self.card.setToolTip("What the model is for and how it was tested. Scores stand beside bicubic interpolation.")
         self.card.setOpenExternalLinks(False)
@@ -77,6 +84,18 @@ class UpscaleForms(forms.Panel):
     def model_choices(self) -> list[tuple[str, str]]:
         """Return what can be chosen, in words and by name."""
         return []
+
+    def suggest_model(self) -> bool:
+        """Choose a model by the unit of the layer's pixels, unless somebody chose one; return whether it is another."""
+        layer = self.layer.value
+        if layer is None or self.is_model_by_hand:
+            return False
+        wanted = _PHOTOGRAPHS if layer.rgb else _USUAL.get(str(layer.units[-1]), _PHOTOGRAPHS)
+        if wanted == self.model.value or wanted not in self.model.choices:
+            return False
+        with self.model.changed.blocked():
+            self.model.value = wanted
+        return True
 
     def show_channels(self, viewer: "napari.viewer.Viewer") -> None:
         """Say how many layers hold channels of the file, if there are others than the chosen one."""

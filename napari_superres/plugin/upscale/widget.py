@@ -52,7 +52,7 @@ class UpscaleWidget(UpscaleForms):
         self._result: Image | None = None
         self._activity = activity = Activity("Super-resolving")
         self._waiting: list[Any] = []
-        self._ready = self._card_whole = self._keeping = self._is_chosen_by_hand = False
+        self._ready = self._card_whole = self._keeping = False
         self._estimate_timer = QTimer(self)
         self._estimate_timer.setSingleShot(True)
         self._estimate_timer.setInterval(_ESTIMATE_DELAY)
@@ -77,7 +77,7 @@ class UpscaleWidget(UpscaleForms):
         self.keep.clicked.connect(self._stop_and_keep)
         self.copy_python.clicked.connect(lambda: self._copy(snippets.script))
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
-        self.layer.changed.connect(self._layer_chosen_by_hand)
+        self.layer.changed.connect(self._layer_chosen)
         self.model.changed.connect(self._model_chosen)
         self.all_channels.toggled.connect(self._plan_changed)
         for control in (self.axes, self.device, self.precision, self.tile, self.tta):
@@ -106,7 +106,7 @@ class UpscaleWidget(UpscaleForms):
                 forms.say(self.status, f"The {gone} layer was removed: cancelling…")
         self.region.follow(self.axes.value)
         changed = forms.refresh(self.layer)
-        if changed or (not self._is_chosen_by_hand and forms.prefer_visible(self.layer)):
+        if changed or (not self.is_layer_by_hand and forms.prefer_visible(self.layer)):
             self._layer_chosen()
         self.show_channels(self.viewer)
 
@@ -156,10 +156,6 @@ class UpscaleWidget(UpscaleForms):
         except ModelFileError:
             return None  # a file that was altered: the plan says so
 
-    def _layer_chosen_by_hand(self) -> None:
-        self._is_chosen_by_hand = True
-        self._layer_chosen()
-
     def _layer_chosen(self) -> None:
         layer = self.layer.value
         self.run.setEnabled(layer is not None or self._job is not None)
@@ -169,6 +165,8 @@ class UpscaleWidget(UpscaleForms):
             axes = ""  # the plan says why
         with self.axes.changed.blocked():
             self.axes.value = axes
+        if self.suggest_model():
+            self._model_chosen()
         self._plan_changed()
 
     def _model_chosen(self) -> None:
