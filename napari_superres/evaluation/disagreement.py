@@ -231,7 +231,7 @@ def _check(models: "Sequence[Model]", image: Image, tta: bool, options: dict[str
             f"without turned images (tta) at least two models are needed to disagree, got {len(models)}. "
             "Give several models or checkpoints, or tta=True."
         )
-    if tta and (moved := [m.card.name for m in models if m.card.grid_offset is not None]):
+    if tta and (moved := [m.card.name for m in models if not m.card.is_centred]):
         raise SettingsError(f"{moved[0]} moves images by part of a pixel, which turned ones would disagree about. "
                             "Compare models instead (tta=False).")  # fmt: skip
     scales = [_scale_on(image, m.card) for m in models]

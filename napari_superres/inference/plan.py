@@ -204,7 +204,7 @@ def resolve(
     sizes = [image.size(a) for a in work_axes]
     if tta and card.scale[-1] != card.scale[-2]:
         raise SettingsError(f"tta turns the image, but {card.name} scales Y and X differently. Leave tta out.")
-    if tta and card.grid_offset is not None:
+    if tta and not card.is_centred:
         raise SettingsError(f"tta turns the image, and {card.name} moves it by part of a pixel. Leave tta out.")
     bytes_per_pixel = model.bytes_per_pixel * (2.0 if resolved == "fp64" else 1.0)
     samples = image.size("S") if card.color == "per-channel" and card.channels == 1 else 1

@@ -199,6 +199,11 @@ class ModelCard:
         return self.grid_offset or tuple((s - 1) / 2 for s in self.scale)
 
     @property
+    def is_centred(self) -> bool:
+        """Whether input and result cover the same area, so that turning both leaves them on each other."""
+        return all(abs(o - (s - 1) / 2) < 1e-6 for o, s in zip(self.offset, self.scale, strict=True))
+
+    @property
     def is_interpolation(self) -> bool:
         """Whether this is a baseline without learned weights."""
         return self.architecture == "interpolation"

@@ -27,6 +27,8 @@ def test_defaults_follow_the_scale():
     assert (card.ndim, card.multiple, card.halo) == (3, (1, 1, 1), (0, 0, 0))
     assert card.offset == (0.5, 1.0, 1.5)
     assert ModelCard(**GOOD).offset == (0.5, 0.0)
+    assert not ModelCard(**GOOD).is_centred
+    assert ModelCard(**{**GOOD, "grid_offset": tuple((s - 1) / 2 for s in GOOD["scale"])}).is_centred
 
 
 @pytest.mark.parametrize(
