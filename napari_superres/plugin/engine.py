@@ -72,9 +72,20 @@ def model_name(model: str) -> str:
 
 
 def upscale(
-    image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float] | None = None
+    image: Image,
+    model: Model_,
+    options: Mapping[str, Any],
+    focus: Mapping[str, float] | None = None,
+    done: list[Any] | None = None,
 ) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run; its array is zero where nothing is done yet, its record says so until all is.
+    """Yield the steps of a run; its array shows the input where nothing is done yet, its record says so until all is.
+
+    Parameters
+    ----------
+    image, model, options, focus
+        As for `napari_superres.iter_upscale`.
+    done
+        Is given the parts of the array that are done: tuples of slices.
 
     Raises
     ------
@@ -91,10 +102,12 @@ def upscale(
         if is_too_large(result_bytes(image, parts), wishes):
             steps: Any = upscale_onto_disk(image, parts, focus, wishes)
         else:
-            steps = run_parts(image, parts, focus=focus)
+            steps = run_parts(image, parts, _enlarged(image, [plan for _, plan in parts]), focus)
         begun = joined([{**make_record(image, m.card, p, Counts()), "complete": False} for m, p in parts])
         with closing(steps):
             for step in steps:
+                if done is not None and step.region is not None:
+                    done.append(step.region)
                 # What is kept of a run that is stopped says how it was made, too.
                 metadata = {"provenance": begun, **step.image.metadata}
                 yield replace(step, image=step.image.replace(metadata=metadata))

@@ -4,6 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_superres.core.image import Image
 from napari_superres.io import read_image
 from napari_superres.plugin import reader
@@ -28,12 +30,18 @@ class Growing:
         Of the layer.
     first
         Where a part begins along axes that are no space: ``{"T": 3}``.
+
+    Attributes
+    ----------
+    done
+        Parts of the result that are computed: tuples of slices.
     """
 
     def __init__(self, viewer: Any, source: Any, source_image: Image, name: str, first: dict[str, int]) -> None:
         self.viewer, self.source, self.source_image = viewer, source, source_image
         self.name, self.first = name, first
         self.layer: Any = None
+        self.done: list[Any] = []
         self._drawn = 0.0
 
     @property
@@ -65,8 +73,12 @@ class Growing:
             self.viewer.layers.selection.active = self.layer
 
     def keep(self) -> None:
-        """Leave what is done, named as a part."""
+        """Leave what is done, named as a part; zero where only the input's pixels are."""
         if self.layer is not None:
+            undone = np.ones(self.layer.data.shape, bool)
+            for region in self.done:
+                undone[region] = False
+            self.layer.data[undone] = 0
             self.layer.name = f"{self.layer.name} (unfinished)"
             self.layer.refresh()
 

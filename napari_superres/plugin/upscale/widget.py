@@ -318,8 +318,9 @@ class UpscaleWidget(UpscaleForms):
         )
         self._result, self._keeping = None, False
         seen = field.focus(self.viewer, layer, image.axes)
+        done = self._growing.done
         self._job = Job(
-            lambda: engine.upscale(image, model, options, focus=seen),
+            lambda: engine.upscale(image, model, options, focus=seen, done=done),
             stepped=self._stepped,
             failed=forms.show_error,
             ended=self._ended,
