@@ -6,12 +6,12 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo napari test test-slow lint format docs bench scores screenshots system clean help
+.PHONY: demo napari test test-gui test-slow lint format docs bench scores screenshots system clean help
 
 help:
 	@echo "make demo    super-resolve the shipped samples and measure the results"
 	@echo "make napari  open napari with a sample and the Super-Resolution widget"
-	@echo "make test    run the tests (make test-slow: those that take minutes)"
+	@echo "make test    run the tests (make test-gui: the rest of those of the widgets; make test-slow: all that take minutes)"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    build the documentation, and run every command that it shows"
 	@echo "make bench   throughput here, and beside other tilers (hours; BENCH=--quick: minutes)"
@@ -24,6 +24,9 @@ napari: $(VENV)/.tests
 
 test: $(VENV)/.tests system
 	$(BIN)/pytest -m "not slow and not docs"
+
+test-gui: $(VENV)/.tests system
+	$(BIN)/pytest -m "gui and slow"
 
 test-slow: $(VENV)/.tests system
 	$(BIN)/pytest -m slow

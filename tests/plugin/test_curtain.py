@@ -12,7 +12,7 @@ from curtain_layers import (
     ramp,
 )
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 PLACES = {
     "plain": {},

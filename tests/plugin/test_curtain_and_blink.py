@@ -13,7 +13,7 @@ from curtain_layers import (
 
 from napari_superres.plugin.compare.curtain import KEY
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 
 def visibilities(viewer):

@@ -18,7 +18,7 @@ from napari_superres.models.index import library_entries, model_place
 from napari_superres.plugin.library_events import library
 from napari_superres.plugin.models import work as library_work
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from napari_superres.plugin.compare.profile import normalised, profiles, sample_
 from napari_superres.plugin.compare.widget import CompareWidget
 from napari_superres.plugin.layers import to_image
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 LONG = 60_000
 PLACES = {

@@ -13,7 +13,7 @@ from napari_superres.evaluation.calibration import Calibration
 from napari_superres.plugin.compare.widget import CompareWidget
 from napari_superres.plugin.layers import to_image, to_layer
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
 LONG = 120_000
 
 
