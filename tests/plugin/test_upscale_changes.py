@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from upscaling import LONG, pixels, run, upscale_widget_of_bicubic  # noqa: F401 - a fixture
 
 import napari_superres
 from napari_superres import Image, read_image, write_image
@@ -16,24 +17,6 @@ from napari_superres.plugin.upscale.region import SHAPE, SLICE
 from napari_superres.plugin.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
-
-LONG = 60_000
-
-
-def pixels(shape=(40, 50), seed=0):
-    return (np.random.default_rng(seed).random(shape) * 1000).astype(np.uint16)
-
-
-@pytest.fixture
-def widget(dock):
-    found = dock(UpscaleWidget)
-    found.model.value = "bicubic-x2"
-    return found
-
-
-def run(widget, qtbot):
-    widget.run.click()
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
 
 
 def previews(viewer):
