@@ -86,7 +86,7 @@ def train(
         bool, typer.Option("--register", help="Move pairs onto each other.", rich_help_panel=PANEL_OWN)
     ] = False,
     loss: Annotated[
-        Literal["l1", "charbonnier", "mse", "bce"],
+        Literal["l1", "charbonnier", "mse", "psnr", "bce"],
         typer.Option(help="What is lowered; in the last fifth the mean squared error.", rich_help_panel=PANEL_OWN),
     ] = "l1",
     ssim: Annotated[float, typer.Option(metavar="W", help="Weight of 1 - SSIM.", rich_help_panel=PANEL_OWN)] = 0.0,

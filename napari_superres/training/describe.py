@@ -55,7 +55,7 @@ def describe(
         global_statistics=reach.is_global,
         noise=noise,
         training=_training(recipe, images, steps, start, registered),
-        scores={"validation": {"protocol": f"held-out training images; {words}", **scores}},
+        scores={"validation": {"protocol": f"held-out training images; {words}", **scores}} if scores else {},
         **facts,
     )
 

@@ -10,11 +10,14 @@ from torch import Tensor
 
 from napari_superres.errors import TrainingError
 
-Kind = Literal["l1", "charbonnier", "mse", "bce"]
+Kind = Literal["l1", "charbonnier", "mse", "psnr", "bce"]
 
-_NAMES = {"l1": "L1", "charbonnier": "Charbonnier", "mse": "MSE", "bce": "binary cross-entropy"}
+_NAMES = {"l1": "L1", "charbonnier": "Charbonnier", "mse": "MSE", "psnr": "PSNR", "bce": "binary cross-entropy"}
 _FINISH_FROM = 0.8
+_FINISHES = {"bce": "bce", "psnr": "psnr"}
 _EPSILON = 1e-3
+_LEAST_ERROR = 1e-6
+"""Mean squared error, 60 dB, below which a patch teaches little: flat ones have hardly any."""
 _SSIM_EDGE, _SSIM_SIGMA = 11, 1.5
 _SSIM_STABILISERS = 0.01**2, 0.03**2
 
@@ -27,10 +30,12 @@ class Loss:
     ----------
     kind
         Pixel by pixel: ``"l1"``; ``"charbonnier"``, which is smooth at 0 (Charbonnier et al., ICIP 1994,
-        doi:10.1109/ICIP.1994.413553); ``"mse"``; ``"bce"``, binary cross-entropy, for networks that end in a sigmoid.
+        doi:10.1109/ICIP.1994.413553); ``"mse"``; ``"psnr"``, the mean PSNR of patches, ``1 - dB / 100``, to which clean
+        patches matter as much as noisy ones (Chen et al., CVPR Workshops 2021, doi:10.1109/CVPRW53098.2021.00027);
+        ``"bce"``, binary cross-entropy, for networks that end in a sigmoid.
     finish
         The kind for the last fifth of the budget: by default the mean squared error, which is what PSNR rewards,
-        and after ``"bce"`` none other.
+        and after ``"psnr"`` and ``"bce"`` none other.
     ssim
         Weight of ``1 - SSIM`` of planes (Wang et al., IEEE TIP 2004, doi:10.1109/TIP.2003.819861).
     fourier
@@ -50,7 +55,7 @@ class Loss:
 
     def __post_init__(self) -> None:
         if self.finish is None:
-            object.__setattr__(self, "finish", "bce" if self.kind == "bce" else "mse")
+            object.__setattr__(self, "finish", _FINISHES.get(self.kind, "mse"))
         for name in ("kind", "finish"):
             if getattr(self, name) not in get_args(Kind):
                 raise TrainingError(
@@ -119,6 +124,11 @@ def _charbonnier(found: Tensor, true: Tensor) -> Tensor:
     return ((found - true) ** 2 + _EPSILON**2).sqrt().mean()
 
 
+def _peak_signal_noise_ratio(found: Tensor, true: Tensor) -> Tensor:
+    error = ((found - true) ** 2).flatten(1).mean(dim=1)  # (B,)
+    return 1.0 + 0.1 * torch.log10(error + _LEAST_ERROR).mean()
+
+
 def _cross_entropy(found: Tensor, true: Tensor) -> Tensor:
     if float(found.detach().min()) < 0 or float(found.detach().max()) > 1:
         raise TrainingError(
@@ -129,5 +139,6 @@ def _cross_entropy(found: Tensor, true: Tensor) -> Tensor:
 
 
 _PIXELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "l1": F.l1_loss, "charbonnier": _charbonnier, "mse": F.mse_loss, "bce": _cross_entropy,
+    "l1": F.l1_loss, "charbonnier": _charbonnier, "mse": F.mse_loss, "psnr": _peak_signal_noise_ratio,
+    "bce": _cross_entropy,
 }  # fmt: skip

@@ -50,6 +50,9 @@ class Recipe:
         Learning rate after warm-up (Adam, cosine decay).
     minutes
         Usual budget on two CPU cores.
+    hold_out
+        Whether some images are kept from training to score the network on. False where there are too few to spare
+        one, and others to measure the model with.
     card
         Fields of the model card: title, modality, intensity, license, citation, ...
     start
@@ -70,6 +73,7 @@ class Recipe:
     loss: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 1e-3
     minutes: float = 12.0
+    hold_out: bool = True
     card: Mapping[str, Any] = field(default_factory=dict)
     start: str = ""
 

@@ -133,8 +133,8 @@ def train(
         "seed": seed, "steps": steps, "minutes": budget, "start": None if begins is None else digest(begins),
     }  # fmt: skip
     begun = check_checkpoint(output, what, resume=resume, overwrite=overwrite)
-    training, held = split(images, seed)
-    if not held:
+    training, held = split(images, seed) if recipe.hold_out else ([f for fields in images for f in fields], [])
+    if recipe.hold_out and not held:
         warnings.warn(
             "there is only one image, and none to hold out: the model will have no scores. Give at least two.",
             SuperResWarning, stacklevel=2,
@@ -173,7 +173,7 @@ def train(
         )  # fmt: skip
     card = describe(
         recipe, images, best, scores=scores, steps=module.batches, registered=register,
-        noise=noise_range(held or training[:_VALIDATION_PLANES], scale=scale, instrument=instrument),
+        noise=noise_range(held or evenly(training), scale=scale, instrument=instrument),
         start=begins.stem if begins else "",
     )  # fmt: skip
     written = write_model(output, card, best.state_dict(), overwrite=overwrite)
@@ -317,9 +317,13 @@ def split(images: Sequence[Sequence[Field]], seed: int) -> tuple[list[Field], li
     order = np.random.default_rng(seed).permutation(len(images))
     count = min(_VALIDATION_MOST, max(1, round(len(images) * _VALIDATION_SHARE))) if len(images) > 1 else 0
     chosen = [[field for i in part for field in images[i]] for part in (order[count:], order[:count])]
-    # Evenly over all held-out images, and no longer than a score is worth.
-    step = max(1, -(-len(chosen[1]) // _VALIDATION_PLANES))
-    return chosen[0], [_middle(field) for field in chosen[1][::step]]
+    return chosen[0], evenly(chosen[1])
+
+
+def evenly(fields: Sequence[Field]) -> list[Field]:
+    """Return fields evenly of all, of volumes their middle: not more than a score is worth."""
+    step = max(1, -(-len(fields) // _VALIDATION_PLANES))
+    return [_middle(field) for field in fields[::step]]
 
 
 def _middle(field: Field) -> Field:

@@ -6,6 +6,7 @@ DATA holds ``benchmark/Set5``, ``benchmark/Set14`` (photographs), ``test/fluores
 ``test/microct`` and ``test/em``. Cards are rewritten; weights stay as they are.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -41,40 +42,62 @@ class Protocol:
     rician: float = 0.0  # share of the range, of volumes
     scale: tuple[int, ...] = (2, 2)
     speed: tuple[float, float] | None = None  # of a movie, along Y and X: fine pixels per frame
+    ends: tuple[float, ...] = ()  # of what the model is made for: photons, or noise as a share of the range
+
+    def __iter__(self) -> Iterator[tuple[str, "Protocol"]]:
+        """Yield the usual strength of noise, then the ends of the range, each with what is added to its name."""
+        yield "", self
+        for end in self.ends:
+            if self.photons:
+                name, what, strength = f", {end:g} photons", PHOTONS, {"photons": end}
+            else:
+                name, what, strength = f", noise {end:g}", NOISE, {"rician" if self.rician else "read_noise": end}
+            yield name, replace(self, **strength, words=_with_number(self.words, what, f"{end:g}"))
+
+
+PHOTONS, NOISE = re.compile(r"\d+(?= (?:photons|electrons) at)"), re.compile(r"(?<=noise )[\d.]+")
+
+
+def _with_number(words: str, what: re.Pattern[str], number: str) -> str:
+    found, count = what.subn(number, words)
+    assert count == 1, words
+    return found
 
 
 PROTOCOLS = {
     "fluorescence": Protocol(
         "test/fluorescence",
         "Gaussian PSF sigma 1.5, 2 x 2 binning, 100 photons at the brightest, read noise 1; range 0.1-99.9 %",
-        psf_sigma=1.5, photons=100, read_noise=1,
+        psf_sigma=1.5, photons=100, read_noise=1, ends=(15, 400),
     ),
     "MRI": Protocol("test/mri", "k-space cut to half along Y and X, Rician noise 0.02; range 0.1-99.9 %",
-                    kernel="kspace", read_noise=0.02),
+                    kernel="kspace", read_noise=0.02, ends=(0, 0.05)),
     "CT": Protocol("test/microct", "Gaussian PSF sigma 1, 2 x 2 binning, Gaussian noise 0.03; range 0.1-99.9 %",
-                   psf_sigma=1.0, read_noise=0.03),
+                   psf_sigma=1.0, read_noise=0.03, ends=(0, 0.06)),
     "electron microscopy": Protocol(
         "test/em",
         "Gaussian PSF sigma 1, 2 x 2 binning, 200 electrons at the brightest, read noise 1; range 0.1-99.9 %",
-        psf_sigma=1.0, photons=200, read_noise=1,
+        psf_sigma=1.0, photons=200, read_noise=1, ends=(20, 2000),
     ),
 }  # fmt: skip
 OF_MOVIES = replace(
-    PROTOCOLS["fluorescence"], speed=(1.2, 0.9),
+    PROTOCOLS["fluorescence"], speed=(1.2, 0.9), ends=(),
     words=f"9 frames that move 1.5 fine pixels each; {PROTOCOLS['fluorescence'].words}",
 )  # fmt: skip
 OF_VOLUMES = {
     "MRI": Protocol(
-        "test/mri", "means over 3 slices, Rician noise 0.02; range 0.1-99.9 %", rician=0.02, scale=(3, 1, 1)
+        "test/mri", "means over 3 slices, Rician noise 0.02; range 0.1-99.9 %", rician=0.02, scale=(3, 1, 1),
+        ends=(0, 0.05),
     ),
     "fluorescence": Protocol(
         "test/fluorescence",
         "Gaussian along Z sigma 0.6 slices, means over 2, 100 photons at the brightest, read noise 1; range 0.1-99.9 %",
         psf_sigma=(0.6, 0.0, 0.0), photons=100, read_noise=1, scale=(2, 1, 1),
+        ends=(15, 400),
     ),
 }  # fmt: skip
 X4 = replace(
-    PROTOCOLS["electron microscopy"], scale=(4, 4), psf_sigma=2.0, photons=800,
+    PROTOCOLS["electron microscopy"], scale=(4, 4), psf_sigma=2.0, photons=800, ends=(80, 2000),
     words="Gaussian PSF sigma 2, 4 x 4 binning, 800 electrons at the brightest, read noise 1; range 0.1-99.9 %",
 )  # fmt: skip
 _FRAMES = 9
@@ -195,6 +218,7 @@ def main(data: Path, names: list[str]) -> None:
         if names and path.stem not in names:
             continue
         model, card = load_model(path), read_card(path)
+        protocol: Protocol | None = None
         scores = dict(card.scores)
         if card.modality == "photograph":
             for name in ("Set5", "Set14"):
@@ -202,11 +226,12 @@ def main(data: Path, names: list[str]) -> None:
         elif card.frames > 1:
             scores["fluorescence test images, moving"] = score_restoration(model, data, OF_MOVIES, beside="fluo-x2")
         elif card.ndim == 3:
-            scores[f"{card.modality} test volumes"] = score_restoration(model, data, OF_VOLUMES[card.modality])
-        elif card.scale == (4, 4):
-            scores[f"{card.modality} test images"] = score_restoration(model, data, X4)
-        elif card.modality in PROTOCOLS:
-            scores[f"{card.modality} test images"] = score_restoration(model, data, PROTOCOLS[card.modality])
+            protocol = OF_VOLUMES[card.modality]
+        else:
+            protocol = X4 if card.scale == (4, 4) else PROTOCOLS.get(card.modality)
+        what = f"{card.modality} test {'images' if card.ndim == 2 else 'volumes'}"
+        for strength, measured in protocol or ():
+            scores[what + strength] = score_restoration(model, data, measured)
         write_model(path, replace(card, scores=scores), read_weights(path), overwrite=True)
         for name, found in scores.items():
             print(f"{card.name:12} {name:24} {found}")

@@ -22,6 +22,10 @@ def test_pixels_against_their_formulas(pair):
     expected = {"l1": off.abs().mean(), "mse": (off**2).mean(), "charbonnier": (off**2 + 1e-6).sqrt().mean()}
     for kind, value in expected.items():
         assert torch.allclose(make_loss({"kind": kind, "finish": kind})(found, true, 0.0), value)
+    # Of each patch by itself: 20 dB, and one without error, which stops at 60.
+    off_by = torch.tensor([0.1, 0.0], dtype=torch.float64)[:, None, None, None]
+    decibels = make_loss({"kind": "psnr"})(true + off_by, true, 0.9)
+    assert float(decibels) == pytest.approx(1 - (20 + 60) / 2 / 100, abs=1e-5)
     inside = found.clamp(0.01, 0.99)
     entropy = -(true * inside.log() + (1 - true) * (1 - inside).log()).mean()
     assert torch.allclose(make_loss({"kind": "bce"})(inside, true, 0.9), entropy)
@@ -70,7 +74,7 @@ def test_descent_lowers_it(settings, pair):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"kind": "l2"}, "loss kind must be one of l1, charbonnier, mse, bce, got 'l2'"),
+        ({"kind": "l2"}, "loss kind must be one of l1, charbonnier, mse, psnr, bce, got 'l2'"),
         ({"finish": "nothing"}, "loss finish must be one of"),
         ({"ssim": -1}, "loss ssim must be a weight of at least 0, got -1"),
         ({"fourier": "much"}, "loss fourier must be a weight"),
@@ -90,4 +94,5 @@ def test_cross_entropy_needs_a_sigmoid(pair):
 def test_cards_say_what_was_lowered():
     assert Loss().describe() == "L1, then MSE"
     assert make_loss({"kind": "bce"}).describe() == "binary cross-entropy"
+    assert make_loss({"kind": "psnr"}).describe() == "PSNR"
     assert make_loss({"kind": "mse", "ssim": 0.2}).describe() == "MSE + 0.2 (1 - SSIM)"

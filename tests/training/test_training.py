@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from napari_superres.inference import check
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build, list_architectures
 from napari_superres.models.files import read_weights
+from napari_superres.models.registry import find_card
 from napari_superres.training import Recipe, TrainingStep, list_recipes, load_recipe, make_recipe, train
 from napari_superres.training.images import Field, luma, read_fields
 from napari_superres.training.pairs import PatchSource
@@ -73,6 +75,15 @@ def test_the_card_is_complete(trained):
     assert scores["images"] == 1
     assert np.isfinite([scores["psnr"], scores["bicubic_psnr"]]).all()
     assert json.loads(card.to_json())["limits"] == "A test."
+
+
+def test_where_images_are_few_none_is_held_out(data, tmp_path):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*hold out")
+        path = train(replace(TINY, hold_out=False), data, tmp_path / "all.safetensors", steps=3)
+    card = find_card(path)
+    assert "validation" not in card.scores
+    assert card.noise is not None
 
 
 def test_the_same_seed_gives_the_same_weights(data, trained, tmp_path):
