@@ -48,14 +48,14 @@ class Protocol:
         """Yield the usual strength of noise, then the ends of the range, each with what is added to its name."""
         yield "", self
         for end in self.ends:
-            if self.photons:
-                name, what, strength = f", {end:g} photons", PHOTONS, {"photons": end}
+            if counted := PHOTONS.search(self.words):
+                name, what, strength = f", {end:g} {counted[1]}", PHOTONS, {"photons": end}
             else:
                 name, what, strength = f", noise {end:g}", NOISE, {"rician" if self.rician else "read_noise": end}
             yield name, replace(self, **strength, words=_with_number(self.words, what, f"{end:g}"))
 
 
-PHOTONS, NOISE = re.compile(r"\d+(?= (?:photons|electrons) at)"), re.compile(r"(?<=noise )[\d.]+")
+PHOTONS, NOISE = re.compile(r"\d+(?= (photons|electrons) at)"), re.compile(r"(?<=noise )[\d.]+")
 
 
 def _with_number(words: str, what: re.Pattern[str], number: str) -> str:
