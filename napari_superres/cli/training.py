@@ -87,7 +87,10 @@ def train(
     ] = False,
     loss: Annotated[
         Literal["l1", "charbonnier", "mse", "psnr", "bce"],
-        typer.Option(help="What is lowered; in the last fifth the mean squared error.", rich_help_panel=PANEL_OWN),
+        typer.Option(
+            help="What is lowered; in the last fifth the mean squared error, but after psnr and bce.",
+            rich_help_panel=PANEL_OWN,
+        ),
     ] = "l1",
     ssim: Annotated[float, typer.Option(metavar="W", help="Weight of 1 - SSIM.", rich_help_panel=PANEL_OWN)] = 0.0,
     fourier: Annotated[

@@ -96,6 +96,8 @@ class Recipe:
                 "recorded pairs need one folder of low-resolution images (low) for each of data and the degradation "
                 f"'recorded', got low={list(self.low)}, data={list(self.data)}, {dict(self.degradation)}."
             )
+        if not isinstance(self.hold_out, bool):
+            raise TrainingError(f"hold_out must be true or false, got {self.hold_out!r}.")
         make_loss(self.loss)
         try:
             frames = make_instrument(self.degradation).frames

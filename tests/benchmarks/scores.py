@@ -6,10 +6,9 @@ DATA holds ``benchmark/Set5``, ``benchmark/Set14`` (photographs), ``test/fluores
 ``test/microct`` and ``test/em``. Cards are rewritten; weights stay as they are.
 """
 
-import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +33,7 @@ class Protocol:
     """How a restoration is measured: what is done to the images of a folder, and what stands beside the model."""
 
     folder: str
-    words: str
+    wording: str  # with its fields in braces
     kernel: str = "gaussian"
     psf_sigma: float | tuple[float, ...] | None = None
     photons: float | None = None
@@ -42,63 +41,61 @@ class Protocol:
     rician: float = 0.0  # share of the range, of volumes
     scale: tuple[int, ...] = (2, 2)
     speed: tuple[float, float] | None = None  # of a movie, along Y and X: fine pixels per frame
-    ends: tuple[float, ...] = ()  # of what the model is made for: photons, or noise as a share of the range
+    strength: str = "noise {read_noise:g}"  # what differs between images, as the field in braces
+    ends: tuple[float, ...] = ()  # of the range that the model is made for
+
+    @property
+    def words(self) -> str:
+        """Return what is done, for a card."""
+        return self.wording.format(**asdict(self))
 
     def __iter__(self) -> Iterator[tuple[str, "Protocol"]]:
         """Yield the usual strength of noise, then the ends of the range, each with what is added to its name."""
         yield "", self
+        field = self.strength.partition("{")[2].partition(":")[0]
         for end in self.ends:
-            if counted := PHOTONS.search(self.words):
-                name, what, strength = f", {end:g} {counted[1]}", PHOTONS, {"photons": end}
-            else:
-                name, what, strength = f", noise {end:g}", NOISE, {"rician" if self.rician else "read_noise": end}
-            yield name, replace(self, **strength, words=_with_number(self.words, what, f"{end:g}"))
-
-
-PHOTONS, NOISE = re.compile(r"\d+(?= (photons|electrons) at)"), re.compile(r"(?<=noise )[\d.]+")
-
-
-def _with_number(words: str, what: re.Pattern[str], number: str) -> str:
-    found, count = what.subn(number, words)
-    assert count == 1, words
-    return found
+            yield f", {self.strength.format(**{field: end})}", replace(self, **{field: end})
 
 
 PROTOCOLS = {
     "fluorescence": Protocol(
         "test/fluorescence",
-        "Gaussian PSF sigma 1.5, 2 x 2 binning, 100 photons at the brightest, read noise 1; range 0.1-99.9 %",
-        psf_sigma=1.5, photons=100, read_noise=1, ends=(15, 400),
+        "Gaussian PSF sigma 1.5, 2 x 2 binning, {photons:g} photons at the brightest, read noise 1; range 0.1-99.9 %",
+        psf_sigma=1.5, photons=100, read_noise=1, strength="{photons:g} photons", ends=(15, 400),
     ),
-    "MRI": Protocol("test/mri", "k-space cut to half along Y and X, Rician noise 0.02; range 0.1-99.9 %",
+    "MRI": Protocol("test/mri", "k-space cut to half along Y and X, Rician noise {read_noise:g}; range 0.1-99.9 %",
                     kernel="kspace", read_noise=0.02, ends=(0, 0.05)),
-    "CT": Protocol("test/microct", "Gaussian PSF sigma 1, 2 x 2 binning, Gaussian noise 0.03; range 0.1-99.9 %",
-                   psf_sigma=1.0, read_noise=0.03, ends=(0, 0.06)),
+    "CT": Protocol(
+        "test/microct", "Gaussian PSF sigma 1, 2 x 2 binning, Gaussian noise {read_noise:g}; range 0.1-99.9 %",
+        psf_sigma=1.0, read_noise=0.03, ends=(0, 0.06),
+    ),
     "electron microscopy": Protocol(
         "test/em",
-        "Gaussian PSF sigma 1, 2 x 2 binning, 200 electrons at the brightest, read noise 1; range 0.1-99.9 %",
-        psf_sigma=1.0, photons=200, read_noise=1, ends=(20, 2000),
+        "Gaussian PSF sigma 1, 2 x 2 binning, {photons:g} electrons at the brightest, read noise 1; range 0.1-99.9 %",
+        psf_sigma=1.0, photons=200, read_noise=1, strength="{photons:g} electrons", ends=(20, 2000),
     ),
 }  # fmt: skip
 OF_MOVIES = replace(
     PROTOCOLS["fluorescence"], speed=(1.2, 0.9), ends=(),
-    words=f"9 frames that move 1.5 fine pixels each; {PROTOCOLS['fluorescence'].words}",
+    wording=f"9 frames that move 1.5 fine pixels each; {PROTOCOLS['fluorescence'].wording}",
 )  # fmt: skip
 OF_VOLUMES = {
     "MRI": Protocol(
-        "test/mri", "means over 3 slices, Rician noise 0.02; range 0.1-99.9 %", rician=0.02, scale=(3, 1, 1),
-        ends=(0, 0.05),
+        "test/mri", "means over 3 slices, Rician noise {rician:g}; range 0.1-99.9 %", rician=0.02, scale=(3, 1, 1),
+        strength="noise {rician:g}", ends=(0, 0.05),
     ),
     "fluorescence": Protocol(
         "test/fluorescence",
-        "Gaussian along Z sigma 0.6 slices, means over 2, 100 photons at the brightest, read noise 1; range 0.1-99.9 %",
+        "Gaussian along Z sigma 0.6 slices, means over 2, {photons:g} photons at the brightest, read noise 1; "
+        "range 0.1-99.9 %",
         psf_sigma=(0.6, 0.0, 0.0), photons=100, read_noise=1, scale=(2, 1, 1),
-        ends=(15, 400),
+        strength="{photons:g} photons", ends=(15, 400),
     ),
 }  # fmt: skip
 X4 = replace(
     PROTOCOLS["electron microscopy"], scale=(4, 4), psf_sigma=2.0, photons=800, ends=(80, 2000),
-    words="Gaussian PSF sigma 2, 4 x 4 binning, 800 electrons at the brightest, read noise 1; range 0.1-99.9 %",
+    wording="Gaussian PSF sigma 2, 4 x 4 binning, {photons:g} electrons at the brightest, read noise 1; "
+            "range 0.1-99.9 %",
 )  # fmt: skip
 _FRAMES = 9
 _PLANES = 12
@@ -219,7 +216,7 @@ def main(data: Path, names: list[str]) -> None:
             continue
         model, card = load_model(path), read_card(path)
         protocol: Protocol | None = None
-        scores = dict(card.scores)
+        scores = {name: score for name, score in card.scores.items() if name == "validation"}
         if card.modality == "photograph":
             for name in ("Set5", "Set14"):
                 scores[name] = score_photographs(model, data / "benchmark" / name)

@@ -18,7 +18,7 @@ from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build, list_architectures
 from napari_superres.models.files import read_weights
 from napari_superres.models.registry import find_card
-from napari_superres.training import Recipe, TrainingStep, list_recipes, load_recipe, make_recipe, train
+from napari_superres.training import Recipe, TrainingStep, list_recipes, load_recipe, make_recipe, train, trainer
 from napari_superres.training.images import Field, luma, read_fields
 from napari_superres.training.pairs import PatchSource
 from napari_superres.training.score import psnr, score_fields
@@ -77,13 +77,32 @@ def test_the_card_is_complete(trained):
     assert json.loads(card.to_json())["limits"] == "A test."
 
 
-def test_where_images_are_few_none_is_held_out(data, tmp_path):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*hold out")
-        path = train(replace(TINY, hold_out=False), data, tmp_path / "all.safetensors", steps=3)
-    card = find_card(path)
-    assert "validation" not in card.scores
-    assert card.noise is not None
+def test_where_images_are_few_none_is_held_out(data, tmp_path, monkeypatch):
+    learnt = []
+
+    def source(fields, **options):
+        learnt.append(len(fields))
+        return PatchSource(fields, **options)
+
+    monkeypatch.setattr(trainer, "PatchSource", source)
+    for hold_out in (True, False):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*hold out")
+            path = train(replace(TINY, hold_out=hold_out), data, tmp_path / f"{hold_out}.safetensors", steps=3)
+        assert ("validation" in find_card(path).scores) is hold_out
+    assert learnt == [7, 8]
+    with pytest.raises(TrainingError, match="hold_out must be true or false, got 'no'"):
+        replace(TINY, hold_out="no")
+
+
+def test_fields_are_looked_at_evenly():
+    planes = [Field(np.full((4, 4), i, np.float32)) for i in range(100)]
+    seen = [int(f.high[0, 0]) for f in trainer.evenly(planes)]
+    assert len(seen) <= 32
+    assert set(np.diff(seen)) == {seen[1]}, "evenly"
+    assert seen[-1] + seen[1] >= 100, "to the last"
+    volume = trainer.evenly([Field(np.zeros((200, 100, 90), np.float32))])[0].high
+    assert volume.shape == (96, 96, 90), "the middle"
 
 
 def test_the_same_seed_gives_the_same_weights(data, trained, tmp_path):
