@@ -34,7 +34,7 @@ class Interpolation(nn.Module):
     Parameters
     ----------
     kernel
-        ``"nearest"``, ``"bicubic"`` or ``"lanczos"``.
+        ``"nearest"``, ``"bicubic"``, ``"lanczos"`` or ``"sinc"``.
     scale
         Factor per spatial axis; two or three of them.
     """

@@ -40,6 +40,16 @@ def test_rician_noise_is_that_of_a_magnitude():
     assert bright.std().item() == pytest.approx(0.05, rel=0.02)
 
 
+def test_patches_that_are_nearly_clean_are_not_rare():
+    """A fifth of them has less than a twenty-fifth of the highest noise; evenly drawn, a twenty-fifth would."""
+    flat = torch.full((1000, 1, 16, 16), 0.8)
+    instrument = make_instrument({"kind": "kspace", "noise": [0.0, 0.05]})
+    low, _ = instrument.expose(flat, flat, (2, 2), np.random.default_rng(0))
+    spread = low.std(dim=(1, 2, 3))
+    assert float((spread < 0.002).float().mean()) == pytest.approx(0.2, abs=0.05)
+    assert 0.045 < float(spread.max()) < 0.06
+
+
 @pytest.mark.parametrize(("n", "factor"), [(24, 2), (26, 2), (27, 3), (30, 3), (40, 4), (25, 5)])
 def test_truncation_samples_slow_waves_where_the_new_pixels_lie(n, factor):
     def wave(at):

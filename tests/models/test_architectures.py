@@ -165,7 +165,20 @@ def test_an_untrained_network_is_nearly_the_interpolation(name):
     assert float(difference.abs().max()) < 0.05
 
 
+def test_the_skip_may_have_another_kernel():
+    from napari_superres.models.interpolate import Interpolation
+
+    noise = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    network = build("edsr", {"scale": [2, 2], "blocks": 1, "features": 4, "kernel": "sinc"}).eval()
+    with torch.inference_mode():
+        found = network(noise)
+        assert float((found - Interpolation("sinc", (2, 2))(noise)).abs().max()) < 0.05
+        assert float((found - Interpolation("bicubic", (2, 2))(noise)).abs().max()) > 0.1
+
+
 def test_wrong_names_and_arguments():
+    with pytest.raises(ModelFileError, match="cannot be built"):
+        build("edsr", {"scale": [2, 2], "kernel": "spline"})
     with pytest.raises(ModelFileError, match=r"unknown architecture 'x'.*fsrcnn"):
         build("x", {})
     for arguments in ({"scale": [2, 2], "output": "softmax"}, {"scale": [12, 12]}, {"scale": [2, 2], "ndim": 7}, {}):

@@ -7,7 +7,6 @@ from unittest.mock import patch
 
 import pytest
 
-from napari_superres.core.kernels import KERNELS
 from napari_superres.errors import ModelFileError, SuperResWarning, UnknownModelError
 from napari_superres.models import Model, find_card, list_models, load_model
 from napari_superres.models.files import write_model
@@ -76,7 +75,7 @@ def test_a_folder_is_not_a_model(tmp_path):
         load_model(tmp_path / "m.safetensors")
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", ["nearest", "bicubic", "lanczos"])
 @pytest.mark.parametrize(
     ("text", "scale"), [("x2", (2, 2)), ("x7", (7, 7)), ("x1x3", (1, 3)), ("x2x1x1", (2, 1, 1)), ("x1x2x3", (1, 2, 3))]
 )

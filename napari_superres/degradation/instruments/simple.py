@@ -65,7 +65,8 @@ class KSpace:
     Attributes
     ----------
     noise
-        Standard deviation of real and imaginary part in units of the brightest intensity, from, to.
+        Standard deviation of real and imaginary part in units of the brightest intensity, from, to; drawn evenly in
+        its square root, so that what is nearly clean is not rare.
     """
 
     noise: Range = (0.0, 0.0)
@@ -121,5 +122,6 @@ class Recorded:
 
 def _with_rician_noise(low: Tensor | None, noise: Range, random: np.random.Generator) -> Tensor:
     assert low is not None
-    sigma = drawn(noise, len(low), random).numpy().reshape(-1, *[1] * (low.ndim - 1))
+    roots = drawn((noise[0] ** 0.5, noise[1] ** 0.5), len(low), random)
+    sigma = (roots**2).numpy().reshape(-1, *[1] * (low.ndim - 1))
     return torch.from_numpy(kspace.rician(low.numpy(), sigma, random).astype(np.float32))

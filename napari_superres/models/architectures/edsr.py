@@ -2,9 +2,9 @@
 
 Lim, Son, Kim, Nah, Lee: Enhanced Deep Residual Networks for Single Image Super-Resolution,
 CVPR Workshops 2017, doi:10.1109/CVPRW.2017.151. Baseline size: 16 blocks of 64 features.
-``skip`` adds the interpolated image, which the paper does not have. ``frames`` takes neighbouring frames of
-a movie as more channels and returns the middle one: early fusion, without an estimate of motion, as in Tassano,
-Delon, Veit: FastDVDnet, CVPR 2020, doi:10.1109/CVPR42600.2020.00143.
+``skip`` adds the image as ``kernel`` interpolates it, which the paper does not have. ``frames`` takes neighbouring
+frames of a movie as more channels and returns the middle one: early fusion, without an estimate of motion, as in
+Tassano, Delon, Veit: FastDVDnet, CVPR 2020, doi:10.1109/CVPR42600.2020.00143.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,10 @@ class EDSR(nn.Module):
         blocks: int = 16,
         features: int = 64,
         skip: bool = True,
+        kernel: str = "bicubic",
     ) -> None:
         super().__init__()
-        self.interpolation = Interpolation("bicubic", scale) if skip else None
+        self.interpolation = Interpolation(kernel, scale) if skip else None
         self.middle = slice(frames // 2 * channels, (frames // 2 + 1) * channels)
         self.head = same_conv(ndim, frames * channels, features, 3)
         self.body = nn.Sequential(
