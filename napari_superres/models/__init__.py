@@ -10,7 +10,7 @@
 ``growth``         stops a network that grows beyond its file's weights
 ``model``          `Model`: a card and its network, ready to run
 ``domain``         whether a model suits an image
-``interpolate``    nearest, bicubic and Lanczos on the right grid; also the networks' skip
+``interpolate``    nearest, bicubic, Lanczos and sinc on the right grid; also the networks' skip
 ``halo``           how far a network looks, measured with NaN probes
 ``statistics``     layers that look at the whole image, met and computed window by window
 ``remembered``     what was measured of models on this machine, kept between runs

@@ -84,13 +84,22 @@ def _scores(scores: Mapping[str, Mapping[str, Any]], whole: bool) -> list[str]:
     for name, entry in sorted(scores.items()):
         parts = []
         for key, unit, form in _METRICS if whole else _METRICS[:1]:
-            value, baseline = entry.get(key), entry.get(f"bicubic_{key}")
-            if isinstance(value, int | float):
-                beside = f" (bicubic {baseline:{form}})" if isinstance(baseline, int | float) else ""
-                parts.append(f"{value:{form}} {unit}{beside}")
+            if isinstance(value := entry.get(key), int | float):
+                beside = ", ".join(f"{other} {score:{form}}" for other, score in _beside(entry, key))
+                parts.append(f"{value:{form}} {unit}" + (f" ({beside})" if beside else ""))
+        if whole and isinstance(least := entry.get("least_gain_over_best_baseline_db"), int | float):
+            parts.append(f"{least:+.2f} dB beside the best baseline in the worst image")
         if parts and (whole or name != "validation" or len(scores) == 1):
             lines.append(_line(name[:1].upper() + name[1:], ", ".join(parts)))
     return lines
+
+
+def _beside(entry: Mapping[str, Any], metric: str) -> list[tuple[str, float]]:
+    """Return bicubic interpolation and its score, and the best of what else was measured where that is better."""
+    ending = f"_{metric}"
+    found = {k.removesuffix(ending): v for k, v in entry.items() if k.endswith(ending) and isinstance(v, int | float)}
+    best = max(found, key=lambda name: found[name], default="")
+    return [(name.replace("_", "-"), found[name]) for name in dict.fromkeys(("bicubic", best)) if name in found]
 
 
 def _citation(text: str) -> str:

@@ -77,7 +77,7 @@ def test_the_filter_takes_name_title_and_modality(widget):
 def test_the_card_is_shown_whole(widget):
     widget.models.tree.setCurrentItem(row(widget, "fsrcnn-x2"))
     card, text = find_card("fsrcnn-x2"), widget.card.text()
-    for words in (card.title, card.training, card.license, card.limits, "36.73 dB (bicubic 33.65)"):
+    for words in (card.title, card.training, card.license, card.limits, "36.73 dB (bicubic 33.65, lanczos "):
         assert words in text
     assert 'href="https://doi.org/10.1007/978-3-319-46475-6_25"' in text
     assert "#more" not in text

@@ -27,6 +27,25 @@ def test_scores_stand_beside_bicubic():
     assert "alidation" not in text
 
 
+def test_the_best_baseline_stands_beside_a_score_too():
+    entry = {
+        "psnr": 32.15,
+        "bicubic_psnr": 29.54,
+        "lanczos_psnr": 29.91,
+        "zero_filling_psnr": 29.95,
+        "ssim": 0.8,
+        "bicubic_ssim": 0.7,
+        "lanczos_ssim": 0.6,
+        "note_psnr": "?",
+        "least_gain_over_best_baseline_db": -1.22,
+    }
+    short, whole = (card_html(card(scores={"heads": entry}), whole=w) for w in (False, True))
+    assert "32.15 dB (bicubic 29.54, zero-filling 29.95)" in short
+    assert "0.8000 SSIM (bicubic 0.7000)" in whole
+    assert "-1.22 dB beside the best baseline in the worst image" in whole
+    assert "worst" not in short
+
+
 def test_a_card_says_what_one_run_of_it_takes():
     assert "(planes,\u00a0x2)" in card_html(card(), whole=False)
     assert "(5 planes along T,\u00a0x2)" in card_html(card(frames=5), whole=False)

@@ -104,7 +104,9 @@ class ModelsWidget(forms.Panel):
         self.bar.setToolTip("Something is being done with a model; this widget can be used meanwhile.")
         self.status, self.lines, self.findings, self.file = (forms.text() for _ in range(4))
         self.card, self.facts = forms.text(rich=True), forms.text(rich=True)
-        self.card.setToolTip("What the model is for and how it was tested. Scores stand beside bicubic interpolation.")
+        self.card.setToolTip(
+            "What the model is for, and its scores beside bicubic interpolation and the best baseline."
+        )
         self.facts.setToolTip("Halo: how many pixels of the input around a pixel its result depends on.")
         for widget in (self.bar, self.status, self.lines, self.findings, self.card, self.facts, self.file):
             self.body.addWidget(widget)

@@ -55,7 +55,9 @@ class UpscaleForms(forms.Panel):
         self.layer.changed.connect(lambda _: setattr(self, "is_layer_by_hand", True))
         self.model.changed.connect(lambda _: setattr(self, "is_model_by_hand", True))
         self.card = forms.text(rich=True)
-        self.card.setToolTip("What the model is for and how it was tested. Scores stand beside bicubic interpolation.")
+        self.card.setToolTip(
+            "What the model is for, and its scores beside bicubic interpolation and the best baseline."
+        )
         self.card.setOpenExternalLinks(False)
         self.add_model = QPushButton("Model from file…")
         self.add_model.setToolTip(
