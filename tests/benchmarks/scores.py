@@ -81,8 +81,8 @@ OF_MOVIES = replace(
 )  # fmt: skip
 OF_VOLUMES = {
     "MRI": Protocol(
-        "test/mri", "means over 3 slices, Rician noise {rician:g}; range 0.1-99.9 %", rician=0.02, scale=(3, 1, 1),
-        strength="noise {rician:g}", ends=(0, 0.05),
+        "test/mri", "means over {scale[0]} slices, Rician noise {rician:g}; range 0.1-99.9 %", rician=0.02,
+        scale=(3, 1, 1), strength="noise {rician:g}", ends=(0, 0.05),
     ),
     "fluorescence": Protocol(
         "test/fluorescence",
@@ -223,7 +223,7 @@ def main(data: Path, names: list[str]) -> None:
         elif card.frames > 1:
             scores["fluorescence test images, moving"] = score_restoration(model, data, OF_MOVIES, beside="fluo-x2")
         elif card.ndim == 3:
-            protocol = OF_VOLUMES[card.modality]
+            protocol = replace(OF_VOLUMES[card.modality], scale=card.scale)
         else:
             protocol = X4 if card.scale == (4, 4) else PROTOCOLS.get(card.modality)
         what = f"{card.modality} test {'images' if card.ndim == 2 else 'volumes'}"

@@ -79,3 +79,8 @@ def counted(light: Tensor, photons: Tensor, noise: Tensor, random: np.random.Gen
 def drawn_evenly_in_logarithm(between: Range, count: int, random: np.random.Generator) -> Tensor:
     """Return so many strengths that range over orders of magnitude."""
     return drawn((float(np.log(between[0])), float(np.log(between[1]))), count, random).exp()
+
+
+def drawn_evenly_in_root(between: Range, count: int, random: np.random.Generator) -> Tensor:
+    """Return so many strengths of noise that may be none: what is nearly clean is not rare."""
+    return drawn((between[0] ** 0.5, between[1] ** 0.5), count, random) ** 2

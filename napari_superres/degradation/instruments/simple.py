@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from napari_superres.degradation import kspace
-from napari_superres.degradation.instruments.base import Plane, Range, Scale, drawn, span
+from napari_superres.degradation.instruments.base import Plane, Range, Scale, drawn_evenly_in_root, span
 from napari_superres.degradation.jpeg import compressed
 from napari_superres.degradation.resample import resize_bicubic
 
@@ -122,6 +122,5 @@ class Recorded:
 
 def _with_rician_noise(low: Tensor | None, noise: Range, random: np.random.Generator) -> Tensor:
     assert low is not None
-    roots = drawn((noise[0] ** 0.5, noise[1] ** 0.5), len(low), random)
-    sigma = (roots**2).numpy().reshape(-1, *[1] * (low.ndim - 1))
+    sigma = drawn_evenly_in_root(noise, len(low), random).numpy().reshape(-1, *[1] * (low.ndim - 1))
     return torch.from_numpy(kspace.rician(low.numpy(), sigma, random).astype(np.float32))

@@ -16,6 +16,7 @@ from napari_superres.degradation.instruments.base import (
     counted,
     drawn,
     drawn_evenly_in_logarithm,
+    drawn_evenly_in_root,
     gaussians,
     span,
     trimmed,
@@ -32,7 +33,7 @@ class Slices:
     ----------
     noise
         Standard deviation, from, to: electrons where photons are counted; else in units of the brightest intensity,
-        and Rician, as in magnetic resonance.
+        and Rician, as in magnetic resonance, drawn evenly in its square root.
     psf_sigma
         Of the Gaussian along Z, in high-resolution slices, from, to.
     photons
@@ -59,12 +60,14 @@ class Slices:
         """Return recordings, each with its own blur and noise."""
         del low
         count, margin = len(high), self.margin(scale)
-        sigma, noise = (drawn(between, count, random) for between in (self.psf_sigma, self.noise))
+        sigma = drawn(self.psf_sigma, count, random)
         sharp = _blurred_along_z(high, sigma) if self.psf_sigma[1] else high
         seen = trimmed(F.avg_pool3d(sharp, scale), (margin[0] // scale[0], 0, 0))
         if self.photons is not None:
-            seen = counted(seen, drawn_evenly_in_logarithm(self.photons, count, random), noise, random)
+            electrons = drawn(self.noise, count, random)
+            seen = counted(seen, drawn_evenly_in_logarithm(self.photons, count, random), electrons, random)
         else:
+            noise = drawn_evenly_in_root(self.noise, count, random)
             magnitude = kspace.rician(seen.numpy(), noise.numpy()[:, None, None, None, None], random)
             seen = torch.from_numpy(magnitude.astype(np.float32))
         return seen, trimmed(high, margin)
