@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_superres.core.image import Image as Image
     from napari_superres.degradation import degrade as degrade
+    from napari_superres.degradation import resample as resample
     from napari_superres.errors import SuperResError as SuperResError
     from napari_superres.evaluation import evaluate as evaluate
     from napari_superres.evaluation import evaluate_folder as evaluate_folder
@@ -43,6 +44,7 @@ _HOMES = {
     "evaluate": "napari_superres.evaluation",
     "evaluate_folder": "napari_superres.evaluation",
     "degrade": "napari_superres.degradation",
+    "resample": "napari_superres.degradation",
     "train": "napari_superres.training",
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are strings

@@ -1,4 +1,4 @@
-"""``superres info`` and ``superres degrade``."""
+"""``superres info``, ``superres degrade`` and ``superres resample``."""
 
 import json
 from pathlib import Path
@@ -63,3 +63,39 @@ def degrade(
         read_noise=read_noise, offset=offset, jpeg=jpeg, seed=seed,
     )  # fmt: skip
     terminal.say(f"wrote {write_image(low, output, overwrite=overwrite)}")
+
+
+def resample(
+    source: Annotated[Path, typer.Argument(metavar="IMAGE", help="Image.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    to: Annotated[
+        str | None, typer.Option(metavar="P", help="Size of the new pixels, or Y,X; in the unit of the image.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--for", metavar="MODEL", help="Model to whose training the new pixels are nearest.")
+    ] = None,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the file does not say.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Put an image on pixels of another size along Y and X, such as a model was trained on."""
+    from napari_superres.degradation import resample as onto
+    from napari_superres.errors import SettingsError
+    from napari_superres.io import check_target, read_image, write_image
+    from napari_superres.models import find_card
+    from napari_superres.models.domain import trained_pixel_size
+
+    if (to is None) == (model is None):
+        raise SettingsError("say either --to, the size of the new pixels, or --for, a model.")
+    card = None if model is None else find_card(model)
+    image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
+    check_target(output, overwrite=overwrite, image=image)
+    wished = parsing.parse_pixel_size(to, "--to")
+    if card is not None:
+        wished = trained_pixel_size(card, image.pixel_size[-2:], image.units["X"])
+        if card.pixel_size is None:
+            raise SettingsError(f"{card.name} does not say what pixels it was trained on. Say it yourself: --to.")
+        if wished is None and image.has_pixel_size:
+            raise SettingsError(f"the pixels are such as {card.name} was trained on: there is nothing to do.")
+    found = onto(image, wished or 0.0)  # an unknown pixel size is refused before
+    terminal.say(f"wrote {write_image(found, output, overwrite=overwrite)}: {found}")

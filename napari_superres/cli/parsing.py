@@ -65,14 +65,14 @@ def parse_strength(text: str, option: str) -> tuple[float, float]:
     return low, high
 
 
-def parse_pixel_size(text: str | None) -> float | tuple[float, ...] | None:
+def parse_pixel_size(text: str | None, option: str = "--pixel-size") -> float | tuple[float, ...] | None:
     """Return a pixel size from ``0.1``, or one per axis from ``0.5,0.1,0.1``."""
     if text is None:
         return None
     try:
         numbers = tuple(float(v) for v in text.split(","))
     except ValueError as error:
-        raise SettingsError(f"--pixel-size is a number, or one per axis such as 0.5,0.1,0.1, got {text!r}.") from error
+        raise SettingsError(f"{option} is a number, or one per axis such as 0.5,0.1,0.1, got {text!r}.") from error
     return numbers[0] if len(numbers) == 1 else numbers
 
 

@@ -66,8 +66,8 @@ def upscaled_affine(affine: Matrix, scale: Sequence[int], offset: Sequence[float
     return affine @ step
 
 
-def downscaled_affine(affine: Matrix, scale: Sequence[int]) -> Matrix:
-    """Return the matrix ``(n + 1, n + 1)`` of the grid whose pixels each unite ``scale`` pixels per axis."""
+def downscaled_affine(affine: Matrix, scale: Sequence[float]) -> Matrix:
+    """Return the matrix ``(n + 1, n + 1)`` of the grid whose pixels are ``scale`` pixels wide per axis."""
     factor = np.asarray(scale, dtype=np.float64)
     step = np.diag([*factor, 1.0])
     step[:-1, -1] = (factor - 1.0) / 2.0

@@ -1,6 +1,6 @@
 """Physics that makes a low-resolution image out of a high-resolution one.
 
-``resample`` antialiased bicubic reduction, the convention of the super-resolution literature
+``resample`` pixels of another size: antialiased bicubic, the convention of the super-resolution literature
 ``optics``   Gaussian point-spread function and pixel binning
 ``diffraction`` what aperture and wavelength of a microscope make of a plane in focus
 ``kspace``   truncation of spatial frequencies and Rician noise, for magnetic resonance
@@ -11,6 +11,7 @@
 ``instruments`` the same for batches of patches while a network is trained
 """
 
+from napari_superres.degradation.resample import resample as resample
 from napari_superres.degradation.simulate import degrade as degrade
 
-__all__ = ["degrade"]
+__all__ = ["degrade", "resample"]

@@ -27,6 +27,8 @@ _SOP = "1.2.840.10008.5.1.4.1.1."
 # Multi-frame objects whose frames are slices at positions that SimpleITK reads from the frames' own tags.
 _SLICED = {_SOP + x for x in ("2.1", "2.2", "4.1", "4.4", "130", "128.1", "481.2", "13.1.3")}
 
+_MODALITIES = {"MR": "MRI", "CT": "CT"}  # as model cards call them
+
 
 def scan(path: Path, strict: bool) -> list[Series]:
     """Return the series of a DICOM file or folder, headers read, pixels not.
@@ -122,6 +124,8 @@ def _image(
     axes += "S" * (data.ndim - len(axes))
     units = dict.fromkeys((a for a in axes if a in "ZYX"), "millimeter" if known else None)
     metadata = {"photometric": "MONOCHROME1"} if header.photometric == "MONOCHROME1" else {}
+    if header.modality:
+        metadata["modality"] = _MODALITIES.get(header.modality, f"{header.modality} (DICOM)")
     return Image(_fitting(data), axes, affine, units, space, (), metadata)
 
 

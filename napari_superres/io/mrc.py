@@ -44,6 +44,7 @@ def scan(path: Path, strict: bool) -> list[Series]:
             pixel_size=sizes[-n:].tolist() if known else None,
             origin=origin[-n:].tolist() if known else None,
             unit="angstrom",
+            metadata={"modality": "electron microscopy"},
         )
 
     return [Series(path.name, summary(open_(None)), open_)]

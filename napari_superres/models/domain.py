@@ -14,6 +14,7 @@ from napari_superres.models.card import ModelCard
 _TOLERANCE = 1.05
 """Factor by which pixels may be smaller or larger than those trained on."""
 
+_ANY = ("", "any", "unknown")
 _NOISIER = 1.5
 _NOISE_FLOOR = 0.005
 _SAMPLE = 512
@@ -34,7 +35,10 @@ def doubts(card: ModelCard, image: Image, normalisation: Normalisation, channel:
         Which one is looked at.
     """
     size = [image.pixel_size[image.spatial.index(a)] for a in "YX"]
-    found = (pixel_doubt(card, size, image.units.get("X")), _noise(card, image, normalisation, channel))
+    found = (
+        _modality(card, image), pixel_doubt(card, size, image.units.get("X")),
+        _noise(card, image, normalisation, channel),
+    )  # fmt: skip
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -58,8 +62,32 @@ def pixel_doubt(card: ModelCard, pixel_size: Sequence[float], unit: str | None) 
     found = " x ".join(dict.fromkeys(f"{size * METRES[unit or ''] / METRES['micrometer']:.4g}" for size in pixel_size))
     return (
         f"The pixels ({found} µm) are outside what {card.name} was trained on ({low:g} to {high:g} µm). "
-        f"Resample the image to such pixels first{instead}; otherwise compare with a reference before you trust it."
+        f"Resample the image to such pixels first (superres resample --for {card.name}){instead}; otherwise compare "
+        "with a reference before you trust it."
     )
+
+
+def trained_pixel_size(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> tuple[float, ...] | None:
+    """Return the pixels nearest to those of an image that the model was trained on.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    pixel_size
+        Of the image along Y and X.
+    unit
+        Of `pixel_size`, and of what is returned.
+
+    Returns
+    -------
+    tuple of float
+        None where the image suits as it is, or it or the card does not say.
+    """
+    if _fits(card, pixel_size, unit) or card.pixel_size is None or unit is None:
+        return None
+    low, high = (size * METRES["micrometer"] / METRES[unit] for size in card.pixel_size)
+    return tuple(min(max(size, low), high) for size in pixel_size)
 
 
 def noise_level(plane: npt.NDArray[np.floating[Any]]) -> float:
@@ -87,6 +115,19 @@ def _same_scale(card: ModelCard) -> list[ModelCard]:
     from napari_superres.models.registry import list_models
 
     return [other for other in list_models() if other.scale == card.scale and not other.is_interpolation]
+
+
+def _modality(card: ModelCard, image: Image) -> str:
+    """Return a sentence if the file said what made the image, and the model was trained on something else."""
+    seen, trained = image.metadata.get("modality"), card.modality
+    if not seen or trained in _ANY or str(seen).lower() in trained.lower():
+        return ""
+    others = [other.name for other in _same_scale(card) if other.modality == seen]
+    instead = f"Use {' or '.join(others)}" if others else "Use interpolation, or a model of your own"
+    return (
+        f"The file says that it is {seen}, and {card.name} was trained on {trained}. {instead}; otherwise compare "
+        "with a reference before you trust it."
+    )
 
 
 def _noise(card: ModelCard, image: Image, normalisation: Normalisation, channel: int) -> str:

@@ -21,7 +21,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 _NAMES = {"t": "T", "time": "T", "c": "C", "ch": "C", "channel": "C", "z": "Z", "y": "Y", "x": "X"}
 _USUAL = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
-_KEPT = ("provenance", "time_step")
+_KEPT = ("provenance", "time_step", "modality")
 _STYLE = (
     "contrast_limits", "gamma", "opacity", "blending", "interpolation2d", "interpolation3d", "rendering",
     "depiction", "attenuation", "projection_mode",

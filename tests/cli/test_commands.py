@@ -50,6 +50,32 @@ def test_info(superres, cells, tmp_path):
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
 
 
+def test_resample_to_a_size_or_for_a_model(superres, tmp_path):
+    head = tmp_path / "head.nii.gz"
+    data = np.random.default_rng(0).random((4, 40, 50), np.float32)
+    write_image(Image.from_array(data, "ZYX", pixel_size=(3, 0.4, 0.4), unit="mm"), head)
+    done = superres("upscale", head, "-o", tmp_path / "up.nii.gz", "--model", "mri-x2", "--dry-run")
+    assert "superres resample --for mri-x2" in done.err + done.out
+    done = superres("resample", head, "-o", tmp_path / "fit.nii.gz", "--for", "mri-x2")
+    assert (done.code, "pixel 3 x 0.8203 x 0.8203" in done.err.replace(" millimeter", "")) == (0, True)
+    assert read_image(tmp_path / "fit.nii.gz").shape == (4, 20, 24)
+    assert superres("resample", head, "-o", tmp_path / "two.nii.gz", "--to", "0.5,1").code == 0
+    assert read_image(tmp_path / "two.nii.gz").shape == (4, 32, 20)
+    plain = tmp_path / "plain.tif"
+    write_image(Image.from_array(np.zeros((9, 9), np.uint8), "YX"), plain)
+    for arguments, words in (
+        ((head,), "either --to"), ((head, "--to", 1, "--for", "mri-x2"), "either --to"),
+        ((head, "--to", "x"), "--to is a number"), ((head, "--for", "photo-x2"), "does not say"),
+        ((tmp_path / "fit.nii.gz", "--for", "mri-x2"), "nothing to do"), ((plain, "--for", "mri-x2"), "unknown"),
+        ((head, "--to", "1,2,3"), "along Y and X"), ((head, "--for", "mri"), "no model"),
+    ):  # fmt: skip
+        done = superres("resample", *arguments, "-o", tmp_path / "no.tif")
+        assert (done.code, words in done.err, done.err.count("\n")) == (1, True, 1), done.err
+    assert not (tmp_path / "no.tif").exists()
+    assert superres("resample", plain, "-o", tmp_path / "p.tif", "--pixel-size", 0.5, "--to", 1.5).code == 0
+    assert read_image(tmp_path / "p.tif").shape == (3, 3)
+
+
 def test_degrade_then_upscale_then_evaluate(superres, tmp_path):
     y, x = np.mgrid[:48, :56]
     high = (1000 + 800 * np.sin(y / 5) * np.cos(x / 6)).astype(np.uint16)
@@ -112,7 +138,18 @@ def test_selftest_and_demo(superres, tmp_path):
 
 def test_help_names_every_command(superres):
     text = superres("--help").out
-    for command in ("upscale", "evaluate", "models", "train", "degrade", "info", "check", "selftest", "demo"):
+    for command in (
+        "upscale",
+        "evaluate",
+        "models",
+        "train",
+        "degrade",
+        "resample",
+        "info",
+        "check",
+        "selftest",
+        "demo",
+    ):
         assert command in text
 
 

@@ -146,6 +146,12 @@ def test_absent_spacing_can_be_given(tmp_path: Path) -> None:
     assert read_image(path, pixel_size=0.15, unit="mm").pixel_size == (0.15, 0.15)
 
 
+def test_what_made_an_image_is_told(tmp_path: Path) -> None:
+    for tag, words in (("CT", "CT"), ("MR", "MRI"), ("US", "US (DICOM)")):
+        path = slice_file(tmp_path / f"{tag}.dcm", Modality=tag)
+        assert read_image(path).metadata["modality"] == words
+
+
 @pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize(("slope", "intercept"), [(1, 0), (1, -1024), (0.5, 3)])
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])

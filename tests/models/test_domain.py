@@ -11,7 +11,7 @@ from napari_superres.core.intensity import fit
 from napari_superres.errors import SuperResWarning
 from napari_superres.inference import resolve
 from napari_superres.models import Model, ModelCard, find_card, load_model
-from napari_superres.models.domain import doubts, noise_level, pixel_doubt
+from napari_superres.models.domain import doubts, noise_level, pixel_doubt, trained_pixel_size
 
 
 def card(**facts):
@@ -38,6 +38,31 @@ def test_the_nearest_model_that_fits_is_named(monkeypatch):
     ]
     monkeypatch.setattr("napari_superres.models.registry.list_models", lambda: others)
     assert ", or use mine;" in pixel_doubt(card(pixel_size=(0.1, 0.5)), (2.0, 2.0), "micrometer")
+
+
+@pytest.mark.parametrize(
+    ("seen", "trained", "warns"),
+    [
+        ("MRI", "MRI", False), ("MRI", "brain MRI", False), (None, "MRI", False), ("MRI", "any", False),
+        ("CT", "MRI", True), ("US (DICOM)", "MRI", True), ("electron microscopy", "fluorescence", True),
+    ],
+)  # fmt: skip
+def test_another_modality_is_told(seen, trained, warns):
+    image = Image.from_array(np.ones((9, 9)), "YX", metadata={"modality": seen} if seen else {})
+    said = doubts(card(modality=trained), image, fit(image, "percentile"))
+    assert bool(said) is warns
+    if warns:
+        named = {"CT": "Use ct-x2;", "US (DICOM)": "Use interpolation", "electron microscopy": "Use em-x2;"}[seen]
+        assert f"it is {seen}, and mine was trained on {trained}. {named}" in said[0]
+
+
+def test_the_nearest_pixels_of_training():
+    trained = card(pixel_size=(0.1, 0.5))
+    assert trained_pixel_size(trained, (900, 40), "nanometer") == pytest.approx((500, 100))
+    assert trained_pixel_size(trained, (0.2, 2.0), "micrometer") == pytest.approx((0.2, 0.5))
+    for size, unit in (((0.2, 0.2), "micrometer"), ((9.0, 9.0), None), ((9.0, 9.0), "second")):
+        assert trained_pixel_size(trained, size, unit) is None
+    assert trained_pixel_size(card(), (9.0, 9.0), "micrometer") is None
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 0.2])

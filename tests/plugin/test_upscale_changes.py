@@ -32,6 +32,32 @@ def lies_on(made, source):
     np.testing.assert_allclose(made.data_to_world(fine), source.data_to_world(end), atol=1e-6)
 
 
+def test_the_pixels_of_training_are_offered(viewer, widget, qtbot):
+    """Never done by itself; the new layer lies on the old one and is chosen."""
+    stack = viewer.add_image(pixels((3, 40, 60)), name="head", scale=(3, 0.4, 0.4), units="mm", rotate=20)
+    fitting = viewer.add_image(pixels((20, 24), 1), name="fits", scale=(1, 1), units="mm")
+    widget.layer.value, widget.model.value = fitting, "mri-x2"
+    assert widget.resample.isHidden()
+    widget.layer.value = stack
+    assert not widget.resample.isHidden()
+    assert widget.resample.text() == "Resample to pixels of 0.8203 millimeter"
+    assert "outside" in widget.notice.text()
+    count = len(viewer.layers)
+    widget.resample.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == count + 1, timeout=LONG)
+    made = viewer.layers["head (0.8203 millimeter)"]
+    assert widget.layer.value is made
+    assert made.data.shape == (3, 20, 29)
+    np.testing.assert_allclose(made.scale, (3, 0.8203, 0.8203))
+    half = np.full(3, -0.5)
+    np.testing.assert_allclose(made.data_to_world(half), stack.data_to_world(half), atol=1e-6)
+    assert widget.resample.isHidden()
+    assert "outside" not in widget.notice.text()
+    widget.model.value = "bicubic-x2"
+    widget.layer.value = stack
+    assert widget.resample.isHidden()
+
+
 def test_a_preview_moves_on_to_another_layer(viewer, widget, qtbot):
     first = viewer.add_image(pixels(), name="A", scale=(0.5, 0.5), rotate=30, translate=(7, 9), colormap="magenta")
     second = viewer.add_image(pixels((30, 60), 1), name="B", units="nm", colormap="green")

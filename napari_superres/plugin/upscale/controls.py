@@ -105,11 +105,12 @@ class UpscaleForms(forms.Panel):
         self.all_channels.setVisible(count > 0)
         self.all_channels.setText(f"All {count + 1} channels of its file")
 
-    def arrange(self, pixel_size: QWidget, region: QWidget, preview: QWidget) -> None:
+    def arrange(self, pixel_size: QWidget, resample: QWidget, region: QWidget, preview: QWidget) -> None:
         """Put everything into the panel, with the parts that have a file of their own."""
         for widget in (
-            forms.form([self.layer, self.axes]), self.all_channels, pixel_size, self.notice, forms.form([self.model]),
-            self.card, self.add_model, region, forms.form([self.device, self.precision, self.tile, self.tta]), preview,
+            forms.form([self.layer, self.axes]), self.all_channels, pixel_size, self.notice, resample,
+            forms.form([self.model]), self.card, self.add_model, region,
+            forms.form([self.device, self.precision, self.tile, self.tta]), preview,
             _row(self.copy_python, self.copy_command), forms.text(_CAUTION),
         ):  # fmt: skip
             self.body.addWidget(widget)

@@ -1,6 +1,7 @@
 """Super-resolve: an image layer in, a finer layer exactly over it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from napari_superres.plugin.upscale.growing import Growing
 from napari_superres.plugin.upscale.pixel_size import PixelSizeForm, set_pixel_size
 from napari_superres.plugin.upscale.preview import Preview
 from napari_superres.plugin.upscale.region import RegionForm
+from napari_superres.plugin.upscale.resample import ResampleButton
 from napari_superres.plugin.wording import duration, mixed_units, plan_text, progress_text
 
 if TYPE_CHECKING:
@@ -58,10 +60,11 @@ class UpscaleWidget(UpscaleForms):
         self._estimate_timer.setInterval(_ESTIMATE_DELAY)
         self._estimate_timer.timeout.connect(self._estimate)
         self.pixel_size = PixelSizeForm(self._pixel_size_set)
+        self.resample = ResampleButton(viewer, self.session, lambda layer: setattr(self.layer, "value", layer))
         self.region = RegionForm(viewer, self._plan_changed)
         self.preview = Preview(viewer, self.session, self._chosen_for_preview)
         self.destroyed.connect(lambda: activity.close())  # noqa: PLW0108 - a bound method would not keep it alive
-        self.arrange(self.pixel_size, self.region, self.preview)
+        self.arrange(self.pixel_size, self.resample, self.region, self.preview)
         self.precision.value = preferences().precision
         self._connect()
         self._layer_chosen()
@@ -194,12 +197,10 @@ class UpscaleWidget(UpscaleForms):
     def _plan_changed(self, _: Any = None) -> None:
         """Show at once what follows from layer and card, and ask for the plan."""
         layer, card = self.layer.value, self._chosen_card()
-        known, hints = True, []
+        known, hints, image = True, [], None
         if layer is not None:
-            try:
+            with suppress(SuperResError):  # the plan says why
                 image = self._image(layer)
-            except SuperResError:
-                image = None  # the plan says why
             if image is not None:
                 known = image.has_pixel_size
                 size = image.pixel_size[-2:]
@@ -208,6 +209,7 @@ class UpscaleWidget(UpscaleForms):
         self.region.follow("" if layer is None else self.axes.value)
         self.show_channels(self.viewer)
         self.pixel_size.setVisible(not known)
+        self.resample.offer(layer, image, card)
         forms.say(self.notice, "\n".join(h for h in hints if h))
         if layer is None:
             forms.say(self.estimate, "Open an image (File > Open, or File > Open Sample > Super-Resolution).")
