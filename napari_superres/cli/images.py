@@ -31,7 +31,7 @@ def info(
 def degrade(
     source: Annotated[Path, typer.Argument(metavar="HR", help="High-resolution image.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File to write.")],
-    scale: Annotated[int, typer.Option(min=2, help="Factor along Y and X.")],
+    scale: Annotated[str, typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or of volumes.")],
     kernel: Annotated[
         Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"],
         typer.Option(help="Antialiased bicubic; a PSF and binning; or truncation of k-space (MRI)."),
@@ -46,6 +46,7 @@ def degrade(
         float | None, typer.Option(help="Standard deviation; electrons with --photons, else grey levels.")
     ] = None,
     offset: Annotated[float, typer.Option(help="Added by the camera, in grey levels.")] = 0.0,
+    saturation: Annotated[float | None, typer.Option(help="Grey level at which pixels are full.")] = None,
     jpeg: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of JPEG compression at the end.")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
@@ -58,9 +59,9 @@ def degrade(
     check_target(output, overwrite=overwrite, image=image)
     optics = kernel == "bicubic" and any(value is not None for value in (psf_sigma, photons, read_noise))
     low = simulate(
-        image, scale, kernel="gaussian" if optics else kernel, psf_sigma=psf_sigma, na=na,
+        image, parsing.parse_scale(scale), kernel="gaussian" if optics else kernel, psf_sigma=psf_sigma, na=na,
         wavelength=wavelength, photons=photons,
-        read_noise=read_noise, offset=offset, jpeg=jpeg, seed=seed,
+        read_noise=read_noise, offset=offset, saturation=saturation, jpeg=jpeg, seed=seed,
     )  # fmt: skip
     terminal.say(f"wrote {write_image(low, output, overwrite=overwrite)}")
 

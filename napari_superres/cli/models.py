@@ -1,6 +1,7 @@
 """``superres models list|show|add|remove|verify|export`` and ``superres check``."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -47,8 +48,26 @@ def show(
         terminal.result(json.dumps({**card.to_dict(), **facts}, indent=2))
         return
     for key, value in (card.to_dict() | facts).items():
-        if value not in (None, "", {}, ()):
+        if key == "scores":
+            for test, scores in sorted(card.scores.items()):
+                terminal.result(f"{f'{test}:':20} {_scores(scores)}")
+        elif value not in (None, "", {}, ()):
             terminal.result(f"{key.replace('_', ' ') + ':':20} {_text(value)}")
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    """Return the scores of a test: the model first, then what stands beside it, then the protocol."""
+    ending = "_psnr"
+    names = ["", *(k.removesuffix(ending) + "_" for k in scores if k.endswith(ending))]
+    parts = [
+        f"{name.rstrip('_').replace('_', '-') or 'model'} {scores[f'{name}psnr']} dB"
+        + (f", SSIM {scores[f'{name}ssim']}" if f"{name}ssim" in scores else "")
+        for name in names
+        if f"{name}psnr" in scores
+    ]
+    told = {f"{name}{metric}" for name in names for metric in ("psnr", "ssim")} | {"protocol"}
+    parts += [f"{k.replace('_', ' ')} {v}" for k, v in scores.items() if k not in told]
+    return "; ".join([*parts, str(scores.get("protocol", ""))])
 
 
 @app.command("add")

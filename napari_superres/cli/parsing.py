@@ -59,8 +59,9 @@ def parse_strength(text: str, option: str) -> tuple[float, float]:
     """Return lowest and highest from ``low,high``; twice the same from one number."""
     option = option.replace("_", "-")
     low, high = _pair(text if "," in text else f"{text},{text}", option, "0.8,2.2")
-    if not 0 <= low <= high < float("inf") or (option == "photons" and low == 0):
-        least = "above 0" if option == "photons" else "of at least 0"
+    positive = option in ("photons", "saturation", "levels")
+    if not 0 <= low <= high < float("inf") or (positive and low == 0):
+        least = "above 0" if positive else "of at least 0"
         raise SettingsError(f"--{option} is a range low,high of numbers {least}, got {text!r}.")
     return low, high
 

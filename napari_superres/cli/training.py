@@ -13,8 +13,8 @@ PANEL_OWN = "Images of one's own"
 
 _TAKES = {
     "bicubic": ("jpeg",),
-    "optics": ("psf_sigma", "photons", "noise", "psf"),
-    "movie": ("psf_sigma", "photons", "noise", "psf", "frames", "speed"),
+    "optics": ("psf_sigma", "photons", "noise", "psf", "saturation", "levels"),
+    "movie": ("psf_sigma", "photons", "noise", "psf", "saturation", "levels", "frames", "speed"),
     "slices": ("psf_sigma", "photons", "noise"),
     "kspace": ("noise",),
 }
@@ -40,9 +40,9 @@ def train(
         typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or of volumes; 2.", rich_help_panel=PANEL_OWN),
     ] = None,
     degradation: Annotated[
-        Literal["bicubic", "optics", "movie", "slices", "kspace"],
-        typer.Option(help="How low-resolution images are made of --hr.", rich_help_panel=PANEL_OWN),
-    ] = "bicubic",
+        Literal["bicubic", "optics", "movie", "slices", "kspace"] | None,
+        typer.Option(help="How low-resolution images are made of --hr; bicubic.", rich_help_panel=PANEL_OWN),
+    ] = None,
     psf_sigma: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +62,13 @@ def train(
         typer.Option(
             metavar="LO,HI", help="Electrons with --photons, else share of the range.", rich_help_panel=PANEL_OWN
         ),
+    ] = None,
+    saturation: Annotated[
+        str | None,
+        typer.Option(metavar="LO,HI", help="Share of the range where pixels are full.", rich_help_panel=PANEL_OWN),
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option(metavar="LO,HI", help="Grey levels of the camera.", rich_help_panel=PANEL_OWN)
     ] = None,
     jpeg: Annotated[
         str | None,
@@ -134,9 +141,17 @@ def train(
     for folder in (*(hr or ()), *(pairs or ()), *filter(None, (data, like))):
         if not folder.exists() and not has_magic(str(folder)):
             raise SettingsError(f"there is no {folder}. Check the path.")
-    wishes = {"psf_sigma": psf_sigma, "photons": photons, "noise": noise, "speed": speed, "jpeg": jpeg}
+    wishes = {"psf_sigma": psf_sigma, "photons": photons, "noise": noise, "speed": speed, "jpeg": jpeg,
+              "saturation": saturation, "levels": levels}  # fmt: skip
+    if pairs is not None and (degradation is not None or like is not None or any(wishes.values())):
+        raise SettingsError("pairs were recorded: leave out --degradation and its strengths, or give --hr.")
+    if register and pairs is None:
+        raise SettingsError("--register moves pairs onto each other: give --pairs LR HR.")
+    if like is not None and degradation not in ("optics", "movie"):
+        raise SettingsError("--like measures the noise of a camera: give --degradation optics (or movie) with it.")
+    degradation = degradation or "bicubic"
     settings = _settings(degradation, wishes, frames, psf)
-    if like is not None and (psf_sigma is None or photons is not None or noise is not None or pairs is not None):
+    if like is not None and (psf_sigma is None or photons is not None or noise is not None):
         raise SettingsError("--like measures noise: give --psf-sigma with it, and neither --photons nor --noise.")
     # What takes seconds to import comes after what can be said at once.
     from napari_superres.degradation.instruments import make_instrument
@@ -186,6 +201,8 @@ def _settings(kind: str, strengths: dict[str, str | None], frames: int | None, p
         raise SettingsError(
             f"--degradation {kind} takes {', '.join(map(_option, _TAKES[kind]))}, and not {', '.join(strange)}."
         )
+    if "noise" in given and "photons" not in given and given["noise"][1] > 1:
+        raise SettingsError("--noise is a share of the range, at most 1, where no --photons are given.")
     if kind in ("optics", "movie") and "psf_sigma" not in given:
         raise SettingsError(f"--degradation {kind} needs --psf-sigma LO,HI.")
     if kind in ("optics", "movie") and "noise" in given:

@@ -54,6 +54,8 @@ def phase_weights(name: str, scale: int) -> Floats:
         ``(scale, 2 * reach + 1)``: new pixel ``q * scale + p`` is the product of row ``p`` with the old
         pixels ``q - reach .. q + reach``. Each row sums to 1.
     """
+    if name not in KERNELS:
+        raise ValueError(f"unknown kernel {name!r}; there are {', '.join(KERNELS)}")
     kernel, reach = KERNELS[name]
     position = (np.arange(scale) + 0.5) / scale - 0.5
     weights = kernel(position[:, None] - np.arange(-reach, reach + 1))

@@ -1,4 +1,4 @@
-"""What the camera does: counts photons, adds electrons while reading, and an offset."""
+"""What the camera does: counts photons, adds electrons while reading, and an offset, up to where it is full."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,14 @@ class Camera:
         else in the image's own intensity unit. One photon frees one electron.
     offset
         Added after all noise, in the image's own intensity unit.
+    saturation
+        Where pixels are full, in that unit; None = nowhere.
     """
 
     photons: float | None = None
     read_noise: float | None = None
     offset: float = 0.0
+    saturation: float | None = None
 
     def expose(
         self, values: npt.NDArray[np.float64], high: float, random: np.random.Generator
@@ -46,8 +49,13 @@ class Camera:
             electrons = random.poisson(np.maximum(electrons, 0.0)).astype(np.float64)
         if self.read_noise:
             electrons = electrons + random.normal(0.0, self.read_noise, electrons.shape)
-        return np.asarray(electrons / gain + self.offset)
+        return self.digitise(electrons / gain)
+
+    def digitise(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return `values` with the offset, none above saturation."""
+        return np.asarray(np.minimum(values + self.offset, np.inf if self.saturation is None else self.saturation))
 
     def describe(self) -> dict[str, Any]:
         """Return the settings as plain numbers, for a record."""
-        return {"photons": self.photons, "read_noise": self.read_noise, "offset": self.offset}
+        return {"photons": self.photons, "read_noise": self.read_noise, "offset": self.offset,
+                "saturation": self.saturation}  # fmt: skip

@@ -41,13 +41,14 @@ def degrade(
     photons: float | None = None,
     read_noise: float | None = None,
     offset: float = 0.0,
+    saturation: float | None = None,
     jpeg: float | None = None,
     seed: int = 0,
 ) -> Image:
     """Return the low-resolution image that an instrument with larger pixels would have recorded.
 
-    The order is that of nature: optics, pixel, photons, read-out, offset, the limits and steps of the
-    data type, and last compression.
+    The order is that of nature: optics, pixel, photons, read-out, offset, saturation, the limits and steps of
+    the data type, and last compression.
 
     Parameters
     ----------
@@ -77,7 +78,9 @@ def degrade(
         else in the image's own intensity unit. With ``kernel="kspace"`` of the real and the imaginary part,
         of which the magnitude is taken (Rician noise).
     offset
-        Added to every pixel at the end, in the image's own intensity unit.
+        Added to every pixel, in the image's own intensity unit.
+    saturation
+        Intensity at which a pixel is full, in the image's own unit; None = only the data type's limit.
     jpeg
         Quality of JPEG compression at the very end, 1 to 100, of planes with 8 bits. None = not compressed.
     seed
@@ -105,7 +108,7 @@ def degrade(
     factors = _factors(image, scale)
     sigmas = _sigmas(image, kernel, psf_sigma)
     lens = _lens(image, kernel, na, wavelength)
-    camera = _camera(photons, read_noise, offset)
+    camera = _camera(photons, read_noise, offset, saturation)
     if kernel == "kspace" and photons is not None:
         raise SettingsError("a magnetic resonance scanner counts no photons. Leave photons out and give read_noise.")
     highs = _highs(image) if camera.photons is not None else [1.0] * image.size("C")
@@ -181,14 +184,16 @@ def _lens(image: Image, kernel: str, na: float | None, wavelength: float | None)
     return 2 * na / wavelength, (y, x)
 
 
-def _camera(photons: float | None, read_noise: float | None, offset: float) -> Camera:
+def _camera(photons: float | None, read_noise: float | None, offset: float, saturation: float | None) -> Camera:
     if photons is not None and not (isfinite(photons) and photons > 0):
         raise SettingsError(f"photons must be finite and above 0, got {photons}. Leave it out for no photon noise.")
     if read_noise is not None and not (isfinite(read_noise) and read_noise >= 0):
         raise SettingsError(f"read_noise must be finite and at least 0, got {read_noise}.")
     if not isfinite(offset):
         raise SettingsError(f"offset must be finite, got {offset}.")
-    return Camera(photons, read_noise, offset)
+    if saturation is not None and not (isfinite(saturation) and saturation > offset):
+        raise SettingsError(f"saturation must lie above the offset, {offset:g}, got {saturation}.")
+    return Camera(photons, read_noise, offset, saturation)
 
 
 def _highs(image: Image) -> list[float]:
@@ -241,7 +246,7 @@ def _reduce(
         else:
             small = bin_mean(blur(block, widths), steps)
         if kernel == "kspace":
-            small = kspace.rician(small, camera.read_noise or 0.0, random) + camera.offset
+            small = camera.digitise(kspace.rician(small, camera.read_noise or 0.0, random))
         else:
             small = camera.expose(small, highs[channel], random)
         if broken:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from napari_superres.degradation.instruments import Instrument, make_instrument
 from napari_superres.errors import SettingsError, TrainingError
+from napari_superres.training.entries import check_card, check_entries
 from napari_superres.training.losses import make_loss
 
 _OF_MOVIES = ("edsr",)
@@ -78,6 +79,8 @@ class Recipe:
     start: str = ""
 
     def __post_init__(self) -> None:
+        check_entries({f.name: getattr(self, f.name) for f in fields(self)})
+        check_card(self.name, self.card)
         for name in ("scale", "data", "low", "shrink"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         edges = (self.patch,) * len(self.scale) if isinstance(self.patch, int) else tuple(self.patch)
@@ -96,8 +99,6 @@ class Recipe:
                 "recorded pairs need one folder of low-resolution images (low) for each of data and the degradation "
                 f"'recorded', got low={list(self.low)}, data={list(self.data)}, {dict(self.degradation)}."
             )
-        if not isinstance(self.hold_out, bool):
-            raise TrainingError(f"hold_out must be true or false, got {self.hold_out!r}.")
         make_loss(self.loss)
         try:
             frames = make_instrument(self.degradation).frames

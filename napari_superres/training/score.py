@@ -13,6 +13,9 @@ from napari_superres.models.interpolate import Interpolation
 from napari_superres.training.images import Field, Plane
 from napari_superres.training.pairs import low_of, whole
 
+_RECORDINGS = 16
+"""At least so many are looked at for the range of noise: each is drawn anew."""
+
 
 def psnr(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any], *, border: Sequence[int], data_range: float) -> float:
     """Return the peak signal-to-noise ratio in dB, `border` pixels per axis left out on each side."""
@@ -60,7 +63,8 @@ def score_fields(
 
 
 def noise_range(fields: Sequence[Field], *, scale: Scale, instrument: Instrument) -> tuple[float, float]:
-    """Return the least and the most noise of what the instrument sees of fields of view."""
-    seen = recordings(fields, scale=scale, instrument=instrument)
+    """Return the least and the most noise of what the instrument sees of fields of view, of few several times."""
+    often = list(fields) * -(-_RECORDINGS // len(fields))
+    seen = recordings(often, scale=scale, instrument=instrument)
     levels = [noise_level(plane) for low, _ in seen for plane in low[0, :1].reshape(-1, *low.shape[-2:]).numpy()]
     return round(min(levels), 5), round(max(levels), 5)

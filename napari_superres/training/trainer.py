@@ -19,7 +19,7 @@ from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.errors import MissingExtraError, SuperResWarning, TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.files import check_model_target, digest, read_weights, write_model
-from napari_superres.models.registry import model_path
+from napari_superres.models.registry import find_card, model_path
 from napari_superres.training.describe import describe
 from napari_superres.training.images import Field, read_fields
 from napari_superres.training.losses import make_loss
@@ -124,11 +124,11 @@ def train(
         raise TrainingError(f"minutes and steps must be above 0, got minutes={minutes} and steps={steps}.")
     budget = minutes if minutes is not None or steps is not None else recipe.minutes
     start = start or recipe.start or None
-    begins = None if start is None else model_path(start)
+    begins = None if start is None else _weights_of(start)
     seed_everything(seed)
     images = _read(recipe, Path(data), register)
     what = {
-        "recipe": asdict(recipe),
+        "recipe": {**asdict(recipe), "card": {}},  # the card's text may be mended meanwhile
         "images": [[(*f.high.shape, float(f.high.mean())) for f in fields] for fields in images],
         "seed": seed, "steps": steps, "minutes": budget, "start": None if begins is None else digest(begins),
     }  # fmt: skip
@@ -332,6 +332,12 @@ def _middle(field: Field) -> Field:
         return field
     starts = [max(0, (n - _VALIDATION_EDGE) // 2) for n in field.high.shape]
     return Field(field.high[tuple(slice(a, a + _VALIDATION_EDGE) for a in starts)])
+
+
+def _weights_of(start: Path | str) -> Path:
+    if find_card(start).is_interpolation:
+        raise TrainingError(f"{start} is interpolation: it has no weights to start from. Start from a network.")
+    return model_path(start)
 
 
 def _load_matching(network: torch.nn.Module, path: Path) -> None:

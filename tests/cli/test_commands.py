@@ -101,7 +101,10 @@ def test_degrade_then_upscale_then_evaluate(superres, tmp_path):
     assert "psnr" in done.out.lower()
     assert json.loads((tmp_path / "r.json").read_text())
     assert superres("degrade", hr, "-o", lr, "--scale", 2).code == 1
-    assert superres("degrade", hr, "-o", lr, "--scale", 1).code == 2
+    assert superres("degrade", hr, "-o", lr, "--scale", "x").code == 1
+    assert superres("degrade", hr, "-o", tmp_path / "y.ome.tif", "--scale", "3,1", "--saturation", 1500).code == 0
+    one = read_image(tmp_path / "y.ome.tif")
+    assert (one.shape, np.asarray(one.data).max()) == ((16, 56), 1500)
     noisy = superres("degrade", hr, "-o", tmp_path / "n.tif", "--scale", 2, "--photons", 50, "--psf-sigma", 1.5)
     assert noisy.code == 0
 
@@ -155,7 +158,7 @@ def test_help_names_every_command(superres):
 
 def test_interrupted_by_the_keyboard(tmp_path):
     """Exit code 130 and an untouched folder."""
-    data = np.random.default_rng(0).integers(0, 60000, (2500, 2500), dtype=np.uint16)
+    data = np.random.default_rng(0).integers(0, 60000, (100, 100), dtype=np.uint16).repeat(25, 0).repeat(25, 1)
     source = write_image(Image.from_array(data, "YX"), tmp_path / "big.tif")
     process = program("upscale", source, "-o", tmp_path / "o.tif", "-m", "fluo-x2", "--device", "cpu")
     assert process.stderr is not None
@@ -245,7 +248,10 @@ def test_train_on_own_images(superres, tmp_path):
     assert done.code == 0, done.err
     assert done.out.startswith("validation: ")
     for wrong in ([], [*hr, *pairs], [*hr, "--recipe", "fluo-x2"], ["--recipe", "fluo-x2"], [*hr, "--data", tmp_path],
-                  ["--hr", tmp_path / "hr", "--like", tmp_path / "raw"], [*hr, "--photons", "much"]):  # fmt: skip
+                  ["--hr", tmp_path / "hr", "--like", tmp_path / "raw"], [*hr, "--photons", "much"],
+                  [*pairs, "--degradation", "optics"], [*pairs, "--psf-sigma", 1], [*hr, "--register"],
+                  ["--hr", tmp_path / "hr", "--degradation", "optics", "--psf-sigma", 1, "--noise", "5,10"],
+                  ["--hr", tmp_path / "hr", "--start", "bicubic-x2"]):  # fmt: skip
         done = superres("train", *wrong, "-o", tmp_path / "c.safetensors", *common)
         assert (done.code, done.err.count("\n")) == (1, 1), done.err
 

@@ -40,6 +40,17 @@ def test_rician_noise_is_that_of_a_magnitude():
     assert bright.std().item() == pytest.approx(0.05, rel=0.02)
 
 
+def test_a_camera_is_full_and_has_grey_levels():
+    ramp = torch.linspace(0, 1, 120).repeat(120, 1)[None, None]
+    settings = {"kind": "optics", "psf_sigma": [0.5, 0.5]}
+    free, _ = seen(settings, ramp)
+    full, high = seen({**settings, "saturation": [0.6, 0.6], "levels": [10, 10]}, ramp)
+    assert torch.equal(full, (free.clamp(max=0.6) * 10).round() / 10)
+    assert float(high.max()) > 0.9  # the truth is not clipped
+    said = make_instrument({**settings, "saturation": [0.6, 0.9], "levels": [10, 255]}).describe()
+    assert said.endswith("full at 0.6-0.9 of the brightest; 10-255 grey levels")
+
+
 def test_patches_that_are_nearly_clean_are_not_rare():
     """A fifth of them has less than a twenty-fifth of the highest noise; evenly drawn, a twenty-fifth would."""
     flat = torch.full((1000, 1, 16, 16), 0.8)
@@ -96,6 +107,8 @@ def test_a_point_is_as_wide_as_asked(psf):
         ({"kind": "optics", "psf_sigma": [1.0, 1.0], "photons": [0, 5]}, "photons must be a range"),
         ({"kind": "optics", "psf_sigma": [1.0, 1.0], "psf": "box"}, "psf must be one of gaussian, widefield, confocal"),
         ({"kind": "kspace", "noise": [-1, 5]}, "noise must be a range"),
+        ({"kind": "optics", "psf_sigma": ["a", "b"]}, "psf_sigma must be a range"),
+        ({"kind": "optics", "psf_sigma": [1, 1], "levels": [0, 5]}, "levels must be .* above 0"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings, said):

@@ -93,6 +93,15 @@ def test_a_resumed_training_equals_an_undisturbed_one(at, data, whole, tmp_path,
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
 
 
+def test_the_words_of_a_card_may_be_mended_meanwhile(data, whole, tmp_path, monkeypatch):
+    output = tmp_path / "m.safetensors"
+    interrupted(data, output, 17, monkeypatch)
+    mended = replace(TINY, card={**TINY.card, "title": "Another"})
+    train(mended, data, output, steps=STEPS, resume=True)
+    assert same(read_weights(output), whole)
+    assert find_card(output).title == "Another"
+
+
 def test_an_unfinished_training_is_neither_continued_nor_lost_unasked(data, whole, tmp_path, monkeypatch):
     output = tmp_path / "m.safetensors"
     interrupted(data, output, 9, monkeypatch)

@@ -272,6 +272,27 @@ def test_recipes_that_cannot_be(text, said, tmp_path):
         load_recipe("unheard")
 
 
+@pytest.mark.parametrize(
+    ("entry", "value", "said"),
+    [
+        ("scale", 2, "scale must be a list"), ("scale", [2.0, 2.0], "whole numbers"), ("architecture", 3, "name of"),
+        ("arguments", "x", "a table"), ("arguments", {"features": 0}, "features of the network must be at least 1"),
+        ("data", "photos", "a list of folders"), ("data", [], "a list of folders"), ("shrink", [0], "shrink must be"),
+        ("patch", 24.5, "patch must be"), ("patch", "24", "patch must be"), ("batch", 0, "batch must be"),
+        ("batch", "8", "batch must be"), ("rate", -1.0, "rate must be a number above 0"), ("rate", "fast", "above 0"),
+        ("minutes", "30", "minutes must be"), ("hold_out", 1, "true or false"), ("loss", "psnr", "a table"),
+        ("degradation", "optics", "a table"), ("start", 3, "by name or file"), ("card", "x", "a table"),
+        ("card", {"wibble": "x"}, "card has no entry wibble. There are: title"),
+        ("card", {"title": 3}, "title must be"), ("card", {"intensity": "foo"}, "intensity must be"),
+        ("card", {"pixel_size": [2, 1]}, "must rise"),
+        ("card", {"scores": {}}, "no entry scores"),
+    ],
+)  # fmt: skip
+def test_a_slip_in_a_recipe_is_told_before_training(entry, value, said):
+    with pytest.raises(TrainingError, match=said):
+        replace(TINY, **{entry: value})
+
+
 def test_progress_is_told(data, tmp_path):
     told: list[TrainingStep] = []
     train(TINY, data, tmp_path / "m.safetensors", steps=30, progress=told.append)

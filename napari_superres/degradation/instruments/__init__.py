@@ -25,6 +25,8 @@ _KINDS: dict[str, type[Any]] = {
     "bicubic": Bicubic, "optics": Optics, "movie": Movie, "slices": Slices, "kspace": KSpace, "recorded": Recorded,
 }  # fmt: skip
 
+_ABOVE_ZERO = ("photons", "saturation", "levels")
+
 
 def make_instrument(settings: Mapping[str, Any]) -> Instrument:
     """Return an instrument from plain values.
@@ -65,9 +67,10 @@ def make_instrument(settings: Mapping[str, Any]) -> Instrument:
             if not isinstance(value, int) or value < 1 or value % 2 == 0:
                 raise SettingsError(f"frames must be an odd number, got {value!r}.")
             continue
-        ends = tuple(map(float, value)) if isinstance(value, list | tuple) else ()
-        least = "above 0" if name == "photons" else "of at least 0"
-        if len(ends) != 2 or not 0 <= ends[0] <= ends[1] < float("inf") or (name == "photons" and not ends[0]):
+        numbers = isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value)
+        ends = tuple(map(float, value)) if numbers else ()
+        least = "above 0" if name in _ABOVE_ZERO else "of at least 0"
+        if len(ends) != 2 or not 0 <= ends[0] <= ends[1] < float("inf") or (name in _ABOVE_ZERO and not ends[0]):
             raise SettingsError(f"{name} must be a range [lowest, highest] of numbers {least}, got {value!r}.")
         given[name] = ends
         if name == "jpeg":

@@ -34,7 +34,9 @@ _AT_ENDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Optics:
-    """Point-spread function, binning, photon noise, read noise, in this order.
+    """Point-spread function, binning, photon noise, read noise, saturation, quantisation, in this order.
+
+    There is no offset: intensities are counted from it, 0 is darkness.
 
     Attributes
     ----------
@@ -46,12 +48,18 @@ class Optics:
         Per low-resolution pixel of the brightest intensity, from, to; None = they are not counted.
     psf
         ``"gaussian"``, or diffraction at the lens of a ``"widefield"`` or ``"confocal"`` microscope in focus.
+    saturation
+        Share of the brightest intensity at which pixels are full, from, to; None = nowhere.
+    levels
+        Grey levels from darkness to the brightest intensity, from, to, evenly in their logarithm; None = unlimited.
     """
 
     psf_sigma: Range
     read_noise: Range = (0.0, 0.0)
     photons: Range | None = None
     psf: str = "gaussian"
+    saturation: Range | None = None
+    levels: Range | None = None
     eight_bit = False
     frames = 1
 
@@ -84,16 +92,27 @@ class Optics:
         noise = strengths(self.read_noise)
         if self.photons is not None:
             photons = drawn_evenly_in_logarithm(self.photons, count, random).repeat_interleave(alike)
-            return counted(seen, photons, noise, random)
-        spread = noise.numpy()[:, None, None, None]
-        return torch.from_numpy((seen.numpy() + random.normal(size=seen.shape) * spread).astype(np.float32))
+            seen = counted(seen, photons, noise, random)
+        else:
+            spread = noise.numpy()[:, None, None, None]
+            seen = torch.from_numpy((seen.numpy() + random.normal(size=seen.shape) * spread).astype(np.float32))
+        if self.saturation is not None:
+            seen = torch.minimum(seen, strengths(self.saturation)[:, None, None, None])
+        if self.levels is not None:
+            steps = drawn_evenly_in_logarithm(self.levels, count, random).round().repeat_interleave(alike)
+            seen = (seen * steps[:, None, None, None]).round() / steps[:, None, None, None]
+        return seen
 
     def describe(self) -> str:
         """Return what was done."""
-        words = f"{self.psf.capitalize()} PSF, sigma {span(self.psf_sigma)} fine pixels; binning"
-        if self.photons is None:
-            return f"{words}; Gaussian noise {span(self.read_noise)} of the brightest"
-        return f"{words}; {span(self.photons)} photons at the brightest; read noise {span(self.read_noise)} electrons"
+        words = f"{self.psf.capitalize()} PSF, sigma {span(self.psf_sigma)} fine pixels; binning; "
+        words += (
+            f"Gaussian noise {span(self.read_noise)} of the brightest"
+            if self.photons is None
+            else f"{span(self.photons)} photons at the brightest; read noise {span(self.read_noise)} electrons"
+        )
+        words += f"; full at {span(self.saturation)} of the brightest" if self.saturation else ""
+        return words + (f"; {span(self.levels)} grey levels" if self.levels else "")
 
 
 @dataclass(frozen=True, slots=True)
