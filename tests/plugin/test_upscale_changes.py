@@ -42,6 +42,7 @@ def test_the_pixels_of_training_are_offered(viewer, widget, qtbot):
     assert not widget.resample.isHidden()
     assert widget.resample.text() == "Resample to pixels of 0.8203 millimeter"
     assert "outside" in widget.notice.text()
+    assert "superres" not in widget.notice.text()
     count = len(viewer.layers)
     widget.resample.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == count + 1, timeout=LONG)

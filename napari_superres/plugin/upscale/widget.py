@@ -210,7 +210,7 @@ class UpscaleWidget(UpscaleForms):
         self.show_channels(self.viewer)
         self.pixel_size.setVisible(not known)
         self.resample.offer(layer, image, card)
-        forms.say(self.notice, "\n".join(h for h in hints if h))
+        forms.say(self.notice, "\n".join(forms.in_window(h) for h in hints if h))
         if layer is None:
             forms.say(self.estimate, "Open an image (File > Open, or File > Open Sample > Super-Resolution).")
         self._estimate_timer.start()
