@@ -84,7 +84,7 @@ def resample(
     from napari_superres.errors import SettingsError
     from napari_superres.io import check_target, read_image, write_image
     from napari_superres.models import find_card
-    from napari_superres.models.domain import trained_pixel_size
+    from napari_superres.models.domain import plane_size, trained_pixel_size
 
     if (to is None) == (model is None):
         raise SettingsError("say either --to, the size of the new pixels, or --for, a model.")
@@ -93,7 +93,7 @@ def resample(
     check_target(output, overwrite=overwrite, image=image)
     wished = parsing.parse_pixel_size(to, "--to")
     if card is not None:
-        wished = trained_pixel_size(card, image.pixel_size[-2:], image.units["X"])
+        wished = trained_pixel_size(card, plane_size(image), image.units["X"])
         if card.pixel_size is None:
             raise SettingsError(f"{card.name} does not say what pixels it was trained on. Say it yourself: --to.")
         if wished is None and image.has_pixel_size:

@@ -28,7 +28,7 @@ def resample(image: Image, pixel_size: float | Sequence[float]) -> Image:
     Parameters
     ----------
     image
-        Any axes; Z, T and C stay as they are. Read plane by plane.
+        Any axes in any order; Z, T and C stay as they are. Read plane by plane. NaN spreads as far as the kernel.
     pixel_size
         Along both, or along Y and X, in the unit of the image.
 
@@ -63,11 +63,13 @@ def resample(image: Image, pixel_size: float | Sequence[float]) -> Image:
     shape = list(image.shape)
     shape[y], shape[x] = sizes
     out = np.empty(shape, dtype=image.dtype)
-    for index in np.ndindex(*shape[:y]):
-        plane = np.asarray(image.data[index])  # (Y, X) or (Y, X, S)
+    kept = [a for a in image.axes if a in "YXS"]
+    for at in np.ndindex(*[1 if a in kept else n for a, n in zip(image.axes, shape, strict=True)]):
+        index = tuple(slice(None) if a in kept else i for a, i in zip(image.axes, at, strict=True))
+        plane = np.asarray(image.data[index])
         values = plane if plane.dtype.kind == "f" else plane.astype(np.float64)
-        for axis, (factor, size) in enumerate(zip(factors, sizes, strict=True)):
-            values = _resized(values, axis, factor, size)
+        for axis, factor, size in zip("YX", factors, sizes, strict=True):
+            values = _resized(values, kept.index(axis), factor, size)
         if plane.dtype.kind != "f":
             span = np.iinfo(plane.dtype)
             values = np.rint(values).clip(span.min, span.max)

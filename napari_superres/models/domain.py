@@ -34,12 +34,18 @@ def doubts(card: ModelCard, image: Image, normalisation: Normalisation, channel:
     channel
         Which one is looked at.
     """
-    size = [image.pixel_size[image.spatial.index(a)] for a in "YX"]
+    size = plane_size(image)
     found = (
         _modality(card, image), pixel_doubt(card, size, image.units.get("X")),
         _noise(card, image, normalisation, channel),
     )  # fmt: skip
     return tuple(sentence for sentence in found if sentence)
+
+
+def plane_size(image: Image) -> tuple[float, float]:
+    """Return the pixel size along Y and X, whatever the order of the axes."""
+    y, x = (image.pixel_size[image.spatial.index(a)] for a in "YX")
+    return y, x
 
 
 def pixel_doubt(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> str:

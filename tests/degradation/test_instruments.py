@@ -47,6 +47,8 @@ def test_a_camera_is_full_and_has_grey_levels():
     full, high = seen({**settings, "saturation": [0.6, 0.6], "levels": [10, 10]}, ramp)
     assert torch.equal(full, (free.clamp(max=0.6) * 10).round() / 10)
     assert float(high.max()) > 0.9  # the truth is not clipped
+    few, _ = seen({**settings, "levels": [0.1, 0.2]}, ramp)
+    assert torch.equal(few, free.round())
     said = make_instrument({**settings, "saturation": [0.6, 0.9], "levels": [10, 255]}).describe()
     assert said.endswith("full at 0.6-0.9 of the brightest; 10-255 grey levels")
 

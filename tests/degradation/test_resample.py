@@ -65,6 +65,19 @@ def test_every_plane_and_colour_by_itself_and_types_stay():
     assert resample(full.replace(data=full.data.astype(np.float32)), 0.4).dtype == np.float32
 
 
+@pytest.mark.parametrize("order", ["XY", "XYC", "YXC", "XCY"])
+def test_axes_in_any_order(order):
+    data = np.random.default_rng(2).random((2, 20, 24))
+    expected = resample(Image.from_array(data, "CYX", pixel_size=(0.5, 0.4)), (0.8, 1.0))
+    if "C" not in order:
+        data, expected = data[0], expected.replace(data=expected.data[0], axes="YX")
+    sizes = {"Y": 0.5, "X": 0.4}
+    turned = np.transpose(data, [("CYX" if "C" in order else "YX").index(a) for a in order])
+    found = resample(Image.from_array(turned, order, pixel_size=[sizes[a] for a in order if a in sizes]), (0.8, 1.0))
+    assert np.array_equal(np.transpose(found.data, [order.index(a) for a in expected.axes]), expected.data)
+    assert dict(zip(found.spatial, found.pixel_size, strict=True)) == pytest.approx({"Y": 0.8, "X": 1.0})
+
+
 @pytest.mark.parametrize(
     ("size", "words"),
     [

@@ -99,7 +99,7 @@ class Optics:
         if self.saturation is not None:
             seen = torch.minimum(seen, strengths(self.saturation)[:, None, None, None])
         if self.levels is not None:
-            steps = drawn_evenly_in_logarithm(self.levels, count, random).round().repeat_interleave(alike)
+            steps = drawn_evenly_in_logarithm(self.levels, count, random).round().clamp(min=1).repeat_interleave(alike)
             seen = (seen * steps[:, None, None, None]).round() / steps[:, None, None, None]
         return seen
 

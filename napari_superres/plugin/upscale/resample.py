@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QPushButton  # noqa: TID253 - a Qt file
 from napari_superres.core.image import Image
 from napari_superres.degradation import resample
 from napari_superres.models import ModelCard
-from napari_superres.models.domain import trained_pixel_size
+from napari_superres.models.domain import plane_size, trained_pixel_size
 from napari_superres.plugin import forms
 from napari_superres.plugin.job import Job
 from napari_superres.plugin.layers import to_layer
@@ -37,7 +37,7 @@ class ResampleButton(QPushButton):
     def offer(self, layer: Any, image: Image | None, card: ModelCard | None) -> None:
         """Show what would be done with a layer, or nothing where its pixels suit or nobody knows."""
         unit = image.units["X"] if image is not None else None
-        wished = trained_pixel_size(card, image.pixel_size[-2:], unit) if image is not None and card else None
+        wished = trained_pixel_size(card, plane_size(image), unit) if image is not None and card else None
         self._offer = None if image is None or wished is None else (layer, image, wished)
         self.setVisible(wished is not None)
         if wished is not None and card is not None:

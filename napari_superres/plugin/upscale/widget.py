@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog  # noqa: TID253 - a Qt file
 from napari_superres.core.image import Image
 from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
-from napari_superres.models.domain import pixel_doubt
+from napari_superres.models.domain import pixel_doubt, plane_size
 from napari_superres.plugin import engine, field, forms
 from napari_superres.plugin.activity import Activity
 from napari_superres.plugin.cards import MORE, card_html, in_groups, model_label
@@ -203,8 +203,7 @@ class UpscaleWidget(UpscaleForms):
                 image = self._image(layer)
             if image is not None:
                 known = image.has_pixel_size
-                size = image.pixel_size[-2:]
-                hints.append(pixel_doubt(card, size, image.units["X"] if known else None) if card else "")
+                hints.append(pixel_doubt(card, plane_size(image), image.units["X"] if known else None) if card else "")
             hints.append(mixed_units(self.viewer.layers))
         self.region.follow("" if layer is None else self.axes.value)
         self.show_channels(self.viewer)
