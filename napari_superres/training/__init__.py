@@ -1,6 +1,7 @@
 """From high-resolution images to a model file: recipes, patches, the Lightning module, scores.
 
 ``recipe``   what a shipped model was made of, as a small TOML file in ``recipes/``
+``entries``  what a recipe's entries may be: a slip is told before training
 ``images``   reads high-resolution images and brings them on the model's intensity scale
 ``recorded`` reads pairs that instruments recorded, checks that they lie on each other
 ``pairs``    draws low- and high-resolution patches, degraded on the fly
