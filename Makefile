@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo napari test test-gui test-slow lint format docs bench scores screenshots system clean help
+.PHONY: demo napari test test-gui test-slow lint format docs bench scores tables screenshots system clean help
 
 help:
 	@echo "make demo    super-resolve the shipped samples and measure the results"
@@ -56,6 +56,11 @@ docs: $(VENV)/.docs
 
 screenshots: $(VENV)/.tests system
 	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python docs/screenshots.py
+
+# The tables that are made of model cards and of spandrel's architectures: minutes.
+tables: $(VENV)/.tests
+	PYTHONPATH=tests $(BIN)/python -m helpers.model_table
+	PYTHONPATH=tests $(BIN)/python -m helpers.spandrel_table
 
 # What Qt and OpenGL need to draw without a screen.
 system:

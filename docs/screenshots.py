@@ -55,7 +55,7 @@ def super_resolve() -> Scene:
 
 def preview() -> Scene:
     """Preview the visible field, which is also the region that a run would compute."""
-    from napari_superres.plugin.upscale.region import VISIBLE
+    from napari_superres.plugin.widgets.upscale.region import VISIBLE
 
     viewer, widget = _opened("nuclei")
     _zoom(viewer, viewer.layers["nuclei LR"], 1.8)
@@ -88,7 +88,7 @@ def compare_plots() -> Scene:
 
 def train() -> Scene:
     """Train a small network on a layer, for half a minute."""
-    from napari_superres.plugin.train.widget import TrainWidget
+    from napari_superres.plugin.widgets.train.widget import TrainWidget
 
     viewer = _viewer("nuclei")
     viewer.layers["nuclei LR"].visible, viewer.layers["nuclei HR reference"].visible = False, True
@@ -110,7 +110,7 @@ def batch() -> Scene:
     from napari._qt.dialogs.qt_notification import NapariQtNotification
 
     from napari_superres.io import sample_path
-    from napari_superres.plugin.batch.widget import BatchWidget
+    from napari_superres.plugin.widgets.batch.widget import BatchWidget
 
     folder = Path.home() / "scans"
     folder.mkdir()
@@ -134,7 +134,7 @@ def batch() -> Scene:
 
 def models() -> Scene:
     """Look at the card of a model."""
-    from napari_superres.plugin.models.widget import ModelsWidget
+    from napari_superres.plugin.widgets.models.widget import ModelsWidget
 
     viewer = _viewer("nuclei")
     widget = _docked(viewer, ModelsWidget(viewer), "Models")
@@ -172,12 +172,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _isolate(home: Path) -> None:
     """Show nothing of the person's own settings, models and folders, and change none."""
-    from napari_superres.plugin.triton import load_triton
+    from napari_superres.plugin.worker.triton import load_triton
 
     os.environ |= {
-        "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config"),
-        "NAPARI_SUPERRES_MODELS": str(home / "models"), "LIBGL_ALWAYS_SOFTWARE": "1",
-    }  # fmt: skip
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "NAPARI_SUPERRES_MODELS": str(home / "models"),
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+    }
     load_triton()  # before a driver of OpenGL is: see there
 
 
@@ -223,7 +226,7 @@ def _viewer(sample: str | None = None) -> "napari.Viewer":
     import napari
     from napari.layers import Layer
 
-    from napari_superres.plugin.samples import sample_layers
+    from napari_superres.plugin.host.samples import sample_layers
 
     viewer = napari.Viewer(title="napari")
     viewer.window.resize(*_SIZE)
@@ -250,7 +253,7 @@ def _opened(sample: str) -> "tuple[napari.Viewer, Any]":
 
 def _compared() -> "tuple[napari.Viewer, Any]":
     """Return the viewer with a result, and Compare, large enough that pixels can be told apart."""
-    from napari_superres.plugin.compare.widget import CompareWidget
+    from napari_superres.plugin.widgets.compare.widget import CompareWidget
 
     viewer, upscaling = _opened("nuclei")
     _run(upscaling)

@@ -101,7 +101,7 @@ def pairs(wheels: Path) -> list[dict]:
             "model": "photo-x2", "license": "CC0-1.0", "origin": "Stefan van der Walt; scikit-image, chelsea.png",
             "degradation": BICUBIC_TEXT, "suffix": ".png", "hr": cat, "lr": degrade(cat, 2),
         },
-    ]  # fmt: skip
+    ]
 
 
 def main(wheels: Path) -> None:

@@ -19,8 +19,24 @@ def test_importing_loads_nothing_heavy():
     loaded = json.loads(
         run("import sys, json, napari_superres; dir(napari_superres); print(json.dumps(sorted(sys.modules)))")
     )
-    heavy = {"numpy", "torch", "napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "scipy", "skimage", "zarr",
-             "tifffile", "SimpleITK", "typer", "rich", "lightning"}  # fmt: skip
+    heavy = {
+        "numpy",
+        "torch",
+        "napari",
+        "qtpy",
+        "PyQt5",
+        "PyQt6",
+        "PySide2",
+        "PySide6",
+        "scipy",
+        "skimage",
+        "zarr",
+        "tifffile",
+        "SimpleITK",
+        "typer",
+        "rich",
+        "lightning",
+    }
     assert not heavy & {name.partition(".")[0] for name in loaded}
     assert len([n for n in loaded if n.startswith("napari_superres")]) == 1
 

@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from model_table import README, parts, table
+from helpers.model_table import README, parts, table
 
 ROOT = README.parent
 
@@ -34,8 +32,14 @@ def test_python_block(checkout):
 def test_command_block(checkout):
     script = "set -e\n" + "".join(blocks("bash"))
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    done = subprocess.run(["bash", "-c", script], cwd=checkout, capture_output=True, text=True, check=False,
-                          env={"PATH": path, "HOME": str(checkout)})  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": path, "HOME": str(checkout)},
+    )
     assert done.returncode == 0, done.stderr
     assert (checkout / "nuclei_sr.ome.tif").exists()
     assert "result" in done.stdout
@@ -50,7 +54,7 @@ def test_what_is_told_of_evaluation(checkout):
 
 
 def test_model_table_is_that_of_the_cards():
-    assert parts()[1] == table(), "run: python tests/model_table.py"
+    assert parts()[1] == table(), "run: make tables"
 
 
 def test_files_that_are_linked_exist():

@@ -6,14 +6,25 @@ import numpy as np
 import pytest
 
 from napari_superres.degradation import degrade
-from napari_superres.evaluation.match import match
+from napari_superres.evaluation.registration.match import match
 from napari_superres.io import read_image
 
 FOLDER = Path(__file__).resolve().parent.parent / "sample_data"
 ENTRIES = json.loads((FOLDER / "samples.json").read_text(encoding="utf-8"))
 KEYS = {
-    "name", "title", "modality", "lr", "hr", "model", "scale", "license", "origin", "pixel_size", "unit", "degradation",
-}  # fmt: skip
+    "name",
+    "title",
+    "modality",
+    "lr",
+    "hr",
+    "model",
+    "scale",
+    "license",
+    "origin",
+    "pixel_size",
+    "unit",
+    "degradation",
+}
 
 every_sample = pytest.mark.parametrize("entry", ENTRIES, ids=[e["name"] for e in ENTRIES])
 

@@ -34,8 +34,13 @@ for row, (camera, image) in zip(axes, cameras.items(), strict=True):
     panels = {camera: image, **results, "original": reference}
     for axis, (name, shown) in zip(row, panels.items(), strict=True):
         size = 48 if shown is image else 96
-        axis.imshow(shown.data[size : 2 * size, size // 2 : 3 * size // 2], cmap="gray", vmin=0, vmax=237,
-                    interpolation="nearest")  # fmt: skip
+        axis.imshow(
+            shown.data[size : 2 * size, size // 2 : 3 * size // 2],
+            cmap="gray",
+            vmin=0,
+            vmax=237,
+            interpolation="nearest",
+        )
         axis.set(title=name, xticks=[], yticks=[])
     print(f"{camera}: {'; '.join(str(warning.message) for warning in caught) or 'no warning'}\n")
 

@@ -17,7 +17,7 @@ def demo(
     from napari_superres import io
     from napari_superres.evaluation import evaluate
     from napari_superres.inference import upscale_file
-    from napari_superres.inference.memory import tune_allocator
+    from napari_superres.inference.machine.memory import tune_allocator
 
     tune_allocator()
     output.mkdir(parents=True, exist_ok=True)

@@ -16,9 +16,15 @@ _WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")
 
 
 def tell_plans(
-    sources: Sequence[str], output: Path, model: Any, suffix: str | None, options: Mapping[str, Any], *,
-    many: bool, as_json: bool,
-) -> None:  # fmt: skip
+    sources: Sequence[str],
+    output: Path,
+    model: Any,
+    suffix: str | None,
+    options: Mapping[str, Any],
+    *,
+    many: bool,
+    as_json: bool,
+) -> None:
     """Print what `upscale_file`, or `upscale_files` for `many`, would do.
 
     Raises
@@ -27,8 +33,8 @@ def tell_plans(
         What a run would raise before it computes. Of many files, those that would fail are printed as such.
     """
     from napari_superres import io
-    from napari_superres.inference.estimate import check_disk
     from napari_superres.inference.files import batch_sources, result_path
+    from napari_superres.inference.planning.estimate import check_disk
     from napari_superres.inference.stream.workers import connected
 
     if options["scheduler"] is not None:
@@ -57,9 +63,9 @@ def tell_plans(
 def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, many: bool) -> dict[str, Any]:
     """Return the plan of one file as plain values."""
     from napari_superres import io
-    from napari_superres.inference.estimate import estimate
     from napari_superres.inference.files import check_paths
-    from napari_superres.inference.run import make_parts
+    from napari_superres.inference.images import make_parts
+    from napari_superres.inference.planning.estimate import estimate
 
     into_zarr = check_paths(path, target, by_workers=options["workers"] is not None or options["scheduler"] is not None)
     image = io.read_image(path, **{k: options[k] for k in _READING})
@@ -71,10 +77,17 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
         io.check_target(target, overwrite=options["overwrite"], image=image, allow_loss=options["allow_loss"])
     expected = asdict(estimate(image, plans, zarr=into_zarr))
     return {
-        "axes": image.axes, "shape": image.shape, "dtype": str(image.dtype), "models": [p.model for p in plans],
-        "device": plans[0].device, "precision": plans[0].precision, "tile": plans[0].tile, "batch": plans[0].batch,
-        "result": expected.pop("shape"), **expected,
-    }  # fmt: skip
+        "axes": image.axes,
+        "shape": image.shape,
+        "dtype": str(image.dtype),
+        "models": [p.model for p in plans],
+        "device": plans[0].device,
+        "precision": plans[0].precision,
+        "tile": plans[0].tile,
+        "batch": plans[0].batch,
+        "result": expected.pop("shape"),
+        **expected,
+    }
 
 
 def _nearest_folder(output: Path) -> Path:
@@ -83,7 +96,7 @@ def _nearest_folder(output: Path) -> Path:
 
 
 def _sentence(row: dict[str, Any]) -> str:
-    from napari_superres.inference.estimate import in_units
+    from napari_superres.inference.planning.estimate import in_units
 
     if "problem" in row:
         return f"{row['source']}: would fail: {row['problem']}"

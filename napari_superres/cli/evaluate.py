@@ -56,13 +56,16 @@ def evaluate(
     from napari_superres import io
     from napari_superres.evaluation import evaluate as compare
     from napari_superres.evaluation import evaluate_folder
-    from napari_superres.evaluation.gates import check_gate, parse_gate
+    from napari_superres.evaluation.reporting.gates import check_gate, parse_gate
 
     result, reference = (None, first) if second is None and model else (first, second)
     options: dict[str, Any] = {
-        "models": model or (), "convention": convention, "data_range": data_range, "psf_sigma": psf_sigma,
+        "models": model or (),
+        "convention": convention,
+        "data_range": data_range,
+        "psf_sigma": psf_sigma,
         "register": transform if register else False,
-    }  # fmt: skip
+    }
     if transform != "shift" and not register:
         raise SettingsError("--transform says what --register looks for: give both.")
     if baseline is not None:
@@ -76,9 +79,11 @@ def evaluate(
     shown = result if reference is None else reference
     if shown is None or io.find_images(shown) == [shown]:
         report = compare(
-            **_read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit), calibration=calibration,
-            name=io.label(first), **options,
-        )  # fmt: skip
+            **_read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit),
+            calibration=calibration,
+            name=io.label(first),
+            **options,
+        )
     elif reference is None:
         raise SettingsError("a folder of results needs a folder of reference scans.")
     elif repeat is not None or calibration is not None or pixel_size is not None:
@@ -135,12 +140,7 @@ def resolution(
     Of two of one scene by Fourier ring correlation; of one by that of its interleaved pixels and by decorrelation.
     """
     from napari_superres import io
-    from napari_superres.evaluation import (
-        decorrelation,
-        local_agreement,
-        ring_correlation,
-        single_image_correlation,
-    )
+    from napari_superres.evaluation import decorrelation, local_agreement, ring_correlation, single_image_correlation
 
     if second is None and (volume or map_file is not None):
         raise SettingsError("--volume and --map need two recordings.")

@@ -59,10 +59,19 @@ def degrade(
     check_target(output, overwrite=overwrite, image=image)
     optics = kernel == "bicubic" and any(value is not None for value in (psf_sigma, photons, read_noise))
     low = simulate(
-        image, parsing.parse_scale(scale), kernel="gaussian" if optics else kernel, psf_sigma=psf_sigma, na=na,
-        wavelength=wavelength, photons=photons,
-        read_noise=read_noise, offset=offset, saturation=saturation, jpeg=jpeg, seed=seed,
-    )  # fmt: skip
+        image,
+        parsing.parse_scale(scale),
+        kernel="gaussian" if optics else kernel,
+        psf_sigma=psf_sigma,
+        na=na,
+        wavelength=wavelength,
+        photons=photons,
+        read_noise=read_noise,
+        offset=offset,
+        saturation=saturation,
+        jpeg=jpeg,
+        seed=seed,
+    )
     terminal.say(f"wrote {write_image(low, output, overwrite=overwrite)}")
 
 

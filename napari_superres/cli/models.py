@@ -20,7 +20,7 @@ app = typer.Typer(help="The models that can be used.", no_args_is_help=True)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
     """List the models, one line each: name, where it comes from, what it is for."""
     from napari_superres.models import list_models
-    from napari_superres.models.builtin import shipped_file
+    from napari_superres.models.library.shipped import shipped_file
 
     cards = list_models()
     if as_json:
@@ -40,7 +40,7 @@ def show(
     """Show a model's card, where it comes from and the sha256 of its file."""
     from napari_superres.models import find_card
     from napari_superres.models.files import digest
-    from napari_superres.models.registry import model_origin, model_path
+    from napari_superres.models.library.registry import model_origin, model_path
 
     card = find_card(name)
     facts = {"origin": model_origin(name), "sha256": "" if card.is_interpolation else digest(model_path(name))}
@@ -85,7 +85,7 @@ def add(
     The folder is napari-superres/models among the user's data; NAPARI_SUPERRES_MODELS names another one.
     """
     from napari_superres.models import add_model
-    from napari_superres.models.index import library_entries
+    from napari_superres.models.library.index import library_entries
 
     failed = 0
     for path in files:
@@ -125,7 +125,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Hand a model on: as a bioimage.io package with test tensors, or as our one file."""
-    from napari_superres.models.foreign.export import export_bioimageio, export_safetensors
+    from napari_superres.models.export.bioimageio import export_bioimageio, export_safetensors
 
     if (format_ or output.suffix.lstrip(".")) == "safetensors":
         written = export_safetensors(name, output, overwrite=overwrite)
@@ -170,8 +170,8 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Measure a model: halo, layers that look at the whole image, exactness of tiling, precision, speed here."""
-    from napari_superres.inference.check import check_model
-    from napari_superres.inference.memory import tune_allocator
+    from napari_superres.inference.machine.memory import tune_allocator
+    from napari_superres.inference.measure.check import check_model
     from napari_superres.models import find_card
 
     tune_allocator()

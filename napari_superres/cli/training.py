@@ -141,8 +141,15 @@ def train(
     for folder in (*(hr or ()), *(pairs or ()), *filter(None, (data, like))):
         if not folder.exists() and not has_magic(str(folder)):
             raise SettingsError(f"there is no {folder}. Check the path.")
-    wishes = {"psf_sigma": psf_sigma, "photons": photons, "noise": noise, "speed": speed, "jpeg": jpeg,
-              "saturation": saturation, "levels": levels}  # fmt: skip
+    wishes = {
+        "psf_sigma": psf_sigma,
+        "photons": photons,
+        "noise": noise,
+        "speed": speed,
+        "jpeg": jpeg,
+        "saturation": saturation,
+        "levels": levels,
+    }
     if pairs is not None and (degradation is not None or like is not None or any(wishes.values())):
         raise SettingsError("pairs were recorded: leave out --degradation and its strengths, or give --hr.")
     if register and pairs is None:
@@ -172,21 +179,33 @@ def train(
         # A model that is refined keeps its network.
         refined = None if start is None or architecture is not None else find_card(start)
         wished = make_recipe(
-            output.stem, [pairs[1]] if pairs else hr or [],
+            output.stem,
+            [pairs[1]] if pairs else hr or [],
             architecture=refined.architecture if refined else architecture or "photo",
             arguments={k: v for k, v in refined.arguments.items() if k not in ("scale", "ndim")} if refined else None,
             scale=parsing.parse_scale(scale) if scale else refined.scale if refined else 2,
-            low=pairs[0] if pairs else None, degradation=settings,
+            low=pairs[0] if pairs else None,
+            degradation=settings,
             loss={"kind": loss, "ssim": ssim, "fourier": fourier},
             card={"modality": modality, "license": license_, "citation": cite},
-        )  # fmt: skip
+        )
     if resume and not checkpoint_path(output).exists():
         terminal.say(f"no unfinished training of {output.name} is there: this one begins", quiet=quiet)
     with terminal.training_bar(quiet=quiet) as show:
         written = run(
-            wished, data or Path(), output, minutes=minutes, steps=steps, start=start, seed=seed,
-            overwrite=overwrite, resume=resume, register=register, progress=show, log=log,
-        )  # fmt: skip
+            wished,
+            data or Path(),
+            output,
+            minutes=minutes,
+            steps=steps,
+            start=start,
+            seed=seed,
+            overwrite=overwrite,
+            resume=resume,
+            register=register,
+            progress=show,
+            log=log,
+        )
     scores = find_card(written).scores.get("validation", {})
     terminal.say(f"wrote {written}", quiet=quiet)
     if "psnr" in scores:

@@ -22,7 +22,7 @@ def calibrate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Calibrate a model's error bars on pairs of images that it was not trained on."""
-    from napari_superres.evaluation.conformal import calibrate_folder
+    from napari_superres.evaluation.uncertainty.conformal import calibrate_folder
 
     _check_target(output, overwrite)
     found = calibrate_folder(lr, reference, model, alpha=alpha, delta=delta, tta=tta, modality=modality)
@@ -59,8 +59,8 @@ def trust(
     """Map where a result can be trusted: the mean of turns, their disagreement, error bars, what the input denies."""
     from napari_superres import io
     from napari_superres.evaluation import check_consistency, spread
-    from napari_superres.evaluation.calibration import Binding, Calibration, intervals
-    from napari_superres.evaluation.questions import consistent
+    from napari_superres.evaluation.reporting.questions import consistent
+    from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, intervals
 
     bars = None if calibration is None else Calibration.from_json(calibration)
     if not extension.startswith("."):

@@ -80,22 +80,34 @@ def upscale(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; failures are told.")] = False,
 ) -> None:
     """Increase the resolution of images with a super-resolution model."""
-    from napari_superres.inference.memory import tune_allocator
+    from napari_superres.inference.machine.memory import tune_allocator
 
     # Before torch takes its first large block.
     tune_allocator()
     reading = {
-        "axes": axes, "series": series, "pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit,
+        "axes": axes,
+        "series": series,
+        "pixel_size": parsing.parse_pixel_size(pixel_size),
+        "unit": unit,
         "skip_bad": skip_bad,
-    }  # fmt: skip
+    }
     running: dict[str, Any] = {
-        "device": device, "precision": precision, "tile": parsing.parse_tile(tile), "tta": tta,
-        "channels": parsing.parse_channels(channels), "roi": parsing.parse_roi(roi),
-        "intensity_range": parsing.parse_range(intensity_range), "max_passes": max_passes,
-    }  # fmt: skip
+        "device": device,
+        "precision": precision,
+        "tile": parsing.parse_tile(tile),
+        "tta": tta,
+        "channels": parsing.parse_channels(channels),
+        "roi": parsing.parse_roi(roi),
+        "intensity_range": parsing.parse_range(intensity_range),
+        "max_passes": max_passes,
+    }
     writing = {
-        "overwrite": overwrite, "resume": resume, "allow_loss": allow_loss, "workers": workers, "scheduler": scheduler,
-    }  # fmt: skip
+        "overwrite": overwrite,
+        "resume": resume,
+        "allow_loss": allow_loss,
+        "workers": workers,
+        "scheduler": scheduler,
+    }
     chosen = None if model is None else parsing.parse_model(model)
     if record is not None:
         recorded, settings = parsing.parse_record(record)
@@ -165,15 +177,28 @@ def _many(
 
     with terminal.progress_bar(quiet=quiet) as show:
         outcomes = upscale_files(
-            sources, folder, model=model, suffix=suffix, progress=lambda label, _, step: show(label, step),
-            finished=tell, **options,
-        )  # fmt: skip
+            sources,
+            folder,
+            model=model,
+            suffix=suffix,
+            progress=lambda label, _, step: show(label, step),
+            finished=tell,
+            **options,
+        )
     states: tuple[Literal["done", "skipped", "failed"], ...] = ("done", "skipped", "failed")
     counts = {state: sum(o.status == state for o in outcomes) for state in states}
     terminal.say(", ".join(f"{n} {state}" for state, n in counts.items()), quiet=quiet)
     if as_json:
-        files = [{"source": o.source, "target": str(o.target), "status": o.status, "message": o.message,
-                  "seconds": round(o.seconds, 3)} for o in outcomes]  # fmt: skip
+        files = [
+            {
+                "source": o.source,
+                "target": str(o.target),
+                "status": o.status,
+                "message": o.message,
+                "seconds": round(o.seconds, 3),
+            }
+            for o in outcomes
+        ]
         terminal.result(json.dumps({**counts, "files": files}, indent=2))
     if counts["failed"]:
         raise typer.Exit(3)

@@ -124,9 +124,14 @@ class Image:
             raise GridError("give either affine, or pixel_size and origin.")
         units = dict.fromkeys(spatial, unit if known else None)
         return cls(
-            data=data, axes=axes, affine=np.asarray(affine), units=units, space=space,
-            channel_names=tuple(channel_names), metadata=metadata or {},
-        )  # fmt: skip
+            data=data,
+            axes=axes,
+            affine=np.asarray(affine),
+            units=units,
+            space=space,
+            channel_names=tuple(channel_names),
+            metadata=metadata or {},
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:

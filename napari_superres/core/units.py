@@ -22,12 +22,31 @@ SECONDS = {
     "day": 86400.0,
 }
 _ALIASES = {
-    "a": "angstrom", "å": "angstrom", "pm": "picometer", "nm": "nanometer", "um": "micrometer",
-    "µm": "micrometer", "μm": "micrometer", "micron": "micrometer", "microns": "micrometer",
-    "mm": "millimeter", "cm": "centimeter", "m": "meter", "in": "inch",
-    "ns": "nanosecond", "us": "microsecond", "µs": "microsecond", "μs": "microsecond",
-    "ms": "millisecond", "s": "second", "sec": "second", "min": "minute", "h": "hour", "hr": "hour", "d": "day",
-}  # fmt: skip
+    "a": "angstrom",
+    "å": "angstrom",
+    "pm": "picometer",
+    "nm": "nanometer",
+    "um": "micrometer",
+    "µm": "micrometer",
+    "μm": "micrometer",
+    "micron": "micrometer",
+    "microns": "micrometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+    "in": "inch",
+    "ns": "nanosecond",
+    "us": "microsecond",
+    "µs": "microsecond",
+    "μs": "microsecond",
+    "ms": "millisecond",
+    "s": "second",
+    "sec": "second",
+    "min": "minute",
+    "h": "hour",
+    "hr": "hour",
+    "d": "day",
+}
 
 
 def unit_name(text: str) -> str:

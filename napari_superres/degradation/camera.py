@@ -57,5 +57,9 @@ class Camera:
 
     def describe(self) -> dict[str, Any]:
         """Return the settings as plain numbers, for a record."""
-        return {"photons": self.photons, "read_noise": self.read_noise, "offset": self.offset,
-                "saturation": self.saturation}  # fmt: skip
+        return {
+            "photons": self.photons,
+            "read_noise": self.read_noise,
+            "offset": self.offset,
+            "saturation": self.saturation,
+        }

@@ -43,9 +43,13 @@ def transfer(frequency: npt.NDArray[Any] | float, cutoff: float, *, confocal: bo
 
 
 def diffract(
-    values: npt.NDArray[Any], cutoff: float, *, spacing: Sequence[float] = (1.0, 1.0), confocal: bool = False,
+    values: npt.NDArray[Any],
+    cutoff: float,
+    *,
+    spacing: Sequence[float] = (1.0, 1.0),
+    confocal: bool = False,
     axes: tuple[int, int] = (-2, -1),
-) -> Floats:  # fmt: skip
+) -> Floats:
     """Return planes as a microscope images them; light that leaves at a border is mirrored back.
 
     Parameters

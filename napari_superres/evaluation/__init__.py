@@ -16,24 +16,24 @@ Reports
     (answers that follow from formulas)
 """
 
-from napari_superres.evaluation.conformal import calibrate_folder as calibrate_folder
-from napari_superres.evaluation.conformal import intervals as intervals
 from napari_superres.evaluation.consistency import check_consistency as check_consistency
-from napari_superres.evaluation.disagreement import iter_spread as iter_spread
-from napari_superres.evaluation.disagreement import spread as spread
 from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
-from napari_superres.evaluation.image import evaluate as evaluate
+from napari_superres.evaluation.images import evaluate as evaluate
 from napari_superres.evaluation.maps import difference_map as difference_map
 from napari_superres.evaluation.maps import ssim_map as ssim_map
-from napari_superres.evaluation.register import register as register
-from napari_superres.evaluation.report import Report as Report
+from napari_superres.evaluation.registration.register import register as register
+from napari_superres.evaluation.registration.shifts import local_shifts as local_shifts
+from napari_superres.evaluation.reporting.report import Report as Report
 from napari_superres.evaluation.resolution import decorrelation as decorrelation
 from napari_superres.evaluation.resolution import local_agreement as local_agreement
 from napari_superres.evaluation.resolution import ring_correlation as ring_correlation
 from napari_superres.evaluation.resolution import single_image_correlation as single_image_correlation
 from napari_superres.evaluation.selftest import KnownAnswer as KnownAnswer
 from napari_superres.evaluation.selftest import run_selftest as run_selftest
-from napari_superres.evaluation.shifts import local_shifts as local_shifts
+from napari_superres.evaluation.uncertainty.conformal import calibrate_folder as calibrate_folder
+from napari_superres.evaluation.uncertainty.conformal import intervals as intervals
+from napari_superres.evaluation.uncertainty.spread import iter_spread as iter_spread
+from napari_superres.evaluation.uncertainty.spread import spread as spread
 
 __all__ = [
     "KnownAnswer",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
-from napari_superres.evaluation.match import match
+from napari_superres.evaluation.registration.match import match
 
 Floats = npt.NDArray[np.float64]
 
@@ -66,7 +66,7 @@ def baselines(
     *,
     psf_sigma: float | None,
     reference: Image | None = None,
-) -> Iterator[tuple[str, Image]]:  # fmt: skip
+) -> Iterator[tuple[str, Image]]:
     """Yield bicubic interpolation, then the baselines asked for, one at a time.
 
     Parameters

@@ -8,21 +8,14 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import (
-    BICUBIC,
-    LEAST_SIGMA,
-    baselines,
-    check_names,
-    enlarged,
-    middle_plane,
-)
-from napari_superres.evaluation.conventions import Rules
-from napari_superres.evaluation.match import cut_to, match
-from napari_superres.evaluation.register import Registration, Transform, register
-from napari_superres.evaluation.scale import Scale, scale_of, scale_of_models
-from napari_superres.evaluation.scores import Limits, Row, limits_of, score
-from napari_superres.evaluation.shifts import deformation, local_shifts
-from napari_superres.evaluation.structure import LEAST_EDGE, WINDOW
+from napari_superres.evaluation.baselines import BICUBIC, LEAST_SIGMA, baselines, check_names, enlarged, middle_plane
+from napari_superres.evaluation.metrics.conventions import Rules
+from napari_superres.evaluation.metrics.score import Limits, Row, limits_of, score
+from napari_superres.evaluation.metrics.ssim import LEAST_EDGE, WINDOW
+from napari_superres.evaluation.registration.match import cut_to, match
+from napari_superres.evaluation.registration.register import Registration, Transform, register
+from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
+from napari_superres.evaluation.registration.shifts import deformation, local_shifts
 
 RESULT = "result"
 UNREGISTERED = "result, not registered"
@@ -55,9 +48,15 @@ class Task:
 
     @classmethod
     def of(
-        cls, models: Sequence[str], convention: str, data_range: str | None, *,
-        baselines: Sequence[str], psf_sigma: float | None, registered: bool | Transform,
-    ) -> "Task":  # fmt: skip
+        cls,
+        models: Sequence[str],
+        convention: str,
+        data_range: str | None,
+        *,
+        baselines: Sequence[str],
+        psf_sigma: float | None,
+        registered: bool | Transform,
+    ) -> "Task":
         """Return the task that options mean.
 
         Raises
@@ -137,9 +136,7 @@ def compare(
     assert judged is not None
     assert whole is not None
     assert base is not None
-    return Compared(
-        rows, notes, judged.result, whole, judged.reference, lr, base, registration, tuple(unknown)
-    )  # fmt: skip
+    return Compared(rows, notes, judged.result, whole, judged.reference, lr, base, registration, tuple(unknown))
 
 
 def _references(
@@ -223,9 +220,14 @@ def _shared(common: Image, lr: Image | None, scale: Scale | None, notes: list[st
 
 
 def _candidates(
-    result: Image | None, reference: Image, common: Image, lr: Image | None, scale: Scale | None, task: Task,
+    result: Image | None,
+    reference: Image,
+    common: Image,
+    lr: Image | None,
+    scale: Scale | None,
+    task: Task,
     notes: list[str],
-) -> Iterator[tuple[str, str, Image]]:  # fmt: skip
+) -> Iterator[tuple[str, str, Image]]:
     """Yield names, roles and images, one at a time: the result, models, then what they stand beside."""
     from napari_superres.inference import upscale
 

@@ -21,9 +21,9 @@ from napari_superres.core.invalid import fill
 from napari_superres.degradation.fit import fit_camera
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.match import match
-from napari_superres.evaluation.metrics import pearson
-from napari_superres.evaluation.scale import scale_of
+from napari_superres.evaluation.metrics.full_reference import pearson
+from napari_superres.evaluation.registration.match import match
+from napari_superres.evaluation.registration.scale import scale_of
 
 Floats = npt.NDArray[np.float64]
 Index = tuple[int | slice, ...]
@@ -351,15 +351,20 @@ def _measured(pair: _Pair, sigma: float, gain: float | None, offset: float | Non
     shares = energy / energy.sum(), np.divide(left, energy, out=np.full_like(left, np.nan), where=energy > 0)
     rsp = pearson(seen, made)
     return Consistency(
-        psf_sigma=sigma, gain=gain, offset=offset, rsp=rsp, rse=rse,
-        noise=noise and noise[:2], rse_in_sigmas=float(np.sqrt(np.mean(z[valid] ** 2))),
+        psf_sigma=sigma,
+        gain=gain,
+        offset=offset,
+        rsp=rsp,
+        rse=rse,
+        noise=noise and noise[:2],
+        rse_in_sigmas=float(np.sqrt(np.mean(z[valid] ** 2))),
         residual=pair.lr.replace(data=z.astype(np.float32), axes=axes, channel_names=(), metadata={}),
         outside=np.nan if noise is None else float(np.mean(np.abs(z[valid]) > 3)),
         whiteness=_whiteness(off if noise is None else z, axes) if differs else np.nan,
         bands=tuple(Band(*ends, float(e), float(i)) for ends, e, i in zip(pairwise(edges), *shares, strict=True)),
         invented=float(beyond.sum() / energy.sum()),
         notes=(*notes, origin, *_cautions(seen, pair.lr.dtype.kind in "ui", sigma, rsp, int(np.sum(~valid)))),
-    )  # fmt: skip
+    )
 
 
 def _energies(spectrum: Floats, factor: Sequence[int], sigma: float) -> Floats:

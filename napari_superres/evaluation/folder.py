@@ -6,17 +6,17 @@ from math import isfinite, nan
 from pathlib import Path
 
 from napari_superres.errors import EvaluationError, SuperResError
-from napari_superres.evaluation import questions
 from napari_superres.evaluation.baselines import BICUBIC, USUAL
 from napari_superres.evaluation.compare import RESULT, UNREGISTERED, Compared, Task, compare
-from napari_superres.evaluation.conventions import Rules
-from napari_superres.evaluation.findings import Findings, examine
-from napari_superres.evaluation.match import match
-from napari_superres.evaluation.register import Transform
-from napari_superres.evaluation.register import register as register_images
-from napari_superres.evaluation.report import Report
-from napari_superres.evaluation.scores import Limits, Row, average, limits_of
-from napari_superres.evaluation.statistics import Comparison, compare_paired
+from napari_superres.evaluation.metrics.conventions import Rules
+from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
+from napari_superres.evaluation.metrics.score import Limits, Row, average, limits_of
+from napari_superres.evaluation.registration.match import match
+from napari_superres.evaluation.registration.register import Transform
+from napari_superres.evaluation.registration.register import register as register_images
+from napari_superres.evaluation.reporting import questions
+from napari_superres.evaluation.reporting.findings import Findings, examine
+from napari_superres.evaluation.reporting.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,7 @@ def evaluate_folder(
     EvaluationError
         If no image could be compared.
     """
-    task = Task.of(
-        models, convention, data_range, baselines=baselines, psf_sigma=psf_sigma, registered=register
-    )  # fmt: skip
+    task = Task.of(models, convention, data_range, baselines=baselines, psf_sigma=psf_sigma, registered=register)
     if sr_dir is None and (lr_dir is None or not models):
         raise EvaluationError("without results, a folder of inputs (lr) and at least one model are needed.")
     judged = Path(sr_dir if sr_dir is not None else lr_dir or "")

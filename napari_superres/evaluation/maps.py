@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation import metrics
-from napari_superres.evaluation.conventions import Rules
-from napari_superres.evaluation.match import Matched, match
-from napari_superres.evaluation.scores import limits_of
+from napari_superres.evaluation.metrics import full_reference as metrics
+from napari_superres.evaluation.metrics.conventions import Rules
+from napari_superres.evaluation.metrics.score import limits_of
+from napari_superres.evaluation.registration.match import Matched, match
 
 
 def difference_map(result: Image, reference: Image) -> Image:

@@ -16,17 +16,17 @@ from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.degradation.resample import resize_bicubic
-from napari_superres.evaluation import metrics
-from napari_superres.evaluation.align import fit_affine
-from napari_superres.evaluation.conformal import conformal_quantile, hoeffding_bentkus, least_images
 from napari_superres.evaluation.consistency import check_consistency
-from napari_superres.evaluation.conventions import Rules
-from napari_superres.evaluation.intensity import flux, linearity, si_psnr
 from napari_superres.evaluation.maps import difference_map
-from napari_superres.evaluation.register import register
+from napari_superres.evaluation.metrics import full_reference as metrics
+from napari_superres.evaluation.metrics.conventions import Rules
+from napari_superres.evaluation.metrics.intensity_fit import fit_affine
+from napari_superres.evaluation.metrics.linearity import flux, linearity, si_psnr
+from napari_superres.evaluation.metrics.score import score
+from napari_superres.evaluation.metrics.ssim import fit_micro
+from napari_superres.evaluation.registration.register import register
 from napari_superres.evaluation.resolution import decorrelation, ring_correlation, single_image_correlation
-from napari_superres.evaluation.scores import score
-from napari_superres.evaluation.structure import fit_micro
+from napari_superres.evaluation.uncertainty.conformal import conformal_quantile, hoeffding_bentkus, least_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,17 @@ class KnownAnswer:
 def run_selftest() -> list[KnownAnswer]:
     """Return every known answer with what this installation found. Takes a few seconds."""
     parts = (
-        _metrics(), _invariant(), _alignment(), _sr_paper(), _grid(), _degradation(), _resolution(), _register(),
-        _consistency(), _conformal(),
-    )  # fmt: skip
+        _metrics(),
+        _invariant(),
+        _alignment(),
+        _sr_paper(),
+        _grid(),
+        _degradation(),
+        _resolution(),
+        _register(),
+        _consistency(),
+        _conformal(),
+    )
     return [KnownAnswer(*row) for part in parts for row in part]
 
 

@@ -33,16 +33,22 @@ if TYPE_CHECKING:
     from napari_superres.inference.files import Outcome as Outcome
     from napari_superres.inference.files import upscale_file as upscale_file
     from napari_superres.inference.files import upscale_files as upscale_files
-    from napari_superres.inference.plan import Plan as Plan
-    from napari_superres.inference.plan import resolve as resolve
-    from napari_superres.inference.run import Progress as Progress
-    from napari_superres.inference.run import iter_upscale as iter_upscale
-    from napari_superres.inference.run import upscale as upscale
+    from napari_superres.inference.images import Progress as Progress
+    from napari_superres.inference.images import iter_upscale as iter_upscale
+    from napari_superres.inference.images import upscale as upscale
+    from napari_superres.inference.planning.plan import Plan as Plan
+    from napari_superres.inference.planning.plan import resolve as resolve
 
 _HOMES = {
-    "Outcome": "files", "upscale_file": "files", "upscale_files": "files", "Plan": "plan", "resolve": "plan",
-    "Progress": "run", "iter_upscale": "run", "upscale": "run",
-}  # fmt: skip
+    "Outcome": "files",
+    "upscale_file": "files",
+    "upscale_files": "files",
+    "Plan": "planning.plan",
+    "resolve": "planning.plan",
+    "Progress": "images",
+    "iter_upscale": "images",
+    "upscale": "images",
+}
 __all__ = [*_HOMES]  # noqa: PLE0604 - the names are strings
 
 

@@ -14,18 +14,12 @@ from typing import Any, Literal
 
 from napari_superres import io
 from napari_superres.core.image import Image
-from napari_superres.errors import (
-    OutputError,
-    OutputExistsError,
-    SettingsError,
-    SuperResError,
-    UnreadableImageError,
-)
-from napari_superres.inference.estimate import check_disk, estimate
-from napari_superres.inference.plan import Plan
-from napari_superres.inference.run import ModelChoice, Progress, loaded, make_parts, run_parts
+from napari_superres.errors import OutputError, OutputExistsError, SettingsError, SuperResError, UnreadableImageError
+from napari_superres.inference.images import ModelChoice, Progress, loaded, make_parts, run_parts
+from napari_superres.inference.planning.estimate import check_disk, estimate
+from napari_superres.inference.planning.plan import Plan
 from napari_superres.inference.stream.journal import is_unfinished
-from napari_superres.inference.stream.run import SETTINGS, Source, identified, settings, stream_file
+from napari_superres.inference.stream.stream_file import SETTINGS, Source, identified, settings, stream_file
 from napari_superres.inference.stream.workers import ThisProcess, Workers, connected
 from napari_superres.models.model import Model
 
@@ -118,17 +112,32 @@ def upscale_file(
     """
     with connected(workers, scheduler) as computing:
         return _upscale_file(
-            Path(source), Path(target), model, computing,
+            Path(source),
+            Path(target),
+            model,
+            computing,
             reading={"axes": axes, "series": series, "pixel_size": pixel_size, "unit": unit, "skip_bad": skip_bad},
-            overwrite=overwrite, resume=resume, allow_loss=allow_loss, progress=progress, options=options,
-        )  # fmt: skip
+            overwrite=overwrite,
+            resume=resume,
+            allow_loss=allow_loss,
+            progress=progress,
+            options=options,
+        )
 
 
 def _upscale_file(
-    source: Path, target: Path, model: ModelChoice, computing: Workers, *, reading: Mapping[str, Any],
-    overwrite: bool, resume: bool, allow_loss: bool, progress: Callable[[Progress], None] | None,
+    source: Path,
+    target: Path,
+    model: ModelChoice,
+    computing: Workers,
+    *,
+    reading: Mapping[str, Any],
+    overwrite: bool,
+    resume: bool,
+    allow_loss: bool,
+    progress: Callable[[Progress], None] | None,
     options: Mapping[str, Any],
-) -> Path:  # fmt: skip
+) -> Path:
     into_zarr = check_paths(source, target, by_workers=not isinstance(computing, ThisProcess))
     image = io.read_image(source, **reading)
     identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": reading["series"] or 0}
@@ -271,10 +280,16 @@ def _found(sources: Sequence[str | Path]) -> list[Path]:
 
 
 def _one_of_many(
-    path: Path, folder: Path, model: ModelChoice, suffix: str | None, computing: Workers,
-    before: Sequence[Outcome], index: int, progress: Callable[[str, int, Progress], None] | None,
+    path: Path,
+    folder: Path,
+    model: ModelChoice,
+    suffix: str | None,
+    computing: Workers,
+    before: Sequence[Outcome],
+    index: int,
+    progress: Callable[[str, int, Progress], None] | None,
     options: dict[str, Any],
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     start = time.monotonic()
     label, target = path.name, folder / path.name
     computed = False
@@ -326,9 +341,13 @@ def _is_made(target: Path, image: Image, identity: dict[str, Any], parts: Sequen
     wanted = [settings(model, plan) for model, plan in parts]
     # Axes and pixel size may have been said anew since.
     now = {
-        "sha256": identity["sha256"], "series": identity["series"], "axes": image.axes, "units": dict(image.units),
-        "affine": image.affine.tolist(), **({"state": identity["state"]} if "state" in identity else {}),
-    }  # fmt: skip
+        "sha256": identity["sha256"],
+        "series": identity["series"],
+        "axes": image.axes,
+        "units": dict(image.units),
+        "affine": image.affine.tolist(),
+        **({"state": identity["state"]} if "state" in identity else {}),
+    }
     if made != wanted or any(before.get(k) != v for k, v in now.items()):
         return False
     try:  # the record may have outlived its result

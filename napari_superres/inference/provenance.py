@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from napari_superres.core.image import Image
-from napari_superres.inference.plan import Plan, plan_record
-from napari_superres.inference.sweep import Counts
+from napari_superres.inference.engine.sweep import Counts
+from napari_superres.inference.planning.plan import Plan, plan_record
 from napari_superres.models.card import ModelCard
 
 WARNING = "Fine detail was estimated by a trained network; it was not measured. Not for diagnosis."
@@ -21,17 +21,28 @@ def make_record(image: Image, card: ModelCard, plan: Plan, counts: Counts) -> di
         "software": {name: package_version(name) for name in ("napari-superres-torch", "torch", "numpy")}
         | {"python": platform.python_version()},
         "model": {
-            "name": card.name, "version": card.version, "architecture": card.architecture, "sha256": plan.sha256,
-            "modality": card.modality, "license": card.license, "citation": card.citation,
+            "name": card.name,
+            "version": card.version,
+            "architecture": card.architecture,
+            "sha256": plan.sha256,
+            "modality": card.modality,
+            "license": card.license,
+            "citation": card.citation,
         },
         "input": {
-            "shape": list(image.shape), "dtype": str(image.dtype), "axes": image.axes,
-            "pixel_size": list(image.pixel_size), "origin": list(image.origin), "units": dict(image.units),
+            "shape": list(image.shape),
+            "dtype": str(image.dtype),
+            "axes": image.axes,
+            "pixel_size": list(image.pixel_size),
+            "origin": list(image.origin),
+            "units": dict(image.units),
         },
         "affine": image.affine.tolist(),
         **plan_record(plan),
         "counts": {
-            "saturated": counts.saturated, "non_finite": counts.invalid, "recomputed_in_fp32": counts.recomputed,
+            "saturated": counts.saturated,
+            "non_finite": counts.invalid,
+            "recomputed_in_fp32": counts.recomputed,
         },
         "memory_reductions": counts.reduced,
         **({"statistics": counts.statistics} if counts.statistics else {}),
@@ -39,7 +50,7 @@ def make_record(image: Image, card: ModelCard, plan: Plan, counts: Counts) -> di
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "synthetic_detail": not card.is_interpolation,
         "warning": _WARNING_INTERPOLATED if card.is_interpolation else WARNING,
-    }  # fmt: skip
+    }
 
 
 def package_version(name: str) -> str:

@@ -15,8 +15,8 @@ give it a line in ``formats``. Format libraries are imported when a file of thei
 
 from napari_superres.io.atomic import is_disk_error, put_in_place
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
-from napari_superres.io.omezarr_layout import Layout
-from napari_superres.io.omezarr_target import ZarrTarget
+from napari_superres.io.omezarr.layout import Layout
+from napari_superres.io.omezarr.target import ZarrTarget
 from napari_superres.io.pyramid import read_pyramids
 from napari_superres.io.read import (
     describe,

@@ -62,9 +62,11 @@ def put_in_place(made: Path, target: Path, record: Mapping[str, Any]) -> None:
     """
     sidecar, noted = target.with_name(stem(target) + SIDECAR), made.with_name("record.json")
     moves = (
-        (target, made.with_name("replaced")), (sidecar, made.with_name("replaced.json")), (noted, sidecar),
+        (target, made.with_name("replaced")),
+        (sidecar, made.with_name("replaced.json")),
+        (noted, sidecar),
         (made, target),
-    )  # fmt: skip
+    )
     moved: list[tuple[Path, Path]] = []
     try:
         write_record(noted, record)

@@ -40,16 +40,16 @@ class Format:
 
 TIFF = Format(
     "TIFF",
-    "tiff",
+    "tiff.read",
     (".ome.tiff", ".ome.tif", ".ome.tf8", ".ome.btf", ".tiff", ".tif", ".tf8", ".btf"),
     (".ome.tiff", ".ome.tif", ".tiff", ".tif"),
     ".ome.tif",
 )
-ZARR = Format("OME-Zarr", "omezarr", (".ome.zarr", ".zarr"), (".ome.zarr", ".zarr"), ".ome.zarr")
-NIFTI = Format("NIfTI", "volume", (".nii.gz", ".nii"), (".nii.gz", ".nii"), ".nii.gz")
-NRRD = Format("NRRD", "volume", (".nrrd", ".nhdr"), (".nrrd",), ".nrrd")
-METAIMAGE = Format("MetaImage", "volume", (".mha", ".mhd"), (".mha",), ".mha")
-DICOM = Format("DICOM", "dicom", (".dicom", ".dcm", ".ima"), (), ".nii.gz")
+ZARR = Format("OME-Zarr", "omezarr.read", (".ome.zarr", ".zarr"), (".ome.zarr", ".zarr"), ".ome.zarr")
+NIFTI = Format("NIfTI", "volume.read", (".nii.gz", ".nii"), (".nii.gz", ".nii"), ".nii.gz")
+NRRD = Format("NRRD", "volume.read", (".nrrd", ".nhdr"), (".nrrd",), ".nrrd")
+METAIMAGE = Format("MetaImage", "volume.read", (".mha", ".mhd"), (".mha",), ".mha")
+DICOM = Format("DICOM", "dicom.read", (".dicom", ".dcm", ".ima"), (), ".nii.gz")
 PICTURE = Format("picture", "picture", (".png", ".jpeg", ".jpg", ".bmp"), (".png",), ".png")
 MRC = Format("MRC", "mrc", (".mrc", ".mrcs", ".rec"), (), ".ome.tif")
 

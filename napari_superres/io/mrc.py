@@ -7,7 +7,7 @@ import numpy as np
 
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
-from napari_superres.io.reading import Series, library, reading, summary
+from napari_superres.io.series import Series, library, reading, summary
 
 
 def scan(path: Path, strict: bool) -> list[Series]:

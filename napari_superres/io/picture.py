@@ -11,8 +11,8 @@ import numpy as np
 
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
-from napari_superres.io.losses import Loss, data_type, orientation
-from napari_superres.io.reading import Series, damaged, library, reading, summary
+from napari_superres.io.lossy import Loss, data_type, orientation
+from napari_superres.io.series import Series, damaged, library, reading, summary
 
 # Pillow's modes and what we make of them; those left out keep their values.
 _CONVERTED = {

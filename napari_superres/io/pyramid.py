@@ -9,7 +9,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.io.formats import family_to_read
-from napari_superres.io.reading import Series, present
+from napari_superres.io.series import Series, present
 
 # Metadata are rounded: centres of pixels may lie this part of a coarse pixel off.
 _ROUNDING = 0.1

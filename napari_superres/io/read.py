@@ -23,7 +23,7 @@ from napari_superres.io.formats import (
     suffix,
 )
 from napari_superres.io.lazy import LazyArray
-from napari_superres.io.reading import Series, present
+from napari_superres.io.series import Series, present
 
 
 def read_image(

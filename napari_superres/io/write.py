@@ -10,7 +10,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError
 from napari_superres.io.atomic import SIDECAR, replacing, write_record
 from napari_superres.io.formats import WRITE_SUFFIXES, family_to_write, is_zarr, stem, suffix
-from napari_superres.io.losses import Loss
+from napari_superres.io.lossy import Loss
 
 
 def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allow_loss: bool = False) -> Path:

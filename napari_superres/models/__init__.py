@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 from napari_superres.models.card import ModelCard as ModelCard
 
 if TYPE_CHECKING:
-    from napari_superres.models.library import add_model as add_model
-    from napari_superres.models.library import remove_model as remove_model
-    from napari_superres.models.library import verify_models as verify_models
+    from napari_superres.models.library.added import add_model as add_model
+    from napari_superres.models.library.added import remove_model as remove_model
+    from napari_superres.models.library.added import verify_models as verify_models
+    from napari_superres.models.library.registry import find_card as find_card
+    from napari_superres.models.library.registry import list_models as list_models
+    from napari_superres.models.library.registry import load_model as load_model
     from napari_superres.models.model import Model as Model
-    from napari_superres.models.registry import find_card as find_card
-    from napari_superres.models.registry import list_models as list_models
-    from napari_superres.models.registry import load_model as load_model
 
 _LIBRARY = ("add_model", "remove_model", "verify_models")
 __all__ = ["Model", "ModelCard", "add_model", "find_card", "list_models", "load_model", "remove_model", "verify_models"]
@@ -41,11 +41,11 @@ def __getattr__(name: str) -> Any:
 
         return Model
     if name in _LIBRARY:
-        from napari_superres.models import library
+        from napari_superres.models.library import added as library
 
         return getattr(library, name)
     if name in __all__:
-        from napari_superres.models import registry
+        from napari_superres.models.library import registry
 
         return getattr(registry, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -123,8 +123,18 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        for name in ("name", "title", "version", "architecture", "modality", "degradation", "training", "limits",
-                     "license", "citation"):  # fmt: skip
+        for name in (
+            "name",
+            "title",
+            "version",
+            "architecture",
+            "modality",
+            "degradation",
+            "training",
+            "limits",
+            "license",
+            "citation",
+        ):
             value = getattr(self, name)
             if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
                 raise ModelFileError(f"card: {name} must be a text of at most {_LONGEST_TEXT} characters.")
@@ -150,9 +160,11 @@ class ModelCard:
         if max(self.multiple) > _LARGEST_MULTIPLE:
             raise ModelFileError(f"card: multiple may be up to {_LARGEST_MULTIPLE}, got {_short(self.multiple)}.")
         choices = {
-            "intensity": get_args(Intensity), "color": ("luma", "per-channel"), "context": ("T", "Z"),
+            "intensity": get_args(Intensity),
+            "color": ("luma", "per-channel"),
+            "context": ("T", "Z"),
             "ends": ("reflect", "replicate"),
-        }  # fmt: skip
+        }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ModelFileError(f"card: {name} must be one of {allowed}, got {_short(getattr(self, name))}.")

@@ -36,9 +36,10 @@ def doubts(card: ModelCard, image: Image, normalisation: Normalisation, channel:
     """
     size = plane_size(image)
     found = (
-        _modality(card, image), pixel_doubt(card, size, image.units.get("X")),
+        _modality(card, image),
+        pixel_doubt(card, size, image.units.get("X")),
         _noise(card, image, normalisation, channel),
-    )  # fmt: skip
+    )
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -118,7 +119,7 @@ def _fits(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> boo
 
 
 def _same_scale(card: ModelCard) -> list[ModelCard]:
-    from napari_superres.models.registry import list_models
+    from napari_superres.models.library.registry import list_models
 
     return [other for other in list_models() if other.scale == card.scale and not other.is_interpolation]
 

@@ -6,9 +6,9 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from napari_superres.models.activation import pass_bytes
 from napari_superres.models.card import ModelCard
 from napari_superres.models.interpolate import Interpolation
+from napari_superres.models.probes.memory import pass_bytes
 
 
 @dataclass(frozen=True)

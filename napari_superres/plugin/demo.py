@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_superres.io import list_samples
-from napari_superres.plugin.samples import sample_layers
+from napari_superres.plugin.host.samples import sample_layers
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_superres.plugin.upscale.widget import UpscaleWidget
+    from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def open_demo(sample: str) -> "tuple[napari.Viewer, UpscaleWidget]":
     import napari
     from napari.layers import Layer
 
-    from napari_superres.plugin.upscale.widget import UpscaleWidget
+    from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
     viewer = napari.Viewer(title="napari: Super-Resolution")
     for layer in sample_layers(sample):

@@ -15,15 +15,22 @@
 ``trainer``  `train`: puts these together and writes the model file
 """
 
-from napari_superres.training.images import fit_instrument as fit_instrument
 from napari_superres.training.progress import TrainingStep as TrainingStep
 from napari_superres.training.recipe import Recipe as Recipe
 from napari_superres.training.recipe import list_recipes as list_recipes
 from napari_superres.training.recipe import load_recipe as load_recipe
 from napari_superres.training.recipe import make_recipe as make_recipe
+from napari_superres.training.sources import fit_instrument as fit_instrument
 from napari_superres.training.trainer import iter_train as iter_train
 from napari_superres.training.trainer import train as train
 
 __all__ = [
-    "Recipe", "TrainingStep", "fit_instrument", "iter_train", "list_recipes", "load_recipe", "make_recipe", "train",
-]  # fmt: skip
+    "Recipe",
+    "TrainingStep",
+    "fit_instrument",
+    "iter_train",
+    "list_recipes",
+    "load_recipe",
+    "make_recipe",
+    "train",
+]

@@ -119,8 +119,10 @@ class Keeper:
             if not self._warned:
                 warnings.warn(
                     f"the checkpoint {self._path.name} could not be written: {error.strerror}. Training goes on; "
-                    "the last good checkpoint is kept.", SuperResWarning, stacklevel=2,
-                )  # fmt: skip
+                    "the last good checkpoint is kept.",
+                    SuperResWarning,
+                    stacklevel=2,
+                )
             self._warned = True
 
 

@@ -139,6 +139,9 @@ def _cross_entropy(found: Tensor, true: Tensor) -> Tensor:
 
 
 _PIXELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "l1": F.l1_loss, "charbonnier": _charbonnier, "mse": F.mse_loss, "psnr": _peak_signal_noise_ratio,
+    "l1": F.l1_loss,
+    "charbonnier": _charbonnier,
+    "mse": F.mse_loss,
+    "psnr": _peak_signal_noise_ratio,
     "bce": _cross_entropy,
-}  # fmt: skip
+}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.errors import SuperResWarning, TrainingError
-from napari_superres.training.images import Field, Plane
+from napari_superres.training.sources import Field, Plane
 
 
 class PatchSource:
@@ -50,8 +50,10 @@ class PatchSource:
         if len(large) < len(fields):
             warnings.warn(
                 f"{len(fields) - len(large)} of {len(fields)} planes are smaller than {' x '.join(map(str, edges))} "
-                "pixels and are left out.", SuperResWarning, stacklevel=3,
-            )  # fmt: skip
+                "pixels and are left out.",
+                SuperResWarning,
+                stacklevel=3,
+            )
         self.planes = [whole(f.high, scale) for f in large]
         self.low = [low_of(f, scale, instrument) for f in large]
         area = np.array([p.size for p in self.planes], dtype=np.float64)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from napari_superres.degradation.instruments import Instrument, make_instrument
 from napari_superres.errors import SettingsError, TrainingError
-from napari_superres.training.entries import check_card, check_entries
 from napari_superres.training.losses import make_loss
+from napari_superres.training.recipe_schema import check_card, check_entries
 
 _OF_MOVIES = ("edsr",)
 """Networks that take several frames."""
@@ -139,11 +139,17 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"photo": ("edsr", {"bloc
 
 
 def make_recipe(
-    name: str, high: Sequence[Path], *, architecture: str, arguments: Mapping[str, Any] | None = None,
-    scale: int | Sequence[int], low: Path | None = None,
-    degradation: Mapping[str, Any] | None = None, loss: Mapping[str, Any] | None = None,
+    name: str,
+    high: Sequence[Path],
+    *,
+    architecture: str,
+    arguments: Mapping[str, Any] | None = None,
+    scale: int | Sequence[int],
+    low: Path | None = None,
+    degradation: Mapping[str, Any] | None = None,
+    loss: Mapping[str, Any] | None = None,
     card: Mapping[str, Any] | None = None,
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """Return a recipe for images of one's own.
 
     Parameters
@@ -180,11 +186,19 @@ def make_recipe(
         arguments = {**arguments, "frames": chosen["frames"]}
     facts = {"title": name, "intensity": "percentile", "color": "per-channel", "license": "", **(card or {})}
     return Recipe(
-        name=name, architecture=network, arguments=arguments, scale=factors, channel="each",
-        data=tuple(str(Path(h).resolve()) for h in high), low=() if low is None else (str(Path(low).resolve()),),
-        degradation=chosen, loss=loss or {}, card=facts, batch=8 if len(factors) == 2 else 4,
+        name=name,
+        architecture=network,
+        arguments=arguments,
+        scale=factors,
+        channel="each",
+        data=tuple(str(Path(h).resolve()) for h in high),
+        low=() if low is None else (str(Path(low).resolve()),),
+        degradation=chosen,
+        loss=loss or {},
+        card=facts,
+        batch=8 if len(factors) == 2 else 4,
         patch=24 if len(factors) == 2 else (8, 24, 24),
-    )  # fmt: skip
+    )
 
 
 def list_recipes() -> list[str]:

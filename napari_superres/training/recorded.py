@@ -13,7 +13,7 @@ from napari_superres.core.intensity import fit
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.io import find_images, read_image, stem
-from napari_superres.training.images import Field, pixel_size
+from napari_superres.training.sources import Field, pixel_size
 
 _MOST_SHIFT = 2.0
 """Low-resolution pixels beyond which pairs are refused unless they are to be registered."""
@@ -80,8 +80,9 @@ def _fields(name: str, low_path: Path, high_path: Path, scale: int, register: bo
             warnings.warn(
                 f"{name}: the pair lies {shift[0] / scale:.1f}, {shift[1] / scale:.1f} low-resolution pixels apart "
                 "(Y, X), and the model learns to move images so. Let pairs be moved onto each other (--register).",
-                SuperResWarning, stacklevel=4,
-            )  # fmt: skip
+                SuperResWarning,
+                stacklevel=4,
+            )
         if register:
             seen, true = _moved(seen, true, shift, scale)
         lr = norm.apply(seen, channel, np.float32)

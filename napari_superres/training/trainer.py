@@ -19,15 +19,15 @@ from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.errors import MissingExtraError, SuperResWarning, TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.files import check_model_target, digest, read_weights, write_model
-from napari_superres.models.registry import find_card, model_path
-from napari_superres.training.describe import describe
-from napari_superres.training.images import Field, read_fields
+from napari_superres.models.library.registry import find_card, model_path
+from napari_superres.training.card import describe
 from napari_superres.training.losses import make_loss
 from napari_superres.training.pairs import PatchSource, whole
 from napari_superres.training.progress import Example, TrainingStep
 from napari_superres.training.recipe import Recipe, load_recipe
 from napari_superres.training.recorded import read_pairs
-from napari_superres.training.score import noise_range, recordings, score_fields
+from napari_superres.training.sources import Field, read_fields
+from napari_superres.training.validation import noise_range, recordings, score_fields
 
 _VALIDATION_SHARE = 0.04
 _VALIDATION_MOST = 16
@@ -111,8 +111,8 @@ def train(
     """
     try:
         from napari_superres.training.checkpoint import as_json, check_checkpoint, checkpoint_path
-        from napari_superres.training.fit import fit, seed_everything
-        from napari_superres.training.module import SuperResolution
+        from napari_superres.training.lightning_module import SuperResolution
+        from napari_superres.training.loop import fit, seed_everything
     except ImportError as error:
         raise MissingExtraError(
             "training needs Lightning. Install it with: pip install 'napari-superres-torch[train]'"
@@ -130,15 +130,19 @@ def train(
     what = {
         "recipe": {**asdict(recipe), "card": {}},  # the card's text may be mended meanwhile
         "images": [[(*f.high.shape, float(f.high.mean())) for f in fields] for fields in images],
-        "seed": seed, "steps": steps, "minutes": budget, "start": None if begins is None else digest(begins),
-    }  # fmt: skip
+        "seed": seed,
+        "steps": steps,
+        "minutes": budget,
+        "start": None if begins is None else digest(begins),
+    }
     begun = check_checkpoint(output, what, resume=resume, overwrite=overwrite)
     training, held = split(images, seed) if recipe.hold_out else ([f for fields in images for f in fields], [])
     if recipe.hold_out and not held:
         warnings.warn(
             "there is only one image, and none to hold out: the model will have no scores. Give at least two.",
-            SuperResWarning, stacklevel=2,
-        )  # fmt: skip
+            SuperResWarning,
+            stacklevel=2,
+        )
     scale, instrument = recipe.scale, recipe.instrument
     source = PatchSource(training, scale=scale, patch=recipe.edges, instrument=instrument, seed=seed)
     network = build(recipe.architecture, recipe.built)
@@ -169,22 +173,32 @@ def train(
         warnings.warn(
             f"the model is no better than bicubic interpolation ({scores['psnr']:.2f} and {scores['bicubic_psnr']:.2f} "
             "dB on images held out). Train longer, on more images, or on what the instrument really does.",
-            SuperResWarning, stacklevel=2,
-        )  # fmt: skip
+            SuperResWarning,
+            stacklevel=2,
+        )
     card = describe(
-        recipe, images, best, scores=scores, steps=module.batches, registered=register,
+        recipe,
+        images,
+        best,
+        scores=scores,
+        steps=module.batches,
+        registered=register,
         noise=noise_range(held or evenly(training), scale=scale, instrument=instrument),
         start=begins.stem if begins else "",
-    )  # fmt: skip
+    )
     written = write_model(output, card, best.state_dict(), overwrite=overwrite)
     checkpoint_path(output).unlink(missing_ok=True)
     return written
 
 
 def iter_train(
-    recipe: Recipe | str | Path, data: Path | str, output: Path | str, *,
-    enough: Callable[[], bool] = bool, **options: Any,
-) -> Generator[TrainingStep, None, Path]:  # fmt: skip
+    recipe: Recipe | str | Path,
+    data: Path | str,
+    output: Path | str,
+    *,
+    enough: Callable[[], bool] = bool,
+    **options: Any,
+) -> Generator[TrainingStep, None, Path]:
     """Train as `train` does, in a thread, and yield how far training is, ten times a second or oftener.
 
     Closing the generator ends training within a step and writes no model; a checkpoint may be left.
@@ -348,6 +362,8 @@ def _load_matching(network: torch.nn.Module, path: Path) -> None:
     if len(given) < len(own):
         warnings.warn(
             f"{len(given)} of {len(own)} weights are taken from {path.stem}; the others have another shape there, as "
-            "those that depend on the scale, and start at random.", SuperResWarning, stacklevel=3,
-        )  # fmt: skip
+            "those that depend on the scale, and start at random.",
+            SuperResWarning,
+            stacklevel=3,
+        )
     network.load_state_dict({**own, **given})

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_superres import Image
-from napari_superres.inference.run import upscale
+from napari_superres.inference.images import upscale
 from napari_superres.models import Model
 
 LOW, HIGH = 100.0, 4000.0

@@ -18,7 +18,8 @@ import psutil
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_superres import Image, degrade, evaluate, upscale
-from napari_superres.evaluation import decorrelation, metrics, ring_correlation, single_image_correlation
+from napari_superres.evaluation import decorrelation, ring_correlation, single_image_correlation
+from napari_superres.evaluation.metrics import full_reference as metrics
 from napari_superres.evaluation.resolution import local_agreement
 
 EDGE = 2048

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import skimage.data
 
-from napari_superres.plugin.triton import load_triton
+from napari_superres.plugin.worker.triton import load_triton
 
 FIELD = 512
 BEAT_MS = 5
@@ -76,7 +76,7 @@ def picture(edge: int) -> Any:
 
 
 def opening(viewer: Any) -> Any:
-    from napari_superres.plugin.upscale.widget import UpscaleWidget
+    from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
     start = time.perf_counter()
     widget = UpscaleWidget(viewer)
@@ -91,7 +91,7 @@ def opening(viewer: Any) -> Any:
 
 def previews(viewer: Any, widget: Any) -> None:
     """Time from the tick, or from a move of the camera, to the pixels on the screen."""
-    from napari_superres.plugin import field
+    from napari_superres.plugin.host import field
 
     viewer.add_image(picture(FIELD), name="field")
     viewer.reset_view()

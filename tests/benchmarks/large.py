@@ -35,8 +35,10 @@ for box in target.boxes():
     target.store(box, tile[: shape[0], : shape[1]] + noise.integers(0, 64, shape, dtype=np.uint16))
 target.finish(outline)
 """
-STREAM = (PEAK + """
-from napari_superres.inference.memory import tune_allocator
+STREAM = (
+    PEAK
+    + """
+from napari_superres.inference.machine.memory import tune_allocator
 tune_allocator()
 IMPORTED
 before = memory("VmRSS")
@@ -45,9 +47,12 @@ if __name__ == "__main__":
     start = time.perf_counter()
     files.upscale_file(source, target, model=model, overwrite=True, workers=workers or None)
     print(json.dumps({"seconds": time.perf_counter() - start, "imports": before, "peak": memory("VmHWM")}))
-""").replace("IMPORTED", IMPORTED)  # fmt: skip
-HELD = PEAK + """
-from napari_superres.inference.memory import tune_allocator
+"""
+).replace("IMPORTED", IMPORTED)
+HELD = (
+    PEAK
+    + """
+from napari_superres.inference.machine.memory import tune_allocator
 tune_allocator()
 import numpy as np
 from napari_superres import read_image, upscale
@@ -57,7 +62,8 @@ out = np.zeros([2 * n for n in image.shape], np.uint16)
 start = time.perf_counter()
 upscale(image, sys.argv[2], out=out)
 print(json.dumps({"seconds": time.perf_counter() - start}))
-"""  # fmt: skip
+"""
+)
 
 
 def run(program: str, *arguments: object) -> dict[str, float]:

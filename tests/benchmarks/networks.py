@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from napari_superres.models import Model, ModelCard, load_model
 from napari_superres.models.architectures import build
-from napari_superres.models.halo import measure_reach
+from napari_superres.models.probes.halo import measure_reach
 
 _RESIDUAL = 0.05
 

@@ -23,15 +23,23 @@ from engines import engines
 from networks import PLANAR
 from worker import REFERENCE, Task, Worker
 
-from napari_superres.inference.bench import describe_machine, machine_line
+from napari_superres.inference.measure.bench import describe_machine, machine_line
 
 SCHEMA = 1
 _AREA = 4 / 1e6  # megapixels of the result per pixel of the plane: all networks are x2
 _LONG = 20.0
 _HEADER = (
-    "engine", "torch's allocator", "our setting", "ours / it", "ours / it, both set", "busy cores", "peak MB",
-    "error / range", "levels", "pixels off",
-)  # fmt: skip
+    "engine",
+    "torch's allocator",
+    "our setting",
+    "ours / it",
+    "ours / it, both set",
+    "busy cores",
+    "peak MB",
+    "error / range",
+    "levels",
+    "pixels off",
+)
 
 Row = dict[str, Any]
 
@@ -117,8 +125,13 @@ def _speed(row: Row) -> str:
 
 def _facts(row: Row) -> tuple[str, ...]:
     """Return the other cells: how undisturbed the runs were, peak memory, errors."""
-    forms = {"busy_cores": "{:.1f}", "peak_mb": "{:.0f}", "max_relative_error": "{:.1e}", "max_levels": "{}",
-             "differing": "{:.3%}"}  # fmt: skip
+    forms = {
+        "busy_cores": "{:.1f}",
+        "peak_mb": "{:.0f}",
+        "max_relative_error": "{:.1e}",
+        "max_levels": "{}",
+        "differing": "{:.3%}",
+    }
     return tuple("" if row.get(key) is None else form.format(row[key]) for key, form in forms.items())
 
 

@@ -22,8 +22,8 @@ from napari_superres.degradation import degrade, kspace
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.io import find_images
 from napari_superres.models import Model, load_model
-from napari_superres.models.builtin import shipped_folder
 from napari_superres.models.files import read_card, read_weights, write_model
+from napari_superres.models.library.shipped import shipped_folder
 
 PAPER = "luminance, antialiased bicubic input in 8 bit, 8-bit result, border = scale, range 255"
 
@@ -61,42 +61,72 @@ PROTOCOLS = {
     "fluorescence": Protocol(
         "test/fluorescence",
         "Gaussian PSF sigma 1.5, 2 x 2 binning, {photons:g} photons at the brightest, read noise 1; range 0.1-99.9 %",
-        psf_sigma=1.5, photons=100, read_noise=1, strength="{photons:g} photons", ends=(15, 400),
+        psf_sigma=1.5,
+        photons=100,
+        read_noise=1,
+        strength="{photons:g} photons",
+        ends=(15, 400),
     ),
-    "MRI": Protocol("test/mri", "k-space cut to half along Y and X, Rician noise {read_noise:g}; range 0.1-99.9 %",
-                    kernel="kspace", read_noise=0.02, ends=(0, 0.05)),
+    "MRI": Protocol(
+        "test/mri",
+        "k-space cut to half along Y and X, Rician noise {read_noise:g}; range 0.1-99.9 %",
+        kernel="kspace",
+        read_noise=0.02,
+        ends=(0, 0.05),
+    ),
     "CT": Protocol(
-        "test/microct", "Gaussian PSF sigma 1, 2 x 2 binning, Gaussian noise {read_noise:g}; range 0.1-99.9 %",
-        psf_sigma=1.0, read_noise=0.03, ends=(0, 0.06),
+        "test/microct",
+        "Gaussian PSF sigma 1, 2 x 2 binning, Gaussian noise {read_noise:g}; range 0.1-99.9 %",
+        psf_sigma=1.0,
+        read_noise=0.03,
+        ends=(0, 0.06),
     ),
     "electron microscopy": Protocol(
         "test/em",
         "Gaussian PSF sigma 1, 2 x 2 binning, {photons:g} electrons at the brightest, read noise 1; range 0.1-99.9 %",
-        psf_sigma=1.0, photons=200, read_noise=1, strength="{photons:g} electrons", ends=(20, 2000),
+        psf_sigma=1.0,
+        photons=200,
+        read_noise=1,
+        strength="{photons:g} electrons",
+        ends=(20, 2000),
     ),
-}  # fmt: skip
+}
 OF_MOVIES = replace(
-    PROTOCOLS["fluorescence"], speed=(1.2, 0.9), ends=(),
+    PROTOCOLS["fluorescence"],
+    speed=(1.2, 0.9),
+    ends=(),
     wording=f"9 frames that move 1.5 fine pixels each; {PROTOCOLS['fluorescence'].wording}",
-)  # fmt: skip
+)
 OF_VOLUMES = {
     "MRI": Protocol(
-        "test/mri", "means over {scale[0]} slices, Rician noise {rician:g}; range 0.1-99.9 %", rician=0.02,
-        scale=(3, 1, 1), strength="noise {rician:g}", ends=(0, 0.05),
+        "test/mri",
+        "means over {scale[0]} slices, Rician noise {rician:g}; range 0.1-99.9 %",
+        rician=0.02,
+        scale=(3, 1, 1),
+        strength="noise {rician:g}",
+        ends=(0, 0.05),
     ),
     "fluorescence": Protocol(
         "test/fluorescence",
         "Gaussian along Z sigma 0.6 slices, means over 2, {photons:g} photons at the brightest, read noise 1; "
         "range 0.1-99.9 %",
-        psf_sigma=(0.6, 0.0, 0.0), photons=100, read_noise=1, scale=(2, 1, 1),
-        strength="{photons:g} photons", ends=(15, 400),
+        psf_sigma=(0.6, 0.0, 0.0),
+        photons=100,
+        read_noise=1,
+        scale=(2, 1, 1),
+        strength="{photons:g} photons",
+        ends=(15, 400),
     ),
-}  # fmt: skip
+}
 X4 = replace(
-    PROTOCOLS["electron microscopy"], scale=(4, 4), psf_sigma=2.0, photons=800, ends=(80, 2000),
+    PROTOCOLS["electron microscopy"],
+    scale=(4, 4),
+    psf_sigma=2.0,
+    photons=800,
+    ends=(80, 2000),
     wording="Gaussian PSF sigma 2, 4 x 4 binning, {photons:g} electrons at the brightest, read noise 1; "
-            "range 0.1-99.9 %",
-)  # fmt: skip
+    "range 0.1-99.9 %",
+)
 _FRAMES = 9
 _PLANES = 12
 """Planes of a stack that are measured, those with most signal left, evenly."""
@@ -173,9 +203,14 @@ def score_restoration(model: Model, data: Path, protocol: Protocol, beside: str 
         norm = fit(high, "percentile")
         span = 1.0 if protocol.photons else norm.high[0] - norm.low[0]
         low = degrade(
-            high, protocol.scale, kernel=protocol.kernel, psf_sigma=protocol.psf_sigma, photons=protocol.photons,
-            read_noise=protocol.read_noise * span, seed=len(rows),
-        )  # fmt: skip
+            high,
+            protocol.scale,
+            kernel=protocol.kernel,
+            psf_sigma=protocol.psf_sigma,
+            photons=protocol.photons,
+            read_noise=protocol.read_noise * span,
+            seed=len(rows),
+        )
         if protocol.rician:
             noisy = kspace.rician(np.asarray(low.data), protocol.rician * span, np.random.default_rng(len(rows)))
             low = low.replace(data=np.rint(noisy).astype(low.dtype) if low.dtype.kind in "ui" else noisy)

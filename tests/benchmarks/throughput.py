@@ -9,8 +9,8 @@ from pathlib import Path
 
 from networks import NETWORKS, make_model
 
-from napari_superres.inference.bench import describe_machine, iter_throughput, to_json, to_markdown
-from napari_superres.inference.memory import tune_allocator
+from napari_superres.inference.machine.memory import tune_allocator
+from napari_superres.inference.measure.bench import describe_machine, iter_throughput, to_json, to_markdown
 
 
 def main() -> None:
@@ -25,9 +25,12 @@ def main() -> None:
     tune_allocator()
     machine, rows = describe_machine([options.device]), []
     for row in iter_throughput(
-        [make_model(name) for name in options.models], devices=[options.device], precision=options.precision,
-        size=options.size, repeats=options.repeats,
-    ):  # fmt: skip
+        [make_model(name) for name in options.models],
+        devices=[options.device],
+        precision=options.precision,
+        size=options.size,
+        repeats=options.repeats,
+    ):
         rows.append(row)
         print(f"{row.model}: {row.efficiency:.2f} of the network alone", file=sys.stderr, flush=True)
     print(to_markdown(machine, rows))

@@ -92,7 +92,7 @@ class _Bench:
         from engines import make_engine, make_plane, needed_bytes
         from networks import make_model
 
-        from napari_superres.inference.memory import tune_allocator
+        from napari_superres.inference.machine.memory import tune_allocator
 
         if task.tuned:
             tune_allocator()

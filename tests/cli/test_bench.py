@@ -9,8 +9,20 @@ _TINY = ("--model", "bicubic-x2", "--device", "cpu", "--size", 24, "--repeats", 
 
 def test_table_and_files(superres, tmp_path):
     table, document = tmp_path / "t.md", tmp_path / "b.json"
-    done = superres("bench", *_TINY, "--model", "nearest-x3", "--tile", 12, "--tile", "auto",
-                    "--json", document, "--markdown", table)  # fmt: skip
+    done = superres(
+        "bench",
+        *_TINY,
+        "--model",
+        "nearest-x3",
+        "--tile",
+        12,
+        "--tile",
+        "auto",
+        "--json",
+        document,
+        "--markdown",
+        table,
+    )
     assert done.code == 0, done.err
     assert done.out == table.read_text(encoding="utf-8")
     rows = json.loads(document.read_text(encoding="utf-8"))["rows"]

@@ -18,8 +18,10 @@ HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 def program(*arguments):
     return subprocess.Popen(
         [sys.executable, "-c", f"{HEARS}; from napari_superres.cli import main; main()", *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_models(superres):
@@ -64,11 +66,15 @@ def test_resample_to_a_size_or_for_a_model(superres, tmp_path):
     plain = tmp_path / "plain.tif"
     write_image(Image.from_array(np.zeros((9, 9), np.uint8), "YX"), plain)
     for arguments, words in (
-        ((head,), "either --to"), ((head, "--to", 1, "--for", "mri-x2"), "either --to"),
-        ((head, "--to", "x"), "--to is a number"), ((head, "--for", "photo-x2"), "does not say"),
-        ((tmp_path / "fit.nii.gz", "--for", "mri-x2"), "nothing to do"), ((plain, "--for", "mri-x2"), "unknown"),
-        ((head, "--to", "1,2,3"), "along Y and X"), ((head, "--for", "mri"), "no model"),
-    ):  # fmt: skip
+        ((head,), "either --to"),
+        ((head, "--to", 1, "--for", "mri-x2"), "either --to"),
+        ((head, "--to", "x"), "--to is a number"),
+        ((head, "--for", "photo-x2"), "does not say"),
+        ((tmp_path / "fit.nii.gz", "--for", "mri-x2"), "nothing to do"),
+        ((plain, "--for", "mri-x2"), "unknown"),
+        ((head, "--to", "1,2,3"), "along Y and X"),
+        ((head, "--for", "mri"), "no model"),
+    ):
         done = superres("resample", *arguments, "-o", tmp_path / "no.tif")
         assert (done.code, words in done.err, done.err.count("\n")) == (1, True, 1), done.err
     assert not (tmp_path / "no.tif").exists()
@@ -119,8 +125,8 @@ def test_a_model_whose_halo_lies_fails_the_check(superres, tmp_path):
     from dataclasses import replace
 
     from napari_superres.models import find_card
-    from napari_superres.models.builtin import shipped_folder
     from napari_superres.models.files import read_weights, write_model
+    from napari_superres.models.library.shipped import shipped_folder
 
     weights = read_weights(shipped_folder() / "fsrcnn-x2.safetensors")
     path = write_model(tmp_path / "lying.safetensors", replace(find_card("fsrcnn-x2"), halo=(3, 3)), weights)
@@ -247,11 +253,20 @@ def test_train_on_own_images(superres, tmp_path):
     done = superres("train", *pairs, "-o", tmp_path / "b.safetensors", *common)
     assert done.code == 0, done.err
     assert done.out.startswith("validation: ")
-    for wrong in ([], [*hr, *pairs], [*hr, "--recipe", "fluo-x2"], ["--recipe", "fluo-x2"], [*hr, "--data", tmp_path],
-                  ["--hr", tmp_path / "hr", "--like", tmp_path / "raw"], [*hr, "--photons", "much"],
-                  [*pairs, "--degradation", "optics"], [*pairs, "--psf-sigma", 1], [*hr, "--register"],
-                  ["--hr", tmp_path / "hr", "--degradation", "optics", "--psf-sigma", 1, "--noise", "5,10"],
-                  ["--hr", tmp_path / "hr", "--start", "bicubic-x2"]):  # fmt: skip
+    for wrong in (
+        [],
+        [*hr, *pairs],
+        [*hr, "--recipe", "fluo-x2"],
+        ["--recipe", "fluo-x2"],
+        [*hr, "--data", tmp_path],
+        ["--hr", tmp_path / "hr", "--like", tmp_path / "raw"],
+        [*hr, "--photons", "much"],
+        [*pairs, "--degradation", "optics"],
+        [*pairs, "--psf-sigma", 1],
+        [*hr, "--register"],
+        ["--hr", tmp_path / "hr", "--degradation", "optics", "--psf-sigma", 1, "--noise", "5,10"],
+        ["--hr", tmp_path / "hr", "--start", "bicubic-x2"],
+    ):
         done = superres("train", *wrong, "-o", tmp_path / "c.safetensors", *common)
         assert (done.code, done.err.count("\n")) == (1, 1), done.err
 

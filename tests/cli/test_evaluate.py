@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_superres import Image, degrade, read_image, upscale, write_image
 from napari_superres.evaluation import evaluate
-from napari_superres.evaluation.report import COLUMNS
+from napari_superres.evaluation.reporting.report import COLUMNS
 
 EDGE, COUNT = 96, 5
 
@@ -371,9 +371,10 @@ def test_what_needs_a_reference_says_so(superres, sr, ref, lr):
     single = ("evaluate", sr, "--lr", lr)
     for option, said in (
         (("--gate", "psnr>30"), "need a reference"),
-        (("--baseline", "wiener"), "need a reference"), (("--register",), "need a reference"),
+        (("--baseline", "wiener"), "need a reference"),
+        (("--register",), "need a reference"),
         (("--calibration", "none.json"), "need a reference"),
-    ):  # fmt: skip
+    ):
         done = superres(*single, *option)
         assert (done.code, said in done.err, done.err.count("\n")) == (1, True, 1)
     done = superres("evaluate", sr, ref, "--lr", lr, "--psf-sigma", "-1")

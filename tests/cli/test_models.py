@@ -7,8 +7,8 @@ import torch
 
 from napari_superres.models import ModelCard, find_card
 from napari_superres.models.architectures import build
-from napari_superres.models.builtin import shipped_folder
 from napari_superres.models.files import digest, write_model
+from napari_superres.models.library.shipped import shipped_folder
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +61,11 @@ def test_show_tells_where_a_model_comes_from(superres, mine):
     superres("models", "add", mine)
     shipped = shipped_folder() / "fsrcnn-x2.safetensors"
     for name, origin, sha256 in (
-        ("mine", "added", digest(mine)), (mine, "file", digest(mine)), ("fsrcnn-x2", "shipped", digest(shipped)),
+        ("mine", "added", digest(mine)),
+        (mine, "file", digest(mine)),
+        ("fsrcnn-x2", "shipped", digest(shipped)),
         ("bicubic-x2", "shipped", ""),
-    ):  # fmt: skip
+    ):
         found = json.loads(superres("models", "show", name, "--json").out)
         assert (found["origin"], found["sha256"]) == (origin, sha256)
         text = superres("models", "show", name).out

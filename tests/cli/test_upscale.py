@@ -22,16 +22,43 @@ def test_the_pixels_are_those_of_python(superres, cells, tmp_path):
 def test_options_reach_the_engine(superres, cells, tmp_path):
     target = tmp_path / "out.ome.tif"
     done = superres(
-        "upscale", cells, "-o", target, "-m", "bicubic-x3", "--channels", 1, "--roi", "3:20,5:30", "--tta",
-        "--precision", "fp32", "--intensity-range", "0,1000", "--pixel-size", "0.5", "--unit", "mm",
-        "--tile", "16,20", "--device", "cpu", "-q",
-    )  # fmt: skip
+        "upscale",
+        cells,
+        "-o",
+        target,
+        "-m",
+        "bicubic-x3",
+        "--channels",
+        1,
+        "--roi",
+        "3:20,5:30",
+        "--tta",
+        "--precision",
+        "fp32",
+        "--intensity-range",
+        "0,1000",
+        "--pixel-size",
+        "0.5",
+        "--unit",
+        "mm",
+        "--tile",
+        "16,20",
+        "--device",
+        "cpu",
+        "-q",
+    )
     assert (done.code, done.out, done.err) == (0, "", "")
     image = read_image(cells, pixel_size=0.5, unit="mm")
     expected = upscale(
-        image, "bicubic-x3", channels=[1], roi={"Y": (3, 20), "X": (5, 30)}, tta=True, intensity_range=[(0, 1000)],
-        tile=(16, 20), precision="fp32",
-    )  # fmt: skip
+        image,
+        "bicubic-x3",
+        channels=[1],
+        roi={"Y": (3, 20), "X": (5, 30)},
+        tta=True,
+        intensity_range=[(0, 1000)],
+        tile=(16, 20),
+        precision="fp32",
+    )
     found = read_image(target)
     assert np.array_equal(np.squeeze(found.data[...]), np.squeeze(expected.data))
     record = json.loads((tmp_path / "out.provenance.json").read_text())
@@ -83,7 +110,7 @@ def test_a_model_per_channel_and_a_repeated_record(superres, cells, tmp_path):
         (["{cells}", "-o", "{dir}/o.tif", "--from", "{cells}"], "--from"),
         (["{empty}", "-o", "{dir}/o.tif", "-m", "bicubic-x2"], "empty"),
     ],
-)  # fmt: skip
+)
 def test_errors_are_one_line_and_nothing_is_written(arguments, said, superres, cells, tmp_path):
     empty = tmp_path / "empty.tif"
     empty.touch()

@@ -46,10 +46,15 @@ def test_wrong_axes_are_refused_in_words(axes, shape, said):
 @pytest.mark.parametrize(
     ("shape", "axes"),
     [
-        ((5, 6), "YX"), ((3, 5, 6), "ZYX"), ((9, 9, 3), "YXS"), ((9, 9, 4), "YXS"), ((4, 9, 3), "ZYX"),
-        ((2, 3, 5, 6), "CZYX"), ((1, 2, 3, 5, 6), "TCZYX"),
+        ((5, 6), "YX"),
+        ((3, 5, 6), "ZYX"),
+        ((9, 9, 3), "YXS"),
+        ((9, 9, 4), "YXS"),
+        ((4, 9, 3), "ZYX"),
+        ((2, 3, 5, 6), "CZYX"),
+        ((1, 2, 3, 5, 6), "TCZYX"),
     ],
-)  # fmt: skip
+)
 def test_usual_axes_of_bare_arrays(shape, axes):
     assert guess_axes(shape) == axes
 
@@ -67,11 +72,18 @@ def test_spatial_letters_keep_their_order():
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("um", "micrometer"), ("µm", "micrometer"), ("μm", "micrometer"), (" Micrometre ", "micrometer"),
+        ("um", "micrometer"),
+        ("µm", "micrometer"),
+        ("μm", "micrometer"),
+        (" Micrometre ", "micrometer"),
         ("NM", "nanometer"),
-        ("millimetre", "millimeter"), ("Å", "angstrom"), ("sec", "second"), ("m", "meter"), ("min", "minute"),
+        ("millimetre", "millimeter"),
+        ("Å", "angstrom"),
+        ("sec", "second"),
+        ("m", "meter"),
+        ("min", "minute"),
     ],
-)  # fmt: skip
+)
 def test_units_have_one_spelling(text, name):
     assert unit_name(text) == name
 

@@ -97,15 +97,23 @@ def test_values_are_frozen_and_copied():
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, lambda i: pickle.loads(pickle.dumps(i))])
 def test_copies_are_equal(how):
     image = Image.from_array(
-        np.arange(24).reshape(2, 3, 4), "CYX", pixel_size=(0.1, 0.2), origin=(5, 6), channel_names=("a", "b"),
+        np.arange(24).reshape(2, 3, 4),
+        "CYX",
+        pixel_size=(0.1, 0.2),
+        origin=(5, 6),
+        channel_names=("a", "b"),
         metadata={"k": [1]},
-    )  # fmt: skip
+    )
     found = how(image)
     assert np.array_equal(found.data, image.data)
     assert np.array_equal(found.affine, image.affine)
     assert (found.axes, found.units, found.channel_names, found.metadata, found.space) == (
-        image.axes, image.units, image.channel_names, image.metadata, image.space,
-    )  # fmt: skip
+        image.axes,
+        image.units,
+        image.channel_names,
+        image.metadata,
+        image.space,
+    )
 
 
 def test_sizes_of_axes_that_are_not_there():

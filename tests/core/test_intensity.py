@@ -8,9 +8,17 @@ from napari_superres.core.intensity import Normalisation, cast, fit, sample
 from napari_superres.errors import SettingsError
 
 LIMITS = {
-    "u1": (0, 255), "i2": (-32768, 32767), ">u2": (0, 65535), "i4": (-(2**31), 2**31 - 1), "u4": (0, 2**32 - 1),
-    "i8": (-(2**62), 2**62), "f4": (-3e38, 3e38), ">f4": (-1e-30, 1e-30), "f8": (-1e300, 1e300), "f2": (-60000, 60000),
-}  # fmt: skip
+    "u1": (0, 255),
+    "i2": (-32768, 32767),
+    ">u2": (0, 65535),
+    "i4": (-(2**31), 2**31 - 1),
+    "u4": (0, 2**32 - 1),
+    "i8": (-(2**62), 2**62),
+    "f4": (-3e38, 3e38),
+    ">f4": (-1e-30, 1e-30),
+    "f8": (-1e300, 1e300),
+    "f2": (-60000, 60000),
+}
 
 
 @pytest.mark.parametrize("dtype", LIMITS)
@@ -170,11 +178,16 @@ def test_lazy_data_are_sampled_not_read_whole(kind):
 @pytest.mark.parametrize(
     ("ranges", "said"),
     [
-        ([(5, 5)], "low < high"), ([(5, 1)], "low < high"), ([(0, np.inf)], "finite"), ([(np.nan, 1)], "finite"),
-        ([(0, 1)] * 3, r"one per channel \(2\), got 3"), ((0, 4095), r"pairs such as \[\(0, 4095\)\]"),
-        ([(1, 2, 3)], "pairs"), ([], "got 0"),
+        ([(5, 5)], "low < high"),
+        ([(5, 1)], "low < high"),
+        ([(0, np.inf)], "finite"),
+        ([(np.nan, 1)], "finite"),
+        ([(0, 1)] * 3, r"one per channel \(2\), got 3"),
+        ((0, 4095), r"pairs such as \[\(0, 4095\)\]"),
+        ([(1, 2, 3)], "pairs"),
+        ([], "got 0"),
     ],
-)  # fmt: skip
+)
 def test_ranges_that_cannot_be(ranges, said):
     with pytest.raises(SettingsError, match=said):
         fit(Image.from_array(np.zeros((2, 3, 3)), "CYX"), "percentile", ranges)

@@ -120,9 +120,13 @@ def test_type_is_kept_and_limits_hold(dtype, options):
 def test_everything_around_the_pixels_is_kept():
     rng = np.random.default_rng(0)
     hr = Image.from_array(
-        rng.integers(0, 4000, (2, 3, 4, 17, 18), np.uint16), "TCZYX", pixel_size=(0.3, 0.1, 0.1), origin=(1, 2, 3),
-        channel_names=("a", "b", "c"), metadata={"objective": "63x", "provenance": {"model": "x"}},
-    )  # fmt: skip
+        rng.integers(0, 4000, (2, 3, 4, 17, 18), np.uint16),
+        "TCZYX",
+        pixel_size=(0.3, 0.1, 0.1),
+        origin=(1, 2, 3),
+        channel_names=("a", "b", "c"),
+        metadata={"objective": "63x", "provenance": {"model": "x"}},
+    )
     lr = degrade(hr, 2)
     assert (lr.axes, lr.shape, lr.channel_names) == ("TCZYX", (2, 3, 4, 8, 9), ("a", "b", "c"))
     assert lr.units == hr.units

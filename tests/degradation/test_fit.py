@@ -21,8 +21,9 @@ def recorded(electrons, gain, offset, read_noise, seed=0):
     return np.rint(seen).clip(0, 65535).astype(np.uint16)
 
 
-@pytest.mark.parametrize(("light", "gain", "offset", "read_noise"), [(200, 2.0, 100, 3.0), (50, 8.0, 400, 12.0),
-                                                                     (2000, 1.0, 100, 2.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("light", "gain", "offset", "read_noise"), [(200, 2.0, 100, 3.0), (50, 8.0, 400, 12.0), (2000, 1.0, 100, 2.0)]
+)
 def test_a_camera_is_found_again(light, gain, offset, read_noise):
     found = fit_camera([recorded(scene(i) * light, gain, offset, read_noise, i) for i in range(3)])
     assert found.gain == pytest.approx(gain, rel=0.15)

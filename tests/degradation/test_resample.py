@@ -81,10 +81,14 @@ def test_axes_in_any_order(order):
 @pytest.mark.parametrize(
     ("size", "words"),
     [
-        (0, "finite and above zero"), (-1, "above zero"), (float("nan"), "finite"), ((1, 2, 3), "along Y and X"),
-        (0.01, "more than 8 times smaller .* Is the image's pixel size right"), (90, "larger than all of the image's"),
+        (0, "finite and above zero"),
+        (-1, "above zero"),
+        (float("nan"), "finite"),
+        ((1, 2, 3), "along Y and X"),
+        (0.01, "more than 8 times smaller .* Is the image's pixel size right"),
+        (90, "larger than all of the image's"),
     ],
-)  # fmt: skip
+)
 def test_sizes_that_cannot_be(size, words):
     with pytest.raises(GridError, match=words):
         resample(Image.from_array(blob(), "YX", pixel_size=0.5), size)

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 import typer
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pages import DOCS, ROOT, RUN, SHOWN, blocks, inline, name, pages, targets
-from prepared import PREPARED
+from helpers.pages import DOCS, ROOT, RUN, SHOWN, blocks, inline, name, pages, targets
+from helpers.prepared import PREPARED
 
 from napari_superres.cli.app import app
 
@@ -39,13 +37,24 @@ def test_page_runs(page: Path, folder: Path) -> None:
     before = set(folder.rglob("*"))
     home = folder.parent / "home"
     environment = {
-        **os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "MPLBACKEND": "agg",
-        "NAPARI_SUPERRES_MODELS": str(home / "models"), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-    }  # fmt: skip
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "MPLBACKEND": "agg",
+        "PYTHONPATH": str(ROOT / "tests"),
+        "NAPARI_SUPERRES_MODELS": str(home / "models"),
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+    }
     done = subprocess.run(
-        [sys.executable, Path(__file__).parent / "run_page.py", page], cwd=folder, env=environment, timeout=_LONGEST,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "helpers.run_page", page],
+        cwd=folder,
+        env=environment,
+        timeout=_LONGEST,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     if any(block.language == "bash" for block in blocks(page)):
         assert done.stdout or set(folder.rglob("*")) > before, "nothing was printed and nothing written"

@@ -294,10 +294,15 @@ def test_images_that_cannot_be_compared():
 @pytest.mark.parametrize(
     "options",
     [
-        {"channel": 1}, {"channel": -1}, {"psf_sigma": -1}, {"psf_sigma": np.nan}, {"gain": 0}, {"gain": -2},
+        {"channel": 1},
+        {"channel": -1},
+        {"psf_sigma": -1},
+        {"psf_sigma": np.nan},
+        {"gain": 0},
+        {"gain": -2},
         {"offset": np.inf},
     ],
-)  # fmt: skip
+)
 def test_settings_that_are_impossible(options):
     scene = points()
     with pytest.raises(SettingsError, match=next(iter(options))):

@@ -8,12 +8,15 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 
 from napari_superres import Image, degrade, evaluate, evaluate_folder, write_image
-from napari_superres.evaluation.findings import examine
+from napari_superres.evaluation.reporting.findings import examine
 
 PLACE, LINEAR, CONSISTENT, CHANNELS, BEYOND = (
-    "Does it lie on the reference?", "Are its intensities linear?", "Is it consistent with its input?",
-    "Are the channels in order?", "Is it right beyond what its input holds?",
-)  # fmt: skip
+    "Does it lie on the reference?",
+    "Are its intensities linear?",
+    "Is it consistent with its input?",
+    "Are the channels in order?",
+    "Is it right beyond what its input holds?",
+)
 EDGE = 384
 
 

@@ -9,8 +9,9 @@ from napari_superres.core.color import luma
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
 from napari_superres.errors import EvaluationError, OutputError, SuperResError
-from napari_superres.evaluation import Report, evaluate, metrics
-from napari_superres.evaluation.report import COLUMNS
+from napari_superres.evaluation import Report, evaluate
+from napari_superres.evaluation.metrics import full_reference as metrics
+from napari_superres.evaluation.reporting.report import COLUMNS
 from napari_superres.inference import upscale
 
 
@@ -28,9 +29,10 @@ def scene(shape=(48, 60), axes="YX", dtype=np.uint16, seed=0, **options):
 
 def row_of(report, candidate, channel="all", image=None):
     found = [
-        r for r in report.rows
+        r
+        for r in report.rows
         if r["candidate"] == candidate and r["channel"] == channel and image in (None, r["image"])
-    ]  # fmt: skip
+    ]
     assert len(found) == 1
     return found[0]
 

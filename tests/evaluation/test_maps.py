@@ -4,7 +4,8 @@ import pytest
 from napari_superres.core.grid import cropped_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation import difference_map, metrics, ssim_map
+from napari_superres.evaluation import difference_map, ssim_map
+from napari_superres.evaluation.metrics import full_reference as metrics
 
 
 def images(axes="YX", shape=(30, 40), dtype=np.uint8):

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from napari_superres import Image, upscale_file, write_image
-from napari_superres.io import omezarr_layout
+from napari_superres.io.omezarr import layout as omezarr_layout
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
-from napari_superres.models.halo import measure_reach
+from napari_superres.models.probes.halo import measure_reach
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +21,14 @@ def toy() -> Callable[..., Model]:
     """Return a maker of models with random weights; intensities near those of the input."""
 
     def make(
-        architecture: str = "espcn", scale: tuple[int, ...] = (2, 2), *, channels: int = 1, seed: int = 0,
-        arguments: dict[str, Any] | None = None, **card: Any,
-    ) -> Model:  # fmt: skip
+        architecture: str = "espcn",
+        scale: tuple[int, ...] = (2, 2),
+        *,
+        channels: int = 1,
+        seed: int = 0,
+        arguments: dict[str, Any] | None = None,
+        **card: Any,
+    ) -> Model:
         torch.manual_seed(seed)
         small = {"espcn": {"features": [4, 4]}, "edsr": {"blocks": 1, "features": 4}, "cnn": {"features": [4, 4]}}
         given = {**small.get(architecture, {}), **(arguments or {}), "scale": list(scale), "ndim": len(scale)}
@@ -38,11 +43,16 @@ def toy() -> Callable[..., Model]:
         facts = {"name": f"toy-{architecture}", "intensity": "percentile", "color": "per-channel", **card}
         return Model(
             ModelCard(
-                architecture=architecture, arguments=given, scale=scale, channels=channels, multiple=multiple,
-                halo=reach.halo, **facts,
+                architecture=architecture,
+                arguments=given,
+                scale=scale,
+                channels=channels,
+                multiple=multiple,
+                halo=reach.halo,
+                **facts,
             ),
             network,
-        )  # fmt: skip
+        )
 
     return make
 

@@ -96,12 +96,18 @@ def test_resume_skips_what_is_done(source, tmp_path):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"model": "lanczos-x2"}, {"model": "bicubic-x3"}, {"roi": {"Y": (0, 5)}}, {"tta": True}, {"precision": "fp64"},
-        {"intensity_range": [(0, 10)]}, {"pixel_size": 7.0}, {"pixel_size": (0.2, 0.1), "unit": "millimeter"},
+        {"model": "lanczos-x2"},
+        {"model": "bicubic-x3"},
+        {"roi": {"Y": (0, 5)}},
+        {"tta": True},
+        {"precision": "fp64"},
+        {"intensity_range": [(0, 10)]},
+        {"pixel_size": 7.0},
+        {"pixel_size": (0.2, 0.1), "unit": "millimeter"},
         {"axes": "XY"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_resume_refuses_what_was_made_otherwise(source, tmp_path, changed):
     target = tmp_path / "out.ome.tif"
     upscale_file(source, target, model=MODEL)
@@ -148,8 +154,11 @@ def test_a_bad_file_does_not_stop_the_others(source, tmp_path, plane):
     told = []
     outcomes = upscale_files([folder], tmp_path / "out", model=MODEL, finished=told.append)
     assert [(o.source, o.status) for o in outcomes] == [
-        ("a.tif", "done"), ("b.tif", "failed"), ("c.tif", "failed"), ("d.tif", "done"),
-    ]  # fmt: skip
+        ("a.tif", "done"),
+        ("b.tif", "failed"),
+        ("c.tif", "failed"),
+        ("d.tif", "done"),
+    ]
     assert told == outcomes
     assert all(o.message and "\n" not in o.message for o in outcomes if o.status == "failed")
     made = {p.name for p in (tmp_path / "out").iterdir()}
@@ -184,9 +193,12 @@ def test_what_is_wrong_for_all_is_said_before_the_first(source, tmp_path):
 
 def test_wrong_wishes_reach_the_caller(source, tmp_path):
     for options, error in (
-        ({"tile": 1}, SettingsError), ({"device": "cuda:77"}, DeviceError), ({"axes": "Q"}, SuperResError),
-        ({"series": 4}, SuperResError), ({"pixel_size": -1}, SuperResError),
-    ):  # fmt: skip
+        ({"tile": 1}, SettingsError),
+        ({"device": "cuda:77"}, DeviceError),
+        ({"axes": "Q"}, SuperResError),
+        ({"series": 4}, SuperResError),
+        ({"pixel_size": -1}, SuperResError),
+    ):
         with pytest.raises(error):
             upscale_file(source, tmp_path / "x.tif", model=MODEL, **options)
     assert not (tmp_path / "x.tif").exists()

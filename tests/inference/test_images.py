@@ -106,9 +106,11 @@ def test_one_model_per_channel(espcn):
     records = result.metadata["provenance"]["per_channel"]
     assert [r["model"]["name"] for r in records] == ["bicubic-x2", "toy-espcn"]
     for choice, said in (
-        ({"DAPI": espcn}, "DNA, actin, tubulin"), ({7: espcn}, "0 to 2"), ({}, "same scale"),
+        ({"DAPI": espcn}, "DNA, actin, tubulin"),
+        ({7: espcn}, "0 to 2"),
+        ({}, "same scale"),
         ({0: espcn, 1: "bicubic-x3"}, "same scale"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(SettingsError, match=said):
             upscale(image, choice)
     with pytest.raises(SettingsError, match="not both"):
@@ -185,11 +187,16 @@ def test_lazy_images(kind, espcn, plane):
 @pytest.mark.parametrize(
     ("data", "axes", "error"),
     [
-        (np.zeros((4, 4), complex), "YX", DataTypeError), (np.zeros((4, 4), bool), "YX", DataTypeError),
-        (np.zeros(9), None, AxesError), (np.zeros((0, 4)), "YX", AxesError), (np.zeros((4, 4)), "ZYX", AxesError),
-        (np.zeros((4, 4)), "YQ", AxesError), ([], None, AxesError), (3.0, None, AxesError),
+        (np.zeros((4, 4), complex), "YX", DataTypeError),
+        (np.zeros((4, 4), bool), "YX", DataTypeError),
+        (np.zeros(9), None, AxesError),
+        (np.zeros((0, 4)), "YX", AxesError),
+        (np.zeros((4, 4)), "ZYX", AxesError),
+        (np.zeros((4, 4)), "YQ", AxesError),
+        ([], None, AxesError),
+        (3.0, None, AxesError),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_image(data, axes, error, espcn):
     with pytest.raises(error):
         upscale(data, espcn, axes=axes)

@@ -17,22 +17,30 @@ from napari_superres.models import Model, load_model
     [
         ({"precision": "fp8"}, SettingsError, "auto, fp32, fp16, bf16"),
         ({"device": "tpu"}, DeviceError, "auto, .*cpu"),
-        ({"device": "cuda:99"}, DeviceError, "'cuda:99' is not there"), ({"tile": 8}, SettingsError, "at least 9"),
-        ({"tile": 0}, SettingsError, "at least 9"), ({"tile": (20, 20, 20)}, SettingsError, "or 2 of them"),
-        ({"tile": "large"}, SettingsError, "'auto'"), ({"tile": 20.5}, SettingsError, "whole number"),
-        ({"batch": 0}, SettingsError, "at least 1"), ({"batch": "many"}, SettingsError, "'auto'"),
-        ({"channels": [1]}, SettingsError, "0 to 0"), ({"channels": []}, SettingsError, "different indices"),
-        ({"channels": [0, 0]}, SettingsError, "different indices"), ({"channels": [-1]}, SettingsError, "0 to 0"),
+        ({"device": "cuda:99"}, DeviceError, "'cuda:99' is not there"),
+        ({"tile": 8}, SettingsError, "at least 9"),
+        ({"tile": 0}, SettingsError, "at least 9"),
+        ({"tile": (20, 20, 20)}, SettingsError, "or 2 of them"),
+        ({"tile": "large"}, SettingsError, "'auto'"),
+        ({"tile": 20.5}, SettingsError, "whole number"),
+        ({"batch": 0}, SettingsError, "at least 1"),
+        ({"batch": "many"}, SettingsError, "'auto'"),
+        ({"channels": [1]}, SettingsError, "0 to 0"),
+        ({"channels": []}, SettingsError, "different indices"),
+        ({"channels": [0, 0]}, SettingsError, "different indices"),
+        ({"channels": [-1]}, SettingsError, "0 to 0"),
         ({"roi": {"Z": (0, 1)}}, SettingsError, "axes YX, got 'Z'"),
         ({"roi": {"Y": (0, 99)}}, SettingsError, "0:37, got 0:99"),
-        ({"roi": {"Y": (5, 5)}}, SettingsError, "5:5"), ({"roi": {"X": (-3, 5)}}, SettingsError, "0:45"),
+        ({"roi": {"Y": (5, 5)}}, SettingsError, "5:5"),
+        ({"roi": {"X": (-3, 5)}}, SettingsError, "0:45"),
         ({"intensity_range": [(1, 0)]}, SettingsError, "low < high"),
         ({"intensity_range": (0, 255)}, SettingsError, "pairs"),
         ({"intensity_range": [(0, 1)] * 2}, SettingsError, "one per channel"),
         ({"out": np.zeros((74, 90), np.float32)}, SettingsError, r"out must have shape \(74, 90\) and dtype float64"),
-        ({"out": np.zeros((74, 91))}, SettingsError, "out must have shape"), ({"flavour": 1}, TypeError, "flavour"),
+        ({"out": np.zeros((74, 91))}, SettingsError, "out must have shape"),
+        ({"flavour": 1}, TypeError, "flavour"),
     ],
-)  # fmt: skip
+)
 def test_wrong_wishes(options, error, said, espcn, plane):
     with pytest.raises(error, match=said):
         upscale(plane, espcn, axes="YX", **options)
@@ -178,8 +186,21 @@ def test_the_record_is_complete_and_plain(plane):
     assert record["synthetic_detail"] is True
     assert "Not for diagnosis" in record["warning"]
     assert record["time_utc"].endswith("+00:00")
-    assert {"tile", "halo", "batch", "device", "precision", "tta", "region", "channels", "normalisation", "counts",
-            "seed", "affine", "memory_reductions"} <= record.keys()  # fmt: skip
+    assert {
+        "tile",
+        "halo",
+        "batch",
+        "device",
+        "precision",
+        "tta",
+        "region",
+        "channels",
+        "normalisation",
+        "counts",
+        "seed",
+        "affine",
+        "memory_reductions",
+    } <= record.keys()
     assert upscale(image, "bicubic-x2").metadata["provenance"]["synthetic_detail"] is False
 
 

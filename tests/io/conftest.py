@@ -17,9 +17,15 @@ def make_image() -> Callable[..., Image]:
     """Return a maker of random images with a different pixel size and origin per axis."""
 
     def make(
-        axes: str = "ZYX", dtype: Any = "uint16", *, unit: str | None = "micrometer", pixel_size: float = 0.13,
-        origin: float = -2.5, sizes: dict[str, int] | None = None, **more: Any,
-    ) -> Image:  # fmt: skip
+        axes: str = "ZYX",
+        dtype: Any = "uint16",
+        *,
+        unit: str | None = "micrometer",
+        pixel_size: float = 0.13,
+        origin: float = -2.5,
+        sizes: dict[str, int] | None = None,
+        **more: Any,
+    ) -> Image:
         shape = [(SIZES | (sizes or {}))[a] for a in axes]
         data = (np.random.default_rng(len(axes)).random(shape) * 120).astype(dtype)
         n = sum(a in "ZYX" for a in axes)

@@ -19,8 +19,10 @@ def centroid(image: Image, unit: str) -> np.ndarray:
     """Return the world position of the centre of mass, axes in alphabetical order of their letters."""
     image = in_order(image, "".join(sorted(image.axes)))
     data = np.asarray(image.data[...], dtype=float)
-    index = [float((data.sum(axis=tuple(j for j in range(data.ndim) if j != i)) * np.arange(n)).sum() / data.sum())
-             for i, n in enumerate(data.shape)]  # fmt: skip
+    index = [
+        float((data.sum(axis=tuple(j for j in range(data.ndim) if j != i)) * np.arange(n)).sum() / data.sum())
+        for i, n in enumerate(data.shape)
+    ]
     return (lengths_in(image, unit) @ [*index, 1.0])[:-1]
 
 

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, DataTypeError, MissingExtraError, SuperResError, UnreadableImageError
 from napari_superres.io import READ_SUFFIXES, describe, read_image, read_series
-from napari_superres.io import reading as reading_module
+from napari_superres.io import series as reading_module
 
 FILES = [s for s in READ_SUFFIXES if "zarr" not in s]
 NO_MRC = [s for s in FILES if s not in (".mrc", ".rec")]
@@ -44,10 +44,16 @@ def test_empty(ending: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
 
 
 MAGIC = {
-    "tif": b"II*\0", "png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\xff\xe0", "bmp": b"BM", "nii": b"\x5c\x01\0\0",
-    "gz": b"\x1f\x8b\x08", "nrrd": b"NRRD0004\n", "mha": b"ObjectType = Image\nNDims = 3\n",
+    "tif": b"II*\0",
+    "png": b"\x89PNG\r\n\x1a\n",
+    "jpg": b"\xff\xd8\xff\xe0",
+    "bmp": b"BM",
+    "nii": b"\x5c\x01\0\0",
+    "gz": b"\x1f\x8b\x08",
+    "nrrd": b"NRRD0004\n",
+    "mha": b"ObjectType = Image\nNDims = 3\n",
     "dcm": b"\0" * 128 + b"DICM",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("ending", NO_MRC)

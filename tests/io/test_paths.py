@@ -50,9 +50,17 @@ def test_stem_and_suffix(name: str, parts: tuple[str, str]) -> None:
 
 def test_suffix_of_the_result() -> None:
     wanted = {
-        "a.tif": ".ome.tif", "a.ome.tiff": ".ome.tif", "a.zarr": ".ome.zarr", "a.nii": ".nii.gz", "a.dcm": ".nii.gz",
-        "a.nrrd": ".nrrd", "a.mhd": ".mha", "a.jpg": ".png", "a.bmp": ".png", "a.mrc": ".ome.tif",
-    }  # fmt: skip
+        "a.tif": ".ome.tif",
+        "a.ome.tiff": ".ome.tif",
+        "a.zarr": ".ome.zarr",
+        "a.nii": ".nii.gz",
+        "a.dcm": ".nii.gz",
+        "a.nrrd": ".nrrd",
+        "a.mhd": ".mha",
+        "a.jpg": ".png",
+        "a.bmp": ".png",
+        "a.mrc": ".ome.tif",
+    }
     assert {name: output_suffix(name) for name in wanted} == wanted
     assert set(wanted.values()) <= set(WRITE_SUFFIXES)
     with pytest.raises(SettingsError, match="Readable"):

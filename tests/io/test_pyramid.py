@@ -39,10 +39,11 @@ def store(path: Path, levels: list[tuple[tuple[int, ...], Any]], *, axes: str = 
         made[...] = number + 1
     described = {
         "version": "0.4",
-        "axes": [{"name": a, "type": kinds.get(a, "space"), **({} if a in "tc" else {"unit": "micrometer"})}
-                 for a in axes],
+        "axes": [
+            {"name": a, "type": kinds.get(a, "space"), **({} if a in "tc" else {"unit": "micrometer"})} for a in axes
+        ],
         "datasets": [dataset(str(i), factor) for i, (_, factor) in enumerate(levels)],
-    }  # fmt: skip
+    }
     group.attrs["multiscales"] = [described]
     return path
 

@@ -19,7 +19,7 @@ HOLDS = {
     ".ome.zarr": ([*WIDE, "uint64", "int64", "float16"], ["YX", "ZYX", "CYX", "TCZYX", "CTYX", "YXS", "ZYXS", "XYZ"]),
     ".nrrd": ([*WIDE, "uint64", "int64"], ["YX", "ZYX", "CYX", "TZYX", "CZYX", "YXS", "ZYXS", "CTZYX"]),
     ".mha": ([*WIDE, "uint64", "int64"], ["YX", "ZYX", "CYX", "TZYX", "CZYX", "YXS", "ZYXS"]),
-}  # fmt: skip
+}
 
 
 @st.composite
@@ -32,10 +32,7 @@ def cases(draw: st.DrawFn) -> tuple[str, Image]:
     n = sum(a in "ZYX" for a in axes)
     unit = draw(st.sampled_from(["nanometer", "micrometer", "millimeter", None]))
     size = st.floats(1e-3, 1e3)
-    grid = {
-        "pixel_size": [draw(size) for _ in range(n)],
-        "origin": [draw(st.floats(-1e4, 1e4)) for _ in range(n)],
-    }
+    grid = {"pixel_size": [draw(size) for _ in range(n)], "origin": [draw(st.floats(-1e4, 1e4)) for _ in range(n)]}
     names = tuple(f"dye {i} é<&>" for i in range(shape[axes.index("C")])) if "C" in axes and draw(st.booleans()) else ()
     record = {"model": "x", "text": 'quote " brace { é'} if draw(st.booleans()) else None
     metadata = {} if record is None else {"provenance": record}

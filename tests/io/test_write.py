@@ -173,9 +173,15 @@ def test_a_folder_of_other_things_is_never_replaced(image: Callable[[str], Image
     ],
 )
 def test_losses_are_refused_before_computing(
-    ending: str, axes: str, dtype: str, unit: str | None, names: tuple[str, ...], instead: str,
-    make_image: Callable[..., Image], tmp_path: Path,
-) -> None:  # fmt: skip
+    ending: str,
+    axes: str,
+    dtype: str,
+    unit: str | None,
+    names: tuple[str, ...],
+    instead: str,
+    make_image: Callable[..., Image],
+    tmp_path: Path,
+) -> None:
     image = make_image(axes, dtype, unit=unit, channel_names=names)
     with pytest.raises(LossyWriteError, match=instead) as error:
         check_target(tmp_path / f"a{ending}", overwrite=False, image=image)

@@ -10,10 +10,18 @@ from napari_superres.models import ModelCard, list_models
 from napari_superres.models.card import FORMAT
 
 GOOD = {
-    "name": "a-b_c.1", "architecture": "fsrcnn", "arguments": {"scale": [2, 2]}, "scale": (2, 2), "halo": (8, 8),
-    "intensity": "percentile", "color": "per-channel", "pixel_size": (0.1, 0.5), "scores": {"Set5": {"psnr": 36.5}},
-    "citation": "Müller & 田中", "grid_offset": (0.5, 0.0),
-}  # fmt: skip
+    "name": "a-b_c.1",
+    "architecture": "fsrcnn",
+    "arguments": {"scale": [2, 2]},
+    "scale": (2, 2),
+    "halo": (8, 8),
+    "intensity": "percentile",
+    "color": "per-channel",
+    "pixel_size": (0.1, 0.5),
+    "scores": {"Set5": {"psnr": 36.5}},
+    "citation": "Müller & 田中",
+    "grid_offset": (0.5, 0.0),
+}
 
 
 @pytest.mark.parametrize("card", [ModelCard(**GOOD), *list_models()], ids=lambda c: c.name)
@@ -34,18 +42,50 @@ def test_defaults_follow_the_scale():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("name", ""), ("name", "a/b"), ("name", "../x"), ("name", "a b"), ("name", "x" * 101), ("name", 5),
-        ("title", "x" * 30_000), ("citation", None), ("version", 1),
-        ("scale", (2,)), ("scale", (2, 2, 2, 2)), ("scale", (0, 2)), ("scale", (2.0, 2)), ("scale", (True, 2)),
-        ("scale", "22"), ("scale", 2), ("scale", (10**6, 2)), ("scale", None),
-        ("multiple", (1,)), ("multiple", (0, 1)), ("halo", (-1, 0)), ("halo", (8,)), ("halo", 8),
-        ("intensity", "zscore"), ("color", "rgb"), ("channels", 2), ("channels", "1"), ("channels", True),
-        ("frames", 2), ("frames", 0), ("frames", "1"), ("arguments", [1]), ("scores", "good"),
-        ("global_statistics", "no"), ("global_statistics", 0),
-        ("pixel_size", (1.0,)), ("pixel_size", 1.0), ("pixel_size", ("a", "b")), ("pixel_size", (math.nan, 1.0)),
-        ("grid_offset", (0.5,)), ("grid_offset", 0.5), ("grid_offset", (0.5, True)),
+        ("name", ""),
+        ("name", "a/b"),
+        ("name", "../x"),
+        ("name", "a b"),
+        ("name", "x" * 101),
+        ("name", 5),
+        ("title", "x" * 30_000),
+        ("citation", None),
+        ("version", 1),
+        ("scale", (2,)),
+        ("scale", (2, 2, 2, 2)),
+        ("scale", (0, 2)),
+        ("scale", (2.0, 2)),
+        ("scale", (True, 2)),
+        ("scale", "22"),
+        ("scale", 2),
+        ("scale", (10**6, 2)),
+        ("scale", None),
+        ("multiple", (1,)),
+        ("multiple", (0, 1)),
+        ("halo", (-1, 0)),
+        ("halo", (8,)),
+        ("halo", 8),
+        ("intensity", "zscore"),
+        ("color", "rgb"),
+        ("channels", 2),
+        ("channels", "1"),
+        ("channels", True),
+        ("frames", 2),
+        ("frames", 0),
+        ("frames", "1"),
+        ("arguments", [1]),
+        ("scores", "good"),
+        ("global_statistics", "no"),
+        ("global_statistics", 0),
+        ("pixel_size", (1.0,)),
+        ("pixel_size", 1.0),
+        ("pixel_size", ("a", "b")),
+        ("pixel_size", (math.nan, 1.0)),
+        ("grid_offset", (0.5,)),
+        ("grid_offset", 0.5),
+        ("grid_offset", (0.5, True)),
     ],
-)  # fmt: skip
+)
 def test_impossible_fields_are_refused(field, value):
     with pytest.raises(ModelFileError, match=rf"{field}|card is incomplete"):
         ModelCard(**{**GOOD, field: value})
@@ -56,12 +96,19 @@ def test_impossible_fields_are_refused(field, value):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "not JSON"), ("{", "not JSON"), ("[" * 100_000, "not JSON"), ("[]", "JSON object"), ("{}", "its format"),
-        ('{"format": "1"}', "its format"), ('{"format": 1}', "incomplete"),
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "JSON object"),
+        ("{}", "its format"),
+        ('{"format": "1"}', "its format"),
+        ('{"format": 1}', "incomplete"),
         ('{"format": 99}', "newer version.*pip install -U"),
-        ('{"format": 1, "flavour": 3}', "unknown fields: flavour"), (None, "not JSON"), (5, "not JSON"),
+        ('{"format": 1, "flavour": 3}', "unknown fields: flavour"),
+        (None, "not JSON"),
+        (5, "not JSON"),
     ],
-)  # fmt: skip
+)
 def test_texts_that_are_no_card(text, said):
     with pytest.raises(ModelFileError, match=said):
         ModelCard.from_json(text)
@@ -74,9 +121,16 @@ def test_a_newer_card_is_named_before_its_unknown_fields():
 
 
 @pytest.mark.parametrize(
-    "facts", [{"title": "\x1b[2Jgone"}, {"title": "a\nsuperres: all good"}, {"license": "MIT\x07"},
-              {"title": "x" * 301}, {"limits": "\x9b31m"}, {"modality": "a\nb"}],
-)  # fmt: skip
+    "facts",
+    [
+        {"title": "\x1b[2Jgone"},
+        {"title": "a\nsuperres: all good"},
+        {"license": "MIT\x07"},
+        {"title": "x" * 301},
+        {"limits": "\x9b31m"},
+        {"modality": "a\nb"},
+    ],
+)
 def test_texts_cannot_command_a_terminal_or_forge_a_line(facts):
     with pytest.raises(ModelFileError, match=r"control characters|one line each"):
         ModelCard(name="n", architecture="espcn", scale=(2, 2), **facts)

@@ -21,10 +21,13 @@ def card(**facts):
 @pytest.mark.parametrize(
     ("size", "unit", "warns"),
     [
-        (0.2, "micrometer", False), (200, "nanometer", False), (2.0, "micrometer", True), (1.0, None, False),
+        (0.2, "micrometer", False),
+        (200, "nanometer", False),
+        (2.0, "micrometer", True),
+        (1.0, None, False),
         (9, "second", False),
     ],
-)  # fmt: skip
+)
 def test_pixels_outside_of_training_are_told(size, unit, warns):
     said = pixel_doubt(card(pixel_size=(0.1, 0.5)), (size, size), unit)
     assert bool(said) is warns
@@ -36,17 +39,22 @@ def test_the_nearest_model_that_fits_is_named(monkeypatch):
         card(pixel_size=(1.0, 3.0)),
         ModelCard(name="other", architecture="espcn", scale=(3, 3), pixel_size=(1, 3)),
     ]
-    monkeypatch.setattr("napari_superres.models.registry.list_models", lambda: others)
+    monkeypatch.setattr("napari_superres.models.library.registry.list_models", lambda: others)
     assert ", or use mine;" in pixel_doubt(card(pixel_size=(0.1, 0.5)), (2.0, 2.0), "micrometer")
 
 
 @pytest.mark.parametrize(
     ("seen", "trained", "warns"),
     [
-        ("MRI", "MRI", False), ("MRI", "brain MRI", False), (None, "MRI", False), ("MRI", "any", False),
-        ("CT", "MRI", True), ("US (DICOM)", "MRI", True), ("electron microscopy", "fluorescence", True),
+        ("MRI", "MRI", False),
+        ("MRI", "brain MRI", False),
+        (None, "MRI", False),
+        ("MRI", "any", False),
+        ("CT", "MRI", True),
+        ("US (DICOM)", "MRI", True),
+        ("electron microscopy", "fluorescence", True),
     ],
-)  # fmt: skip
+)
 def test_another_modality_is_told(seen, trained, warns):
     image = Image.from_array(np.ones((9, 9)), "YX", metadata={"modality": seen} if seen else {})
     said = doubts(card(modality=trained), image, fit(image, "percentile"))

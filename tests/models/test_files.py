@@ -127,12 +127,16 @@ def test_cut_off_anywhere(model_file):
 @pytest.mark.parametrize(
     "content",
     [
-        b"\xff" * 64, (2**40).to_bytes(8, "little") + b"{}", (2).to_bytes(8, "little") + b"[]",
-        (4).to_bytes(8, "little") + b"\xff\xfe\xfd\xfc", (50_000).to_bytes(8, "little") + b"[" * 50_000,
-        b"GIF89a" + bytes(99), (2).to_bytes(8, "little") + b"{}",
+        b"\xff" * 64,
+        (2**40).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (4).to_bytes(8, "little") + b"\xff\xfe\xfd\xfc",
+        (50_000).to_bytes(8, "little") + b"[" * 50_000,
+        b"GIF89a" + bytes(99),
+        (2).to_bytes(8, "little") + b"{}",
         (26).to_bytes(8, "little") + b'{"__metadata__": [1, 2, 3]}'[:26],
     ],
-)  # fmt: skip
+)
 def test_garbage(tmp_path, content):
     path = tmp_path / "garbage.safetensors"
     path.write_bytes(content)

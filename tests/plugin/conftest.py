@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_superres.plugin.triton import load_triton
+from napari_superres.plugin.worker.triton import load_triton
 
 # Read by Mesa when the first canvas is made.
 os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
@@ -36,7 +36,7 @@ def viewer(make_napari_viewer, qtbot):
     from qtpy.QtCore import QThreadPool
     from qtpy.QtWidgets import QApplication
 
-    from napari_superres.plugin.forms import Panel
+    from napari_superres.plugin.widgets.common.panel import Panel
 
     viewer = make_napari_viewer()
     yield viewer

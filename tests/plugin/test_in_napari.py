@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from napari_superres.errors import OutputError
-from napari_superres.plugin.batch.widget import BatchWidget
-from napari_superres.plugin.compare.widget import CompareWidget
-from napari_superres.plugin.models.widget import ModelsWidget
-from napari_superres.plugin.train.widget import TrainWidget
-from napari_superres.plugin.upscale.widget import UpscaleWidget
+from napari_superres.plugin.widgets.batch.widget import BatchWidget
+from napari_superres.plugin.widgets.compare.widget import CompareWidget
+from napari_superres.plugin.widgets.models.widget import ModelsWidget
+from napari_superres.plugin.widgets.train.widget import TrainWidget
+from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
 

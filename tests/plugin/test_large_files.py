@@ -10,11 +10,11 @@ import zarr
 from napari.layers import Layer
 
 from napari_superres import Image, read_image, write_image
-from napari_superres.io.omezarr_array import ZarrArray
-from napari_superres.io.tiff import TiffArray
-from napari_superres.plugin import reader
-from napari_superres.plugin.layers import to_image
-from napari_superres.plugin.reader import read
+from napari_superres.io.omezarr.array import ZarrArray
+from napari_superres.io.tiff.read import TiffArray
+from napari_superres.plugin.host import reader
+from napari_superres.plugin.host.layers import to_image
+from napari_superres.plugin.host.reader import read
 
 MB = 2**20
 HUNDRED_GB = 10**11
@@ -25,10 +25,15 @@ def sparse_tiff(path, shape, axes="ZYX"):
     """Write an OME-TIFF of which the first tile alone is in the file; the others count as zeros."""
     planes = int(np.prod(shape[:-2])) * -(-shape[-2] // 1024) * -(-shape[-1] // 1024)
     tifffile.imwrite(
-        path, itertools.chain([TILE], itertools.repeat(None, planes - 1)), shape=shape, dtype="uint16",
-        tile=(1024, 1024), bigtiff=True, ome=True,
+        path,
+        itertools.chain([TILE], itertools.repeat(None, planes - 1)),
+        shape=shape,
+        dtype="uint16",
+        tile=(1024, 1024),
+        bigtiff=True,
+        ome=True,
         metadata={"axes": axes, "PhysicalSizeX": 0.1, "PhysicalSizeY": 0.2, "PhysicalSizeZ": 0.5},
-    )  # fmt: skip
+    )
     return path
 
 
@@ -48,8 +53,10 @@ def sparse_zarr(path, shapes, axes="czyx"):
         factor = np.rint(np.divide(shapes[0], shape))
         step = {"type": "scale", "scale": (np.array(scale) * factor).tolist()}
         datasets.append({"path": str(number), "coordinateTransformations": [step]})
-    named = [{"name": a, "type": kinds[a]} if a in kinds else {"name": a, "type": "space", "unit": "micrometer"}
-             for a in axes]  # fmt: skip
+    named = [
+        {"name": a, "type": kinds[a]} if a in kinds else {"name": a, "type": "space", "unit": "micrometer"}
+        for a in axes
+    ]
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": named, "datasets": datasets}]}
     return path
 
@@ -128,9 +135,12 @@ def test_bytes_that_a_crop_takes_from_a_tiff(tmp_path, monkeypatch):
 def test_levels_are_one_layer_per_channel_on_the_grid_of_the_finest(tmp_path):
     rng = np.random.default_rng(0)
     image = Image.from_array(
-        rng.integers(0, 999, (2, 3, 1301, 1100)).astype(np.uint16), "CZYX", pixel_size=(2.0, 0.5, 0.25),
-        origin=(-1.0, 2.5, 4.0), channel_names=("DNA", "actin"),
-    )  # fmt: skip
+        rng.integers(0, 999, (2, 3, 1301, 1100)).astype(np.uint16),
+        "CZYX",
+        pixel_size=(2.0, 0.5, 0.25),
+        origin=(-1.0, 2.5, 4.0),
+        channel_names=("DNA", "actin"),
+    )
     layers = [Layer.create(*made) for made in read(write_image(image, tmp_path / "cells.ome.zarr"))]
     assert [layer.name for layer in layers] == ["DNA - cells", "actin - cells"]
     for channel, layer in enumerate(layers):
@@ -164,8 +174,11 @@ def test_series_with_levels_say_which_they_are(tmp_path):
         sparse_zarr(tmp_path / "a.zarr" / name, [(2, 2, 800, 800), (2, 2, 400, 400)])
     layers = read(tmp_path / "a.zarr")
     assert [(k["metadata"].get("series"), k["metadata"]["channel"]) for _, k, _ in layers] == [
-        (None, 0), (None, 1), (1, 0), (1, 1),
-    ]  # fmt: skip
+        (None, 0),
+        (None, 1),
+        (1, 0),
+        (1, 1),
+    ]
     assert all(isinstance(data, list) and len(data) == 2 for data, _, _ in layers)
 
 

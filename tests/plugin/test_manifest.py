@@ -63,8 +63,8 @@ def test_naming_commands_loads_no_torch():
         "for c in m.contributions.commands:\n"
         "    module, _, name = c.python_name.partition(':')\n"
         "    getattr(__import__(module, fromlist=[name]), name)\n"
-        "from napari_superres.plugin.reader import read\n"
-        "from napari_superres.plugin.samples import sample_layers; sample_layers('nuclei')\n"
+        "from napari_superres.plugin.host.reader import read\n"
+        "from napari_superres.plugin.host.samples import sample_layers; sample_layers('nuclei')\n"
         "assert 'torch' not in sys.modules, 'torch was imported'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from napari_superres.models import ModelCard, find_card, list_models
-from napari_superres.plugin.cards import card_html, in_groups, model_label
-from napari_superres.plugin.wording import byte_count, duration, plan_text, progress_text
+from napari_superres.plugin.widgets.common.card_html import card_html, in_groups, model_label
+from napari_superres.plugin.widgets.common.wording import byte_count, duration, plan_text, progress_text
 
 
 def card(**facts):

@@ -9,10 +9,10 @@ import torch
 from napari_superres import Image, load_model, upscale, write_image
 from napari_superres.degradation.instruments import lenses, make_instrument
 from napari_superres.errors import TrainingError
-from napari_superres.inference import check
+from napari_superres.inference.measure import check
 from napari_superres.training import Recipe, make_recipe, train
-from napari_superres.training.images import Field, read_fields
 from napari_superres.training.pairs import PatchSource
+from napari_superres.training.sources import Field, read_fields
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 # Lightning's own: it asks torch in a way that is going out.
@@ -23,14 +23,29 @@ pytestmark = [
 
 CARD = {"license": "BSD-3-Clause", "intensity": "unit", "color": "per-channel"}
 MOVIE = Recipe(
-    name="tiny-movie-x2", architecture="edsr", arguments={"blocks": 1, "features": 4, "frames": 5}, scale=(2, 2),
-    data=("planes",), patch=8, batch=2, channel="each", card=CARD,
+    name="tiny-movie-x2",
+    architecture="edsr",
+    arguments={"blocks": 1, "features": 4, "frames": 5},
+    scale=(2, 2),
+    data=("planes",),
+    patch=8,
+    batch=2,
+    channel="each",
+    card=CARD,
     degradation={"kind": "movie", "psf_sigma": [0.5, 0.8], "photons": [20, 99], "frames": 5, "speed": [0, 1]},
-)  # fmt: skip
+)
 VOLUME = Recipe(
-    name="tiny-z3", architecture="span", arguments={"blocks": 1, "features": 4}, scale=(3, 1, 1), data=("volumes",),
-    patch=(4, 8, 8), batch=2, channel="each", degradation={"kind": "slices", "noise": [0.0, 0.05]}, card=CARD,
-)  # fmt: skip
+    name="tiny-z3",
+    architecture="span",
+    arguments={"blocks": 1, "features": 4},
+    scale=(3, 1, 1),
+    data=("volumes",),
+    patch=(4, 8, 8),
+    batch=2,
+    channel="each",
+    degradation={"kind": "slices", "noise": [0.0, 0.05]},
+    card=CARD,
+)
 
 
 @pytest.fixture(scope="module")

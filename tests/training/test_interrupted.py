@@ -28,9 +28,15 @@ pytestmark = [
 ]
 
 TINY = Recipe(
-    name="tiny-x2", architecture="espcn", arguments={"features": [8, 4]}, scale=(2, 2), data=("photos",),
-    patch=8, batch=2, card={"title": "Tiny", "license": "BSD-3-Clause"},
-)  # fmt: skip
+    name="tiny-x2",
+    architecture="espcn",
+    arguments={"features": [8, 4]},
+    scale=(2, 2),
+    data=("photos",),
+    patch=8,
+    batch=2,
+    card={"title": "Tiny", "license": "BSD-3-Clause"},
+)
 STEPS = 40
 
 
@@ -108,10 +114,11 @@ def test_an_unfinished_training_is_neither_continued_nor_lost_unasked(data, whol
     with pytest.raises(OutputExistsError, match=r"unfinished training of m.safetensors.*--resume.*--overwrite"):
         train(TINY, data, output, steps=STEPS)
     for changed, said in (
-        ({"recipe": replace(TINY, rate=1e-4)}, "recipe"), ({"steps": 41}, "steps"),
+        ({"recipe": replace(TINY, rate=1e-4)}, "recipe"),
+        ({"steps": 41}, "steps"),
         ({"recipe": replace(TINY, architecture="fsrcnn", arguments={})}, "recipe"),
         ({"seed": 1}, "seed"),
-    ):  # fmt: skip
+    ):
         options = {"recipe": TINY, "steps": STEPS, **changed}
         with pytest.raises(TrainingError, match=rf"begun with other settings \({said}\).*--overwrite"):
             train(data=data, output=output, resume=True, **options)
@@ -197,7 +204,8 @@ def test_numbers_that_are_not_finite(data, tmp_path, monkeypatch):
 
 
 def test_a_training_that_brings_nothing_stops_early(data, tmp_path, monkeypatch):
-    from napari_superres.training import module, trainer
+    from napari_superres.training import lightning_module as module
+    from napari_superres.training import trainer
 
     monkeypatch.setattr(module, "_PATIENCE", 3)
     monkeypatch.setattr(trainer, "score_fields", lambda *_, **__: {"psnr": 20.0, "bicubic_psnr": 21.0, "images": 1})

@@ -12,7 +12,7 @@ from napari_superres.errors import TrainingError
 from napari_superres.models import find_card
 from napari_superres.models.files import read_weights
 from napari_superres.training import Recipe, train
-from napari_superres.training.images import Field
+from napari_superres.training.sources import Field
 from napari_superres.training.trainer import _excerpt, iter_train
 
 pytest.importorskip("lightning", reason="training needs Lightning")
@@ -23,9 +23,15 @@ pytestmark = [
 ]
 
 TINY = Recipe(
-    name="tiny-x2", architecture="espcn", arguments={"features": [8, 4]}, scale=(2, 2), data=("photos",),
-    patch=8, batch=2, card={"title": "Tiny", "license": "BSD-3-Clause"},
-)  # fmt: skip
+    name="tiny-x2",
+    architecture="espcn",
+    arguments={"features": [8, 4]},
+    scale=(2, 2),
+    data=("photos",),
+    patch=8,
+    batch=2,
+    card={"title": "Tiny", "license": "BSD-3-Clause"},
+)
 
 
 @pytest.fixture(scope="module")

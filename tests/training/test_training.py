@@ -13,16 +13,16 @@ import torch
 from napari_superres import Image, load_model, upscale, write_image
 from napari_superres.degradation.instruments import make_instrument
 from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning, TrainingError, UnknownModelError
-from napari_superres.inference import check
+from napari_superres.inference.measure import check
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build, list_architectures
 from napari_superres.models.files import read_weights
-from napari_superres.models.registry import find_card
+from napari_superres.models.library.registry import find_card
 from napari_superres.training import Recipe, TrainingStep, list_recipes, load_recipe, make_recipe, train, trainer
-from napari_superres.training.images import Field, luma, read_fields
 from napari_superres.training.pairs import PatchSource
-from napari_superres.training.score import psnr, score_fields
+from napari_superres.training.sources import Field, luma, read_fields
 from napari_superres.training.trainer import split
+from napari_superres.training.validation import psnr, score_fields
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 # Lightning's own: it asks torch in a way that is going out.
@@ -32,10 +32,15 @@ pytestmark = [
 ]
 
 TINY = Recipe(
-    name="tiny-x2", architecture="espcn", arguments={"features": [8, 4]}, scale=(2, 2), data=("photos",),
-    patch=8, batch=2,
+    name="tiny-x2",
+    architecture="espcn",
+    arguments={"features": [8, 4]},
+    scale=(2, 2),
+    data=("photos",),
+    patch=8,
+    batch=2,
     card={"title": "Tiny", "modality": "photograph", "license": "BSD-3-Clause", "limits": "A test."},
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +137,10 @@ def test_training_starts_from_given_weights(data, trained, tmp_path):
 def test_what_cannot_be_is_said_before_training(data, trained, tmp_path):
     new = tmp_path / "new.safetensors"
     for output, error in (
-        (trained, OutputExistsError), (tmp_path / "no" / "m.safetensors", OutputError),
+        (trained, OutputExistsError),
+        (tmp_path / "no" / "m.safetensors", OutputError),
         (tmp_path / "m.pth", OutputError),
-    ):  # fmt: skip
+    ):
         with pytest.raises(error):
             train(TINY, data, output, steps=1)
     for budget in ({"steps": 0}, {"minutes": 0}, {"minutes": -1.0}):
@@ -243,9 +249,11 @@ def test_shipped_recipes_are_whole(name):
     assert recipe.minutes > 0
     build(recipe.architecture, recipe.built)
     card = ModelCard(
-        name=name, architecture=recipe.architecture, scale=recipe.scale,
+        name=name,
+        architecture=recipe.architecture,
+        scale=recipe.scale,
         **{"degradation": recipe.instrument.describe(), **recipe.card},
-    )  # fmt: skip
+    )
     assert card.license
     assert "doi" in card.citation
     assert card.limits
@@ -255,14 +263,16 @@ def test_shipped_recipes_are_whole(name):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "cannot be used"), ("architecture = ", "cannot be used"), ('colour = "red"', "cannot be used"),
+        ("", "cannot be used"),
+        ("architecture = ", "cannot be used"),
+        ('colour = "red"', "cannot be used"),
         ('architecture = "espcn"\nscale = [2, 3]\ndata = ["a"]', "one factor"),
         ('architecture = "espcn"\nscale = [1, 1]\ndata = ["a"]', "at least 2"),
         ('architecture = "espcn"\nscale = [2, 2]\ndata = ["a"]\nchannel = "red"', "'luma' or 'each'"),
         ('architecture = "espcn"\nscale = [2, 2]\ndata = ["a"]\n[degradation]\nkind = "magic"', "kind must be"),
         ('architecture = "espcn"\nscale = [2, 2]\ndata = ["a"]\n[degradation]\nkind = "optics"', "needs psf_sigma"),
     ],
-)  # fmt: skip
+)
 def test_recipes_that_cannot_be(text, said, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(text)
@@ -275,19 +285,33 @@ def test_recipes_that_cannot_be(text, said, tmp_path):
 @pytest.mark.parametrize(
     ("entry", "value", "said"),
     [
-        ("scale", 2, "scale must be a list"), ("scale", [2.0, 2.0], "whole numbers"), ("architecture", 3, "name of"),
-        ("arguments", "x", "a table"), ("arguments", {"features": 0}, "features of the network must be at least 1"),
-        ("data", "photos", "a list of folders"), ("data", [], "a list of folders"), ("shrink", [0], "shrink must be"),
-        ("patch", 24.5, "patch must be"), ("patch", "24", "patch must be"), ("batch", 0, "batch must be"),
-        ("batch", "8", "batch must be"), ("rate", -1.0, "rate must be a number above 0"), ("rate", "fast", "above 0"),
-        ("minutes", "30", "minutes must be"), ("hold_out", 1, "true or false"), ("loss", "psnr", "a table"),
-        ("degradation", "optics", "a table"), ("start", 3, "by name or file"), ("card", "x", "a table"),
+        ("scale", 2, "scale must be a list"),
+        ("scale", [2.0, 2.0], "whole numbers"),
+        ("architecture", 3, "name of"),
+        ("arguments", "x", "a table"),
+        ("arguments", {"features": 0}, "features of the network must be at least 1"),
+        ("data", "photos", "a list of folders"),
+        ("data", [], "a list of folders"),
+        ("shrink", [0], "shrink must be"),
+        ("patch", 24.5, "patch must be"),
+        ("patch", "24", "patch must be"),
+        ("batch", 0, "batch must be"),
+        ("batch", "8", "batch must be"),
+        ("rate", -1.0, "rate must be a number above 0"),
+        ("rate", "fast", "above 0"),
+        ("minutes", "30", "minutes must be"),
+        ("hold_out", 1, "true or false"),
+        ("loss", "psnr", "a table"),
+        ("degradation", "optics", "a table"),
+        ("start", 3, "by name or file"),
+        ("card", "x", "a table"),
         ("card", {"wibble": "x"}, "card has no entry wibble. There are: title"),
-        ("card", {"title": 3}, "title must be"), ("card", {"intensity": "foo"}, "intensity must be"),
+        ("card", {"title": 3}, "title must be"),
+        ("card", {"intensity": "foo"}, "intensity must be"),
         ("card", {"pixel_size": [2, 1]}, "must rise"),
         ("card", {"scores": {}}, "no entry scores"),
     ],
-)  # fmt: skip
+)
 def test_a_slip_in_a_recipe_is_told_before_training(entry, value, said):
     with pytest.raises(TrainingError, match=said):
         replace(TINY, **{entry: value})

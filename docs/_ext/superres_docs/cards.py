@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from napari_superres.models.builtin import interpolation_cards, shipped_cards, shipped_file
 from napari_superres.models.card import ModelCard
 from napari_superres.models.files import digest
+from napari_superres.models.library.shipped import interpolation_cards, shipped_cards, shipped_file
 from superres_docs.text import plain, table
 
 _MEASURES = {"psnr": "PSNR / dB", "ssim": "SSIM"}
@@ -15,10 +15,7 @@ _REMARKS = {
     "least_gain_over_bicubic_db": "Least gain over bicubic interpolation in any of the images: {} dB.",
     "least_gain_over_best_baseline_db": "Least gain over the best baseline in any of the images: {} dB.",
 }
-_COLOURS = {
-    "luma": "network on the luminance, colour by bicubic interpolation",
-    "per-channel": "each sample by itself",
-}
+_COLOURS = {"luma": "network on the luminance, colour by bicubic interpolation", "per-channel": "each sample by itself"}
 
 
 def write() -> str:
@@ -55,8 +52,9 @@ def _facts(card: ModelCard) -> dict[str, str]:
         "Scale": f"{' x '.join(map(str, card.scale))} ({'Z, Y, X' if card.ndim == 3 else 'Y, X'})",
         "Works on": _works_on(card),
         "Pixels it was trained on": _pixels(card),
-        "Noise it was trained on": "not stated" if card.noise is None else
-        f"{card.noise[0]:.3f} to {card.noise[1]:.3f} of the range",
+        "Noise it was trained on": "not stated"
+        if card.noise is None
+        else f"{card.noise[0]:.3f} to {card.noise[1]:.3f} of the range",
         "Halo": f"{', '.join(map(str, card.halo))} low-resolution pixels per side",
         "Intensities": _intensities(card),
         "RGB images": _COLOURS[card.color],
@@ -66,7 +64,7 @@ def _facts(card: ModelCard) -> dict[str, str]:
         "Licence of the weights": plain(card.license),
         "Cite": plain(card.citation),
         "SHA-256": f"`{digest(path)}`" if path else "",
-    }  # fmt: skip
+    }
 
 
 def _scores(name: str, test: str, scores: Mapping[str, Any]) -> Iterator[str]:

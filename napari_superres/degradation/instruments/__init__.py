@@ -22,8 +22,13 @@ from napari_superres.degradation.jpeg import check_quality
 from napari_superres.errors import SettingsError
 
 _KINDS: dict[str, type[Any]] = {
-    "bicubic": Bicubic, "optics": Optics, "movie": Movie, "slices": Slices, "kspace": KSpace, "recorded": Recorded,
-}  # fmt: skip
+    "bicubic": Bicubic,
+    "optics": Optics,
+    "movie": Movie,
+    "slices": Slices,
+    "kspace": KSpace,
+    "recorded": Recorded,
+}
 
 _ABOVE_ZERO = ("photons", "saturation", "levels")
 

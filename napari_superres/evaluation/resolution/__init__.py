@@ -9,11 +9,11 @@
 
 from napari_superres.evaluation.resolution.decorrelation import Decorrelation as Decorrelation
 from napari_superres.evaluation.resolution.decorrelation import decorrelation as decorrelation
+from napari_superres.evaluation.resolution.frc import Resolution as Resolution
+from napari_superres.evaluation.resolution.frc import RingCorrelation as RingCorrelation
+from napari_superres.evaluation.resolution.frc import ring_correlation as ring_correlation
 from napari_superres.evaluation.resolution.local import local_agreement as local_agreement
-from napari_superres.evaluation.resolution.rings import Resolution as Resolution
-from napari_superres.evaluation.resolution.rings import RingCorrelation as RingCorrelation
-from napari_superres.evaluation.resolution.rings import ring_correlation as ring_correlation
-from napari_superres.evaluation.resolution.single import single_image_correlation as single_image_correlation
+from napari_superres.evaluation.resolution.single_image_frc import single_image_correlation as single_image_correlation
 
 __all__ = [
     "Decorrelation",

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation.resolution.origin import UNVERIFIED, planes_of, recorded_problem, spectral_problem
-from napari_superres.evaluation.resolution.rings import Rings, energy, unit_of
+from napari_superres.evaluation.resolution.frc import Rings, energy, unit_of
+from napari_superres.evaluation.resolution.raw_check import UNVERIFIED, planes_of, recorded_problem, spectral_problem
 
 Floats = npt.NDArray[np.float64]
 

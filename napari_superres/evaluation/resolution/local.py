@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.match import match
-from napari_superres.evaluation.resolution.origin import planes_of
-from napari_superres.evaluation.resolution.rings import INDEPENDENT, Rings, energy
+from napari_superres.evaluation.registration.match import match
+from napari_superres.evaluation.resolution.frc import INDEPENDENT, Rings, energy
+from napari_superres.evaluation.resolution.raw_check import planes_of
 
 Floats = npt.NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_superres.errors import OutputError, OutputExistsError
-from napari_superres.inference.passes import Settled
+from napari_superres.inference.engine.global_statistics import Settled
 
 FORMAT = 1
 _RESULT, _LINES, _STATISTICS, _LOCK = ".ome.zarr", "journal.jsonl", "statistics.npz", "lock"

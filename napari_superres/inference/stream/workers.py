@@ -18,10 +18,10 @@ from typing import Any, Literal, Protocol
 import torch
 
 from napari_superres.errors import DeviceError, MissingExtraError, SettingsError, SuperResWarning
-from napari_superres.inference.device import list_devices
-from napari_superres.inference.memory import allocator_environment, tune_allocator
+from napari_superres.inference.machine.device import list_devices
+from napari_superres.inference.machine.memory import allocator_environment, tune_allocator
 from napari_superres.inference.provenance import package_version
-from napari_superres.inference.stream.job import Job
+from napari_superres.inference.stream.boxes import Job
 
 Task = Literal["settle", "compute"]
 """A method of `Job`."""
@@ -195,8 +195,10 @@ def _warning_when_alone(client: Any) -> Iterator[None]:
             if alone:
                 warnings.warn(
                     "no worker is left; the run goes on when there are new ones. Start some, or stop it: what is done "
-                    "is kept (--resume).", SuperResWarning, stacklevel=2,
-                )  # fmt: skip
+                    "is kept (--resume).",
+                    SuperResWarning,
+                    stacklevel=2,
+                )
                 return
 
     watcher = threading.Thread(target=watch, name="superres-watch", daemon=True)
@@ -219,7 +221,7 @@ def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tu
         try:
             import torch
 
-            import napari_superres.inference.stream.job  # noqa: F401
+            import napari_superres.inference.stream.boxes  # noqa: F401
         except ImportError as error:
             return "", 0, f"cannot import {error.name}; install napari-superres-torch[distributed] where workers run"
         problem = ""
@@ -323,18 +325,26 @@ async def _answered(address: str) -> None:
 def _local(distributed: Any, workers: int) -> Any:
     """Return a cluster of processes on this machine, none of them reachable from others."""
     options = {
-        "nthreads": 1, "memory_limit": 0, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "dashboard": False,
-        "death_timeout": 60, "silence_logs": logging.CRITICAL,
-    }  # fmt: skip
+        "nthreads": 1,
+        "memory_limit": 0,
+        "host": "127.0.0.1",
+        "dashboard_address": "127.0.0.1:0",
+        "dashboard": False,
+        "death_timeout": 60,
+        "silence_logs": logging.CRITICAL,
+    }
     description = {
         i: {"cls": distributed.Nanny, "options": {**options, "env": env}} for i, env in enumerate(environments(workers))
     }
     scheduler = {
         "cls": distributed.Scheduler,
         "options": {
-            "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "dashboard": False, "allowed_failures": _ATTEMPTS,
+            "host": "127.0.0.1",
+            "dashboard_address": "127.0.0.1:0",
+            "dashboard": False,
+            "allowed_failures": _ATTEMPTS,
         },
-    }  # fmt: skip
+    }
     return distributed.SpecCluster(workers=description, scheduler=scheduler, silence_logs=logging.CRITICAL)
 
 

@@ -29,9 +29,11 @@ class FourierAttention(nn.Module):
         super().__init__()
         self.spectrum = nn.Sequential(same_conv(ndim, features, features, 3), nn.ReLU(inplace=True))
         self.weights = nn.Sequential(
-            CONV[ndim](features, features // reduction, 1), nn.ReLU(inplace=True),
-            CONV[ndim](features // reduction, features, 1), nn.Sigmoid(),
-        )  # fmt: skip
+            CONV[ndim](features, features // reduction, 1),
+            nn.ReLU(inplace=True),
+            CONV[ndim](features // reduction, features, 1),
+            nn.Sigmoid(),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, weighted."""
@@ -51,9 +53,12 @@ class Block(nn.Module):
     def __init__(self, ndim: int, features: int, reduction: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            same_conv(ndim, features, features, 3), nn.GELU(), same_conv(ndim, features, features, 3), nn.GELU(),
+            same_conv(ndim, features, features, 3),
+            nn.GELU(),
+            same_conv(ndim, features, features, 3),
+            nn.GELU(),
             FourierAttention(ndim, features, reduction),
-        )  # fmt: skip
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, refined."""
@@ -94,9 +99,11 @@ class DFCAN(nn.Module):
         self.head = nn.Sequential(same_conv(ndim, channels, features, 3), nn.GELU())
         self.body = nn.Sequential(*(Group(ndim, blocks, features, reduction) for _ in range(groups)))
         self.tail = nn.Sequential(
-            same_conv(ndim, features, features * prod(scale), 3), nn.GELU(), PixelShuffle(scale),
+            same_conv(ndim, features, features * prod(scale), 3),
+            nn.GELU(),
+            PixelShuffle(scale),
             same_conv(ndim, features, channels, 3),
-        )  # fmt: skip
+        )
         if skip:
             near_zero(self.tail[-1])
 

@@ -23,9 +23,11 @@ class ChannelAttention(nn.Module):
         super().__init__()
         self.weights = nn.Sequential(
             MEAN[ndim](1),
-            CONV[ndim](features, features // reduction, 1), nn.ReLU(inplace=True),
-            CONV[ndim](features // reduction, features, 1), nn.Sigmoid(),
-        )  # fmt: skip
+            CONV[ndim](features, features // reduction, 1),
+            nn.ReLU(inplace=True),
+            CONV[ndim](features // reduction, features, 1),
+            nn.Sigmoid(),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, weighted."""
@@ -39,9 +41,11 @@ class Block(nn.Module):
     def __init__(self, ndim: int, features: int, reduction: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            same_conv(ndim, features, features, 3), nn.ReLU(inplace=True), same_conv(ndim, features, features, 3),
+            same_conv(ndim, features, features, 3),
+            nn.ReLU(inplace=True),
+            same_conv(ndim, features, features, 3),
             ChannelAttention(ndim, features, reduction),
-        )  # fmt: skip
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, refined."""

@@ -77,8 +77,20 @@ def _unpickled(path: Path) -> Any:
             f"{path.name} is a pickle that holds more than weights{what} and could run code when opened, so it is not. "
             "Ask for the weights as .safetensors."
         ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError,
-            MemoryError, OverflowError, struct.error, zipfile.BadZipFile) as error:  # fmt: skip
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        MemoryError,
+        OverflowError,
+        struct.error,
+        zipfile.BadZipFile,
+    ) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ModelFileError(f"{path.name} is damaged or no checkpoint ({said}). Get the file again.") from error
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.card import ModelCard
-from napari_superres.models.foreign.found import Foreign
-from napari_superres.models.growth import no_larger_than
+from napari_superres.models.foreign.imported import Foreign
+from napari_superres.models.size_guard import no_larger_than
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_superres.errors import ModelFileError
-from napari_superres.models.activation import pass_bytes
 from napari_superres.models.card import ModelCard
-from napari_superres.models.halo import Reach, measure_reach, tiling_error
 from napari_superres.models.interpolate import Interpolation
+from napari_superres.models.probes.halo import Reach, measure_reach, tiling_error
+from napari_superres.models.probes.memory import pass_bytes
 
 EXACT = 1e-10
 _ROUNDING = 1e-5
@@ -32,8 +32,15 @@ _THIN = 16
 _MOST_PIXELS = 2**22
 _LEAST_SHIFT = 0.25
 _FAILURES = (
-    RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, MemoryError,
-)  # fmt: skip
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    MemoryError,
+)
 
 
 def measured(card: ModelCard, network: nn.Module) -> ModelCard:
@@ -99,9 +106,13 @@ def _with_tiles(card: ModelCard, network: nn.Module) -> ModelCard:
         multiple = tuple(-(-edge // m) * m for m in card.multiple)
         try:
             reach = measure_reach(
-                network, card.scale, channels=card.inputs, multiple=multiple, seconds=patience,
+                network,
+                card.scale,
+                channels=card.inputs,
+                multiple=multiple,
+                seconds=patience,
                 longest=affordable // _THIN ** (card.ndim - 1),
-            )  # fmt: skip
+            )
             layers = max(layers, reach.layers if batched else 0)
             if reach.is_bounded and (batched or not reach.is_global) and _is_exact(card, network, reach, multiple):
                 return _on_finest_grid(card, network, reach, multiple)
@@ -117,9 +128,13 @@ def _on_finest_grid(card: ModelCard, network: nn.Module, reach: Reach, multiple:
         multiple = finer
         finer = tuple(max(own, m // 2) for own, m in zip(card.multiple, multiple, strict=True))
     return replace(
-        card, halo=reach.halo, multiple=tuple(multiple), bounded=True, tile_error=None,
+        card,
+        halo=reach.halo,
+        multiple=tuple(multiple),
+        bounded=True,
+        tile_error=None,
         global_statistics=reach.is_global,
-    )  # fmt: skip
+    )
 
 
 def _is_exact(card: ModelCard, network: nn.Module, reach: Reach, multiple: Sequence[int]) -> bool:
@@ -172,13 +187,24 @@ def _affordable(card: ModelCard, network: nn.Module) -> int:
 
 
 def _error(
-    card: ModelCard, network: nn.Module, halo: Sequence[int], multiple: Sequence[int], *, statistics: bool = True,
+    card: ModelCard,
+    network: nn.Module,
+    halo: Sequence[int],
+    multiple: Sequence[int],
+    *,
+    statistics: bool = True,
     dtype: torch.dtype = torch.float64,
-) -> float:  # fmt: skip
+) -> float:
     return tiling_error(
-        network, card.scale, halo, channels=card.inputs, multiple=multiple, core=_CORE[card.ndim],
-        statistics=statistics, dtype=dtype,
-    )  # fmt: skip
+        network,
+        card.scale,
+        halo,
+        channels=card.inputs,
+        multiple=multiple,
+        core=_CORE[card.ndim],
+        statistics=statistics,
+        dtype=dtype,
+    )
 
 
 @torch.inference_mode()

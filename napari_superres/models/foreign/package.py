@@ -23,8 +23,8 @@ from napari_superres.models.architectures import list_architectures
 from napari_superres.models.card import ModelCard
 from napari_superres.models.files import KEY, digest
 from napari_superres.models.foreign.archive import check_folder, unpack
-from napari_superres.models.foreign.describe import Processing, Step, describe
-from napari_superres.models.foreign.found import Foreign
+from napari_superres.models.foreign.imported import Foreign
+from napari_superres.models.foreign.package_card import Processing, Step, describe
 from napari_superres.models.foreign.programs import Program, process, restore
 from napari_superres.models.foreign.trust import demand_trust, fingerprint
 
@@ -252,9 +252,13 @@ def _read_source(folder: Path, description: Any, demand: Callable[[str], None]) 
     architecture = entry.architecture
     home = getattr(architecture, "import_from", None)
     card, processing = describe(
-        description, "source", callable=str(architecture.callable), import_from=home, kwargs=dict(architecture.kwargs),
+        description,
+        "source",
+        callable=str(architecture.callable),
+        import_from=home,
+        kwargs=dict(architecture.kwargs),
         strict=entry.strict,
-    )  # fmt: skip
+    )
     demand("Python source" if home is None else f"Python package {home}")
     found = {f"weights.{name}": value for name, value in _state_dict(folder, entry).items()}
     if home is None:

@@ -27,10 +27,16 @@ NEEDS_TRUST = ("torchscript", "source")
 
 _WEIGHTS = "weights."
 _ONNX_TYPES = {
-    "tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(float16)": torch.float16,
-    "tensor(uint8)": torch.uint8, "tensor(int8)": torch.int8, "tensor(int16)": torch.int16,
-    "tensor(int32)": torch.int32, "tensor(int64)": torch.int64, "tensor(bool)": torch.bool,
-}  # fmt: skip
+    "tensor(float)": torch.float32,
+    "tensor(double)": torch.float64,
+    "tensor(float16)": torch.float16,
+    "tensor(uint8)": torch.uint8,
+    "tensor(int8)": torch.int8,
+    "tensor(int16)": torch.int16,
+    "tensor(int32)": torch.int32,
+    "tensor(int64)": torch.int64,
+    "tensor(bool)": torch.bool,
+}
 _MISSING = "models in ONNX need onnxruntime. Install it with: pip install 'napari-superres-torch[zoo]'"
 
 
@@ -58,8 +64,10 @@ def build_program(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
     TorchScript and source are executed here: see `NEEDS_TRUST`.
     """
     builders: dict[str, Callable[[Mapping[str, Any], Mapping[str, Tensor]], nn.Module]] = {
-        "onnx": _onnx, "torchscript": _torchscript, "source": _source,
-    }  # fmt: skip
+        "onnx": _onnx,
+        "torchscript": _torchscript,
+        "source": _source,
+    }
     try:
         program = Program(builders[card.architecture](card.arguments, weights), card.arguments, card.ndim)
         pixel = torch.zeros(1, card.channels, *(1,) * card.ndim)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models.files import digest
-from napari_superres.models.index import library_folder
+from napari_superres.models.library.index import library_folder
 
 _FILE = "trusted.json"
 

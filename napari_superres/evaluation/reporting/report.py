@@ -1,0 +1,250 @@
+"""`Report`: the numbers of a comparison with the conventions they were made under."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from math import isinf, isnan
+from pathlib import Path
+from typing import Any
+
+from napari_superres.errors import OutputError
+from napari_superres.evaluation.metrics.paired import Comparison
+from napari_superres.evaluation.metrics.score import Row
+from napari_superres.evaluation.reporting import figures
+from napari_superres.evaluation.reporting.findings import Findings
+from napari_superres.evaluation.reporting.page import render
+from napari_superres.evaluation.uncertainty.calibration import Calibration
+
+COLUMNS = (
+    "image",
+    "candidate",
+    "channel",
+    "psnr",
+    "ssim",
+    "ms_ssim",
+    "nrmse",
+    "mae",
+    "hfen",
+    "nmi",
+    "pearson",
+    "si_psnr",
+    "micro_ssim",
+    "psnr_aligned",
+    "ssim_aligned",
+    "ms_ssim_aligned",
+    "nrmse_aligned",
+    "mae_aligned",
+    "hfen_aligned",
+    "gain",
+    "offset",
+    "gamma",
+    "r_squared",
+    "flux",
+    "data_range",
+    "invalid",
+)
+_IN_TEXT = (
+    "image",
+    "candidate",
+    "channel",
+    "psnr",
+    "ssim",
+    "ms_ssim",
+    "nrmse",
+    "mae",
+    "hfen",
+    "pearson",
+    "psnr_aligned",
+    "ssim_aligned",
+    "gain",
+    "offset",
+    "gamma",
+    "flux",
+    "invalid",
+)
+"""Columns of the table in a terminal; files have all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Metrics of one or more images, always with the interpolation beside the result.
+
+    Attributes
+    ----------
+    rows
+        One per image, candidate and channel, with the keys of `COLUMNS`; channel ``"all"`` is the mean over
+        channels, image ``"mean"`` the mean over images. PSNR in dB; MAE and offset in the reference's
+        intensity unit; ``*_aligned`` after the line ``gain * candidate + offset``; ``invalid`` counts
+        the non-finite pixels left out; ``planes`` holds the metrics of each plane where there are several.
+        nan = could not be measured.
+    conventions
+        What was compared and how, in words.
+    notes
+        What was taken for granted, cut off, or looks wrong.
+    failures
+        ``{"image", "reason"}`` of what could not be compared.
+    comparisons
+        Of every candidate with bicubic interpolation, over all images.
+    findings
+        What was found of an image beyond metrics, by name; of a folder, of the images where the result gains least
+        and most over interpolation.
+    calibration
+        Of the error bars, where one was given.
+    """
+
+    rows: list[Row]
+    conventions: Mapping[str, str]
+    notes: Sequence[str] = ()
+    failures: Sequence[Mapping[str, str]] = field(default=())
+    comparisons: Sequence[Comparison] = ()
+    findings: Mapping[str, Findings] = field(default_factory=dict)
+    calibration: Calibration | None = None
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the report as JSON, and write it where a path is given.
+
+        nan becomes null and an infinite PSNR (equal images) the text ``"inf"``, as JSON has neither. `report_schema`
+        describes it.
+        """
+        document = {
+            "schema": 1,
+            "conventions": dict(self.conventions),
+            "notes": list(self.notes),
+            "rows": [{k: _plain(v) for k, v in row.items()} for row in self.rows],
+            "comparisons": [_plain(asdict(c)) for c in self.comparisons],
+            "findings": {name: _plain(found.to_dict()) for name, found in self.findings.items()},
+            "calibration": None if self.calibration is None else _plain(self.calibration.summary()),
+            "failures": [dict(f) for f in self.failures],
+        }
+        return _written(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Return the rows as CSV with a header line, and write them where a path is given."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in self.rows:
+            writer.writerow(["" if v is None else v for v in (_plain(row[c]) for c in COLUMNS)])
+        return _written(out.getvalue(), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return one self-contained HTML page, and write it where a path is given."""
+        columns = [_TITLES.get(c, c) for c in COLUMNS]
+        rows = [(row.get("role", ""), [_text(c, row[c]) for c in COLUMNS]) for row in self.rows]
+        gallery = [("Over all images", drawn)] if (drawn := figures.of_rows(self.rows)) else []
+        gallery += [(name, figures.of_findings(found)) for name, found in self.findings.items()]
+        if self.calibration is not None:
+            gallery.append(("Error bars", figures.of_calibration(self.calibration)))
+        page = render(
+            lights={name: found.lights for name, found in self.findings.items()},
+            columns=columns,
+            rows=rows,
+            comparisons=self.verdicts(),
+            gallery=gallery,
+            conventions=self.conventions,
+            notes=[f"Note: {note}" for note in self.notes],
+            failures=self.failures,
+        )
+        return _written(page, path)
+
+    def table(self) -> str:
+        """Return the rows as aligned plain text, with the conventions below."""
+        shown = [c for c in _IN_TEXT if c != "channel" or any(row["channel"] != "all" for row in self.rows)]
+        cells = [[_TITLES.get(c, c) for c in shown]] + [[_text(c, row[c]) for c in shown] for row in self.rows]
+        if not self.rows:
+            return "\n".join(self._footnotes())
+        widths = [max(len(line[i]) for line in cells) for i in range(len(shown))]
+        lines = [
+            "  ".join(
+                text.ljust(w) if c in ("image", "candidate", "channel") else text.rjust(w)
+                for c, text, w in zip(shown, line, widths, strict=True)
+            ).rstrip()
+            for line in cells
+        ]
+        lines.insert(1, "-" * max(len(line) for line in lines))
+        return "\n".join([*lines, *self._footnotes()])
+
+    def verdicts(self) -> list[str]:
+        """Return the comparisons over images; one image decides nothing."""
+        return [str(c) for c in self.comparisons if c.images > 1]
+
+    def _footnotes(self) -> list[str]:
+        lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.lights]
+        lines += self.verdicts()
+        lines += [f"{k}: {v}" for k, v in self.conventions.items()]
+        lines += [f"note: {note}" for note in self.notes]
+        return lines + [f"not compared: {f['image']}: {f['reason']}" for f in self.failures]
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of what `Report.to_json` writes."""
+    text = (files("napari_superres.evaluation") / "report.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+_TITLES = {
+    "ms_ssim": "MS-SSIM",
+    "hfen": "HFEN",
+    "nmi": "NMI",
+    "si_psnr": "SI-PSNR",
+    "micro_ssim": "MicroSSIM",
+    "ms_ssim_aligned": "a.MS-SSIM",
+    "hfen_aligned": "a.HFEN",
+    "r_squared": "R2",
+    "psnr": "PSNR dB",
+    "ssim": "SSIM",
+    "nrmse": "NRMSE",
+    "mae": "MAE",
+    "pearson": "r",
+    "psnr_aligned": "a.PSNR",
+    "ssim_aligned": "a.SSIM",
+    "nrmse_aligned": "a.NRMSE",
+    "mae_aligned": "a.MAE",
+    "data_range": "range",
+}
+_FORMATS = {
+    **dict.fromkeys(("gamma", "flux"), ".3g"),
+    **dict.fromkeys(("psnr", "psnr_aligned", "si_psnr"), ".2f"),
+    **dict.fromkeys(("mae", "mae_aligned", "gain", "offset"), ".4g"),
+}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON and CSV can hold."""
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if not isinstance(value, float) or not (isnan(value) or isinf(value)):
+        return value
+    return None if isnan(value) else str(value)
+
+
+def _text(column: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and isnan(value):
+        return "-"
+    if column == "invalid":
+        return str(value)
+    return format(value, ".6g" if column == "data_range" else _FORMATS.get(column, ".4f"))
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    """Write a whole file or none, and return its text."""
+    if path is None:
+        return text
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"the report cannot be written to {target}: {error.strerror or error}.") from error
+    return text

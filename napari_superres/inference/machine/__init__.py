@@ -1,0 +1,10 @@
+"""What this computer offers: devices, memory, threads, and how fast a model runs on them.
+
+Begin with ``device``. Every other room of `napari_superres.inference` may import this one; it imports none of them.
+
+``device``         which device computes, and in which precision
+``memory``         how much memory a pass may use; the allocator of our own processes
+``threads``        tiles side by side on the CPU
+``cuda_pipeline``  uploads, computation and downloads that overlap on an accelerator
+``speed``          seconds per pixel of a model, measured once and remembered
+"""

@@ -1,0 +1,174 @@
+"""How fast a model runs here by the pixels it gets at once: measured, and remembered between runs.
+
+The first large run with a model measures a few window sizes for at most a twentieth of the time it
+will take itself; later ones on the same machine start from what is known and may add to it.
+"""
+
+import time
+from bisect import bisect_left
+from dataclasses import dataclass
+from math import log2, prod
+
+import torch
+
+from napari_superres.core.tiling import padded_size
+from napari_superres.inference.machine import memory
+from napari_superres.inference.machine.device import DTYPES, place
+from napari_superres.inference.machine.threads import lanes
+from napari_superres.models.model import Model
+from napari_superres.models.probes.cache import recall, remember
+
+_EDGES = {2: (128, 192, 256, 384, 512, 768, 1024, 1536, 2048), 3: (24, 32, 48, 64, 96, 128)}
+_WORTH = 0.05
+"""Share of a run's time that measuring for it may take."""
+
+_LEAST_WORK = 2**30
+"""Pixels of a run times bytes per pixel below which nothing is measured."""
+
+_NOISE = 1.1
+
+_UNDISTURBED = 0.75
+"""Share of its cores' time that a pass on the CPU got, below which others were busy and its time says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Seconds per low-resolution pixel of a pass.
+
+    Attributes
+    ----------
+    points
+        ``(pixels of the pass, seconds per pixel)``, by increasing pixels; at least one.
+    """
+
+    points: tuple[tuple[int, float], ...]
+
+    def at(self, pixels: float) -> float:
+        """Return the seconds per pixel of a pass over so many pixels, between the nearest measured ones.
+
+        Differences of less than a tenth are noise: all that is so near the best counts alike.
+        """
+        return max(self._at(pixels), _NOISE * min(s for _, s in self.points))
+
+    def _at(self, pixels: float) -> float:
+        i = bisect_left(self.points, (pixels,))
+        if i in (0, len(self.points)):
+            return self.points[min(i, len(self.points) - 1)][1]
+        (p0, s0), (p1, s1) = self.points[i - 1 : i + 1]
+        return s0 + (s1 - s0) * log2(pixels / p0) / log2(p1 / p0)
+
+    @property
+    def enough(self) -> int:
+        """Pixels of the smallest pass that is nearly as fast as any."""
+        best = min(s for _, s in self.points)
+        return next(p for p, s in self.points if s <= best * _NOISE)
+
+
+def known_speed(model: Model, device: str, precision: str) -> Speed | None:
+    """Return what earlier runs measured of a model on this machine."""
+    points = recall("speed").get(_key(model, device, precision), {})
+    return Speed(tuple(sorted((int(p), float(s)) for p, s in points.items()))) if points else None
+
+
+def guessed_speed(model: Model, device: str) -> Speed:
+    """Return the usual course of speed, in no particular unit, for a model that was not measured."""
+    if device.startswith("cuda"):
+        return Speed(((2**14, 8.0), (2**17, 2.0), (2**20, 1.0)))
+    points = [(2**12, 1.3), (2**15, 1.0)]
+    if not memory.is_tuned():  # page faults double the time of large activations
+        unpaged = max(2**15 + 1, int(memory.MMAP_LIMIT / model.largest_activation))
+        points += [(unpaged, 1.0), (unpaged + 1, 2.0)]
+    return Speed(tuple(points))
+
+
+def tune(model: Model, device: str, precision: str, pixels: float, most: float) -> bool:
+    """Measure a model before a run, as far as that pays, and remember it.
+
+    Parameters
+    ----------
+    model, device, precision
+        Of what to measure the speed, and where.
+    pixels
+        Low-resolution pixels of the run.
+    most
+        Pixels of the largest pass that the run may make.
+
+    Returns
+    -------
+    bool
+        Whether something was measured.
+    """
+    if not model.sha256 or precision == "fp64" or pixels * model.bytes_per_pixel < _LEAST_WORK:
+        return False
+    card = model.card
+    known = known_speed(model, device, precision)
+    points = dict(known.points) if known else {}
+    runner = None
+    spent = 0.0
+    for edge in _EDGES[card.ndim]:
+        size = [padded_size(edge, m) for m in card.multiple]
+        allowed = _WORTH * pixels * min(points.values(), default=torch.inf)
+        # A warm-up and two passes.
+        cost = 3 * prod(size) * max(points.values(), default=0.0)
+        if prod(size) in points:
+            continue
+        if prod(size) > most or spent + cost > allowed:
+            break
+        runner = place(model, device, precision) if runner is None else runner
+        start = time.perf_counter()
+        try:
+            seconds = _seconds(runner, [1, card.inputs, *size], device, precision)
+        except (torch.OutOfMemoryError, MemoryError):
+            break
+        spent += time.perf_counter() - start
+        if seconds is None:
+            break
+        points[prod(size)] = seconds / prod(size)
+    if runner is not None and points:
+        remember("speed", _key(model, device, precision), {str(p): s for p, s in points.items()})
+    return runner is not None
+
+
+def glance(model: Model, device: str, precision: str) -> bool:
+    """Measure one small pass of a model that was never measured here, and return whether that gave its speed."""
+    if known_speed(model, device, precision) is not None:
+        return False
+    card = model.card
+    least = prod(padded_size(_EDGES[card.ndim][0], m) for m in card.multiple)
+    tune(model, device, precision, torch.inf, least)
+    return known_speed(model, device, precision) is not None
+
+
+def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: str) -> float | None:
+    """Return the time of a pass in one of the lanes, all of them busy; None where other programs disturbed it."""
+    x = torch.rand(shape, device=device)
+    if x.ndim == 4:
+        x = x.contiguous(memory_format=torch.channels_last)
+    best = None
+
+    @torch.inference_mode()
+    def run() -> None:
+        with torch.autocast(x.device.type, dtype=DTYPES[precision], enabled=precision != "fp32"):
+            runner(x)
+
+    count = torch.get_num_threads() if device == "cpu" else 1
+    with lanes(count) as start:
+        for attempt in range(3):
+            begun, used = time.perf_counter(), time.process_time()
+            for wait in [start(run) for _ in range(count)]:
+                wait()
+            if x.is_cuda:
+                torch.cuda.synchronize(x.device)
+            seconds, used = time.perf_counter() - begun, time.process_time() - used
+            undisturbed = x.is_cuda or used >= _UNDISTURBED * seconds * count
+            if attempt and undisturbed and (best is None or seconds < best):
+                best = seconds
+    return best
+
+
+def _key(model: Model, device: str, precision: str) -> str:
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    kept = "kept" if memory.is_tuned() else "returned"
+    return (
+        f"{model.sha256}|{name}|{precision}|{torch.get_num_threads()} threads|blocks {kept}|torch {torch.__version__}"
+    )

@@ -1,0 +1,218 @@
+"""OME-Zarr 0.4 and 0.5 and bare zarr arrays (v2 and v3), read lazily at full resolution; coarser levels for viewers.
+
+Scale and translation are read, of the data set and of the multiscale image around it. Several
+multiscale images, the bioformats2raw layout and plates are several series.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.axes import guess_axes, spatial_axes, validate_axes
+from napari_superres.core.image import Image
+from napari_superres.core.units import METRES, SECONDS, unit_name
+from napari_superres.errors import AxesError, GridError, UnreadableImageError
+from napari_superres.io.lazy import in_order
+from napari_superres.io.omezarr.array import ZarrArray
+from napari_superres.io.omezarr.attributes import NOTE
+from napari_superres.io.omezarr.write import losses, write
+from napari_superres.io.pyramid import PyramidSeries
+from napari_superres.io.series import Series, damaged, library, reading, summary
+
+__all__ = ["losses", "scan", "write"]
+
+_KIND = "OME-Zarr"
+
+
+def scan(path: Path, strict: bool) -> list[Series]:
+    """Return the images of an OME-Zarr or zarr folder, not yet opened.
+
+    Raises
+    ------
+    UnreadableImageError
+        If its metadata are damaged, or it holds no image.
+    """
+    del strict
+    with reading(path, _KIND):
+        found = list(_images(library("zarr").open(str(path), mode="r"), path, path.name))
+    if not found:
+        raise UnreadableImageError(
+            f"{path} must hold an image, but its zarr group has no multiscale image and no array."
+        )
+    return found
+
+
+def _images(node: Any, path: Path, name: str) -> Iterator[Series]:
+    """Yield the series of a zarr array or group and of the groups that its metadata name."""
+    if not hasattr(node, "members"):
+        yield _series(name, node, path, {}, {}, {})
+        return
+    attributes = dict(node.attrs)
+    ome = attributes.get("ome", attributes)
+    if "multiscales" in ome:
+        for number, multiscale in enumerate(ome["multiscales"]):
+            title = name if number == 0 else f"{name} [{number}]"
+            array = _dataset(node, multiscale, path)
+            omero, note = ome.get("omero") or {}, attributes.get(NOTE) or {}
+            one = _series(title, array, path, multiscale, omero, note)
+            yield PyramidSeries(one.name, one.summary, one.open, partial(_coarser, node, path, multiscale, omero, note))
+    elif "plate" in ome:
+        for well in ome["plate"]["wells"]:
+            attributes = dict(node[well["path"]].attrs)
+            for field in attributes.get("ome", attributes)["well"]["images"]:
+                inner = f"{well['path']}/{field['path']}"
+                yield from _images(node[inner], path, f"{name}/{inner}")
+    elif "bioformats2raw.layout" in ome:
+        for inner in _layout(node):
+            yield from _images(node[inner], path, f"{name}/{inner}")
+    else:
+        for inner, array in sorted(node.arrays()):
+            yield _series(f"{name}/{inner}", array, path, {}, {}, {})
+
+
+def _layout(node: Any) -> list[str]:
+    """Return the names of the series of a bioformats2raw layout."""
+    if "OME" in node:
+        attributes = dict(node["OME"].attrs)
+        listed = attributes.get("ome", attributes).get("series")
+        if listed:
+            return list(listed)
+    return sorted((n for n, _ in node.groups() if n.isdigit()), key=int)
+
+
+def _dataset(node: Any, multiscale: Mapping[str, Any], path: Path) -> Any:
+    inner = multiscale["datasets"][0]["path"]
+    try:
+        array = node[inner]
+    except KeyError as error:
+        raise damaged(path, _KIND, f"the array {inner!r} that its metadata name is not there") from error
+    if not hasattr(array, "dtype"):
+        raise damaged(path, _KIND, f"{inner!r} is not an array")
+    return array
+
+
+def _coarser(
+    node: Any, path: Path, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any]
+) -> Iterator[Image]:
+    """Yield the levels of a multiscale image but the first, each as an image on its own grid."""
+    with reading(path, _KIND):
+        finest, *datasets = multiscale["datasets"]
+        shape = _dataset(node, multiscale, path).shape
+        for dataset in datasets:
+            level = {**multiscale, "datasets": [dataset]}
+            array = _dataset(node, level, path)
+            if "coordinateTransformations" not in {**finest, **dataset}:  # as before version 0.4
+                scale = {"type": "scale", "scale": np.divide(shape, array.shape)}
+                level["datasets"] = [{**dataset, "coordinateTransformations": [scale]}]
+            yield _image(ZarrArray(path, array), level, omero, note, None)
+
+
+def _series(
+    name: str, array: Any, path: Path, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any]
+) -> Series:
+    def open_(wanted: str | None) -> Image:
+        with reading(path, _KIND):
+            return _image(ZarrArray(path, array), multiscale, omero, note, wanted)
+
+    try:
+        words = summary(open_(None))
+    except (AxesError, GridError, TypeError) as error:
+        words = f"{array.shape} {array.dtype}: {error}"
+    return Series(name, words, open_)
+
+
+def _image(
+    array: ZarrArray,
+    multiscale: Mapping[str, Any],
+    omero: Mapping[str, Any],
+    note: Mapping[str, Any],
+    wanted: str | None,
+) -> Image:
+    listed = _listed_axes(multiscale, array.ndim)
+    axes = validate_axes(wanted or _letters(listed, array.shape), tuple(array.shape))
+    scale, translation = _transform(multiscale, array.ndim)
+    spatial = spatial_axes(axes)
+    at = [axes.index(a) for a in spatial]
+    affine = np.diag([*scale[at], 1.0])
+    affine[:-1, -1] = translation[at]
+    units = {a: _unit(listed[axes.index(a)].get("unit"), METRES) for a in spatial}
+    metadata: dict[str, Any] = {}
+    if "T" in axes:
+        time_unit = _unit(listed[axes.index("T")].get("unit"), SECONDS)
+        if time_unit and scale[axes.index("T")] > 0:
+            units["T"], metadata["time_step"] = time_unit, float(scale[axes.index("T")])
+    if note.get("provenance") is not None:
+        metadata["provenance"] = note["provenance"]
+    labels = [str(c.get("label") or "") for c in omero.get("channels", [])]
+    count = array.shape[axes.index("C")] if "C" in axes else 1
+    samples = note.get("samples") and wanted is None and "C" in axes
+    image = Image(
+        data=array,
+        axes=axes.replace("C", "S") if samples else axes,
+        affine=affine,
+        units=units,
+        space=note.get("space"),
+        channel_names=tuple(labels) if any(labels) and len(labels) == count and not samples else (),
+        metadata=metadata,
+    )
+    # OME-Zarr has no samples: our RGB images are kept as channels and come back as they were.
+    return in_order(image, image.axes.replace("S", "") + "S") if samples else image
+
+
+def _listed_axes(multiscale: Mapping[str, Any], ndim: int) -> list[dict[str, Any]]:
+    """Return the axes as dictionaries; before version 0.4 they were names, before 0.3 always TCZYX."""
+    listed = multiscale.get("axes")
+    if not listed:
+        return [{"name": n} for n in "tczyx"[-ndim:]] if multiscale else [{} for _ in range(ndim)]
+    return [{"name": a} if isinstance(a, str) else dict(a) for a in listed]
+
+
+def _letters(listed: list[dict[str, Any]], shape: tuple[int, ...]) -> str:
+    if len(listed) != len(shape):
+        raise AxesError(f"{len(listed)} axes are named for an array of shape {tuple(shape)}. Give axes (--axes).")
+    names = [str(a.get("name", "")).upper() for a in listed]
+    if not any(names):
+        return guess_axes(tuple(shape))
+    if all(n in {"T", "C", "Z", "Y", "X"} for n in names):
+        return "".join(names)
+    # Free names are allowed; the types then say what the axes are.
+    space = iter("ZYX"[-sum(a.get("type") == "space" for a in listed) :])
+    kinds = {"time": "T", "channel": "C"}
+    return "".join(next(space, "?") if a.get("type") == "space" else kinds.get(str(a.get("type")), "?") for a in listed)
+
+
+def _transform(multiscale: Mapping[str, Any], ndim: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return scale and translation of level 0, those of the whole multiscale image applied last."""
+    scale, translation = np.ones(ndim), np.zeros(ndim)
+    if not multiscale:
+        return scale, translation
+    steps = [
+        *multiscale["datasets"][0].get("coordinateTransformations", []),
+        *(multiscale.get("coordinateTransformations") or []),
+    ]
+    for step in steps:
+        kind = step.get("type")
+        if kind == "identity":
+            continue
+        if kind not in ("scale", "translation") or kind not in step:
+            raise GridError(f"the coordinate transformation {kind!r} is not understood; scale and translation are.")
+        values = np.asarray(step[kind], dtype=np.float64)
+        if values.shape != (ndim,):
+            raise GridError(f"a {kind} needs one number per axis, got {len(values)} for {ndim} axes.")
+        if kind == "scale":
+            scale, translation = scale * values, translation * values
+        else:
+            translation = translation + values
+    return scale, translation
+
+
+def _unit(name: Any, among: Mapping[str, float]) -> str | None:
+    try:
+        unit = unit_name(str(name))
+    except GridError:
+        return None
+    return unit if unit in among else None

@@ -1,0 +1,222 @@
+"""Writing OME-TIFF (``.ome.tif``) and ImageJ TIFF (``.tif``), plane by plane.
+
+OME-TIFF holds pixel size, units and a signed origin; compressed, tiled when large, with a pyramid
+when Y or X exceeds 4096 pixels. ImageJ TIFF holds the origin in pixels, and few data types.
+Y and X (and S) come last in the file; the other axes keep their order, in ImageJ TIFF T Z C.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.image import Image
+from napari_superres.core.units import convert
+from napari_superres.io.formats import suffix
+from napari_superres.io.lazy import in_order, lengths_in
+from napari_superres.io.lossy import Loss, data_type, orientation, straightened
+from napari_superres.io.series import library
+from napari_superres.io.tiff.metadata import NAMESPACE, PIXEL
+
+_OME_TYPES = "uint8 uint16 uint32 int8 int16 int32 float32 float64"
+_IMAGEJ_TYPES = "uint8 uint16 int16 float32"
+_OME_SYMBOLS = {
+    "angstrom": "Å",
+    "picometer": "pm",
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "inch": "in",
+    "nanosecond": "ns",
+    "microsecond": "µs",
+    "millisecond": "ms",
+    "second": "s",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+}
+_TILE = 512
+# A pyramid makes an image of this many pixels quick to look at; smaller ones need none.
+_PYRAMID_ABOVE = 4096
+_BIGTIFF_ABOVE = 3.9e9
+_SLAB_BYTES = 32 * 2**20
+# Tiles that wait to be compressed or written.
+_BUFFER_BYTES = 32 * 2**20
+
+
+def losses(image: Image, ending: str) -> list[Loss]:
+    """Return what a TIFF with this suffix would lose."""
+    if ".ome" in ending:
+        return [*data_type(image, _OME_TYPES, ".ome.zarr"), *orientation(image)]
+    found = [*data_type(image, _IMAGEJ_TYPES, ".ome.tif or .ome.zarr"), *orientation(image)]
+    if "S" in image.axes and image.dtype != np.uint8:
+        found.append(Loss(f"colour of type {image.dtype.name} (ImageJ has uint8 colour only)", ".ome.tif", fatal=True))
+    if _nbytes(image) > _BIGTIFF_ABOVE:
+        found.append(Loss("more than 3.9 GB (ImageJ TIFF has 32-bit offsets)", ".ome.tif or .ome.zarr", fatal=True))
+    return found
+
+
+def write(image: Image, path: Path) -> None:
+    """Write an image as OME-TIFF or, where the suffix does not say so, ImageJ TIFF."""
+    image = straightened(image)
+    if ".ome" in suffix(path):
+        _write_ome(image, path)
+    else:
+        _write_imagej(image, path)
+
+
+def _write_ome(image: Image, path: Path) -> None:
+    image = in_order(image, "".join(a for a in image.axes if a not in "YXS") + _plane_axes(image))
+    height, width = image.size("Y"), image.size("X")
+    levels = _levels(height, width)
+    tiled = max(height, width) > _TILE
+    options: dict[str, Any] = {
+        "photometric": "rgb" if "S" in image.axes else "minisblack",
+        "compression": "zlib",
+        "predictor": True,
+        "tile": (_TILE, _TILE) if tiled else None,
+        "maxworkers": 2,
+        "buffersize": _BUFFER_BYTES,
+    }
+    if image.size("S") == 4:
+        options["extrasamples"] = ["unassalpha"]
+    big = _nbytes(image) * 4 / 3 > _BIGTIFF_ABOVE
+    with library("tifffile").TiffWriter(path, bigtiff=big, ome=True) as file:
+        for level in range(levels + 1):
+            plane = (height >> level, width >> level)
+            file.write(
+                _blocks(image, level, plane, tiled),
+                shape=_level_shape(image, plane),
+                dtype=image.dtype,
+                subifds=levels if level == 0 else None,
+                subfiletype=int(level > 0),
+                metadata=_ome_metadata(image) if level == 0 else None,
+                **options,
+            )
+
+
+def _ome_metadata(image: Image) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"axes": image.axes}
+    unit = image.units["X"] if image.has_pixel_size else None
+    affine = lengths_in(image, unit)
+    symbol = _OME_SYMBOLS[unit] if unit else PIXEL
+    known = bool(unit) or not np.array_equal(image.affine, np.eye(len(image.affine)))
+    leading = [(a, n) for a, n in zip(image.axes, image.shape, strict=True) if a in "TCZ"]
+    planes = list(itertools.product(*(range(n) for _, n in leading)))
+    plane: dict[str, Any] = {}
+    for i, axis in enumerate(image.spatial if known else ""):
+        size, origin = affine[i, i], affine[i, -1]
+        if unit and image.units[axis] is None:
+            continue
+        metadata[f"PhysicalSize{axis}"] = float(size)
+        metadata[f"PhysicalSize{axis}Unit"] = symbol
+        at = [a for a, _ in leading].index("Z") if axis == "Z" else None
+        plane[f"Position{axis}"] = [float(origin + (size * p[at] if at is not None else 0.0)) for p in planes]
+        plane[f"Position{axis}Unit"] = [symbol] * len(planes)
+    if plane:
+        metadata["Plane"] = plane
+    if image.channel_names:
+        metadata["Channel"] = {"Name": list(image.channel_names)}
+    time_unit = image.units.get("T")
+    if "time_step" in image.metadata and time_unit:
+        metadata["TimeIncrement"] = float(image.metadata["time_step"])
+        metadata["TimeIncrementUnit"] = _OME_SYMBOLS[time_unit]
+    note = {k: v if isinstance(v, str) else json.dumps(v) for k, v in _note(image).items()}
+    metadata["MapAnnotation"] = {"Namespace": NAMESPACE, "Value": note}
+    return metadata
+
+
+def _write_imagej(image: Image, path: Path) -> None:
+    image = in_order(image, "".join(a for a in "TZC" if a in image.axes) + _plane_axes(image))
+    unit = image.units["X"] if image.has_pixel_size else None
+    affine = lengths_in(image, unit)
+    # All six axes: with fewer, one of a single pixel is taken for another.
+    metadata: dict[str, Any] = {"axes": "TZCYXS", "unit": {"micrometer": "um"}.get(unit or "", unit or PIXEL)}
+    sizes = {a: float(affine[i, i]) for i, a in enumerate(image.spatial)}
+    for i, axis in enumerate(image.spatial):
+        metadata[f"{axis.lower()}origin"] = float(-affine[i, -1] / sizes[axis])
+    if "Z" in sizes:
+        metadata["spacing"] = sizes["Z"]
+    time_unit = image.units.get("T")
+    if "time_step" in image.metadata and time_unit:
+        metadata["finterval"] = convert(float(image.metadata["time_step"]), time_unit, "second")
+    if image.channel_names and "C" in image.axes:
+        planes = image.size("T") * image.size("Z")
+        metadata["Labels"] = list(image.channel_names) * planes
+    metadata["Info"] = json.dumps({NAMESPACE: _note(image)})
+    library("tifffile").imwrite(
+        path,
+        _blocks(image, 0, (image.size("Y"), image.size("X")), tiled=False),
+        shape=tuple(image.size(a) for a in "TZCYXS"),
+        dtype=image.dtype,
+        imagej=True,
+        resolution=(1.0 / sizes["X"], 1.0 / sizes["Y"]),
+        photometric="rgb" if "S" in image.axes else "minisblack",
+        metadata=metadata,
+    )
+
+
+def _note(image: Image) -> dict[str, Any]:
+    """Return what no field of the format holds: axes of one element, the name of the space, the provenance."""
+    note: dict[str, Any] = {"axes": image.axes}
+    if image.space:
+        note["space"] = image.space
+    if image.metadata.get("provenance") is not None:
+        note["provenance"] = image.metadata["provenance"]
+    return note
+
+
+def _plane_axes(image: Image) -> str:
+    return "YXS" if "S" in image.axes else "YX"
+
+
+def _level_shape(image: Image, plane: tuple[int, int]) -> tuple[int, ...]:
+    return tuple({"Y": plane[0], "X": plane[1]}.get(a, n) for a, n in zip(image.axes, image.shape, strict=True))
+
+
+def _levels(height: int, width: int) -> int:
+    count = 0
+    while max(height, width) > _PYRAMID_ABOVE or (count and max(height, width) > 2 * _TILE):
+        height, width, count = height // 2, width // 2, count + 1
+        if min(height, width) < 2:
+            break
+    return count
+
+
+def _nbytes(image: Image) -> int:
+    return int(np.prod(image.shape, dtype=np.int64)) * image.dtype.itemsize
+
+
+def _blocks(image: Image, level: int, plane: tuple[int, int], tiled: bool) -> Iterator[npt.NDArray[Any]]:
+    """Yield the planes or tiles of one level in the order of the file."""
+    leading = image.shape[: image.axes.index("Y")]
+    for index in np.ndindex(*leading):
+        if not tiled:
+            yield _rows(image, index, level, 0, *plane)
+            continue
+        for top in range(0, plane[0], _TILE):
+            band = _rows(image, index, level, top, min(top + _TILE, plane[0]), plane[1])
+            for left in range(0, plane[1], _TILE):
+                yield np.ascontiguousarray(band[:, left : left + _TILE])
+
+
+def _rows(image: Image, index: tuple[int, ...], level: int, start: int, stop: int, width: int) -> npt.NDArray[Any]:
+    """Return rows of one plane of a pyramid level: means of ``2**level`` pixels along Y and X."""
+    step = 1 << level
+    if level == 0:
+        return np.ascontiguousarray(np.asarray(image.data[(*index, slice(start, stop))]), dtype=image.dtype)
+    samples = image.size("S")
+    out = np.empty((stop - start, width, samples), dtype=image.dtype)
+    slab = max(1, _SLAB_BYTES // (width * step * step * samples * 8))
+    for top in range(start, stop, slab):
+        bottom = min(top + slab, stop)
+        values = np.asarray(image.data[(*index, slice(top * step, bottom * step), slice(0, width * step))])
+        mean = values.reshape(bottom - top, step, width, step, samples).mean(axis=(1, 3), dtype=np.float64)
+        out[top - start : bottom - start] = np.rint(mean) if image.dtype.kind in "ui" else mean
+    return out if "S" in image.axes else out[..., 0]

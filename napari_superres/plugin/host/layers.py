@@ -1,0 +1,256 @@
+"""Layers to images and images to layers, exactly where they lie.
+
+A layer's place in the world is ``affine * (rotate * shear * scale + translate)``. A result keeps
+rotation, shear and affine of its source and gets the finer scale with the translation that
+belongs to it, so that whatever else is drawn on the source lies right on the result.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.axes import validate_axes
+from napari_superres.core.grid import upscaled_layer
+from napari_superres.core.image import Image
+from napari_superres.core.units import METRES, SECONDS, unit_name
+from napari_superres.errors import AxesError, GridError
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+_NAMES = {"t": "T", "time": "T", "c": "C", "ch": "C", "channel": "C", "z": "Z", "y": "Y", "x": "X"}
+_USUAL = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
+_KEPT = ("provenance", "time_step", "modality")
+_STYLE = (
+    "contrast_limits",
+    "gamma",
+    "opacity",
+    "blending",
+    "interpolation2d",
+    "interpolation3d",
+    "rendering",
+    "depiction",
+    "attenuation",
+    "projection_mode",
+)
+# Positions closer than this many pixels are one: rounding of matrices that were multiplied back and forth.
+_ROUNDING = 6
+
+
+def pixels_of(layer: Any) -> Any:
+    """Return the array of an image layer, the finest level of a multiscale one."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def other_channels(viewer: Any, layer: Any) -> list[Any]:
+    """Return the layers that hold the other channels of the file that a layer was read from."""
+    from napari.layers import Image
+
+    def is_one(other: Any) -> bool:
+        return (
+            other is not layer
+            and isinstance(other, Image)
+            and other.source.path == layer.source.path
+            and "channel" in other.metadata
+            and other.metadata.get("series") == layer.metadata.get("series")
+            and pixels_of(other).shape == pixels_of(layer).shape
+        )
+
+    known = layer.source.path is not None and "channel" in layer.metadata
+    return [other for other in viewer.layers if is_one(other)] if known else []
+
+
+def guess_layer_axes(layer: Any) -> str:
+    """Return the axes of an image layer, one letter of ``"TCZYXS"`` per array axis.
+
+    The layer's axis labels decide where they name t, c, z, y, x; otherwise the last two axes are Y and X,
+    one before them is Z, and so on as in ``"TCZYX"``. Colour samples are S. napari shows channels as
+    layers, so a fourth axis is taken for time.
+
+    Raises
+    ------
+    AxesError
+        If there are more than five axes besides the colour samples.
+    """
+    samples = "S" if layer.rgb else ""
+    named = [_NAMES.get(label.strip().lower()) for label in layer.axis_labels]
+    if all(named) and len(set(named)) == len(named) and {"Y", "X"} <= set(named):
+        return "".join(str(n) for n in named) + samples
+    if layer.ndim not in _USUAL:
+        raise AxesError(
+            f"the layer {layer.name!r} has {layer.ndim} axes, and an image has 2 to 5 (TCZYX). "
+            "Choose one element along the others and duplicate it as a new layer."
+        )
+    return _USUAL[layer.ndim] + samples
+
+
+def to_image(layer: Any, axes: str | None = None) -> Image:
+    """Return the image that a layer shows, its pixels not copied.
+
+    Parameters
+    ----------
+    layer
+        napari image layer; of a multiscale one the finest level is taken.
+    axes
+        One letter of ``"TCZYXS"`` per array axis; guessed from the layer by default.
+
+    Returns
+    -------
+    Image
+        Its affine is the layer's way to the world over the spatial axes, its pixel size unknown
+        where the layer's units are pixels.
+
+    Raises
+    ------
+    AxesError, DataTypeError, GridError
+        If the layer's data, axes or transform cannot be an image.
+    """
+    data = pixels_of(layer)
+    axes = validate_axes(guess_layer_axes(layer) if axes is None else axes, tuple(data.shape))
+    if layer.rgb and axes[-1] != "S":
+        raise AxesError(f"the layer {layer.name!r} is a colour image: its last axis is S, got axes {axes!r}.")
+    if "S" in axes and not layer.rgb:
+        raise AxesError(f"S holds the samples of a colour image, and {layer.name!r} is none. Use C, got axes {axes!r}.")
+    spatial = [i for i, a in enumerate(axes) if a in "ZYX"]
+    world = _world(layer)
+    keep = [*spatial, layer.ndim]
+    facts = {k: layer.metadata[k] for k in _KEPT if k in layer.metadata}
+    units = {a: _unit(layer.units[i], a) for i, a in enumerate(axes) if a in "TZYX"}
+    if "T" in axes and units["T"]:
+        facts["time_step"] = float(abs(layer.scale[axes.index("T")]))
+    names = layer.metadata.get("channel_names", ())
+    return Image(
+        data=data,
+        axes=axes,
+        affine=world[np.ix_(keep, keep)],
+        units=units,
+        space="LPS" if layer.metadata.get("space") == "LPS" else None,
+        channel_names=tuple(names) if "C" in axes and len(names) == data.shape[axes.index("C")] else (),
+        metadata=facts,
+    )
+
+
+def to_layer(
+    image: Image, source_image: Image, source: Any, *, name: str, first: Mapping[str, int] | None = None
+) -> LayerData:
+    """Return the layer of an image that was made from another layer and lies on it.
+
+    Parameters
+    ----------
+    image
+        Result. Axes as `source_image`; colour samples may be gone.
+    source_image
+        What `to_image` gave of the source.
+    source
+        The layer it came from: place, units and looks are taken from it as they are now.
+    name
+        Name of the new layer.
+    first
+        Where a part begins along axes that are no space: ``{"T": 3}``.
+
+    Returns
+    -------
+    tuple
+        Data, keyword arguments and ``"image"``, as napari's layer data.
+
+    Raises
+    ------
+    GridError
+        If the two grids are not parallel.
+    """
+    factor, start = _place(image, source_image)
+    for axis, at in (first or {}).items():
+        start[source_image.axes.index(axis)] = at
+    linear = np.asarray(source.rotate) @ _shear_matrix(source) @ np.diag(source.scale)
+    begin = np.asarray(source.translate) + linear @ start
+    scale, translate = upscaled_layer(source.scale, begin, linear, factor)
+    rgb = "S" in image.axes
+    style: dict[str, Any] = {key: getattr(source, key) for key in _STYLE}
+    style |= {"colormap": source.colormap, "iso_threshold": source.iso_threshold} if not rgb else {}
+    if source.rgb != rgb:
+        style.pop("contrast_limits")
+    metadata = {k: v for k, v in source.metadata.items() if k != "provenance"} | {
+        k: v for k, v in image.metadata.items() if k in _KEPT
+    }
+    keywords = {
+        "name": name,
+        "rgb": rgb,
+        "multiscale": False,
+        "scale": scale,
+        "translate": translate,
+        "rotate": source.rotate,
+        "shear": _shear_matrix(source),
+        "affine": source.affine.affine_matrix,
+        "units": source.units,
+        "axis_labels": source.axis_labels,
+        "metadata": metadata,
+        **style,
+        **_planes(source, factor[-3:], start[-3:]),
+    }
+    return image.data, keywords, "image"
+
+
+def _place(image: Image, source_image: Image) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return how many times finer an image is than its source, and where it begins, per axis of the layer."""
+    n = len(image.spatial)
+    relative = np.linalg.solve(source_image.affine, image.affine)
+    step, offset = np.diag(relative)[:n], relative[:n, n]
+    extent = np.array([image.size(a) for a in image.spatial])
+    drift = np.abs(relative[:n, :n] - np.diag(step)) @ extent
+    if image.axes.replace("S", "") != source_image.axes.replace("S", "") or drift.max() > 0.01 or step.min() <= 0:
+        raise GridError("an image that is laid on a layer must have its axes and a parallel grid.")
+    finer = 1.0 / step
+    finer = np.where(np.abs(finer - np.rint(finer)) < 10**-_ROUNDING, np.rint(finer), finer)
+    begin = np.round(offset - (1.0 / finer - 1.0) / 2.0, _ROUNDING)
+    axes = image.axes.replace("S", "")
+    at = [axes.index(a) for a in image.spatial]
+    factor, start = np.ones(len(axes)), np.zeros(len(axes))
+    factor[at], start[at] = finer, begin
+    return factor, start
+
+
+def _world(layer: Any) -> npt.NDArray[np.float64]:
+    """Return the matrix from data to world coordinates over all axes of a layer."""
+    physical = np.eye(layer.ndim + 1)
+    physical[:-1, :-1] = np.asarray(layer.rotate) @ _shear_matrix(layer) @ np.diag(layer.scale)
+    physical[:-1, -1] = layer.translate
+    return np.asarray(layer.affine.affine_matrix) @ physical
+
+
+def _shear_matrix(layer: Any) -> npt.NDArray[np.float64]:
+    shear = np.asarray(layer.shear, dtype=np.float64)
+    if shear.ndim == 2:
+        return shear
+    matrix = np.eye(layer.ndim)
+    matrix[np.triu_indices(layer.ndim, k=1)] = shear
+    return matrix
+
+
+def _unit(unit: Any, axis: str) -> str | None:
+    """Return the name of a layer's unit, None for pixels and for what is no length or time."""
+    try:
+        name = unit_name(str(unit))
+    except GridError:
+        return None
+    return name if name in (SECONDS if axis == "T" else METRES) else None
+
+
+def _planes(source: Any, factor: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Return clipping planes and the shown plane of a volume, in pixels of the finer grid."""
+    if source.ndim < 3:
+        return {}
+
+    def moved(plane: dict[str, Any]) -> dict[str, Any]:
+        shift = start + (1.0 / factor - 1.0) / 2.0
+        position = (np.asarray(plane["position"]) - shift) * factor
+        normal = np.asarray(plane["normal"]) / factor
+        finer = {"position": tuple(position), "normal": tuple(normal / np.linalg.norm(normal))}
+        if "thickness" in plane:
+            finer["thickness"] = plane["thickness"] * float(np.mean(factor))
+        return {**plane, **finer}
+
+    return {
+        "plane": moved(source.plane.model_dump()),
+        "experimental_clipping_planes": [moved(p.model_dump()) for p in source.experimental_clipping_planes],
+    }

@@ -1,0 +1,242 @@
+"""File > Open: images with their place in the world, channels as layers, read when they are looked at.
+
+napari's own reader keeps TIFF files without OME metadata and zarr arrays without OME metadata.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.image import Image
+from napari_superres.io import READ_SUFFIXES, read_pyramids, stem, suffix
+from napari_superres.io.formats import DICOM, family, is_zarr
+from napari_superres.io.lazy import Box, LazyArray, in_order
+from napari_superres.plugin.host.layers import LayerData
+
+Reader = Callable[[str | Path | Sequence[str | Path]], list[LayerData]]
+
+SUFFIXES = (".ome.tif", ".ome.tiff", ".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
+_OME_MARKS = (b'"multiscales"', b'"bioformats2raw.layout"', b'"plate"')
+_COLORMAPS = {1: ("gray",), 2: ("magenta", "green")}
+_MANY_COLORMAPS = ("cyan", "magenta", "yellow", "blue", "green", "red")
+_LARGEST_CHUNK = 2**24
+# Pixels of a plane that napari may read at once; of larger ones it gets every n-th, down to an overview.
+# That takes as much time where the whole plane is shown, but no memory, and little time where a part is.
+_LARGEST_SHOWN, _OVERVIEW = 2**26, 2**22
+# Edge of what is read at once to take every n-th pixel of it.
+_READ = 2**12
+# Planes above this take more than some seconds to read: whoever opens the file says when.
+_LARGEST_DRAWN = 2**29
+
+
+def get_reader(path: str | Path | Sequence[str | Path]) -> Reader | None:
+    """Return `read` if it is meant for what lies at `path`, else None.
+
+    Claimed are OME-TIFF, NIfTI, NRRD, MetaImage and DICOM files, OME-Zarr folders and folders of DICOM files.
+    Several paths at once, which napari would stack, are not.
+    """
+    if not isinstance(path, str | Path):
+        if len(path) != 1:
+            return None
+        path = path[0]
+    path = Path(path)
+    return read if (_claims_folder(path) if path.is_dir() else suffix(path) in SUFFIXES) else None
+
+
+def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
+    """Return one layer per series and channel of a file or folder. Nothing but metadata is read.
+
+    Stored coarser levels make a multiscale layer, and so do very large planes without any, of which napari
+    gets every n-th pixel.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it is damaged or not an image; the message says what to do.
+    """
+    one = path if isinstance(path, str | Path) else path[0]
+    found = []
+    for index, (name, (image, *coarser)) in enumerate(read_pyramids(one)):
+        layers = image_layers(image, _title(name), coarser)
+        for _, keywords, _ in layers if index else ():
+            keywords["metadata"] = {**keywords["metadata"], "series": index}
+        found += layers
+        if _is_larger((image, *coarser)[-1], _LARGEST_DRAWN):
+            _tell_hidden(_title(name), (image, *coarser)[-1])
+    return found
+
+
+def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list[LayerData]:
+    """Return the layers of an image: one per channel, with pixel size, origin, orientation and units.
+
+    Parameters
+    ----------
+    image
+        Lazy data stay lazy.
+    name
+        Of the layer; the channels' names are put before it.
+    coarser
+        The image's coarser levels, as `napari_superres.io.read_pyramids` gives them.
+    """
+    levels = [_shown(level, damaged=level is not image) for level in (image, *coarser)]
+    arrays, axes = _with_overviews(levels), levels[0].axes
+    shared = {**_geometry(image, axes.replace("C", "").replace("S", "")), "rgb": "S" in axes}
+    shared["multiscale"] = len(arrays) > 1
+    if _is_larger(levels[-1], _LARGEST_DRAWN):
+        shared["visible"] = False
+    if "C" not in axes:
+        return [(_pixels(arrays), {"name": name, **shared}, "image")]
+    count = image.size("C")
+    names = image.channel_names or tuple(f"channel {i}" for i in range(count))
+    colormaps = _COLORMAPS.get(count, _MANY_COLORMAPS)
+    return [
+        (
+            _pixels([_channel(a, axes.index("C"), i) for a in arrays]),
+            {
+                "name": f"{names[i]} - {name}" if count > 1 or image.channel_names else name,
+                "blending": "additive" if count > 1 else "translucent",
+                **({} if "S" in axes else {"colormap": colormaps[i % len(colormaps)]}),
+                **shared,
+                "metadata": {**shared["metadata"], "channel": i},
+            },
+            "image",
+        )
+        for i in range(count)
+    ]
+
+
+class _Part(LazyArray):
+    """One channel of a lazy array, or every n-th pixel. dask would list all chunks of a terabyte to take them."""
+
+    def __init__(self, base: LazyArray, key: Sequence[int | slice], chunks: Sequence[int] | None = None) -> None:
+        sides = zip(key, base.shape, strict=True)
+        super().__init__([len(range(*k.indices(n))) for k, n in sides if isinstance(k, slice)], base.dtype)
+        self._base, self._key, self.chunks = base, tuple(key), chunks
+
+    def read_box(self, box: Box) -> npt.NDArray[Any]:
+        """Read the same pixels of the base."""
+        sides = iter(box)
+        key = [_steps(next(sides), k.step or 1) if isinstance(k, slice) else k for k in self._key]
+        return np.asarray(self._base[tuple(key)])
+
+
+def _steps(side: slice, step: int) -> slice:
+    """Return a side of a box on the grid of which it counts every n-th pixel."""
+    return slice(side.start * step, (side.stop - 1) * step + 1, (side.step or 1) * step)
+
+
+def _shown(image: Image, *, damaged: bool) -> Image:
+    """Return an image as it is drawn: colour samples last, chunks that are not there filled, or damaged ones too."""
+    image = in_order(image, image.axes.replace("S", "") + "S") if "S" in image.axes else image
+    if isinstance(image.data, LazyArray):
+        image = image.replace(data=image.data.skipping_bad(damaged=damaged))
+    return image
+
+
+def _with_overviews(levels: Sequence[Image]) -> list[Any]:
+    """Return the arrays of the levels, and behind them every n-th pixel of the last if that is large still."""
+    arrays, last, step = [level.data for level in levels], levels[-1], 1
+    while _is_larger(last, _LARGEST_SHOWN) and _plane(last) > _OVERVIEW * step**2:
+        step *= 2
+        arrays.append(_every(last, step))
+    return arrays
+
+
+def _every(image: Image, step: int) -> _Part:
+    key = [slice(None, None, step if a in "YX" else 1) for a in image.axes]
+    chunk = {"Y": max(1, _READ // step), "X": max(1, _READ // step), "S": image.size("S")}
+    return _Part(image.data, key, [chunk.get(a, 1) for a in image.axes])
+
+
+def _plane(image: Image) -> int:
+    return image.size("Y") * image.size("X")
+
+
+def _is_larger(image: Image, limit: int) -> bool:
+    """Return whether planes of an image that is not in memory have more pixels than the limit."""
+    return isinstance(image.data, LazyArray) and _plane(image) > limit
+
+
+def _channel(data: Any, axis: int, index: int) -> Any:
+    key: list[int | slice] = [slice(None)] * len(data.shape)
+    key[axis] = index
+    if not isinstance(data, LazyArray):
+        return data[tuple(key)]
+    chunks = getattr(data, "chunks", None)
+    return _Part(data, key, chunks and (*chunks[:axis], *chunks[axis + 1 :]))
+
+
+def _pixels(arrays: Sequence[Any]) -> Any:
+    """Return the data of a layer: an array, or a list of them, finest first."""
+    found = [sliceable(array) for array in arrays]
+    return found if len(found) > 1 else found[0]
+
+
+def _tell_hidden(name: str, coarsest: Image) -> None:
+    from napari.utils.notifications import show_info
+
+    show_info(
+        f"{name} is not shown yet: the coarsest level in its file has planes of {coarsest.size('Y')} x "
+        f"{coarsest.size('X')} pixels, which take long to read. Click the layer's eye to show it, or save the layer "
+        "as OME-Zarr, which gets coarser levels, and open that."
+    )
+
+
+def _title(name: str) -> str:
+    return stem(name) if suffix(name) in READ_SUFFIXES else name
+
+
+def _geometry(image: Image, axes: str) -> dict[str, Any]:
+    """Return scale, translate or affine, units, labels and metadata of a layer with these axes."""
+    n = len(axes)
+    at = [axes.index(a) for a in image.spatial]
+    scale, translate = np.ones(n), np.zeros(n)
+    scale[at] = image.pixel_size
+    if "T" in axes:
+        scale[axes.index("T")] = image.metadata.get("time_step", 1.0)
+    found: dict[str, Any] = {"scale": scale, "axis_labels": tuple(axes.lower())}
+    direction = image.affine[:-1, :-1] / np.asarray(image.pixel_size)
+    if np.allclose(direction, np.eye(len(at)), atol=1e-9):
+        translate[at] = image.origin
+        found["translate"] = translate
+    else:
+        affine = np.eye(n + 1)
+        affine[np.ix_(at, at)] = direction
+        affine[at, -1] = image.origin
+        found["affine"] = affine
+    if any(image.units.values()):
+        found["units"] = tuple(image.units.get(a) or "pixel" for a in axes)
+    metadata = {**image.metadata, "space": image.space} if image.space else dict(image.metadata)
+    return {**found, "metadata": metadata}
+
+
+def sliceable(data: Any) -> Any:
+    """Return numpy arrays as they are and anything lazy as a dask array, which napari slices well."""
+    if isinstance(data, np.ndarray):
+        return data
+    import dask.array as da
+
+    if isinstance(data, da.Array):
+        return data
+    chunks = getattr(data, "chunks", None)
+    if chunks is None:
+        # One plane at a time, and parts of it where a plane is large.
+        chunks = [1] * len(data.shape)
+        chunks[-2:] = data.shape[-2:]
+        if len(data.shape) > 2 and data.shape[-1] in (3, 4):
+            chunks[-3] = data.shape[-3]
+        if int(np.prod(chunks)) > _LARGEST_CHUNK:
+            chunks = [min(c, 2048) for c in chunks]
+    return da.from_array(data, chunks=tuple(chunks), name=False)
+
+
+def _claims_folder(folder: Path) -> bool:
+    if not is_zarr(folder):
+        return family(folder) is DICOM
+    if suffix(folder) == ".ome.zarr":
+        return True
+    marks = [folder / name for name in ("zarr.json", ".zattrs") if (folder / name).is_file()]
+    return any(mark in file.read_bytes() for file in marks for mark in _OME_MARKS)

@@ -1,0 +1,65 @@
+"""What the Super-resolve widget says about plans, progress and units."""
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from napari_superres.core.image import Image
+
+if TYPE_CHECKING:
+    from napari_superres.inference import Plan, Progress
+    from napari_superres.inference.planning.estimate import Estimate
+
+
+def mixed_units(layers: Any) -> str:
+    """Return a warning if some layers have units and others are in pixels, else an empty text."""
+    units = [{str(u) for u in layer.units[-2:]} for layer in layers]
+    pixels = [u == {"pixel"} for u in units]
+    if any(pixels) and not all(pixels):
+        return (
+            "Some open layers have units and others are in pixels: napari then ignores all units, "
+            "and layers may be shown at wrong sizes."
+        )
+    return ""
+
+
+def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1) -> str:
+    """Return what a run will make and take, and how many such there are."""
+    before, after = (
+        [n for a, n in zip(image.axes, s, strict=True) if a in "ZYX"] for s in (image.shape, plan.out_shape)
+    )
+    part = [stop - start for a, (start, stop) in plan.region.items() if a in "ZYX"]
+    taken = "" if part == before else f"{' × '.join(map(str, part))} of "
+    size = prod(plan.out_shape) * image.dtype.itemsize
+    time = "" if expected.seconds is None else f"{duration(expected.seconds)} and "
+    return (
+        f"{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels ({byte_count(size)}). "
+        f"Takes about {time}{byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in "
+        f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}"
+        f"{f', for each of {runs} channels' if runs > 1 else ''}."
+    )
+
+
+def progress_text(progress: "Progress") -> str:
+    """Return how far a run is."""
+    if progress.remaining is None or progress.done == 0:
+        return "Computing…"
+    return f"{progress.done} of {progress.total}, about {duration(progress.remaining)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def byte_count(count: float) -> str:
+    """Return a number of bytes as people say it."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"

@@ -1,0 +1,98 @@
+"""Results that do not fit into memory: made on disk as OME-Zarr, and shown from there."""
+
+import shutil
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_superres.core.image import Image
+from napari_superres.errors import OutputError
+from napari_superres.plugin.host.preferences import Preferences
+
+if TYPE_CHECKING:
+    from napari_superres.inference import Plan, Progress
+    from napari_superres.models import Model
+
+FILE = "superres_file"
+"""Metadata of a result's image: where it is on disk."""
+
+_CHUNK = 1024
+
+
+def result_bytes(image: Image, parts: "Sequence[tuple[Model, Plan]]") -> int:
+    """Return how large a result is."""
+    return image.dtype.itemsize * sum(prod(plan.out_shape) for _, plan in parts)
+
+
+def is_too_large(size: int, wishes: Preferences) -> bool:
+    """Return whether a result of so many bytes goes to disk."""
+    import psutil
+
+    limit = wishes.memory_gb * 1e9 or psutil.virtual_memory().available / 2
+    return size > limit
+
+
+def upscale_onto_disk(
+    image: Image, parts: "Sequence[tuple[Model, Plan]]", focus: Mapping[str, float] | None, wishes: Preferences
+) -> "Generator[Progress, None, None]":
+    """Yield the steps of a run; the last one's image says under `FILE` where its OME-Zarr is.
+
+    Raises
+    ------
+    OutputError
+        If the folder may not be written or the disk is too small.
+    """
+    import zarr
+
+    from napari_superres.inference.images import run_parts
+    from napari_superres.io import write_image
+
+    folder = _folder(2 * result_bytes(image, parts), wishes)
+    raw, target = folder / "pixels.zarr", folder / "result.ome.zarr"
+    plan = parts[0][1]
+    shape = list(plan.out_shape)
+    if "C" in image.axes:
+        shape[image.axes.index("C")] = sum(len(p.channels) for _, p in parts)
+    largest = {"Y": _CHUNK, "X": _CHUNK, "S": 4}
+    chunks = tuple(min(n, largest.get(a, 1)) for a, n in zip(image.axes, shape, strict=True))
+    try:
+        out = zarr.create_array(raw, shape=shape, chunks=chunks, dtype=image.dtype)
+        last = None
+        for last in run_parts(image, parts, out, focus):
+            yield replace(last, region=None, image=last.image.replace(metadata={}))
+        assert last is not None
+        write_image(last.image, target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(raw, ignore_errors=True)
+    yield replace(last, image=last.image.replace(metadata={**last.image.metadata, FILE: str(target)}))
+
+
+def _folder(needed: int, wishes: Preferences) -> Path:
+    parent = Path(wishes.folder).expanduser() if wishes.folder else Path(tempfile.gettempdir())
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(parent).free
+        if free < needed:
+            raise OutputError(
+                f"the result does not fit into memory, and {parent} has {free / 1e9:.1f} GB free of "
+                f"{needed / 1e9:.1f} GB that it needs. Choose another folder in Preferences, or a smaller region."
+            )
+        return Path(tempfile.mkdtemp(prefix="superres-", dir=parent))
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"the folder for large results {parent} cannot be written: {error.strerror}. Choose another in Preferences."
+        ) from error
+
+
+def remove(image: Image) -> None:
+    """Delete a result that nobody wants."""
+    with suppress(KeyError, OSError):
+        shutil.rmtree(Path(image.metadata[FILE]).parent)

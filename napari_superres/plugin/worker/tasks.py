@@ -1,0 +1,381 @@
+"""What widgets ask of the engine, to be called in a thread: torch is imported here, inside functions.
+
+One thread at a time uses the models: a plan measures a network that a run may be using.
+"""
+
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_superres.core.image import Image
+from napari_superres.errors import EvaluationError
+from napari_superres.plugin.host.preferences import preferences
+from napari_superres.plugin.worker.disk import is_too_large, result_bytes, upscale_onto_disk
+from napari_superres.plugin.worker.triton import load_triton
+
+if TYPE_CHECKING:
+    from napari_superres.evaluation import Report
+    from napari_superres.evaluation.reporting.findings import Curve
+    from napari_superres.evaluation.resolution import RingCorrelation
+    from napari_superres.inference import Plan, Progress
+    from napari_superres.inference.planning.estimate import Estimate
+    from napari_superres.models import Model, ModelCard
+
+_in_use = threading.Lock()
+_FIRST_TILE = 128  # of a preview: the first is there at once
+_glanced: set[str] = set()  # models whose speed was asked for once: on a busy machine there is no answer
+Model_ = str | Mapping[str, str]
+"""A model by name or file, or one per channel."""
+
+
+def devices() -> Generator[list[str], None, None]:
+    """Import torch and yield the devices of this machine, the best first."""
+    from napari_superres.inference.machine.device import list_devices
+
+    yield list_devices()
+
+
+def plan(image: Image, model: Model_, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
+    """Yield the plan of a run and what it will take; again with the time, where a model had to be measured for it.
+
+    Raises
+    ------
+    SuperResError
+        If something asked for is impossible.
+    """
+    from napari_superres.inference.images import make_parts
+    from napari_superres.inference.machine.speed import glance
+    from napari_superres.inference.planning.estimate import estimate
+
+    with _in_use:
+        loaded = _loaded(model)
+        parts = make_parts(image, loaded, tuned=False, **options)
+        expected = estimate(image, [p for _, p in parts])
+        yield parts[0][1], expected
+        if expected.seconds is None and not {m.sha256 for m, _ in parts} <= _glanced:
+            _glanced.update(m.sha256 for m, _ in parts)
+            measured = [glance(m, p.device, p.precision) for m, p in parts]
+            if any(measured):
+                parts = make_parts(image, loaded, tuned=False, **options)
+                yield parts[0][1], estimate(image, [p for _, p in parts])
+
+
+def model_name(model: str) -> str:
+    """Return what a model is called in the name of a layer."""
+    return Path(model).name.removesuffix(".safetensors")
+
+
+def upscale(
+    image: Image,
+    model: Model_,
+    options: Mapping[str, Any],
+    focus: Mapping[str, float] | None = None,
+    done: list[Any] | None = None,
+) -> "Generator[Progress, None, None]":
+    """Yield the steps of a run; its array shows the input where nothing is done yet, its record says so until all is.
+
+    Parameters
+    ----------
+    image, model, options, focus
+        As for `napari_superres.iter_upscale`.
+    done
+        Is given the parts of the array that are done: tuples of slices.
+
+    Raises
+    ------
+    SuperResError
+        As `napari_superres.iter_upscale`.
+    """
+    from napari_superres.inference.engine.sweep import Counts
+    from napari_superres.inference.images import joined, make_parts, run_parts
+    from napari_superres.inference.provenance import make_record
+
+    wishes = preferences()
+    with _in_use:
+        parts = make_parts(image, _loaded(model), **options)
+        if is_too_large(result_bytes(image, parts), wishes):
+            steps: Any = upscale_onto_disk(image, parts, focus, wishes)
+        else:
+            steps = run_parts(image, parts, _enlarged(image, [plan for _, plan in parts]), focus)
+        begun = joined([{**make_record(image, m.card, p, Counts()), "complete": False} for m, p in parts])
+        with closing(steps):
+            for step in steps:
+                if done is not None and step.region is not None:
+                    done.append(step.region)
+                # What is kept of a run that is stopped says how it was made, too.
+                metadata = {"provenance": begun, **step.image.metadata}
+                yield replace(step, image=step.image.replace(metadata=metadata))
+
+
+def preview(
+    image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float], *, in_parts: bool = True
+) -> "Generator[Progress, None, None]":
+    """Yield the steps of a run on a part; where nothing is done yet, its array shows the input's pixels.
+
+    Parameters
+    ----------
+    image, model, options
+        As for `upscale`.
+    focus
+        Where it begins.
+    in_parts
+        Whether the first pixels shall be there at once, though all take a little longer.
+
+    Raises
+    ------
+    SuperResError
+        As `napari_superres.iter_upscale`.
+    """
+    from napari_superres.inference.images import make_parts, run_parts
+
+    with _in_use:
+        loaded = _loaded(model)
+        parts = make_parts(image, loaded, **options)
+        if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(m.card, plan) for m, plan in parts):
+            parts = make_parts(image, loaded, **{**options, "tile": _FIRST_TILE})
+        yield from run_parts(image, parts, _enlarged(image, [plan for _, plan in parts]), focus)
+
+
+def _is_quick_in_parts(card: "ModelCard", plan: "Plan") -> bool:
+    """Return whether windows smaller than the best take little longer in all."""
+    return card.ndim == 2 and card.bounded and not card.global_statistics and 4 * max(plan.halo) <= _FIRST_TILE
+
+
+def _enlarged(image: Image, plans: "Sequence[Plan]") -> Any:
+    """Return the pixels of the part that plans are for, each repeated over those it is divided into."""
+    plan = plans[0]
+    key = tuple(slice(*plan.region[a]) if a in plan.region else slice(None) for a in image.axes)
+    values = np.asarray(image.data[key])
+    for at, axis in enumerate(image.axes):
+        if axis == "C":
+            values = values.take([c for p in plans for c in p.channels], axis=at)
+        else:
+            values = values.repeat(plan.scale.get(axis, 1), axis=at)
+    return values
+
+
+def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
+    """Return the report on a result.
+
+    Raises
+    ------
+    SuperResError
+        As `napari_superres.evaluate`.
+    """
+    from napari_superres import evaluation
+
+    with _in_use:
+        return evaluation.evaluate(result, reference, **options)
+
+
+def map_of(
+    kind: str, result: Image, reference: Image, *, register: bool = False, data_range: str | None = None
+) -> Image:
+    """Return where a result differs from its reference: a map on its grid, channel by channel.
+
+    Parameters
+    ----------
+    kind
+        ``"difference"``, ``"SSIM"`` or ``"agreement"``.
+    result, reference
+        As for `napari_superres.evaluate`.
+    register
+        Move the reference onto the result first.
+    data_range
+        For the structural similarity.
+
+    Raises
+    ------
+    SuperResError
+        If the two do not lie on one grid, cannot be registered or are too small.
+    """
+    from napari_superres import evaluation
+
+    if register:
+        moved = evaluation.register(result, reference)
+        result, reference = moved.result, moved.reference
+    if kind == "difference":
+        return evaluation.difference_map(result, reference)
+    if kind == "SSIM":
+        return evaluation.ssim_map(result, reference, data_range=data_range)
+    return _agreement(result, reference)
+
+
+def residual_map(result: Image, lr: Image) -> Image:
+    """Return, on the input's grid, what a result blurred and binned again has more than its input, channel by channel.
+
+    Raises
+    ------
+    SuperResError
+        If the two do not fit, or the noise in whose standard deviations it is given is not measurable.
+    """
+    from napari_superres import evaluation
+
+    found = [evaluation.check_consistency(result, lr, channel=c) for c in range(lr.size("C"))]
+    if all(f.noise is None for f in found):
+        raise EvaluationError(
+            "the residual is given in standard deviations of the input's noise, and that is not measurable: "
+            f"{next(n for n in found[0].notes if 'sigmas' in n)}."
+        )
+    return _by_channel([f.residual for f in found], lr.axes)
+
+
+def trust_map(
+    record: Mapping[str, Any], lr: Image, calibration: Path | None = None
+) -> "Generator[Image | None, None, None]":
+    """Yield None after every window, and in the end how far results for a turned input disagree; colours averaged.
+
+    Parameters
+    ----------
+    record
+        Of the result that is judged: its model is used.
+    lr
+        What it was made from.
+    calibration
+        File that makes error bars of the disagreement, which are returned then.
+
+    Raises
+    ------
+    SuperResError
+        If the model is not there, is another by now, or the calibration does not hold for it.
+    """
+    from napari_superres import evaluation
+    from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, intervals
+
+    bars = None if calibration is None else Calibration.from_json(calibration)
+    with _in_use:
+        model = _recorded(record)
+        found = None
+        for found in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
+            yield None
+    assert found is not None
+    yield _without_samples(found.deviation if bars is None else intervals(found, bars, Binding.of(found)))
+
+
+def _recorded(record: Mapping[str, Any]) -> "Model":
+    """Return the model that a record names."""
+    said = record.get("model", {})
+    several = {part["model"]["sha256"] for part in record.get("per_channel", ())}
+    if not said.get("name") or len(several) > 1:
+        raise EvaluationError("it is not known which one model made the result. Make it anew with Super-resolve.")
+    if not said.get("sha256"):
+        raise EvaluationError(f"{said['name']} is interpolation, which never disagrees with itself.")
+    model: Model = _loaded(said["name"])
+    if model.sha256 != said["sha256"]:
+        raise EvaluationError(f"{said['name']} is another model than the one that made the result. Make it anew.")
+    return model
+
+
+def _agreement(result: Image, reference: Image) -> Image:
+    """Return the map of agreement; colours averaged, nan where a pixel is not finite, never nan everywhere."""
+    from napari_superres import evaluation
+    from napari_superres.evaluation.registration.match import match
+
+    pair = match(result, reference)
+    ours, theirs = _without_samples(pair.result), _without_samples(pair.reference)
+    lost = ~(np.isfinite(ours.data) & np.isfinite(theirs.data))
+    if lost.any() and not lost.all():  # as outside the field of a reference that was moved
+        ours, theirs = (i.replace(data=np.where(lost, np.mean(i.data[~lost]), i.data)) for i in (ours, theirs))
+    maps = [evaluation.local_agreement(ours, theirs, channel=c) for c in range(ours.size("C"))]
+    made = _by_channel(maps, ours.axes)
+    if not np.isfinite(made.data).any():
+        raise EvaluationError(
+            "the map of agreement would be empty: no block of 64 pixels has detail that both show. "
+            "Register, or check that both show the same field."
+        )
+    return made.replace(data=np.where(lost, np.float32(np.nan), made.data))
+
+
+def _without_samples(image: Image) -> Image:
+    values, axes = np.asarray(image.data), image.axes
+    if "S" in axes:
+        at = axes.index("S")
+        values, axes = values.take(range(3), axis=at).mean(axis=at), axes.replace("S", "")
+    return image.replace(data=values, axes=axes)
+
+
+def _by_channel(maps: Sequence[Image], axes: str) -> Image:
+    """Return the maps of channels as one, in the order of axes."""
+    if "C" not in axes:
+        return maps[0]
+    at = axes.index("C")
+    kept = maps[0].axes
+    return maps[0].replace(data=np.stack([m.data for m in maps], axis=at), axes=f"{kept[:at]}C{kept[at:]}")
+
+
+def _loaded(model: Model_) -> Any:
+    if isinstance(model, Mapping):
+        return {channel: _loaded(one) for channel, one in model.items()}
+    path = Path(model)
+    return _load(model, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=2)
+def _load(model: str, changed: int) -> "Model":
+    del changed  # a file that was written anew is loaded anew
+    from napari_superres.models import find_card, load_model
+    from napari_superres.models.foreign.imported import FOREIGN
+
+    if find_card(model).architecture in FOREIGN:
+        load_triton()
+    return load_model(model)
+
+
+def interpolated(result: Image, lr: Image) -> Image:
+    """Return the bicubic interpolation of an input that stands beside its result.
+
+    Raises
+    ------
+    SuperResError
+        If the result is not finer than the input by a whole number, or memory is short.
+    """
+    from napari_superres.evaluation.baselines import BICUBIC, enlarged
+    from napari_superres.evaluation.registration.scale import scale_of
+
+    with _in_use:
+        return enlarged(lr, BICUBIC, scale_of(result, lr) or {"Y": 1, "X": 1})
+
+
+def ring_correlations(
+    result: Image, reference: Image, base: Image | None = None, *, register: bool = False
+) -> "dict[str, RingCorrelation]":
+    """Return the ring correlation with the reference of a result and of the interpolation of its input.
+
+    Of the first channel, colours averaged, of some of the planes.
+
+    Raises
+    ------
+    SuperResError
+        If one does not lie on the reference's grid, cannot be registered or is too small.
+    """
+    from napari_superres import evaluation
+    from napari_superres.evaluation.registration.match import match
+    from napari_superres.evaluation.reporting import findings
+
+    if register:
+        moved = evaluation.register(result, reference)
+        result, reference = moved.result, moved.reference
+    found = {}
+    for name, image in {"result": result, "interpolation": base}.items():
+        if image is not None:
+            pair = match(image, reference, names=(name, "reference"))
+            one, other = (findings.first_channel(findings.few_planes(i)) for i in (pair.result, pair.reference))
+            found[name] = evaluation.ring_correlation(one, other)
+    return found
+
+
+def radial_powers(images: Mapping[str, Image]) -> "dict[str, tuple[str, Curve]]":
+    """Return, per image, the unit of length and the power of its spectrum over spatial frequency.
+
+    Of the first channel, colours averaged, of some of the planes.
+    """
+    from napari_superres.evaluation.reporting import findings
+    from napari_superres.evaluation.resolution.frc import unit_of
+
+    return {name: (unit_of(image), findings.radial_power(image)) for name, image in images.items()}

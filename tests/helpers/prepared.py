@@ -1,0 +1,128 @@
+"""Small files that stand for a reader's own: ``PREPARED[page](folder)`` makes what the page's commands speak of."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from helpers.pages import ROOT
+from napari_superres import Image, degrade, read_image, write_image
+
+SAMPLES = ROOT / "sample_data"
+
+
+def _planes(kind: str) -> list[Image]:
+    """Return the six planes of the stack of nuclei, ``hr`` or ``lr``."""
+    stack = read_image(SAMPLES / f"nuclei-stack_{kind}.ome.tif")
+    return [stack.replace(data=plane, axes="YX", affine=stack.affine[1:, 1:]) for plane in np.asarray(stack.data)]
+
+
+def _pairs(low: Path, high: Path) -> None:
+    """Write quarters of three planes of nuclei, and what an instrument with little light makes of them."""
+    low.mkdir()
+    high.mkdir()
+    for z, plane in enumerate(_planes("hr")[::2]):
+        for number, (y, x) in enumerate(np.ndindex(2, 2)):
+            quarter = plane.replace(data=np.asarray(plane.data)[126 * y : 126 * y + 126, 126 * x : 126 * x + 126])
+            write_image(quarter, high / f"field{z}{number}.ome.tif")
+            dim = degrade(quarter, 2, kernel="gaussian", psf_sigma=1.5, photons=60, read_noise=1, seed=10 * z + number)
+            write_image(dim, low / f"field{z}{number}.ome.tif")
+
+
+def evaluation(folder: Path) -> None:
+    """Make a result with its input and reference, folders of such pairs, and a model file."""
+    from napari_superres import upscale
+
+    low, high = _planes("lr")[0], _planes("hr")[0]
+    write_image(low, folder / "input.ome.tif")
+    write_image(high, folder / "reference.ome.tif")
+    write_image(upscale(low, "fluo-x2"), folder / "sr.ome.tif")
+    repeated = degrade(high, 2, kernel="gaussian", psf_sigma=1.5, photons=400, read_noise=2, seed=5)
+    write_image(repeated, folder / "again.ome.tif")
+    _pairs(folder / "inputs", folder / "reference")
+    shutil.copy(ROOT / "napari_superres" / "weights" / "fluo-x2.safetensors", folder / "mine.safetensors")
+
+
+def large_images(folder: Path) -> None:
+    """Make a slide that is not large."""
+    data = np.tile(np.asarray(_planes("lr")[0].data), (3, 3))
+    write_image(Image.from_array(data, "YX", pixel_size=0.52), folder / "slide.ome.zarr")
+
+
+def models(folder: Path) -> None:
+    """Make the checkpoint of another program: a small network with random weights."""
+    import torch
+
+    from helpers.spandrel_networks import checkpoint
+
+    torch.save(checkpoint("SPAN"), folder / "downloaded.pth")
+
+
+def training(folder: Path) -> None:
+    """Make sharp images, raw ones, pairs, and an image to be enhanced."""
+    for name in ("sharp", "raw", "low", "high"):
+        (folder / name).mkdir()
+    for z, (low, high) in enumerate(zip(_planes("lr"), _planes("hr"), strict=True)):
+        for kind in ("raw", "low"):
+            write_image(low, folder / kind / f"cells{z}.ome.tif")
+        for kind in ("sharp", "high"):
+            write_image(high, folder / kind / f"cells{z}.ome.tif")
+    shutil.copy(SAMPLES / "nuclei_lr.ome.tif", folder / "blurred.ome.tif")
+    # The folders that the recipe photo-x2 names; one photograph in each.
+    for name in ("T91", "BSD200", "BSDS500_test"):
+        (folder / "images" / name).mkdir(parents=True)
+        shutil.copy(SAMPLES / "chelsea_hr.png", folder / "images" / name / "cat.png")
+
+
+def dicom_series(folder: Path) -> None:
+    """Write the sample brain as a series of 24 slices, with a patient who does not exist."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+    brain = read_image(SAMPLES / "brain_lr.nii.gz")
+    study, series, frame = generate_uid(), generate_uid(), generate_uid()
+    (folder / "series").mkdir()
+    for z, plane in enumerate(np.asarray(brain.data).astype(np.uint16)):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        path = folder / "series" / f"IM{z:04d}.dcm"
+        slice_ = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+        corner = (brain.affine @ (z, 0, 0, 1))[:3][::-1]
+        facts = {
+            "SOPClassUID": MRImageStorage,
+            "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
+            "Modality": "MR",
+            "PatientName": "Nobody^Sample",
+            "PatientID": "0",
+            "StudyInstanceUID": study,
+            "SeriesInstanceUID": series,
+            "FrameOfReferenceUID": frame,
+            "InstanceNumber": z + 1,
+            "Rows": plane.shape[0],
+            "Columns": plane.shape[1],
+            "PixelSpacing": [2.0, 2.0],
+            "SliceThickness": 1.0,
+            "ImageOrientationPatient": [-1, 0, 0, 0, -1, 0],
+            "ImagePositionPatient": corner.tolist(),
+            "BitsAllocated": 16,
+            "BitsStored": 12,
+            "HighBit": 11,
+            "PixelRepresentation": 0,
+            "SamplesPerPixel": 1,
+            "PhotometricInterpretation": "MONOCHROME2",
+            "PixelData": plane.tobytes(),
+        }
+        for key, value in facts.items():
+            setattr(slice_, key, value)
+        slice_.save_as(path, enforce_file_format=True)
+
+
+PREPARED: dict[str, Callable[[Path], None]] = {
+    "evaluation.md": evaluation,
+    "large-images.md": large_images,
+    "models.md": models,
+    "training.md": training,
+    "tutorials/dicom-series.md": dicom_series,
+}

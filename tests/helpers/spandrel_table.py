@@ -1,0 +1,55 @@
+"""The table of spandrel's architectures in docs/models.md. ``make tables`` writes it, in minutes."""
+
+import warnings
+from pathlib import Path
+
+import torch
+
+from helpers.spandrel_networks import EXTRA_LEFT_OUT, EXTRA_NAMES, LEFT_OUT, NAMES, checkpoint
+from napari_superres.errors import ModelFileError
+from napari_superres.models.foreign.detect import build_detected, detect
+from napari_superres.models.foreign.measure import measured
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
+START, END = "<!-- spandrel -->\n", "<!-- end -->"
+
+
+def row(name: str) -> str:
+    try:
+        weights = checkpoint(name)
+        found = detect(Path(f"{name}.pth"), weights)
+        card = measured(found.card, build_detected(name, found.card, weights).eval())
+    except ModelFileError as error:
+        return f"| {name} | | | | | | refused: {str(error).split(': ', 1)[-1]} |"
+    whole = "yes" if card.global_statistics else ""
+    if card.bounded:
+        said = "exact"
+    elif card.tile_error is None:
+        said = "one window only"
+    else:
+        said = f"not exact: {card.tile_error:.1g} of the range"
+    half = ", ".join(f"{k} {v:.0f}" for k, v in card.precision.items())
+    cells = (name, f"x{card.scale[0]}", card.channels, card.multiple[0], card.halo[0], whole, said, half)
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    lines = [
+        "| architecture | scale | channels | multiple | halo | whole-image statistics | tiles | half precision, dB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in sorted((*NAMES, *EXTRA_NAMES), key=str.lower):
+        lines.append(row(name))
+        print(lines[-1], flush=True)
+    for name, reason in {**LEFT_OUT, **EXTRA_LEFT_OUT}.items():
+        lines.append(f"| {name} | | | | | | not tried: {reason} | |")
+    before, rest = DOCUMENT.read_text(encoding="utf-8").split(START)
+    _, after = rest.split(END, 1)
+    DOCUMENT.write_text(before + START + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        main()

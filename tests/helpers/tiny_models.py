@@ -1,0 +1,27 @@
+"""Files of tiny networks, the Models widget with an empty library, and what it lists."""
+
+LONG = 60_000
+
+
+def press(button, widget, qtbot):
+    assert button.isEnabled()
+    button.click()
+    settled(widget, qtbot)
+
+
+def settled(widget, qtbot):
+    qtbot.waitUntil(lambda: widget.is_ready, timeout=LONG)
+    assert widget.bar.isHidden()
+
+
+def shown(widget):
+    """The list: groups with the names in them."""
+    tree = widget.models.tree
+    tops = [tree.topLevelItem(i) for i in range(tree.topLevelItemCount())]
+    return {top.text(0): [top.child(i).text(0) for i in range(top.childCount())] for top in tops}
+
+
+def row(widget, name):
+    from qtpy.QtCore import Qt
+
+    return widget.models.tree.findItems(name, Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive)[0]

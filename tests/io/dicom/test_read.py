@@ -1,0 +1,311 @@
+"""DICOM is read strictly: what cannot be believed is an error that names the file, and nobody's data leak."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from napari_superres.errors import SeriesError, UnreadableImageError
+from napari_superres.io import describe, file_digest, find_images, is_anonymous, output_suffix, read_image
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+PATIENT = "Doe^Jane"
+
+
+def slice_file(path: Path, **tags: Any) -> Path:
+    """Write one slice; a tag of None is left out."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = tags.get("SOPClassUID", CT)
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    values = {
+        "SOPClassUID": CT,
+        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
+        "Modality": "CT",
+        "PatientName": PATIENT,
+        "PatientID": "4711",
+        "StudyDate": "19700102",
+        "StudyInstanceUID": "1.2.3",
+        "SeriesInstanceUID": "1.2.3.4",
+        "Rows": 6,
+        "Columns": 5,
+        "PixelSpacing": [0.7, 0.5],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "ImagePositionPatient": [-10, 20, 30],
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "RescaleSlope": 1,
+        "RescaleIntercept": -1024,
+        "PixelData": np.full((6, 5), 100, "uint16").tobytes(),
+    } | tags
+    for name, value in values.items():
+        if value is not None:
+            setattr(data, name, value)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def series(folder: Path, positions: list[Any], prefix: str = "", **tags: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, position in enumerate(positions):
+        full = position if isinstance(position, (list, tuple)) else [-10, 20, position]
+        slice_file(
+            folder / f"{prefix}{number:03d}.dcm",
+            ImagePositionPatient=list(full),
+            PixelData=np.full((6, 5), 100 + number, "uint16").tobytes(),
+            **tags,
+        )
+    return folder
+
+
+def test_a_series_is_sorted_and_lies_right(tmp_path: Path) -> None:
+    path = series(tmp_path / "ct", [30, 36, 33, 27.0])
+    image = read_image(path)
+    assert (image.axes, image.shape, image.dtype, image.space) == ("ZYX", (4, 6, 5), np.dtype("int16"), "LPS")
+    # Hounsfield units, slices from low to high.
+    assert image.data[:, 0, 0].tolist() == [103 - 1024, 100 - 1024, 102 - 1024, 101 - 1024]
+    assert image.pixel_size == (3.0, 0.7, 0.5)
+    assert image.origin == (27.0, 20.0, -10.0)
+    assert set(image.units.values()) == {"millimeter"}
+
+
+def test_an_oblique_series(tmp_path: Path) -> None:
+    c, s = np.cos(0.3), np.sin(0.3)
+    across, down = np.array([c, s, 0]), np.array([0, 0, -1.0])
+    normal = np.cross(across, down)
+    positions = [(np.array([5, 6, 7]) + 2.5 * k * normal).tolist() for k in range(4)]
+    image = read_image(series(tmp_path / "mr", positions, ImageOrientationPatient=[*across, *down], Modality="MR"))
+    for z, y, x in [(0, 0, 0), (3, 2, 4)]:
+        world = np.array([5, 6, 7]) + 2.5 * z * normal + 0.7 * y * down + 0.5 * x * across
+        np.testing.assert_allclose((image.affine @ [z, y, x, 1])[:3][::-1], world, atol=1e-6)
+
+
+def test_files_without_a_suffix(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct", [0, 2, 4])
+    for path in list(folder.iterdir()):
+        path.rename(path.with_suffix(""))
+    (folder / "notes.txt").write_text("no image")
+    assert read_image(folder).shape == (3, 6, 5)
+    assert find_images(folder) == [folder]
+    assert read_image(folder / "000").axes == "YX"
+
+
+SHIFTED = [[-10 + 0.4 * k, 20, 3.0 * k] for k in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("positions", "tags", "message"),
+    [
+        ([0, 3, 9, 12], {}, r"001\.dcm must be followed.*1 slice\(s\) are missing before 002\.dcm \(6 mm where 3 mm"),
+        ([0, 3, 7, 10, 13], {}, r"002\.dcm must follow 001\.dcm evenly, but the gap is 4 mm where 3 mm"),
+        ([0, 3, 3, 6], {}, r"lie at a position of its own, but lies where 00\d\.dcm"),
+        (SHIFTED, {}, r"000\.dcm.*shifted sideways by 7\.6 degrees \(gantry tilt\)"),
+        ([0, 3, 6], {"PixelSpacing": None}, r"000\.dcm must state its pixel spacing \(tag 0028,0030\)"),
+        ([0, 3, 6], {"ImageOrientationPatient": None}, r"000\.dcm.*0020,0037"),
+        ([0, 3, 6], {"ImageOrientationPatient": [1, 0, 0, 0.5, 1, 0]}, r"000\.dcm.*not at right angles"),
+    ],
+)
+def test_what_cannot_be_believed(positions: list[Any], tags: dict[str, Any], message: str, tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct", positions, **tags)
+    with pytest.raises(UnreadableImageError, match=message) as error:
+        read_image(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, 1]}, r"odd\.dcm.*mixed orientations"),
+        ({"PixelSpacing": [0.9, 0.5]}, r"odd\.dcm.*pixel spacing of the other slices"),
+        ({"Rows": 5, "PixelData": b"\0" * 50}, r"odd\.dcm.*5 x 6, but is 5 x 5"),
+        ({"ImagePositionPatient": None}, r"odd\.dcm.*0020,0032"),
+    ],
+)
+def test_a_slice_that_does_not_fit(tags: dict[str, Any], message: str, tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct", [0, 3, 6])
+    slice_file(folder / "odd.dcm", **({"ImagePositionPatient": [-10, 20, 9]} | tags))
+    with pytest.raises(UnreadableImageError, match=message):
+        read_image(folder)
+
+
+def test_several_series_are_listed(tmp_path: Path) -> None:
+    folder = series(tmp_path / "study", [0, 3, 6], prefix="a")
+    series(folder, [0, 5], prefix="b", SeriesInstanceUID="1.2.3.5", Modality="MR")
+    with pytest.raises(SeriesError, match=r"--series.*0: .*3 slice\(s\) of 5 x 6, CT; 1: .*2 slice\(s\) of 5 x 6, MR"):
+        read_image(folder)
+    assert read_image(folder, series=1).shape == (2, 6, 5)
+
+
+def test_a_single_slice_is_a_plane(tmp_path: Path) -> None:
+    image = read_image(slice_file(tmp_path / "a.dcm"))
+    assert (image.axes, image.pixel_size, image.origin, image.space) == ("YX", (0.7, 0.5), (0.0, 0.0), None)
+    assert image.dtype == np.int16
+
+
+def test_absent_spacing_can_be_given(tmp_path: Path) -> None:
+    path = slice_file(tmp_path / "a.dcm", PixelSpacing=None, ImagerPixelSpacing=[0.2, 0.2])
+    with pytest.raises(UnreadableImageError, match=r"a\.dcm.*0028,0030.*at the detector.*0\.2 mm.*--pixel-size"):
+        read_image(path)
+    assert read_image(path, pixel_size=0.15, unit="mm").pixel_size == (0.15, 0.15)
+
+
+def test_what_made_an_image_is_told(tmp_path: Path) -> None:
+    for tag, words in (("CT", "CT"), ("MR", "MRI"), ("US", "US (DICOM)")):
+        path = slice_file(tmp_path / f"{tag}.dcm", Modality=tag)
+        assert read_image(path).metadata["modality"] == words
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize(("slope", "intercept"), [(1, 0), (1, -1024), (0.5, 3)])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_values_are_those_of_the_file(
+    bits: int, slope: float, intercept: float, photometric: str, tmp_path: Path
+) -> None:
+    pixels = np.linspace(0, 2**bits - 1, 30).astype("uint8" if bits == 8 else "uint16")
+    path = slice_file(
+        tmp_path / "a.dcm",
+        RescaleSlope=str(slope),
+        RescaleIntercept=intercept,
+        PhotometricInterpretation=photometric,
+        PixelData=pixels.tobytes(),
+        BitsAllocated=pixels.itemsize * 8,
+        BitsStored=bits,
+        HighBit=bits - 1,
+    )
+    image = read_image(path)
+    np.testing.assert_array_equal(image.data.ravel(), pixels.astype(float) * slope + intercept)
+    assert (image.dtype == np.float32) == (slope == 0.5)
+    assert ("photometric" in image.metadata) == (photometric == "MONOCHROME1")
+
+
+def test_slices_may_have_slopes_of_their_own(tmp_path: Path) -> None:
+    folder = series(tmp_path / "pet", [0, 3])
+    slice_file(folder / "x.dcm", ImagePositionPatient=[-10, 20, 6], RescaleSlope="0.25", RescaleIntercept=0)
+    assert read_image(folder).data[:, 0, 0].tolist() == [-924, -923, 25.0]
+
+
+def test_colour(tmp_path: Path) -> None:
+    pixels = np.arange(6 * 5 * 3, dtype="uint8")
+    path = slice_file(
+        tmp_path / "a.dcm",
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+        PhotometricInterpretation="RGB",
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelData=pixels.tobytes(),
+        RescaleSlope=None,
+        RescaleIntercept=None,
+    )
+    image = read_image(path)
+    assert image.axes == "YXS"
+    np.testing.assert_array_equal(image.data, pixels.reshape(6, 5, 3))
+
+
+def frames(path: Path, **tags: Any) -> Path:
+    return slice_file(
+        path, NumberOfFrames=4, PixelData=np.arange(4 * 30, dtype="uint16").tobytes(), RescaleIntercept=0, **tags
+    )
+
+
+def test_frames_are_slices_or_times(tmp_path: Path) -> None:
+    image = read_image(frames(tmp_path / "nm.dcm", SpacingBetweenSlices=4.0))
+    assert (image.axes, image.shape, image.pixel_size) == ("ZYX", (4, 6, 5), (4.0, 0.7, 0.5))
+    image = read_image(frames(tmp_path / "us.dcm", FrameTime=40.0, Modality="US"))
+    assert (image.axes, image.units["T"], image.metadata["time_step"]) == ("TYX", "millisecond", 40.0)
+    with pytest.raises(UnreadableImageError, match=r"x\.dcm must say what its 4 frames are"):
+        read_image(frames(tmp_path / "x.dcm"))
+
+
+def test_enhanced_frames(tmp_path: Path) -> None:
+    shared, measures, plane = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [0.7, 0.5], 2.0
+    plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = Sequence([measures]), Sequence([plane])
+    per_frame = []
+    for k in range(4):
+        frame, position = Dataset(), Dataset()
+        position.ImagePositionPatient = [1.0, 2.0, 3.0 + 2.0 * k]
+        frame.PlanePositionSequence = Sequence([position])
+        per_frame.append(frame)
+    image = read_image(
+        frames(
+            tmp_path / "e.dcm",
+            SOPClassUID=f"{CT}.1",
+            PixelSpacing=None,
+            ImageOrientationPatient=None,
+            ImagePositionPatient=None,
+            SharedFunctionalGroupsSequence=Sequence([shared]),
+            PerFrameFunctionalGroupsSequence=Sequence(per_frame),
+        )
+    )
+    assert (image.axes, image.pixel_size, image.origin) == ("ZYX", (2.0, 0.7, 0.5), (3.0, 2.0, 1.0))
+
+
+def test_nobody_is_named(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct", [0, 3, 6])
+    image = read_image(folder)
+    told = f"{describe(folder)} {dict(image.metadata)} {image}"
+    for secret in ("Doe", "Jane", "4711", "1970"):
+        assert secret not in told
+    assert is_anonymous(folder)
+    assert is_anonymous(folder / "000.dcm")
+    assert output_suffix(folder) == ".nii.gz"
+
+
+def test_digest_of_a_folder_knows_no_names(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct", [0, 3])
+    before = file_digest(folder)
+    (folder / "000.dcm").rename(folder / "zzz.dcm")
+    assert file_digest(folder) == before
+    slice_file(folder / "001.dcm")
+    assert file_digest(folder) != before
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9])
+def test_a_cut_off_file(share: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = Path(str(get_testdata_file("CT_small.dcm", download=False))).read_bytes()
+    (tmp_path / "cut.dcm").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(UnreadableImageError, match=r"cut\.dcm"):
+        read_image(tmp_path / "cut.dcm")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_real_file() -> None:
+    path = Path(str(get_testdata_file("MR_small.dcm", download=False)))
+    image = read_image(path)
+    np.testing.assert_array_equal(image.data, pydicom.dcmread(path).pixel_array[None])
+    assert image.axes == "ZYX"
+    assert image.pixel_size == (0.8, 0.3125, 0.3125)
+    position = [float(v) for v in pydicom.dcmread(path).ImagePositionPatient]
+    assert image.origin == pytest.approx(position[::-1])
+
+
+def test_other_axes(tmp_path: Path, make_image: Callable[..., Any]) -> None:
+    image = read_image(series(tmp_path / "ct", [0, 3, 6]), axes="TYX")
+    assert (image.axes, image.pixel_size, image.units["X"]) == ("TYX", (0.7, 0.5), "millimeter")
+
+
+def test_spacing_that_a_series_does_not_state_can_be_given(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct", [0, 3, 6])
+    for file in folder.iterdir():
+        slice_ = pydicom.dcmread(file)
+        del slice_.PixelSpacing
+        slice_.save_as(file)
+    with pytest.raises(UnreadableImageError, match="0028,0030"):
+        read_image(folder)
+    image = read_image(folder, pixel_size=(3.0, 0.7, 0.5), unit="millimeter")
+    assert (image.axes, image.pixel_size) == ("ZYX", (3.0, 0.7, 0.5))

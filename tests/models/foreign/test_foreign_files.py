@@ -1,0 +1,147 @@
+"""Files of other programs that are damaged or meant to do harm: refused in one line, nothing run, nothing written."""
+
+import io
+import pickle
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from helpers.library_files import Bomb, cut, inside, legacy, zipped
+from helpers.spandrel_networks import checkpoint
+
+from napari_superres.errors import ModelFileError
+from napari_superres.models import add_model
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def compressed(path):
+    """Write a sound checkpoint whose members are packed, as a bomb's would be."""
+    torch.save({"w": torch.zeros(1000, 1000)}, path)
+    with zipfile.ZipFile(path) as old:
+        members = [(m.filename, old.read(m)) for m in old.infolist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, content in members:
+            new.writestr(name, content)
+
+
+def nested(path):
+    inner = io.BytesIO()
+    torch.save({"w": Bomb(path.with_name("fired"))}, inner)
+    with zipfile.ZipFile(path, "w") as outer:
+        outer.writestr("model/inner.pth", inner.getvalue())
+
+
+def bare(path):
+    path.write_bytes(pickle.dumps({"w": Bomb(path.with_name("fired"))}, protocol=2))
+
+
+def script(path):
+    class Doubled(torch.nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    with pytest.warns(FutureWarning, match=r"torch.jit.script"):
+        torch.jit.script(Doubled()).save(path)
+
+
+def endless(path):
+    """Declare a tensor of four terabytes that holds one number."""
+    torch.save({"body.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
+
+
+def sparse(path):
+    torch.save({"w": torch.eye(3).to_sparse()}, path)
+
+
+def tarred(path):
+    with tarfile.open(path, "w") as archive:
+        entry = tarfile.TarInfo("pickle")
+        entry.size = 3
+        archive.addfile(entry, io.BytesIO(b"abc"))
+
+
+def lying(path):
+    """Declare a tensor far beyond the end of a safetensors file without a card."""
+    header = b'{"w":{"dtype":"F32","shape":[1000000,1000000],"data_offsets":[0,4000000000000]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 16)
+
+
+def whole(path):
+    torch.save(checkpoint("SPAN"), path)
+
+
+def sound_but_cut(path):
+    whole(path)
+    cut(0.5)(path)
+
+
+def numbered(path):
+    torch.save({0: torch.zeros(3), b"w": torch.zeros(3), (1, 2): torch.zeros(3)}, path)
+
+
+def swollen(path):
+    """Name a block so far on that a network of so many would fill the memory."""
+    torch.save({**checkpoint("NAFNet"), "middle_blks.99999999.beta": torch.zeros(1, 8, 1, 1)}, path)
+
+
+FILES = {
+    "numbered.pth": (numbered, "holds no tensors by name"),
+    "swollen.pth": (swollen, "the weights fit no network that spandrel can build"),
+    "complex.pth": (lambda p: torch.save({"w": torch.zeros(3, dtype=torch.complex64)}, p), "no floating-point weights"),
+    "integers.pth": (lambda p: torch.save({"w": torch.zeros(3, dtype=torch.int8)}, p), "no floating-point weights"),
+    "pickle in a zip.pth": (zipped, r"holds more than weights.*mkdir.*could run code when opened, so it is not"),
+    "old pickle.pth": (legacy, r"holds more than weights.*could run code"),
+    "bare pickle.ckpt": (bare, "holds more than weights|damaged or no checkpoint"),
+    "nested.pth": (nested, "is a zip file and no checkpoint of torch"),
+    "script.pth": (script, "is TorchScript: a program, not weights"),
+    "script.pt": (script, "is TorchScript: a program, not weights"),
+    "packed.pth": (compressed, "was not written by torch: it is compressed"),
+    "endless.pth": (endless, r"declares tensors of 4398.0 GB in a file of 0.0 MB"),
+    "sparse.pth": (sparse, "w is no plain tensor"),
+    "tar.pth": (tarred, "damaged or no checkpoint|holds more than weights"),
+    "cut.pth": (sound_but_cut, "damaged or no checkpoint"),
+    "empty.pth": (lambda p: p.write_bytes(b""), "damaged or no checkpoint"),
+    "garbage.pth": (
+        lambda p: p.write_bytes(bytes(range(256)) * 50),
+        "damaged or no checkpoint|holds more than weights",
+    ),
+    "zip magic.pth": (lambda p: p.write_bytes(b"PK\3\4" + b"\0" * 60), "damaged or no checkpoint"),
+    "numbers.pth": (lambda p: torch.save({"epoch": 3, "best": 0.5}, p), "holds no tensors by name"),
+    "one tensor.pth": (lambda p: torch.save(torch.zeros(3), p), "holds no tensors by name"),
+    "list.pth": (lambda p: torch.save([torch.zeros(3)], p), "holds no tensors by name"),
+    "numpy.pth": (lambda p: torch.save({"w": np.zeros(3)}, p), "holds more than weights"),
+    "lying.safetensors": (lying, "is damaged or truncated"),
+    "picture.png": (lambda p: p.write_bytes(b"\x89PNG"), "no model file: these end in .safetensors, .pth"),
+    "weights.h5": (lambda p: p.write_bytes(b"\x89HDF"), "no model file: these end in .safetensors, .pth"),
+    "folder": (lambda p: p.mkdir(), "bioimage.io"),
+    "plain.zip": (lambda p: zipfile.ZipFile(p, "w").writestr("a.txt", "a"), "bioimage.io"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_refused_in_one_line(name, tmp_path, folder):
+    make, said = FILES[name]
+    place = tmp_path / "files"
+    place.mkdir()
+    make(place / name)
+    before = inside(place)
+    with pytest.raises(ModelFileError, match=said) as found:
+        add_model(place / name)
+    assert "\n" not in str(found.value)
+    assert len(str(found.value)) < 500
+    assert inside(folder) == []
+    assert inside(place) == before, "something was run or written"
+
+
+def test_training_checkpoint_gives_the_networks_weights_only(tmp_path):
+    state = {"state_dict": {f"module.{k}": v for k, v in checkpoint("SPAN").items()}, "epoch": 7, "lr": 1e-4}
+    torch.save(state, tmp_path / "span.pth")
+    assert add_model(tmp_path / "span.pth").arguments["network"] == "SPAN"
+
+
+def test_old_files_of_torch_are_read(tmp_path):
+    torch.save(checkpoint("SPAN"), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert add_model(tmp_path / "old.pth").arguments["network"] == "SPAN"
