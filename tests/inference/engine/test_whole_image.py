@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import least_tile, make, whole
-from test_shortage import failing
+from helpers.shortage import failing
 
 from napari_superres import upscale
 from napari_superres.errors import SettingsError, SuperResWarning, TileTooLargeError

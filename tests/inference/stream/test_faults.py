@@ -5,9 +5,9 @@ import json
 import os
 import resource
 
-import networks
 import numpy as np
 import pytest
+from helpers import networks
 
 from napari_superres import read_image, upscale_file, write_image
 from napari_superres.errors import OutputError, OutputExistsError

@@ -6,10 +6,10 @@ import os
 import shutil
 import warnings
 
-import networks
 import numpy as np
 import pytest
-from test_shortage import failing
+from helpers import networks
+from helpers.shortage import failing
 
 from napari_superres import Image, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import OutputError, SettingsError, SuperResWarning, TileTooLargeError

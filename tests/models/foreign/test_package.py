@@ -6,10 +6,10 @@ import pickle
 from dataclasses import replace
 from io import BytesIO
 
-import bioimageio_packages as packages
 import numpy as np
 import pytest
 import torch
+from helpers import bioimageio_packages as packages
 from helpers.bioimageio_packages import built, noise
 from onnx import TensorProto, helper, numpy_helper
 

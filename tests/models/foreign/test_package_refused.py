@@ -4,10 +4,10 @@ import socket
 import sys
 from io import BytesIO
 
-import bioimageio_packages as packages
 import numpy as np
 import pytest
 import torch
+from helpers import bioimageio_packages as packages
 from helpers.bioimageio_packages import built
 from helpers.library_files import Bomb
 

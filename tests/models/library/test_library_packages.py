@@ -5,10 +5,10 @@ import json
 import zipfile
 from io import BytesIO
 
-import bioimageio_packages as packages
 import numpy as np
 import pytest
 import yaml
+from helpers import bioimageio_packages as packages
 from helpers.library_files import inside
 
 from napari_superres import Image, load_model, upscale
