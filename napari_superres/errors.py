@@ -1,16 +1,60 @@
 """Every error the package raises on purpose: one root, standard parents, one clear line each.
 
-Messages state what must hold, what was found and what to do. Libraries raise them;
-only the command line and the plugin catch them.
+A message states what must hold and what was found; the remedy says what to do. Both name settings and functions as
+Python does, in backticks: ``Set `overwrite` or choose another name.`` The command line and the plugin, the only places
+that catch errors, spell them as their users know them, with `spelled`.
 """
+
+import re
+from collections.abc import Callable
+
+_MENTION = re.compile(r"`([A-Za-z_]+)(?:(\(\))|=([^`]*))?`")
 
 
 class SuperResError(Exception):
-    """Root of all errors that a user can mend."""
+    """Root of all errors that a user can mend.
+
+    Parameters
+    ----------
+    message
+        What must hold, and what was found.
+    remedy
+        What to do, in a sentence of its own.
+    """
+
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    @property
+    def message(self) -> str:
+        """What must hold, and what was found."""
+        return str(self.args[0])
 
     def __str__(self) -> str:
-        # KeyError prints its argument's repr; a message is for people.
-        return str(self.args[0]) if self.args else self.__class__.__name__
+        # KeyError would print the repr of its argument; a message is for people.
+        return f"{self.message} {self.remedy}".strip() or self.__class__.__name__
+
+
+def spelled(text: str, setting: Callable[[str, str], str], function: Callable[[str], str]) -> str:
+    """Return a text for users of one face, with the settings and functions in it spelled as they know them.
+
+    Parameters
+    ----------
+    text
+        A message with settings (`` `overwrite` ``, `` `max_passes=16` ``) and functions (`` `verify_models()` ``) in
+        backticks.
+    setting
+        Spells a setting, given its name and its value; the value is empty where the text names none.
+    function
+        Spells a function, given its name.
+    """
+
+    def spell(found: re.Match[str]) -> str:
+        name, call, value = found.groups()
+        return function(name) if call else setting(name, (value or "").strip("'\""))
+
+    return _MENTION.sub(spell, text)
 
 
 class AxesError(SuperResError, ValueError):

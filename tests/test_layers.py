@@ -10,13 +10,14 @@ import napari_superres
 PACKAGE = Path(napari_superres.__file__).parent
 ARROWS = {
     "errors": set(),
+    "atomic": {"errors"},
     "core": {"errors"},
-    "io": {"core", "errors"},
+    "io": {"core", "atomic", "errors"},
     "degradation": {"core", "errors"},
-    "models": {"core", "errors"},
-    "inference": {"models", "core", "errors"},
-    "evaluation": {"inference", "models", "core", "degradation", "errors"},
-    "training": {"evaluation", "inference", "models", "core", "degradation", "errors"},
+    "models": {"core", "atomic", "errors"},
+    "inference": {"models", "core", "atomic", "errors"},
+    "evaluation": {"inference", "models", "core", "degradation", "atomic", "errors"},
+    "training": {"evaluation", "inference", "models", "core", "degradation", "atomic", "errors"},
 }
 # Files whose work is to read and write images; all else of these folders works in memory.
 READERS = {

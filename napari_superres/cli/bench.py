@@ -32,9 +32,9 @@ def bench(
     ] = None,
 ) -> None:
     """Measure throughput on this machine: the engine beside the network alone, per model, device and tile size."""
+    from napari_superres.atomic import replacing
     from napari_superres.inference.machine.memory import tune_allocator
     from napari_superres.inference.measure import bench as figures
-    from napari_superres.io.atomic import replacing
 
     to_stdout = json_file == Path("-")
     for file in (None if to_stdout else json_file, markdown_file):

@@ -7,6 +7,7 @@
 ``tiling``    windows a model reads and the disjoint cores that are kept of them
 ``intensity`` one global, invertible intensity map per channel; casting back to the input's dtype
 ``kernels``   interpolation kernels and their weights at each phase of an integer scale
+``options``   options of public functions: shown to editors, misspelt names answered
 ``color``     luma and colour differences of BT.601
 ``invalid``   NaN and infinite pixels: filled before a model sees them, restored after it
 """

@@ -1,19 +1,24 @@
-"""Files in and out: the only place that knows formats.
+"""Files in and out: the only layer that knows file formats.
 
-``read``      `read_image` and what else looks at files; ``write`` `write_image` and its refusals
-``formats``   the table: which suffix belongs to which family of files
-``tiff``, ``omezarr``, ``volume``, ``dicom``, ``picture``, ``mrc``   one family each
-``omezarr_*`` its layout, what it says, the target written box by box, the array that names bad chunks
+Begin with ``read.read_image`` and ``write.write_image``. A folder (or, for small formats, a file) is one family of
+formats; `formats.FORMATS` is the table of them. ``inference.files``, ``inference.stream`` and the readers of evaluation
+and training import this layer; it imports only ``core``.
+
+``formats``   which suffix belongs to which family
+``read``      `read_image` and other looks at files; ``write`` `write_image` and its refusals
+``tiff``, ``omezarr``, ``volume`` (NIfTI, NRRD, MetaImage), ``dicom``, ``picture``, ``mrc``   one family each
+``series``    what a file holds before its pixels are read
 ``pyramid``   the coarser levels that a file has, for viewers
-``lazy``      arrays that read what is sliced; ``atomic`` all or nothing; ``losses`` what would be lost
+``lazy``      arrays that read what is sliced
+``lossy``     what a format would lose
+``sidecar``   the record next to a result
 ``samples``   the images that come with the package
 
-A family's module has ``scan(path, strict)``, which gives `reading.Series`, and, if it writes,
-``losses(image, suffix)`` and ``write(image, path)``. To add a format, write such a module and
-give it a line in ``formats``. Format libraries are imported when a file of theirs is met.
+To add a format, write a module with ``scan(path, strict)``, which returns `series.Series`, and, if the format can be
+written, ``losses(image, suffix)`` and ``write(image, path)``; give it a line in ``formats``. Format libraries are
+imported when a file of theirs is met.
 """
 
-from napari_superres.io.atomic import is_disk_error, put_in_place
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
 from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget
@@ -30,6 +35,7 @@ from napari_superres.io.read import (
     read_series,
 )
 from napari_superres.io.samples import list_samples, sample_path
+from napari_superres.io.sidecar import put_in_place, sidecar_path
 from napari_superres.io.write import check_target, write_image
 
 __all__ = [
@@ -44,7 +50,6 @@ __all__ = [
     "file_state",
     "find_images",
     "is_anonymous",
-    "is_disk_error",
     "label",
     "list_samples",
     "output_suffix",
@@ -53,6 +58,7 @@ __all__ = [
     "read_pyramids",
     "read_series",
     "sample_path",
+    "sidecar_path",
     "stem",
     "suffix",
     "write_image",

@@ -6,11 +6,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from napari_superres.atomic import replacing
 from napari_superres.core.image import Image
 from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError
-from napari_superres.io.atomic import SIDECAR, replacing, write_record
 from napari_superres.io.formats import WRITE_SUFFIXES, family_to_write, is_zarr, stem, suffix
 from napari_superres.io.lossy import Loss
+from napari_superres.io.sidecar import sidecar_path, write_record
 
 
 def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allow_loss: bool = False) -> Path:
@@ -53,7 +54,7 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
     record = _record(image, lost)
     if lost:
         warnings.warn(f"{path.name} does not hold {_listed(lost)}; the record beside it does.", stacklevel=2)
-    with replacing(path, path.with_name(stem(path) + SIDECAR)) as (made, sidecar):
+    with replacing(path, sidecar_path(path)) as (made, sidecar):
         if record is not None:
             write_record(sidecar, record)
         family_to_write(path).load().write(image, made)
@@ -89,7 +90,7 @@ def check_target(path: str | Path, *, overwrite: bool, image: Image | None = Non
             )
     elif (other := _other_owner(path)) is not None and not overwrite:
         raise OutputExistsError(
-            f"{path.name} would take over the record of {other.name} ({stem(path)}{SIDECAR}). Use another name, "
+            f"{path.name} would take over the record of {other.name} ({sidecar_path(path).name}). Use another name, "
             "or overwrite (--overwrite)."
         )
     if image is None:
@@ -120,7 +121,7 @@ def _check_folder(folder: Path) -> None:
 
 def _other_owner(path: Path) -> Path | None:
     """Return another image whose record has the name that this one's would get."""
-    if not path.with_name(stem(path) + SIDECAR).exists():
+    if not sidecar_path(path).exists():
         return None
     beside = (p for p in path.parent.iterdir() if p.name.startswith(stem(path)) and p != path)
     return next((p for p in beside if stem(p) == stem(path) and suffix(p) in WRITE_SUFFIXES), None)

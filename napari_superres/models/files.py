@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
+from napari_superres.atomic import replacing
 from napari_superres.errors import ModelFileError, OutputError, OutputExistsError
 from napari_superres.models.card import ModelCard
 
@@ -132,14 +132,8 @@ def write_model(path: Path | str, card: ModelCard, weights: "dict[str, Tensor]",
     path = Path(path)
     check_model_target(path, overwrite=overwrite)
     content = save({k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()})
-    part = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}; nothing was changed.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as (made,):
+        made.write_bytes(content)
     return path
 
 

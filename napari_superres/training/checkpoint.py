@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from napari_superres.errors import OutputExistsError, SuperResWarning, TrainingError
+from napari_superres.atomic import replacing
+from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning, TrainingError
 
 EVERY_SECONDS = 60.0
 KEY = "training"
@@ -110,16 +111,13 @@ class Keeper:
 
     def write(self) -> None:
         """Write a checkpoint now."""
-        made = self._path.with_suffix(".new")
         try:
-            self._trainer.save_checkpoint(made, weights_only=False)
-            made.replace(self._path)
-        except OSError as error:
-            made.unlink(missing_ok=True)
+            with replacing(self._path) as (made,):
+                self._trainer.save_checkpoint(made, weights_only=False)
+        except OutputError as error:
             if not self._warned:
                 warnings.warn(
-                    f"the checkpoint {self._path.name} could not be written: {error.strerror}. Training goes on; "
-                    "the last good checkpoint is kept.",
+                    f"{error.message} Training goes on; the last good checkpoint is kept.",
                     SuperResWarning,
                     stacklevel=2,
                 )

@@ -6,7 +6,7 @@ import torch
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.files import write_model
-from napari_superres.models.library.index import library_folder
+from napari_superres.models.folder import library_folder
 
 
 @pytest.fixture

@@ -69,10 +69,10 @@ def test_where_it_cannot_be_written(tmp_path, espcn, monkeypatch):
         write_model(tmp_path / "a.pth", *espcn)
 
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "disk is full on device")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError, match="disk is full"):
         write_model(tmp_path / "a.safetensors", *espcn)
     assert not list(tmp_path.iterdir())
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -11,7 +10,7 @@ from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
-from napari_superres.errors import OutputError
+from napari_superres.atomic import write_text
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.reporting import figures
@@ -239,12 +238,5 @@ def _written(text: str, path: str | Path | None) -> str:
     """Write a whole file or none, and return its text."""
     if path is None:
         return text
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"the report cannot be written to {target}: {error.strerror or error}.") from error
+    write_text(Path(path), text)
     return text

@@ -1,7 +1,6 @@
 """`Calibration`: factors that make intervals of a spread, and what they hold for; the file that keeps them."""
 
 import json
-import os
 import warnings
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -11,10 +10,11 @@ from typing import Self
 
 import numpy as np
 
+from napari_superres.atomic import write_text
 from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES
-from napari_superres.errors import EvaluationError, OutputError, SuperResWarning
+from napari_superres.errors import EvaluationError, SuperResWarning
 from napari_superres.evaluation.uncertainty.spread import Spread
 
 Pair = tuple[float, float]
@@ -224,13 +224,7 @@ class Calibration:
         """
         values = {k: str(v) if isinstance(v, float) and isinf(v) else v for k, v in asdict(self).items()}
         target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            partial.write_text(json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            partial.replace(target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(f"the calibration cannot be written to {target}: {error.strerror or error}.") from error
+        write_text(target, json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False) + "\n")
         return target
 
     @classmethod

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_superres import io
+from napari_superres.atomic import is_disk_error
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning
 from napari_superres.inference.engine.global_statistics import Settled
@@ -91,7 +92,7 @@ def stream_file(
         try:
             yield from _run(source, target, model, workers, journal, options)
         except OSError as error:
-            if isinstance(error, OutputError) or not io.is_disk_error(error):
+            if isinstance(error, OutputError) or not is_disk_error(error):
                 raise
             raise OutputError(
                 f"{target} could not be written: {error.strerror}. Free space or mend the disk and go on with "

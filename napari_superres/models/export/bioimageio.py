@@ -15,13 +15,13 @@ from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from napari_superres.atomic import replacing
 from napari_superres.errors import (
     MissingExtraError,
     ModelFileError,
@@ -149,16 +149,9 @@ def _complete(target: Path, suffix: str, *, overwrite: bool) -> Iterator[Path]:
         raise OutputError(f"what is exported is a file that ends in {suffix}, got {target}. Choose another name.")
     if target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists. Choose another name or allow overwriting (--overwrite).")
-    part = target.with_name(f".{target.stem}.{_MARK}{uuid4().hex[:8]}.part")
-    try:
-        part.touch()  # a folder that may not be written to is told before the work
-        try:
-            yield part
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror or error}; nothing was changed.") from error
+    with replacing(target) as (made,):
+        made.touch()  # a folder that may not be written to is told before the work
+        yield made
 
 
 def _described(card: ModelCard, description: str) -> dict[str, Any]:

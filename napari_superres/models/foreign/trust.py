@@ -5,12 +5,12 @@ Whoever may write there may replace models as well: this keeps a file from runni
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
+from napari_superres.atomic import write_text
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models.files import digest
-from napari_superres.models.library.index import library_folder
+from napari_superres.models.folder import library_folder
 
 _FILE = "trusted.json"
 
@@ -32,9 +32,7 @@ def trust(*sha256: str) -> None:
     """Remember that the user allowed files to run."""
     path = library_folder() / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{_FILE}.{os.getpid()}.part")
-    part.write_text(json.dumps(sorted(_trusted() | set(sha256)), indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(sorted(_trusted() | set(sha256)), indent=1) + "\n")
 
 
 def demand_trust(name: str, kind: str, sha256: str) -> None:

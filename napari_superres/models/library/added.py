@@ -14,9 +14,11 @@ from errno import ENOSPC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from napari_superres.atomic import PARTIAL
 from napari_superres.errors import ModelFileError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.files import SUFFIX, digest, is_model_file, write_model
+from napari_superres.models.folder import library_folder
 from napari_superres.models.foreign.imported import FOREIGN
 from napari_superres.models.foreign.trust import fingerprint
 from napari_superres.models.library.index import (
@@ -25,7 +27,6 @@ from napari_superres.models.library.index import (
     copy_in,
     is_name,
     library_entries,
-    library_folder,
     model_place,
     write_index,
 )
@@ -243,7 +244,7 @@ def verify_models() -> list[Verified]:
                 said = str(error)
         found.append(Verified(name, entry.sha256, said))
     for path in library_folder().glob(f"*{SUFFIX}"):
-        if path.stem not in entries:
+        if path.stem not in entries and PARTIAL not in path.name:
             said = f"{path.name} lies in the model library and was not added, so it is not used. Add it or delete it."
             found.append(Verified(path.stem, "", said))
     return sorted(found, key=lambda v: v.name)

@@ -1,22 +1,19 @@
 """The index of the library: which file each model is, in a folder that several processes may change."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from uuid import uuid4
 
+from napari_superres.atomic import PARTIAL, replacing, write_text
 from napari_superres.errors import ModelFileError, OutputError, SettingsError
 from napari_superres.models.files import SUFFIX, digest
+from napari_superres.models.folder import FOLDER_VARIABLE, library_folder
 
-FOLDER_VARIABLE = "NAPARI_SUPERRES_MODELS"
-"""Environment variable that names another folder than the user's."""
-
-_INDEX, _LOCK, _PART = "library.json", ".lock", ".part"
+_INDEX, _LOCK = "library.json", ".lock"
 _FORMAT = 1
 _PATIENCE_S = 60.0
 _NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -44,14 +41,6 @@ class Entry:
     added: str
     file: str
     source: str
-
-
-def library_folder() -> Path:
-    """Return the folder of the library; it may not exist yet."""
-    from platformdirs import user_data_path
-
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen).expanduser() if chosen else user_data_path("napari-superres") / "models"
 
 
 def library_entries() -> dict[str, Entry]:
@@ -118,16 +107,18 @@ def changing() -> Iterator[dict[str, Entry]]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / _LOCK, timeout=_PATIENCE_S):
-            for left in folder.glob(f".*{_PART}"):
+            for left in folder.glob(f".*{PARTIAL}.*"):
                 with suppress(OSError):
                     left.unlink()
             yield library_entries()
     except Timeout as error:
         raise OutputError(f"another program is changing the model library {folder}. Try again later.") from error
-    except (ModelFileError, OutputError):
+    except ModelFileError:
         raise
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        if isinstance(error, OutputError) and not isinstance(error.__cause__, OSError):
+            raise
+        reason = error.message if isinstance(error, OutputError) else (error.strerror or str(error)).lower()
         raise OutputError(
             f"the model library {folder} cannot be changed: {reason}. Choose another folder ({FOLDER_VARIABLE})."
         ) from error
@@ -149,25 +140,15 @@ def copy_in(source: Path, target: Path, sha256: str) -> int:
         raise SettingsError(
             f"{target} is there and was not added. Move it away, or rename {source.name} to add it under another name."
         )
-    part = target.with_name(f".{uuid4().hex}{_PART}")
-    try:
-        shutil.copyfile(source, part)
-        if digest(part) != sha256:
+    with replacing(target) as (made,):
+        shutil.copyfile(source, made)
+        if digest(made) != sha256:
             raise ModelFileError(f"{source.name} changed while it was added. Add it again when it is complete.")
-        size = part.stat().st_size
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    return size
+    return target.stat().st_size
 
 
 def write_index(entries: Mapping[str, Entry]) -> None:
     """Write what the index says, whole or not at all."""
     path = library_folder() / _INDEX
     content = {"format": _FORMAT, "models": {name: asdict(entry) for name, entry in sorted(entries.items())}}
-    part = path.with_name(f".{uuid4().hex}{_PART}")
-    try:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text(path, json.dumps(content, indent=1) + "\n")

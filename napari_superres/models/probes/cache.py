@@ -4,9 +4,10 @@ Losing it costs time and nothing else: it is measured again.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from napari_superres.atomic import write_text
 
 
 def recall(what: str) -> dict[str, Any]:
@@ -23,9 +24,7 @@ def remember(what: str, key: str, value: Any) -> None:
     file = _file(what)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        made = file.with_name(f"{file.name}.{os.getpid()}")
-        made.write_text(json.dumps({**recall(what), key: value}, indent=1) + "\n", encoding="utf-8")
-        made.replace(file)
+        write_text(file, json.dumps({**recall(what), key: value}, indent=1) + "\n")
     except OSError:
         return  # measured again next time
 

@@ -261,7 +261,7 @@ def test_a_full_disk_in_the_middle(where, source, target, espcn, whole, pixels, 
         elif where == "finish":
             patch.setattr(ZarrTarget, "finish", full)
         else:
-            patch.setattr("napari_superres.io.atomic.write_record", full)
+            patch.setattr("napari_superres.io.sidecar.write_record", full)
         with pytest.raises(OutputError, match=r"could not be written.*[Ff]ree space"):
             upscale_file(source, target, model=espcn, tile=20)
     assert beside(target) == [".out.unfinished"]

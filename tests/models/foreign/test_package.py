@@ -139,7 +139,7 @@ def test_a_callable_of_a_library(tmp_path):
 
         return change
 
-    path = packages.package(tmp_path / "a.zip", weights="pytorch_state_dict", edit=edit("bioimageio_packages"))
+    path = packages.package(tmp_path / "a.zip", weights="pytorch_state_dict", edit=edit("helpers.bioimageio_packages"))
     torch.testing.assert_close(built(path, trusted=True)[1](noise()), packages.network()(noise()))
     path = packages.package(tmp_path / "b.zip", weights="pytorch_state_dict", edit=edit("no_such_package"))
     with pytest.raises(MissingExtraError, match="no_such_package, which cannot be imported"):

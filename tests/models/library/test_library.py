@@ -13,7 +13,8 @@ from helpers.library_files import Bomb, cut, inside, legacy, rewrite, with_card,
 from napari_superres.errors import ModelFileError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models import add_model, find_card, list_models, load_model, remove_model, verify_models
 from napari_superres.models.files import KEY, digest, write_model
-from napari_superres.models.library.index import library_entries, library_folder
+from napari_superres.models.folder import library_folder
+from napari_superres.models.library.index import library_entries
 from napari_superres.models.library.registry import model_origin, model_path
 from napari_superres.models.library.shipped import shipped_cards, shipped_folder
 

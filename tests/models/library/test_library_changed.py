@@ -164,7 +164,8 @@ def test_what_comes_with_the_program_stays():
 
 ADD = "import sys; from napari_superres.models import add_model; [add_model(p) for p in sys.argv[1:]]"
 DIE = (
-    "import os, sys, shutil; from napari_superres.models import add_model, index, library\n"
+    "import os, sys, shutil; from napari_superres.models import add_model\n"
+    "from napari_superres.models.library import added, index\n"
     "def half(source, target): target.write_bytes(source.read_bytes()[:100]); os._exit(9)\n"
 )
 
@@ -187,7 +188,7 @@ def test_two_processes_add_at_once(tmp_path, espcn, folder):
     ("end", "left"),
     [
         ("shutil.copyfile = half", 0),
-        ("library.write_index = lambda *_: os._exit(9)", 1),
+        ("added.write_index = lambda *_: os._exit(9)", 1),
         ("from pathlib import Path; Path.replace = lambda *_: os._exit(9)", 0),
     ],
     ids=["while copying", "before it is in the index", "before it is in its place"],
@@ -209,7 +210,7 @@ def test_where_it_cannot_be_written(model_file, folder, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    with patch("shutil.copyfile", full), pytest.raises(OutputError, match=r"no space left.*NAPARI_SUPERRES_MODELS"):
+    with patch("shutil.copyfile", full), pytest.raises(OutputError, match=r"disk is full.*NAPARI_SUPERRES_MODELS"):
         add_model(model_file)
     assert inside(folder) == []
     monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(model_file))

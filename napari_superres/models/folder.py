@@ -1,0 +1,15 @@
+"""Where the models are that a user keeps."""
+
+import os
+from pathlib import Path
+
+FOLDER_VARIABLE = "NAPARI_SUPERRES_MODELS"
+"""Environment variable that names another folder than the user's."""
+
+
+def library_folder() -> Path:
+    """Return the folder of the library; it may not exist yet."""
+    from platformdirs import user_data_path
+
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    return Path(chosen).expanduser() if chosen else user_data_path("napari-superres") / "models"

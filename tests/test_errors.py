@@ -1,0 +1,31 @@
+"""An error carries its remedy; each face spells the settings in it as its users know them."""
+
+import pickle
+
+import pytest
+
+from napari_superres import errors
+from napari_superres.errors import OutputExistsError, SuperResError, UnknownModelError, spelled
+
+KINDS = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, SuperResError)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
+def test_message_and_remedy_survive_the_way_between_processes(kind):
+    error = kind("a.tif exists.", remedy="Set `overwrite`.")
+    for found in (error, pickle.loads(pickle.dumps(error))):
+        assert (found.message, found.remedy, str(found)) == (
+            "a.tif exists.",
+            "Set `overwrite`.",
+            "a.tif exists. Set `overwrite`.",
+        )
+
+
+def test_an_error_without_remedy_is_its_message():
+    assert str(UnknownModelError("no model 'x'.")) == "no model 'x'."
+
+
+def test_a_face_spells_settings_and_functions():
+    error = OutputExistsError("a.tif exists.", remedy="Set `overwrite`, `precision='fp32'` or call `verify_models()`.")
+    text = spelled(str(error), lambda name, value: f"<{name}|{value}>", lambda name: f"[{name}]")
+    assert text == "a.tif exists. Set <overwrite|>, <precision|fp32> or call [verify_models]."
