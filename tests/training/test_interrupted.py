@@ -226,7 +226,7 @@ def test_the_program_is_killed_and_resumed(data, whole, tmp_path):
     output = tmp_path / "m.safetensors"
     program = (
         "import sys\n"
-        "from napari_superres.training import Recipe, train, checkpoint, module\n"
+        "from napari_superres.training import Recipe, train, checkpoint, lightning_module as module\n"
         "checkpoint.EVERY_SECONDS, module._PATIENCE = 0.0, 1000\n"
         f"train({TINY!r}, {str(data)!r}, {str(output)!r}, steps={STEPS}, resume=True)\n"
     )

@@ -181,7 +181,7 @@ class Report:
 
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of what `Report.to_json` writes."""
-    text = (files("napari_superres.evaluation") / "report.schema.json").read_text(encoding="utf-8")
+    text = (files("napari_superres.evaluation.reporting") / "report.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 

@@ -14,7 +14,7 @@ from napari_superres.io.omezarr import layout as omezarr_layout
 
 COMMAND = """
 import sys
-from napari_superres.io import omezarr_layout
+from napari_superres.io.omezarr import layout as omezarr_layout
 omezarr_layout._CHUNK, omezarr_layout._BOX, omezarr_layout._BOX_PIXELS = 32, 128, 2**14
 from napari_superres.cli import main
 sys.exit(main())
