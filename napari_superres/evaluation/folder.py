@@ -145,7 +145,7 @@ def _looked(trio: Trio, task: Task, comparisons: Sequence[Comparison]) -> Findin
         pair = match(result, reference)
         found = examine(pair.result, pair.reference, lr, whole=result)
     verdict = questions.beats(comparisons, RESULT if trio.result is not None else task.models[0])
-    return found if verdict is None else replace(found, lights=(verdict, *found.lights))
+    return found if verdict is None else replace(found, answers=(verdict, *found.answers))
 
 
 def compare_all(rows: Sequence[Row]) -> tuple[Comparison, ...]:

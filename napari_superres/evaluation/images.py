@@ -110,8 +110,8 @@ def evaluate(
         psf_sigma=psf_sigma,
     )
     covered = None if calibration is None else cover(low, true, models, calibration)
-    light = questions.calibrated(*covered[1:]) if covered else questions.calibrated(None, 0.0, NO_CALIBRATION)
-    looked = replace(looked, lights=(*looked.lights, light))
+    answer = questions.calibrated(*covered[1:]) if covered else questions.calibrated(None, 0.0, NO_CALIBRATION)
+    looked = replace(looked, answers=(*looked.answers, answer))
     comparisons = compare_all(found.rows)
     return Report(
         found.rows,

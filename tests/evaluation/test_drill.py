@@ -44,11 +44,11 @@ LOW = recorded(REFERENCE)
 
 
 def answers(result, reference=REFERENCE, lr=LOW):
-    return {light.question: light for light in examine(result, reference, lr).lights}
+    return {answer.question: answer for answer in examine(result, reference, lr).answers}
 
 
 def bad(found):
-    return {q for q, light in found.items() if light.state in ("no", "doubtful")}
+    return {q for q, answer in found.items() if answer.state in ("no", "doubtful")}
 
 
 def changed(change):
@@ -159,7 +159,7 @@ def test_a_folder_shows_its_worst_and_its_best(tmp_path):
     report = evaluate_folder(tmp_path / "sr", tmp_path / "ref", lr_dir=tmp_path / "lr", baselines=())
     assert len(report.findings) == 2
     assert "1" in report.findings
-    assert report.findings["1"].lights[0].question == "Does it beat interpolation?"
+    assert report.findings["1"].answers[0].question == "Does it beat interpolation?"
     assert "Gain over interpolation" in report.to_html()
 
 
@@ -174,7 +174,7 @@ def test_a_declared_lens_is_held_against_the_input():
 
 def test_a_result_and_its_input_only():
     report = evaluate(changed(without_structure), None, lr=LOW, repeat=recorded(REFERENCE, 1))
-    states = {light.question: light.state for light in report.findings["image"].lights}
+    states = {answer.question: answer.state for answer in report.findings["image"].answers}
     assert states == {CONSISTENT: "no", BEYOND: "not measurable"}
     assert report.rows == []
     assert "the input, of two recordings: 0." in report.table()
@@ -185,7 +185,7 @@ def test_a_result_and_its_input_only():
 def test_a_registered_part_is_still_held_against_the_whole_input():
     moved = image(shift(np.asarray(REFERENCE.data, np.float64), (1.4, -3.0), order=3, mode="mirror"))
     report = evaluate(REFERENCE, moved, lr=LOW, register="rigid", baselines=())
-    states = {light.question: light.state for light in report.findings["image"].lights}
+    states = {answer.question: answer.state for answer in report.findings["image"].answers}
     assert states[CONSISTENT] == "yes"
     assert states[PLACE] == "doubtful"
     assert "result, not registered" in {r["candidate"] for r in report.rows}

@@ -14,7 +14,7 @@ from napari_superres.evaluation.maps import difference_map, ssim_map
 from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
 from napari_superres.evaluation.registration.register import Registration, register
 from napari_superres.evaluation.reporting import questions
-from napari_superres.evaluation.reporting.questions import Light
+from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
 from napari_superres.evaluation.resolution.frc import Rings, energy, spectrum, unit_of
 
@@ -31,7 +31,7 @@ class Findings:
 
     Attributes
     ----------
-    lights
+    answers
         Answers to the questions of `questions`.
     consistency
         With the input.
@@ -50,7 +50,7 @@ class Findings:
         input's grid ``"residual"``.
     """
 
-    lights: tuple[Light, ...]
+    answers: tuple[Answer, ...]
     consistency: Consistency | None = None
     agreement: RingCorrelation | None = None
     interpolated: RingCorrelation | None = None
@@ -63,7 +63,7 @@ class Findings:
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold: answers and numbers, no images."""
         found: dict[str, Any] = {
-            "questions": [{"question": i.question, "state": i.state, "reason": i.reason} for i in self.lights],
+            "questions": [{"question": i.question, "state": i.state, "reason": i.reason} for i in self.answers],
             "unit": self.unit,
         }
         if self.consistency is not None:
@@ -113,7 +113,7 @@ def examine(
         Width of the input's point-spread function, in its unit of length; fitted by default.
     """
     consistency, problem = _consistency(result if whole is None else whole, lr, psf_sigma)
-    lights, agreement, interpolated, curves, place = [], None, None, {}, None
+    answers, agreement, interpolated, curves, place = [], None, None, {}, None
     again = None if lr is None or repeat is None else ring_correlation(few_planes(lr), few_planes(repeat))
     maps = {"result": _middle(result)}
     if reference is not None:
@@ -122,21 +122,21 @@ def examine(
         interpolated = None if base is None else _correlated(base, reference)
         curves = _linearity(result, reference)
         place = questions.place(where, said, registration is not None)
-        lights += [questions.pixel_size(result, unknown), place]
+        answers += [questions.pixel_size(result, unknown), place]
         order = questions.channels(result, reference)
-        lights += [order] if order else []
+        answers += [order] if order else []
         ratio = flux(np.asarray(reference.data), np.asarray(result.data))
-        lights += [questions.linear(list(curves.values()), ratio)]
+        answers += [questions.linear(list(curves.values()), ratio)]
         maps |= _maps(_middle(result), _middle(reference))
-    lights += [questions.consistent(consistency, problem)]
+    answers += [questions.consistent(consistency, problem)]
     pixel = None if lr is None else max(lr.pixel_size[lr.spatial.index(a)] for a in "YX")
     shared = None if reference is None or pixel is None else _shared_beyond(result, reference, 0.5 / pixel)
-    lights += [questions.supported(shared, agreement, consistency, again, place)]
+    answers += [questions.supported(shared, agreement, consistency, again, place)]
     if consistency is not None:
         maps["residual"] = _middle(consistency.residual)
     images = {"input": lr, "result": result, "reference": reference}
     return Findings(
-        lights=tuple(lights),
+        answers=tuple(answers),
         consistency=consistency,
         agreement=agreement,
         interpolated=interpolated,

@@ -33,7 +33,7 @@ _LITTLE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
+class Answer:
     """The answer to one question.
 
     Attributes
@@ -51,34 +51,34 @@ class Light:
     reason: str
 
 
-def place(registration: Registration | None, problem: str, moved: bool) -> Light:
+def place(registration: Registration | None, problem: str, moved: bool) -> Answer:
     """Whether pixels lie where the reference has them."""
     question = "Does it lie on the reference?"
     if registration is None:
-        return Light(question, "not measurable", problem)
+        return Answer(question, "not measurable", problem)
     alike = registration.correlation
     if alike < LEAST_CORRELATION:
-        return Light(question, "no", f"they hardly correlate (r {alike:.2f}): do both show the same field, not turned?")
+        return Answer(question, "no", f"they hardly correlate (r {alike:.2f}): do both show the same field, not turned?")
     off = float(np.hypot.reduce(registration.pixels))
     said = f"{off:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)}), r {alike:.3f}"
     if off <= _MOST_SHIFT:
-        return Light(question, "yes", said)
+        return Answer(question, "yes", said)
     if moved:
-        return Light(question, "doubtful", f"{said}; the reference was moved by that before anything was measured")
+        return Answer(question, "doubtful", f"{said}; the reference was moved by that before anything was measured")
     advice = "register (--register), or mend pixel size or origin"
-    return Light(question, "no", f"{said}: metrics measure the shift; {advice}")
+    return Answer(question, "no", f"{said}: metrics measure the shift; {advice}")
 
 
-def pixel_size(result: Image, unknown: Sequence[str]) -> Light:
+def pixel_size(result: Image, unknown: Sequence[str]) -> Answer:
     """Whether both know their pixel size (they lie on one grid), or which do not."""
     question = "Is the pixel size right?"
     if unknown:
-        return Light(question, "not measurable", f"unknown of the {' and the '.join(unknown)}; give it (--pixel-size)")
+        return Answer(question, "not measurable", f"unknown of the {' and the '.join(unknown)}; give it (--pixel-size)")
     sizes = " x ".join(f"{s:.4g}" for s in result.pixel_size)
-    return Light(question, "yes", f"both have pixels of {sizes} {result.units['X']}")
+    return Answer(question, "yes", f"both have pixels of {sizes} {result.units['X']}")
 
 
-def channels(result: Image, reference: Image) -> Light | None:
+def channels(result: Image, reference: Image) -> Answer | None:
     """Whether each channel looks like the same channel of the reference; None where there is one."""
     count = result.size("C")
     if count < 2:
@@ -92,20 +92,20 @@ def channels(result: Image, reference: Image) -> Light | None:
     best = np.nan_to_num(table, nan=-1.0).argmax(axis=1)
     wrong = [c for c in range(count) if best[c] != c and table[c, best[c]] > table[c, c] + 0.1]
     if not wrong:
-        return Light(question, "yes", "each correlates best with its own")
+        return Answer(question, "yes", "each correlates best with its own")
     said = "; ".join(
         f"{c} looks like {best[c]} of the reference (r {table[c, best[c]]:.2f}, with its own {table[c, c]:.2f})"
         for c in wrong
     )
-    return Light(question, "no", f"channel {said}: reorder them")
+    return Answer(question, "no", f"channel {said}: reorder them")
 
 
-def linear(curves: Sequence[Linearity], flux: float) -> Light:
+def linear(curves: Sequence[Linearity], flux: float) -> Answer:
     """Whether intensities follow the reference's, channel by channel."""
     question = "Are its intensities linear?"
     known = [c for c in curves if isfinite(c.gamma)]
     if not known:
-        return Light(question, "not measurable", "one of the two has too few different intensities")
+        return Answer(question, "not measurable", "one of the two has too few different intensities")
     worst = max(known, key=lambda c: abs(np.log(c.gamma)))
     slopes = [float(np.polyfit(c.reference, c.candidate, 1)[0]) for c in known]
     slope = max(slopes, key=lambda s: abs(np.log(s)) if s > 0 else np.inf)
@@ -113,23 +113,23 @@ def linear(curves: Sequence[Linearity], flux: float) -> Light:
     judged = (("gamma", worst.gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
     wrong = [name for name, value, (low, high) in judged if isfinite(value) and not low <= value <= high]
     if not wrong:
-        return Light(question, "yes", said)
+        return Answer(question, "yes", said)
     if slope < 0:
-        return Light(question, "no", f"{said}: its contrast is inverted")
+        return Answer(question, "no", f"{said}: its contrast is inverted")
     state: State = "no" if "gamma" in wrong and worst.r_squared < _LEAST_R_SQUARED else "doubtful"
     verb = "is" if len(wrong) == 1 else "are"
-    return Light(question, state, f"{said}: measure no intensities before {' and '.join(wrong)} {verb} explained")
+    return Answer(question, state, f"{said}: measure no intensities before {' and '.join(wrong)} {verb} explained")
 
 
-def consistent(found: Consistency | None, problem: str) -> Light:
+def consistent(found: Consistency | None, problem: str) -> Answer:
     """Whether the result, blurred and binned, gives its input but for noise."""
     question = "Is it consistent with its input?"
     if found is None:
-        return Light(question, "not measurable", problem)
+        return Answer(question, "not measurable", problem)
     if found.rsp < _LEAST_RSP:
-        return Light(question, "no", f"it hardly correlates with its input (RSP {found.rsp:.2f}): is it of this input?")
+        return Answer(question, "no", f"it hardly correlates with its input (RSP {found.rsp:.2f}): is it of this input?")
     if found.noise is None:
-        return Light(
+        return Answer(
             question,
             "not measurable",
             f"the input's noise cannot be told from its structure; RSP {found.rsp:.4f}, RSE {found.rse:.3g}",
@@ -138,12 +138,12 @@ def consistent(found: Consistency | None, problem: str) -> Light:
     said = f"{100 * found.outside:.2f} % of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
     strange = abs(height) > _MOST_PEAK
     if found.outside <= _MOST_OUTSIDE[0] and not strange:
-        return Light(question, "yes", f"{said}; structure finer than the PSF cannot be checked so")
+        return Answer(question, "yes", f"{said}; structure finer than the PSF cannot be checked so")
     if strange:
         kind = "more" if height > 0 else "less"
         said += f"; most at {where} of the input: {kind} there than the input shows ({abs(height):.0f} sigma)"
     sure = found.outside > _MOST_OUTSIDE[1] or abs(height) > 2 * _MOST_PEAK
-    return Light(question, "no" if sure else "doubtful", said)
+    return Answer(question, "no" if sure else "doubtful", said)
 
 
 def structure(residual: Image) -> tuple[float, str]:
@@ -164,8 +164,8 @@ def supported(
     agreement: RingCorrelation | None,
     found: Consistency | None,
     repeat: RingCorrelation | None,
-    where: Light | None,
-) -> Light:
+    where: Answer | None,
+) -> Answer:
     """Whether detail beyond the input's pixels is in the reference too.
 
     Parameters
@@ -189,39 +189,39 @@ def supported(
             if found is None
             else [f"{100 * found.invented:.2f} % of its spectrum lies beyond the input's pixels: a guess"]
         )
-        return Light(question, "not measurable", "; ".join([*(guess or ["nothing to compare"]), *also]))
+        return Answer(question, "not measurable", "; ".join([*(guess or ["nothing to compare"]), *also]))
     if where is not None and where.state == "no":
-        return Light(question, "not measurable", "it does not lie on the reference: they cannot agree in detail")
+        return Answer(question, "not measurable", "it does not lie on the reference: they cannot agree in detail")
     share, alike = shared
     met = None if agreement is None else agreement.agreement()
     if met is not None:
         also = [f"they agree down to {met.value:.3g} {met.unit}" if met.value is not None else met.reason, *also]
     if share < _LITTLE:
         said = f"it adds hardly anything there ({100 * share:.2f} % of its spectrum)"
-        return Light(question, "not measurable", "; ".join([said, *also]))
+        return Answer(question, "not measurable", "; ".join([said, *also]))
     said = f"{100 * share:.2f} % of its spectrum lies there, and correlates with the reference's by {alike:.2f}"
     state: State = "yes" if alike >= _RIGHT[1] else "doubtful" if alike >= _RIGHT[0] else "no"
-    return Light(question, state, "; ".join([said, *also]))
+    return Answer(question, state, "; ".join([said, *also]))
 
 
-def beats(comparisons: Sequence[Comparison], candidate: str) -> Light | None:
+def beats(comparisons: Sequence[Comparison], candidate: str) -> Answer | None:
     """Whether it is better than interpolation over the images of a folder."""
     found = [c for c in comparisons if c.candidate == candidate]
     if not found:
         return None
     state: dict[str, State] = {"yes": "yes", "no": "no", "cannot tell": "not measurable"}
-    return Light("Does it beat interpolation?", state[found[0].beats], str(found[0]))
+    return Answer("Does it beat interpolation?", state[found[0].beats], str(found[0]))
 
 
-def calibrated(coverage: float | None, nominal: float, problem: str) -> Light:
+def calibrated(coverage: float | None, nominal: float, problem: str) -> Answer:
     """Whether intervals cover the reference as often as they say."""
     question = "Are its error bars calibrated?"
     if coverage is None:
-        return Light(question, "not measurable", problem)
+        return Answer(question, "not measurable", problem)
     said = f"{100 * coverage:.1f} % of the reference lies within the intervals, {100 * nominal:.0f} % should"
-    return Light(question, "yes" if coverage >= nominal - 0.02 else "no", said)
+    return Answer(question, "yes" if coverage >= nominal - 0.02 else "no", said)
 
 
-def worst(lights: Sequence[Light]) -> Iterator[Light]:
+def worst(answers: Sequence[Answer]) -> Iterator[Answer]:
     """Yield what needs attention."""
-    yield from (light for light in lights if light.state in ("no", "doubtful"))
+    yield from (answer for answer in answers if answer.state in ("no", "doubtful"))

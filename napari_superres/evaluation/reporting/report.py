@@ -139,7 +139,7 @@ class Report:
         if self.calibration is not None:
             gallery.append(("Error bars", figures.of_calibration(self.calibration)))
         page = render(
-            lights={name: found.lights for name, found in self.findings.items()},
+            answers={name: found.answers for name, found in self.findings.items()},
             columns=columns,
             rows=rows,
             comparisons=self.verdicts(),
@@ -172,7 +172,7 @@ class Report:
         return [str(c) for c in self.comparisons if c.images > 1]
 
     def _footnotes(self) -> list[str]:
-        lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.lights]
+        lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.answers]
         lines += self.verdicts()
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]
