@@ -26,7 +26,8 @@ READERS = {
     "inference/stream/boxes.py",
     "inference/stream/stream_file.py",
     "evaluation/folder.py",
-    "evaluation/uncertainty/conformal.py",
+    "evaluation/pairing.py",
+    "evaluation/uncertainty/fit_calibration.py",
     "training/sources.py",
     "training/recorded.py",
 }

@@ -22,7 +22,7 @@ def calibrate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Calibrate a model's error bars on pairs of images that it was not trained on."""
-    from napari_superres.evaluation.uncertainty.conformal import calibrate_folder
+    from napari_superres.evaluation import calibrate_folder
 
     _check_target(output, overwrite)
     found = calibrate_folder(lr, reference, model, alpha=alpha, delta=delta, tta=tta, modality=modality)

@@ -58,7 +58,7 @@ def test_channels_are_matched_by_their_names():
     assert psnr(report, "bicubic", "GFP") > 25
     states = {answer.question: answer.state for answer in report.findings["image"].answers}
     assert states["Are the channels in order?"] == "yes"
-    assert any("the reference's channels were brought into the order GFP, DAPI" in note for note in report.notes)
+    assert any("the reference's channels were reordered to GFP, DAPI" in note for note in report.notes)
 
 
 def test_one_slice_of_a_stack_and_a_plane():

@@ -58,7 +58,7 @@ def place(registration: Registration | None, problem: str, moved: bool) -> Answe
         return Answer(question, "not measurable", problem)
     alike = registration.correlation
     if alike < LEAST_CORRELATION:
-        return Answer(question, "no", f"they hardly correlate (r {alike:.2f}): do both show the same field, not turned?")
+        return Answer(question, "no", f"they hardly correlate (r {alike:.2f}): check that both show the same field")
     off = float(np.hypot.reduce(registration.pixels))
     said = f"{off:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)}), r {alike:.3f}"
     if off <= _MOST_SHIFT:
@@ -127,7 +127,9 @@ def consistent(found: Consistency | None, problem: str) -> Answer:
     if found is None:
         return Answer(question, "not measurable", problem)
     if found.rsp < _LEAST_RSP:
-        return Answer(question, "no", f"it hardly correlates with its input (RSP {found.rsp:.2f}): is it of this input?")
+        return Answer(
+            question, "no", f"it hardly correlates with its input (RSP {found.rsp:.2f}): check that it is of this input"
+        )
     if found.noise is None:
         return Answer(
             question,
