@@ -10,7 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_superres import Image, degrade, read_image, upscale, write_image
-from napari_superres.evaluation import evaluate
+from napari_superres.evaluation import agreement_map, difference_map, evaluate, residual_map, ssim_map
 from napari_superres.evaluation.reporting.report import COLUMNS
 
 EDGE, COUNT = 96, 5
@@ -140,8 +140,8 @@ def test_a_result_and_its_input_only(judge, sr, lr, tmp_path):
 
 
 def test_what_is_missing(superres, sr, ref, lr, data, tmp_path):
-    refused(superres("evaluate", sr), "without a reference", "(lr)")
-    refused(superres("evaluate", ref, "--model", "bicubic-x2"), "without a result", "(lr)")
+    refused(superres("evaluate", sr), "without a reference", "--lr")
+    refused(superres("evaluate", ref, "--model", "bicubic-x2"), "without a result", "--lr")
     refused(superres("evaluate", sr, tmp_path / "gone.tif"), "gone.tif")
     refused(superres("evaluate", lr, ref), "one grid")
     refused(superres("evaluate", ref, "--lr", lr, "-m", "bicubic-x2", "-m", "bicubic-x3"), "one scale")
@@ -210,12 +210,12 @@ def test_gates(judge, sr, ref, lr, gates, code):
 @pytest.mark.parametrize(
     ("gate", "said"),
     [
-        ("psnr", "a gate is METRIC>LIMIT"),
-        ("psnr=30", "a gate is METRIC>LIMIT"),
-        ("vmaf>1", "there is no metric vmaf"),
-        ("image>1", "there is no metric image"),
-        ("nobody:psnr>1", "there is no candidate nobody"),
-        ("psnr>nobody+1", "neither a number nor one of result, bicubic"),
+        ("psnr", "a gate must have the form METRIC>LIMIT"),
+        ("psnr=30", "a gate must have the form METRIC>LIMIT"),
+        ("vmaf>1", "unknown metric 'vmaf'"),
+        ("image>1", "unknown metric 'image'"),
+        ("nobody:psnr>1", "unknown candidate 'nobody'"),
+        ("psnr>nobody+1", "neither a number nor a candidate plus or minus a number. Candidates: result, bicubic"),
     ],
 )
 def test_a_gate_that_is_none(superres, sr, ref, lr, gate, said):
@@ -230,7 +230,7 @@ def test_registration(judge, sr, ref, lr, tmp_path):
     _, off = judge(sr, moved, "--lr", lr, "--baseline", "none")
     state, reason = answer(off, "lie on the reference")
     assert state == "no"
-    assert "--register" in reason
+    assert "set register" in reason
     done, found = judge(sr, moved, "--lr", lr, "--baseline", "none", "--register")
     assert (done.code, done.err) == (0, "")
     assert candidates(found) == ["result", "bicubic", "result, not registered"]
@@ -266,10 +266,7 @@ def test_a_repeated_input(judge, sr, ref, lr, data):
         document = judge(*arguments)[1]
         value = document["findings"]["0"]["repeat"]["value"]
         assert 0.4 <= value < 3
-        assert (
-            f"the input, of two recordings: {value:.4g} micrometer"
-            in answer(document, "beyond what its input holds")[1]
-        )
+        assert f"the input, of two recordings: {value:.4g} micrometer" in answer(document, "fine detail")[1]
 
 
 def test_a_calibration_and_what_it_holds_for(superres, judge, sr, ref, lr, data, tmp_path):
@@ -393,3 +390,74 @@ def test_maps_are_kept_where_consistency_cannot_be_measured(superres, tmp_path):
     ]
     done = superres("trust", tmp_path / "flat.ome.tif", "-m", "bicubic-x2", "-o", tmp_path / "new", "--format", "xyz")
     assert (done.code, done.err.count("\n"), (tmp_path / "new").exists()) == (1, 1, False)
+
+
+def test_maps_lie_on_the_result(superres, sr, ref, lr, tmp_path):
+    folder = tmp_path / "maps"
+    given = ("evaluate", sr, ref, "--lr", lr, "--baseline", "none", "--maps", folder)
+    done = superres(*given)
+    assert done.code == 0, done.err
+    names = ("difference", "ssim", "agreement", "residual")
+    assert done.err.splitlines() == [f"wrote {folder / f'0_{name}.ome.tif'}" for name in names]
+    result, reference, low = read_image(sr), read_image(ref), read_image(lr)
+    expected = {
+        "difference": difference_map(result, reference),
+        "ssim": ssim_map(result, reference),
+        "agreement": agreement_map(result, reference),
+        "residual": residual_map(result, low),
+    }
+    for name, image in expected.items():
+        written, grid = read_image(folder / f"0_{name}.ome.tif"), low if name == "residual" else result
+        np.testing.assert_array_equal(written.data, image.data)
+        assert (written.axes, written.shape, written.units) == (grid.axes, grid.shape, grid.units)
+        np.testing.assert_allclose(written.affine, grid.affine, atol=1e-9)
+
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    refused(superres(*given), "exists", "--overwrite")
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert superres(*given, "--overwrite").code == 0
+
+
+def test_maps_of_a_reference_that_is_registered_first(superres, sr, ref, tmp_path):
+    true = read_image(ref)
+    moved = write_image(true.replace(data=np.roll(np.asarray(true.data), (3, -2), axis=(0, 1))), tmp_path / "m.tif")
+    done = superres("evaluate", sr, moved, "--register", "--maps", tmp_path, "--format", "nrrd")
+    assert done.code == 0, done.err
+    difference, plain = read_image(tmp_path / "0_difference.nrrd"), difference_map(read_image(sr), read_image(moved))
+    assert np.nanstd(difference.data) < np.nanstd(plain.data) / 3
+
+
+def test_maps_that_cannot_be_made(superres, sr, ref, lr, data, tmp_path):
+    folder = tmp_path / "maps"
+    done = superres("evaluate", sr, "--lr", lr, "--maps", folder)
+    assert (done.code, [p.name for p in folder.glob("*.tif")]) == (0, ["0_residual.ome.tif"])
+    for kind in ("sr", "ref"):
+        (tmp_path / kind).mkdir()
+        image = read_image(data / kind / "0.tif")
+        write_image(image.replace(data=np.asarray(image.data)[:40]), tmp_path / kind / "small.tif")
+    small = ("evaluate", tmp_path / "sr" / "small.tif", tmp_path / "ref" / "small.tif", "--data-range", "dtype")
+    done = superres(*small, "--maps", folder)
+    assert done.code == 0, done.err
+    assert "no map of the agreement: " in done.err
+    assert (folder / "small_ssim.ome.tif").exists()
+    refused(superres("evaluate", ref, "--lr", lr, "-m", "bicubic-x2", "--maps", folder), "--maps need a result")
+    refused(superres("evaluate", data / "sr", data / "ref", "--maps", folder), "single images")
+    refused(superres("evaluate", sr, ref, "--maps", folder, "--format", "xyz"), "cannot be written as .xyz")
+    refused(superres("evaluate", sr, ref, "--maps", lr), "maps need a folder")
+
+
+def test_settings_are_spelled_as_each_reader_knows_them(superres, sr, ref, lr, tmp_path):
+    """Flags in the terminal, Python keywords in JSON, code on the page; backticks nowhere."""
+    true = read_image(ref)
+    moved = write_image(true.replace(data=np.roll(np.asarray(true.data), (3, -2), axis=(0, 1))), tmp_path / "m.tif")
+    files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "html")}
+    options = [part for kind, file in files.items() for part in (f"--{kind}", file)]
+    done = superres("evaluate", sr, moved, "--lr", lr, "--baseline", "none", *options)
+    text = {kind: file.read_text("utf-8") for kind, file in files.items()}
+    assert "metrics measure the shift; set --register, or correct" in done.out
+    assert "`superres calibrate` makes one" in done.out
+    assert "metrics measure the shift; set register, or correct" in text["json"]
+    assert "calibrate_folder() makes one" in text["json"]
+    assert "metrics measure the shift; set <code>register</code>, or correct" in text["html"]
+    assert "<code>calibrate_folder()</code> makes one" in text["html"]
+    assert "`" not in text["json"] + text["html"].split("</style>")[1]

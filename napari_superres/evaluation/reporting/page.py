@@ -1,7 +1,12 @@
-"""The report as one HTML page that needs no other file and no network."""
+"""The report as one HTML page that needs no other file and no network.
+
+Settings and functions in texts, which stand in backticks, are shown as code.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from napari_superres.errors import spelled
 
 if TYPE_CHECKING:
     from napari_superres.evaluation.reporting.questions import Answer
@@ -31,7 +36,7 @@ dt{font-weight:600}dd{margin:0}.warn{color:#8a3b00}
 <h2>{{ name }}</h2>
 {% for answer in answers %}
 <div class="answer {{ answer.state.split()[0] }}"><i></i><b>{{ answer.question }}</b><span>{{ answer.state }}</span>
-<span>{{ answer.reason }}</span></div>
+<span>{{ answer.reason | code }}</span></div>
 {% endfor %}
 {% endfor %}
 {% if rows %}
@@ -54,8 +59,10 @@ dt{font-weight:600}dd{margin:0}.warn{color:#8a3b00}
 <h2>How it was measured</h2>
 <dl>{% for key, value in conventions.items() %}<dt>{{ key }}</dt><dd>{{ value }}</dd>
 {% endfor %}</dl>
-{% for note in notes %}<p>{{ note }}</p>{% endfor %}
-{% for failure in failures %}<p class="warn">Not compared: {{ failure.image }}: {{ failure.reason }}</p>{% endfor %}
+{% for note in notes %}<p>Note: {{ note | code }}</p>{% endfor %}
+{% for failure in failures %}
+<p class="warn">Not compared: {{ failure.image }}: {{ failure.reason | code }}</p>
+{% endfor %}
 </body></html>
 """
 
@@ -71,23 +78,24 @@ def render(
     notes: Sequence[str],
     failures: Sequence[Mapping[str, str]],
 ) -> str:
-    """Return the page of what is text and pictures already.
+    """Return the page of a report whose numbers and pictures are texts already.
 
     Parameters
     ----------
     answers
         Answers by image.
     columns, rows
-        Of the table; each row with its role.
+        Titles of the table's columns; role and cells of its rows.
     comparisons, conventions, notes, failures
-        As a report has them.
+        As in `Report`.
     gallery
-        Titles, each with captions and pictures as data URIs.
+        Titles of sections, each with captions and pictures as data URIs.
     """
     from jinja2 import Environment
 
-    template = Environment(autoescape=True, trim_blocks=True).from_string(_TEMPLATE)
-    return template.render(
+    environment = Environment(autoescape=True, trim_blocks=True)
+    environment.filters["code"] = _with_code
+    return environment.from_string(_TEMPLATE).render(
         answers=answers,
         columns=columns,
         rows=rows,
@@ -96,4 +104,18 @@ def render(
         conventions=conventions,
         notes=notes,
         failures=failures,
+    )
+
+
+def _with_code(text: str) -> str:
+    """Return a text as HTML, with its settings and functions as code."""
+    from markupsafe import Markup, escape
+
+    # Escaped first: only the tags that are added here are tags.
+    return Markup(
+        spelled(
+            str(escape(text)),
+            lambda name, value: f"<code>{name}{f'={value}' if value else ''}</code>",
+            lambda name: f"<code>{name}()</code>",
+        )
     )
