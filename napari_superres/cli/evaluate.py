@@ -10,10 +10,10 @@ import typer
 
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.map_files import map_targets, write_maps
-from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
 
 if TYPE_CHECKING:
+    from napari_superres.core.image import Image
     from napari_superres.evaluation import Report
     from napari_superres.evaluation.registration.register import Transform
 
@@ -155,7 +155,7 @@ def _map_targets(
 
 def _maps(
     images: dict[str, Any], names: Iterable[str], transform: "Transform | None", data_range: str | None
-) -> dict[str, Image]:
+) -> "dict[str, Image]":
     """Return the maps of these names; say which ones cannot be made, and why."""
     from napari_superres import evaluation
 

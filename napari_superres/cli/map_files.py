@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_superres.cli import terminal
-from napari_superres.core.image import Image
 from napari_superres.errors import OutputError, SettingsError
+
+if TYPE_CHECKING:
+    from napari_superres.core.image import Image
 
 
 def map_targets(folder: Path, stem: str, names: Sequence[str], extension: str, *, overwrite: bool) -> dict[str, Path]:
@@ -47,7 +50,7 @@ def map_targets(folder: Path, stem: str, names: Sequence[str], extension: str, *
     return targets
 
 
-def write_maps(maps: Mapping[str, Image], targets: Mapping[str, Path], *, overwrite: bool) -> None:
+def write_maps(maps: "Mapping[str, Image]", targets: Mapping[str, Path], *, overwrite: bool) -> None:
     """Write each map to its file, in a folder that is made if necessary, and say so."""
     from napari_superres import io
 

@@ -1,57 +1,16 @@
-"""``superres evaluate``, ``calibrate`` and ``trust``."""
+"""``superres evaluate``."""
 
 import csv
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from helpers.scans import COUNT, refused, subset
 
-from napari_superres import Image, degrade, read_image, upscale, write_image
-from napari_superres.evaluation import agreement_map, difference_map, evaluate, residual_map, ssim_map
+from napari_superres import read_image, write_image
+from napari_superres.evaluation import evaluate
 from napari_superres.evaluation.reporting.report import COLUMNS
-
-EDGE, COUNT = 96, 5
-
-
-def scene(seed):
-    values = gaussian_filter(np.random.default_rng(seed).normal(size=(EDGE, EDGE)), 2, mode="wrap")
-    values = (values - values.min()) / np.ptp(values)
-    return Image.from_array((100 + 4000 * values).astype(np.uint16), "YX", pixel_size=0.1, origin=(3.0, 5.0))
-
-
-def recorded(reference, seed):
-    return degrade(reference, 2, kernel="gaussian", psf_sigma=1.0, photons=2000, read_noise=2, seed=seed)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Return a folder of results, references and inputs that nobody changes."""
-    root = tmp_path_factory.mktemp("data")
-    for i in range(COUNT):
-        reference = scene(i)
-        low, again = recorded(reference, i), recorded(reference, 100 + i)
-        for name, image in {"sr": upscale(low, "lanczos-x2"), "ref": reference, "lr": low, "again": again}.items():
-            (root / name).mkdir(exist_ok=True)
-            write_image(image, root / name / f"{i}.tif")
-    return root
-
-
-@pytest.fixture
-def sr(data):
-    return data / "sr" / "0.tif"
-
-
-@pytest.fixture
-def ref(data):
-    return data / "ref" / "0.tif"
-
-
-@pytest.fixture
-def lr(data):
-    return data / "lr" / "0.tif"
 
 
 @pytest.fixture
@@ -65,23 +24,6 @@ def judge(superres, tmp_path):
         return done, json.loads(file.read_text("utf-8")) if file.exists() else None
 
     return run
-
-
-def refused(done, *said):
-    """Check that there was one line on stderr that says this, and nothing on stdout."""
-    assert (done.code, done.err.count("\n"), done.out) == (1, 1, ""), done
-    assert done.err.startswith("error: ")
-    for text in said:
-        assert text in done.err
-
-
-def subset(data, folder, names, **count):
-    """Return a folder of the first images of each of `names`."""
-    for name in names:
-        (folder / name).mkdir()
-        for i in range(count.get(name, 2)):
-            shutil.copy(data / name / f"{i}.tif", folder / name)
-    return [folder / name for name in names]
 
 
 def candidates(document):
@@ -289,75 +231,6 @@ def test_a_calibration_and_what_it_holds_for(superres, judge, sr, ref, lr, data,
     refused(judge(*given[:-1], lr, "-m", "bicubic-x2")[0], "no calibration or is damaged")
 
 
-def test_calibrations_that_are_refused(superres, data, tmp_path):
-    folders, few = (data / "lr", data / "ref"), tmp_path / "few"
-    few.mkdir()
-    given = ("-m", "bicubic-x2", "-o", tmp_path / "c.json")
-    pair = subset(data, few, ("lr", "ref"), lr=1, ref=2)
-    refused(superres("calibrate", *pair, *given), "at least 2 pairs (22 for the bound), got 1", "no input of this name")
-    refused(superres("calibrate", *folders, *given, "--alpha", 2), "between 0 and 1, got 2.0")
-    refused(superres("calibrate", *folders, "-m", "bicubic-x2", "-o", tmp_path / "gone" / "c.json"), "does not exist")
-    (tmp_path / "c.json").write_text("mine")
-    refused(superres("calibrate", *folders, *given), "c.json exists", "--overwrite")
-    assert (tmp_path / "c.json").read_text() == "mine"
-
-
-def test_too_few_images_for_error_bars(superres, data, tmp_path):
-    file = tmp_path / "c.json"
-    done = superres("calibrate", *subset(data, tmp_path, ("lr", "ref")), "-m", "bicubic-x2", "-o", file)
-    refused(done, "at alpha 0.1 need", "9 images", "got 2")
-    assert not file.exists()
-    done = superres("calibrate", *[tmp_path / n for n in ("lr", "ref")], "-m", "bicubic-x2", "-o", file, "--alpha", 0.4)
-    assert done.code == 0, done.err
-    assert "the bound on the mean is not given: " in done.out
-    assert "needs at least 5 images, got 2" in done.out
-
-
-def test_trust(superres, lr, data, tmp_path):
-    maps, file, up = tmp_path / "maps", tmp_path / "c.json", tmp_path / "up.ome.tif"
-    pairs = (data / "lr", data / "ref")
-    assert superres("calibrate", *pairs, "-m", "bicubic-x2", "-o", file, "--alpha", 0.4).code == 0
-    assert superres("upscale", lr, "-o", up, "-m", "bicubic-x2", "-q").code == 0
-    done = superres("trust", lr, "-m", "bicubic-x2", "-o", maps, "--calibration", file)
-    assert done.code == 0, done.err
-    assert done.out.startswith("8 results; ")
-    names = ("mean", "disagreement", "error-bar", "residual")
-    assert done.err.splitlines() == [f"wrote {maps / f'0_{name}.ome.tif'}" for name in names]
-    mean, deviation, bars, residual = (read_image(maps / f"0_{name}.ome.tif") for name in names)
-    result, low = read_image(up), read_image(lr)
-    for image, grid in ((mean, result), (deviation, result), (bars, result), (residual, low)):
-        assert (image.axes, image.shape, image.units) == (grid.axes, grid.shape, grid.units)
-        np.testing.assert_allclose(image.affine, grid.affine, atol=1e-9)
-    assert np.abs(np.asarray(mean.data) - np.asarray(result.data)).max() <= 0.51, "but for the result's rounding"
-    assert np.asarray(bars.data).min() > 0
-    assert np.asarray(deviation.data).max() < 1, "interpolation does not change with turns"
-
-    before = {p.name: p.read_bytes() for p in maps.iterdir()}
-    refused(superres("trust", lr, "-m", "bicubic-x2", "-o", maps), "exists", "--overwrite")
-    assert {p.name: p.read_bytes() for p in maps.iterdir()} == before
-    assert superres("trust", lr, "-m", "bicubic-x2", "-o", maps, "--overwrite").code == 0
-
-    other = tmp_path / "other"
-    wrong = superres("trust", lr, "-m", "lanczos-x2", "-o", other, "--calibration", file)
-    refused(wrong, "holds for the model bicubic-x2, got lanczos-x2")
-    wrong = superres("trust", lr, "-m", "bicubic-x2", "-o", other, "--calibration", tmp_path / "gone.json")
-    refused(wrong, "gone.json cannot be read")
-    assert not other.exists() or not list(other.iterdir())
-
-
-def test_trust_without_turns_takes_two_models(superres, lr, tmp_path):
-    refused(superres("trust", lr, "-m", "bicubic-x2", "-o", tmp_path / "a", "--no-tta"), "two models")
-    both = ("-m", "bicubic-x2", "-m", "nearest-x2")
-    done = superres("trust", lr, *both, "-o", tmp_path / "b", "--no-tta", "--format", "nii.gz")
-    assert done.code == 0, done.err
-    assert done.out.startswith("2 results; ")
-    deviation = read_image(tmp_path / "b" / "0_disagreement.nii.gz")
-    low = read_image(lr)
-    found = [np.asarray(upscale(low.replace(data=np.asarray(low.data, np.float32)), m).data) for m in both[1::2]]
-    # The file has axes Z, Y and X.
-    np.testing.assert_allclose(np.squeeze(deviation.data), np.abs(found[0] - found[1]) / 2, atol=1e-2)
-
-
 def test_the_command_line_says_what_the_library_says(judge, sr, ref, lr):
     document = judge(sr, ref, "--lr", lr, "--baseline", "none")[1]
     report = evaluate(read_image(sr), read_image(ref), lr=read_image(lr), baselines=(), name="0")
@@ -378,72 +251,6 @@ def test_what_needs_a_reference_says_so(superres, sr, ref, lr):
     assert (done.code, "at least 0" in done.err) == (1, True)
     done = superres("evaluate", sr, ref, "--lr", lr, "--psf-sigma", "0.001")
     assert "nothing was deconvolved: the PSF is only" in done.out
-
-
-def test_maps_are_kept_where_consistency_cannot_be_measured(superres, tmp_path):
-    write_image(Image.from_array(np.full((64, 64), 7, np.uint16), "YX", pixel_size=0.1), tmp_path / "flat.ome.tif")
-    done = superres("trust", tmp_path / "flat.ome.tif", "-m", "bicubic-x2", "-o", tmp_path / "maps")
-    assert done.code == 0, done.err
-    assert sorted(p.name for p in (tmp_path / "maps").glob("*.tif")) == [
-        "flat_disagreement.ome.tif",
-        "flat_mean.ome.tif",
-    ]
-    done = superres("trust", tmp_path / "flat.ome.tif", "-m", "bicubic-x2", "-o", tmp_path / "new", "--format", "xyz")
-    assert (done.code, done.err.count("\n"), (tmp_path / "new").exists()) == (1, 1, False)
-
-
-def test_maps_lie_on_the_result(superres, sr, ref, lr, tmp_path):
-    folder = tmp_path / "maps"
-    given = ("evaluate", sr, ref, "--lr", lr, "--baseline", "none", "--maps", folder)
-    done = superres(*given)
-    assert done.code == 0, done.err
-    names = ("difference", "ssim", "agreement", "residual")
-    assert done.err.splitlines() == [f"wrote {folder / f'0_{name}.ome.tif'}" for name in names]
-    result, reference, low = read_image(sr), read_image(ref), read_image(lr)
-    expected = {
-        "difference": difference_map(result, reference),
-        "ssim": ssim_map(result, reference),
-        "agreement": agreement_map(result, reference),
-        "residual": residual_map(result, low),
-    }
-    for name, image in expected.items():
-        written, grid = read_image(folder / f"0_{name}.ome.tif"), low if name == "residual" else result
-        np.testing.assert_array_equal(written.data, image.data)
-        assert (written.axes, written.shape, written.units) == (grid.axes, grid.shape, grid.units)
-        np.testing.assert_allclose(written.affine, grid.affine, atol=1e-9)
-
-    before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    refused(superres(*given), "exists", "--overwrite")
-    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
-    assert superres(*given, "--overwrite").code == 0
-
-
-def test_maps_of_a_reference_that_is_registered_first(superres, sr, ref, tmp_path):
-    true = read_image(ref)
-    moved = write_image(true.replace(data=np.roll(np.asarray(true.data), (3, -2), axis=(0, 1))), tmp_path / "m.tif")
-    done = superres("evaluate", sr, moved, "--register", "--maps", tmp_path, "--format", "nrrd")
-    assert done.code == 0, done.err
-    difference, plain = read_image(tmp_path / "0_difference.nrrd"), difference_map(read_image(sr), read_image(moved))
-    assert np.nanstd(difference.data) < np.nanstd(plain.data) / 3
-
-
-def test_maps_that_cannot_be_made(superres, sr, ref, lr, data, tmp_path):
-    folder = tmp_path / "maps"
-    done = superres("evaluate", sr, "--lr", lr, "--maps", folder)
-    assert (done.code, [p.name for p in folder.glob("*.tif")]) == (0, ["0_residual.ome.tif"])
-    for kind in ("sr", "ref"):
-        (tmp_path / kind).mkdir()
-        image = read_image(data / kind / "0.tif")
-        write_image(image.replace(data=np.asarray(image.data)[:40]), tmp_path / kind / "small.tif")
-    small = ("evaluate", tmp_path / "sr" / "small.tif", tmp_path / "ref" / "small.tif", "--data-range", "dtype")
-    done = superres(*small, "--maps", folder)
-    assert done.code == 0, done.err
-    assert "no map of the agreement: " in done.err
-    assert (folder / "small_ssim.ome.tif").exists()
-    refused(superres("evaluate", ref, "--lr", lr, "-m", "bicubic-x2", "--maps", folder), "--maps need a result")
-    refused(superres("evaluate", data / "sr", data / "ref", "--maps", folder), "single images")
-    refused(superres("evaluate", sr, ref, "--maps", folder, "--format", "xyz"), "cannot be written as .xyz")
-    refused(superres("evaluate", sr, ref, "--maps", lr), "maps need a folder")
 
 
 def test_settings_are_spelled_as_each_reader_knows_them(superres, sr, ref, lr, tmp_path):
