@@ -18,12 +18,12 @@ from napari_superres.degradation.optics import bin_mean
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.evaluation.consistency import check_consistency
 from napari_superres.evaluation.maps import difference_map
-from napari_superres.evaluation.metrics import full_reference as metrics
-from napari_superres.evaluation.metrics.conventions import Rules
-from napari_superres.evaluation.metrics.intensity_fit import fit_affine
+from napari_superres.evaluation.metrics import full_reference
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.intensity_fit import fit_gain_offset
 from napari_superres.evaluation.metrics.linearity import flux, linearity, si_psnr
 from napari_superres.evaluation.metrics.score import score
-from napari_superres.evaluation.metrics.ssim import fit_micro
+from napari_superres.evaluation.metrics.ssim import fit_micro_ssim
 from napari_superres.evaluation.registration.register import register
 from napari_superres.evaluation.resolution import decorrelation, ring_correlation, single_image_correlation
 from napari_superres.evaluation.uncertainty.conformal import conformal_quantile, hoeffding_bentkus, least_images
@@ -75,18 +75,19 @@ _Row = tuple[str, float, float, float]
 def _metrics() -> Iterator[_Row]:
     a, b = np.full((32, 32), 0.5), np.full((32, 32), 0.6)
     ramp = np.arange(1.0, 1025.0).reshape(32, 32)
+    shuffled = np.array([1, 3, 2, 4])
     c1 = 0.01**2
-    yield "PSNR, 0.5 against 0.6, range 1 (dB)", metrics.psnr(a, b, data_range=1.0), 20.0, 1e-9
+    yield "PSNR, 0.5 against 0.6, range 1 (dB)", full_reference.psnr(a, b, data_range=1.0), 20.0, 1e-9
     expected = (2 * 0.5 * 0.6 + c1) / (0.5**2 + 0.6**2 + c1)
-    yield "SSIM, 0.5 against 0.6, range 1", metrics.ssim(a, b, data_range=1.0), expected, 1e-9
-    yield "SSIM of an image with itself", metrics.ssim(ramp, ramp, data_range=1023.0), 1.0, 1e-12
-    yield "NRMSE, x against 1.1 x", metrics.nrmse(ramp, 1.1 * ramp), 0.1, 1e-12
-    yield "MAE, 0.5 against 0.6", metrics.mae(a, b), 0.1, 1e-12
-    yield "Pearson, 1 2 3 4 against 1 3 2 4", metrics.pearson(np.arange(1, 5), np.array([1, 3, 2, 4])), 0.8, 1e-12
-    yield "Pearson, x against 7 - 2 x", metrics.pearson(ramp, 7 - 2 * ramp), -1.0, 1e-12
+    yield "SSIM, 0.5 against 0.6, range 1", full_reference.ssim(a, b, data_range=1.0), expected, 1e-9
+    yield "SSIM of an image with itself", full_reference.ssim(ramp, ramp, data_range=1023.0), 1.0, 1e-12
+    yield "NRMSE, x against 1.1 x", full_reference.nrmse(ramp, 1.1 * ramp), 0.1, 1e-12
+    yield "MAE, 0.5 against 0.6", full_reference.mae(a, b), 0.1, 1e-12
+    yield ("Pearson, 1 2 3 4 against 1 3 2 4", full_reference.pearson(np.arange(1, 5), shuffled), 0.8, 1e-12)
+    yield "Pearson, x against 7 - 2 x", full_reference.pearson(ramp, 7 - 2 * ramp), -1.0, 1e-12
     holed = np.where(np.eye(32) > 0, np.nan, b)
-    yield "PSNR with invalid pixels left out (dB)", metrics.psnr(a, holed, data_range=1.0), 20.0, 1e-9
-    low, high = Rules.parse("microscopy", "reference-range").limits(ramp, ramp.dtype)
+    yield "PSNR with invalid pixels left out (dB)", full_reference.psnr(a, holed, data_range=1.0), 20.0, 1e-9
+    low, high = ComparisonRules.parse("microscopy", "reference-range").intensity_limits(ramp, ramp.dtype)
     yield "data range of 1..1024", high - low, 1023.0, 0.0
 
 
@@ -95,15 +96,15 @@ def _invariant() -> Iterator[_Row]:
     scene = np.abs(random.normal(0, 50, (192, 192))).cumsum(axis=0)
     scene -= np.percentile(scene, 3)
     noisy = scene + random.normal(0, 30, scene.shape)
-    r = metrics.pearson(scene, noisy)
+    r = full_reference.pearson(scene, noisy)
     expected = 20 * log10(np.ptp(scene) / scene.std()) - 10 * log10(1 - r * r)
     yield "SI-PSNR, by Pearson's r (dB)", si_psnr(scene, 3 * noisy + 100), expected, 1e-9
-    fit = fit_micro(scene[None], 4 * scene[None])
+    fit = fit_micro_ssim(scene[None], 4 * scene[None])
     yield "MicroSSIM, factor of 4 x", fit.alpha if fit else 0.0, 0.25, 1e-3
-    yield "MS-SSIM of an image with itself", metrics.ms_ssim(scene, scene, data_range=1.0), 1.0, 1e-9
-    yield "HFEN, x against 1.1 x", metrics.hfen(scene, 1.1 * scene), 0.1, 1e-9
-    yield "HFEN, x against x + 5", metrics.hfen(scene, scene + 5), 0.0, 1e-9
-    yield "NMI of an image with itself", metrics.nmi(scene, scene), 2.0, 1e-9
+    yield "MS-SSIM of an image with itself", full_reference.ms_ssim(scene, scene, data_range=1.0), 1.0, 1e-9
+    yield "HFEN, x against 1.1 x", full_reference.hfen(scene, 1.1 * scene), 0.1, 1e-9
+    yield "HFEN, x against x + 5", full_reference.hfen(scene, scene + 5), 0.0, 1e-9
+    yield "NMI of an image with itself", full_reference.nmi(scene, scene), 2.0, 1e-9
     ramp = random.random((128, 128))
     yield "gamma of x^2 against x", linearity(ramp, ramp**2).gamma, 2.0, 0.1
     yield "gamma of 3 x + 100 against x", linearity(ramp, 3 * ramp + 100).gamma, 1.0, 0.02
@@ -112,10 +113,10 @@ def _invariant() -> Iterator[_Row]:
 
 def _alignment() -> Iterator[_Row]:
     candidate = np.random.default_rng(0).normal(100.0, 20.0, (64, 64))
-    fit = fit_affine(2.5 * candidate + 40.0, candidate)
+    fit = fit_gain_offset(2.5 * candidate + 40.0, candidate)
     yield "affine fit, gain", fit.gain, 2.5, 1e-9
     yield "affine fit, offset", fit.offset, 40.0, 1e-7
-    yield "affine fit, gain of inverted contrast", fit_affine(-candidate, candidate).gain, -1.0, 1e-9
+    yield "affine fit, gain of inverted contrast", fit_gain_offset(-candidate, candidate).gain, -1.0, 1e-9
 
 
 def _sr_paper() -> Iterator[_Row]:
@@ -128,7 +129,7 @@ def _sr_paper() -> Iterator[_Row]:
     candidate = np.full((32, 32, 3), 101, np.uint8)
     candidate[:2] = 255
     one, other = (Image.from_array(v, "YXS") for v in (candidate, reference))
-    row = score(one, other, Rules.parse("sr-paper", None), [(0.0, 255.0)], image="", name="", scale=(2, 2))[0]
+    row = score(one, other, ComparisonRules.parse("sr-paper", None), [(0.0, 255.0)], image="", name="", scale=(2, 2))[0]
     yield "sr-paper PSNR, one grey level, x2 (dB)", row["psnr"], 20 * log10(255 * 255 / 219), 1e-9
 
 
