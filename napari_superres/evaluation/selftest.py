@@ -83,7 +83,7 @@ def _metrics() -> Iterator[_Row]:
     yield "SSIM of an image with itself", full_reference.ssim(ramp, ramp, data_range=1023.0), 1.0, 1e-12
     yield "NRMSE, x against 1.1 x", full_reference.nrmse(ramp, 1.1 * ramp), 0.1, 1e-12
     yield "MAE, 0.5 against 0.6", full_reference.mae(a, b), 0.1, 1e-12
-    yield ("Pearson, 1 2 3 4 against 1 3 2 4", full_reference.pearson(np.arange(1, 5), shuffled), 0.8, 1e-12)
+    yield "Pearson, 1 2 3 4 against 1 3 2 4", full_reference.pearson(np.arange(1, 5), shuffled), 0.8, 1e-12
     yield "Pearson, x against 7 - 2 x", full_reference.pearson(ramp, 7 - 2 * ramp), -1.0, 1e-12
     holed = np.where(np.eye(32) > 0, np.nan, b)
     yield "PSNR with invalid pixels left out (dB)", full_reference.psnr(a, holed, data_range=1.0), 20.0, 1e-9

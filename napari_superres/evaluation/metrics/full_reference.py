@@ -319,7 +319,7 @@ def _check_shapes(reference: Array, candidate: Array) -> None:
     if reference.shape != candidate.shape:
         raise EvaluationError(
             f"both arrays must have one shape, got {reference.shape} and {candidate.shape}.",
-            remedy="Crop or resample one of them, for example with `register()`.",
+            remedy="Crop or resample one of them to the shape of the other.",
         )
 
 
@@ -327,5 +327,5 @@ def _check_range(data_range: float) -> None:
     if not (np.isfinite(data_range) and data_range > 0):
         raise EvaluationError(
             f"data_range must be finite and above 0, got {data_range}; a constant reference has no range of its own.",
-            remedy="Use `data_range='fixed:VALUE'`, or a number.",
+            remedy="Give a number above 0; in `evaluate()`, use `data_range='fixed:VALUE'`.",
         )

@@ -70,7 +70,7 @@ class LocalMoments:
         if reference.shape != candidate.shape:
             raise EvaluationError(
                 f"both arrays must have one shape, got {reference.shape} and {candidate.shape}.",
-                remedy="Crop or resample one of them, for example with `register()`.",
+                remedy="Crop or resample one of them to the shape of the other.",
             )
         if min(reference.shape) < SSIM_WINDOW:
             raise EvaluationError(
