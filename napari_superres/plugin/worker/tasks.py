@@ -376,6 +376,6 @@ def radial_powers(images: Mapping[str, Image]) -> "dict[str, tuple[str, Curve]]"
     Of the first channel, colours averaged, of some of the planes.
     """
     from napari_superres.evaluation.reporting import findings
-    from napari_superres.evaluation.resolution.frc import unit_of
+    from napari_superres.evaluation.resolution.frc import length_unit
 
-    return {name: (unit_of(image), findings.radial_power(image)) for name, image in images.items()}
+    return {name: (length_unit(image), findings.radial_power(image)) for name, image in images.items()}
