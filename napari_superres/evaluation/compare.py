@@ -12,10 +12,10 @@ from napari_superres.evaluation.baselines import BICUBIC, LEAST_SIGMA, baselines
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.score import IntensityLimits, Row, intensity_limits, score
 from napari_superres.evaluation.metrics.ssim import MS_SSIM_MIN_SIZE, SSIM_WINDOW
-from napari_superres.evaluation.registration.match import cut_to, match
+from napari_superres.evaluation.registration.match import crop_spatial, match
 from napari_superres.evaluation.registration.register import Registration, Transform, register
 from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
-from napari_superres.evaluation.registration.shifts import deformation, local_shifts
+from napari_superres.evaluation.registration.shifts import describe_deformation, local_shifts
 
 RESULT = "result"
 UNREGISTERED = "result, not registered"
@@ -222,7 +222,7 @@ def _shared(common: Image, lr: Image | None, scale: Scale | None, notes: list[st
     first = dict(zip(pair.result.spatial, pair.reference_start, strict=True))
     size = dict(zip(pair.result.spatial, shape, strict=True))
     starts = [first.get(a, 0) for a in common.spatial]
-    return cut_to(common, starts, [size.get(a, common.size(a)) for a in common.spatial])
+    return crop_spatial(common, starts, [size.get(a, common.size(a)) for a in common.spatial])
 
 
 def _candidates(
@@ -304,7 +304,7 @@ def _psf_sigma(lr: Image, reference: Image, scale: Scale, task: Task, notes: lis
 
 def _on_registration(found: Registration) -> list[str]:
     shift = ", ".join(f"{v:+.3g}" for v in found.shift)
-    said = deformation(local_shifts(found.result, found.reference))
+    said = describe_deformation(local_shifts(found.result, found.reference))
     if not any(found.pixels):
         return [said] if said else []
     moved = f"the reference was moved by {shift} {found.unit} ({', '.join(found.result.spatial)})"

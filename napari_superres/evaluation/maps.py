@@ -7,7 +7,7 @@ from napari_superres.core.image import Image
 from napari_superres.evaluation.metrics import full_reference
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.score import intensity_limits
-from napari_superres.evaluation.registration.match import Matched, match
+from napari_superres.evaluation.registration.match import MatchedPair, match
 
 
 def difference_map(result: Image, reference: Image) -> Image:
@@ -77,5 +77,5 @@ def _without_samples(values: npt.NDArray[np.float64], axes: str) -> npt.NDArray[
     return np.asarray(colours.mean(axis=at))
 
 
-def _as_map(pair: Matched, values: npt.NDArray[np.float64]) -> Image:
+def _as_map(pair: MatchedPair, values: npt.NDArray[np.float64]) -> Image:
     return pair.result.replace(data=values.astype(np.float32), axes=pair.result.axes.replace("S", ""), metadata={})
