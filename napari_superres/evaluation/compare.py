@@ -8,7 +8,14 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import BICUBIC, LEAST_SIGMA, baselines, check_names, enlarged, middle_plane
+from napari_superres.evaluation.baselines import (
+    BICUBIC,
+    LEAST_SIGMA,
+    baselines,
+    check_baselines,
+    interpolate,
+    middle_plane,
+)
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.score import IntensityLimits, Row, intensity_limits, score
 from napari_superres.evaluation.metrics.ssim import MS_SSIM_MIN_SIZE, SSIM_WINDOW
@@ -33,7 +40,7 @@ class Task:
     models
         Run on the input.
     baselines
-        Beside bicubic; see `baselines.CHOICES`.
+        Beside bicubic; see `baselines.BASELINES`.
     psf_sigma
         Of the input, in its unit of length; None = fitted to the reference.
     registered
@@ -68,7 +75,9 @@ class Task:
             raise SettingsError(f"psf_sigma must be a number of at least 0, got {psf_sigma}.")
         rules = ComparisonRules.parse(convention, data_range)
         how: Transform | None = "shift" if registered is True else registered or None
-        return cls(rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=how)
+        return cls(
+            rules=rules, models=models, baselines=check_baselines(baselines), psf_sigma=psf_sigma, registered=how
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,7 @@ def _references(
         notes += pair.notes
         common = _shared(pair.reference, lr, scale, notes)
         return common, common, None
-    base = None if lr is None or scale is None else enlarged(lr, BICUBIC, scale)
+    base = None if lr is None or scale is None else interpolate(lr, BICUBIC, scale)
     judged = result if result is not None else base
     assert judged is not None
     registration = register(judged, reference, transform=task.registered)

@@ -6,7 +6,7 @@ from math import isfinite, nan
 from pathlib import Path
 
 from napari_superres.errors import EvaluationError, SuperResError
-from napari_superres.evaluation.baselines import BICUBIC, USUAL
+from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES
 from napari_superres.evaluation.compare import RESULT, UNREGISTERED, Compared, Task, compare
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
@@ -49,7 +49,7 @@ def evaluate_folder(
     models: Sequence[str] = (),
     convention: str = "microscopy",
     data_range: str | None = None,
-    baselines: Sequence[str] = USUAL,
+    baselines: Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
 ) -> Report:
