@@ -103,8 +103,8 @@ def flux(reference: Array, candidate: Array) -> float:
 def si_psnr(reference: Array, candidate: Array) -> float:
     """Return the scale-invariant PSNR: that of the candidate after the best gain and offset.
 
-    Its closed form is ``20 log10((max - min) / std) - 10 log10(1 - r^2)``, with range and standard deviation of the
-    reference and Pearson's r (Weigert et al. 2018, doi:10.1038/s41592-018-0216-7).
+    Its closed form is ``20 log10((max - min) / std) - 10 log10(1 - r^2)``. Range and standard deviation are those of
+    the reference, and r is Pearson's coefficient (Weigert et al. 2018, doi:10.1038/s41592-018-0216-7).
 
     Parameters
     ----------

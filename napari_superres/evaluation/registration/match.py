@@ -45,8 +45,8 @@ def match(result: Image, reference: Image, *, names: tuple[str, str] = ("result"
     Parameters
     ----------
     result, reference
-        Images that may differ in axes of length 1. Where a pixel size is unknown, or the reference has no recorded
-        origin, both fields of view are taken to begin at the same corner, and `notes` says so.
+        Images that may differ in axes of length 1. Both fields of view are taken to begin at the same corner where a
+        pixel size is unknown, or the reference has no recorded origin; `notes` says so.
     names
         What messages call the two images.
 
