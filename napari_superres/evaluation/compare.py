@@ -8,16 +8,16 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import BICUBIC, check_names, enlarged
+from napari_superres.evaluation.baselines import BICUBIC, check_baselines, interpolate
 from napari_superres.evaluation.candidates import RESULT, candidates, empty_grid, scale_between
-from napari_superres.evaluation.metrics.conventions import Rules
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
-from napari_superres.evaluation.metrics.score import Limits, Row, limits_of, score
-from napari_superres.evaluation.metrics.ssim import LEAST_EDGE, WINDOW
-from napari_superres.evaluation.registration.match import cut_to, match
+from napari_superres.evaluation.metrics.score import IntensityLimits, Row, intensity_limits, score
+from napari_superres.evaluation.metrics.ssim import MS_SSIM_MIN_SIZE, SSIM_WINDOW
+from napari_superres.evaluation.registration.match import crop_spatial, match
 from napari_superres.evaluation.registration.register import Registration, Transform, register
 from napari_superres.evaluation.registration.scale import Scale
-from napari_superres.evaluation.registration.shifts import deformation, local_shifts
+from napari_superres.evaluation.registration.shifts import describe_deformation, local_shifts
 
 UNREGISTERED = "result, not registered"
 
@@ -33,14 +33,14 @@ class EvaluationSettings:
     models
         Names of models to run on the input.
     baselines
-        Names of baselines besides bicubic interpolation, from `baselines.CHOICES`.
+        Names of baselines besides bicubic interpolation, from `baselines.BASELINES`.
     psf_sigma
         Width of the input's point-spread function, in its unit of length; None fits it to the reference.
     transform
         How the reference is moved onto the result before anything is measured; None leaves it where it is.
     """
 
-    rules: Rules
+    rules: ComparisonRules
     models: Sequence[str] = ()
     baselines: Sequence[str] = ()
     psf_sigma: float | None = None
@@ -66,10 +66,10 @@ class EvaluationSettings:
         """
         if psf_sigma is not None and not 0 <= psf_sigma < inf:
             raise SettingsError(f"psf_sigma must be a number of at least 0, got {psf_sigma}.")
-        rules = Rules.parse(convention, data_range)
+        rules = ComparisonRules.parse(convention, data_range)
         transform: Transform | None = "shift" if register is True else register or None
         return cls(
-            rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, transform=transform
+            rules=rules, models=models, baselines=check_baselines(baselines), psf_sigma=psf_sigma, transform=transform
         )
 
 
@@ -115,7 +115,7 @@ def compare(
     settings: EvaluationSettings,
     *,
     name: str,
-    limits: Limits | None = None,
+    limits: IntensityLimits | None = None,
 ) -> ImageScores:
     """Score a result, models and baselines against one reference.
 
@@ -146,7 +146,7 @@ def compare(
     lr = None if lr is None else _reorder_channels(lr, result, "input", notes)
     ours, theirs, registration = _references(result, reference, lr, scale, settings, notes)
     plane_scale = None if scale is None else tuple(scale[a] for a in "YX")
-    ranges = limits_of(theirs, settings.rules, plane_scale) if limits is None else limits
+    ranges = intensity_limits(theirs, settings.rules, plane_scale) if limits is None else limits
     if result is not None:
         ours, theirs = _mask_missing(ours, result, notes), _mask_missing(theirs, result, [])
     rows: list[Row] = []
@@ -196,7 +196,7 @@ def _references(
         notes += pair.notes
         common = _common_part(pair.reference, lr, scale, notes)
         return common, common, None
-    base = None if lr is None or scale is None else enlarged(lr, BICUBIC, scale)
+    base = None if lr is None or scale is None else interpolate(lr, BICUBIC, scale)
     judged = result if result is not None else base
     assert judged is not None
     registration = register(judged, reference, transform=settings.transform)
@@ -242,11 +242,11 @@ def _common_part(reference: Image, lr: Image | None, scale: Scale | None, notes:
     first = dict(zip(pair.result.spatial, pair.reference_start, strict=True))
     size = dict(zip(pair.result.spatial, shape, strict=True))
     starts = [first.get(a, 0) for a in reference.spatial]
-    return cut_to(reference, starts, [size.get(a, reference.size(a)) for a in reference.spatial])
+    return crop_spatial(reference, starts, [size.get(a, reference.size(a)) for a in reference.spatial])
 
 
 def _notes_on_registration(registration: Registration) -> list[str]:
-    warped = deformation(local_shifts(registration.result, registration.reference))
+    warped = describe_deformation(local_shifts(registration.result, registration.reference))
     notes = [warped] if warped else []
     if any(registration.pixels):
         shift = ", ".join(f"{v:+.3g}" for v in registration.shift)
@@ -259,7 +259,7 @@ def _unregistered_rows(
     result: Image,
     reference: Image,
     settings: EvaluationSettings,
-    limits: Limits,
+    limits: IntensityLimits,
     name: str,
     scale: Sequence[int] | None,
 ) -> list[Row]:
@@ -280,10 +280,10 @@ def _notes_on_rows(rows: Sequence[Row], reference: Image) -> list[str]:
         if r["gain"] < 0 and r["pearson"] < -0.1
     ]
     smallest = min(reference.size(a) for a in "YX")
-    if WINDOW <= smallest < LEAST_EDGE:
-        notes.append(f"MS-SSIM was not measured: it needs {LEAST_EDGE} pixels along Y and X, got {smallest}")
-    if smallest < WINDOW:
-        notes.append(f"SSIM was not measured: it needs {WINDOW} pixels along Y and X, got {smallest}")
+    if SSIM_WINDOW <= smallest < MS_SSIM_MIN_SIZE:
+        notes.append(f"MS-SSIM was not measured: it needs {MS_SSIM_MIN_SIZE} pixels along Y and X, got {smallest}")
+    if smallest < SSIM_WINDOW:
+        notes.append(f"SSIM was not measured: it needs {SSIM_WINDOW} pixels along Y and X, got {smallest}")
     return notes
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from napari_superres.core.options import checks_names
 from napari_superres.errors import EvaluationError, SuperResError
-from napari_superres.evaluation.baselines import BICUBIC, USUAL
+from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES
 from napari_superres.evaluation.candidates import RESULT, run_model
 from napari_superres.evaluation.compare import EvaluationSettings, ImageScores, compare, compare_with_bicubic
-from napari_superres.evaluation.metrics.conventions import Rules
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison
-from napari_superres.evaluation.metrics.score import Limits, Row, average, limits_of
+from napari_superres.evaluation.metrics.score import IntensityLimits, Row, average_rows, intensity_limits
 from napari_superres.evaluation.pairing import Trio, pair_files
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Transform
@@ -31,7 +31,7 @@ def evaluate_folder(
     models: Sequence[str] = (),
     convention: str = "microscopy",
     data_range: str | None = None,
-    baselines: Sequence[str] = USUAL,
+    baselines: Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
 ) -> Report:
@@ -101,7 +101,7 @@ def evaluate_folder(
 def _scored(
     trios: Iterable[Trio],
     settings: EvaluationSettings,
-    limits: Limits | None,
+    limits: IntensityLimits | None,
     failures: list[dict[str, str]],
     notes: list[str],
 ) -> list[Row]:
@@ -121,17 +121,17 @@ def _scored(
     return rows
 
 
-def _score(trio: Trio, settings: EvaluationSettings, limits: Limits | None) -> ImageScores:
+def _score(trio: Trio, settings: EvaluationSettings, limits: IntensityLimits | None) -> ImageScores:
     from napari_superres.io import read_image
 
     result, lr = (None if path is None else read_image(path) for path in (trio.result, trio.lr))
     return compare(result, read_image(trio.reference), lr, settings, name=trio.name, limits=limits)
 
 
-def _describe(rules: Rules) -> dict[str, str]:
+def _describe(rules: ComparisonRules) -> dict[str, str]:
     """Return the rules in words, with what differs for a set of images."""
     words = rules.describe()
-    if rules.policy.startswith("reference"):
+    if rules.data_range.startswith("reference"):
         words["data_range"] += ", from the lowest to the highest of all references: one for every image of the folder"
     return words
 
@@ -171,10 +171,10 @@ def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Com
 
 
 def _common_limits(
-    trios: Sequence[Trio], rules: Rules, failures: list[dict[str, str]], notes: list[str]
-) -> Limits | None:
+    trios: Sequence[Trio], rules: ComparisonRules, failures: list[dict[str, str]], notes: list[str]
+) -> IntensityLimits | None:
     """Return the data range that all references share, or None where the rules fix it without looking at them."""
-    if rules.fixed is not None or rules.policy == "dtype":
+    if rules.fixed is not None or rules.data_range == "dtype":
         return None
     from napari_superres.io import read_image
 
@@ -182,7 +182,7 @@ def _common_limits(
     for trio in trios:
         try:
             image = read_image(trio.reference)
-            per_image.append(limits_of(image, rules, None))
+            per_image.append(intensity_limits(image, rules, None))
             types.add(str(image.dtype))
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": str(error)})
@@ -206,4 +206,6 @@ def _means(rows: Sequence[Row]) -> list[Row]:
     if len({r["image"] for r in overall}) < 2:
         return []
     names = dict.fromkeys(r["candidate"] for r in overall)
-    return [average([r for r in overall if r["candidate"] == name], image="mean", candidate=name) for name in names]
+    return [
+        average_rows([r for r in overall if r["candidate"] == name], image="mean", candidate=name) for name in names
+    ]

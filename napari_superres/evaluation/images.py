@@ -10,7 +10,7 @@ from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import USUAL
+from napari_superres.evaluation.baselines import DEFAULT_BASELINES
 from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.registration.scale import scale_of
@@ -33,7 +33,7 @@ def evaluate(
     axes: str | None = None,
     convention: str = "microscopy",
     data_range: str | None = None,
-    baselines: Sequence[str] = USUAL,
+    baselines: Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
     repeat: Image | Array | None = None,

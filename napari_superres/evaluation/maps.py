@@ -11,13 +11,13 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.consistency import check_consistency
-from napari_superres.evaluation.metrics import full_reference as metrics
-from napari_superres.evaluation.metrics.conventions import Rules
-from napari_superres.evaluation.metrics.score import limits_of
+from napari_superres.evaluation.metrics import full_reference
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.score import intensity_limits
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.registration.register import register as register_images
-from napari_superres.evaluation.resolution.local import local_agreement
+from napari_superres.evaluation.resolution.agreement_map import local_agreement
 
 
 def difference_map(result: Image, reference: Image, *, register: bool | Transform = False) -> Image:
@@ -73,13 +73,13 @@ def ssim_map(
     """
     result, reference = _on_one_grid(result, reference, register)
     policy = data_range if data_range is None or isinstance(data_range, str) else f"fixed:{float(data_range)!r}"
-    limits = limits_of(reference, Rules.parse("microscopy", policy), None)
+    limits = intensity_limits(reference, ComparisonRules.parse("microscopy", policy), None)
     axes, a, b = result.axes, np.asarray(reference.data), np.asarray(result.data)
     values = np.empty(a.shape, dtype=np.float64)
     for plane in np.ndindex(*(1 if axis in "YX" else n for axis, n in zip(axes, a.shape, strict=True))):
         index = tuple(slice(None) if axis in "YX" else i for axis, i in zip(axes, plane, strict=True))
         low, high = limits[plane[axes.index("C")] if "C" in axes else 0]
-        values[index] = metrics.ssim_map(a[index], b[index], data_range=high - low)
+        values[index] = full_reference.ssim_map(a[index], b[index], data_range=high - low)
     return _as_map(result.replace(data=values))
 
 
