@@ -5,7 +5,7 @@ the API page as well, and answers a name that does not exist with the one that w
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_type_hints
@@ -16,7 +16,9 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def takes_options(kind: type, defaults: Mapping[str, Any]) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def takes_options(
+    kind: type | Sequence[type], defaults: Mapping[str, Any]
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorate a public function whose ``**options`` are a `TypedDict`.
 
     The function gets the keywords it was called with. Its signature lists every option with its default, and the entry
@@ -25,15 +27,17 @@ def takes_options(kind: type, defaults: Mapping[str, Any]) -> Callable[[Callable
     Parameters
     ----------
     kind
-        The `TypedDict`, whose docstring describes each option under ``Attributes``.
+        The `TypedDict`, or several, whose docstrings describe each option under ``Attributes``.
     defaults
         The default of each option.
     """
 
+    kinds = [kind] if isinstance(kind, type) else list(kind)
+    hints = {name: hint for one in kinds for name, hint in get_type_hints(one).items()}
+
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
         own = inspect.signature(function)
         parameters = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-        hints = get_type_hints(kind)
         parameters += [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
             for name, default in defaults.items()
@@ -46,7 +50,7 @@ def takes_options(kind: type, defaults: Mapping[str, Any]) -> Callable[[Callable
             return function(*args, **options)
 
         checked.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-        checked.__doc__ = _documented(function.__doc__ or "", kind.__doc__ or "")
+        checked.__doc__ = _documented(function.__doc__ or "", [one.__doc__ or "" for one in kinds])
         return checked
 
     return decorate
@@ -80,14 +84,16 @@ def check_names(given: Iterable[str], known: Iterable[str]) -> None:
             raise SettingsError(f"unknown option {name!r}.", remedy=remedy)
 
 
-def _documented(text: str, options: str) -> str:
-    """Return a docstring with the attributes of another in place of its entry ``**options``."""
-    text, options = inspect.cleandoc(text), inspect.cleandoc(options)
-    described = options.partition("Attributes\n----------\n")[2]
+def _documented(text: str, options: Sequence[str]) -> str:
+    """Return a docstring with the attributes of others in place of its entry ``**options``."""
+    text = inspect.cleandoc(text)
+    described = "\n".join(
+        inspect.cleandoc(each).partition("Attributes\n----------\n")[2].rstrip() for each in options
+    )
     before, entry, after = text.partition("**options\n")
     if not entry:
         return text
     rest = after.split("\n")
     while rest and rest[0].startswith(" "):
         del rest[0]
-    return "\n".join([before + described.rstrip(), *rest])
+    return "\n".join([before + described, *rest])
