@@ -31,7 +31,6 @@ def takes_options(
     defaults
         The default of each option.
     """
-
     kinds = [kind] if isinstance(kind, type) else list(kind)
     hints = {name: hint for one in kinds for name, hint in get_type_hints(one).items()}
 
@@ -87,9 +86,7 @@ def check_names(given: Iterable[str], known: Iterable[str]) -> None:
 def _documented(text: str, options: Sequence[str]) -> str:
     """Return a docstring with the attributes of others in place of its entry ``**options``."""
     text = inspect.cleandoc(text)
-    described = "\n".join(
-        inspect.cleandoc(each).partition("Attributes\n----------\n")[2].rstrip() for each in options
-    )
+    described = "\n".join(inspect.cleandoc(each).partition("Attributes\n----------\n")[2].rstrip() for each in options)
     before, entry, after = text.partition("**options\n")
     if not entry:
         return text

@@ -161,10 +161,10 @@ def iter_spread(
 
 def loaded_models(models: "str | Path | Model | Sequence[str | Path | Model]") -> "list[Model]":
     """Return one or several models, loaded where a name or a file is given."""
-    from napari_superres.inference.images import loaded
+    from napari_superres.models import Model, load_model
 
     several = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
-    return [loaded(m) for m in several]
+    return [m if isinstance(m, Model) else load_model(m) for m in several]
 
 
 class _Moments:
