@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.runs import plan_of
 from scipy import ndimage
 
 from napari_superres import Image, upscale
 from napari_superres.core.intensity import fit
 from napari_superres.errors import SuperResWarning
-from napari_superres.inference import resolve
 from napari_superres.models import Model, ModelCard, find_card, load_model
 from napari_superres.models.domain import doubts, noise_level, pixel_doubt, trained_pixel_size
 
@@ -100,10 +100,10 @@ def test_every_face_is_told():
     told_card = replace(model.card, noise=(0.0, 0.01))
     model = Model(told_card, model.module)
     image = Image.from_array((np.random.default_rng(0).random((60, 60)) * 255).astype(np.uint8), "YX")
-    assert resolve(image, model).doubts == doubts(told_card, image, fit(image, "unit"))
+    assert plan_of(image, model).doubts == doubts(told_card, image, fit(image, "unit"))
     with pytest.warns(SuperResWarning, match="noisier") as told:
         result = upscale(image, model)
     assert len(told) == 1
     assert result.metadata["provenance"]["doubts"] == [str(told[0].message)]
-    assert not resolve(image, load_model("bicubic-x2")).doubts
+    assert not plan_of(image, load_model("bicubic-x2")).doubts
     assert find_card("bicubic-x2").noise is None

@@ -40,7 +40,7 @@ def test_bad_chunks(damage, suffix, small_cuts, espcn, tmp_path):
         resumed = {"resume": True} if target.with_name(".out.unfinished").exists() else {}
         with pytest.raises(UnreadableImageError, match=r"c/0/1/2 .*--skip-bad"):
             upscale_file(path, target, **options, **resumed)
-    with pytest.warns(SuperResWarning, match="2 chunks of the input missing or damaged"):
+    with pytest.warns(SuperResWarning, match="2 chunks of the input are missing or damaged"):
         upscale_file(path, target, skip_bad=True, overwrite=True, **options)
     found = read_image(target)
     listed = json.loads((tmp_path / "out.provenance.json").read_text())["input"]["bad_chunks"]
