@@ -180,7 +180,7 @@ def selftest() -> None:
     width = max(len(a.name) for a in answers)
     for a in answers:
         verdict = "ok" if a.passed else "WRONG"
-        terminal.result(f"{verdict:5} {a.name:{width}} {a.found:.9g}, expected {a.expected:.9g} +- {a.tolerance:g}")
+        terminal.result(f"{verdict:5} {a.name:{width}} {a.measured:.9g}, expected {a.expected:.9g} +- {a.tolerance:g}")
     wrong = sum(not a.passed for a in answers)
     terminal.result(f"{len(answers) - wrong} passed, {wrong} failed")
     if wrong:

@@ -1,4 +1,4 @@
-"""What stands beside every result: interpolation and classical restoration of the same input."""
+"""Baselines for every result: interpolation and classical restoration of the same input."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,42 +16,48 @@ from napari_superres.evaluation.registration.match import match
 Floats = npt.NDArray[np.float64]
 
 BICUBIC = "bicubic"
-CHOICES = ("lanczos", "wiener", "richardson-lucy", "zero-filling")
-USUAL = ("lanczos", "wiener", "richardson-lucy")
-_DECONVOLVED = ("wiener", "richardson-lucy")
+BASELINES = ("lanczos", "wiener", "richardson-lucy", "zero-filling")
+"""Baselines to choose from. Bicubic interpolation is always included."""
+
+DEFAULT_BASELINES = ("lanczos", "wiener", "richardson-lucy")
+_DECONVOLUTIONS = ("wiener", "richardson-lucy")
 _BALANCES = (0.001, 0.01, 0.1, 1.0, 10.0)
 _ITERATIONS = (1, 2, 4, 8, 16, 32)
-_TUNED_EDGE = 512
-_REACH = 4
+_TUNING_SIZE = 512
+_PSF_RADIUS = 4  # standard deviations
+
 LEAST_SIGMA = 0.3
-"""Pixels below which a point-spread function is none."""
+"""Smallest standard deviation of a point-spread function, in pixels of the result, that is deconvolved."""
 
 
-def check_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of baselines, checked.
+def check_baselines(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of baselines without duplicates.
 
     Raises
     ------
     SettingsError
-        If one is unknown.
+        If a name is unknown.
     """
-    if unknown := [n for n in names if n not in CHOICES]:
-        raise SettingsError(f"unknown baseline {unknown[0]!r}. There are {', '.join(CHOICES)}, and bicubic.")
+    if unknown := [n for n in names if n not in BASELINES]:
+        raise SettingsError(
+            f"unknown baseline {unknown[0]!r}.",
+            remedy=f"Valid baselines: {', '.join(BASELINES)}. Bicubic is always included.",
+        )
     return tuple(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True)
-class Restoration:
-    """Settings of classical restoration.
+class Deconvolution:
+    """Settings of classical deconvolution.
 
     Attributes
     ----------
     psf_sigma
-        Of the point-spread function, in pixels of the result.
+        Standard deviation of the Gaussian point-spread function, in pixels of the result.
     balance
-        Of Wiener's filter: weight of smoothness.
+        Weight of smoothness in Wiener's filter.
     iterations
-        Of Richardson-Lucy.
+        Number of iterations of Richardson-Lucy.
     """
 
     psf_sigma: float
@@ -67,7 +73,7 @@ def baselines(
     psf_sigma: float | None,
     reference: Image | None = None,
 ) -> Iterator[tuple[str, Image]]:
-    """Yield bicubic interpolation, then the baselines asked for, one at a time.
+    """Yield the name and the image of bicubic interpolation, then of each baseline, one at a time.
 
     Parameters
     ----------
@@ -76,91 +82,93 @@ def baselines(
     scale
         Factor per spatial axis.
     names
-        Of `CHOICES`. Wiener and Richardson-Lucy restore the bicubic image, plane by plane, where it is finer along Y
-        and X and the point-spread function is not narrower than 0.3 pixels.
+        Names of `BASELINES`. Wiener and Richardson-Lucy deconvolve the bicubic image, plane by plane. They are left out
+        if the image is not finer along Y and X, or the point-spread function is narrower than 0.3 pixels.
     psf_sigma
-        Standard deviation of the input's point-spread function, in pixels of the result; None = unknown, then
+        Standard deviation of the point-spread function of the input, in pixels of the result; None = unknown, so that
         nothing is deconvolved.
     reference
-        Tunes balance and iterations: the least error in the middle plane. No rival of a model could do better.
+        Image to which balance and iterations are tuned: they minimise the error in its middle plane. The baselines are
+        then as good as they can be.
     """
-    base = enlarged(lr, BICUBIC, scale)
+    base = interpolate(lr, BICUBIC, scale)
     yield BICUBIC, base
-    if max(scale.values()) == 1:  # the input itself, which nothing else would change
+    if max(scale.values()) == 1:
+        # On the grid of the input, every baseline is the input itself.
         return
     deconvolved = psf_sigma is not None and psf_sigma >= LEAST_SIGMA and scale["Y"] > 1
-    settings = Restoration(psf_sigma) if psf_sigma is not None and deconvolved else None
-    if settings is not None and reference is not None and set(names) & set(_DECONVOLVED):
-        settings = _tuned(base, reference, settings)
+    settings = Deconvolution(psf_sigma) if psf_sigma is not None and deconvolved else None
+    if settings is not None and reference is not None and set(names) & set(_DECONVOLUTIONS):
+        settings = _tune(base, reference, settings)
     for name in names:
         if name == "lanczos":
-            yield name, enlarged(lr, name, scale)
+            yield name, interpolate(lr, name, scale)
         elif name == "zero-filling":
-            yield name, _zero_filled(lr, base, scale)
+            yield name, _fill_zeros(lr, base, scale)
         elif settings is not None:
-            yield name, _restored(base, name, settings)
+            yield name, _deconvolve(base, name, settings)
 
 
-def enlarged(lr: Image, kind: str, scale: Mapping[str, int]) -> Image:
-    """Return the input interpolated by a factor per axis; where that is 1, as it is."""
+def interpolate(lr: Image, kind: str, scale: Mapping[str, int]) -> Image:
+    """Return the input interpolated by a factor per axis, or the input itself if all factors are 1."""
     from napari_superres.inference import upscale
 
-    return lr if max(scale.values()) == 1 else upscale(lr, interpolation(kind, scale))
+    return lr if max(scale.values()) == 1 else upscale(lr, interpolation_name(kind, scale))
 
 
-def interpolation(kind: str, scale: Mapping[str, int]) -> str:
-    """Return the name of an interpolation of this scale, which knows planes and volumes."""
+def interpolation_name(kind: str, scale: Mapping[str, int]) -> str:
+    """Return the name of the model that interpolates planes, or volumes if Z becomes finer, by these factors."""
     factors = [scale[a] for a in ("YX" if scale.get("Z", 1) == 1 else "ZYX")]
-    plain = len(factors) == 2 and factors[0] == factors[1]
-    return f"{kind}-x{factors[0] if plain else 'x'.join(map(str, factors))}"
+    equal = len(factors) == 2 and factors[0] == factors[1]
+    return f"{kind}-x{factors[0] if equal else 'x'.join(map(str, factors))}"
 
 
-def _zero_filled(lr: Image, base: Image, scale: Mapping[str, int]) -> Image:
+def _fill_zeros(lr: Image, base: Image, scale: Mapping[str, int]) -> Image:
     from napari_superres.degradation.kspace import fill_zeros
 
     values = fill_zeros(np.asarray(lr.data), [scale.get(a, 1) for a in lr.axes])
-    return base.replace(data=_typed(values, base.dtype))
+    return base.replace(data=_cast(values, base.dtype))
 
 
-def _restored(base: Image, name: str, settings: Restoration) -> Image:
+def _deconvolve(base: Image, name: str, settings: Deconvolution) -> Image:
     data = np.asarray(base.data)
     axes = [base.axes.index(a) for a in "YX"]
     planes = np.moveaxis(data, axes, (-2, -1))
     flat = planes.reshape(-1, *planes.shape[-2:])
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        done = np.stack([_typed(v, base.dtype) for v in pool.map(lambda p: _restored_plane(p, name, settings), flat)])
-    return base.replace(data=np.moveaxis(done.reshape(planes.shape), (-2, -1), axes))
+        sharp = np.stack([_cast(v, base.dtype) for v in pool.map(lambda p: _deconvolve_plane(p, name, settings), flat)])
+    return base.replace(data=np.moveaxis(sharp.reshape(planes.shape), (-2, -1), axes))
 
 
-def _restored_plane(plane: npt.NDArray[Any], name: str, settings: Restoration) -> Floats:
+def _deconvolve_plane(plane: npt.NDArray[Any], name: str, settings: Deconvolution) -> Floats:
     from skimage import restoration
 
     values = plane.astype(np.float64)
     finite = np.isfinite(values)
     if not finite.any():
         return values
-    radius = int(np.ceil(_REACH * settings.psf_sigma))
+    radius = int(np.ceil(_PSF_RADIUS * settings.psf_sigma))
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / settings.psf_sigma) ** 2)
     psf = np.outer(taps, taps) / taps.sum() ** 2
     low = float(values[finite].min())
-    # Both functions take the plane for periodic.
+    # Both functions treat the plane as periodic. Mirrored borders keep opposite sides apart.
     padded = np.pad(np.where(finite, values - low, 0.0), radius, mode="symmetric")
     if name == "wiener":
-        found = restoration.wiener(padded, psf, settings.balance, clip=False)
+        sharp = restoration.wiener(padded, psf, settings.balance, clip=False)
     else:
-        found = restoration.richardson_lucy(padded.clip(1e-9, None), psf, num_iter=settings.iterations, clip=False)
-    return np.where(finite, found[radius:-radius, radius:-radius] + low, np.nan)
+        sharp = restoration.richardson_lucy(padded.clip(1e-9, None), psf, num_iter=settings.iterations, clip=False)
+    return np.where(finite, sharp[radius:-radius, radius:-radius] + low, np.nan)
 
 
-def _tuned(base: Image, reference: Image, settings: Restoration) -> Restoration:
-    """Return the settings that come closest to the reference in its middle plane."""
+def _tune(base: Image, reference: Image, settings: Deconvolution) -> Deconvolution:
+    """Return the settings that bring the middle plane closest to that of the reference."""
     pair = match(base, reference)
-    seen, true = (middle_plane(i)[:_TUNED_EDGE, :_TUNED_EDGE] for i in (pair.result, pair.reference))
-    if not (np.isfinite(seen).all() and np.isfinite(true).all()):
+    blurred, sharp = (middle_plane(i)[:_TUNING_SIZE, :_TUNING_SIZE] for i in (pair.result, pair.reference))
+    if not (np.isfinite(blurred).all() and np.isfinite(sharp).all()):
         return settings
 
     def error(name: str, **changed: Any) -> float:
-        return float(np.square(_restored_plane(seen, name, replace(settings, **changed)) - true).mean())
+        return float(np.square(_deconvolve_plane(blurred, name, replace(settings, **changed)) - sharp).mean())
 
     balance = min(_BALANCES, key=lambda v: error("wiener", balance=v))
     iterations = min(_ITERATIONS, key=lambda v: error("richardson-lucy", iterations=v))
@@ -168,14 +176,14 @@ def _tuned(base: Image, reference: Image, settings: Restoration) -> Restoration:
 
 
 def middle_plane(image: Image) -> Floats:
-    """Return the middle plane of the first channel and colour."""
-    places = zip(image.axes, image.shape, strict=True)
-    key = tuple(slice(None) if a in "YX" else (0 if a in "CS" else n // 2) for a, n in places)
+    """Return the middle plane ``(Y, X)`` of the first channel and colour, as 64-bit floats."""
+    axes = zip(image.axes, image.shape, strict=True)
+    key = tuple(slice(None) if a in "YX" else (0 if a in "CS" else n // 2) for a, n in axes)
     return np.asarray(image.data[key], dtype=np.float64)
 
 
-def _typed(values: Floats, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return intensities as the interpolated image holds them: integers rounded, none wrapped."""
+def _cast(values: Floats, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return intensities as float32, or in an integer type, rounded and clipped to its range."""
     if dtype.kind == "f":
         return values.astype(np.float32)
     limits = np.iinfo(dtype)

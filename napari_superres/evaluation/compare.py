@@ -8,14 +8,21 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import BICUBIC, LEAST_SIGMA, baselines, check_names, enlarged, middle_plane
-from napari_superres.evaluation.metrics.conventions import Rules
-from napari_superres.evaluation.metrics.score import Limits, Row, limits_of, score
-from napari_superres.evaluation.metrics.ssim import LEAST_EDGE, WINDOW
-from napari_superres.evaluation.registration.match import cut_to, match
+from napari_superres.evaluation.baselines import (
+    BICUBIC,
+    LEAST_SIGMA,
+    baselines,
+    check_baselines,
+    interpolate,
+    middle_plane,
+)
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.score import IntensityLimits, Row, intensity_limits, score
+from napari_superres.evaluation.metrics.ssim import MS_SSIM_MIN_SIZE, SSIM_WINDOW
+from napari_superres.evaluation.registration.match import crop_spatial, match
 from napari_superres.evaluation.registration.register import Registration, Transform, register
 from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
-from napari_superres.evaluation.registration.shifts import deformation, local_shifts
+from napari_superres.evaluation.registration.shifts import describe_deformation, local_shifts
 
 RESULT = "result"
 UNREGISTERED = "result, not registered"
@@ -33,14 +40,14 @@ class Task:
     models
         Run on the input.
     baselines
-        Beside bicubic; see `baselines.CHOICES`.
+        Beside bicubic; see `baselines.BASELINES`.
     psf_sigma
         Of the input, in its unit of length; None = fitted to the reference.
     registered
         How the reference is moved onto the result first; None = not.
     """
 
-    rules: Rules
+    rules: ComparisonRules
     models: Sequence[str] = ()
     baselines: Sequence[str] = ()
     psf_sigma: float | None = None
@@ -66,9 +73,11 @@ class Task:
         """
         if psf_sigma is not None and not 0 <= psf_sigma < inf:
             raise SettingsError(f"psf_sigma must be a number of at least 0, got {psf_sigma}.")
-        rules = Rules.parse(convention, data_range)
+        rules = ComparisonRules.parse(convention, data_range)
         how: Transform | None = "shift" if registered is True else registered or None
-        return cls(rules=rules, models=models, baselines=check_names(baselines), psf_sigma=psf_sigma, registered=how)
+        return cls(
+            rules=rules, models=models, baselines=check_baselines(baselines), psf_sigma=psf_sigma, registered=how
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,13 @@ class Compared:
 
 
 def compare(
-    result: Image | None, reference: Image, lr: Image | None, task: Task, *, name: str, limits: Limits | None = None
+    result: Image | None,
+    reference: Image,
+    lr: Image | None,
+    task: Task,
+    *,
+    name: str,
+    limits: IntensityLimits | None = None,
 ) -> Compared:
     """Measure what stands beside a reference. `limits` fixes the data range per channel, for a set of images."""
     scale = scale_of(result, lr) if result is not None else _scale_without_result(task, lr)
@@ -117,7 +132,7 @@ def compare(
     lr = None if lr is None else _channels_in_order(lr, result, "input", notes)
     ours, theirs, registration = _references(result, reference, lr, scale, task, notes)
     plane_scale = None if scale is None else tuple(scale[a] for a in "YX")
-    ranges = limits_of(theirs, task.rules, plane_scale) if limits is None else limits
+    ranges = intensity_limits(theirs, task.rules, plane_scale) if limits is None else limits
     if result is not None:
         ours, theirs = _masked(ours, result, notes), _masked(theirs, result, [])
     rows: list[Row] = []
@@ -152,7 +167,7 @@ def _references(
         notes += pair.notes
         common = _shared(pair.reference, lr, scale, notes)
         return common, common, None
-    base = None if lr is None or scale is None else enlarged(lr, BICUBIC, scale)
+    base = None if lr is None or scale is None else interpolate(lr, BICUBIC, scale)
     judged = result if result is not None else base
     assert judged is not None
     registration = register(judged, reference, transform=task.registered)
@@ -216,7 +231,7 @@ def _shared(common: Image, lr: Image | None, scale: Scale | None, notes: list[st
     first = dict(zip(pair.result.spatial, pair.reference_start, strict=True))
     size = dict(zip(pair.result.spatial, shape, strict=True))
     starts = [first.get(a, 0) for a in common.spatial]
-    return cut_to(common, starts, [size.get(a, common.size(a)) for a in common.spatial])
+    return crop_spatial(common, starts, [size.get(a, common.size(a)) for a in common.spatial])
 
 
 def _candidates(
@@ -298,7 +313,7 @@ def _psf_sigma(lr: Image, reference: Image, scale: Scale, task: Task, notes: lis
 
 def _on_registration(found: Registration) -> list[str]:
     shift = ", ".join(f"{v:+.3g}" for v in found.shift)
-    said = deformation(local_shifts(found.result, found.reference))
+    said = describe_deformation(local_shifts(found.result, found.reference))
     if not any(found.pixels):
         return [said] if said else []
     moved = f"the reference was moved by {shift} {found.unit} ({', '.join(found.result.spatial)})"
@@ -306,7 +321,7 @@ def _on_registration(found: Registration) -> list[str]:
 
 
 def _unregistered(
-    result: Image, reference: Image, task: Task, limits: Limits, name: str, scale: Sequence[int] | None
+    result: Image, reference: Image, task: Task, limits: IntensityLimits, name: str, scale: Sequence[int] | None
 ) -> list[Row]:
     """Return the result's rows as they would be without registration; none where there is no common grid."""
     try:
@@ -325,8 +340,8 @@ def _warnings(rows: Sequence[Row], reference: Image) -> list[str]:
         if r["gain"] < 0 and r["pearson"] < -0.1
     ]
     smallest = min(reference.size(a) for a in "YX")
-    if WINDOW <= smallest < LEAST_EDGE:
-        notes.append(f"MS-SSIM was not measured: it needs {LEAST_EDGE} pixels along Y and X, got {smallest}")
-    if smallest < WINDOW:
-        notes.append(f"SSIM was not measured: it needs {WINDOW} pixels along Y and X, got {smallest}")
+    if SSIM_WINDOW <= smallest < MS_SSIM_MIN_SIZE:
+        notes.append(f"MS-SSIM was not measured: it needs {MS_SSIM_MIN_SIZE} pixels along Y and X, got {smallest}")
+    if smallest < SSIM_WINDOW:
+        notes.append(f"SSIM was not measured: it needs {SSIM_WINDOW} pixels along Y and X, got {smallest}")
     return notes

@@ -6,11 +6,11 @@ from math import isfinite, nan
 from pathlib import Path
 
 from napari_superres.errors import EvaluationError, SuperResError
-from napari_superres.evaluation.baselines import BICUBIC, USUAL
+from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES
 from napari_superres.evaluation.compare import RESULT, UNREGISTERED, Compared, Task, compare
-from napari_superres.evaluation.metrics.conventions import Rules
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
-from napari_superres.evaluation.metrics.score import Limits, Row, average, limits_of
+from napari_superres.evaluation.metrics.score import IntensityLimits, Row, average_rows, intensity_limits
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.registration.register import register as register_images
@@ -49,7 +49,7 @@ def evaluate_folder(
     models: Sequence[str] = (),
     convention: str = "microscopy",
     data_range: str | None = None,
-    baselines: Sequence[str] = USUAL,
+    baselines: Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
 ) -> Report:
@@ -107,10 +107,10 @@ def evaluate_folder(
     return Report(rows + _means(rows), _rules_of_set(task.rules), tuple(notes), tuple(failures), comparisons, findings)
 
 
-def _rules_of_set(rules: Rules) -> dict[str, str]:
+def _rules_of_set(rules: ComparisonRules) -> dict[str, str]:
     """Return the rules in words: a range taken from the references is one for all of them."""
     words = rules.describe()
-    if rules.policy.startswith("reference"):
+    if rules.data_range.startswith("reference"):
         words["data_range"] += (
             ", from the darkest to the brightest of all references: one for every image of the folder"
         )
@@ -205,10 +205,10 @@ def _pairs(
 
 
 def _common_limits(
-    trios: Sequence[Trio], rules: Rules, failures: list[dict[str, str]], notes: list[str]
-) -> Limits | None:
+    trios: Sequence[Trio], rules: ComparisonRules, failures: list[dict[str, str]], notes: list[str]
+) -> IntensityLimits | None:
     """Return the data range that holds for all references, or None where it needs no look at them."""
-    if rules.fixed is not None or rules.policy == "dtype":
+    if rules.fixed is not None or rules.data_range == "dtype":
         return None
     from napari_superres.io import read_image
 
@@ -216,7 +216,7 @@ def _common_limits(
     for trio in trios:
         try:
             image = read_image(trio.reference)
-            per_image.append(limits_of(image, rules, None))
+            per_image.append(intensity_limits(image, rules, None))
             types.add(str(image.dtype))
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": str(error)})
@@ -233,7 +233,7 @@ def _common_limits(
     return [(min(low for low, _ in c), max(high for _, high in c)) for c in zip(*per_image, strict=True)]
 
 
-def _compare(trio: Trio, task: Task, limits: Limits | None) -> Compared:
+def _compare(trio: Trio, task: Task, limits: IntensityLimits | None) -> Compared:
     from napari_superres.io import read_image
 
     result, lr = (None if path is None else read_image(path) for path in (trio.result, trio.lr))
@@ -245,4 +245,6 @@ def _means(rows: Sequence[Row]) -> list[Row]:
     if len({r["image"] for r in overall}) < 2:
         return []
     names = dict.fromkeys(r["candidate"] for r in overall)
-    return [average([r for r in overall if r["candidate"] == name], image="mean", candidate=name) for name in names]
+    return [
+        average_rows([r for r in overall if r["candidate"] == name], image="mean", candidate=name) for name in names
+    ]

@@ -9,7 +9,7 @@ import numpy as np
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import USUAL
+from napari_superres.evaluation.baselines import DEFAULT_BASELINES
 from napari_superres.evaluation.compare import Task, compare
 from napari_superres.evaluation.folder import compare_all
 from napari_superres.evaluation.registration.register import Transform
@@ -30,7 +30,7 @@ def evaluate(
     axes: str | None = None,
     convention: str = "microscopy",
     data_range: str | None = None,
-    baselines: Sequence[str] = USUAL,
+    baselines: Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
     repeat: Image | Array | None = None,

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation.metrics import full_reference as metrics
-from napari_superres.evaluation.metrics.conventions import Rules
-from napari_superres.evaluation.metrics.score import limits_of
-from napari_superres.evaluation.registration.match import Matched, match
+from napari_superres.evaluation.metrics import full_reference
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.score import intensity_limits
+from napari_superres.evaluation.registration.match import MatchedPair, match
 
 
 def difference_map(result: Image, reference: Image) -> Image:
@@ -57,7 +57,7 @@ def ssim_map(result: Image, reference: Image, *, data_range: str | float | None 
     """
     pair = match(result, reference)
     text = data_range if data_range is None or isinstance(data_range, str) else f"fixed:{float(data_range)!r}"
-    limits = limits_of(pair.reference, Rules.parse("microscopy", text), None)
+    limits = intensity_limits(pair.reference, ComparisonRules.parse("microscopy", text), None)
     axes = pair.result.axes
     a, b = np.asarray(pair.reference.data), np.asarray(pair.result.data)
     local = np.empty(a.shape, dtype=np.float64)
@@ -65,7 +65,7 @@ def ssim_map(result: Image, reference: Image, *, data_range: str | float | None 
     for where in np.ndindex(*outer):
         index = tuple(slice(None) if axis in "YX" else i for axis, i in zip(axes, where, strict=True))
         low, high = limits[where[axes.index("C")] if "C" in axes else 0]
-        local[index] = metrics.ssim_map(a[index], b[index], data_range=high - low)
+        local[index] = full_reference.ssim_map(a[index], b[index], data_range=high - low)
     return _as_map(pair, _without_samples(local, axes))
 
 
@@ -77,5 +77,5 @@ def _without_samples(values: npt.NDArray[np.float64], axes: str) -> npt.NDArray[
     return np.asarray(colours.mean(axis=at))
 
 
-def _as_map(pair: Matched, values: npt.NDArray[np.float64]) -> Image:
+def _as_map(pair: MatchedPair, values: npt.NDArray[np.float64]) -> Image:
     return pair.result.replace(data=values.astype(np.float32), axes=pair.result.axes.replace("S", ""), metadata={})

@@ -1,6 +1,7 @@
 """Validation on whole images, beside bicubic interpolation."""
 
 from collections.abc import Iterator, Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_superres.degradation.instruments import Instrument, Scale
+from napari_superres.evaluation.metrics.full_reference import psnr
 from napari_superres.models.domain import noise_level
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.training.pairs import low_of, whole
@@ -17,11 +19,19 @@ _RECORDINGS = 16
 """At least so many are looked at for the range of noise: each is drawn anew."""
 
 
-def psnr(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any], *, border: Sequence[int], data_range: float) -> float:
-    """Return the peak signal-to-noise ratio in dB, `border` pixels per axis left out on each side."""
+_HIGHEST_PSNR = 200.0
+"""PSNR in dB given to equal images, so that the mean over images stays finite."""
+
+
+def psnr_without_border(result: np.ndarray[Any, Any], reference: np.ndarray[Any, Any], border: Sequence[int]) -> float:
+    """Return the PSNR in dB for a data range of 1, without `border` pixels on each side of each axis.
+
+    nan if the result is not finite everywhere: a network that yields such pixels must not be scored on the others.
+    """
     inside = tuple(slice(b, -b or None) for b in border)
-    error = np.mean((found[inside].astype(np.float64) - true[inside]) ** 2)
-    return float(10.0 * np.log10(data_range**2 / max(error, 1e-20)))
+    if not np.isfinite(result[inside]).all():
+        return nan
+    return min(psnr(reference[inside], result[inside], data_range=1.0), _HIGHEST_PSNR)
 
 
 @torch.inference_mode()
@@ -56,7 +66,7 @@ def score_fields(
             found = model(given)[0, 0].numpy()
             if instrument.eight_bit:
                 found = np.rint(found * 255.0).clip(0, 255) / 255.0
-            results.append(psnr(found, high, border=scale, data_range=1.0))
+            results.append(psnr_without_border(found, high, scale))
         rows.append((results[0], results[1]))
     mean = np.mean(rows, axis=0)
     return {"psnr": round(float(mean[0]), 3), "bicubic_psnr": round(float(mean[1]), 3), "images": len(rows)}

@@ -19,7 +19,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_superres import Image, degrade, evaluate, upscale
 from napari_superres.evaluation import decorrelation, ring_correlation, single_image_correlation
-from napari_superres.evaluation.metrics import full_reference as metrics
+from napari_superres.evaluation.metrics import full_reference
 from napari_superres.evaluation.resolution import local_agreement
 
 EDGE = 2048
@@ -70,11 +70,11 @@ def planes() -> None:
             "single-image FRC": lambda: single_image_correlation(a),
             "decorrelation": lambda: decorrelation(a),
             "map of agreement": lambda: local_agreement(a, b),
-            "SSIM": lambda: metrics.ssim(x, y, data_range=8.0),
+            "SSIM": lambda: full_reference.ssim(x, y, data_range=8.0),
             "SSIM, scikit-image": lambda: structural_similarity(
                 x, y, data_range=8.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
             ),
-            "PSNR": lambda: metrics.psnr(x, y, data_range=8.0),
+            "PSNR": lambda: full_reference.psnr(x, y, data_range=8.0),
             "PSNR, scikit-image": lambda: peak_signal_noise_ratio(x, y, data_range=8.0),
         }
     )

@@ -1,4 +1,4 @@
-"""Whether a difference over images is one: bootstrap intervals, sign test, verdict."""
+"""Is one candidate better than another over several images? Bootstrap interval, sign test, verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,28 +9,30 @@ import numpy as np
 
 Verdict = Literal["yes", "no", "cannot tell"]
 
-_RESAMPLED = 10_000
+_BOOTSTRAPS = 10_000
 _LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A candidate beside a baseline, image by image.
+    """Paired comparison of a candidate with a baseline.
 
     Attributes
     ----------
-    candidate, baseline, metric
-        What is compared; more is better.
+    candidate, baseline
+        Names of the two.
+    metric
+        Name of the metric, of which a higher value is better.
     images
-        How many both were measured on.
+        Number of images on which both have a finite value.
     difference
-        Mean of candidate less baseline.
+        Mean of candidate minus baseline, in the unit of the metric.
     low, high
-        95 % interval of the mean, from images drawn anew (percentiles of 10000 bootstraps).
+        95 % confidence interval of `difference`: percentiles of 10000 bootstrap samples of the images.
     better, worse
-        In how many images.
+        Number of images on which the candidate is better, and worse.
     p
-        Two-sided sign test, images without a difference left out.
+        P value of the two-sided sign test, without the images on which both are equal.
     beats
         ``"yes"`` or ``"no"`` where interval and test agree, else ``"cannot tell"``.
     """
@@ -62,28 +64,30 @@ class Comparison:
 def compare_paired(
     candidate: Sequence[float], baseline: Sequence[float], *, names: tuple[str, str], metric: str = "psnr"
 ) -> Comparison:
-    """Compare two candidates over images that both were measured on.
+    """Compare a candidate with a baseline, image by image.
 
     Parameters
     ----------
     candidate, baseline
-        One value per image, in the same order; pairs with a value that is not finite are left out.
+        One value per image, in the same order. Pairs with a value that is not finite are left out.
     names
-        Of the two.
+        Names of candidate and baseline.
     metric
-        What the values are.
+        Name of the metric, of which a higher value is better.
     """
     from scipy.stats import binomtest
 
     pairs = np.array([candidate, baseline], dtype=np.float64)
-    off = np.subtract(*pairs[:, np.isfinite(pairs).all(axis=0)])
-    if off.size == 0:
+    differences = np.subtract(*pairs[:, np.isfinite(pairs).all(axis=0)])
+    if differences.size == 0:
         return Comparison(*names, metric, 0, nan, nan, nan, 0, 0, 1.0, "cannot tell")
-    drawn = np.random.default_rng(0).integers(0, off.size, (_RESAMPLED, off.size))
+    draws = np.random.default_rng(0).integers(0, differences.size, (_BOOTSTRAPS, differences.size))
     tail = 50 * (1 - _LEVEL)
-    low, high = np.percentile(off[drawn].mean(axis=1), [tail, 100 - tail])
-    better, worse = int((off > 0).sum()), int((off < 0).sum())
+    low, high = np.percentile(differences[draws].mean(axis=1), [tail, 100 - tail])
+    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
     p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
-    sure = p < 1 - _LEVEL
-    beats: Verdict = "yes" if sure and low > 0 else "no" if sure and high < 0 else "cannot tell"
-    return Comparison(*names, metric, off.size, float(off.mean()), float(low), float(high), better, worse, p, beats)
+    significant = p < 1 - _LEVEL
+    beats: Verdict = "yes" if significant and low > 0 else "no" if significant and high < 0 else "cannot tell"
+    return Comparison(
+        *names, metric, differences.size, float(differences.mean()), float(low), float(high), better, worse, p, beats
+    )

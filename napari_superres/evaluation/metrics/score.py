@@ -1,4 +1,4 @@
-"""The rows of a report: every metric of one candidate against the reference, raw and aligned."""
+"""The rows of a report: every metric of a candidate against the reference, before and after the intensity fit."""
 
 import os
 from collections.abc import Sequence
@@ -10,19 +10,36 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation.metrics import full_reference as metrics
-from napari_superres.evaluation.metrics.conventions import Rules
-from napari_superres.evaluation.metrics.intensity_fit import AffineFit, fit_affine
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.full_reference import (
+    count_invalid,
+    laplacian_of_gaussian,
+    mae,
+    nmi,
+    nrmse,
+    pearson,
+    psnr,
+    relative_difference,
+)
+from napari_superres.evaluation.metrics.intensity_fit import GainOffset, fit_gain_offset
 from napari_superres.evaluation.metrics.linearity import flux, linearity, si_psnr
-from napari_superres.evaluation.metrics.ssim import WINDOW, MicroFit, Moments, fit_micro, ms_ssim, pyramid
+from napari_superres.evaluation.metrics.ssim import (
+    SSIM_WINDOW,
+    LocalMoments,
+    MicroSsimFit,
+    combine_scales,
+    fit_micro_ssim,
+    moments_pyramid,
+)
 
 Planes = npt.NDArray[Any]
 Row = dict[str, Any]
 """Metrics of one image, candidate and channel."""
 
-Limits = Sequence[tuple[float, float]]
+IntensityLimits = Sequence[tuple[float, float]]
+"""Smallest and largest intensity of the data range, per channel."""
 
-MEASURED = (
+PLANE_METRICS = (
     "psnr",
     "ssim",
     "ms_ssim",
@@ -40,14 +57,14 @@ MEASURED = (
     "mae_aligned",
     "hfen_aligned",
 )
-"""What is measured plane by plane."""
+"""Metrics of single planes, of which a report gives the mean."""
 
-OF_CHANNEL = ("gamma", "r_squared", "flux")
-"""What is measured of all planes of a channel at once."""
+CHANNEL_METRICS = ("gamma", "r_squared", "flux")
+"""Metrics of all planes of a channel at once."""
 
 
-def planes_of(image: Image, channel: int) -> Planes:
-    """Return one channel as ``(P, Y, X)``, or ``(P, Y, X, S)``, with T and Z joined to P."""
+def channel_planes(image: Image, channel: int) -> Planes:
+    """Return one channel as ``(P, Y, X)``, or ``(P, Y, X, S)`` with colour samples; P runs over T and Z."""
     data = np.asarray(image.data)
     axes = image.axes
     if "C" in axes:
@@ -59,11 +76,23 @@ def planes_of(image: Image, channel: int) -> Planes:
     return data.reshape(-1, *inner)
 
 
-def limits_of(reference: Image, rules: Rules, scale: Sequence[int] | None) -> list[tuple[float, float]]:
-    """Return smallest and largest intensity of the data range, per channel."""
+def intensity_limits(
+    reference: Image, rules: ComparisonRules, scale: Sequence[int] | None
+) -> list[tuple[float, float]]:
+    """Return the smallest and the largest intensity of the data range of each channel.
+
+    Parameters
+    ----------
+    reference
+        Image that determines the data range.
+    rules
+        Convention and data range.
+    scale
+        Scale along Y and X, by which the convention ``sr-paper`` crops; None = unknown.
+    """
     samples = "S" in reference.axes
     return [
-        rules.limits(rules.values(planes_of(reference, c), samples, scale), reference.dtype)
+        rules.intensity_limits(rules.compared_values(channel_planes(reference, c), samples, scale), reference.dtype)
         for c in range(reference.size("C"))
     ]
 
@@ -71,25 +100,32 @@ def limits_of(reference: Image, rules: Rules, scale: Sequence[int] | None) -> li
 def score(
     candidate: Image,
     reference: Image,
-    rules: Rules,
-    limits: Limits,
+    rules: ComparisonRules,
+    limits: IntensityLimits,
     *,
     image: str,
     name: str,
     scale: Sequence[int] | None,
 ) -> list[Row]:
-    """Return one row per channel, and a row ``"all"`` (the only one where there is one channel).
+    """Measure every metric of a candidate.
 
     Parameters
     ----------
     candidate, reference
-        Same axes and shape.
-    rules, limits
-        What is compared, and the data range per channel.
+        Images with the same axes and shape.
+    rules
+        Convention and data range.
+    limits
+        Smallest and largest intensity of the data range, per channel.
     image, name
-        First two columns of the rows.
+        Names of the image and of the candidate: the first two columns of the rows.
     scale
-        Factor along Y and X, for the convention that crops by it.
+        Scale along Y and X, by which the convention ``sr-paper`` crops; None = unknown.
+
+    Returns
+    -------
+    list of Row
+        One row per channel and their mean, named ``"all"``. An image of one channel has the row ``"all"`` only.
     """
     channels = reference.size("C")
     names = reference.channel_names or candidate.channel_names or tuple(str(c) for c in range(channels))
@@ -97,19 +133,24 @@ def score(
     rows = []
     for channel in range(channels):
         low, high = limits[channel]
-        r = rules.values(planes_of(reference, channel), samples, scale)
-        c = rules.values(planes_of(candidate, channel), samples, scale)
-        rows.append({"image": image, "candidate": name, "channel": names[channel], **_measure(r, c, high - low)})
+        r = rules.compared_values(channel_planes(reference, channel), samples, scale)
+        c = rules.compared_values(channel_planes(candidate, channel), samples, scale)
+        rows.append(
+            {"image": image, "candidate": name, "channel": names[channel], **_measure_channel(r, c, high - low)}
+        )
     if channels == 1:
         return [{**rows[0], "channel": "all"}]
-    return [*rows, average(rows, channel="all")]
+    return [*rows, average_rows(rows, channel="all")]
 
 
-def average(rows: Sequence[Row], **labels: str) -> Row:
-    """Return the mean of rows; what has no mean (gain, offset, data range) is nan unless all agree."""
+def average_rows(rows: Sequence[Row], **labels: str) -> Row:
+    """Return the mean of rows, with some labels replaced.
+
+    Gain, offset and data range have no meaningful mean: they are nan unless all rows agree.
+    """
     out = {**rows[0], **labels, "planes": []}
-    for key in (*MEASURED, *OF_CHANNEL):
-        out[key] = mean_of([row[key] for row in rows])
+    for key in (*PLANE_METRICS, *CHANNEL_METRICS):
+        out[key] = mean_without_nan([row[key] for row in rows])
     for key in ("gain", "offset", "data_range"):
         values = {row[key] for row in rows}
         out[key] = values.pop() if len(values) == 1 else nan
@@ -117,76 +158,78 @@ def average(rows: Sequence[Row], **labels: str) -> Row:
     return out
 
 
-def mean_of(values: Sequence[float]) -> float:
-    """Return the mean of what could be measured, nan if nothing could."""
-    measured = [v for v in values if not np.isnan(v)]
-    return float(np.mean(measured)) if measured else nan
+def mean_without_nan(values: Sequence[float]) -> float:
+    """Return the mean of the values that are not nan; nan if all are."""
+    known = [v for v in values if not np.isnan(v)]
+    return float(np.mean(known)) if known else nan
 
 
-def _measure(reference: Planes, candidate: Planes, data_range: float) -> dict[str, Any]:
-    fit = fit_affine(reference, candidate)
+def _measure_channel(reference: Planes, candidate: Planes, data_range: float) -> dict[str, Any]:
+    """Return every metric of one channel, given as planes ``(P, Y, X)`` or ``(P, Y, X, S)``."""
+    fit = fit_gain_offset(reference, candidate)
     colours = range(reference.shape[-1]) if reference.ndim == 4 else None
-    micro = None if colours else fit_micro(reference, candidate)
+    micro = None if colours else fit_micro_ssim(reference, candidate)
 
-    def measure(pair: tuple[Planes, Planes]) -> dict[str, float]:
-        pooled = _pooled(*pair, data_range, fit)
+    def measure_plane(pair: tuple[Planes, Planes]) -> dict[str, float]:
+        pooled = _pixel_metrics(*pair, data_range, fit)
         parts = [pair] if colours is None else [(pair[0][..., s], pair[1][..., s]) for s in colours]
-        found = [_of_plane(r, c, data_range, fit, micro) for r, c in parts]
-        return pooled | {k: mean_of([f[k] for f in found]) for k in found[0]}
+        local = [_neighbourhood_metrics(r, c, data_range, fit, micro) for r, c in parts]
+        return pooled | {k: mean_without_nan([m[k] for m in local]) for k in local[0]}
 
-    # The filters let go of the interpreter: planes are measured side by side.
+    # SciPy's filters release the interpreter lock, so that threads measure several planes at once.
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        per_plane = list(pool.map(measure, zip(reference, candidate, strict=True)))
+        per_plane = list(pool.map(measure_plane, zip(reference, candidate, strict=True)))
     curve = linearity(reference, candidate)
     return {
-        **{k: mean_of([p[k] for p in per_plane]) for k in MEASURED},
+        **{k: mean_without_nan([p[k] for p in per_plane]) for k in PLANE_METRICS},
         "gain": fit.gain,
         "offset": fit.offset,
         "gamma": curve.gamma,
         "r_squared": curve.r_squared,
         "flux": flux(reference, candidate),
         "data_range": float(data_range),
-        "invalid": metrics.count_invalid(reference, candidate),
+        "invalid": count_invalid(reference, candidate),
         "planes": per_plane if len(per_plane) > 1 else [],
     }
 
 
-def _pooled(reference: Planes, candidate: Planes, data_range: float, fit: AffineFit) -> dict[str, float]:
-    """Return metrics of single pixels, colour samples pooled."""
+def _pixel_metrics(reference: Planes, candidate: Planes, data_range: float, fit: GainOffset) -> dict[str, float]:
+    """Return the metrics that compare single pixels; colour samples are pooled."""
     aligned = fit.apply(candidate)
     return {
-        "psnr": metrics.psnr(reference, candidate, data_range=data_range),
-        "nrmse": metrics.nrmse(reference, candidate),
-        "mae": metrics.mae(reference, candidate),
-        "nmi": metrics.nmi(reference, candidate),
-        "pearson": metrics.pearson(reference, candidate),
+        "psnr": psnr(reference, candidate, data_range=data_range),
+        "nrmse": nrmse(reference, candidate),
+        "mae": mae(reference, candidate),
+        "nmi": nmi(reference, candidate),
+        "pearson": pearson(reference, candidate),
         "si_psnr": si_psnr(reference, candidate),
-        "psnr_aligned": metrics.psnr(reference, aligned, data_range=data_range),
-        "nrmse_aligned": metrics.nrmse(reference, aligned),
-        "mae_aligned": metrics.mae(reference, aligned),
+        "psnr_aligned": psnr(reference, aligned, data_range=data_range),
+        "nrmse_aligned": nrmse(reference, aligned),
+        "mae_aligned": mae(reference, aligned),
     }
 
 
-def _of_plane(
-    reference: Planes, candidate: Planes, data_range: float, fit: AffineFit, micro: MicroFit | None
+def _neighbourhood_metrics(
+    reference: Planes, candidate: Planes, data_range: float, fit: GainOffset, micro: MicroSsimFit | None
 ) -> dict[str, float]:
-    """Return metrics of neighbourhoods; those after the line follow from the same filtered planes."""
-    edges = [metrics.laplacian_of_gaussian(v) for v in (reference, candidate)]
-    found = {
-        "hfen": metrics.relative_norm(*edges),
-        "hfen_aligned": metrics.relative_norm(edges[0], fit.gain * edges[1]),
+    """Return the metrics that compare neighbourhoods of a plane ``(Y, X)``, before and after the fit."""
+    edges_r, edges_c = laplacian_of_gaussian(reference), laplacian_of_gaussian(candidate)
+    edge_metrics = {
+        "hfen": relative_difference(edges_r, edges_c),
+        "hfen_aligned": relative_difference(edges_r, fit.gain * edges_c),
     }
     names = ("ssim", "ms_ssim", "micro_ssim", "ssim_aligned", "ms_ssim_aligned")
-    if min(reference.shape) < WINDOW:
-        return found | dict.fromkeys(names, nan)
-    moments = Moments.of(reference, candidate)
-    scales = pyramid(reference, candidate, moments)
-    lines = [m.mapped((fit.gain, fit.offset)) for m in scales]
+    if min(reference.shape) < SSIM_WINDOW:
+        return edge_metrics | dict.fromkeys(names, nan)
+    moments = LocalMoments.between(reference, candidate)
+    scales = moments_pyramid(reference, candidate, moments)
+    # Gain and offset commute with the filters: the moments after the fit follow from those before it.
+    aligned_scales = [m.with_gain_offset((fit.gain, fit.offset)) for m in scales]
     values = (
-        moments.mean(data_range),
-        ms_ssim(scales, data_range=data_range),
+        moments.mean_ssim(data_range),
+        combine_scales(scales, data_range=data_range),
         nan if micro is None else micro.score(moments),
-        moments.mapped((fit.gain, fit.offset)).mean(data_range),
-        ms_ssim(lines, data_range=data_range),
+        moments.with_gain_offset((fit.gain, fit.offset)).mean_ssim(data_range),
+        combine_scales(aligned_scales, data_range=data_range),
     )
-    return found | dict(zip(names, values, strict=True))
+    return edge_metrics | dict(zip(names, values, strict=True))

@@ -1,7 +1,7 @@
-"""The family of structural similarity: SSIM, MS-SSIM and MicroSSIM from the same local moments of two planes.
+"""SSIM, MS-SSIM and MicroSSIM, all computed from the same local moments of two planes.
 
-Wang's window throughout: a Gaussian of 11 pixels per axis, standard deviation 1.5, K1 = 0.01, K2 = 0.03, population
-covariance, windows that reach over the border left out.
+The window is that of Wang et al. 2004 (doi:10.1109/TIP.2003.819861): a Gaussian of 11 pixels per axis and standard
+deviation 1.5, with K1 = 0.01, K2 = 0.03 and the population covariance. Means leave out windows that cross the border.
 """
 
 from collections.abc import Sequence
@@ -17,36 +17,36 @@ from napari_superres.errors import EvaluationError
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
-WINDOW = 11
-"""Taps of the window: standard deviation 1.5, cut at 3.5 of them."""
+SSIM_WINDOW = 11
+"""Width of the Gaussian window in pixels: its standard deviation of 1.5 is cut off at 3.5 of them."""
 
-SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of MS-SSIM, finest scale first."""
 
-LEAST_EDGE = WINDOW * 2 ** (len(SCALES) - 1)
-"""Pixels per axis below which MS-SSIM does not exist."""
+MS_SSIM_MIN_SIZE = SSIM_WINDOW * 2 ** (len(SCALE_WEIGHTS) - 1)
+"""Smallest number of pixels per axis for which MS-SSIM exists."""
 
 _SIGMA, _K1, _K2 = 1.5, 0.01, 0.03
-_EDGE = (WINDOW - 1) // 2
+_BORDER = (SSIM_WINDOW - 1) // 2
 _MICRO_PLANES = 8
 _MICRO_PIXELS = 200_000
-_DECADE = float(np.log(10))
-_BACKGROUND = 3.0
-"""Percentile that MicroSSIM takes for the background."""
+_LOG_10 = float(np.log(10))
+_BACKGROUND_PERCENTILE = 3.0
+"""Percentile that MicroSSIM takes as the background."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
-    """Local means, variances and covariance of two arrays of one shape.
+class LocalMoments:
+    """Local means, variances and covariance of two arrays of the same shape, Gaussian-weighted.
 
     Attributes
     ----------
     mean_r, mean_c
-        Of reference and candidate.
+        Local means of reference and candidate.
     var_r, var_c, cov
-        Variances and covariance.
+        Local variances and covariance.
     valid
-        Where the window holds finite pixels only; None = everywhere.
+        True where the window holds finite pixels only; None = everywhere.
     """
 
     mean_r: Floats
@@ -57,119 +57,146 @@ class Moments:
     valid: npt.NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, reference: Array, candidate: Array) -> "Moments":
-        """Return the moments around each pixel, borders mirrored.
+    def between(cls, reference: Array, candidate: Array) -> "LocalMoments":
+        """Measure the moments around each pixel; the image is mirrored at its borders.
 
         Raises
         ------
         EvaluationError
-            If shapes differ, or an axis is shorter than the window.
+            If the shapes differ, or an axis is shorter than the window.
         """
         from scipy.ndimage import gaussian_filter, maximum_filter
 
         if reference.shape != candidate.shape:
-            raise EvaluationError(f"the arrays must have one shape, got {reference.shape} and {candidate.shape}.")
-        if min(reference.shape) < WINDOW:
-            raise EvaluationError(f"SSIM needs at least {WINDOW} pixels per axis, got {reference.shape}.")
+            raise EvaluationError(
+                f"both arrays must have one shape, got {reference.shape} and {candidate.shape}.",
+                remedy="Crop or resample one of them to the shape of the other.",
+            )
+        if min(reference.shape) < SSIM_WINDOW:
+            raise EvaluationError(
+                f"SSIM needs at least {SSIM_WINDOW} pixels per axis, got {reference.shape}.",
+                remedy="Use a larger image, or a metric without a window.",
+            )
         a, b = np.asarray(reference, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
         valid = np.isfinite(a) & np.isfinite(b)
-        bad = None if valid.all() else maximum_filter(~valid, WINDOW, mode="reflect")
+        bad = None if valid.all() else maximum_filter(~valid, SSIM_WINDOW, mode="reflect")
         if bad is not None:
             a, b = np.where(valid, a, 0.0), np.where(valid, b, 0.0)
 
-        def local(values: Floats) -> Floats:
+        def local_mean(values: Floats) -> Floats:
             return np.asarray(gaussian_filter(values, _SIGMA, truncate=3.5))
 
-        mean_r, mean_c = local(a), local(b)
-        moments = local(a * a) - mean_r**2, local(b * b) - mean_c**2, local(a * b) - mean_r * mean_c
+        mean_r, mean_c = local_mean(a), local_mean(b)
+        moments = local_mean(a * a) - mean_r**2, local_mean(b * b) - mean_c**2, local_mean(a * b) - mean_r * mean_c
         return cls(mean_r, mean_c, *moments, None if bad is None else ~bad)
 
-    def mapped(self, candidate: tuple[float, float], reference: tuple[float, float] = (1.0, 0.0)) -> "Moments":
-        """Return the moments after the lines ``gain * value + offset``, without filtering again."""
-        (g, o), (h, p) = candidate, reference
-        return Moments(
-            h * self.mean_r + p,
-            g * self.mean_c + o,
-            h * h * self.var_r,
-            g * g * self.var_c,
-            g * h * self.cov,
+    def with_gain_offset(
+        self, candidate: tuple[float, float], reference: tuple[float, float] = (1.0, 0.0)
+    ) -> "LocalMoments":
+        """Return the moments of ``gain * values + offset``, without filtering again.
+
+        Parameters
+        ----------
+        candidate, reference
+            Gain and offset of each.
+        """
+        (gain_c, offset_c), (gain_r, offset_r) = candidate, reference
+        return LocalMoments(
+            gain_r * self.mean_r + offset_r,
+            gain_c * self.mean_c + offset_c,
+            gain_r * gain_r * self.var_r,
+            gain_c * gain_c * self.var_c,
+            gain_c * gain_r * self.cov,
             self.valid,
         )
 
-    def thinned(self, every: int) -> "Moments":
-        """Return the moments of the windows inside at every nth pixel along each axis."""
-        key = (slice(_EDGE, -_EDGE, every),) * self.cov.ndim
+    def subsample(self, step: int) -> "LocalMoments":
+        """Return the moments at every `step`-th pixel along each axis, without the border."""
+        key = (slice(_BORDER, -_BORDER, step),) * self.cov.ndim
         valid = None if self.valid is None else self.valid[key]
-        return Moments(self.mean_r[key], self.mean_c[key], self.var_r[key], self.var_c[key], self.cov[key], valid)
+        return LocalMoments(self.mean_r[key], self.mean_c[key], self.var_r[key], self.var_c[key], self.cov[key], valid)
 
-    def similarity(self, data_range: float) -> tuple[Floats, Floats]:
-        """Return luminance term, and contrast and structure term, around each pixel; nan near non-finite pixels."""
+    def ssim_terms(self, data_range: float) -> tuple[Floats, Floats]:
+        """Return the luminance term, and the product of contrast and structure terms; nan where not `valid`."""
         c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
-        light = (2 * self.mean_r * self.mean_c + c1) / (self.mean_r**2 + self.mean_c**2 + c1)
+        luminance = (2 * self.mean_r * self.mean_c + c1) / (self.mean_r**2 + self.mean_c**2 + c1)
         structure = (2 * self.cov + c2) / (self.var_r + self.var_c + c2)
         if self.valid is not None:
-            light, structure = (np.where(self.valid, v, nan) for v in (light, structure))
-        return light, structure
+            luminance, structure = (np.where(self.valid, v, nan) for v in (luminance, structure))
+        return luminance, structure
 
-    def map(self, data_range: float) -> Floats:
-        """Return SSIM around each pixel."""
-        light, structure = self.similarity(data_range)
-        return light * structure
+    def ssim_map(self, data_range: float) -> Floats:
+        """Return SSIM around each pixel; nan where not `valid`."""
+        luminance, structure = self.ssim_terms(data_range)
+        return luminance * structure
 
-    def mean(self, data_range: float) -> float:
-        """Return the mean SSIM of the windows inside; nan where there is none."""
-        return _inner_mean(self.map(data_range))
+    def mean_ssim(self, data_range: float) -> float:
+        """Return the mean SSIM without the border; nan where no window is valid."""
+        return _mean_inside_border(self.ssim_map(data_range))
 
 
-def ms_ssim(scales: Sequence[Moments], *, data_range: float) -> float:
-    """Return multi-scale structural similarity (Wang, Simoncelli, Bovik 2003, doi:10.1109/ACSSC.2003.1292216).
+def moments_pyramid(reference: Array, candidate: Array, finest: LocalMoments) -> list[LocalMoments]:
+    """Return the moments at full size and after each of four halvings.
+
+    Parameters
+    ----------
+    reference, candidate
+        Arrays ``(Z)YX`` of the same shape.
+    finest
+        Their moments at full size.
+
+    Returns
+    -------
+    list of LocalMoments
+        Five scales, finest first; empty below `MS_SSIM_MIN_SIZE` pixels per axis.
+    """
+    if min(reference.shape) < MS_SSIM_MIN_SIZE:
+        return []
+    scales = [finest]
+    while len(scales) < len(SCALE_WEIGHTS):
+        reference, candidate = _halve(reference), _halve(candidate)
+        scales.append(LocalMoments.between(reference, candidate))
+    return scales
+
+
+def combine_scales(scales: Sequence[LocalMoments], *, data_range: float) -> float:
+    """Return MS-SSIM from the moments of `moments_pyramid`.
 
     Parameters
     ----------
     scales
-        Moments of five scales, from `pyramid`; none where the planes are too small.
+        Moments of five scales, or none where the planes are too small.
     data_range
-        Distance of the largest to the smallest intensity that could be.
+        Difference between the largest and the smallest possible intensity.
 
     Returns
     -------
     float
-        0 to 1; nan where it does not exist. A scale of opposite structure counts as 0.
+        0 to 1; nan without scales. A scale of inverted structure counts as 0.
     """
     if not scales:
         return nan
-    found = 1.0
-    for i, (moments, weight) in enumerate(zip(scales, SCALES, strict=True)):
-        light, structure = moments.similarity(data_range)
-        last = i == len(SCALES) - 1
-        found *= max(_inner_mean(light * structure if last else structure), 0.0) ** weight
-    return found
-
-
-def pyramid(reference: Array, candidate: Array, finest: Moments) -> list[Moments]:
-    """Return the moments at full size and after four halvings; empty below `LEAST_EDGE` pixels per axis."""
-    if min(reference.shape) < LEAST_EDGE:
-        return []
-    scales = [finest]
-    while len(scales) < len(SCALES):
-        reference, candidate = _halved(reference), _halved(candidate)
-        scales.append(Moments.of(reference, candidate))
-    return scales
+    product = 1.0
+    for i, (moments, weight) in enumerate(zip(scales, SCALE_WEIGHTS, strict=True)):
+        luminance, structure = moments.ssim_terms(data_range)
+        coarsest = i == len(SCALE_WEIGHTS) - 1
+        product *= max(_mean_inside_border(luminance * structure if coarsest else structure), 0.0) ** weight
+    return product
 
 
 @dataclass(frozen=True, slots=True)
-class MicroFit:
-    """What MicroSSIM does to intensities before it compares them.
+class MicroSsimFit:
+    """Intensity transforms that MicroSSIM applies before it compares two images.
 
     Attributes
     ----------
     reference, candidate
-        Gain and offset of each: background to 0, both by the brightest of the reference, the candidate by
-        `alpha` too.
+        Gain and offset of each. They take the background to 0 and divide by the brightest pixel of the reference; the
+        candidate is multiplied by `alpha` too.
     alpha
-        Factor of the candidate that gives the highest mean.
+        Factor of the candidate that maximises the mean SSIM.
     data_range
-        Of the reference after that.
+        Range of the reference after its transform.
     """
 
     reference: tuple[float, float]
@@ -177,19 +204,24 @@ class MicroFit:
     alpha: float
     data_range: float
 
-    def score(self, moments: Moments) -> float:
-        """Return MicroSSIM of a plane, -1 to 1."""
-        return moments.mapped(self.candidate, self.reference).mean(self.data_range)
+    def score(self, moments: LocalMoments) -> float:
+        """Return the MicroSSIM of a plane, -1 to 1, from the moments of its unscaled intensities."""
+        return moments.with_gain_offset(self.candidate, self.reference).mean_ssim(self.data_range)
 
 
-def fit_micro(reference: Array, candidate: Array) -> MicroFit | None:
-    """Fit MicroSSIM (Ashesh, Deschamps, Jug 2024, doi:10.48550/arXiv.2408.08747) to planes ``(P, Y, X)``.
+def fit_micro_ssim(reference: Array, candidate: Array) -> MicroSsimFit | None:
+    """Fit the intensity transforms of MicroSSIM (Ashesh, Deschamps, Jug 2024, doi:10.48550/arXiv.2408.08747).
 
-    Background and brightest are those of all planes; the factor is fitted to eight of them, evenly spaced.
+    Background and brightest pixel are those of all planes. The factor is fitted to at most eight evenly spaced planes.
+
+    Parameters
+    ----------
+    reference, candidate
+        Planes ``(P, Y, X)`` of the same shape.
 
     Returns
     -------
-    MicroFit or None
+    MicroSsimFit or None
         None where planes are smaller than the window, the reference is constant, or no window is finite.
     """
     from scipy.optimize import minimize_scalar
@@ -199,52 +231,56 @@ def fit_micro(reference: Array, candidate: Array) -> MicroFit | None:
         (np.asarray(r, np.float64), np.asarray(c, np.float64))
         for r, c in zip(reference[::step], candidate[::step], strict=True)
     ]
-    low_r, low_c = (_percentile(values) for values in (reference, candidate))
-    top, bottom = np.nanmax(reference) - low_r, np.nanmin(reference) - low_r
-    if min(reference.shape[1:]) < WINDOW or not top > 0 or not np.isfinite(low_c):
+    background_r, background_c = (_background(values) for values in (reference, candidate))
+    top, bottom = np.nanmax(reference) - background_r, np.nanmin(reference) - background_r
+    if min(reference.shape[1:]) < SSIM_WINDOW or not top > 0 or not np.isfinite(background_c):
         return None
     unit = float(top)
     data_range = float(top - bottom) / unit
-    to_reference, to_candidate = (1 / unit, -low_r / unit), (1 / unit, -low_c / unit)
+    to_reference, to_candidate = (1 / unit, -background_r / unit), (1 / unit, -background_c / unit)
     every = max(1, round((sum(r.size for r, _ in planes) / _MICRO_PIXELS) ** 0.5))
-    pixels = [Moments.of(r, c).mapped(to_candidate, to_reference).thinned(every) for r, c in planes]
-    if not any(m.valid is None or m.valid.any() for m in pixels):
+    samples = [
+        LocalMoments.between(r, c).with_gain_offset(to_candidate, to_reference).subsample(every) for r, c in planes
+    ]
+    if not any(m.valid is None or m.valid.any() for m in samples):
         return None
 
-    def unlikeness(exponent: float) -> float:
-        found = [m.mapped((float(np.exp(exponent)), 0.0)).map(data_range) for m in pixels]
-        return -float(np.nanmean(np.concatenate([v.ravel() for v in found])))
+    def negative_ssim(log_factor: float) -> float:
+        maps = [m.with_gain_offset((float(np.exp(log_factor)), 0.0)).ssim_map(data_range) for m in samples]
+        return -float(np.nanmean(np.concatenate([v.ravel() for v in maps])))
 
-    guess = _gain(pixels)
-    near = np.log(guess) - _DECADE, np.log(guess) + _DECADE
-    alpha = float(np.exp(minimize_scalar(unlikeness, bounds=near, method="bounded", options={"xatol": 1e-6}).x))
-    return MicroFit(to_reference, (alpha * to_candidate[0], alpha * to_candidate[1]), alpha, data_range)
+    guess = _least_squares_factor(samples)
+    bounds = np.log(guess) - _LOG_10, np.log(guess) + _LOG_10
+    best = minimize_scalar(negative_ssim, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    alpha = float(np.exp(best.x))
+    return MicroSsimFit(to_reference, (alpha * to_candidate[0], alpha * to_candidate[1]), alpha, data_range)
 
 
-def _gain(planes: Sequence[Moments]) -> float:
-    """Return the least-squares factor of the local means, 1 where the contrast is inverted or there is none."""
+def _least_squares_factor(planes: Sequence[LocalMoments]) -> float:
+    """Return the factor that brings the candidate's local means to the reference's; 1 for inverted or no contrast."""
     cross = sum(float(np.nansum(m.mean_r * m.mean_c)) for m in planes)
     power = sum(float(np.nansum(m.mean_c**2)) for m in planes)
     return cross / power if cross > 0 and power > 0 else 1.0
 
 
-def _percentile(values: Array) -> float:
-    """Return the background of planes; of many pixels, from every nth."""
+def _background(values: Array) -> float:
+    """Return the background intensity, from at most about four million evenly spaced pixels."""
     flat = values.ravel()[:: max(1, values.size // 4_000_000)]
-    return float(np.nanpercentile(flat, _BACKGROUND))
+    return float(np.nanpercentile(flat, _BACKGROUND_PERCENTILE))
 
 
-def _inner_mean(values: Floats) -> float:
-    inside = values[(slice(_EDGE, -_EDGE),) * values.ndim]
+def _mean_inside_border(values: Floats) -> float:
+    """Return the mean of the finite values without the border; nan if there are none."""
+    inside = values[(slice(_BORDER, -_BORDER),) * values.ndim]
     inside = inside[np.isfinite(inside)]
     return float(inside.mean()) if inside.size else nan
 
 
-def _halved(values: Array) -> Floats:
-    """Return means of two pixels along each axis; what does not fill two is left out."""
-    found = np.asarray(values, dtype=np.float64)
-    for axis in range(found.ndim):
-        count = found.shape[axis] // 2 * 2
-        shape = (*found.shape[:axis], count // 2, 2, *found.shape[axis + 1 :])
-        found = found.take(range(count), axis=axis).reshape(shape).mean(axis=axis + 1)
-    return found
+def _halve(values: Array) -> Floats:
+    """Return the means of pairs of pixels along each axis; an odd last pixel is left out."""
+    halved = np.asarray(values, dtype=np.float64)
+    for axis in range(halved.ndim):
+        count = halved.shape[axis] // 2 * 2
+        shape = (*halved.shape[:axis], count // 2, 2, *halved.shape[axis + 1 :])
+        halved = halved.take(range(count), axis=axis).reshape(shape).mean(axis=axis + 1)
+    return halved

@@ -1,9 +1,10 @@
-"""Two images brought onto one grid: by their recorded positions, or by what they show.
+"""Bring two images onto one grid, by their recorded positions or by their content.
 
-Begin with ``match``. All of `napari_superres.evaluation` may import this room; it imports none of the other rooms.
+Begin reading with ``match``. Everything in `napari_superres.evaluation` may import this folder. It imports no other
+folder there.
 
-``match``     crops and resamples a reference onto the grid of a result, by their affines
-``register``  finds shift, rotation and flip from the pixels
-``shifts``    local shifts, block by block
-``scale``     the factor between a result and its input
+``match``     crops a result and a reference to their common field, by their affines
+``register``  finds shift, rotation and scale from the pixels and moves the reference onto the result
+``shifts``    the shift between two images, as a whole and block by block
+``scale``     the scale between a result and its input
 """

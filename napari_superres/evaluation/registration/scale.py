@@ -1,4 +1,4 @@
-"""By how much a result is finer than its input."""
+"""The scale between a result and its input."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,12 +11,24 @@ Scale = dict[str, int]
 
 
 def scale_of(result: Image, lr: Image | None) -> Scale | None:
-    """Return the factor per spatial axis between input and result, from the two or from the provenance.
+    """Return the scale between an input and its result.
+
+    Parameters
+    ----------
+    result
+        Result, on a finer grid than its input or on the same one.
+    lr
+        Input; None = use the provenance of the result.
+
+    Returns
+    -------
+    dict or None
+        Factor per spatial axis of the result; None where neither input nor provenance tells.
 
     Raises
     ------
     EvaluationError
-        If the factor between `lr` and `result` is not whole, or 1 on every axis.
+        If a factor is not a whole number, or all are 1 although no model that keeps the grid is recorded.
     """
     if lr is None:
         return _recorded_scale(result)
@@ -27,26 +39,29 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
             continue
         factor = result.size(axis) / lr.size(axis)
         if factor != round(factor) and result.has_pixel_size and lr.has_pixel_size:
-            # A part of the field only: the pixel sizes still tell.
+            # The result may show a part of the field only. Then the pixel sizes give the factor.
             factor = lr.pixel_size[lr.spatial.index(axis)] / result.pixel_size[result.spatial.index(axis)]
         if factor < 0.5 or abs(factor - round(factor)) > 1e-3:
-            raise _not_finer(result, lr)
+            raise _scale_error(result, lr)
         scale[axis] = round(factor)
     recorded = _recorded_scale(result)
     if max(scale.values()) == 1 and (recorded is None or max(recorded.values()) > 1):
-        # Only of a model that restores on its input's grid: else the input is another image.
-        raise _not_finer(result, lr)
+        # A scale of 1 is right only for a model that restores on the grid of its input. Otherwise `lr` is not the
+        # input of this result.
+        raise _scale_error(result, lr)
     return scale
 
 
-def _not_finer(result: Image, lr: Image) -> EvaluationError:
+def _scale_error(result: Image, lr: Image) -> EvaluationError:
     return EvaluationError(
         f"the result must be finer than its input by a whole number above 1, got {result.axes} {result.shape} from "
-        f"{lr.axes} {lr.shape}. Give the input that the result was made from."
+        f"{lr.axes} {lr.shape}.",
+        remedy="Give the input that the result was made from.",
     )
 
 
 def _recorded_scale(result: Image) -> Scale | None:
+    """Return the scale in the provenance of the result; None where there is none."""
     provenance = result.metadata.get("provenance")
     recorded: Any = provenance.get("scale") if isinstance(provenance, Mapping) else None
     if recorded is None:
@@ -60,18 +75,22 @@ def _recorded_scale(result: Image) -> Scale | None:
 
 
 def scale_of_models(models: Sequence[str], lr: Image) -> Scale:
-    """Return the factor of models, which must be one for all.
+    """Return the common scale of models, per spatial axis of the input.
 
     Raises
     ------
     EvaluationError
-        If there is no model, or they have different scales.
+        If no model is given, or their scales differ.
     """
     from napari_superres.models import find_card
 
     scales = {name: find_card(name).scale for name in models}
     if len(set(scales.values())) != 1:
-        said = ", ".join(f"{name} x{'x'.join(map(str, scale))}" for name, scale in scales.items()) or "none"
-        raise EvaluationError(f"without a result, models of one scale are needed to make some, got {said}.")
-    factors = dict(zip("ZYX"[-len(next(iter(scales.values()))) :], next(iter(scales.values())), strict=True))
+        given = ", ".join(f"{name} x{'x'.join(map(str, scale))}" for name, scale in scales.items()) or "none"
+        raise EvaluationError(
+            f"without a result, models of one scale are needed to make some, got {given}.",
+            remedy="Name in `models` one model, or several of the same scale.",
+        )
+    scale = next(iter(scales.values()))
+    factors = dict(zip("ZYX"[-len(scale) :], scale, strict=True))
     return {a: factors.get(a, 1) for a in lr.spatial}

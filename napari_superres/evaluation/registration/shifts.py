@@ -1,124 +1,146 @@
-"""How far two images of one grid lie apart, as a whole and place by place.
+"""Measure the shift between two images on one grid, as a whole and block by block.
 
-The shift is where the cross-correlation has its peak (not divided by the spectra: phases alone fail on smooth
-images), refined by least squares (Lucas, Kanade, IJCAI 1981) with gain and offset free, whose optimum is that of
+The shift is first the peak of the cross-correlation. It is not divided by the spectra, because the phases alone fail on
+smooth images. Least squares with free gain and offset (Lucas, Kanade, IJCAI 1981) then refine it, so that it maximises
 the correlation coefficient.
 """
 
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
+from napari_superres.core.options import checks_names
 from napari_superres.errors import SettingsError
 from napari_superres.evaluation.registration.match import match
 
 Floats = npt.NDArray[np.float64]
 
-MOST_DEFORMATION = 0.5
-"""Local shift, in pixels of the result (95th percentile), above which the reference counts as deformed."""
+MAX_DEFORMATION = 0.5
+"""95th percentile of the local shifts, in pixels of the result, above which the reference counts as deformed."""
 
-SHORTEST = 12
-"""Planes below which no shift along Z is looked for."""
+MIN_LENGTH = 12
+"""Number of pixels along an axis below which no shift is searched."""
 
 _SMOOTHING = 1.5
-_LEAST_TILE_CORRELATION, _LEAST_SLOPES, _LEAST_CONTRAST = 0.5, 0.3, 0.1
-_WINDOWS = {2: (1024, 1024), 3: (32, 192, 192)}
-"""Pixels in the middle of the field from which a shift is found."""
+_MIN_BLOCK_CORRELATION, _MIN_GRADIENT_CORRELATION, _MIN_CONTRAST = 0.5, 0.3, 0.1
+_SEARCHED_FIELD = {2: (1024, 1024), 3: (32, 192, 192)}
+"""Largest field, in the middle of the image, from which a shift is found: by number of axes, in pixels."""
 
 
-def local_shifts(result: Image, reference: Image, *, tile: int = 64) -> Image:
-    """Return how far, place by place, the reference still lies from the result.
+@checks_names
+def local_shifts(result: Image, reference: Image, *, block: int = 64) -> Image:
+    """Return how far the reference is shifted against the result around each pixel.
 
     Parameters
     ----------
     result, reference
-        On one grid, as `register` returns them.
-    tile
-        Edge of the square or cube in which one shift is measured, in pixels, at least 16; neighbours overlap by half.
+        Images on one grid, as `register` returns them.
+    block
+        Edge of the square or cube in which one shift is measured, in pixels, at least 16. Neighbouring blocks overlap
+        by half.
 
     Returns
     -------
     Image
-        float32, length of the shift in pixels of the result, on its grid without C and S; nan where a tile has too
-        little contrast, too little in common (correlation below 0.5), or nothing in common along some direction.
+        float32, length of the shift in pixels of the result, with the axes of the result except C and S. nan where a
+        block has too little contrast, correlates by less than 0.5, or shows no common detail along some direction.
 
     Raises
     ------
-    EvaluationError, SettingsError
-        If the two do not lie on one grid; if `tile` is too small.
+    EvaluationError
+        If the two do not lie on one grid.
+    SettingsError
+        If `block` is too small.
     """
-    if tile < 16:
-        raise SettingsError(f"tile must be at least 16 pixels, got {tile}. Use 64.")
+    if block < 16:
+        raise SettingsError(f"block must be at least 16 pixels, got {block}.", remedy="Use `block=64`.")
     pair = match(result, reference)
     axes = "".join(a for a in pair.result.axes if a in "TZYX")
     lengths = np.full([pair.result.size(a) for a in axes], np.nan, dtype=np.float32)
-    short = sorted({*range(len(pair.result.spatial))} - {*searched(pair.result)})
+    unsearched = sorted({*range(len(pair.result.spatial))} - {*searchable_axes(pair.result)})
     for frame in range(pair.result.size("T")):
-        best = max(scenes(pair.result, pair.reference, frame), key=lambda scene: correlation(*scene))
+        channels = smooth_channels(pair.result, pair.reference, frame)
+        best = max(channels, key=lambda channel: correlation(*channel))
         key = tuple(frame if a == "T" else slice(None) for a in axes)
-        lengths[key] = np.expand_dims(_tile_shifts(*best, tile), short)
+        lengths[key] = np.expand_dims(_block_shifts(*best, block), unsearched)
     return pair.result.replace(data=lengths, axes=axes, channel_names=(), metadata={})
 
 
-def deformation(shifts: Image) -> str:
-    """Return a warning if `local_shifts` found a deformation or nothing to measure; else an empty string."""
+def describe_deformation(shifts: Image) -> str:
+    """Return a note if `local_shifts` found a deformation, or nothing to measure; else an empty string."""
     values = np.asarray(shifts.data, np.float64)
     measured = values[np.isfinite(values)]
     if not measured.size:
         return "local shifts could not be measured: no part of the field has enough detail in common"
-    most = float(np.percentile(measured, 95))
-    if most <= MOST_DEFORMATION:
+    largest = float(np.percentile(measured, 95))
+    if largest <= MAX_DEFORMATION:
         return ""
-    beyond = np.nonzero(np.nan_to_num(values) > MOST_DEFORMATION)
-    where = ", ".join(f"{a} {at.min()} to {at.max()}" for a, at in zip(shifts.axes, beyond, strict=True))
+    beyond = np.nonzero(np.nan_to_num(values) > MAX_DEFORMATION)
+    ranges = ", ".join(f"{a} {at.min()} to {at.max()}" for a, at in zip(shifts.axes, beyond, strict=True))
     return (
-        f"the reference is deformed against the result: it lies {most:.2g} pixels off (95th percentile), and more than "
-        f"{MOST_DEFORMATION} pixels in {100 * beyond[0].size / measured.size:.0f} % of what could be measured, within "
-        f"{where}"
+        f"the reference is deformed against the result: it lies {largest:.2g} pixels off (95th percentile), and more "
+        f"than {MAX_DEFORMATION} pixels in {100 * beyond[0].size / measured.size:.0f} % of the measurable field, "
+        f"within {ranges}"
     )
 
 
-def searched(image: Image) -> list[int]:
-    """Return which spatial axes are long enough to look for a shift."""
-    return [i for i, a in enumerate(image.spatial) if a != "Z" or image.size(a) >= SHORTEST]
+def searchable_axes(image: Image) -> list[int]:
+    """Return the indices of the spatial axes along which a shift is searched: not Z with few planes."""
+    return [i for i, a in enumerate(image.spatial) if a != "Z" or image.size(a) >= MIN_LENGTH]
 
 
-def _inner(image: Image, axes: list[str]) -> dict[str, slice]:
-    found = {}
-    for axis, most in zip(axes, _WINDOWS[len(axes)], strict=True):
-        first = max(0, (image.size(axis) - most) // 2)
-        found[axis] = slice(first, first + most)
-    return found
+def _middle_of(image: Image, axes: list[str]) -> dict[str, slice]:
+    """Return the middle of the field from which a shift is found."""
+    middle = {}
+    for axis, length in zip(axes, _SEARCHED_FIELD[len(axes)], strict=True):
+        first = max(0, (image.size(axis) - length) // 2)
+        middle[axis] = slice(first, first + length)
+    return middle
 
 
-def scenes(result: Image, reference: Image, frame: int = 0, *, middle: bool = False) -> list[tuple[Floats, Floats]]:
-    """Return both over the searched axes, channel by channel: smoothed, nan where there is too little to smooth.
+def smooth_channels(
+    result: Image, reference: Image, frame: int = 0, *, middle: bool = False
+) -> list[tuple[Floats, Floats]]:
+    """Return result and reference, smoothed, over the searchable axes: one pair of arrays for each channel.
 
-    The whole field, or its `middle` only: a shift needs no more.
+    Parameters
+    ----------
+    result, reference
+        Images with the same axes and shape.
+    frame
+        Index along T.
+    middle
+        Whether to return the middle of the field only, which is enough to find a shift.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        ``(Z)YX``; nan where most of the neighbourhood is not finite.
     """
     from scipy.ndimage import gaussian_filter
 
-    kept = [result.spatial[i] for i in searched(result)]
-    mean = tuple(i for i, a in enumerate(a for a in result.axes if a not in "TC") if a not in kept)
-    scenes = []
+    kept = [result.spatial[i] for i in searchable_axes(result)]
+    averaged = tuple(i for i, a in enumerate(a for a in result.axes if a not in "TC") if a not in kept)
+    channels = []
     for channel in range(result.size("C")):
-        places: dict[str, slice | int] = {"T": frame, "C": channel, "S": slice(3)}
-        places |= _inner(result, kept) if middle else {}
-        key = tuple(places.get(a, slice(None)) for a in result.axes)
-        both = []
+        part: dict[str, slice | int] = {"T": frame, "C": channel, "S": slice(3)}
+        part |= _middle_of(result, kept) if middle else {}
+        key = tuple(part.get(a, slice(None)) for a in result.axes)
+        pair = []
         for image in (result, reference):
-            values = np.asarray(image.data[key], np.float64).mean(axis=mean)
+            values = np.asarray(image.data[key], np.float64).mean(axis=averaged)
             weight = gaussian_filter(np.isfinite(values).astype(np.float64), _SMOOTHING)
             smooth = gaussian_filter(np.nan_to_num(values, posinf=0, neginf=0), _SMOOTHING) / weight.clip(min=0.5)
-            both.append(np.where(weight > 0.5, smooth, np.nan))
-        scenes.append((both[0], both[1]))
-    return scenes
+            pair.append(np.where(weight > 0.5, smooth, np.nan))
+        channels.append((pair[0], pair[1]))
+    return channels
 
 
 def contrast(values: Floats) -> float:
-    """Return the standard deviation; 0 where it is rounding only."""
+    """Return the standard deviation of the finite values; 0 where it comes from rounding only."""
     values = values[np.isfinite(values)]
     return float(values.std()) if values.size and values.std() > 1e-12 * np.abs(values).max() else 0.0
 
@@ -129,61 +151,104 @@ def correlation(a: Floats, b: Floats) -> float:
     return float(np.corrcoef(a[valid], b[valid])[0, 1]) if contrast(a[valid]) and contrast(b[valid]) else 0.0
 
 
-def filled(values: Floats) -> Floats:
-    """Return values with the mean where they are not finite."""
+def fill_with_mean(values: Floats) -> Floats:
+    """Return values with their mean in place of those that are not finite; 0 if none is finite."""
     valid = np.isfinite(values)
     return np.where(valid, values, values[valid].sum() / max(valid.sum(), 1))
 
 
-def peak(fixed: Floats, moving: Floats) -> tuple[Floats, float, float, float]:
-    """Return the shift at which both correlate best, and the correlations without it, with it, and of slopes."""
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The shift at which two arrays correlate best.
+
+    Attributes
+    ----------
+    pixels
+        How far the moving array has to be moved along each axis.
+    before, after
+        Correlation without and with the shift.
+    gradients
+        Correlation of the gradients along the direction in which it is lowest. In a direction without common detail,
+        such as along a line, gradients hold noise only.
+    """
+
+    pixels: Floats
+    before: float
+    after: float
+    gradients: float
+
+
+def find_shift(fixed: Floats, moving: Floats) -> Shift:
+    """Return the shift of up to a quarter of the field at which two arrays correlate best.
+
+    Parameters
+    ----------
+    fixed, moving
+        Arrays ``(Z)YX`` of the same shape. Values that are not finite are left out.
+
+    Returns
+    -------
+    Shift
+        No shift where none improves the correlation. ``after`` is 0 where the search leaves the field.
+    """
     from scipy import ndimage
-    from scipy.signal.windows import tukey
-    from skimage.registration import phase_cross_correlation
 
     n, most = fixed.ndim, np.array(fixed.shape) // 4
-    shift = step = nothing = np.zeros(n)
-    if min(fixed.shape) < SHORTEST or not (contrast(fixed) and contrast(moving)):
-        return nothing, 0.0, 0.0, 0.0
-    window = reduce(np.multiply.outer, [tukey(size + 2, 0.25)[1:-1] for size in fixed.shape])
-    faded = ((v - v.mean()) * window for v in map(filled, (fixed, moving)))
-    shift = phase_cross_correlation(*faded, normalization=None)[0].clip(-most, most)
-    splines, slopes = ndimage.spline_filter(filled(moving), mode="mirror"), np.gradient(fixed)
+    step = no_shift = np.zeros(n)
+    if min(fixed.shape) < MIN_LENGTH or not (contrast(fixed) and contrast(moving)):
+        return Shift(no_shift, 0.0, 0.0, 0.0)
+    shift = _correlation_peak(fixed, moving).clip(-most, most)
+    splines, gradients = ndimage.spline_filter(fill_with_mean(moving), mode="mirror"), np.gradient(fixed)
     for _ in range(20):
         shift = shift + step
         low, high = (np.ceil(side.clip(min=0)).astype(int) + int(2 * _SMOOTHING) for side in (shift, -shift))
         inner = tuple(map(slice, low, fixed.shape - high))
-        gone = np.isnan(np.roll(moving, np.rint(shift).astype(int), tuple(range(n))))
-        moved = np.where(gone, np.nan, ndimage.shift(splines, shift, mode="mirror", prefilter=False))
-        rows = np.stack([v[inner].ravel() for v in (fixed, moving, *slopes, moved, *np.gradient(moved))])
+        invalid = np.isnan(np.roll(moving, np.rint(shift).astype(int), tuple(range(n))))
+        moved = np.where(invalid, np.nan, ndimage.shift(splines, shift, mode="mirror", prefilter=False))
+        rows = np.stack([v[inner].ravel() for v in (fixed, moving, *gradients, moved, *np.gradient(moved))])
         rows = rows[:, np.isfinite(rows).all(axis=0)]
         if rows.shape[1] < fixed.size / 16:
-            return nothing, 0.0, 0.0, 0.0
+            return Shift(no_shift, 0.0, 0.0, 0.0)
         rows -= rows.mean(axis=1, keepdims=True)
-        # To first order, fixed is the gain times (moved less step times its slopes).
+        # To first order, fixed is the gain times (moved minus the step times its gradients).
         gain, *change = np.linalg.lstsq(rows[n + 2 :] @ rows[n + 2 :].T, rows[n + 2 :] @ rows[0], rcond=1e-9)[0]
-        step = (-np.array(change) / gain).clip(-1, 1) if gain > 0 else nothing
-        outside = bool(np.any(np.abs(shift + step) >= most))  # Not a peak, but a slope that leads out of the search.
+        step = (-np.array(change) / gain).clip(-1, 1) if gain > 0 else no_shift
+        # Beyond the search range lies no peak, but a slope that leads out of it.
+        outside = bool(np.any(np.abs(shift + step) >= most))
         if outside or np.abs(step).max() < 1e-3:
             break
-    # In the direction in which they share least, such as along a line, slopes have only noise.
-    one, two = rows[2 : n + 2], rows[n + 3 :]
-    shared = min(correlation(d @ one, d @ two) for d in np.linalg.eigh(one @ two.T + two @ one.T)[1].T)
+    common = _weakest_gradient_correlation(rows[2 : n + 2], rows[n + 3 :])
     before, after = correlation(rows[0], rows[1]), 0.0 if outside else correlation(rows[0], rows[n + 2])
-    return (shift, before, after, shared) if after > before or outside else (nothing, before, before, shared)
+    return Shift(shift, before, after, common) if after > before or outside else Shift(no_shift, before, before, common)
 
 
-def _tile_shifts(fixed: Floats, moving: Floats, tile: int) -> Floats:
-    """Return the length of the shift of the tile whose middle is nearest to each pixel."""
-    edges = [min(tile, n) for n in fixed.shape]
+def _correlation_peak(fixed: Floats, moving: Floats) -> Floats:
+    """Return the whole-pixel shift at the peak of the cross-correlation of two arrays faded to their borders."""
+    from scipy.signal.windows import tukey
+    from skimage.registration import phase_cross_correlation
+
+    window = reduce(np.multiply.outer, [tukey(size + 2, 0.25)[1:-1] for size in fixed.shape])
+    faded = ((v - v.mean()) * window for v in map(fill_with_mean, (fixed, moving)))
+    return np.asarray(phase_cross_correlation(*faded, normalization=None)[0])
+
+
+def _weakest_gradient_correlation(a: Floats, b: Floats) -> float:
+    """Return the correlation of two gradients ``(axis, pixel)`` along the direction in which they share least."""
+    directions = np.linalg.eigh(a @ b.T + b @ a.T)[1].T
+    return min(correlation(d @ a, d @ b) for d in directions)
+
+
+def _block_shifts(fixed: Floats, moving: Floats, block: int) -> Floats:
+    """Return, for each pixel, the length of the shift of the block with the nearest centre."""
+    edges = [min(block, n) for n in fixed.shape]
     starts = [np.array([*range(0, n - e, e // 2), n - e]) for n, e in zip(fixed.shape, edges, strict=True)]
     lengths = np.full([len(s) for s in starts], np.nan)
-    for where in np.ndindex(*lengths.shape):
-        box = tuple(slice(s[k], s[k] + e) for s, k, e in zip(starts, where, edges, strict=True))
-        if all(contrast(v[box]) > _LEAST_CONTRAST * contrast(v) for v in (fixed, moving)):
-            shift, _, correlation, slopes = peak(fixed[box], moving[box])
-            if correlation > _LEAST_TILE_CORRELATION and slopes > _LEAST_SLOPES:
-                lengths[where] = np.linalg.norm(shift)
-    middles = [s + (e - 1) / 2 for s, e in zip(starts, edges, strict=True)]
-    nearest = [np.abs(np.arange(n)[:, None] - m).argmin(axis=1) for n, m in zip(fixed.shape, middles, strict=True)]
+    for index in np.ndindex(*lengths.shape):
+        part = tuple(slice(s[k], s[k] + e) for s, k, e in zip(starts, index, edges, strict=True))
+        if all(contrast(v[part]) > _MIN_CONTRAST * contrast(v) for v in (fixed, moving)):
+            shift = find_shift(fixed[part], moving[part])
+            if shift.after > _MIN_BLOCK_CORRELATION and shift.gradients > _MIN_GRADIENT_CORRELATION:
+                lengths[index] = np.linalg.norm(shift.pixels)
+    centres = [s + (e - 1) / 2 for s, e in zip(starts, edges, strict=True)]
+    nearest = [np.abs(np.arange(n)[:, None] - c).argmin(axis=1) for n, c in zip(fixed.shape, centres, strict=True)]
     return np.asarray(lengths[np.ix_(*nearest)])

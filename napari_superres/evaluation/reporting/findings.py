@@ -16,7 +16,7 @@ from napari_superres.evaluation.registration.register import Registration, regis
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.questions import Light
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
-from napari_superres.evaluation.resolution.frc import Rings, energy, spectrum, unit_of
+from napari_superres.evaluation.resolution.frc import FrequencyRings, length_unit, squared_magnitude, windowed_spectrum
 
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -143,7 +143,7 @@ def examine(
         repeat=again,
         linearity=curves,
         spectra={n: radial_power(i) for n, i in images.items() if i is not None},
-        unit=unit_of(result),
+        unit=length_unit(result),
         maps=maps,
     )
 
@@ -175,13 +175,13 @@ def _correlated(first: Image, second: Image) -> RingCorrelation | None:
 def _shared_beyond(result: Image, reference: Image, limit: float) -> tuple[float, float] | None:
     """Return the share of the result's spectrum beyond a frequency, and its correlation with the reference's there."""
     ours, theirs = (_planes(first_channel(few_planes(i))) for i in (result, reference))
-    rings = Rings.of(ours.shape[1:], [result.pixel_size[result.spatial.index(a)] for a in "YX"])
+    rings = FrequencyRings.of_shape(ours.shape[1:], [result.pixel_size[result.spatial.index(a)] for a in "YX"])
     beyond = rings.frequency > limit
     cross, power = np.zeros(len(beyond)), np.zeros((2, len(beyond)))
     for a, b in zip(ours, theirs, strict=True):
-        fa, fb = spectrum(a), spectrum(b)
+        fa, fb = windowed_spectrum(a), windowed_spectrum(b)
         cross += rings.sum((fa * fb.conj()).real)
-        power += [rings.sum(energy(f)) for f in (fa, fb)]
+        power += [rings.sum(squared_magnitude(f)) for f in (fa, fb)]
     total, mine, other = power[0].sum(), power[0, beyond].sum(), power[1, beyond].sum()
     if not (total > 0 and mine > 0 and other > 0):
         return None
@@ -266,7 +266,7 @@ def radial_power(image: Image) -> Curve:
     """Return the power of an image's first channel over rings of frequency, the mean of a few planes."""
     one = first_channel(few_planes(image))
     planes = _planes(one)
-    rings = Rings.of(planes.shape[1:], [one.pixel_size[one.spatial.index(a)] for a in "YX"])
-    power: Sequence[Any] = [rings.sum(energy(spectrum(p))) for p in planes]
+    rings = FrequencyRings.of_shape(planes.shape[1:], [one.pixel_size[one.spatial.index(a)] for a in "YX"])
+    power: Sequence[Any] = [rings.sum(squared_magnitude(windowed_spectrum(p))) for p in planes]
     with np.errstate(invalid="ignore", divide="ignore"):
         return rings.frequency, np.nan_to_num(np.mean(power, axis=0) / rings.pixels / np.prod(planes.shape[1:]))

@@ -1,18 +1,21 @@
-"""The finest detail that recordings hold, in physical units, or why it cannot be measured.
+"""The finest detail that recordings hold, in physical units, or the reason why it cannot be measured.
 
-``origin``        what must be true of an image before a number means anything
-``rings``         `ring_correlation`: two recordings (FRC, FSC)
-``single``        `single_image_correlation`: one recording
-``decorrelation`` `decorrelation`: one recording, from its phases
-``local``         `local_agreement`: a map for two recordings
+Begin reading with ``frc``. Everything in `napari_superres.evaluation` may import this folder. Of the other folders
+there, it imports ``registration`` only.
+
+``frc``               `ring_correlation`: Fourier ring (FRC) and shell (FSC) correlation of two recordings
+``single_image_frc``  `single_image_correlation`: FRC of one recording, split into two halves
+``decorrelation``     `decorrelation`: decorrelation analysis of one recording
+``agreement_map``     `local_agreement`: a map of the finest detail in which two images agree
+``raw_check``         is an image a raw recording, so that its resolution means anything?
 """
 
+from napari_superres.evaluation.resolution.agreement_map import local_agreement as local_agreement
 from napari_superres.evaluation.resolution.decorrelation import Decorrelation as Decorrelation
 from napari_superres.evaluation.resolution.decorrelation import decorrelation as decorrelation
 from napari_superres.evaluation.resolution.frc import Resolution as Resolution
 from napari_superres.evaluation.resolution.frc import RingCorrelation as RingCorrelation
 from napari_superres.evaluation.resolution.frc import ring_correlation as ring_correlation
-from napari_superres.evaluation.resolution.local import local_agreement as local_agreement
 from napari_superres.evaluation.resolution.single_image_frc import single_image_correlation as single_image_correlation
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Fourier ring and shell correlation of two recordings of one scene.
+"""Fourier ring correlation (FRC) of planes and Fourier shell correlation (FSC) of volumes, from two recordings.
 
 Saxton, Baumeister, J. Microsc. 1982, doi:10.1111/j.1365-2818.1982.tb00405.x; van Heel, Schatz, J. Struct. Biol.
 2005, doi:10.1016/j.jsb.2005.05.009 (thresholds); Nieuwenhuizen et al., Nat. Methods 2013, doi:10.1038/nmeth.2448.
@@ -14,16 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
+from napari_superres.core.options import checks_names
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.resolution.raw_check import LEAST_EDGE, filled, recorded_problem
+from napari_superres.evaluation.resolution.raw_check import MIN_SIZE, fill_with_mean, provenance_problem
 
 Threshold = Literal["1/7", "half-bit", "3-sigma"]
 Floats = npt.NDArray[Any]
 
-_FIRST_RING, _LEAST_RING, _SMOOTHED = 2, 5, 3
-_MOST_NOISE_CORRELATION = 0.1
-# Of a Hann window, the share of the Fourier pixels along a line that are independent: (mean w^2)^2 / mean w^4.
-INDEPENDENT = (3 / 8) ** 2 / (35 / 128)
+_FIRST_RING, _MIN_CROSSING, _SMOOTHED_RINGS = 2, 5, 3
+_MAX_NOISE_CORRELATION = 0.1
+
+INDEPENDENT_SHARE = (3 / 8) ** 2 / (35 / 128)
+"""Share of the Fourier pixels along an axis that stay independent under a Hann window w: (mean w^2)^2 / mean w^4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,13 @@ class Resolution:
     Attributes
     ----------
     value
-        In `unit`; None where it cannot be measured.
+        Length in `unit`; None where it cannot be measured.
     unit
-        Of length; ``"pixel"`` where the pixel size is not known.
+        Unit of length; ``"pixel"`` where the pixel size is unknown.
     threshold
-        That the correlation falls below.
+        Threshold below which the correlation falls at this length.
     reason
-        Why there is no value; with a value, what it rests on; else empty.
+        Why no value could be measured, or what a value rests on; empty if nothing needs saying.
     """
 
     value: float | None
@@ -54,22 +56,22 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class RingCorrelation:
-    """Correlation of two spectra over rings (planes) or shells (volumes).
+    """Correlation of two spectra over frequency: rings of planes, or shells of volumes.
 
     Attributes
     ----------
     frequency
-        Middle of each ring, in cycles per `unit`, up to the Nyquist frequency of the coarsest axis.
+        Central frequency of each ring, in cycles per `unit`, up to the Nyquist frequency of the coarsest axis.
     correlation
-        -1 to 1 per ring.
+        Correlation of each ring, -1 to 1.
     count
-        Fourier pixels per ring that are independent under the window.
+        Number of Fourier pixels of each ring that are independent under the window.
     unit
-        Of length.
+        Unit of length; ``"pixel"`` where the pixel size is unknown.
     problem
-        Why no resolution follows from it; empty where one does.
+        Why no resolution follows from the curve; empty where one does.
     label
-        What a resolution rests on.
+        What a resolution from this curve rests on.
     """
 
     frequency: Floats
@@ -80,7 +82,19 @@ class RingCorrelation:
     label: str = ""
 
     def threshold(self, name: Threshold) -> Floats:
-        """Return a threshold per ring: 1/7, half a bit of information, or three sigma as 3 / sqrt(N / 2)."""
+        """Return the value of a threshold at each ring.
+
+        Parameters
+        ----------
+        name
+            ``"1/7"``; ``"half-bit"``: half a bit of information per pixel; ``"3-sigma"``: three standard deviations of
+            the correlation of pure noise, ``3 / sqrt(count / 2)``.
+
+        Raises
+        ------
+        EvaluationError
+            If no threshold has this name.
+        """
         root = np.sqrt(self.count.clip(min=1))
         if name == "half-bit":
             return np.asarray((0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root))
@@ -88,29 +102,52 @@ class RingCorrelation:
             return np.asarray(3 * np.sqrt(2) / root)
         if name == "1/7":
             return np.full(len(root), 1 / 7)
-        raise EvaluationError(f"threshold must be one of {', '.join(get_args(Threshold))}, got {name!r}.")
+        raise EvaluationError(
+            f"unknown threshold {name!r}.", remedy=f"Valid thresholds: {', '.join(get_args(Threshold))}."
+        )
 
     def resolution(self, threshold: Threshold = "1/7") -> Resolution:
-        """Return the length at which the correlation falls below a threshold, refused where there is a `problem`."""
+        """Return the resolution of the recordings, without a value where the curve has a `problem`.
+
+        Parameters
+        ----------
+        threshold
+            ``"1/7"``, ``"half-bit"`` or ``"3-sigma"``.
+
+        Raises
+        ------
+        EvaluationError
+            If no threshold has this name.
+        """
         self.threshold(threshold)
         return Resolution(None, self.unit, threshold, self.problem) if self.problem else self.agreement(threshold)
 
     def agreement(self, threshold: Threshold = "1/7") -> Resolution:
-        """Return the length at which the correlation, a mean over three rings, falls below a threshold.
+        """Return the length at which the correlation, averaged over three rings, falls below a threshold.
 
-        Of a result and a reference: the finest detail in which they agree. It is a resolution only where both are
-        raw recordings with noise of their own.
+        For a result and a reference, this is the finest detail on which both agree. It is a resolution only if both
+        are raw recordings with independent noise.
+
+        Parameters
+        ----------
+        threshold
+            ``"1/7"``, ``"half-bit"`` or ``"3-sigma"``.
+
+        Raises
+        ------
+        EvaluationError
+            If no threshold has this name.
         """
         limit = self.threshold(threshold)
-        padded = np.pad(self.correlation, _SMOOTHED // 2, mode="edge")
-        above = np.convolve(padded, np.full(_SMOOTHED, 1 / _SMOOTHED), mode="valid") - limit
+        padded = np.pad(self.correlation, _SMOOTHED_RINGS // 2, mode="edge")
+        above = np.convolve(padded, np.full(_SMOOTHED_RINGS, 1 / _SMOOTHED_RINGS), mode="valid") - limit
         below = [i for i in range(_FIRST_RING, len(above)) if above[i] <= 0 and limit[i] < 1]
         if not below:
             finest = f"{1 / self.frequency[-1]:.4g} {self.unit}"
             reason = f"finer than the pixels can hold ({finest}), or the noise is shared: no crossing of the threshold"
             return Resolution(None, self.unit, threshold, reason)
         i = below[0]
-        if i < _LEAST_RING:
+        if i < _MIN_CROSSING:
             return Resolution(
                 None, self.unit, threshold, "the two images have nothing in common but their coarsest shapes"
             )
@@ -119,93 +156,106 @@ class RingCorrelation:
         return Resolution(float(1 / crossing), self.unit, threshold, self.label)
 
 
+@checks_names
 def ring_correlation(first: Image, second: Image, *, channel: int = 0, volume: bool = False) -> RingCorrelation:
-    """Correlate two recordings of one scene, each with noise of its own, frequency by frequency.
+    """Measure the Fourier ring correlation (FRC) of two recordings of one scene, or the shell correlation (FSC).
 
     Parameters
     ----------
     first, second
-        On one grid, of one shape; raw: neither denoised, nor interpolated, nor a network's output.
+        Images on the same grid, with independent noise. For a resolution, both must be raw: not denoised, not
+        interpolated, not the output of a network. Non-finite pixels are filled with the mean.
     channel
-        Which one.
+        Index of the channel.
     volume
-        Shells of volumes instead of rings of planes. Planes or volumes of an image are taken together.
+        Correlate shells of volumes ``ZYX`` instead of rings of planes ``YX``. All planes or volumes of the channel
+        contribute to one curve.
 
     Returns
     -------
     RingCorrelation
-        With a `problem` where both have the same noise, or noise that neighbouring pixels share.
+        With a `problem` where both images share their noise, or where neighbouring pixels do.
 
     Raises
     ------
     EvaluationError
-        If shapes or grids differ, an axis is shorter than 32 pixels, or nothing is finite. Pixels that are not
-        finite are filled with the mean.
+        If shapes or grids differ, an axis is shorter than 32 pixels, or an image has no finite pixel.
     """
     axes = "ZYX" if volume else "YX"
-    _check(first, second, axes)
-    size = tuple(first.size(a) for a in axes)
+    _check_pair(first, second, axes)
+    shape = tuple(first.size(a) for a in axes)
     spacing = [first.pixel_size[first.spatial.index(a)] for a in axes]
-    rings = Rings.of(size, spacing)
+    rings = FrequencyRings.of_shape(shape, spacing)
     cross, power = np.zeros(len(rings.frequency)), np.zeros((2, len(rings.frequency)))
     noise = np.zeros(3)
-    for a, b in _pairs(first, second, channel, axes):
-        fa, fb = spectrum(a), spectrum(b)
-        cross += rings.sum((fa * fb.conj()).real)
-        power += [rings.sum(energy(f)) for f in (fa, fb)]
+    for a, b in _iter_pairs(first, second, channel, axes):
+        spectrum_a, spectrum_b = windowed_spectrum(a), windowed_spectrum(b)
+        cross += rings.sum((spectrum_a * spectrum_b.conj()).real)
+        power += [rings.sum(squared_magnitude(s)) for s in (spectrum_a, spectrum_b)]
         noise += _noise_products(a, b)
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.nan_to_num(cross / np.sqrt(power[0] * power[1]))
-    problem = recorded_problem(first) or recorded_problem(second) or _problem(noise)
-    return RingCorrelation(
-        rings.frequency, correlation, rings.pixels * INDEPENDENT ** (len(axes) - 1), unit_of(first), problem
-    )
+    problem = provenance_problem(first) or provenance_problem(second) or _noise_problem(noise)
+    count = rings.pixels * INDEPENDENT_SHARE ** (len(axes) - 1)
+    return RingCorrelation(rings.frequency, correlation, count, length_unit(first), problem)
 
 
-def unit_of(image: Image) -> str:
-    """Return the unit of lengths, ``"pixel"`` where the pixel size is not known."""
+def length_unit(image: Image) -> str:
+    """Return the unit of lengths along X; ``"pixel"`` where the pixel size is unknown."""
     return image.units.get("X") or "pixel" if image.has_pixel_size else "pixel"
 
 
-def _check(first: Image, second: Image, axes: str) -> None:
+def _check_pair(first: Image, second: Image, axes: str) -> None:
     if first.axes != second.axes or first.shape != second.shape:
         raise EvaluationError(
             f"both images must have the same axes and shape, got {first.axes} {first.shape} and {second.axes} "
-            f"{second.shape}. Crop them to what both show."
+            f"{second.shape}.",
+            remedy="Crop both to their common field of view.",
         )
     if not np.allclose(first.affine, second.affine, rtol=1e-4, atol=0.05 * min(first.pixel_size)):
-        raise EvaluationError("the images do not lie on each other. Register them first.")
+        raise EvaluationError(
+            f"both images must lie on the same grid, got pixel sizes {first.pixel_size} and {second.pixel_size}, "
+            f"origins {first.origin} and {second.origin}.",
+            remedy="Register them first, with `register()`.",
+        )
     missing = [a for a in axes if a not in first.axes]
-    short = [a for a in axes if a in first.axes and first.size(a) < LEAST_EDGE]
+    short = [a for a in axes if a in first.axes and first.size(a) < MIN_SIZE]
     if missing or "S" in first.axes:
-        raise EvaluationError(f"resolution needs the axes {axes} and raw channels, no RGB samples; got {first.axes}.")
+        raise EvaluationError(
+            f"resolution needs the axes {axes} and raw channels, no RGB samples; got {first.axes}.",
+            remedy="Give raw channels with these axes.",
+        )
     if short:
-        raise EvaluationError(f"needs at least {LEAST_EDGE} pixels along {', '.join(axes)}, got {first.shape}.")
+        raise EvaluationError(
+            f"resolution needs at least {MIN_SIZE} pixels along {', '.join(axes)}, got {first.shape}.",
+            remedy="Give a larger field of view.",
+        )
 
 
-def _pairs(first: Image, second: Image, channel: int, axes: str) -> Iterator[tuple[Floats, Floats]]:
-    """Yield the planes or volumes of a channel of both images."""
+def _iter_pairs(first: Image, second: Image, channel: int, axes: str) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the planes or volumes of a channel of both images, non-finite pixels filled with the mean."""
     counts = [1 if a in axes else n for a, n in zip(first.axes, first.shape, strict=True)]
-    for where in np.ndindex(*counts):
-        if "C" in first.axes and where[first.axes.index("C")] != channel:
+    for index in np.ndindex(*counts):
+        if "C" in first.axes and index[first.axes.index("C")] != channel:
             continue
-        key = tuple(slice(None) if a in axes else i for a, i in zip(first.axes, where, strict=True))
+        key = tuple(slice(None) if a in axes else i for a, i in zip(first.axes, index, strict=True))
         a, b = (np.asarray(image.data[key], dtype=np.float64) for image in (first, second))
-        yield filled(a), filled(b)
+        yield fill_with_mean(a), fill_with_mean(b)
 
 
 @dataclass(frozen=True, slots=True)
-class Rings:
-    """The rings, or shells, of half a spectrum as `spectrum` returns it.
+class FrequencyRings:
+    """Rings (2-D) or shells (3-D) of the half spectrum that `windowed_spectrum` returns.
 
     Attributes
     ----------
     index
-        Ring of every Fourier pixel; the last one holds what lies beyond the Nyquist frequency of the coarsest axis.
+        Ring of every Fourier pixel. The last index collects the pixels beyond the Nyquist frequency of the coarsest
+        axis, which no ring contains.
     weight
-        Fourier pixels of the whole spectrum that each stands for, along the last axis.
+        Number of Fourier pixels of the full spectrum that each column of the half spectrum represents.
     frequency
-        Middle of each ring.
+        Central frequency of each ring, in cycles per unit of the spacing.
     """
 
     index: npt.NDArray[np.intp]
@@ -213,44 +263,47 @@ class Rings:
     frequency: Floats
 
     @classmethod
-    def of(cls, size: Sequence[int], spacing: Sequence[float]) -> "Rings":
-        """Return the rings of an array of this size, of pixels of this size; as wide as the finest frequency step."""
-        steps = [np.fft.fftfreq(n, p) for n, p in zip(size[:-1], spacing[:-1], strict=True)]
-        each = np.meshgrid(*steps, np.fft.rfftfreq(size[-1], spacing[-1]), indexing="ij", sparse=True)
-        radius = np.sqrt(sum(f**2 for f in each))
-        width = 1 / max(n * p for n, p in zip(size, spacing, strict=True))
+    def of_shape(cls, shape: Sequence[int], spacing: Sequence[float]) -> "FrequencyRings":
+        """Return the rings of an array of this shape and pixel size, each as wide as the finest frequency step."""
+        steps = [np.fft.fftfreq(n, p) for n, p in zip(shape[:-1], spacing[:-1], strict=True)]
+        frequencies = np.meshgrid(*steps, np.fft.rfftfreq(shape[-1], spacing[-1]), indexing="ij", sparse=True)
+        radius = np.sqrt(sum(f**2 for f in frequencies))
+        width = 1 / max(n * p for n, p in zip(shape, spacing, strict=True))
         count = int(np.floor(0.5 / max(spacing) / width)) + 1
         weight = np.full(radius.shape[-1], 2.0)
         weight[0] = 1.0
-        if size[-1] % 2 == 0:
+        if shape[-1] % 2 == 0:
             weight[-1] = 1.0
         index = np.minimum(np.rint(radius / width).astype(np.intp), count)
         return cls(index, weight, np.arange(count) * width)
 
     def sum(self, values: Floats) -> Floats:
-        """Return sums over the rings of the whole spectrum."""
+        """Return the sum of values over each ring of the full spectrum."""
         count = len(self.frequency)
         return np.bincount(self.index.ravel(), weights=(values * self.weight).ravel(), minlength=count + 1)[:count]
 
     @property
     def pixels(self) -> Floats:
-        """Fourier pixels per ring."""
+        """Number of Fourier pixels in each ring."""
         return self.sum(np.ones(self.index.shape))
 
 
-def spectrum(values: Floats) -> Floats:
-    """Return half the spectrum of an array about its mean, faded to the borders: their jump there would correlate."""
+def windowed_spectrum(values: Floats) -> Floats:
+    """Return the half spectrum of an array minus its mean, under a Hann window.
+
+    Without the window, the jumps between opposite borders would correlate.
+    """
     from scipy.fft import rfftn
 
-    return np.asarray(rfftn(_windowed(values), workers=os.cpu_count() or 1))
+    return np.asarray(rfftn(_hann_windowed(values), workers=os.cpu_count() or 1))
 
 
-def energy(values: Floats) -> Floats:
-    """Return squared magnitudes of complex numbers."""
+def squared_magnitude(values: Floats) -> Floats:
+    """Return the squared magnitudes of complex numbers."""
     return np.asarray(values.real**2 + values.imag**2)
 
 
-def _windowed(values: Floats) -> Floats:
+def _hann_windowed(values: Floats) -> Floats:
     values = values - values.mean()
     for axis, n in enumerate(values.shape):
         shape = [-1 if a == axis else 1 for a in range(values.ndim)]
@@ -259,20 +312,25 @@ def _windowed(values: Floats) -> Floats:
 
 
 def _noise_products(a: Floats, b: Floats) -> Floats:
-    """Return power, and products of neighbours along X and Y, of what differs: their noise, gain and offset removed."""
+    """Return the power of the difference of two images, and the products of its neighbours along X and Y.
+
+    The difference is taken after a gain and offset fit, so that it holds noise only.
+    """
     a, b = a - a.mean(), b - b.mean()
     gain = float((a * b).sum() / (b * b).sum()) if b.any() else 0.0
-    off = a - gain * b
-    sides = (off[..., 1:] * off[..., :-1]).mean(), (off[..., 1:, :] * off[..., :-1, :]).mean()
-    return np.array([(off * off).mean(), *sides]) * prod(a.shape)
+    difference = a - gain * b
+    along_x = (difference[..., 1:] * difference[..., :-1]).mean()
+    along_y = (difference[..., 1:, :] * difference[..., :-1, :]).mean()
+    return np.array([(difference * difference).mean(), along_x, along_y]) * prod(a.shape)
 
 
-def _problem(noise: Floats) -> str:
+def _noise_problem(noise: Floats) -> str:
+    """Return why the noise of two images does not allow a resolution; empty if it does."""
     if noise[0] == 0:
-        return "both images are the same: two recordings, each with its own noise, are needed"
-    if max(abs(noise[1:])) > _MOST_NOISE_CORRELATION * noise[0]:
+        return "both images are the same: two recordings with independent noise are needed"
+    if max(abs(noise[1:])) > _MAX_NOISE_CORRELATION * noise[0]:
         return (
-            "what differs between the two is no noise of single pixels: they are interpolated, denoised, compressed, a "
-            "network's output, or do not lie on each other (register them first)"
+            "neighbouring pixels share the noise by which the two images differ: they are interpolated, denoised, "
+            "compressed, the output of a network, or not aligned (register them first)"
         )
     return ""

@@ -1,57 +1,70 @@
 """Fourier ring correlation of one recording, split into interleaved halves.
 
-The idea is that of Koho et al. 2019, doi:10.1038/s41467-019-11024-z: the pixels of even rows and columns and those of
-odd ones are two recordings with noise of their own. The half pixel by which they lie apart, and their wider pixels,
-are taken into account exactly, as a phase and as a pixel size, so that no calibration is needed. Detail finer than
-four pixels cannot be seen so; where it is there, the answer is that there is no crossing.
+After Koho et al. 2019, doi:10.1038/s41467-019-11024-z. The pixels of even rows and columns, and those of odd ones, are
+two recordings with independent noise. The halves lie half a pixel apart and have pixels twice as large. Both facts are
+taken into account exactly, as a phase and as a pixel size, so that no calibration is needed. Detail finer than four
+pixels is out of reach: where it exists, the correlation does not cross the threshold.
 """
 
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation.resolution.frc import INDEPENDENT, RingCorrelation, Rings, energy, spectrum, unit_of
-from napari_superres.evaluation.resolution.raw_check import UNVERIFIED, planes_of, recorded_problem, spectral_problem
+from napari_superres.core.options import checks_names
+from napari_superres.evaluation.resolution.frc import (
+    INDEPENDENT_SHARE,
+    FrequencyRings,
+    RingCorrelation,
+    length_unit,
+    squared_magnitude,
+    windowed_spectrum,
+)
+from napari_superres.evaluation.resolution.raw_check import (
+    ORIGIN_UNVERIFIED,
+    iter_planes,
+    provenance_problem,
+    spectral_problem,
+)
 
-# Starts along Y and X of the two halves, and the signs of the half pixel between them.
+# First row and column of each half, and the signs of the half pixel between the halves.
 _DIAGONALS = (((0, 0), (1, 1), (1, 1)), ((0, 1), (1, 0), (1, -1)))
 
 
+@checks_names
 def single_image_correlation(image: Image, *, channel: int = 0) -> RingCorrelation:
-    """Correlate the interleaved halves of one recording, frequency by frequency.
+    """Measure the Fourier ring correlation of the interleaved halves of one recording.
 
     Parameters
     ----------
     image
-        Raw: neither denoised, nor interpolated, compressed, demosaiced, or a network's output. Its planes are taken
-        together.
+        Raw recording: not denoised, interpolated, compressed or demosaiced, and not the output of a network. All planes
+        of the channel contribute to one curve. Non-finite pixels are filled with the mean.
     channel
-        Which one.
+        Index of the channel.
 
     Returns
     -------
     RingCorrelation
-        Up to a quarter of a cycle per pixel; with a `problem` where the image is no raw recording.
+        Up to a quarter of a cycle per pixel. With a `problem` where the image is not a raw recording.
 
     Raises
     ------
     EvaluationError
-        If an axis is shorter than 32 pixels, there are colour samples, or values are not finite.
+        If an axis is shorter than 32 pixels, the image has colour samples or no such channel, or no pixel is finite.
     """
-    size = tuple(image.size(a) // 2 for a in "YX")
+    shape = tuple(image.size(a) // 2 for a in "YX")
     spacing = [2 * image.pixel_size[image.spatial.index(a)] for a in "YX"]
-    rings = Rings.of(size, spacing)
-    fy, fx = np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])
+    rings = FrequencyRings.of_shape(shape, spacing)
+    fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])
     cross, power = np.zeros(len(rings.frequency)), np.zeros((2, len(rings.frequency)))
-    for plane in planes_of(image, channel):
+    for plane in iter_planes(image, channel):
         for first, second, signs in _DIAGONALS:
-            halves = [plane[y::2, x::2][: size[0], : size[1]] for y, x in (first, second)]
-            fa, fb = (spectrum(v) for v in halves)
-            fb = fb * np.exp(-1j * np.pi * (signs[0] * fy + signs[1] * fx))
-            cross += rings.sum((fa * fb.conj()).real)
-            power += [rings.sum(energy(f)) for f in (fa, fb)]
+            halves = [plane[y::2, x::2][: shape[0], : shape[1]] for y, x in (first, second)]
+            spectrum_a, spectrum_b = (windowed_spectrum(half) for half in halves)
+            spectrum_b = spectrum_b * np.exp(-1j * np.pi * (signs[0] * fy + signs[1] * fx))
+            cross += rings.sum((spectrum_a * spectrum_b.conj()).real)
+            power += [rings.sum(squared_magnitude(s)) for s in (spectrum_a, spectrum_b)]
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.nan_to_num(cross / np.sqrt(power[0] * power[1]))
-    problem = recorded_problem(image) or spectral_problem(planes_of(image, channel), image.dtype)
-    return RingCorrelation(
-        rings.frequency, correlation, rings.pixels * INDEPENDENT, unit_of(image), problem, UNVERIFIED
-    )
+    problem = provenance_problem(image) or spectral_problem(iter_planes(image, channel), image.dtype)
+    count = rings.pixels * INDEPENDENT_SHARE
+    return RingCorrelation(rings.frequency, correlation, count, length_unit(image), problem, ORIGIN_UNVERIFIED)

@@ -335,11 +335,11 @@ def interpolated(result: Image, lr: Image) -> Image:
     SuperResError
         If the result is not finer than the input by a whole number, or memory is short.
     """
-    from napari_superres.evaluation.baselines import BICUBIC, enlarged
+    from napari_superres.evaluation.baselines import BICUBIC, interpolate
     from napari_superres.evaluation.registration.scale import scale_of
 
     with _in_use:
-        return enlarged(lr, BICUBIC, scale_of(result, lr) or {"Y": 1, "X": 1})
+        return interpolate(lr, BICUBIC, scale_of(result, lr) or {"Y": 1, "X": 1})
 
 
 def ring_correlations(
@@ -376,6 +376,6 @@ def radial_powers(images: Mapping[str, Image]) -> "dict[str, tuple[str, Curve]]"
     Of the first channel, colours averaged, of some of the planes.
     """
     from napari_superres.evaluation.reporting import findings
-    from napari_superres.evaluation.resolution.frc import unit_of
+    from napari_superres.evaluation.resolution.frc import length_unit
 
-    return {name: (unit_of(image), findings.radial_power(image)) for name, image in images.items()}
+    return {name: (length_unit(image), findings.radial_power(image)) for name, image in images.items()}

@@ -3,7 +3,7 @@ import pytest
 
 from napari_superres.core.color import luma
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.metrics.conventions import Rules
+from napari_superres.evaluation.metrics.conventions import ComparisonRules
 
 
 def test_luma_of_bt601():
@@ -18,21 +18,23 @@ def test_luma_of_bt601():
 )
 def test_data_range_policies(policy, expected):
     reference = np.arange(100, 1101, dtype=np.uint16).reshape(1, 7, 143)
-    low, high = Rules.parse("microscopy", policy).limits(reference, reference.dtype)
+    low, high = ComparisonRules.parse("microscopy", policy).intensity_limits(reference, reference.dtype)
     assert high - low == pytest.approx(expected)
 
 
 def test_the_range_ignores_invalid_pixels():
-    low, high = Rules.parse("microscopy", None).limits(np.array([np.nan, 1.0, np.inf, 4.0]), np.dtype(float))
+    low, high = ComparisonRules.parse("microscopy", None).intensity_limits(
+        np.array([np.nan, 1.0, np.inf, 4.0]), np.dtype(float)
+    )
     assert (low, high) == (1.0, 4.0)
 
 
 def test_what_the_paper_convention_compares():
-    rules = Rules.parse("sr-paper", None)
+    rules = ComparisonRules.parse("sr-paper", None)
     rgb = np.random.default_rng(0).integers(0, 256, (1, 20, 24, 3), np.uint8)
-    assert np.array_equal(rules.values(rgb, True, (2, 3)), luma(rgb)[:, 2:-2, 3:-3])
-    assert np.array_equal(rules.values(rgb[..., 0], False, (4, 4)), rgb[:, 4:-4, 4:-4, 0])
-    assert rules.limits(rgb, rgb.dtype) == (0.0, 255.0)
+    assert np.array_equal(rules.compared_values(rgb, True, (2, 3)), luma(rgb)[:, 2:-2, 3:-3])
+    assert np.array_equal(rules.compared_values(rgb[..., 0], False, (4, 4)), rgb[:, 4:-4, 4:-4, 0])
+    assert rules.intensity_limits(rgb, rgb.dtype) == (0.0, 255.0)
 
 
 @pytest.mark.parametrize(
@@ -47,18 +49,18 @@ def test_what_the_paper_convention_compares():
 )
 def test_unknown_rules_are_named(convention, policy, says):
     with pytest.raises(SettingsError, match=says):
-        Rules.parse(convention, policy)
+        ComparisonRules.parse(convention, policy)
 
 
 def test_data_that_the_rules_cannot_take():
-    paper = Rules.parse("sr-paper", None)
+    paper = ComparisonRules.parse("sr-paper", None)
     with pytest.raises(EvaluationError, match="8-bit"):
-        paper.values(np.zeros((1, 30, 30), np.uint16), False, (2, 2))
-    with pytest.raises(EvaluationError, match="Give the input as lr"):
-        paper.values(np.zeros((1, 30, 30), np.uint8), False, None)
+        paper.compared_values(np.zeros((1, 30, 30), np.uint16), False, (2, 2))
+    with pytest.raises(EvaluationError, match="Give the input as `lr`"):
+        paper.compared_values(np.zeros((1, 30, 30), np.uint8), False, None)
     with pytest.raises(EvaluationError, match="nothing is left"):
-        paper.values(np.zeros((1, 8, 30), np.uint8), False, (4, 4))
+        paper.compared_values(np.zeros((1, 8, 30), np.uint8), False, (4, 4))
     with pytest.raises(EvaluationError, match="integer type"):
-        Rules.parse("microscopy", "dtype").limits(np.ones(3), np.dtype(float))
+        ComparisonRules.parse("microscopy", "dtype").intensity_limits(np.ones(3), np.dtype(float))
     with pytest.raises(EvaluationError, match="no finite pixel"):
-        Rules.parse("microscopy", None).limits(np.array([np.nan]), np.dtype(float))
+        ComparisonRules.parse("microscopy", None).intensity_limits(np.array([np.nan]), np.dtype(float))

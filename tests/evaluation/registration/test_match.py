@@ -85,7 +85,7 @@ def test_unknown_pixel_size_is_said():
     ("reference", "says"),
     [
         (Image.from_array(FIELD, "YX", pixel_size=0.2), "Upscale by the factor"),
-        (Image.from_array(FIELD, "YX", pixel_size=0.101), "correct the pixel size"),
+        (Image.from_array(FIELD, "YX", pixel_size=0.101), "correct `pixel_size`"),
         (Image.from_array(FIELD, "YX", pixel_size=0.1, origin=(0.05, 1)), "begins 0.5, 10 pixels"),
         (Image.from_array(FIELD, "YX", pixel_size=0.1, origin=(400, 0)), "do not overlap"),
         (Image.from_array(FIELD[::-1], "YX", affine=[[-0.1, 0, 3.9], [0, 0.1, 0], [0, 0, 1]]), "one grid"),

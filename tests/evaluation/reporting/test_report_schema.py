@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_superres import Image, degrade, evaluate, evaluate_folder, upscale, write_image
-from napari_superres.evaluation.metrics.score import MEASURED
+from napari_superres.evaluation.metrics.score import PLANE_METRICS
 from napari_superres.evaluation.reporting.report import COLUMNS, Report, report_schema
 
 jsonschema = pytest.importorskip("jsonschema", reason="reports are checked with jsonschema")
@@ -51,7 +51,7 @@ def test_the_schema_is_one_and_names_every_column():
     jsonschema.Draft202012Validator.check_schema(schema)
     row, plane = schema["$defs"]["row"], schema["$defs"]["plane"]
     assert set(row["properties"]) == set(row["required"]) == {*COLUMNS, "planes", "role"}
-    assert set(plane["properties"]) == set(plane["required"]) == set(MEASURED)
+    assert set(plane["properties"]) == set(plane["required"]) == set(PLANE_METRICS)
     objects = [schema, *(d for d in schema["$defs"].values() if d.get("type") == "object")]
     assert all(d["additionalProperties"] is False for d in objects)
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from napari_superres import Image
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation import decorrelation, local_agreement, ring_correlation, single_image_correlation
-from napari_superres.evaluation.resolution.local import BLOCK
+from napari_superres.evaluation.resolution.agreement_map import BLOCK
 
 MEASURES = {"rings": lambda image: single_image_correlation(image).resolution(), "decorrelation": decorrelation}
 EDGE = 513
@@ -81,7 +81,7 @@ def test_what_is_no_raw_recording_is_refused(measure):
     smoothed = [gaussian_filter(noise, sigma) for sigma in (1.5, 0.7)]
     for values, said in (
         *((v, "interpolated, denoised") for v in (*smoothed, finer, np.ones((64, 64)))),
-        (rounded, "no noise but that of rounding"),
+        (rounded, "only rounding noise"),
     ):
         found = measure(plane(values))
         assert found.value is None

@@ -9,7 +9,8 @@ from napari_superres.core.grid import downscaled_affine
 from napari_superres.core.image import Image
 from napari_superres.degradation.optics import bin_mean, blur
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.consistency import _degraded, check_consistency
+from napari_superres.evaluation.consistency import check_consistency
+from napari_superres.evaluation.consistency.spectral_degradation import degrade_spectrum
 
 SIZE = 512
 
@@ -42,7 +43,7 @@ def test_the_cosine_transform_blurs_and_bins_as_pixels_do(factor):
     for sigma, tolerance in ((0.0, 1e-12), (1.5, 1e-5)):
         wide = [sigma * m if m > 1 else 0 for m in factor]
         expected = bin_mean(blur(values, wide), factor)
-        assert np.abs(idctn(_degraded(spectrum, factor, sigma), norm="ortho") - expected).max() < tolerance
+        assert np.abs(idctn(degrade_spectrum(spectrum, factor, sigma), norm="ortho") - expected).max() < tolerance
 
 
 def test_optics_and_camera_are_found():

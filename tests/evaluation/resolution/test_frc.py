@@ -94,7 +94,7 @@ def test_what_has_no_resolution_is_refused():
     smooth = [Image.from_array(gaussian_filter(v, 1.5), "YX") for v in noise]
     found = ring_correlation(*smooth).resolution()
     assert found.value is None
-    assert "no noise of single pixels" in found.reason
+    assert "neighbouring pixels share the noise" in found.reason
     sharp = random.normal(size=(128, 128))
     fine = [Image.from_array(sharp + 0.01 * v, "YX") for v in noise]
     assert "finer than the pixels can hold (2 pixel)" in ring_correlation(*fine).resolution().reason
@@ -115,7 +115,7 @@ def test_a_computed_image_has_no_resolution():
     ("changed", "said"),
     [
         (lambda i: i.replace(data=i.data[:, :200]), "same axes and shape"),
-        (lambda i: i.with_pixel_size(0.5), "do not lie on each other"),
+        (lambda i: i.with_pixel_size(0.5), "must lie on the same grid"),
         (lambda i: i.replace(data=np.full(i.shape, np.nan)), "no finite pixel"),
     ],
 )

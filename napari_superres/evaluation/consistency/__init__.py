@@ -1,0 +1,18 @@
+"""Does a result agree with its own input? Degraded again, it must give the input, except for the input's noise.
+
+Begin reading with ``check``. Everything in `napari_superres.evaluation` may import this folder. Of the other folders
+there, it imports ``metrics`` and ``registration``.
+
+``check``                 `check_consistency`: degrades the result, compares it with its input, and says what differs
+``field_pair``            result and input over their common field of view
+``spectral_degradation``  blur and binning of a cosine spectrum
+``fit``                   width of the point-spread function, gain and offset of the intensities
+``input_noise``           variance of the input's noise over brightness
+``bands``                 spectral energy of the result, and the share that the input does not show
+"""
+
+from napari_superres.evaluation.consistency.bands import Band as Band
+from napari_superres.evaluation.consistency.check import Consistency as Consistency
+from napari_superres.evaluation.consistency.check import check_consistency as check_consistency
+
+__all__ = ["Band", "Consistency", "check_consistency"]
