@@ -81,6 +81,11 @@ def guessed_speed(model: Model, device: str) -> Speed:
     return Speed(tuple(points))
 
 
+def is_worth_measuring(model: Model, precision: str, pixels: float) -> bool:
+    """Return whether a run over `pixels` low-resolution pixels is long enough to measure the model's speed for it."""
+    return bool(model.sha256) and precision != "fp64" and pixels * model.bytes_per_pixel >= _LEAST_WORK
+
+
 def measure_speed(model: Model, device: str, precision: str, pixels: float, most: float) -> bool:
     """Measure the speed of a model before a run, as far as that pays, and keep the result.
 
@@ -98,7 +103,7 @@ def measure_speed(model: Model, device: str, precision: str, pixels: float, most
     bool
         Whether anything was measured.
     """
-    if not model.sha256 or precision == "fp64" or pixels * model.bytes_per_pixel < _LEAST_WORK:
+    if not is_worth_measuring(model, precision, pixels):
         return False
     card = model.card
     known = known_speed(model, device, precision)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Protocol
 
 import numpy as np
 
+from napari_superres.core.image import Image
 from napari_superres.core.kernels import KERNELS
 from napari_superres.core.tiling import padded_size
 from napari_superres.errors import SettingsError
@@ -15,21 +15,6 @@ from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard
 
 Range = tuple[int, int]
-
-
-class Described(Protocol):
-    """An image, or what is known of one."""
-
-    @property
-    def axes(self) -> str:
-        """Axes string."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Data type of the pixels."""
-
-    def size(self, axis: str) -> int:
-        """Return the number of pixels along an axis, 1 if the image lacks it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +58,7 @@ class Extent:
         return prod(stop - start for start, stop in self.region.values()) * len(self.channels)
 
 
-def find_extent(image: Described, card: ModelCard, options: UpscaleOptions) -> Extent:
+def find_extent(image: Image, card: ModelCard, options: UpscaleOptions) -> Extent:
     """Return what the options mean for an image and a model.
 
     Raises
@@ -83,14 +68,13 @@ def find_extent(image: Described, card: ModelCard, options: UpscaleOptions) -> E
     """
     _check_model(image, card)
     _check_options(card, options)
-    spatial = [a for a in image.axes if a in "ZYX"]
     work_axes = "YX" if card.ndim == 2 else "ZYX"
     sizes = tuple(image.size(a) for a in work_axes)
     wide = card.is_interpolation and image.dtype.itemsize >= 4 and image.dtype != np.float32
     return Extent(
         work_axes=work_axes,
-        scale=dict.fromkeys(spatial, 1) | dict(zip(work_axes, card.scale, strict=True)),
-        offset=dict.fromkeys(spatial, 0.0) | dict(zip(work_axes, card.offset, strict=True)),
+        scale=dict.fromkeys(image.spatial, 1) | dict(zip(work_axes, card.scale, strict=True)),
+        offset=dict.fromkeys(image.spatial, 0.0) | dict(zip(work_axes, card.offset, strict=True)),
         region=_region(image, options["roi"]),
         channels=_channels(image, options["channels"]),
         sizes=sizes,
@@ -101,7 +85,7 @@ def find_extent(image: Described, card: ModelCard, options: UpscaleOptions) -> E
     )
 
 
-def _check_model(image: Described, card: ModelCard) -> None:
+def _check_model(image: Image, card: ModelCard) -> None:
     if card.ndim == 3 and "Z" not in image.axes:
         raise SettingsError(
             f"{card.name} works on volumes and needs a Z axis, got axes {image.axes}.", remedy="Use a 2-D model."
@@ -128,7 +112,7 @@ def _check_options(card: ModelCard, options: UpscaleOptions) -> None:
         )
 
 
-def _halo(image: Described, card: ModelCard, *, tta: bool) -> tuple[int, ...]:
+def _halo(image: Image, card: ModelCard, *, tta: bool) -> tuple[int, ...]:
     colour = "S" in image.axes and card.channels == 1 and card.color == "luma"
     reach = KERNELS["bicubic"][1] if colour or image.size("S") == 4 else 0
     halo = tuple(max(h, reach if s > 1 else 0) for h, s in zip(card.halo, card.scale, strict=True))
@@ -136,7 +120,7 @@ def _halo(image: Described, card: ModelCard, *, tta: bool) -> tuple[int, ...]:
     return (*halo[:-2], max(halo[-2:]), max(halo[-2:])) if tta else halo
 
 
-def _region(image: Described, roi: Mapping[str, Range] | None) -> dict[str, Range]:
+def _region(image: Image, roi: Mapping[str, Range] | None) -> dict[str, Range]:
     region = {a: (0, image.size(a)) for a in image.axes if a in "TZYX"}
     for axis, (start, stop) in (roi or {}).items():
         if axis not in region:
@@ -149,7 +133,7 @@ def _region(image: Described, roi: Mapping[str, Range] | None) -> dict[str, Rang
     return region
 
 
-def _channels(image: Described, channels: Sequence[int] | None) -> tuple[int, ...]:
+def _channels(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
     available = range(image.size("C"))
     if channels is None:
         return tuple(available)

@@ -1,4 +1,4 @@
-"""The first look at an image: everything a plan needs of its pixels, read once."""
+"""The first look at an image: everything a plan needs to know of it, with its pixels read once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +9,23 @@ from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.inference.options import UpscaleOptions
+from napari_superres.inference.planning.extent import Extent, find_extent
 from napari_superres.models.card import ModelCard
 from napari_superres.models.domain import doubts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """What a plan needs to know of an image.
+    """What a plan needs to know of an image, for one model.
 
     Attributes
     ----------
     axes, shape, dtype
         Of the array.
+    extent
+        What is computed of it.
     normalisation
-        Intensity map per channel, for the model that the image was looked at for.
+        Intensity map per channel.
     doubts
         Reasons why the model may not suit the image, in sentences.
     """
@@ -30,29 +33,26 @@ class ImageFacts:
     axes: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    extent: Extent
     normalisation: Normalisation
     doubts: tuple[str, ...] = ()
 
-    def size(self, axis: str) -> int:
-        """Return the number of pixels along an axis, 1 if the image lacks it."""
-        return self.shape[self.axes.index(axis)] if axis in self.axes else 1
-
 
 def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
-    """Look at an image for a model: fit the intensities and judge whether the model suits it.
+    """Look at an image for a model: check the options, fit the intensities, judge whether the model suits it.
 
     Raises
     ------
     SettingsError
-        If `intensity_range` does not fit the image.
+        If an option does not fit the image or the model; before pixels are read.
     """
+    extent = find_extent(image, card, options)
     normalisation = intensity.fit(image, card.intensity, options["intensity_range"], card.percentiles)
-    channels = options["channels"]
-    first = channels[0] if channels and 0 <= channels[0] < image.size("C") else 0
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,
         dtype=image.dtype,
+        extent=extent,
         normalisation=normalisation,
-        doubts=doubts(card, image, normalisation, first),
+        doubts=doubts(card, image, normalisation, extent.channels[0]),
     )

@@ -13,7 +13,7 @@ from napari_superres.core.intensity import Normalisation
 from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflected
 from napari_superres.inference.machine.device import Precision
 from napari_superres.inference.options import UpscaleOptions
-from napari_superres.inference.planning.extent import Extent, Range, find_extent
+from napari_superres.inference.planning.extent import Extent, Range
 from napari_superres.inference.planning.facts import ImageFacts
 from napari_superres.inference.planning.resources import Resources
 from napari_superres.inference.planning.tile_size import Tiling, choose_tiling
@@ -157,7 +157,7 @@ def resolve(facts: ImageFacts, resources: Resources, card: ModelCard, options: U
     SettingsError
         If an option does not fit the image, the computer or the model.
     """
-    extent = find_extent(facts, card, options)
+    extent = facts.extent
     tiling = choose_tiling(extent, resources, card, options)
     out_shape = _out_shape(facts, extent)
     passing = prod(tiling.tile) * tiling.batch

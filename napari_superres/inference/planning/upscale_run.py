@@ -11,9 +11,9 @@ import numpy as np
 from napari_superres.core import grid
 from napari_superres.core.image import Array, Image
 from napari_superres.errors import SettingsError
-from napari_superres.inference.machine.speed import known_speed, measure_speed
+from napari_superres.inference.machine.speed import is_worth_measuring, known_speed, measure_speed
 from napari_superres.inference.options import ModelChoice, UpscaleOptions, complete
-from napari_superres.inference.planning.extent import Extent, find_extent
+from napari_superres.inference.planning.extent import Extent
 from napari_superres.inference.planning.facts import look
 from napari_superres.inference.planning.plan import Plan, count_tiles, resolve
 from napari_superres.inference.planning.resources import Resources, find_resources
@@ -150,11 +150,11 @@ def _plans_per_channel(
 
 
 def _plan(image: Image, model: Model, options: UpscaleOptions, *, measure: bool) -> Plan:
-    extent = find_extent(image, model.card, options)
     facts = look(image, model.card, options)
-    resources = find_resources(model, extent, options, try_half=measure)
-    if measure and options["tile"] == "auto" and options["batch"] == "auto":
-        resources = _with_measured_speed(resources, model, extent, options)
+    resources = find_resources(model, facts.extent, options, try_half=measure)
+    chooses_tile = options["tile"] == "auto" and options["batch"] == "auto"
+    if measure and chooses_tile and is_worth_measuring(model, resources.precision, facts.extent.pixels):
+        resources = _with_measured_speed(resources, model, facts.extent, options)
     return resolve(facts, resources, model.card, options)
 
 
