@@ -13,12 +13,20 @@ KINDS = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
 def test_message_and_remedy_survive_the_way_between_processes(kind):
     error = kind("a.tif exists.", remedy="Set `overwrite`.")
-    for found in (error, pickle.loads(pickle.dumps(error))):
-        assert (found.message, found.remedy, str(found)) == (
+    for copy in (error, pickle.loads(pickle.dumps(error))):
+        assert (copy.message, copy.remedy, str(copy)) == (
             "a.tif exists.",
             "Set `overwrite`.",
             "a.tif exists. Set `overwrite`.",
         )
+
+
+def test_errors_survive_the_way_from_a_dask_worker():
+    # Importing distributed replaces how Python pickles exceptions.
+    pickling = pytest.importorskip("distributed.protocol.pickle")
+    for kind in KINDS:
+        error = pickling.loads(pickling.dumps(kind("a.tif exists.", remedy="Set `overwrite`.")))
+        assert (type(error), str(error)) == (kind, "a.tif exists. Set `overwrite`."), kind
 
 
 def test_an_error_without_remedy_is_its_message():

@@ -302,7 +302,7 @@ def _one_of_many(
 
     try:
         if io.is_anonymous(path):
-            label = io.label(path)
+            label = io.safe_name(path)
         target = result_path(path, folder, model, suffix)
         if any(o.target == target and o.status != "failed" for o in before):
             raise OutputExistsError(f"{target.name} is already the result of another file of this batch. Rename one.")
@@ -319,7 +319,7 @@ def _one_of_many(
 
 def result_path(source: Path, folder: Path, model: ModelChoice, suffix: str | None = None) -> Path:
     """Return where a batch puts the result of a file."""
-    return folder / f"{io.label(source)}_{_model_name(model)}{suffix or io.output_suffix(source)}"
+    return folder / f"{io.safe_name(source)}_{_model_name(model)}{suffix or io.output_suffix(source)}"
 
 
 def _model_name(model: ModelChoice) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_superres.core.image import Image
-from napari_superres.io.lazy import in_order, lengths_in
+from napari_superres.io.lazy import affine_in_unit, reorder_axes
 
 SIZES = {"T": 2, "C": 2, "Z": 3, "Y": 7, "X": 9, "S": 3}
 
@@ -45,15 +45,15 @@ def same() -> Callable[..., None]:
 
     def check(found: Image, wanted: Image, *, units: bool = True, tolerance: float = 1e-6) -> None:
         assert sorted(found.axes) == sorted(wanted.axes)
-        found = in_order(found, wanted.axes)
+        found = reorder_axes(found, wanted.axes)
         assert found.dtype == wanted.dtype
         np.testing.assert_array_equal(np.asarray(found.data[...]), np.asarray(wanted.data[...]))
         if units:
             assert dict(found.units) == dict(wanted.units)
             assert found.space == wanted.space
-        grid = lengths_in(wanted, "micrometer")
+        grid = affine_in_unit(wanted, "micrometer")
         step = np.linalg.norm(grid[:-1, :-1], axis=0).min()
-        np.testing.assert_allclose(lengths_in(found, "micrometer"), grid, rtol=1e-6, atol=tolerance * step)
+        np.testing.assert_allclose(affine_in_unit(found, "micrometer"), grid, rtol=1e-6, atol=tolerance * step)
         assert found.channel_names == wanted.channel_names
 
     return check

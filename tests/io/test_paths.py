@@ -63,7 +63,7 @@ def test_suffix_of_the_result() -> None:
     }
     assert {name: output_suffix(name) for name in wanted} == wanted
     assert set(wanted.values()) <= set(WRITE_SUFFIXES)
-    with pytest.raises(SettingsError, match="Readable"):
+    with pytest.raises(SettingsError, match="that can be read: "):
         output_suffix("a.docx")
     assert [is_anonymous(n) for n in ("a.dcm", "a.tif")] == [True, False]
 

@@ -52,7 +52,7 @@ def test_bad_chunks_are_named_or_filled_and_listed(layout: str, damage: str, tmp
     DAMAGE[damage](path / FILES[layout])
     image = read_image(path)
     part = r"20:(25|30)\]"
-    with pytest.raises(UnreadableImageError, match=rf"{FILES[layout]} \[1:2, 0:[48], {part} is.*--skip-bad") as error:
+    with pytest.raises(UnreadableImageError, match=rf"{FILES[layout]} \[1:2, 0:[48], {part} is.*`skip_bad`") as error:
         image.data[1, 2]
     assert "\n" not in str(error.value)
     np.testing.assert_array_equal(image.data[0, ::3], DATA[0, ::3])
@@ -61,7 +61,7 @@ def test_bad_chunks_are_named_or_filled_and_listed(layout: str, damage: str, tmp
 
     expected = DATA.copy()
     expected[REGION] = FILL
-    for lazy in (read_image(path, skip_bad=True).data, pickle.loads(pickle.dumps(image.data.skipping_bad()))):
+    for lazy in (read_image(path, skip_bad=True).data, pickle.loads(pickle.dumps(image.data.fill_bad_chunks()))):
         np.testing.assert_array_equal(lazy[0], DATA[0])
         assert lazy.bad_chunks == []
         keys = [np.s_[...], np.s_[1, 3:9, 5:26:7], np.s_[::-1, 5::-2, -3:2:-4], np.s_[1, 2, 29]]

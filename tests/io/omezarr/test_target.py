@@ -19,8 +19,8 @@ import zarr
 from napari_superres.core.image import Image
 from napari_superres.io import read_image, write_image
 from napari_superres.io.omezarr import layout as omezarr_layout
-from napari_superres.io.omezarr.layout import Layout, pyramid_nbytes
-from napari_superres.io.omezarr.target import ZarrTarget, halved
+from napari_superres.io.omezarr.layout import Layout
+from napari_superres.io.omezarr.target import ZarrTarget, average_pairs
 
 
 @pytest.fixture
@@ -93,15 +93,15 @@ def test_every_pixel_and_shard_is_written_once(
     assert not list(target.path.rglob("*.partial"))
     same(read_image(target.path), image)
     for fine, coarse in itertools.pairwise(levels):
-        np.testing.assert_array_equal(coarse[...], halved(fine[...]))
-    assert target.nbytes == sum(a.nbytes for a in levels) == pyramid_nbytes(shape, axes, dtype, volume=volume)
+        np.testing.assert_array_equal(coarse[...], average_pairs(fine[...]))
+    assert target.nbytes == sum(a.nbytes for a in levels) == Layout.plan(shape, axes, volume=volume).nbytes(dtype)
 
 
 def test_means() -> None:
     data = np.random.default_rng(0).integers(0, 2**16, (3, 301, 130), "uint16")
     expected = data[:, :300].reshape(3, 150, 2, 65, 2).mean(axis=(2, 4))
-    np.testing.assert_array_equal(halved(data), np.rint(expected))
-    np.testing.assert_array_equal(halved(data.astype("float64")), expected)
+    np.testing.assert_array_equal(average_pairs(data), np.rint(expected))
+    np.testing.assert_array_equal(average_pairs(data.astype("float64")), expected)
 
 
 @pytest.mark.parametrize(
