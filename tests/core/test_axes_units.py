@@ -28,7 +28,7 @@ def test_every_order_and_subset_with_y_and_x_is_allowed():
         ("YYX", (2, 2, 2), "once"),
         ("X", (5,), "One-dimensional"),
         ("ZY", (5, 5), "needs the axes Y and X"),
-        ("YX", (2, 2, 2), "--axes"),
+        ("YX", (2, 2, 2), "`axes`"),
         ("ZYX", (2, 2), "(2, 2)"),
         ("ZYX", (0, 4, 4), "axis Z is empty"),
         ("YXS", (4, 4, 2), "Use C"),
@@ -61,7 +61,7 @@ def test_usual_axes_of_bare_arrays(shape, axes):
 
 @pytest.mark.parametrize("shape", [(), (4,), (1,) * 6])
 def test_no_guess_where_there_is_none(shape):
-    with pytest.raises(AxesError, match="--axes"):
+    with pytest.raises(AxesError, match="`axes`"):
         guess_axes(shape)
 
 

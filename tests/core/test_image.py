@@ -40,8 +40,8 @@ def test_types_that_can(dtype):
         ({"affine": np.eye(4)}, GridError, "3 x 3"),
         ({"affine": np.zeros((3, 3))}, GridError, "invertible"),
         ({"affine": np.full((3, 3), np.nan)}, GridError, "finite"),
-        ({"affine": np.eye(3), "pixel_size": 1.0}, GridError, "either affine, or pixel_size"),
-        ({"channel_names": ("a", "b")}, AxesError, "1 channels need as many names, got 2"),
+        ({"affine": np.eye(3), "pixel_size": 1.0}, GridError, "either `affine`, or `pixel_size`"),
+        ({"channel_names": ("a", "b")}, AxesError, "1 channel(s) must have as many channel names, got 2"),
     ],
 )
 def test_impossible_grids_and_names(options, error, said):

@@ -33,8 +33,8 @@ def test_fill_takes_near_valid_pixels_and_leaves_those_alone():
     assert invalid.fill(clean, 0.0).dtype == np.float32
 
 
-def test_enlarge_repeats_each_axis():
-    assert np.array_equal(invalid.enlarge(np.array([[1, 2]]), (2, 3)), [[1, 1, 1, 2, 2, 2]] * 2)
+def test_repeat_pixels_repeats_each_axis():
+    assert np.array_equal(invalid.repeat_pixels(np.array([[1, 2]]), (2, 3)), [[1, 1, 1, 2, 2, 2]] * 2)
 
 
 @pytest.mark.parametrize("name", KERNELS)

@@ -97,7 +97,7 @@ def store_core(
         finite = np.isfinite(given)
         bad = int(given.size - np.count_nonzero(finite))
         scale = (1, *plan.work_scale)
-        values = np.where(invalid.enlarge(finite, scale), values, invalid.enlarge(given, scale))
+        values = np.where(invalid.repeat_pixels(finite, scale), values, invalid.repeat_pixels(given, scale))
     where = {
         a: slice((c.start - plan.region[a][0]) * plan.scale[a], (c.stop - plan.region[a][0]) * plan.scale[a])
         for a, c in zip(plan.work_axes, tile.core, strict=True)
