@@ -1,4 +1,4 @@
-"""Axes strings and unit names: what is allowed is kept, everything else is refused in words."""
+"""Axes strings and unit names: valid ones are kept, and all others raise an error that says why."""
 
 import itertools
 
@@ -17,12 +17,12 @@ def test_every_order_and_subset_with_y_and_x_is_allowed():
             if "Y" in axes and "X" in axes:
                 assert validate_axes(axes.lower(), (3,) * n) == axes
                 count += 1
-    # Subsets of the four other axes, in every order together with Y and X.
+    # Each subset of the four other axes, in every order together with Y and X.
     assert count == 2 + 4 * 6 + 6 * 24 + 4 * 120 + 720
 
 
 @pytest.mark.parametrize(
-    ("axes", "shape", "said"),
+    ("axes", "shape", "message"),
     [
         ("QYX", (2, 2, 2), "'Q'"),
         ("YYX", (2, 2, 2), "once"),
@@ -35,10 +35,10 @@ def test_every_order_and_subset_with_y_and_x_is_allowed():
         ("", (), "needs the axes"),
     ],
 )
-def test_wrong_axes_are_refused_in_words(axes, shape, said):
+def test_wrong_axes_raise_an_error_that_says_why(axes, shape, message):
     with pytest.raises(AxesError) as error:
         validate_axes(axes, shape)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert isinstance(error.value, ValueError)
 

@@ -1,4 +1,4 @@
-"""The grid rule: finer pixels fill the same part of the world."""
+"""The grid rule: finer pixels cover the same part of the world."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SCALES = st.lists(st.integers(1, 8), min_size=2, max_size=3)
 
 
 def affine_of(n: int, seed: int) -> np.ndarray:
-    """Rotated, sheared, mirrored: any invertible grid."""
+    """Return a random invertible grid: rotated, sheared or mirrored."""
     rng = np.random.default_rng(seed)
     affine = np.eye(n + 1)
     affine[:n] = rng.normal(size=(n, n + 1)) + np.eye(n, n + 1) * 3
@@ -28,7 +28,7 @@ def test_up_and_down_again_is_the_same_grid(scale, seed):
 
 @given(scale=SCALES, seed=st.integers(0, 99))
 def test_the_image_covers_the_same_part_of_the_world(scale, seed):
-    """Outer corners of the first and last pixel stay, and a block's centre is its old pixel's centre."""
+    """The outer corners of the image stay, and the centre of a block is the centre of its old pixel."""
     n, size = len(scale), 5
     affine = affine_of(n, seed)
     finer = grid.upscaled_affine(affine, scale)
@@ -46,7 +46,7 @@ def test_cropping_moves_only_the_index(scale, seed):
     start = np.arange(n) + 2
     cropped = grid.cropped_affine(affine, start)
     assert np.allclose(cropped @ [*(7,) * n, 1], affine @ [*(start + 7), 1], atol=1e-12)
-    # Crop, then scale = scale, then crop by as many finer pixels.
+    # Cropping before scaling equals scaling before cropping by as many finer pixels.
     one = grid.upscaled_affine(cropped, scale)
     other = grid.cropped_affine(grid.upscaled_affine(affine, scale), start * scale)
     assert np.allclose(one, other, atol=1e-12)
@@ -68,7 +68,7 @@ def test_impossible_pixel_sizes_are_refused(size):
 
 @given(seed=st.integers(0, 99))
 def test_layer_rule_equals_the_matrix_rule(seed):
-    """scale and translate of a layer that is rotated and sheared, against the whole matrix."""
+    """Compare scale and translate of a rotated and sheared layer with the whole matrix."""
     rng = np.random.default_rng(seed)
     mixing = rng.normal(size=(2, 2)) + 2 * np.eye(2)  # rotate and shear
     scale, translate, factor = rng.uniform(0.2, 3, 2), rng.normal(size=2), np.array([2, 3])

@@ -34,13 +34,13 @@ def test_the_map_is_inverted_in_double_precision(dtype):
     assert np.abs(back - values.astype(np.float64)).max() <= 2e-15 * (float(high) - float(low))
     found, saturated = cast(back, image.dtype)
     assert saturated == 0
-    if dtype not in ("i8", "f8"):  # 64 bits have no digits to spare
+    if dtype not in ("i8", "f8"):  # double precision cannot hold all digits of 64 bits
         assert np.array_equal(found, values)
 
 
 @pytest.mark.parametrize("dtype", ["i4", "u4", "i8", "f8", "f4"])
 def test_a_large_offset_keeps_the_low_bits(dtype):
-    """Single precision for the model must not cost the offset's digits on the way back."""
+    """Single precision for the model must not lose the digits of an offset on the way back."""
     offset = 2**22 if dtype == "f4" else 2**30
     values = (offset + np.arange(1000).reshape(20, 50)).astype(dtype)
     norm = fit(Image.from_array(values, "YX"), "percentile")
@@ -74,7 +74,7 @@ def test_integers_round_and_saturate_with_a_count(dtype, kind):
     found, saturated = cast(values, np.dtype(dtype))
     assert found.dtype == dtype
     assert found[:5].tolist() == [info.min, info.min, 2, 4, 3]
-    # The largest 32- and 64-bit numbers have no float: the next below is the top.
+    # The largest 32- and 64-bit integers have no equal float, so the next smaller float is the limit.
     assert info.max - span * 2.0 ** -(23 if kind == "f4" else 52) <= int(found[5]) <= info.max
     assert found[6] == found[5]
     assert found[7] == info.min
@@ -87,7 +87,7 @@ def test_floats_are_not_clamped_but_float16_saturates():
     assert count == 2
     assert found[:3].tolist() == [65504, -65504, 5]
     assert np.isnan(found[3])
-    assert np.isinf(found[4:]).all(), "infinite pixels that were put back stay infinite"
+    assert np.isinf(found[4:]).all(), "infinite pixels of the input stay infinite"
     found, count = cast(np.array([1e300, 1.0]), np.dtype(np.float32))
     assert count == 1
     assert np.isfinite(found).all()
@@ -127,7 +127,7 @@ def test_not_a_number_is_ignored():
 
 
 def test_two_extreme_values_do_not_wrap():
-    """Percentiles between distant integers overflow if they are interpolated in the integers' own type."""
+    """Interpolating between distant integers in their own type would overflow."""
     for dtype in ("i1", "i2", "i4", "i8", "f2"):
         limits = np.finfo(dtype) if dtype == "f2" else np.iinfo(dtype)
         norm = fit(Image.from_array(np.array([[limits.min, limits.max]], dtype), "YX"), "percentile")
@@ -136,7 +136,7 @@ def test_two_extreme_values_do_not_wrap():
 
 def test_one_map_per_channel_over_all_of_time_and_depth():
     rng = np.random.default_rng(1)
-    data = rng.normal(size=(3, 2, 4, 20, 22)) + np.arange(3)[:, None, None, None, None] * 10  # brightness drifts over T
+    data = rng.normal(size=(3, 2, 4, 20, 22)) + np.arange(3)[:, None, None, None, None] * 10  # drifts over T
     data[:, 1] *= 100
     norm = fit(Image.from_array(data, "TCZYX"), "percentile")
     for channel in (0, 1):
@@ -176,7 +176,7 @@ def test_lazy_data_are_sampled_not_read_whole(kind):
 
 
 @pytest.mark.parametrize(
-    ("ranges", "said"),
+    ("ranges", "message"),
     [
         ([(5, 5)], "low < high"),
         ([(5, 1)], "low < high"),
@@ -188,8 +188,8 @@ def test_lazy_data_are_sampled_not_read_whole(kind):
         ([], "got 0"),
     ],
 )
-def test_ranges_that_cannot_be(ranges, said):
-    with pytest.raises(SettingsError, match=said):
+def test_ranges_that_cannot_be(ranges, message):
+    with pytest.raises(SettingsError, match=message):
         fit(Image.from_array(np.zeros((2, 3, 3)), "CYX"), "percentile", ranges)
 
 

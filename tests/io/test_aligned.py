@@ -1,4 +1,4 @@
-"""A blob's centroid is at the same place of the world before and after upscaling, in every format."""
+"""In every format, the centroid of a blob has the same world position before and after upscaling."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +52,7 @@ def check(lr: Image, hr: Image, folder: Path, ending: str) -> None:
     pixel = np.diag(affine_in_unit(lr, "micrometer"))[:-1]
     limit = 0.05 * min(abs(p) for p in pixel) if lr.space is None else 0.05 * min(lr.pixel_size) * 1e3
     np.testing.assert_allclose(after, before, atol=limit)
-    # The place itself, not only that both files agree.
+    # Check the position itself, not only that both files agree.
     np.testing.assert_allclose(before, centroid(lr, "micrometer"), atol=limit / 50)
 
 

@@ -1,4 +1,4 @@
-"""Names, folders, digests, samples, and how little importing the room costs."""
+"""Names, folders, digests and samples; importing `napari_superres.io` loads no format library."""
 
 import hashlib
 import json

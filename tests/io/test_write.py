@@ -1,4 +1,4 @@
-"""Writing is whole or not at all, and refuses what would silently be lost."""
+"""Files are written completely or not at all, and formats that would lose a feature are refused."""
 
 import errno
 import json
@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 class Broken:
-    """An array whose reading fails, as a disk or a network may."""
+    """An array that fails when it is read, as on a broken disk or network."""
 
     shape, dtype, ndim = (7, 9), np.dtype("uint16"), 2
 
@@ -111,7 +111,7 @@ def test_a_full_disk_while_writing(
     assert files(tmp_path) == before
 
 
-def test_half_a_file_from_the_library_is_noticed(
+def test_half_a_file_from_the_library_is_an_error(
     image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import SimpleITK
@@ -211,7 +211,7 @@ def test_a_rotation_is_refused_or_kept_in_the_record(ending: str, volume: Image,
     assert read_image(path).pixel_size == pytest.approx(volume.pixel_size)
 
 
-def test_a_shear_is_held_by_no_format(volume: Image, tmp_path: Path) -> None:
+def test_no_format_can_hold_a_shear(volume: Image, tmp_path: Path) -> None:
     affine = np.array(volume.affine)
     affine[:3, 1] += 0.2 * affine[:3, 2]
     for ending in (".ome.tif", ".ome.zarr", ".nii.gz", ".nrrd", ".mha"):
@@ -222,7 +222,7 @@ def test_a_shear_is_held_by_no_format(volume: Image, tmp_path: Path) -> None:
     assert read_image(path).shape == volume.shape
 
 
-def test_the_record_beside_the_image(image: Callable[[str], Image], tmp_path: Path) -> None:
+def test_the_record_next_to_the_image(image: Callable[[str], Image], tmp_path: Path) -> None:
     for ending in ENDINGS:
         write_image(image(ending), tmp_path / f"x{ending}", overwrite=True)
         assert json.loads((tmp_path / "x.provenance.json").read_text()) == RECORD
@@ -248,7 +248,7 @@ def test_a_record_is_not_taken_from_another_result(image: Callable[[str], Image]
     assert (tmp_path / "x.provenance.json").read_bytes() == before
 
 
-def test_a_record_beside_a_file_is_read_with_it(image: Callable[[str], Image], tmp_path: Path) -> None:
+def test_a_record_next_to_a_file_is_read_with_it(image: Callable[[str], Image], tmp_path: Path) -> None:
     write_image(image(".png"), tmp_path / "x.png")
     assert read_image(tmp_path / "x.png").metadata["provenance"] == RECORD
 

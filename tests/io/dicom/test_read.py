@@ -1,4 +1,4 @@
-"""DICOM is read strictly: what cannot be believed is an error that names the file, and nobody's data leak."""
+"""DICOM is read strictly: doubtful geometry is an error that names the file, and personal data are never read."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ PATIENT = "Doe^Jane"
 
 
 def slice_file(path: Path, **tags: Any) -> Path:
-    """Write one slice; a tag of None is left out."""
+    """Write one slice. A tag with the value None is left out."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = tags.get("SOPClassUID", CT)
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -74,7 +74,7 @@ def test_a_series_is_sorted_and_lies_right(tmp_path: Path) -> None:
     path = series(tmp_path / "ct", [30, 36, 33, 27.0])
     image = read_image(path)
     assert (image.axes, image.shape, image.dtype, image.space) == ("ZYX", (4, 6, 5), np.dtype("int16"), "LPS")
-    # Hounsfield units, slices from low to high.
+    # The values are Hounsfield units, and the slices are in order of their position.
     assert image.data[:, 0, 0].tolist() == [103 - 1024, 100 - 1024, 102 - 1024, 101 - 1024]
     assert image.pixel_size == (3.0, 0.7, 0.5)
     assert image.origin == (27.0, 20.0, -10.0)
@@ -117,7 +117,7 @@ SHIFTED = [[-10 + 0.4 * k, 20, 3.0 * k] for k in range(4)]
         ([0, 3, 6], {"ImageOrientationPatient": [1, 0, 0, 0.5, 1, 0]}, r"000\.dcm.*not at right angles"),
     ],
 )
-def test_what_cannot_be_believed(positions: list[Any], tags: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_doubtful_geometry_is_refused(positions: list[Any], tags: dict[str, Any], message: str, tmp_path: Path) -> None:
     folder = series(tmp_path / "ct", positions, **tags)
     with pytest.raises(UnreadableImageError, match=message) as error:
         read_image(folder)
@@ -161,7 +161,7 @@ def test_absent_spacing_can_be_given(tmp_path: Path) -> None:
     assert read_image(path, pixel_size=0.15, unit="mm").pixel_size == (0.15, 0.15)
 
 
-def test_what_made_an_image_is_told(tmp_path: Path) -> None:
+def test_the_modality_is_known(tmp_path: Path) -> None:
     for tag, words in (("CT", "CT"), ("MR", "MRI"), ("US", "US (DICOM)")):
         path = slice_file(tmp_path / f"{tag}.dcm", Modality=tag)
         assert read_image(path).metadata["modality"] == words
@@ -255,7 +255,7 @@ def test_enhanced_frames(tmp_path: Path) -> None:
     assert (image.axes, image.pixel_size, image.origin) == ("ZYX", (2.0, 0.7, 0.5), (3.0, 2.0, 1.0))
 
 
-def test_nobody_is_named(tmp_path: Path) -> None:
+def test_personal_data_are_not_read(tmp_path: Path) -> None:
     folder = series(tmp_path / "ct", [0, 3, 6])
     image = read_image(folder)
     told = f"{describe(folder)} {dict(image.metadata)} {image}"

@@ -1,4 +1,4 @@
-"""Coarser levels that a TIFF file holds beside its planes: shown by viewers, never computed from."""
+"""The coarser levels of a TIFF file are read for viewers."""
 
 import pickle
 from pathlib import Path
@@ -58,9 +58,9 @@ def test_levels_of_colours_and_channels(tmp_path):
 @pytest.mark.parametrize(
     ("coarser", "kept"),
     [
-        ([(3, 64, 47)], 0),  # by no whole number
+        ([(3, 64, 47)], 0),  # the factor is not an integer
         ([SIZE], 0),
-        ([(3, 96, 35), (3, 30, 17)], 1),  # the last by 3.2 along Y
+        ([(3, 96, 35), (3, 30, 17)], 1),  # the last factor is 3.2 along Y
     ],
 )
 def test_levels_that_do_not_fit_are_left_out(tmp_path, coarser, kept):
@@ -69,7 +69,7 @@ def test_levels_that_do_not_fit_are_left_out(tmp_path, coarser, kept):
     assert [image.shape for image in levels_of(path)] == [SIZE, *coarser[:kept]]
 
 
-def test_a_level_whose_pixels_are_not_there_is_left_out(tmp_path):
+def test_a_level_whose_pixels_are_missing_is_left_out(tmp_path):
     path = tmp_path / "cut.ome.tif"
     made = pyramid(path, [SIZE, (3, 48, 35), (3, 24, 17)])
     with tifffile.TiffFile(path, mode="r+") as file:

@@ -1,4 +1,4 @@
-"""TIFF of other programs, laziness, and what independent readers see in ours."""
+"""TIFF of other programs is read lazily, and independent readers understand ours."""
 
 import pickle
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_ome_of_another_program(tmp_path: Path) -> None:
     assert image.axes == "TZYX"
     np.testing.assert_allclose(image.pixel_size, (1500.0, 200.0, 100.0))
     assert set(image.units.values()) == {"nanometer", "millisecond"}
-    # A position without a unit is relative to an unknown reference.
+    # A position without a unit has an unknown reference.
     np.testing.assert_allclose(image.origin, (0.0, 0.0, -500_000.0))
     assert dict(image.metadata) == {"time_step": 40.0}
     assert image.channel_names == ("GFP",)
