@@ -49,7 +49,7 @@ def make_affine(
     return affine
 
 
-def upscaled_affine(affine: Matrix, scale: Sequence[int], offset: Sequence[float] | None = None) -> Matrix:
+def upscale_affine(affine: Matrix, scale: Sequence[int], offset: Sequence[float] | None = None) -> Matrix:
     """Return the matrix of the grid on which each pixel is divided into ``scale`` pixels per axis.
 
     Parameters
@@ -69,7 +69,7 @@ def upscaled_affine(affine: Matrix, scale: Sequence[int], offset: Sequence[float
     return affine @ step
 
 
-def downscaled_affine(affine: Matrix, scale: Sequence[float]) -> Matrix:
+def downscale_affine(affine: Matrix, scale: Sequence[float]) -> Matrix:
     """Return the matrix of the grid on which each pixel covers ``scale`` pixels per axis.
 
     Parameters
@@ -85,7 +85,7 @@ def downscaled_affine(affine: Matrix, scale: Sequence[float]) -> Matrix:
     return affine @ step
 
 
-def cropped_affine(affine: Matrix, start: Sequence[float]) -> Matrix:
+def crop_affine(affine: Matrix, start: Sequence[float]) -> Matrix:
     """Return the matrix of the same grid with index 0 at ``start``.
 
     Parameters
@@ -105,7 +105,7 @@ def pixel_size_of(affine: Matrix) -> tuple[float, ...]:
     return tuple(float(v) for v in np.linalg.norm(affine[:-1, :-1], axis=0))
 
 
-def upscaled_layer(
+def upscale_layer(
     scale: npt.ArrayLike, translate: npt.ArrayLike, linear: npt.ArrayLike, factor: npt.ArrayLike
 ) -> tuple[Matrix, Matrix]:
     """Return ``scale`` and ``translate`` of a napari layer ``factor`` times finer than its source, in the same place.

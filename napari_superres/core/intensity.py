@@ -80,7 +80,7 @@ def _working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     return np.float64 if dtype.itemsize > 2 else np.float32
 
 
-def fit(
+def fit_normalisation(
     image: Image,
     kind: Kind,
     ranges: Sequence[tuple[float, float]] | None = None,
@@ -110,22 +110,7 @@ def fit(
     """
     channels = image.size("C")
     if ranges is not None:
-        if any(np.shape(pair) != (2,) for pair in ranges):
-            raise SettingsError(
-                f"intensity ranges must be pairs of low and high, got {ranges!r}.",
-                remedy="Use pairs such as [(0, 4095)].",
-            )
-        if len(ranges) not in (1, channels):
-            raise SettingsError(
-                f"an image of {channels} channel(s) needs one intensity range, or one per channel ({channels}), "
-                f"got {len(ranges)}.",
-                remedy="Set `intensity_range` to one pair, or to one pair per channel.",
-            )
-        if any(not (high > low and np.isfinite([low, high]).all()) for low, high in ranges):
-            raise SettingsError(
-                f"an intensity range needs finite low < high, got {list(ranges)}.",
-                remedy="Set `intensity_range` to the darkest and brightest intensity.",
-            )
+        _check_ranges(ranges, channels)
         pairs = list(ranges) * (channels if len(ranges) == 1 else 1)
     elif kind == "none":
         pairs = [(0.0, 1.0)] * channels
@@ -135,6 +120,24 @@ def fit(
         fit_range = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
         pairs = [fit_range(sample(image, c)) for c in range(channels)]
     return Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs))
+
+
+def _check_ranges(ranges: Sequence[tuple[float, float]], channels: int) -> None:
+    if any(np.shape(pair) != (2,) for pair in ranges):
+        raise SettingsError(
+            f"intensity ranges must be pairs of low and high, got {ranges!r}.", remedy="Use pairs such as [(0, 4095)]."
+        )
+    if len(ranges) not in (1, channels):
+        raise SettingsError(
+            f"an image of {channels} channel(s) needs one intensity range, or one per channel ({channels}), "
+            f"got {len(ranges)}.",
+            remedy="Set `intensity_range` to one pair, or to one pair per channel.",
+        )
+    if any(not (high > low and np.isfinite([low, high]).all()) for low, high in ranges):
+        raise SettingsError(
+            f"an intensity range needs finite low < high, got {list(ranges)}.",
+            remedy="Set `intensity_range` to the darkest and brightest intensity.",
+        )
 
 
 def _standard_range(values: npt.NDArray[Any]) -> tuple[float, float]:

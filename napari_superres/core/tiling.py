@@ -149,7 +149,7 @@ def iter_tiles(
         )
 
 
-def reflected(start: int, stop: int, size: int) -> npt.NDArray[np.intp]:
+def reflect_indices(start: int, stop: int, size: int) -> npt.NDArray[np.intp]:
     """Return the indices that pad an axis by mirroring it about its outermost pixels.
 
     Parameters

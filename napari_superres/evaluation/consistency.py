@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.core.invalid import fill
 from napari_superres.degradation.fit import fit_camera
@@ -200,7 +200,7 @@ def _paired(result: Image, lr: Image, channel: int) -> tuple[_Pair, list[str]]:
     if not 0 <= channel < lr.size("C"):
         raise SettingsError(f"channel must be 0 to {lr.size('C') - 1}, got {channel}.")
     scale = scale_of(result, lr) or {}
-    affine, notes = downscaled_affine(result.affine, [scale[a] for a in result.spatial]), []
+    affine, notes = downscale_affine(result.affine, [scale[a] for a in result.spatial]), []
     if result.has_pixel_size and lr.has_pixel_size and not any((*result.origin, *lr.origin)):
         affine[:-1, -1] = 0.0
         notes = ["the result has no recorded origin: fields of view taken to begin at the same corner"]

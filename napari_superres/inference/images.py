@@ -290,7 +290,7 @@ def finer(image: Image, plan: Plan, data: Any, channels: Sequence[int]) -> Image
     """Return the result's image: the same place in the world on the finer grid."""
     start = [plan.region[a][0] for a in image.spatial]
     scale, offset = [plan.scale[a] for a in image.spatial], [plan.offset[a] for a in image.spatial]
-    affine = grid.upscaled_affine(grid.cropped_affine(image.affine, start), scale, offset)
+    affine = grid.upscale_affine(grid.crop_affine(image.affine, start), scale, offset)
     names = tuple(image.channel_names[c] for c in channels) if image.channel_names else ()
     return image.replace(data=data, affine=affine, channel_names=names)
 

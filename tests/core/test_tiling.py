@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_superres.core.tiling import balanced_tile, cover, iter_tiles, padded_size, reflected, smallest_tile
+from napari_superres.core.tiling import balanced_tile, cover, iter_tiles, padded_size, reflect_indices, smallest_tile
 from napari_superres.errors import SettingsError
 
 
@@ -82,4 +82,4 @@ def test_tiles_are_balanced():
 @given(size=st.integers(1, 20), more=st.integers(0, 60))
 def test_reflection_equals_numpys(size, more):
     expected = np.pad(np.arange(size), (0, more), mode="reflect" if size > 1 else "edge")
-    assert np.array_equal(reflected(0, size + more, size), expected)
+    assert np.array_equal(reflect_indices(0, size + more, size), expected)

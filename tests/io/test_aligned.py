@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_superres.core.grid import upscaled_affine
+from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.io import read_image, write_image
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
@@ -32,7 +32,7 @@ def pair(image: Image, scale: list[int]) -> tuple[Image, Image]:
     fine = Image.from_array(
         np.zeros([n * s for n, s in zip(image.shape, scale, strict=True)], "float32"),
         image.axes,
-        affine=upscaled_affine(image.affine, scale),
+        affine=upscale_affine(image.affine, scale),
         unit=image.units["X"],
         space=image.space,
     )

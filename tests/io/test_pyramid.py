@@ -11,7 +11,7 @@ import tifffile
 import zarr
 from zarr.storage import LocalStore
 
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.io import read_image, read_pyramids, read_series, write_image
 
@@ -72,7 +72,7 @@ def test_every_level_that_we_write_lies_right(tmp_path: Path, make_image: Callab
     group = zarr.open_group(str(path), mode="r")
     for number, level in enumerate(levels):
         factor = [1, 2**number, 2**number]
-        np.testing.assert_allclose(level.affine, downscaled_affine(image.affine, factor), rtol=1e-12)
+        np.testing.assert_allclose(level.affine, downscale_affine(image.affine, factor), rtol=1e-12)
         assert (level.axes, level.units, level.channel_names) == (image.axes, image.units, image.channel_names)
         np.testing.assert_array_equal(level.data[1, 2], group[str(number)][1, 2])
     assert read_image(path).shape == image.shape

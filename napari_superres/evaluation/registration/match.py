@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.core.grid import cropped_affine
+from napari_superres.core.grid import crop_affine
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert
 from napari_superres.errors import EvaluationError
@@ -184,7 +184,7 @@ def cut_to(image: Image, start: list[int], shape: list[int]) -> Image:
     """Return a box of an image along its spatial axes."""
     box = {a: slice(s, s + n) for a, s, n in zip(image.spatial, start, shape, strict=True)}
     data = np.asarray(image.data)[tuple(box.get(a, slice(None)) for a in image.axes)]
-    return image.replace(data=data, affine=cropped_affine(image.affine, start))
+    return image.replace(data=data, affine=crop_affine(image.affine, start))
 
 
 def _sizes(image: Image) -> str:

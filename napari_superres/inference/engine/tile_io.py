@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from napari_superres.core import intensity, invalid
 from napari_superres.core.image import Image
-from napari_superres.core.tiling import Box, Tile, reflected
+from napari_superres.core.tiling import Box, Tile, reflect_indices
 from napari_superres.inference.planning.plan import Plan
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 def read_window(image: Image, plan: Plan, place: Mapping[str, int], box: Box) -> npt.NDArray[Any]:
     """Return the image's own values ``(S, (Z)YX)`` in a box, mirrored where it lies beyond the image."""
-    indices = {a: reflected(b.start, b.stop, image.size(a)) for a, b in zip(plan.work_axes, box, strict=True)}
+    indices = {a: reflect_indices(b.start, b.stop, image.size(a)) for a, b in zip(plan.work_axes, box, strict=True)}
     index = tuple(
         slice(int(indices[a].min()), int(indices[a].max()) + 1) if a in indices else place.get(a, slice(None))
         for a in image.axes

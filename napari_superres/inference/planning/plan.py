@@ -16,7 +16,7 @@ from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.core.kernels import KERNELS
-from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflected
+from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflect_indices
 from napari_superres.errors import SettingsError
 from napari_superres.inference.machine import memory
 from napari_superres.inference.machine.device import Precision, resolve_device, resolve_precision
@@ -149,7 +149,7 @@ class Plan:
         if self.frames == 1:
             return [place]
         size, i, k = self.in_shape[self.axes.index(self.context)], place[self.context], self.frames // 2
-        beyond = reflected(i - k, i + k + 1, size) if self.ends == "reflect" else range(i - k, i + k + 1)
+        beyond = reflect_indices(i - k, i + k + 1, size) if self.ends == "reflect" else range(i - k, i + k + 1)
         return [{**place, self.context: min(max(int(j), 0), size - 1)} for j in beyond]
 
 
@@ -235,7 +235,7 @@ def resolve(
         len(chosen) if a == "C" else (region[a][1] - region[a][0]) * scale.get(a, 1) if a in region else n
         for a, n in zip(image.axes, image.shape, strict=True)
     )
-    normalisation = intensity.fit(image, card.intensity, intensity_range, card.percentiles)
+    normalisation = intensity.fit_normalisation(image, card.intensity, intensity_range, card.percentiles)
     return Plan(
         model=card.name,
         sha256=model.sha256,

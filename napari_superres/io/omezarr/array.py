@@ -116,7 +116,7 @@ class ZarrArray(LazyArray):
         return complete
 
     def _fault(self, file: Path) -> str | None:
-        """Return what is wrong with a file, in words; None if it looks complete."""
+        """Return the fault of a file in words; None if it looks complete."""
         if not file.is_file():
             return f"{_MISSING}, and zarr would take it for {self._fill_value} everywhere"
         size = file.stat().st_size

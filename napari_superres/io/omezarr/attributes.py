@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_superres.core.grid import Matrix, downscaled_affine
+from napari_superres.core.grid import Matrix, downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.io.series import import_library
 
@@ -54,7 +54,7 @@ def _axis(v05: Any, axis: str, image: Image) -> Any:
 
 def _dataset(v05: Any, image: Image, level: int) -> Any:
     factor = [1 if a == "Z" else 2**level for a in image.spatial]
-    affine: Matrix = downscaled_affine(image.affine, factor)
+    affine: Matrix = downscale_affine(image.affine, factor)
     scale, translation = [], []
     for axis in image.axes:
         at = image.spatial.find(axis)

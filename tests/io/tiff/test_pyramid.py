@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.io import read_image, read_pyramids
 
@@ -38,7 +38,7 @@ def test_levels_lie_on_the_finest(tmp_path, compression):
     assert [image.shape for image in found] == [level.shape for level in made]
     for number, (image, level) in enumerate(zip(found, made, strict=True)):
         np.testing.assert_array_equal(image.data[1:], level[1:])
-        expected = downscaled_affine(found[0].affine, [1, 2**number, 2**number])
+        expected = downscale_affine(found[0].affine, [1, 2**number, 2**number])
         np.testing.assert_allclose(image.affine, expected, rtol=1e-12)
         assert image.units == found[0].units
     assert found[0].pixel_size == (2.0, 0.5, 0.25)
