@@ -163,8 +163,8 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "axes": image.axes,
             "shape": list(image.shape),
             "dtype": image.dtype.name,
-            "pixel_size": _rounded(image.pixel_size) if any(image.units.get(a) for a in image.spatial) else None,
-            "origin": _rounded(image.origin),
+            "pixel_size": _round(image.pixel_size) if any(image.units.get(a) for a in image.spatial) else None,
+            "origin": _round(image.origin),
             "units": dict(image.units),
             "time_step": image.metadata.get("time_step"),
             "channel_names": list(image.channel_names),
@@ -175,7 +175,7 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
     ]
 
 
-def _rounded(values: Sequence[float]) -> list[float]:
+def _round(values: Sequence[float]) -> list[float]:
     # Many files store 32-bit numbers: seven digits show 0.1 instead of 0.10000000149.
     return [float(f"{value:.7g}") for value in values]
 

@@ -99,9 +99,7 @@ def translate_errors(path: Path, kind: str) -> Iterator[None]:
 
 def damage_error(path: Path, kind: str, problem: str = _DAMAGE) -> SuperResError:
     """Return the error for a file that is not a complete file of the format `kind`."""
-    return UnreadableImageError(
-        f"{path} must be a complete {kind}, but {problem}.", remedy="Copy or export the file again."
-    )
+    return UnreadableImageError(f"{path} must be a complete {kind}, but {problem}.", remedy="Copy or export it again.")
 
 
 def summarize(image: Image) -> str:

@@ -35,12 +35,12 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     usual = {2: "YX", 3: "TYX" if stack else "ZYX", 4: "TZYX"}[data.ndim]
 
     def open_image(axes: str | None) -> Image:
-        wanted = validate_axes(axes or usual, data.shape)
-        n = sum(a in "ZYX" for a in wanted)
+        axes = validate_axes(axes or usual, data.shape)
+        n = sum(a in "ZYX" for a in axes)
         known = bool(np.all(sizes[-n:] > 0))
         return Image.from_array(
             data,
-            wanted,
+            axes,
             pixel_size=sizes[-n:].tolist() if known else None,
             origin=origin[-n:].tolist() if known else None,
             unit="angstrom",

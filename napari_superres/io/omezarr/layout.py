@@ -80,7 +80,7 @@ class Layout:
         return shapes
 
     @property
-    def owned(self) -> int:
+    def owned_levels(self) -> int:
         """Number of levels, from level 0 on, in which a box fills whole shards of its own."""
         plane = list(zip(self.shape, self.chunk, self.box, strict=True))[-2:]
         # A box is 2**j chunks wide, except where one covers the whole axis.
@@ -92,7 +92,7 @@ class Layout:
 
     def shards(self, level: int) -> tuple[int, ...]:
         """Return the shape of a level's shards: a box's share of an owned level, else the shape of a box."""
-        shift = level if level < self.owned else 0
+        shift = level if level < self.owned_levels else 0
         parts = [b >> shift if n > b else b for b, n in zip(self.box[-2:], self.shape[-2:], strict=True)]
         extents = zip(self.chunks(level), (*self.box[:-2], *parts), self.levels[level], strict=True)
         return tuple(c * math.ceil(min(p, n) / c) for c, p, n in extents)

@@ -76,9 +76,9 @@ def _layout(node: Any) -> list[str]:
     """Return the names of the series of a bioformats2raw layout."""
     if "OME" in node:
         attributes = dict(node["OME"].attrs)
-        listed = attributes.get("ome", attributes).get("series")
-        if listed:
-            return list(listed)
+        names = attributes.get("ome", attributes).get("series")
+        if names:
+            return list(names)
     return sorted((n for n, _ in node.groups() if n.isdigit()), key=int)
 
 

@@ -108,7 +108,7 @@ class ZarrTarget:
         owned = tuple(box[i] for i in self._to_disk)
         part = np.asarray(values).transpose(self._to_disk).astype(self._levels[0].dtype, copy=False)
         files = []
-        for level in range(self.layout.owned):
+        for level in range(self.layout.owned_levels):
             part = average_pairs(part) if level else part
             if part.size:
                 files.append(self._write(level, self.layout.share(owned, level), part))
@@ -117,7 +117,7 @@ class ZarrTarget:
     def is_stored(self, box: Box) -> bool:
         """Return whether all files of a box exist and are not empty."""
         owned = tuple(box[i] for i in self._to_disk)
-        shares = [(level, self.layout.share(owned, level)) for level in range(self.layout.owned)]
+        shares = [(level, self.layout.share(owned, level)) for level in range(self.layout.owned_levels)]
         files = [self._file(level, share) for level, share in shares if all(b.stop > b.start for b in share)]
         return all(file.is_file() and file.stat().st_size > 0 for file in files)
 
@@ -134,9 +134,9 @@ class ZarrTarget:
         OSError
             If the disk is full or fails.
         """
-        for level in range(self.layout.owned, len(self._levels)):
+        for level in range(self.layout.owned_levels, len(self._levels)):
             for box in self.layout.shard_boxes(level):
-                self._flush([self._write(level, box, self._averaged(level, box))])
+                self._flush([self._write(level, box, self._average(level, box))])
         for left in self.path.rglob("*.partial"):
             left.unlink()
         stored = reorder_axes(drop_rotation(outline), self.layout.axes)
@@ -157,7 +157,7 @@ class ZarrTarget:
         corner = tuple(b.start // s for b, s in zip(box, self.layout.shards(level), strict=True))
         return self.path.joinpath(str(level), self._levels[level].metadata.encode_chunk_key(corner))
 
-    def _averaged(self, level: int, box: Box) -> npt.NDArray[Any]:
+    def _average(self, level: int, box: Box) -> npt.NDArray[Any]:
         """Return pixels of a level, averaged from the finer level one row of chunks at a time to save memory."""
         finer = self._levels[level - 1]
         out = np.empty([b.stop - b.start for b in box], finer.dtype)

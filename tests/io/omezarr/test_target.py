@@ -83,7 +83,7 @@ def test_every_pixel_and_shard_is_written_once(
     assert len(set(written)) == len(written)
     group = zarr.open_group(str(target.path), mode="r")
     levels = [group[str(k)] for k in range(len(list(group.arrays())))]
-    owned = levels[: target.layout.owned]
+    owned = levels[: target.layout.owned_levels]
     for level, array in enumerate(owned):
         steps = array.shards or array.chunks
         count = math.prod(math.ceil(n / s) for n, s in zip(array.shape, steps, strict=True))
@@ -120,7 +120,7 @@ def test_cuts(
     axes: str, shape: tuple[int, ...], volume: bool, box: tuple[int, ...], chunk: tuple[int, ...], owned: int
 ) -> None:
     layout = Layout.plan(shape, axes, volume=volume)
-    assert (layout.box, layout.chunk, layout.owned) == (box, chunk, owned)
+    assert (layout.box, layout.chunk, layout.owned_levels) == (box, chunk, owned)
 
 
 def test_levels_of_large_images_share_their_boxes() -> None:
