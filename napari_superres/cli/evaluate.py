@@ -81,7 +81,7 @@ def evaluate(
         report = compare(
             **_read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit),
             calibration=calibration,
-            name=io.label(first),
+            name=io.safe_name(first),
             **options,
         )
     elif reference is None:

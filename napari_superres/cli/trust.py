@@ -66,7 +66,7 @@ def trust(
     if not extension.startswith("."):
         extension = f".{extension}"
     names = ("mean", "disagreement", "error-bar", "residual")
-    targets = {name: output / f"{io.label(image)}_{name}{extension}" for name in names}
+    targets = {name: output / f"{io.safe_name(image)}_{name}{extension}" for name in names}
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output} is a file; the maps need a folder. Choose another name.")
     for target in targets.values():

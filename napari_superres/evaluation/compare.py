@@ -209,14 +209,14 @@ def _scale_without_result(task: Task, lr: Image | None) -> Scale:
 
 def _grid(lr: Image | None, scale: Scale | None) -> Image:
     """Return an image without pixels of its own on the grid that all results of an input share."""
-    from napari_superres.core.grid import upscaled_affine
+    from napari_superres.core.grid import upscale_affine
 
     assert lr is not None
     assert scale is not None
     factors = [scale[a] for a in lr.spatial]
     shape = [n * scale.get(a, 1) for a, n in zip(lr.axes, lr.shape, strict=True)]
     data = np.broadcast_to(np.zeros((), lr.dtype), shape)
-    return lr.replace(data=data, affine=upscaled_affine(lr.affine, factors))
+    return lr.replace(data=data, affine=upscale_affine(lr.affine, factors))
 
 
 def _shared(common: Image, lr: Image | None, scale: Scale | None, notes: list[str]) -> Image:

@@ -177,7 +177,7 @@ def pair_by_stem(results: Sequence[str], partners: Sequence[str]) -> dict[str, s
 def _pairs(
     sr_dir: Path, ref_dir: Path, lr_dir: Path | None, *, judged_is_input: bool
 ) -> tuple[list[Trio], list[dict[str, str]]]:
-    from napari_superres.io import find_images, label, stem
+    from napari_superres.io import find_images, safe_name, stem
 
     results = {stem(p): Path(p) for p in find_images(sr_dir)}
     references = {stem(p): Path(p) for p in find_images(ref_dir)}
@@ -187,7 +187,7 @@ def _pairs(
     trios, failures = [], []
     for name, path in results.items():
         reference, low = reference_of[name], input_of.get(name)
-        shown = label(path)
+        shown = safe_name(path)
         if reference is None:
             failures.append({"image": shown, "reason": f"no reference of this name in {ref_dir}"})
         elif inputs is not None and low is None:
@@ -196,7 +196,7 @@ def _pairs(
             given = None if judged_is_input else path
             trios.append(Trio(shown, given, references[reference], inputs[low] if inputs and low else None))
     used = set(reference_of.values())
-    unused = [label(p) for n, p in references.items() if n not in used]
+    unused = [safe_name(p) for n, p in references.items() if n not in used]
     failures += [
         {"image": n, "reason": f"no {'input' if judged_is_input else 'result'} of this name in {sr_dir}"}
         for n in unused

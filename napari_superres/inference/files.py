@@ -148,9 +148,9 @@ def _steps(
     bad = getattr(image.data, "bad_chunks", ())
     record = with_identity(last.image.metadata["provenance"], identity, bad)
     result = last.image.replace(metadata={**last.image.metadata, "provenance": record})
-    io.write_image(result, target, overwrite=overwrite, allow_loss=allow_loss)
-    if bad:
-        yield _with_notes(last, (*disk_notes, *chunk_notes(bad)))
+    lost = io.write_with_notes(result, target, overwrite=overwrite, allow_loss=allow_loss)
+    if bad or lost:
+        yield _with_notes(last, (*disk_notes, *chunk_notes(bad), *lost))
 
 
 def _with_notes(step: Progress, notes: tuple[str, ...]) -> Progress:
@@ -306,7 +306,7 @@ class _Batch:
         label, target = path.name, self.folder / path.name
         try:
             if io.is_anonymous(path):
-                label = io.label(path)
+                label = io.safe_name(path)
             target = self._free_target(path)
             with closing(_steps(path, target, self.model, executor, self.options)) as steps:
                 for last in steps:
@@ -334,7 +334,7 @@ class _Batch:
 
 def result_path(source: Path, folder: Path, model: ModelChoice, suffix: str | None = None) -> Path:
     """Return where a batch puts the result of a file."""
-    return folder / f"{io.label(source)}_{_model_name(model)}{suffix or io.output_suffix(source)}"
+    return folder / f"{io.safe_name(source)}_{_model_name(model)}{suffix or io.output_suffix(source)}"
 
 
 def _model_name(model: ModelChoice) -> str:

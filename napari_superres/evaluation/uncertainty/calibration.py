@@ -76,7 +76,7 @@ class Binding:
             metres = [mean.pixel_size[mean.spatial.index(a)] * METRES[mean.units[a] or ""] for a in "YX"]
             both = [m / METRES["micrometer"] * s for m, s in zip(metres, found.scale[-2:], strict=True)]
             sizes = (min(both), max(both))
-        seen = intensity.fit(mean, "percentile")
+        seen = intensity.fit_normalisation(mean, "percentile")
         each = sorted(digest or name for digest, name in zip(found.sha256, found.models, strict=True))
         return cls(
             model=" + ".join(found.models),

@@ -370,14 +370,14 @@ def _rank_correlation(samples: Sequence[_Sample]) -> float | None:
 
 def _pairs(lr_dir: Path, ref_dir: Path) -> tuple[list[tuple[str, Path, Path]], list[str]]:
     """Return name, input and reference of each pair, and what has no partner."""
-    from napari_superres.io import find_images, label, stem
+    from napari_superres.io import find_images, safe_name, stem
 
     inputs, references = ({stem(p): Path(p) for p in find_images(folder)} for folder in (lr_dir, ref_dir))
     partner = pair_by_stem(list(inputs), list(references))
-    pairs = [(label(inputs[n]), inputs[n], references[p]) for n, p in partner.items() if p is not None]
-    notes = [f"{label(inputs[n])}: no reference of this name" for n, p in partner.items() if p is None]
+    pairs = [(safe_name(inputs[n]), inputs[n], references[p]) for n, p in partner.items() if p is not None]
+    notes = [f"{safe_name(inputs[n])}: no reference of this name" for n, p in partner.items() if p is None]
     unused = [n for n in references if n not in set(partner.values())]
-    return pairs, notes + [f"{label(references[n])}: no input of this name" for n in unused]
+    return pairs, notes + [f"{safe_name(references[n])}: no input of this name" for n in unused]
 
 
 def _spanned(ranges: Sequence[tuple[float, float] | None]) -> tuple[float, float] | None:

@@ -138,7 +138,9 @@ def iter_spread(
     plain: Image | None = None
     total = _Moments()
     for model, turn in _members(members, image, tta):
-        ranges = intensity.fit(image, model.card.intensity, options.get("intensity_range"), model.card.percentiles)
+        ranges = intensity.fit_normalisation(
+            image, model.card.intensity, options.get("intensity_range"), model.card.percentiles
+        )
         fixed = {**options, "intensity_range": list(zip(ranges.low, ranges.high, strict=True))}
         if not model.card.is_interpolation:
             fixed.setdefault("precision", "fp32")

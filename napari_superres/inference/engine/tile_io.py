@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from napari_superres.core import intensity, invalid
 from napari_superres.core.image import Image
-from napari_superres.core.tiling import Box, Tile, reflected
+from napari_superres.core.tiling import Box, Tile, reflect_indices
 from napari_superres.inference.planning.plan import Plan
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 def read_box(image: Image, plan: Plan, plane: Mapping[str, int], box: Box) -> npt.NDArray[Any]:
     """Return the image's own values ``(S, (Z)YX)`` in a box, mirrored where the box leaves the image."""
-    indices = {a: reflected(b.start, b.stop, image.size(a)) for a, b in zip(plan.work_axes, box, strict=True)}
+    indices = {a: reflect_indices(b.start, b.stop, image.size(a)) for a, b in zip(plan.work_axes, box, strict=True)}
     index = tuple(
         slice(int(indices[a].min()), int(indices[a].max()) + 1) if a in indices else plane.get(a, slice(None))
         for a in image.axes
@@ -110,7 +110,7 @@ def store_core(
         finite = np.isfinite(given)
         bad = int(given.size - np.count_nonzero(finite))
         scale = (1, *plan.work_scale)
-        values = np.where(invalid.enlarge(finite, scale), values, invalid.enlarge(given, scale))
+        values = np.where(invalid.repeat_pixels(finite, scale), values, invalid.repeat_pixels(given, scale))
     where = {
         a: slice((c.start - plan.region[a][0]) * plan.scale[a], (c.stop - plan.region[a][0]) * plan.scale[a])
         for a, c in zip(plan.work_axes, tile.core, strict=True)

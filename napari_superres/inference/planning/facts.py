@@ -47,7 +47,7 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         If an option does not fit the image or the model; before pixels are read.
     """
     extent = find_extent(image, card, options)
-    normalisation = intensity.fit(image, card.intensity, options["intensity_range"], card.percentiles)
+    normalisation = intensity.fit_normalisation(image, card.intensity, options["intensity_range"], card.percentiles)
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,

@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from napari_superres.core.intensity import Normalisation
-from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflected
+from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflect_indices
 from napari_superres.inference.machine.device import Precision
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.extent import Extent, Range
@@ -134,7 +134,7 @@ class Plan:
         if self.frames == 1:
             return [plane]
         size, i, k = self.in_shape[self.axes.index(self.context)], plane[self.context], self.frames // 2
-        beyond = reflected(i - k, i + k + 1, size) if self.ends == "reflect" else range(i - k, i + k + 1)
+        beyond = reflect_indices(i - k, i + k + 1, size) if self.ends == "reflect" else range(i - k, i + k + 1)
         return [{**plane, self.context: min(max(int(j), 0), size - 1)} for j in beyond]
 
 

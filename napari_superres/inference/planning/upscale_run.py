@@ -92,7 +92,7 @@ class UpscaleRun:
         plan = self.parts[0].plan
         start = [plan.region[a][0] for a in image.spatial]
         scale, offset = [plan.scale[a] for a in image.spatial], [plan.offset[a] for a in image.spatial]
-        affine = grid.upscaled_affine(grid.cropped_affine(image.affine, start), scale, offset)
+        affine = grid.upscale_affine(grid.crop_affine(image.affine, start), scale, offset)
         names = tuple(image.channel_names[c] for c in self.channels) if image.channel_names else ()
         return image.replace(data=data, affine=affine, channel_names=names)
 

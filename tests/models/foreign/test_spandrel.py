@@ -104,7 +104,7 @@ def test_twelve_bits_in_sixteen_keep_their_mean_and_do_not_wrap(tmp_path):
     assert found.data.dtype == np.uint16
     assert abs(found.data.mean(dtype=np.float64) / plain - 1) < 0.01
     assert found.data.max() < 4500
-    scale = intensity.fit(low, "percentile")
+    scale = intensity.fit_normalisation(low, "percentile")
     span = scale.high[0] - scale.low[0]
     for bias in (-0.5, 0.5):  # far below zero, and far above the brightest
         path = tmp_path / f"bias{bias}.pth"
