@@ -1,4 +1,4 @@
-"""Writing all or nothing: a temporary name next to the target, renamed when complete, removed on failure."""
+"""Writing files completely or not at all: under a temporary name next to the target, which is renamed at the end."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from uuid import uuid4
 from napari_superres.errors import OutputError, SuperResError
 
 PARTIAL = ".partial"
-"""What the names of unfinished files have in them."""
+"""Part of the names of unfinished files."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -19,65 +19,65 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 @contextmanager
 def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
-    """Yield one temporary path per target; rename all when the block ends, remove all if it fails.
+    """Yield one temporary path per target; rename them to the targets when the block ends, or remove them if it fails.
 
-    Temporary names end as the targets do, because format libraries choose by the suffix what to write. A target that
-    is not written stays as it was.
+    Temporary names have the suffixes of the targets, because format libraries choose the format by the suffix. A
+    target whose temporary path was not written stays as it was.
 
     Raises
     ------
     OutputError
-        If the folder may not be written or the disk is full. Targets are untouched.
+        If the folder may not be written or the disk is full. The targets stay as they were.
     """
     temporary = tuple(t.with_name(f".{uuid4().hex[:8]}{PARTIAL}.{t.name[-40:]}") for t in targets)
     try:
         yield temporary
-        for made, target in zip(temporary, targets, strict=True):
-            if made.exists():
-                _rename(made, target)
+        for path, target in zip(temporary, targets, strict=True):
+            if path.exists():
+                _rename(path, target)
     except (SuperResError, MemoryError):
         raise
     except OSError as error:
-        raise explained(error, targets[0]) from error
+        raise output_error(error, targets[0]) from error
     finally:
-        for made in temporary:
-            remove(made)
+        for path in temporary:
+            remove(path)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
+    """Write a text file in UTF-8, completely or not at all.
 
     Raises
     ------
     OutputError
-        If the folder may not be written or the disk is full. The file is untouched.
+        If the folder may not be written or the disk is full. The file stays as it was.
     """
     if path.is_dir():
         raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
-    with replacing(path) as (made,):
-        made.write_text(text, encoding="utf-8")
+    with replacing(path) as (temporary,):
+        temporary.write_text(text, encoding="utf-8")
 
 
 def is_disk_error(error: OSError) -> bool:
-    """Return whether writing failed because of the disk: full, over quota, read-only, forbidden or broken."""
+    """Return whether writing failed because of the disk: it is full, over quota, read-only, forbidden or broken."""
     return error.errno in {*_FULL, *_FORBIDDEN, errno.EIO, errno.ENOENT}
 
 
-def explained(error: OSError, target: Path) -> OutputError:
-    """Return the error of a failed write in words, with what to do."""
+def output_error(error: OSError, target: Path) -> OutputError:
+    """Return the `OutputError` for a failed write, with the reason and a remedy in words."""
     # Some libraries report a failed write without its number.
     if error.errno in _FULL or (error.errno is None and _nearly_full(target)):
-        what, remedy = "the disk is full", "Free space there or choose another folder."
+        reason, remedy = "the disk is full", "Free space there or choose another folder."
     elif error.errno in _FORBIDDEN:
-        what, remedy = "permission denied", "Choose a folder that you may write to."
+        reason, remedy = "permission denied", "Choose a folder that you may write to."
     else:
-        what = (os.strerror(error.errno) if error.errno else str(error) or "writing failed").lower()
+        reason = (os.strerror(error.errno) if error.errno else str(error) or "writing failed").lower()
         remedy = "Check the folder and the disk."
-    return OutputError(f"{target} could not be written: {what}; nothing was changed.", remedy=remedy)
+    return OutputError(f"{target} could not be written: {reason}; nothing was changed.", remedy=remedy)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there and if that is allowed."""
+    """Remove a file or folder. A missing or protected one is no error."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -85,15 +85,15 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _rename(made: Path, target: Path) -> None:
-    if not (target.is_dir() or (made.is_dir() and target.exists())):
-        made.replace(target)
+def _rename(temporary: Path, target: Path) -> None:
+    if not (target.is_dir() or (temporary.is_dir() and target.exists())):
+        temporary.replace(target)
         return
-    # A folder cannot be replaced in one step: the old one steps aside and returns if the rename fails.
+    # A folder cannot be replaced in one step: the old one moves aside, and moves back if the rename fails.
     aside = target.with_name(f".{uuid4().hex[:8]}.old.{target.name[-40:]}")
     target.replace(aside)
     try:
-        made.replace(target)
+        temporary.replace(target)
     except OSError:
         aside.replace(target)
         raise

@@ -1,25 +1,27 @@
-"""Every error the package raises on purpose: one root, standard parents, one clear line each.
+"""Every error that this package raises on purpose.
 
-A message states what must hold and what was found; the remedy says what to do. Both name settings and functions as
-Python does, in backticks: ``Set `overwrite` or choose another name.`` The command line and the plugin, the only places
-that catch errors, spell them as their users know them, with `spelled`.
+All errors have the root `SuperResError`, and a standard Python error as a second parent where one fits. The message
+states what must hold and what was found, in one line; the remedy says what to do. Both name settings and functions in
+backticks, as Python does: ``Set `overwrite` or choose another name.`` Only the command line and the plugin catch
+errors. With `spelled`, they show settings and functions by the names that their users know.
 """
 
 import re
 from collections.abc import Callable
+from typing import Self
 
 _MENTION = re.compile(r"`([A-Za-z_]+)(?:(\(\))|=([^`]*))?`")
 
 
 class SuperResError(Exception):
-    """Root of all errors that a user can mend.
+    """Root of all errors that a user can correct.
 
     Parameters
     ----------
     message
         What must hold, and what was found.
     remedy
-        What to do, in a sentence of its own.
+        What to do, in a separate sentence. Empty if the message says it.
     """
 
     def __init__(self, message: str = "", *, remedy: str = "") -> None:
@@ -32,12 +34,12 @@ class SuperResError(Exception):
         return str(self.args[0])
 
     def __str__(self) -> str:
-        # KeyError would print the repr of its argument; a message is for people.
+        # KeyError would show the repr of its argument, with quotes around the message.
         return f"{self.message} {self.remedy}".strip() or self.__class__.__name__
 
 
 def spelled(text: str, setting: Callable[[str, str], str], function: Callable[[str], str]) -> str:
-    """Return a text for users of one face, with the settings and functions in it spelled as they know them.
+    """Return a text whose settings and functions have the names that the users of one interface know.
 
     Parameters
     ----------
@@ -45,36 +47,37 @@ def spelled(text: str, setting: Callable[[str, str], str], function: Callable[[s
         A message with settings (`` `overwrite` ``, `` `max_passes=16` ``) and functions (`` `verify_models()` ``) in
         backticks.
     setting
-        Spells a setting, given its name and its value; the value is empty where the text names none.
+        Return the name of a setting for these users, such as ``--max-passes 16``, from its Python name and its value.
+        The value is empty if the text names none.
     function
-        Spells a function, given its name.
+        Return the name of a function for these users, such as ``superres models verify``, from its Python name.
     """
 
-    def spell(found: re.Match[str]) -> str:
-        name, call, value = found.groups()
+    def spell(mention: re.Match[str]) -> str:
+        name, call, value = mention.groups()
         return function(name) if call else setting(name, (value or "").strip("'\""))
 
     return _MENTION.sub(spell, text)
 
 
 class AxesError(SuperResError, ValueError):
-    """Axes do not describe the array, or an axis has no pixels."""
+    """The axes do not describe the array, or an axis has no pixels."""
 
 
 class DataTypeError(SuperResError, TypeError):
-    """The array's data type cannot be super-resolved (complex, bool, object)."""
+    """The data type of the array cannot be super-resolved (complex, bool, object)."""
 
 
 class GridError(SuperResError, ValueError):
-    """Pixel size, origin or orientation are impossible or do not fit together."""
+    """A pixel size, origin or orientation is impossible, or they do not fit together."""
 
 
 class SettingsError(SuperResError, ValueError):
-    """An option has a value that cannot be used with this image or model."""
+    """An option is unknown, or its value cannot be used with this image or model."""
 
 
 class UnknownModelError(SuperResError, KeyError):
-    """No model has this name."""
+    """No model has the requested name."""
 
 
 class ModelFileError(SuperResError, ValueError):
@@ -82,35 +85,39 @@ class ModelFileError(SuperResError, ValueError):
 
 
 class UntrustedModelError(ModelFileError):
-    """A model is a program, and the user has not allowed it to run."""
+    """A model file contains code, and the user has not allowed it to run."""
 
 
 class DeviceError(SuperResError, RuntimeError):
-    """The computing device asked for is not there."""
+    """The requested computing device is not available."""
 
 
 class TileTooLargeError(SuperResError, MemoryError):
     """Not even the smallest tile fits into the memory of any device."""
 
+    def __new__(cls, *args: object, **_: object) -> Self:
+        """Create the error as `Exception` does: `MemoryError` refuses when dask sends one from a worker."""
+        return Exception.__new__(cls, *args)
+
 
 class UnreadableImageError(SuperResError, OSError):
-    """A file is missing, empty, damaged, or not an image that is understood."""
+    """A file is missing, empty, damaged, or of a format that cannot be read."""
 
 
 class SeriesError(UnreadableImageError):
-    """A file or folder holds several images and none was chosen."""
+    """A file or folder holds several images, and the caller chose none of them."""
 
 
 class OutputExistsError(SuperResError, FileExistsError):
-    """The target exists and overwriting was not asked for."""
+    """The target exists, and the caller did not allow overwriting."""
 
 
 class OutputError(SuperResError, OSError):
-    """The target cannot be written: no permission, no space."""
+    """The target cannot be written, for lack of permission or space."""
 
 
 class LossyWriteError(SuperResError, ValueError):
-    """The format cannot hold what the image has, and losing it was not allowed."""
+    """The format cannot store a feature of the image, and the caller did not allow its loss."""
 
 
 class MissingExtraError(SuperResError, ImportError):
@@ -122,8 +129,8 @@ class EvaluationError(SuperResError, ValueError):
 
 
 class TrainingError(SuperResError, ValueError):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 class SuperResWarning(UserWarning):
-    """Something the user should know about a result that was made all the same."""
+    """A fact about a result that its user should know, such as a feature that the file could not store."""

@@ -35,10 +35,10 @@ def tell_plans(
     from napari_superres import io
     from napari_superres.inference.files import batch_sources, result_path
     from napari_superres.inference.planning.estimate import check_disk
-    from napari_superres.inference.stream.workers import connected
+    from napari_superres.inference.stream.workers import open_executor
 
     if options["scheduler"] is not None:
-        with connected(None, options["scheduler"]):
+        with open_executor(None, options["scheduler"]):
             pass
     rows: list[dict[str, Any]] = []
     for path in batch_sources(sources, output) if many else [Path(sources[0])]:
@@ -55,7 +55,9 @@ def tell_plans(
     else:
         for row in rows:
             terminal.result(_sentence(row))
-    check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))
+    notes = check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))
+    for note in notes:
+        terminal.say(f"warning: {note}")
     if any("problem" in row for row in rows):
         raise typer.Exit(3)
 
@@ -64,18 +66,19 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     """Return the plan of one file as plain values."""
     from napari_superres import io
     from napari_superres.inference.files import check_paths
-    from napari_superres.inference.images import make_parts
+    from napari_superres.inference.images import prepare
     from napari_superres.inference.planning.estimate import estimate
 
     into_zarr = check_paths(path, target, by_workers=options["workers"] is not None or options["scheduler"] is not None)
     image = io.read_image(path, **{k: options[k] for k in _READING})
-    running = {k: v for k, v in options.items() if k not in _READING + _WRITING}
-    plans = [plan for _, plan in make_parts(image, model, **running)]
+    running: Any = {k: v for k, v in options.items() if k not in _READING + _WRITING}
+    run = prepare(image, model, running)
+    plans = run.plans
     if target.exists() and options["resume"] and not options["overwrite"]:
         pass  # left alone if it is the same; else the run says what differs
     elif not many or target.parent.exists():  # a batch makes its folder
         io.check_target(target, overwrite=options["overwrite"], image=image, allow_loss=options["allow_loss"])
-    expected = asdict(estimate(image, plans, zarr=into_zarr))
+    expected = asdict(estimate(run, zarr=into_zarr))
     return {
         "axes": image.axes,
         "shape": image.shape,

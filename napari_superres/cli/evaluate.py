@@ -98,7 +98,7 @@ def evaluate(
     if single is None or io.find_images(single) == [single]:
         targets = _map_targets(maps, result, reference, lr, extension, overwrite)
         images = _read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit)
-        report = compare(**images, calibration=calibration, name=io.label(first), **options)
+        report = compare(**images, calibration=calibration, name=io.safe_name(first), **options)
         written = _maps(images, targets, transform if register else None, data_range)
     elif reference is None:
         raise SettingsError("a folder of results needs a folder of reference scans.")
@@ -150,7 +150,7 @@ def _map_targets(
         raise SettingsError("--maps need a result: give SR and REF, or SR and --lr.")
     names = [] if reference is None else ["difference", "ssim", "agreement"]
     names += [] if lr is None else ["residual"]
-    return map_targets(folder, io.label(result), names, extension, overwrite=overwrite)
+    return map_targets(folder, io.safe_name(result), names, extension, overwrite=overwrite)
 
 
 def _maps(

@@ -3,15 +3,15 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from napari_superres.errors import SettingsError
 
 
-def parse_tile(text: str) -> int | tuple[int, ...] | str:
+def parse_tile(text: str) -> int | tuple[int, ...] | Literal["auto"]:
     """Return ``auto``, one number, or one per axis, such as ``16,128,128``."""
     if text == "auto":
-        return text
+        return "auto"
     numbers = _integers(text, "tile", "auto, one number such as 256, or one per axis such as 16,128,128")
     return numbers[0] if len(numbers) == 1 else numbers
 

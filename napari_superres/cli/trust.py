@@ -72,7 +72,7 @@ def trust(
 
     bars = None if calibration is None else Calibration.from_json(calibration)
     names = ("mean", "disagreement", "error-bar", "residual")
-    targets = map_targets(output, io.label(image), names, extension, overwrite=overwrite)
+    targets = map_targets(output, io.safe_name(image), names, extension, overwrite=overwrite)
     lr = io.read_image(image, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
     results = spread(lr, model, tta=tta)
     maps = {"mean": results.mean, "disagreement": results.deviation}

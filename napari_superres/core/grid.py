@@ -1,8 +1,8 @@
-"""Pixel grids: where the centre of each pixel lies in the world, and what scaling does to it.
+"""Pixel grids: the world position of each pixel centre, and how scaling and cropping change it.
 
-Pixel centres sit at integer coordinates. A matrix ``(n+1, n+1)`` takes an index to the world,
-over the spatial axes in array order. Upscaling by ``s`` divides each pixel into ``s`` pixels
-that fill the same area, so that the first new centre lies at ``(1/s - 1)/2`` of the old grid.
+Pixel centres lie at integer indices. A matrix ``(n + 1, n + 1)`` maps an index to the world, over the spatial axes in
+array order. Upscaling by ``s`` divides each pixel into ``s`` pixels that fill the same area. The first new centre
+therefore lies at ``(1/s - 1)/2`` on the old grid.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ def make_affine(
     Parameters
     ----------
     pixel_size
-        Distance of neighbouring pixel centres per axis, above 0.
+        Distance of neighbouring pixel centres per axis, greater than 0.
     origin
-        World position of the first pixel's centre; 0 by default.
+        World position of the centre of the first pixel; 0 by default.
     direction
-        ``(n, n)`` matrix whose columns are the world directions of the axes; identity by default.
+        ``(n, n)`` matrix whose columns are the world directions of the axes; the identity by default.
 
     Raises
     ------
@@ -36,7 +36,10 @@ def make_affine(
     """
     size = np.asarray(pixel_size, dtype=np.float64)
     if not np.all(np.isfinite(size)) or np.any(size <= 0):
-        raise GridError(f"pixel sizes must be finite and above zero, got {tuple(size.tolist())}.")
+        raise GridError(
+            f"pixel sizes must be finite and above zero, got {tuple(size.tolist())}.",
+            remedy="Set `pixel_size` to the distance of pixel centres.",
+        )
     n = len(size)
     affine = np.eye(n + 1)
     linear = np.eye(n) if direction is None else np.asarray(direction, dtype=np.float64)
@@ -46,18 +49,18 @@ def make_affine(
     return affine
 
 
-def upscaled_affine(affine: Matrix, scale: Sequence[int], offset: Sequence[float] | None = None) -> Matrix:
-    """Return the matrix of the grid with each pixel divided into ``scale`` pixels per axis.
+def upscale_affine(affine: Matrix, scale: Sequence[int], offset: Sequence[float] | None = None) -> Matrix:
+    """Return the matrix of the grid on which each pixel is divided into ``scale`` pixels per axis.
 
     Parameters
     ----------
     affine
-        From pixels to the world, ``(n + 1, n + 1)`` for n axes.
+        Index-to-world matrix ``(n + 1, n + 1)`` of n axes.
     scale
         Factor per axis.
     offset
-        Where pixel 0 of the coarse grid lies in pixels of the fine one, per axis: ``(scale - 1) / 2`` by default,
-        so that both cover the same area.
+        Position of pixel 0 of the coarse grid on the fine grid, in pixels per axis. By default ``(scale - 1) / 2``:
+        both grids then cover the same area.
     """
     scales = np.asarray(scale, dtype=np.float64)
     first = (scales - 1.0) / 2.0 if offset is None else np.asarray(offset, dtype=np.float64)
@@ -66,41 +69,62 @@ def upscaled_affine(affine: Matrix, scale: Sequence[int], offset: Sequence[float
     return affine @ step
 
 
-def downscaled_affine(affine: Matrix, scale: Sequence[float]) -> Matrix:
-    """Return the matrix ``(n + 1, n + 1)`` of the grid whose pixels are ``scale`` pixels wide per axis."""
+def downscale_affine(affine: Matrix, scale: Sequence[float]) -> Matrix:
+    """Return the matrix of the grid on which each pixel covers ``scale`` pixels per axis.
+
+    Parameters
+    ----------
+    affine
+        Index-to-world matrix ``(n + 1, n + 1)`` of n axes.
+    scale
+        Factor per axis; need not be an integer.
+    """
     factor = np.asarray(scale, dtype=np.float64)
     step = np.diag([*factor, 1.0])
     step[:-1, -1] = (factor - 1.0) / 2.0
     return affine @ step
 
 
-def cropped_affine(affine: Matrix, start: Sequence[float]) -> Matrix:
-    """Return the matrix ``(n + 1, n + 1)`` of the same grid with index 0 moved to ``start``, one number per axis."""
-    moved = np.array(affine)
-    moved[:-1, -1] = (affine @ [*start, 1.0])[:-1]
-    return moved
+def crop_affine(affine: Matrix, start: Sequence[float]) -> Matrix:
+    """Return the matrix of the same grid with index 0 at ``start``.
+
+    Parameters
+    ----------
+    affine
+        Index-to-world matrix ``(n + 1, n + 1)`` of n axes.
+    start
+        Index of the first pixel that is kept, per axis.
+    """
+    result = np.array(affine)
+    result[:-1, -1] = (affine @ [*start, 1.0])[:-1]
+    return result
 
 
 def pixel_size_of(affine: Matrix) -> tuple[float, ...]:
-    """Return the distance of neighbouring pixel centres per axis: the column norms."""
+    """Return the distance of neighbouring pixel centres per axis: the norms of the columns."""
     return tuple(float(v) for v in np.linalg.norm(affine[:-1, :-1], axis=0))
 
 
-def upscaled_layer(
+def upscale_layer(
     scale: npt.ArrayLike, translate: npt.ArrayLike, linear: npt.ArrayLike, factor: npt.ArrayLike
 ) -> tuple[Matrix, Matrix]:
-    """Return ``scale`` and ``translate`` of a napari layer that lies on its source, ``factor`` times finer.
+    """Return ``scale`` and ``translate`` of a napari layer ``factor`` times finer than its source, in the same place.
 
-    Rotation, shear and the layer's own affine stay as they are.
+    Rotation, shear and affine of the new layer are those of its source.
 
     Parameters
     ----------
     scale, translate
-        Of the source layer, one value per array axis.
+        Scale and translation of the source layer, one value per array axis.
     linear
-        ``(n, n)`` linear part of the source's data-to-physical transform (rotate, shear and scale together).
+        ``(n, n)`` linear part of the source's data-to-physical transform: rotation, shear and scale together.
     factor
-        How many times finer each axis becomes; 1 for axes that are not scaled.
+        Factor per array axis; 1 for axes that are not scaled.
+
+    Returns
+    -------
+    scale, translate : ndarray
+        Those of the finer layer.
     """
     finer = 1.0 / np.asarray(factor, dtype=np.float64)
     shift = np.asarray(linear, dtype=np.float64) @ ((finer - 1.0) / 2.0)

@@ -1,4 +1,4 @@
-"""`Image`: an array with everything that says where and what it is."""
+"""`Image`: an array with its axes, position in the world, units and metadata."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from napari_superres.core import grid
 from napari_superres.core.axes import spatial_axes, validate_axes
+from napari_superres.core.options import checks_names
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import AxesError, DataTypeError, GridError
 
-Array = Any  # numpy, dask or zarr: whatever has shape, dtype and basic slicing
+Array = Any  # numpy, dask, zarr, or any other array with shape, dtype and basic slicing
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +23,21 @@ class Image:
     Attributes
     ----------
     data
-        numpy, dask or zarr array; axes as in `axes`. Integers and real floats.
+        numpy, dask or zarr array of integers or real floating-point numbers, with the axes in `axes`.
     axes
         Letters of ``"TCZYXS"``, slowest first. Y and X are required.
     affine
-        ``(n+1, n+1)`` index-to-world matrix over the spatial axes in array order. The single truth.
+        ``(n + 1, n + 1)`` index-to-world matrix over the spatial axes in array order. `pixel_size` and `origin` are
+        computed from it.
     units
-        Unit per spatial axis and T: a UDUNITS name, or None where it is unknown.
+        Unit of each spatial axis and of T: a UDUNITS name, or None if unknown.
     space
-        ``"LPS"`` where the world is a patient's left-posterior-superior frame
-        (rows of the matrix in the order of the spatial axes), else None.
+        ``"LPS"`` if the world is a patient's left-posterior-superior frame (rows of the matrix in the order of the
+        spatial axes), else None.
     channel_names
         One name per channel, or empty.
     metadata
-        Facts kept through processing. Never identity fields.
+        Facts that processing keeps. They never identify a patient or another person.
     """
 
     data: Array
@@ -51,8 +53,8 @@ class Image:
         dtype = np.dtype(self.data.dtype)
         if dtype.kind not in "uif" or dtype.itemsize > 8:
             raise DataTypeError(
-                f"an image holds integers or real floating-point numbers of up to 64 bits, got {dtype}. "
-                "Take the magnitude of complex data; convert masks to uint8 first."
+                f"an image must hold integers or real floating-point numbers of up to 64 bits, got {dtype}.",
+                remedy="Take the magnitude of complex data, and convert masks to uint8.",
             )
         set_(self, "axes", validate_axes(self.axes, tuple(self.data.shape)))
         n = len(self.spatial)
@@ -62,7 +64,7 @@ class Image:
                 f"affine must be {n + 1} x {n + 1} for the spatial axes {self.spatial}, got {affine.shape}."
             )
         if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine)) == 0:
-            raise GridError("affine must be finite and invertible. Check pixel size and orientation.")
+            raise GridError("affine must be finite and invertible.", remedy="Check pixel size and orientation.")
         affine.flags.writeable = False
         set_(self, "affine", affine)
         units = {a: self.units.get(a) for a in self.axes if a in "TZYX"}
@@ -70,11 +72,15 @@ class Image:
         set_(self, "units", units)
         names = tuple(self.channel_names)
         if names and len(names) != self.size("C"):
-            raise AxesError(f"{self.size('C')} channels need as many names, got {len(names)}: {names}.")
+            raise AxesError(
+                f"an image of {self.size('C')} channel(s) must have as many channel names, got {len(names)}: {names}.",
+                remedy="Set `channel_names` to one name per channel, or leave it empty.",
+            )
         set_(self, "channel_names", names)
         set_(self, "metadata", dict(self.metadata))
 
     @classmethod
+    @checks_names
     def from_array(
         cls,
         data: Array,
@@ -88,20 +94,20 @@ class Image:
         channel_names: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Build an image from an array and numbers in array order.
+        """Make an image from an array, with all numbers in array order.
 
         Parameters
         ----------
         data
-            Array with shape, dtype and slicing. Sequences of numbers are converted.
+            Array with shape, dtype and slicing. Sequences of numbers are converted to an array.
         axes
             One letter of ``"TCZYXS"`` per array axis.
         pixel_size
-            One number for all spatial axes or one per axis; None = unknown.
+            Distance of pixel centres: one number for all spatial axes, or one per axis. None means unknown.
         origin
-            World position of the first pixel per spatial axis; 0 by default.
+            World position of the centre of the first pixel, per spatial axis; 0 by default.
         unit
-            Unit of `pixel_size` and `origin`; ignored while both and `affine` are None.
+            Unit of `pixel_size`, `origin` and `affine`. Ignored if `pixel_size` and `affine` are None.
         affine
             Index-to-world matrix, instead of `pixel_size` and `origin`.
         space, channel_names, metadata
@@ -110,7 +116,7 @@ class Image:
         Raises
         ------
         AxesError, DataTypeError, GridError
-            If the array, its axes or its grid cannot be an image.
+            If the array, its axes or its grid do not make an image.
         """
         if not hasattr(data, "shape") or not hasattr(data, "dtype"):
             data = np.asarray(data)
@@ -121,7 +127,9 @@ class Image:
             sizes = np.broadcast_to(1.0 if pixel_size is None else np.asarray(pixel_size, float), (len(spatial),))
             affine = grid.make_affine(list(sizes), origin)
         elif pixel_size is not None or origin is not None:
-            raise GridError("give either affine, or pixel_size and origin.")
+            raise GridError(
+                "an image needs either `affine`, or `pixel_size` and `origin`, got both.", remedy="Leave one out."
+            )
         units = dict.fromkeys(spatial, unit if known else None)
         return cls(
             data=data,
@@ -151,43 +159,54 @@ class Image:
 
     @property
     def pixel_size(self) -> tuple[float, ...]:
-        """Distance of neighbouring pixel centres per spatial axis, array order (1.0 while unknown)."""
+        """Distance of neighbouring pixel centres per spatial axis, in array order; 1.0 if unknown."""
         return grid.pixel_size_of(self.affine)
 
     @property
     def origin(self) -> tuple[float, ...]:
-        """World position of the first pixel's centre per spatial axis, array order."""
+        """World position of the centre of the first pixel per spatial axis, in array order."""
         return tuple(float(v) for v in self.affine[:-1, -1])
 
     @property
     def has_pixel_size(self) -> bool:
-        """Whether the physical size of a pixel is known along Y and X."""
+        """Whether the pixel size along Y and X has a unit of length."""
         return all(self.units.get(a) in METRES for a in "YX")
 
     def size(self, axis: str) -> int:
-        """Return the number of elements along an axis; 1 where the image does not have it."""
+        """Return the number of elements along an axis; 1 if the image does not have this axis."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some attributes changed, checked again."""
+        """Return a copy with some attributes changed. The copy is checked like a new image."""
         return replace(self, **changes)
 
     def with_pixel_size(self, pixel_size: Sequence[float] | float, unit: str = "micrometer") -> Self:
-        """Return the image with its pixel size set anew, its orientation and origin's index kept.
+        """Return the image with another pixel size, and the same orientation.
 
-        One number sets Y and X and, in a volume, Z too; two numbers set Y and X only.
+        The numbers of the origin stay, or become 0 if the pixel size was unknown.
+
+        Parameters
+        ----------
+        pixel_size
+            Distance of pixel centres: one number for all spatial axes, two for Y and X only, or one per spatial axis
+            in array order.
+        unit
+            Unit of `pixel_size`.
 
         Raises
         ------
         GridError
-            If the count of numbers does not fit the spatial axes.
+            If the number of values does not fit the spatial axes.
         """
         sizes = np.atleast_1d(np.asarray(pixel_size, dtype=np.float64))
         if len(sizes) == 2 and len(self.spatial) == 3:
             yx = dict(zip([a for a in self.spatial if a != "Z"], sizes, strict=True))
             sizes = np.array([yx.get(a, self.pixel_size[i]) for i, a in enumerate(self.spatial)])
         if len(sizes) not in (1, len(self.spatial)):
-            raise GridError(f"pixel size needs one number, or one per axis of {self.spatial}, got {len(sizes)}.")
+            raise GridError(
+                f"a pixel size must have one number, or one per axis of {self.spatial}, got {len(sizes)} numbers.",
+                remedy="Set `pixel_size` to one of these.",
+            )
         sizes = np.broadcast_to(sizes, (len(self.spatial),))
         direction = self.affine[:-1, :-1] / np.asarray(self.pixel_size)
         origin = self.affine[:-1, -1] if self.has_pixel_size else np.zeros(len(self.spatial))

@@ -1,6 +1,6 @@
-"""One intensity map per channel, fitted once over the whole image, exactly inverted on output.
+"""One intensity map per channel, fitted once over the whole image and exactly inverted on output.
 
-Never per tile or per frame: that would make tiles visible and movies flicker.
+A map per tile or per frame would make tiles visible and movies flicker.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,24 @@ class Normalisation:
     Attributes
     ----------
     low, high
-        One value per channel, in the image's own intensity unit.
+        One value per channel, on the intensity scale of the image.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
 
     def apply(self, values: npt.NDArray[Any], channel: int, dtype: npt.DTypeLike = np.float32) -> Floats:
-        """Return `values` of one channel on the model's intensity scale, as a new array."""
+        """Map values of one channel to the intensity scale of a model.
+
+        Parameters
+        ----------
+        values
+            Pixels of the image, of any shape. They are not changed.
+        channel
+            Index of the channel.
+        dtype
+            Data type of the result.
+        """
         low, high = self.low[channel], self.high[channel]
         if low == 0.0 and high == 1.0:
             return np.array(values, dtype=dtype)
@@ -46,7 +56,17 @@ class Normalisation:
         return out.astype(dtype, copy=False)
 
     def invert(self, values: Floats, channel: int, dtype: npt.DTypeLike) -> Floats:
-        """Return `values` on the intensity scale of an image of type `dtype`; may change them in place."""
+        """Map values of one channel back to the intensity scale of the image.
+
+        Parameters
+        ----------
+        values
+            Output of a model, of any shape. It may be changed in place.
+        channel
+            Index of the channel.
+        dtype
+            Data type of the image, which decides the precision of the result. Use `cast` to convert the result to it.
+        """
         low, high = self.low[channel], self.high[channel]
         if low != 0.0 or high != 1.0:
             values = values.astype(np.promote_types(values.dtype, _working_type(np.dtype(dtype))), copy=False)
@@ -56,11 +76,11 @@ class Normalisation:
 
 
 def _working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
-    # 32-bit and wider data on a large offset lose their low bits in single precision.
+    # In single precision, data of 32 and more bits with a large offset would lose their low bits.
     return np.float64 if dtype.itemsize > 2 else np.float32
 
 
-def fit(
+def fit_normalisation(
     image: Image,
     kind: Kind,
     ranges: Sequence[tuple[float, float]] | None = None,
@@ -68,42 +88,56 @@ def fit(
 ) -> Normalisation:
     """Fit the intensity map of an image, once per channel over all of T and Z.
 
+    NaN and infinite pixels are left out.
+
     Parameters
     ----------
     image
-        Lazy data are sampled: at most 64 planes and four million pixels per channel.
+        Image to fit. At most 64 planes and four million pixels per channel are read.
     kind
-        ``"unit"``: uint8 maps 0..255 to 0..1, other types as ``"percentile"``;
-        ``"percentile"``: two percentiles map to 0 and 1;
-        ``"standard"``: the mean maps to 0, and what lies one standard deviation above it to 1;
-        ``"none"``: intensities are used as they are.
+        ``"percentile"`` maps two percentiles to 0 and 1; ``"unit"`` maps 0..255 of uint8 to 0..1, and other types like
+        ``"percentile"``; ``"standard"`` maps the mean to 0 and the mean plus one standard deviation to 1; ``"none"``
+        leaves intensities as they are.
     ranges
-        ``(low, high)`` for all channels or one pair per channel, instead of a fit.
+        Fixed ``(low, high)`` instead of a fit: one pair for all channels, or one pair per channel.
     percentiles
-        Those of the kind ``"percentile"``.
+        Lower and upper percentile, 0 to 100, for the kind ``"percentile"``.
 
     Raises
     ------
     SettingsError
-        If `ranges` has the wrong length or an empty range.
+        If `ranges` has the wrong length, or a range is empty.
     """
     channels = image.size("C")
     if ranges is not None:
-        if any(np.shape(pair) != (2,) for pair in ranges):
-            raise SettingsError(f"intensity ranges are pairs such as [(0, 4095)], got {ranges!r}.")
-        if len(ranges) not in (1, channels):
-            raise SettingsError(f"give one intensity range, or one per channel ({channels}), got {len(ranges)}.")
-        if any(not (high > low and np.isfinite([low, high]).all()) for low, high in ranges):
-            raise SettingsError(f"an intensity range needs finite low < high, got {list(ranges)}.")
+        _check_ranges(ranges, channels)
         pairs = list(ranges) * (channels if len(ranges) == 1 else 1)
     elif kind == "none":
         pairs = [(0.0, 1.0)] * channels
     elif kind == "unit" and image.dtype == np.uint8:
         pairs = [(0.0, 255.0)] * channels
     else:
-        of = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
-        pairs = [of(sample(image, c)) for c in range(channels)]
+        fit_range = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
+        pairs = [fit_range(sample(image, c)) for c in range(channels)]
     return Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs))
+
+
+def _check_ranges(ranges: Sequence[tuple[float, float]], channels: int) -> None:
+    if any(np.shape(pair) != (2,) for pair in ranges):
+        raise SettingsError(
+            f"intensity ranges must be pairs of low and high, got {ranges!r}.", remedy="Use pairs such as [(0, 4095)]."
+        )
+    if len(ranges) not in (1, channels):
+        raise SettingsError(
+            f"an image of {channels} channel(s) needs one intensity range, or one per channel ({channels}), "
+            f"got {len(ranges)}.",
+            remedy="Set `intensity_range` to one pair, or to one pair per channel.",
+        )
+    if any(not (high > low and np.isfinite([low, high]).all()) for low, high in ranges):
+        raise SettingsError(
+            f"an intensity range needs finite low < high, got {list(ranges)}.",
+            remedy="Set `intensity_range` to the darkest and brightest intensity.",
+        )
 
 
 def _standard_range(values: npt.NDArray[Any]) -> tuple[float, float]:
@@ -117,29 +151,29 @@ def _standard_range(values: npt.NDArray[Any]) -> tuple[float, float]:
 def _percentile_range(values: npt.NDArray[Any], percentiles: tuple[float, float]) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 1.0
-    # Values that are there, not between two: differences of extreme integers and of float16 overflow.
-    # The sample is ours, so it may be reordered in place.
-    found = np.percentile(values, percentiles, method="nearest", overwrite_input=True)
-    low, high = (float(v) for v in found)
-    if not high > low:  # sparse signal on a constant background: use all there is
+    # The method "nearest" avoids interpolation: differences of extreme integers and of float16 overflow.
+    # `values` is a copy made by `sample`, so it may be reordered in place.
+    low, high = (float(v) for v in np.percentile(values, percentiles, method="nearest", overwrite_input=True))
+    if not high > low:  # a sparse signal on a constant background needs the whole range
         low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low, low + 1.0)
 
 
 def sample(image: Image, channel: int) -> npt.NDArray[Any]:
-    """Return a copy of up to four million finite values of a channel, spread over all of T, Z, Y and X."""
+    """Return a copy of at most four million finite values of a channel, spread evenly over T, Z, Y and X."""
     outer = [a for a in image.axes if a in "TZ"]
     counts = [image.size(a) for a in outer]
     planes = int(np.prod(counts))
-    chosen = np.unique(np.linspace(0, planes - 1, min(planes, _PLANES_PER_CHANNEL)).round().astype(int))
-    per_plane = max(1, _SAMPLES_PER_CHANNEL // len(chosen))
+    numbers = np.unique(np.linspace(0, planes - 1, min(planes, _PLANES_PER_CHANNEL)).round().astype(int))
+    per_plane = max(1, _SAMPLES_PER_CHANNEL // len(numbers))
     step = max(1, int(np.ceil(np.sqrt(image.size("Y") * image.size("X") / per_plane))))
     values = []
-    for flat in chosen:
-        where = dict(zip(outer, np.unravel_index(flat, counts) if outer else (), strict=True))
-        where["C"] = channel
+    for number in numbers:
+        plane_index = dict(zip(outer, np.unravel_index(number, counts) if outer else (), strict=True))
+        plane_index["C"] = channel
         index = tuple(
-            slice(None, None, step) if a in "YX" else slice(None) if a == "S" else int(where[a]) for a in image.axes
+            slice(None, None, step) if a in "YX" else slice(None) if a == "S" else int(plane_index[a])
+            for a in image.axes
         )
         plane = np.asarray(image.data[index]).ravel()
         values.append(plane[np.isfinite(plane)] if plane.dtype.kind == "f" else plane)
@@ -147,21 +181,36 @@ def sample(image: Image, channel: int) -> npt.NDArray[Any]:
 
 
 def cast(values: Floats, dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], int]:
-    """Return `values` in `dtype`, rounded and saturated for integers, and the count of saturated ones.
+    """Convert values to another data type, and count those that saturate.
 
-    Floating-point results are not clamped, except that finite ones saturate at the largest number of the type.
+    Integers are rounded half to even and saturate at the limits of the type. Floating-point numbers are not clamped,
+    except that finite ones saturate at the largest number of the type.
+
+    Parameters
+    ----------
+    values
+        Floating-point values of any shape. They may be changed in place.
+    dtype
+        Data type of the result.
+
+    Returns
+    -------
+    values : ndarray
+        The values in `dtype`.
+    saturated : int
+        Number of values beyond the limits of the type.
     """
     if dtype.kind == "f":
         if dtype.itemsize >= values.dtype.itemsize:
             return values.astype(dtype, copy=False), 0
         limit = float(np.finfo(dtype).max)
-        # Infinite pixels of the input were put back on purpose and stay.
+        # Infinite pixels come from the input, so they stay infinite.
         beyond = (np.abs(values) > limit) & np.isfinite(values)
-        over = int(np.count_nonzero(beyond))
-        return (np.where(beyond, np.copysign(limit, values), values) if over else values).astype(dtype), over
+        saturated = int(np.count_nonzero(beyond))
+        return (np.where(beyond, np.copysign(limit, values), values) if saturated else values).astype(dtype), saturated
     info = np.iinfo(dtype)
     rounded = np.rint(values)
-    # The largest 32- and 64-bit integers have no float of their own: step down to the next that has.
+    # The largest 32- and 64-bit integers have no equal float. The next smaller float takes their place.
     top: Any = values.dtype.type(info.max)
     if int(top) > info.max:
         top = np.nextafter(top, values.dtype.type(0))

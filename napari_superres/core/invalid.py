@@ -1,7 +1,7 @@
-"""NaN and infinite pixels: filled from their neighbours before a model sees them, restored after it.
+"""NaN and infinite pixels: replaced by the mean of their finite neighbours before a model sees them.
 
-One NaN would poison a model's whole receptive field. The fill looks at a fixed distance only,
-so that it does not depend on how the image was cut into tiles.
+A single NaN would spread over the whole receptive field of a model. The fill looks only at a fixed distance, so it does
+not depend on the division into tiles. The original values return to the result afterwards, enlarged by `repeat_pixels`.
 """
 
 from typing import Any
@@ -10,18 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 REACH = 3
-"""Distance in pixels within which valid neighbours are averaged."""
+"""Distance in pixels, along each axis, within which finite neighbours are averaged."""
 
 
 def fill(values: npt.NDArray[Any], fallback: float) -> npt.NDArray[Any]:
-    """Return `values` with each non-finite one replaced by the mean of the finite ones within `REACH`.
+    """Replace each NaN or infinite value by the mean of the finite values within `REACH`.
 
     Parameters
     ----------
     values
-        ``(Z)YX`` floats.
+        ``(Z)YX`` floating-point numbers. They are not changed.
     fallback
-        Value where no finite pixel is that near.
+        Value for pixels without a finite neighbour within `REACH`.
     """
     valid = np.isfinite(values)
     total = _box_sum(np.where(valid, values, 0.0).astype(np.float64))
@@ -31,7 +31,7 @@ def fill(values: npt.NDArray[Any], fallback: float) -> npt.NDArray[Any]:
 
 
 def _box_sum(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # Summing shifted copies keeps each sum free of far values, unlike a running total.
+    # A running total would add rounding errors of far values to each sum. Sums of shifted copies do not.
     for axis in range(values.ndim):
         padding = [(REACH, REACH) if a == axis else (0, 0) for a in range(values.ndim)]
         windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, padding), 2 * REACH + 1, axis=axis)
@@ -39,8 +39,8 @@ def _box_sum(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return values
 
 
-def enlarge(mask: npt.NDArray[Any], scale: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Return `mask` (or values) with every pixel repeated ``scale`` times along each axis."""
+def repeat_pixels(values: npt.NDArray[Any], scale: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Repeat every pixel ``scale`` times along each axis."""
     for axis, factor in enumerate(scale):
-        mask = mask.repeat(factor, axis=axis)
-    return mask
+        values = values.repeat(factor, axis=axis)
+    return values

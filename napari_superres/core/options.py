@@ -1,11 +1,11 @@
-"""Options of public functions: one `TypedDict` says what they are, one mapping what they are by default.
+"""Options of public functions: a `TypedDict` describes them, and a mapping holds their defaults.
 
-Type checkers and editors read them from ``**options: Unpack[...]``; `takes_options` shows them to `help`, notebooks and
-the API page as well, and answers a name that does not exist with the one that was meant.
+Type checkers and editors read the options from ``**options: Unpack[...]``. The decorator `takes_options` also shows
+them to ``help``, notebooks and the API page. A misspelt name raises an error that suggests the right one.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_type_hints
@@ -16,24 +16,27 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def takes_options(kind: type, defaults: Mapping[str, Any]) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Decorate a public function whose ``**options`` are a `TypedDict`.
+def takes_options(
+    kind: type | Sequence[type], defaults: Mapping[str, Any]
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Return a decorator for a public function whose ``**options`` are a `TypedDict`.
 
-    The function gets the keywords it was called with. Its signature lists every option with its default, and the entry
-    ``**options`` of its docstring is replaced by the attributes of the `TypedDict`.
+    The signature of the decorated function lists every option with its default, and its docstring describes every
+    option in place of the entry ``**options``. The function receives only the keywords of the call, without defaults.
 
     Parameters
     ----------
     kind
-        The `TypedDict`, whose docstring describes each option under ``Attributes``.
+        The `TypedDict`, or several. Their docstrings describe each option under ``Attributes``.
     defaults
-        The default of each option.
+        Default value of each option.
     """
+    kinds = [kind] if isinstance(kind, type) else list(kind)
+    hints = {name: hint for one in kinds for name, hint in get_type_hints(one).items()}
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
-        own = inspect.signature(function)
-        parameters = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-        hints = get_type_hints(kind)
+        signature = inspect.signature(function)
+        parameters = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
         parameters += [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
             for name, default in defaults.items()
@@ -45,15 +48,15 @@ def takes_options(kind: type, defaults: Mapping[str, Any]) -> Callable[[Callable
             check_names(options, names)
             return function(*args, **options)
 
-        checked.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-        checked.__doc__ = _documented(function.__doc__ or "", kind.__doc__ or "")
+        checked.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        checked.__doc__ = _insert_options(function.__doc__ or "", [one.__doc__ or "" for one in kinds])
         return checked
 
     return decorate
 
 
 def checks_names(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Decorate a public function with plain keywords: a misspelt one is answered with the one that was meant."""
+    """Decorate a public function with plain keywords, so that a misspelt keyword raises an error that suggests one."""
     names = list(inspect.signature(function).parameters)
 
     @wraps(function)
@@ -65,12 +68,12 @@ def checks_names(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def check_names(given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse a name that is not known.
+    """Raise an error if a given name is not among the known ones.
 
     Raises
     ------
     SettingsError
-        With the known name that is nearest, or all of them.
+        If a name is unknown. The remedy suggests the most similar known name, or lists all of them.
     """
     known = list(known)
     for name in given:
@@ -80,14 +83,14 @@ def check_names(given: Iterable[str], known: Iterable[str]) -> None:
             raise SettingsError(f"unknown option {name!r}.", remedy=remedy)
 
 
-def _documented(text: str, options: str) -> str:
-    """Return a docstring with the attributes of another in place of its entry ``**options``."""
-    text, options = inspect.cleandoc(text), inspect.cleandoc(options)
-    described = options.partition("Attributes\n----------\n")[2]
-    before, entry, after = text.partition("**options\n")
+def _insert_options(docstring: str, options: Sequence[str]) -> str:
+    """Replace the entry ``**options`` of a docstring by the attributes of the docstrings `options`."""
+    docstring = inspect.cleandoc(docstring)
+    attributes = [inspect.cleandoc(each).partition("Attributes\n----------\n")[2].rstrip() for each in options]
+    before, entry, after = docstring.partition("**options\n")
     if not entry:
-        return text
-    rest = after.split("\n")
-    while rest and rest[0].startswith(" "):
-        del rest[0]
-    return "\n".join([before + described.rstrip(), *rest])
+        return docstring
+    lines = after.split("\n")
+    while lines and lines[0].startswith(" "):
+        del lines[0]
+    return "\n".join([before + "\n".join(attributes), *lines])

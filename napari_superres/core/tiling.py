@@ -1,9 +1,9 @@
-"""Windows that a model reads and the disjoint cores that are kept of its output.
+"""Tiles that a model reads, and the disjoint cores that are kept of its output.
 
-A result made of cores equals the whole-image result exactly when each core lies at least
-the model's halo away from every side of its window that is not a side of the image.
-At the image's sides windows are clipped, never padded, and shifted inwards so that all
-have one shape. Sizes and origins are multiples of the model's size multiple.
+The cores together equal the result for the whole image if each core keeps a distance of at least the model's halo from
+every side of its tile, except where that side is also a side of the image. Near the sides of the image, tiles are moved
+inwards instead of being padded, so that all tiles have one shape. Sizes and origins of tiles are multiples of the
+model's size multiple.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,14 @@ Box = tuple[slice, ...]
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One window. Both boxes are in low-resolution pixels of the padded image, spatial axes in order.
+    """One tile. Both regions are in low-resolution pixels of the padded image, with the spatial axes in array order.
 
     Attributes
     ----------
     read
-        What the model sees.
+        Region that the model reads.
     core
-        What is kept of its output; the cores of all tiles fill the image once.
+        Region that is kept of the model's output. The cores of all tiles are disjoint and fill the image.
     """
 
     read: Box
@@ -35,26 +35,31 @@ class Tile:
 
 
 def padded_size(size: int, multiple: int) -> int:
-    """Return the smallest multiple of `multiple` that holds `size` pixels."""
+    """Return `size` rounded up to a multiple of `multiple`."""
     return -(-size // multiple) * multiple
 
 
 def smallest_tile(halo: int, multiple: int) -> int:
-    """Return the smallest window that keeps any pixel of its inside."""
+    """Return the size in pixels of the smallest tile that has a core."""
     return 2 * padded_size(halo, multiple) + multiple
 
 
 def balanced_tile(size: int, largest: int, halo: int, multiple: int) -> int:
-    """Return the window size, at most `largest`, that covers `size` pixels in the fewest equal steps.
+    """Return the tile size that covers an axis with the fewest tiles, made as small as this number allows.
 
     Parameters
     ----------
     size
-        Pixels along the axis.
+        Length of the axis, in pixels.
     largest
-        Largest window that may be used.
+        Upper limit of the tile size, in pixels.
     halo, multiple
         Context per side and size multiple of the model, in pixels.
+
+    Returns
+    -------
+    int
+        Tile size in pixels, a multiple of `multiple`.
 
     Raises
     ------
@@ -67,56 +72,98 @@ def balanced_tile(size: int, largest: int, halo: int, multiple: int) -> int:
     if largest >= full:
         return full
     if largest < smallest_tile(halo, multiple):
-        raise SettingsError(
-            f"tile must be larger than twice the model's halo, got tile={largest} and halo={halo}. "
-            f"Use a tile of at least {smallest_tile(halo, multiple)}."
-        )
+        raise _tile_error(largest, halo, multiple)
     count = -(-(full - 2 * halo) // (largest - 2 * halo))
     return padded_size(-(-(full + 2 * halo * (count - 1)) // count), multiple)
 
 
 def cover(start: int, stop: int, size: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int]]:
-    """Cover ``[start, stop)`` of an axis of `size` pixels with windows of `tile` pixels.
+    """Cover ``[start, stop)`` of an axis with tiles.
+
+    Parameters
+    ----------
+    start, stop
+        Range to cover, in pixels.
+    size
+        Length of the axis, in pixels.
+    tile
+        Tile size, in pixels.
+    halo, multiple
+        Context per side and size multiple of the model, in pixels.
 
     Returns
     -------
     list of (read_start, core_start, core_stop)
-        Cores are disjoint, in order, and fill ``[start, stop)``.
+        One entry per tile. Cores are disjoint, in order, and fill ``[start, stop)``.
+
+    Raises
+    ------
+    SettingsError
+        If `tile` is too small for the halo.
     """
-    # Whole multiples of halo put every core boundary on the model's own grid.
+    # A halo rounded up to a multiple puts every border between cores on the model's own grid.
     halo = padded_size(halo, multiple)
-    windows = []
+    intervals = []
     core_start = start
     while core_start < stop:
         read_start = min(max(core_start - halo, 0) // multiple * multiple, size - tile)
         read_stop = read_start + tile
         core_stop = min(stop, read_stop if read_stop >= size else read_stop - halo)
         if core_stop <= core_start:
-            raise SettingsError(
-                f"tile must be larger than twice the model's halo, got tile={tile} and halo={halo}. "
-                f"Use a tile of at least {smallest_tile(halo, multiple)}."
-            )
-        windows.append((read_start, core_start, core_stop))
+            raise _tile_error(tile, halo, multiple)
+        intervals.append((read_start, core_start, core_stop))
         core_start = core_stop
-    return windows
+    return intervals
+
+
+def _tile_error(tile: int, halo: int, multiple: int) -> SettingsError:
+    return SettingsError(
+        f"tile must be larger than twice the model's halo, got tile={tile} and halo={halo}.",
+        remedy=f"Set `tile` to at least {smallest_tile(halo, multiple)}.",
+    )
 
 
 def iter_tiles(
     region: Box, shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multiple: Sequence[int]
 ) -> Iterator[Tile]:
-    """Yield tiles whose cores fill `region` of an image of `shape` (padded) pixels, in reading order."""
+    """Yield the tiles whose cores fill a region of an image, in reading order.
+
+    Parameters
+    ----------
+    region
+        One slice per spatial axis.
+    shape
+        Shape of the padded image.
+    tile
+        Shape of a tile.
+    halo, multiple
+        Context per side and size multiple of the model along each axis, in pixels.
+    """
     per_axis = [
         cover(r.start, r.stop, n, t, h, m) for r, n, t, h, m in zip(region, shape, tile, halo, multiple, strict=True)
     ]
-    for windows in product(*per_axis):
+    for intervals in product(*per_axis):
         yield Tile(
-            read=tuple(slice(w[0], w[0] + t) for w, t in zip(windows, tile, strict=True)),
-            core=tuple(slice(w[1], w[2]) for w in windows),
+            read=tuple(slice(i[0], i[0] + t) for i, t in zip(intervals, tile, strict=True)),
+            core=tuple(slice(i[1], i[2]) for i in intervals),
         )
 
 
-def reflected(start: int, stop: int, size: int) -> npt.NDArray[np.intp]:
-    """Return indices into an axis of `size` pixels, mirrored about its outermost pixels."""
+def reflect_indices(start: int, stop: int, size: int) -> npt.NDArray[np.intp]:
+    """Return the indices that pad an axis by mirroring it about its outermost pixels.
+
+    Parameters
+    ----------
+    start, stop
+        Range of the padded axis, in pixels. It may reach beyond the axis on both sides.
+    size
+        Length of the axis, in pixels.
+
+    Returns
+    -------
+    ndarray
+        Indices from 0 to ``size - 1``, one per pixel of the range.
+    """
     period = max(2 * (size - 1), 1)
     index = np.abs(np.arange(start, stop)) % period
     return np.minimum(index, period - index) if size > 1 else np.zeros(stop - start, dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Names and sizes of physical units. One spelling per unit: the UDUNITS name, as OME-Zarr asks."""
+"""Names and sizes of physical units. Each unit has one spelling: its UDUNITS name, as OME-Zarr requires."""
 
 from napari_superres.errors import GridError
 
@@ -55,27 +55,37 @@ def unit_name(text: str) -> str:
     Raises
     ------
     GridError
-        If the unit is not one of length or time.
+        If it is not a unit of length or time.
     """
     name = text.strip().lower()
     name = _ALIASES.get(name, name)
     if name.endswith("metre"):
         name = name[:-5] + "meter"
     if name not in METRES and name not in SECONDS:
-        raise GridError(f"unknown unit {text!r}. Use one of: {', '.join((*METRES, *SECONDS))}.")
+        raise GridError(f"unknown unit {text!r}.", remedy=f"Use one of: {', '.join((*METRES, *SECONDS))}.")
     return name
 
 
 def convert(value: float, unit: str, to: str) -> float:
-    """Return a length or time of `unit` expressed in `to`.
+    """Convert a length or time from one unit to another.
+
+    Parameters
+    ----------
+    value
+        Length or time in `unit`.
+    unit, to
+        Units, in any common spelling.
 
     Raises
     ------
     GridError
-        If a unit is unknown or one is of length and the other of time.
+        If a unit is unknown, or one is a length and the other a time.
     """
     unit, to = unit_name(unit), unit_name(to)
     for sizes in (METRES, SECONDS):
         if unit in sizes and to in sizes:
             return value * (sizes[unit] / sizes[to])
-    raise GridError(f"{unit} cannot be expressed in {to}: one is a length, the other a time.")
+    raise GridError(
+        f"{unit} cannot be converted to {to}: one is a length, the other a time.",
+        remedy="Use two units of length or two of time.",
+    )

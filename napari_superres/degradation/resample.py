@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.core.kernels import cubic_kernel
 from napari_superres.errors import GridError, SettingsError
@@ -75,7 +75,7 @@ def resample(image: Image, pixel_size: float | Sequence[float]) -> Image:
             values = np.rint(values).clip(span.min, span.max)
         out[index] = values
     steps = [dict(zip("YX", factors, strict=True)).get(a, 1.0) for a in image.spatial]
-    return image.replace(data=out, affine=downscaled_affine(image.affine, steps))
+    return image.replace(data=out, affine=downscale_affine(image.affine, steps))
 
 
 def resize_bicubic(values: npt.NDArray[Any], scale: int | Sequence[int], *, axes: Sequence[int] = (-2, -1)) -> Any:

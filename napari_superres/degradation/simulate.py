@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_superres.core import intensity, invalid
 from napari_superres.core.axes import guess_axes
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Array, Image
 from napari_superres.core.units import METRES
 from napari_superres.degradation import kspace
@@ -120,7 +120,7 @@ def degrade(
         record["jpeg"] = jpeg
     metadata = {k: v for k, v in image.metadata.items() if k != "provenance"}
     return image.replace(
-        data=data, affine=downscaled_affine(image.affine, factors), metadata={**metadata, "degradation": record}
+        data=data, affine=downscale_affine(image.affine, factors), metadata={**metadata, "degradation": record}
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from napari_superres.core.grid import upscaled_affine
+from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.baselines import LEAST_SIGMA, middle_plane
@@ -86,7 +86,7 @@ def run_model(lr: Image, model: str) -> tuple[Image, tuple[str, ...]]:
 
     notes: dict[str, None] = {}
     for step in iter_upscale(lr, model):
-        notes |= dict.fromkeys(getattr(step, "notes", ()))
+        notes |= dict.fromkeys(step.notes)
     return step.image, tuple(notes)
 
 
@@ -115,7 +115,7 @@ def empty_grid(lr: Image | None, scale: Mapping[str, int] | None) -> Image:
     factors = [scale[a] for a in lr.spatial]
     shape = [n * scale.get(a, 1) for a, n in zip(lr.axes, lr.shape, strict=True)]
     data = np.broadcast_to(np.zeros((), lr.dtype), shape)
-    return lr.replace(data=data, affine=upscaled_affine(lr.affine, factors))
+    return lr.replace(data=data, affine=upscale_affine(lr.affine, factors))
 
 
 def _simulated_input(reference: Image, scale: Scale, notes: list[str]) -> Image:

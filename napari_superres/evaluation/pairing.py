@@ -79,7 +79,7 @@ def pair_files(result_dir: Path | None, ref_dir: Path, lr_dir: Path | None) -> t
     UnreadableImageError
         If a folder is missing or holds no image.
     """
-    from napari_superres.io import label
+    from napari_superres.io import safe_name
 
     first = result_dir if result_dir is not None else lr_dir
     if first is None:
@@ -92,15 +92,15 @@ def pair_files(result_dir: Path | None, ref_dir: Path, lr_dir: Path | None) -> t
     for stem, path in files.items():
         reference, lr = reference_of[stem], input_of.get(stem)
         if reference is None:
-            unpaired.append(Unpaired(label(path), "reference", ref_dir))
+            unpaired.append(Unpaired(safe_name(path), "reference", ref_dir))
         elif lr_dir is not None and lr is None:
-            unpaired.append(Unpaired(label(path), "input", lr_dir))
+            unpaired.append(Unpaired(safe_name(path), "input", lr_dir))
         else:
             result = None if result_dir is None else path
-            trios.append(Trio(label(path), result, references[reference], inputs[lr] if inputs and lr else None))
+            trios.append(Trio(safe_name(path), result, references[reference], inputs[lr] if inputs and lr else None))
     used = set(reference_of.values())
     missing: Role = "input" if result_dir is None else "result"
-    unpaired += [Unpaired(label(p), missing, first) for stem, p in references.items() if stem not in used]
+    unpaired += [Unpaired(safe_name(p), missing, first) for stem, p in references.items() if stem not in used]
     return trios, unpaired
 
 

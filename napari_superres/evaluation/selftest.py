@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.color import luma
-from napari_superres.core.grid import upscaled_affine
+from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
 from napari_superres.degradation.optics import bin_mean
@@ -145,7 +145,7 @@ def _sr_paper_convention() -> Iterator[_Row]:
 
 def _grid() -> Iterator[_Row]:
     for scale, origin in ((2, -0.25), (4, -0.375)):
-        measured = float(upscaled_affine(np.eye(3), [scale, scale])[0, -1])
+        measured = float(upscale_affine(np.eye(3), [scale, scale])[0, -1])
         yield f"first centre after x{scale} (input pixels)", measured, origin, 1e-12
     hr = np.zeros((48, 48))
     hr[20, 27] = 1.0

@@ -1,30 +1,23 @@
 """The engine: one plan, one loop over tiles, results exactly as if computed at once.
 
-From wishes to a plan:
-``device``      which device computes, and in which precision
-``memory``      how much memory a pass may use; the allocator of our own processes
-``tuning``      how fast a model runs here: measured once, remembered
-``windows``     how large the model's windows are, how many it gets at once and side by side
-``plan``        `resolve`: wishes, image and model become one frozen `Plan`; every check is there
-``precision``   half precision, where one window shows that it does not matter
-``estimate``    what a run will take: memory, disk, passes, time
+Begin with ``images.upscale`` and follow it down: ``prepare`` makes the run, ``run_in_memory`` computes it. Evaluation,
+training and the applications import this layer; it imports `models` and `core`, and ``files``, ``stream`` and
+``planning.estimate`` also `io`.
 
-From a plan to pixels:
-``blocks``      reads a window of the image, writes a core of the result
-``color``       one-channel and colour networks on grey and RGB images
-``sweep``       the loop over windows, and what gives way when memory is short
-``lanes``       windows side by side on the CPU; ``pipeline`` through an accelerator
-``passes``      statistics of the whole image, for layers that look at all of it
-``engine``      windows into results: load, compute, crop, store
+The road of an image
+    ``images``      `upscale` and `iter_upscale`: an `Image` in, an `Image` out
+    ``files``       `upscale_file` and `upscale_files`: the same for files and folders
+    ``options``     the options of all of them, with their defaults
+    ``provenance``  the record and the notes that every result carries
 
-From images to images:
-``run``         `upscale` and `iter_upscale`: an `Image` in, an `Image` out
-``files``       `upscale_file` and `upscale_files`: the same for files and folders
-``stream``      results larger than memory: box by box, resumed, on several workers
-``provenance``  the record that every result carries
+Rooms
+    ``planning``  image, computer, model and options become one frozen run; every check is there
+    ``engine``    the loop over tiles: load, compute, crop, store
+    ``stream``    results larger than memory: box by box, resumed, by several processes
+    ``machine``   devices, memory, threads, speed
+    ``measure``   what a model's card says, held against measurements; throughput
 
-``check``       `check_model`: what a model's card says, measured
-``bench``       `iter_throughput`: speed on this machine, beside the network alone
+Pixels that are NaN or infinite are filled before a model sees them and put back after it: ``engine.tile_io``.
 """
 
 from typing import TYPE_CHECKING, Any

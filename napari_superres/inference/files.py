@@ -1,30 +1,37 @@
-"""`upscale_file` and `upscale_files`: from files to files, with records, resumption and isolated failures.
-
-The only place of the engine that reads and writes files.
-"""
+"""`upscale_file` and `upscale_files`: from files to files, with records, resumption and isolated failures."""
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from napari_superres import io
 from napari_superres.core.image import Image
+from napari_superres.core.options import takes_options
 from napari_superres.errors import OutputError, OutputExistsError, SettingsError, SuperResError, UnreadableImageError
-from napari_superres.inference.images import ModelChoice, Progress, loaded, make_parts, run_parts
+from napari_superres.inference.images import Progress, prepare, run_in_memory, warn_of_notes
+from napari_superres.inference.options import (
+    FILE_DEFAULTS,
+    FileOptions,
+    ModelChoice,
+    ReadingOptions,
+    UpscaleOptions,
+    WritingOptions,
+    split,
+)
 from napari_superres.inference.planning.estimate import check_disk, estimate
-from napari_superres.inference.planning.plan import Plan
+from napari_superres.inference.planning.upscale_run import UpscaleRun, load_models
+from napari_superres.inference.provenance import chunk_notes
 from napari_superres.inference.stream.journal import is_unfinished
-from napari_superres.inference.stream.stream_file import SETTINGS, Source, identified, settings, stream_file
-from napari_superres.inference.stream.workers import ThisProcess, Workers, connected
+from napari_superres.inference.stream.stream_file import SETTINGS, Source, pixel_settings, stream_file, with_identity
+from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
 from napari_superres.models.model import Model
 
-_READING: dict[str, Any] = {"axes": None, "series": None, "pixel_size": None, "unit": "micrometer", "skip_bad": False}
-_WRITING = {"overwrite": False, "resume": False, "allow_loss": False}
+_KINDS = (ReadingOptions, WritingOptions, UpscaleOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +45,13 @@ class Outcome:
     target
         Where the result is, or would have been.
     status
-        ``"done"``, ``"skipped"`` (done before, same input and settings) or ``"failed"``.
+        ``"done"``, ``"skipped"`` (finished before, from the same input with the same settings) or ``"failed"``.
     message
         Why it failed; else empty.
     seconds
         Time it took.
+    notes
+        What the user should know of the run, in sentences.
     """
 
     source: str
@@ -50,130 +59,119 @@ class Outcome:
     status: Literal["done", "skipped", "failed"]
     message: str
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
+@takes_options(_KINDS, FILE_DEFAULTS)
 def upscale_file(
     source: str | Path,
     target: str | Path,
     *,
     model: ModelChoice,
-    axes: str | None = None,
-    series: int | None = None,
-    pixel_size: Sequence[float] | float | None = None,
-    unit: str = "micrometer",
-    overwrite: bool = False,
-    resume: bool = False,
-    allow_loss: bool = False,
-    skip_bad: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Callable[[Progress], None] | None = None,
-    **options: Any,
+    **options: Unpack[FileOptions],
 ) -> Path:
-    """Increase the resolution of a file's image and write the result, whole or not at all.
+    """Increase the resolution of a file's image and write the result, complete or not at all.
 
-    An OME-Zarr is made part by part: neither image nor result need fit into memory, and a run that was
-    interrupted, by anything, can be gone on with. Other formats are made in memory.
+    An OME-Zarr is computed box by box: neither image nor result need fit into memory, and an interrupted run can be
+    resumed. Other formats are computed in memory.
 
     Parameters
     ----------
     source, target
         Any readable file or folder; any writable file name.
     model
-        As in `upscale`.
-    axes, series, pixel_size, unit
-        As in `read_image`: what the file does not say, or says wrongly.
-    overwrite
-        Replace an existing target.
-    resume
-        Leave a target alone that was made from the same input with the same model and settings;
-        go on with an unfinished OME-Zarr.
-    allow_loss
-        As in `write_image`.
-    skip_bad
-        Fill chunks of a zarr that are missing or damaged and list them in the record, instead of failing.
-    workers, scheduler
-        Compute an OME-Zarr with so many processes on this machine, or with those of a running dask
-        scheduler (``"tcp://..."``).
-    progress
+        As for `upscale`.
+    workers : int, optional
+        Number of processes on this computer that compute an OME-Zarr.
+    scheduler : str, optional
+        Address of a running dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers compute an OME-Zarr.
+    progress : callable, optional
         Called with every `Progress`.
     **options
-        As in `upscale`.
+        Options of the files and of the run.
 
     Returns
     -------
     Path
-        The target. Its record is beside it as ``NAME.provenance.json``.
+        The target. Its record lies next to it as ``NAME.provenance.json``.
 
     Raises
     ------
     SuperResError
-        Whatever `read_image`, `upscale` and `write_image` raise; nothing is left behind.
+        As `read_image`, `upscale` and `write_image`; nothing is left behind.
+
+    Warns
+    -----
+    SuperResWarning
+        As `upscale`, and if chunks of the input were filled.
     """
-    with connected(workers, scheduler) as computing:
-        return _upscale_file(
-            Path(source),
-            Path(target),
-            model,
-            computing,
-            reading={"axes": axes, "series": series, "pixel_size": pixel_size, "unit": unit, "skip_bad": skip_bad},
-            overwrite=overwrite,
-            resume=resume,
-            allow_loss=allow_loss,
-            progress=progress,
-            options=options,
-        )
+    models = load_models(model)
+    # The steps are closed here even if the traceback of an error keeps this frame, so the run lets go of the target.
+    with (
+        open_executor(workers, scheduler) as executor,
+        closing(_steps(Path(source), Path(target), models, executor, options)) as steps,
+    ):
+        for step in warn_of_notes(steps):
+            if progress is not None:
+                progress(step)
+    return Path(target)
 
 
-def _upscale_file(
-    source: Path,
-    target: Path,
-    model: ModelChoice,
-    computing: Workers,
-    *,
-    reading: Mapping[str, Any],
-    overwrite: bool,
-    resume: bool,
-    allow_loss: bool,
-    progress: Callable[[Progress], None] | None,
-    options: Mapping[str, Any],
-) -> Path:
-    into_zarr = check_paths(source, target, by_workers=not isinstance(computing, ThisProcess))
+def _steps(
+    source: Path, target: Path, model: Model | Mapping[int | str, Model], executor: Executor, options: FileOptions
+) -> Generator[Progress, None, None]:
+    """Yield the steps of a run from file to file; nothing for a result that is finished."""
+    reading, writing, running = split(options)
+    into_zarr = check_paths(source, target, by_workers=not isinstance(executor, ThisProcess))
     image = io.read_image(source, **reading)
-    identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": reading["series"] or 0}
-    if not io.is_anonymous(source):
-        identity["name"] = source.name
-    if source.is_dir():  # of which only the metadata are digested
-        identity["state"] = io.file_state(source)
-    model = {k: loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else loaded(model)
+    identity = _identity(source, reading)
+    resume, overwrite, allow_loss = writing["resume"], writing["overwrite"], writing["allow_loss"]
     if resume and target.exists():
-        if _is_made(target, image, identity, make_parts(image, model, tuned=False, **options)):
-            return target
+        if _is_finished(target, image, identity, prepare(image, model, running, measure=False)):
+            return
         if not overwrite:
-            beside = "Overwrite it (--overwrite) or choose another name."
-            if is_unfinished(target, io.stem(target)):
-                beside = "To finish the later run that was begun beside it, give --overwrite and --resume."
-            raise OutputExistsError(f"{target} was made from another input or with other settings. {beside}")
+            raise _made_otherwise(target)
     io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
     if into_zarr:
         known = Source(path=source.resolve(), reading=reading, image=image, identity=identity)
-        steps = stream_file(known, target, model, computing, resume=resume, overwrite=overwrite, **options)
-        # Closed here, also where an error's traceback keeps this frame: the run lets go of the target.
-        with closing(steps):
-            for step in steps:
-                if progress is not None:
-                    progress(step)
-        return target
-    parts = make_parts(image, model, **options)
-    check_disk(target.parent, estimate(image, [plan for _, plan in parts]).disk_bytes)
+        yield from stream_file(known, target, model, executor, running, resume=resume, overwrite=overwrite)
+        return
+    run = prepare(image, model, running)
+    disk_notes = check_disk(target.parent, estimate(run).disk_bytes)
     last = None
-    for last in run_parts(image, parts):
-        if progress is not None:
-            progress(last)
+    for last in run_in_memory(image, run):
+        yield _with_notes(last, disk_notes)
     assert last is not None
-    record = identified(last.image.metadata["provenance"], identity, getattr(image.data, "bad_chunks", ()))
+    bad = getattr(image.data, "bad_chunks", ())
+    record = with_identity(last.image.metadata["provenance"], identity, bad)
     result = last.image.replace(metadata={**last.image.metadata, "provenance": record})
-    return io.write_image(result, target, overwrite=overwrite, allow_loss=allow_loss)
+    lost = io.write_with_notes(result, target, overwrite=overwrite, allow_loss=allow_loss)
+    if bad or lost:
+        yield _with_notes(last, (*disk_notes, *chunk_notes(bad), *lost))
+
+
+def _with_notes(step: Progress, notes: tuple[str, ...]) -> Progress:
+    return replace(step, notes=(*step.notes, *notes)) if notes else step
+
+
+def _identity(source: Path, reading: ReadingOptions) -> dict[str, Any]:
+    """Return how the record of a result identifies its input."""
+    identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": reading["series"] or 0}
+    if not io.is_anonymous(source):
+        identity["name"] = source.name
+    if source.is_dir():  # Only the metadata of a folder are digested.
+        identity["state"] = io.file_state(source)
+    return identity
+
+
+def _made_otherwise(target: Path) -> OutputExistsError:
+    remedy = "Replace it with `overwrite` or choose another name."
+    if is_unfinished(target, io.stem(target)):
+        remedy = "To finish the later run that was started next to it, give `overwrite` and `resume`."
+    return OutputExistsError(f"{target} was made from another input or with other settings.", remedy=remedy)
 
 
 def check_paths(source: Path, target: Path, *, by_workers: bool) -> bool:
@@ -185,18 +183,23 @@ def check_paths(source: Path, target: Path, *, by_workers: bool) -> bool:
         If it is refused.
     """
     if target.exists() and target.resolve() == source.resolve():
-        raise OutputExistsError(f"{target} is the input itself, which is never overwritten. Choose another name.")
+        raise OutputExistsError(
+            f"{target} is the input itself, which is never overwritten.", remedy="Choose another name."
+        )
     if io.suffix(source) in io.ZARR_SUFFIXES and source.resolve() in target.resolve().parents:
-        raise OutputError(f"{target} lies inside the input {source}, which is left as it is. Choose another folder.")
+        raise OutputError(
+            f"{target} lies inside the input {source}, which is never changed.", remedy="Choose another folder."
+        )
     into_zarr = io.suffix(target) in io.ZARR_SUFFIXES
     if by_workers and not into_zarr:
         raise SettingsError(
-            f"several workers write OME-Zarr, part by part, got {target.name}. Name the result .ome.zarr "
-            "(--format ome.zarr for a batch), or leave workers out."
+            f"several workers write an OME-Zarr, box by box, got {target.name}.",
+            remedy="Name the result .ome.zarr (in a batch: `suffix='.ome.zarr'`), or leave out `workers`.",
         )
     return into_zarr
 
 
+@takes_options(_KINDS, FILE_DEFAULTS)
 def upscale_files(
     sources: Sequence[str | Path],
     folder: str | Path,
@@ -207,7 +210,7 @@ def upscale_files(
     scheduler: str | None = None,
     progress: Callable[[str, int, Progress], None] | None = None,
     finished: Callable[[Outcome], None] | None = None,
-    **options: Any,
+    **options: Unpack[FileOptions],
 ) -> list[Outcome]:
     """Upscale many files into a folder; one that fails does not stop the others.
 
@@ -216,58 +219,65 @@ def upscale_files(
     sources
         Files, folders of images, or glob patterns.
     folder
-        Made if it is not there. Results are named ``STEM_MODEL.EXT``; for DICOM the stem is
-        ``dicom-`` and the start of the input's sha256.
+        Created if it does not exist. Results are named ``STEM_MODEL.EXT``; for DICOM the stem is ``dicom-`` and the
+        start of the input's sha256.
     model
-        As in `upscale`.
-    suffix
-        Format of the results, such as ``".ome.zarr"``; by default the family of each input.
-    workers, scheduler
-        As in `upscale_file`; started once for all.
-    progress
+        As for `upscale`.
+    suffix : str, optional
+        Format of the results, such as ``".ome.zarr"``; by default the format family of each input.
+    workers : int, optional
+        As for `upscale_file`; the processes are started once for all files.
+    scheduler : str, optional
+        As for `upscale_file`.
+    progress : callable, optional
         Called with the source's name, its index and its `Progress`.
-    finished
+    finished : callable, optional
         Called with each `Outcome`.
     **options
-        As in `upscale_file`.
+        Options of the files and of the runs.
+
+    Returns
+    -------
+    list of Outcome
+        One per file, with its notes; nothing is warned of.
 
     Raises
     ------
     UnreadableImageError
         If no image is found at all.
     OutputError
-        If the folder cannot be made.
+        If the folder cannot be created.
     """
-    # What is wrong with the model is wrong for every file: said once, before the first.
-    model = {k: loaded(m) for k, m in model.items()} if isinstance(model, Mapping) else loaded(model)
+    # An error of the model concerns every file: it is raised once, before the first.
+    models = load_models(model)
     folder = Path(folder)
+    batch = _Batch(folder, models, suffix, options, progress)
     paths = batch_sources(sources, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"folder {folder} cannot be made: {error.strerror}. Choose another output folder.") from error
-    outcomes: list[Outcome] = []
-    with connected(workers, scheduler) as computing:
+        raise OutputError(
+            f"folder {folder} cannot be made: {error.strerror}.", remedy="Choose another output folder."
+        ) from error
+    with open_executor(workers, scheduler) as executor:
         for index, path in enumerate(paths):
-            outcome = _one_of_many(path, folder, model, suffix, computing, outcomes, index, progress, options)
-            outcomes.append(outcome)
+            outcome = batch.run(path, index, executor)
             if finished is not None:
                 finished(outcome)
-    return outcomes
+    return batch.outcomes
 
 
 def batch_sources(sources: Sequence[str | Path], folder: Path) -> list[Path]:
-    """Return the files of a batch whose results go into a folder; results that lie among their sources are none."""
-    return [p for p in _found(sources) if not _is_result(p, folder)]
+    """Return the files of a batch whose results go into a folder, without results that lie among the sources."""
+    return [p for p in _find_images(sources) if not _is_result(p, folder)]
 
 
 def _is_result(path: Path, folder: Path) -> bool:
-    record = path.with_name(f"{io.stem(path)}.provenance.json")
-    return path.parent.resolve() == folder.resolve() and record.is_file()
+    return path.parent.resolve() == folder.resolve() and io.sidecar_path(path).is_file()
 
 
-def _found(sources: Sequence[str | Path]) -> list[Path]:
-    """Return the images of all sources; one that is missing is a failure of its own among others."""
+def _find_images(sources: Sequence[str | Path]) -> list[Path]:
+    """Return the images of all sources; a missing one among others becomes a failure of its own."""
     if len(sources) == 1:
         return io.find_images(sources[0])
     paths: list[Path] = []
@@ -279,47 +289,52 @@ def _found(sources: Sequence[str | Path]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _one_of_many(
-    path: Path,
-    folder: Path,
-    model: ModelChoice,
-    suffix: str | None,
-    computing: Workers,
-    before: Sequence[Outcome],
-    index: int,
-    progress: Callable[[str, int, Progress], None] | None,
-    options: dict[str, Any],
-) -> Outcome:
-    start = time.monotonic()
-    label, target = path.name, folder / path.name
-    computed = False
+@dataclass
+class _Batch:
+    """Files with one model and one set of options, and what became of them so far."""
 
-    def tell(step: Progress) -> None:
-        nonlocal computed
-        computed = True
-        if progress is not None:
-            progress(label, index, step)
+    folder: Path
+    model: Model | Mapping[int | str, Model]
+    suffix: str | None
+    options: FileOptions
+    progress: Callable[[str, int, Progress], None] | None
+    outcomes: list[Outcome] = field(default_factory=list)
 
-    try:
-        if io.is_anonymous(path):
-            label = io.label(path)
-        target = result_path(path, folder, model, suffix)
-        if any(o.target == target and o.status != "failed" for o in before):
-            raise OutputExistsError(f"{target.name} is already the result of another file of this batch. Rename one.")
-        reading = {**_READING, **{k: options[k] for k in _READING if k in options}}
-        writing = {**_WRITING, **{k: options[k] for k in _WRITING if k in options}}
-        rest = {k: v for k, v in options.items() if k not in reading and k not in writing}
-        _upscale_file(path, target, model, computing, reading=reading, progress=tell, options=rest, **writing)
-    except (SuperResError, OSError, MemoryError, RuntimeError, ValueError) as error:
-        # A batch over a night must get to its end whatever one file does.
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Outcome(label, target, "failed", message, time.monotonic() - start)
-    return Outcome(label, target, "done" if computed else "skipped", "", time.monotonic() - start)
+    def run(self, path: Path, index: int, executor: Executor) -> Outcome:
+        """Upscale one file; an error becomes its outcome."""
+        start, last = time.monotonic(), None
+        label, target = path.name, self.folder / path.name
+        try:
+            if io.is_anonymous(path):
+                label = io.safe_name(path)
+            target = self._free_target(path)
+            with closing(_steps(path, target, self.model, executor, self.options)) as steps:
+                for last in steps:
+                    if self.progress is not None:
+                        self.progress(label, index, last)
+        except (SuperResError, OSError, MemoryError, RuntimeError, ValueError) as error:
+            # A batch over a night must reach its end whatever happens to one file.
+            message = str(error).splitlines()[0] if str(error) else type(error).__name__
+            outcome = Outcome(label, target, "failed", message, time.monotonic() - start)
+        else:
+            status: Literal["done", "skipped"] = "skipped" if last is None else "done"
+            notes = () if last is None else last.notes
+            outcome = Outcome(label, target, status, "", time.monotonic() - start, notes)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def _free_target(self, path: Path) -> Path:
+        target = result_path(path, self.folder, self.model, self.suffix)
+        if any(o.target == target and o.status != "failed" for o in self.outcomes):
+            raise OutputExistsError(
+                f"{target.name} is already the result of another file of this batch.", remedy="Rename one of the files."
+            )
+        return target
 
 
 def result_path(source: Path, folder: Path, model: ModelChoice, suffix: str | None = None) -> Path:
     """Return where a batch puts the result of a file."""
-    return folder / f"{io.label(source)}_{_model_name(model)}{suffix or io.output_suffix(source)}"
+    return folder / f"{io.safe_name(source)}_{_model_name(model)}{suffix or io.output_suffix(source)}"
 
 
 def _model_name(model: ModelChoice) -> str:
@@ -330,16 +345,16 @@ def _model_name(model: ModelChoice) -> str:
     return "-".join(dict.fromkeys(_model_name(m) for m in model.values()))
 
 
-def _is_made(target: Path, image: Image, identity: dict[str, Any], parts: Sequence[tuple[Model, Plan]]) -> bool:
+def _is_finished(target: Path, image: Image, identity: dict[str, Any], run: UpscaleRun) -> bool:
+    """Return whether a target is the complete result of a run."""
     try:
-        record = json.loads(target.with_name(io.stem(target) + ".provenance.json").read_text(encoding="utf-8"))
+        record = json.loads(io.sidecar_path(target).read_text(encoding="utf-8"))
         records = record.get("per_channel", [record])
         made = [{**{k: r["model"][k] for k in ("name", "sha256")}, **{k: r[k] for k in SETTINGS}} for r in records]
         before = {"affine": record["affine"], **record["input"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    wanted = [settings(model, plan) for model, plan in parts]
-    # Axes and pixel size may have been said anew since.
+    # Axes and pixel size may be given differently now.
     now = {
         "sha256": identity["sha256"],
         "series": identity["series"],
@@ -348,10 +363,11 @@ def _is_made(target: Path, image: Image, identity: dict[str, Any], parts: Sequen
         "affine": image.affine.tolist(),
         **({"state": identity["state"]} if "state" in identity else {}),
     }
-    if made != wanted or any(before.get(k) != v for k, v in now.items()):
+    settings = [pixel_settings(model, plan) for model, plan, _ in run.parts]
+    if made != settings or any(before.get(k) != v for k, v in now.items()):
         return False
-    try:  # the record may have outlived its result
-        held = prod(io.read_image(target).shape)
+    try:  # The record may have outlived its result.
+        size = prod(io.read_image(target).shape)
     except SuperResError:
         return False
-    return held == sum(prod(plan.out_shape) for _, plan in parts)
+    return size == prod(run.shape)

@@ -1,6 +1,7 @@
-"""The record that every result carries: what made it, from what, and what it is not."""
+"""What a result says of itself: the record of how it was made, and notes on what happened."""
 
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -8,14 +9,18 @@ from typing import Any
 from napari_superres.core.image import Image
 from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.planning.plan import Plan, plan_record
-from napari_superres.models.card import ModelCard
+from napari_superres.models.model import Model
 
 WARNING = "Fine detail was estimated by a trained network; it was not measured. Not for diagnosis."
 _WARNING_INTERPOLATED = "Interpolated: no detail was added. Not for diagnosis."
 
+_POOR_DB = 40.0
+_NAMED_CHUNKS = 5
 
-def make_record(image: Image, card: ModelCard, plan: Plan, counts: Counts) -> dict[str, Any]:
+
+def make_record(image: Image, model: Model, plan: Plan, counts: Counts) -> dict[str, Any]:
     """Return the record of a finished run as plain values. It never holds patient data."""
+    card = model.card
     return {
         "schema": 1,
         "software": {name: package_version(name) for name in ("napari-superres-torch", "torch", "numpy")}
@@ -24,7 +29,7 @@ def make_record(image: Image, card: ModelCard, plan: Plan, counts: Counts) -> di
             "name": card.name,
             "version": card.version,
             "architecture": card.architecture,
-            "sha256": plan.sha256,
+            "sha256": model.sha256,
             "modality": card.modality,
             "license": card.license,
             "citation": card.citation,
@@ -51,6 +56,40 @@ def make_record(image: Image, card: ModelCard, plan: Plan, counts: Counts) -> di
         "synthetic_detail": not card.is_interpolation,
         "warning": _WARNING_INTERPOLATED if card.is_interpolation else WARNING,
     }
+
+
+def join_records(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one record for the parts of a result."""
+    return records[0] if len(records) == 1 else {**records[0], "per_channel": list(records)}
+
+
+def run_notes(counts: Counts, plan: Plan) -> tuple[str, ...]:
+    """Return what the user should know of a finished run, in sentences."""
+    notes = []
+    if counts.invalid:
+        notes.append(f"{counts.invalid} pixels are NaN or infinite: they were computed around and put back.")
+    if counts.reduced:
+        notes.append(f"memory was short; the run went on with {counts.reduced[-1]}.")
+    if plan.precision_db is not None and plan.precision_db < _POOR_DB:
+        notes.append(
+            f"{plan.precision} differs from 32 bits with only {plan.precision_db:.0f} dB. Use `precision='fp32'`."
+        )
+    if left := counts.statistics.get("left", 0.0):
+        notes.append(
+            f"{plan.model} looks at the whole image, and its statistics did not converge in {plan.max_passes} passes: "
+            f"the last pass changed intensities by up to {left:.2g}. Increase `max_passes`."
+        )
+    return tuple(notes)
+
+
+def chunk_notes(bad_chunks: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence on chunks of the input that were filled, if there were any."""
+    if not bad_chunks:
+        return ()
+    count = "1 chunk" if len(bad_chunks) == 1 else f"{len(bad_chunks)} chunks"
+    named = ", ".join(bad_chunks[:_NAMED_CHUNKS]) + (", ..." if len(bad_chunks) > _NAMED_CHUNKS else "")
+    verb = "is" if len(bad_chunks) == 1 else "are"
+    return (f"{count} of the input {verb} missing or damaged, and filled: {named}; the record lists all.",)
 
 
 def package_version(name: str) -> str:

@@ -1,22 +1,28 @@
-"""Files in and out: the only layer that knows file formats.
+"""Reading and writing of image files: the only layer that knows file formats.
 
-Begin with ``read.read_image`` and ``write.write_image``. A folder (or, for small formats, a file) is one family of
-formats; `formats.FORMATS` is the table of them. ``inference.files``, ``inference.stream`` and the readers of evaluation
-and training import this layer; it imports only ``core``.
+Begin with ``read.read_image`` and ``write.write_image``. This layer imports only ``core``, ``atomic`` and ``errors``.
+The command line and the plugin import it, and the few files of other layers that read from disks.
 
-``formats``   which suffix belongs to which family
-``read``      `read_image` and other looks at files; ``write`` `write_image` and its refusals
-``tiff``, ``omezarr``, ``volume`` (NIfTI, NRRD, MetaImage), ``dicom``, ``picture``, ``mrc``   one family each
-``series``    what a file holds before its pixels are read
-``pyramid``   the coarser levels that a file has, for viewers
-``lazy``      arrays that read what is sliced
-``lossy``     what a format would lose
-``sidecar``   the record next to a result
-``samples``   the images that come with the package
+``formats``      the table of formats: the suffixes and the folder of each
+``read``         `read_image` and other questions about a path
+``write``        `write_image` and its refusals
+``tiff``, ``omezarr``, ``volume`` (NIfTI, NRRD, MetaImage), ``dicom``, ``picture``, ``mrc``   one format family each
+``series``       what readers return, and their common errors
+``unsupported``  the features of an image that a format cannot store
+``lazy``         arrays that read only what is sliced
+``pyramid``      the coarser levels of a file, for viewers
+``sidecar``      the provenance record next to a result
+``samples``      the images that come with the package
 
-To add a format, write a module with ``scan(path, strict)``, which returns `series.Series`, and, if the format can be
-written, ``losses(image, suffix)`` and ``write(image, path)``; give it a line in ``formats``. Format libraries are
-imported when a file of theirs is met.
+To add a file format:
+
+1. Make a folder with a module ``read``, whose ``scan(path, require_pixel_size)`` returns a list of `series.Series`.
+2. If the format can be written, add a module ``write`` with ``find_unsupported(image, suffix)``, which returns what
+   the format cannot store, and ``write(image, path)``.
+3. Add a line to the table in ``formats``.
+
+``mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries are
+imported inside functions, by ``series.import_library``.
 """
 
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
@@ -29,14 +35,14 @@ from napari_superres.io.read import (
     file_state,
     find_images,
     is_anonymous,
-    label,
     output_suffix,
     read_image,
     read_series,
+    safe_name,
 )
 from napari_superres.io.samples import list_samples, sample_path
 from napari_superres.io.sidecar import put_in_place, sidecar_path
-from napari_superres.io.write import check_target, write_image
+from napari_superres.io.write import check_target, write_image, write_with_notes
 
 __all__ = [
     "READ_SUFFIXES",
@@ -50,16 +56,17 @@ __all__ = [
     "file_state",
     "find_images",
     "is_anonymous",
-    "label",
     "list_samples",
     "output_suffix",
     "put_in_place",
     "read_image",
     "read_pyramids",
     "read_series",
+    "safe_name",
     "sample_path",
     "sidecar_path",
     "stem",
     "suffix",
     "write_image",
+    "write_with_notes",
 ]

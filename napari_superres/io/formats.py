@@ -1,57 +1,89 @@
-"""The table of formats: which suffix belongs to which family, and what is found at a path."""
+"""The table of file formats: which suffix belongs to which format, and which format a path has.
+
+To add a format, see the text of `napari_superres.io`.
+"""
 
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol, cast
 
+from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
+from napari_superres.io.series import Series
+from napari_superres.io.unsupported import Unsupported
 
-_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+"""Names of the metadata files of zarr, versions 2 and 3."""
+
+
+class Reader(Protocol):
+    """The module ``read`` in the folder of a format."""
+
+    def scan(self, path: Path, require_pixel_size: bool, /) -> list[Series]:
+        """Return the images of an existing file or folder.
+
+        `require_pixel_size` is False where the user states the pixel size; only DICOM insists on one otherwise.
+        """
+
+
+class Writer(Protocol):
+    """The module ``write`` in the folder of a format."""
+
+    def find_unsupported(self, image: Image, ending: str, /) -> list[Unsupported]:
+        """Return the features of an image that a file with this suffix cannot store; no pixel is read."""
+
+    def write(self, image: Image, path: Path, /) -> None:
+        """Write an image to a path that does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One family of files.
+    """One file format.
 
     Attributes
     ----------
     name
         Name to display.
-    module
-        Module of this package with ``scan(path, strict)``; where `write` is not empty also with
-        ``losses(image, suffix)`` and ``write(image, path)``.
+    folder
+        Folder of ``napari_superres/io`` with the modules ``read`` and, if the format can be written, ``write``.
     read, write
-        Suffixes that are read and written, longest first.
+        Suffixes that can be read and written, longest first.
     result
-        Suffix that a result gets when the input is of this family.
+        Suffix of a result whose input has this format.
     """
 
     name: str
-    module: str
+    folder: str
     read: tuple[str, ...]
     write: tuple[str, ...]
     result: str
 
-    def load(self) -> ModuleType:
-        """Import the module of this family."""
-        return import_module(f"napari_superres.io.{self.module}")
+    def import_reader(self) -> Reader:
+        """Import the module that reads this format."""
+        return cast(Reader, import_module(f"napari_superres.io.{self.folder}.read"))
+
+    def import_writer(self) -> Writer:
+        """Import the module that writes this format."""
+        return cast(Writer, import_module(f"napari_superres.io.{self.folder}.write"))
 
 
 TIFF = Format(
     "TIFF",
-    "tiff.read",
-    (".ome.tiff", ".ome.tif", ".ome.tf8", ".ome.btf", ".tiff", ".tif", ".tf8", ".btf"),
-    (".ome.tiff", ".ome.tif", ".tiff", ".tif"),
-    ".ome.tif",
+    folder="tiff",
+    read=(".ome.tiff", ".ome.tif", ".ome.tf8", ".ome.btf", ".tiff", ".tif", ".tf8", ".btf"),
+    write=(".ome.tiff", ".ome.tif", ".tiff", ".tif"),
+    result=".ome.tif",
 )
-ZARR = Format("OME-Zarr", "omezarr.read", (".ome.zarr", ".zarr"), (".ome.zarr", ".zarr"), ".ome.zarr")
-NIFTI = Format("NIfTI", "volume.read", (".nii.gz", ".nii"), (".nii.gz", ".nii"), ".nii.gz")
-NRRD = Format("NRRD", "volume.read", (".nrrd", ".nhdr"), (".nrrd",), ".nrrd")
-METAIMAGE = Format("MetaImage", "volume.read", (".mha", ".mhd"), (".mha",), ".mha")
-DICOM = Format("DICOM", "dicom.read", (".dicom", ".dcm", ".ima"), (), ".nii.gz")
-PICTURE = Format("picture", "picture", (".png", ".jpeg", ".jpg", ".bmp"), (".png",), ".png")
-MRC = Format("MRC", "mrc", (".mrc", ".mrcs", ".rec"), (), ".ome.tif")
+ZARR = Format(
+    "OME-Zarr", folder="omezarr", read=(".ome.zarr", ".zarr"), write=(".ome.zarr", ".zarr"), result=".ome.zarr"
+)
+NIFTI = Format("NIfTI", folder="volume", read=(".nii.gz", ".nii"), write=(".nii.gz", ".nii"), result=".nii.gz")
+NRRD = Format("NRRD", folder="volume", read=(".nrrd", ".nhdr"), write=(".nrrd",), result=".nrrd")
+METAIMAGE = Format("MetaImage", folder="volume", read=(".mha", ".mhd"), write=(".mha",), result=".mha")
+DICOM = Format("DICOM", folder="dicom", read=(".dicom", ".dcm", ".ima"), write=(), result=".nii.gz")
+PICTURE = Format("picture", folder="picture", read=(".png", ".jpeg", ".jpg", ".bmp"), write=(".png",), result=".png")
+MRC = Format("MRC", folder="mrc", read=(".mrc", ".mrcs", ".rec"), write=(), result=".ome.tif")
 
 FORMATS = (TIFF, ZARR, NIFTI, NRRD, METAIMAGE, DICOM, PICTURE, MRC)
 READ_SUFFIXES: tuple[str, ...] = tuple(s for f in FORMATS for s in f.read)
@@ -60,9 +92,9 @@ ZARR_SUFFIXES: tuple[str, ...] = ZARR.write
 
 
 def suffix(path: str | Path) -> str:
-    """Return the suffix that names the format, in lower case: ``".ome.tif"`` of ``a.ome.tif``.
+    """Return the suffix that names the format, in lower case: ``".ome.tif"`` for ``a.ome.tif``.
 
-    Empty where the name has none, as many DICOM files do.
+    The suffix is empty if the file name has none, as is common for DICOM.
     """
     name = Path(path).name.lower()
     known = [s for s in READ_SUFFIXES if name.endswith(s) and len(name) > len(s)]
@@ -73,71 +105,75 @@ def suffix(path: str | Path) -> str:
 
 
 def stem(path: str | Path) -> str:
-    """Return the file's name without the suffix that names the format: ``"a"`` of ``a.ome.tif``."""
+    """Return the file name without the suffix that names the format: ``"a"`` for ``a.ome.tif``."""
     name = Path(path).name
     return name[: len(name) - len(suffix(path))]
 
 
-def family(path: str | Path) -> Format | None:
-    """Return the format of an existing file or folder, or the one its suffix names; None if unknown."""
+def find_format(path: str | Path) -> Format | None:
+    """Return the format of a path, from the content of a folder and the suffix of a file; None if unknown."""
     path = Path(path)
     if path.is_dir():
         if is_zarr(path):
             return ZARR
         return DICOM if dicom_files(path) else None
-    found = next((f for f in FORMATS if suffix(path) in f.read), None)
-    if found is None and has_dicom_mark(path):
+    by_suffix = next((f for f in FORMATS if suffix(path) in f.read), None)
+    if by_suffix is None and has_dicom_prefix(path):
         return DICOM
-    return found
+    return by_suffix
 
 
-def family_to_read(path: Path) -> Format:
+def format_to_read(path: Path) -> Format:
     """Return the format of an existing file or folder.
 
     Raises
     ------
     UnreadableImageError
-        If it is of no format that is read; the message lists those.
+        If this format cannot be read. The message lists those that can.
     """
-    found = family(path)
-    if found is ZARR and not path.is_dir():
-        raise UnreadableImageError(f"{path} must be a folder: OME-Zarr is a folder of chunks, and this is a file.")
-    if found is not None:
-        return found
+    file_format = find_format(path)
+    if file_format is ZARR and not path.is_dir():
+        raise UnreadableImageError(
+            f"{path} must be a folder, because OME-Zarr is a folder of chunks, but it is a file.",
+            remedy="Copy the whole folder again.",
+        )
+    if file_format is not None:
+        return file_format
     if path.is_dir():
         raise UnreadableImageError(
-            f"the folder {path} is neither an OME-Zarr nor holds DICOM files. "
-            "Give one image file, or treat the folder as a batch."
+            f"the folder {path} is neither an OME-Zarr nor holds DICOM files.",
+            remedy="Choose one image file, or treat the folder as a batch.",
         )
     raise UnreadableImageError(
-        f"{path} has the suffix {suffix(path) or '(none)'!r}, which is not read. Readable: {', '.join(READ_SUFFIXES)}."
+        f"{path} has the suffix {suffix(path) or '(none)'!r}, which cannot be read.",
+        remedy=f"Convert it to a readable format: {', '.join(READ_SUFFIXES)}.",
     )
 
 
-def family_to_write(path: Path) -> Format:
+def format_to_write(path: Path) -> Format:
     """Return the format that the suffix of a target names.
 
     Raises
     ------
     SettingsError
-        If nothing is written with this suffix; the message lists those that are.
+        If no format with this suffix can be written. The message lists those that can.
     """
-    ending = suffix(path)
-    found = next((f for f in FORMATS if ending in f.write), None)
-    if found is None:
+    file_format = next((f for f in FORMATS if suffix(path) in f.write), None)
+    if file_format is None:
         raise SettingsError(
-            f"an output must end in one of {', '.join(WRITE_SUFFIXES)}; got {path.name!r}. Change its suffix."
+            f"the name of an output must end in one of {', '.join(WRITE_SUFFIXES)}, got {path.name!r}.",
+            remedy="Change the suffix.",
         )
-    return found
+    return file_format
 
 
 def is_zarr(path: Path) -> bool:
     """Return whether a folder is a zarr array or group."""
-    return any((path / mark).is_file() for mark in _ZARR_MARKS)
+    return any((path / name).is_file() for name in ZARR_METADATA)
 
 
-def has_dicom_mark(path: Path) -> bool:
-    """Return whether a file carries the DICOM mark after its preamble."""
+def has_dicom_prefix(path: Path) -> bool:
+    """Return whether a file has the DICOM prefix ``DICM`` after its preamble of 128 bytes."""
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
@@ -146,10 +182,10 @@ def has_dicom_mark(path: Path) -> bool:
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files directly inside a folder, sorted; index files are left out."""
+    """Return the DICOM files directly inside a folder, sorted, without the index file DICOMDIR."""
     files = (p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith("."))
-    return [p for p in files if p.name.upper() != "DICOMDIR" and (suffix(p) in DICOM.read or _maybe_dicom(p))]
+    return [p for p in files if p.name.upper() != "DICOMDIR" and (suffix(p) in DICOM.read or _may_be_dicom(p))]
 
 
-def _maybe_dicom(path: Path) -> bool:
-    return suffix(path) not in READ_SUFFIXES and has_dicom_mark(path)
+def _may_be_dicom(path: Path) -> bool:
+    return suffix(path) not in READ_SUFFIXES and has_dicom_prefix(path)

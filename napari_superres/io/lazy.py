@@ -1,4 +1,4 @@
-"""Arrays that read only what is sliced out of them."""
+"""Arrays that read only what is sliced out of them, and images with their axes or units changed without reading."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ Box = tuple[slice, ...]
 
 
 class LazyArray(ABC):
-    """Base of arrays that are read by slicing with integers and slices.
+    """Base class of arrays that read their values when they are sliced with integers and slices.
 
-    Subclasses implement `read_box`. ``numpy.asarray`` of it reads everything.
+    Subclasses implement `read_box`. ``numpy.asarray`` reads the whole array.
 
     Attributes
     ----------
     shape, dtype, ndim
-        As of the numpy array that slicing gives, in native byte order.
+        Those of the numpy array that slicing returns. The byte order is native.
     """
 
     def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
@@ -36,29 +36,32 @@ class LazyArray(ABC):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the whole array in memory."""
+        """Size of the whole array in memory, in bytes."""
         return self.size * self.dtype.itemsize
 
     @property
     def bad_chunks(self) -> list[str]:
-        """Parts found missing or damaged, and filled, so far; always empty where formats cannot tell."""
+        """Names of the missing or damaged chunks that have been filled so far. Empty if the format cannot tell."""
         return []
 
-    def skipping_bad(self, *, damaged: bool = True) -> "LazyArray":
-        """Return the array that fills such parts, or only missing ones, and lists them, where the format can tell."""
+    def fill_bad_chunks(self, *, damaged: bool = True) -> "LazyArray":
+        """Return the array with missing chunks filled and listed in `bad_chunks`, and damaged ones too by default.
+
+        An array whose format cannot tell returns itself.
+        """
         del damaged
         return self
 
     @abstractmethod
     def read_box(self, box: Box) -> npt.NDArray[Any]:
-        """Return the values of a box of slices whose steps are positive, one slice per axis."""
+        """Return the values of a box: one slice per axis, with positive steps."""
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
         box: list[slice] = []
-        after: list[Any] = []  # what remains to be done on the values read: drop an axis or turn it round
+        after: list[Any] = []  # index of the values read: it drops an axis or reverses it
         for item, size in zip(_full_key(key, self.ndim), self.shape, strict=True):
             if isinstance(item, slice):
                 start, stop, step = item.indices(size)
@@ -82,7 +85,7 @@ class LazyArray(ABC):
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if copy is False:
-            raise ValueError("a lazy array cannot become a numpy array without reading it.")
+            raise ValueError("a lazy array must be read to become a numpy array, but copy=False forbids it")
         values: npt.NDArray[Any] = self[...]
         return values if dtype is None else values.astype(dtype, copy=False)
 
@@ -90,15 +93,15 @@ class LazyArray(ABC):
         return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
 
 
-class Transposed(LazyArray):
-    """A view of any sliceable array with its axes in another order.
+class TransposedArray(LazyArray):
+    """A view of a sliceable array with its axes in another order.
 
     Parameters
     ----------
     base
-        The array.
+        Array to view.
     order
-        For each axis of the view the axis of `base`.
+        Index of the axis of `base`, for each axis of the view.
     """
 
     def __init__(self, base: Array, order: Sequence[int]) -> None:
@@ -108,47 +111,47 @@ class Transposed(LazyArray):
 
     @property
     def bad_chunks(self) -> list[str]:
-        """Those of the base."""
+        """Names of the bad chunks of the base."""
         return self._base.bad_chunks if isinstance(self._base, LazyArray) else []
 
-    def skipping_bad(self, *, damaged: bool = True) -> LazyArray:
-        """Return the same view of the base with its bad chunks filled."""
+    def fill_bad_chunks(self, *, damaged: bool = True) -> LazyArray:
+        """Return the same view of the base, whose bad chunks are filled."""
         if not isinstance(self._base, LazyArray):
             return self
-        return Transposed(self._base.skipping_bad(damaged=damaged), self._order)
+        return TransposedArray(self._base.fill_bad_chunks(damaged=damaged), self._order)
 
     def read_box(self, box: Box) -> npt.NDArray[Any]:
-        """Read the same box of the base and turn it."""
+        """Read the box from the base and reorder its axes."""
         inner = [slice(None)] * self.ndim
         for axis, item in zip(self._order, box, strict=True):
             inner[axis] = item
         return np.asarray(self._base[tuple(inner)]).transpose(self._order)
 
 
-def in_order(image: Image, axes: str) -> Image:
-    """Return the image with its axes in another order, data not read.
+def reorder_axes(image: Image, axes: str) -> Image:
+    """Return the image with its axes in another order. Lazy data are not read.
 
     Parameters
     ----------
     image
-        Any image.
+        Image to reorder.
     axes
-        The letters of ``image.axes`` in the order wanted.
+        The letters of ``image.axes`` in their new order.
     """
     if axes == image.axes:
         return image
     order = [image.axes.index(a) for a in axes]
     data = image.data
-    data = data.transpose(order) if isinstance(data, np.ndarray) else Transposed(data, order)
+    data = data.transpose(order) if isinstance(data, np.ndarray) else TransposedArray(data, order)
     rows = [image.spatial.index(a) for a in axes if a in image.spatial]
-    turned = image.affine[np.ix_([*rows, len(rows)], [*rows, len(rows)])]
-    return image.replace(data=data, axes=axes, affine=turned)
+    affine = image.affine[np.ix_([*rows, len(rows)], [*rows, len(rows)])]
+    return image.replace(data=data, axes=axes, affine=affine)
 
 
-def lengths_in(image: Image, unit: str | None) -> npt.NDArray[np.float64]:
-    """Return the affine with its lengths in one unit.
+def affine_in_unit(image: Image, unit: str | None) -> npt.NDArray[np.float64]:
+    """Return the affine of an image with its lengths in one unit.
 
-    Axes without a unit, and all of them where `unit` is None, keep their numbers.
+    Axes without a unit keep their numbers, and so do all axes if `unit` is None.
     """
     affine = np.array(image.affine)
     for row, axis in enumerate(image.spatial):

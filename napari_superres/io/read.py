@@ -1,4 +1,4 @@
-"""Reading: whatever lies at a path becomes an `Image`."""
+"""Read any supported file or folder as an `Image`, and answer questions about paths without reading pixels."""
 
 import glob
 import hashlib
@@ -10,22 +10,26 @@ from typing import Any
 import numpy as np
 
 from napari_superres.core.image import Image
+from napari_superres.core.options import checks_names
 from napari_superres.errors import SeriesError, SettingsError, UnreadableImageError
 from napari_superres.io.formats import (
     DICOM,
     READ_SUFFIXES,
     ZARR,
+    ZARR_METADATA,
     dicom_files,
-    family,
-    family_to_read,
+    find_format,
+    format_to_read,
     is_zarr,
     stem,
     suffix,
 )
 from napari_superres.io.lazy import LazyArray
-from napari_superres.io.series import Series, present
+from napari_superres.io.series import Series, check_present
+from napari_superres.io.sidecar import sidecar_path
 
 
+@checks_names
 def read_image(
     path: str | Path,
     *,
@@ -37,106 +41,130 @@ def read_image(
 ) -> Image:
     """Read one image from a file, an OME-Zarr folder or a folder with a DICOM series.
 
-    TIFF and OME-Zarr are read lazily: slicing ``data`` reads what is needed.
+    TIFF and OME-Zarr are read lazily: slicing ``data`` reads only what is needed.
 
     Parameters
     ----------
     path
         File or folder.
     axes
-        One letter of ``"TCZYXS"`` per array axis, instead of what the file says.
+        One letter of ``"TCZYXS"`` per array axis; replaces the axes that the file states.
     series
-        Which one, from 0, where there are several.
+        Index of the image, from 0, in a file or folder with several images.
     pixel_size
-        Instead of what the file says: one number, or one per spatial axis in array order.
+        Distance of pixel centres; replaces the one that the file states. One number, two for Y and X, or one per
+        spatial axis in array order.
     unit
-        Unit of `pixel_size`.
+        Unit of `pixel_size`, a UDUNITS name or a common symbol such as ``"um"``.
     skip_bad
-        Of an OME-Zarr, fill chunks that are missing or damaged instead of raising when they are
-        read, and list those met in ``data.bad_chunks``.
+        Replace missing or damaged chunks of an OME-Zarr by its fill value, and list them in ``data.bad_chunks``.
+        Otherwise reading such a chunk is an error.
 
     Returns
     -------
     Image
-        With pixel size, origin, orientation and channel names of the file. A pixel size that the
-        file does not state is unknown (``units`` None), never 1.
+        Image with the pixel size, origin, orientation and channel names of the file. A pixel size that the
+        file does not state is unknown (``units`` are None), never 1.
 
     Raises
     ------
     UnreadableImageError
-        If the file is missing, empty, damaged, or of a format that is not read.
+        If the file is missing, empty, damaged, or of a format that cannot be read.
     SeriesError
-        If there are several series and `series` is None; the message lists them.
+        If the file holds several images and `series` is None. The message lists the images.
     AxesError, GridError
-        If `axes` or `pixel_size` do not fit.
+        If `axes` or `pixel_size` do not fit the array.
     """
     path = Path(path)
-    found = _scan(path, strict=pixel_size is None)
+    available = _scan(path, require_pixel_size=pixel_size is None)
     if series is None:
-        if len(found) > 1:
-            lines = "; ".join(f"{i}: {s.name}, {s.summary}" for i, s in enumerate(found))
-            raise SeriesError(f"{path} holds {len(found)} images. Choose one with series (--series): {lines}.")
+        if len(available) > 1:
+            lines = "; ".join(f"{i}: {s.name}, {s.summary}" for i, s in enumerate(available))
+            raise SeriesError(
+                f"{path} holds {len(available)} images: {lines}.",
+                remedy=f"Set `series` to a number from 0 to {len(available) - 1}.",
+            )
         series = 0
-    if not 0 <= series < len(found):
-        raise SeriesError(f"series must be 0 to {len(found) - 1}, got {series}: {path} holds {len(found)} image(s).")
-    image = _with_record(found[series].open(axes), path)
+    if not 0 <= series < len(available):
+        raise SeriesError(
+            f"`series` must be 0 to {len(available) - 1}, because {path} holds {len(available)} image(s), got {series}."
+        )
+    image = _with_record(available[series].open(axes), path)
     if skip_bad and isinstance(image.data, LazyArray):
-        image = image.replace(data=image.data.skipping_bad())
+        image = image.replace(data=image.data.fill_bad_chunks())
     return image if pixel_size is None else image.with_pixel_size(pixel_size, unit)
 
 
 def _with_record(image: Image, path: Path) -> Image:
-    """Return an image with the record that lies beside its file, where the file has no place for one."""
-    record = path.with_name(f"{stem(path)}.provenance.json")
-    if "provenance" in image.metadata or not record.is_file():
+    """Return the image with the provenance record next to its file, unless the file itself holds one."""
+    record_file = sidecar_path(path)
+    if "provenance" in image.metadata or not record_file.is_file():
         return image
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        record = json.loads(record_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return image
-    return image.replace(metadata={**image.metadata, "provenance": found}) if isinstance(found, dict) else image
+    return image.replace(metadata={**image.metadata, "provenance": record}) if isinstance(record, dict) else image
 
 
+@checks_names
 def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str, Image]]:
-    """Read every image of a file or folder, with a name to display.
+    """Read every image of a file or folder.
 
     Parameters
     ----------
     path
         File or folder.
     axes
-        As in `read_image`; used for every series.
+        One letter of ``"TCZYXS"`` per array axis, for every image; replaces the axes that the file states.
 
-    Raises
-    ------
-    UnreadableImageError, AxesError
-        As in `read_image`.
-    """
-    return [(s.name, s.open(axes)) for s in _scan(Path(path), strict=True)]
-
-
-def describe(path: str | Path) -> list[dict[str, Any]]:
-    """Return what a file or folder holds, one dictionary per series, ready for JSON.
-
-    Sizes and origins have seven digits. Never a patient's or a person's data.
+    Returns
+    -------
+    list of (str, Image)
+        Name to display and image, in the order of the file.
 
     Raises
     ------
     UnreadableImageError
-        As in `read_image`.
+        If the file is missing, empty, damaged, or of a format that cannot be read.
+    AxesError
+        If `axes` do not fit an array.
+    """
+    return [(s.name, s.open(axes)) for s in _scan(Path(path), require_pixel_size=True)]
+
+
+def describe(path: str | Path) -> list[dict[str, Any]]:
+    """Describe every image of a file or folder in values that JSON can hold.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+
+    Returns
+    -------
+    list of dict
+        One dictionary per image with ``series``, ``name``, ``format``, ``axes``, ``shape``, ``dtype``,
+        ``pixel_size`` (None while unknown), ``origin``, ``units``, ``time_step``, ``channel_names``, ``space`` and
+        ``bytes``. Pixel sizes and origins have seven digits. Data about a patient or another person are left out.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file is missing, empty, damaged, or of a format that cannot be read.
     """
     path = Path(path)
-    kind = family_to_read(path).name if path.exists() else ""
+    format_name = format_to_read(path).name if path.exists() else ""
     return [
         {
             "series": index,
             "name": name,
-            "format": kind,
+            "format": format_name,
             "axes": image.axes,
             "shape": list(image.shape),
             "dtype": image.dtype.name,
-            "pixel_size": _rounded(image.pixel_size) if any(image.units.get(a) for a in image.spatial) else None,
-            "origin": _rounded(image.origin),
+            "pixel_size": _round(image.pixel_size) if any(image.units.get(a) for a in image.spatial) else None,
+            "origin": _round(image.origin),
             "units": dict(image.units),
             "time_step": image.metadata.get("time_step"),
             "channel_names": list(image.channel_names),
@@ -147,63 +175,70 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
     ]
 
 
-def _rounded(values: Sequence[float]) -> list[float]:
-    """Return numbers as they were meant: files hold many in 32 bits."""
+def _round(values: Sequence[float]) -> list[float]:
+    # Many files store 32-bit numbers: seven digits show 0.1 instead of 0.10000000149.
     return [float(f"{value:.7g}") for value in values]
 
 
 def find_images(path_or_glob: str | Path) -> list[Path]:
-    """Return the images of a folder, of a glob pattern, or a single file, sorted.
+    """Find the images in a folder or of a glob pattern.
 
-    An OME-Zarr folder is one image, and so is a folder that holds DICOM files; other files
-    and deeper folders are left out.
+    Parameters
+    ----------
+    path_or_glob
+        A file, a folder, or a pattern such as ``"plates/**/*.tif"``.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Sorted paths. An OME-Zarr folder is one image, and so is a folder that holds DICOM files. Other files, and
+        subfolders of a folder, are left out.
 
     Raises
     ------
     UnreadableImageError
-        If nothing is there, or nothing of it can be read.
+        If nothing exists there, or nothing of it can be read.
     """
     path = Path(path_or_glob)
+    readable = f"Choose files that can be read: {', '.join(READ_SUFFIXES)}."
     if not path.exists() and glob.has_magic(str(path_or_glob)):
         matches = [Path(p) for p in sorted(glob.glob(str(path_or_glob), recursive=True))]  # noqa: PTH207 - absolute patterns too
-        found = [p for p in matches if _is_image(p)]
-        if not found:
+        images = [p for p in matches if _is_image(p)]
+        if not images:
             raise UnreadableImageError(
-                f"no image matches {path_or_glob} ({len(matches)} other files do). "
-                f"Readable: {', '.join(READ_SUFFIXES)}."
+                f"no image matches {path_or_glob} ({len(matches)} other files do).", remedy=readable
             )
-        return found
-    present(path)
-    # A folder named as an OME-Zarr is one, damaged or not: reading it says what is wrong.
+        return images
+    check_present(path)
+    # A folder named like an OME-Zarr counts as one even if it is damaged: reading it then reports the damage.
     if not path.is_dir() or is_zarr(path) or suffix(path) in ZARR.read:
         return [path]
     dicom = set(dicom_files(path))
-    found = [p for p in sorted(path.iterdir()) if p not in dicom and _is_image(p)]
-    found = sorted([*found, path]) if dicom else found
-    if not found:
-        raise UnreadableImageError(f"the folder {path} holds no image. Readable: {', '.join(READ_SUFFIXES)}.")
-    return found
+    images = [p for p in sorted(path.iterdir()) if p not in dicom and _is_image(p)]
+    images = sorted([*images, path]) if dicom else images
+    if not images:
+        raise UnreadableImageError(f"the folder {path} holds no image.", remedy=readable)
+    return images
 
 
 def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits.
+    """Return the SHA-256 of a file or folder as hexadecimal digits.
 
-    Of an OME-Zarr folder its metadata files are digested (the pixels may be terabytes), of a folder
-    of DICOM files the sorted digests of the files.
+    For an OME-Zarr folder only the metadata files are digested, because the pixels may be terabytes. For a folder
+    of DICOM files the sorted digests of the files are digested.
 
     Raises
     ------
     UnreadableImageError
-        If it does not exist.
+        If the path does not exist.
     """
     path = Path(path)
-    present(path)
+    check_present(path)
     if path.is_file():
         return _digest(path)
     total = hashlib.sha256()
     if is_zarr(path):
-        marks = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
-        for file in sorted(p for mark in marks for p in path.rglob(mark)):
+        for file in sorted(p for name in ZARR_METADATA for p in path.rglob(name)):
             total.update(f"{file.relative_to(path).as_posix()}\0{_digest(file)}\n".encode())
     else:
         for digest in sorted(_digest(p) for p in dicom_files(path)):
@@ -212,9 +247,10 @@ def file_digest(path: str | Path) -> str:
 
 
 def file_state(path: str | Path) -> str:
-    """Return a digest of a file's or folder's sizes and times of change: another one where pixels were changed.
+    """Return a digest of the sizes and modification times of a file, or of all files in a folder.
 
-    Cheaper than `file_digest`, and holds on this machine only.
+    The digest changes when pixels change. It takes less time than `file_digest`, but can only be compared with
+    digests from the same computer.
     """
     path = Path(path)
     total = hashlib.sha256()
@@ -226,46 +262,53 @@ def file_state(path: str | Path) -> str:
 
 
 def output_suffix(path: str | Path) -> str:
-    """Return the suffix that a result of this input gets unless another is asked for.
+    """Return the default suffix for the result of an input.
+
+    Parameters
+    ----------
+    path
+        File or folder of the input.
 
     Raises
     ------
     SettingsError
-        If the input's format is not known.
+        If the format of the input is unknown.
     """
-    found = family(path)
-    if found is None:
+    file_format = find_format(path)
+    if file_format is None:
         raise SettingsError(
-            f"{path} is of no format that is read, so no output format follows from it. "
-            f"Readable: {', '.join(READ_SUFFIXES)}."
+            f"{path} has a format that cannot be read, so its result has no default format.",
+            remedy=f"Choose an input that can be read: {', '.join(READ_SUFFIXES)}.",
         )
-    return found.result
+    return file_format.result
 
 
 def is_anonymous(path: str | Path) -> bool:
-    """Return whether names and paths of this input must stay out of records and logs, as for DICOM."""
-    return family(path) is DICOM
+    """Return whether the name and path of an input must stay out of records and logs, as for DICOM."""
+    return find_format(path) is DICOM
 
 
-def label(path: str | Path) -> str:
-    """Return what records, logs and results call an input: its stem, or a digest where its name may be a patient's."""
+def safe_name(path: str | Path) -> str:
+    """Return the name of an input for records, logs and results.
+
+    It is the stem of the file name. For DICOM, where the name may be a patient's, it is made of the file's digest.
+    """
     return f"dicom-{file_digest(path)[:12]}" if is_anonymous(path) else stem(path)
 
 
-def _scan(path: Path, strict: bool) -> list[Series]:
-    present(path)
-    found: list[Series] = family_to_read(path).load().scan(path, strict)
-    return found
+def _scan(path: Path, require_pixel_size: bool) -> list[Series]:
+    check_present(path)
+    return format_to_read(path).import_reader().scan(path, require_pixel_size)
 
 
 def _is_image(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    return family(path) is not None and (path.is_file() or path.is_dir()) and _kind_fits(path)
+    return find_format(path) is not None and (path.is_file() or path.is_dir()) and _kind_fits(path)
 
 
 def _kind_fits(path: Path) -> bool:
-    # A file called a.zarr is no image; neither is a folder called a.tif.
+    # A file named a.zarr is not an image, and neither is a folder named a.tif.
     return path.is_dir() or suffix(path) not in ZARR.read
 
 

@@ -9,7 +9,12 @@ from napari_superres.errors import SettingsError, UnreadableImageError
 
 
 def list_samples() -> list[dict[str, Any]]:
-    """Return the samples: name, title, files of the low- and high-resolution image, model, scale, licence, origin.
+    """List the sample images.
+
+    Returns
+    -------
+    list of dict
+        Name, title, files of the low- and high-resolution image, model, scale, licence and origin of each sample.
 
     Raises
     ------
@@ -20,24 +25,26 @@ def list_samples() -> list[dict[str, Any]]:
 
 
 def sample_path(name: str) -> Path:
-    """Return the path of a sample's low-resolution image, or of any file of the sample folder.
+    """Return the path of a sample.
 
     Parameters
     ----------
     name
-        Name of a sample (its low-resolution image is returned), or a file's name.
+        Name of a sample, for the path of its low-resolution image, or the name of any file of the samples.
 
     Raises
     ------
     SettingsError
-        If there is no such sample; the message lists them.
+        If no sample has this name. The message lists the names.
     """
     folder = _folder()
     entry = next((e for e in _entries() if e["name"] == name), None)
     path = folder / (name if entry is None else str(entry["lr"]))
     if path.resolve().is_relative_to(folder.resolve()) and path.resolve() != folder.resolve() and path.exists():
         return path
-    raise SettingsError(f"there is no sample {name!r}. Samples: {', '.join(e['name'] for e in _entries())}.")
+    raise SettingsError(
+        f"no sample has the name {name!r}.", remedy=f"Samples: {', '.join(e['name'] for e in _entries())}."
+    )
 
 
 @cache
@@ -47,10 +54,10 @@ def _entries() -> tuple[dict[str, Any], ...]:
 
 def _folder() -> Path:
     package = Path(__file__).resolve().parent.parent
-    # Inside an installed package; at the top of a checkout.
+    # The samples are inside an installed package, and at the top of a source checkout.
     for folder in (package / "sample_data", package.parent / "sample_data"):
         if (folder / "samples.json").is_file():
             return folder
     raise UnreadableImageError(
-        f"the sample images are not where they should be ({package / 'sample_data'}). Install the package again."
+        f"the sample images are missing from {package / 'sample_data'}.", remedy="Install the package again."
     )

@@ -1,4 +1,4 @@
-"""What every reader shares: the one error for damaged files, and libraries that may be missing."""
+"""What every reader shares: the `Series` it returns, and errors for damaged files and missing libraries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +10,8 @@ from typing import Any
 from napari_superres.core.image import Image
 from napari_superres.errors import MissingExtraError, SuperResError, UnreadableImageError
 
+_DAMAGE = "its content is damaged, cut off, or of another format"
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -20,9 +22,9 @@ class Series:
     name
         Name to display.
     summary
-        Shape, data type and pixel size in words, for the error that lists several.
+        Shape, data type and pixel size in words, for the error that lists several series.
     open
-        Opens it. The argument overrides the axes that the file states.
+        Return the image. The argument replaces the axes that the file states; None keeps them.
     """
 
     name: str
@@ -30,24 +32,32 @@ class Series:
     open: Callable[[str | None], Image]
 
 
-def library(name: str, install: str | None = None) -> Any:
-    """Import a format library, or say how to install it.
+def import_library(name: str, install: str | None = None) -> Any:
+    """Import and return a format library.
+
+    Parameters
+    ----------
+    name
+        Module to import, such as ``"zarr.codecs"``.
+    install
+        Name of its package for pip; the first part of `name` by default.
 
     Raises
     ------
     MissingExtraError
-        If it is not installed.
+        If the library is not installed. The remedy is the pip command.
     """
     try:
         return import_module(name)
     except ImportError as error:
         package = install or name.partition(".")[0]
         raise MissingExtraError(
-            f"{package} is needed for this file format and is not installed. Run: pip install {package}"
+            f"{package} must be installed to read or write this file format, but was not found.",
+            remedy=f"Run: pip install {package}",
         ) from error
 
 
-def present(path: Path) -> None:
+def check_present(path: Path) -> None:
     """Check that `path` exists and is not empty.
 
     Raises
@@ -57,36 +67,48 @@ def present(path: Path) -> None:
     """
     try:
         if not path.exists():
-            raise UnreadableImageError(f"{path} does not exist. Check the path.")
+            raise UnreadableImageError(f"{path} does not exist.", remedy="Check the path.")
         if path.is_file() and path.stat().st_size == 0:
-            raise UnreadableImageError(f"{path} is empty (0 bytes). Copy or export it again.")
+            raise UnreadableImageError(f"{path} is empty (0 bytes).", remedy="Copy or export it again.")
     except PermissionError as error:
-        raise UnreadableImageError(f"{path} may not be read: permission denied. Ask for read access.") from error
+        raise _permission_error(path) from error
 
 
 @contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever a format library raises on a damaged file into one clear line."""
+def translate_errors(path: Path, kind: str) -> Iterator[None]:
+    """Turn every exception that a format library raises in this block into an `UnreadableImageError`.
+
+    Errors of this package and `MemoryError` pass unchanged.
+
+    Parameters
+    ----------
+    path
+        File that is read in the block.
+    kind
+        Name of its format for the message, such as ``"TIFF"``.
+    """
     try:
         yield
     except (SuperResError, MemoryError):
         raise
     except PermissionError as error:
-        raise UnreadableImageError(f"{path} may not be read: permission denied. Ask for read access.") from error
-    except Exception as error:  # parsers of damaged files raise anything; the cause is kept
-        raise damaged(path, kind) from error
+        raise _permission_error(path) from error
+    except Exception as error:  # parsers raise any exception on damaged files; it stays as the cause
+        raise damage_error(path, kind) from error
 
 
-def damaged(
-    path: Path, kind: str, found: str = "its content is damaged, cut off, or of another format"
-) -> SuperResError:
-    """Return the error for a file that is not what it should be."""
-    return UnreadableImageError(f"{path} must be a complete {kind}, but {found}. Copy or export it again.")
+def damage_error(path: Path, kind: str, problem: str = _DAMAGE) -> SuperResError:
+    """Return the error for a file that is not a complete file of the format `kind`."""
+    return UnreadableImageError(f"{path} must be a complete {kind}, but {problem}.", remedy="Copy or export it again.")
 
 
-def summary(image: Image) -> str:
+def summarize(image: Image) -> str:
     """Return axes, shape, data type and pixel size of an image in words."""
     sizes = " x ".join(f"{size:.4g}" for size in image.pixel_size)
     unit = image.units.get("X")
     pixel = f"pixel {sizes} {unit}" if unit else "pixel size unknown"
     return f"{image.axes} {' x '.join(map(str, image.shape))} {image.dtype}, {pixel}"
+
+
+def _permission_error(path: Path) -> UnreadableImageError:
+    return UnreadableImageError(f"{path} may not be read: permission denied.", remedy="Ask for read access.")

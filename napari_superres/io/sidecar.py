@@ -1,52 +1,63 @@
-"""The record that lies next to every result, as JSON for people and programs."""
+"""The provenance record: a JSON file next to every result that tells how the result was made."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_superres.atomic import explained, remove
+from napari_superres.atomic import output_error, remove
 from napari_superres.io.formats import stem
 
 SIDECAR = ".provenance.json"
+"""End of a record's file name, after the stem of the result's."""
 
 
 def sidecar_path(target: Path) -> Path:
-    """Return where the record of a result is."""
+    """Return the path of a result's record."""
     return target.with_name(stem(target) + SIDECAR)
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a result's record as JSON for people and programs."""
+    """Write a record as indented JSON."""
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def put_in_place(made: Path, target: Path, record: Mapping[str, Any]) -> None:
-    """Rename a finished result to its target, its record next to it; at no moment does a target lie next to another's.
+def put_in_place(temporary: Path, target: Path, record: Mapping[str, Any]) -> None:
+    """Rename a finished result to its target and put its record next to it.
 
-    What was there is moved to the folder of `made`.
+    At no moment does a result lie next to the record of another. A result and record that are replaced move to the
+    folder of `temporary`.
+
+    Parameters
+    ----------
+    temporary
+        The finished result, in a folder on the same disk as `target`.
+    target
+        Final path of the result.
+    record
+        Provenance record of the result.
 
     Raises
     ------
     OutputError
-        If the folder may not be written or the disk is full. The target is untouched.
+        If the folder may not be written or the disk is full. The target stays as it was.
     """
-    sidecar, noted = sidecar_path(target), made.with_name("record.json")
+    sidecar, temporary_record = sidecar_path(target), temporary.with_name("record.json")
     moves = (
-        (target, made.with_name("replaced")),
-        (sidecar, made.with_name("replaced.json")),
-        (noted, sidecar),
-        (made, target),
+        (target, temporary.with_name("replaced")),
+        (sidecar, temporary.with_name("replaced.json")),
+        (temporary_record, sidecar),
+        (temporary, target),
     )
-    moved: list[tuple[Path, Path]] = []
+    done: list[tuple[Path, Path]] = []
     try:
-        write_record(noted, record)
+        write_record(temporary_record, record)
         for old, new in moves:
             if old.exists():
                 remove(new)
                 old.replace(new)
-                moved.append((old, new))
+                done.append((old, new))
     except OSError as error:
-        for old, new in reversed(moved):
+        for old, new in reversed(done):
             new.replace(old)
-        raise explained(error, target) from error
+        raise output_error(error, target) from error

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import fit
+from napari_superres.core.intensity import fit_normalisation
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.io import find_images, read_image, stem
@@ -64,7 +64,7 @@ def _fields(name: str, low_path: Path, high_path: Path, scale: int, register: bo
         )
     if not (np.isfinite(np.asarray(low.data)).all() and np.isfinite(np.asarray(high.data)).all()):
         raise TrainingError(f"{name} holds NaN or infinite pixels. Training needs finite ones: fill or crop them.")
-    norm = fit(low, "percentile")
+    norm = fit_normalisation(low, "percentile")
     size = pixel_size(high)
     at = low.axes.index("C") if "C" in low.axes else None
     for channel in range(low.size("C")):

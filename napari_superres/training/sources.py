@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_superres.core.color import luma
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import fit
+from napari_superres.core.intensity import fit_normalisation
 from napari_superres.core.units import METRES
 from napari_superres.degradation.fit import fit_camera
 from napari_superres.degradation.optics import bin_mean
@@ -157,7 +157,7 @@ def _fields_of(image: Image, channel: str, ndim: int) -> list[Plane]:
 
 def _normalised(values: npt.NDArray[Any], axes: str, ndim: int) -> Iterator[Plane]:
     """Yield the planes or volumes of an image, mapped once per channel of the whole image, as when a model is used."""
-    norm = fit(Image.from_array(values, axes), "percentile")
+    norm = fit_normalisation(Image.from_array(values, axes), "percentile")
     channels = np.moveaxis(values, axes.index("C"), 0) if "C" in axes else values[None]
     for c, channel in enumerate(channels):
         yield from norm.apply(channel, c, np.float32).reshape(-1, *channel.shape[-ndim:])

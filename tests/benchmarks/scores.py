@@ -17,7 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_superres import Image, read_image, upscale
 from napari_superres.core.color import luma
-from napari_superres.core.intensity import fit
+from napari_superres.core.intensity import fit_normalisation
 from napari_superres.degradation import degrade, kspace
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.io import find_images
@@ -200,7 +200,7 @@ def score_restoration(model: Model, data: Path, protocol: Protocol, beside: str 
         candidates[f"{Path(beside).stem.replace('-', '_')}_"] = beside
     rows, kept = [], []
     for high in (f for path in find_images(data / protocol.folder) for f in fields_of(read_image(path), protocol)):
-        norm = fit(high, "percentile")
+        norm = fit_normalisation(high, "percentile")
         span = 1.0 if protocol.photons else norm.high[0] - norm.low[0]
         low = degrade(
             high,

@@ -1,4 +1,4 @@
-"""Axes strings and unit names: what is allowed is kept, everything else is refused in words."""
+"""Axes strings and unit names: valid ones are kept, and all others raise an error that says why."""
 
 import itertools
 
@@ -17,28 +17,28 @@ def test_every_order_and_subset_with_y_and_x_is_allowed():
             if "Y" in axes and "X" in axes:
                 assert validate_axes(axes.lower(), (3,) * n) == axes
                 count += 1
-    # Subsets of the four other axes, in every order together with Y and X.
+    # Each subset of the four other axes, in every order together with Y and X.
     assert count == 2 + 4 * 6 + 6 * 24 + 4 * 120 + 720
 
 
 @pytest.mark.parametrize(
-    ("axes", "shape", "said"),
+    ("axes", "shape", "message"),
     [
         ("QYX", (2, 2, 2), "'Q'"),
         ("YYX", (2, 2, 2), "once"),
         ("X", (5,), "One-dimensional"),
         ("ZY", (5, 5), "needs the axes Y and X"),
-        ("YX", (2, 2, 2), "--axes"),
+        ("YX", (2, 2, 2), "`axes`"),
         ("ZYX", (2, 2), "(2, 2)"),
         ("ZYX", (0, 4, 4), "axis Z is empty"),
         ("YXS", (4, 4, 2), "Use C"),
         ("", (), "needs the axes"),
     ],
 )
-def test_wrong_axes_are_refused_in_words(axes, shape, said):
+def test_wrong_axes_raise_an_error_that_says_why(axes, shape, message):
     with pytest.raises(AxesError) as error:
         validate_axes(axes, shape)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert isinstance(error.value, ValueError)
 
@@ -61,7 +61,7 @@ def test_usual_axes_of_bare_arrays(shape, axes):
 
 @pytest.mark.parametrize("shape", [(), (4,), (1,) * 6])
 def test_no_guess_where_there_is_none(shape):
-    with pytest.raises(AxesError, match="--axes"):
+    with pytest.raises(AxesError, match="`axes`"):
         guess_axes(shape)
 
 

@@ -1,4 +1,4 @@
-"""`Image`: what cannot be an image is refused, what can is kept exactly."""
+"""`Image`: impossible data and grids raise an error, and all others are kept exactly."""
 
 import copy
 import pickle
@@ -31,7 +31,7 @@ def test_types_that_can(dtype):
 
 
 @pytest.mark.parametrize(
-    ("options", "error", "said"),
+    ("options", "error", "message"),
     [
         ({"pixel_size": 0}, GridError, "above zero"),
         ({"pixel_size": (1.0, -2.0)}, GridError, "above zero"),
@@ -40,14 +40,14 @@ def test_types_that_can(dtype):
         ({"affine": np.eye(4)}, GridError, "3 x 3"),
         ({"affine": np.zeros((3, 3))}, GridError, "invertible"),
         ({"affine": np.full((3, 3), np.nan)}, GridError, "finite"),
-        ({"affine": np.eye(3), "pixel_size": 1.0}, GridError, "either affine, or pixel_size"),
-        ({"channel_names": ("a", "b")}, AxesError, "1 channels need as many names, got 2"),
+        ({"affine": np.eye(3), "pixel_size": 1.0}, GridError, "either `affine`, or `pixel_size`"),
+        ({"channel_names": ("a", "b")}, AxesError, "1 channel(s) must have as many channel names, got 2"),
     ],
 )
-def test_impossible_grids_and_names(options, error, said):
+def test_impossible_grids_and_names(options, error, message):
     with pytest.raises(error) as caught:
         Image.from_array(np.zeros((3, 4)), "YX", **options)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert isinstance(caught.value, SuperResError)
 
 
@@ -116,7 +116,7 @@ def test_copies_are_equal(how):
     )
 
 
-def test_sizes_of_axes_that_are_not_there():
+def test_a_missing_axis_has_size_one():
     image = Image.from_array(np.zeros((2, 3, 4)), "CYX")
     assert (image.size("C"), image.size("T"), image.size("S")) == (2, 1, 1)
     assert Image.from_array([[1, 2], [3, 4]], "YX").shape == (2, 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_superres import Image
-from napari_superres.core.intensity import Normalisation, cast, fit, sample
+from napari_superres.core.intensity import Normalisation, cast, fit_normalisation, sample
 from napari_superres.errors import SettingsError
 
 LIMITS = {
@@ -26,7 +26,7 @@ def test_the_map_is_inverted_in_double_precision(dtype):
     low, high = LIMITS[dtype]
     values = np.linspace(low, high, 1001, dtype=np.float64).astype(dtype).reshape(7, 143)
     image = Image.from_array(values, "YX")
-    norm = fit(image, "percentile")
+    norm = fit_normalisation(image, "percentile")
     there = norm.apply(values, 0, np.float64)
     assert there.min() >= -0.01
     assert there.max() <= 1.01
@@ -34,16 +34,16 @@ def test_the_map_is_inverted_in_double_precision(dtype):
     assert np.abs(back - values.astype(np.float64)).max() <= 2e-15 * (float(high) - float(low))
     found, saturated = cast(back, image.dtype)
     assert saturated == 0
-    if dtype not in ("i8", "f8"):  # 64 bits have no digits to spare
+    if dtype not in ("i8", "f8"):  # double precision cannot hold all digits of 64 bits
         assert np.array_equal(found, values)
 
 
 @pytest.mark.parametrize("dtype", ["i4", "u4", "i8", "f8", "f4"])
 def test_a_large_offset_keeps_the_low_bits(dtype):
-    """Single precision for the model must not cost the offset's digits on the way back."""
+    """Single precision for the model must not lose the digits of an offset on the way back."""
     offset = 2**22 if dtype == "f4" else 2**30
     values = (offset + np.arange(1000).reshape(20, 50)).astype(dtype)
-    norm = fit(Image.from_array(values, "YX"), "percentile")
+    norm = fit_normalisation(Image.from_array(values, "YX"), "percentile")
     back = norm.invert(norm.apply(values, 0, np.float32), 0, values.dtype)
     assert np.abs(cast(back, values.dtype)[0].astype(np.float64) - values).max() <= (0 if dtype[0] != "f" else 1e-3)
 
@@ -52,7 +52,7 @@ def test_a_large_offset_keeps_the_low_bits(dtype):
 def test_small_integers_survive_single_precision(dtype):
     info = np.iinfo(dtype)
     values = np.arange(info.min, info.max + 1, dtype=np.int64).astype(dtype)[None]
-    norm = fit(Image.from_array(values, "YX"), "percentile")
+    norm = fit_normalisation(Image.from_array(values, "YX"), "percentile")
     assert np.array_equal(cast(norm.invert(norm.apply(values, 0), 0, values.dtype), values.dtype)[0], values)
 
 
@@ -74,7 +74,7 @@ def test_integers_round_and_saturate_with_a_count(dtype, kind):
     found, saturated = cast(values, np.dtype(dtype))
     assert found.dtype == dtype
     assert found[:5].tolist() == [info.min, info.min, 2, 4, 3]
-    # The largest 32- and 64-bit numbers have no float: the next below is the top.
+    # The largest 32- and 64-bit integers have no equal float, so the next smaller float is the limit.
     assert info.max - span * 2.0 ** -(23 if kind == "f4" else 52) <= int(found[5]) <= info.max
     assert found[6] == found[5]
     assert found[7] == info.min
@@ -87,7 +87,7 @@ def test_floats_are_not_clamped_but_float16_saturates():
     assert count == 2
     assert found[:3].tolist() == [65504, -65504, 5]
     assert np.isnan(found[3])
-    assert np.isinf(found[4:]).all(), "infinite pixels that were put back stay infinite"
+    assert np.isinf(found[4:]).all(), "infinite pixels of the input stay infinite"
     found, count = cast(np.array([1e300, 1.0]), np.dtype(np.float32))
     assert count == 1
     assert np.isfinite(found).all()
@@ -96,13 +96,13 @@ def test_floats_are_not_clamped_but_float16_saturates():
 
 def test_unit_of_8_bits_is_fixed_and_none_is_identity():
     image = Image.from_array(np.full((4, 4), 7, np.uint8), "YX")
-    assert fit(image, "unit") == Normalisation((0.0,), (255.0,))
-    assert fit(image, "none") == Normalisation((0.0,), (1.0,))
+    assert fit_normalisation(image, "unit") == Normalisation((0.0,), (255.0,))
+    assert fit_normalisation(image, "none") == Normalisation((0.0,), (1.0,))
 
 
 @pytest.mark.parametrize("value", [0, 7, 65535])
 def test_constant_images_have_a_range(value):
-    norm = fit(Image.from_array(np.full((4, 4), value, np.uint16), "YX"), "percentile")
+    norm = fit_normalisation(Image.from_array(np.full((4, 4), value, np.uint16), "YX"), "percentile")
     assert norm.high[0] > norm.low[0]
     assert norm.low[0] == value
 
@@ -110,41 +110,41 @@ def test_constant_images_have_a_range(value):
 def test_sparse_signal_on_a_constant_background():
     values = np.zeros((100, 100), np.uint16)
     values[3, 4] = 1000
-    assert fit(Image.from_array(values, "YX"), "percentile") == Normalisation((0.0,), (1000.0,))
+    assert fit_normalisation(Image.from_array(values, "YX"), "percentile") == Normalisation((0.0,), (1000.0,))
 
 
 def test_not_a_number_is_ignored():
     values = np.random.default_rng(0).random((50, 60))
-    clean = fit(Image.from_array(values, "YX"), "percentile")
+    clean = fit_normalisation(Image.from_array(values, "YX"), "percentile")
     spoilt = values.copy()
     spoilt[::50, ::7] = np.nan
     spoilt[1, 1], spoilt[2, 2] = np.inf, -np.inf
-    found = fit(Image.from_array(spoilt, "YX"), "percentile")
+    found = fit_normalisation(Image.from_array(spoilt, "YX"), "percentile")
     assert np.isfinite([*found.low, *found.high]).all()
     assert found.low[0] == pytest.approx(clean.low[0], abs=0.01)
-    nothing = fit(Image.from_array(np.full((4, 4), np.nan), "YX"), "percentile")
+    nothing = fit_normalisation(Image.from_array(np.full((4, 4), np.nan), "YX"), "percentile")
     assert nothing == Normalisation((0.0,), (1.0,))
 
 
 def test_two_extreme_values_do_not_wrap():
-    """Percentiles between distant integers overflow if they are interpolated in the integers' own type."""
+    """Interpolating between distant integers in their own type would overflow."""
     for dtype in ("i1", "i2", "i4", "i8", "f2"):
         limits = np.finfo(dtype) if dtype == "f2" else np.iinfo(dtype)
-        norm = fit(Image.from_array(np.array([[limits.min, limits.max]], dtype), "YX"), "percentile")
+        norm = fit_normalisation(Image.from_array(np.array([[limits.min, limits.max]], dtype), "YX"), "percentile")
         assert norm == Normalisation((float(limits.min),), (float(limits.max),))
 
 
 def test_one_map_per_channel_over_all_of_time_and_depth():
     rng = np.random.default_rng(1)
-    data = rng.normal(size=(3, 2, 4, 20, 22)) + np.arange(3)[:, None, None, None, None] * 10  # brightness drifts over T
+    data = rng.normal(size=(3, 2, 4, 20, 22)) + np.arange(3)[:, None, None, None, None] * 10  # drifts over T
     data[:, 1] *= 100
-    norm = fit(Image.from_array(data, "TCZYX"), "percentile")
+    norm = fit_normalisation(Image.from_array(data, "TCZYX"), "percentile")
     for channel in (0, 1):
         low, high = np.percentile(data[:, channel], [0.1, 99.9])
         assert norm.low[channel] == pytest.approx(low, rel=0.2)
         assert norm.high[channel] == pytest.approx(high, rel=0.2)
         assert norm.low[channel] < data[0, channel].mean() < data[2, channel].mean() < norm.high[channel]
-    turned = fit(Image.from_array(np.moveaxis(data, 1, -1), "TZYXC"), "percentile")
+    turned = fit_normalisation(Image.from_array(np.moveaxis(data, 1, -1), "TZYXC"), "percentile")
     assert turned == norm
 
 
@@ -168,15 +168,15 @@ def test_lazy_data_are_sampled_not_read_whole(kind):
 
         lazy = zarr.create_array({}, shape=data.shape, chunks=(1, 1, 32, 30), dtype=data.dtype)
         lazy[...] = data
-    whole = fit(Image.from_array(data, "TCYX"), "percentile")
-    found = fit(Image.from_array(lazy, "TCYX"), "percentile")
+    whole = fit_normalisation(Image.from_array(data, "TCYX"), "percentile")
+    found = fit_normalisation(Image.from_array(lazy, "TCYX"), "percentile")
     assert found == whole
     assert sample(Image.from_array(lazy, "TCYX"), 0).size <= 64 * 32 * 30
     assert kind == "zarr" or 0 < len(set(read)) <= 64
 
 
 @pytest.mark.parametrize(
-    ("ranges", "said"),
+    ("ranges", "message"),
     [
         ([(5, 5)], "low < high"),
         ([(5, 1)], "low < high"),
@@ -188,24 +188,25 @@ def test_lazy_data_are_sampled_not_read_whole(kind):
         ([], "got 0"),
     ],
 )
-def test_ranges_that_cannot_be(ranges, said):
-    with pytest.raises(SettingsError, match=said):
-        fit(Image.from_array(np.zeros((2, 3, 3)), "CYX"), "percentile", ranges)
+def test_ranges_that_cannot_be(ranges, message):
+    with pytest.raises(SettingsError, match=message):
+        fit_normalisation(Image.from_array(np.zeros((2, 3, 3)), "CYX"), "percentile", ranges)
 
 
 def test_ranges_fix_the_map():
     image = Image.from_array(np.zeros((2, 3, 3), np.uint16), "CYX")
-    assert fit(image, "percentile", [(0, 4095)]) == Normalisation((0.0, 0.0), (4095.0, 4095.0))
-    assert fit(image, "unit", [(0, 1), (2, 3)]) == Normalisation((0.0, 2.0), (1.0, 3.0))
+    assert fit_normalisation(image, "percentile", [(0, 4095)]) == Normalisation((0.0, 0.0), (4095.0, 4095.0))
+    assert fit_normalisation(image, "unit", [(0, 1), (2, 3)]) == Normalisation((0.0, 2.0), (1.0, 3.0))
 
 
 def test_percentiles_of_ones_own_and_standard_deviations():
     values = np.arange(1001, dtype=np.uint16).reshape(7, 143)
     image = Image.from_array(values, "YX")
-    assert fit(image, "percentile", percentiles=(1, 99)) == Normalisation((10.0,), (990.0,))
-    found = fit(image, "standard")
+    assert fit_normalisation(image, "percentile", percentiles=(1, 99)) == Normalisation((10.0,), (990.0,))
+    found = fit_normalisation(image, "standard")
     np.testing.assert_allclose(found.apply(values, 0, np.float64).mean(), 0, atol=1e-12)
     np.testing.assert_allclose(found.apply(values, 0, np.float64).std(), 1)
-    flat = fit(Image.from_array(np.full((4, 4), 3.0), "YX"), "standard")
+    flat = fit_normalisation(Image.from_array(np.full((4, 4), 3.0), "YX"), "standard")
     assert flat == Normalisation((3.0,), (4.0,))
-    assert fit(Image.from_array(np.full((4, 4), np.nan), "YX"), "standard") == Normalisation((0.0,), (1.0,))
+    nothing = fit_normalisation(Image.from_array(np.full((4, 4), np.nan), "YX"), "standard")
+    assert nothing == Normalisation((0.0,), (1.0,))

@@ -1,4 +1,4 @@
-"""Fills of non-finite pixels do not depend on how the image is cut; interpolation reproduces polynomials."""
+"""The fill of non-finite pixels does not depend on the division into tiles; interpolation reproduces polynomials."""
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from napari_superres.core.kernels import KERNELS, phase_weights
 
 
 @given(seed=st.integers(0, 50), y=st.integers(0, 20), x=st.integers(0, 20), ndim=st.sampled_from([2, 3]))
-def test_fill_does_not_depend_on_the_cut(seed, y, x, ndim):
+def test_fill_does_not_depend_on_the_tiles(seed, y, x, ndim):
     rng = np.random.default_rng(seed)
     values = rng.random((9, 40, 42)[3 - ndim :]) * 1e3
     values[rng.random(values.shape) < 0.3] = np.nan
-    values[..., 10:22, 12:25] = np.inf  # a hole wider than the reach
+    values[..., 10:22, 12:25] = np.inf  # this hole is wider than the reach
     whole = invalid.fill(values, -1.0)
     r = invalid.REACH
     box = (..., slice(y, y + 12 + 2 * r), slice(x, x + 10 + 2 * r))
@@ -33,8 +33,8 @@ def test_fill_takes_near_valid_pixels_and_leaves_those_alone():
     assert invalid.fill(clean, 0.0).dtype == np.float32
 
 
-def test_enlarge_repeats_each_axis():
-    assert np.array_equal(invalid.enlarge(np.array([[1, 2]]), (2, 3)), [[1, 1, 1, 2, 2, 2]] * 2)
+def test_repeat_pixels_repeats_each_axis():
+    assert np.array_equal(invalid.repeat_pixels(np.array([[1, 2]]), (2, 3)), [[1, 1, 1, 2, 2, 2]] * 2)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -49,7 +49,7 @@ def test_weights_sum_to_one_and_mirror(name, scale):
 @pytest.mark.parametrize(("name", "degree"), [("nearest", 0), ("bicubic", 2), ("lanczos", 0)])
 @pytest.mark.parametrize("scale", [2, 3, 4, 7])
 def test_polynomials_are_reproduced_on_the_right_grid(name, degree, scale):
-    """Keys' kernel is exact for parabolas: wrong offsets or phases cannot pass."""
+    """Keys' kernel is exact for parabolas, so a wrong offset or phase would fail."""
     reach = KERNELS[name][1]
     position = (np.arange(scale) + 0.5) / scale - 0.5
     for power in range(degree + 1):

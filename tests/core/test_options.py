@@ -1,4 +1,4 @@
-"""Options are visible to whoever asks for a signature or help, and a slip in a name is answered."""
+"""Signatures and help show every option, and a misspelt name raises an error that suggests the right one."""
 
 import inspect
 from typing import TypedDict, Unpack
@@ -10,14 +10,14 @@ from napari_superres.errors import SettingsError
 
 
 class Options(TypedDict, total=False):
-    """What may be asked of a sum.
+    """Options of a sum.
 
     Attributes
     ----------
     weight : float
         Factor of the second number; 1 by default.
     label : str
-        What it is called.
+        Name of the sum.
     """
 
     weight: float
@@ -33,7 +33,7 @@ def add(first: float, second: float = 0.0, **options: Unpack[Options]) -> float:
     first, second
         The numbers.
     **options
-        Of the sum.
+        Options of the sum.
 
     Returns
     -------
@@ -61,19 +61,19 @@ def test_every_option_is_described_where_the_others_are():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "answer"),
+    ("wrong", "message"),
     [
         ("weigth", "unknown option 'weigth'. Did you mean 'weight'?"),
         ("qqq", "unknown option 'qqq'. Valid options: first,"),
     ],
 )
-def test_a_wrong_name_is_answered(wrong, answer):
+def test_a_wrong_name_suggests_the_right_one(wrong, message):
     with pytest.raises(SettingsError) as error:
         add(1, 2, **{wrong: 3})
-    assert str(error.value).startswith(answer)
+    assert str(error.value).startswith(message)
 
 
-def test_functions_with_plain_keywords_answer_too():
+def test_functions_with_plain_keywords_suggest_too():
     @checks_names
     def double(value, *, rounded=False):
         return round(2 * value) if rounded else 2 * value

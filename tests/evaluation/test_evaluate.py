@@ -176,9 +176,9 @@ def test_a_part_of_the_field_is_compared_with_that_part():
     reference = scene((60, 80))
     lr = degrade(reference, 2)
     whole = upscale(lr, "lanczos-x2")
-    from napari_superres.core.grid import cropped_affine
+    from napari_superres.core.grid import crop_affine
 
-    part = whole.replace(data=np.asarray(whole.data)[10:51, 20:63], affine=cropped_affine(whole.affine, (10, 20)))
+    part = whole.replace(data=np.asarray(whole.data)[10:51, 20:63], affine=crop_affine(whole.affine, (10, 20)))
     row = row_of(evaluate(part, reference, lr=lr, data_range="fixed:4000"), "result")
     a, b = np.asarray(reference.data)[10:51, 20:63], np.asarray(part.data)
     assert row["psnr"] == pytest.approx(full_reference.psnr(a, b, data_range=4000))

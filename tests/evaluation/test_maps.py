@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
 
-from napari_superres.core.grid import cropped_affine
+from napari_superres.core.grid import crop_affine
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
 from napari_superres.errors import EvaluationError
@@ -39,7 +39,7 @@ def test_the_difference_is_signed_and_lies_on_the_result():
 
 def test_maps_of_a_cropped_reference_lie_on_the_common_part():
     result, reference = images()
-    part = reference.replace(data=np.asarray(reference.data)[4:, 7:], affine=cropped_affine(reference.affine, (4, 7)))
+    part = reference.replace(data=np.asarray(reference.data)[4:, 7:], affine=crop_affine(reference.affine, (4, 7)))
     found = difference_map(result, part)
     whole = np.asarray(difference_map(result, reference).data)
     assert np.array_equal(found.data, whole[4:, 7:])

@@ -75,7 +75,7 @@ def test_an_existing_target_is_kept(source, tmp_path):
     target = tmp_path / "out.tif"
     target.write_bytes(b"precious")
     steps = []
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="`overwrite`"):
         upscale_file(source, target, model=MODEL, progress=steps.append)
     assert not steps, "refused before anything is computed"
     assert target.read_bytes() == b"precious"

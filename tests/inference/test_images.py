@@ -113,7 +113,7 @@ def test_one_model_per_channel(espcn):
     ):
         with pytest.raises(SettingsError, match=said):
             upscale(image, choice)
-    with pytest.raises(SettingsError, match="not both"):
+    with pytest.raises(SettingsError, match="channels and one model per channel"):
         upscale(image, {0: espcn}, channels=[0])
     with pytest.raises(SettingsError, match="needs an image with channels"):
         upscale(data[0], {0: espcn}, axes="YX")

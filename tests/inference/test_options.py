@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers.runs import plan_of
 
 from napari_superres import Image, upscale
 from napari_superres.errors import DeviceError, SettingsError, UnknownModelError
-from napari_superres.inference import resolve
 from napari_superres.models import Model, load_model
 
 
@@ -17,7 +17,7 @@ from napari_superres.models import Model, load_model
     [
         ({"precision": "fp8"}, SettingsError, "auto, fp32, fp16, bf16"),
         ({"device": "tpu"}, DeviceError, "auto, .*cpu"),
-        ({"device": "cuda:99"}, DeviceError, "'cuda:99' is not there"),
+        ({"device": "cuda:99"}, DeviceError, "'cuda:99' is not available"),
         ({"tile": 8}, SettingsError, "at least 9"),
         ({"tile": 0}, SettingsError, "at least 9"),
         ({"tile": (20, 20, 20)}, SettingsError, "or 2 of them"),
@@ -38,7 +38,8 @@ from napari_superres.models import Model, load_model
         ({"intensity_range": [(0, 1)] * 2}, SettingsError, "one per channel"),
         ({"out": np.zeros((74, 90), np.float32)}, SettingsError, r"out must have shape \(74, 90\) and dtype float64"),
         ({"out": np.zeros((74, 91))}, SettingsError, "out must have shape"),
-        ({"flavour": 1}, TypeError, "flavour"),
+        ({"flavour": 1}, SettingsError, "unknown option 'flavour'"),
+        ({"tiles": 64}, SettingsError, "unknown option 'tiles'. Did you mean 'tile'?"),
     ],
 )
 def test_wrong_wishes(options, error, said, espcn, plane):
@@ -48,7 +49,7 @@ def test_wrong_wishes(options, error, said, espcn, plane):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_cuda_where_there_is_none(espcn, plane):
-    with pytest.raises(DeviceError, match=r"'cuda' is not there.*cpu"):
+    with pytest.raises(DeviceError, match=r"'cuda' is not available.*cpu"):
         upscale(plane, espcn, axes="YX", device="cuda")
 
 
@@ -206,9 +207,9 @@ def test_the_record_is_complete_and_plain(plane):
 
 def test_the_plan_knows_the_result(espcn):
     image = Image.from_array(np.zeros((2, 3, 40, 50), np.uint16), "TCYX")
-    plan = resolve(image, espcn, channels=[2], roi={"T": (1, 2)}, tile=20)
+    plan = plan_of(image, espcn, channels=[2], roi={"T": (1, 2)}, tile=20)
     assert plan.out_shape == (1, 1, 80, 100)
-    assert plan.places() == [{"T": 1, "C": 2}]
+    assert plan.planes() == [{"T": 1, "C": 2}]
     assert plan.total == len(plan.tiles()) > 1
     assert plan.memory_bytes >= 80 * 100 * 2
 

@@ -1,4 +1,4 @@
-"""Images to write and ways to compare what was read."""
+"""Images to write, and a check that compares them with those read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_superres.core.image import Image
-from napari_superres.io.lazy import in_order, lengths_in
+from napari_superres.io.lazy import affine_in_unit, reorder_axes
 
 SIZES = {"T": 2, "C": 2, "Z": 3, "Y": 7, "X": 9, "S": 3}
 
@@ -41,20 +41,20 @@ def make_image() -> Callable[..., Image]:
 
 @pytest.fixture(scope="session")
 def same() -> Callable[..., None]:
-    """Return a check that two images agree in pixels, grid, units, names, whatever the order of their axes."""
+    """Return a check that two images have the same pixels, grid, units and names, in any order of their axes."""
 
-    def check(found: Image, wanted: Image, *, units: bool = True, tolerance: float = 1e-6) -> None:
-        assert sorted(found.axes) == sorted(wanted.axes)
-        found = in_order(found, wanted.axes)
-        assert found.dtype == wanted.dtype
-        np.testing.assert_array_equal(np.asarray(found.data[...]), np.asarray(wanted.data[...]))
+    def check(image: Image, expected: Image, *, units: bool = True, tolerance: float = 1e-6) -> None:
+        assert sorted(image.axes) == sorted(expected.axes)
+        image = reorder_axes(image, expected.axes)
+        assert image.dtype == expected.dtype
+        np.testing.assert_array_equal(np.asarray(image.data[...]), np.asarray(expected.data[...]))
         if units:
-            assert dict(found.units) == dict(wanted.units)
-            assert found.space == wanted.space
-        grid = lengths_in(wanted, "micrometer")
+            assert dict(image.units) == dict(expected.units)
+            assert image.space == expected.space
+        grid = affine_in_unit(expected, "micrometer")
         step = np.linalg.norm(grid[:-1, :-1], axis=0).min()
-        np.testing.assert_allclose(lengths_in(found, "micrometer"), grid, rtol=1e-6, atol=tolerance * step)
-        assert found.channel_names == wanted.channel_names
+        np.testing.assert_allclose(affine_in_unit(image, "micrometer"), grid, rtol=1e-6, atol=tolerance * step)
+        assert image.channel_names == expected.channel_names
 
     return check
 

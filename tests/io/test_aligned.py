@@ -1,4 +1,4 @@
-"""A blob's centroid is at the same place of the world before and after upscaling, in every format."""
+"""In every format, the centroid of a blob has the same world position before and after upscaling."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_superres.core.grid import upscaled_affine
+from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.io import read_image, write_image
-from napari_superres.io.lazy import in_order, lengths_in
+from napari_superres.io.lazy import affine_in_unit, reorder_axes
 
 PLAIN = [".ome.tif", ".tif", ".ome.zarr", ".nii.gz", ".nii", ".nrrd", ".mha"]
 
 
 def centroid(image: Image, unit: str) -> np.ndarray:
     """Return the world position of the centre of mass, axes in alphabetical order of their letters."""
-    image = in_order(image, "".join(sorted(image.axes)))
+    image = reorder_axes(image, "".join(sorted(image.axes)))
     data = np.asarray(image.data[...], dtype=float)
     index = [
         float((data.sum(axis=tuple(j for j in range(data.ndim) if j != i)) * np.arange(n)).sum() / data.sum())
         for i, n in enumerate(data.shape)
     ]
-    return (lengths_in(image, unit) @ [*index, 1.0])[:-1]
+    return (affine_in_unit(image, unit) @ [*index, 1.0])[:-1]
 
 
 def pair(image: Image, scale: list[int]) -> tuple[Image, Image]:
@@ -32,7 +32,7 @@ def pair(image: Image, scale: list[int]) -> tuple[Image, Image]:
     fine = Image.from_array(
         np.zeros([n * s for n, s in zip(image.shape, scale, strict=True)], "float32"),
         image.axes,
-        affine=upscaled_affine(image.affine, scale),
+        affine=upscale_affine(image.affine, scale),
         unit=image.units["X"],
         space=image.space,
     )
@@ -49,10 +49,10 @@ def gauss(image: Image, centre: np.ndarray, sigma: float) -> np.ndarray:
 def check(lr: Image, hr: Image, folder: Path, ending: str) -> None:
     before = centroid(read_image(write_image(lr, folder / f"lr{ending}")), "micrometer")
     after = centroid(read_image(write_image(hr, folder / f"hr{ending}")), "micrometer")
-    pixel = np.diag(lengths_in(lr, "micrometer"))[:-1]
+    pixel = np.diag(affine_in_unit(lr, "micrometer"))[:-1]
     limit = 0.05 * min(abs(p) for p in pixel) if lr.space is None else 0.05 * min(lr.pixel_size) * 1e3
     np.testing.assert_allclose(after, before, atol=limit)
-    # The place itself, not only that both files agree.
+    # Check the position itself, not only that both files agree.
     np.testing.assert_allclose(before, centroid(lr, "micrometer"), atol=limit / 50)
 
 

@@ -1,4 +1,4 @@
-"""Missing, empty, cut off and garbage files of every format: one clear line, nothing on stderr."""
+"""Missing, empty, cut off and random files of every format raise an error of one line, and print nothing."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ NO_MRC = [s for s in FILES if s not in (".mrc", ".rec")]
 
 
 def one_line(path: Path, capfd: pytest.CaptureFixture[str], expected: str = ".") -> None:
-    """Check that every way of reading raises the same clear line."""
+    """Check that every reading function raises an error of one line, and prints nothing."""
     for read in (read_image, read_series, describe):
         with pytest.raises(UnreadableImageError, match=expected) as error:
             read(path)

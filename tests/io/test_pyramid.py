@@ -1,4 +1,4 @@
-"""Coarser levels: those that lie on the image are found, all others leave it as it is."""
+"""Coarser levels: those whose grid places them on the image are read, and all others are left out."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import tifffile
 import zarr
 from zarr.storage import LocalStore
 
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.io import read_image, read_pyramids, read_series, write_image
 
@@ -31,7 +31,7 @@ def dataset(name: str, factor: Any, offset: float = 0.0) -> dict[str, Any]:
 
 
 def store(path: Path, levels: list[tuple[tuple[int, ...], Any]], *, axes: str = "czyx", dtype: Any = "uint16") -> Path:
-    """Write a CZYX image with levels of these shapes that state these factors."""
+    """Write a CZYX image whose levels have these shapes and state these factors."""
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     kinds = {"t": "time", "c": "channel"}
     for number, (shape, _) in enumerate(levels):
@@ -63,7 +63,7 @@ def shapes(path: Path) -> list[tuple[int, ...]]:
 USUAL = [(FINEST, 1), ((2, 6, 20, 15), (1, 1, 2, 2)), ((2, 3, 10, 7), (1, 2, 4, 4))]
 
 
-def test_every_level_of_ours_lies_right(tmp_path: Path, make_image: Callable[..., Image]) -> None:
+def test_every_level_that_we_write_lies_right(tmp_path: Path, make_image: Callable[..., Image]) -> None:
     image = make_image("CZYX", sizes={"Y": 1301, "X": 1100}, channel_names=("DAPI", "GFP"))
     path = write_image(image, tmp_path / "a.ome.zarr")
     ((name, levels),) = read_pyramids(path)
@@ -72,7 +72,7 @@ def test_every_level_of_ours_lies_right(tmp_path: Path, make_image: Callable[...
     group = zarr.open_group(str(path), mode="r")
     for number, level in enumerate(levels):
         factor = [1, 2**number, 2**number]
-        np.testing.assert_allclose(level.affine, downscaled_affine(image.affine, factor), rtol=1e-12)
+        np.testing.assert_allclose(level.affine, downscale_affine(image.affine, factor), rtol=1e-12)
         assert (level.axes, level.units, level.channel_names) == (image.axes, image.units, image.channel_names)
         np.testing.assert_array_equal(level.data[1, 2], group[str(number)][1, 2])
     assert read_image(path).shape == image.shape

@@ -1,4 +1,4 @@
-"""What is written and read again is the same image: pixels, grid, units, names."""
+"""An image that is written and read again has the same pixels, grid, units and names."""
 
 import tempfile
 from collections.abc import Callable

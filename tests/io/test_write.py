@@ -1,4 +1,4 @@
-"""Writing is whole or not at all, and refuses what would silently be lost."""
+"""Files are written completely or not at all, and formats that would lose a feature are refused."""
 
 import errno
 import json
@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from napari_superres.core.image import Image
-from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SettingsError, SuperResError
+from napari_superres.errors import (
+    LossyWriteError,
+    OutputError,
+    OutputExistsError,
+    SettingsError,
+    SuperResError,
+    SuperResWarning,
+)
 from napari_superres.io import check_target, read_image, write_image
 from napari_superres.io import formats as formats_module
 
@@ -34,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 class Broken:
-    """An array whose reading fails, as a disk or a network may."""
+    """An array that fails when it is read, as on a broken disk or network."""
 
     shape, dtype, ndim = (7, 9), np.dtype("uint16"), 2
 
@@ -49,7 +56,7 @@ class Broken:
 def test_existing_output(ending: str, image: Callable[[str], Image], tmp_path: Path) -> None:
     path = write_image(image(ending), tmp_path / f"a{ending}")
     before = files(tmp_path)
-    with pytest.raises(OutputExistsError, match=r"exists already.*--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"exists already.*`overwrite`"):
         write_image(image(ending), path)
     assert files(tmp_path) == before
     changed = image(ending).replace(data=np.asarray(image(ending).data) + 1)
@@ -87,7 +94,7 @@ def test_a_full_disk_while_writing(
 ) -> None:
     path = write_image(image(ending), tmp_path / f"a{ending}")
     before = files(tmp_path)
-    module = formats_module.family_to_write(path).load()
+    module = formats_module.format_to_write(path).import_writer()
 
     def half(image: Image, made: Path) -> None:
         if ending == ".ome.zarr":
@@ -104,7 +111,7 @@ def test_a_full_disk_while_writing(
     assert files(tmp_path) == before
 
 
-def test_half_a_file_from_the_library_is_noticed(
+def test_half_a_file_from_the_library_is_an_error(
     image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import SimpleITK
@@ -168,8 +175,8 @@ def test_a_folder_of_other_things_is_never_replaced(image: Callable[[str], Image
         (".mha", "TYX", "uint16", "millimeter", (), r"time without Z.*\.ome\.tif"),
         (".png", "ZYX", "uint8", None, (), r"axes Z.*\.ome\.tif"),
         (".png", "YX", "float32", None, (), r"float32.*\.ome\.tif"),
-        (".png", "YX", "uint8", "micrometer", (), r"pixel size.*\.ome\.tif.*--allow-loss"),
-        (".ome.zarr", "CYXS", "uint8", "micrometer", (), r"colour samples beside channels.*\.ome\.tif"),
+        (".png", "YX", "uint8", "micrometer", (), r"pixel size.*\.ome\.tif.*`allow_loss`"),
+        (".ome.zarr", "CYXS", "uint8", "micrometer", (), r"both colour samples and channels.*\.ome\.tif"),
     ],
 )
 def test_losses_are_refused_before_computing(
@@ -194,9 +201,9 @@ def test_losses_are_refused_before_computing(
 @pytest.mark.parametrize("ending", [".ome.tif", ".tif", ".ome.zarr"])
 def test_a_rotation_is_refused_or_kept_in_the_record(ending: str, volume: Image, tmp_path: Path) -> None:
     path = tmp_path / f"a{ending}"
-    with pytest.raises(LossyWriteError, match=r"rotation or flip.*\.nii\.gz, \.nrrd or \.mha.*--allow-loss"):
+    with pytest.raises(LossyWriteError, match=r"rotation or flip.*\.nii\.gz, \.nrrd or \.mha.*`allow_loss`"):
         write_image(volume, path)
-    with pytest.warns(UserWarning, match="does not hold the rotation"):
+    with pytest.warns(SuperResWarning, match="does not hold the rotation"):
         write_image(volume.replace(metadata={"provenance": RECORD}), path, allow_loss=True)
     record = json.loads((tmp_path / "a.provenance.json").read_text())
     assert record["affine"] == volume.affine.tolist()
@@ -204,18 +211,18 @@ def test_a_rotation_is_refused_or_kept_in_the_record(ending: str, volume: Image,
     assert read_image(path).pixel_size == pytest.approx(volume.pixel_size)
 
 
-def test_a_shear_is_held_by_no_format(volume: Image, tmp_path: Path) -> None:
+def test_no_format_can_hold_a_shear(volume: Image, tmp_path: Path) -> None:
     affine = np.array(volume.affine)
     affine[:3, 1] += 0.2 * affine[:3, 2]
     for ending in (".ome.tif", ".ome.zarr", ".nii.gz", ".nrrd", ".mha"):
         with pytest.raises(LossyWriteError, match=r"shear.*[Rr]esample it to a straight grid"):
             check_target(tmp_path / f"a{ending}", overwrite=False, image=volume.replace(affine=affine))
-    with pytest.warns(UserWarning, match="shear"):
+    with pytest.warns(SuperResWarning, match="shear"):
         path = write_image(volume.replace(affine=affine), tmp_path / "a.nrrd", allow_loss=True)
     assert read_image(path).shape == volume.shape
 
 
-def test_the_record_beside_the_image(image: Callable[[str], Image], tmp_path: Path) -> None:
+def test_the_record_next_to_the_image(image: Callable[[str], Image], tmp_path: Path) -> None:
     for ending in ENDINGS:
         write_image(image(ending), tmp_path / f"x{ending}", overwrite=True)
         assert json.loads((tmp_path / "x.provenance.json").read_text()) == RECORD
@@ -241,7 +248,7 @@ def test_a_record_is_not_taken_from_another_result(image: Callable[[str], Image]
     assert (tmp_path / "x.provenance.json").read_bytes() == before
 
 
-def test_a_record_beside_a_file_is_read_with_it(image: Callable[[str], Image], tmp_path: Path) -> None:
+def test_a_record_next_to_a_file_is_read_with_it(image: Callable[[str], Image], tmp_path: Path) -> None:
     write_image(image(".png"), tmp_path / "x.png")
     assert read_image(tmp_path / "x.png").metadata["provenance"] == RECORD
 

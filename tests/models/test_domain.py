@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.runs import plan_of
 from scipy import ndimage
 
 from napari_superres import Image, upscale
-from napari_superres.core.intensity import fit
+from napari_superres.core.intensity import fit_normalisation
 from napari_superres.errors import SuperResWarning
-from napari_superres.inference import resolve
 from napari_superres.models import Model, ModelCard, find_card, load_model
 from napari_superres.models.domain import doubts, noise_level, pixel_doubt, trained_pixel_size
 
@@ -57,7 +57,7 @@ def test_the_nearest_model_that_fits_is_named(monkeypatch):
 )
 def test_another_modality_is_told(seen, trained, warns):
     image = Image.from_array(np.ones((9, 9)), "YX", metadata={"modality": seen} if seen else {})
-    said = doubts(card(modality=trained), image, fit(image, "percentile"))
+    said = doubts(card(modality=trained), image, fit_normalisation(image, "percentile"))
     assert bool(said) is warns
     if warns:
         named = {"CT": "Use ct-x2;", "US (DICOM)": "Use interpolation", "electron microscopy": "Use em-x2;"}[seen]
@@ -87,11 +87,11 @@ def test_an_image_noisier_than_trained_on_is_told(axes):
     rng = np.random.default_rng(0)
     shape = [{"C": 2, "T": 2, "Z": 3, "S": 3}.get(a, 100) for a in axes]
     noisy = Image.from_array((rng.random(shape) * 4000).astype(np.uint16), axes)
-    said = doubts(card(noise=(0.0, 0.02)), noisy, fit(noisy, "percentile"))
+    said = doubts(card(noise=(0.0, 0.02)), noisy, fit_normalisation(noisy, "percentile"))
     assert len(said) == 1
     assert "noisier" in said[0]
-    assert not doubts(card(noise=(0.0, 0.5)), noisy, fit(noisy, "percentile"))
-    assert not doubts(card(), noisy, fit(noisy, "percentile"))
+    assert not doubts(card(noise=(0.0, 0.5)), noisy, fit_normalisation(noisy, "percentile"))
+    assert not doubts(card(), noisy, fit_normalisation(noisy, "percentile"))
 
 
 def test_every_face_is_told():
@@ -100,10 +100,10 @@ def test_every_face_is_told():
     told_card = replace(model.card, noise=(0.0, 0.01))
     model = Model(told_card, model.module)
     image = Image.from_array((np.random.default_rng(0).random((60, 60)) * 255).astype(np.uint8), "YX")
-    assert resolve(image, model).doubts == doubts(told_card, image, fit(image, "unit"))
+    assert plan_of(image, model).doubts == doubts(told_card, image, fit_normalisation(image, "unit"))
     with pytest.warns(SuperResWarning, match="noisier") as told:
         result = upscale(image, model)
     assert len(told) == 1
     assert result.metadata["provenance"]["doubts"] == [str(told[0].message)]
-    assert not resolve(image, load_model("bicubic-x2")).doubts
+    assert not plan_of(image, load_model("bicubic-x2")).doubts
     assert find_card("bicubic-x2").noise is None

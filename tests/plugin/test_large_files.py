@@ -11,7 +11,7 @@ from napari.layers import Layer
 
 from napari_superres import Image, read_image, write_image
 from napari_superres.io.omezarr.array import ZarrArray
-from napari_superres.io.tiff.read import TiffArray
+from napari_superres.io.tiff.array import TiffArray
 from napari_superres.plugin.host import reader
 from napari_superres.plugin.host.layers import to_image
 from napari_superres.plugin.host.reader import read

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_superres.core.tiling import reflected
+from napari_superres.core.tiling import reflect_indices
 from napari_superres.degradation.diffraction import SIGMA_PER_AIRY, diffract
 from napari_superres.degradation.instruments.base import (
     Plane,
@@ -171,7 +171,7 @@ class Movie(Optics):
 def _order(k: int, random: np.random.Generator) -> npt.NDArray[np.intp]:
     """Return which of ``2k+1`` frames are seen: all, or those that stand in near the begin or the end of a movie."""
     before, after = (k if random.random() > _AT_ENDS else int(random.integers(k)) for _ in range(2))
-    return reflected(before - k, before + k + 1, before + 1 + after) + k - before
+    return reflect_indices(before - k, before + k + 1, before + 1 + after) + k - before
 
 
 def _blurred(high: Tensor, sigma: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.core.invalid import fill
 from napari_superres.errors import EvaluationError, SettingsError
@@ -111,7 +111,7 @@ def pair_fields(result: Image, lr: Image, channel: int) -> tuple[FieldPair, list
             f"channel must be 0 to {lr.size('C') - 1}, got {channel}.", remedy="Choose another `channel`."
         )
     scale = scale_of(result, lr) or {}
-    affine, notes = downscaled_affine(result.affine, [scale[a] for a in result.spatial]), []
+    affine, notes = downscale_affine(result.affine, [scale[a] for a in result.spatial]), []
     if result.has_pixel_size and lr.has_pixel_size and not any((*result.origin, *lr.origin)):
         affine[:-1, -1] = 0.0
         notes = ["the result has no recorded origin: fields of view taken to begin at the same corner"]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.core.grid import cropped_affine
+from napari_superres.core.grid import crop_affine
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert
 from napari_superres.errors import EvaluationError
@@ -204,7 +204,7 @@ def crop_spatial(image: Image, start: list[int], shape: list[int]) -> Image:
     """Return a part of an image, given by its first pixel and its shape along the spatial axes."""
     part = {a: slice(s, s + n) for a, s, n in zip(image.spatial, start, shape, strict=True)}
     data = np.asarray(image.data)[tuple(part.get(a, slice(None)) for a in image.axes)]
-    return image.replace(data=data, affine=cropped_affine(image.affine, start))
+    return image.replace(data=data, affine=crop_affine(image.affine, start))
 
 
 def _format_pixel_size(image: Image) -> str:

@@ -87,7 +87,7 @@ class Binding:
             metres = [mean.pixel_size[mean.spatial.index(a)] * METRES[mean.units[a] or ""] for a in "YX"]
             both = [m / METRES["micrometer"] * s for m, s in zip(metres, spread.scale[-2:], strict=True)]
             sizes = (min(both), max(both))
-        percentiles = intensity.fit(mean, "percentile")
+        percentiles = intensity.fit_normalisation(mean, "percentile")
         each = sorted(digest or name for digest, name in zip(spread.sha256, spread.models, strict=True))
         return cls(
             model=" + ".join(spread.models),

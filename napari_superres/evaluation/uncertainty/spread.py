@@ -199,7 +199,7 @@ def iter_spread(
         flipped = image.replace(data=np.ascontiguousarray(flip.apply(pixels, axes)))
         for step in iter_upscale(flipped, model, **_fixed(options, image, model)):
             result = step.image
-            notes |= dict.fromkeys(getattr(step, "notes", ()))
+            notes |= dict.fromkeys(step.notes)
             yield None
         # A flipped result has the wrong grid: the moments get that of the plain one.
         plain = result if plain is None else plain
@@ -270,7 +270,7 @@ class _Moments:
 def _fixed(options: SpreadOptions, image: Image, model: "Model") -> dict[str, Any]:
     """Return the options of one run, with an intensity map that does not depend on how the image is flipped."""
     card = model.card
-    ranges = intensity.fit(image, card.intensity, options.get("intensity_range"), card.percentiles)
+    ranges = intensity.fit_normalisation(image, card.intensity, options.get("intensity_range"), card.percentiles)
     fixed = {**options, "intensity_range": list(zip(ranges.low, ranges.high, strict=True))}
     if options.get("precision", "auto") == "auto" and not card.is_interpolation:
         fixed["precision"] = "fp32"

@@ -12,26 +12,26 @@ from napari_superres.core.color import BLACK, TO_YCBCR
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.models.model import Model
 
-# Networks for photographs are trained on the luma of studio range.
+# Networks for photographs are trained on luma in studio range.
 _TO_YCBCR = torch.from_numpy(TO_YCBCR)
 _FROM_YCBCR = torch.linalg.inv(_TO_YCBCR)
 _BLACK = BLACK / 255.0
 
 
 class Network(Protocol):
-    """What computes a batch; it is told how the windows in it are turned: axes swapped, then some flipped."""
+    """A network as `compute` calls it, with the way the tiles of a batch are turned: axes swapped, then flipped."""
 
     def __call__(self, x: Tensor, *, turned: bool = False, flips: Sequence[int] = ()) -> Tensor:
         """Return ``(B, C, ...)`` on the finer grid."""
 
 
 def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> Tensor:
-    """Run a model on windows with any number of samples.
+    """Run a model on tiles with any number of colour samples.
 
     Parameters
     ----------
     model
-        Its card says how many channels it takes and what it does with colour.
+        Its card states how many channels it takes and how it treats colour.
     runner
         The model's network on the device of `x`.
     x
@@ -44,7 +44,7 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
     """
 
     def network(batch: Tensor) -> Tensor:
-        return _averaged(runner, batch) if tta else runner(batch)
+        return _average_turns(runner, batch) if tta else runner(batch)
 
     card, size = model.card, x.shape[2:]
     samples = x.shape[1] // card.frames
@@ -52,10 +52,10 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
         return network(x)
     frames = x.view(len(x), card.frames, samples, *size)
     middle = frames[:, card.frames // 2]
-    if samples == 1:  # a colour network on a grey image
+    if samples == 1:  # A colour network on a grey image.
         return network(frames.expand(-1, -1, 3, *size).flatten(1, 2).contiguous()).mean(dim=1, keepdim=True)
     bicubic = _bicubic(card.scale, x.device, x.dtype)
-    if card.channels == 3:  # the alpha of RGBA
+    if card.channels == 3:  # The alpha of RGBA.
         return torch.cat([network(frames[:, :, :3].flatten(1, 2).contiguous()), bicubic(middle[:, 3:])], dim=1)
     if card.color == "per-channel":
         flat = network(frames.transpose(1, 2).reshape(-1, card.frames, *size))
@@ -67,15 +67,15 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
     return torch.cat([torch.einsum("ij,bj...->bi...", _FROM_YCBCR.to(full), full), rest[:, 2:]], dim=1)
 
 
-def _averaged(runner: Network, x: Tensor) -> Tensor:
-    """Return the mean over the eight flips and quarter turns of Y and X, each undone exactly."""
+def _average_turns(runner: Network, x: Tensor) -> Tensor:
+    """Return the mean output over the eight flips and quarter turns of Y and X, each turned back exactly."""
     total: Tensor | None = None
     for turned, flip_y, flip_x in product((False, True), repeat=3):
-        flips = [axis for axis, wanted in ((-2, flip_y), (-1, flip_x)) if wanted]
-        seen = (x.transpose(-1, -2) if turned else x).flip(flips)
-        found = runner(seen.contiguous(), turned=turned, flips=flips).flip(flips)
-        found = found.transpose(-1, -2) if turned else found
-        total = found if total is None else total + found
+        flips = [axis for axis, is_flipped in ((-2, flip_y), (-1, flip_x)) if is_flipped]
+        turned_x = (x.transpose(-1, -2) if turned else x).flip(flips)
+        output = runner(turned_x.contiguous(), turned=turned, flips=flips).flip(flips)
+        output = output.transpose(-1, -2) if turned else output
+        total = output if total is None else total + output
     assert total is not None
     return total / 8.0
 

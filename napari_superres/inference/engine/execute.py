@@ -1,7 +1,7 @@
-"""Windows into results: load, compute, crop, store.
+"""From a plan to pixels: load tiles, compute them, crop their cores, store them.
 
-Only cores are kept of what the model computes, so the result equals the whole-image result.
-Layers that look at the whole image get its statistics, which `passes.settle` finds.
+Only the core of what the model computes is kept, so the result equals the whole-image result. Layers that look at the
+whole image get its statistics, which `find_global_statistics` finds.
 """
 
 import itertools
@@ -14,11 +14,18 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.core.tiling import Box
-from napari_superres.inference.engine.color import compute
-from napari_superres.inference.engine.global_statistics import Settled, settle
-from napari_superres.inference.engine.sweep import Counts, Loaded, Places, State, Work, inner, sweep
-from napari_superres.inference.engine.tile_io import finished, load_window, store_core
-from napari_superres.inference.machine.cuda_pipeline import Pipeline, Window
+from napari_superres.inference.engine.global_statistics import GlobalStatistics, find_global_statistics
+from napari_superres.inference.engine.sweep import (
+    Counts,
+    Outputs,
+    PlaneStatistics,
+    PlaneTile,
+    TileRunner,
+    inner_core,
+    sweep,
+)
+from napari_superres.inference.engine.tile_io import load_tile, store_core, to_image_type
+from napari_superres.inference.machine.cuda_pipeline import Pipeline, TileInput
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
 
@@ -29,10 +36,10 @@ def execute(
     plan: Plan,
     out: Any,
     counts: Counts,
-    settled: Settled | None = None,
+    statistics: GlobalStatistics | None = None,
     focus: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[Box, float]]:
-    """Compute a plan into an array, yielding each region written and the planned windows done by it.
+    """Compute a plan into an array; yield each region written and the number of planned tiles it stands for.
 
     Parameters
     ----------
@@ -41,57 +48,73 @@ def execute(
     out
         Array that takes regions of the result.
     counts
-        Is added to.
-    settled
-        What `settle` returned, for a plan that ``needs_passes``.
+        Counts of the run, which are increased.
+    statistics
+        Result of `find_global_statistics`, for a plan that ``needs_passes``.
     focus
-        Where somebody looks, in pixels of the image along some axes: windows are computed from there outwards.
+        A position in pixels of the image along some axes: tiles are computed from there outwards.
 
     Raises
     ------
     TileTooLargeError
-        If not even the smallest window fits into memory.
+        If not even the smallest tile fits into memory.
     """
-    state = State(image, model, plan)
+    runner = TileRunner(image, model, plan)
+    accelerator = _Accelerator(runner)
 
-    def statistics() -> Places | None:
-        nonlocal settled
-        if settled is None and replace(plan, tile=state.tile).needs_passes:
-            # The whole image was to be one window, for which memory was short.
-            smaller = replace(plan, tile=state.tile, batch=state.batch, device=state.device, lanes=state.lanes)
-            *_, (_, _, settled) = settle(image, model, smaller, counts)
-        return None if settled is None else settled.places
+    def of_planes() -> PlaneStatistics | None:
+        nonlocal statistics
+        if statistics is None and replace(plan, tile=runner.tile).needs_passes:
+            # The plan was one tile for the whole image, for which memory was short.
+            smaller = replace(
+                plan, tile=runner.tile, batch=runner.batch, device=runner.device, parallel=runner.parallel
+            )
+            *_, (_, _, statistics) = find_global_statistics(image, model, smaller, counts)
+        return None if statistics is None else statistics.planes
 
-    def job(works: Sequence[Work]) -> Callable[[], Sequence[Core]]:
-        if state.pipelined:
-            return device.begin(works)
-        return partial(_compute, state, state.load(works), works, statistics())
+    def start_batch(tiles: Sequence[PlaneTile]) -> Callable[[], Sequence[Core]]:
+        if runner.is_pipelined:
+            return accelerator.start(tiles)
+        loaded = runner.load(tiles)
+        planes = of_planes()
+        return lambda: _cores(runner, tiles, runner.run(loaded, tiles, planes))
 
-    device = _Device(state)
-    works: Iterable[Work] = (Work(place, tile) for place, tile in itertools.product(plan.places(), plan.tiles()))
+    tiles: Iterable[PlaneTile] = itertools.starmap(PlaneTile, itertools.product(plan.planes(), plan.tiles()))
     if focus:
-        works = sorted(works, key=partial(_distance, plan, focus))
-    for work, core in sweep(state, works, job, counts):
-        region, bad = store_core(out, plan, work.place, work.tile, core.values, core.original)
+        tiles = sorted(tiles, key=partial(_distance, plan, focus))
+    for tile, core in sweep(runner, tiles, start_batch, counts):
+        region, invalid = store_core(out, plan, tile.plane, tile.tile, core.values, core.original)
         counts.saturated += core.saturated
-        counts.invalid += bad
+        counts.invalid += invalid
         counts.recomputed += core.recomputed
-        yield region, work.share
-    if settled is not None:
-        counts.statistics = settled.summary
+        yield region, tile.share
+    if statistics is not None:
+        counts.statistics = statistics.summary
 
 
-def _distance(plan: Plan, focus: Mapping[str, float], work: Work) -> tuple[float, float]:
-    """Return how far a window is from where somebody looks: first its plane, then its place in the plane."""
-    core = dict(zip(plan.work_axes, work.tile.core, strict=True))
-    middle = {a: (c.start + c.stop - 1) / 2 for a, c in core.items()} | {a: float(i) for a, i in work.place.items()}
+def _distance(plan: Plan, focus: Mapping[str, float], each: PlaneTile) -> tuple[float, float]:
+    """Return the distance of a tile from the focus: between planes first, then within the plane."""
+    core = dict(zip(plan.work_axes, each.tile.core, strict=True))
+    middle = {a: (c.start + c.stop - 1) / 2 for a, c in core.items()} | {a: float(i) for a, i in each.plane.items()}
     away = {a: abs(middle[a] - at) for a, at in focus.items() if a in middle}
     return sum(d for a, d in away.items() if a not in "YX"), sum(d**2 for a, d in away.items() if a in "YX")
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What is kept of a window's result, in the image's type, and what was not finite in the window."""
+    """The kept part of a tile's output.
+
+    Attributes
+    ----------
+    values
+        In the image's type.
+    saturated
+        Number of values limited to the range of the type.
+    recomputed
+        Number of tiles that half precision overflowed in.
+    original
+        The image's own values of the tile if some are not finite, else None.
+    """
 
     values: np.ndarray[Any, Any]
     saturated: int
@@ -99,53 +122,54 @@ class Core:
     original: np.ndarray[Any, Any] | None
 
 
-def _compute(state: State, loaded: Loaded, works: Sequence[Work], places: Places | None) -> list[Core]:
-    results = state.run(loaded, works, places)
-    again = [results.recomputed] + [0] * (len(works) - 1)
-    values = (finished(state.plan, w.place, c, state.image.dtype) for w, c in zip(works, results.cores, strict=True))
+def _cores(runner: TileRunner, tiles: Sequence[PlaneTile], outputs: Outputs) -> list[Core]:
+    recomputed = [outputs.recomputed] + [0] * (len(tiles) - 1)
+    dtype = runner.image.dtype
+    values = [to_image_type(runner.plan, t.plane, c, dtype) for t, c in zip(tiles, outputs.cores, strict=True)]
     return [
-        Core(cast, saturated, recomputed, original)
-        for (cast, saturated), recomputed, original in zip(values, again, results.originals, strict=True)
+        Core(cast, saturated, again, original)
+        for (cast, saturated), again, original in zip(values, recomputed, outputs.originals, strict=True)
     ]
 
 
-class _Device:
-    """The pipeline of an accelerator, made anew when memory was short."""
+class _Accelerator:
+    """The pipeline of an accelerator, built again after memory was short."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, runner: TileRunner) -> None:
+        self._runner = runner
         self._pipeline: Pipeline | None = None
-        self._made_for: tuple[Any, ...] = ()
+        self._built_for: tuple[int, ...] = ()
 
-    def begin(self, works: Sequence[Work]) -> Callable[[], list[Core]]:
-        """Begin to compute windows; what is returned waits for them."""
-        state, plan = self._state, self._state.plan
+    def start(self, tiles: Sequence[PlaneTile]) -> Callable[[], list[Core]]:
+        """Start to compute tiles; the returned function waits for them."""
+        runner, plan = self._runner, self._runner.plan
         normalisation, scale = plan.normalisation, plan.work_scale
-        windows, originals = [], []
-        for work in works:
-            values, original = load_window(state.image, plan, work.place, work.tile)
-            channel = work.place.get("C", 0)
-            core = tuple(slice(c.start * s, c.stop * s) for c, s in zip(inner(work.tile), scale, strict=True))
-            windows.append(Window(values, normalisation.low[channel], normalisation.high[channel], core))
+        inputs, originals = [], []
+        for each in tiles:
+            values, original = load_tile(runner.image, plan, each.plane, each.tile)
+            channel, inside = each.plane.get("C", 0), inner_core(each.tile)
+            core = tuple(slice(c.start * s, c.stop * s) for c, s in zip(inside, scale, strict=True))
+            inputs.append(TileInput(values, normalisation.low[channel], normalisation.high[channel], core))
             originals.append(original)
-        fetch = self._made(windows[0].values.shape).submit(windows)
+        fetch = self._pipeline_for(inputs[0].values.shape).submit(inputs)
         return lambda: [
-            Core(f.values, f.saturated, int(f.recomputed), o) for f, o in zip(fetch(), originals, strict=True)
+            Core(o.values, o.saturated, int(o.recomputed), original)
+            for o, original in zip(fetch(), originals, strict=True)
         ]
 
-    def _made(self, shape: Sequence[int]) -> Pipeline:
-        state, plan = self._state, self._state.plan
-        if self._pipeline is None or self._made_for != (state.batch, *shape):
-            self._pipeline = None  # its memory is needed
-            network, exact = state.plain, partial(compute, state.model, state.network(), tta=plan.tta)
+    def _pipeline_for(self, shape: Sequence[int]) -> Pipeline:
+        runner, plan = self._runner, self._runner.plan
+        batch = (runner.batch, *shape)
+        if self._pipeline is None or self._built_for != batch:
+            self._pipeline = None  # The new pipeline needs its memory.
             self._pipeline = Pipeline(
-                network,
-                exact,
-                (state.batch, *shape),
+                runner.plain,
+                runner.exact,
+                batch,
                 plan.work_scale,
-                state.image.dtype,
-                state.device,
-                samples=state.image.size("S"),
+                runner.image.dtype,
+                runner.device,
+                samples=runner.image.size("S"),
             )
-            self._made_for = (state.batch, *shape)
+            self._built_for = batch
         return self._pipeline

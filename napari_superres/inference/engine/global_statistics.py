@@ -1,18 +1,16 @@
-"""Statistics of the whole image for the layers that look at it, found in passes over all windows.
+"""Statistics of the whole image for the layers that look at all of it, found in passes over all tiles.
 
-Every pass runs all windows with the present estimates of all layers and gathers new ones from the
-cores: a Jacobi iteration, exact after as many passes as layers depend on each other, and mostly
-settled long before.
+Every pass runs all tiles with the present estimates of all layers and gathers new estimates from the cores: a Jacobi
+iteration. It is exact after as many passes as layers depend on each other, and mostly converges long before.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.inference.engine.sweep import Counts, Loaded, Places, State, Work, sweep
+from napari_superres.inference.engine.sweep import Counts, PlaneStatistics, PlaneTile, TileRunner, sweep
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
 from napari_superres.models.probes.global_layers import Statistics, change, merged
@@ -20,115 +18,120 @@ from napari_superres.models.probes.global_layers import Statistics, change, merg
 TOLERANCE = {"fp64": 1e-13, "fp32": 3e-7, "fp16": 1e-3, "bf16": 1e-3}
 """Relative change of a layer's statistics below which a further pass would only change rounding."""
 
-_LOOKED_AT = 3
+_COMPARED_TILES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class GlobalStatistics:
     """What the layers that look at the whole image see of it.
 
     Attributes
     ----------
-    places
-        Statistics per place, indices along T, C, Z as in ``Plan.places``.
+    planes
+        Statistics of each plane.
     layers
-        How many such layers the network has, by call.
+        Number of such layers in the network, counted by call.
     passes
-        Passes over all windows that were made.
+        Passes over all tiles that were made.
     left
-        Largest change of an output pixel that the last pass still made in a few windows, on the
-        input's intensities; 0 where the statistics settled.
+        Largest change of an output pixel that the last pass still made in a few tiles, in the intensities of the
+        input; 0 if the statistics converged.
     """
 
-    places: Places
+    planes: PlaneStatistics
     layers: int
     passes: int
     left: float
 
-    def joined(self, other: "Settled") -> "Settled":
-        """Return what was found for these places and others together."""
+    def join(self, other: "GlobalStatistics") -> "GlobalStatistics":
+        """Return the statistics of these planes and others."""
         passes, left = max(self.passes, other.passes), max(self.left, other.left)
-        return Settled({**self.places, **other.places}, self.layers, passes, left)
+        return GlobalStatistics({**self.planes, **other.planes}, self.layers, passes, left)
 
     @property
     def summary(self) -> dict[str, float]:
-        """What the record of a result says of it."""
+        """The entry in the record of a result."""
         return {"layers": self.layers, "passes": self.passes, "left": self.left}
 
 
-def settle(image: Image, model: Model, plan: Plan, counts: Counts) -> Iterator[tuple[float, float, Settled | None]]:
-    """Find the statistics of every place of a plan, over the whole padded image, also for a region of it.
+def find_global_statistics(
+    image: Image, model: Model, plan: Plan, counts: Counts
+) -> Iterator[tuple[float, float, GlobalStatistics | None]]:
+    """Find the statistics of every plane of a plan, over the whole padded image, also for a region of it.
 
     Yields
     ------
     done, total
-        Windows computed, and at most to compute.
-    settled
-        With the last step; None before. A plan that does not need passes has no steps.
+        Number of tiles computed, and largest number to compute.
+    statistics
+        With the last step; None before. A plan that does not need passes yields nothing.
 
     Raises
     ------
     TileTooLargeError
-        If not even the smallest window fits into memory.
+        If not even the smallest tile fits into memory.
     """
     if not plan.needs_passes:
         return
-    run = _Run(image, model, plan, counts)
+    passes = _Passes(image, model, plan, counts)
     whole = plan.cover(tuple(slice(0, n) for n in plan.padded), plan.tile)
-    works = {tuple(place.values()): [Work(place, tile) for tile in whole] for place in plan.places()}
-    run.total = len(works) * (1 + len(whole) * plan.max_passes)
-    places = yield from run.gathered((each[len(each) // 2] for each in works.values()), None)
-    layers = len(next(iter(places.values()))) // (8 if plan.tta else 1)
-    before, moving, changes, passes = places, list(works), dict.fromkeys(works, 0.0), 0
-    while moving and passes < min(layers, plan.max_passes):
-        run.total = run.done + len(moving) * len(whole) * (min(layers, plan.max_passes) - passes)
-        before, passes = places, passes + 1
-        places = {**places, **(yield from run.gathered((w for key in moving for w in works[key]), places))}
-        changes = {key: change(before[key], places[key]) for key in moving}
-        # After as many passes as layers every estimate was made of exact ones.
-        moving = [k for k in moving if changes[k] > TOLERANCE[plan.precision]] if passes < layers else []
+    tiles = {tuple(plane.values()): [PlaneTile(plane, tile) for tile in whole] for plane in plan.planes()}
+    passes.total = len(tiles) * (1 + len(whole) * plan.max_passes)
+    # One tile in the middle of each plane gives the first estimate.
+    estimate = yield from passes.gather((each[len(each) // 2] for each in tiles.values()), None)
+    layers = len(next(iter(estimate.values()))) // (8 if plan.tta else 1)
+    before, moving, changes, count = estimate, list(tiles), dict.fromkeys(tiles, 0.0), 0
+    while moving and count < min(layers, plan.max_passes):
+        passes.total = passes.done + len(moving) * len(whole) * (min(layers, plan.max_passes) - count)
+        before, count = estimate, count + 1
+        estimate = {**estimate, **(yield from passes.gather((t for key in moving for t in tiles[key]), estimate))}
+        changes = {key: change(before[key], estimate[key]) for key in moving}
+        # After as many passes as layers, every estimate was made of exact ones.
+        moving = [k for k in moving if changes[k] > TOLERANCE[plan.precision]] if count < layers else []
     left = 0.0
     if moving:
-        worst = works[max(moving, key=changes.__getitem__)]
-        few = [worst[i * (len(worst) - 1) // (_LOOKED_AT - 1)] for i in range(_LOOKED_AT)]
-        left = run.difference(few, before, places)
-    yield run.done, run.done, Settled(places, layers, passes, left)
+        worst = tiles[max(moving, key=changes.__getitem__)]
+        few = [worst[i * (len(worst) - 1) // (_COMPARED_TILES - 1)] for i in range(_COMPARED_TILES)]
+        left = passes.largest_change(few, before, estimate)
+    yield passes.done, passes.done, GlobalStatistics(estimate, layers, count, left)
 
 
-class _Run:
-    """The windows of all passes, computed with one state of memory."""
+class _Passes:
+    """All passes over the tiles, with one state of memory."""
 
     def __init__(self, image: Image, model: Model, plan: Plan, counts: Counts) -> None:
-        self.plan, self.counts, self.state = plan, counts, State(image, model, plan)
+        self.plan, self.counts, self.runner = plan, counts, TileRunner(image, model, plan)
         self.done, self.total = 0.0, 0.0
 
-    def gathered(
-        self, works: Iterable[Work], places: Places | None
+    def gather(
+        self, tiles: Iterable[PlaneTile], statistics: PlaneStatistics | None
     ) -> Generator[tuple[float, float, None], None, dict[tuple[int, ...], Statistics]]:
-        """Return the merged statistics of all windows per place."""
-        found: dict[tuple[int, ...], Statistics] = {}
+        """Return the merged statistics of all tiles, per plane."""
+        merged_of: dict[tuple[int, ...], Statistics] = {}
 
-        def job(batch: Sequence[Work]) -> Callable[[], list[Statistics]]:
-            return partial(self.state.gather, self.state.load(batch), batch, places)
+        def start_batch(batch: Sequence[PlaneTile]) -> Callable[[], list[Statistics]]:
+            loaded = self.runner.load(batch)
+            return lambda: self.runner.gather(loaded, batch, statistics)
 
-        for work, new in sweep(self.state, works, job, self.counts):
-            old = found.get(work.key)
-            found[work.key] = new if old is None else [merged(a, b) for a, b in zip(old, new, strict=True)]
-            self.done += work.share
+        for each, new in sweep(self.runner, tiles, start_batch, self.counts):
+            old = merged_of.get(each.key)
+            merged_of[each.key] = new if old is None else [merged(a, b) for a, b in zip(old, new, strict=True)]
+            self.done += each.share
             yield self.done, self.total, None
-        return found
+        return merged_of
 
-    def difference(self, works: Iterable[Work], before: Places, after: Places) -> float:
-        """Return the largest difference between the outputs of two estimates, on the image's intensities."""
+    def largest_change(self, tiles: Iterable[PlaneTile], before: PlaneStatistics, after: PlaneStatistics) -> float:
+        """Return the largest difference between the outputs of two estimates, in the intensities of the image."""
 
-        def job(batch: Sequence[Work]) -> Callable[[], list[float]]:
-            return partial(compared, self.state.load(batch), batch)
+        def start_batch(batch: Sequence[PlaneTile]) -> Callable[[], list[float]]:
+            loaded = self.runner.load(batch)
 
-        def compared(loaded: Loaded, batch: Sequence[Work]) -> list[float]:
-            old, new = (self.state.run(loaded, batch, places).cores for places in (before, after))
-            return [float(np.abs(a - b).max()) for a, b in zip(old, new, strict=True)]
+            def compare() -> list[float]:
+                old, new = (self.runner.run(loaded, batch, estimate).cores for estimate in (before, after))
+                return [float(np.abs(a - b).max()) for a, b in zip(old, new, strict=True)]
+
+            return compare
 
         spans = np.subtract(self.plan.normalisation.high, self.plan.normalisation.low)
-        return max(
-            worst * float(spans[work.place.get("C", 0)]) for work, worst in sweep(self.state, works, job, self.counts)
-        )
+        changes = sweep(self.runner, tiles, start_batch, self.counts)
+        return max(change * float(spans[each.plane.get("C", 0)]) for each, change in changes)

@@ -1,7 +1,7 @@
-"""The loop over windows, and what gives way when memory is short.
+"""The loop over tiles, and what gives way when memory is short.
 
-A lack of memory is answered by smaller batches, then smaller tiles, then the CPU; what was
-done stays valid, because cores are disjoint.
+A lack of memory is answered by smaller batches, then smaller tiles, then the CPU. Finished tiles stay valid, because
+their cores are disjoint.
 """
 
 from collections import deque
@@ -18,19 +18,19 @@ from napari_superres.core.image import Image
 from napari_superres.core.tiling import Box, Tile, balanced_tile, smallest_tile
 from napari_superres.errors import TileTooLargeError
 from napari_superres.inference.engine.color import Network, compute
-from napari_superres.inference.engine.tile_io import load_window
+from napari_superres.inference.engine.tile_io import load_tile
 from napari_superres.inference.machine.cuda_pipeline import CONVERTED, IN_FLIGHT
-from napari_superres.inference.machine.device import DTYPES, place
-from napari_superres.inference.machine.threads import lanes
+from napari_superres.inference.machine.device import DTYPES, to_device, without_tf32
+from napari_superres.inference.machine.threads import parallel_threads
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
 from napari_superres.models.probes.global_layers import Statistics, Tracked
 
-Places = Mapping[tuple[int, ...], Statistics]
-"""Statistics of every place, by its indices along the axes that the model does not work on."""
+PlaneStatistics = Mapping[tuple[int, ...], Statistics]
+"""Global-layer statistics of each plane, keyed by its (T, C, Z) index."""
 
-Loaded = tuple[np.ndarray[Any, Any], list[np.ndarray[Any, Any] | None]]
-"""Windows for the model, and the image's own values of those that hold some that are not finite."""
+LoadedTiles = tuple[np.ndarray[Any, Any], list[np.ndarray[Any, Any] | None]]
+"""A batch of normalised tiles, and per tile the original values if some are not finite."""
 
 _OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 _R = TypeVar("_R")
@@ -47,11 +47,11 @@ class Counts:
     invalid
         Input pixels that were NaN or infinite.
     recomputed
-        Windows computed again in 32 bits because half precision overflowed.
+        Tiles computed again in 32 bits because half precision overflowed.
     reduced
         What was made smaller for lack of memory, in words.
     statistics
-        Of layers that look at the whole image: ``layers``, ``passes`` and ``left``, see `passes.Settled`.
+        Of layers that look at the whole image: ``layers``, ``passes`` and ``left``, see `GlobalStatistics`.
     """
 
     saturated: int = 0
@@ -61,7 +61,7 @@ class Counts:
     statistics: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: "Counts") -> None:
-        """Add what happened in another part of the run."""
+        """Add the counts of another part of the run."""
         self.saturated += other.saturated
         self.invalid += other.invalid
         self.recomputed += other.recomputed
@@ -69,182 +69,209 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One window of one place."""
+class PlaneTile:
+    """One tile of one plane.
 
-    place: Mapping[str, int]
+    Attributes
+    ----------
+    plane
+        Index of the plane along T, C and Z.
+    tile
+        The tile.
+    share
+        Share of a planned tile, so that progress stays true when tiles are divided.
+    """
+
+    plane: Mapping[str, int]
     tile: Tile
-    share: float = 1.0  # of a planned window, so that progress stays true when windows are divided
+    share: float = 1.0
 
     @property
     def key(self) -> tuple[int, ...]:
-        """The place, as `Places` knows it."""
-        return tuple(self.place.values())
+        """The plane as a key of `PlaneStatistics`."""
+        return tuple(self.plane.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """What the model made of some windows: cores on the finer grid, normalised, and what they were made from."""
+class Outputs:
+    """The model's output for some tiles: normalised cores on the finer grid, and original non-finite values."""
 
     cores: list[np.ndarray[Any, Any]]
     originals: list[np.ndarray[Any, Any] | None]
     recomputed: int
 
 
-Job = Callable[[Sequence[Work]], Callable[[], Sequence[_R]]]
-"""Begins to compute a batch and returns what waits for its results."""
+StartBatch = Callable[[Sequence[PlaneTile]], Callable[[], Sequence[_R]]]
+"""Starts to compute a batch and returns a function that waits for its results."""
 
 
-def sweep(state: "State", works: Iterable[Work], job: Job[_R], counts: Counts) -> Iterator[tuple[Work, _R]]:
-    """Give windows to `job` in batches, yielding each with its result; windows that are too large are divided.
+def sweep(
+    runner: "TileRunner", tiles: Iterable[PlaneTile], start_batch: StartBatch[_R], counts: Counts
+) -> Iterator[tuple[PlaneTile, _R]]:
+    """Compute tiles in batches and yield each with its result; divide tiles that are too large for the memory.
 
     Raises
     ------
     TileTooLargeError
-        If not even the smallest window fits into memory.
+        If not even the smallest tile fits into memory.
     """
-    queue = deque(works)
-    flying: deque[tuple[list[Work], Callable[[], Sequence[_R]] | None]] = deque()
-    with lanes(state.lanes) as start:
-        while queue or flying:
-            while queue and len(flying) < state.in_flight:
-                if state.is_too_large(queue[0]):
-                    # Memory was found short since it was queued: it would fail too, and shrink the window in vain.
-                    queue.extendleft(reversed(state.divided(queue.popleft())))
+    queue = deque(tiles)
+    in_flight: deque[tuple[list[PlaneTile], Callable[[], Sequence[_R]] | None]] = deque()
+    with parallel_threads(runner.parallel) as submit:
+        while queue or in_flight:
+            while queue and len(in_flight) < runner.in_flight:
+                if runner.is_too_large(queue[0]):
+                    # Memory ran short after this tile was queued. It would fail as well and shrink the tiles in vain.
+                    queue.extendleft(reversed(runner.divide(queue.popleft())))
                     continue
-                batch = [queue.popleft() for _ in range(min(state.batch, len(queue)))]
-                flying.append((batch, _unless_short(lambda batch=batch: start(job(batch)))))  # type: ignore[misc]
-            batch, fetch = flying.popleft()
+                batch = [queue.popleft() for _ in range(min(runner.batch, len(queue)))]
+                fetch = _unless_short(lambda batch=batch: submit(start_batch(batch)))  # type: ignore[misc]
+                in_flight.append((batch, fetch))
+            batch, fetch = in_flight.popleft()
             results = None if fetch is None else _unless_short(fetch)
             if results is None:
-                queue.extendleft(reversed(state.shrink(batch, counts)))
+                queue.extendleft(reversed(runner.shrink(batch, counts)))
             else:
                 yield from zip(batch, results, strict=True)
 
 
 def _unless_short(task: Callable[[], _R]) -> _R | None:
-    """Return a task's result; None where memory was short."""
+    """Return the result of a task, or None if memory is short.
+
+    Retry outside the `except` block: while it is active, the traceback keeps the failed batch's tensors alive.
+    """
     try:
         return task()
     except _OUT_OF_MEMORY:
-        # What follows must be outside the handler: the traceback keeps the tensors alive.
         return None
 
 
-class State:
-    """A model on its device, and what may change for lack of memory: batch, window and device."""
+class TileRunner:
+    """A model on its device, with the batch, tile and device that may change for lack of memory."""
 
     def __init__(self, image: Image, model: Model, plan: Plan) -> None:
         self.image, self.model, self.plan = image, model, plan
         self.batch, self.tile, self.device = plan.batch, plan.tile, plan.device
-        self.lanes = min(plan.lanes, torch.get_num_threads())
-        self.runner = place(model, plan.device, plan.precision)
+        self.parallel = min(plan.parallel, torch.get_num_threads())
+        self._network = to_device(model, plan.device, plan.precision)
 
     @property
     def in_flight(self) -> int:
-        """How many batches may be begun before the first is fetched."""
-        if self.pipelined:
+        """Number of batches that may be started before the first is fetched."""
+        if self.is_pipelined:
             return IN_FLIGHT
-        return 1 if self.lanes == 1 else 2 * self.lanes
+        return 1 if self.parallel == 1 else 2 * self.parallel
 
     @property
-    def pipelined(self) -> bool:
-        """Whether batches go through an accelerator's pipeline."""
+    def is_pipelined(self) -> bool:
+        """Whether batches go through the pipeline of an accelerator."""
         suits = self.device.startswith("cuda") and self.plan.precision != "fp64" and self.image.dtype in CONVERTED
         return suits and not replace(self.plan, tile=self.tile).needs_passes
 
     @torch.inference_mode()
-    def run(self, loaded: Loaded, works: Sequence[Work], places: Places | None = None) -> Results:
-        """Return the cores of some windows, computed with the statistics of their places."""
+    def run(
+        self, loaded: LoadedTiles, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None = None
+    ) -> Outputs:
+        """Return the cores of some tiles, computed with the global statistics of their planes."""
         plan = self.plan
-        x, originals = self._placed(loaded)
-        y = self.autocast(self._network(works, places), x)
+        x, originals = self._on_device(loaded)
+        y = self.autocast(self._network_for(tiles, statistics), x)
         recomputed = 0
         if plan.precision in ("fp16", "bf16") and not bool(torch.isfinite(y).all()):
-            y, recomputed = compute(self.model, self._network(works, places), x, tta=plan.tta), len(x)
+            y, recomputed = self.exact(x, self._network_for(tiles, statistics)), len(x)
+        dtype = torch.float64 if plan.precision == "fp64" else torch.float32
         cores = []
-        for i, work in enumerate(works):
-            box = tuple(slice(c.start * s, c.stop * s) for c, s in zip(inner(work.tile), plan.work_scale, strict=True))
-            core = y[i][(slice(None), *box)]
-            cores.append(core.to("cpu", torch.float64 if plan.precision == "fp64" else torch.float32).numpy())
-        return Results(cores, originals, recomputed)
+        for i, each in enumerate(tiles):
+            core = inner_core(each.tile)
+            box = tuple(slice(c.start * s, c.stop * s) for c, s in zip(core, plan.work_scale, strict=True))
+            cores.append(y[i][(slice(None), *box)].to("cpu", dtype).numpy())
+        return Outputs(cores, originals, recomputed)
 
     @torch.inference_mode()
-    def gather(self, loaded: Loaded, works: Sequence[Work], places: Places | None = None) -> list[Statistics]:
-        """Return the statistics of the cores of some windows, where layers use those of their places."""
-        x, _ = self._placed(loaded)
-        network = self._tracked(works, places, gather=True)
+    def gather(
+        self, loaded: LoadedTiles, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None = None
+    ) -> list[Statistics]:
+        """Return the statistics of the cores of some tiles, while layers use those of their planes."""
+        x, _ = self._on_device(loaded)
+        network = self._tracked(tiles, statistics, gather=True)
         self.autocast(network, x)
-        if not all(np.isfinite(rows).all() for window in network.gathered() for rows in window):
-            network = self._tracked(works, places, gather=True)
-            compute(self.model, network, x, tta=self.plan.tta)
+        if not all(np.isfinite(rows).all() for tile in network.gathered() for rows in tile):
+            network = self._tracked(tiles, statistics, gather=True)
+            self.exact(x, network)
         return network.gathered()
 
-    def load(self, works: Sequence[Work]) -> Loaded:
-        """Read windows, in the calling thread: not every file may be read by several."""
+    def load(self, tiles: Sequence[PlaneTile]) -> LoadedTiles:
+        """Read and normalise tiles, in the calling thread: not every file may be read by several threads."""
         dtype = np.float64 if self.plan.precision == "fp64" else np.float32
-        loaded = [(w, *load_window(self.image, self.plan, w.place, w.tile)) for w in works]
-        normalised = [self.plan.normalisation.apply(v, w.place.get("C", 0), dtype) for w, v, _ in loaded]
+        loaded = [(each, *load_tile(self.image, self.plan, each.plane, each.tile)) for each in tiles]
+        normalise = self.plan.normalisation.apply
+        normalised = [normalise(values, each.plane.get("C", 0), dtype) for each, values, _ in loaded]
         return np.stack(normalised), [original for _, _, original in loaded]
 
-    def _placed(self, loaded: Loaded) -> tuple[Tensor, list[np.ndarray[Any, Any] | None]]:
+    def plain(self, x: Tensor) -> Tensor:
+        """Run the model without global statistics, in the precision of the plan."""
+        return self.autocast(self._plain_network, x)
+
+    def exact(self, x: Tensor, network: Network | None = None) -> Tensor:
+        """Run the model in 32 bits, or in 64 if the plan says so."""
+        with without_tf32(self.device):
+            return compute(self.model, network or self._plain_network, x, tta=self.plan.tta)
+
+    def autocast(self, network: Network, x: Tensor) -> Tensor:
+        """Run the model in the precision of the plan."""
+        half = self.plan.precision in ("fp16", "bf16")
+        dtype = DTYPES[self.plan.precision] if half else None
+        with torch.autocast(x.device.type, dtype=dtype, enabled=half, cache_enabled=False):
+            return self.exact(x, network)
+
+    def _on_device(self, loaded: LoadedTiles) -> tuple[Tensor, list[np.ndarray[Any, Any] | None]]:
         values, originals = loaded
         x = torch.from_numpy(values).to(self.device)
         return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x, originals
 
-    def network(self) -> Network:
-        """Return the model's network as `color.compute` calls it."""
-        return lambda x, **_: self.runner(x)
+    def _plain_network(self, x: Tensor, **_: Any) -> Tensor:
+        y: Tensor = self._network(x)
+        return y
 
-    def plain(self, x: Tensor) -> Tensor:
-        """Run the model on windows of an image that it need not see as a whole, in the precision of the plan."""
-        return self.autocast(self.network(), x)
+    def _network_for(self, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None) -> Network:
+        return self._plain_network if statistics is None else self._tracked(tiles, statistics)
 
-    def _network(self, works: Sequence[Work], places: Places | None) -> Network:
-        return self.network() if places is None else self._tracked(works, places)
+    def _tracked(
+        self, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None, *, gather: bool = False
+    ) -> Tracked:
+        estimates = None if statistics is None else [statistics[each.key] for each in tiles]
+        cores = [inner_core(each.tile) for each in tiles]
+        return Tracked(self._network, cores, self.plan.multiple, estimates=estimates, gather=gather)
 
-    def _tracked(self, works: Sequence[Work], places: Places | None, *, gather: bool = False) -> Tracked:
-        estimates = None if places is None else [places[w.key] for w in works]
-        cores = [inner(w.tile) for w in works]
-        return Tracked(self.runner, cores, self.plan.multiple, estimates=estimates, gather=gather)
-
-    def autocast(self, network: Network, x: Tensor) -> Tensor:
-        """Run the model in the precision of the plan."""
-        plan = self.plan
-        half = plan.precision in ("fp16", "bf16")
-        with torch.autocast(
-            x.device.type, dtype=DTYPES[plan.precision] if half else None, enabled=half, cache_enabled=False
-        ):
-            return compute(self.model, network, x, tta=plan.tta)
-
-    def shrink(self, works: Sequence[Work], counts: Counts) -> list[Work]:
-        """Ask for less memory and return the windows to compute instead of those that failed."""
+    def shrink(self, tiles: Sequence[PlaneTile], counts: Counts) -> list[PlaneTile]:
+        """Ask for less memory, and return the tiles to compute instead of those that failed."""
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
         smaller = self._smaller_tile()
-        if len(works) > self.batch or any(map(self.is_too_large, works)):
-            return list(works)  # begun before memory was found short
-        if self.lanes > 1:
-            self.lanes = 1
-            counts.reduced.append("one window at a time")
-            return list(works)
+        if len(tiles) > self.batch or any(map(self.is_too_large, tiles)):
+            return list(tiles)  # These started before memory ran short.
+        if self.parallel > 1:
+            self.parallel = 1
+            counts.reduced.append("one tile at a time")
+            return list(tiles)
         if self.batch > 1:
-            self.batch = max(1, len(works) // 2)
+            self.batch = max(1, len(tiles) // 2)
             counts.reduced.append(f"batch {self.batch}")
-            return list(works)
+            return list(tiles)
         if smaller is not None:
             self.tile = smaller
             counts.reduced.append(f"tile {smaller}")
-            return [part for work in works for part in self.divided(work)]
+            return [part for each in tiles for part in self.divide(each)]
         if self.device != "cpu":
             self.device, self.tile = "cpu", self.plan.tile
-            self.runner = place(self.model, "cpu", self.plan.precision)
+            self._network = to_device(self.model, "cpu", self.plan.precision)
             counts.reduced.append("device cpu")
-            return list(works)
+            return list(tiles)
+        needed = self.model.bytes_per_pixel * prod(self.tile)
         raise TileTooLargeError(
-            f"not even a window of {' x '.join(map(str, self.tile))} pixels fits into memory: {self.plan.model} needs "
-            f"about {self.model.bytes_per_pixel * prod(self.tile) / 1e6:.0f} MB for it. Close other programs, or use a "
-            "smaller model."
+            f"not even a tile of {' x '.join(map(str, self.tile))} pixels fits into memory: {self.plan.model} needs "
+            f"about {needed / 1e6:.0f} MB for it.",
+            remedy="Close other programs, or use a smaller model.",
         )
 
     def _smaller_tile(self) -> tuple[int, ...] | None:
@@ -252,22 +279,22 @@ class State:
         least = [min(n, smallest_tile(h, m)) for n, h, m in zip(plan.padded, plan.halo, plan.multiple, strict=True)]
         if all(t <= n for t, n in zip(self.tile, least, strict=True)):
             return None
-        # A window close to its context would compute almost nothing new: stop halving there.
+        # Stop halving near the smallest tile, which is almost all context.
         return tuple(
             balanced_tile(n, max(t // 2, low), h, m)
             for n, t, low, h, m in zip(plan.padded, self.tile, least, plan.halo, plan.multiple, strict=True)
         )
 
-    def is_too_large(self, work: Work) -> bool:
-        """Return whether a window is larger than what is known to fit."""
-        return any(r.stop - r.start > t for r, t in zip(work.tile.read, self.tile, strict=True))
+    def is_too_large(self, each: PlaneTile) -> bool:
+        """Return whether a tile is larger than the present one, which fits."""
+        return any(r.stop - r.start > t for r, t in zip(each.tile.read, self.tile, strict=True))
 
-    def divided(self, work: Work) -> list[Work]:
-        """Return windows of the present size that together keep what a larger one keeps."""
-        tiles = self.plan.cover(work.tile.core, self.tile)
-        return [Work(work.place, tile, work.share / len(tiles)) for tile in tiles]
+    def divide(self, each: PlaneTile) -> list[PlaneTile]:
+        """Return tiles of the present size whose cores fill the core of a larger one."""
+        tiles = self.plan.cover(each.tile.core, self.tile)
+        return [PlaneTile(each.plane, tile, each.share / len(tiles)) for tile in tiles]
 
 
-def inner(tile: Tile) -> Box:
-    """Return the core in pixels of its window."""
+def inner_core(tile: Tile) -> Box:
+    """Return the core of a tile in pixels of the tile."""
     return tuple(slice(c.start - r.start, c.stop - r.start) for c, r in zip(tile.core, tile.read, strict=True))

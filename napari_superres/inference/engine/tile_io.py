@@ -1,4 +1,4 @@
-"""Reads a window of the image for the model; writes a core of the result."""
+"""Read a tile of the image for the model; write the core of its output into the result."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,21 +8,21 @@ import numpy.typing as npt
 
 from napari_superres.core import intensity, invalid
 from napari_superres.core.image import Image
-from napari_superres.core.tiling import Box, Tile, reflected
+from napari_superres.core.tiling import Box, Tile, reflect_indices
 from napari_superres.inference.planning.plan import Plan
 
 Floats = npt.NDArray[np.floating[Any]]
 
 
-def read_window(image: Image, plan: Plan, place: Mapping[str, int], box: Box) -> npt.NDArray[Any]:
-    """Return the image's own values ``(S, (Z)YX)`` in a box, mirrored where it lies beyond the image."""
-    indices = {a: reflected(b.start, b.stop, image.size(a)) for a, b in zip(plan.work_axes, box, strict=True)}
+def read_box(image: Image, plan: Plan, plane: Mapping[str, int], box: Box) -> npt.NDArray[Any]:
+    """Return the image's own values ``(S, (Z)YX)`` in a box, mirrored where the box leaves the image."""
+    indices = {a: reflect_indices(b.start, b.stop, image.size(a)) for a, b in zip(plan.work_axes, box, strict=True)}
     index = tuple(
-        slice(int(indices[a].min()), int(indices[a].max()) + 1) if a in indices else place.get(a, slice(None))
+        slice(int(indices[a].min()), int(indices[a].max()) + 1) if a in indices else plane.get(a, slice(None))
         for a in image.axes
     )
     values = np.asarray(image.data[index])
-    left = [a for a in image.axes if a not in place]
+    left = [a for a in image.axes if a not in plane]
     values = values.transpose([left.index(a) for a in "S" + plan.work_axes if a in left])
     if "S" not in left:
         values = values[None]
@@ -32,24 +32,29 @@ def read_window(image: Image, plan: Plan, place: Mapping[str, int], box: Box) ->
     return values
 
 
-def load_window(
-    image: Image, plan: Plan, place: Mapping[str, int], tile: Tile
+def load_tile(
+    image: Image, plan: Plan, plane: Mapping[str, int], tile: Tile
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """Return a window in the image's own type, and, where some of its values are not finite, these as they are.
+    """Return the pixels that the model reads for a tile, in the image's own type, and the original ones.
 
-    The window is ``(frames * S, (Z)YX)``, frame by frame; the values as they are are those of `place`.
-    Non-finite pixels are filled from neighbours, the same ones however the image is cut.
+    Returns
+    -------
+    values
+        ``(frames * S, (Z)YX)``, frame by frame. Non-finite pixels are filled from their neighbours, with the same
+        values however the image is tiled.
+    original
+        The values of `plane` before non-finite pixels were filled; None if all are finite.
     """
-    loaded = [_load_frame(image, plan, frame, tile) for frame in plan.frames_of(place)]
+    loaded = [_load_frame(image, plan, frame, tile) for frame in plan.neighbours(plane)]
     values = np.concatenate([v for v, _ in loaded]) if len(loaded) > 1 else loaded[0][0]
     return values, loaded[len(loaded) // 2][1]
 
 
 def _load_frame(
-    image: Image, plan: Plan, place: Mapping[str, int], tile: Tile
+    image: Image, plan: Plan, plane: Mapping[str, int], tile: Tile
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    values = read_window(image, plan, place, tile.read)
-    channel = place.get("C", 0)
+    values = read_box(image, plan, plane, tile.read)
+    channel = plane.get("C", 0)
     if values.dtype.kind != "f" or np.isfinite(values).all():
         return values, None
     wide = tuple(
@@ -57,38 +62,46 @@ def _load_frame(
         for b, n in zip(tile.read, plan.padded, strict=True)
     )
     fallback = (plan.normalisation.low[channel] + plan.normalisation.high[channel]) / 2
-    around = read_window(image, plan, place, wide)
+    around = read_box(image, plan, plane, wide)
     filled = np.stack([invalid.fill(sample, fallback) for sample in around])
     inside = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(tile.read, wide, strict=True))
     return filled[(slice(None), *inside)], values
 
 
-def finished(plan: Plan, place: Mapping[str, int], found: Floats, dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], int]:
-    """Return what the model found in the image's own type, and how many values its range limited."""
-    return intensity.cast(plan.normalisation.invert(found, place.get("C", 0), dtype), dtype)
+def to_image_type(
+    plan: Plan, plane: Mapping[str, int], output: Floats, dtype: np.dtype[Any]
+) -> tuple[npt.NDArray[Any], int]:
+    """Return the model's output in the image's own type and intensities, and the number of saturated values."""
+    return intensity.cast(plan.normalisation.invert(output, plane.get("C", 0), dtype), dtype)
 
 
 def store_core(
     out: Any,
     plan: Plan,
-    place: Mapping[str, int],
+    plane: Mapping[str, int],
     tile: Tile,
     values: npt.NDArray[Any],
     original: npt.NDArray[Any] | None,
 ) -> tuple[Box, int]:
-    """Write the core of a window's result where it belongs.
+    """Write the core of a tile into the result, and put non-finite pixels back.
 
     Parameters
     ----------
+    out
+        Array that takes regions of the result.
+    plan, plane, tile
+        Where the core belongs.
     values
         ``(S, ...)`` core on the finer grid, in the type of `out`.
     original
-        The image's own values of the window where some are not finite, else None.
+        The image's own values of the tile if some are not finite, else None.
 
     Returns
     -------
-    region, invalid
-        Where in `out` it was written; how many input pixels of the core were not finite.
+    region
+        Part of `out` that was written.
+    invalid
+        Number of input pixels of the core that are not finite.
     """
     bad = 0
     if original is not None:
@@ -97,12 +110,12 @@ def store_core(
         finite = np.isfinite(given)
         bad = int(given.size - np.count_nonzero(finite))
         scale = (1, *plan.work_scale)
-        values = np.where(invalid.enlarge(finite, scale), values, invalid.enlarge(given, scale))
+        values = np.where(invalid.repeat_pixels(finite, scale), values, invalid.repeat_pixels(given, scale))
     where = {
         a: slice((c.start - plan.region[a][0]) * plan.scale[a], (c.stop - plan.region[a][0]) * plan.scale[a])
         for a, c in zip(plan.work_axes, tile.core, strict=True)
     }
-    for axis, i in place.items():
+    for axis, i in plane.items():
         at = plan.channels.index(i) if axis == "C" else i - plan.region[axis][0]
         where[axis] = slice(at, at + 1)
     region = tuple(where.get(a, slice(None)) for a in plan.axes)
@@ -111,6 +124,6 @@ def store_core(
         values, here = values[0], here[1:]
     order = [here.index(a) for a in plan.axes if a in here]
     shaped = values.transpose(order)
-    outer = tuple(i for i, a in enumerate(plan.axes) if a in place)
+    outer = tuple(i for i, a in enumerate(plan.axes) if a in plane)
     out[region] = np.expand_dims(shaped, outer)
     return region, bad

@@ -6,5 +6,6 @@ Begin with ``device``. Every other room of `napari_superres.inference` may impor
 ``memory``         how much memory a pass may use; the allocator of our own processes
 ``threads``        tiles side by side on the CPU
 ``cuda_pipeline``  uploads, computation and downloads that overlap on an accelerator
-``speed``          seconds per pixel of a model, measured once and remembered
+``timing``         the stopwatch of all measurements
+``speed``          seconds per pixel of a model, measured once and kept
 """

@@ -1,7 +1,7 @@
-"""Windows through an accelerator: while one batch is computed, the next is uploaded and the last comes back.
+"""Tiles through an accelerator: while one batch is computed, the next is uploaded and the last one downloaded.
 
-Three slots of pinned memory go round; uploads, computing and downloads have a stream each, and the network
-is one CUDA graph. Intensities are converted on the device, so that only the image's own type crosses the bus.
+Three slots of pinned memory are used in turn. Uploads, computation and downloads have a stream each, and the network is
+one CUDA graph. Intensities are converted on the device, so that only the image's own type crosses the bus.
 """
 
 from collections import deque
@@ -18,22 +18,22 @@ from torch import Tensor
 from napari_superres.core.tiling import Box
 
 IN_FLIGHT = 2
-"""Batches submitted and not yet fetched. One slot more exists: what was fetched last is still being stored."""
+"""Batches submitted and not yet fetched. There is one more slot, because the last batch is still being stored."""
 
 CONVERTED = {np.dtype(d): getattr(torch, d) for d in ("uint8", "int8", "uint16", "int16", "float32")}
 """Types that are exact in 32-bit floats, and their names in torch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """What the model sees of one window, and what is kept of its result.
+class TileInput:
+    """The pixels the model reads for a tile, and the core to keep of its output.
 
     Attributes
     ----------
     values
         ``(S, (Z)YX)`` in the image's own type.
     low, high
-        Intensities that are 0 and 1 to the model.
+        Intensities that become 0 and 1 for the model.
     core
         Pixels of the result to keep, over the spatial axes.
     """
@@ -45,8 +45,8 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The core of a window's result in the image's own type, valid until three more batches are submitted.
+class TileOutput:
+    """The core of a tile's output in the image's own type, valid until three more batches are submitted.
 
     Attributes
     ----------
@@ -63,14 +63,14 @@ class Found:
     recomputed: bool
 
 
-class Side(Protocol):
-    """What differs between devices: queues of work, memory they can reach, and waiting."""
+class Backend(Protocol):
+    """What differs between devices: queues of work, host memory they can reach, and waiting."""
 
     def on(self, queue: str) -> AbstractContextManager[Any]:
-        """Return a block whose work goes to a queue: ``"up"``, ``"compute"`` or ``"down"``."""
+        """Return a context whose work goes to a queue: ``"up"``, ``"compute"`` or ``"down"``."""
 
     def memory(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Return memory of the host that the device copies from without waiting."""
+        """Return host memory that the device copies from and to asynchronously."""
 
     def mark(self, queue: str) -> Any:
         """Return a mark behind the work of a queue so far."""
@@ -81,15 +81,15 @@ class Side(Protocol):
     def wait(self, mark: Any) -> None:
         """Wait until a mark is reached."""
 
-    def repeatable(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return the network, made for inputs of this shape."""
+    def capture(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the network, prepared for inputs of this shape."""
 
 
-class Host:
-    """The CPU: everything happens at once, in order."""
+class CpuBackend:
+    """The CPU: work is done at once, in order."""
 
     def on(self, queue: str) -> AbstractContextManager[Any]:
-        """Return an empty block."""
+        """Return an empty context."""
         return nullcontext(queue)
 
     def memory(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -106,13 +106,13 @@ class Host:
     def wait(self, mark: Any) -> None:
         """Do nothing."""
 
-    def repeatable(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
+    def capture(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
         """Return the network as it is."""
         del x
         return network
 
 
-class Cuda:
+class CudaBackend:
     """A CUDA device: streams, pinned memory, events and graphs."""
 
     def __init__(self, device: str) -> None:
@@ -123,7 +123,7 @@ class Cuda:
         }
 
     def on(self, queue: str) -> AbstractContextManager[Any]:
-        """Return a block whose kernels go to a stream."""
+        """Return a context whose kernels go to a stream."""
         return torch.cuda.stream(self._streams[queue])
 
     def memory(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -144,14 +144,14 @@ class Cuda:
         """Wait for an event."""
         mark.synchronize()
 
-    def repeatable(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return the network as a graph; as it is where it cannot be captured."""
+    def capture(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the network as a graph, or as it is if it cannot be captured."""
         for stream in self._streams.values():
             stream.wait_stream(torch.cuda.current_stream(self._device))
         stream = self._streams["compute"]
         given = x.clone()
         with torch.cuda.stream(stream):
-            for _ in range(3):  # libraries choose their kernels and take their memory before the capture
+            for _ in range(3):  # Libraries choose kernels and allocate memory before the capture.
                 network(given)
         stream.synchronize()
         graph = torch.cuda.CUDAGraph()
@@ -172,41 +172,46 @@ class Cuda:
 
 
 class _Slot:
-    """Memory of one batch on its way."""
+    """Memory of one batch, on the host and on the device."""
 
-    def __init__(self, side: Side, shape: Sequence[int], finer: Sequence[int], dtype: torch.dtype, device: str) -> None:
+    def __init__(
+        self, backend: Backend, shape: Sequence[int], finer: Sequence[int], dtype: torch.dtype, device: str
+    ) -> None:
         batch = shape[0]
-        self.given_here, self.found_here = side.memory(shape, dtype), side.memory(finer, dtype)
-        self.range_here, self.told_here = side.memory((2, batch), torch.float32), side.memory((2, batch), torch.int64)
-        self.given, self.found = (
-            torch.empty_like(self.given_here, device=device),
-            torch.empty_like(self.found_here, device=device),
+        self.host_input, self.host_output = backend.memory(shape, dtype), backend.memory(finer, dtype)
+        self.host_range, self.host_flags = (
+            backend.memory((2, batch), torch.float32),
+            backend.memory((2, batch), torch.int64),
         )
-        self.range, self.told = self.range_here.to(device), self.told_here.to(device)
-        self.given_here.zero_()
-        self.range_here.fill_(1.0)
+        self.input, self.output = (
+            torch.empty_like(self.host_input, device=device),
+            torch.empty_like(self.host_output, device=device),
+        )
+        self.range, self.flags = self.host_range.to(device), self.host_flags.to(device)
+        self.host_input.zero_()
+        self.host_range.fill_(1.0)
         self.done: Any = None
 
 
 class Pipeline:
-    """Batches of windows of one shape through a device.
+    """Batches of tiles of one shape through a device.
 
     Parameters
     ----------
     network
-        Takes ``(B, S, (Z)YX)`` normalised, on the device, and returns it on the finer grid, in the precision wanted.
+        Takes ``(B, S, (Z)YX)`` normalised, on the device, and returns it on the finer grid, in the plan's precision.
     exact
-        The same in 32 bits, for windows in which `network` overflowed.
+        The same in 32 bits, for tiles in which `network` overflowed.
     shape
         ``(B, S, (Z)YX)`` of a batch.
     scale
         Factor per spatial axis.
     dtype
-        Of the image; a key of `CONVERTED`.
+        Data type of the image; a key of `CONVERTED`.
     device
-        Where `network` is.
+        Device of `network`.
     samples
-        Those of the result, where the network takes neighbouring frames too; S by default.
+        Colour samples of the result, if the network also takes neighbouring frames; S by default.
     """
 
     def __init__(
@@ -220,81 +225,81 @@ class Pipeline:
         *,
         samples: int | None = None,
     ) -> None:
-        self._side: Side = Cuda(device) if device.startswith("cuda") else Host()
+        self._backend: Backend = CudaBackend(device) if device.startswith("cuda") else CpuBackend()
         self._exact, self._dtype, self._device = exact, np.dtype(dtype), device
         finer = (shape[0], samples or shape[1], *(n * s for n, s in zip(shape[2:], scale, strict=True)))
         own = CONVERTED[self._dtype]
-        self._slots = deque(_Slot(self._side, shape, finer, own, device) for _ in range(IN_FLIGHT + 1))
+        self._slots = deque(_Slot(self._backend, shape, finer, own, device) for _ in range(IN_FLIGHT + 1))
         example = torch.zeros(tuple(shape), device=device)
         if example.ndim == 4:
             example = example.contiguous(memory_format=torch.channels_last)
-        self._network = self._side.repeatable(network, example)
+        self._network = self._backend.capture(network, example)
         self._layout = torch.channels_last if example.ndim == 4 else torch.contiguous_format
 
     @torch.inference_mode()
-    def submit(self, windows: Sequence[Window]) -> Callable[[], list[Found]]:
-        """Begin to compute at most a batch of windows; what is returned waits for them.
+    def submit(self, tiles: Sequence[TileInput]) -> Callable[[], list[TileOutput]]:
+        """Start to compute at most a batch of tiles; the returned function waits for them.
 
         Raises
         ------
         torch.OutOfMemoryError
-            If the device has no memory for it.
+            If the device is out of memory.
         """
         slot = self._slots[0]
         self._slots.rotate(-1)
-        given, bounds = slot.given_here.numpy(), slot.range_here.numpy()
-        for i, window in enumerate(windows):
-            given[i] = window.values
-            bounds[:, i] = window.low, window.high
-        side = self._side
-        with side.on("up"):
-            slot.given.copy_(slot.given_here, non_blocking=True)
-            slot.range.copy_(slot.range_here, non_blocking=True)
-        side.after("compute", side.mark("up"))
-        with side.on("compute"):
+        given, bounds = slot.host_input.numpy(), slot.host_range.numpy()
+        for i, tile in enumerate(tiles):
+            given[i] = tile.values
+            bounds[:, i] = tile.low, tile.high
+        backend = self._backend
+        with backend.on("up"):
+            slot.input.copy_(slot.host_input, non_blocking=True)
+            slot.range.copy_(slot.host_range, non_blocking=True)
+        backend.after("compute", backend.mark("up"))
+        with backend.on("compute"):
             low, span = self._bounds(slot)
-            x = slot.given.float().sub_(low).mul_(1.0 / span).contiguous(memory_format=self._layout)
+            x = slot.input.float().sub_(low).mul_(1.0 / span).contiguous(memory_format=self._layout)
             y = self._network(x).float()
-            slot.told[0] = torch.isfinite(y).flatten(1).all(1)
-            self._convert(slot, windows, y, low, span)
-        side.after("down", side.mark("compute"))
-        with side.on("down"):
-            slot.found_here.copy_(slot.found, non_blocking=True)
-            slot.told_here.copy_(slot.told, non_blocking=True)
-        slot.done = side.mark("down")
-        return lambda: self._fetch(slot, windows)
+            slot.flags[0] = torch.isfinite(y).flatten(1).all(1)
+            self._convert(slot, tiles, y, low, span)
+        backend.after("down", backend.mark("compute"))
+        with backend.on("down"):
+            slot.host_output.copy_(slot.output, non_blocking=True)
+            slot.host_flags.copy_(slot.flags, non_blocking=True)
+        slot.done = backend.mark("down")
+        return lambda: self._fetch(slot, tiles)
 
     def _bounds(self, slot: _Slot) -> tuple[Tensor, Tensor]:
-        each = (-1, *[1] * (slot.given.ndim - 1))
+        each = (-1, *[1] * (slot.input.ndim - 1))
         low = slot.range[0].reshape(each)
         return low, slot.range[1].reshape(each) - low
 
-    def _convert(self, slot: _Slot, windows: Sequence[Window], y: Tensor, low: Tensor, span: Tensor) -> None:
-        """Bring results to the image's own type, counting what does not fit into it."""
+    def _convert(self, slot: _Slot, tiles: Sequence[TileInput], y: Tensor, low: Tensor, span: Tensor) -> None:
+        """Convert outputs to the image's own type, and count values that do not fit into it."""
         values = y.mul(span).add_(low)
         if self._dtype.kind == "f":
-            slot.found.copy_(values)
+            slot.output.copy_(values)
             return
         limits = np.iinfo(self._dtype)
         values.round_()
         beyond = (values < limits.min) | (values > limits.max)
-        for i, window in enumerate(windows):
-            kept: Any = (i, slice(None), *window.core)
-            slot.told[1, i] = beyond[kept].sum()
-        slot.found.copy_(values.clamp_(limits.min, limits.max))
+        for i, tile in enumerate(tiles):
+            kept: Any = (i, slice(None), *tile.core)
+            slot.flags[1, i] = beyond[kept].sum()
+        slot.output.copy_(values.clamp_(limits.min, limits.max))
 
     @torch.inference_mode()
-    def _fetch(self, slot: _Slot, windows: Sequence[Window]) -> list[Found]:
-        self._side.wait(slot.done)
-        finite = slot.told_here[0, : len(windows)].bool()
+    def _fetch(self, slot: _Slot, tiles: Sequence[TileInput]) -> list[TileOutput]:
+        self._backend.wait(slot.done)
+        finite = slot.host_flags[0, : len(tiles)].bool()
         if not finite.all():
             low, span = self._bounds(slot)
-            with self._side.on("compute"):
-                y = self._exact(slot.given.float().sub_(low).mul_(1.0 / span)).float()
-                self._convert(slot, windows, y, low, span)
-                slot.found_here.copy_(slot.found)
-                slot.told_here[1] = slot.told[1].cpu()
-        found, saturated = slot.found_here.numpy(), slot.told_here[1].tolist()
+            with self._backend.on("compute"):
+                y = self._exact(slot.input.float().sub_(low).mul_(1.0 / span)).float()
+                self._convert(slot, tiles, y, low, span)
+                slot.host_output.copy_(slot.output)
+                slot.host_flags[1] = slot.flags[1].cpu()
+        output, saturated = slot.host_output.numpy(), slot.host_flags[1].tolist()
         integer = self._dtype.kind != "f"
-        kept: list[Any] = [(i, slice(None), *window.core) for i, window in enumerate(windows)]
-        return [Found(found[box], saturated[i] if integer else 0, not finite[i]) for i, box in enumerate(kept)]
+        kept: list[Any] = [(i, slice(None), *tile.core) for i, tile in enumerate(tiles)]
+        return [TileOutput(output[box], saturated[i] if integer else 0, not finite[i]) for i, box in enumerate(kept)]

@@ -1,8 +1,10 @@
-"""Which device computes, and in which precision."""
+"""Devices, precisions, and a model's network on a device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from itertools import chain
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -14,7 +16,7 @@ DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16, "
 
 
 def list_devices() -> list[str]:
-    """Return the devices that can be asked for here, the best first."""
+    """Return the devices of this computer, the fastest first."""
     devices = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     if torch.backends.mps.is_available():
         devices.append("mps")
@@ -22,22 +24,22 @@ def list_devices() -> list[str]:
 
 
 def resolve_device(device: str) -> str:
-    """Return a device that is there: the best for ``"auto"``, else the one asked for.
+    """Return the name of an available device: the fastest for ``"auto"``, else the one asked for.
 
     Raises
     ------
     DeviceError
-        If it is not there.
+        If it is not available.
     """
-    there = list_devices()
-    wanted = {"auto": there[0], "cuda": "cuda:0"}.get(device, device)
-    if wanted not in there:
-        raise DeviceError(f"device {device!r} is not there. Devices of this machine: auto, {', '.join(there)}.")
-    return wanted
+    available = list_devices()
+    name = {"auto": available[0], "cuda": "cuda:0"}.get(device, device)
+    if name not in available:
+        raise DeviceError(f"device {device!r} is not available.", remedy=f"Choose one of auto, {', '.join(available)}.")
+    return name
 
 
 def resolve_precision(precision: str, *, wide: bool) -> Precision:
-    """Return the precision to compute in; ``"auto"`` is fp32, or fp64 where `wide` data are only interpolated.
+    """Return the precision to compute in; ``"auto"`` is fp32, or fp64 for `wide` data that are only interpolated.
 
     Raises
     ------
@@ -52,16 +54,35 @@ def resolve_precision(precision: str, *, wide: bool) -> Precision:
     raise SettingsError(f"precision must be one of auto, fp32, fp16, bf16, fp64, got {precision!r}.")
 
 
-def place(model: Model, device: str, precision: str) -> torch.nn.Module:
+def is_half_faster(device: str) -> bool:
+    """Return whether a device computes faster in 16 bits than in 32."""
+    return device.startswith("cuda")
+
+
+def to_device(model: Model, device: str, precision: str) -> torch.nn.Module:
     """Return the model's network on a device, its weights in 64 bits for fp64 and in 32 otherwise."""
-    if device.startswith("cuda"):
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
     runner = model.runner
-    wanted = torch.float64 if precision == "fp64" else torch.float32
+    dtype = torch.float64 if precision == "fp64" else torch.float32
     first = next(chain(runner.parameters(), runner.buffers()), None)
-    if first is None:  # a program, which holds its own
+    if first is None:  # A program holds its own weights.
         return runner
-    if first.device.type == device.split(":", maxsplit=1)[0] and first.dtype == wanted:
+    if first.device.type == device.split(":", maxsplit=1)[0] and first.dtype == dtype:
         return runner
-    return deepcopy(runner).to(device=device, dtype=wanted)
+    return deepcopy(runner).to(device=device, dtype=dtype)
+
+
+@contextmanager
+def without_tf32(device: str) -> Iterator[None]:
+    """Compute in true 32 bits on CUDA while the block lasts: TF32 keeps only 10 bits of a factor."""
+    if not device.startswith("cuda"):
+        yield
+        return
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed

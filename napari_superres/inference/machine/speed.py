@@ -1,7 +1,7 @@
-"""How fast a model runs here by the pixels it gets at once: measured, and remembered between runs.
+"""How fast a model runs on this computer, by the number of pixels per pass: measured, and kept between runs.
 
-The first large run with a model measures a few window sizes for at most a twentieth of the time it
-will take itself; later ones on the same machine start from what is known and may add to it.
+The first large run with a model measures a few tile sizes, for at most a twentieth of its own time. Later runs on the
+same computer start from these measurements and may add to them.
 """
 
 import time
@@ -13,22 +13,22 @@ import torch
 
 from napari_superres.core.tiling import padded_size
 from napari_superres.inference.machine import memory
-from napari_superres.inference.machine.device import DTYPES, place
-from napari_superres.inference.machine.threads import lanes
+from napari_superres.inference.machine.device import DTYPES, to_device, without_tf32
+from napari_superres.inference.machine.threads import parallel_threads
 from napari_superres.models.model import Model
 from napari_superres.models.probes.cache import recall, remember
 
 _EDGES = {2: (128, 192, 256, 384, 512, 768, 1024, 1536, 2048), 3: (24, 32, 48, 64, 96, 128)}
 _WORTH = 0.05
-"""Share of a run's time that measuring for it may take."""
+"""Share of a run's time that its measurements may take."""
 
 _LEAST_WORK = 2**30
-"""Pixels of a run times bytes per pixel below which nothing is measured."""
+"""Pixels of a run times bytes per pixel, below which nothing is measured."""
 
 _NOISE = 1.1
 
 _UNDISTURBED = 0.75
-"""Share of its cores' time that a pass on the CPU got, below which others were busy and its time says nothing."""
+"""Share of its cores' time that a pass on the CPU must get; below it, other programs disturbed the measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Speed:
     points: tuple[tuple[int, float], ...]
 
     def at(self, pixels: float) -> float:
-        """Return the seconds per pixel of a pass over so many pixels, between the nearest measured ones.
+        """Return the seconds per pixel of a pass over `pixels` pixels, interpolated between measurements.
 
-        Differences of less than a tenth are noise: all that is so near the best counts alike.
+        Differences of less than a tenth are noise: speeds that close to the best count as the best.
         """
         return max(self._at(pixels), _NOISE * min(s for _, s in self.points))
 
@@ -59,35 +59,40 @@ class Speed:
 
     @property
     def enough(self) -> int:
-        """Pixels of the smallest pass that is nearly as fast as any."""
+        """Pixels of the smallest pass whose speed is within a tenth of the best."""
         best = min(s for _, s in self.points)
         return next(p for p, s in self.points if s <= best * _NOISE)
 
 
 def known_speed(model: Model, device: str, precision: str) -> Speed | None:
-    """Return what earlier runs measured of a model on this machine."""
+    """Return the speed that earlier runs measured on this computer, or None."""
     points = recall("speed").get(_key(model, device, precision), {})
     return Speed(tuple(sorted((int(p), float(s)) for p, s in points.items()))) if points else None
 
 
 def guessed_speed(model: Model, device: str) -> Speed:
-    """Return the usual course of speed, in no particular unit, for a model that was not measured."""
+    """Return the typical course of speed, in no particular unit, for a model that was not measured."""
     if device.startswith("cuda"):
         return Speed(((2**14, 8.0), (2**17, 2.0), (2**20, 1.0)))
     points = [(2**12, 1.3), (2**15, 1.0)]
-    if not memory.is_tuned():  # page faults double the time of large activations
+    if not memory.is_tuned():  # Page faults double the time of large activations.
         unpaged = max(2**15 + 1, int(memory.MMAP_LIMIT / model.largest_activation))
         points += [(unpaged, 1.0), (unpaged + 1, 2.0)]
     return Speed(tuple(points))
 
 
-def tune(model: Model, device: str, precision: str, pixels: float, most: float) -> bool:
-    """Measure a model before a run, as far as that pays, and remember it.
+def is_worth_measuring(model: Model, precision: str, pixels: float) -> bool:
+    """Return whether a run over `pixels` low-resolution pixels is long enough to measure the model's speed for it."""
+    return bool(model.sha256) and precision != "fp64" and pixels * model.bytes_per_pixel >= _LEAST_WORK
+
+
+def measure_speed(model: Model, device: str, precision: str, pixels: float, most: float) -> bool:
+    """Measure the speed of a model before a run, as far as that pays, and keep the result.
 
     Parameters
     ----------
     model, device, precision
-        Of what to measure the speed, and where.
+        What runs, where, and in which precision.
     pixels
         Low-resolution pixels of the run.
     most
@@ -96,9 +101,9 @@ def tune(model: Model, device: str, precision: str, pixels: float, most: float) 
     Returns
     -------
     bool
-        Whether something was measured.
+        Whether anything was measured.
     """
-    if not model.sha256 or precision == "fp64" or pixels * model.bytes_per_pixel < _LEAST_WORK:
+    if not is_worth_measuring(model, precision, pixels):
         return False
     card = model.card
     known = known_speed(model, device, precision)
@@ -114,7 +119,7 @@ def tune(model: Model, device: str, precision: str, pixels: float, most: float) 
             continue
         if prod(size) > most or spent + cost > allowed:
             break
-        runner = place(model, device, precision) if runner is None else runner
+        runner = to_device(model, device, precision) if runner is None else runner
         start = time.perf_counter()
         try:
             seconds = _seconds(runner, [1, card.inputs, *size], device, precision)
@@ -129,18 +134,18 @@ def tune(model: Model, device: str, precision: str, pixels: float, most: float) 
     return runner is not None
 
 
-def glance(model: Model, device: str, precision: str) -> bool:
-    """Measure one small pass of a model that was never measured here, and return whether that gave its speed."""
+def measure_one_pass(model: Model, device: str, precision: str) -> bool:
+    """Measure one small pass of a model that was never measured here, and return whether its speed is known now."""
     if known_speed(model, device, precision) is not None:
         return False
     card = model.card
     least = prod(padded_size(_EDGES[card.ndim][0], m) for m in card.multiple)
-    tune(model, device, precision, torch.inf, least)
+    measure_speed(model, device, precision, torch.inf, least)
     return known_speed(model, device, precision) is not None
 
 
 def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: str) -> float | None:
-    """Return the time of a pass in one of the lanes, all of them busy; None where other programs disturbed it."""
+    """Return the time of a pass while all threads compute one; None if other programs disturbed it."""
     x = torch.rand(shape, device=device)
     if x.ndim == 4:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -148,14 +153,15 @@ def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: 
 
     @torch.inference_mode()
     def run() -> None:
-        with torch.autocast(x.device.type, dtype=DTYPES[precision], enabled=precision != "fp32"):
+        half = torch.autocast(x.device.type, dtype=DTYPES[precision], enabled=precision != "fp32")
+        with without_tf32(device), half:
             runner(x)
 
     count = torch.get_num_threads() if device == "cpu" else 1
-    with lanes(count) as start:
+    with parallel_threads(count) as submit:
         for attempt in range(3):
             begun, used = time.perf_counter(), time.process_time()
-            for wait in [start(run) for _ in range(count)]:
+            for wait in [submit(run) for _ in range(count)]:
                 wait()
             if x.is_cuda:
                 torch.cuda.synchronize(x.device)

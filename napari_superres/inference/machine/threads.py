@@ -1,7 +1,7 @@
-"""Several windows at once on the CPU: each in a thread of its own, so that none waits for another.
+"""Several tiles at once on the CPU, each in a thread of its own, so that none waits for another.
 
-A convolution that is divided among threads waits for the slowest of them at every layer, which costs
-a few per cent on an idle machine and most of the time on a busy one. Windows need nothing of each other.
+A convolution that is divided among threads waits for the slowest of them at every layer. That costs a few per cent on
+an idle computer and most of the time on a busy one. Tiles need nothing of each other.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,24 +11,35 @@ from typing import Any
 
 import torch
 
-Start = Callable[[Callable[[], Any]], Callable[[], Any]]
-"""Starts a task and returns what waits for its result."""
+Submit = Callable[[Callable[[], Any]], Callable[[], Any]]
+"""Starts a task and returns a function that waits for its result."""
 
 
 @contextmanager
-def lanes(count: int) -> Iterator[Start]:
-    """Give what starts tasks in so many threads, torch's own threads divided among them.
+def parallel_threads(count: int) -> Iterator[Submit]:
+    """Yield a `submit` function backed by `count` threads, among which torch's own threads are divided.
 
-    With one lane a task is done when its result is asked for, in the calling thread.
+    With one thread, a task runs when its result is asked for, in the calling thread.
     """
     if count == 1:
         yield lambda task: task
         return
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(count, "lane", torch.set_num_threads, (max(1, threads // count),))
+    with thread_count(torch.get_num_threads()):
+        pool = ThreadPoolExecutor(count, "tiles", torch.set_num_threads, (max(1, torch.get_num_threads() // count),))
+        try:
+            yield lambda task: pool.submit(task).result
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def thread_count(count: int) -> Iterator[None]:
+    """Let torch use `count` threads in this thread while the block lasts."""
+    before = torch.get_num_threads()
+    if before != count:
+        torch.set_num_threads(count)
     try:
-        yield lambda task: pool.submit(task).result
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
-        # Setting it in one thread sets what later threads begin with.
-        torch.set_num_threads(threads)
+        # Setting the count in one thread also sets what later threads start with, so it is always set again.
+        torch.set_num_threads(before)

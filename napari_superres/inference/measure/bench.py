@@ -1,11 +1,9 @@
-"""`iter_throughput`: how fast the engine is on this machine, beside the network alone."""
+"""`iter_throughput`: how fast the engine is on this computer, next to the network alone."""
 
 import itertools
 import json
 import os
 import platform
-import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -13,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import psutil
@@ -22,9 +20,11 @@ from torch import Tensor
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
-from napari_superres.inference.images import make_parts, upscale
+from napari_superres.inference.images import prepare, upscale
 from napari_superres.inference.machine import memory
-from napari_superres.inference.machine.device import DTYPES, resolve_device
+from napari_superres.inference.machine.device import DTYPES, resolve_device, without_tf32
+from napari_superres.inference.machine.timing import interleaved_medians, time_run
+from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.library.registry import load_model
 from napari_superres.models.model import Model
@@ -56,19 +56,19 @@ class Throughput:
     Attributes
     ----------
     model, device, precision
-        What ran, where, and in which precision.
+        Model, device and precision.
     size, tile
-        Of the image and of one window, in low-resolution pixels.
+        Of the image and of one tile, in low-resolution pixels.
     engine
-        Of `upscale` on a uint16 image, conversion and copies included, into an array made beforehand.
+        Of `upscale` on a uint16 image, with conversion and copies, into an existing array.
     raw_tile
-        Of the network alone on windows of the tile's shape; on CUDA at its best batch, with or without a graph.
+        Of the network alone on inputs of the tile's shape; on CUDA at its best batch, with or without a graph.
     raw_whole
-        Of the network alone on the whole image; None where that does not fit into memory.
+        Of the network alone on the whole image; None if that does not fit into memory.
     kept_share
-        Pixels of the image over pixels that are computed, context included.
+        Pixels of the image divided by the computed pixels, which include context.
     busy_cores
-        CPU time over wall time of the engine's runs: less than the threads where others used the machine.
+        CPU time divided by wall time of the engine: less than the number of threads if other programs were running.
     """
 
     model: str
@@ -84,7 +84,7 @@ class Throughput:
 
     @property
     def efficiency(self) -> float:
-        """The engine's speed over what the network alone would reach: what tiling costs apart from its halo."""
+        """Speed of the engine divided by that of the network alone: the cost of tiling, apart from the halo."""
         return self.engine / (self.raw_tile * self.kept_share)
 
 
@@ -93,11 +93,11 @@ def iter_throughput(
     *,
     devices: Sequence[str] = ("auto",),
     precision: str = "auto",
-    tiles: Sequence[int | Sequence[int] | str] = ("auto",),
+    tiles: Sequence[int | Sequence[int] | Literal["auto"]] = ("auto",),
     size: int = 1024,
     repeats: int = 5,
 ) -> Iterator[Throughput]:
-    """Measure models on devices with tile sizes, one `Throughput` for each combination.
+    """Measure models on devices with tile sizes; yield one `Throughput` per combination.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def iter_throughput(
     size
         Edge of the square image, in low-resolution pixels; volumes are cubes of about as many.
     repeats
-        Timed runs of each kind, after two that are not counted. Kinds take turns and medians are
-        reported, so that other programs on the machine disturb all of them alike.
+        Timed runs of each kind, after two that are not counted. Kinds take turns and medians are reported, so that
+        other programs disturb all of them alike.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def iter_throughput(
 
 
 def describe_machine(devices: Sequence[str] = ("cpu",)) -> dict[str, Any]:
-    """Return what the figures depend on: processor, threads, versions, load, time."""
+    """Return what the figures depend on: processor, threads, versions, load and time."""
     named = {d: torch.cuda.get_device_name(d) for d in map(resolve_device, devices) if d.startswith("cuda")}
     return {
         "processor": _processor(),
@@ -150,14 +150,14 @@ def to_json(machine: Mapping[str, Any], rows: Sequence[Throughput]) -> str:
 
 
 def to_markdown(machine: Mapping[str, Any], rows: Sequence[Throughput]) -> str:
-    """Return figures as a table, the machine below it."""
+    """Return figures as a table, with the computer below it."""
     table = [_COLUMNS, ("---",) * len(_COLUMNS), *(_cells(row) for row in rows)]
     lines = [f"| {' | '.join(cells)} |" for cells in table]
     return "\n".join([*lines, "", machine_line(machine), ""])
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:
-    """Return what `describe_machine` found as one line."""
+    """Return the description of a computer as one line."""
     load = " ".join(f"{v:g}" for v in machine["load_average"])
     chips = ", ".join([machine["processor"], *machine["accelerators"].values()])
     return (
@@ -184,31 +184,31 @@ def _cells(row: Throughput) -> tuple[str, ...]:
     )
 
 
-def _measure(model: Model, wishes: Mapping[str, Any], size: int, repeats: int) -> Throughput:
+def _measure(model: Model, options: UpscaleOptions, size: int, repeats: int) -> Throughput:
     image = _image(model, size)
-    ((_, plan),) = make_parts(image, model, intensity_range=[_RANGE], **wishes)
-    # What was resolved is wished again: nothing is chosen anew within the timed runs.
-    wishes = {**wishes, "tile": plan.tile, "batch": plan.batch, "intensity_range": [_RANGE]}
-    out = np.zeros(plan.out_shape, image.dtype)  # touched: its pages are there
+    (plan,) = prepare(image, model, {**options, "intensity_range": [_RANGE]}).plans
+    # The timed runs get what was resolved, so that they choose nothing themselves.
+    fixed: UpscaleOptions = {**options, "tile": plan.tile, "batch": plan.batch, "intensity_range": [_RANGE]}
+    out = np.zeros(plan.out_shape, image.dtype)
     network = _Network(model, plan)
-    runs: dict[str, Callable[[], object]] = {"engine": lambda: upscale(image, model, out=out, **wishes)}
-    runs["raw tile"], windows = network.best_on_windows()
+    runs: dict[str, Callable[[], object]] = {"engine": lambda: upscale(image, model, out=out, **fixed)}
+    runs["raw tile"], tiles = network.best_on_tiles()
     if network.whole_fits():
         runs["raw whole"] = network.on(plan.padded, 1)
-    wall, busy = _interleaved(runs, repeats, plan.device)
+    seconds = interleaved_medians(runs, repeats, plan.device)
     area = prod(plan.work_scale) / 1e6
-    useful, window = prod(image.size(a) for a in plan.work_axes), prod(plan.tile)
+    useful, tile = prod(image.size(a) for a in plan.work_axes), prod(plan.tile)
     return Throughput(
         model=model.card.name,
         device=plan.device,
         precision=plan.precision,
         size=tuple(image.size(a) for a in plan.work_axes),
         tile=plan.tile,
-        engine=useful * area / wall["engine"],
-        raw_tile=windows * window * area / wall["raw tile"],
-        raw_whole=useful * area / wall["raw whole"] if "raw whole" in wall else None,
-        kept_share=useful / (plan.total * window),
-        busy_cores=busy["engine"] / wall["engine"],
+        engine=useful * area / seconds["engine"].wall,
+        raw_tile=tiles * tile * area / seconds["raw tile"].wall,
+        raw_whole=useful * area / seconds["raw whole"].wall if "raw whole" in seconds else None,
+        kept_share=useful / (plan.total * tile),
+        busy_cores=seconds["engine"].cpu / seconds["engine"].wall,
     )
 
 
@@ -221,19 +221,16 @@ def _image(model: Model, size: int) -> Image:
 
 
 class _Network:
-    """The network alone, in the precision of a plan and on its device; its input is there already."""
+    """The network alone, on the device and in the precision of a plan; its input is on the device already."""
 
     def __init__(self, model: Model, plan: Plan) -> None:
         self.model, self.plan = model, plan
         self.dtype = torch.float64 if plan.precision == "fp64" else torch.float32
         self.runner = deepcopy(model.runner).to(device=plan.device, dtype=self.dtype)
-        if plan.device.startswith("cuda"):
-            torch.backends.cuda.matmul.allow_tf32 = False
-            torch.backends.cudnn.allow_tf32 = False
 
     @torch.inference_mode()
     def on(self, size: Sequence[int], batch: int, passes: int = 1) -> Callable[[], None]:
-        """Return a function that runs the network some times on a batch of this size."""
+        """Return a function that runs the network `passes` times on a batch of this size."""
         x = self._input(size, batch)
 
         @torch.inference_mode()
@@ -243,8 +240,8 @@ class _Network:
 
         return run
 
-    def best_on_windows(self) -> tuple[Callable[[], None], int]:
-        """Return a function that runs the network on about as many windows as the engine does, and their number."""
+    def best_on_tiles(self) -> tuple[Callable[[], None], int]:
+        """Return a function that runs the network on about as many tiles as the engine does, and their number."""
         plan = self.plan
         if not plan.device.startswith("cuda"):
             passes = -(-plan.total // plan.batch)
@@ -254,19 +251,21 @@ class _Network:
             passes = -(-plan.total // batch)
             try:
                 run = make(plan.tile, batch, passes)
-                _timed(run, plan.device)
-                seconds = min(_timed(run, plan.device)[0] for _ in range(2)) / (passes * batch)
+                time_run(run, plan.device)
+                seconds = min(time_run(run, plan.device).wall for _ in range(2)) / (passes * batch)
             except torch.OutOfMemoryError:
                 break
             if best is None or seconds < best[0]:
                 best = seconds, run, passes * batch
-        torch.cuda.empty_cache()  # what slower candidates took
+        torch.cuda.empty_cache()  # Slower candidates still hold memory.
         if best is None:
-            raise SettingsError(f"one window of {plan.tile} pixels does not fit on {plan.device}. Use a smaller tile.")
+            raise SettingsError(
+                f"one tile of {plan.tile} pixels does not fit on {plan.device}.", remedy="Use a smaller `tile`."
+            )
         return best[1], best[2]
 
     def whole_fits(self) -> bool:
-        """Return whether one pass over the whole image takes at most half of the memory that is free."""
+        """Return whether one pass over the whole image takes at most half of the free memory."""
         device = self.plan.device
         free = torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else psutil.virtual_memory().available
         wide = 2 if self.plan.precision == "fp64" else 1
@@ -278,18 +277,19 @@ class _Network:
 
     def _forward(self, x: Tensor) -> Tensor:
         half = self.plan.precision in ("fp16", "bf16")
-        with torch.autocast(x.device.type, dtype=DTYPES[self.plan.precision] if half else None, enabled=half):
+        autocast = torch.autocast(x.device.type, dtype=DTYPES[self.plan.precision] if half else None, enabled=half)
+        with without_tf32(self.plan.device), autocast:
             y: Tensor = self.runner(x)
         return y
 
     @torch.inference_mode()
     def _graph(self, size: Sequence[int], batch: int, passes: int) -> Callable[[], None]:
-        """Return what `on` returns, recorded once as a CUDA graph and replayed."""
+        """Return the same as `on`, captured once as a CUDA graph and replayed."""
         x = self._input(size, batch)
         stream = torch.cuda.Stream(x.device)  # type: ignore[no-untyped-call]
         graph = torch.cuda.CUDAGraph()
         stream.wait_stream(torch.cuda.current_stream(x.device))
-        # Libraries choose their kernels in the first passes, which must not be recorded.
+        # Libraries choose their kernels in the first passes, which must not be captured.
         with torch.cuda.device(x.device), torch.cuda.stream(stream):
             for _ in range(3):
                 self._forward(x)
@@ -301,36 +301,13 @@ class _Network:
 
 
 def _replay(graph: torch.cuda.CUDAGraph, passes: int, _kept: tuple[Tensor, Tensor]) -> None:
-    """Replay a graph; what it reads and writes must live as long as it does."""
+    """Replay a graph; the tensors it reads and writes must live as long as it does."""
     for _ in range(passes):
         graph.replay()
 
 
-def _timed(run: Callable[[], object], device: str) -> tuple[float, float]:
-    """Return wall and CPU seconds of a run, until the device has done it."""
-    wall, busy = time.perf_counter(), time.process_time()
-    run()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-    elif device == "mps":
-        torch.mps.synchronize()
-    return time.perf_counter() - wall, time.process_time() - busy
-
-
-def _interleaved(
-    runs: Mapping[str, Callable[[], object]], repeats: int, device: str
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the median wall and CPU seconds of each run; they take turns."""
-    # The first run chooses kernels, the second has its memory: only then all runs are alike.
-    for run in (*runs.values(), *runs.values()):
-        run()
-    rounds = [{name: _timed(run, device) for name, run in runs.items()} for _ in range(repeats)]
-    wall, busy = ({name: statistics.median(r[name][i] for r in rounds) for name in runs} for i in (0, 1))
-    return wall, busy
-
-
 def _processor() -> str:
-    """Return the processor's name; Python itself knows it on few systems."""
+    """Return the name of the processor, which Python itself knows on few systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

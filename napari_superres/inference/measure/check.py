@@ -1,18 +1,19 @@
-"""`check_model`: what a model's card says, measured on this machine."""
+"""`check_model`: what a model's card says, measured on this computer."""
 
-import time
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from napari_superres.core.image import Image
 from napari_superres.core.tiling import smallest_tile
-from napari_superres.inference.images import make_parts, run_parts, upscale
+from napari_superres.inference.engine.half_precision import peak_to_error_db
+from napari_superres.inference.images import prepare, run_in_memory, upscale
 from napari_superres.inference.machine.device import list_devices
+from napari_superres.inference.machine.timing import interleaved_medians
+from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard
 from napari_superres.models.library.registry import find_card, load_model
 from napari_superres.models.model import Model
@@ -22,10 +23,11 @@ TOLERANCE = 1e-10
 _SPEED_EDGE = {2: 512, 3: 48}
 _REPEATS = 3
 _STAND_IN_HALO = 32
+_EQUAL_DB = 300.0
 
 
 def check_model(model: str | Path | Model) -> dict[str, Any]:
-    """Measure a model's halo, the exactness of tiling, the error of lower precision and the speed.
+    """Measure a model's halo, the exactness of tiling, the error of half precision and the speed.
 
     Parameters
     ----------
@@ -35,36 +37,45 @@ def check_model(model: str | Path | Model) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``halo_on_card``, ``halo_measured`` (low-resolution pixels), ``global_statistics``,
-        ``statistics_layers`` and ``statistics_kinds`` (how many layers look at the whole image, and what
-        they take of it), ``bounded`` (whether a halo suffices besides), ``max_tiling_error`` (of the range,
-        in double precision; where no halo suffices, with one of 32 pixels), ``exact`` (whether that is at
-        most 1e-10 and what the card says suffices),
-        ``DEVICE_PRECISION_psnr_db`` (against fp32) and ``DEVICE_megapixels_per_second`` (of the result).
+        ``halo_on_card``, ``halo_measured``
+            In low-resolution pixels.
+        ``global_statistics``, ``statistics_layers``, ``statistics_kinds``
+            Whether layers look at the whole image, how many, and which statistics they take.
+        ``bounded``
+            Whether a halo suffices apart from these layers.
+        ``max_tiling_error``
+            Largest difference between tiled and whole result, as a share of the range, in double precision; with a
+            halo of 32 pixels if none suffices.
+        ``exact``
+            Whether this error is at most 1e-10 and the halo on the card suffices.
+        ``DEVICE_PRECISION_psnr_db``
+            Peak signal to error against fp32.
+        ``DEVICE_megapixels_per_second``
+            Of the result.
     """
-    # Loading corrects a card that says too little.
-    said = model.card if isinstance(model, Model) else find_card(model)
+    # Loading corrects a card whose halo is too small, so the card is read first.
+    card_in_file = model.card if isinstance(model, Model) else find_card(model)
     model = (model if isinstance(model, Model) else load_model(model)).without_doubts()
     card = model.card
     reach = measure_reach(model.runner, card.scale, channels=card.inputs, multiple=card.multiple)
     error = _tiling_error(model)
-    enough = all(c >= m for c, m in zip(said.halo, reach.halo, strict=True)) and reach.is_bounded
-    enough = enough and said.global_statistics >= reach.is_global
-    found: dict[str, Any] = {
+    suffices = all(c >= m for c, m in zip(card_in_file.halo, reach.halo, strict=True)) and reach.is_bounded
+    suffices = suffices and card_in_file.global_statistics >= reach.is_global
+    report: dict[str, Any] = {
         "model": card.name,
         "sha256": model.sha256,
-        "halo_on_card": list(said.halo),
+        "halo_on_card": list(card_in_file.halo),
         "halo_measured": list(reach.halo),
         "global_statistics": reach.is_global,
         "statistics_layers": reach.layers,
         "statistics_kinds": list(reach.kinds),
         "bounded": reach.is_bounded,
         "max_tiling_error": error,
-        "exact": enough and error <= TOLERANCE,
+        "exact": suffices and error <= TOLERANCE,
     }
     for device in list_devices():
-        found |= _precision_and_speed(model, device)
-    return found
+        report |= _precision_and_speed(model, device)
+    return report
 
 
 def _noise(card: ModelCard, size: tuple[int, ...], dtype: type[np.floating[Any]]) -> Image:
@@ -76,45 +87,40 @@ def _noise(card: ModelCard, size: tuple[int, ...], dtype: type[np.floating[Any]]
 
 
 def _tiling_error(model: Model) -> float:
-    if not model.card.bounded:  # such images run in one window; this says what tiles would cost
+    if not model.card.bounded:  # Such images are one tile; this measures what tiles would cost.
         card = replace(model.card, bounded=True, halo=(_STAND_IN_HALO,) * model.card.ndim)
         model = Model(card, model.module, model.sha256)
     card = model.card
     tile = [smallest_tile(h, m) + 8 * m for h, m in zip(card.halo, card.multiple, strict=True)]
-    # Odd sizes, several windows along each axis.
+    # An odd size with several tiles along each axis.
     size = tuple(2 * t - 2 * h + 3 for t, h in zip(tile, card.halo, strict=True))
-    options: dict[str, Any] = {
+    options: UpscaleOptions = {
         "precision": "fp64",
         "device": "cpu",
         "intensity_range": [(0.0, 1.0)],
         "max_passes": 10**6,
     }
     image = _noise(card, size, np.float64)
-    whole = upscale(image, model, tile=[10**6] * card.ndim, **options).data
-    tiled = upscale(image, model, tile=tile, **options).data
+    untiled: UpscaleOptions = {**options, "tile": [10**6] * card.ndim}
+    whole = upscale(image, model, **untiled).data
+    options["tile"] = tile
+    tiled = upscale(image, model, **options).data
     return float(np.abs(whole - tiled).max() / np.ptp(whole))
 
 
 def _precision_and_speed(model: Model, device: str) -> dict[str, Any]:
     size = (_SPEED_EDGE[model.card.ndim],) * model.card.ndim
     image = _noise(model.card, size, np.float32)
-    options: dict[str, Any] = {"device": device, "intensity_range": [(0.0, 1.0)]}
-    single = upscale(image, model, precision="fp32", **options).data
-    times = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        upscale(image, model, precision="fp32", **options)
-        times.append(time.perf_counter() - start)
+    options: UpscaleOptions = {"device": device, "intensity_range": [(0.0, 1.0)], "precision": "fp32"}
+    single = upscale(image, model, **options).data
+    runs = {"fp32": lambda: upscale(image, model, **options)}
+    seconds = interleaved_medians(runs, _REPEATS, device)["fp32"].wall
     name = device.replace(":", "")
-    found = {f"{name}_megapixels_per_second": round(single.size / float(np.median(times)) / 1e6, 3)}
+    report = {f"{name}_megapixels_per_second": round(single.size / seconds / 1e6, 3)}
     if not model.card.is_interpolation:
         for precision in ("bf16", "fp16"):
             # Not `upscale`, which would measure the precision itself and warn of it.
-            parts = make_parts(image, model, precision=precision, tuned=False, **options)
-            half = deque(run_parts(image, parts), maxlen=1).pop().image.data
-            noise = float(np.mean((half - single) ** 2))
-            psnr = 10 * np.log10(float(np.ptp(single)) ** 2 / max(noise, 1e-30))
-            found[f"{name}_{precision}_psnr_db"] = round(float(psnr), 1)
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-    return found
+            run = prepare(image, model, {**options, "precision": precision}, measure=False)
+            half = deque(run_in_memory(image, run), maxlen=1).pop().image.data
+            report[f"{name}_{precision}_psnr_db"] = round(min(peak_to_error_db(single, half), _EQUAL_DB), 1)
+    return report

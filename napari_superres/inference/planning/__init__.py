@@ -1,9 +1,14 @@
-"""What a run will do, decided once and before any window is computed.
+"""What a run does, decided once and before any tile is computed.
 
-Begin with ``plan.resolve``, which turns an image, a model and options into one frozen `Plan`; every check is there.
-Everything in `napari_superres.inference` may import this room; it imports only ``machine``.
+Begin with ``upscale_run.plan_run``: the first look at the image, then at the computer, then `resolve`, a pure function
+that turns both into one frozen `Plan`. Everything in `napari_superres.inference` may import this room; it imports
+``machine``.
 
-``plan``       `Plan` and `resolve`
-``tile_size``  how large the tiles are, how many the model gets at once and side by side
-``estimate``   what a run takes: memory, disk, passes, time
+``upscale_run``  `UpscaleRun`: models and their plans
+``facts``        the first look at an image: intensities, and doubts whether the model suits it
+``extent``       what is computed: axes, scale, region, channels, halo
+``resources``    what this computer offers: device, memory, threads, speed of the model
+``tile_size``    how large the tiles are, how many the model gets at once and in parallel
+``plan``         `Plan` and `resolve`
+``estimate``     what a run takes: memory, disk, passes, time
 """

@@ -1,4 +1,4 @@
-"""How large the model's windows are, and how many it gets at once."""
+"""How large the model's tiles are, how many it gets at once, and how many batches run in parallel."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,101 +6,119 @@ from math import ceil, log2, prod
 from typing import Literal
 
 import numpy as np
-import torch
 
 from napari_superres.core.tiling import balanced_tile, smallest_tile
 from napari_superres.errors import SettingsError
-from napari_superres.inference.machine.speed import Speed
+from napari_superres.inference.options import UpscaleOptions
+from napari_superres.inference.planning.extent import Extent
+from napari_superres.inference.planning.resources import Resources
+from napari_superres.models.card import ModelCard
 
-TileSize = int | Sequence[int] | Literal["auto"]
-
-_CHEAP, _CHEAP_LANE = 192 * 2**20, 32 * 2**20
+_CHEAP_BYTES, _CHEAP_BYTES_PER_BATCH = 192 * 2**20, 32 * 2**20
 _PRICE = 1.1
 _LEAST_PIXELS = 2**12
 _LARGEST_BATCH = 64
 
-_LANE_PIXELS = 2**15
-"""Pixels per thread below which all threads work on one window."""
+_PIXELS_PER_THREAD = 2**15
+"""Pixels per thread below which all threads work on one tile."""
+
+_LARGEST_WHOLE = 1024**2
+"""Pixels beyond which an image is tiled for a model without a sufficient halo, if the error of tiles is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
-    """How an image is cut for a model.
+class Tiling:
+    """How an image is divided for a model.
 
     Attributes
     ----------
     tile
-        Edges of a window.
+        Edges of a tile.
+    halo
+        Context per side.
     batch
-        Windows given to the model at once.
-    lanes
-        Batches computed side by side.
+        Tiles given to the model at once.
+    parallel
+        Batches computed in parallel.
     """
 
     tile: tuple[int, ...]
+    halo: tuple[int, ...]
     batch: int
-    lanes: int
+    parallel: int
 
 
-def choose(
-    sizes: Sequence[int],
-    halo: Sequence[int],
-    multiple: Sequence[int],
-    *,
-    tile: TileSize,
-    batch: int | Literal["auto"],
-    pixels: int,
-    bytes_per_pixel: float,
-    budget: int,
-    speed: Speed,
-    device: str,
-) -> Windows:
-    """Return how to cut an image.
-
-    Parameters
-    ----------
-    sizes, halo, multiple
-        Of the image and the model, per axis.
-    tile, batch
-        What is wished.
-    pixels
-        To compute in all, over T, C and Z too.
-    bytes_per_pixel, budget
-        Memory of a pass, and what all may use together.
-    speed
-        Of the model.
-    device
-        Where it runs.
+def choose_tiling(extent: Extent, resources: Resources, card: ModelCard, options: UpscaleOptions) -> Tiling:
+    """Return the tiling that costs least time within the memory, or the one that was asked for.
 
     Raises
     ------
     SettingsError
-        If a wish cannot be fulfilled.
+        If `tile` or `batch` cannot be used, or an image that cannot be tiled does not fit into memory.
     """
-    threads = torch.get_num_threads() if device == "cpu" else 1
-    lanes = threads if pixels >= threads * _LANE_PIXELS else 1
-    if tile == "auto":
-        edges = auto_tile(
-            sizes,
-            halo,
-            multiple,
-            bytes_per_pixel=bytes_per_pixel,
-            budget=budget,
-            speed=speed.at,
-            thrifty=device == "cpu",
-            lanes=lanes,
-            planes=max(1.0, pixels / prod(sizes)),
+    whole = None if card.bounded else _one_tile(extent, resources, card, options["tile"])
+    if whole is not None:
+        return Tiling(whole, extent.sizes, 1, 1)
+    per_pixel, threads = resources.bytes_per_pixel, resources.threads
+    parallel = threads if extent.pixels >= threads * _PIXELS_PER_THREAD else 1
+    if options["tile"] == "auto":
+        tile = auto_tile(
+            extent.sizes,
+            extent.halo,
+            card.multiple,
+            bytes_per_pixel=per_pixel,
+            budget=resources.budget_bytes,
+            speed=resources.speed.at,
+            thrifty=resources.device == "cpu",
+            parallel=parallel,
+            planes=max(1.0, extent.pixels / prod(extent.sizes)),
         )
     else:
-        edges = given_tile(tile, sizes, halo, multiple)
-    count = batch_size(batch, edges, bytes_per_pixel=bytes_per_pixel, budget=budget // lanes, enough=speed.enough)
-    return Windows(edges, count, max(1, min(lanes, ceil(pixels / (prod(edges) * count)))))
+        tile = given_tile(options["tile"], extent.sizes, extent.halo, card.multiple)
+    batch = batch_size(
+        options["batch"],
+        tile,
+        bytes_per_pixel=per_pixel,
+        budget=resources.budget_bytes // parallel,
+        enough=resources.speed.enough,
+    )
+    parallel = max(1, min(parallel, ceil(extent.pixels / (prod(tile) * batch))))
+    return Tiling(tile, extent.halo, batch, parallel)
+
+
+def _one_tile(
+    extent: Extent, resources: Resources, card: ModelCard, tile: int | Sequence[int] | Literal["auto"]
+) -> tuple[int, ...] | None:
+    """Return the tile that holds the whole image, for a model that no halo makes exact.
+
+    None where the error of smaller tiles is known, and they are asked for or needed.
+    """
+    whole, known = extent.padded, card.tile_error is not None
+    if known and (prod(whole) > _LARGEST_WHOLE or tile not in ("auto", whole)):
+        return None
+    reason = f"{card.name} looks at all pixels at once in a way that cannot be tiled exactly"
+    no_halo = [0] * len(whole)
+    if tile != "auto" and given_tile(tile, extent.sizes, no_halo, card.multiple) != whole:
+        raise SettingsError(
+            f"{reason}: one tile must hold the image of {' x '.join(map(str, extent.sizes))} pixels, got tile={tile}.",
+            remedy="Leave out `tile`, or crop the image.",
+        )
+    needed = resources.bytes_per_pixel * prod(whole)
+    if needed <= resources.free_bytes:
+        return whole
+    if known:
+        return None
+    raise SettingsError(
+        f"{reason}: one tile of {' x '.join(map(str, whole))} pixels needs {needed / 1e9:.1f} GB and "
+        f"{resources.free_bytes / 1e9:.1f} GB are free.",
+        remedy="Crop the image, or use another model.",
+    )
 
 
 def given_tile(
     tile: int | Sequence[int], sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int]
 ) -> tuple[int, ...]:
-    """Return the window nearest below the wish that covers the image in equal steps.
+    """Return the largest tile, at most the one asked for, that covers the image in equal steps.
 
     Raises
     ------
@@ -122,40 +140,40 @@ def auto_tile(
     budget: int,
     speed: Callable[[float], float],
     thrifty: bool,
-    lanes: int = 1,
+    parallel: int = 1,
     planes: float = 1.0,
 ) -> tuple[int, ...]:
-    """Return the window that costs least.
+    """Return the tile that costs least time.
 
     Parameters
     ----------
     sizes, halo, multiple
         Of the image and the model, per axis.
     bytes_per_pixel, budget
-        Memory of a pass, and what it may use.
+        Memory of a pass per pixel, and of all passes together.
     speed
-        Seconds per pixel of a pass over so many pixels, in any unit of time.
+        Seconds per pixel of a pass, given its number of pixels; in any unit of time.
     thrifty
-        Whether memory has its price: beyond 192 MiB, twice as much must save a tenth of the time.
-    lanes
-        Passes side by side, each with its own memory.
+        Whether memory has a price: beyond 192 MiB, twice as much must save a tenth of the time.
+    parallel
+        Passes that run in parallel, each with its own memory.
     planes
-        How many times the image's area is computed, over T, C and Z.
+        Number of times the area of the image is computed, over T, C and Z.
     """
     best: tuple[float, tuple[int, ...]] | None = None
-    pixels = budget / bytes_per_pixel / lanes
-    cheap = max(_CHEAP / lanes, _CHEAP_LANE)
+    pixels = budget / bytes_per_pixel / parallel
+    cheap = max(_CHEAP_BYTES / parallel, _CHEAP_BYTES_PER_BATCH)
     while best is None or pixels > _LEAST_PIXELS:
         edges = _edges(sizes, halo, multiple, pixels)
-        # Context is computed and not kept.
+        # Context is computed and thrown away.
         cost = prod(t / max(1, t - 2 * h) if t < n else 1.0 for t, h, n in zip(edges, halo, sizes, strict=True))
         cost *= speed(prod(edges))
         count = planes * prod(
             -(-max(1, n - 2 * h) // max(1, t - 2 * h)) if t < n else 1
             for t, h, n in zip(edges, halo, sizes, strict=True)
         )
-        # The last round leaves lanes empty.
-        cost *= lanes * ceil(count / lanes) / count
+        # The last round leaves threads idle.
+        cost *= parallel * ceil(count / parallel) / count
         if thrifty:
             cost *= max(1.0, prod(edges) * bytes_per_pixel / cheap) ** log2(_PRICE)
         if best is None or (cost, prod(edges)) < (best[0], prod(best[1])):
@@ -165,7 +183,7 @@ def auto_tile(
 
 
 def _edges(sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int], pixels: float) -> tuple[int, ...]:
-    """Return window edges of about `pixels` pixels, axes that are short taken whole."""
+    """Return the edges of a tile of about `pixels` pixels; short axes are not divided."""
     order = sorted(range(len(sizes)), key=lambda i: sizes[i])
     edges = list(sizes)
     left = max(pixels, 1.0)
@@ -179,12 +197,12 @@ def _edges(sizes: Sequence[int], halo: Sequence[int], multiple: Sequence[int], p
 def batch_size(
     batch: int | Literal["auto"], edges: Sequence[int], *, bytes_per_pixel: float, budget: int, enough: float
 ) -> int:
-    """Return how many windows the model gets at once: so many that a pass has `enough` pixels, if memory allows.
+    """Return the number of tiles per pass: enough that a pass has `enough` pixels, if memory allows.
 
     Raises
     ------
     SettingsError
-        If the wish is below 1.
+        If `batch` is below 1.
     """
     if batch != "auto":
         if not isinstance(batch, int | np.integer) or batch < 1:

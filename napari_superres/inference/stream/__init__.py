@@ -1,10 +1,11 @@
-"""Results larger than memory, on any number of processes, surviving interruption.
+"""Results larger than memory: computed box by box, by any number of processes, resumed after interruptions.
 
-A result is cut into boxes of whole shards. A box is computed and stored by one process at a time, and
-recorded when it is safe on the disk; what is recorded is never done again.
+Begin with ``stream_file``. A result is divided into boxes of whole shards. One process at a time computes and stores a
+box, and a box enters the journal when it is safe on the disk; finished boxes are never computed again. ``files``
+imports this room; it imports ``engine``, ``planning`` and ``images``.
 
-``job``      what a process needs to compute boxes: source, models, plans, target
-``journal``  the record of finished boxes, and the folder of an unfinished result
-``workers``  who computes: this process, a cluster of processes here, or one's own scheduler
-``run``      `stream_file`: begin or go on, compute what is missing, put the result in its place
+``stream_file``  starts or resumes a run, computes the missing boxes, and puts the result into its place
+``boxes``        `Job`: what a process needs to compute boxes
+``journal``      the journal of finished boxes, and the folder of an unfinished result
+``workers``      executors: this process, a cluster on this computer, or a remote scheduler
 """

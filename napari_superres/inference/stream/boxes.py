@@ -1,6 +1,6 @@
-"""What a process needs to compute boxes of a result, wherever it runs."""
+"""The job of computing a result box by box: everything a process needs for it, wherever it runs."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,43 +8,44 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_superres import io
 from napari_superres.core.image import Array, Image
 from napari_superres.core.invalid import REACH
 from napari_superres.core.tiling import Box, balanced_tile
 from napari_superres.inference.engine.execute import execute
-from napari_superres.inference.engine.global_statistics import Settled, settle
+from napari_superres.inference.engine.global_statistics import GlobalStatistics, find_global_statistics
 from napari_superres.inference.engine.sweep import Counts
+from napari_superres.inference.machine.threads import thread_count
+from napari_superres.inference.options import ReadingOptions
 from napari_superres.inference.planning.plan import Plan
-from napari_superres.models.model import Model
+from napari_superres.inference.planning.upscale_run import UpscaleRun
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run from a file to an OME-Zarr, as a value that other processes can be sent.
+    """A run from a file to an OME-Zarr, as a value that can be sent to other processes.
 
     Attributes
     ----------
     source, reading
         The input, and the options of `read_image` for it.
-    parts
-        Models with their plans; the channels of the result are theirs, one after the other.
-    settled
-        Statistics of the whole image per part, where its model needs them.
+    run
+        Models with their plans.
+    statistics
+        Global statistics per part of the run, None if its model needs none.
     target
         Folder of the `ZarrTarget`, which exists.
     boxes
-        The parts of the result, in its order of axes.
+        The boxes of the result, in its order of axes.
     threads
-        Of torch in each process; results have the same bits wherever it is the same.
+        Threads of torch in each process. Results are bit-identical if this number is.
     """
 
     source: Path
-    reading: Mapping[str, Any]
-    parts: tuple[tuple[Model, Plan], ...]
-    settled: tuple[Settled | None, ...]
+    reading: ReadingOptions
+    run: UpscaleRun
+    statistics: tuple[GlobalStatistics | None, ...]
     target: Path
     boxes: tuple[Box, ...]
     threads: int
@@ -63,30 +64,30 @@ class Job:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def compute(self, index: int) -> Generator[float, None, Callable[[], dict[str, Any]]]:
-        """Compute a box, yielding the share of it done after each window.
+        """Compute a box; yield the finished share of it after each tile.
 
         Returns
         -------
         function
-            Stores the box, in whatever thread it is called, and returns the journal's line: the box, the counts
-            of the run, and chunks of the input that could not be read. Raises OSError if the disk is full or fails.
+            Stores the box and returns its line for the journal: the box, the counts of the run, and chunks of the
+            input that could not be read. May be called in another thread. Raises OSError if the disk is full or fails.
 
         Raises
         ------
         SuperResError
             As `napari_superres.upscale` and `read_image`.
         """
-        self._take_threads()
         box = self.boxes[index]
-        part, first = self.part_of(box)
-        model, plan = self.parts[part]
-        within, inside = plan_of_box(plan, box, first)
-        out = np.empty(within.out_shape, self.image.dtype)
-        held = self.image.replace(data=Held(self.image.data, _needed(self.image, within)))
+        number = self.part_number(box)
+        part = self.run.parts[number]
+        plan, inside = plan_of_box(part.plan, box, part.first_channel)
+        out = np.empty(plan.out_shape, self.image.dtype)
+        image = self.image.replace(data=BoxInMemory(self.image.data, _read_box(self.image, plan)))
         counts, done = Counts(), 0.0
-        for _, share in execute(held, model, within, out, counts, self.settled[part]):
-            done += share
-            yield done / within.total
+        with thread_count(self.threads):
+            for _, share in execute(image, part.model, plan, out, counts, self.statistics[number]):
+                done += share
+                yield done / plan.total
         bad = list(getattr(self.image.data, "bad_chunks", ()))
         line = {"box": index, "counts": {**asdict(counts), "statistics": {}}, "bad_chunks": bad}
 
@@ -96,42 +97,36 @@ class Job:
 
         return store
 
-    def settle(self, part: int, place: int) -> Generator[float, None, Settled | None]:
-        """Find the statistics of one place of a part, yielding the share of the windows that is done.
+    def find_statistics(self, part: int, plane: int) -> Generator[float, None, GlobalStatistics | None]:
+        """Find the global statistics of one plane of a part; yield the finished share of the tiles.
 
         Raises
         ------
         SuperResError
             As `napari_superres.upscale` and `read_image`.
         """
-        self._take_threads()
-        model, plan = self.parts[part]
-        where = plan.places()[place]
-        region = {a: (where[a], where[a] + 1) if a in where else r for a, r in plan.region.items()}
-        channels = (where["C"],) if "C" in where else plan.channels
-        settled = None
-        for done, total, found in settle(self.image, model, replace(plan, region=region, channels=channels), Counts()):
-            settled = found
-            yield done / total
-        return settled
+        model, plan, _ = self.run.parts[part]
+        index = plan.planes()[plane]
+        region = {a: (index[a], index[a] + 1) if a in index else r for a, r in plan.region.items()}
+        channels = (index["C"],) if "C" in index else plan.channels
+        of_plane = replace(plan, region=region, channels=channels)
+        statistics = None
+        with thread_count(self.threads):
+            for done, total, found in find_global_statistics(self.image, model, of_plane, Counts()):
+                statistics = found
+                yield done / total
+        return statistics
 
-    def _take_threads(self) -> None:
-        # Also in threads: each has a count of its own.
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
-
-    def part_of(self, box: Box) -> tuple[int, int]:
-        """Return which part computes a box, and the part's first channel in the result."""
-        axes, first = self.parts[0][1].axes, 0
-        for number, (_, plan) in enumerate(self.parts[:-1]):
-            if box[axes.index("C")].start < first + len(plan.channels):
-                return number, first
-            first += len(plan.channels)
-        return len(self.parts) - 1, first
+    def part_number(self, box: Box) -> int:
+        """Return the number of the part that computes a box."""
+        if len(self.run.parts) == 1:
+            return 0
+        first = box[self.run.axes.index("C")].start
+        return max(i for i, part in enumerate(self.run.parts) if part.first_channel <= first)
 
 
 def plan_of_box(plan: Plan, box: Box, first: int = 0) -> tuple[Plan, Box]:
-    """Return the plan of the input pixels under a box of the result, and where the box lies in its result.
+    """Return the plan for the input pixels under a box of the result, and the position of the box in its output.
 
     Parameters
     ----------
@@ -140,13 +135,13 @@ def plan_of_box(plan: Plan, box: Box, first: int = 0) -> tuple[Plan, Box]:
     box
         In pixels of the result, in the order of ``plan.axes``.
     first
-        Channel of the result that is the plan's first.
+        Channel of the result that is the first of the plan.
     """
     region, channels, inside = dict(plan.region), plan.channels, []
     for axis, b in zip(plan.axes, box, strict=True):
         s, low = plan.scale.get(axis, 1), plan.region.get(axis, (0, 0))[0]
         if axis in plan.region:
-            # A box may begin and end between two input pixels' worth of result.
+            # A box may start and end within the output of one input pixel.
             region[axis] = (low + b.start // s, low - (-b.stop // s))
             start = b.start - (region[axis][0] - low) * s
             inside.append(slice(start, start + b.stop - b.start))
@@ -163,7 +158,7 @@ def plan_of_box(plan: Plan, box: Box, first: int = 0) -> tuple[Plan, Box]:
 
 
 def tiled_for(plan: Plan, boxes: Sequence[Box]) -> Plan:
-    """Return the plan with the window, at most its own, that covers the largest box in the fewest equal steps."""
+    """Return the plan with the largest tile, at most its own, that covers the largest box in the fewest equal steps."""
     within = [plan_of_box(plan, box)[0].region for box in (boxes[0], boxes[-1])]
     tile = []
     for axis, t, n, h, m in zip(plan.work_axes, plan.tile, plan.padded, plan.halo, plan.multiple, strict=True):
@@ -172,8 +167,8 @@ def tiled_for(plan: Plan, boxes: Sequence[Box]) -> Plan:
     return replace(plan, tile=tuple(tile))
 
 
-class Held:
-    """An array of which one box was read into memory; slices beyond it are read from the array itself."""
+class BoxInMemory:
+    """An array of which one box is in memory; slices that leave it are read from the array itself."""
 
     def __init__(self, data: Array, box: Box) -> None:
         self.shape, self.dtype, self._data, self._box = data.shape, data.dtype, data, box
@@ -190,8 +185,8 @@ class Held:
         return self._values[tuple(inner)]
 
 
-def _needed(image: Image, plan: Plan) -> Box:
-    """Return the part of the image that most windows of a plan read."""
+def _read_box(image: Image, plan: Plan) -> Box:
+    """Return the part of the image that most tiles of a plan read."""
     margins = {a: h + m + REACH for a, h, m in zip(plan.work_axes, plan.halo, plan.multiple, strict=True)}
     box = []
     for axis, n in zip(image.axes, image.shape, strict=True):

@@ -1,7 +1,7 @@
-"""The record of an unfinished result: what it is made from and with, and which boxes of it are done.
+"""The journal of an unfinished result: its input, model and settings, and which boxes are finished.
 
-It lies with the result in a hidden folder beside the target. A line is written, and safe on the disk,
-after the box that it names; a torn last line is dropped. One process at a time writes.
+It lies with the result in a hidden folder next to the target. The line of a box is written, and flushed to the disk,
+after the box itself. An incomplete last line is dropped. One process at a time writes.
 """
 
 import json
@@ -17,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_superres.errors import OutputError, OutputExistsError
-from napari_superres.inference.engine.global_statistics import Settled
+from napari_superres.inference.engine.global_statistics import GlobalStatistics
 
 FORMAT = 1
 _RESULT, _LINES, _STATISTICS, _LOCK = ".ome.zarr", "journal.jsonl", "statistics.npz", "lock"
@@ -27,12 +27,12 @@ _OURS = re.compile(rf"[0-9a-f]{{12}}{re.escape(_RESULT)}")
 
 
 def is_unfinished(target: Path, stem: str) -> bool:
-    """Return whether a run to a target, named `stem` without suffix, was begun and not finished."""
+    """Return whether an unfinished run to a target, named `stem` without suffix, exists."""
     return (_folder(target, stem) / _LINES).exists()
 
 
 def _folder(target: Path, stem: str) -> Path:
-    # Of the stem: NAME.zarr and NAME.ome.zarr have one record, and so one run at a time.
+    # Named after the stem, because NAME.zarr and NAME.ome.zarr share one record.
     return target.with_name(f".{stem}.unfinished")
 
 
@@ -53,7 +53,7 @@ class Journal:
     folder, result
         The hidden folder, and the unfinished result in it.
     header
-        What the run was begun with; None where none was begun.
+        Input, model and settings of the run; None if no run was started.
     lines
         One per finished box.
     """
@@ -61,7 +61,7 @@ class Journal:
     def __init__(self, target: Path, stem: str, *, forget: bool = False) -> None:
         self.target = target
         self.folder = _folder(target, stem)
-        # A name of its own: a worker of a run that was killed and forgotten may still write to that one's.
+        # The name is unique, because a worker of a killed run may still write to the folder of that run.
         self.result = self.folder / f"{uuid4().hex[:12]}{_RESULT}"
         self.header: dict[str, Any] | None = None
         self.lines: list[dict[str, Any]] = []
@@ -70,14 +70,14 @@ class Journal:
         self._forget = forget
 
     def __enter__(self) -> Self:
-        """Take the folder for this process and read what was done.
+        """Lock the folder for this process and read the journal.
 
         Raises
         ------
         OutputExistsError
             If another process works on it.
         OutputError
-            If the folder cannot be made or its record is not understood.
+            If the folder cannot be made or the journal is damaged.
         """
         from filelock import FileLock, Timeout
 
@@ -87,10 +87,12 @@ class Journal:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise OutputExistsError(
-                f"{self.target} is being written by another run. Wait for it, or choose another name."
+                f"{self.target} is being written by another run.", remedy="Wait for it, or choose another name."
             ) from error
         except OSError as error:
-            raise OutputError(f"{self.folder} cannot be made: {error.strerror}. Choose another folder.") from error
+            raise OutputError(
+                f"{self.folder} cannot be made: {error.strerror}.", remedy="Choose another folder."
+            ) from error
         try:
             if self._forget:
                 self.clear()
@@ -101,13 +103,13 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the folder back; one that holds nothing worth keeping is removed."""
+        """Unlock the folder; remove it if it holds nothing worth keeping."""
         if not self._is_worth_keeping:
             self.remove()
         self._lock.release()
 
     def begin(self, header: Mapping[str, Any]) -> None:
-        """Write the header: from now on the run can be gone on with.
+        """Write the header. From now on the run can be resumed.
 
         Raises
         ------
@@ -143,18 +145,18 @@ class Journal:
 
     @property
     def state(self) -> str:
-        """How much is done, in words."""
-        return "1 part is done" if len(self.lines) == 1 else f"{len(self.lines)} parts are done"
+        """How much is finished, in words."""
+        return "1 part is finished" if len(self.lines) == 1 else f"{len(self.lines)} parts are finished"
 
     def remove(self) -> None:
-        """Remove the folder; one that holds anything else stays, with that."""
+        """Remove the folder, unless it holds files that are not ours."""
         with suppress(OSError):
             self.clear()
             (self.folder / _LOCK).unlink(missing_ok=True)
             self.folder.rmdir()
 
     def clear(self) -> None:
-        """Forget the run that was begun, and what finished ones replaced."""
+        """Delete the unfinished run, and what finished runs replaced."""
         for path in self.folder.iterdir():
             if path.is_dir() and (path.name == _REPLACED or _OURS.fullmatch(path.name)):
                 shutil.rmtree(path)
@@ -177,47 +179,48 @@ class Journal:
             self.header, *self.lines = (dict(json.loads(line)) for line in whole.splitlines())
         except (ValueError, TypeError) as error:
             raise OutputError(
-                f"the record {self._file} of an unfinished result is damaged. Remove {self.folder} to start anew."
+                f"the journal {self._file} of an unfinished result is damaged.",
+                remedy=f"Remove {self.folder} to start again.",
             ) from error
         begun = self.folder / str(self.header.get("result"))
-        # A record without its result: that is in its place already, and only the removal was interrupted.
+        # A journal without its result: the result is in its place already, and only the removal was interrupted.
         if begun.suffix != ".zarr" or not begun.is_dir() or not self._is_worth_keeping:
             self.clear()
             return
         self.result = begun
 
-    def save_statistics(self, settled: tuple[Settled | None, ...]) -> None:
-        """Keep the statistics of the whole image, so that an interrupted run has the same."""
+    def save_statistics(self, statistics: tuple[GlobalStatistics | None, ...]) -> None:
+        """Keep the global statistics, so that a resumed run uses the same."""
         arrays: dict[str, Any] = {}
-        for part, found in enumerate(settled):
+        for part, found in enumerate(statistics):
             if found is None:
                 continue
             arrays[f"{part}"] = np.array([found.layers, found.passes, found.left])
-            for key, rows in found.places.items():
+            for key, rows in found.planes.items():
                 arrays |= {f"{part}/{','.join(map(str, key))}/{k}": values for k, values in enumerate(rows)}
         if arrays:
             with (self.folder / _STATISTICS).open("wb") as file:
                 np.savez(file, **arrays)
                 _flush(file)
 
-    def load_statistics(self, parts: int) -> tuple[Settled | None, ...]:
-        """Return what `save_statistics` kept, for so many parts."""
+    def load_statistics(self, parts: int) -> tuple[GlobalStatistics | None, ...]:
+        """Return the global statistics of each of `parts` parts, as `save_statistics` kept them."""
         path = self.folder / _STATISTICS
         if not path.exists():
             return (None,) * parts
-        found: list[Settled | None] = []
+        found: list[GlobalStatistics | None] = []
         with np.load(path) as arrays:
             for part in range(parts):
                 if str(part) not in arrays:
                     found.append(None)
                     continue
-                places: dict[tuple[int, ...], list[Any]] = {}
+                planes: dict[tuple[int, ...], list[Any]] = {}
                 names = [n.split("/") for n in arrays if n.startswith(f"{part}/")]
                 for _, key, k in sorted(names, key=lambda n: int(n[2])):
-                    place = tuple(int(i) for i in key.split(",") if i)
-                    places.setdefault(place, []).append(arrays[f"{part}/{key}/{k}"])
+                    plane = tuple(int(i) for i in key.split(",") if i)
+                    planes.setdefault(plane, []).append(arrays[f"{part}/{key}/{k}"])
                 layers, passes, left = arrays[str(part)]
-                found.append(Settled(places, int(layers), int(passes), float(left)))
+                found.append(GlobalStatistics(planes, int(layers), int(passes), float(left)))
         return tuple(found)
 
 

@@ -1,7 +1,7 @@
-"""Who computes the boxes of a result: this process, processes of a cluster here, or one's own scheduler.
+"""Executors that compute the boxes of a result: this process, a cluster on this computer, or a remote scheduler.
 
-Boxes are independent and each is stored by one process, so dask.distributed has only to hand them out;
-those of a worker that dies are handed out again.
+Boxes are independent and each is stored by one process, so dask.distributed only has to distribute them. Boxes of a
+worker that dies are given to another.
 """
 
 import asyncio
@@ -9,96 +9,120 @@ import logging
 import os
 import pickle
 import threading
-import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Literal, Protocol
 
 import torch
 
-from napari_superres.errors import DeviceError, MissingExtraError, SettingsError, SuperResWarning
+from napari_superres.errors import DeviceError, MissingExtraError, SettingsError
 from napari_superres.inference.machine.device import list_devices
 from napari_superres.inference.machine.memory import allocator_environment, tune_allocator
 from napari_superres.inference.provenance import package_version
 from napari_superres.inference.stream.boxes import Job
 
-Task = Literal["settle", "compute"]
+Task = Literal["find_statistics", "compute"]
 """A method of `Job`."""
 
-Step = tuple[tuple[int, ...], float, Any]
-"""Arguments of a task, the share of it that is done, and what it returned when that is all."""
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a task, or a note that concerns all of them.
+
+    Attributes
+    ----------
+    arguments
+        Of the task; empty for a note.
+    share
+        Finished share of the task.
+    result
+        What the task returned, once it is finished.
+    note
+        What the user should know now; mostly empty.
+    """
+
+    arguments: tuple[int, ...]
+    share: float = 0.0
+    result: Any = None
+    note: str = ""
+
 
 _PATIENCE = 20.0
-"""Seconds in which a scheduler must answer."""
+"""Seconds within which a scheduler must answer."""
 
-_GLANCE = 10.0
-"""Seconds between two looks at whether any worker is left."""
+_LOOK_EVERY = 10.0
+"""Seconds between two checks that workers are left."""
 
 _ATTEMPTS = 3
 _PER_CORE = 4
-_busy = threading.Lock()
+_computing = threading.Lock()
+_KEPT = "Finished parts are kept: continue with `resume`."
+_ALONE = f"no worker is left; the run waits for new ones. Start some, or stop the run. {_KEPT}"
 
 
-class Workers(Protocol):
-    """What computes boxes."""
+class Executor(Protocol):
+    """Computes the tasks of a job."""
 
     @property
     def count(self) -> int:
-        """How many processes compute."""
+        """Number of processes that compute."""
         ...
 
     @property
     def threads(self) -> int:
-        """How many threads torch has in each."""
+        """Number of threads that torch uses in each process."""
         ...
 
     def run(self, job: Job, task: Task, arguments: Sequence[tuple[int, ...]]) -> Iterator[Step]:
-        """Do a task of a job once with each of some arguments, in any order."""
+        """Run a task of a job once with each of some arguments, in any order."""
         ...
 
 
 class ThisProcess:
-    """Does tasks one after the other; while a box is computed, the one before it is stored."""
+    """Runs tasks one after the other; while a box is computed, the one before it is stored."""
 
     count = 1
 
     @property
     def threads(self) -> int:
-        """How many threads torch has."""
+        """Number of threads that torch uses."""
         return torch.get_num_threads()
 
     def run(self, job: Job, task: Task, arguments: Sequence[tuple[int, ...]]) -> Iterator[Step]:
-        """Do tasks in order, telling of every window."""
-        before: tuple[tuple[int, ...], Future[Any]] | None = None
+        """Run tasks in order; yield after every tile."""
+        stored: tuple[tuple[int, ...], Future[Any]] | None = None
         with ThreadPoolExecutor(1, "store") as storing:
             for given in arguments:
-                found = yield from _told(given, getattr(job, task)(*given))
-                if before is not None:
-                    yield before[0], 1.0, before[1].result()
-                if callable(found):
-                    before = given, storing.submit(found)
+                result = yield from _steps(given, getattr(job, task)(*given))
+                if stored is not None:
+                    yield Step(stored[0], 1.0, stored[1].result())
+                if callable(result):
+                    stored = given, storing.submit(result)
                 else:
-                    yield given, 1.0, found
-            if before is not None:
-                yield before[0], 1.0, before[1].result()
+                    yield Step(given, 1.0, result)
+            if stored is not None:
+                yield Step(stored[0], 1.0, stored[1].result())
 
 
-def _told(given: tuple[int, ...], steps: Generator[float, None, Any]) -> Generator[Step, None, Any]:
-    found = None
+def _steps(given: tuple[int, ...], shares: Generator[float, None, Any]) -> Generator[Step, None, Any]:
+    """Yield a step for each share of a task but the last, and return the result of the task."""
+    result = None
 
     def run() -> Generator[float, None, None]:
-        nonlocal found
-        found = yield from steps
+        nonlocal result
+        result = yield from shares
 
     for share in run():
         if share < 1.0:
-            yield given, share, None
-    return found
+            yield Step(given, share)
+    return result
 
 
 class Cluster:
-    """Computes boxes on the workers of a dask scheduler.
+    """Runs tasks on the workers of a dask scheduler.
 
     Parameters
     ----------
@@ -111,117 +135,113 @@ class Cluster:
 
     @property
     def count(self) -> int:
-        """How many workers are there now."""
+        """Number of workers at present."""
         return max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
 
     @property
     def threads(self) -> int:
-        """How many threads torch has in each, at least."""
+        """Smallest number of threads that torch uses in a worker."""
         found = self._client.run(_inspection([], []), on_error="ignore")
         return min((threads for _, threads, problem in found.values() if not problem), default=1)
 
     def run(self, job: Job, task: Task, arguments: Sequence[tuple[int, ...]]) -> Iterator[Step]:
-        """Do tasks as workers are free, telling of each that is done.
+        """Run tasks as workers become free; yield after each task.
 
         Raises
         ------
         DeviceError
-            If workers lack what they need, or die at one task again and again, or the scheduler is lost.
+            If workers lack something they need, die repeatedly at one task, or the scheduler is lost.
         SuperResError
-            What the first failing task raised.
+            The error of the first task that fails.
         """
-        from distributed import CancelledError, as_completed
+        from distributed import CancelledError
         from distributed.scheduler import KilledWorker
 
         self._check(job)
-        # Sent once; each worker keeps it, with the model and the files that it opens. The scheduler can
-        # send it again when the worker that holds it dies, which it cannot with data that are scattered.
-        # As bytes, because a worker that cannot load it then says so; else it would be waited for for ever.
+        # The job is sent once. Each worker keeps it, with its model and open files. As the result of a task it can be
+        # computed again when the worker that holds it dies, unlike scattered data. It is sent as bytes, because a
+        # worker that cannot load it then reports an error; otherwise everybody would wait for ever.
         shared = self._client.submit(pickle.loads, pickle.dumps(job), pure=False)
-        futures = {self._client.submit(_do, shared, task, given, pure=False): given for given in arguments}
+        futures = {self._client.submit(_run, shared, task, given, pure=False): given for given in arguments}
         try:
-            with _warning_when_alone(self._client):
-                for future, found in as_completed(futures, with_results=True):
-                    if isinstance(found, CancelledError):
-                        raise found
-                    yield futures[future], 1.0, found
-                    future.release()
+            for future in self._finished(futures):
+                if future is None:
+                    yield Step((), note=_ALONE)
+                    continue
+                yield Step(futures[future], 1.0, future.result())
+                future.release()
         except KilledWorker as error:
             raise DeviceError(
-                "workers died again and again at one part of the result, mostly for lack of memory. "
-                "Give each more memory or use fewer; what is done is kept (--resume)."
+                "workers died repeatedly at one part of the result, mostly for lack of memory.",
+                remedy=f"Give each more memory or use fewer. {_KEPT}",
             ) from error
         except CancelledError as error:
-            raise DeviceError("the scheduler was lost. Start it again; what is done is kept (--resume).") from error
+            raise DeviceError("the scheduler was lost.", remedy=f"Start it again. {_KEPT}") from error
         except ModuleNotFoundError as error:
             raise DeviceError(
-                f"workers cannot import {error.name}, which the model needs. Install it where the workers run."
+                f"workers cannot import {error.name}, which the model needs.",
+                remedy="Install it where the workers run.",
             ) from error
         finally:
             if self._client.status == "running":
                 self._client.cancel([shared, *futures])
 
+    def _finished(self, futures: Collection[Any]) -> Iterator[Any]:
+        """Yield futures as they finish, and None once if no worker is left: a scheduler would wait for ever."""
+        finished: SimpleQueue[Any] = SimpleQueue()
+        for future in futures:
+            future.add_done_callback(finished.put)
+        left, was_alone = len(futures), False
+        while left:
+            try:
+                future = finished.get(timeout=_LOOK_EVERY)
+            except Empty:
+                if not was_alone and self._is_alone():
+                    was_alone = True
+                    yield None
+                continue
+            left -= 1
+            yield future
+
+    def _is_alone(self) -> bool:
+        try:
+            return self._client.status == "running" and not self._client.scheduler_info(n_workers=-1)["workers"]
+        except OSError:  # The scheduler is lost, which the futures report.
+            return False
+
     def _check(self, job: Job) -> None:
         """Check that every worker has the package, the device, and the same files."""
         wanted = package_version("napari-superres-torch")
-        devices = sorted({plan.device for _, plan in job.parts})
-        # One that dies while it is asked needs not answer.
+        devices = sorted({plan.device for plan in job.run.plans})
+        # A worker that dies meanwhile need not answer.
         found = self._client.run(_inspection([str(job.source), str(job.target)], devices), on_error="ignore")
         if not found:
             raise DeviceError(
-                "no worker answers. Start some at the scheduler (dask worker ADDRESS), or compute in this process: "
-                "leave workers out."
+                "no worker answers.",
+                remedy="Start workers (dask worker ADDRESS), or leave out `scheduler` to compute in this process.",
             )
         for worker, (version, _, problem) in found.items():
             if problem:
                 raise DeviceError(f"worker {worker} {problem}.")
             if version != wanted:
                 raise DeviceError(
-                    f"worker {worker} has version {version} of napari-superres-torch, and {wanted} is needed as here."
+                    f"worker {worker} has version {version} of napari-superres-torch, and this process {wanted}.",
+                    remedy="Install the same version on all workers.",
                 )
-
-
-@contextmanager
-def _warning_when_alone(client: Any) -> Iterator[None]:
-    """Warn, while the block lasts, when no worker is left: a scheduler waits for new ones for ever."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(_GLANCE):
-            try:
-                alone = client.status == "running" and not client.scheduler_info(n_workers=-1)["workers"]
-            except OSError:  # the scheduler is lost: whoever waits for results is told so
-                return
-            if alone:
-                warnings.warn(
-                    "no worker is left; the run goes on when there are new ones. Start some, or stop it: what is done "
-                    "is kept (--resume).",
-                    SuperResWarning,
-                    stacklevel=2,
-                )
-                return
-
-    watcher = threading.Thread(target=watch, name="superres-watch", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join(_PATIENCE)
 
 
 def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tuple[str, int, str]]:
-    """Return what gives a worker's version, its threads, and what it lacks of some files and devices."""
+    """Return a function that returns a worker's version, its threads, and which of the files and devices it lacks."""
 
     def inspect() -> tuple[str, int, str]:
-        # Sent by value: a worker that lacks the package must be able to run it.
+        # This function is sent by value, so that a worker without the package can run it.
         import importlib.metadata
         import pathlib
 
         try:
             import torch
 
-            import napari_superres.inference.stream.boxes  # noqa: F401
+            import napari_superres.inference.stream.boxes  # noqa: F401 - Only to see that it can be imported.
         except ImportError as error:
             return "", 0, f"cannot import {error.name}; install napari-superres-torch[distributed] where workers run"
         problem = ""
@@ -230,37 +250,38 @@ def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tu
                 problem = f"does not see {path}; source and target must lie on a disk that all workers share"
         for device in devices:
             if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
-                problem = f"has no device {device}; each takes the first GPU it sees (--device cuda, or cpu)"
+                problem = f"has no device {device}; use `device='cuda'` for the first GPU of each, or `device='cpu'`"
         return importlib.metadata.version("napari-superres-torch"), torch.get_num_threads(), problem
 
     return inspect
 
 
-def _do(job: Job, task: Task, given: tuple[int, ...]) -> Any:
-    """Do a task in a worker: one computes at a time, however many threads the worker has, while another stores."""
-    with _busy:
+def _run(job: Job, task: Task, given: tuple[int, ...]) -> Any:
+    """Run a task in a worker: one thread computes at a time, while another may store."""
+    with _computing:
         tune_allocator()
-        found = _returned(getattr(job, task)(*given))
-    return found() if callable(found) else found
+        result = _exhaust(getattr(job, task)(*given))
+    return result() if callable(result) else result
 
 
-def _returned(steps: Generator[float, None, Any]) -> Any:
+def _exhaust(shares: Generator[float, None, Any]) -> Any:
+    """Run a generator to its end and return its result."""
     while True:
         try:
-            next(steps)
+            next(shares)
         except StopIteration as end:
             return end.value
 
 
 @contextmanager
-def connected(workers: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
-    """Give who computes: this process, or workers that are there for as long as the block lasts.
+def open_executor(workers: int | None = None, scheduler: str | None = None) -> Iterator[Executor]:
+    """Yield an executor: this process, a cluster on this computer, or the workers of a remote scheduler.
 
     Parameters
     ----------
     workers
-        Number of processes to start on this machine, each with its share of the cores and, where there
-        are several, a GPU of its own.
+        Number of processes to start on this computer, each with its share of the cores and, if there are several, a
+        GPU of its own. They end with the block.
     scheduler
         Address of a running dask scheduler, such as ``"tcp://10.0.0.1:8786"``.
 
@@ -274,12 +295,14 @@ def connected(workers: int | None = None, scheduler: str | None = None) -> Itera
         If the scheduler does not answer, or processes cannot be started.
     """
     if workers is not None and scheduler is not None:
-        raise SettingsError("give workers (--workers) or a scheduler (--scheduler), not both.")
+        raise SettingsError("workers and scheduler were given.", remedy="Give `workers` or `scheduler`.")
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise SettingsError(f"workers must be a whole number of at least 1, got {workers!r}.")
     most = _PER_CORE * (os.cpu_count() or 1)
     if workers is not None and workers > most:
-        raise SettingsError(f"this machine has {os.cpu_count()} cores: at most {most} workers, got {workers}.")
+        raise SettingsError(
+            f"workers must be at most {most} on this computer with {os.cpu_count()} cores, got {workers}."
+        )
     if workers is None and scheduler is None:
         yield ThisProcess()
         return
@@ -287,33 +310,35 @@ def connected(workers: int | None = None, scheduler: str | None = None) -> Itera
         import distributed
     except ImportError as error:
         raise MissingExtraError(
-            "several workers need dask.distributed: pip install 'napari-superres-torch[distributed]'."
+            "several workers need dask.distributed.", remedy="pip install 'napari-superres-torch[distributed]'"
         ) from error
     if workers is not None:
         try:
             cluster = _local(distributed, workers)
         except (RuntimeError, OSError) as error:
             raise DeviceError(
-                f"{workers} processes could not be started here ({error}). Use fewer workers, or leave them out."
+                f"{workers} processes could not be started on this computer ({error}).",
+                remedy="Use fewer `workers`, or leave them out.",
             ) from error
         with cluster, distributed.Client(cluster) as client:
             yield Cluster(client)
         return
-    # What goes wrong is told by our errors.
+    # Our errors report what goes wrong.
     with distributed.utils.silence_logging_cmgr(logging.CRITICAL):
         try:
-            distributed.utils.LoopRunner().run_sync(_answered, scheduler)
+            distributed.utils.LoopRunner().run_sync(_check_answer, scheduler)
             client = distributed.Client(scheduler, timeout=_PATIENCE)
         except (OSError, ValueError) as error:
             raise DeviceError(
-                f"the scheduler {scheduler} does not answer. Check the address and that it runs: dask scheduler."
+                f"the scheduler {scheduler} does not answer.",
+                remedy="Check the address, and that the scheduler runs (dask scheduler).",
             ) from error
         with client:
             yield Cluster(client)
 
 
-async def _answered(address: str) -> None:
-    """Raise unless a scheduler answers: a client would wait for ever for others that listen there."""
+async def _check_answer(address: str) -> None:
+    """Raise an error unless a scheduler answers: a client would wait for ever for any other program at the address."""
     from distributed import Security
     from distributed.comm import connect
 
@@ -323,7 +348,7 @@ async def _answered(address: str) -> None:
 
 
 def _local(distributed: Any, workers: int) -> Any:
-    """Return a cluster of processes on this machine, none of them reachable from others."""
+    """Return a cluster of processes on this computer that listens on the loopback address only."""
     options = {
         "nthreads": 1,
         "memory_limit": 0,
@@ -349,9 +374,9 @@ def _local(distributed: Any, workers: int) -> Any:
 
 
 def environments(workers: int) -> list[dict[str, str]]:
-    """Return the environment of each worker on this machine: its share of the cores, and a GPU of its own."""
+    """Return the environment of each worker on this computer: its share of the cores, and a GPU of its own."""
     found = [d.removeprefix("cuda:") for d in list_devices() if d.startswith("cuda:")]
-    # Where this process sees only some of the GPUs, their numbers are counted among those.
+    # If this process sees only some of the GPUs, device numbers count among those.
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     gpus = [visible[int(g)] for g in found] if visible else found
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads_per_worker(workers)))

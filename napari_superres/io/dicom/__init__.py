@@ -1,7 +1,8 @@
 """DICOM: single files, multi-frame files and folders of slices. Read only.
 
-Begin with ``read.scan``. Only `napari_superres.io` imports this room.
+Begin with ``read.scan``. Only `napari_superres.io` imports this folder.
 
 ``read``    finds the series of a folder and stacks their slices
-``header``  geometry, intensity transform and modality of a slice; never identity fields
+``header``  reads the tags that describe the pixels; never who was imaged
+``stack``   orders the slices of a series and checks that they form an even, straight stack
 """

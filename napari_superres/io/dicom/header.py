@@ -1,7 +1,7 @@
-"""The few tags of a DICOM file that say where its pixels lie. Never who was imaged."""
+"""Read the few DICOM tags that describe the pixels and where they lie; never who was imaged."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.series import damaged, reading
-from napari_superres.io.volume.read import quiet
+from napari_superres.io.series import translate_errors
+from napari_superres.io.volume.simpleitk import quiet_simpleitk
 
 Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """Tags of one file.
+class SliceHeader:
+    """Tags of one file: a slice, or all frames of a multi-frame file.
 
     Attributes
     ----------
@@ -28,20 +28,22 @@ class Header:
     series
         Series instance UID.
     modality, photometric, sop_class
-        As in the file; empty where absent.
+        Modality, photometric interpretation and SOP class; empty if absent.
     size
-        Columns, rows, frames.
+        Number of columns, rows and frames.
     spacing
-        Between rows and between columns, in millimeters; None where absent.
+        Distance of rows and of columns, in millimeters; None if absent.
     detector_spacing
-        Imager pixel spacing: that of the detector, not of the body.
+        Pixel spacing of the detector, not of the body, in millimeters; None if absent.
     position, orientation
-        Image position (3 numbers) and orientation (6); None where absent.
-    frame_time, slice_spacing, thickness
-        Milliseconds between frames; millimeters between slices, and of one slice; None where absent.
+        Image position (3 numbers) and image orientation (6 numbers); None if absent.
+    frame_time
+        Time between frames, in milliseconds; None if absent.
+    slice_spacing, thickness
+        Distance of slices and thickness of a slice, in millimeters; None if absent.
     mirror
-        SimpleITK turns MONOCHROME1 (dark means much) round; the file's values are this minus what it gives.
-        None for other files.
+        For MONOCHROME1 files (dark means much), which SimpleITK inverts: the values of the file are `mirror` minus
+        the values that SimpleITK returns. None for other files.
     """
 
     path: Path
@@ -60,24 +62,24 @@ class Header:
     mirror: float | None
 
 
-def reader(path: Path) -> Any:
-    """Return SimpleITK's reader of one DICOM file."""
-    found = quiet().ImageFileReader()
-    found.SetImageIO("GDCMImageIO")
-    found.SetFileName(str(path))
-    return found
+def make_reader(sitk: Any, path: Path) -> Any:
+    """Return SimpleITK's reader for one DICOM file."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    return reader
 
 
-def read_header(path: Path) -> Header:
-    """Read the tags of a file, not its pixels.
+def read_header(path: Path) -> SliceHeader:
+    """Read the tags of a file, but not its pixels.
 
     Raises
     ------
     UnreadableImageError
-        If it is not a DICOM image.
+        If the file is not a DICOM image.
     """
-    with reading(path, "DICOM image"):
-        file = reader(path)
+    with translate_errors(path, "DICOM image"), quiet_simpleitk() as sitk:
+        file = make_reader(sitk, path)
         file.ReadImageInformation()
         size = tuple(file.GetSize())
 
@@ -96,7 +98,7 @@ def read_header(path: Path) -> Header:
     position, orientation = numbers("0020|0032", 3), numbers("0020|0037", 6)
     frame_time, slice_spacing = numbers("0018|1063", 1), numbers("0018|0088", 1)
     thickness = numbers("0018|0050", 1)
-    return Header(
+    return SliceHeader(
         path=path,
         series=text("0020|000e"),
         modality=text("0008|0060"),
@@ -117,18 +119,17 @@ def read_header(path: Path) -> Header:
 def _mirror(numbers: Callable[[str, int], tuple[float, ...] | None]) -> float:
     bits, signed = numbers("0028|0101", 1) or (16.0,), numbers("0028|0103", 1) or (0.0,)
     intercept, slope = numbers("0028|1052", 1) or (0.0,), numbers("0028|1053", 1) or (1.0,)
-    # Smallest plus largest value that can be stored.
-    ends = -1.0 if signed[0] else 2.0 ** bits[0] - 1.0
-    return slope[0] * ends + 2.0 * intercept[0]
+    smallest_plus_largest = -1.0 if signed[0] else 2.0 ** bits[0] - 1.0
+    return slope[0] * smallest_plus_largest + 2.0 * intercept[0]
 
 
-def need_spacing(header: Header) -> tuple[float, float]:
-    """Return the pixel spacing, or say which tag is missing.
+def need_spacing(header: SliceHeader) -> tuple[float, float]:
+    """Return the distance of rows and of columns, in millimeters.
 
     Raises
     ------
     UnreadableImageError
-        If there is none; SimpleITK would silently take 1 mm.
+        If the file states none. SimpleITK would silently take 1 mm. The message names the missing tag.
     """
     if header.spacing is not None:
         return header.spacing
@@ -136,116 +137,13 @@ def need_spacing(header: Header) -> tuple[float, float]:
     if header.detector_spacing is not None:
         detector = f" (at the detector, not in the body, pixels are {header.detector_spacing[0]:g} mm)"
     raise UnreadableImageError(
-        f"{header.path} must state its pixel spacing (tag 0028,0030), but does not{detector}. "
-        "Give it with pixel_size and unit (--pixel-size P --unit millimeter)."
+        f"{header.path} must state its pixel spacing (tag 0028,0030), but does not{detector}.",
+        remedy="Set `pixel_size` and `unit='millimeter'`.",
     )
 
 
-def stacked(headers: Sequence[Header]) -> tuple[list[Header], Vector]:
-    """Return the slices of a series in order along their normal, and the index-to-world matrix ``(Z, Y, X)``.
-
-    Parameters
-    ----------
-    headers
-        Slices of one series, in any order; a single one `is_placed`.
-
-    Raises
-    ------
-    UnreadableImageError
-        If the slices do not form a straight, evenly spaced stack; the message names the file.
-    """
-    first = headers[0]
-    for header in headers:
-        _need_same(header, first)
-    if first.orientation is None:
-        raise damaged(first.path, "slice", "its orientation (tag 0020,0037) is missing")
-    spacing = need_spacing(first)
-    across, down = first.orientation[:3], first.orientation[3:]
-    if abs(across @ down) > 1e-3 or max(abs(np.linalg.norm(across) - 1), abs(np.linalg.norm(down) - 1)) > 1e-3:
-        raise damaged(first.path, "slice", "its rows and columns are not at right angles (tag 0020,0037)")
-    normal = np.cross(across, down)
-    ordered = sorted(headers, key=lambda h: float(_position(h) @ normal))
-    if len(ordered) > 1:
-        step = _checked_step(ordered, normal, min(spacing))
-    else:
-        step = normal * (first.slice_spacing or first.thickness or 1.0)
-    affine = np.eye(4)
-    columns = np.stack([step, down * spacing[0], across * spacing[1]], axis=1)
-    affine[:3, :3] = columns[::-1]
-    affine[:3, 3] = _position(ordered[0])[::-1]
-    return ordered, affine
-
-
-def is_placed(header: Header) -> bool:
-    """Return whether a single slice says where it lies in the patient, and how thick it is."""
-    known = header.slice_spacing or header.thickness
-    stated = (header.position, header.orientation, header.spacing)
-    return bool(known) and all(value is not None for value in stated)
-
-
-def _position(header: Header) -> Vector:
-    if header.position is None:
-        raise damaged(header.path, "slice", "its position (tag 0020,0032) is missing")
-    return header.position
-
-
-def _need_same(header: Header, first: Header) -> None:
-    if header.size != first.size:
-        raise UnreadableImageError(
-            f"{header.path} must have the size of the other slices of its series, {first.size[0]} x {first.size[1]}, "
-            f"but is {header.size[0]} x {header.size[1]}. Move it to another folder."
-        )
-    same = (
-        header.orientation is not None
-        and first.orientation is not None
-        and np.allclose(header.orientation, first.orientation, atol=1e-3)
-    )
-    if first.orientation is not None and not same:
-        raise UnreadableImageError(
-            f"{header.path} must lie parallel to the other slices of its series, but is turned against "
-            f"{first.path.name} (mixed orientations). Move slices of one orientation to a folder of their own."
-        )
-    if first.spacing is not None and not np.allclose(need_spacing(header), first.spacing, rtol=1e-3):
-        raise UnreadableImageError(
-            f"{header.path} must have the pixel spacing of the other slices, {first.spacing}, but has "
-            f"{header.spacing}. Move it to another folder."
-        )
-
-
-def _checked_step(ordered: Sequence[Header], normal: Vector, pixel: float) -> Vector:
-    """Return the step from slice to slice after checking that all steps are the same and along the normal."""
-    positions = np.stack([_position(h) for h in ordered])
-    gaps = np.diff(positions @ normal)
-    usual = float(np.median(gaps))
-    where = "Complete the series, or move the slices that belong together to a folder of their own."
-    for number, gap in enumerate(gaps):
-        here, after = ordered[number].path, ordered[number + 1].path
-        if gap < 1e-3:
-            raise UnreadableImageError(
-                f"{after} must lie at a position of its own, but lies where {here.name} does "
-                f"(several time points, echoes or copies). {where}"
-            )
-        if abs(gap - usual) > max(0.02 * usual, 0.005):
-            what = f"{gap:.4g} mm where {usual:.4g} mm is usual"
-            if gap > 1.5 * usual:
-                missing = round(gap / usual) - 1
-                raise UnreadableImageError(
-                    f"{here} must be followed by the next slice, but {missing} slice(s) are missing before "
-                    f"{after.name} ({what}). {where}"
-                )
-            raise UnreadableImageError(f"{after} must follow {here.name} evenly, but the gap is {what}. {where}")
-    step: Vector = (positions[-1] - positions[0]) / (len(ordered) - 1)
-    if np.linalg.norm(step - (step @ normal) * normal) > 0.01 * usual:
-        tilt = math.degrees(math.acos(min(1.0, abs(float(step @ normal)) / float(np.linalg.norm(step)))))
-        raise UnreadableImageError(
-            f"{ordered[0].path} and the other slices must be stacked at right angles, but are shifted sideways by "
-            f"{tilt:.1f} degrees (gantry tilt). Resample the series to a straight grid first."
-        )
-    straight = positions[0] + np.arange(len(ordered))[:, None] * step
-    off = np.linalg.norm(positions - straight, axis=1)
-    if off.max() > max(0.1 * usual, 0.1 * pixel):
-        raise UnreadableImageError(
-            f"{ordered[int(off.argmax())].path} must lie in line with the other slices, "
-            f"but is {off.max():.3g} mm off. {where}"
-        )
-    return step
+def has_place(header: SliceHeader) -> bool:
+    """Return whether a single slice states its position in the patient and its thickness."""
+    thickness = header.slice_spacing or header.thickness
+    place = (header.position, header.orientation, header.spacing)
+    return bool(thickness) and all(value is not None for value in place)

@@ -1,4 +1,4 @@
-"""A zarr array that says which of its chunks are missing or damaged, or fills and lists them."""
+"""A zarr array that names its missing or damaged chunks in an error, or fills and lists them."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,26 @@ import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.lazy import Box, LazyArray
-from napari_superres.io.series import library, reading
+from napari_superres.io.series import import_library, translate_errors
 
 Fill = Literal["none", "missing", "bad"]
 _MISSING = "missing"
 
 
 class _Piece(NamedTuple):
-    """What a box takes of one chunk: the chunk's place in the grid, where to read, where it lands in the box."""
+    """The part of a box that lies in one chunk.
 
-    corner: tuple[int, ...]
+    Attributes
+    ----------
+    chunk
+        Index of the chunk in the grid of chunks.
+    source
+        Region of the array.
+    target
+        Region of the box.
+    """
+
+    chunk: tuple[int, ...]
     source: Box
     target: Box
 
@@ -28,48 +38,49 @@ class _Piece(NamedTuple):
 class ZarrArray(LazyArray):
     """An array of a zarr folder, of any version, sharded or not.
 
-    zarr gives the fill value where a chunk's file is missing; here that is an error, as is a chunk
-    that cannot be decoded. Each file is looked at once, before it is first read.
+    zarr returns the fill value if the file of a chunk is missing. Here that is an error, and so is a chunk that
+    cannot be decoded. Each file is checked once, before it is first read.
 
     Parameters
     ----------
     path
         The zarr folder.
     array
-        The open zarr array somewhere in it.
+        An open zarr array inside the folder.
     fill
-        Chunks that are given as the fill value and listed, instead of raising: none, those that are
-        missing, or damaged ones too.
+        Chunks that are replaced by the fill value and listed, instead of raising an error: ``"none"``, ``"missing"``
+        ones, or all ``"bad"`` ones, both missing and damaged.
 
     Attributes
     ----------
     chunks
-        Shape of the smallest part that is decoded by itself.
+        Shape of the smallest part that can be decoded by itself.
     """
 
     def __init__(self, path: Path, array: Any, fill: Fill = "none") -> None:
         super().__init__(array.shape, array.dtype)
         self.chunks: tuple[int, ...] = array.chunks
-        self._path, self._array, self._filled = path, array, fill
-        self._files: tuple[int, ...] = array.shards or array.chunks
-        # Of chunks that are files of their own.
+        self._path, self._array, self._fill = path, array, fill
+        # Shape of the part of the array that one file holds.
+        self._file_shape: tuple[int, ...] = array.shards or array.chunks
+        # Whether each file is one chunk with a header by Blosc.
         self._blosc = not array.shards and any(type(c).__name__.startswith("Blosc") for c in array.compressors)
-        self._local = isinstance(array.store, library("zarr.storage", "zarr").LocalStore)
-        self._seen: set[tuple[int, ...]] = set()
+        self._local = isinstance(array.store, import_library("zarr.storage", "zarr").LocalStore)
+        self._complete_files: set[tuple[int, ...]] = set()
         self._bad: set[str] = set()
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (self._path, self._array.path, self._filled)
+        return _open, (self._path, self._array.path, self._fill)
 
     @property
     def bad_chunks(self) -> list[str]:
-        """Chunks found missing or damaged so far: the file within the folder, and the region in pixels."""
+        """Missing or damaged chunks met so far: the name of the file in the folder, and the region in pixels."""
         with self._lock:
             return sorted(self._bad)
 
-    def skipping_bad(self, *, damaged: bool = True) -> Self:
-        """Return the same array with its missing chunks filled, and its damaged ones too."""
+    def fill_bad_chunks(self, *, damaged: bool = True) -> Self:
+        """Return the same array, which fills its missing chunks, and its damaged ones too by default."""
         return type(self)(self._path, self._array, "bad" if damaged else "missing")
 
     def read_box(self, box: Box) -> npt.NDArray[Any]:
@@ -78,105 +89,107 @@ class ZarrArray(LazyArray):
         Raises
         ------
         UnreadableImageError
-            If one is missing or damaged and bad chunks are not skipped.
+            If a chunk is missing or damaged and must not be filled.
         """
-        with reading(self._path, "zarr array"):
-            if not self._local or self._all_sound(box):
+        with translate_errors(self._path, "zarr array"):
+            if not self._local or self._check_files(box):
                 try:
                     return np.asarray(self._array[box])
                 except (PermissionError, MemoryError):
                     raise
-                except Exception:  # noqa: BLE001 - codecs raise anything; the chunk at fault is looked for below
+                except Exception:  # noqa: BLE001 - codecs raise any exception; the search below finds the bad chunk
                     pass
-            return self._by_chunk(box)
+            return self._read_by_chunk(box)
 
-    def _all_sound(self, box: Box) -> bool:
-        """Return whether the files that the box touches look whole; the others are bad from now on."""
-        sound = True
-        for piece in _pieces(box, self._files):
-            if piece.corner in self._seen:
+    def _check_files(self, box: Box) -> bool:
+        """Return whether all files that the box touches look complete. Report the chunks of those that do not."""
+        complete = True
+        for piece in _pieces(box, self._file_shape):
+            if piece.chunk in self._complete_files:
                 continue
-            fault = self._fault(self._path / self._key(piece.corner))
+            fault = self._fault(self._path / self._key(piece.chunk))
             if fault:
-                sound = False
-                self._found_bad(piece.corner, self._files, fault)
+                complete = False
+                self._report_bad(piece.chunk, self._file_shape, fault)
             else:
-                self._seen.add(piece.corner)
-        return sound
+                self._complete_files.add(piece.chunk)
+        return complete
 
     def _fault(self, file: Path) -> str | None:
+        """Return the fault of a file in words; None if it looks complete."""
         if not file.is_file():
-            return f"{_MISSING}, and zarr would take it for {self._fill} everywhere"
+            return f"{_MISSING}, and zarr would take it for {self._fill_value} everywhere"
         size = file.stat().st_size
-        if not size:  # as a computer that lost its power leaves them
-            return f"empty, and zarr would take it for {self._fill} everywhere"
+        if not size:  # a power failure can leave empty files
+            return f"empty, and zarr would take it for {self._fill_value} everywhere"
         if self._blosc:
-            # Blosc decodes what lies in memory behind a chunk cut off; its header says how long it was.
+            # Blosc reads beyond the end of a chunk that is cut off, into other memory. The header states the length.
             with file.open("rb") as opened:
                 header = opened.read(16)
             if size < max(16, int.from_bytes(header[12:16], "little")):
                 return "cut off"
         return None
 
-    def _by_chunk(self, box: Box) -> npt.NDArray[Any]:
-        out = np.full([len(range(b.start, b.stop, b.step or 1)) for b in box], self._fill, self.dtype)
+    def _read_by_chunk(self, box: Box) -> npt.NDArray[Any]:
+        out = np.full([len(range(b.start, b.stop, b.step or 1)) for b in box], self._fill_value, self.dtype)
         for piece in _pieces(box, self.chunks):
-            if self._local and self._file_of(piece.corner, self.chunks) not in self._seen:
+            if self._local and self._file_index(piece.chunk, self.chunks) not in self._complete_files:
                 continue
             try:
                 out[piece.target] = self._array[piece.source]
             except (PermissionError, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001 - as above
-                self._found_bad(piece.corner, self.chunks, "damaged", error)
+                self._report_bad(piece.chunk, self.chunks, "damaged", error)
         return out
 
-    def _found_bad(
-        self, corner: tuple[int, ...], steps: tuple[int, ...], what: str, cause: Exception | None = None
+    def _report_bad(
+        self, index: tuple[int, ...], shape: tuple[int, ...], fault: str, cause: Exception | None = None
     ) -> None:
-        region = [(i * s, min((i + 1) * s, n)) for i, s, n in zip(corner, steps, self.shape, strict=True)]
-        file = self._key(self._file_of(corner, steps))
+        """List the bad chunk with this index in a grid of chunks of this shape, or raise if it must not be filled."""
+        region = [(i * s, min((i + 1) * s, n)) for i, s, n in zip(index, shape, self.shape, strict=True)]
+        file = self._key(self._file_index(index, shape))
         name = f"{file} [{', '.join(f'{low}:{high}' for low, high in region)}]"
-        if self._filled == "none" or (self._filled == "missing" and not what.startswith(_MISSING)):
+        if self._fill == "none" or (self._fill == "missing" and not fault.startswith(_MISSING)):
             raise UnreadableImageError(
-                f"every chunk of {self._path} must be there and whole, but {name} is {what}. "
-                "Copy the folder again, or use skip_bad (--skip-bad) to fill and list such chunks."
+                f"every chunk of {self._path} must be present and complete, but {name} is {fault}.",
+                remedy="Copy the folder again, or set `skip_bad` to fill and list such chunks.",
             ) from cause
         with self._lock:
             self._bad.add(name)
 
-    def _file_of(self, corner: tuple[int, ...], steps: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the place, among the files, of the one that holds a chunk of a finer grid."""
-        return tuple(i * s // f for i, s, f in zip(corner, steps, self._files, strict=True))
+    def _file_index(self, index: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the index, in the grid of files, of the file that holds a chunk of a finer grid."""
+        return tuple(i * s // f for i, s, f in zip(index, shape, self._file_shape, strict=True))
 
     @property
-    def _fill(self) -> Any:
+    def _fill_value(self) -> Any:
         return 0 if self._array.fill_value is None else self._array.fill_value
 
-    def _key(self, corner: tuple[int, ...]) -> str:
-        """Return the name, within the folder, of the file that holds a chunk or shard."""
-        return f"{self._array.path}/{self._array.metadata.encode_chunk_key(corner)}".lstrip("/")
+    def _key(self, index: tuple[int, ...]) -> str:
+        """Return the name, inside the folder, of the file of a chunk or shard."""
+        return f"{self._array.path}/{self._array.metadata.encode_chunk_key(index)}".lstrip("/")
 
 
-def _opened(path: Path, inner: str, fill: Fill) -> ZarrArray:
-    with reading(path, "zarr array"):
-        return ZarrArray(path, library("zarr").open_array(str(path), path=inner, mode="r"), fill)
+def _open(path: Path, inner: str, fill: Fill) -> ZarrArray:
+    with translate_errors(path, "zarr array"):
+        return ZarrArray(path, import_library("zarr").open_array(str(path), path=inner, mode="r"), fill)
 
 
-def _pieces(box: Box, steps: Sequence[int]) -> Iterator[_Piece]:
-    """Yield what the box takes of each chunk of a regular grid that it touches."""
-    sides = [_side(part, size) for part, size in zip(box, steps, strict=True)]
+def _pieces(box: Box, chunk_shape: Sequence[int]) -> Iterator[_Piece]:
+    """Yield the part of a box in each chunk that it touches, for a regular grid of chunks."""
+    sides = [_side(part, size) for part, size in zip(box, chunk_shape, strict=True)]
     for side in itertools.product(*sides):
         yield _Piece(*(tuple(column) for column in zip(*side, strict=True)))
 
 
 def _side(part: slice, size: int) -> Iterator[tuple[int, slice, slice]]:
-    """Yield, along one axis, each chunk touched, the slice to read in it, and where that lands."""
-    places = range(part.start, part.stop, part.step or 1)
+    """Yield, along one axis, the index of each chunk touched, the slice of the array, and the slice of the box."""
+    pixels = range(part.start, part.stop, part.step or 1)
     first = 0
-    while first < len(places):
-        chunk = places[first] // size
-        # Number of places before the chunk's end.
-        after = len(range(part.start, min((chunk + 1) * size, part.stop), places.step))
-        yield chunk, slice(places[first], places[after - 1] + 1, places.step), slice(first, after)
+    while first < len(pixels):
+        chunk = pixels[first] // size
+        # Number of the box's pixels before the end of the chunk.
+        after = len(range(part.start, min((chunk + 1) * size, part.stop), pixels.step))
+        yield chunk, slice(pixels[first], pixels[after - 1] + 1, pixels.step), slice(first, after)
         first = after

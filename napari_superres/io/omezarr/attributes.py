@@ -1,33 +1,33 @@
-"""What an OME-Zarr 0.5 says of an image: axes, grid of every level, channels, and our own note."""
+"""The metadata of an OME-Zarr 0.5: axes, grid of every level, channels, and a note of this package."""
 
 from typing import Any
 
 import numpy as np
 
-from napari_superres.core.grid import Matrix, downscaled_affine
+from napari_superres.core.grid import Matrix, downscale_affine
 from napari_superres.core.image import Image
-from napari_superres.io.series import library
+from napari_superres.io.series import import_library
 
-# Key of our own attributes, beside "ome".
 NOTE = "napari_superres"
+"""Key of this package's own attributes, next to ``"ome"``: ``samples``, ``space`` and ``provenance``."""
 _SAMPLE_NAMES: tuple[str, ...] = ("red", "green", "blue", "alpha")
 _COLORS: tuple[str, ...] = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 _SAMPLE_COLORS: tuple[str, ...] = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 
 
-def attributes(stored: Image, image: Image, levels: int) -> dict[str, Any]:
-    """Return the attributes of an image.
+def make_attributes(stored: Image, image: Image, levels: int) -> dict[str, Any]:
+    """Return the attributes of the zarr group of an image.
 
     Parameters
     ----------
     stored
-        The image with its axes in the order on the disk, along the world's.
+        The image with its axes in the order on the disk, and without rotation.
     image
-        The image as it was given.
+        The image as the caller passed it.
     levels
-        Number of levels of the pyramid.
+        Number of pyramid levels.
     """
-    v05 = library("yaozarrs.v05", "yaozarrs")
+    v05 = import_library("yaozarrs.v05", "yaozarrs")
     multiscale = v05.Multiscale(
         name="image",
         axes=[_axis(v05, a, stored) for a in stored.axes],
@@ -54,7 +54,7 @@ def _axis(v05: Any, axis: str, image: Image) -> Any:
 
 def _dataset(v05: Any, image: Image, level: int) -> Any:
     factor = [1 if a == "Z" else 2**level for a in image.spatial]
-    affine: Matrix = downscaled_affine(image.affine, factor)
+    affine: Matrix = downscale_affine(image.affine, factor)
     scale, translation = [], []
     for axis in image.axes:
         at = image.spatial.find(axis)
@@ -71,7 +71,7 @@ def _dataset(v05: Any, image: Image, level: int) -> Any:
 
 
 def _omero(v05: Any, image: Image) -> Any:
-    """Return names, colours and display ranges of the channels; None where there is nothing to say."""
+    """Return names, colours and display ranges of the channels; None if the channels have no names."""
     if "S" in image.axes:
         names, colors = _SAMPLE_NAMES[: image.size("S")], _SAMPLE_COLORS
     elif image.channel_names:

@@ -1,4 +1,4 @@
-"""How an OME-Zarr is cut into levels, chunks, shards and the boxes that are written at once: numbers only."""
+"""The division of an OME-Zarr into levels, chunks, shards, and boxes that are written at once: numbers only."""
 
 import itertools
 import math
@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from napari_superres.io.lazy import Box
 
-# Order on the disk, as OME-Zarr wants it; the samples of RGB pixels are channels there.
+# The order that OME-Zarr requires. The samples of RGB pixels are stored as channels.
 _ORDER = "TCSZYX"
 _CHUNK = 512
 _BOX = 4096
 _BOX_PIXELS = 2**24
-# Results of 3-D networks: cubes, so that few borders of boxes cut through Z.
+# Results of 3-D networks have deep boxes, so that few borders between boxes cross Z.
 _VOLUME_CHUNK = (8, 256)
 _VOLUME_BOX = 1024
 _VOLUME_BOX_PIXELS = 2**25
@@ -24,18 +24,18 @@ _VOLUME_BOX_PIXELS = 2**25
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The cuts of a multiscale image, in the order of axes on the disk.
+    """The division of a multiscale image. All shapes have the order of axes on the disk.
 
     Attributes
     ----------
     axes
-        Letters in the order on the disk.
+        Letters of the axes.
     shape
-        Of level 0.
+        Shape of level 0.
     chunk
         Shape of one chunk of level 0.
     box
-        Shape of one box: whole chunks, one shard of level 0.
+        Shape of one box. A box consists of whole chunks and is one shard of level 0.
     """
 
     axes: str
@@ -45,14 +45,14 @@ class Layout:
 
     @classmethod
     def plan(cls, shape: Sequence[int], axes: str, *, volume: bool = False) -> Self:
-        """Choose the cuts for an image.
+        """Choose the division of an image.
 
         Parameters
         ----------
         shape, axes
-            Of the image, in any order of axes.
+            Shape and axes of the image, in any order of axes.
         volume
-            Whether boxes and chunks are deep along Z.
+            Whether chunks and boxes are deep along Z.
         """
         sizes = dict(zip(axes, (int(n) for n in shape), strict=True))
         stack = "Z" if "Z" in sizes else "T"
@@ -66,22 +66,22 @@ class Layout:
         plane = box["S"] * math.prod(min(box[a], sizes[a]) for a in "YX")
         planes = (_VOLUME_BOX_PIXELS if volume else _BOX_PIXELS) // plane
         box[stack] = max(1, planes // depth) * depth
-        order = on_disk(axes)
+        order = disk_order(axes)
         chunks = tuple(min(chunk[a], sizes[a]) for a in order)
         whole = tuple(c * math.ceil(min(box[a], sizes[a]) / c) for a, c in zip(order, chunks, strict=True))
         return cls(order, tuple(sizes[a] for a in order), chunks, whole)
 
     @property
     def levels(self) -> list[tuple[int, ...]]:
-        """Shapes of the levels: Y and X halved until both fit into one chunk."""
+        """Shapes of the levels. Y and X are halved until both fit into one chunk."""
         shapes = [self.shape]
         while max(shapes[-1][-2:]) > _CHUNK and min(shapes[-1][-2:]) >= 2:
             shapes.append((*self.shape[:-2], shapes[-1][-2] // 2, shapes[-1][-1] // 2))
         return shapes
 
     @property
-    def owned(self) -> int:
-        """Number of levels, from 0 on, of which a box owns whole shards."""
+    def owned_levels(self) -> int:
+        """Number of levels, from level 0 on, in which a box fills whole shards of its own."""
         plane = list(zip(self.shape, self.chunk, self.box, strict=True))[-2:]
         # A box is 2**j chunks wide, except where one covers the whole axis.
         return min([len(self.levels), *((b // c).bit_length() for n, c, b in plane if n > b)])
@@ -91,45 +91,31 @@ class Layout:
         return tuple(min(c, n) for c, n in zip(self.chunk, self.levels[level], strict=True))
 
     def shards(self, level: int) -> tuple[int, ...]:
-        """Return the shape of a level's shards: a box's share of it, or as large as a box where none owns it."""
-        shift = level if level < self.owned else 0
+        """Return the shape of a level's shards: a box's share of an owned level, else the shape of a box."""
+        shift = level if level < self.owned_levels else 0
         parts = [b >> shift if n > b else b for b, n in zip(self.box[-2:], self.shape[-2:], strict=True)]
         extents = zip(self.chunks(level), (*self.box[:-2], *parts), self.levels[level], strict=True)
         return tuple(c * math.ceil(min(p, n) / c) for c, p, n in extents)
 
     def boxes(self) -> list[Box]:
-        """Return the boxes, which are disjoint and fill level 0: C slowest, then T, Z, Y and X."""
-        found = self.shard_boxes(0)
-        slowest = [self.axes.index(a) for a in "CTZYX" if a in self.axes]
-        return sorted(found, key=lambda box: [box[i].start for i in slowest])
+        """Return the disjoint boxes that fill level 0, ordered by C, then T, Z, Y and X."""
+        order = [self.axes.index(a) for a in "CTZYX" if a in self.axes]
+        return sorted(self.shard_boxes(0), key=lambda box: [box[i].start for i in order])
 
     def shard_boxes(self, level: int) -> list[Box]:
-        """Return the boxes of a level that hold one shard each."""
+        """Return the regions of a level's shards."""
         sides = zip(self.levels[level], self.shards(level), strict=True)
         return list(itertools.product(*([slice(i, min(i + s, n)) for i in range(0, n, s)] for n, s in sides)))
 
     def share(self, box: Box, level: int) -> Box:
-        """Return what a box of level 0 owns of a level; empty where the odd last pixel is all it has."""
+        """Return the region of a level that a box of level 0 owns. It is empty for a box of one last, odd pixel."""
         return (*box[:-2], *(slice(b.start >> level, b.stop >> level) for b in box[-2:]))
 
     def nbytes(self, dtype: npt.DTypeLike) -> int:
-        """Return the bytes of all levels, not compressed."""
+        """Return the uncompressed size of all levels, in bytes."""
         return sum(map(math.prod, self.levels)) * np.dtype(dtype).itemsize
 
 
-def on_disk(axes: str) -> str:
-    """Return axes in the order in which they are stored."""
+def disk_order(axes: str) -> str:
+    """Return axes in the order on the disk."""
     return "".join(a for a in _ORDER if a in axes)
-
-
-def pyramid_nbytes(shape: Sequence[int], axes: str, dtype: npt.DTypeLike, *, volume: bool = False) -> int:
-    """Return the bytes that an image fills as OME-Zarr with its pyramid, not compressed.
-
-    Parameters
-    ----------
-    shape, axes, dtype
-        Of the image.
-    volume
-        As in `ZarrTarget.create`.
-    """
-    return Layout.plan(shape, axes, volume=volume).nbytes(dtype)

@@ -1,7 +1,7 @@
-"""OME-Zarr 0.4 and 0.5 and bare zarr arrays (v2 and v3), read lazily at full resolution; coarser levels for viewers.
+"""Read OME-Zarr 0.4 and 0.5, and bare zarr arrays (v2 and v3), lazily at full resolution; coarser levels for viewers.
 
-Scale and translation are read, of the data set and of the multiscale image around it. Several
-multiscale images, the bioformats2raw layout and plates are several series.
+The grid comes from the scales and translations of the data set and of its multiscale image. Several multiscale
+images, the bioformats2raw layout and plates are several series.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,19 +16,16 @@ from napari_superres.core.axes import guess_axes, spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError, UnreadableImageError
-from napari_superres.io.lazy import in_order
+from napari_superres.io.lazy import reorder_axes
 from napari_superres.io.omezarr.array import ZarrArray
 from napari_superres.io.omezarr.attributes import NOTE
-from napari_superres.io.omezarr.write import losses, write
 from napari_superres.io.pyramid import PyramidSeries
-from napari_superres.io.series import Series, damaged, library, reading, summary
-
-__all__ = ["losses", "scan", "write"]
+from napari_superres.io.series import Series, damage_error, import_library, summarize, translate_errors
 
 _KIND = "OME-Zarr"
 
 
-def scan(path: Path, strict: bool) -> list[Series]:
+def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     """Return the images of an OME-Zarr or zarr folder, not yet opened.
 
     Raises
@@ -36,18 +33,19 @@ def scan(path: Path, strict: bool) -> list[Series]:
     UnreadableImageError
         If its metadata are damaged, or it holds no image.
     """
-    del strict
-    with reading(path, _KIND):
-        found = list(_images(library("zarr").open(str(path), mode="r"), path, path.name))
-    if not found:
+    del require_pixel_size
+    with translate_errors(path, _KIND):
+        images = list(_images(import_library("zarr").open(str(path), mode="r"), path, path.name))
+    if not images:
         raise UnreadableImageError(
-            f"{path} must hold an image, but its zarr group has no multiscale image and no array."
+            f"{path} must hold an image, but its zarr group has no multiscale image and no array.",
+            remedy="Choose the folder of an image, or copy it again.",
         )
-    return found
+    return images
 
 
 def _images(node: Any, path: Path, name: str) -> Iterator[Series]:
-    """Yield the series of a zarr array or group and of the groups that its metadata name."""
+    """Yield the series of a zarr array, or of a group and the groups that its metadata name."""
     if not hasattr(node, "members"):
         yield _series(name, node, path, {}, {}, {})
         return
@@ -78,9 +76,9 @@ def _layout(node: Any) -> list[str]:
     """Return the names of the series of a bioformats2raw layout."""
     if "OME" in node:
         attributes = dict(node["OME"].attrs)
-        listed = attributes.get("ome", attributes).get("series")
-        if listed:
-            return list(listed)
+        names = attributes.get("ome", attributes).get("series")
+        if names:
+            return list(names)
     return sorted((n for n, _ in node.groups() if n.isdigit()), key=int)
 
 
@@ -89,23 +87,23 @@ def _dataset(node: Any, multiscale: Mapping[str, Any], path: Path) -> Any:
     try:
         array = node[inner]
     except KeyError as error:
-        raise damaged(path, _KIND, f"the array {inner!r} that its metadata name is not there") from error
+        raise damage_error(path, _KIND, f"the array {inner!r} that its metadata name is missing") from error
     if not hasattr(array, "dtype"):
-        raise damaged(path, _KIND, f"{inner!r} is not an array")
+        raise damage_error(path, _KIND, f"{inner!r} is not an array")
     return array
 
 
 def _coarser(
     node: Any, path: Path, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any]
 ) -> Iterator[Image]:
-    """Yield the levels of a multiscale image but the first, each as an image on its own grid."""
-    with reading(path, _KIND):
+    """Yield the coarser levels of a multiscale image, each as an image on its own grid."""
+    with translate_errors(path, _KIND):
         finest, *datasets = multiscale["datasets"]
         shape = _dataset(node, multiscale, path).shape
         for dataset in datasets:
             level = {**multiscale, "datasets": [dataset]}
             array = _dataset(node, level, path)
-            if "coordinateTransformations" not in {**finest, **dataset}:  # as before version 0.4
+            if "coordinateTransformations" not in {**finest, **dataset}:  # absent before version 0.4
                 scale = {"type": "scale", "scale": np.divide(shape, array.shape)}
                 level["datasets"] = [{**dataset, "coordinateTransformations": [scale]}]
             yield _image(ZarrArray(path, array), level, omero, note, None)
@@ -114,15 +112,15 @@ def _coarser(
 def _series(
     name: str, array: Any, path: Path, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any]
 ) -> Series:
-    def open_(wanted: str | None) -> Image:
-        with reading(path, _KIND):
-            return _image(ZarrArray(path, array), multiscale, omero, note, wanted)
+    def open_image(axes: str | None) -> Image:
+        with translate_errors(path, _KIND):
+            return _image(ZarrArray(path, array), multiscale, omero, note, axes)
 
     try:
-        words = summary(open_(None))
+        summary = summarize(open_image(None))
     except (AxesError, GridError, TypeError) as error:
-        words = f"{array.shape} {array.dtype}: {error}"
-    return Series(name, words, open_)
+        summary = f"{array.shape} {array.dtype}: {error}"
+    return Series(name, summary, open_image)
 
 
 def _image(
@@ -130,26 +128,26 @@ def _image(
     multiscale: Mapping[str, Any],
     omero: Mapping[str, Any],
     note: Mapping[str, Any],
-    wanted: str | None,
+    new_axes: str | None,
 ) -> Image:
-    listed = _listed_axes(multiscale, array.ndim)
-    axes = validate_axes(wanted or _letters(listed, array.shape), tuple(array.shape))
+    named_axes = _named_axes(multiscale, array.ndim)
+    axes = validate_axes(new_axes or _letters(named_axes, array.shape), tuple(array.shape))
     scale, translation = _transform(multiscale, array.ndim)
     spatial = spatial_axes(axes)
     at = [axes.index(a) for a in spatial]
     affine = np.diag([*scale[at], 1.0])
     affine[:-1, -1] = translation[at]
-    units = {a: _unit(listed[axes.index(a)].get("unit"), METRES) for a in spatial}
+    units = {a: _unit(named_axes[axes.index(a)].get("unit"), METRES) for a in spatial}
     metadata: dict[str, Any] = {}
     if "T" in axes:
-        time_unit = _unit(listed[axes.index("T")].get("unit"), SECONDS)
+        time_unit = _unit(named_axes[axes.index("T")].get("unit"), SECONDS)
         if time_unit and scale[axes.index("T")] > 0:
             units["T"], metadata["time_step"] = time_unit, float(scale[axes.index("T")])
     if note.get("provenance") is not None:
         metadata["provenance"] = note["provenance"]
     labels = [str(c.get("label") or "") for c in omero.get("channels", [])]
     count = array.shape[axes.index("C")] if "C" in axes else 1
-    samples = note.get("samples") and wanted is None and "C" in axes
+    samples = note.get("samples") and new_axes is None and "C" in axes
     image = Image(
         data=array,
         axes=axes.replace("C", "S") if samples else axes,
@@ -159,34 +157,37 @@ def _image(
         channel_names=tuple(labels) if any(labels) and len(labels) == count and not samples else (),
         metadata=metadata,
     )
-    # OME-Zarr has no samples: our RGB images are kept as channels and come back as they were.
-    return in_order(image, image.axes.replace("S", "") + "S") if samples else image
+    # OME-Zarr has no samples. RGB images written by this package are stored as channels, and become RGB again here.
+    return reorder_axes(image, image.axes.replace("S", "") + "S") if samples else image
 
 
-def _listed_axes(multiscale: Mapping[str, Any], ndim: int) -> list[dict[str, Any]]:
-    """Return the axes as dictionaries; before version 0.4 they were names, before 0.3 always TCZYX."""
-    listed = multiscale.get("axes")
-    if not listed:
+def _named_axes(multiscale: Mapping[str, Any], ndim: int) -> list[dict[str, Any]]:
+    """Return the axes as dictionaries. They were names before version 0.4, and always TCZYX before 0.3."""
+    axes = multiscale.get("axes")
+    if not axes:
         return [{"name": n} for n in "tczyx"[-ndim:]] if multiscale else [{} for _ in range(ndim)]
-    return [{"name": a} if isinstance(a, str) else dict(a) for a in listed]
+    return [{"name": a} if isinstance(a, str) else dict(a) for a in axes]
 
 
-def _letters(listed: list[dict[str, Any]], shape: tuple[int, ...]) -> str:
-    if len(listed) != len(shape):
-        raise AxesError(f"{len(listed)} axes are named for an array of shape {tuple(shape)}. Give axes (--axes).")
-    names = [str(a.get("name", "")).upper() for a in listed]
+def _letters(axes: list[dict[str, Any]], shape: tuple[int, ...]) -> str:
+    if len(axes) != len(shape):
+        raise AxesError(
+            f"the metadata must name every array axis, but name {len(axes)} for an array of shape {tuple(shape)}.",
+            remedy=f"Set `axes` to {len(shape)} letters.",
+        )
+    names = [str(a.get("name", "")).upper() for a in axes]
     if not any(names):
         return guess_axes(tuple(shape))
     if all(n in {"T", "C", "Z", "Y", "X"} for n in names):
         return "".join(names)
-    # Free names are allowed; the types then say what the axes are.
-    space = iter("ZYX"[-sum(a.get("type") == "space" for a in listed) :])
+    # OME-Zarr allows any names. The types then tell what the axes are.
+    space = iter("ZYX"[-sum(a.get("type") == "space" for a in axes) :])
     kinds = {"time": "T", "channel": "C"}
-    return "".join(next(space, "?") if a.get("type") == "space" else kinds.get(str(a.get("type")), "?") for a in listed)
+    return "".join(next(space, "?") if a.get("type") == "space" else kinds.get(str(a.get("type")), "?") for a in axes)
 
 
 def _transform(multiscale: Mapping[str, Any], ndim: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return scale and translation of level 0, those of the whole multiscale image applied last."""
+    """Return scale and translation of level 0. Those of the whole multiscale image are applied last."""
     scale, translation = np.ones(ndim), np.zeros(ndim)
     if not multiscale:
         return scale, translation
@@ -199,10 +200,16 @@ def _transform(multiscale: Mapping[str, Any], ndim: int) -> tuple[npt.NDArray[np
         if kind == "identity":
             continue
         if kind not in ("scale", "translation") or kind not in step:
-            raise GridError(f"the coordinate transformation {kind!r} is not understood; scale and translation are.")
+            raise GridError(
+                f"a coordinate transformation must be a scale or a translation, got {kind!r}.",
+                remedy="Write the image again with a scale and a translation.",
+            )
         values = np.asarray(step[kind], dtype=np.float64)
         if values.shape != (ndim,):
-            raise GridError(f"a {kind} needs one number per axis, got {len(values)} for {ndim} axes.")
+            raise GridError(
+                f"a {kind} needs one number per axis, got {len(values)} for {ndim} axes.",
+                remedy="Correct the metadata of the file.",
+            )
         if kind == "scale":
             scale, translation = scale * values, translation * values
         else:

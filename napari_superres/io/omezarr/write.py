@@ -1,27 +1,27 @@
-"""Writing OME-Zarr 0.5: sharded, multiscale, box by box so that memory stays small."""
+"""Write OME-Zarr 0.5: sharded and multiscale, one box after another to save memory."""
 
 from pathlib import Path
 
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.io.lossy import Loss, orientation
 from napari_superres.io.omezarr.target import ZarrTarget
+from napari_superres.io.unsupported import Unsupported, unsupported_orientation
 
 
-def losses(image: Image, ending: str) -> list[Loss]:
-    """Return what an OME-Zarr would lose."""
+def find_unsupported(image: Image, ending: str) -> list[Unsupported]:
+    """Return the features of an image that an OME-Zarr cannot store."""
     del ending
-    found = orientation(image)
+    features = unsupported_orientation(image)
     if "C" in image.axes and "S" in image.axes:
-        found.append(Loss("colour samples beside channels", ".ome.tif", fatal=True))
-    return found
+        features.append(Unsupported("both colour samples and channels", ".ome.tif", fatal=True))
+    return features
 
 
 def write(image: Image, path: Path) -> None:
-    """Write an image as OME-Zarr 0.5 with a pyramid of means of 2 x 2 pixels.
+    """Write an image as OME-Zarr 0.5 with a pyramid, each level of which averages 2 x 2 pixels of the finer one.
 
-    Axes are stored in the order TCZYX; the samples of RGB images as channels red, green, blue.
+    Axes are stored in the order TCZYX. The samples of RGB images are stored as the channels red, green and blue.
     """
     target = ZarrTarget.create(path, image)
     for box in target.boxes():

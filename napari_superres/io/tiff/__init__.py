@@ -1,8 +1,9 @@
 """TIFF: OME-TIFF, ImageJ TIFF and plain TIFF.
 
-Begin with ``read.scan``. Only `napari_superres.io` imports this room.
+Begin with ``read.scan``. Only `napari_superres.io` imports this folder.
 
-``read``      finds the series of a file and their lazy arrays
-``metadata``  pixel size, origin, units and channel names from OME-XML, ImageJ and resolution tags
-``write``     OME-TIFF, with a pyramid when large
+``read``      finds the series of a file and checks that the file is complete
+``array``     the lazy array of a series
+``metadata``  pixel size, origin, units and channel names from OME-XML, ImageJ's description or resolution tags
+``write``     writes OME-TIFF, with a pyramid when large, and ImageJ TIFF, and says what they cannot store
 """

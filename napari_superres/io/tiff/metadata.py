@@ -1,4 +1,4 @@
-"""What a TIFF file says about its grid: OME-XML, ImageJ's description, or the resolution tags."""
+"""Read the grid of a TIFF series from OME-XML, ImageJ's description, or the resolution tags."""
 
 import json
 import math
@@ -11,32 +11,34 @@ from xml.etree import ElementTree
 from napari_superres.core.units import METRES, convert, unit_name
 from napari_superres.errors import GridError
 
-# Names our own annotation in OME-XML.
 NAMESPACE = "napari-superres"
-# OME's unit for numbers without a physical meaning: the grid of an image of unknown pixel size.
+"""Name of this package's annotation in OME-XML, and of its note in ImageJ's description."""
+
 PIXEL = "pixel"
-# Resolutions that programs write when they know none.
+"""OME's unit for numbers without a physical meaning, used for the grid of an image with an unknown pixel size."""
+
+# Resolutions, in dots per inch, that programs write if they know none.
 _PLACEHOLDER_DPI = (72.0, 96.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What a file says of one series.
+class TiffFacts:
+    """Grid, times and names of one series.
 
     Attributes
     ----------
     unit
-        Unit of `sizes` and `origin`; None while the pixel size is unknown.
+        Unit of `sizes` and `origin`; None if the pixel size is unknown.
     sizes, origin
-        Per axis letter.
+        Pixel size and origin of each spatial axis, by its letter.
     time_step
         Frame interval and its unit.
     channel_names
-        In order, or empty.
+        Names in order, or empty.
     metadata
-        What goes into ``Image.metadata``.
+        Facts for ``Image.metadata``.
     space
-        As in ``Image.space``; noted by this package only.
+        As in ``Image.space``. Only files of this package state it.
     """
 
     unit: str | None = None
@@ -48,8 +50,8 @@ class Facts:
     space: str | None = None
 
 
-def facts_of(file: Any, index: int, series: Any) -> Facts:
-    """Return what the file says of the series with this index."""
+def read_facts(file: Any, index: int, series: Any) -> TiffFacts:
+    """Return the facts of the series with this index."""
     if series.kind == "ome" and file.ome_metadata:
         return _ome(file.ome_metadata, index)
     if file.is_imagej and file.imagej_metadata:
@@ -57,8 +59,8 @@ def facts_of(file: Any, index: int, series: Any) -> Facts:
     return _plain(series.keyframe.tags)
 
 
-def own_note(series: Any) -> dict[str, Any]:
-    """Return what this package noted in the file: axes, space, provenance."""
+def read_note(series: Any) -> dict[str, Any]:
+    """Return the note of this package in the file, with axes, space and provenance; empty for other files."""
     page = series.keyframe
     if series.kind == "ome" and NAMESPACE in (page.description or ""):
         with suppress(ElementTree.ParseError):
@@ -68,11 +70,11 @@ def own_note(series: Any) -> dict[str, Any]:
     return {}
 
 
-def _ome(xml: str, index: int) -> Facts:
+def _ome(xml: str, index: int) -> TiffFacts:
     root = ElementTree.fromstring(xml)
     images = _all(root, "Image")
     if index >= len(images):
-        return Facts()
+        return TiffFacts()
     pixels = _all(images[index], "Pixels")[0]
     sizes: dict[str, float] = {}
     units: dict[str, str | None] = {}
@@ -88,7 +90,7 @@ def _ome(xml: str, index: int) -> Facts:
         sizes = {}
     if unit is not None:
         sizes = {a: convert(s, own_unit, unit) for a, s in sizes.items() if (own_unit := units[a])}
-    return Facts(
+    return TiffFacts(
         unit=unit if sizes else None,
         sizes=sizes,
         origin=_plane_origin(pixels, unit) if sizes else {},
@@ -100,7 +102,7 @@ def _ome(xml: str, index: int) -> Facts:
 
 
 def _plane_origin(pixels: ElementTree.Element, unit: str | None) -> dict[str, float]:
-    """Return the position of the first plane. Without a unit it is relative to an unknown reference: left out."""
+    """Return the position of the first plane by axis. Without a unit its reference is unknown: it is left out."""
     planes = _all(pixels, "Plane")
     origin: dict[str, float] = {}
     first = next((p for p in planes if all(p.get(f"The{a}", "0") == "0" for a in "ZCT")), None)
@@ -135,7 +137,7 @@ def _annotation(root: ElementTree.Element) -> dict[str, Any]:
 
 
 def _info(text: Any) -> dict[str, Any]:
-    """Return our note in ImageJ's free text about the image."""
+    """Return this package's note in ImageJ's free text about the image."""
     with suppress(ValueError, TypeError, AttributeError):
         note = json.loads(text).get(NAMESPACE)
         return note if isinstance(note, dict) else {}
@@ -143,11 +145,11 @@ def _info(text: Any) -> dict[str, Any]:
 
 
 def _all(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    # The namespace carries the schema's year; every year is understood.
+    # The XML namespace contains the year of the schema. All years are accepted.
     return [e for e in element.iter() if e.tag.rpartition("}")[2] == name]
 
 
-def _imagej(description: Mapping[str, Any], series: Any) -> Facts:
+def _imagej(description: Mapping[str, Any], series: Any) -> TiffFacts:
     note = _info(description.get("Info"))
     step = _number(description.get("finterval"))
     text = str(description.get("unit", ""))
@@ -160,10 +162,10 @@ def _imagej(description: Mapping[str, Any], series: Any) -> Facts:
     spacing = _number(description.get("spacing"))
     if spacing:
         sizes["Z"] = abs(spacing)
-    # Numbers without a unit are believed only where this package wrote them.
+    # Numbers without a unit count only if this package wrote them.
     if "X" not in sizes or "Y" not in sizes or (unit is None and not note):
         sizes, unit = {}, None
-    return Facts(
+    return TiffFacts(
         unit=unit,
         sizes=sizes,
         # ImageJ: position = (index - origin) * size.
@@ -176,36 +178,36 @@ def _imagej(description: Mapping[str, Any], series: Any) -> Facts:
 
 
 def _labels(labels: Any, series: Any) -> tuple[str, ...]:
-    """Return channel names where ImageJ's slice labels are nothing but those."""
+    """Return the channel names if ImageJ's slice labels are the same for all slices of each channel."""
     axes, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
     labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(labels, (list, tuple)) or "C" not in axes:
         return ()
     channels = shape[axes.index("C")]
     inner = math.prod(n for a, n in zip(axes, shape, strict=True) if a == "Z" and axes.index("Z") > axes.index("C"))
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for plane, label in enumerate(labels):
-        if found.setdefault(plane // inner % channels, str(label)) != str(label):
+        if names.setdefault(plane // inner % channels, str(label)) != str(label):
             return ()
-    return tuple(found[i] for i in range(channels)) if len(found) == channels and all(found.values()) else ()
+    return tuple(names[i] for i in range(channels)) if len(names) == channels and all(names.values()) else ()
 
 
-def _plain(tags: Any) -> Facts:
+def _plain(tags: Any) -> TiffFacts:
     code = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else 2
     unit = {2: "inch", 3: "centimeter"}.get(int(code))
     sizes = {axis: _size(tags, f"{axis}Resolution") for axis in "XY"}
     known = {a: s for a, s in sizes.items() if s is not None}
     if unit is None or len(known) < 2:
-        return Facts()
+        return TiffFacts()
     if unit == "inch" and any(abs(1.0 / s - dpi) < 1e-6 for s in known.values() for dpi in (1.0, *_PLACEHOLDER_DPI)):
-        return Facts()
+        return TiffFacts()
     factor = METRES[unit] / METRES["micrometer"]
     origin = {}
     for axis in "XY":
         position = _rational(tags, f"{axis}Position")
         if position is not None:
             origin[axis] = position * factor
-    return Facts("micrometer", {a: s * factor for a, s in known.items()}, origin)
+    return TiffFacts("micrometer", {a: s * factor for a, s in known.items()}, origin)
 
 
 def _size(tags: Any, name: str) -> float | None:

@@ -1,126 +1,59 @@
-"""TIFF, read lazily: OME-TIFF, ImageJ TIFF, plain, tiled, compressed, big-endian and BigTIFF.
+"""Read TIFF lazily: OME-TIFF, ImageJ TIFF, plain, tiled, compressed, big-endian and BigTIFF.
 
-Pixel size and origin come from, in this order: OME-XML, ImageJ's description, the resolution tags.
-Resolution tags without a unit, and the 72 and 96 dots per inch that programs write without knowing,
-leave the pixel size unknown.
+The pixel size and origin come from OME-XML, else from ImageJ's description, else from the resolution tags. Resolution
+tags without a unit, and the 72 and 96 dots per inch that many programs write by default, leave the pixel size unknown.
 """
 
-import logging
 import struct
-import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_superres.core.axes import ALLOWED, spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, GridError, UnreadableImageError
-from napari_superres.io.lazy import Box, LazyArray
 from napari_superres.io.pyramid import PyramidSeries
-from napari_superres.io.series import Series, damaged, library, reading, summary
-from napari_superres.io.tiff import metadata as tiff_facts
-from napari_superres.io.tiff.write import losses, write
+from napari_superres.io.series import Series, damage_error, import_library, summarize, translate_errors
+from napari_superres.io.tiff.array import TiffArray
+from napari_superres.io.tiff.metadata import TiffFacts, read_facts, read_note
+from napari_superres.io.tiff.quiet import quiet_tifffile
 
-__all__ = ["losses", "scan", "write"]
-
-# tifffile reports damage through logging, which Python prints if nobody listens; we raise instead.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
-
-# Above this many pages only every n-th is checked against the size of the file.
+# With more pages than this, only every n-th page is checked against the size of the file.
 _CHECKED_PAGES = 4096
-# Resolution, description, ImageJ's metadata, strips and tiles. Programs leave broken tags of their own.
+# Tags of the resolution, description, ImageJ's metadata, strips and tiles. Other tags may be broken without harm.
 _NEEDED_TAGS = {270, 273, 279, 282, 283, 324, 325, 330, 50838, 50839}
 # Bytes of one value per TIFF data type.
 _VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
-class TiffArray(LazyArray):
-    """One series of a TIFF file. The file is open from the first slicing until the array is dropped.
-
-    Parameters
-    ----------
-    path
-        The file.
-    series, level
-        Index of the series, and of its level of resolution.
-    keep
-        Axes of tifffile's full shape that the array has; the others have one element.
-    shape, dtype
-        Of the array.
-    """
-
-    def __init__(
-        self, path: Path, series: int, level: int, keep: tuple[int, ...], shape: tuple[int, ...], dtype: npt.DTypeLike
-    ) -> None:
-        super().__init__(shape, dtype)
-        self._facts = (path, series, level, keep, shape, np.dtype(dtype).str)
-        self._zarr: Any = None
-        self._lock = Lock()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return TiffArray, self._facts
-
-    def read_box(self, box: Box) -> npt.NDArray[Any]:
-        """Read the strips or tiles that the box touches."""
-        path, _, _, keep, *_ = self._facts
-        with reading(path, "TIFF"):
-            array = self._opened()
-            full: list[Any] = [0] * array.ndim
-            for axis, item in zip(keep, box, strict=True):
-                full[axis] = item
-            return np.array(array[tuple(full)], dtype=self.dtype)
-
-    def level(self, number: int, shape: tuple[int, ...]) -> "TiffArray":
-        """Return a coarser level, whose full shape is given."""
-        path, series, _, keep, _, dtype = self._facts
-        return TiffArray(path, series, number, keep, tuple(shape[i] for i in keep), dtype)
-
-    def _opened(self) -> Any:
-        with self._lock:
-            if self._zarr is None:
-                file = library("tifffile").TiffFile(self._facts[0])
-                weakref.finalize(self, file.close)
-                _, index, level, *_ = self._facts
-                series = file.series[index].levels[level]
-                if series.dataoffset is not None:  # one block of plain numbers, of which any part is read by itself
-                    dtype, shape = series.dtype.newbyteorder(file.byteorder), series.get_shape(squeeze=False)
-                    self._zarr = np.memmap(self._facts[0], dtype, "r", series.dataoffset, shape)
-                else:
-                    store = file.series[index].aszarr(level=level, squeeze=False)
-                    self._zarr = library("zarr").open_array(store, mode="r")
-            return self._zarr
-
-
-def scan(path: Path, strict: bool) -> list[Series]:
+def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     """Return the series of a TIFF file, not yet opened.
 
     Raises
     ------
     UnreadableImageError
-        If it is not a TIFF, or cut off.
+        If the file is not a TIFF, or is cut off.
     """
-    del strict
-    tifffile = library("tifffile")
-    found = []
-    with reading(path, "TIFF"), tifffile.TiffFile(path) as file:
+    del require_pixel_size
+    tifffile = import_library("tifffile")
+    all_series = []
+    with translate_errors(path, "TIFF"), quiet_tifffile(), tifffile.TiffFile(path) as file:
         _check_chain(path, file)
         if not file.series:
-            raise damaged(path, "TIFF", "it holds no image")
+            raise damage_error(path, "TIFF", "it holds no image")
         for index, series in enumerate(file.series):
             _check_complete(path, file, series)
             array, axes = _array(path, index, series)
-            facts = tiff_facts.facts_of(file, index, series)
-            found.append(_series(path, index, series, _whole_levels(path, file, series), array, axes, facts))
-    return found
+            facts = read_facts(file, index, series)
+            all_series.append(_series(path, index, series, _complete_levels(path, file, series), array, axes, facts))
+    return all_series
 
 
-def _whole_levels(path: Path, file: Any, series: Any) -> list[Any]:
-    """Return the coarser levels of a series up to the first that is cut off or has other axes."""
-    found: list[Any] = []
+def _complete_levels(path: Path, file: Any, series: Any) -> list[Any]:
+    """Return the coarser levels of a series, up to the first that is cut off or has other axes."""
+    levels: list[Any] = []
     for level in series.levels[1:]:
         try:
             _check_complete(path, file, level)
@@ -128,33 +61,33 @@ def _whole_levels(path: Path, file: Any, series: Any) -> list[Any]:
             break
         if level.get_axes(squeeze=False) != series.get_axes(squeeze=False):
             break
-        found.append(level)
-    return found
+        levels.append(level)
+    return levels
 
 
 def _series(
-    path: Path, index: int, series: Any, levels: Sequence[Any], array: TiffArray, axes: str, facts: tiff_facts.Facts
+    path: Path, index: int, series: Any, levels: Sequence[Any], array: TiffArray, axes: str, facts: TiffFacts
 ) -> Series:
-    def open_(wanted: str | None) -> Image:
-        return _image(array, validate_axes(wanted, array.shape) if wanted else _known_axes(axes, array), facts)
+    def open_image(new_axes: str | None) -> Image:
+        return _image(array, validate_axes(new_axes, array.shape) if new_axes else _known_axes(axes, array), facts)
 
     try:
-        words = summary(open_(None))
+        summary = summarize(open_image(None))
     except (AxesError, GridError, TypeError) as error:
-        words = f"{array.shape} {array.dtype}: {error}"
+        summary = f"{array.shape} {array.dtype}: {error}"
     name = path.name if index == 0 else f"{path.name} [{series.name or index}]"
     shapes = [level.get_shape(squeeze=False) for level in levels]
 
     def coarser() -> Iterator[Image]:
-        finest = open_(None)
+        finest = open_image(None)
         for number, shape in enumerate(shapes, 1):
             yield _coarser(finest, array.level(number, shape))
 
-    return PyramidSeries(name, words, open_, coarser) if shapes else Series(name, words, open_)
+    return PyramidSeries(name, summary, open_image, coarser) if shapes else Series(name, summary, open_image)
 
 
 def _coarser(finest: Image, array: TiffArray) -> Image:
-    """Return the image of a level, whose pixels unite those of the finest: TIFF says no more of it than its shape."""
+    """Return the image of a coarser level. TIFF states only its shape; its pixels cover blocks of finest pixels."""
     counts = dict(zip(finest.axes, array.shape, strict=True))
     step = np.array([max(1.0, round(finest.size(a) / counts[a])) for a in finest.spatial])
     relative = np.diag([*step, 1.0])
@@ -163,23 +96,23 @@ def _coarser(finest: Image, array: TiffArray) -> Image:
 
 
 def _array(path: Path, index: int, series: Any) -> tuple[TiffArray, str]:
-    """Return the lazy array of a series and its axes as tifffile says them, single-element axes left out."""
+    """Return the lazy array of a series and its axes as tifffile names them.
+
+    Axes of one element are left out, unless this package noted them in the file.
+    """
     axes, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
-    ours = tiff_facts.own_note(series).get("axes")
-    wanted = ours if ours is not None and set(ours) <= set(axes) else None
-    keep = [
-        i
-        for i, (a, n) in enumerate(zip(axes, shape, strict=True))
-        if (a in wanted if wanted is not None else n > 1 or a in "YX")
-    ]
-    if wanted is not None and any(shape[i] > 1 for i in range(len(shape)) if i not in keep):
-        keep = [i for i, (a, n) in enumerate(zip(axes, shape, strict=True)) if n > 1 or a in "YX"]
+    keep = [i for i, (a, n) in enumerate(zip(axes, shape, strict=True)) if n > 1 or a in "YX"]
+    noted_axes = read_note(series).get("axes")
+    if noted_axes is not None and set(noted_axes) <= set(axes):
+        noted = [i for i, a in enumerate(axes) if a in noted_axes]
+        if all(shape[i] == 1 for i in range(len(shape)) if i not in noted):
+            keep = noted
     array = TiffArray(path, index, 0, tuple(keep), tuple(shape[i] for i in keep), series.dtype)
     return array, "".join(axes[i] for i in keep)
 
 
 def _known_axes(axes: str, array: TiffArray) -> str:
-    """Return axes with the letters that mean nothing here replaced by Z, C or T, the innermost first."""
+    """Return the axes with unknown letters replaced by the free ones of Z, C and T, from the last axis to the first."""
     letters = list(axes)
     for i, letter in enumerate(letters):
         if letter == "S" and array.shape[i] not in (3, 4):
@@ -188,12 +121,15 @@ def _known_axes(axes: str, array: TiffArray) -> str:
     for i in reversed(range(len(letters))):
         if letters[i] not in ALLOWED or letters.count(letters[i]) > 1:
             if not free:
-                raise AxesError(f"an image has at most the axes {ALLOWED}, got {axes!r} of shape {array.shape}.")
+                raise AxesError(
+                    f"an image has at most the axes {ALLOWED}, got {axes!r} of shape {array.shape}.",
+                    remedy="Split the file into images with fewer axes.",
+                )
             letters[i] = free.pop(0)
     return validate_axes("".join(letters), array.shape)
 
 
-def _image(array: TiffArray, axes: str, facts: tiff_facts.Facts) -> Image:
+def _image(array: TiffArray, axes: str, facts: TiffFacts) -> Image:
     spatial = spatial_axes(axes)
     n = len(spatial)
     affine = np.eye(n + 1)
@@ -214,9 +150,9 @@ def _image(array: TiffArray, axes: str, facts: tiff_facts.Facts) -> Image:
 
 
 def _check_chain(path: Path, file: Any) -> None:
-    """Follow the pages from one to the next. tifffile ends silently where the chain leaves the file."""
+    """Follow the pages from one to the next. tifffile stops silently if the chain leaves the file."""
     handle, tiff = file.filehandle, file.tiff
-    if tiff.is_ndpi:  # its offsets are wider than the format says
+    if tiff.is_ndpi:  # NDPI uses wider offsets than the TIFF format
         return
     handle.seek(4 if tiff.version == 42 else 8)
     offset = struct.unpack(tiff.offsetformat, handle.read(tiff.offsetsize))[0]
@@ -229,31 +165,31 @@ def _check_chain(path: Path, file: Any) -> None:
         for code, kind, length, where in struct.iter_unpack(entry, handle.read(count * tiff.tagsize)):
             size = length * _VALUE_BYTES.get(kind, 0)
             if code in _NEEDED_TAGS and size > tiff.offsetsize and where + size > handle.size:
-                raise damaged(path, "TIFF", f"it is cut off within its tag {code}")
+                raise damage_error(path, "TIFF", f"it is cut off within its tag {code}")
         offset = struct.unpack(tiff.offsetformat, handle.read(tiff.offsetsize))[0]
-    listed = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
-    if listed > len(seen) > 0 and file.series and file.series[0].kind != "imagej":
-        raise damaged(path, "ImageJ TIFF", f"of {listed} planes {len(seen)} are there")
+    expected = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
+    if expected > len(seen) > 0 and file.series and file.series[0].kind != "imagej":
+        raise damage_error(path, "ImageJ TIFF", f"only {len(seen)} of its {expected} planes are present")
 
 
 def _check_complete(path: Path, file: Any, series: Any) -> None:
-    """Compare where the pixels should be with the size of the file, which costs no decoding."""
+    """Check that the file is long enough to hold all pixels, without decoding them."""
     size = file.filehandle.size
     if series.dataoffset is not None:
         end = series.dataoffset + int(np.prod(series.get_shape(squeeze=False), dtype=np.int64)) * series.dtype.itemsize
         if end > size:
-            raise damaged(path, "TIFF", f"it is cut off: {end} bytes are needed and {size} are there")
+            raise damage_error(path, "TIFF", f"it is cut off: {end} bytes are needed and {size} are present")
         return
     count = len(series.pages)
     for number in range(0, count, max(1, count // _CHECKED_PAGES)):
         page = series.pages[number]
         if page is None:
             raise UnreadableImageError(
-                f"{path} says it has {count} planes, but plane {number} is not there. "
-                "Put all files of a multi-file OME-TIFF into one folder, or copy the file again."
+                f"{path} must have {count} planes, but plane {number} is missing.",
+                remedy="Put all files of a multi-file OME-TIFF into one folder, or copy the file again.",
             )
         if page.parent is not file and Path(page.parent.filehandle.path) != path:
             continue
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
         if ends and max(ends) > size:
-            raise damaged(path, "TIFF", f"it is cut off: {max(ends)} bytes are needed and {size} are there")
+            raise damage_error(path, "TIFF", f"it is cut off: {max(ends)} bytes are needed and {size} are present")

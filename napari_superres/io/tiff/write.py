@@ -1,8 +1,8 @@
-"""Writing OME-TIFF (``.ome.tif``) and ImageJ TIFF (``.tif``), plane by plane.
+"""Write OME-TIFF (``.ome.tif``) and ImageJ TIFF (``.tif``), plane by plane.
 
-OME-TIFF holds pixel size, units and a signed origin; compressed, tiled when large, with a pyramid
-when Y or X exceeds 4096 pixels. ImageJ TIFF holds the origin in pixels, and few data types.
-Y and X (and S) come last in the file; the other axes keep their order, in ImageJ TIFF T Z C.
+OME-TIFF stores pixel size, units and a signed origin. It is compressed, tiled if large, and has a pyramid if Y or X
+exceeds 4096 pixels. ImageJ TIFF stores the origin in pixels, and few data types. Y, X and S come last in the file. The
+other axes keep their order in OME-TIFF; in ImageJ TIFF they are T, Z, C.
 """
 
 import itertools
@@ -17,10 +17,11 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.core.units import convert
 from napari_superres.io.formats import suffix
-from napari_superres.io.lazy import in_order, lengths_in
-from napari_superres.io.lossy import Loss, data_type, orientation, straightened
-from napari_superres.io.series import library
+from napari_superres.io.lazy import affine_in_unit, reorder_axes
+from napari_superres.io.series import import_library
 from napari_superres.io.tiff.metadata import NAMESPACE, PIXEL
+from napari_superres.io.tiff.quiet import quiet_tifffile
+from napari_superres.io.unsupported import Unsupported, drop_rotation, unsupported_data_type, unsupported_orientation
 
 _OME_TYPES = "uint8 uint16 uint32 int8 int16 int32 float32 float64"
 _IMAGEJ_TYPES = "uint8 uint16 int16 float32"
@@ -42,37 +43,40 @@ _OME_SYMBOLS = {
     "day": "d",
 }
 _TILE = 512
-# A pyramid makes an image of this many pixels quick to look at; smaller ones need none.
+# Viewers show images with a longer side slowly, unless they have a pyramid.
 _PYRAMID_ABOVE = 4096
 _BIGTIFF_ABOVE = 3.9e9
 _SLAB_BYTES = 32 * 2**20
-# Tiles that wait to be compressed or written.
+# Size of the tiles that wait for compression and writing.
 _BUFFER_BYTES = 32 * 2**20
 
 
-def losses(image: Image, ending: str) -> list[Loss]:
-    """Return what a TIFF with this suffix would lose."""
+def find_unsupported(image: Image, ending: str) -> list[Unsupported]:
+    """Return the features of an image that a TIFF with this suffix cannot store."""
     if ".ome" in ending:
-        return [*data_type(image, _OME_TYPES, ".ome.zarr"), *orientation(image)]
-    found = [*data_type(image, _IMAGEJ_TYPES, ".ome.tif or .ome.zarr"), *orientation(image)]
+        return [*unsupported_data_type(image, _OME_TYPES, ".ome.zarr"), *unsupported_orientation(image)]
+    larger = ".ome.tif or .ome.zarr"
+    features = [*unsupported_data_type(image, _IMAGEJ_TYPES, larger), *unsupported_orientation(image)]
     if "S" in image.axes and image.dtype != np.uint8:
-        found.append(Loss(f"colour of type {image.dtype.name} (ImageJ has uint8 colour only)", ".ome.tif", fatal=True))
+        colour = f"colour of type {image.dtype.name} (ImageJ has uint8 colour only)"
+        features.append(Unsupported(colour, ".ome.tif", fatal=True))
     if _nbytes(image) > _BIGTIFF_ABOVE:
-        found.append(Loss("more than 3.9 GB (ImageJ TIFF has 32-bit offsets)", ".ome.tif or .ome.zarr", fatal=True))
-    return found
+        features.append(Unsupported("more than 3.9 GB (ImageJ TIFF has 32-bit offsets)", larger, fatal=True))
+    return features
 
 
 def write(image: Image, path: Path) -> None:
-    """Write an image as OME-TIFF or, where the suffix does not say so, ImageJ TIFF."""
-    image = straightened(image)
-    if ".ome" in suffix(path):
-        _write_ome(image, path)
-    else:
-        _write_imagej(image, path)
+    """Write an image as OME-TIFF if the suffix says so, else as ImageJ TIFF."""
+    image = drop_rotation(image)
+    with quiet_tifffile():
+        if ".ome" in suffix(path):
+            _write_ome(image, path)
+        else:
+            _write_imagej(image, path)
 
 
 def _write_ome(image: Image, path: Path) -> None:
-    image = in_order(image, "".join(a for a in image.axes if a not in "YXS") + _plane_axes(image))
+    image = reorder_axes(image, "".join(a for a in image.axes if a not in "YXS") + _plane_axes(image))
     height, width = image.size("Y"), image.size("X")
     levels = _levels(height, width)
     tiled = max(height, width) > _TILE
@@ -87,7 +91,7 @@ def _write_ome(image: Image, path: Path) -> None:
     if image.size("S") == 4:
         options["extrasamples"] = ["unassalpha"]
     big = _nbytes(image) * 4 / 3 > _BIGTIFF_ABOVE
-    with library("tifffile").TiffWriter(path, bigtiff=big, ome=True) as file:
+    with import_library("tifffile").TiffWriter(path, bigtiff=big, ome=True) as file:
         for level in range(levels + 1):
             plane = (height >> level, width >> level)
             file.write(
@@ -104,7 +108,7 @@ def _write_ome(image: Image, path: Path) -> None:
 def _ome_metadata(image: Image) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": image.axes}
     unit = image.units["X"] if image.has_pixel_size else None
-    affine = lengths_in(image, unit)
+    affine = affine_in_unit(image, unit)
     symbol = _OME_SYMBOLS[unit] if unit else PIXEL
     known = bool(unit) or not np.array_equal(image.affine, np.eye(len(image.affine)))
     leading = [(a, n) for a, n in zip(image.axes, image.shape, strict=True) if a in "TCZ"]
@@ -133,10 +137,10 @@ def _ome_metadata(image: Image) -> dict[str, Any]:
 
 
 def _write_imagej(image: Image, path: Path) -> None:
-    image = in_order(image, "".join(a for a in "TZC" if a in image.axes) + _plane_axes(image))
+    image = reorder_axes(image, "".join(a for a in "TZC" if a in image.axes) + _plane_axes(image))
     unit = image.units["X"] if image.has_pixel_size else None
-    affine = lengths_in(image, unit)
-    # All six axes: with fewer, one of a single pixel is taken for another.
+    affine = affine_in_unit(image, unit)
+    # All six axes are stated: with fewer, readers confuse an axis of a single pixel with another axis.
     metadata: dict[str, Any] = {"axes": "TZCYXS", "unit": {"micrometer": "um"}.get(unit or "", unit or PIXEL)}
     sizes = {a: float(affine[i, i]) for i, a in enumerate(image.spatial)}
     for i, axis in enumerate(image.spatial):
@@ -150,7 +154,7 @@ def _write_imagej(image: Image, path: Path) -> None:
         planes = image.size("T") * image.size("Z")
         metadata["Labels"] = list(image.channel_names) * planes
     metadata["Info"] = json.dumps({NAMESPACE: _note(image)})
-    library("tifffile").imwrite(
+    import_library("tifffile").imwrite(
         path,
         _blocks(image, 0, (image.size("Y"), image.size("X")), tiled=False),
         shape=tuple(image.size(a) for a in "TZCYXS"),
@@ -163,7 +167,7 @@ def _write_imagej(image: Image, path: Path) -> None:
 
 
 def _note(image: Image) -> dict[str, Any]:
-    """Return what no field of the format holds: axes of one element, the name of the space, the provenance."""
+    """Return the facts that the format has no field for: all axes, the name of the space, and the provenance."""
     note: dict[str, Any] = {"axes": image.axes}
     if image.space:
         note["space"] = image.space
@@ -207,7 +211,7 @@ def _blocks(image: Image, level: int, plane: tuple[int, int], tiled: bool) -> It
 
 
 def _rows(image: Image, index: tuple[int, ...], level: int, start: int, stop: int, width: int) -> npt.NDArray[Any]:
-    """Return rows of one plane of a pyramid level: means of ``2**level`` pixels along Y and X."""
+    """Return rows of one plane of a pyramid level, whose pixels are means of ``2**level`` pixels along Y and X."""
     step = 1 << level
     if level == 0:
         return np.ascontiguousarray(np.asarray(image.data[(*index, slice(start, stop))]), dtype=image.dtype)

@@ -1,7 +1,9 @@
-"""NIfTI, NRRD and MetaImage volumes.
+"""NIfTI, NRRD and MetaImage volumes with their orientation, through SimpleITK.
 
-Begin with ``read.scan``. Only `napari_superres.io` imports this room.
+Begin with ``read.scan``. Only `napari_superres.io` imports this folder; its neighbour ``dicom`` uses ``simpleitk``.
 
-``read``    reads and writes volumes with their orientation
-``header``  checks headers before a decoder sees them
+``read``       reads a volume
+``write``      writes a volume, and says what its format cannot store
+``header``     checks headers: is the file complete, and is the pixel size known
+``simpleitk``  imports SimpleITK without its warnings, and converts its geometry to array order
 """

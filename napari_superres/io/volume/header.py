@@ -1,6 +1,6 @@
-"""What SimpleITK does not say of NIfTI, NRRD and MetaImage files: is the file whole, is the pixel size known.
+"""Check the headers of NIfTI, NRRD and MetaImage files: completeness of the file, and pixel size.
 
-SimpleITK fills a NIfTI that is cut off with zeros, and gives a spacing of 1 where none is stated.
+SimpleITK does not tell: it fills the missing part of a NIfTI with zeros, and returns a spacing of 1 if none is stated.
 """
 
 import gzip
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_superres.core.units import METRES, unit_name
-from napari_superres.errors import GridError, UnreadableImageError
+from napari_superres.errors import GridError, SuperResError, UnreadableImageError
 from napari_superres.io.formats import METAIMAGE, NIFTI, suffix
-from napari_superres.io.series import damaged, reading
+from napari_superres.io.series import damage_error, translate_errors
 
 _HEADER_BYTES = 2**16
 _META_BYTES = {
@@ -32,20 +32,20 @@ _META_BYTES = {
     "MET_FLOAT": 4,
     "MET_DOUBLE": 8,
 }
-# NRRD's names of a patient's frame; "scanner-xyz" and free spaces are none.
+# NRRD's names of a patient's frame. "scanner-xyz" and free spaces are not among them.
 _MEDICAL = re.compile(r"(left|right)-(posterior|anterior)-(superior|inferior)|LPS|RAS|LAS", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """What a header says.
+class VolumeHeader:
+    """Facts from a header that SimpleITK does not pass on.
 
     Attributes
     ----------
     unit
-        Unit of the lengths that SimpleITK gives; None while the pixel size is unknown.
+        Unit of the lengths that SimpleITK returns; None if the pixel size is unknown.
     medical
-        Whether the world is a patient's.
+        Whether the world is the frame of a patient.
     time_unit
         Unit of the fourth spacing, or None.
     """
@@ -55,21 +55,21 @@ class Header:
     time_unit: str | None = None
 
 
-def check(path: Path) -> Header:
-    """Read the header of a volume and check that the file is as long as it says.
+def check_header(path: Path) -> VolumeHeader:
+    """Read the header of a volume and check that the file has as many bytes as the header says.
 
     Raises
     ------
     UnreadableImageError
-        If it is cut off or not of its format.
+        If the file is cut off or of another format.
     """
-    with reading(path, f"{suffix(path).lstrip('.')} file"):
+    with translate_errors(path, f"{suffix(path).lstrip('.')} file"):
         if suffix(path) in NIFTI.read:
             return _nifti(path)
         return _meta(path) if suffix(path) in METAIMAGE.read else _nrrd(path)
 
 
-def _nifti(path: Path) -> Header:
+def _nifti(path: Path) -> VolumeHeader:
     zipped = _is_gzip(path)
     start = _start(path, zipped)
     for order in "<>":
@@ -84,20 +84,20 @@ def _nifti(path: Path) -> Header:
             offset, units = struct.unpack(order + "q", start[168:176])[0], start[500 if order == "<" else 503]
             break
     else:
-        raise damaged(path, "NIfTI file")
+        raise damage_error(path, "NIfTI file")
     if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1:
-        raise damaged(path, "NIfTI file", f"its dimensions are {dim[1:]}")
+        raise damage_error(path, "NIfTI file", f"its dimensions are {dim[1:]}")
     needed = int(offset) + math.prod(dim[1 : dim[0] + 1]) * bits // 8
-    found = _unzipped_bytes(path, needed) if zipped else path.stat().st_size
-    if found < needed:
-        raise damaged(path, "NIfTI file", f"it is cut off: {needed} bytes are needed and {found} are there")
+    present = _unzipped_bytes(path, needed) if zipped else path.stat().st_size
+    if present < needed:
+        raise _cut_off_error(path, "NIfTI file", needed, present)
     known = all(math.isfinite(p) and p != 0 for p in pixdim[1 : 1 + min(dim[0], 3)])
     time = {8: "second", 16: "millisecond", 24: "microsecond"}.get(units & 0x38)
-    # SimpleITK converts to millimeters and seconds. Without a unit NIfTI means millimeters by custom.
-    return Header("millimeter" if known else None, medical=True, time_unit="second" if time else None)
+    # SimpleITK converts to millimeters and seconds. A NIfTI without a unit is in millimeters by convention.
+    return VolumeHeader("millimeter" if known else None, medical=True, time_unit="second" if time else None)
 
 
-def _meta(path: Path) -> Header:
+def _meta(path: Path) -> VolumeHeader:
     fields, offset = _meta_fields(path)
     try:
         shape = [int(n) for n in fields["DimSize"].split()]
@@ -106,21 +106,21 @@ def _meta(path: Path) -> Header:
         data = fields["ElementDataFile"]
         packed = fields.get("CompressedData", "False").lower() == "true"
     except (KeyError, ValueError) as error:
-        raise damaged(path, "MetaImage") from error
+        raise damage_error(path, "MetaImage") from error
     if not shape or min(shape) < 1 or len(shape) != int(fields.get("NDims", "0")):
-        raise damaged(path, "MetaImage", f"its dimensions are {shape}")
+        raise damage_error(path, "MetaImage", f"its dimensions are {shape}")
     needed = math.prod(shape) * (size or 0) * channels
-    where, start = (path, offset) if data == "LOCAL" else (path.parent / data, 0)
-    if packed and where.is_file():
-        _check_unpacked(path, where, start, needed)
+    data_file, start = (path, offset) if data == "LOCAL" else (path.parent / data, 0)
+    if packed and data_file.is_file():
+        _check_unpacked(path, data_file, start, needed)
     elif data != "LIST" and "%" not in data:
-        _long_enough(path, where, "MetaImage", needed + start)
+        _check_length(path, data_file, needed + start)
     known = "ElementSpacing" in fields or "ElementSize" in fields
-    return Header("millimeter" if known else None, medical=True)
+    return VolumeHeader("millimeter" if known else None, medical=True)
 
 
 def _meta_fields(path: Path) -> tuple[dict[str, str], int]:
-    """Return the fields of the header and where it ends."""
+    """Return the fields of the header and the position of its end."""
     fields: dict[str, str] = {}
     with path.open("rb") as file:
         for line in file:
@@ -130,13 +130,13 @@ def _meta_fields(path: Path) -> tuple[dict[str, str], int]:
             fields[key.strip()] = value.strip()
             if key.strip() == "ElementDataFile":
                 return fields, file.tell()
-    raise damaged(path, "MetaImage")
+    raise damage_error(path, "MetaImage")
 
 
-def _nrrd(path: Path) -> Header:
+def _nrrd(path: Path) -> VolumeHeader:
     start = _start(path, zipped=False)
     if not start.startswith(b"NRRD"):
-        raise damaged(path, "NRRD file")
+        raise damage_error(path, "NRRD file")
     fields = _nrrd_fields(start.decode("utf-8", "replace"))
     known = "spacings" in fields or "space directions" in fields
     names = [u for u in re.findall(r'"([^"]*)"', fields.get("space units") or fields.get("units") or "") if u]
@@ -147,8 +147,11 @@ def _nrrd(path: Path) -> Header:
     except GridError:
         unit = None if names and names[0] in ("pixel", "voxel", "???") else "millimeter"
     if len(set(names[:2])) > 1:
-        raise UnreadableImageError(f"{path} must have one unit of length, but its axes have {', '.join(names)}.")
-    return Header(unit if known else None, medical=bool(_MEDICAL.match(fields.get("space", ""))))
+        raise UnreadableImageError(
+            f"{path} must have one unit of length, but its axes have {', '.join(names)}.",
+            remedy="Convert all axes to one unit.",
+        )
+    return VolumeHeader(unit if known else None, medical=bool(_MEDICAL.match(fields.get("space", ""))))
 
 
 def _nrrd_fields(text: str) -> Mapping[str, str]:
@@ -171,7 +174,7 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _unzipped_bytes(path: Path, expected: int) -> int:
-    """Return the length of the content. The last four bytes tell it; if they do not fit, it is counted."""
+    """Return the length of the content. The last four bytes state it; if they differ from `expected`, count it."""
     with path.open("rb") as file:
         file.seek(-4, 2)
         if struct.unpack("<I", file.read(4))[0] == expected % 2**32:
@@ -186,19 +189,22 @@ def _unzipped_bytes(path: Path, expected: int) -> int:
     return count
 
 
-def _check_unpacked(path: Path, where: Path, start: int, needed: int) -> None:
-    """Unpack compressed pixels once. SimpleITK prints that it failed, and goes on without the pixels."""
+def _check_unpacked(path: Path, data_file: Path, start: int, needed: int) -> None:
+    """Decompress the pixels once. If that fails, SimpleITK only prints a message and returns other pixels."""
     unpacker, count = zlib.decompressobj(), 0
-    with where.open("rb") as file:
+    with data_file.open("rb") as file:
         file.seek(start)
         while not unpacker.eof and (piece := file.read(2**22)):
             count += len(unpacker.decompress(piece))
     if not unpacker.eof or count < needed:
-        raise damaged(path, "MetaImage", f"it is cut off: {needed} bytes are needed and {count} are there")
+        raise _cut_off_error(path, "MetaImage", needed, count)
 
 
-def _long_enough(path: Path, data: Path, kind: str, needed: int) -> None:
-    found = data.stat().st_size if data.is_file() else 0
-    if found < needed:
-        where = "" if data == path else f" in {data.name}"
-        raise damaged(path, kind, f"it is cut off: {needed} bytes are needed{where} and {found} are there")
+def _check_length(path: Path, data_file: Path, needed: int) -> None:
+    present = data_file.stat().st_size if data_file.is_file() else 0
+    if present < needed:
+        raise _cut_off_error(path, "MetaImage", needed, present, "" if data_file == path else f" in {data_file.name}")
+
+
+def _cut_off_error(path: Path, kind: str, needed: int, present: int, place: str = "") -> SuperResError:
+    return damage_error(path, kind, f"it is cut off: {needed} bytes are needed{place} and {present} are present")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.axes import validate_axes
-from napari_superres.core.grid import upscaled_layer
+from napari_superres.core.grid import upscale_layer
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError
@@ -164,7 +164,7 @@ def to_layer(
         start[source_image.axes.index(axis)] = at
     linear = np.asarray(source.rotate) @ _shear_matrix(source) @ np.diag(source.scale)
     begin = np.asarray(source.translate) + linear @ start
-    scale, translate = upscaled_layer(source.scale, begin, linear, factor)
+    scale, translate = upscale_layer(source.scale, begin, linear, factor)
     rgb = "S" in image.axes
     style: dict[str, Any] = {key: getattr(source, key) for key in _STYLE}
     style |= {"colormap": source.colormap, "iso_threshold": source.iso_threshold} if not rgb else {}

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.io import READ_SUFFIXES, read_pyramids, stem, suffix
-from napari_superres.io.formats import DICOM, family, is_zarr
-from napari_superres.io.lazy import Box, LazyArray, in_order
+from napari_superres.io.formats import DICOM, find_format, is_zarr
+from napari_superres.io.lazy import Box, LazyArray, reorder_axes
 from napari_superres.plugin.host.layers import LayerData
 
 Reader = Callable[[str | Path | Sequence[str | Path]], list[LayerData]]
@@ -130,9 +130,9 @@ def _steps(side: slice, step: int) -> slice:
 
 def _shown(image: Image, *, damaged: bool) -> Image:
     """Return an image as it is drawn: colour samples last, chunks that are not there filled, or damaged ones too."""
-    image = in_order(image, image.axes.replace("S", "") + "S") if "S" in image.axes else image
+    image = reorder_axes(image, image.axes.replace("S", "") + "S") if "S" in image.axes else image
     if isinstance(image.data, LazyArray):
-        image = image.replace(data=image.data.skipping_bad(damaged=damaged))
+        image = image.replace(data=image.data.fill_bad_chunks(damaged=damaged))
     return image
 
 
@@ -235,7 +235,7 @@ def sliceable(data: Any) -> Any:
 
 def _claims_folder(folder: Path) -> bool:
     if not is_zarr(folder):
-        return family(folder) is DICOM
+        return find_format(folder) is DICOM
     if suffix(folder) == ".ome.zarr":
         return True
     marks = [folder / name for name in ("zarr.json", ".zattrs") if (folder / name).is_file()]

@@ -1,6 +1,6 @@
 """File > Open Sample: real images as pairs of a low- and a high-resolution layer."""
 
-from napari_superres.core.grid import upscaled_affine
+from napari_superres.core.grid import upscale_affine
 from napari_superres.io import list_samples, read_image, sample_path
 from napari_superres.plugin.host.layers import LayerData
 from napari_superres.plugin.host.reader import image_layers
@@ -26,7 +26,7 @@ def sample_layers(name: str) -> list[LayerData]:
         image = read_image(sample_path(file))
         if file == entry["hr"] and not image.has_pixel_size:
             # Nothing in the file says that it shows the same field: the pixels of the other one are the unit.
-            image = image.replace(affine=upscaled_affine(image.affine, [entry["scale"]] * len(image.spatial)))
+            image = image.replace(affine=upscale_affine(image.affine, [entry["scale"]] * len(image.spatial)))
         for data, keywords, kind in image_layers(image, f"{name} {words}"):
             metadata = {**keywords["metadata"], "path": str(sample_path(file))}
             layers.append((data, {**keywords, "visible": visible, "metadata": metadata}, kind))

@@ -2,10 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,18 +13,13 @@ from napari_superres.errors import OutputError
 from napari_superres.plugin.host.preferences import Preferences
 
 if TYPE_CHECKING:
-    from napari_superres.inference import Plan, Progress
-    from napari_superres.models import Model
+    from napari_superres.inference import Progress
+    from napari_superres.inference.planning.upscale_run import UpscaleRun
 
 FILE = "superres_file"
 """Metadata of a result's image: where it is on disk."""
 
 _CHUNK = 1024
-
-
-def result_bytes(image: Image, parts: "Sequence[tuple[Model, Plan]]") -> int:
-    """Return how large a result is."""
-    return image.dtype.itemsize * sum(prod(plan.out_shape) for _, plan in parts)
 
 
 def is_too_large(size: int, wishes: Preferences) -> bool:
@@ -37,7 +31,7 @@ def is_too_large(size: int, wishes: Preferences) -> bool:
 
 
 def upscale_onto_disk(
-    image: Image, parts: "Sequence[tuple[Model, Plan]]", focus: Mapping[str, float] | None, wishes: Preferences
+    image: Image, run: "UpscaleRun", focus: Mapping[str, float] | None, wishes: Preferences
 ) -> "Generator[Progress, None, None]":
     """Yield the steps of a run; the last one's image says under `FILE` where its OME-Zarr is.
 
@@ -48,21 +42,17 @@ def upscale_onto_disk(
     """
     import zarr
 
-    from napari_superres.inference.images import run_parts
+    from napari_superres.inference.images import run_in_memory
     from napari_superres.io import write_image
 
-    folder = _folder(2 * result_bytes(image, parts), wishes)
+    folder = _folder(2 * run.result_bytes, wishes)
     raw, target = folder / "pixels.zarr", folder / "result.ome.zarr"
-    plan = parts[0][1]
-    shape = list(plan.out_shape)
-    if "C" in image.axes:
-        shape[image.axes.index("C")] = sum(len(p.channels) for _, p in parts)
     largest = {"Y": _CHUNK, "X": _CHUNK, "S": 4}
-    chunks = tuple(min(n, largest.get(a, 1)) for a, n in zip(image.axes, shape, strict=True))
+    chunks = tuple(min(n, largest.get(a, 1)) for a, n in zip(image.axes, run.shape, strict=True))
     try:
-        out = zarr.create_array(raw, shape=shape, chunks=chunks, dtype=image.dtype)
+        out = zarr.create_array(raw, shape=run.shape, chunks=chunks, dtype=image.dtype)
         last = None
-        for last in run_parts(image, parts, out, focus):
+        for last in run_in_memory(image, run, out, focus):
             yield replace(last, region=None, image=last.image.replace(metadata={}))
         assert last is not None
         write_image(last.image, target)

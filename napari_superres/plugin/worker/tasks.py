@@ -4,19 +4,19 @@ One thread at a time uses the models: a plan measures a network that a run may b
 """
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
 from napari_superres.plugin.host.preferences import preferences
-from napari_superres.plugin.worker.disk import is_too_large, result_bytes, upscale_onto_disk
+from napari_superres.plugin.worker.disk import is_too_large, upscale_onto_disk
 from napari_superres.plugin.worker.triton import load_triton
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from napari_superres.evaluation.reporting.findings import Curve
     from napari_superres.evaluation.resolution import RingCorrelation
     from napari_superres.inference import Plan, Progress
+    from napari_superres.inference.options import UpscaleOptions
     from napari_superres.inference.planning.estimate import Estimate
+    from napari_superres.inference.planning.upscale_run import UpscaleRun
     from napari_superres.models import Model, ModelCard
 
 _in_use = threading.Lock()
@@ -49,21 +51,21 @@ def plan(image: Image, model: Model_, options: Mapping[str, Any]) -> "Generator[
     SuperResError
         If something asked for is impossible.
     """
-    from napari_superres.inference.images import make_parts
-    from napari_superres.inference.machine.speed import glance
+    from napari_superres.inference.images import prepare
+    from napari_superres.inference.machine.speed import measure_one_pass
     from napari_superres.inference.planning.estimate import estimate
 
     with _in_use:
         loaded = _loaded(model)
-        parts = make_parts(image, loaded, tuned=False, **options)
-        expected = estimate(image, [p for _, p in parts])
-        yield parts[0][1], expected
-        if expected.seconds is None and not {m.sha256 for m, _ in parts} <= _glanced:
-            _glanced.update(m.sha256 for m, _ in parts)
-            measured = [glance(m, p.device, p.precision) for m, p in parts]
+        run = prepare(image, loaded, cast("UpscaleOptions", options), measure=False)
+        expected = estimate(run)
+        yield run.plans[0], expected
+        if expected.seconds is None and not {part.model.sha256 for part in run.parts} <= _glanced:
+            _glanced.update(part.model.sha256 for part in run.parts)
+            measured = [measure_one_pass(m, p.device, p.precision) for m, p, _ in run.parts]
             if any(measured):
-                parts = make_parts(image, loaded, tuned=False, **options)
-                yield parts[0][1], estimate(image, [p for _, p in parts])
+                run = prepare(image, loaded, cast("UpscaleOptions", options), measure=False)
+                yield run.plans[0], estimate(run)
 
 
 def model_name(model: str) -> str:
@@ -93,17 +95,17 @@ def upscale(
         As `napari_superres.iter_upscale`.
     """
     from napari_superres.inference.engine.sweep import Counts
-    from napari_superres.inference.images import joined, make_parts, run_parts
-    from napari_superres.inference.provenance import make_record
+    from napari_superres.inference.images import prepare, run_in_memory
+    from napari_superres.inference.provenance import join_records, make_record
 
     wishes = preferences()
     with _in_use:
-        parts = make_parts(image, _loaded(model), **options)
-        if is_too_large(result_bytes(image, parts), wishes):
-            steps: Any = upscale_onto_disk(image, parts, focus, wishes)
+        run = prepare(image, _loaded(model), cast("UpscaleOptions", options))
+        if is_too_large(run.result_bytes, wishes):
+            steps: Any = upscale_onto_disk(image, run, focus, wishes)
         else:
-            steps = run_parts(image, parts, _enlarged(image, [plan for _, plan in parts]), focus)
-        begun = joined([{**make_record(image, m.card, p, Counts()), "complete": False} for m, p in parts])
+            steps = run_in_memory(image, run, _enlarged(image, run), focus)
+        begun = join_records([{**make_record(image, m, p, Counts()), "complete": False} for m, p, _ in run.parts])
         with closing(steps):
             for step in steps:
                 if done is not None and step.region is not None:
@@ -132,14 +134,14 @@ def preview(
     SuperResError
         As `napari_superres.iter_upscale`.
     """
-    from napari_superres.inference.images import make_parts, run_parts
+    from napari_superres.inference.images import prepare, run_in_memory
 
     with _in_use:
         loaded = _loaded(model)
-        parts = make_parts(image, loaded, **options)
-        if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(m.card, plan) for m, plan in parts):
-            parts = make_parts(image, loaded, **{**options, "tile": _FIRST_TILE})
-        yield from run_parts(image, parts, _enlarged(image, [plan for _, plan in parts]), focus)
+        run = prepare(image, loaded, cast("UpscaleOptions", options))
+        if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(m.card, p) for m, p, _ in run.parts):
+            run = prepare(image, loaded, cast("UpscaleOptions", {**options, "tile": _FIRST_TILE}))
+        yield from run_in_memory(image, run, _enlarged(image, run), focus)
 
 
 def _is_quick_in_parts(card: "ModelCard", plan: "Plan") -> bool:
@@ -147,16 +149,14 @@ def _is_quick_in_parts(card: "ModelCard", plan: "Plan") -> bool:
     return card.ndim == 2 and card.bounded and not card.global_statistics and 4 * max(plan.halo) <= _FIRST_TILE
 
 
-def _enlarged(image: Image, plans: "Sequence[Plan]") -> Any:
-    """Return the pixels of the part that plans are for, each repeated over those it is divided into."""
-    plan = plans[0]
+def _enlarged(image: Image, run: "UpscaleRun") -> Any:
+    """Return the pixels of the part that a run computes, each repeated over those it is divided into."""
+    plan = run.plans[0]
     key = tuple(slice(*plan.region[a]) if a in plan.region else slice(None) for a in image.axes)
     values = np.asarray(image.data[key])
     for at, axis in enumerate(image.axes):
-        if axis == "C":
-            values = values.take([c for p in plans for c in p.channels], axis=at)
-        else:
-            values = values.repeat(plan.scale.get(axis, 1), axis=at)
+        factor = plan.scale.get(axis, 1)
+        values = values.take(run.channels, axis=at) if axis == "C" else values.repeat(factor, axis=at)
     return values
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.degradation.optics import bin_mean, blur
 from napari_superres.errors import EvaluationError, SettingsError
@@ -220,7 +220,7 @@ def test_the_residual_lies_on_the_input_and_fields_are_cut_to_what_both_show():
     scene = points()
     lr = recorded(scene)
     fine = Image.from_array(scene, "YX", pixel_size=0.1, origin=(3, 4))
-    coarse = Image(lr, "YX", downscaled_affine(fine.affine, (4, 4)), fine.units)
+    coarse = Image(lr, "YX", downscale_affine(fine.affine, (4, 4)), fine.units)
     found = check_consistency(fine, coarse)
     assert np.allclose(found.residual.affine, coarse.affine)
     part = Image.from_array(scene[40:, :480], "YX", pixel_size=0.1, origin=(7, 4))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_superres.core.grid import cropped_affine, upscaled_affine
+from napari_superres.core.grid import crop_affine, upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.registration.match import match
@@ -14,7 +14,7 @@ FIELD = np.arange(40 * 50, dtype=float).reshape(40, 50)
 def part(start, shape, affine, unit="micrometer"):
     """A window of one field, where it lies in the world."""
     data = FIELD[start[0] : start[0] + shape[0], start[1] : start[1] + shape[1]]
-    return Image.from_array(data, "YX", affine=cropped_affine(affine, start), unit=unit)
+    return Image.from_array(data, "YX", affine=crop_affine(affine, start), unit=unit)
 
 
 @given(
@@ -31,7 +31,7 @@ def test_any_two_windows_of_a_field_agree_where_they_overlap(a, b, angle):
     assert np.array_equal(pair.result.data, pair.reference.data)
     low, high = np.maximum(a, b), np.minimum(np.add(a, (22, 24)), np.add(b, (20, 25)))
     assert pair.result.shape == tuple(high - low)
-    assert np.allclose(pair.result.affine, cropped_affine(affine, low))
+    assert np.allclose(pair.result.affine, crop_affine(affine, low))
     assert np.array_equal(pair.result.affine, pair.reference.affine)
     assert pair.start == tuple(np.maximum(np.subtract(b, a), 0))
 
@@ -67,7 +67,7 @@ def test_an_odd_row_that_a_reduction_left_out_is_cut_off():
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_files_without_origins_begin_at_the_same_corner(scale):
     pixel = 0.1
-    result = Image.from_array(FIELD, "YX", affine=upscaled_affine(np.diag([pixel * scale] * 2 + [1]), [scale] * 2))
+    result = Image.from_array(FIELD, "YX", affine=upscale_affine(np.diag([pixel * scale] * 2 + [1]), [scale] * 2))
     pair = match(result, Image.from_array(FIELD, "YX", pixel_size=pixel))
     assert np.array_equal(pair.result.data, pair.reference.data)
     assert pair.result.shape == FIELD.shape

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from napari_superres.core.grid import downscaled_affine, make_affine
+from napari_superres.core.grid import downscale_affine, make_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, MissingExtraError, SettingsError
 from napari_superres.evaluation.metrics.full_reference import psnr
@@ -135,7 +135,7 @@ def test_a_reference_that_lies_otherwise():
 
 def test_finer_reference():
     fine = make_affine((0.05, 0.05), (2, 3))
-    coarse = downscaled_affine(fine, (2, 2))
+    coarse = downscale_affine(fine, (2, 2))
     result, reference = (
         image(scene(n, np.diag([20, 20, 1.0]) @ a, field=(200, 200), seed=2), affine=a, unit="um")
         for n, a in (((120, 120), coarse), ((240, 240), fine))
@@ -155,7 +155,7 @@ def test_a_blob_stays_where_it_is():
     blob = np.exp(-((index - (70.3, 84.8)) ** 2).sum(axis=-1) / 2 / 8**2)
     fine = make_affine((0.05, 0.05), (2, 3))
     finer = image(blob, affine=fine)
-    coarse = image(blob.reshape(80, 2, 80, 2).mean(axis=(1, 3)), affine=downscaled_affine(fine, (2, 2)))
+    coarse = image(blob.reshape(80, 2, 80, 2).mean(axis=(1, 3)), affine=downscale_affine(fine, (2, 2)))
     found = register(coarse, finer)
     for seen in (finer, coarse, found.result, found.reference):
         assert np.abs(centroid(seen) - (2 + 70.3 * 0.05, 3 + 84.8 * 0.05)).max() < 0.05 * 0.1

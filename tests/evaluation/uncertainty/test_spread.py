@@ -130,7 +130,7 @@ def test_the_intensity_map_is_that_of_the_plain_image(monkeypatch):
     monkeypatch.setattr(intensity, "_SAMPLES_PER_CHANNEL", 30)
     model, image = model_of(lambda x: x * x, intensity="percentile"), scene((24, 40))
     turned = image.replace(data=np.ascontiguousarray(image.data[::-1]))
-    assert intensity.fit(image, "percentile") != intensity.fit(turned, "percentile")
+    assert intensity.fit_normalisation(image, "percentile") != intensity.fit_normalisation(turned, "percentile")
     assert spread(image, model).deviation.data.max() < 1e-3
     given = spread(image, model, intensity_range=[(0, 2000)])
     np.testing.assert_allclose(given.mean.data[::2, ::2], image.data**2 / 2000, rtol=1e-4)

@@ -1,14 +1,17 @@
 """Half precision is chosen only where one window shows that it does not matter."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from napari_superres import load_model, upscale
-from napari_superres.inference import images as run
-from napari_superres.inference import resolve
-from napari_superres.inference.engine import half_precision as precision
+from napari_superres.inference.engine import half_precision
 from napari_superres.inference.engine.half_precision import precision_db
-from napari_superres.inference.images import as_image, make_parts
+from napari_superres.inference.images import as_image, prepare
+from napari_superres.inference.machine.device import is_half_faster
+from napari_superres.inference.planning import resources, upscale_run
+from napari_superres.inference.planning.upscale_run import plan_run
 
 
 @pytest.fixture
@@ -30,25 +33,33 @@ def test_error_of_half_precision_is_in_the_record(cells):
 
 def test_same_precision_has_no_error(cells):
     model = load_model("fsrcnn-x2")
-    assert precision_db(cells, model, resolve(cells, model, precision="fp32")) == float("inf")
+    (part,) = plan_run(cells, model, {"precision": "fp32"}, measure=False).parts
+    assert precision_db(cells, part) == float("inf")
 
 
 @pytest.mark.parametrize(("found", "chosen"), [(85.0, "fp16"), (55.0, "fp32")])
 def test_chosen_by_itself_where_it_is_faster(cells, monkeypatch, found, chosen):
-    monkeypatch.setattr(run, "worth_half", lambda plan: plan.precision == "fp32")
-    monkeypatch.setattr(run, "precision_db", lambda *_: found)
-    ((_, plan),) = make_parts(cells, "fsrcnn-x2")
+    real = resources.find_resources
+
+    def faster_in_half(model, extent, options, *, try_half):
+        found = real(model, extent, options, try_half=try_half)
+        return dataclasses.replace(found, precision="fp16") if try_half and options["precision"] == "auto" else found
+
+    monkeypatch.setattr(upscale_run, "find_resources", faster_in_half)
+    monkeypatch.setattr(half_precision, "precision_db", lambda *_: found)
+    (plan,) = prepare(cells, "fsrcnn-x2", {}).plans
     assert plan.precision == chosen
     assert plan.precision_db == (found if chosen == "fp16" else None)
-    ((_, asked),) = make_parts(cells, "fsrcnn-x2", precision="fp32")
+    (asked,) = prepare(cells, "fsrcnn-x2", {"precision": "fp32"}).plans
     assert asked.precision == "fp32"
 
 
 def test_never_on_a_cpu(cells):
-    assert not precision.worth_half(resolve(cells, load_model("fsrcnn-x2"), device="cpu"))
+    assert prepare(cells, "fsrcnn-x2", {"device": "cpu"}).plans[0].precision == "fp32"
+    assert not is_half_faster("cpu")
 
 
 def test_poor_precision_warns(cells, espcn, monkeypatch):
-    monkeypatch.setattr(run, "precision_db", lambda *_: 31.0)
+    monkeypatch.setattr(half_precision, "precision_db", lambda *_: 31.0)
     with pytest.warns(UserWarning, match="bf16 differs from 32 bits with only 31 dB"):
         upscale(cells, espcn, precision="bf16")

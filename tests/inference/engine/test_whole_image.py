@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import least_tile, make, whole
+from helpers.runs import plan_of
 from helpers.shortage import failing
 
 from napari_superres import upscale
 from napari_superres.errors import SettingsError, SuperResWarning, TileTooLargeError
-from napari_superres.inference import iter_upscale, resolve
+from napari_superres.inference import iter_upscale
 from napari_superres.inference.engine import sweep
 from napari_superres.inference.images import as_image
 from napari_superres.models import Model
@@ -31,7 +32,7 @@ def error(found, expected):
 
 @pytest.mark.parametrize("name", [*GLOBAL, "windows"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_planes(name, seed):
+def test_pparallel_threads(name, seed):
     model = make(name, seed=seed)
     data = image_of(61 + seed, 83, seed=seed)
     found = upscale(data, model, axes="YX", tile=least_tile(model), batch=1 + 2 * seed, **EXACT)
@@ -114,15 +115,15 @@ def test_gathering_from_whole_windows_is_seen(name, monkeypatch):
     card = replace(model.card, global_statistics=False)
     alone = upscale(data, Model(card, model.module), axes="YX", tile=least_tile(model), **EXACT).data
     assert error(alone, expected) > 1e-4
-    monkeypatch.setattr(sweep, "inner", lambda tile: tuple(slice(0, r.stop - r.start) for r in tile.read))
+    monkeypatch.setattr(sweep, "inner_core", lambda tile: tuple(slice(0, r.stop - r.start) for r in tile.read))
     images = [as_image(data)]
-    plan = resolve(images[0], model, tile=least_tile(model), **EXACT)
-    from napari_superres.inference.engine.global_statistics import settle
+    plan = plan_of(images[0], model, tile=least_tile(model), **EXACT)
+    from napari_superres.inference.engine.global_statistics import find_global_statistics
 
-    *_, (_, _, wrong) = settle(images[0], model, plan, sweep.Counts())
+    *_, (_, _, wrong) = find_global_statistics(images[0], model, plan, sweep.Counts())
     monkeypatch.undo()
-    *_, (_, _, right) = settle(images[0], model, plan, sweep.Counts())
-    (a,), (b,) = wrong.places.values(), right.places.values()
+    *_, (_, _, right) = find_global_statistics(images[0], model, plan, sweep.Counts())
+    (a,), (b,) = wrong.planes.values(), right.planes.values()
     assert np.abs(a[0][0] - b[0][0]).max() > 1e-4
 
 
@@ -134,7 +135,7 @@ def test_too_few_passes_say_what_is_left(name):
     options = {"axes": "YX", "tile": least_tile(model), "precision": "fp64", "intensity_range": [(0, 1000)]}
     left = []
     for passes in (1, 2):
-        with pytest.warns(SuperResWarning, match=rf"{passes} passes did not settle.*max_passes"):
+        with pytest.warns(SuperResWarning, match=rf"did not converge in {passes} passes.*max_passes"):
             found = upscale(1000 * data, model, max_passes=passes, **options)
         record = found.metadata["provenance"]["statistics"]
         assert record["passes"] == passes
@@ -196,10 +197,10 @@ def test_what_no_halo_bounds_runs_in_one_window_or_not_at_all():
     data = image_of(300, 280)
     found = upscale(data, model, axes="YX", precision="fp64").data
     assert error(found, whole(model, data[None])[0]) <= 1e-12
-    with pytest.raises(SettingsError, match=r"one window must hold the image of 300 x 280 .* got tile=64.*crop"):
-        resolve(as_image(data), model, tile=64)
+    with pytest.raises(SettingsError, match=r"one tile must hold the image of 300 x 280 .* got tile=64.*crop"):
+        plan_of(as_image(data), model, tile=64)
     with pytest.raises(SettingsError, match=r"needs .* GB .* are free. Crop the image"):
-        resolve(as_image(np.broadcast_to(np.float32(0), (10**6, 10**6))), model, intensity_range=[(0, 1)])
+        plan_of(as_image(np.broadcast_to(np.float32(0), (10**6, 10**6))), model, intensity_range=[(0, 1)])
     with pytest.raises(TileTooLargeError, match="300 x 280"):
         upscale(data, failing(model, above=0), axes="YX", tile=300)
 
@@ -207,7 +208,7 @@ def test_what_no_halo_bounds_runs_in_one_window_or_not_at_all():
 @pytest.mark.parametrize("passes", [0, True, 1.5, "many"])
 def test_wrong_number_of_passes(passes):
     with pytest.raises(SettingsError, match="max_passes must be a whole number of at least 1"):
-        resolve(as_image(image_of(9, 9)), make("squeeze"), max_passes=passes)
+        plan_of(as_image(image_of(9, 9)), make("squeeze"), max_passes=passes)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -224,18 +225,18 @@ def test_half_precision_stays_near(precision):
 def test_statistics_are_plain_values():
     import pickle
 
-    from napari_superres.inference.engine.global_statistics import settle
+    from napari_superres.inference.engine.global_statistics import find_global_statistics
 
     image, model = as_image(image_of(50, 50)), make("instance")
-    plan = resolve(image, model, tile=least_tile(model), precision="fp64")
-    *_, (_, _, settled) = settle(image, model, plan, sweep.Counts())
+    plan = plan_of(image, model, tile=least_tile(model), precision="fp64")
+    *_, (_, _, settled) = find_global_statistics(image, model, plan, sweep.Counts())
     again = pickle.loads(pickle.dumps(settled))
-    assert all(rows.dtype == np.float64 for rows in again.places[()])
+    assert all(rows.dtype == np.float64 for rows in again.planes[()])
     # count, mean and squared deviations of the first norm: of its whole map
-    assert (again.places[()][0][0] == 52 * 52).all()
+    assert (again.planes[()][0][0] == 52 * 52).all()
     with torch.inference_mode():
         first = model.module.double().blocks[0][0](
             torch.from_numpy(np.pad(image.data, (0, 2), mode="reflect"))[None, None]
         )
-    assert np.allclose(again.places[()][0][1], first.mean((2, 3)).numpy(), rtol=0, atol=1e-12)
-    assert np.allclose(again.places[()][0][2] / 52**2, first.var((2, 3), correction=0).numpy(), rtol=1e-12)
+    assert np.allclose(again.planes[()][0][1], first.mean((2, 3)).numpy(), rtol=0, atol=1e-12)
+    assert np.allclose(again.planes[()][0][2] / 52**2, first.var((2, 3), correction=0).numpy(), rtol=1e-12)

@@ -8,7 +8,7 @@ from napari_superres import upscale
 from napari_superres.core import intensity
 from napari_superres.core.intensity import Normalisation
 from napari_superres.inference.engine import sweep
-from napari_superres.inference.machine.cuda_pipeline import CONVERTED, IN_FLIGHT, Pipeline, Window
+from napari_superres.inference.machine.cuda_pipeline import CONVERTED, IN_FLIGHT, Pipeline, TileInput
 
 CORE = (slice(4, 20), slice(2, 24))
 
@@ -18,15 +18,15 @@ def doubled(x: torch.Tensor) -> torch.Tensor:
     return 1.3 * x.repeat_interleave(2, 2).repeat_interleave(2, 3) - 0.1
 
 
-def windows(dtype: np.dtype, count: int, seed: int = 0) -> list[Window]:
+def windows(dtype: np.dtype, count: int, seed: int = 0) -> list[TileInput]:
     generator = np.random.default_rng(seed)
     values = (
         generator.integers(0, 120, (count, 1, 12, 12)) if dtype.kind != "f" else generator.random((count, 1, 12, 12))
     )
-    return [Window(v.astype(dtype), float(i), 90.0 + i, CORE) for i, v in enumerate(values)]
+    return [TileInput(v.astype(dtype), float(i), 90.0 + i, CORE) for i, v in enumerate(values)]
 
 
-def expected(window: Window) -> tuple[np.ndarray, int]:
+def expected(window: TileInput) -> tuple[np.ndarray, int]:
     """What the engine makes on the CPU, with numpy."""
     map_ = Normalisation((window.low,), (window.high,))
     y = doubled(torch.from_numpy(map_.apply(window.values, 0))[None])[0].numpy()
@@ -87,13 +87,13 @@ def test_windows_that_overflow_are_computed_again():
 @pytest.fixture
 def through(monkeypatch):
     """Send the windows of runs on the CPU through the pipeline."""
-    monkeypatch.setattr(sweep.State, "pipelined", property(lambda state: state.image.dtype in CONVERTED))
+    monkeypatch.setattr(sweep.TileRunner, "is_pipelined", property(lambda runner: runner.image.dtype in CONVERTED))
 
 
 def both_ways(image, model, monkeypatch, **options):
     result = upscale(image, model, **options)
     with monkeypatch.context() as patch:
-        patch.setattr(sweep.State, "pipelined", property(lambda _: False))
+        patch.setattr(sweep.TileRunner, "is_pipelined", property(lambda _: False))
         return result, upscale(image, model, **options)
 
 

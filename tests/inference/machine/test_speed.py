@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from helpers.runs import plan_of
 from platformdirs import user_cache_path
 
 from napari_superres import Image, load_model, upscale
 from napari_superres.core.tiling import smallest_tile
-from napari_superres.inference import resolve
-from napari_superres.inference.machine import speed as tuning
-from napari_superres.inference.machine.speed import Speed, glance, known_speed, tune
+from napari_superres.inference.machine import speed as module
+from napari_superres.inference.machine.speed import Speed, known_speed, measure_one_pass, measure_speed
 from napari_superres.inference.planning.tile_size import auto_tile, batch_size
 from napari_superres.models.probes import cache as remembered
 
@@ -33,14 +33,14 @@ def test_speed_between_points():
 def test_measured_once_and_remembered(forgotten, monkeypatch):
     model = load_model("srcnn-x3")
     passes = []
-    monkeypatch.setattr(tuning, "_seconds", lambda *a: passes.append(a[1]) or 1e-6 * float(np.prod(a[1])))
+    monkeypatch.setattr(module, "_seconds", lambda *a: passes.append(a[1]) or 1e-6 * float(np.prod(a[1])))
     assert known_speed(model, "cpu", "fp32") is None
-    assert tune(model, "cpu", "fp32", 1e7, 1e6)
+    assert measure_speed(model, "cpu", "fp32", 1e7, 1e6)
     assert len(passes) >= 3
     assert known_speed(model, "cpu", "fp32").at(1) == pytest.approx(1e-6, rel=0.2)
     assert known_speed(model, "cpu", "bf16") is None
     first = len(passes)
-    tune(model, "cpu", "fp32", 1e7, 1e6)
+    measure_speed(model, "cpu", "fp32", 1e7, 1e6)
     assert len(passes) == first, "measured again"
     assert json.loads(forgotten.read_text())
     forgotten.write_text("{")
@@ -50,18 +50,18 @@ def test_measured_once_and_remembered(forgotten, monkeypatch):
 def test_a_glance_measures_one_small_pass(forgotten, monkeypatch):
     model = load_model("srcnn-x3")
     passes = []
-    monkeypatch.setattr(tuning, "_seconds", lambda *a: passes.append(a[1]) or 1e-6 * float(np.prod(a[1])))
-    assert glance(model, "cpu", "fp32")
+    monkeypatch.setattr(module, "_seconds", lambda *a: passes.append(a[1]) or 1e-6 * float(np.prod(a[1])))
+    assert measure_one_pass(model, "cpu", "fp32")
     assert passes == [[1, 1, 128, 128]]
-    assert not glance(model, "cpu", "fp32"), "known by now"
-    assert not glance(load_model("bicubic-x2"), "cpu", "fp32"), "interpolation is not measured"
+    assert not measure_one_pass(model, "cpu", "fp32"), "known by now"
+    assert not measure_one_pass(load_model("bicubic-x2"), "cpu", "fp32"), "interpolation is not measured"
 
 
 def test_measuring_takes_a_small_share_of_the_run(monkeypatch):
     model = load_model("srcnn-x3")
-    monkeypatch.setattr(tuning, "_seconds", lambda *a: 1e-6 * float(np.prod(a[1])))
-    assert not tune(model, "cpu", "fp32", 1000, 1e6), "a small run is not measured for"
-    tune(model, "cpu", "fp32", 3e6, 1e6)  # 3 s, so 0.15 s may be spent
+    monkeypatch.setattr(module, "_seconds", lambda *a: 1e-6 * float(np.prod(a[1])))
+    assert not measure_speed(model, "cpu", "fp32", 1000, 1e6), "a small run is not measured for"
+    measure_speed(model, "cpu", "fp32", 3e6, 1e6)  # 3 s, so 0.15 s may be spent
     cost = sum(3e-6 * p for p, _ in known_speed(model, "cpu", "fp32").points[1:])
     assert 0 < cost <= 0.15
 
@@ -69,15 +69,15 @@ def test_measuring_takes_a_small_share_of_the_run(monkeypatch):
 def test_plan_follows_what_was_measured(monkeypatch):
     model = load_model("fsrcnn-x2")
     image = Image.from_array(np.zeros((3000, 3000), np.uint8), "YX")
-    assert resolve(image, model).seconds_per_tile is None
+    assert plan_of(image, model).seconds_per_tile is None
 
     def slow_when_large(_, shape, *rest):
         return float(np.prod(shape)) * (1e-7 if np.prod(shape) <= 2**14 else 1e-6)
 
-    monkeypatch.setattr(tuning, "_seconds", slow_when_large)
-    before = resolve(image, model)
-    tune(model, "cpu", "fp32", 1e9, 1e6)
-    after = resolve(image, model)
+    monkeypatch.setattr(module, "_seconds", slow_when_large)
+    before = plan_of(image, model)
+    measure_speed(model, "cpu", "fp32", 1e9, 1e6)
+    after = plan_of(image, model)
     assert np.prod(after.tile) < 1.3 * 2**14 < np.prod(before.tile)
     assert after.seconds_per_tile == pytest.approx(np.prod(after.tile) * 1e-7, rel=3)
 
@@ -85,7 +85,7 @@ def test_plan_follows_what_was_measured(monkeypatch):
 def test_unwritable_memory_stops_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(remembered, "_file", lambda what: tmp_path / "file" / f"{what}.json")
     (tmp_path / "file").write_text("in the way")
-    assert tune(load_model("srcnn-x3"), "cpu", "fp32", 2e6, 1e6)
+    assert measure_speed(load_model("srcnn-x3"), "cpu", "fp32", 2e6, 1e6)
 
 
 def test_small_runs_measure_nothing(forgotten):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from napari_superres.errors import DeviceError, SettingsError
+from napari_superres.inference.machine import timing
 from napari_superres.inference.measure import bench
 from napari_superres.models import load_model
 
@@ -22,9 +23,10 @@ def pixel_clock(monkeypatch):
     def timed(run, device):
         before = seen[0]
         run()
-        return (seen[0] - before) * 1e-6, (seen[0] - before) * 2e-6
+        return timing.Seconds((seen[0] - before) * 1e-6, (seen[0] - before) * 2e-6)
 
-    monkeypatch.setattr(bench, "_timed", timed)
+    monkeypatch.setattr(bench, "time_run", timed)
+    monkeypatch.setattr(timing, "time_run", timed)
     return lambda model: (model.runner.register_forward_pre_hook(watch), model)[1]
 
 
@@ -54,11 +56,11 @@ def test_one_row_for_every_model_and_tile(toy):
 
 def test_runs_take_turns_and_the_median_counts(monkeypatch):
     order, times = [], iter([3.0, 9.0, 1.0, 7.0, 2.0, 50.0])
-    monkeypatch.setattr(bench, "_timed", lambda run, _device: (run(), (next(times), 1.0))[1])
+    monkeypatch.setattr(timing, "time_run", lambda run, _device: (run(), timing.Seconds(next(times), 1.0))[1])
     runs = {name: lambda name=name: order.append(name) for name in "ab"}
-    wall, _ = bench._interleaved(runs, 3, "cpu")
+    seconds = timing.interleaved_medians(runs, 3, "cpu")
     assert "".join(order) == "ab" * (2 + 3), "two that are not counted, then three"
-    assert wall == {"a": 2.0, "b": 9.0}
+    assert {name: s.wall for name, s in seconds.items()} == {"a": 2.0, "b": 9.0}
 
 
 def test_the_whole_image_is_left_out_where_it_does_not_fit(toy, monkeypatch):

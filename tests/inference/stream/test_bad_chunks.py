@@ -33,14 +33,14 @@ def test_bad_chunks(damage, suffix, small_cuts, espcn, tmp_path):
     corners = [(0, 1, 2), (1, 3, 0)]
     path, names = spoiled(image, tmp_path, corners, damage)
     options = {"model": espcn, "axes": "CYX", "intensity_range": [(0, 5000)], "precision": "fp64"}
-    with pytest.raises(UnreadableImageError, match=r"c/0/1/2 .*--skip-bad"):
+    with pytest.raises(UnreadableImageError, match=r"c/0/1/2 .*`skip_bad`"):
         upscale_file(path, target, **options)
     assert not target.exists()
     if suffix == ".ome.zarr":
         resumed = {"resume": True} if target.with_name(".out.unfinished").exists() else {}
-        with pytest.raises(UnreadableImageError, match=r"c/0/1/2 .*--skip-bad"):
+        with pytest.raises(UnreadableImageError, match=r"c/0/1/2 .*`skip_bad`"):
             upscale_file(path, target, **options, **resumed)
-    with pytest.warns(SuperResWarning, match="2 chunks of the input missing or damaged"):
+    with pytest.warns(SuperResWarning, match="2 chunks of the input are missing or damaged"):
         upscale_file(path, target, skip_bad=True, overwrite=True, **options)
     found = read_image(target)
     listed = json.loads((tmp_path / "out.provenance.json").read_text())["input"]["bad_chunks"]

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from contextlib import closing
 
 import distributed
@@ -16,7 +15,7 @@ import pytest
 from napari_superres import Image, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError
 from napari_superres.inference.stream import workers as module
-from napari_superres.inference.stream.workers import ThisProcess, connected
+from napari_superres.inference.stream.workers import ThisProcess, open_executor
 
 MODEL = "fsrcnn-x2"
 SCHEDULER = {
@@ -60,7 +59,7 @@ def test_no_address(address, source, tmp_path, monkeypatch):
         ({"workers": 0}, "at least 1, got 0"),
         ({"workers": True}, "at least 1, got True"),
         ({"workers": 1.5}, "at least 1, got 1.5"),
-        ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "not both"),
+        ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "Give `workers` or `scheduler`"),
     ],
 )
 def test_wrong_wishes(options, said, source, tmp_path):
@@ -79,25 +78,27 @@ def test_a_scheduler_without_workers(source, tmp_path):
 
 @pytest.mark.parametrize("workers", [{}, {"tcp://1": {}}])
 def test_a_run_whose_workers_are_gone_says_so(workers, monkeypatch):
-    monkeypatch.setattr(module, "_GLANCE", 0.01)
-    asked = threading.Event()
+    monkeypatch.setattr(module, "_LOOK_EVERY", 0.01)
+
+    class Future:
+        """Finishes when the scheduler was asked for its workers a few times."""
+
+        def add_done_callback(self, function):
+            self.finish = lambda: function(self)
 
     class Client:
         status = "running"
+        looks = 0
 
         def scheduler_info(self, **_):
-            asked.set()
+            self.looks += 1
+            if self.looks == 3 or not workers:
+                future.finish()
             return {"workers": workers}
 
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        with module._warning_when_alone(Client()):
-            assert asked.wait(10)
-            deadline = time.monotonic() + 10
-            while not workers and not told and time.monotonic() < deadline:
-                time.sleep(0.01)
-    assert ["no worker is left" in str(w.message) for w in told] == ([] if workers else [True])
-    assert not any(t.name == "superres-watch" for t in threading.enumerate())
+    future = Future()
+    finished = list(module.Cluster(Client())._finished([future]))
+    assert finished == ([future] if workers else [None, future])
 
 
 def test_processes_that_cannot_be_started(source, tmp_path, monkeypatch):
@@ -106,7 +107,8 @@ def test_processes_that_cannot_be_started(source, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "_local", fails)
     with pytest.raises(
-        DeviceError, match=r"2 processes could not be started here \(Nanny failed to start.\). Use fewer"
+        DeviceError,
+        match=r"2 processes could not be started on this computer \(Nanny failed to start.\). Use fewer `workers`",
     ):
         upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, workers=2)
     assert list(tmp_path.iterdir()) == []
@@ -165,6 +167,6 @@ def test_cores_are_shared(monkeypatch):
 
 
 def test_nobody_asked_for_others():
-    with connected() as computing:
-        assert isinstance(computing, ThisProcess)
+    with open_executor() as executor:
+        assert isinstance(executor, ThisProcess)
     assert threading.active_count() < 50

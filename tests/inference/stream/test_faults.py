@@ -11,8 +11,8 @@ from helpers import networks
 
 from napari_superres import read_image, upscale_file, write_image
 from napari_superres.errors import OutputError, OutputExistsError
-from napari_superres.inference import images as run
-from napari_superres.inference.machine import speed as tuning
+from napari_superres.inference.machine import speed
+from napari_superres.inference.planning import upscale_run
 from napari_superres.inference.stream.journal import Journal
 from napari_superres.io import ZarrTarget
 
@@ -61,8 +61,8 @@ def test_what_is_resumed_is_computed_as_it_was_begun(source, target, espcn, whol
     def never(*_, **__):
         raise AssertionError("a resumed run measures nothing")
 
-    for module in (run, tuning):
-        monkeypatch.setattr(module, "tune", never)
+    for module in (upscale_run, speed):
+        monkeypatch.setattr(module, "measure_speed", never)
     upscale_file(source, target, model=espcn, resume=True)
     record = read_image(target).metadata["provenance"]
     assert {k: record[k] for k in ("tile", "batch", "device")} == {k: plans[0][k] for k in ("tile", "batch", "device")}
@@ -86,7 +86,7 @@ def test_statistics_are_found_once(source, target, pixels, tmp_path, monkeypatch
         raise AssertionError("statistics are kept")
 
     with monkeypatch.context() as patch:
-        patch.setattr("napari_superres.inference.stream.boxes.settle", never)
+        patch.setattr("napari_superres.inference.stream.boxes.find_global_statistics", never)
         upscale_file(source, target, model=model, resume=True)
     assert read_image(target).metadata["provenance"]["statistics"]["passes"] >= 2
     assert pixels(target) == pixels(upscale_file(source, tmp_path / "other.ome.zarr", **options))
@@ -95,14 +95,14 @@ def test_statistics_are_found_once(source, target, pixels, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"tile": 24}, r"begun with other settings \(tile\)"),
-        ({"batch": 3}, r"begun with other settings \(batch\)"),
+        ({"tile": 24}, r"started with other settings \(tile\)"),
+        ({"batch": 3}, r"started with other settings \(batch\)"),
         ({"tta": True}, r"other settings \(tta\)"),
         ({"channels": [1]}, r"other settings \(channels\)"),
         ({"roi": {"Y": (0, 30)}}, r"other settings \((normalisation, )?region\)"),
         ({"precision": "fp64"}, r"other settings \(precision\)"),
         ({"intensity_range": [(0, 9)]}, r"other settings \(normalisation\)"),
-        ({"max_passes": 3}, r"begun with other settings \(max_passes\)"),
+        ({"max_passes": 3}, r"started with other settings \(max_passes\)"),
         ({"pixel_size": 3.0}, "another input"),
         ({"model": "bicubic-x2"}, "another model"),
         ({"model": "bicubic-x3"}, "another model"),
@@ -112,7 +112,7 @@ def test_statistics_are_found_once(source, target, pixels, tmp_path, monkeypatch
 def test_another_run_is_refused_and_the_first_can_be_finished(changed, said, source, target, espcn, whole, pixels):
     options = {"model": espcn, "tile": 20}
     interrupted(source, target, **options)
-    with pytest.raises(OutputExistsError, match=rf"{said}.*--overwrite"):
+    with pytest.raises(OutputExistsError, match=rf"{said}.*`overwrite`"):
         upscale_file(source, target, resume=True, **{"model": espcn, **changed})
     upscale_file(source, target, resume=True, **options)
     assert pixels(target) == whole
@@ -164,14 +164,14 @@ def test_a_changed_input_is_refused(source, target, espcn):
     image = read_image(source)
     other = image.replace(data=np.asarray(image.data)[:, ::-1])
     write_image(other, source, overwrite=True)
-    with pytest.raises(OutputExistsError, match="another input, or it was changed since"):
+    with pytest.raises(OutputExistsError, match="another input, or the input changed since"):
         upscale_file(source, target, model=espcn, resume=True)
 
 
 def test_an_unfinished_run_is_neither_continued_nor_lost_unasked(source, target, espcn, whole, pixels, beside):
     hidden = interrupted(source, target, model=espcn, tile=20)
     before = {p: p.stat().st_mtime_ns for p in hidden.rglob("*")}
-    with pytest.raises(OutputExistsError, match=r"3 parts are done. Go on with it \(--resume\) or start anew"):
+    with pytest.raises(OutputExistsError, match=r"3 parts are finished. Continue it with `resume` or start again"):
         upscale_file(source, target, model=espcn, tile=20)
     after = {p: p.stat().st_mtime_ns for p in hidden.rglob("*")}
     assert {p for p in before if before[p] != after.get(p)} <= {hidden, hidden / "lock"}
@@ -192,10 +192,10 @@ def test_a_torn_line_is_dropped(torn, source, target, espcn, whole, pixels):
 @pytest.mark.parametrize(
     ("header", "error", "said"),
     [
-        ({"format": 99}, OutputExistsError, "begun by version"),
-        ({"version": "0.0.1"}, OutputExistsError, "begun by version 0.0.1 .*, and this is"),
+        ({"format": 99}, OutputExistsError, "started by version"),
+        ({"version": "0.0.1"}, OutputExistsError, "started by version 0.0.1 .*, and this is"),
         (["another", "program"], OutputError, "is damaged. Remove"),
-        ({"anything": 1, "format": None}, OutputExistsError, "start anew"),
+        ({"anything": 1, "format": None}, OutputExistsError, "start again"),
     ],
     ids=str,
 )
@@ -277,7 +277,7 @@ def test_a_disk_that_is_full(source, target, espcn, whole, pixels):
     size = (hidden / "journal.jsonl").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        with pytest.raises(OutputError, match=r"File too large\. Free space.*--resume"):
+        with pytest.raises(OutputError, match=r"File too large.*Free space.*`resume`"):
             upscale_file(source, target, model=espcn, resume=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -313,7 +313,7 @@ def test_an_existing_result_stays_until_the_new_one_is_complete(source, target, 
         upscale_file(source, target, model=espcn, tile=20, overwrite=True, progress=watch)
     assert pixels(target) == before
     assert target.with_name("out.provenance.json").read_bytes() == record
-    with pytest.raises(OutputExistsError, match="later run that was begun beside it, give --overwrite and --resume"):
+    with pytest.raises(OutputExistsError, match="later run that was started next to it, give `overwrite` and `resume`"):
         upscale_file(source, target, model=espcn, tile=20, resume=True)
     upscale_file(source, target, model=espcn, tile=20, overwrite=True, resume=True)
     assert pixels(target) == whole

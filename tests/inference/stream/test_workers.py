@@ -18,7 +18,7 @@ from napari_superres import Image, load_model, read_image, upscale, upscale_file
 from napari_superres.errors import DeviceError, SettingsError, SuperResWarning, UnreadableImageError
 from napari_superres.inference import upscale_files
 from napari_superres.inference.stream import workers as module
-from napari_superres.inference.stream.workers import Cluster, connected
+from napari_superres.inference.stream.workers import Cluster, open_executor
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.files import write_model
@@ -164,7 +164,7 @@ def test_bad_chunks_are_listed_by_workers(cluster, tmp_path):
     options = {"model": "bicubic-x2", "scheduler": cluster.scheduler_address, "intensity_range": [(0, 99)]}
     with pytest.raises(UnreadableImageError, match=r"0/c/1/0/0 .*missing"):
         upscale_file(source, tmp_path / "out.ome.zarr", **options)
-    with pytest.warns(SuperResWarning, match="1 chunk of the input missing or damaged"):
+    with pytest.warns(SuperResWarning, match="1 chunk of the input is missing or damaged"):
         upscale_file(source, tmp_path / "out.ome.zarr", skip_bad=True, overwrite=True, **options)
     listed = json.loads((tmp_path / "out.provenance.json").read_text())["input"]["bad_chunks"]
     assert [name.split(" ")[0] for name in listed] == ["0/c/1/0/0"]
@@ -216,7 +216,7 @@ def test_workers_of_another_version_or_disk(source, cluster, tmp_path, monkeypat
     there, inspection = module.package_version, module._inspection
     with monkeypatch.context() as patch:
         patch.setattr(module, "package_version", lambda _: "99.0")
-        refused(rf"has version {there('napari-superres-torch')} of napari-superres-torch, and 99.0 is needed")
+        refused(rf"has version {there('napari-superres-torch')} of napari-superres-torch, and this process 99.0")
     with monkeypatch.context() as patch:
         patch.setattr(module, "_inspection", lambda _, devices: inspection(["/not/shared"], devices))
         refused("does not see /not/shared; source and target must lie on a disk that all workers share")
@@ -267,7 +267,7 @@ def test_a_scheduler_that_is_lost(source, whole, pixels, tmp_path):
     try:
         with distributed.Client(address) as client:
             client.wait_for_workers(1, timeout=60)
-        with pytest.raises(DeviceError, match=r"scheduler was lost.*--resume"):
+        with pytest.raises(DeviceError, match=r"scheduler was lost.*`resume`"):
             upscale_file(source, target, model=MODEL, tile=100, scheduler=address, progress=lose)
     finally:
         for process in (worker, scheduler):
@@ -279,6 +279,6 @@ def test_a_scheduler_that_is_lost(source, whole, pixels, tmp_path):
 
 
 def test_workers_and_their_threads(cluster):
-    with connected(scheduler=cluster.scheduler_address) as computing:
+    with open_executor(scheduler=cluster.scheduler_address) as computing:
         assert isinstance(computing, Cluster)
         assert (computing.count, computing.threads) == (2, module.threads_per_worker(2))

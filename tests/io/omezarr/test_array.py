@@ -1,4 +1,4 @@
-"""A zarr whose chunks are missing or damaged: named, or filled and listed."""
+"""Missing and damaged chunks of a zarr are named in an error, or filled and listed."""
 
 import pickle
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def test_bad_chunks_are_named_or_filled_and_listed(layout: str, damage: str, tmp
     DAMAGE[damage](path / FILES[layout])
     image = read_image(path)
     part = r"20:(25|30)\]"
-    with pytest.raises(UnreadableImageError, match=rf"{FILES[layout]} \[1:2, 0:[48], {part} is.*--skip-bad") as error:
+    with pytest.raises(UnreadableImageError, match=rf"{FILES[layout]} \[1:2, 0:[48], {part} is.*`skip_bad`") as error:
         image.data[1, 2]
     assert "\n" not in str(error.value)
     np.testing.assert_array_equal(image.data[0, ::3], DATA[0, ::3])
@@ -61,7 +61,7 @@ def test_bad_chunks_are_named_or_filled_and_listed(layout: str, damage: str, tmp
 
     expected = DATA.copy()
     expected[REGION] = FILL
-    for lazy in (read_image(path, skip_bad=True).data, pickle.loads(pickle.dumps(image.data.skipping_bad()))):
+    for lazy in (read_image(path, skip_bad=True).data, pickle.loads(pickle.dumps(image.data.fill_bad_chunks()))):
         np.testing.assert_array_equal(lazy[0], DATA[0])
         assert lazy.bad_chunks == []
         keys = [np.s_[...], np.s_[1, 3:9, 5:26:7], np.s_[::-1, 5::-2, -3:2:-4], np.s_[1, 2, 29]]
@@ -94,7 +94,7 @@ def test_a_bare_array_opens_at_once_however_large(tmp_path: Path) -> None:
     assert lazy.bad_chunks == ["c/99999/3 [9999900:10000000, 300:400]"]
 
 
-def test_turned_images_pass_it_on(tmp_path: Path, make_image: Callable[..., Image]) -> None:
+def test_reordered_axes_keep_bad_chunks(tmp_path: Path, make_image: Callable[..., Image]) -> None:
     image = make_image("YXS", "uint8")
     path = write_image(image, tmp_path / "a.zarr")
     (path / "0/c/0/0/0").write_bytes(b"")
@@ -109,8 +109,8 @@ def test_turned_images_pass_it_on(tmp_path: Path, make_image: Callable[..., Imag
 
 
 @pytest.mark.parametrize("size", [64, 1500])
-def test_bytes_overwritten_in_what_we_write_are_noticed(size: int, tmp_path: Path) -> None:
-    """In a chunk of its own and in one of a shard, wherever they lie in it."""
+def test_overwritten_bytes_in_our_files_are_an_error(size: int, tmp_path: Path) -> None:
+    """This holds for chunks with a file of their own and for chunks of a shard, at any position."""
     values = np.random.default_rng(0).integers(0, 60000, (size, size)).astype(np.uint16)
     path = write_image(Image.from_array(values, "YX"), tmp_path / "a.ome.zarr")
     file = path / "0/c/0/0"

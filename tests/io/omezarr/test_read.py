@@ -1,4 +1,4 @@
-"""OME-Zarr of other programs and versions, and what the standard's own validator says of ours."""
+"""OME-Zarr of other programs and versions is read, and ours passes the validator of the standard."""
 
 import json
 from collections.abc import Callable
@@ -110,7 +110,7 @@ def test_ours_is_valid_and_every_level_lies_right(tmp_path: Path, make_image: Ca
         shapes.append(group[dataset["path"]].shape[-2:])
         factor = 2**level
         assert scale[-1] == pytest.approx(image.pixel_size[-1] * factor)
-        # The outer edge of the first pixel stays where it is.
+        # The outer edge of the first pixel has the same position at every level.
         assert translation[-1] - scale[-1] / 2 == pytest.approx(image.origin[-1] - image.pixel_size[-1] / 2)
         assert scale[1] == pytest.approx(image.pixel_size[0])
         assert translation[1] == pytest.approx(image.origin[0])

@@ -1,4 +1,4 @@
-"""An OME-Zarr written box by box: every pixel and every shard once, the same after a kill."""
+"""An OME-Zarr is written box by box: every pixel and shard once, with the same bytes after a killed run."""
 
 import errno
 import itertools
@@ -19,20 +19,20 @@ import zarr
 from napari_superres.core.image import Image
 from napari_superres.io import read_image, write_image
 from napari_superres.io.omezarr import layout as omezarr_layout
-from napari_superres.io.omezarr.layout import Layout, pyramid_nbytes
-from napari_superres.io.omezarr.target import ZarrTarget, halved
+from napari_superres.io.omezarr.layout import Layout
+from napari_superres.io.omezarr.target import ZarrTarget, average_pairs
 
 
 @pytest.fixture
 def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut small images as large ones are: boxes of up to 4 x 4 chunks, some levels that no box owns."""
+    """Divide small images like large ones: boxes of up to 4 x 4 chunks, and some levels that no box owns."""
     small = {"_CHUNK": 8, "_BOX": 32, "_BOX_PIXELS": 2048, "_VOLUME_CHUNK": (2, 4), "_VOLUME_BOX": 16}
     for name, value in {**small, "_VOLUME_BOX_PIXELS": 1024}.items():
         monkeypatch.setattr(omezarr_layout, name, value)
 
 
 def files(path: Path) -> dict[str, tuple[int, int]]:
-    """Return what changes of each file when it is written."""
+    """Return the facts of each file that change when it is written."""
     found = (p for p in path.rglob("*") if p.is_file())
     return {p.relative_to(path).as_posix(): (p.stat().st_ino, p.stat().st_mtime_ns) for p in found}
 
@@ -50,7 +50,7 @@ def outline_of(image: Image) -> Image:
     ("axes", "shape", "dtype", "volume"),
     [
         ("YX", (75, 130), "uint16", False),
-        ("YX", (33, 20), "int8", False),  # the second box has one row: nothing of the coarser levels
+        ("YX", (33, 20), "int8", False),  # the second box has one row, so it owns no pixel of the coarser levels
         ("YX", (7, 300), "float32", False),
         ("XY", (70, 40), "float64", False),
         ("TYX", (21, 14, 17), "uint8", False),
@@ -83,7 +83,7 @@ def test_every_pixel_and_shard_is_written_once(
     assert len(set(written)) == len(written)
     group = zarr.open_group(str(target.path), mode="r")
     levels = [group[str(k)] for k in range(len(list(group.arrays())))]
-    owned = levels[: target.layout.owned]
+    owned = levels[: target.layout.owned_levels]
     for level, array in enumerate(owned):
         steps = array.shards or array.chunks
         count = math.prod(math.ceil(n / s) for n, s in zip(array.shape, steps, strict=True))
@@ -93,15 +93,15 @@ def test_every_pixel_and_shard_is_written_once(
     assert not list(target.path.rglob("*.partial"))
     same(read_image(target.path), image)
     for fine, coarse in itertools.pairwise(levels):
-        np.testing.assert_array_equal(coarse[...], halved(fine[...]))
-    assert target.nbytes == sum(a.nbytes for a in levels) == pyramid_nbytes(shape, axes, dtype, volume=volume)
+        np.testing.assert_array_equal(coarse[...], average_pairs(fine[...]))
+    assert target.nbytes == sum(a.nbytes for a in levels) == Layout.plan(shape, axes, volume=volume).nbytes(dtype)
 
 
 def test_means() -> None:
     data = np.random.default_rng(0).integers(0, 2**16, (3, 301, 130), "uint16")
     expected = data[:, :300].reshape(3, 150, 2, 65, 2).mean(axis=(2, 4))
-    np.testing.assert_array_equal(halved(data), np.rint(expected))
-    np.testing.assert_array_equal(halved(data.astype("float64")), expected)
+    np.testing.assert_array_equal(average_pairs(data), np.rint(expected))
+    np.testing.assert_array_equal(average_pairs(data.astype("float64")), expected)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_cuts(
     axes: str, shape: tuple[int, ...], volume: bool, box: tuple[int, ...], chunk: tuple[int, ...], owned: int
 ) -> None:
     layout = Layout.plan(shape, axes, volume=volume)
-    assert (layout.box, layout.chunk, layout.owned) == (box, chunk, owned)
+    assert (layout.box, layout.chunk, layout.owned_levels) == (box, chunk, owned)
 
 
 def test_levels_of_large_images_share_their_boxes() -> None:
     layout = Layout.plan((16384, 30000), "YX")
     assert [layout.shards(k)[-1] for k in range(4)] == [4096, 2048, 1024, 512]
-    assert layout.shards(4) == (1024, 2048)  # one file rather than eight: no box owns it
+    assert layout.shards(4) == (1024, 2048)  # one file instead of eight, because no box owns this level
 
 
 KILLED = """
@@ -150,7 +150,7 @@ os.kill(os.getpid(), 9)
 
 def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
     data = np.random.default_rng(0).integers(0, 999, (3, 700, 601), "uint16")
-    data[1] = 0  # zeros must be written by a target that was opened, too
+    data[1] = 0  # an opened target must write zeros, too
     image = Image.from_array(data, "CYX")
     np.save(tmp_path / "data.npy", data)
     path = tmp_path / "killed.zarr"

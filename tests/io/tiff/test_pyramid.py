@@ -1,4 +1,4 @@
-"""Coarser levels that a TIFF file holds beside its planes: shown by viewers, never computed from."""
+"""The coarser levels of a TIFF file are read for viewers."""
 
 import pickle
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_superres.core.grid import downscaled_affine
+from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.io import read_image, read_pyramids
 
@@ -38,7 +38,7 @@ def test_levels_lie_on_the_finest(tmp_path, compression):
     assert [image.shape for image in found] == [level.shape for level in made]
     for number, (image, level) in enumerate(zip(found, made, strict=True)):
         np.testing.assert_array_equal(image.data[1:], level[1:])
-        expected = downscaled_affine(found[0].affine, [1, 2**number, 2**number])
+        expected = downscale_affine(found[0].affine, [1, 2**number, 2**number])
         np.testing.assert_allclose(image.affine, expected, rtol=1e-12)
         assert image.units == found[0].units
     assert found[0].pixel_size == (2.0, 0.5, 0.25)
@@ -58,9 +58,9 @@ def test_levels_of_colours_and_channels(tmp_path):
 @pytest.mark.parametrize(
     ("coarser", "kept"),
     [
-        ([(3, 64, 47)], 0),  # by no whole number
+        ([(3, 64, 47)], 0),  # the factor is not an integer
         ([SIZE], 0),
-        ([(3, 96, 35), (3, 30, 17)], 1),  # the last by 3.2 along Y
+        ([(3, 96, 35), (3, 30, 17)], 1),  # the last factor is 3.2 along Y
     ],
 )
 def test_levels_that_do_not_fit_are_left_out(tmp_path, coarser, kept):
@@ -69,7 +69,7 @@ def test_levels_that_do_not_fit_are_left_out(tmp_path, coarser, kept):
     assert [image.shape for image in levels_of(path)] == [SIZE, *coarser[:kept]]
 
 
-def test_a_level_whose_pixels_are_not_there_is_left_out(tmp_path):
+def test_a_level_whose_pixels_are_missing_is_left_out(tmp_path):
     path = tmp_path / "cut.ome.tif"
     made = pyramid(path, [SIZE, (3, 48, 35), (3, 24, 17)])
     with tifffile.TiffFile(path, mode="r+") as file:

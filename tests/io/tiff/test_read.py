@@ -1,4 +1,4 @@
-"""TIFF of other programs, laziness, and what independent readers see in ours."""
+"""TIFF of other programs is read lazily, and independent readers understand ours."""
 
 import pickle
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_ome_of_another_program(tmp_path: Path) -> None:
     assert image.axes == "TZYX"
     np.testing.assert_allclose(image.pixel_size, (1500.0, 200.0, 100.0))
     assert set(image.units.values()) == {"nanometer", "millisecond"}
-    # A position without a unit is relative to an unknown reference.
+    # A position without a unit has an unknown reference.
     np.testing.assert_allclose(image.origin, (0.0, 0.0, -500_000.0))
     assert dict(image.metadata) == {"time_step": 40.0}
     assert image.channel_names == ("GFP",)
@@ -180,11 +180,11 @@ def test_several_series_are_listed(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
         file.write(DATA, metadata={"axes": "ZYX", "PhysicalSizeX": 0.1, "PhysicalSizeY": 0.1})
         file.write(DATA[0, :10], metadata={"axes": "YX"})
-    with pytest.raises(SeriesError, match=r"holds 2 images.*--series.*0: .*3 x 20 x 30.*0\.1.*1: .*10 x 30.*unknown"):
+    with pytest.raises(SeriesError, match=r"holds 2 images: 0: .*3 x 20 x 30.*0\.1.*1: .*10 x 30.*unknown.*`series`"):
         read_image(tmp_path / "a.ome.tif")
     assert read_image(tmp_path / "a.ome.tif", series=1).shape == (10, 30)
     assert [image.axes for _, image in read_series(tmp_path / "a.ome.tif")] == ["ZYX", "YX"]
-    with pytest.raises(SeriesError, match="series must be 0 to 1, got 2"):
+    with pytest.raises(SeriesError, match=r"must be 0 to 1.*got 2"):
         read_image(tmp_path / "a.ome.tif", series=2)
 
 

@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage: checked by nibabel, and files that SimpleITK alone would misread."""
+"""NIfTI, NRRD and MetaImage agree with nibabel, and files that SimpleITK misreads raise an error."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ from napari_superres.io import read_image, write_image
 
 
 def to_ras(affine: np.ndarray) -> np.ndarray:
-    """Return the matrix as nibabel has it: X first, right-anterior-superior."""
+    """Return the matrix in nibabel's convention: X first, right-anterior-superior."""
     turned = np.eye(4)
     turned[:3, :3], turned[:3, 3] = affine[:3, :3][::-1, ::-1], affine[:3, 3][::-1]
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ turned

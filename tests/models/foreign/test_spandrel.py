@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.runs import plan_of
 from helpers.spandrel_networks import EXTRA_LEFT_OUT, EXTRA_NAMES, LEFT_OUT, NAMES, checkpoint
 from torch import nn
 
@@ -16,7 +17,6 @@ from napari_superres import Image, load_model, upscale
 from napari_superres.core import intensity
 from napari_superres.core.tiling import smallest_tile
 from napari_superres.errors import MissingExtraError, ModelFileError, SuperResWarning
-from napari_superres.inference import resolve
 from napari_superres.models import ModelCard, add_model, find_card, remove_model
 from napari_superres.models.foreign import detect, measure
 from napari_superres.models.library.index import library_entries
@@ -71,11 +71,11 @@ def test_every_architecture_is_exact_or_says_how_far_it_is_not(name, tmp_path):
         options["max_passes"] = 1000
         once, tiled = (upscale(large, model, tile=t, **options).data for t in (10**5, edge))
         assert np.abs(once - tiled).max() <= 1e-10 * np.ptp(once)
-        assert resolve(large, model, tile=edge).total > 1
+        assert plan_of(large, model, tile=edge).total > 1
     else:
         assert 0 < card.tile_error < 10
         large = image((3 * max(card.halo), 3 * max(card.halo) + 5), np.float32)
-        plan = resolve(large, model, tile=2 * max(card.halo) + max(card.multiple))
+        plan = plan_of(large, model, tile=2 * max(card.halo) + max(card.multiple))
         assert plan.total > 1
         assert any("Tiles may show" in doubt for doubt in plan.doubts)
     assert np.isfinite(whole.data).all()
@@ -104,7 +104,7 @@ def test_twelve_bits_in_sixteen_keep_their_mean_and_do_not_wrap(tmp_path):
     assert found.data.dtype == np.uint16
     assert abs(found.data.mean(dtype=np.float64) / plain - 1) < 0.01
     assert found.data.max() < 4500
-    scale = intensity.fit(low, "percentile")
+    scale = intensity.fit_normalisation(low, "percentile")
     span = scale.high[0] - scale.low[0]
     for bias in (-0.5, 0.5):  # far below zero, and far above the brightest
         path = tmp_path / f"bias{bias}.pth"

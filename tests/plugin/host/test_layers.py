@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 
-from napari_superres.core.grid import cropped_affine, upscaled_affine
+from napari_superres.core.grid import crop_affine, upscale_affine
 from napari_superres.errors import AxesError, DataTypeError, GridError
 from napari_superres.plugin.host.layers import guess_layer_axes, to_image, to_layer
 
@@ -131,7 +131,7 @@ def test_part_of_an_image_is_laid_on_it():
     source = ImageLayer(np.zeros((20, 30), np.float32), scale=[0.1, 0.2], rotate=20, translate=[4, 5])
     image = to_image(source)
     part = image.replace(
-        data=np.zeros((8, 10), np.float32), affine=upscaled_affine(cropped_affine(image.affine, [3, 7]), [2, 2])
+        data=np.zeros((8, 10), np.float32), affine=upscale_affine(crop_affine(image.affine, [3, 7]), [2, 2])
     )
     made = Layer.create(*to_layer(part, image, source, name="x"))
     np.testing.assert_allclose(made.data_to_world((0.5, 0.5)), source.data_to_world((3, 7)), atol=1e-9)

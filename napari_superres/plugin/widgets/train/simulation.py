@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import fit
+from napari_superres.core.intensity import fit_normalisation
 from napari_superres.errors import SettingsError, UnreadableImageError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _field(image: Image, *, volume: bool) -> Plane:
         else:
             index.append(1 if axis == "S" else at)  # green
     values = np.asarray(image.data[tuple(index)])
-    return fit(Image.from_array(values, "ZYX" if volume else "YX"), "percentile").apply(values, 0)
+    return fit_normalisation(Image.from_array(values, "ZYX" if volume else "YX"), "percentile").apply(values, 0)
 
 
 def _with_structure(field: Plane, edges: Sequence[int]) -> Plane:

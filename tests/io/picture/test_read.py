@@ -1,4 +1,4 @@
-"""Pictures: every mode becomes grey or colour, the camera's orientation is obeyed."""
+"""Pictures: every mode becomes grey or colour, and the picture is turned as the camera says."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_sixteen_bits(tmp_path: Path) -> None:
 def test_the_camera_was_turned(tmp_path: Path) -> None:
     picture = Pillow.fromarray(GREY)
     exif = picture.getexif()
-    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    exif[0x0112] = 6  # viewers turn it by 90 degrees clockwise
     picture.save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png").data, np.rot90(GREY, -1))
 

@@ -1,4 +1,4 @@
-"""MRC, the format of electron cryomicroscopy and tomography, read through mrcfile."""
+"""Read MRC files with mrcfile."""
 
 import warnings
 from pathlib import Path
@@ -7,13 +7,13 @@ import numpy as np
 
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
-from napari_superres.io.series import Series, library, reading, summary
+from napari_superres.io.series import Series, import_library, summarize, translate_errors
 
 
-def scan(path: Path, strict: bool) -> list[Series]:
-    """Return the one image of an MRC file, memory-mapped.
+def scan(path: Path, require_pixel_size: bool) -> list[Series]:
+    """Map an MRC file into memory and return its one image.
 
-    Pixel sizes are in angstrom; a size of 0, as in files that do not know it, is unknown.
+    Pixel sizes are in angstrom. A pixel size of 0 in the file means that it is unknown.
 
     Raises
     ------
@@ -22,10 +22,10 @@ def scan(path: Path, strict: bool) -> list[Series]:
     MissingExtraError
         If mrcfile is not installed.
     """
-    del strict
-    mrcfile = library("mrcfile")
-    with reading(path, "MRC file"), warnings.catch_warnings():
-        # A header that only deserves a warning is read; damage raises.
+    del require_pixel_size
+    mrcfile = import_library("mrcfile")
+    with translate_errors(path, "MRC file"), warnings.catch_warnings():
+        # mrcfile warns of small faults in a header, which do no harm. Damage still raises.
         warnings.simplefilter("ignore")
         with mrcfile.mmap(path, mode="r") as file:
             data, voxel, header = file.data, file.voxel_size, file.header
@@ -34,17 +34,17 @@ def scan(path: Path, strict: bool) -> list[Series]:
             origin = np.array([float(header.origin.z), float(header.origin.y), float(header.origin.x)])
     usual = {2: "YX", 3: "TYX" if stack else "ZYX", 4: "TZYX"}[data.ndim]
 
-    def open_(axes: str | None) -> Image:
-        wanted = validate_axes(axes or usual, data.shape)
-        n = sum(a in "ZYX" for a in wanted)
+    def open_image(axes: str | None) -> Image:
+        axes = validate_axes(axes or usual, data.shape)
+        n = sum(a in "ZYX" for a in axes)
         known = bool(np.all(sizes[-n:] > 0))
         return Image.from_array(
             data,
-            wanted,
+            axes,
             pixel_size=sizes[-n:].tolist() if known else None,
             origin=origin[-n:].tolist() if known else None,
             unit="angstrom",
             metadata={"modality": "electron microscopy"},
         )
 
-    return [Series(path.name, summary(open_(None)), open_)]
+    return [Series(path.name, summarize(open_image(None)), open_image)]

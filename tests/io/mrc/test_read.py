@@ -1,4 +1,4 @@
-"""MRC: pixel size in angstrom, unknown where the file does not know it, one clear line for damage."""
+"""MRC: the pixel size is in angstrom, or unknown if the file does not state it; damage is an error of one line."""
 
 import numpy as np
 import pytest

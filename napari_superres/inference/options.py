@@ -1,0 +1,142 @@
+"""The options of a run: one place that says what they are called, what they mean, and what they are by default."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict, cast
+
+from napari_superres.core.options import check_names
+from napari_superres.models.model import Model
+
+ModelChoice = str | Path | Model | Mapping[int | str, str | Path | Model]
+"""A model's name, its file or the model itself; or one of these per channel."""
+
+
+class UpscaleOptions(TypedDict, total=False):
+    """Options of every run.
+
+    Attributes
+    ----------
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+    precision : str
+        ``"auto"``, ``"fp32"``, ``"fp16"`` or ``"bf16"``; ``"fp64"`` for verification.
+    tile : int, sequence of int or "auto"
+        Edge of the tile given to the model, in low-resolution pixels. The result does not depend on it.
+    batch : int or "auto"
+        Number of tiles given to the model at once.
+    channels : sequence of int, optional
+        Indices of the channels to compute; all by default.
+    roi : mapping of str to (int, int), optional
+        ``{axis: (start, stop)}`` in pixels of the image. The result equals that part of the whole result.
+    tta : bool
+        Average the results of the eight flips and quarter turns of the image: eight times slower, a little better.
+    max_passes : int
+        Largest number of passes over the image that may go into the statistics of layers that look at all of it.
+        The record states the remaining error where these are too few.
+    intensity_range : sequence of (float, float), optional
+        Intensities that become 0 and 1 for the model, one pair for all channels or one per channel, instead of a fit.
+    """
+
+    device: str
+    precision: str
+    tile: int | Sequence[int] | Literal["auto"]
+    batch: int | Literal["auto"]
+    channels: Sequence[int] | None
+    roi: Mapping[str, tuple[int, int]] | None
+    tta: bool
+    max_passes: int
+    intensity_range: Sequence[tuple[float, float]] | None
+
+
+class ReadingOptions(TypedDict, total=False):
+    """What a file does not say of its image, or says wrongly.
+
+    Attributes
+    ----------
+    axes : str, optional
+        Axes of the array in the file, such as ``"TCYX"``.
+    series : int, optional
+        Index of the image in a file that holds several.
+    pixel_size : float or sequence of float, optional
+        Size of a pixel, for Y and X or for every spatial axis.
+    unit : str
+        Unit of `pixel_size`.
+    skip_bad : bool
+        Fill chunks of a zarr that are missing or damaged and list them in the record, instead of failing.
+    """
+
+    axes: str | None
+    series: int | None
+    pixel_size: Sequence[float] | float | None
+    unit: str
+    skip_bad: bool
+
+
+class WritingOptions(TypedDict, total=False):
+    """What may happen to files that exist, and to what a format cannot hold.
+
+    Attributes
+    ----------
+    overwrite : bool
+        Replace an existing target.
+    resume : bool
+        Keep a target that was made from the same input with the same model and settings; continue an unfinished
+        OME-Zarr.
+    allow_loss : bool
+        Write what the format of the target can hold and warn of the rest, instead of refusing.
+    """
+
+    overwrite: bool
+    resume: bool
+    allow_loss: bool
+
+
+class FileOptions(ReadingOptions, WritingOptions, UpscaleOptions, total=False):
+    """Options of a run from files to files: those of all three kinds."""
+
+
+UPSCALE_DEFAULTS: UpscaleOptions = {
+    "device": "auto",
+    "precision": "auto",
+    "tile": "auto",
+    "batch": "auto",
+    "channels": None,
+    "roi": None,
+    "tta": False,
+    "max_passes": 8,
+    "intensity_range": None,
+}
+READING_DEFAULTS: ReadingOptions = {
+    "axes": None,
+    "series": None,
+    "pixel_size": None,
+    "unit": "micrometer",
+    "skip_bad": False,
+}
+WRITING_DEFAULTS: WritingOptions = {"overwrite": False, "resume": False, "allow_loss": False}
+FILE_DEFAULTS: FileOptions = {**READING_DEFAULTS, **WRITING_DEFAULTS, **UPSCALE_DEFAULTS}
+
+
+def complete(options: UpscaleOptions) -> UpscaleOptions:
+    """Return the options of a run with the defaults of those that were not given.
+
+    Raises
+    ------
+    SettingsError
+        If a name is not that of an option.
+    """
+    check_names(options, UPSCALE_DEFAULTS)
+    return {**UPSCALE_DEFAULTS, **options}
+
+
+def split(options: FileOptions) -> tuple[ReadingOptions, WritingOptions, UpscaleOptions]:
+    """Return the options that concern the input file, the target file, and the run between them.
+
+    Those of the files are complete; those of the run are the ones that were given.
+    """
+    check_names(options, FILE_DEFAULTS)
+    given: Mapping[str, Any] = options
+    reading = {**READING_DEFAULTS, **{k: v for k, v in given.items() if k in READING_DEFAULTS}}
+    writing = {**WRITING_DEFAULTS, **{k: v for k, v in given.items() if k in WRITING_DEFAULTS}}
+    run = {k: v for k, v in given.items() if k in UPSCALE_DEFAULTS}
+    return cast("ReadingOptions", reading), cast("WritingOptions", writing), cast("UpscaleOptions", run)

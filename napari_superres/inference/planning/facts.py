@@ -1,0 +1,58 @@
+"""The first look at an image: everything a plan needs to know of it, with its pixels read once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_superres.core import intensity
+from napari_superres.core.image import Image
+from napari_superres.core.intensity import Normalisation
+from napari_superres.inference.options import UpscaleOptions
+from napari_superres.inference.planning.extent import Extent, find_extent
+from napari_superres.models.card import ModelCard
+from napari_superres.models.domain import doubts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What a plan needs to know of an image, for one model.
+
+    Attributes
+    ----------
+    axes, shape, dtype
+        Of the array.
+    extent
+        What is computed of it.
+    normalisation
+        Intensity map per channel.
+    doubts
+        Reasons why the model may not suit the image, in sentences.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    extent: Extent
+    normalisation: Normalisation
+    doubts: tuple[str, ...] = ()
+
+
+def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
+    """Look at an image for a model: check the options, fit the intensities, judge whether the model suits it.
+
+    Raises
+    ------
+    SettingsError
+        If an option does not fit the image or the model; before pixels are read.
+    """
+    extent = find_extent(image, card, options)
+    normalisation = intensity.fit_normalisation(image, card.intensity, options["intensity_range"], card.percentiles)
+    return ImageFacts(
+        axes=image.axes,
+        shape=image.shape,
+        dtype=image.dtype,
+        extent=extent,
+        normalisation=normalisation,
+        doubts=doubts(card, image, normalisation, extent.channels[0]),
+    )

@@ -1,0 +1,129 @@
+"""Order the slices of a DICOM series and check that they form a straight, evenly spaced stack."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_superres.errors import UnreadableImageError
+from napari_superres.io.dicom.header import SliceHeader, Vector, need_spacing
+from napari_superres.io.series import damage_error
+
+_COMPLETE = "Complete the series, or move the slices that belong together to a folder of their own."
+
+
+def stack_slices(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], Vector]:
+    """Return the slices of a series in order along their normal, and the index-to-world matrix ``(Z, Y, X)``.
+
+    Parameters
+    ----------
+    headers
+        Slices of one series, in any order. A single slice must have a place (see ``header.has_place``).
+
+    Raises
+    ------
+    UnreadableImageError
+        If the slices do not form a straight, evenly spaced stack. The message names the file.
+    """
+    first = headers[0]
+    for header in headers:
+        _check_same_grid(header, first)
+    if first.orientation is None:
+        raise damage_error(first.path, "slice", "its orientation (tag 0020,0037) is missing")
+    spacing = need_spacing(first)
+    across, down = first.orientation[:3], first.orientation[3:]
+    if abs(across @ down) > 1e-3 or max(abs(np.linalg.norm(across) - 1), abs(np.linalg.norm(down) - 1)) > 1e-3:
+        raise damage_error(first.path, "slice", "its rows and columns are not at right angles (tag 0020,0037)")
+    normal = np.cross(across, down)
+    ordered = sorted(headers, key=lambda h: float(_position(h) @ normal))
+    if len(ordered) > 1:
+        step = _checked_step(ordered, normal, min(spacing))
+    else:
+        step = normal * (first.slice_spacing or first.thickness or 1.0)
+    affine = np.eye(4)
+    columns = np.stack([step, down * spacing[0], across * spacing[1]], axis=1)
+    affine[:3, :3] = columns[::-1]
+    affine[:3, 3] = _position(ordered[0])[::-1]
+    return ordered, affine
+
+
+def _position(header: SliceHeader) -> Vector:
+    if header.position is None:
+        raise damage_error(header.path, "slice", "its position (tag 0020,0032) is missing")
+    return header.position
+
+
+def _check_same_grid(header: SliceHeader, first: SliceHeader) -> None:
+    if header.size != first.size:
+        raise UnreadableImageError(
+            f"{header.path} must have the size of the other slices of its series, {first.size[0]} x {first.size[1]}, "
+            f"but is {header.size[0]} x {header.size[1]}.",
+            remedy="Move it to another folder.",
+        )
+    parallel = (
+        header.orientation is not None
+        and first.orientation is not None
+        and np.allclose(header.orientation, first.orientation, atol=1e-3)
+    )
+    if first.orientation is not None and not parallel:
+        raise UnreadableImageError(
+            f"{header.path} must lie parallel to the other slices of its series, but is not parallel to "
+            f"{first.path.name} (mixed orientations).",
+            remedy="Move slices of one orientation to a folder of their own.",
+        )
+    if first.spacing is not None and not np.allclose(need_spacing(header), first.spacing, rtol=1e-3):
+        raise UnreadableImageError(
+            f"{header.path} must have the pixel spacing of the other slices, {first.spacing}, but has "
+            f"{header.spacing}.",
+            remedy="Move it to another folder.",
+        )
+
+
+def _checked_step(ordered: Sequence[SliceHeader], normal: Vector, pixel: float) -> Vector:
+    """Return the step from slice to slice, after a check that all steps are equal and along the normal."""
+    positions = np.stack([_position(h) for h in ordered])
+    gaps = np.diff(positions @ normal)
+    usual = float(np.median(gaps))
+    _check_gaps(ordered, gaps, usual)
+    step: Vector = (positions[-1] - positions[0]) / (len(ordered) - 1)
+    if np.linalg.norm(step - (step @ normal) * normal) > 0.01 * usual:
+        tilt = math.degrees(math.acos(min(1.0, abs(float(step @ normal)) / float(np.linalg.norm(step)))))
+        raise UnreadableImageError(
+            f"{ordered[0].path} and the other slices must be stacked at right angles, but are shifted sideways by "
+            f"{tilt:.1f} degrees (gantry tilt).",
+            remedy="Resample the series to a straight grid first.",
+        )
+    straight = positions[0] + np.arange(len(ordered))[:, None] * step
+    distances = np.linalg.norm(positions - straight, axis=1)
+    if distances.max() > max(0.1 * usual, 0.1 * pixel):
+        raise UnreadableImageError(
+            f"{ordered[int(distances.argmax())].path} must lie in line with the other slices, "
+            f"but is {distances.max():.3g} mm off.",
+            remedy=_COMPLETE,
+        )
+    return step
+
+
+def _check_gaps(ordered: Sequence[SliceHeader], gaps: Vector, usual: float) -> None:
+    """Check that every gap is the usual one, in millimeters along the normal."""
+    for number, gap in enumerate(gaps):
+        before, after = ordered[number].path, ordered[number + 1].path
+        if gap < 1e-3:
+            raise UnreadableImageError(
+                f"{after} must have a position of its own, but has the same as {before.name} "
+                "(several time points, echoes or copies).",
+                remedy=_COMPLETE,
+            )
+        if abs(gap - usual) <= max(0.02 * usual, 0.005):
+            continue
+        lengths = f"{gap:.4g} mm where {usual:.4g} mm is usual"
+        if gap > 1.5 * usual:
+            missing = round(gap / usual) - 1
+            raise UnreadableImageError(
+                f"{before} must be followed by the next slice, but {missing} slice(s) are missing before "
+                f"{after.name} ({lengths}).",
+                remedy=_COMPLETE,
+            )
+        raise UnreadableImageError(
+            f"{after} must follow {before.name} evenly, but the gap is {lengths}.", remedy=_COMPLETE
+        )

@@ -1,0 +1,7 @@
+"""PNG, JPEG and BMP: photographs and screenshots, without a pixel size. Only PNG is written.
+
+Begin with ``read.scan``. Only `napari_superres.io` imports this folder.
+
+``read``   reads a still picture
+``write``  writes one plane as PNG, and says what a PNG cannot store
+"""

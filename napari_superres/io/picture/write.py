@@ -1,0 +1,34 @@
+"""Write one plane as PNG."""
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_superres.core.image import Image
+from napari_superres.io.series import import_library
+from napari_superres.io.unsupported import Unsupported, unsupported_data_type, unsupported_orientation
+
+
+def find_unsupported(image: Image, ending: str) -> list[Unsupported]:
+    """Return the features of an image that a PNG cannot store."""
+    del ending
+    features = unsupported_data_type(image, "uint8 uint16", ".ome.tif or .ome.zarr")
+    extra = [a for a, n in zip(image.axes, image.shape, strict=True) if a in "TCZ" and n > 1]
+    if extra:
+        axes = ", ".join(extra)
+        features.append(Unsupported(f"the axes {axes} (it can hold one plane)", ".ome.tif or .ome.zarr", fatal=True))
+    if image.has_pixel_size:
+        features.append(Unsupported("the pixel size", ".ome.tif"))
+        features += unsupported_orientation(image)
+    if "S" in image.axes and image.dtype == np.uint16:
+        features.append(Unsupported("16-bit colour", ".ome.tif", fatal=True))
+    return features
+
+
+def write(image: Image, path: Path) -> None:
+    """Write an image of one plane as PNG."""
+    kept = "YXS" if "S" in image.axes else "YX"
+    order = [image.axes.index(a) for a in (*(a for a in image.axes if a not in kept), *kept)]
+    data = np.asarray(image.data[...]).astype(image.dtype, copy=False).transpose(order)
+    data = np.ascontiguousarray(data.reshape(data.shape[-len(kept) :]))
+    import_library("PIL.Image", "pillow").fromarray(data).save(path, format="PNG")

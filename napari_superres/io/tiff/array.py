@@ -1,0 +1,78 @@
+"""The lazy array of a TIFF series."""
+
+import weakref
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.io.lazy import Box, LazyArray
+from napari_superres.io.series import import_library, translate_errors
+from napari_superres.io.tiff.quiet import quiet_tifffile
+
+
+class TiffArray(LazyArray):
+    """One series of a TIFF file. The first slicing opens the file; it closes when the array is deleted.
+
+    Parameters
+    ----------
+    path
+        The file.
+    series, level
+        Index of the series, and of its resolution level.
+    keep
+        Axes of tifffile's full shape that the array has. The other axes have one element.
+    shape, dtype
+        Shape and data type of the array.
+    """
+
+    def __init__(
+        self, path: Path, series: int, level: int, keep: tuple[int, ...], shape: tuple[int, ...], dtype: npt.DTypeLike
+    ) -> None:
+        super().__init__(shape, dtype)
+        self._facts = (path, series, level, keep, shape, np.dtype(dtype).str)
+        self._zarr: Any = None
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TiffArray, self._facts
+
+    def read_box(self, box: Box) -> npt.NDArray[Any]:
+        """Read the strips or tiles that the box touches."""
+        path, _, _, keep, *_ = self._facts
+        with translate_errors(path, "TIFF"), quiet_tifffile():
+            array = self._open()
+            full: list[Any] = [0] * array.ndim
+            for axis, item in zip(keep, box, strict=True):
+                full[axis] = item
+            return np.array(array[tuple(full)], dtype=self.dtype)
+
+    def level(self, number: int, shape: tuple[int, ...]) -> "TiffArray":
+        """Return the array of a coarser level.
+
+        Parameters
+        ----------
+        number
+            Index of the level.
+        shape
+            Its full shape, as tifffile states it.
+        """
+        path, series, _, keep, _, dtype = self._facts
+        return TiffArray(path, series, number, keep, tuple(shape[i] for i in keep), dtype)
+
+    def _open(self) -> Any:
+        with self._lock:
+            if self._zarr is None:
+                file = import_library("tifffile").TiffFile(self._facts[0])
+                weakref.finalize(self, file.close)
+                _, index, level, *_ = self._facts
+                series = file.series[index].levels[level]
+                if series.dataoffset is not None:  # one block of plain numbers, any part of which can be mapped
+                    dtype, shape = series.dtype.newbyteorder(file.byteorder), series.get_shape(squeeze=False)
+                    self._zarr = np.memmap(self._facts[0], dtype, "r", series.dataoffset, shape)
+                else:
+                    store = file.series[index].aszarr(level=level, squeeze=False)
+                    self._zarr = import_library("zarr").open_array(store, mode="r")
+            return self._zarr
