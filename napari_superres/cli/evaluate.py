@@ -13,7 +13,7 @@ from napari_superres.cli.map_files import map_targets, write_maps
 from napari_superres.errors import EvaluationError, SettingsError
 
 if TYPE_CHECKING:
-    from napari_superres.core.image import Image
+    from napari_superres import Image
     from napari_superres.evaluation import Report
     from napari_superres.evaluation.registration.register import Transform
 

@@ -8,7 +8,7 @@ from napari_superres.cli import terminal
 from napari_superres.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
-    from napari_superres.core.image import Image
+    from napari_superres import Image
 
 
 def map_targets(folder: Path, stem: str, names: Sequence[str], extension: str, *, overwrite: bool) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from helpers.scans import write_scans
+from helpers.scenes import write_scans
 
 from napari_superres import Image, write_image
 from napari_superres.cli import app

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from helpers.scans import COUNT, refused, subset
+from helpers.scenes import COUNT, check_refusal, copy_scans
 
 from napari_superres import read_image, write_image
 from napari_superres.evaluation import evaluate
@@ -82,16 +82,16 @@ def test_a_result_and_its_input_only(judge, sr, lr, tmp_path):
 
 
 def test_what_is_missing(superres, sr, ref, lr, data, tmp_path):
-    refused(superres("evaluate", sr), "without a reference", "--lr")
-    refused(superres("evaluate", ref, "--model", "bicubic-x2"), "without a result", "--lr")
-    refused(superres("evaluate", sr, tmp_path / "gone.tif"), "gone.tif")
-    refused(superres("evaluate", lr, ref), "one grid")
-    refused(superres("evaluate", ref, "--lr", lr, "-m", "bicubic-x2", "-m", "bicubic-x3"), "one scale")
-    refused(superres("evaluate", sr, ref, "--lr", lr, "-m", "nobody-x2"), "nobody-x2")
-    refused(superres("evaluate", sr, ref, "--lr", lr, "--convention", "mine"), "sr-paper")
-    refused(superres("evaluate", sr, ref, "--lr", lr, "--data-range", "fixed:-1"), "above 0")
+    check_refusal(superres("evaluate", sr), "without a reference", "--lr")
+    check_refusal(superres("evaluate", ref, "--model", "bicubic-x2"), "without a result", "--lr")
+    check_refusal(superres("evaluate", sr, tmp_path / "gone.tif"), "gone.tif")
+    check_refusal(superres("evaluate", lr, ref), "one grid")
+    check_refusal(superres("evaluate", ref, "--lr", lr, "-m", "bicubic-x2", "-m", "bicubic-x3"), "one scale")
+    check_refusal(superres("evaluate", sr, ref, "--lr", lr, "-m", "nobody-x2"), "nobody-x2")
+    check_refusal(superres("evaluate", sr, ref, "--lr", lr, "--convention", "mine"), "sr-paper")
+    check_refusal(superres("evaluate", sr, ref, "--lr", lr, "--data-range", "fixed:-1"), "above 0")
     for option in ("--repeat", "--calibration"):
-        refused(superres("evaluate", data / "sr", data / "ref", "--lr", data / "lr", option, lr), "single images")
+        check_refusal(superres("evaluate", data / "sr", data / "ref", "--lr", data / "lr", option, lr), "single images")
 
 
 def test_a_file_that_cannot_be_written(superres, sr, ref, lr, tmp_path):
@@ -114,7 +114,7 @@ def test_folders(judge, data):
 
 
 def test_failures_win_over_gates(judge, data, tmp_path):
-    folders = subset(data, tmp_path, ("sr", "ref", "lr"))
+    folders = copy_scans(data, tmp_path, ("sr", "ref", "lr"))
     (folders[0] / "1.tif").write_bytes(b"garbage")
     for gate in ("psnr>0", "psnr>1000"):
         done, document = judge(*folders[:2], "--lr", folders[2], "--baseline", "none", "--gate", gate)
@@ -124,7 +124,7 @@ def test_failures_win_over_gates(judge, data, tmp_path):
         assert f"gate {gate}: " in done.out
     (folders[0] / "0.tif").unlink()
     done, document = judge(*folders[:2], "--lr", folders[2])
-    refused(done, "no image of", "1: ")
+    check_refusal(done, "no image of", "1: ")
     assert document is None
 
 
@@ -188,7 +188,7 @@ def test_baselines(superres, judge, sr, ref, lr):
     assert candidates(judge(*given, "--baseline", "none")[1]) == ["result", "bicubic"]
     found = judge(*given, "--baseline", "zero-filling", "--baseline", "lanczos")[1]
     assert candidates(found) == ["result", "bicubic", "zero-filling", "lanczos"]
-    refused(superres("evaluate", *given, "--baseline", "magic"), "'magic'", "richardson-lucy")
+    check_refusal(superres("evaluate", *given, "--baseline", "magic"), "'magic'", "richardson-lucy")
 
 
 def test_the_width_of_the_point_spread_function_is_in_the_inputs_unit(judge, sr, ref, lr):
@@ -226,9 +226,9 @@ def test_a_calibration_and_what_it_holds_for(superres, judge, sr, ref, lr, data,
     assert state in ("yes", "no")
     assert reason.endswith(" % of the reference lies within the intervals, 60 % should")
     assert float(reason.split("%")[0]) > 50
-    refused(judge(*given, "-m", "lanczos-x2")[0], "holds for the model bicubic-x2, got lanczos-x2")
-    refused(judge(sr, *given)[0], "one model of the input")
-    refused(judge(*given[:-1], lr, "-m", "bicubic-x2")[0], "no calibration or is damaged")
+    check_refusal(judge(*given, "-m", "lanczos-x2")[0], "holds for the model bicubic-x2, got lanczos-x2")
+    check_refusal(judge(sr, *given)[0], "one model of the input")
+    check_refusal(judge(*given[:-1], lr, "-m", "bicubic-x2")[0], "no calibration or is damaged")
 
 
 def test_the_command_line_says_what_the_library_says(judge, sr, ref, lr):

@@ -1,7 +1,7 @@
 """``superres evaluate --maps``."""
 
 import numpy as np
-from helpers.scans import refused
+from helpers.scenes import check_refusal
 
 from napari_superres import read_image, write_image
 from napari_superres.evaluation import agreement_map, difference_map, residual_map, ssim_map
@@ -28,7 +28,7 @@ def test_maps_lie_on_the_result(superres, sr, ref, lr, tmp_path):
         np.testing.assert_allclose(written.affine, grid.affine, atol=1e-9)
 
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    refused(superres(*given), "exists", "--overwrite")
+    check_refusal(superres(*given), "exists", "--overwrite")
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
     assert superres(*given, "--overwrite").code == 0
 
@@ -55,7 +55,7 @@ def test_maps_that_cannot_be_made(superres, sr, ref, lr, data, tmp_path):
     assert done.code == 0, done.err
     assert "no map of the agreement: " in done.err
     assert (folder / "small_ssim.ome.tif").exists()
-    refused(superres("evaluate", ref, "--lr", lr, "-m", "bicubic-x2", "--maps", folder), "--maps need a result")
-    refused(superres("evaluate", data / "sr", data / "ref", "--maps", folder), "single images")
-    refused(superres("evaluate", sr, ref, "--maps", folder, "--format", "xyz"), "cannot be written as .xyz")
-    refused(superres("evaluate", sr, ref, "--maps", lr), "maps need a folder")
+    check_refusal(superres("evaluate", ref, "--lr", lr, "-m", "bicubic-x2", "--maps", folder), "--maps need a result")
+    check_refusal(superres("evaluate", data / "sr", data / "ref", "--maps", folder), "single images")
+    check_refusal(superres("evaluate", sr, ref, "--maps", folder, "--format", "xyz"), "cannot be written as .xyz")
+    check_refusal(superres("evaluate", sr, ref, "--maps", lr), "maps need a folder")

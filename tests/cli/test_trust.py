@@ -1,7 +1,7 @@
 """``superres calibrate`` and ``trust``."""
 
 import numpy as np
-from helpers.scans import refused, subset
+from helpers.scenes import check_refusal, copy_scans
 
 from napari_superres import Image, read_image, upscale, write_image
 
@@ -10,19 +10,23 @@ def test_calibrations_that_are_refused(superres, data, tmp_path):
     folders, few = (data / "lr", data / "ref"), tmp_path / "few"
     few.mkdir()
     given = ("-m", "bicubic-x2", "-o", tmp_path / "c.json")
-    pair = subset(data, few, ("lr", "ref"), lr=1, ref=2)
-    refused(superres("calibrate", *pair, *given), "at least 2 pairs (22 for the bound), got 1", "no input of this name")
-    refused(superres("calibrate", *folders, *given, "--alpha", 2), "between 0 and 1, got 2.0")
-    refused(superres("calibrate", *folders, "-m", "bicubic-x2", "-o", tmp_path / "gone" / "c.json"), "does not exist")
+    pair = copy_scans(data, few, ("lr", "ref"), lr=1, ref=2)
+    check_refusal(
+        superres("calibrate", *pair, *given), "at least 2 pairs (22 for the bound), got 1", "no input of this name"
+    )
+    check_refusal(superres("calibrate", *folders, *given, "--alpha", 2), "between 0 and 1, got 2.0")
+    check_refusal(
+        superres("calibrate", *folders, "-m", "bicubic-x2", "-o", tmp_path / "gone" / "c.json"), "does not exist"
+    )
     (tmp_path / "c.json").write_text("mine")
-    refused(superres("calibrate", *folders, *given), "c.json exists", "--overwrite")
+    check_refusal(superres("calibrate", *folders, *given), "c.json exists", "--overwrite")
     assert (tmp_path / "c.json").read_text() == "mine"
 
 
 def test_too_few_images_for_error_bars(superres, data, tmp_path):
     file = tmp_path / "c.json"
-    done = superres("calibrate", *subset(data, tmp_path, ("lr", "ref")), "-m", "bicubic-x2", "-o", file)
-    refused(done, "at alpha 0.1 need", "9 images", "got 2")
+    done = superres("calibrate", *copy_scans(data, tmp_path, ("lr", "ref")), "-m", "bicubic-x2", "-o", file)
+    check_refusal(done, "at alpha 0.1 need", "9 images", "got 2")
     assert not file.exists()
     done = superres("calibrate", *[tmp_path / n for n in ("lr", "ref")], "-m", "bicubic-x2", "-o", file, "--alpha", 0.4)
     assert done.code == 0, done.err
@@ -50,20 +54,20 @@ def test_trust(superres, lr, data, tmp_path):
     assert np.asarray(deviation.data).max() < 1, "interpolation does not change with turns"
 
     before = {p.name: p.read_bytes() for p in maps.iterdir()}
-    refused(superres("trust", lr, "-m", "bicubic-x2", "-o", maps), "exists", "--overwrite")
+    check_refusal(superres("trust", lr, "-m", "bicubic-x2", "-o", maps), "exists", "--overwrite")
     assert {p.name: p.read_bytes() for p in maps.iterdir()} == before
     assert superres("trust", lr, "-m", "bicubic-x2", "-o", maps, "--overwrite").code == 0
 
     other = tmp_path / "other"
     wrong = superres("trust", lr, "-m", "lanczos-x2", "-o", other, "--calibration", file)
-    refused(wrong, "holds for the model bicubic-x2, got lanczos-x2")
+    check_refusal(wrong, "holds for the model bicubic-x2, got lanczos-x2")
     wrong = superres("trust", lr, "-m", "bicubic-x2", "-o", other, "--calibration", tmp_path / "gone.json")
-    refused(wrong, "gone.json cannot be read")
+    check_refusal(wrong, "gone.json cannot be read")
     assert not other.exists() or not list(other.iterdir())
 
 
 def test_trust_without_turns_takes_two_models(superres, lr, tmp_path):
-    refused(superres("trust", lr, "-m", "bicubic-x2", "-o", tmp_path / "a", "--no-tta"), "two models")
+    check_refusal(superres("trust", lr, "-m", "bicubic-x2", "-o", tmp_path / "a", "--no-tta"), "two models")
     both = ("-m", "bicubic-x2", "-m", "nearest-x2")
     done = superres("trust", lr, *both, "-o", tmp_path / "b", "--no-tta", "--format", "nii.gz")
     assert done.code == 0, done.err
