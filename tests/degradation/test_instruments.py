@@ -102,7 +102,7 @@ def test_a_point_is_as_wide_as_asked(psf):
     [
         ({}, "must be one of bicubic, optics, movie, slices, kspace, recorded, got None"),
         ({"kind": "magic"}, "got 'magic'"),
-        ({"kind": "bicubic", "photons": [1, 2]}, "bicubic has no setting photons. There are: eight_bit"),
+        ({"kind": "bicubic", "photons": [1, 2]}, "bicubic has no setting photons. Valid settings: eight_bit"),
         ({"kind": "optics"}, r"optics needs psf_sigma, a range \[lowest, highest\]"),
         ({"kind": "optics", "psf_sigma": 2.0}, "psf_sigma must be a range"),
         ({"kind": "optics", "psf_sigma": [2.0, 1.0]}, "psf_sigma must be a range"),

@@ -84,9 +84,9 @@ def test_axes_in_any_order(order):
         (0, "finite and above zero"),
         (-1, "above zero"),
         (float("nan"), "finite"),
-        ((1, 2, 3), "along Y and X"),
-        (0.01, "more than 8 times smaller .* Is the image's pixel size right"),
-        (90, "larger than all of the image's"),
+        ((1, 2, 3), "each for Y and X"),
+        (0.01, "more than 8 times smaller .* Check the pixel size of the image"),
+        (90, "larger than all of the image"),
     ],
 )
 def test_sizes_that_cannot_be(size, words):

@@ -73,8 +73,8 @@ def blob(shape, sigma):
 
 
 def test_the_middle_frame_shows_the_patch_and_the_others_where_it_was(monkeypatch):
-    monkeypatch.setattr(lenses, "_TREMBLE", 0.0)
-    monkeypatch.setattr(lenses, "_AT_ENDS", 0.0)
+    monkeypatch.setattr(lenses, "_JITTER", 0.0)
+    monkeypatch.setattr(lenses, "_END_CHANCE", 0.0)
     settings = {"kind": "movie", "psf_sigma": [1.0, 1.0], "read_noise": [0.0, 0.0], "frames": 5, "speed": [2.0, 2.0]}
     instrument = make_instrument(settings)
     margin = instrument.margin((2, 2))
@@ -95,9 +95,9 @@ def test_the_middle_frame_shows_the_patch_and_the_others_where_it_was(monkeypatc
 
 
 def test_frames_beyond_the_ends_are_those_that_the_engine_takes(monkeypatch):
-    monkeypatch.setattr(lenses, "_AT_ENDS", 1.0)
+    monkeypatch.setattr(lenses, "_END_CHANCE", 1.0)
     random = np.random.default_rng(0)
-    seen = {tuple(int(i) for i in lenses._order(2, random)) for _ in range(99)}
+    seen = {tuple(int(i) for i in lenses._frame_order(2, random)) for _ in range(99)}
     # Frame 2 is the one wanted; one or none is there before and after it; the others are mirrored.
     assert seen == {(2, 2, 2, 2, 2), (2, 3, 2, 3, 2), (2, 1, 2, 1, 2), (2, 1, 2, 3, 2)}
 
