@@ -38,11 +38,13 @@ class Turn:
         axes
             Names of its last axes. Axes before them stay as they are.
         """
-        return self._mirror(self._exchange(array, axes), axes)
+        turned: _A = self._mirror(self._exchange(array, axes), axes)
+        return turned
 
     def undo(self, array: _A, axes: str = "ZYX") -> _A:
         """Return a turned array as it was before `apply`."""
-        return self._exchange(self._mirror(array, axes), axes)
+        restored: _A = self._exchange(self._mirror(array, axes), axes)
+        return restored
 
     def _exchange(self, array: Any, axes: str) -> Any:
         return array.swapaxes(_position("Y", axes), _position("X", axes)) if self.exchanged else array

@@ -153,10 +153,12 @@ def degrade(
         raise SettingsError(
             "a magnetic resonance scanner counts no photons.", remedy="Leave `photons` out and set `read_noise`."
         )
-    per_axis = (dict(zip(image.spatial, values, strict=True)) for values in (factors, sigmas))
-    data = _record(image, _Optics(kernel, *per_axis, lens), camera, np.random.default_rng(seed))
-    optics = {"psf_sigma": sigmas} if lens is None else {"na": na, "wavelength": wavelength}
-    settings = {"kernel": kernel, "scale": factors, **optics, **camera.describe(), "seed": seed}
+    optics = _Optics(
+        kernel, dict(zip(image.spatial, factors, strict=True)), dict(zip(image.spatial, sigmas, strict=True)), lens
+    )
+    data = _record(image, optics, camera, np.random.default_rng(seed))
+    blur_settings = {"psf_sigma": sigmas} if lens is None else {"na": na, "wavelength": wavelength}
+    settings = {"kernel": kernel, "scale": factors, **blur_settings, **camera.describe(), "seed": seed}
     if jpeg is not None:
         data = _compress(image, data, check_quality(jpeg))
         settings["jpeg"] = jpeg

@@ -11,8 +11,8 @@ from napari_superres.degradation.instruments import lenses, make_instrument
 from napari_superres.errors import TrainingError
 from napari_superres.inference.measure import check
 from napari_superres.training import Recipe, make_recipe, train
-from napari_superres.training.pairs import PatchSource
-from napari_superres.training.sources import Field, read_fields
+from napari_superres.training.fields_of_view import Field, read_fields
+from napari_superres.training.patches import PatchSampler
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 # Lightning's own: it asks torch in a way that is going out.
@@ -105,7 +105,7 @@ def test_frames_beyond_the_ends_are_those_that_the_engine_takes(monkeypatch):
 @pytest.mark.parametrize("settings", [{}, {"psf_sigma": [1.0, 1.5], "photons": [1e9, 1e9]}], ids=str)
 def test_slices_lie_on_what_they_are_made_of(settings):
     volume = np.pad(blob((24, 20, 20), 2.5), ((20, 20), (10, 10), (10, 10)))
-    source = PatchSource(
+    source = PatchSampler(
         [Field(volume)], scale=(3, 1, 1), patch=(10, 24, 24), instrument=make_instrument({"kind": "slices", **settings})
     )
     low, high = source.batch(8, 0)
@@ -146,8 +146,8 @@ def test_a_volume_model_runs_on_a_volume(data, tmp_path):
         ({"arguments": {"frames": 3}}, "takes 3 frames and the instrument records 5"),
         ({"degradation": {**MOVIE.degradation, "frames": 4}}, "frames must be an odd number, got 4"),
         ({"scale": (2, 2, 2), "patch": 8}, "volumes are degraded by slices, kspace, bicubic, .* got 'movie'"),
-        ({"degradation": {"kind": "slices"}, "arguments": {}}, "only they have slices; got 'slices' and the scale"),
-        ({"patch": (8, 9)}, "patch is one edge, or one per axis"),
+        ({"degradation": {"kind": "slices"}, "arguments": {}}, "only volumes have slices; got 'slices' and the scale"),
+        ({"patch": (8, 9)}, "patch must be one edge, or one per axis"),
     ],
     ids=str,
 )
@@ -157,13 +157,12 @@ def test_recipes_that_cannot_be(changes, said):
 
 
 def test_only_some_networks_take_frames(data):
-    with pytest.raises(TrainingError, match=r"movies are trained with edsr \(or photo\), got 'fsrcnn'"):
+    with pytest.raises(TrainingError, match=r"fsrcnn takes single images, .* Use edsr \(or photo\) as `architecture`"):
         make_recipe("m", [data], architecture="fsrcnn", scale=2, degradation=MOVIE.degradation)
 
 
 def test_a_volume_needs_depth(data):
     with pytest.raises(TrainingError, match=r"no volume \(Z, Y, X\) in .*planes could be read"):
         read_fields([data / "planes"], channel="each", ndim=3)
-    assert [[f.high.shape for f in fields] for fields in read_fields([data / "volumes"], channel="each", ndim=3)] == [
-        [(30, 48, 50)]
-    ] * 3
+    volumes = read_fields([data / "volumes"], channel="each", ndim=3).images
+    assert [[f.hr.shape for f in fields] for fields in volumes] == [[(30, 48, 50)]] * 3

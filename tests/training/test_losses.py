@@ -78,7 +78,7 @@ def test_descent_lowers_it(settings, pair):
         ({"finish": "nothing"}, "loss finish must be one of"),
         ({"ssim": -1}, "loss ssim must be a weight of at least 0, got -1"),
         ({"fourier": "much"}, "loss fourier must be a weight"),
-        ({"tv": 1}, "loss has no setting tv. There are: kind, finish, ssim, fourier"),
+        ({"tv": 1}, "loss has no setting tv. Valid settings: kind, finish, ssim, fourier"),
     ],
 )
 def test_losses_that_cannot_be(settings, said):

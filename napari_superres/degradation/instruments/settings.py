@@ -53,7 +53,7 @@ def make_instrument(settings: Mapping[str, Any]) -> Instrument:
         )
     checked = {name: _check(name, value) for name, value in values.items()}
     if "jpeg" in checked and not checked.get("eight_bit", True):
-        raise SettingsError("JPEG has 8 bits, got eight_bit = false.", remedy="Leave `eight_bit` or `jpeg` out.")
+        raise SettingsError("JPEG has 8 bits, got eight_bit = false.", remedy="Leave one of them out.")
     try:
         instrument: Instrument = kind(**checked)
     except TypeError as error:
