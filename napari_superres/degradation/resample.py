@@ -52,7 +52,8 @@ def resample(image: Image, pixel_size: float | Sequence[float]) -> Image:
     given = np.atleast_1d(np.asarray(pixel_size, dtype=np.float64))
     if given.shape not in ((1,), (2,)) or not np.isfinite(given).all() or given.min() <= 0:
         raise GridError(
-            f"pixel_size must be one number, or one each for Y and X, finite and above zero, got {given.tolist()}."
+            f"the new pixel size must be one number, or one each along Y and X, finite and above zero, "
+            f"got {given.tolist()}."
         )
     new = np.broadcast_to(given, 2)
     y, x = image.axes.index("Y"), image.axes.index("X")

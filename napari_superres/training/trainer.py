@@ -85,9 +85,11 @@ def train(
     options = TRAIN_DEFAULTS | options
     with _seeded(options["seed"]):
         preparation = prepare(recipe, Path(data), Path(output), options)
-        _warn(preparation.notes)
+        for note in preparation.notes:
+            warnings.warn(note, SuperResWarning, stacklevel=3)  # the caller of the decorated function
         training = _run(preparation, options, progress=progress, stop=stop)
-    _warn(training.notes)
+    for note in training.notes:
+        warnings.warn(note, SuperResWarning, stacklevel=3)
     return training.path
 
 
@@ -255,15 +257,12 @@ def _note_scores(scores: dict[str, float]) -> tuple[str, ...]:
     )
 
 
-def _warn(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        warnings.warn(note, SuperResWarning, stacklevel=4)  # the caller of the decorated public function
-
-
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Seed torch's random numbers, and restore their state afterwards."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    # Only the device that is used: asking another GPU for its state would occupy memory there.
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 

@@ -84,7 +84,7 @@ def test_axes_in_any_order(order):
         (0, "finite and above zero"),
         (-1, "above zero"),
         (float("nan"), "finite"),
-        ((1, 2, 3), "each for Y and X"),
+        ((1, 2, 3), "each along Y and X"),
         (0.01, "more than 8 times smaller .* Check the pixel size of the image"),
         (90, "larger than all of the image"),
     ],
