@@ -1,4 +1,4 @@
-"""Diffraction against its closed forms, and in `degrade`."""
+"""Diffraction: compared with closed forms, and used by `degrade`."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_waves_beyond_the_limit_vanish():
 
 
 def test_pixels_need_not_be_square():
-    """What is as far in the world is blurred alike."""
+    """Equal distances in world coordinates are blurred alike."""
     x = np.arange(64)
     wave = np.cos(np.pi * (x + 0.5) * 8 / 64)
     along = diffract(np.tile(wave, (32, 1)), 0.5, spacing=(0.2, 0.1))

@@ -1,4 +1,4 @@
-"""JPEG: fewer details, the same place, only where there are 8 bits."""
+"""JPEG compression: less detail, no shift, 8 bits only."""
 
 import numpy as np
 import pytest

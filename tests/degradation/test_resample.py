@@ -1,4 +1,4 @@
-"""Pixels of another size: where they lie, what they hold, and what cannot be."""
+"""Resampling to another pixel size: positions, values and invalid sizes."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def blob(shape=(60, 70), at=(20.3, 41.8), sigma=5.0):
 
 
 def centroid(image):
-    """In the world."""
+    """Return the centroid in world coordinates."""
     data = np.asarray(image.data, dtype=float)
     index = [float((data * axis).sum() / data.sum()) for axis in np.indices(data.shape)]
     return (image.affine @ [*index, 1.0])[:-1]

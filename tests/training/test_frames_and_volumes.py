@@ -1,4 +1,4 @@
-"""Training of movies and volumes: what each network is given lies where it should, and the models run."""
+"""Training on movies and volumes: patches are aligned, and the models run."""
 
 from dataclasses import replace
 
@@ -50,7 +50,7 @@ VOLUME = Recipe(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Return folders of planes and of volumes."""
+    """Return a folder with a folder of planes and one of volumes."""
     folder = tmp_path_factory.mktemp("data")
     z, y, x = np.mgrid[:30, :48, :50]
     for i in range(3):

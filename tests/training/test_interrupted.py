@@ -1,4 +1,4 @@
-"""Trainings that are interrupted, meet bad numbers or a full disk: the same curve, one clear error, nothing lost."""
+"""Interruptions, numbers that are not finite and full disks: the same result, one clear error, no loss of work."""
 
 import csv
 import errno
@@ -52,7 +52,7 @@ def data(tmp_path_factory):
 
 
 def curve(folder):
-    """Return what was logged, by step; of a step that was logged twice the last."""
+    """Return the logged values by step; a resumed training may log a step twice, and the last entry counts."""
     found = {}
     for file in sorted(folder.rglob("metrics*.csv"), key=lambda p: p.stat().st_mtime):
         for row in csv.DictReader(file.read_text().splitlines()):
@@ -71,11 +71,11 @@ def same(one, other):
 
 
 class Interruption(BaseException):
-    """Not an error that anything catches."""
+    """An exception that no handler for errors catches."""
 
 
 def interrupted(data, output, at, monkeypatch, **options):
-    """Train until a checkpoint was written after so many steps, and end there."""
+    """Train for `at` steps, write a checkpoint and interrupt the training."""
     with monkeypatch.context() as patch:
 
         def keep(keeper):
@@ -157,7 +157,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(data, whole, tmp_path, monke
 
 
 def test_ctrl_c_ends_after_the_step_and_nothing_is_lost(data, whole, tmp_path, monkeypatch):
-    """However young the training: what follows equals an undisturbed one."""
+    """Even after a few steps, the resumed training equals an undisturbed one."""
     from napari_superres.training import losses
 
     output, calls, l1 = tmp_path / "m.safetensors", [], losses._PIXELS["l1"]
@@ -183,7 +183,7 @@ def test_ctrl_c_ends_after_the_step_and_nothing_is_lost(data, whole, tmp_path, m
 
 
 def test_numbers_that_are_not_finite(data, tmp_path, monkeypatch):
-    """A few are skipped; when it does not end the cause is told."""
+    """A few are skipped; after ten in a row the error names the likely cause."""
     from napari_superres.training import losses
 
     calls = []
@@ -222,7 +222,7 @@ def test_curves_are_written(data, tmp_path):
 
 @pytest.mark.slow
 def test_the_program_is_killed_and_resumed(data, whole, tmp_path):
-    """SIGKILL at random moments."""
+    """Send SIGKILL at random moments."""
     output = tmp_path / "m.safetensors"
     program = (
         "import sys\n"

@@ -1,4 +1,4 @@
-"""Recorded pairs: matched, checked, moved onto each other, brought to one scale of intensities."""
+"""Recorded pairs: names match, shifts are found and corrected, intensities share one scale."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def scene(seed, size=120):
 
 
 def recorded(folder, *, shift=(0, 0), count=3, gain=1.0, offset=0.0, stack=False):
-    """Write pairs whose high-resolution images lie `shift` of their pixels away."""
+    """Write pairs whose high-resolution images are shifted by `shift` of their pixels."""
     for name in ("lr", "hr"):
         (folder / name).mkdir()
     for i in range(count):

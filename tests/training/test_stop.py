@@ -1,4 +1,4 @@
-"""Trainings that are ended from outside: the best is kept, or nothing; the same weights if nobody asks."""
+"""Trainings ended from outside: the best model is kept, or nothing; watching a training does not change it."""
 
 import threading
 import warnings
@@ -48,7 +48,7 @@ def data(tmp_path_factory):
 
 
 def all_of(training):
-    """Return the steps of a training and what it returns."""
+    """Return the steps of a training and its model file."""
     steps = []
     while True:
         try:
@@ -58,7 +58,7 @@ def all_of(training):
 
 
 def taken(path):
-    """Return how many steps a model's card says were taken."""
+    """Return the number of steps on the card of a model."""
     return int(find_card(path).training.split(" steps of ")[0].split()[-1])
 
 

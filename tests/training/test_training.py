@@ -1,4 +1,4 @@
-"""Training: seconds of it give a model file that loads, scores on images it never saw, and can be repeated."""
+"""Short trainings give a model file that loads, is scored on images held out, and can be reproduced."""
 
 import json
 import time
@@ -43,7 +43,7 @@ TINY = Recipe(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """Return a folder of eight small pictures, one text file among them."""
+    """Return a folder that holds a folder of eight small pictures and a text file."""
     folder = tmp_path_factory.mktemp("data") / "photos"
     folder.mkdir()
     y, x = np.mgrid[:40, :44]
@@ -212,7 +212,7 @@ def test_patches_are_turned_by_quarters_and_flipped():
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
 def test_patches_lie_on_each_other(name):
-    """The centroid of a blob in both patches: a shift between them would be learnt."""
+    """Compare the centroid of a blob in both patches: a network would learn a shift between them."""
     y, x = np.mgrid[:40, :40]
     blob = np.exp(-((y - 18.0) ** 2 + (x - 22.0) ** 2) / (2 * 3.0**2)).astype(np.float32)
     plane = np.pad(blob, 20)
