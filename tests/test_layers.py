@@ -27,8 +27,9 @@ READERS = {
     "inference/stream/stream_file.py",
     "evaluation/folder.py",
     "evaluation/uncertainty/conformal.py",
-    "training/sources.py",
-    "training/recorded.py",
+    "training/fields_of_view.py",
+    "training/recorded_pairs.py",
+    "training/recipes/own_data.py",
 }
 APPLICATIONS = {"cli", "plugin"}
 HOST = {"napari", "qtpy", "superqt", "magicgui", "PyQt5", "PyQt6", "PySide6", "npe2"}
