@@ -28,8 +28,9 @@ READERS = {
     "evaluation/folder.py",
     "evaluation/pairing.py",
     "evaluation/uncertainty/fit_calibration.py",
-    "training/sources.py",
-    "training/recorded.py",
+    "training/fields_of_view.py",
+    "training/recorded_pairs.py",
+    "training/recipes/own_data.py",
 }
 APPLICATIONS = {"cli", "plugin"}
 HOST = {"napari", "qtpy", "superqt", "magicgui", "PyQt5", "PyQt6", "PySide6", "npe2"}

@@ -1,131 +1,98 @@
 """``superres train``."""
 
+from functools import partial
 from glob import has_magic
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from napari_superres.cli import parsing, terminal
 from napari_superres.errors import SettingsError
 
-PANEL_OWN = "Images of one's own"
+if TYPE_CHECKING:
+    from napari_superres.training import Recipe
 
-_TAKES = {
+_own = partial(typer.Option, rich_help_panel="Your own images")
+
+_SETTINGS_OF = {
     "bicubic": ("jpeg",),
     "optics": ("psf_sigma", "photons", "noise", "psf", "saturation", "levels"),
     "movie": ("psf_sigma", "photons", "noise", "psf", "saturation", "levels", "frames", "speed"),
     "slices": ("psf_sigma", "photons", "noise"),
     "kspace": ("noise",),
 }
-"""Options that each degradation knows."""
+"""Options that each degradation takes."""
 
 
 def train(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.safetensors", help="Model file to write.")],
-    hr: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of high-resolution images; may be repeated.", rich_help_panel=PANEL_OWN),
-    ] = None,
+    hr: Annotated[list[Path] | None, _own(help="Folder of high-resolution images; may be repeated.")] = None,
     pairs: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="LR HR", help="Two folders of images of the same names.", rich_help_panel=PANEL_OWN),
+        _own(metavar="LR HR", help="Folders of recorded low- and high-resolution images of the same names."),
     ] = None,
     architecture: Annotated[
-        str | None,
-        typer.Option(help="photo, or a network by name; by default that of --start.", rich_help_panel=PANEL_OWN),
+        str | None, _own(help="photo, or a network by name. Default: that of --start, else photo.")
     ] = None,
     scale: Annotated[
-        str | None,
-        typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or of volumes; 2.", rich_help_panel=PANEL_OWN),
+        str | None, _own(metavar="N|Z,Y,X", help="Factor along Y and X, or one per axis of volumes. Default: 2.")
     ] = None,
     degradation: Annotated[
         Literal["bicubic", "optics", "movie", "slices", "kspace"] | None,
-        typer.Option(help="How low-resolution images are made of --hr; bicubic.", rich_help_panel=PANEL_OWN),
+        _own(help="Simulation of low-resolution images from --hr. Default: bicubic."),
     ] = None,
     psf_sigma: Annotated[
         str | None,
-        typer.Option(
-            metavar="LO,HI",
-            help="PSF in high-resolution pixels; of a lens 0.21 wavelength / NA.",
-            rich_help_panel=PANEL_OWN,
-        ),
+        _own(metavar="LO,HI", help="Sigma of the PSF in high-resolution pixels; 0.21 wavelength / NA for a lens."),
     ] = None,
-    psf: Annotated[
-        Literal["gaussian", "widefield", "confocal"], typer.Option(help="Its shape.", rich_help_panel=PANEL_OWN)
-    ] = "gaussian",
-    photons: Annotated[
-        str | None, typer.Option(metavar="LO,HI", help="At the brightest pixel.", rich_help_panel=PANEL_OWN)
-    ] = None,
+    psf: Annotated[Literal["gaussian", "widefield", "confocal"], _own(help="Shape of the PSF.")] = "gaussian",
+    photons: Annotated[str | None, _own(metavar="LO,HI", help="Photons in the brightest pixel.")] = None,
     noise: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LO,HI", help="Electrons with --photons, else share of the range.", rich_help_panel=PANEL_OWN
-        ),
+        str | None, _own(metavar="LO,HI", help="Noise: electrons with --photons, else a share of the intensity range.")
     ] = None,
     saturation: Annotated[
-        str | None,
-        typer.Option(metavar="LO,HI", help="Share of the range where pixels are full.", rich_help_panel=PANEL_OWN),
+        str | None, _own(metavar="LO,HI", help="Largest intensity of a pixel, as a share of the range.")
     ] = None,
-    levels: Annotated[
-        str | None, typer.Option(metavar="LO,HI", help="Grey levels of the camera.", rich_help_panel=PANEL_OWN)
-    ] = None,
-    jpeg: Annotated[
-        str | None,
-        typer.Option(metavar="LO,HI", help="Quality of JPEG compression, with bicubic.", rich_help_panel=PANEL_OWN),
-    ] = None,
-    frames: Annotated[
-        int | None, typer.Option(help="Of a movie, seen at once: an odd number.", rich_help_panel=PANEL_OWN)
-    ] = None,
+    levels: Annotated[str | None, _own(metavar="LO,HI", help="Number of grey levels of the camera.")] = None,
+    jpeg: Annotated[str | None, _own(metavar="LO,HI", help="Quality of JPEG compression, with bicubic.")] = None,
+    frames: Annotated[int | None, _own(help="Number of frames of a movie that the network takes, odd.")] = None,
     speed: Annotated[
-        str | None,
-        typer.Option(metavar="LO,HI", help="Of a movie: high-resolution pixels per frame.", rich_help_panel=PANEL_OWN),
+        str | None, _own(metavar="LO,HI", help="Speed in a movie, in high-resolution pixels per frame.")
     ] = None,
     like: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Your instrument's raw low-resolution images: their noise is simulated.",
-            rich_help_panel=PANEL_OWN,
+        _own(
+            metavar="DIR", help="Raw low-resolution images of your instrument, whose noise is measured and simulated."
         ),
     ] = None,
-    register: Annotated[
-        bool, typer.Option("--register", help="Move pairs onto each other.", rich_help_panel=PANEL_OWN)
-    ] = False,
+    register: Annotated[bool, _own("--register", help="Align the images of each pair.")] = False,
     loss: Annotated[
         Literal["l1", "charbonnier", "mse", "psnr", "bce"],
-        typer.Option(
-            help="What is lowered; in the last fifth the mean squared error, but after psnr and bce.",
-            rich_help_panel=PANEL_OWN,
-        ),
+        _own(help="Loss to minimise. The last fifth of training uses mse, except with psnr and bce."),
     ] = "l1",
-    ssim: Annotated[float, typer.Option(metavar="W", help="Weight of 1 - SSIM.", rich_help_panel=PANEL_OWN)] = 0.0,
-    fourier: Annotated[
-        float, typer.Option(metavar="W", help="Weight of the distance of spectra.", rich_help_panel=PANEL_OWN)
-    ] = 0.0,
-    modality: Annotated[str, typer.Option(help="For the card.", rich_help_panel=PANEL_OWN)] = "",
-    license_: Annotated[
-        str, typer.Option("--license", help="Of the model, for the card.", rich_help_panel=PANEL_OWN)
-    ] = "",
+    ssim: Annotated[float, _own(metavar="W", help="Weight of 1 - SSIM in the loss.")] = 0.0,
+    fourier: Annotated[float, _own(metavar="W", help="Weight of the distance of spectra in the loss.")] = 0.0,
+    modality: Annotated[str, _own(help="Modality, for the model card.")] = "",
+    license_: Annotated[str, _own("--license", help="Licence of the model, for the model card.")] = "",
     cite: Annotated[
-        str,
-        typer.Option(
-            metavar="'TEXT doi:10...'", help="What users shall cite, for the card.", rich_help_panel=PANEL_OWN
-        ),
+        str, _own(metavar="'TEXT doi:10...'", help="Publication that users should cite, for the model card.")
     ] = "",
     recipe: Annotated[str | None, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder that holds the folders named in the recipe.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Budget; by default the recipe's, of your own images 12.")
+        float | None, typer.Option(help="Budget. Default: the recipe's; 12 for your own images.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Budget in steps; with --minutes, whichever is spent first.")
+        int | None, typer.Option(min=1, help="Budget in steps. With --minutes, training ends when either is spent.")
     ] = None,
-    start: Annotated[str | None, typer.Option(help="Model, by name or file, to start from.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, patches and noise.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    start: Annotated[
+        str | None, typer.Option(help="Model, by name or file, whose weights training starts from.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, patches and noise.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
     log: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write curves: CSV, and TensorBoard if there.")
+        Path | None, typer.Option(metavar="DIR", help="Write curves to this folder: CSV, and TensorBoard if installed.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
@@ -133,15 +100,14 @@ def train(
     """Train a model: from high-resolution images, from pairs, or by a shipped recipe."""
     from napari_superres.models.files import check_model_target
 
-    if sum(wish is not None for wish in (hr, pairs, recipe)) != 1 or (recipe is None) != (data is None):
+    if sum(source is not None for source in (hr, pairs, recipe)) != 1 or (recipe is None) != (data is None):
         raise SettingsError(
-            "give images (--hr DIR), pairs (--pairs LR HR), or a recipe with its data (--recipe --data)."
+            "training needs either images (--hr DIR), or pairs (--pairs LR HR), or a recipe with its data "
+            "(--recipe NAME --data DIR)."
         )
     check_model_target(output, overwrite=overwrite)
-    for folder in (*(hr or ()), *(pairs or ()), *filter(None, (data, like))):
-        if not folder.exists() and not has_magic(str(folder)):
-            raise SettingsError(f"there is no {folder}. Check the path.")
-    wishes = {
+    _check_folders(*(hr or ()), *(pairs or ()), *filter(None, (data, like)))
+    ranges = {
         "psf_sigma": psf_sigma,
         "photons": photons,
         "noise": noise,
@@ -150,80 +116,124 @@ def train(
         "saturation": saturation,
         "levels": levels,
     }
-    if pairs is not None and (degradation is not None or like is not None or any(wishes.values())):
-        raise SettingsError("pairs were recorded: leave out --degradation and its strengths, or give --hr.")
-    if register and pairs is None:
-        raise SettingsError("--register moves pairs onto each other: give --pairs LR HR.")
-    if like is not None and degradation not in ("optics", "movie"):
-        raise SettingsError("--like measures the noise of a camera: give --degradation optics (or movie) with it.")
-    degradation = degradation or "bicubic"
-    settings = _settings(degradation, wishes, frames, psf)
-    if like is not None and (psf_sigma is None or photons is not None or noise is not None):
-        raise SettingsError("--like measures noise: give --psf-sigma with it, and neither --photons nor --noise.")
-    # What takes seconds to import comes after what can be said at once.
-    from napari_superres.degradation.instruments import make_instrument
+    _check_pairs(
+        is_paired=pairs is not None, is_simulated=bool(degradation or like or any(ranges.values())), register=register
+    )
+    settings = _settings(degradation or "bicubic", ranges, frames, psf)
+    if like is not None:
+        _check_like(degradation, ranges)
+    if recipe is None and not license_:
+        terminal.say("no licence is given (--license): others cannot know whether they may use the model")
+    if recipe is None and like is not None:
+        settings = _measure_noise(like, settings, psf, quiet=quiet)
+    chosen = recipe or _own_recipe(
+        output.stem,
+        [pairs[1]] if pairs else hr or [],
+        start=start,
+        architecture=architecture,
+        scale=scale,
+        low=pairs[0] if pairs else None,
+        degradation=settings,
+        loss={"kind": loss, "ssim": ssim, "fourier": fourier},
+        card={"modality": modality, "license": license_, "citation": cite},
+    )
+    _run(
+        chosen,
+        data or Path(),
+        output,
+        quiet=quiet,
+        minutes=minutes,
+        steps=steps,
+        start=start,
+        seed=seed,
+        overwrite=overwrite,
+        resume=resume,
+        register=register,
+        log=log,
+    )
+
+
+def _run(recipe: "str | Recipe", data: Path, output: Path, *, quiet: bool, **options: Any) -> None:
+    """Train with a progress bar, and print the scores."""
     from napari_superres.models import find_card
-    from napari_superres.training import fit_instrument, make_recipe
-    from napari_superres.training import train as run
+    from napari_superres.training import train as train_model
     from napari_superres.training.checkpoint import checkpoint_path
 
-    wished: Any = recipe
-    if recipe is None:
-        if not license_:
-            terminal.say("no licence is given (--license): others may not know whether they may use the model")
-        if like is not None:
-            of_movies = ("kind", "frames", "speed") if degradation == "movie" else ()
-            kept = {k: v for k, v in settings.items() if k in of_movies}
-            settings = {**fit_instrument(like, settings["psf_sigma"]), "psf": psf, **kept}
-            terminal.say(f"the instrument: {make_instrument(settings).describe()}", quiet=quiet)
-        # A model that is refined keeps its network.
-        refined = None if start is None or architecture is not None else find_card(start)
-        wished = make_recipe(
-            output.stem,
-            [pairs[1]] if pairs else hr or [],
-            architecture=refined.architecture if refined else architecture or "photo",
-            arguments={k: v for k, v in refined.arguments.items() if k not in ("scale", "ndim")} if refined else None,
-            scale=parsing.parse_scale(scale) if scale else refined.scale if refined else 2,
-            low=pairs[0] if pairs else None,
-            degradation=settings,
-            loss={"kind": loss, "ssim": ssim, "fourier": fourier},
-            card={"modality": modality, "license": license_, "citation": cite},
-        )
-    if resume and not checkpoint_path(output).exists():
-        terminal.say(f"no unfinished training of {output.name} is there: this one begins", quiet=quiet)
+    if options["resume"] and not checkpoint_path(output).exists():
+        terminal.say(f"no unfinished training of {output.name} exists: this one starts from the beginning", quiet=quiet)
     with terminal.training_bar(quiet=quiet) as show:
-        written = run(
-            wished,
-            data or Path(),
-            output,
-            minutes=minutes,
-            steps=steps,
-            start=start,
-            seed=seed,
-            overwrite=overwrite,
-            resume=resume,
-            register=register,
-            progress=show,
-            log=log,
-        )
-    scores = find_card(written).scores.get("validation", {})
-    terminal.say(f"wrote {written}", quiet=quiet)
+        path = train_model(recipe, data, output, progress=show, **options)
+    scores = find_card(path).scores.get("validation", {})
+    terminal.say(f"wrote {path}", quiet=quiet)
     if "psnr" in scores:
         terminal.result(f"validation: {scores['psnr']} dB; bicubic {scores['bicubic_psnr']} dB")
 
 
-def _settings(kind: str, strengths: dict[str, str | None], frames: int | None, psf: str) -> dict[str, Any]:
-    """Return what `make_instrument` takes, from options."""
-    given: dict[str, Any] = {k: parsing.parse_strength(v, k) for k, v in strengths.items() if v is not None}
-    given |= ({"frames": frames} if frames is not None else {}) | ({"psf": psf} if psf != "gaussian" else {})
-    if strange := [_option(name) for name in given if name not in _TAKES[kind]]:
+def _own_recipe(
+    name: str, high: list[Path], *, start: str | None, architecture: str | None, scale: str | None, **options: Any
+) -> "Recipe":
+    """Return a recipe for the user's images. A model that training starts from passes on its network and scale."""
+    from napari_superres.models import find_card
+    from napari_superres.training import make_recipe
+
+    card = None if start is None or architecture is not None else find_card(start)
+    return make_recipe(
+        name,
+        high,
+        architecture=card.architecture if card else architecture or "photo",
+        arguments={k: v for k, v in card.arguments.items() if k not in ("scale", "ndim")} if card else None,
+        scale=parsing.parse_scale(scale) if scale else card.scale if card else 2,
+        **options,
+    )
+
+
+def _measure_noise(folder: Path, settings: dict[str, Any], psf: str, *, quiet: bool) -> dict[str, Any]:
+    """Return settings with the noise of the images in a folder."""
+    from napari_superres.degradation.instruments import make_instrument
+    from napari_superres.training import fit_instrument
+
+    of_movies = {k: v for k, v in settings.items() if k in ("kind", "frames", "speed") and settings["kind"] == "movie"}
+    measured = {**fit_instrument(folder, settings["psf_sigma"]), "psf": psf, **of_movies}
+    terminal.say(f"the instrument: {make_instrument(measured).describe()}", quiet=quiet)
+    return measured
+
+
+def _check_folders(*folders: Path) -> None:
+    for folder in folders:
+        if not folder.exists() and not has_magic(str(folder)):
+            raise SettingsError(f"{folder} does not exist.", remedy="Check the path.")
+
+
+def _check_pairs(*, is_paired: bool, is_simulated: bool, register: bool) -> None:
+    if is_paired and is_simulated:
         raise SettingsError(
-            f"--degradation {kind} takes {', '.join(map(_option, _TAKES[kind]))}, and not {', '.join(strange)}."
+            "recorded pairs are not degraded.", remedy="Leave out --degradation, its settings and --like, or use --hr."
+        )
+    if register and not is_paired:
+        raise SettingsError("--register aligns recorded pairs.", remedy="Use --pairs LR HR with it.")
+
+
+def _check_like(degradation: str | None, ranges: dict[str, str | None]) -> None:
+    if degradation not in ("optics", "movie"):
+        raise SettingsError(
+            "--like measures the noise of a camera.", remedy="Use --degradation optics or --degradation movie with it."
+        )
+    if ranges["photons"] is not None or ranges["noise"] is not None:
+        raise SettingsError("--like measures photons and noise.", remedy="Leave out --photons and --noise.")
+
+
+def _settings(kind: str, ranges: dict[str, str | None], frames: int | None, psf: str) -> dict[str, Any]:
+    """Return the settings of `make_instrument` from options."""
+    given: dict[str, Any] = {k: parsing.parse_strength(v, k) for k, v in ranges.items() if v is not None}
+    given |= ({"frames": frames} if frames is not None else {}) | ({"psf": psf} if psf != "gaussian" else {})
+    if unknown := [_option(name) for name in given if name not in _SETTINGS_OF[kind]]:
+        raise SettingsError(
+            f"--degradation {kind} takes {', '.join(map(_option, _SETTINGS_OF[kind]))}, but not {', '.join(unknown)}."
         )
     if "noise" in given and "photons" not in given and given["noise"][1] > 1:
-        raise SettingsError("--noise is a share of the range, at most 1, where no --photons are given.")
+        raise SettingsError("--noise is a share of the intensity range, at most 1, unless --photons is given.")
     if kind in ("optics", "movie") and "psf_sigma" not in given:
-        raise SettingsError(f"--degradation {kind} needs --psf-sigma LO,HI.")
+        raise SettingsError(f"--degradation {kind} needs the width of the PSF.", remedy="Use --psf-sigma LO,HI.")
     if kind in ("optics", "movie") and "noise" in given:
         given["read_noise"] = given.pop("noise")
     return {"kind": kind, **given}

@@ -1,14 +1,17 @@
-"""Physics that makes a low-resolution image out of a high-resolution one.
+"""Physics that turns a high-resolution image into the low-resolution one an instrument would have recorded.
 
-``resample`` pixels of another size: antialiased bicubic, the convention of the super-resolution literature
-``optics``   Gaussian point-spread function and pixel binning
-``diffraction`` what aperture and wavelength of a microscope make of a plane in focus
-``kspace``   truncation of spatial frequencies and Rician noise, for magnetic resonance
-``camera``   photon noise, read noise, offset
-``jpeg``     what compression leaves of a photograph
-``simulate`` `degrade`, which joins them and keeps the image where it lies
-``fit``      finds gain, offset, noise and blur of the instrument that made some images
-``instruments`` the same for batches of patches while a network is trained
+Training and evaluation import this folder; it imports only `core`. Begin with `simulate.degrade`, which chains the
+operators in the order of nature.
+
+``simulate``    `degrade`: optics, pixels, noise, read-out, compression
+``optics``      Gaussian point-spread function and pixel binning
+``diffraction`` blur by the aperture of a widefield or confocal microscope, in focus
+``kspace``      truncation of spatial frequencies and Rician noise, for magnetic resonance
+``camera``      photon noise, read noise, offset, saturation
+``jpeg``        compression of photographs
+``resample``    `resample`: another pixel size; antialiased bicubic reduction
+``fit``         gain, offset, noise and blur of an instrument, measured on its images
+``instruments`` the same operators for batches of training patches, with random strengths
 """
 
 from napari_superres.degradation.resample import resample as resample

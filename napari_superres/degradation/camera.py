@@ -1,4 +1,4 @@
-"""What the camera does: counts photons, adds electrons while reading, and an offset, up to where it is full."""
+"""A camera: photon noise, read noise, offset and saturation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,19 +9,19 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A detector without dark current, with the same gain in every pixel.
+    """A detector without dark current and with one gain for all pixels.
 
     Attributes
     ----------
     photons
-        Mean count of photons where the image has the intensity `high`; None = no photon noise.
+        Mean number of photons in a pixel of the intensity `high`; None = no photon noise.
     read_noise
-        Standard deviation added while reading: electrons where `photons` is given,
-        else in the image's own intensity unit. One photon frees one electron.
+        Standard deviation of the noise of reading: in electrons if `photons` is given, else in the intensity unit of
+        the image. One photon frees one electron.
     offset
-        Added after all noise, in the image's own intensity unit.
+        Constant added after all noise, in the intensity unit of the image.
     saturation
-        Where pixels are full, in that unit; None = nowhere.
+        Largest intensity that a pixel can hold, in that unit; None = no limit.
     """
 
     photons: float | None = None
@@ -32,16 +32,18 @@ class Camera:
     def expose(
         self, values: npt.NDArray[np.float64], high: float, random: np.random.Generator
     ) -> npt.NDArray[np.float64]:
-        """Return one recording of `values`, in the same intensity unit; the type's limits are not applied yet.
+        """Return one recording of `values`, in the same intensity unit.
+
+        The limits of the image's data type are not applied here.
 
         Parameters
         ----------
         values
-            Expected intensities; 0 is darkness. Negative ones (ringing of a sharp kernel) free no electrons.
+            Expected intensities; 0 is darkness. Negative ones, from the ringing of a sharp kernel, free no electrons.
         high
             Intensity at which a pixel collects `photons`; above 0.
         random
-            Source of the noise.
+            Generator of the noise.
         """
         gain = 1.0 if self.photons is None else self.photons / high
         electrons = values * gain
@@ -52,11 +54,11 @@ class Camera:
         return self.digitise(electrons / gain)
 
     def digitise(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return `values` with the offset, none above saturation."""
+        """Return `values` plus the offset, limited by saturation."""
         return np.asarray(np.minimum(values + self.offset, np.inf if self.saturation is None else self.saturation))
 
     def describe(self) -> dict[str, Any]:
-        """Return the settings as plain numbers, for a record."""
+        """Return the settings as plain numbers, for the record in the image's metadata."""
         return {
             "photons": self.photons,
             "read_noise": self.read_noise,

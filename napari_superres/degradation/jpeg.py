@@ -1,4 +1,4 @@
-"""What JPEG compression leaves of a photograph."""
+"""JPEG compression of photographs."""
 
 from io import BytesIO
 
@@ -9,22 +9,22 @@ from napari_superres.errors import SettingsError
 
 
 def check_quality(quality: float) -> int:
-    """Return a quality as JPEG knows it.
+    """Return a JPEG quality, rounded to a whole number.
 
     Raises
     ------
     SettingsError
-        If it is not between 1 and 100.
+        If `quality` is not between 1 and 100.
     """
     if not 1 <= quality <= 100:
         raise SettingsError(f"JPEG quality must be between 1 and 100, got {quality}.")
     return round(quality)
 
 
-def compressed(pixels: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
-    """Return 8-bit pixels ``(Y, X)`` or ``(Y, X, 3)`` after compression, with colour as sharp as brightness.
+def compress(pixels: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
+    """Return 8-bit pixels ``(Y, X)`` or ``(Y, X, 3)`` after compression and decompression.
 
-    ISO/IEC 10918-1, with the tables of the Independent JPEG Group.
+    ISO/IEC 10918-1 with the tables of the Independent JPEG Group, without chroma subsampling.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What a magnetic resonance scanner does: records the lowest spatial frequencies, and their noise."""
+"""Magnetic resonance: a scanner records the lowest spatial frequencies, with noise."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,17 @@ Floats = npt.NDArray[np.float64]
 
 
 def truncate(values: npt.NDArray[Any], factor: Sequence[int]) -> Floats:
-    """Return `values` from the lowest spatial frequencies only, on ``factor`` times fewer pixels per axis.
+    """Return `values` with only the lowest spatial frequencies, on ``factor`` times fewer pixels per axis.
 
-    Pixels keep the mean. Edges ring, as in a scanner (Gibbs). The truncated image lies on pixel 0 of the
-    finer one; a phase ramp brings it to the centre of its pixels, as the grid rule asks.
+    The mean stays the same, and edges ring as in a scanner (Gibbs). Truncation alone would align pixel 0 of both
+    images; a phase ramp aligns the centres of their pixels, as the grid rule requires.
 
     Parameters
     ----------
     values
-        Any shape and real type; taken as periodic.
+        Any shape and real type, treated as periodic.
     factor
-        Per array axis. Pixels at the far end that do not fill a block are left out.
+        Factor per array axis. Pixels at the far end that do not fill a block are left out.
     """
     out = np.asarray(values, dtype=np.float64)
     for axis, f in enumerate(factor):
@@ -33,32 +33,32 @@ def truncate(values: npt.NDArray[Any], factor: Sequence[int]) -> Floats:
 
 
 def fill_zeros(values: npt.NDArray[Any], factor: Sequence[int]) -> Floats:
-    """Return `values` on ``factor`` times more pixels per axis, all higher frequencies zero: sinc interpolation.
+    """Return `values` on ``factor`` times more pixels per axis by sinc interpolation: higher frequencies are zero.
 
-    What scanners show of truncated data, and the baseline for whatever claims more.
+    Scanners show truncated data in this way. It is the baseline of super-resolution in magnetic resonance.
     """
     out = np.asarray(values, dtype=np.float64)
     for axis, f in enumerate(factor):
         if f > 1:
             n = out.shape[axis]
             spectrum = np.fft.rfft(out, axis=axis) * _ramp(n, f, -1, out.ndim, axis)
-            if n % 2 == 0:  # the highest frequency stands for both its signs
+            if n % 2 == 0:  # the highest frequency counts for both of its signs
                 spectrum[(slice(None),) * axis + (-1,)] /= 2
             out = np.fft.irfft(spectrum, n * f, axis=axis) * f
     return out
 
 
 def rician(values: npt.NDArray[Any], sigma: float | npt.NDArray[Any], random: np.random.Generator) -> Floats:
-    """Return the magnitude of `values` with noise of deviation `sigma` in its real and imaginary part.
+    """Return the magnitude of `values` with noise of standard deviation `sigma` in the real and imaginary part.
 
-    Gudbjartsson, Patz 1995, doi:10.1002/mrm.1910340618. Where the signal is 0 the mean is 1.25 sigma.
+    Gudbjartsson, Patz 1995, doi:10.1002/mrm.1910340618. Where the signal is 0, the mean is 1.25 sigma.
     """
     real, imaginary = (random.normal(size=values.shape) * sigma for _ in range(2))
     return np.asarray(np.hypot(values + real, imaginary))
 
 
 def _ramp(n: int, factor: int, sign: int, ndim: int, axis: int) -> npt.NDArray[np.complex128]:
-    """Return the phase that moves an image by half the difference of both pixels."""
+    """Return the phase ramp that shifts an image by half the difference of both pixel sizes."""
     turns = np.arange(n // 2 + 1) * (factor - 1) / 2 / (n * factor)
     shape = [-1 if d == axis else 1 for d in range(ndim)]
     return np.asarray(np.exp(sign * 2j * np.pi * turns)).reshape(shape)

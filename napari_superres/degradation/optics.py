@@ -1,4 +1,4 @@
-"""What the lens and the pixel do: blur by a Gaussian point-spread function, then average over larger pixels."""
+"""A lens and larger pixels: blur by a Gaussian point-spread function, then the mean over blocks of pixels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,13 +17,12 @@ def blur(values: npt.NDArray[Any], sigma: Sequence[float]) -> Floats:
     values
         Any shape and real type.
     sigma
-        Standard deviation per array axis, in pixels of `values`; 0 leaves an axis alone.
+        Standard deviation per array axis, in pixels of `values`; 0 = no blur along the axis.
 
     Notes
     -----
-    Light that leaves at a border is mirrored back (half-sample symmetric), so the sum stays the same.
-    A Gaussian describes the core of a real point-spread function: sigma is about 0.21 wavelength / NA
-    for a widefield microscope (doi:10.1364/AO.46.001819).
+    Borders are mirrored (half-sample symmetric), so the sum stays the same. A Gaussian describes the core of a real
+    point-spread function: sigma is about 0.21 wavelength / NA for a widefield microscope (doi:10.1364/AO.46.001819).
     """
     from scipy import ndimage
 
@@ -32,10 +31,10 @@ def blur(values: npt.NDArray[Any], sigma: Sequence[float]) -> Floats:
 
 
 def bin_mean(values: npt.NDArray[Any], factor: Sequence[int]) -> Floats:
-    """Return `values` with blocks of ``factor`` pixels per axis replaced by their mean.
+    """Return the mean of each block of ``factor`` pixels per axis.
 
-    Rows at the far end that do not fill a block are left out.
-    The centre of a block is the centre of the new pixel, as the grid rule asks.
+    Pixels at the far end that do not fill a block are left out. The centre of a block is the centre of the new pixel,
+    as the grid rule requires.
     """
     kept = tuple(slice(0, n // f * f) for n, f in zip(values.shape, factor, strict=True))
     split = [k for n, f in zip(values.shape, factor, strict=True) for k in (n // f, f)]

@@ -1,7 +1,7 @@
-"""Antialiased bicubic resizing, the convention of the super-resolution literature for reduction.
+"""Antialiased bicubic resizing, by which the super-resolution literature makes low-resolution images.
 
-The cubic kernel, stretched where pixels become larger, mirrored at the borders, normalised: the convention of
-MATLAB's ``imresize``. Pixel centres follow the grid rule, so nothing moves.
+The convention is that of MATLAB's ``imresize``: a normalised cubic kernel that is stretched where pixels become larger,
+and mirrored borders. Pixel centres follow the grid rule, so nothing moves.
 """
 
 from collections.abc import Sequence
@@ -14,51 +14,58 @@ import numpy.typing as npt
 from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
 from napari_superres.core.kernels import cubic_kernel
+from napari_superres.core.options import checks_names
 from napari_superres.errors import GridError, SettingsError
 
 _FINEST = 8
-"""How many times smaller pixels may become: more would be memory for nothing."""
+"""Largest factor by which pixels may become smaller: more would fill memory and add no detail."""
 
 
+@checks_names
 def resample(image: Image, pixel_size: float | Sequence[float]) -> Image:
-    """Return an image on pixels of another size along Y and X, such as those a model was trained on.
+    """Resample an image to another pixel size along Y and X, such as the one a model was trained on.
 
-    Larger pixels are means over smaller ones; smaller ones are interpolated and show no more than before.
+    Larger pixels are weighted means of the old ones. Smaller pixels are interpolated and show no more detail.
 
     Parameters
     ----------
     image
-        Any axes in any order; Z, T and C stay as they are. Read plane by plane. NaN spreads as far as the kernel.
+        Any axes in any order; Z, T and C stay as they are. Lazy data are read plane by plane. NaN spreads as far as
+        the kernel reaches.
     pixel_size
-        Along both, or along Y and X, in the unit of the image.
+        New pixel size: one number, or one each for Y and X, in the unit of the image.
 
     Returns
     -------
     Image
-        The same type of numbers, integers rounded and kept within their range. It begins at the same edge, and ends
-        at it to within half a pixel.
+        Same axes and dtype; integers are rounded and stay within their range. The image begins at the same edge as
+        before and ends within half a pixel of where it did.
 
     Raises
     ------
     GridError
-        If the image does not know its pixel size, a size is not above zero, pixels would be more than 8 times
-        smaller, or larger than the image.
+        If the pixel size of the image is unknown, if `pixel_size` is not above zero, or if the new pixels would be
+        more than 8 times smaller than the old ones or larger than the image.
     """
     if not image.has_pixel_size:
-        raise GridError("the pixel size of the image is unknown. Give it first (--pixel-size).")
+        raise GridError("the pixel size of the image is unknown.", remedy="Set the image's `pixel_size`.")
     given = np.atleast_1d(np.asarray(pixel_size, dtype=np.float64))
     if given.shape not in ((1,), (2,)) or not np.isfinite(given).all() or given.min() <= 0:
-        raise GridError(f"give one pixel size, or those along Y and X, finite and above zero; got {given.tolist()}.")
-    wished = np.broadcast_to(given, 2)
+        raise GridError(
+            f"the new pixel size must be one number, or one each along Y and X, finite and above zero, "
+            f"got {given.tolist()}."
+        )
+    new = np.broadcast_to(given, 2)
     y, x = image.axes.index("Y"), image.axes.index("X")
     old = [image.pixel_size[image.spatial.index(a)] for a in "YX"]
-    factors = [float(w / o) for w, o in zip(wished, old, strict=True)]
+    factors = [float(n / o) for n, o in zip(new, old, strict=True)]
     sizes = [round(image.shape[axis] / f) for axis, f in zip((y, x), factors, strict=True)]
     if min(factors) < 1 / _FINEST or min(sizes) < 1:
         raise GridError(
-            f"pixels of {wished[0]:g} x {wished[1]:g} {image.units['X']} are "
-            + (f"more than {_FINEST} times smaller than" if min(factors) < 1 / _FINEST else "larger than all of")
-            + f" the image's ({old[0]:g} x {old[1]:g}). Is the image's pixel size right?"
+            f"pixels of {new[0]:g} x {new[1]:g} {image.units['X']} are "
+            + (f"more than {_FINEST} times smaller than those" if min(factors) < 1 / _FINEST else "larger than all")
+            + f" of the image, whose pixels have {old[0]:g} x {old[1]:g}.",
+            remedy="Check the pixel size of the image.",
         )
     shape = list(image.shape)
     shape[y], shape[x] = sizes
@@ -69,7 +76,7 @@ def resample(image: Image, pixel_size: float | Sequence[float]) -> Image:
         plane = np.asarray(image.data[index])
         values = plane if plane.dtype.kind == "f" else plane.astype(np.float64)
         for axis, factor, size in zip("YX", factors, sizes, strict=True):
-            values = _resized(values, kept.index(axis), factor, size)
+            values = _resize_axis(values, kept.index(axis), factor, size)
         if plane.dtype.kind != "f":
             span = np.iinfo(plane.dtype)
             values = np.rint(values).clip(span.min, span.max)
@@ -79,16 +86,21 @@ def resample(image: Image, pixel_size: float | Sequence[float]) -> Image:
 
 
 def resize_bicubic(values: npt.NDArray[Any], scale: int | Sequence[int], *, axes: Sequence[int] = (-2, -1)) -> Any:
-    """Return `values` reduced by an integer factor per axis, in floating point.
+    """Reduce an array by an integer factor per axis, by antialiased bicubic interpolation.
 
     Parameters
     ----------
     values
-        Any shape. Integers give float64, floats keep their type.
+        Any shape. Integers are converted to float64; floats keep their type.
     scale
-        Factor for all of `axes`, or one per axis; at least 1.
+        Factor of all `axes`, or one per axis; at least 1.
     axes
-        Axes to reduce. Pixels at the far end that do not fill a whole output pixel are left out.
+        Axes to reduce. Pixels at the far end that do not fill an output pixel are left out.
+
+    Returns
+    -------
+    ndarray
+        Floating point, neither rounded nor clipped.
 
     Raises
     ------
@@ -102,12 +114,12 @@ def resize_bicubic(values: npt.NDArray[Any], scale: int | Sequence[int], *, axes
         if size == 0:
             raise SettingsError(f"an axis of {out.shape[axis]} pixels cannot be reduced by {factor}.")
         if factor > 1:
-            out = _resized(np.take(out, range(size * factor), axis), axis, factor, size)
+            out = _resize_axis(np.take(out, range(size * factor), axis), axis, factor, size)
     return out
 
 
-def _resized(values: npt.NDArray[Any], axis: int, factor: float, size: int) -> npt.NDArray[Any]:
-    """Return `size` pixels along an axis, each `factor` old ones wide, from the same edge on."""
+def _resize_axis(values: npt.NDArray[Any], axis: int, factor: float, size: int) -> npt.NDArray[Any]:
+    """Return `size` pixels along an axis, each `factor` old pixels wide, beginning at the same edge."""
     values = np.moveaxis(values, axis, -1)
     stretch, length = max(factor, 1.0), values.shape[-1]
     centre = (np.arange(size)[:, None] + 0.5) * factor - 0.5
@@ -115,7 +127,7 @@ def _resized(values: npt.NDArray[Any], axis: int, factor: float, size: int) -> n
     weights = cubic_kernel((index - centre) / stretch)
     weights /= weights.sum(axis=1, keepdims=True)
     index %= 2 * length
-    index = np.minimum(index, 2 * length - 1 - index)  # mirrored
+    index = np.minimum(index, 2 * length - 1 - index)  # mirrored borders
     out = np.zeros((*values.shape[:-1], size), dtype=values.dtype)
     for k in range(index.shape[1]):
         if weights[:, k].any():

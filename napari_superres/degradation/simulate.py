@@ -1,6 +1,7 @@
-"""`degrade`: from a high-resolution image to the low-resolution one an instrument would have recorded."""
+"""`degrade`: make the low-resolution image an instrument would have recorded of a high-resolution one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal, get_args
 
@@ -11,24 +12,65 @@ from napari_superres.core import intensity, invalid
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Array, Image
+from napari_superres.core.options import checks_names
 from napari_superres.core.units import METRES
 from napari_superres.degradation import kspace
 from napari_superres.degradation.camera import Camera
 from napari_superres.degradation.diffraction import diffract
-from napari_superres.degradation.jpeg import check_quality, compressed
+from napari_superres.degradation.jpeg import check_quality, compress
 from napari_superres.degradation.optics import bin_mean, blur
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 
 Kernel = Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"]
-_LONGEST = 30.0
-"""Micrometres: infrared microscopes see no longer waves."""
+_LONGEST_WAVE = 30.0
+"""Longest wavelength, in micrometres, of an infrared microscope."""
 
 _LENSES = ("widefield", "confocal")
 Floats = npt.NDArray[np.float64]
-Lens = tuple[float, tuple[float, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Lens:
+    """Diffraction of a microscope: cutoff frequency in cycles per micrometre, pixel size in micrometres."""
+
+    cutoff: float
+    spacing: tuple[float, float]
+    confocal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Optics:
+    """The noise-free part of an instrument, with one factor and one sigma per spatial axis."""
+
+    kernel: Kernel
+    factors: Mapping[str, int]
+    sigmas: Mapping[str, float]
+    lens: _Lens | None
+
+    @property
+    def joint_axes(self) -> str:
+        """Axes reduced together: without blur or reduction along Z, slices are taken one by one to save memory."""
+        return "YXS" if self.factors.get("Z", 1) == 1 and self.sigmas.get("Z", 0.0) == 0 else "ZYXS"
+
+    def steps(self, axes: str) -> list[int]:
+        """Return the factor of each axis."""
+        return [self.factors.get(a, 1) for a in axes]
+
+    def reduce(self, block: Floats, axes: str) -> Floats:
+        """Return a block of finite pixels, blurred and on larger pixels."""
+        steps = self.steps(axes)
+        if self.kernel == "bicubic":
+            return np.asarray(resize_bicubic(block, steps, axes=range(block.ndim)))
+        if self.kernel == "kspace":
+            return kspace.truncate(block, steps)
+        if self.lens is None:
+            return bin_mean(blur(block, [self.sigmas.get(a, 0.0) for a in axes]), steps)
+        lens, planes = self.lens, (axes.index("Y"), axes.index("X"))
+        return bin_mean(diffract(block, lens.cutoff, spacing=lens.spacing, confocal=lens.confocal, axes=planes), steps)
+
+
+@checks_names
 def degrade(
     image: Image | Array,
     scale: int | Sequence[int],
@@ -45,92 +87,91 @@ def degrade(
     jpeg: float | None = None,
     seed: int = 0,
 ) -> Image:
-    """Return the low-resolution image that an instrument with larger pixels would have recorded.
+    """Make the low-resolution image that an instrument with larger pixels would have recorded.
 
-    The order is that of nature: optics, pixel, photons, read-out, offset, saturation, the limits and steps of
-    the data type, and last compression.
+    The operators follow the order of nature: optics, pixels, photon noise, read noise, offset, saturation, the limits
+    and steps of the data type, and compression.
 
     Parameters
     ----------
     image
-        High-resolution image, or a bare array. Lazy data are read. NaN and infinite pixels are computed
-        around; a low-resolution pixel that covers one becomes NaN.
+        High-resolution image, or a bare array. Lazy data are read. NaN and infinite pixels are filled from their
+        neighbours; a low-resolution pixel that covers one becomes NaN.
     scale
-        Integer factor along Y and X, or one per spatial axis (or one each for Y and X).
-        Pixels at the far end that do not fill a whole low-resolution pixel are left out.
+        Integer factor along Y and X, or one per spatial axis, or one each for Y and X. Pixels at the far end that do
+        not fill a low-resolution pixel are left out.
     axes
-        Axes of a bare array; its usual ones by default.
+        Axes of a bare array, such as ``"CYX"``; guessed from its shape by default.
     kernel
-        ``"bicubic"``: antialiased bicubic, the convention of super-resolution benchmarks;
-        ``"gaussian"``: blur by `psf_sigma`, then the mean over each pixel's area; ``"widefield"``,
-        ``"confocal"``: planes in focus, blurred by diffraction at the lens (`na`, `wavelength`), then that mean;
-        ``"kspace"``: the lowest spatial frequencies only, as a magnetic resonance scanner records them.
+        ``"bicubic"``: antialiased bicubic, the convention of super-resolution benchmarks. ``"gaussian"``: blur by
+        `psf_sigma`, then the mean over the area of each pixel. ``"widefield"``, ``"confocal"``: planes in focus,
+        blurred by diffraction at the lens (`na`, `wavelength`), then that mean. ``"kspace"``: only the lowest spatial
+        frequencies, as a magnetic resonance scanner records them.
     psf_sigma
-        Standard deviation of the point-spread function, in high-resolution pixels: one number for
-        Y and X, or one per spatial axis. None = no blur beyond the pixel. Needs ``kernel="gaussian"``.
+        Standard deviation of the point-spread function in high-resolution pixels: one number for Y and X, or one per
+        spatial axis. None = no blur other than by the pixel area. Needs ``kernel="gaussian"``.
     na, wavelength
-        Numerical aperture, and wavelength in micrometres; the image's pixel size must be known.
+        Numerical aperture, and wavelength in micrometres. The pixel size of the image must be known.
     photons
-        Mean photons in a low-resolution pixel at each channel's high intensity (99.9 percentile).
-        0 must mean darkness. None = no photon noise.
+        Mean number of photons in a low-resolution pixel at the 99.9 percentile of each channel. The intensity 0 must
+        mean darkness. None = no photon noise.
     read_noise
-        Standard deviation of the read-out noise, in electrons (photons) where `photons` is given,
-        else in the image's own intensity unit. With ``kernel="kspace"`` of the real and the imaginary part,
-        of which the magnitude is taken (Rician noise).
+        Standard deviation of the read noise: in electrons if `photons` is given, else in the intensity unit of the
+        image. With ``kernel="kspace"``, of the real and the imaginary part, whose magnitude is returned (Rician noise).
     offset
-        Added to every pixel, in the image's own intensity unit.
+        Constant added to every pixel, in the intensity unit of the image.
     saturation
-        Intensity at which a pixel is full, in the image's own unit; None = only the data type's limit.
+        Largest intensity that a pixel can hold, in that unit. None = the limit of the data type.
     jpeg
-        Quality of JPEG compression at the very end, 1 to 100, of planes with 8 bits. None = not compressed.
+        Quality of JPEG compression as the last step, 1 to 100, for 8-bit images. None = no compression.
     seed
-        Of the noise: the same seed gives the same image.
+        Seed of the noise: the same seed gives the same image.
 
     Returns
     -------
     Image
-        Same axes, dtype, units and channel names; mean intensity kept. The grid is
-        that of `image` with ``scale`` pixels united per axis, so nothing moves in the world.
-        ``metadata["degradation"]`` records the settings.
+        Same axes, dtype, units, channel names and mean intensity. Pixels are ``scale`` times larger, and nothing moves
+        in world coordinates. ``metadata["degradation"]`` records the settings.
 
     Raises
     ------
     SettingsError
-        If an option is out of range, or photons are asked of an image with negative intensities.
+        If an option is unknown or out of range, or `photons` is given for an image with negative intensities.
     AxesError
-        If the axes do not fit the array.
+        If `axes` does not fit the array.
     """
     if not isinstance(image, Image):
         array = image if hasattr(image, "shape") else np.asarray(image)
         image = Image.from_array(array, axes or guess_axes(tuple(array.shape)))
     elif axes is not None and axes.upper() != image.axes:
-        raise SettingsError(f"axes are the image's own, {image.axes}, got {axes!r}. Leave axes out.")
+        raise SettingsError(f"the image has the axes {image.axes}, got axes={axes!r}.", remedy="Leave `axes` out.")
     factors = _factors(image, scale)
     sigmas = _sigmas(image, kernel, psf_sigma)
     lens = _lens(image, kernel, na, wavelength)
     camera = _camera(photons, read_noise, offset, saturation)
     if kernel == "kspace" and photons is not None:
-        raise SettingsError("a magnetic resonance scanner counts no photons. Leave photons out and give read_noise.")
-    highs = _highs(image) if camera.photons is not None else [1.0] * image.size("C")
-    data = _reduce(image, factors, sigmas, lens, kernel, camera, highs, np.random.default_rng(seed))
-    optics = {"psf_sigma": sigmas} if lens is None else {"na": na, "wavelength": wavelength}
-    record = {"kernel": kernel, "scale": factors, **optics, **camera.describe(), "seed": seed}
+        raise SettingsError(
+            "a magnetic resonance scanner counts no photons.", remedy="Leave `photons` out and set `read_noise`."
+        )
+    optics = _Optics(
+        kernel, dict(zip(image.spatial, factors, strict=True)), dict(zip(image.spatial, sigmas, strict=True)), lens
+    )
+    data = _record(image, optics, camera, np.random.default_rng(seed))
+    blur_settings = {"psf_sigma": sigmas} if lens is None else {"na": na, "wavelength": wavelength}
+    settings = {"kernel": kernel, "scale": factors, **blur_settings, **camera.describe(), "seed": seed}
     if jpeg is not None:
-        data = _compressed(image, data, check_quality(jpeg))
-        record["jpeg"] = jpeg
+        data = _compress(image, data, check_quality(jpeg))
+        settings["jpeg"] = jpeg
     metadata = {k: v for k, v in image.metadata.items() if k != "provenance"}
     return image.replace(
-        data=data, affine=downscale_affine(image.affine, factors), metadata={**metadata, "degradation": record}
+        data=data, affine=downscale_affine(image.affine, factors), metadata={**metadata, "degradation": settings}
     )
 
 
-def per_axis(spatial: str, value: Any, idle: Any, name: str) -> tuple[Any, ...]:
-    """Return one value per spatial axis from one number for Y and X, or one per axis, or one each for Y and X.
+def _per_axis(spatial: str, value: Any, idle: Any, name: str) -> tuple[Any, ...]:
+    """Return one value per spatial axis, from one for Y and X, one each for Y and X, or one per axis.
 
-    Raises
-    ------
-    SettingsError
-        If the count of numbers fits neither.
+    Other axes get `idle`.
     """
     values = [value, value] if np.ndim(value) == 0 else list(value)
     if len(values) == len(spatial):
@@ -138,11 +179,13 @@ def per_axis(spatial: str, value: Any, idle: Any, name: str) -> tuple[Any, ...]:
     if len(values) == 2:
         plane = dict(zip((a for a in spatial if a in "YX"), values, strict=True))
         return tuple(plane.get(a, idle) for a in spatial)
-    raise SettingsError(f"{name} needs one number, or one per axis of {spatial}, got {len(values)}: {tuple(values)}.")
+    raise SettingsError(
+        f"{name} must be one number, or one per axis of {spatial}, got {len(values)} numbers: {tuple(values)}."
+    )
 
 
 def _factors(image: Image, scale: int | Sequence[int]) -> tuple[int, ...]:
-    factors = per_axis(image.spatial, scale, 1, "scale")
+    factors = _per_axis(image.spatial, scale, 1, "scale")
     for axis, factor in zip(image.spatial, factors, strict=True):
         if isinstance(factor, bool) or not isinstance(factor, int | np.integer) or factor < 1:
             raise SettingsError(f"scale must be a whole number of at least 1, got {factor!r} along {axis}.")
@@ -153,40 +196,53 @@ def _factors(image: Image, scale: int | Sequence[int]) -> tuple[int, ...]:
 
 def _sigmas(image: Image, kernel: str, psf_sigma: float | Sequence[float] | None) -> tuple[float, ...]:
     if kernel not in get_args(Kernel):
-        raise SettingsError(f"unknown kernel {kernel!r}. Use one of {', '.join(get_args(Kernel))}.")
+        raise SettingsError(f"unknown kernel {kernel!r}.", remedy=f"Use one of {', '.join(get_args(Kernel))}.")
     if psf_sigma is None:
         return (0.0,) * len(image.spatial)
     if kernel != "gaussian":
-        raise SettingsError(f"psf_sigma belongs to kernel='gaussian'; {kernel!r} has a width of its own.")
-    sigmas = tuple(float(s) for s in per_axis(image.spatial, psf_sigma, 0.0, "psf_sigma"))
+        raise SettingsError(
+            f"kernel={kernel!r} has a width of its own, got psf_sigma={psf_sigma}.",
+            remedy="Use `kernel='gaussian'` or leave `psf_sigma` out.",
+        )
+    sigmas = tuple(float(s) for s in _per_axis(image.spatial, psf_sigma, 0.0, "psf_sigma"))
     if any(not isfinite(s) or s < 0 for s in sigmas):
         raise SettingsError(f"psf_sigma must be finite and at least 0 high-resolution pixels, got {psf_sigma}.")
     return sigmas
 
 
-def _lens(image: Image, kernel: str, na: float | None, wavelength: float | None) -> Lens | None:
-    """Return the cutoff frequency, and the pixel size along Y and X, in micrometres."""
+def _lens(image: Image, kernel: str, na: float | None, wavelength: float | None) -> _Lens | None:
     if kernel not in _LENSES:
         if na is not None or wavelength is not None:
             raise SettingsError(f"na and wavelength belong to kernel={' or '.join(_LENSES)}, got {kernel!r}.")
         return None
     if na is None or wavelength is None:
-        raise SettingsError(f"{kernel} optics need na and wavelength (in micrometres, such as 0.52).")
+        raise SettingsError(
+            f"{kernel} optics need na and wavelength.",
+            remedy="Set `na` and `wavelength`, the latter in micrometres, such as 0.52.",
+        )
     if not (isfinite(na) and isfinite(wavelength) and na > 0 and wavelength > 0):
         raise SettingsError(f"na and wavelength must be finite and above 0, got {na} and {wavelength}.")
-    if wavelength > _LONGEST:
-        raise SettingsError(f"wavelength is in micrometres, got {wavelength:g}. Did you mean {wavelength / 1000:g}?")
+    if wavelength > _LONGEST_WAVE:
+        raise SettingsError(
+            f"wavelength is in micrometres, got {wavelength:g}.", remedy=f"Did you mean {wavelength / 1000:g}?"
+        )
     unit = image.units.get("X")
     if unit is None or not image.has_pixel_size:
-        raise SettingsError("a lens blurs by its size in the world: give the image's pixel size (--pixel-size).")
+        raise SettingsError(
+            "the blur of a lens depends on the pixel size, and that of the image is unknown.",
+            remedy="Set the image's `pixel_size`.",
+        )
     micrometres = METRES[unit] / METRES["micrometer"]
     y, x = (image.pixel_size[image.spatial.index(a)] * micrometres for a in "YX")
-    return 2 * na / wavelength, (y, x)
+    return _Lens(2 * na / wavelength, (y, x), kernel == "confocal")
 
 
 def _camera(photons: float | None, read_noise: float | None, offset: float, saturation: float | None) -> Camera:
     if photons is not None and not (isfinite(photons) and photons > 0):
-        raise SettingsError(f"photons must be finite and above 0, got {photons}. Leave it out for no photon noise.")
+        raise SettingsError(
+            f"photons must be finite and above 0, got {photons}.",
+            remedy="Leave `photons` out for an image without photon noise.",
+        )
     if read_noise is not None and not (isfinite(read_noise) and read_noise >= 0):
         raise SettingsError(f"read_noise must be finite and at least 0, got {read_noise}.")
     if not isfinite(offset):
@@ -196,76 +252,58 @@ def _camera(photons: float | None, read_noise: float | None, offset: float, satu
     return Camera(photons, read_noise, offset, saturation)
 
 
-def _highs(image: Image) -> list[float]:
-    highs = []
+def _bright_levels(image: Image) -> list[float]:
+    """Return the 99.9 percentile of each channel, at which `photons` are counted."""
+    levels = []
     for channel in range(image.size("C")):
         values = intensity.sample(image, channel)
         if values.size and values.min() < 0:
             raise SettingsError(
-                f"photons need intensities of at least 0, got {values.min():.6g}. "
-                "Subtract the darkest value first, or leave photons out and give read_noise in intensity units."
+                f"photons need intensities of at least 0, got {values.min():.6g}.",
+                remedy="Subtract the darkest value first, or leave `photons` out and set `read_noise` in the unit of "
+                "the image.",
             )
-        high = float(np.percentile(values, intensity.HIGH_PERCENTILE)) if values.size else 0.0
-        high = high if high > 0 else float(values.max(initial=0))
-        highs.append(high if high > 0 else 1.0)
-    return highs
+        level = float(np.percentile(values, intensity.HIGH_PERCENTILE)) if values.size else 0.0
+        level = level if level > 0 else float(values.max(initial=0))
+        levels.append(level if level > 0 else 1.0)
+    return levels
 
 
-def _reduce(
-    image: Image,
-    factors: tuple[int, ...],
-    sigmas: tuple[float, ...],
-    lens: Lens | None,
-    kernel: Kernel,
-    camera: Camera,
-    highs: Sequence[float],
-    random: np.random.Generator,
-) -> npt.NDArray[Any]:
-    factor = dict(zip(image.spatial, factors, strict=True))
-    sigma = dict(zip(image.spatial, sigmas, strict=True))
-    # Slices that neither blur nor unite along Z are taken one by one: less memory.
-    inner = "YXS" if factor.get("Z", 1) == 1 and sigma.get("Z", 0.0) == 0 else "ZYXS"
-    block_axes = "".join(a for a in image.axes if a in inner)
-    steps = [factor.get(a, 1) for a in block_axes]
-    widths = [sigma.get(a, 0.0) for a in block_axes]
-    out = np.empty([n // factor.get(a, 1) for a, n in zip(image.axes, image.shape, strict=True)], dtype=image.dtype)
-    for index, channel in _blocks(image, inner):
+def _record(image: Image, optics: _Optics, camera: Camera, random: np.random.Generator) -> npt.NDArray[Any]:
+    """Return the pixels that the instrument records, in the dtype of the image."""
+    levels = _bright_levels(image) if camera.photons is not None else [1.0] * image.size("C")
+    axes = "".join(a for a in image.axes if a in optics.joint_axes)
+    shape = [n // f for n, f in zip(image.shape, optics.steps(image.axes), strict=True)]
+    out = np.empty(shape, dtype=image.dtype)
+    for index, channel in _blocks(image, axes):
         block = np.asarray(image.data[index], dtype=np.float64)
-        bad = ~np.isfinite(block)
-        broken = bool(bad.any())
-        if broken:
-            block = _filled(block, block_axes)
-        if kernel == "bicubic":
-            small = resize_bicubic(block, steps, axes=range(block.ndim))
-        elif kernel == "kspace":
-            small = kspace.truncate(block, steps)
-        elif lens is not None:
-            planes = block_axes.index("Y"), block_axes.index("X")
-            confocal = kernel == "confocal"
-            small = bin_mean(diffract(block, lens[0], spacing=lens[1], confocal=confocal, axes=planes), steps)
-        else:
-            small = bin_mean(blur(block, widths), steps)
-        if kernel == "kspace":
+        invalid_pixels = ~np.isfinite(block)
+        is_valid = not invalid_pixels.any()
+        small = optics.reduce(block if is_valid else _fill_invalid(block, axes), axes)
+        if optics.kernel == "kspace":
             small = camera.digitise(kspace.rician(small, camera.read_noise or 0.0, random))
         else:
-            small = camera.expose(small, highs[channel], random)
-        if broken:
-            small[bin_mean(bad, steps) > 0] = np.nan
+            small = camera.expose(small, levels[channel], random)
+        if not is_valid:
+            small[bin_mean(invalid_pixels, optics.steps(axes)) > 0] = np.nan
         out[index] = intensity.cast(small, image.dtype)[0]
     return out
 
 
-def _compressed(image: Image, data: npt.NDArray[Any], quality: int) -> npt.NDArray[Any]:
+def _compress(image: Image, data: npt.NDArray[Any], quality: int) -> npt.NDArray[Any]:
     if data.dtype != np.uint8:
-        raise SettingsError(f"JPEG holds 8 bits, and the image is {data.dtype}. Convert it, or leave jpeg out.")
+        raise SettingsError(
+            f"JPEG holds 8 bits, and the image is {data.dtype}.",
+            remedy="Convert the image to uint8 or leave `jpeg` out.",
+        )
     out = np.empty_like(data)
     for index, _ in _blocks(image, "YXS"):
-        out[index] = compressed(data[index], quality)
+        out[index] = compress(data[index], quality)
     return out
 
 
-def _filled(block: Floats, axes: str) -> Floats:
-    """Return `block` with invalid pixels filled from their spatial neighbours, colour samples apart."""
+def _fill_invalid(block: Floats, axes: str) -> Floats:
+    """Return `block` with invalid pixels filled from their spatial neighbours, each colour sample by itself."""
     fallback = float(np.median(block[np.isfinite(block)])) if np.isfinite(block).any() else 0.0
     if "S" not in axes:
         return np.asarray(invalid.fill(block, fallback))
@@ -273,9 +311,9 @@ def _filled(block: Floats, axes: str) -> Floats:
     return np.stack([invalid.fill(np.take(block, s, at), fallback) for s in range(block.shape[at])], axis=at)
 
 
-def _blocks(image: Image, inner: str) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield the index of every block over the axes `inner`, and its channel."""
-    counts = [1 if a in inner else n for a, n in zip(image.axes, image.shape, strict=True)]
+def _blocks(image: Image, axes: str) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield the index of each block that spans `axes`, and its channel."""
+    counts = [1 if a in axes else n for a, n in zip(image.axes, image.shape, strict=True)]
     for where in np.ndindex(*counts):
-        index = tuple(slice(None) if a in inner else i for a, i in zip(image.axes, where, strict=True))
+        index = tuple(slice(None) if a in axes else i for a, i in zip(image.axes, where, strict=True))
         yield index, where[image.axes.index("C")] if "C" in image.axes else 0

@@ -1,31 +1,37 @@
-"""From high-resolution images to a model file: recipes, patches, the Lightning module, scores.
+"""From high-resolution images to a model file: recipes, patches, the training loop, scores.
 
-``recipe``   what a shipped model was made of, as a small TOML file in ``recipes/``
-``entries``  what a recipe's entries may be: a slip is told before training
-``images``   reads high-resolution images and brings them on the model's intensity scale
-``recorded`` reads pairs that instruments recorded, checks that they lie on each other
-``pairs``    draws low- and high-resolution patches, degraded on the fly
-``module``   one optimisation step, the averaged weights, the learning-rate schedule, the best weights
-``progress`` how far a training is
-``losses``   what is lowered
-``fit``      the loop: batches, checkpoints, progress, curves
-``checkpoint`` what an interrupted training goes on from
-``score``    validation on whole images beside bicubic interpolation
-``describe`` the model's card
-``trainer``  `train`: puts these together and writes the model file
+The applications import this folder; it imports `degradation`, `evaluation`, `models` and `io`. Begin with
+`trainer.train`, which prepares a training, runs it and writes the model.
+
+``trainer``          `train` and `iter_train`
+``options``          their options and defaults
+``preparation``      reads images and builds the network; checks everything before the first step
+``recipes``          `Recipe`: what makes a model, as small TOML files; recipes for your own images
+``fields_of_view``   reads high-resolution images onto the intensity scale of the model
+``recorded_pairs``   reads pairs that instruments recorded, and checks or aligns them
+``patches``          draws patches, turns and degrades them
+``losses``           the losses that training minimises
+``loop``             runs Lightning: batches, checkpoints, progress, curves
+``lightning_module`` one step: learning rate, averaged weights, best weights
+``checkpoint``       saves an unfinished training, and finds it again
+``validation``       scores images held out of training next to bicubic interpolation
+``progress``         `TrainingStep`: the progress of a training, with notes for the user
+``trained_card``     the card of a trained model
 """
 
+from napari_superres.training.options import TrainOptions as TrainOptions
 from napari_superres.training.progress import TrainingStep as TrainingStep
-from napari_superres.training.recipe import Recipe as Recipe
-from napari_superres.training.recipe import list_recipes as list_recipes
-from napari_superres.training.recipe import load_recipe as load_recipe
-from napari_superres.training.recipe import make_recipe as make_recipe
-from napari_superres.training.sources import fit_instrument as fit_instrument
+from napari_superres.training.recipes import Recipe as Recipe
+from napari_superres.training.recipes import fit_instrument as fit_instrument
+from napari_superres.training.recipes import list_recipes as list_recipes
+from napari_superres.training.recipes import load_recipe as load_recipe
+from napari_superres.training.recipes import make_recipe as make_recipe
 from napari_superres.training.trainer import iter_train as iter_train
 from napari_superres.training.trainer import train as train
 
 __all__ = [
     "Recipe",
+    "TrainOptions",
     "TrainingStep",
     "fit_instrument",
     "iter_train",

@@ -1,10 +1,9 @@
-"""Checkpoints: an interrupted training goes on as if it had not been interrupted."""
+"""Checkpoints: a resumed training continues as if it had not been interrupted."""
 
 import json
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,36 +12,36 @@ from typing import Any
 import torch
 
 from napari_superres.atomic import replacing
-from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning, TrainingError
+from napari_superres.errors import OutputError, OutputExistsError, TrainingError
 
 EVERY_SECONDS = 60.0
 KEY = "training"
-"""Under which a checkpoint says, as JSON, what it is of."""
+"""Key under which a checkpoint holds the settings of its training, as JSON."""
 
 
 def checkpoint_path(output: Path) -> Path:
-    """Return where the checkpoint of a training lies: hidden beside its model."""
+    """Return the path of the checkpoint of a training: a hidden file next to the model file."""
     return output.with_name(f".{output.stem}.unfinished.ckpt")
 
 
-def check_checkpoint(output: Path, what: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Path | None:
-    """Return the checkpoint to go on from, or None to start anew.
+def find_checkpoint(output: Path, settings: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Path | None:
+    """Return the checkpoint to resume from, or None to start from the beginning.
 
     Parameters
     ----------
     output
-        Model file to be made.
-    what
-        What decides the result: recipe, images, seed, budget.
+        Model file to write.
+    settings
+        Everything that decides the result: recipe, images, seed, budget.
     resume, overwrite
-        Whether to go on from a checkpoint; whether to forget it.
+        Whether to resume from a checkpoint; whether to discard it.
 
     Raises
     ------
     OutputExistsError
-        If there is one and neither is asked for.
+        If a checkpoint exists and neither `resume` nor `overwrite` is set.
     TrainingError
-        If it is of another training, or damaged.
+        If the checkpoint is damaged, or belongs to a training with other settings.
     """
     path = checkpoint_path(output)
     if not path.exists():
@@ -51,39 +50,44 @@ def check_checkpoint(output: Path, what: Mapping[str, Any], *, resume: bool, ove
         if overwrite:
             return None
         raise OutputExistsError(
-            f"an unfinished training of {output.name} is there. Go on with it (--resume) or start anew (--overwrite)."
+            f"an unfinished training of {output.name} exists.",
+            remedy="Set `resume` to continue it, or `overwrite` to start again.",
         )
     try:
-        begun = json.loads(torch.load(path, map_location="cpu", weights_only=True)[KEY])
-    except Exception as error:  # a file that is no checkpoint may raise anything
-        raise TrainingError(f"the checkpoint {path} is damaged. Start anew (--overwrite).") from error
-    now = json.loads(as_json(what))
-    if others := [key for key in {*begun, *now} if begun.get(key) != now.get(key)]:
+        saved = json.loads(torch.load(path, map_location="cpu", weights_only=True)[KEY])
+    except Exception as error:  # a file that is not a checkpoint may raise anything
+        raise TrainingError(f"the checkpoint {path} is damaged.", remedy="Set `overwrite` to start again.") from error
+    now = json.loads(settings_json(settings))
+    if different := [key for key in {*saved, *now} if saved.get(key) != now.get(key)]:
         raise TrainingError(
-            f"the unfinished training of {output.name} was begun with other settings ({', '.join(sorted(others))}). "
-            "Repeat what it was begun with, or start anew (--overwrite)."
+            f"the unfinished training of {output.name} was started with other settings "
+            f"({', '.join(sorted(different))}).",
+            remedy="Use the same settings, or set `overwrite` to start again.",
         )
     return path
 
 
-class Keeper:
-    """Writes a checkpoint now and then; one that cannot be written leaves the last good one in place.
+class CheckpointWriter:
+    """Writes a checkpoint every minute. If writing fails, the last good one stays.
 
     Parameters
     ----------
     trainer
-        Lightning's, of which to keep the state.
+        Lightning's trainer, whose state is saved.
     path
         File to write.
     """
 
+    notes: tuple[str, ...] = ()
+    """What the user should know about checkpoints that could not be written."""
+
     def __init__(self, trainer: Any, path: Path) -> None:
         self._trainer, self._path = trainer, path
-        self._last, self._warned, self._asked = time.monotonic(), False, False
+        self._last, self._interrupted = time.monotonic(), False
 
     def __call__(self) -> None:
-        """Write a checkpoint if the last one is old enough, or training is to end."""
-        if self._asked:
+        """Write a checkpoint if a minute has passed, or if Ctrl-C was pressed: training then ends."""
+        if self._interrupted:
             self.write()
             raise KeyboardInterrupt
         if time.monotonic() - self._last >= EVERY_SECONDS:
@@ -91,39 +95,33 @@ class Keeper:
             self._last = time.monotonic()
 
     @contextmanager
-    def between_steps(self) -> Iterator[None]:
-        """Let Ctrl-C end training after the step that runs, with a checkpoint; when asked twice, at once."""
-        before = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
+    def delay_interrupt(self) -> Iterator[None]:
+        """Let Ctrl-C end training after the current step, with a checkpoint; a second Ctrl-C ends it at once."""
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or handler is signal.SIG_IGN:
             yield
             return
 
-        def ask(*_: object) -> None:
-            if self._asked:
+        def interrupt(*_: object) -> None:
+            if self._interrupted:
                 raise KeyboardInterrupt
-            self._asked = True
+            self._interrupted = True
 
-        signal.signal(signal.SIGINT, ask)
+        signal.signal(signal.SIGINT, interrupt)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, handler)
 
     def write(self) -> None:
         """Write a checkpoint now."""
         try:
-            with replacing(self._path) as (made,):
-                self._trainer.save_checkpoint(made, weights_only=False)
+            with replacing(self._path) as (temporary,):
+                self._trainer.save_checkpoint(temporary, weights_only=False)
         except OutputError as error:
-            if not self._warned:
-                warnings.warn(
-                    f"{error.message} Training goes on; the last good checkpoint is kept.",
-                    SuperResWarning,
-                    stacklevel=2,
-                )
-            self._warned = True
+            self.notes = self.notes or (f"{error.message} Training goes on; the last good checkpoint is kept.",)
 
 
-def as_json(what: Mapping[str, Any]) -> str:
-    """Return what decides a training's result as text that can be compared."""
-    return json.dumps(what, sort_keys=True, default=str)
+def settings_json(settings: Mapping[str, Any]) -> str:
+    """Return the settings that decide the result of a training, as text that can be compared."""
+    return json.dumps(settings, sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""One optimisation step, the schedule, the averaged weights, and which of these were the best."""
+"""The Lightning module: one optimisation step, the learning rate, the averaged weights, and the best of them."""
 
 import math
 import time
@@ -17,42 +17,48 @@ from napari_superres.training.losses import Loss
 from napari_superres.training.progress import Example, TrainingStep
 
 _WARM_UP = 0.02
-_LOOKS = 20
-"""How often in a training the validation images are looked at, at most."""
+"""Share of the budget in which the learning rate rises."""
 
-_LOOKING = 0.15
-"""Share of a budget of time that looking may take: deep networks see a few images as slowly as they learn."""
+_VALIDATIONS = 20
+"""Largest number of validations."""
+
+_VALIDATION_SHARE = 0.15
+"""Share of a time budget that validation may take: a deep network needs as long for a few images as for many steps."""
 
 _PATIENCE = 8
-_MOST_BAD = 10
-_TELL_EVERY_SECONDS = 0.2
+"""Validations in a row without a better score after which training ends."""
 
-Judge = Callable[[nn.Module], tuple[float, float]]
+_MOST_BAD = 10
+"""Steps in a row with a loss or gradient that is not finite, after which training fails."""
+
+_REPORT_SECONDS = 0.2
+
+Score = Callable[[nn.Module], tuple[float, float]]
 """Returns the mean PSNR of a network, and of bicubic interpolation, on the validation images."""
 
 
 class SuperResolution(lightning.LightningModule):
     """Trains a network with Adam, a cosine schedule and an average of its weights.
 
-    Progress is the spent share of the budget in steps or minutes, whichever is further. Training ends early when
-    eight looks at the validation images in a row, two fifths of the budget, have brought nothing.
+    Progress is the share of the budget that is spent, in steps or minutes, whichever is larger. Training ends early
+    after eight validations in a row, two fifths of the budget, without a better score.
 
     Parameters
     ----------
     network
-        What is trained.
+        Network to train; it is changed.
     loss
-        What is lowered.
+        Loss to minimise.
     rate
         Learning rate after warm-up.
     steps, minutes
         Budget.
-    judge, show
-        Scores the averaged weights, and shows what they do; None where no images could be held out.
+    score, make_example
+        Functions that score the averaged weights, and show an example of them; None if no images are held out.
     stop
-        Asked after every step whether to end now. It may raise.
-    what
-        What is trained of what and how, as text, for checkpoints.
+        Called after every step; training ends if it returns True. It may raise.
+    settings
+        Everything that decides the result, as text, for checkpoints.
     """
 
     def __init__(
@@ -63,53 +69,53 @@ class SuperResolution(lightning.LightningModule):
         rate: float,
         steps: int | None,
         minutes: float | None,
-        judge: Judge | None = None,
-        show: Callable[[nn.Module], Example] | None = None,
+        score: Score | None = None,
+        make_example: Callable[[nn.Module], Example] | None = None,
         stop: Callable[[], bool] | None = None,
-        what: str = "",
+        settings: str = "",
     ) -> None:
         super().__init__()
         self.network = network
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))  # type: ignore[no-untyped-call]
-        self.loss, self.rate, self.steps, self.minutes, self.judge = loss, rate, steps, minutes, judge
-        self.show, self.stop, self.what = show, stop, what
-        self.batches, self.bad, self.spent = 0, 0, 0.0
-        self.looked, self.looking = 0, 0.0
+        self.loss, self.rate, self.steps, self.minutes = loss, rate, steps, minutes
+        self.score, self.make_example, self.stop, self.settings = score, make_example, stop, settings
+        self.batches, self.bad, self.earlier_seconds = 0, 0, 0.0
+        self.validations_due, self.validation_seconds = 0, 0.0
         self.scores: list[float] = []
         self.bicubic: float | None = None
         self.example: Example | None = None
         self.best: dict[str, Tensor] = {}
-        self.keep: Callable[[], None] | None = None
+        self.write_checkpoint: Callable[[], None] | None = None
         """Called after every step."""
-        self.tell: Callable[[TrainingStep], object] | None = None
+        self.report: Callable[[TrainingStep], object] | None = None
         """Called a few times a second, and after the last step."""
-        self._since, self._told = time.monotonic(), 0.0
+        self._began, self._reported = time.monotonic(), 0.0
         self._bad_in_a_row = 0
         self._loss: Tensor | None = None
 
     @property
     def seconds(self) -> float:
-        """Time spent so far, before an interruption too."""
-        return self.spent + time.monotonic() - self._since
+        """Time spent so far, including the time before an interruption."""
+        return self.earlier_seconds + time.monotonic() - self._began
 
     @property
     def progress(self) -> float:
-        """Spent share of the budget, 0 to 1."""
+        """Share of the budget that is spent, 0 to 1."""
         by_steps = self.batches / self.steps if self.steps else 0.0
         by_time = self.seconds / (60.0 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
     def on_fit_start(self) -> None:
-        """Start the clock when the data are ready, and show how it begins."""
-        if self.show is not None:
-            self.example = self.show(self._averaged())
-        self._since = time.monotonic()
+        """Make an example of the untrained network, then start the clock."""
+        if self.make_example is not None:
+            self.example = self.make_example(self._averaged_network())
+        self._began = time.monotonic()
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor | None:
-        """Return the loss of a batch of pairs; None, so that nothing is learnt of it, if it is not finite."""
-        low, high = batch
-        found = self.network(low).to(high.dtype)
-        loss = self.loss(found, high, self.progress)
+        """Return the loss of a batch of pairs; None if it is not finite, so that Lightning skips the batch."""
+        lr, hr = batch
+        sr = self.network(lr).to(hr.dtype)
+        loss = self.loss(sr, hr, self.progress)
         if not torch.isfinite(loss):
             self._count_bad("loss")
             return None
@@ -127,95 +133,96 @@ class SuperResolution(lightning.LightningModule):
         if not all(bool(torch.isfinite(g).all()) for g in gradients):
             self._count_bad("gradient")
             optimizer.zero_grad()
-        elif gradients:  # none where the loss was bad
+        elif gradients:  # a batch whose loss is not finite has none
             self._bad_in_a_row = 0
 
-    def _count_bad(self, what: str) -> None:
+    def _count_bad(self, quantity: str) -> None:
         self.bad += 1
         self._bad_in_a_row += 1
         if self._bad_in_a_row >= _MOST_BAD:
             raise TrainingError(
-                f"the {what} was not finite in {_MOST_BAD} steps in a row, at step {self.batches}: the learning rate "
-                f"({self.rate:g}) is too high for this network, or images hold extreme values. Lower the rate, or "
-                "look at the images."
+                f"the {quantity} was not finite in {_MOST_BAD} steps in a row, at step {self.batches}: the learning "
+                f"rate ({self.rate:g}) is too high for this network, or images hold extreme values.",
+                remedy="Lower the rate in the recipe, or check the images.",
             )
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Update the averaged weights, look at the validation images now and then, stop when all is spent."""
+        """Update the averaged weights, validate now and then, and end training when the budget is spent."""
         self.average.update_parameters(self.network)
         self.batches += 1
-        ends = self.stop is not None and self.stop()
-        if self.judge is not None and (ends or self._is_time_to_look()):
-            self._look(self.judge)
-        ends = ends or self.progress >= 1.0
-        if ends:
+        is_last = self.stop is not None and self.stop()
+        if self.score is not None and (is_last or self._is_validation_due()):
+            self._validate(self.score)
+        is_last = is_last or self.progress >= 1.0
+        if is_last:
             self.trainer.should_stop = True
-        if self.tell is not None and self._loss is not None:
-            self._tell(self.tell, self._loss, at_once=ends)
-        if self.keep is not None:
-            self.keep()
+        if self.report is not None and self._loss is not None:
+            self._report(self.report, self._loss, is_last=is_last)
+        if self.write_checkpoint is not None:
+            self.write_checkpoint()
 
-    def _tell(self, tell: Callable[[TrainingStep], object], loss: Tensor, *, at_once: bool) -> None:
+    def _report(self, report: Callable[[TrainingStep], object], loss: Tensor, *, is_last: bool) -> None:
         now, share = time.monotonic(), self.progress
-        if not at_once and now - self._told < _TELL_EVERY_SECONDS:
+        if not is_last and now - self._reported < _REPORT_SECONDS:
             return
-        self._told = now
+        self._reported = now
         left = self.seconds * (1.0 - share) / share
         scores = tuple(self.scores)
-        tell(TrainingStep(self.batches, share, self.seconds, left, float(loss), scores, self.bicubic, self.example))
+        report(TrainingStep(self.batches, share, self.seconds, left, float(loss), scores, self.bicubic, self.example))
 
-    def _is_time_to_look(self) -> bool:
+    def _is_validation_due(self) -> bool:
         share = self.progress
-        is_due = int(share * _LOOKS + 1e-9) > self.looked
-        return is_due and (self.minutes is None or share >= 1.0 or self.looking <= _LOOKING * self.seconds)
+        is_due = int(share * _VALIDATIONS + 1e-9) > self.validations_due
+        is_affordable = self.validation_seconds <= _VALIDATION_SHARE * self.seconds
+        return is_due and (self.minutes is None or share >= 1.0 or is_affordable)
 
-    def _look(self, judge: Judge) -> None:
-        self.looked, began = int(self.progress * _LOOKS + 1e-9), time.monotonic()
-        averaged = self._averaged()
-        found, self.bicubic = judge(averaged)
-        if self.show is not None:
-            self.example = self.show(averaged)
-        self.looking += time.monotonic() - began
-        self.log("validation_psnr", found)
-        if found > max(self.scores, default=-math.inf):
+    def _validate(self, score: Score) -> None:
+        self.validations_due, began = int(self.progress * _VALIDATIONS + 1e-9), time.monotonic()
+        averaged = self._averaged_network()
+        decibels, self.bicubic = score(averaged)
+        if self.make_example is not None:
+            self.example = self.make_example(averaged)
+        self.validation_seconds += time.monotonic() - began
+        self.log("validation_psnr", decibels)
+        if decibels > max(self.scores, default=-math.inf):
             self.best = dict(averaged.state_dict())
-        self.scores.append(found)
+        self.scores.append(decibels)
         if len(self.scores) - self.scores.index(max(self.scores)) > _PATIENCE:
             self.trainer.should_stop = True
 
     def best_network(self) -> nn.Module:
-        """Return the network with the averaged weights that scored best; the last ones where none were scored."""
-        network = self._averaged()
+        """Return the network with the averaged weights that scored best, or the last ones if none were scored."""
+        network = self._averaged_network()
         if self.best:
             network.load_state_dict(self.best)
         return network
 
-    def _averaged(self) -> nn.Module:
+    def _averaged_network(self) -> nn.Module:
         """Return a copy of the network with the averaged weights."""
         network = deepcopy(self.average.module).cpu().eval()
         assert isinstance(network, nn.Module)
         return network
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what is not in the weights."""
-        checkpoint[KEY] = self.what
+        """Save counters, scores and the best weights in the checkpoint."""
+        checkpoint[KEY] = self.settings
         checkpoint["progress"] = {
             "batches": self.batches,
             "bad": self.bad,
             "seconds": self.seconds,
             "scores": self.scores,
             "best": self.best,
-            "looked": self.looked,
-            "looking": self.looking,
+            "looked": self.validations_due,
+            "looking": self.validation_seconds,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from there."""
-        found = checkpoint["progress"]
-        self.batches, self.bad, self.spent = found["batches"], found["bad"], found["seconds"]
-        self.scores, self.best = list(found["scores"]), dict(found["best"])
-        self.looked, self.looking = found["looked"], found["looking"]
+        """Restore counters, scores and the best weights."""
+        saved = checkpoint["progress"]
+        self.batches, self.bad, self.earlier_seconds = saved["batches"], saved["bad"], saved["seconds"]
+        self.scores, self.best = list(saved["scores"]), dict(saved["best"])
+        self.validations_due, self.validation_seconds = saved["looked"], saved["looking"]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return Adam; the last layer, like all others, at the same rate."""
+        """Return Adam, with the same rate for all layers."""
         return torch.optim.Adam(self.network.parameters(), lr=self.rate)

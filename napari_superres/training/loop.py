@@ -1,9 +1,11 @@
-"""The training loop: Lightning gives batches to the module, keeps checkpoints, shows progress, writes curves."""
+"""The training loop: Lightning takes batches through the module, with checkpoints, progress and curves."""
 
 import itertools
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,97 +15,116 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from napari_superres.training.checkpoint import Keeper, checkpoint_path
+from napari_superres.training.checkpoint import CheckpointWriter, checkpoint_path
 from napari_superres.training.lightning_module import SuperResolution
-from napari_superres.training.pairs import PatchSource
+from napari_superres.training.patches import PatchSampler
 from napari_superres.training.progress import TrainingStep
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the weights to come."""
-    # It reports hardware it did not find and advertises services.
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    lightning.seed_everything(seed, verbose=False)
 
 
 def fit(
     module: SuperResolution,
-    source: PatchSource,
+    sampler: PatchSampler,
     *,
     batch: int,
     output: Path,
-    begun: Path | None,
-    progress: Callable[[TrainingStep], object] | None,
+    checkpoint: Path | None,
+    report: Callable[[TrainingStep], object] | None,
     log: Path | str | None,
-) -> None:
+    notes: tuple[str, ...] = (),
+) -> tuple[str, ...]:
     """Train a module until its budget is spent.
 
     Parameters
     ----------
     module
-        What is trained; it is changed.
-    source
-        Of its patches.
+        Module to train; it is changed.
+    sampler
+        Draws the patches.
     batch
         Patches per step.
     output
-        Model file to be made, beside which checkpoints lie.
-    begun
-        Checkpoint to go on from.
-    progress, log
-        As in `train`.
+        Model file to write later; checkpoints lie next to it.
+    checkpoint
+        Checkpoint to resume from.
+    report
+        Called with the progress, a few times a second.
+    log
+        Folder for the curves of loss and validation.
+    notes
+        Notes from the preparation, which each report carries too.
+
+    Returns
+    -------
+    tuple of str
+        Notes about checkpoints that could not be written.
     """
-    trainer = lightning.Trainer(
-        max_epochs=-1,
-        accelerator="auto",
-        devices=1,
-        logger=_loggers(log),
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        gradient_clip_val=1.0,
-        default_root_dir=output.parent,
-        precision="bf16-mixed" if torch.cuda.is_available() or _multiplies_in_bf16() else "32-true",
-    )
-    # Convolutions over planes are faster so, forwards and backwards.
-    if all(w.ndim <= 4 for w in module.parameters()):
-        module.to(memory_format=torch.channels_last)
-    module.tell = progress
-    module.keep = keeper = Keeper(trainer, checkpoint_path(output))
-    batches = DataLoader(_Batches(source, batch, module), batch_size=None)
-    with warnings.catch_warnings(), keeper.between_steps():
-        # That a step is skipped is on purpose.
-        warnings.filterwarnings("ignore", "`training_step` returned `None`")
-        try:
-            trainer.fit(module, batches, ckpt_path=begun, weights_only=True)
-        except SystemExit as error:  # what Lightning makes of it
-            raise KeyboardInterrupt from error
+    with _quiet_lightning():
+        trainer = lightning.Trainer(
+            max_epochs=-1,
+            accelerator="auto",
+            devices=1,
+            logger=_loggers(log),
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            gradient_clip_val=1.0,
+            default_root_dir=output.parent,
+            precision="bf16-mixed" if torch.cuda.is_available() or _has_bf16_instructions() else "32-true",
+        )
+        # Convolutions over planes are faster in this memory format, forwards and backwards.
+        if all(w.ndim <= 4 for w in module.parameters()):
+            module.to(memory_format=torch.channels_last)
+        module.write_checkpoint = writer = CheckpointWriter(trainer, checkpoint_path(output))
+        if report is not None:
+            module.report = lambda step: report(replace(step, notes=(*notes, *writer.notes)))
+        batches = DataLoader(_Batches(sampler, batch, module), batch_size=None)
+        with writer.delay_interrupt():
+            try:
+                trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+            except SystemExit as error:  # Lightning raises it for an interrupt
+                raise KeyboardInterrupt from error
+    return writer.notes
 
 
-def _multiplies_in_bf16() -> bool:
-    """Return whether this processor has instructions for bfloat16: steps then take half of the time."""
-    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Silence what Lightning says about missing hardware and skipped steps, and restore everything after it."""
+    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # The module skips a step with a loss that is not finite by returning None.
+            warnings.filterwarnings("ignore", "`training_step` returned `None`")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _has_bf16_instructions() -> bool:
+    """Return whether this processor has instructions for bfloat16, which halve the time of a step."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
-    """An endless stream of batches, from the one that a training has come to."""
+    """An endless stream of batches, from the step at which the training stands."""
 
-    def __init__(self, source: PatchSource, size: int, module: SuperResolution) -> None:
-        self.source, self.size, self.module = source, size, module
+    def __init__(self, sampler: PatchSampler, size: int, module: SuperResolution) -> None:
+        self._sampler, self._size, self._module = sampler, size, module
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for step in itertools.count(self.module.batches):
-            yield self.source.batch(self.size, step)
+        for step in itertools.count(self._module.batches):
+            yield self._sampler.batch(self._size, step)
 
 
 def _loggers(folder: Path | str | None) -> Any:
-    """Return what writes the curves of a training: a table, and TensorBoard's files where that is installed."""
+    """Return the loggers of the curves: a table, and TensorBoard's files if it is installed; False for none."""
     if folder is None:
         return False
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-    found: list[Any] = [CSVLogger(folder, name="", version="")]
+    loggers: list[Any] = [CSVLogger(folder, name="", version="")]
     if find_spec("tensorboard") or find_spec("tensorboardX"):
-        found.append(TensorBoardLogger(folder, name="", version=""))
-    return found
+        loggers.append(TensorBoardLogger(folder, name="", version=""))
+    return loggers

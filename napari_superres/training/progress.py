@@ -1,4 +1,4 @@
-"""How far a training is, for whoever shows it. Without Lightning."""
+"""`TrainingStep`: the progress of a training, for those who show it. Needs neither Lightning nor torch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,43 +9,46 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One place of a validation image, as arrays ``(Z)YX`` on the model's intensity scale.
+    """A part of a validation image, as arrays ``(Z)YX`` on the intensity scale of the model.
 
     Attributes
     ----------
-    low
-        What the instrument sees of it; of several frames the middle one.
-    found
-        What the averaged weights make of that.
-    high
-        The truth.
+    lr
+        The low-resolution image; of several frames the middle one.
+    sr
+        The result of the averaged weights.
+    hr
+        The high-resolution image.
     """
 
-    low: npt.NDArray[np.floating[Any]]
-    found: npt.NDArray[np.floating[Any]]
-    high: npt.NDArray[np.floating[Any]]
+    lr: npt.NDArray[np.floating[Any]]
+    sr: npt.NDArray[np.floating[Any]]
+    hr: npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingStep:
-    """How far a training is.
+    """Progress of a training.
 
     Attributes
     ----------
     step
-        Steps done.
+        Number of steps done.
     share
-        Of the budget that is spent, 0 to 1.
+        Share of the budget that is spent, 0 to 1.
     seconds, remaining
-        Time spent, and an estimate of what is left.
+        Time spent, and an estimate of the time left.
     loss
-        Of the last batch that had a finite one.
+        Loss of the last batch that had a finite one; nan before the first step.
     scores
-        Mean PSNR on the validation images in dB, one per look so far.
+        Mean PSNR on the validation images in dB, one per validation so far.
     bicubic
-        That of bicubic interpolation; None before the first look.
+        Mean PSNR of bicubic interpolation on them; None before the first validation.
     example
-        As of the last look, before the first one of the network as it began; None where no images are held out.
+        Example from the last validation, or from the untrained network before the first one; None if no images are held
+        out.
+    notes
+        What the user should know about this training so far.
     """
 
     step: int
@@ -56,3 +59,4 @@ class TrainingStep:
     scores: tuple[float, ...]
     bicubic: float | None = None
     example: Example | None = None
+    notes: tuple[str, ...] = ()

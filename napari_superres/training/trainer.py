@@ -1,64 +1,45 @@
-"""`train`: from a folder of high-resolution images to a model file."""
+"""`train` and `iter_train`: from a recipe and a folder of images to a model file."""
 
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import asdict
-from itertools import product
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Unpack
 
-import numpy as np
 import torch
 
-from napari_superres.degradation.instruments import Instrument, Scale
-from napari_superres.errors import MissingExtraError, SuperResWarning, TrainingError
-from napari_superres.models.architectures import build
-from napari_superres.models.files import check_model_target, digest, read_weights, write_model
-from napari_superres.models.library.registry import find_card, model_path
-from napari_superres.training.card import describe
+from napari_superres.core.options import takes_options
+from napari_superres.errors import SuperResWarning
+from napari_superres.models.files import write_model
+from napari_superres.training.checkpoint import checkpoint_path
 from napari_superres.training.losses import make_loss
-from napari_superres.training.pairs import PatchSource, whole
-from napari_superres.training.progress import Example, TrainingStep
-from napari_superres.training.recipe import Recipe, load_recipe
-from napari_superres.training.recorded import read_pairs
-from napari_superres.training.sources import Field, read_fields
-from napari_superres.training.validation import noise_range, recordings, score_fields
+from napari_superres.training.options import TRAIN_DEFAULTS, TrainOptions
+from napari_superres.training.preparation import Preparation, prepare
+from napari_superres.training.progress import TrainingStep
+from napari_superres.training.recipes import Recipe
+from napari_superres.training.trained_card import make_card
+from napari_superres.training.validation import make_example_function, measure_noise_range, score_fields, select_evenly
 
-_VALIDATION_SHARE = 0.04
-_VALIDATION_MOST = 16
-_VALIDATION_PLANES = 32
-_VALIDATION_EDGE = 96
-"""Edge of the cube that is looked at of a volume, in high-resolution pixels."""
+_QUICK_FIELDS = 8
+"""Fields that are scored during training; the finished network is scored on all of them."""
 
-_JUDGED = 8
-"""Planes that are looked at while a network is trained."""
-
-_SHOWN, _SHOWN_ROWS = 96, 16
-"""Edge of an example in high-resolution pixels; of volumes the edge along Y."""
-
-_BEAT_SECONDS = 0.1
+_WAIT_SECONDS = 0.1
 
 
+@takes_options(TrainOptions, TRAIN_DEFAULTS)
 def train(
     recipe: Recipe | str | Path,
     data: Path | str,
     output: Path | str,
     *,
-    minutes: float | None = None,
-    steps: int | None = None,
-    start: Path | str | None = None,
-    seed: int = 0,
-    overwrite: bool = False,
-    resume: bool = False,
-    register: bool = False,
     progress: Callable[[TrainingStep], object] | None = None,
-    log: Path | str | None = None,
     stop: Callable[[], bool] | None = None,
+    **options: Unpack[TrainOptions],
 ) -> Path:
     """Train a model and write it with a complete card.
 
@@ -67,31 +48,16 @@ def train(
     recipe
         A `Recipe`, the name of a shipped one, or a TOML file.
     data
-        Folder that holds the recipe's data folders.
+        Folder that holds the data folders of the recipe.
     output
         Model file to write, ``.safetensors``.
-    minutes, steps
-        Budget; whichever is spent first ends training. The recipe's minutes where both are None.
-    start
-        Model, by name or file, whose weights training starts from where their shapes agree; the recipe's where
-        it names one.
-    seed
-        Of initial weights and all draws.
-    overwrite
-        Whether an existing `output` may be replaced, and an unfinished training forgotten.
-    resume
-        Go on with an unfinished training of the same recipe, images, seed and budget, if there is one. A
-        checkpoint is written every minute; what follows equals an undisturbed training step by step.
-    register
-        Of recorded pairs: move them onto each other instead of refusing those that lie apart.
     progress
-        Called with how far training is, a few times a second.
-    log
-        Folder for the curves of loss and validation: ``metrics.csv``, and TensorBoard's files where that
-        is installed.
+        Called with the progress, a few times a second.
     stop
-        Asked after every step whether to end now and write the best model so far. It is asked, too, whenever
-        a network has been given an image; it may raise.
+        Called after every step and for every validation image. If it returns True, training ends after the step and the
+        best model so far is written. It may raise.
+    **options
+        As in `TrainOptions`.
 
     Returns
     -------
@@ -101,121 +67,59 @@ def train(
     Raises
     ------
     TrainingError
-        If images are missing or too small, the budget is not above zero, the loss stays not finite, or the
-        unfinished training is another one.
+        If images are missing or too small, the budget is not above zero, the loss is repeatedly not finite, or the
+        unfinished training has other settings.
     OutputExistsError, OutputError
-        If `output` exists and `overwrite` is False, or cannot be written; before training. Or if an unfinished
-        training is there and neither `resume` nor `overwrite` is asked for.
+        If `output` exists and `overwrite` is False, if it cannot be written, or if an unfinished training exists and
+        neither `resume` nor `overwrite` is set. Raised before training.
     MissingExtraError
         If Lightning is not installed.
+    SettingsError
+        If an option is unknown.
+
+    Warns
+    -----
+    SuperResWarning
+        If images are left out, or the model is no better than bicubic interpolation.
     """
-    try:
-        from napari_superres.training.checkpoint import as_json, check_checkpoint, checkpoint_path
-        from napari_superres.training.lightning_module import SuperResolution
-        from napari_superres.training.loop import fit, seed_everything
-    except ImportError as error:
-        raise MissingExtraError(
-            "training needs Lightning. Install it with: pip install 'napari-superres-torch[train]'"
-        ) from error
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    output = Path(output)
-    check_model_target(output, overwrite=overwrite)
-    if not all(budget is None or budget > 0 for budget in (minutes, steps)):
-        raise TrainingError(f"minutes and steps must be above 0, got minutes={minutes} and steps={steps}.")
-    budget = minutes if minutes is not None or steps is not None else recipe.minutes
-    start = start or recipe.start or None
-    begins = None if start is None else _weights_of(start)
-    seed_everything(seed)
-    images = _read(recipe, Path(data), register)
-    what = {
-        "recipe": {**asdict(recipe), "card": {}},  # the card's text may be mended meanwhile
-        "images": [[(*f.high.shape, float(f.high.mean())) for f in fields] for fields in images],
-        "seed": seed,
-        "steps": steps,
-        "minutes": budget,
-        "start": None if begins is None else digest(begins),
-    }
-    begun = check_checkpoint(output, what, resume=resume, overwrite=overwrite)
-    training, held = split(images, seed) if recipe.hold_out else ([f for fields in images for f in fields], [])
-    if recipe.hold_out and not held:
-        warnings.warn(
-            "there is only one image, and none to hold out: the model will have no scores. Give at least two.",
-            SuperResWarning,
-            stacklevel=2,
-        )
-    scale, instrument = recipe.scale, recipe.instrument
-    source = PatchSource(training, scale=scale, patch=recipe.edges, instrument=instrument, seed=seed)
-    network = build(recipe.architecture, recipe.built)
-    if begins is not None:
-        _load_matching(network, begins)
-
-    def judge(found: torch.nn.Module) -> tuple[float, float]:
-        with _asking(found, stop):
-            scores = score_fields(found, held[:_JUDGED], scale=scale, instrument=instrument)
-        return scores["psnr"], scores["bicubic_psnr"]
-
-    module = SuperResolution(
-        network,
-        loss=make_loss(recipe.loss),
-        rate=recipe.rate,
-        steps=steps,
-        minutes=budget,
-        judge=judge if held else None,
-        show=_exhibition(held[0], scale, instrument) if held and progress else None,
-        stop=stop,
-        what=as_json(what),
-    )
-    fit(module, source, batch=recipe.batch, output=output, begun=begun, progress=progress, log=log)
-    best = module.best_network()
-    with _asking(best, stop):
-        scores = score_fields(best, held, scale=scale, instrument=instrument) if held else {}
-    if scores and scores["psnr"] <= scores["bicubic_psnr"]:
-        warnings.warn(
-            f"the model is no better than bicubic interpolation ({scores['psnr']:.2f} and {scores['bicubic_psnr']:.2f} "
-            "dB on images held out). Train longer, on more images, or on what the instrument really does.",
-            SuperResWarning,
-            stacklevel=2,
-        )
-    card = describe(
-        recipe,
-        images,
-        best,
-        scores=scores,
-        steps=module.batches,
-        registered=register,
-        noise=noise_range(held or evenly(training), scale=scale, instrument=instrument),
-        start=begins.stem if begins else "",
-    )
-    written = write_model(output, card, best.state_dict(), overwrite=overwrite)
-    checkpoint_path(output).unlink(missing_ok=True)
-    return written
+    options = TRAIN_DEFAULTS | options
+    with _seeded(options["seed"]):
+        preparation = prepare(recipe, Path(data), Path(output), options)
+        for note in preparation.notes:
+            warnings.warn(note, SuperResWarning, stacklevel=3)  # the caller of the decorated function
+        training = _run(preparation, options, progress=progress, stop=stop)
+    for note in training.notes:
+        warnings.warn(note, SuperResWarning, stacklevel=3)
+    return training.path
 
 
+@takes_options(TrainOptions, TRAIN_DEFAULTS)
 def iter_train(
     recipe: Recipe | str | Path,
     data: Path | str,
     output: Path | str,
     *,
-    enough: Callable[[], bool] = bool,
-    **options: Any,
+    stop: Callable[[], bool] = bool,
+    **options: Unpack[TrainOptions],
 ) -> Generator[TrainingStep, None, Path]:
-    """Train as `train` does, in a thread, and yield how far training is, ten times a second or oftener.
+    """Train as `train` does, in a thread, and yield the progress at least ten times a second.
 
-    Closing the generator ends training within a step and writes no model; a checkpoint may be left.
+    Closing the generator ends training within a step and writes no model; a checkpoint may remain. Nothing is warned:
+    `TrainingStep.notes` carries what the user should know.
 
     Parameters
     ----------
     recipe, data, output
         As in `train`.
-    enough
-        Asked after every step whether to end now and write the best model so far.
-    options
-        As in `train`.
+    stop
+        Called after every step. If it returns True, training ends and the best model so far is written.
+    **options
+        As in `TrainOptions`.
 
     Yields
     ------
     TrainingStep
-        One of step 0 until training has begun.
+        Step 0 until the first step is done.
 
     Returns
     -------
@@ -227,143 +131,152 @@ def iter_train(
     SuperResError
         As `train`.
     """
-    told: SimpleQueue[TrainingStep] = SimpleQueue()
-    given_up = threading.Event()
-    ended: list[Path | BaseException] = []
+    options = TRAIN_DEFAULTS | options
+    steps: SimpleQueue[TrainingStep] = SimpleQueue()
+    closed = threading.Event()
+    outcome: list[Path | BaseException] = []
+    step = TrainingStep(0, 0.0, 0.0, nan, nan, ())
 
-    def stop() -> bool:
-        if given_up.is_set():
-            raise _GivenUpError
-        return enough()
+    def stop_or_close() -> bool:
+        if closed.is_set():
+            raise _ClosedError
+        return stop()
 
     def work() -> None:
-        try:
-            ended.append(train(recipe, data, output, progress=told.put, stop=stop, **options))
-        except BaseException as error:  # noqa: BLE001 - raised where the generator is used
-            ended.append(error)
+        last = step
 
-    # The context carries filters of warnings, in versions of Python where these belong to it.
+        def report(now: TrainingStep) -> None:
+            nonlocal last
+            last = now
+            steps.put(now)
+
+        try:
+            with _seeded(options["seed"]):
+                preparation = prepare(recipe, Path(data), Path(output), options)
+                report(replace(last, notes=preparation.notes))
+                training = _run(preparation, options, progress=report, stop=stop_or_close)
+            if training.notes:
+                steps.put(replace(last, notes=(*preparation.notes, *training.notes)))
+            outcome.append(training.path)
+        except BaseException as error:  # noqa: BLE001 - raised again where the generator is used
+            outcome.append(error)
+
+    # The thread inherits the context of the caller, which holds warning filters in newer versions of Python.
     thread = threading.Thread(target=copy_context().run, args=(work,), name="training")
     thread.start()
-    step = TrainingStep(0, 0.0, 0.0, nan, nan, ())
     try:
-        while thread.is_alive() or not told.empty():
+        while thread.is_alive() or not steps.empty():
             with suppress(Empty):
-                step = told.get(timeout=_BEAT_SECONDS)
-            yield step  # the same again, if need be: whoever waits may want to give up
+                step = steps.get(timeout=_WAIT_SECONDS)
+            yield step  # the same step again if there is no new one: callers can close the generator at any time
     finally:
-        given_up.set()
+        closed.set()
         thread.join()
-    if isinstance(ended[0], BaseException):
-        raise ended[0]
-    return ended[0]
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
-class _GivenUpError(BaseException):
-    """Ends a training that nobody waits for any more; no error that anything catches."""
+class _ClosedError(BaseException):
+    """Ends a training whose generator was closed. No handler for errors catches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """A finished training: its model file, and notes that arose after the preparation."""
+
+    path: Path
+    notes: tuple[str, ...]
+
+
+def _run(
+    preparation: Preparation,
+    options: TrainOptions,
+    *,
+    progress: Callable[[TrainingStep], object] | None,
+    stop: Callable[[], bool] | None,
+) -> _Training:
+    """Train the network, score it, and write the model file."""
+    from napari_superres.training.lightning_module import SuperResolution
+    from napari_superres.training.loop import fit
+
+    recipe, held_out, output = preparation.recipe, preparation.held_out, preparation.output
+    scale, instrument = recipe.scale, recipe.instrument
+
+    def score(network: torch.nn.Module) -> tuple[float, float]:
+        with _stoppable(network, stop):
+            scores = score_fields(network, held_out[:_QUICK_FIELDS], scale=scale, instrument=instrument)
+        return scores["psnr"], scores["bicubic_psnr"]
+
+    module = SuperResolution(
+        preparation.network,
+        loss=make_loss(recipe.loss),
+        rate=recipe.rate,
+        steps=preparation.steps,
+        minutes=preparation.minutes,
+        score=score if held_out else None,
+        make_example=make_example_function(held_out[0], scale, instrument) if held_out and progress else None,
+        stop=stop,
+        settings=preparation.settings,
+    )
+    notes = fit(
+        module,
+        preparation.sampler,
+        batch=recipe.batch,
+        output=output,
+        checkpoint=preparation.checkpoint,
+        report=progress,
+        log=options["log"],
+        notes=preparation.notes,
+    )
+    best = module.best_network()
+    with _stoppable(best, stop):
+        scores = score_fields(best, held_out, scale=scale, instrument=instrument) if held_out else {}
+    fields = held_out or select_evenly(preparation.training)
+    card = make_card(
+        recipe,
+        preparation.images.images,
+        best,
+        scores=scores,
+        steps=module.batches,
+        registered=options["register"],
+        noise=measure_noise_range(fields, scale=scale, instrument=instrument),
+        start=preparation.start.stem if preparation.start else "",
+    )
+    path = write_model(output, card, best.state_dict(), overwrite=options["overwrite"])
+    checkpoint_path(output).unlink(missing_ok=True)
+    return _Training(path, (*notes, *_note_scores(scores)))
+
+
+def _note_scores(scores: dict[str, float]) -> tuple[str, ...]:
+    if not scores or scores["psnr"] > scores["bicubic_psnr"]:
+        return ()
+    return (
+        f"the model is no better than bicubic interpolation ({scores['psnr']:.2f} and {scores['bicubic_psnr']:.2f} dB "
+        "on images held out). Train longer, on more images, or with a degradation closer to that of the instrument.",
+    )
 
 
 @contextmanager
-def _asking(network: torch.nn.Module, stop: Callable[[], bool] | None) -> Iterator[None]:
-    """Let a network that is given many images give up between them."""
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch's random numbers, and restore their state afterwards."""
+    # Only the device that is used: asking another GPU for its state would occupy memory there.
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
 
-    def ask(*_: Any) -> None:
+
+@contextmanager
+def _stoppable(network: torch.nn.Module, stop: Callable[[], bool] | None) -> Iterator[None]:
+    """Call `stop`, which may raise, after each image that a network is applied to."""
+
+    def call_stop(*_: Any) -> None:
         if stop is not None:
             stop()
 
-    hook = network.register_forward_hook(ask)
+    hook = network.register_forward_hook(call_stop)
     try:
         yield
     finally:
         hook.remove()
-
-
-def _exhibition(field: Field, scale: Scale, instrument: Instrument) -> Callable[[torch.nn.Module], Example]:
-    """Return what shows a network's work on the part of a field with most structure."""
-    part = _excerpt(field, scale)
-    seen, high = next(recordings([part], scale=scale, instrument=instrument))
-    low = seen[0, instrument.frames // 2].numpy()
-
-    @torch.inference_mode()
-    def show(network: torch.nn.Module) -> Example:
-        return Example(low, network(seen)[0, 0].numpy(), high)
-
-    return show
-
-
-def _excerpt(field: Field, scale: Scale) -> Field:
-    edges = (_SHOWN,) * 2 if len(scale) == 2 else (_SHOWN, _SHOWN_ROWS, _SHOWN)
-    high = whole(field.high, scale)
-    sizes = [min(e // s, n // s) for e, s, n in zip(edges, scale, high.shape, strict=True)]
-    starts = product(
-        *(range(0, n // s - e + 1, max(1, e // 2)) for n, s, e in zip(high.shape, scale, sizes, strict=True))
-    )
-
-    def window(start: Sequence[int], factors: Sequence[int]) -> tuple[slice, ...]:
-        return tuple(slice(a * f, (a + e) * f) for a, e, f in zip(start, sizes, factors, strict=True))
-
-    best = max(starts, key=lambda start: float(high[window(start, scale)].std()))
-    low = None if field.low is None else field.low[window(best, (1,) * len(scale))]
-    return Field(high[window(best, scale)], low)
-
-
-def _read(recipe: Recipe, data: Path, register: bool) -> list[list[Field]]:
-    if recipe.low:
-        folders = zip(recipe.low, recipe.data, strict=True)
-        pairs = [read_pairs(data / low, data / high, recipe.scale[0], register=register) for low, high in folders]
-        return [fields for folder in pairs for fields in folder]
-    for folder in recipe.data:
-        if not Path(folder).is_absolute() and not (data / folder).is_dir():
-            raise TrainingError(
-                f"{data} must be the folder that holds those of the recipe, {', '.join(recipe.data)}; there is no "
-                f"{folder} in it."
-            )
-    return read_fields(
-        [data / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink, ndim=len(recipe.scale)
-    )
-
-
-def split(images: Sequence[Sequence[Field]], seed: int) -> tuple[list[Field], list[Field]]:
-    """Return fields for training and fields for validation; all planes of an image are on one side.
-
-    Neighbouring planes of a stack are nearly the same: divided, they would flatter the score.
-    """
-    order = np.random.default_rng(seed).permutation(len(images))
-    count = min(_VALIDATION_MOST, max(1, round(len(images) * _VALIDATION_SHARE))) if len(images) > 1 else 0
-    chosen = [[field for i in part for field in images[i]] for part in (order[count:], order[:count])]
-    return chosen[0], evenly(chosen[1])
-
-
-def evenly(fields: Sequence[Field]) -> list[Field]:
-    """Return fields evenly of all, of volumes their middle: not more than a score is worth."""
-    step = max(1, -(-len(fields) // _VALIDATION_PLANES))
-    return [_middle(field) for field in fields[::step]]
-
-
-def _middle(field: Field) -> Field:
-    """Return a field, of volumes the middle: looking at all of it would take longer than training."""
-    if field.high.ndim == 2 or field.low is not None:
-        return field
-    starts = [max(0, (n - _VALIDATION_EDGE) // 2) for n in field.high.shape]
-    return Field(field.high[tuple(slice(a, a + _VALIDATION_EDGE) for a in starts)])
-
-
-def _weights_of(start: Path | str) -> Path:
-    if find_card(start).is_interpolation:
-        raise TrainingError(f"{start} is interpolation: it has no weights to start from. Start from a network.")
-    return model_path(start)
-
-
-def _load_matching(network: torch.nn.Module, path: Path) -> None:
-    own = network.state_dict()
-    given = {k: v for k, v in read_weights(path).items() if k in own and own[k].shape == v.shape}
-    if not given:
-        raise TrainingError(f"no weights of {path.name} fit this network. Start from a model of the same architecture.")
-    if len(given) < len(own):
-        warnings.warn(
-            f"{len(given)} of {len(own)} weights are taken from {path.stem}; the others have another shape there, as "
-            "those that depend on the scale, and start at random.",
-            SuperResWarning,
-            stacklevel=3,
-        )
-    network.load_state_dict({**own, **given})

@@ -1,8 +1,7 @@
-"""Validation on whole images, beside bicubic interpolation."""
+"""Validation on images held out of training: scores next to bicubic interpolation, and examples to look at."""
 
-from collections.abc import Iterator, Sequence
-from math import nan
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import torch
@@ -12,69 +11,127 @@ from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.evaluation.metrics.full_reference import psnr
 from napari_superres.models.domain import noise_level
 from napari_superres.models.interpolate import Interpolation
-from napari_superres.training.pairs import low_of, whole
-from napari_superres.training.sources import Field, Plane
+from napari_superres.training.fields_of_view import Field, Plane
+from napari_superres.training.patches import crop_to_scale, reduce_field
+from napari_superres.training.progress import Example
 
-_RECORDINGS = 16
-"""At least so many are looked at for the range of noise: each is drawn anew."""
+_HELD_OUT_SHARE = 0.04
+_MOST_HELD_OUT = 16
+_MOST_PLANES = 32
+
+_VOLUME_EDGE = 96
+"""Edge of the cube of a volume that is validated, in high-resolution pixels."""
+
+_EXAMPLE_EDGE, _EXAMPLE_ROWS = 96, 16
+"""Edge of an example in high-resolution pixels; of volumes the edge along Y."""
+
+_LEAST_RECORDINGS = 16
+"""Least number of recordings from which the range of noise is measured."""
+
+_BEST_PSNR = 200.0
+"""Score in dB of an image without any error: a finite number, so that means stay finite."""
 
 
-_HIGHEST_PSNR = 200.0
-"""PSNR in dB given to equal images, so that the mean over images stays finite."""
+def hold_out(images: Sequence[Sequence[Field]], seed: int) -> tuple[list[Field], list[Field]]:
+    """Return fields for training and fields for validation. All fields of an image are on the same side.
 
-
-def psnr_without_border(result: np.ndarray[Any, Any], reference: np.ndarray[Any, Any], border: Sequence[int]) -> float:
-    """Return the PSNR in dB for a data range of 1, without `border` pixels on each side of each axis.
-
-    nan if the result is not finite everywhere: a network that yields such pixels must not be scored on the others.
+    Neighbouring planes of a stack are nearly equal: on both sides, they would inflate the score.
     """
-    inside = tuple(slice(b, -b or None) for b in border)
-    if not np.isfinite(result[inside]).all():
-        return nan
-    return min(psnr(reference[inside], result[inside], data_range=1.0), _HIGHEST_PSNR)
+    order = np.random.default_rng(seed).permutation(len(images))
+    count = min(_MOST_HELD_OUT, max(1, round(len(images) * _HELD_OUT_SHARE))) if len(images) > 1 else 0
+    training, held_out = ([field for i in part for field in images[i]] for part in (order[count:], order[:count]))
+    return training, select_evenly(held_out)
+
+
+def select_evenly(fields: Sequence[Field]) -> list[Field]:
+    """Return at most 32 evenly chosen fields, and the middle of each volume, to keep validation short."""
+    step = max(1, -(-len(fields) // _MOST_PLANES))
+    return [_crop_middle(field) for field in fields[::step]]
 
 
 @torch.inference_mode()
-def recordings(
+def iter_recordings(
     fields: Sequence[Field], *, scale: Scale, instrument: Instrument, seed: int = 1
 ) -> Iterator[tuple[Tensor, Plane]]:
-    """Yield what the instrument sees of whole fields of view, ``(1, frames, h, w)``, and the truth."""
+    """Yield what the instrument records of each whole field, ``(1, frames, h, w)``, and the high-resolution plane."""
     random = np.random.default_rng(seed)
     margin = instrument.margin(scale)
     for field in fields:
-        high = whole(field.high, scale)
-        reduced = low_of(field, scale, instrument)
-        around = torch.from_numpy(np.pad(high, [(m, m) for m in margin], mode="symmetric"))[None, None]
-        low = None if reduced is None else torch.from_numpy(reduced)[None, None]
-        yield instrument.expose(around, low, scale, random)[0], high
+        hr = crop_to_scale(field.hr, scale)
+        reduced = reduce_field(field, scale, instrument)
+        padded = torch.from_numpy(np.pad(hr, [(m, m) for m in margin], mode="symmetric"))[None, None]
+        lr = None if reduced is None else torch.from_numpy(reduced)[None, None]
+        yield instrument.expose(padded, lr, scale, random)[0], hr
 
 
 @torch.inference_mode()
 def score_fields(
     network: nn.Module, fields: Sequence[Field], *, scale: Scale, instrument: Instrument
 ) -> dict[str, float]:
-    """Return mean PSNR of a network and of bicubic interpolation over fields of view, in dB.
+    """Return the mean PSNR of a network and of bicubic interpolation over fields of view, in dB.
 
-    A border of `scale` pixels per axis is left out, and the range is 1. Results have 8 bits where the instrument's
-    images have, as in the protocol of the literature.
+    The data range is 1, and a border of `scale` pixels per axis is left out. If the images of the instrument have 8
+    bits, results are rounded to 8 bits, as is the protocol of the literature.
     """
-    base, middle = Interpolation("bicubic", scale), instrument.frames // 2
-    rows: list[tuple[float, float]] = []
-    for seen, high in recordings(fields, scale=scale, instrument=instrument):
-        results = []
-        for model, given in ((network, seen), (base, seen[:, middle : middle + 1])):
-            found = model(given)[0, 0].numpy()
-            if instrument.eight_bit:
-                found = np.rint(found * 255.0).clip(0, 255) / 255.0
-            results.append(psnr_without_border(found, high, scale))
-        rows.append((results[0], results[1]))
+    bicubic, middle = Interpolation("bicubic", scale), instrument.frames // 2
+    rows: list[tuple[float, ...]] = []
+    for lr, hr in iter_recordings(fields, scale=scale, instrument=instrument):
+        results = (model(x)[0, 0].numpy() for model, x in ((network, lr), (bicubic, lr[:, middle : middle + 1])))
+        rows.append(tuple(_score(sr, hr, scale, eight_bit=instrument.eight_bit) for sr in results))
     mean = np.mean(rows, axis=0)
     return {"psnr": round(float(mean[0]), 3), "bicubic_psnr": round(float(mean[1]), 3), "images": len(rows)}
 
 
-def noise_range(fields: Sequence[Field], *, scale: Scale, instrument: Instrument) -> tuple[float, float]:
-    """Return the least and the most noise of what the instrument sees of fields of view, of few several times."""
-    often = list(fields) * -(-_RECORDINGS // len(fields))
-    seen = recordings(often, scale=scale, instrument=instrument)
-    levels = [noise_level(plane) for low, _ in seen for plane in low[0, :1].reshape(-1, *low.shape[-2:]).numpy()]
+def measure_noise_range(fields: Sequence[Field], *, scale: Scale, instrument: Instrument) -> tuple[float, float]:
+    """Return the lowest and highest noise level of low-resolution images; few fields are recorded several times."""
+    repeated = list(fields) * -(-_LEAST_RECORDINGS // len(fields))
+    recordings = iter_recordings(repeated, scale=scale, instrument=instrument)
+    levels = [noise_level(plane) for lr, _ in recordings for plane in lr[0, :1].reshape(-1, *lr.shape[-2:]).numpy()]
     return round(min(levels), 5), round(max(levels), 5)
+
+
+def make_example_function(field: Field, scale: Scale, instrument: Instrument) -> Callable[[nn.Module], Example]:
+    """Return a function that applies a network to the part of a field with most structure."""
+    part = crop_to_structure(field, scale)
+    recording, hr = next(iter_recordings([part], scale=scale, instrument=instrument))
+    lr = recording[0, instrument.frames // 2].numpy()
+
+    @torch.inference_mode()
+    def make_example(network: nn.Module) -> Example:
+        return Example(lr, network(recording)[0, 0].numpy(), hr)
+
+    return make_example
+
+
+def crop_to_structure(field: Field, scale: Scale) -> Field:
+    """Return the part of a field, as large as an example, with the highest contrast."""
+    edges = (_EXAMPLE_EDGE,) * 2 if len(scale) == 2 else (_EXAMPLE_EDGE, _EXAMPLE_ROWS, _EXAMPLE_EDGE)
+    hr = crop_to_scale(field.hr, scale)
+    sizes = [min(e // s, n // s) for e, s, n in zip(edges, scale, hr.shape, strict=True)]
+    starts = product(
+        *(range(0, n // s - e + 1, max(1, e // 2)) for n, s, e in zip(hr.shape, scale, sizes, strict=True))
+    )
+
+    def box(start: Sequence[int], factors: Sequence[int]) -> tuple[slice, ...]:
+        return tuple(slice(a * f, (a + e) * f) for a, e, f in zip(start, sizes, factors, strict=True))
+
+    best = max(starts, key=lambda start: float(hr[box(start, scale)].std()))
+    lr = None if field.lr is None else field.lr[box(best, (1,) * len(scale))]
+    return Field(hr[box(best, scale)], lr)
+
+
+def _score(sr: Plane, hr: Plane, border: Sequence[int], *, eight_bit: bool) -> float:
+    if eight_bit:
+        sr = np.rint(sr * 255.0).clip(0, 255) / 255.0
+    inside = tuple(slice(b, -b or None) for b in border)
+    if not np.isfinite(sr[inside]).all():
+        return float("nan")  # `psnr` would score the finite pixels only
+    return min(psnr(hr[inside], sr[inside], data_range=1.0), _BEST_PSNR)
+
+
+def _crop_middle(field: Field) -> Field:
+    """Return a plane as it is, and the middle of a volume."""
+    if field.hr.ndim == 2 or field.lr is not None:
+        return field
+    starts = [max(0, (n - _VOLUME_EDGE) // 2) for n in field.hr.shape]
+    return Field(field.hr[tuple(slice(a, a + _VOLUME_EDGE) for a in starts)])

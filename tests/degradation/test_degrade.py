@@ -216,5 +216,5 @@ def test_photons_of_negative_light_are_refused():
 def test_axes_that_do_not_fit_are_refused():
     with pytest.raises(AxesError):
         degrade(np.ones((8, 8)), 2, axes="ZYX")
-    with pytest.raises(SuperResError, match="Leave axes out"):
+    with pytest.raises(SuperResError, match="Leave `axes` out"):
         degrade(Image.from_array(np.ones((8, 8)), "YX"), 2, axes="XY")

@@ -1,4 +1,4 @@
-"""Diffraction against its closed forms, and in `degrade`."""
+"""Diffraction: compared with closed forms, and used by `degrade`."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_waves_beyond_the_limit_vanish():
 
 
 def test_pixels_need_not_be_square():
-    """What is as far in the world is blurred alike."""
+    """Equal distances in world coordinates are blurred alike."""
     x = np.arange(64)
     wave = np.cos(np.pi * (x + 0.5) * 8 / 64)
     along = diffract(np.tile(wave, (32, 1)), 0.5, spacing=(0.2, 0.1))
@@ -65,15 +65,15 @@ def test_degrade_by_aperture_and_wavelength():
         ({"kernel": "widefield", "na": 0, "wavelength": 0.5}, "above 0"),
         ({"kernel": "widefield", "na": 1.2, "wavelength": 520}, "in micrometres, got 520. Did you mean 0.52"),
         ({"kernel": "gaussian", "na": 1.4, "wavelength": 0.5}, "belong to kernel"),
-        ({"kernel": "widefield", "na": 1.4, "wavelength": 0.5, "psf_sigma": 1.0}, "psf_sigma belongs to"),
+        ({"kernel": "widefield", "na": 1.4, "wavelength": 0.5, "psf_sigma": 1.0}, "has a width of its own"),
     ],
     ids=str,
 )
-def test_wishes_that_cannot_be(options, said):
+def test_settings_that_cannot_be(options, said):
     with pytest.raises(SettingsError, match=said):
         degrade(Image.from_array(np.ones((9, 9)), "YX", pixel_size=0.1), 2, **options)
 
 
 def test_a_lens_needs_a_pixel_size():
-    with pytest.raises(SettingsError, match=r"pixel size.*--pixel-size"):
+    with pytest.raises(SettingsError, match=r"pixel size.*`pixel_size`"):
         degrade(Image.from_array(np.ones((9, 9)), "YX"), 2, kernel="widefield", na=1.4, wavelength=0.5)

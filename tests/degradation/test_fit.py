@@ -1,4 +1,4 @@
-"""The camera and the blur that made images are found again."""
+"""Fits recover the camera and the blur that made some images."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Instruments: the strength of their noise, the place of their pixels, and settings that cannot be."""
+"""Instruments: the strength of noise, the position of pixels, and invalid settings."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_detector_noise_has_the_right_strength():
 
 
 def test_rician_noise_is_that_of_a_magnitude():
-    """Rayleigh where there is no signal, nearly Gaussian where it is strong."""
+    """Noise is Rayleigh without signal, and nearly Gaussian where the signal is strong."""
     settings = {"kind": "kspace", "noise": [0.05, 0.05]}
     dark, _ = seen(settings, torch.zeros(1, 1, 512, 512))
     assert dark.mean().item() == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.01)
@@ -54,7 +54,7 @@ def test_a_camera_is_full_and_has_grey_levels():
 
 
 def test_patches_that_are_nearly_clean_are_not_rare():
-    """A fifth of them has less than a twenty-fifth of the highest noise; evenly drawn, a twenty-fifth would."""
+    """A fifth of the patches has less than 1/25 of the highest noise; of uniform draws, only 1/25 would have."""
     flat = torch.full((1000, 1, 16, 16), 0.8)
     instrument = make_instrument({"kind": "kspace", "noise": [0.0, 0.05]})
     low, _ = instrument.expose(flat, flat, (2, 2), np.random.default_rng(0))
@@ -85,7 +85,7 @@ def test_truncation_keeps_the_mean_and_drops_the_rest():
 
 @pytest.mark.parametrize("psf", ["gaussian", "widefield", "confocal"])
 def test_a_point_is_as_wide_as_asked(psf):
-    """Of the core: the curvature of its summit."""
+    """Measure the width of the core by the curvature of its peak."""
     instrument = make_instrument({"kind": "optics", "psf_sigma": [3.0, 3.0], "psf": psf})
     margin = instrument.margin((1, 1))
     point = torch.zeros(1, 1, 41 + 2 * margin[0], 41 + 2 * margin[1])
@@ -102,7 +102,7 @@ def test_a_point_is_as_wide_as_asked(psf):
     [
         ({}, "must be one of bicubic, optics, movie, slices, kspace, recorded, got None"),
         ({"kind": "magic"}, "got 'magic'"),
-        ({"kind": "bicubic", "photons": [1, 2]}, "bicubic has no setting photons. There are: eight_bit"),
+        ({"kind": "bicubic", "photons": [1, 2]}, "bicubic has no setting photons. Valid settings: eight_bit"),
         ({"kind": "optics"}, r"optics needs psf_sigma, a range \[lowest, highest\]"),
         ({"kind": "optics", "psf_sigma": 2.0}, "psf_sigma must be a range"),
         ({"kind": "optics", "psf_sigma": [2.0, 1.0]}, "psf_sigma must be a range"),

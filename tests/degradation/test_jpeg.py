@@ -1,4 +1,4 @@
-"""JPEG: fewer details, the same place, only where there are 8 bits."""
+"""JPEG compression: less detail, no shift, 8 bits only."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 
 from napari_superres import Image, degrade
 from napari_superres.degradation.instruments import make_instrument
-from napari_superres.degradation.jpeg import compressed
+from napari_superres.degradation.jpeg import compress
 from napari_superres.errors import SettingsError
 
 
@@ -15,7 +15,7 @@ def test_lower_quality_loses_more_and_moves_nothing():
     camera = skimage.data.camera()[100:260, 100:262]
     errors = []
     for quality in (95, 60, 10):
-        off = compressed(camera, quality).astype(float) - camera
+        off = compress(camera, quality).astype(float) - camera
         assert off.shape == camera.shape
         assert abs(off.mean()) < 1
         errors.append(off.std())

@@ -1,4 +1,4 @@
-"""Pixels of another size: where they lie, what they hold, and what cannot be."""
+"""Resampling to another pixel size: positions, values and invalid sizes."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def blob(shape=(60, 70), at=(20.3, 41.8), sigma=5.0):
 
 
 def centroid(image):
-    """In the world."""
+    """Return the centroid in world coordinates."""
     data = np.asarray(image.data, dtype=float)
     index = [float((data * axis).sum() / data.sum()) for axis in np.indices(data.shape)]
     return (image.affine @ [*index, 1.0])[:-1]
@@ -84,9 +84,9 @@ def test_axes_in_any_order(order):
         (0, "finite and above zero"),
         (-1, "above zero"),
         (float("nan"), "finite"),
-        ((1, 2, 3), "along Y and X"),
-        (0.01, "more than 8 times smaller .* Is the image's pixel size right"),
-        (90, "larger than all of the image's"),
+        ((1, 2, 3), "each along Y and X"),
+        (0.01, "more than 8 times smaller .* Check the pixel size of the image"),
+        (90, "larger than all of the image"),
     ],
 )
 def test_sizes_that_cannot_be(size, words):

@@ -1,11 +1,11 @@
-"""For all trainings of a few steps."""
+"""Fixtures for short trainings."""
 
 import pytest
 
 
 @pytest.fixture(scope="module", autouse=True)
 def patient():
-    """A few steps bring nothing yet: nobody stops early."""
+    """Never stop early: a few steps do not improve the score yet."""
     module = pytest.importorskip("napari_superres.training.lightning_module", reason="training needs Lightning")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_PATIENCE", 1000)

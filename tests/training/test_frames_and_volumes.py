@@ -1,4 +1,4 @@
-"""Training of movies and volumes: what each network is given lies where it should, and the models run."""
+"""Training on movies and volumes: patches are aligned, and the models run."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from napari_superres.degradation.instruments import lenses, make_instrument
 from napari_superres.errors import TrainingError
 from napari_superres.inference.measure import check
 from napari_superres.training import Recipe, make_recipe, train
-from napari_superres.training.pairs import PatchSource
-from napari_superres.training.sources import Field, read_fields
+from napari_superres.training.fields_of_view import Field, read_fields
+from napari_superres.training.patches import PatchSampler
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 # Lightning's own: it asks torch in a way that is going out.
@@ -50,7 +50,7 @@ VOLUME = Recipe(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Return folders of planes and of volumes."""
+    """Return a folder with a folder of planes and one of volumes."""
     folder = tmp_path_factory.mktemp("data")
     z, y, x = np.mgrid[:30, :48, :50]
     for i in range(3):
@@ -73,8 +73,8 @@ def blob(shape, sigma):
 
 
 def test_the_middle_frame_shows_the_patch_and_the_others_where_it_was(monkeypatch):
-    monkeypatch.setattr(lenses, "_TREMBLE", 0.0)
-    monkeypatch.setattr(lenses, "_AT_ENDS", 0.0)
+    monkeypatch.setattr(lenses, "_JITTER", 0.0)
+    monkeypatch.setattr(lenses, "_END_CHANCE", 0.0)
     settings = {"kind": "movie", "psf_sigma": [1.0, 1.0], "read_noise": [0.0, 0.0], "frames": 5, "speed": [2.0, 2.0]}
     instrument = make_instrument(settings)
     margin = instrument.margin((2, 2))
@@ -95,9 +95,9 @@ def test_the_middle_frame_shows_the_patch_and_the_others_where_it_was(monkeypatc
 
 
 def test_frames_beyond_the_ends_are_those_that_the_engine_takes(monkeypatch):
-    monkeypatch.setattr(lenses, "_AT_ENDS", 1.0)
+    monkeypatch.setattr(lenses, "_END_CHANCE", 1.0)
     random = np.random.default_rng(0)
-    seen = {tuple(int(i) for i in lenses._order(2, random)) for _ in range(99)}
+    seen = {tuple(int(i) for i in lenses._frame_order(2, random)) for _ in range(99)}
     # Frame 2 is the one wanted; one or none is there before and after it; the others are mirrored.
     assert seen == {(2, 2, 2, 2, 2), (2, 3, 2, 3, 2), (2, 1, 2, 1, 2), (2, 1, 2, 3, 2)}
 
@@ -105,7 +105,7 @@ def test_frames_beyond_the_ends_are_those_that_the_engine_takes(monkeypatch):
 @pytest.mark.parametrize("settings", [{}, {"psf_sigma": [1.0, 1.5], "photons": [1e9, 1e9]}], ids=str)
 def test_slices_lie_on_what_they_are_made_of(settings):
     volume = np.pad(blob((24, 20, 20), 2.5), ((20, 20), (10, 10), (10, 10)))
-    source = PatchSource(
+    source = PatchSampler(
         [Field(volume)], scale=(3, 1, 1), patch=(10, 24, 24), instrument=make_instrument({"kind": "slices", **settings})
     )
     low, high = source.batch(8, 0)
@@ -146,8 +146,8 @@ def test_a_volume_model_runs_on_a_volume(data, tmp_path):
         ({"arguments": {"frames": 3}}, "takes 3 frames and the instrument records 5"),
         ({"degradation": {**MOVIE.degradation, "frames": 4}}, "frames must be an odd number, got 4"),
         ({"scale": (2, 2, 2), "patch": 8}, "volumes are degraded by slices, kspace, bicubic, .* got 'movie'"),
-        ({"degradation": {"kind": "slices"}, "arguments": {}}, "only they have slices; got 'slices' and the scale"),
-        ({"patch": (8, 9)}, "patch is one edge, or one per axis"),
+        ({"degradation": {"kind": "slices"}, "arguments": {}}, "only volumes have slices; got 'slices' and the scale"),
+        ({"patch": (8, 9)}, "patch must be one edge, or one per axis"),
     ],
     ids=str,
 )
@@ -157,13 +157,12 @@ def test_recipes_that_cannot_be(changes, said):
 
 
 def test_only_some_networks_take_frames(data):
-    with pytest.raises(TrainingError, match=r"movies are trained with edsr \(or photo\), got 'fsrcnn'"):
+    with pytest.raises(TrainingError, match=r"fsrcnn takes single images, .* Use edsr \(or photo\) as `architecture`"):
         make_recipe("m", [data], architecture="fsrcnn", scale=2, degradation=MOVIE.degradation)
 
 
 def test_a_volume_needs_depth(data):
     with pytest.raises(TrainingError, match=r"no volume \(Z, Y, X\) in .*planes could be read"):
         read_fields([data / "planes"], channel="each", ndim=3)
-    assert [[f.high.shape for f in fields] for fields in read_fields([data / "volumes"], channel="each", ndim=3)] == [
-        [(30, 48, 50)]
-    ] * 3
+    volumes = read_fields([data / "volumes"], channel="each", ndim=3).images
+    assert [[f.hr.shape for f in fields] for fields in volumes] == [[(30, 48, 50)]] * 3

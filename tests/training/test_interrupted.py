@@ -1,4 +1,4 @@
-"""Trainings that are interrupted, meet bad numbers or a full disk: the same curve, one clear error, nothing lost."""
+"""Interruptions, numbers that are not finite and full disks: the same result, one clear error, no loss of work."""
 
 import csv
 import errno
@@ -52,7 +52,7 @@ def data(tmp_path_factory):
 
 
 def curve(folder):
-    """Return what was logged, by step; of a step that was logged twice the last."""
+    """Return the logged values by step; a resumed training may log a step twice, and the last entry counts."""
     found = {}
     for file in sorted(folder.rglob("metrics*.csv"), key=lambda p: p.stat().st_mtime):
         for row in csv.DictReader(file.read_text().splitlines()):
@@ -71,11 +71,11 @@ def same(one, other):
 
 
 class Interruption(BaseException):
-    """Not an error that anything catches."""
+    """An exception that no handler for errors catches."""
 
 
 def interrupted(data, output, at, monkeypatch, **options):
-    """Train until a checkpoint was written after so many steps, and end there."""
+    """Train for `at` steps, write a checkpoint and interrupt the training."""
     with monkeypatch.context() as patch:
 
         def keep(keeper):
@@ -83,7 +83,7 @@ def interrupted(data, output, at, monkeypatch, **options):
                 keeper.write()
                 raise Interruption
 
-        patch.setattr(checkpoint.Keeper, "__call__", keep)
+        patch.setattr(checkpoint.CheckpointWriter, "__call__", keep)
         with pytest.raises(Interruption):
             train(TINY, data, output, steps=STEPS, **options)
     assert not output.exists()
@@ -111,7 +111,7 @@ def test_the_words_of_a_card_may_be_mended_meanwhile(data, whole, tmp_path, monk
 def test_an_unfinished_training_is_neither_continued_nor_lost_unasked(data, whole, tmp_path, monkeypatch):
     output = tmp_path / "m.safetensors"
     interrupted(data, output, 9, monkeypatch)
-    with pytest.raises(OutputExistsError, match=r"unfinished training of m.safetensors.*--resume.*--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"unfinished training of m.safetensors.*`resume`.*`overwrite`"):
         train(TINY, data, output, steps=STEPS)
     for changed, said in (
         ({"recipe": replace(TINY, rate=1e-4)}, "recipe"),
@@ -120,7 +120,7 @@ def test_an_unfinished_training_is_neither_continued_nor_lost_unasked(data, whol
         ({"seed": 1}, "seed"),
     ):
         options = {"recipe": TINY, "steps": STEPS, **changed}
-        with pytest.raises(TrainingError, match=rf"begun with other settings \({said}\).*--overwrite"):
+        with pytest.raises(TrainingError, match=rf"started with other settings \({said}\).*`overwrite`"):
             train(data=data, output=output, resume=True, **options)
     train(TINY, data, output, steps=STEPS, overwrite=True)
     assert same(read_weights(output), whole)
@@ -130,7 +130,7 @@ def test_a_damaged_checkpoint_is_one_clear_error(data, tmp_path):
     output = tmp_path / "m.safetensors"
     for content in (b"", b"PK nothing", b"x" * 999):
         checkpoint_path(output).write_bytes(content)
-        with pytest.raises(TrainingError, match=r"is damaged. Start anew \(--overwrite\)"):
+        with pytest.raises(TrainingError, match=r"is damaged. Set `overwrite`"):
             train(TINY, data, output, steps=2, resume=True)
 
 
@@ -150,14 +150,14 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(data, whole, tmp_path, monke
         "unlink",
         lambda p, **k: (seen.append(p.read_bytes()) if p.suffix == ".ckpt" else None, unlink(p, **k)),
     )
-    with pytest.warns(SuperResWarning, match="could not be written: No space left. Training goes on"):
+    with pytest.warns(SuperResWarning, match=r"could not be written: the disk is full; .* Training goes on"):
         train(TINY, data, output, steps=STEPS, resume=True)
     assert same(read_weights(output), whole)
     assert seen == [before]
 
 
 def test_ctrl_c_ends_after_the_step_and_nothing_is_lost(data, whole, tmp_path, monkeypatch):
-    """However young the training: what follows equals an undisturbed one."""
+    """Even after a few steps, the resumed training equals an undisturbed one."""
     from napari_superres.training import losses
 
     output, calls, l1 = tmp_path / "m.safetensors", [], losses._PIXELS["l1"]
@@ -183,7 +183,7 @@ def test_ctrl_c_ends_after_the_step_and_nothing_is_lost(data, whole, tmp_path, m
 
 
 def test_numbers_that_are_not_finite(data, tmp_path, monkeypatch):
-    """A few are skipped; when it does not end the cause is told."""
+    """A few are skipped; after ten in a row the error names the likely cause."""
     from napari_superres.training import losses
 
     calls = []
@@ -222,7 +222,7 @@ def test_curves_are_written(data, tmp_path):
 
 @pytest.mark.slow
 def test_the_program_is_killed_and_resumed(data, whole, tmp_path):
-    """SIGKILL at random moments."""
+    """Send SIGKILL at random moments."""
     output = tmp_path / "m.safetensors"
     program = (
         "import sys\n"

@@ -1,4 +1,4 @@
-"""Losses: known answers, gradients, what they are called."""
+"""Losses: known answers, gradients, descriptions."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_pixels_against_their_formulas(pair):
 
 
 def test_ssim_is_that_of_the_literature(pair):
-    """Beside scikit-image, whose mean leaves the border out where windows do not fit."""
+    """Compare with scikit-image, whose mean also leaves out the border where windows do not fit."""
     found, true = pair
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
     expected = np.mean(
@@ -45,7 +45,7 @@ def test_ssim_is_that_of_the_literature(pair):
 
 
 def test_the_distance_of_spectra_sees_one_wave():
-    """A wave of amplitude a has modulus a/2 * sqrt(HW) at one of the frequencies kept."""
+    """A wave of amplitude a has modulus a/2 * sqrt(HW) at one frequency of the real transform."""
     x = torch.cos(2 * torch.pi * 3 * torch.arange(16.0) / 16).repeat(8, 1)[None, None]
     assert float(spectral_distance(0.4 * x, 0 * x)) == pytest.approx(0.2 * (8 * 16) ** 0.5 / (8 * 9), rel=1e-5)
 
@@ -78,7 +78,7 @@ def test_descent_lowers_it(settings, pair):
         ({"finish": "nothing"}, "loss finish must be one of"),
         ({"ssim": -1}, "loss ssim must be a weight of at least 0, got -1"),
         ({"fourier": "much"}, "loss fourier must be a weight"),
-        ({"tv": 1}, "loss has no setting tv. There are: kind, finish, ssim, fourier"),
+        ({"tv": 1}, "loss has no setting tv. Valid settings: kind, finish, ssim, fourier"),
     ],
 )
 def test_losses_that_cannot_be(settings, said):

@@ -1,6 +1,7 @@
-"""Trainings that are ended from outside: the best is kept, or nothing; the same weights if nobody asks."""
+"""Trainings ended from outside: the best model is kept, or nothing; watching a training does not change it."""
 
 import threading
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 import torch
 
 from napari_superres import Image, write_image
-from napari_superres.errors import TrainingError
+from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.models import find_card
 from napari_superres.models.files import read_weights
 from napari_superres.training import Recipe, train
-from napari_superres.training.sources import Field
-from napari_superres.training.trainer import _excerpt, iter_train
+from napari_superres.training.fields_of_view import Field
+from napari_superres.training.trainer import iter_train
+from napari_superres.training.validation import crop_to_structure
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 # Lightning's own: it asks torch in a way that is going out.
@@ -46,7 +48,7 @@ def data(tmp_path_factory):
 
 
 def all_of(training):
-    """Return the steps of a training and what it returns."""
+    """Return the steps of a training and its model file."""
     steps = []
     while True:
         try:
@@ -56,7 +58,7 @@ def all_of(training):
 
 
 def taken(path):
-    """Return how many steps a model's card says were taken."""
+    """Return the number of steps on the card of a model."""
     return int(find_card(path).training.split(" steps of ")[0].split()[-1])
 
 
@@ -74,10 +76,10 @@ def test_in_a_thread_the_same_is_learnt_and_more_is_told(data, tmp_path):
     assert steps[-1].bicubic == scores["bicubic_psnr"]
     assert max(steps[-1].scores) == scores["psnr"]
     example = steps[-1].example
-    assert example.low.shape == (20, 22)
-    assert example.found.shape == example.high.shape == (40, 44)
-    found = np.rint(example.found * 255).clip(0, 255) / 255  # as results are scored where images have 8 bits
-    error = np.mean((found - example.high)[2:-2, 2:-2] ** 2)
+    assert example.lr.shape == (20, 22)
+    assert example.sr.shape == example.hr.shape == (40, 44)
+    found = np.rint(example.sr * 255).clip(0, 255) / 255  # as results are scored where images have 8 bits
+    error = np.mean((found - example.hr)[2:-2, 2:-2] ** 2)
     assert -10 * np.log10(error) == pytest.approx(steps[-1].scores[-1], abs=0.001), "what is shown is what is scored"
 
 
@@ -88,10 +90,25 @@ def test_enough_ends_after_the_step_and_keeps_the_best(data, tmp_path):
         asked.append(1)
         return len(asked) >= 5
 
-    steps, path = all_of(iter_train(TINY, data, tmp_path / "m.safetensors", minutes=60, enough=enough))
+    steps, path = all_of(iter_train(TINY, data, tmp_path / "m.safetensors", minutes=60, stop=enough))
     assert taken(path) == 5
     assert len(steps[-1].scores) == 1, "what there is at the end is looked at"
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_notes_travel_on_the_steps_and_nothing_is_warned(data, tmp_path):
+    (tmp_path / "mixed").mkdir()
+    for path in (data / "photos").iterdir():
+        (tmp_path / "mixed" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "mixed" / "broken.png").write_bytes(b"\x89PNG broken")
+    recipe = replace(TINY, data=("mixed",), rate=1e-12)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        steps, _ = all_of(iter_train(recipe, tmp_path, tmp_path / "m.safetensors", steps=2))
+    assert not [w for w in caught if issubclass(w.category, SuperResWarning)]
+    told = [step.notes for step in steps if step.step]
+    assert all(len(notes) == 1 and notes[0].startswith("broken.png is left out") for notes in told[:-1])
+    assert "no better than bicubic" in told[-1][-1]
 
 
 def test_closing_ends_within_a_step_and_writes_nothing(data, tmp_path):
@@ -135,17 +152,17 @@ def test_one_image_has_no_example(data, tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "0.png").write_bytes((data / "photos" / "0.png").read_bytes())
     one = replace(TINY, data=("one",))
-    with pytest.warns(UserWarning, match="none to hold out"):
-        steps, _ = all_of(iter_train(one, tmp_path, tmp_path / "m.safetensors", steps=3))
+    steps, _ = all_of(iter_train(one, tmp_path, tmp_path / "m.safetensors", steps=3))
+    assert "none to hold out" in steps[-1].notes[0]
     assert (steps[-1].scores, steps[-1].bicubic, steps[-1].example) == ((), None, None)
 
 
 def test_the_example_is_where_there_is_most_to_see():
     plane = np.zeros((400, 300), np.float32)
     plane[200:240, 100:140] = np.random.default_rng(0).random((40, 40))
-    found = _excerpt(Field(plane, plane[::2, ::2]), (2, 2))
-    assert found.high.shape == (96, 96)
-    assert found.high.sum() == pytest.approx(plane.sum())
-    np.testing.assert_array_equal(found.low, found.high[::2, ::2])
-    volume = _excerpt(Field(np.zeros((9, 50, 50), np.float32)), (3, 1, 1))
-    assert volume.high.shape == (9, 16, 50)
+    found = crop_to_structure(Field(plane, plane[::2, ::2]), (2, 2))
+    assert found.hr.shape == (96, 96)
+    assert found.hr.sum() == pytest.approx(plane.sum())
+    np.testing.assert_array_equal(found.lr, found.hr[::2, ::2])
+    volume = crop_to_structure(Field(np.zeros((9, 50, 50), np.float32)), (3, 1, 1))
+    assert volume.hr.shape == (9, 16, 50)

@@ -4,22 +4,18 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_superres.degradation import kspace
-from napari_superres.degradation.instruments.base import (
-    Plane,
-    Range,
-    Scale,
-    counted,
-    drawn,
-    drawn_evenly_in_logarithm,
-    drawn_evenly_in_root,
-    gaussians,
-    span,
-    trimmed,
+from napari_superres.degradation.instruments.protocol import Plane, Range, Scale
+from napari_superres.degradation.instruments.strengths import (
+    add_photon_noise,
+    add_rician_noise,
+    draw_log_uniform,
+    draw_uniform,
+    format_range,
+    gaussian_kernels,
+    trim,
 )
 
 _SIGMAS_OF_CONTEXT = 4
@@ -27,17 +23,17 @@ _SIGMAS_OF_CONTEXT = 4
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """Thick slices: a Gaussian along Z, the mean over what each slice contains, then noise.
+    """Thick slices: a Gaussian along Z, the mean over the thickness of each slice, then noise.
 
     Attributes
     ----------
     noise
-        Standard deviation, from, to: electrons where photons are counted; else in units of the brightest intensity,
-        and Rician, as in magnetic resonance, drawn evenly in its square root.
+        Range of the standard deviation of the noise. With `photons`: read noise in electrons. Without: Rician noise, as
+        in magnetic resonance, as a share of the brightest intensity and drawn uniformly in its square root.
     psf_sigma
-        Of the Gaussian along Z, in high-resolution slices, from, to.
+        Range of the sigma of the Gaussian along Z, in high-resolution slices.
     photons
-        Per voxel of the brightest intensity, from, to; None = they are not counted.
+        Range of the number of photons in a voxel of the brightest intensity; None = no photon noise.
     """
 
     noise: Range = (0.0, 0.0)
@@ -52,38 +48,34 @@ class Slices:
         return (-(-reach // scale[0]) * scale[0], 0, 0)
 
     def reduce(self, plane: Plane, scale: Scale) -> None:
-        """Return nothing: every recording has its own Gaussian."""
+        """Return None: each recording has its own blur."""
 
-    def expose(
-        self, high: Tensor, low: Tensor | None, scale: Scale, random: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Return recordings, each with its own blur and noise."""
-        del low
-        count, margin = len(high), self.margin(scale)
-        sigma = drawn(self.psf_sigma, count, random)
-        sharp = _blurred_along_z(high, sigma) if self.psf_sigma[1] else high
-        seen = trimmed(F.avg_pool3d(sharp, scale), (margin[0] // scale[0], 0, 0))
-        if self.photons is not None:
-            electrons = drawn(self.noise, count, random)
-            seen = counted(seen, drawn_evenly_in_logarithm(self.photons, count, random), electrons, random)
-        else:
-            noise = drawn_evenly_in_root(self.noise, count, random)
-            magnitude = kspace.rician(seen.numpy(), noise.numpy()[:, None, None, None, None], random)
-            seen = torch.from_numpy(magnitude.astype(np.float32))
-        return seen, trimmed(high, margin)
+    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return recordings, each with its own blur and noise, and the patches without margin."""
+        del lr
+        count, margin = len(hr), self.margin(scale)
+        sigma = draw_uniform(self.psf_sigma, count, random)
+        blurred = _blur_along_z(hr, sigma) if self.psf_sigma[1] else hr
+        slices = trim(F.avg_pool3d(blurred, scale), (margin[0] // scale[0], 0, 0))
+        if self.photons is None:
+            return add_rician_noise(slices, self.noise, random), trim(hr, margin)
+        read_noise = draw_uniform(self.noise, count, random)
+        photons = draw_log_uniform(self.photons, count, random)
+        return add_photon_noise(slices, photons, read_noise, random), trim(hr, margin)
 
     def describe(self) -> str:
-        """Return what was done."""
-        blur = f"Gaussian along Z, sigma {span(self.psf_sigma)} fine slices; " if self.psf_sigma[1] else ""
+        """Return the degradation in words."""
+        blur = f"Gaussian along Z, sigma {format_range(self.psf_sigma)} fine slices; " if self.psf_sigma[1] else ""
         words = f"{blur}thick slices, touching (box profile)"
+        noise = format_range(self.noise)
         if self.photons is None:
-            return f"{words}; Rician noise {span(self.noise)} of the brightest"
-        return f"{words}; {span(self.photons)} photons at the brightest; read noise {span(self.noise)} electrons"
+            return f"{words}; Rician noise {noise} of the brightest"
+        return f"{words}; {format_range(self.photons)} photons at the brightest; read noise {noise} electrons"
 
 
-def _blurred_along_z(high: Tensor, sigma: Tensor) -> Tensor:
+def _blur_along_z(hr: Tensor, sigma: Tensor) -> Tensor:
     """Return ``(B, 1, D, H, W)``, each volume blurred by its own Gaussian."""
-    kernel = gaussians(sigma, _SIGMAS_OF_CONTEXT)
+    kernel = gaussian_kernels(sigma, _SIGMAS_OF_CONTEXT)
     radius = kernel.shape[-1] // 2
-    padded = F.pad(high, (0, 0, 0, 0, radius, radius), mode="replicate").transpose(0, 1)
-    return F.conv3d(padded, kernel[..., None, None], groups=len(high)).transpose(0, 1)
+    padded = F.pad(hr, (0, 0, 0, 0, radius, radius), mode="replicate").transpose(0, 1)
+    return F.conv3d(padded, kernel[..., None, None], groups=len(hr)).transpose(0, 1)

@@ -54,8 +54,8 @@ def preview(
         If the image cannot be read, or is too small.
     """
     from napari_superres.degradation.instruments import make_instrument
-    from napari_superres.training.sources import Field
-    from napari_superres.training.validation import recordings
+    from napari_superres.training.fields_of_view import Field
+    from napari_superres.training.validation import iter_recordings
 
     volume = len(scale) == 3
     field = _field(sample if isinstance(sample, Image) else _first_image(sample), volume=volume)
@@ -64,7 +64,7 @@ def preview(
         raise SettingsError(f"the image has {field.shape} pixels, fewer than the scale {scale} unites in one.")
     part = _with_structure(field, edges)
     instrument = make_instrument(_middle(degradation))
-    ((seen, high),) = recordings([Field(part)], scale=scale, instrument=instrument)
+    ((seen, high),) = iter_recordings([Field(part)], scale=scale, instrument=instrument)
     low = seen[0, instrument.frames // 2].numpy()
     recorded = None
     if real is not None:

@@ -364,7 +364,7 @@ class TrainWidget(forms.Panel):
         self.bar.setValue(round(_PER_MILLE * step.share))
         example = step.example
         if example is not None and (before is None or example is not before.example):
-            self.examples.show_pictures([section(a) for a in (example.low, example.found, example.high)])
+            self.examples.show_pictures([section(a) for a in (example.lr, example.sr, example.hr)])
         if is_first:
             self.bar.setRange(0, _PER_MILLE)
             self.curves.show()

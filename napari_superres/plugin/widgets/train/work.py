@@ -160,7 +160,7 @@ def run(task: Task, enough: Callable[[], bool]) -> "Generator[str | TrainingStep
             recipe,
             Path(),
             task.output,
-            enough=enough,
+            stop=enough,
             minutes=task.minutes,
             start=task.start or None,
             overwrite=task.overwrite,

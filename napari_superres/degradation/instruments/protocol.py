@@ -1,0 +1,53 @@
+"""The protocol of all instruments."""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+Plane = npt.NDArray[np.float32]
+"""A plane or a volume."""
+
+Range = tuple[float, float]
+"""Least and greatest strength."""
+
+Scale = tuple[int, ...]
+"""Factor per axis."""
+
+
+class Instrument(Protocol):
+    """Makes low-resolution images for training.
+
+    `reduce` does once for a whole plane what depends on pixels far away; `expose` does the rest for each patch.
+    """
+
+    eight_bit: bool
+    """Whether the images have 8 bits; results are then rounded to 8 bits before they are scored."""
+
+    frames: int
+    """Frames recorded of a moving patch, as channels; the middle one shows the patch itself."""
+
+    def margin(self, scale: Scale) -> tuple[int, ...]:
+        """Return the margin that patches need, in high-resolution pixels per axis, multiples of `scale`."""
+
+    def reduce(self, plane: Plane, scale: Scale) -> Plane | None:
+        """Return the low-resolution plane that all recordings share, or None if they share none."""
+
+    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return recordings ``(B, frames, (d,) h, w)`` and the high-resolution patches ``(B, 1, ...)`` without margin.
+
+        Parameters
+        ----------
+        hr
+            High-resolution patches ``(B, 1, ...)`` with their margin.
+        lr
+            The same part of what `reduce` returned.
+        scale
+            Factor per axis.
+        random
+            Generator of all strengths and noise.
+        """
+
+    def describe(self) -> str:
+        """Return the degradation in words, for the card of a model."""

@@ -1,0 +1,129 @@
+"""Recipes for your own images and your own instrument."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_superres.core.options import checks_names
+from napari_superres.degradation.fit import fit_camera
+from napari_superres.errors import TrainingError
+from napari_superres.io import find_images, read_image
+from napari_superres.training.recipes.recipe import Recipe
+
+_MOVIE_NETWORKS = ("edsr",)
+"""Networks that take several frames."""
+
+_PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"photo": ("edsr", {"blocks": 8, "features": 32})}
+"""Names of network sizes that two CPU cores can train: each is the network of the shipped models of that name."""
+
+
+@checks_names
+def make_recipe(
+    name: str,
+    high: Sequence[Path],
+    *,
+    architecture: str,
+    arguments: Mapping[str, Any] | None = None,
+    scale: int | Sequence[int],
+    low: Path | None = None,
+    degradation: Mapping[str, Any] | None = None,
+    loss: Mapping[str, Any] | None = None,
+    card: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """Make a recipe for your own images.
+
+    Parameters
+    ----------
+    name
+        Name of the model.
+    high
+        Folders of high-resolution images.
+    architecture
+        Name of a network, or ``"photo"`` for the network of the shipped models photo-x2, photo-x3 and photo-x4.
+    arguments
+        Arguments that build the network; those of its usual size by default.
+    scale
+        Factor along Y and X, or one per axis of volumes.
+    low
+        Folder of low-resolution images of the same fields of view, if an instrument recorded them.
+    degradation
+        Instrument that simulates low-resolution images otherwise, as for `degradation.instruments.make_instrument`;
+        bicubic reduction by default.
+    loss
+        Loss that training minimises, as for `training.losses.make_loss`; by default L1, then MSE.
+    card
+        Fields of the model card: title, modality, license, ...
+
+    Returns
+    -------
+    Recipe
+        Patch and batch suit two CPU cores.
+
+    Raises
+    ------
+    TrainingError
+        If the settings do not fit together.
+    """
+    network, usual = _PRESETS.get(architecture, (architecture, {}))
+    arguments = usual if arguments is None else arguments
+    instrument = {"kind": "recorded"} if low is not None else dict(degradation or {"kind": "bicubic"})
+    if instrument["kind"] == "bicubic":
+        instrument = {"eight_bit": "jpeg" in instrument, **instrument}
+    factors = (scale, scale) if isinstance(scale, int) else tuple(scale)
+    if instrument["kind"] == "movie":
+        if network not in _MOVIE_NETWORKS:
+            raise TrainingError(
+                f"{architecture} takes single images, and the degradation is a movie.",
+                remedy=f"Use {' or '.join(_MOVIE_NETWORKS)} (or photo) as `architecture`.",
+            )
+        instrument = {"frames": 5, **instrument}
+        arguments = {**arguments, "frames": instrument["frames"]}
+    facts = {"title": name, "intensity": "percentile", "color": "per-channel", "license": "", **(card or {})}
+    return Recipe(
+        name=name,
+        architecture=network,
+        arguments=arguments,
+        scale=factors,
+        channel="each",
+        data=tuple(str(Path(h).resolve()) for h in high),
+        low=() if low is None else (str(Path(low).resolve()),),
+        degradation=instrument,
+        loss=loss or {},
+        card=facts,
+        batch=8 if len(factors) == 2 else 4,
+        patch=24 if len(factors) == 2 else (8, 24, 24),
+    )
+
+
+@checks_names
+def fit_instrument(folder: Path, psf_sigma: tuple[float, float]) -> dict[str, Any]:
+    """Measure the noise of your instrument and return the degradation that simulates it.
+
+    Parameters
+    ----------
+    folder
+        A few raw low-resolution images, neither denoised nor interpolated.
+    psf_sigma
+        Range of the sigma of the point-spread function in high-resolution pixels, which noise does not reveal.
+
+    Returns
+    -------
+    dict
+        A recipe's ``[degradation]``, as for `make_recipe`.
+
+    Raises
+    ------
+    SettingsError
+        If the images have too few pixels, or no noise.
+    UnreadableImageError
+        If the folder has no images, or one cannot be read.
+    """
+    planes = []
+    for path in find_images(folder):
+        image = read_image(path)
+        values = np.asarray(image.data)
+        values = np.moveaxis(values, image.axes.index("S"), 0) if "S" in image.axes else values
+        planes += list(values.reshape(-1, *values.shape[-2:]))
+    return fit_camera(planes).optics(psf_sigma)
