@@ -9,7 +9,6 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.options import takes_options
+from napari_superres.core.turns import Turn, iter_turns
 from napari_superres.core.units import METRES
 from napari_superres.errors import SettingsError, SuperResWarning
 
@@ -195,15 +195,16 @@ def iter_spread(
     axes, pixels = image.axes, np.asarray(image.data).astype(wide)
     plain: Image | None = None
     total, notes = _Moments(), dict[str, None]()
-    for model, flip in _members(members, image, tta):
-        flipped = image.replace(data=np.ascontiguousarray(flip.apply(pixels, axes)))
+    for model, turn in _members(members, image, tta):
+        # The inverse of each turn serves as well as the turn itself, and fixes the order of the sums below.
+        flipped = image.replace(data=np.ascontiguousarray(turn.undo(pixels, axes)))
         for step in iter_upscale(flipped, model, **_fixed(options, image, model)):
             result = step.image
             notes |= dict.fromkeys(step.notes)
             yield None
         # A flipped result has the wrong grid: the moments get that of the plain one.
         plain = result if plain is None else plain
-        total.add(flip.undo(np.asarray(result.data), axes))
+        total.add(turn.apply(np.asarray(result.data), axes))
     assert plain is not None
     names = tuple(m.card.name for m in members)
     record = {**plain.metadata.get("provenance", {}), "members": total.count, "models": list(names)}
@@ -220,26 +221,6 @@ def load_models(models: "str | Path | Model | Sequence[str | Path | Model]") -> 
 
     several = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
     return [m if isinstance(m, Model) else load_model(m) for m in several]
-
-
-@dataclass(frozen=True, slots=True)
-class _Flip:
-    """Mirror an array along some axes, then exchange Y and X or not."""
-
-    mirror_axes: str
-    exchange: bool
-
-    def apply(self, data: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-        return self._exchange(self._mirror(data, axes), axes)
-
-    def undo(self, data: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-        return self._mirror(self._exchange(data, axes), axes)
-
-    def _mirror(self, data: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-        return np.flip(data, tuple(axes.index(a) for a in self.mirror_axes))
-
-    def _exchange(self, data: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-        return np.swapaxes(data, axes.index("Y"), axes.index("X")) if self.exchange else data
 
 
 class _Moments:
@@ -277,24 +258,19 @@ def _fixed(options: SpreadOptions, image: Image, model: "Model") -> dict[str, An
     return fixed
 
 
-def _members(models: "Sequence[Model]", image: Image, tta: bool) -> "Iterator[tuple[Model, _Flip]]":
-    """Yield each model with each flip, the plain image first; only that one is checked for whether it suits."""
+def _members(models: "Sequence[Model]", image: Image, tta: bool) -> "Iterator[tuple[Model, Turn]]":
+    """Yield each model with each turn, the plain image first; only that one is checked for whether it suits."""
     for model in models:
-        flips = _flips(image, model.card) if tta else [_Flip("", False)]
-        yield model, flips[0]
+        turns = _turns(image, model.card) if tta else iter([Turn()])
+        yield model, next(turns)
         unchecked = model.without_doubts()
-        for flip in flips[1:]:
-            yield unchecked, flip
+        for turn in turns:
+            yield unchecked, turn
 
 
-def _flips(image: Image, card: "ModelCard") -> list[_Flip]:
-    mirrors = "ZYX" if card.ndim == 3 else "YX"
-    subsets = [
-        "".join(a for a, on in zip(mirrors, chosen, strict=True) if on)
-        for chosen in product((False, True), repeat=len(mirrors))
-    ]
-    exchanges = (False, True) if _is_square(image) and card.scale[-1] == card.scale[-2] else (False,)
-    return [_Flip(subset, exchange) for exchange in exchanges for subset in subsets]
+def _turns(image: Image, card: "ModelCard") -> Iterator[Turn]:
+    exchanged = _is_square(image) and card.scale[-1] == card.scale[-2]
+    return iter_turns("ZYX" if card.ndim == 3 else "YX", exchanged=exchanged)
 
 
 def _is_square(image: Image) -> bool:
