@@ -299,3 +299,11 @@ def test_a_restoration_on_its_inputs_grid_stands_beside_its_input():
     # Without a record, an input on the result's grid is another image.
     with pytest.raises(EvaluationError, match="finer than its input"):
         evaluate(better.replace(metadata={}), truth, lr=lr)
+
+
+def test_doubts_about_a_model_are_notes_of_the_report():
+    """Python warnings are errors in these tests."""
+    coarse = scene().with_pixel_size(500.0)
+    report = evaluate(None, coarse, lr=degrade(coarse, 2), models=["ct-x2"], baselines=())
+    doubts = [note for note in report.notes if note.startswith("ct-x2: ")]
+    assert any("pixel" in doubt for doubt in doubts)

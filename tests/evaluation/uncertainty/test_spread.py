@@ -182,3 +182,12 @@ def test_doubts_are_told_once():
     with pytest.warns(SuperResWarning) as told:
         spread(image, model_of(lambda x: x, pixel_size=(0.1, 0.2)))
     assert len(told) == 1
+
+
+def test_steps_carry_notes_instead_of_warnings():
+    """Python warnings are errors in these tests."""
+    image = scene((16, 16), pixel_size=500.0)
+    *steps, last = iter_spread(image, model_of(lambda x: x, pixel_size=(0.1, 0.2)))
+    assert set(steps) == {None}
+    assert len(last.notes) == 1
+    assert "pixel" in last.notes[0]
