@@ -69,7 +69,7 @@ def candidates(
         yield RESULT, "judged", result
     suffix = ""
     if lr is None:
-        lr, suffix, baselines = _simulated_input(reference, scale, notes), " (simulated input)", ()
+        lr, suffix, baselines = _simulate_input(reference, scale, notes), " (simulated input)", ()
     for model in models:
         image, doubts = run_model(lr, model)
         notes += [f"{model}: {doubt}" for doubt in doubts]
@@ -118,7 +118,7 @@ def empty_grid(lr: Image | None, scale: Mapping[str, int] | None) -> Image:
     return lr.replace(data=data, affine=upscale_affine(lr.affine, factors))
 
 
-def _simulated_input(reference: Image, scale: Scale, notes: list[str]) -> Image:
+def _simulate_input(reference: Image, scale: Scale, notes: list[str]) -> Image:
     from napari_superres.degradation import degrade
 
     notes.append(
@@ -139,10 +139,10 @@ def _psf_width(lr: Image, reference: Image, scale: Scale, psf_sigma: float | Non
     if factor == 1 or scale["X"] != factor or "S" in lr.axes or scale.get("Z", 1) > 1:
         notes.append("nothing was deconvolved: that needs the width of the point-spread function, `psf_sigma`")
         return None
-    return _fitted_psf_width(lr, reference, scale, notes)
+    return _fit_psf_width(lr, reference, scale, notes)
 
 
-def _fitted_psf_width(lr: Image, reference: Image, scale: Scale, notes: list[str]) -> float | None:
+def _fit_psf_width(lr: Image, reference: Image, scale: Scale, notes: list[str]) -> float | None:
     """Return the width that best turns the reference into the input, in pixels of the result."""
     from napari_superres.degradation.fit import fit_psf
 

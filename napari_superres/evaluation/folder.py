@@ -87,7 +87,7 @@ def evaluate_folder(
     notes: list[str] = []
     limits = _common_limits(trios, settings.rules, failures, notes)
     failed = {failure["image"] for failure in failures}
-    rows = _scored([trio for trio in trios if trio.name not in failed], settings, limits, failures, notes)
+    rows = _score_all([trio for trio in trios if trio.name not in failed], settings, limits, failures, notes)
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {results or inputs} could be compared with {ref_dir}. {reasons}")
@@ -98,7 +98,7 @@ def evaluate_folder(
     return Report(rows + _means(rows), conventions, tuple(notes), tuple(failures), comparisons, findings)
 
 
-def _scored(
+def _score_all(
     trios: Iterable[Trio],
     settings: EvaluationSettings,
     limits: IntensityLimits | None,

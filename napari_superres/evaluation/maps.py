@@ -108,13 +108,13 @@ def agreement_map(result: Image, reference: Image, *, register: bool | Transform
     missing = ~np.logical_and.reduce([np.isfinite(i.data) for i in pair])
     if missing.any() and not missing.all():  # as outside the field of a reference that was moved
         pair = [i.replace(data=np.where(missing, np.mean(i.data[~missing]), i.data)) for i in pair]
-    found = _stack_channels([local_agreement(*pair, channel=c) for c in range(pair[0].size("C"))], pair[0].axes)
-    if not np.isfinite(found.data).any():
+    agreement = _stack_channels([local_agreement(*pair, channel=c) for c in range(pair[0].size("C"))], pair[0].axes)
+    if not np.isfinite(agreement.data).any():
         raise EvaluationError(
             "the map of agreement would be empty: no block of 64 pixels has detail that both show.",
             remedy="Set `register`, or check that both show the same field.",
         )
-    return found.replace(data=np.where(missing, np.float32(np.nan), found.data))
+    return agreement.replace(data=np.where(missing, np.float32(np.nan), agreement.data))
 
 
 def residual_map(result: Image, lr: Image) -> Image:
@@ -165,13 +165,13 @@ def _on_one_grid(result: Image, reference: Image, register: bool | Transform) ->
 
 
 def _as_map(image: Image) -> Image:
-    found = average_samples(image)
-    return found.replace(data=np.asarray(found.data).astype(np.float32), metadata={})
+    averaged = average_samples(image)
+    return averaged.replace(data=np.asarray(averaged.data).astype(np.float32), metadata={})
 
 
 def _stack_channels(maps: Sequence[Image], axes: str) -> Image:
     """Return the maps of all channels as one, with C where `axes` has it."""
     if "C" not in axes:
         return maps[0]
-    at, kept = axes.index("C"), maps[0].axes
-    return maps[0].replace(data=np.stack([m.data for m in maps], axis=at), axes=f"{kept[:at]}C{kept[at:]}")
+    at, others = axes.index("C"), maps[0].axes
+    return maps[0].replace(data=np.stack([m.data for m in maps], axis=at), axes=f"{others[:at]}C{others[at:]}")

@@ -108,7 +108,7 @@ def pair_by_stem(stems: Sequence[str], partners: Iterable[str]) -> dict[str, str
     """Return the partner of each stem: the same stem, or the longest one that it continues with ``_``."""
     partners = list(partners)
     fitting = {stem: [p for p in partners if stem == p or stem.startswith(f"{p}_")] for stem in stems}
-    return {stem: max(found, key=len, default=None) for stem, found in fitting.items()}
+    return {stem: max(names, key=len, default=None) for stem, names in fitting.items()}
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -198,11 +198,11 @@ def _planes(image: Image) -> npt.NDArray[np.float64]:
 
 def _linearity(result: Image, reference: Image) -> dict[str, Linearity]:
     names = reference.channel_names or tuple(str(c) for c in range(reference.size("C")))
-    found = {}
+    curves = {}
     for channel, name in enumerate(names):
         pair = [_planes(first_channel(few_planes(_channel(i, channel)))) for i in (reference, result)]
-        found[name] = linearity(*(np.stack([_smooth(plane) for plane in planes]) for planes in pair))
-    return found
+        curves[name] = linearity(*(np.stack([_smooth(plane) for plane in planes]) for planes in pair))
+    return curves
 
 
 def _smooth(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -220,13 +220,13 @@ def _channel(image: Image, channel: int) -> Image:
 
 
 def _maps(result: Image, reference: Image) -> dict[str, Image]:
-    found = {"reference": reference, "difference": difference_map(result, reference)}
+    maps = {"reference": reference, "difference": difference_map(result, reference)}
     for name, make in (("SSIM", ssim_map), ("agreement", local_agreement)):
         try:
-            found[name] = make(*(first_channel(i) for i in (result, reference)))
+            maps[name] = make(*(first_channel(i) for i in (result, reference)))
         except EvaluationError:  # the images are too small or constant, and the map is left out
             continue
-    return found
+    return maps
 
 
 def few_planes(image: Image) -> Image:

@@ -120,7 +120,7 @@ class Report:
             "notes": [_without_backticks(note) for note in self.notes],
             "rows": [{k: _plain(v) for k, v in row.items()} for row in self.rows],
             "comparisons": [_plain(asdict(c)) for c in self.comparisons],
-            "findings": {name: _plain(_document(found)) for name, found in self.findings.items()},
+            "findings": {name: _plain(_document(findings)) for name, findings in self.findings.items()},
             "calibration": None if self.calibration is None else _plain(self.calibration.summary()),
             "failures": [{**f, "reason": _without_backticks(f["reason"])} for f in self.failures],
         }
@@ -140,11 +140,11 @@ class Report:
         columns = [_TITLES.get(c, c) for c in COLUMNS]
         rows = [(row.get("role", ""), [_text(c, row[c]) for c in COLUMNS]) for row in self.rows]
         gallery = [("Over all images", pictures)] if (pictures := figures.of_rows(self.rows)) else []
-        gallery += [(name, figures.of_findings(found)) for name, found in self.findings.items()]
+        gallery += [(name, figures.of_findings(findings)) for name, findings in self.findings.items()]
         if self.calibration is not None:
             gallery.append(("Error bars", figures.of_calibration(self.calibration)))
         page = render(
-            answers={name: found.answers for name, found in self.findings.items()},
+            answers={name: findings.answers for name, findings in self.findings.items()},
             columns=columns,
             rows=rows,
             comparisons=self.verdicts(),

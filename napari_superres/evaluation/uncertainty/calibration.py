@@ -296,10 +296,10 @@ def intervals(spread: Spread, calibration: Calibration, binding: Binding) -> Ima
     SuperResWarning
         If intensities exceed the range of the calibration images.
     """
-    found = half_widths(spread, calibration, binding)
-    for note in found.metadata["interval"]["notes"]:
+    widths = half_widths(spread, calibration, binding)
+    for note in widths.metadata["interval"]["notes"]:
         warnings.warn(note, SuperResWarning, stacklevel=2)
-    return found
+    return widths
 
 
 def half_widths(spread: Spread, calibration: Calibration, binding: Binding) -> Image:

@@ -87,7 +87,7 @@ def calibrate(
         If alpha or delta is not between 0 and 1.
     """
     check_levels(alpha, delta)
-    return _fitted([_sampled(*pair) for pair in pairs], alpha, delta, binding)
+    return _fit([_sample_pixels(*pair) for pair in pairs], alpha, delta, binding)
 
 
 @takes_options(SpreadOptions, SPREAD_DEFAULTS)
@@ -142,7 +142,7 @@ def calibrate_folder(
     notes = [f"{u.name}: {u.reason}" for u in unpaired]
     for trio in trios:
         try:
-            sample, binding, remarks = _measured(trio, models, tta, modality, options)
+            sample, binding, remarks = _measure_pair(trio, models, tta, modality, options)
             if bindings and binding.kind != bindings[0].kind:
                 raise EvaluationError(f"spread of {binding.members} results, others of {bindings[0].members}")
         except SettingsError:
@@ -163,10 +163,10 @@ def calibrate_folder(
         pixel_size=_span([b.pixel_size for b in bindings]),
         intensity_range=_span([b.intensity_range for b in bindings]),
     )
-    return replace(_fitted(samples, alpha, delta, binding), notes=tuple(notes))
+    return replace(_fit(samples, alpha, delta, binding), notes=tuple(notes))
 
 
-def _measured(
+def _measure_pair(
     trio: Trio, models: "Sequence[Model]", tta: bool, modality: str | None, options: SpreadOptions
 ) -> tuple[_Sample, Binding, tuple[str, ...]]:
     """Return the pixels of a pair, its binding, and notes."""
@@ -178,11 +178,11 @@ def _measured(
     reference = read_image(trio.reference)
     binding = Binding.of(spread, modality=modality)
     pair, width = match(spread.mean, reference), match(spread.deviation, reference)
-    sample = _sampled(pair.result.data, width.result.data, pair.reference.data)
+    sample = _sample_pixels(pair.result.data, width.result.data, pair.reference.data)
     return sample, binding, (*spread.notes, *pair.notes)
 
 
-def _sampled(prediction: npt.ArrayLike, deviation: npt.ArrayLike, truth: npt.ArrayLike) -> _Sample:
+def _sample_pixels(prediction: npt.ArrayLike, deviation: npt.ArrayLike, truth: npt.ArrayLike) -> _Sample:
     arrays = [np.asarray(a) for a in (prediction, deviation, truth)]
     shapes = [a.shape for a in arrays]
     if len(set(shapes)) > 1:
@@ -198,7 +198,7 @@ def _sampled(prediction: npt.ArrayLike, deviation: npt.ArrayLike, truth: npt.Arr
     return sample
 
 
-def _fitted(samples: Sequence[_Sample], alpha: float, delta: float, binding: Binding) -> Calibration:
+def _fit(samples: Sequence[_Sample], alpha: float, delta: float, binding: Binding) -> Calibration:
     if len(samples) < 2:
         raise EvaluationError(f"a calibration needs at least 2 pairs, got {len(samples)}.", remedy="Give more pairs.")
     ends = np.array([np.percentile(s.truth, [0.1, 99.9]) for s in samples])
@@ -252,12 +252,12 @@ def _by_quarter(key: Floats, inside: npt.NDArray[np.bool_]) -> tuple[float, ...]
 def _rank_correlation(samples: Sequence[_Sample]) -> float | None:
     from scipy.stats import rankdata
 
-    found = []
+    correlations = []
     for s in samples:
         ranks = rankdata(s.deviation), rankdata(np.abs(s.truth - s.prediction))
         if all(np.ptp(r) > 0 for r in ranks):
-            found.append(np.corrcoef(*ranks)[0, 1])
-    return float(np.clip(np.mean(found), -1, 1)) if found else None
+            correlations.append(np.corrcoef(*ranks)[0, 1])
+    return float(np.clip(np.mean(correlations), -1, 1)) if correlations else None
 
 
 def _span(ranges: Sequence[tuple[float, float] | None]) -> tuple[float, float] | None:

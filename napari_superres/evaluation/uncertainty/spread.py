@@ -151,11 +151,11 @@ def spread(
 
     Memory: two results in 64 bits (mean and variance), the one that is added, and one to work in.
     """
-    found = deque(iter_spread(image, models, tta=tta, **options), maxlen=1).pop()
-    assert found is not None
-    for note in found.notes:
+    result = deque(iter_spread(image, models, tta=tta, **options), maxlen=1).pop()
+    assert result is not None
+    for note in result.notes:
         warnings.warn(note, SuperResWarning, stacklevel=3)
-    return found
+    return result
 
 
 @takes_options(SpreadOptions, SPREAD_DEFAULTS)
@@ -198,7 +198,7 @@ def iter_spread(
     for model, turn in _members(members, image, tta):
         # The inverse of each turn serves as well as the turn itself, and fixes the order of the sums below.
         flipped = image.replace(data=np.ascontiguousarray(turn.undo(pixels, axes)))
-        for step in iter_upscale(flipped, model, **_fixed(options, image, model)):
+        for step in iter_upscale(flipped, model, **_run_options(options, image, model)):
             result = step.image
             notes |= dict.fromkeys(step.notes)
             yield None
@@ -248,14 +248,14 @@ class _Moments:
         return self._squares / self.count
 
 
-def _fixed(options: SpreadOptions, image: Image, model: "Model") -> dict[str, Any]:
+def _run_options(options: SpreadOptions, image: Image, model: "Model") -> dict[str, Any]:
     """Return the options of one run, with an intensity map that does not depend on how the image is flipped."""
     card = model.card
     ranges = intensity.fit_normalisation(image, card.intensity, options.get("intensity_range"), card.percentiles)
-    fixed = {**options, "intensity_range": list(zip(ranges.low, ranges.high, strict=True))}
+    settings = {**options, "intensity_range": list(zip(ranges.low, ranges.high, strict=True))}
     if options.get("precision", "auto") == "auto" and not card.is_interpolation:
-        fixed["precision"] = "fp32"
-    return fixed
+        settings["precision"] = "fp32"
+    return settings
 
 
 def _members(models: "Sequence[Model]", image: Image, tta: bool) -> "Iterator[tuple[Model, Turn]]":
