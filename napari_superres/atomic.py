@@ -52,6 +52,8 @@ def write_text(path: Path, text: str) -> None:
     OutputError
         If the folder may not be written or the disk is full. The file stays as it was.
     """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
     with replacing(path) as (temporary,):
         temporary.write_text(text, encoding="utf-8")
 

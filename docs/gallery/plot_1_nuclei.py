@@ -46,5 +46,5 @@ for row in report.rows:
 # %%
 # What a number cannot say is asked in words. "Not measurable" is an answer.
 
-for light in report.findings["image"].lights:
-    print(f"{light.question} {light.state}\n    {light.reason}")
+for answer in report.findings["image"].answers:
+    print(f"{answer.question} {answer.state}\n    {answer.reason}")

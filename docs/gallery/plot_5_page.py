@@ -52,6 +52,6 @@ report = show(page, 4, part)
 # The report asks whether what was added beyond the input's pixels agrees with the truth. Here it hardly does; and
 # without a reference nobody could have asked.
 
-light = next(light for light in report.findings["image"].lights if "beyond" in light.question)
-print(light.question, light.state)
-print(light.reason)
+answer = next(answer for answer in report.findings["image"].answers if "fine detail" in answer.question)
+print(answer.question, answer.state)
+print(answer.reason)

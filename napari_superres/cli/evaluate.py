@@ -1,112 +1,187 @@
 """``superres evaluate``, ``resolution`` and ``selftest``."""
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from napari_superres.cli import parsing, terminal
-from napari_superres.errors import SettingsError
+from napari_superres.cli.map_files import map_targets, write_maps
+from napari_superres.errors import EvaluationError, SettingsError
+
+if TYPE_CHECKING:
+    from napari_superres import Image
+    from napari_superres.evaluation import Report
+    from napari_superres.evaluation.registration.register import Transform
 
 
 def evaluate(
     first: Annotated[Path, typer.Argument(metavar="SR", help="Result, or a folder of results.")],
     second: Annotated[Path | None, typer.Argument(metavar="[REF]", help="Reference scan, or a folder of them.")] = None,
     lr: Annotated[Path | None, typer.Option(help="Low-resolution input, for the baselines and --model.")] = None,
-    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Also these models, run on --lr.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Model to run on --lr and to compare; may be repeated.")
+    ] = None,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(help="Beside bicubic: lanczos, wiener, richardson-lucy (all by default), zero-filling, none."),
+        typer.Option(
+            help="Baseline besides bicubic: lanczos, wiener, richardson-lucy (all by default), zero-filling, none."
+        ),
     ] = None,
     psf_sigma: Annotated[
-        float | None, typer.Option(help="PSF of the input, in its unit; by default fitted to the reference.")
+        float | None,
+        typer.Option(help="Width of the input's point-spread function, in its unit; by default fitted to REF."),
     ] = None,
     register: Annotated[bool, typer.Option("--register", help="Move the reference onto the result first.")] = False,
     transform: Annotated[
-        Literal["shift", "rigid", "affine"], typer.Option(help="What --register looks for.")
+        Literal["shift", "rigid", "affine"], typer.Option(help="Transform that --register looks for.")
     ] = "shift",
     convention: Annotated[str, typer.Option(help="microscopy or sr-paper.")] = "microscopy",
     data_range: Annotated[
         str | None, typer.Option(help="dtype, reference-range, reference-percentile or fixed:VALUE.")
     ] = None,
     repeat: Annotated[
-        Path | None, typer.Option(metavar="LR2", help="The input recorded once more: its resolution is measured.")
+        Path | None, typer.Option(metavar="LR2", help="Second recording of the input: its resolution is measured.")
     ] = None,
     calibration: Annotated[
-        Path | None, typer.Option(metavar="F", help="Of superres calibrate: error bars of --model are checked.")
+        Path | None, typer.Option(metavar="F", help="File of superres calibrate: error bars of --model are checked.")
     ] = None,
     gate: Annotated[
-        list[str] | None, typer.Option(metavar="EXPR", help="Exit with 4 unless, e.g. 'psnr>bicubic+1'; may repeat.")
+        list[str] | None,
+        typer.Option(metavar="EXPR", help="Exit with 4 unless it holds, e.g. 'psnr>bicubic+1'; may be repeated."),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report as JSON.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="F", help="Write the rows as CSV.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", metavar="F", help="Write one HTML page.")] = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write maps of where the result differs: difference, ssim, agreement; residual of --lr."
+        ),
+    ] = None,
+    extension: Annotated[str, typer.Option("--format", help="Format of the maps.")] = ".ome.tif",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing maps.")] = False,
     pixel_size: Annotated[
-        str | None, typer.Option(metavar="P", help="Of result and reference, instead of what files say.")
+        str | None, typer.Option(metavar="P", help="Pixel size of result and reference, instead of that in the files.")
     ] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
 ) -> None:
-    """Measure results, or what models make of inputs, against reference scans, always beside bicubic interpolation.
+    """Measure results, or what models make of inputs, against reference scans, always next to bicubic interpolation.
 
-    One image with --lr and --model is the reference, and the models are judged: REF --lr LR --model NAME. One
-    image with --lr alone is a result that is held against its input only: SR --lr LR.
+    If one image is given with --lr and --model, it is the reference, and the models are judged: REF --lr LR --model
+    NAME. If it is given with --lr alone, it is a result that is compared with its input only: SR --lr LR.
     """
     from napari_superres import io
     from napari_superres.evaluation import evaluate as compare
     from napari_superres.evaluation import evaluate_folder
-    from napari_superres.evaluation.reporting.gates import check_gate, parse_gate
+    from napari_superres.evaluation.reporting.gates import parse_gate
 
     result, reference = (None, first) if second is None and model else (first, second)
+    if transform != "shift" and not register:
+        raise SettingsError("--transform says what --register looks for: give both.")
     options: dict[str, Any] = {
         "models": model or (),
         "convention": convention,
         "data_range": data_range,
         "psf_sigma": psf_sigma,
         "register": transform if register else False,
+        **_baselines(baseline),
     }
-    if transform != "shift" and not register:
-        raise SettingsError("--transform says what --register looks for: give both.")
-    if baseline is not None:
-        if "none" in baseline and len(baseline) > 1:
-            raise SettingsError(f"--baseline none stands alone, got {', '.join(baseline)}.")
-        options["baselines"] = [name for name in baseline if name != "none"]
     for text in gate or ():
         parse_gate(text)
     if reference is None and (baseline or gate):
         raise SettingsError("--baseline and --gate need a reference.")
-    shown = result if reference is None else reference
-    if shown is None or io.find_images(shown) == [shown]:
-        report = compare(
-            **_read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit),
-            calibration=calibration,
-            name=io.safe_name(first),
-            **options,
-        )
+    single = result if reference is None else reference
+    if single is None or io.find_images(single) == [single]:
+        targets = _map_targets(maps, result, reference, lr, extension, overwrite)
+        images = _read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit)
+        report = compare(**images, calibration=calibration, name=io.safe_name(first), **options)
+        written = _maps(images, targets, transform if register else None, data_range)
     elif reference is None:
         raise SettingsError("a folder of results needs a folder of reference scans.")
-    elif repeat is not None or calibration is not None or pixel_size is not None:
-        raise SettingsError("--repeat, --calibration and --pixel-size are for single images.")
+    elif any(option is not None for option in (repeat, calibration, pixel_size, maps)):
+        raise SettingsError("--repeat, --calibration, --pixel-size and --maps are for single images.")
     else:
         report = evaluate_folder(result, reference, lr_dir=lr, **options)
+        targets, written = {}, {}
     terminal.result(report.table())
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:
             write(file)
-    gates = [check_gate(text, report.rows) for text in gate or ()]
-    for found in gates:
-        terminal.result(f"gate {found.text}: {'met' if found.passed else 'NOT MET'} ({found.found})")
+    write_maps(written, targets, overwrite=overwrite)
+    passed = _check_gates(gate or (), report)
     if report.failures:
         raise typer.Exit(3)
-    if not all(found.passed for found in gates):
+    if not passed:
         raise typer.Exit(4)
+
+
+def _baselines(names: list[str] | None) -> dict[str, Any]:
+    """Return the option of `evaluate`; without names it has its own default."""
+    if names is None:
+        return {}
+    if "none" in names and len(names) > 1:
+        raise SettingsError(f"--baseline none cannot be combined with others, got {', '.join(names)}.")
+    return {"baselines": [name for name in names if name != "none"]}
+
+
+def _check_gates(texts: Sequence[str], report: "Report") -> bool:
+    """Print whether each gate is met, and return whether all are."""
+    from napari_superres.evaluation.reporting.gates import check_gate
+
+    gates = [check_gate(text, report.rows) for text in texts]
+    for gate in gates:
+        terminal.result(f"gate {gate.text}: {'met' if gate.passed else 'NOT MET'} ({gate.values})")
+    return all(gate.passed for gate in gates)
+
+
+def _map_targets(
+    folder: Path | None, result: Path | None, reference: Path | None, lr: Path | None, extension: str, overwrite: bool
+) -> dict[str, Path]:
+    """Return the file of each map that the images allow; none if no folder for maps is given."""
+    from napari_superres import io
+
+    if folder is None:
+        return {}
+    if result is None:
+        raise SettingsError("--maps need a result: give SR and REF, or SR and --lr.")
+    names = [] if reference is None else ["difference", "ssim", "agreement"]
+    names += [] if lr is None else ["residual"]
+    return map_targets(folder, io.safe_name(result), names, extension, overwrite=overwrite)
+
+
+def _maps(
+    images: dict[str, Any], names: Iterable[str], transform: "Transform | None", data_range: str | None
+) -> "dict[str, Image]":
+    """Return the maps of these names; say which ones cannot be made, and why."""
+    from napari_superres import evaluation
+
+    result, reference = images["result"], images["reference"]
+    if transform is not None and reference is not None and names:
+        moved = evaluation.register(result, reference, transform=transform)
+        result, reference = moved.result, moved.reference
+    makers: dict[str, Callable[[], Image]] = {
+        "difference": lambda: evaluation.difference_map(result, reference),
+        "ssim": lambda: evaluation.ssim_map(result, reference, data_range=data_range),
+        "agreement": lambda: evaluation.agreement_map(result, reference),
+        "residual": lambda: evaluation.residual_map(images["result"], images["lr"]),
+    }
+    maps = {}
+    for name in names:
+        try:
+            maps[name] = makers[name]()
+        except EvaluationError as error:
+            terminal.say(f"no map of the {name}: {error}")
+    return maps
 
 
 def _read(
     result: Path | None, reference: Path | None, lr: Path | None, repeat: Path | None, size: Any, unit: str
 ) -> dict[str, Any]:
-    """Return the images; inputs without a pixel size of their own get that of the result, times the factor."""
+    """Return the images; inputs without a pixel size get that of the result, times the factor."""
     from napari_superres import io
 
     fine = {
@@ -124,20 +199,27 @@ def _read(
 
 
 def resolution(
-    first: Annotated[Path, typer.Argument(metavar="A", help="Recording, raw.")],
-    second: Annotated[Path | None, typer.Argument(metavar="[B]", help="The same scene once more, raw.")] = None,
-    threshold: Annotated[Literal["1/7", "half-bit", "3-sigma"], typer.Option(help="Of the correlation.")] = "1/7",
-    volume: Annotated[bool, typer.Option("--volume", help="Shells of volumes instead of rings of planes.")] = False,
-    map_file: Annotated[
-        Path | None, typer.Option("--map", metavar="F", help="Write where A and B agree, and down to which detail.")
+    first: Annotated[Path, typer.Argument(metavar="A", help="Raw recording.")],
+    second: Annotated[
+        Path | None, typer.Argument(metavar="[B]", help="Second raw recording of the same scene.")
     ] = None,
-    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the files do not say.")] = None,
+    threshold: Annotated[
+        Literal["1/7", "half-bit", "3-sigma"], typer.Option(help="Threshold of the correlation.")
+    ] = "1/7",
+    volume: Annotated[
+        bool, typer.Option("--volume", help="Correlate shells of volumes instead of rings of planes.")
+    ] = False,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", metavar="F", help="Write a map of the smallest detail that A and B share.")
+    ] = None,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Pixel size that the files do not give.")] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
     as_json: Annotated[bool, typer.Option("--json", help="Print values and curves as JSON.")] = False,
 ) -> None:
     """Measure the resolution of recordings, channel by channel.
 
-    Of two of one scene by Fourier ring correlation; of one by that of its interleaved pixels and by decorrelation.
+    Two recordings of one scene are compared by Fourier ring correlation. A single one is measured by the ring
+    correlation of its interleaved pixels, and by decorrelation.
     """
     from napari_superres import io
     from napari_superres.evaluation import decorrelation, local_agreement, ring_correlation, single_image_correlation
@@ -154,16 +236,16 @@ def resolution(
         else:
             curve = single_image_correlation(images[0], channel=channel)
             label += "interleaved pixels: "
-        found = curve.resolution(threshold)
+        limit = curve.resolution(threshold)
         curves = {k: getattr(curve, k).tolist() for k in ("frequency", "correlation", "count")}
-        rows.append({"channel": channel, "method": "ring correlation", **asdict(found), **curves})
-        lines = [f"{label}{found}"]
+        rows.append({"channel": channel, "method": "ring correlation", **asdict(limit), **curves})
+        lines = [f"{label}{limit}"]
         if len(images) == 1:
             phases = decorrelation(images[0], channel=channel)
             value = "" if phases.value is None else f"{phases.value:.4g} {phases.unit}: "
             lines.append(f"{label.replace('interleaved pixels', 'decorrelation')}{value}{phases.reason}")
-            kept = {k: getattr(phases, k) for k in ("value", "unit", "cutoff", "contrast", "reason")}
-            rows.append({"channel": channel, "method": "decorrelation", **kept})
+            facts = {k: getattr(phases, k) for k in ("value", "unit", "cutoff", "contrast", "reason")}
+            rows.append({"channel": channel, "method": "decorrelation", **facts})
         if not as_json:
             terminal.result("\n".join(lines))
     if map_file is not None:
@@ -173,7 +255,7 @@ def resolution(
 
 
 def selftest() -> None:
-    """Compare every metric with answers that are known."""
+    """Compare every metric with known answers."""
     from napari_superres.evaluation import run_selftest
 
     answers = run_selftest()

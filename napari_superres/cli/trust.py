@@ -7,91 +7,90 @@ from typing import Annotated
 import typer
 
 from napari_superres.cli import parsing, terminal
-from napari_superres.errors import EvaluationError, OutputError, SettingsError
+from napari_superres.cli.map_files import map_targets, write_maps
+from napari_superres.errors import EvaluationError, OutputError, OutputExistsError, SettingsError
 
 
 def calibrate(
     lr: Annotated[Path, typer.Argument(metavar="LRDIR", help="Folder of low-resolution images.")],
     reference: Annotated[Path, typer.Argument(metavar="REFDIR", help="Folder of their reference scans.")],
-    model: Annotated[list[str], typer.Option("--model", "-m", help="May repeat: their disagreement counts too.")],
+    model: Annotated[
+        list[str], typer.Option("--model", "-m", help="Model; may be repeated: disagreement of models counts too.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.json", help="File to write.")],
-    alpha: Annotated[float, typer.Option(help="Share of pixels that may lie outside.")] = 0.1,
-    delta: Annotated[float, typer.Option(help="Chance that the bound fails.")] = 0.1,
-    tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Disagreement of turned images.")] = True,
-    modality: Annotated[str | None, typer.Option(help="Kind of images; the model's by default.")] = None,
+    alpha: Annotated[float, typer.Option(help="Share of pixels that may lie outside the error bars.")] = 0.1,
+    delta: Annotated[float, typer.Option(help="Probability that the bound fails.")] = 0.1,
+    tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Measure the disagreement of flipped images.")] = True,
+    modality: Annotated[str | None, typer.Option(help="Kind of images; that of the model by default.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Calibrate a model's error bars on pairs of images that it was not trained on."""
-    from napari_superres.evaluation.uncertainty.conformal import calibrate_folder
+    from napari_superres.evaluation import calibrate_folder
 
     _check_target(output, overwrite)
-    found = calibrate_folder(lr, reference, model, alpha=alpha, delta=delta, tta=tta, modality=modality)
-    if isinf(found.factor):
+    calibration = calibrate_folder(lr, reference, model, alpha=alpha, delta=delta, tta=tta, modality=modality)
+    if isinf(calibration.factor):
         least = ceil(1 / alpha) - 1
         raise SettingsError(
-            f"error bars at alpha {alpha:g} need at least {least} images, got {found.images}. Give more."
+            f"error bars at alpha {alpha:g} need at least {least} images, got {calibration.images}.",
+            remedy="Give more images, or use a larger `alpha`.",
         )
-    found.to_json(output)
-    for note in found.notes:
+    calibration.to_json(output)
+    for note in calibration.notes:
         terminal.say(f"note: {note}")
     terminal.result(
-        f"{found.images} images; intervals are {found.factor:.4g} x (disagreement + {found.epsilon:.4g}), "
-        f"mean width {found.mean_width:.4g}"
+        f"{calibration.images} images; intervals are {calibration.factor:.4g} x (disagreement + "
+        f"{calibration.epsilon:.4g}), mean width {calibration.mean_width:.4g}"
     )
-    if found.lam is None:
-        terminal.result(f"the bound on the mean is not given: {found.reason}")
+    if calibration.lam is None:
+        terminal.result(f"the bound on the mean is not given: {calibration.reason}")
     terminal.say(f"wrote {output}")
 
 
 def trust(
     image: Annotated[Path, typer.Argument(metavar="LR", help="Low-resolution image.")],
-    model: Annotated[list[str], typer.Option("--model", "-m", help="May repeat: they are compared.")],
+    model: Annotated[list[str], typer.Option("--model", "-m", help="Model; may be repeated: they are compared.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the maps.")],
     calibration: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Of the same models: gives error bars.")
+        Path | None, typer.Option(metavar="FILE.json", help="Calibration of the same models: adds error bars.")
     ] = None,
-    tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Disagreement of turned images.")] = True,
-    extension: Annotated[str, typer.Option("--format", help="Of the maps.")] = ".ome.tif",
-    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the file does not say.")] = None,
+    tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Measure the disagreement of flipped images.")] = True,
+    extension: Annotated[str, typer.Option("--format", help="Format of the maps.")] = ".ome.tif",
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Pixel size that the file does not give.")] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
-    """Map where a result can be trusted: the mean of turns, their disagreement, error bars, what the input denies."""
+    """Map where a result can be trusted.
+
+    The maps are the mean of the results for flipped images, their disagreement, error bars, and the residual: what the
+    mean shows and the input does not.
+    """
     from napari_superres import io
-    from napari_superres.evaluation import check_consistency, spread
+    from napari_superres.evaluation import check_consistency, intervals, spread
     from napari_superres.evaluation.reporting.questions import consistent
-    from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, intervals
+    from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration
 
     bars = None if calibration is None else Calibration.from_json(calibration)
-    if not extension.startswith("."):
-        extension = f".{extension}"
     names = ("mean", "disagreement", "error-bar", "residual")
-    targets = {name: output / f"{io.safe_name(image)}_{name}{extension}" for name in names}
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is a file; the maps need a folder. Choose another name.")
-    for target in targets.values():
-        if output.is_dir():
-            io.check_target(target, overwrite=overwrite)
-        elif extension not in io.WRITE_SUFFIXES:
-            raise SettingsError(f"maps cannot be written as {extension}. Use one of: {', '.join(io.WRITE_SUFFIXES)}.")
+    targets = map_targets(output, io.safe_name(image), names, extension, overwrite=overwrite)
     lr = io.read_image(image, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
-    found = spread(lr, model, tta=tta)
-    maps = {"mean": found.mean, "disagreement": found.deviation}
+    results = spread(lr, model, tta=tta)
+    maps = {"mean": results.mean, "disagreement": results.deviation}
     if bars is not None:
-        maps["error-bar"] = intervals(found, bars, Binding.of(found))
+        maps["error-bar"] = intervals(results, bars, Binding.of(results))
     try:
-        kept, problem = check_consistency(found.mean, lr), ""
-        maps["residual"] = kept.residual
+        consistency, problem = check_consistency(results.mean, lr), ""
+        maps["residual"] = consistency.residual
     except EvaluationError as error:
-        kept, problem = None, str(error)
-    output.mkdir(parents=True, exist_ok=True)
-    for name, result in maps.items():
-        terminal.say(f"wrote {io.write_image(result, targets[name], overwrite=overwrite)}")
-    terminal.result(f"{found.members} results; {consistent(kept, problem).reason}")
+        consistency, problem = None, str(error)
+    write_maps(maps, targets, overwrite=overwrite)
+    terminal.result(f"{results.members} results; {consistent(consistency, problem).reason}")
 
 
 def _check_target(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists. Choose another name or allow overwriting (--overwrite).")
-    if path.suffix == ".json" and not path.parent.is_dir():
-        raise SettingsError(f"folder {path.parent} does not exist. Make it first or choose another one.")
+        raise OutputExistsError(f"{path} exists.", remedy="Set `overwrite` or choose another name.")
+    if not path.parent.is_dir():
+        raise OutputError(f"folder {path.parent} does not exist.", remedy="Make it first or choose another one.")

@@ -1,25 +1,31 @@
-"""How far a result can be trusted: against a reference scan, its own input, its repeats; always beside interpolation.
+"""How far a result can be trusted: measured against a reference scan, its own input, and repeats of the run.
 
-Metrics
-    ``metrics`` (PSNR, SSIM, NRMSE, ...), ``structure`` (SSIM, MS-SSIM, MicroSSIM), ``intensity`` (gamma, flux,
-    SI-PSNR), ``align`` (the line between two images), ``conventions`` (what is compared: values, crop, data range)
-Two images on one grid
-    ``match`` (by recorded position), ``register`` and ``shifts`` (by what they show), ``scale`` (of a result over
-    its input)
-Beyond metrics
-    ``resolution`` (one or two recordings), ``consistency`` (with the input), ``disagreement`` (of models and turns),
-    ``conformal``, ``calibration`` and ``intervals`` (error bars), ``maps``, ``questions`` and ``findings`` (what it all
-    answers)
-Reports
-    ``baselines``, ``compare`` and ``scores`` (the rows), ``statistics`` (over images), ``gates`` (for pipelines),
-    ``image`` and ``folder`` (`evaluate`, `evaluate_folder`), ``report``, ``page`` and ``figures``; ``selftest``
-    (answers that follow from formulas)
+Begin with ``images.evaluate``, which asks every question of one result; ``folder`` asks them of many. Training and the
+applications import this layer; it imports ``inference``, ``models``, ``degradation`` and ``core``, and only ``folder``,
+``pairing`` and ``uncertainty.fit_calibration`` read files.
+
+``images``        `evaluate`: one result; ``folder`` `evaluate_folder`: many
+``compare``       the scores of a result, models and baselines against one reference
+``candidates``    the images that are scored, one at a time
+``baselines``     interpolation and classical restoration of the same input
+``consistency``   whether a result, degraded again, gives its input
+``maps``          where a result differs from its reference or its input
+``pairing``       which files of several folders show the same image
+``metrics``       PSNR, SSIM and others, and the rules they are measured by
+``registration``  two images on one grid
+``resolution``    the finest detail that recordings and results share
+``uncertainty``   spread of results, and calibrated intervals
+``reporting``     questions and answers, tables, pages, gates
+``selftest``      every metric against answers that follow from formulas
 """
 
 from napari_superres.evaluation.consistency import check_consistency as check_consistency
 from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
 from napari_superres.evaluation.images import evaluate as evaluate
+from napari_superres.evaluation.maps import agreement_map as agreement_map
+from napari_superres.evaluation.maps import average_samples as average_samples
 from napari_superres.evaluation.maps import difference_map as difference_map
+from napari_superres.evaluation.maps import residual_map as residual_map
 from napari_superres.evaluation.maps import ssim_map as ssim_map
 from napari_superres.evaluation.registration.register import register as register
 from napari_superres.evaluation.registration.shifts import local_shifts as local_shifts
@@ -30,14 +36,16 @@ from napari_superres.evaluation.resolution import ring_correlation as ring_corre
 from napari_superres.evaluation.resolution import single_image_correlation as single_image_correlation
 from napari_superres.evaluation.selftest import KnownAnswer as KnownAnswer
 from napari_superres.evaluation.selftest import run_selftest as run_selftest
-from napari_superres.evaluation.uncertainty.conformal import calibrate_folder as calibrate_folder
-from napari_superres.evaluation.uncertainty.conformal import intervals as intervals
+from napari_superres.evaluation.uncertainty.calibration import intervals as intervals
+from napari_superres.evaluation.uncertainty.fit_calibration import calibrate_folder as calibrate_folder
 from napari_superres.evaluation.uncertainty.spread import iter_spread as iter_spread
 from napari_superres.evaluation.uncertainty.spread import spread as spread
 
 __all__ = [
     "KnownAnswer",
     "Report",
+    "agreement_map",
+    "average_samples",
     "calibrate_folder",
     "check_consistency",
     "decorrelation",
@@ -49,6 +57,7 @@ __all__ = [
     "local_agreement",
     "local_shifts",
     "register",
+    "residual_map",
     "ring_correlation",
     "run_selftest",
     "single_image_correlation",

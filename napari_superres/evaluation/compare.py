@@ -1,57 +1,50 @@
-"""The rows of one image: a result, models and baselines of one input against one reference."""
+"""Score one image: a result, models and baselines of one input against one reference; compare the scores of many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 
 import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import (
-    BICUBIC,
-    LEAST_SIGMA,
-    baselines,
-    check_baselines,
-    interpolate,
-    middle_plane,
-)
+from napari_superres.evaluation.baselines import BICUBIC, check_baselines, interpolate
+from napari_superres.evaluation.candidates import RESULT, candidates, empty_grid, scale_between
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
 from napari_superres.evaluation.metrics.score import IntensityLimits, Row, intensity_limits, score
 from napari_superres.evaluation.metrics.ssim import MS_SSIM_MIN_SIZE, SSIM_WINDOW
 from napari_superres.evaluation.registration.match import crop_spatial, match
 from napari_superres.evaluation.registration.register import Registration, Transform, register
-from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
+from napari_superres.evaluation.registration.scale import Scale
 from napari_superres.evaluation.registration.shifts import describe_deformation, local_shifts
 
-RESULT = "result"
 UNREGISTERED = "result, not registered"
-_PSF_EDGE, _MARGIN = 256, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What is compared, for every image of a set alike.
+class EvaluationSettings:
+    """How images are compared: the same for every image of a set.
 
     Attributes
     ----------
     rules
-        Values, crop, data range.
+        Which values are compared, what is cropped, and the data range.
     models
-        Run on the input.
+        Names of models to run on the input.
     baselines
-        Beside bicubic; see `baselines.BASELINES`.
+        Names of baselines besides bicubic interpolation, from `baselines.BASELINES`.
     psf_sigma
-        Of the input, in its unit of length; None = fitted to the reference.
-    registered
-        How the reference is moved onto the result first; None = not.
+        Width of the input's point-spread function, in its unit of length; None fits it to the reference.
+    transform
+        How the reference is moved onto the result before anything is measured; None leaves it where it is.
     """
 
     rules: ComparisonRules
     models: Sequence[str] = ()
     baselines: Sequence[str] = ()
     psf_sigma: float | None = None
-    registered: Transform | None = None
+    transform: Transform | None = None
 
     @classmethod
     def of(
@@ -62,46 +55,46 @@ class Task:
         *,
         baselines: Sequence[str],
         psf_sigma: float | None,
-        registered: bool | Transform,
-    ) -> "Task":
-        """Return the task that options mean.
+        register: bool | Transform,
+    ) -> "EvaluationSettings":
+        """Return the settings that the options of `evaluate` stand for.
 
         Raises
         ------
         SettingsError
-            If the convention, the data range or a baseline is unknown, or the width below 0.
+            If the convention, the data range or a baseline is unknown, or `psf_sigma` is below 0.
         """
         if psf_sigma is not None and not 0 <= psf_sigma < inf:
             raise SettingsError(f"psf_sigma must be a number of at least 0, got {psf_sigma}.")
         rules = ComparisonRules.parse(convention, data_range)
-        how: Transform | None = "shift" if registered is True else registered or None
+        transform: Transform | None = "shift" if register is True else register or None
         return cls(
-            rules=rules, models=models, baselines=check_baselines(baselines), psf_sigma=psf_sigma, registered=how
+            rules=rules, models=models, baselines=check_baselines(baselines), psf_sigma=psf_sigma, transform=transform
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """The rows of an image, and the images that they were made of.
+class ImageScores:
+    """The scores of one image, and the images that they were measured on.
 
     Attributes
     ----------
     rows, notes
-        For the report.
+        Rows and notes for the report.
     result
-        What is judged, on the common grid; without a result the first model's.
+        The judged result on the common grid; without a result, that of the first model.
     whole
-        The same, all that there is of it.
+        The judged result with all its pixels.
     reference
-        On the common grid.
+        The reference on the common grid.
     lr
-        The input; None where it was simulated.
+        The input; None if one was simulated.
     base
-        The interpolated input.
+        The interpolated input on the common grid.
     registration
-        None where nothing was moved.
+        How the reference was moved; None if it was not.
     unknown
-        Which of result and reference do not know their pixel size.
+        Which of result and reference have no pixel size.
     """
 
     rows: list[Row]
@@ -119,220 +112,167 @@ def compare(
     result: Image | None,
     reference: Image,
     lr: Image | None,
-    task: Task,
+    settings: EvaluationSettings,
     *,
     name: str,
     limits: IntensityLimits | None = None,
-) -> Compared:
-    """Measure what stands beside a reference. `limits` fixes the data range per channel, for a set of images."""
-    scale = scale_of(result, lr) if result is not None else _scale_without_result(task, lr)
+) -> ImageScores:
+    """Score a result, models and baselines against one reference.
+
+    Parameters
+    ----------
+    result
+        The result; None if the models' results are judged.
+    reference
+        Reference scan.
+    lr
+        Input of the result; None simulates one from the reference.
+    settings
+        How images are compared.
+    name
+        What the rows call the image.
+    limits
+        Data range per channel, where images of a set share one; by default that of the reference.
+
+    Raises
+    ------
+    EvaluationError
+        If the images do not lie on one grid, or the scale between input and result is unknown.
+    """
+    scale = scale_between(result, lr, settings.models)
     notes: list[str] = []
     unknown = [who for who, i in (("result", result or lr), ("reference", reference)) if i and not i.has_pixel_size]
-    reference = _channels_in_order(reference, result or lr, "reference", notes)
-    lr = None if lr is None else _channels_in_order(lr, result, "input", notes)
-    ours, theirs, registration = _references(result, reference, lr, scale, task, notes)
+    reference = _reorder_channels(reference, result or lr, "reference", notes)
+    lr = None if lr is None else _reorder_channels(lr, result, "input", notes)
+    ours, theirs, registration = _references(result, reference, lr, scale, settings, notes)
     plane_scale = None if scale is None else tuple(scale[a] for a in "YX")
-    ranges = intensity_limits(theirs, task.rules, plane_scale) if limits is None else limits
+    ranges = intensity_limits(theirs, settings.rules, plane_scale) if limits is None else limits
     if result is not None:
-        ours, theirs = _masked(ours, result, notes), _masked(theirs, result, [])
+        ours, theirs = _mask_missing(ours, result, notes), _mask_missing(theirs, result, [])
     rows: list[Row] = []
     judged, whole, base = None, None, None
-    for label, role, candidate in _candidates(result, reference, theirs, lr, scale, task, notes):
-        both = match(candidate, ours if label == RESULT else theirs, names=(label, "reference"))
+    for label, role, candidate in candidates(
+        result,
+        lr,
+        scale,
+        reference=reference,
+        common=theirs,
+        models=settings.models,
+        baselines=settings.baselines,
+        psf_sigma=settings.psf_sigma,
+        notes=notes,
+    ):
+        pair = match(candidate, ours if label == RESULT else theirs, names=(label, "reference"))
         if judged is None and role == "judged":
-            judged, whole = both, candidate
+            judged, whole = pair, candidate
         if base is None and role == "baseline":
-            base = both.result
-        found = score(both.result, both.reference, task.rules, ranges, image=name, name=label, scale=plane_scale)
-        rows += [{**row, "role": role} for row in found]
+            base = pair.result
+        scores = score(pair.result, pair.reference, settings.rules, ranges, image=name, name=label, scale=plane_scale)
+        rows += [{**row, "role": role} for row in scores]
     if registration is not None and result is not None:
-        rows += _unregistered(result, reference, task, ranges, name, plane_scale)
-    notes += _warnings(rows, theirs)
+        rows += _unregistered_rows(result, reference, settings, ranges, name, plane_scale)
+    notes += _notes_on_rows(rows, theirs)
     assert judged is not None
     assert whole is not None
     assert base is not None
-    return Compared(rows, notes, judged.result, whole, judged.reference, lr, base, registration, tuple(unknown))
+    return ImageScores(rows, notes, judged.result, whole, judged.reference, lr, base, registration, tuple(unknown))
 
 
 def _references(
-    result: Image | None, reference: Image, lr: Image | None, scale: Scale | None, task: Task, notes: list[str]
+    result: Image | None,
+    reference: Image,
+    lr: Image | None,
+    scale: Scale | None,
+    settings: EvaluationSettings,
+    notes: list[str],
 ) -> tuple[Image, Image, Registration | None]:
-    """Return the reference for what is judged, and for all else, and how it was moved onto what is judged.
+    """Return the reference aligned to the result, the reference aligned to the baselines, and the transform.
 
-    Registered, each has a reference of its own: a result that lies elsewhere than its input must not be held against
-    baselines on the wrong place.
+    With registration, the two differ: a result that lies elsewhere than its input must not be compared with baselines
+    in the wrong place.
     """
-    if task.registered is None:
-        pair = match(_grid(lr, scale) if result is None else result, reference)
+    if settings.transform is None:
+        pair = match(empty_grid(lr, scale) if result is None else result, reference)
         notes += pair.notes
-        common = _shared(pair.reference, lr, scale, notes)
+        common = _common_part(pair.reference, lr, scale, notes)
         return common, common, None
     base = None if lr is None or scale is None else interpolate(lr, BICUBIC, scale)
     judged = result if result is not None else base
     assert judged is not None
-    registration = register(judged, reference, transform=task.registered)
-    notes += [*_on_registration(registration), *registration.notes]
+    registration = register(judged, reference, transform=settings.transform)
+    notes += [*_notes_on_registration(registration), *registration.notes]
     if base is None or result is None:
         return registration.reference, registration.reference, registration
-    return registration.reference, register(base, reference, transform=task.registered).reference, registration
+    return registration.reference, register(base, reference, transform=settings.transform).reference, registration
 
 
-def _channels_in_order(image: Image, other: Image | None, who: str, notes: list[str]) -> Image:
-    """Return an image with its channels in the order of the names that the other gives them."""
+def _reorder_channels(image: Image, other: Image | None, who: str, notes: list[str]) -> Image:
+    """Return an image with its channels in the order in which another image names them."""
     if other is None or sorted(image.channel_names) != sorted(other.channel_names):
         return image
     order = [image.channel_names.index(name) for name in other.channel_names]
     if not order or order == sorted(order):
         return image
-    notes.append(f"the {who}'s channels were brought into the order {', '.join(other.channel_names)}")
+    notes.append(f"the {who}'s channels were reordered to {', '.join(other.channel_names)}")
     data = np.take(np.asarray(image.data), order, axis=image.axes.index("C"))
     return image.replace(data=data, channel_names=other.channel_names)
 
 
-def _masked(reference: Image, result: Image, notes: list[str]) -> Image:
-    """Return a reference without the pixels that the result does not have, so that no row is measured on them."""
+def _mask_missing(reference: Image, result: Image, notes: list[str]) -> Image:
+    """Return a reference with NaN where the result is not finite, so that no row is measured there."""
     if np.asarray(result.data).dtype.kind != "f":
         return reference
     pair = match(result, reference)
-    gone = ~np.isfinite(np.asarray(pair.result.data))
-    if not gone.any():
+    missing = ~np.isfinite(np.asarray(pair.result.data))
+    if not missing.any():
         return reference
-    notes.append(f"{100 * gone.mean():.1f} % of the result is not finite; no row is measured there")
-    return pair.reference.replace(data=np.where(gone, np.nan, np.asarray(pair.reference.data, np.float64)))
+    notes.append(f"{100 * missing.mean():.1f} % of the result is not finite; no row is measured there")
+    return pair.reference.replace(data=np.where(missing, np.nan, np.asarray(pair.reference.data, np.float64)))
 
 
-def _scale_without_result(task: Task, lr: Image | None) -> Scale:
-    if lr is None or not task.models:
-        raise EvaluationError("without a result, the input (lr) and at least one model are needed to make one.")
-    return scale_of_models(task.models, lr)
-
-
-def _grid(lr: Image | None, scale: Scale | None) -> Image:
-    """Return an image without pixels of its own on the grid that all results of an input share."""
-    from napari_superres.core.grid import upscale_affine
-
-    assert lr is not None
-    assert scale is not None
-    factors = [scale[a] for a in lr.spatial]
-    shape = [n * scale.get(a, 1) for a, n in zip(lr.axes, lr.shape, strict=True)]
-    data = np.broadcast_to(np.zeros((), lr.dtype), shape)
-    return lr.replace(data=data, affine=upscale_affine(lr.affine, factors))
-
-
-def _shared(common: Image, lr: Image | None, scale: Scale | None, notes: list[str]) -> Image:
-    """Return the reference where every candidate has pixels."""
+def _common_part(reference: Image, lr: Image | None, scale: Scale | None, notes: list[str]) -> Image:
+    """Return the part of the reference where every candidate has pixels."""
     if lr is None or scale is None:
-        return common
-    pair = match(_grid(lr, scale), common, names=(BICUBIC, "reference"))
+        return reference
+    pair = match(empty_grid(lr, scale), reference, names=(BICUBIC, "reference"))
     shape = [pair.reference.size(a) for a in pair.result.spatial]
-    if shape != [common.size(a) for a in pair.result.spatial]:
+    if shape != [reference.size(a) for a in pair.result.spatial]:
         notes.append("every row is measured on the pixels that all candidates have")
-    # On its own grid still: where origins are not recorded, that is how the result lies on it.
+    # The part keeps the reference's own grid: where origins are not recorded, the result is matched by it.
     first = dict(zip(pair.result.spatial, pair.reference_start, strict=True))
     size = dict(zip(pair.result.spatial, shape, strict=True))
-    starts = [first.get(a, 0) for a in common.spatial]
-    return crop_spatial(common, starts, [size.get(a, common.size(a)) for a in common.spatial])
+    starts = [first.get(a, 0) for a in reference.spatial]
+    return crop_spatial(reference, starts, [size.get(a, reference.size(a)) for a in reference.spatial])
 
 
-def _candidates(
-    result: Image | None,
+def _notes_on_registration(registration: Registration) -> list[str]:
+    warped = describe_deformation(local_shifts(registration.result, registration.reference))
+    notes = [warped] if warped else []
+    if any(registration.pixels):
+        shift = ", ".join(f"{v:+.3g}" for v in registration.shift)
+        axes = ", ".join(registration.result.spatial)
+        notes.insert(0, f"the reference was moved by {shift} {registration.unit} ({axes})")
+    return notes
+
+
+def _unregistered_rows(
+    result: Image,
     reference: Image,
-    common: Image,
-    lr: Image | None,
-    scale: Scale | None,
-    task: Task,
-    notes: list[str],
-) -> Iterator[tuple[str, str, Image]]:
-    """Yield names, roles and images, one at a time: the result, models, then what they stand beside."""
-    from napari_superres.inference import upscale
-
-    if scale is None:
-        raise EvaluationError(
-            "the scale of the result is not known (it has no provenance record), so that the interpolation "
-            "to compare it with cannot be made. Give the input of the result as lr (--lr)."
-        )
-    if lr is None and max(scale.values()) == 1:
-        raise EvaluationError(
-            "the result lies on its input's grid: beside what, only its input can tell. Give it as lr (--lr)."
-        )
-    if result is not None:
-        yield RESULT, "judged", result
-    suffix, names = "", tuple(task.baselines)
-    if lr is None:
-        from napari_superres.degradation import degrade
-
-        lr = degrade(reference, [scale[a] for a in reference.spatial])
-        suffix, names = " (simulated input)", ()
-        notes.append(
-            "no input was given: one was simulated from the reference by antialiased bicubic reduction, "
-            "without blur or noise: its row is no fair rival of a result made from a real input"
-        )
-    for model in task.models:
-        yield f"{model}{suffix}", "judged" if result is None else "beside", upscale(lr, model)
-    sigma = _psf_sigma(lr, common, scale, task, notes) if {"wiener", "richardson-lucy"} & set(names) else None
-    for label, image in baselines(lr, scale, names, psf_sigma=sigma, reference=common):
-        yield f"{label}{suffix}", "baseline", image
-
-
-def _psf_sigma(lr: Image, reference: Image, scale: Scale, task: Task, notes: list[str]) -> float | None:
-    """Return the width of the input's point-spread function in pixels of the result."""
-    from napari_superres.degradation.fit import fit_psf
-
-    factor = scale["Y"]
-    if task.psf_sigma is not None:
-        width = task.psf_sigma / lr.pixel_size[lr.spatial.index("Y")] * factor
-        if width < LEAST_SIGMA:
-            notes.append(f"nothing was deconvolved: the PSF is only {width:.2g} pixels of the result wide")
-        return width
-    if factor == 1 or scale["X"] != factor or "S" in lr.axes or scale.get("Z", 1) > 1:
-        notes.append("nothing was deconvolved: give the width of the point-spread function (--psf-sigma) for that")
-        return None
-    # The reference may be a part of the field, and begin within a pixel of the input.
-    starts = dict(zip(lr.spatial, match(_grid(lr, scale), reference).start, strict=True))
-    seen, true = middle_plane(lr), middle_plane(reference)
-    margin = 0 if np.isfinite(true).all() else _MARGIN
-    coarse, fine = [], []
-    for axis, size in zip("YX", true.shape, strict=True):
-        skipped = -starts[axis] % factor
-        count = (size - skipped) // factor
-        edge = min(max(count - 2 * margin, 1), _PSF_EDGE)
-        first = (count - edge) // 2
-        begin = (starts[axis] + skipped) // factor + first
-        coarse.append(slice(begin, begin + edge))
-        fine.append(slice(skipped + first * factor, skipped + (first + edge) * factor))
-    low, high = seen[tuple(coarse)], true[tuple(fine)]
-    if not all(np.isfinite(v).all() and np.ptp(v) > 0 for v in (low, high)):
-        return None
-    found = fit_psf(low, high, factor)
-    notes.append(
-        f"Wiener and Richardson-Lucy are as good as they can be: the reference gave them their PSF (sigma {found:.2f} "
-        "pixels of the result), smoothness and iterations"
-    )
-    return found
-
-
-def _on_registration(found: Registration) -> list[str]:
-    shift = ", ".join(f"{v:+.3g}" for v in found.shift)
-    said = describe_deformation(local_shifts(found.result, found.reference))
-    if not any(found.pixels):
-        return [said] if said else []
-    moved = f"the reference was moved by {shift} {found.unit} ({', '.join(found.result.spatial)})"
-    return [moved, said] if said else [moved]
-
-
-def _unregistered(
-    result: Image, reference: Image, task: Task, limits: IntensityLimits, name: str, scale: Sequence[int] | None
+    settings: EvaluationSettings,
+    limits: IntensityLimits,
+    name: str,
+    scale: Sequence[int] | None,
 ) -> list[Row]:
-    """Return the result's rows as they would be without registration; none where there is no common grid."""
+    """Return the result's rows without registration; none if the two do not lie on one grid."""
     try:
         pair = match(result, reference)
     except EvaluationError:
         return []
-    found = score(pair.result, pair.reference, task.rules, limits, image=name, name=UNREGISTERED, scale=scale)
-    return [{**row, "role": "beside"} for row in found]
+    rows = score(pair.result, pair.reference, settings.rules, limits, image=name, name=UNREGISTERED, scale=scale)
+    return [{**row, "role": "beside"} for row in rows]
 
 
-def _warnings(rows: Sequence[Row], reference: Image) -> list[str]:
+def _notes_on_rows(rows: Sequence[Row], reference: Image) -> list[str]:
     notes = [
         f"{r['candidate']} ({r['channel']}): contrast is inverted (gain {r['gain']:.3g}); "
         "its aligned numbers do not make it right"
@@ -345,3 +285,19 @@ def _warnings(rows: Sequence[Row], reference: Image) -> list[str]:
     if smallest < SSIM_WINDOW:
         notes.append(f"SSIM was not measured: it needs {SSIM_WINDOW} pixels along Y and X, got {smallest}")
     return notes
+
+
+def compare_with_bicubic(rows: Sequence[Row]) -> tuple[Comparison, ...]:
+    """Return how every candidate compares with bicubic interpolation over all images; nothing without its rows."""
+    overall = [r for r in rows if r["channel"] == "all"]
+    base = next((r["candidate"] for r in overall if r["candidate"].startswith(BICUBIC) and r["role"] == "baseline"), "")
+    if not base:
+        return ()
+    psnr = {(r["candidate"], r["image"]): r["psnr"] for r in overall}
+    names = [n for n in dict.fromkeys(r["candidate"] for r in overall) if n not in (base, UNREGISTERED)]
+    images = list(dict.fromkeys(r["image"] for r in overall))
+
+    def values(name: str) -> list[float]:
+        return [psnr.get((name, image), nan) for image in images]
+
+    return tuple(compare_paired(values(name), values(base), names=(name, base)) for name in names)

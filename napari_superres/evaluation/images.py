@@ -1,4 +1,4 @@
-"""`evaluate`: one result against its reference scan, always beside the interpolation of its input."""
+"""`evaluate`: measure one result against its reference scan, always next to the interpolation of its input."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,19 +8,22 @@ import numpy as np
 
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image
+from napari_superres.core.options import checks_names
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import DEFAULT_BASELINES
-from napari_superres.evaluation.compare import Task, compare
-from napari_superres.evaluation.folder import compare_all
+from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.registration.scale import scale_of
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.findings import examine
 from napari_superres.evaluation.reporting.report import Report
 from napari_superres.evaluation.uncertainty.calibration import Calibration
-from napari_superres.evaluation.uncertainty.coverage import NO_CALIBRATION, cover
+from napari_superres.evaluation.uncertainty.coverage import measure_coverage
+
+_NO_CALIBRATION = "no calibration was given; `calibrate_folder()` makes one from pairs of images"
 
 
+@checks_names
 def evaluate(
     result: Image | Array | None,
     reference: Image | Array | None,
@@ -39,103 +42,110 @@ def evaluate(
 ) -> Report:
     """Measure a super-resolved image against a reference scan of the same field.
 
-    Bicubic interpolation of the input is always measured too: a model that does not beat it is the finding.
+    Bicubic interpolation of the input is always measured too, because a model that does not beat it is no use.
 
     Parameters
     ----------
-    result, reference
-        Images on one grid (same pixel size, axes and units; an odd row too many at a side is cut off),
-        or bare arrays. Different data types are compared as they are; see the columns gain and offset. None as the
-        result: the models are judged. None as the reference: the result is only held against its input.
+    result
+        The result, an `Image` or a bare array. None judges the models instead.
+    reference
+        Reference scan on the result's grid: the same pixel size, axes and units; an odd row more at a side is cut
+        off. Its data type may differ; see the columns gain and offset. None compares the result with its input only.
     lr
-        The input of the result. Without it, one is simulated from the reference by antialiased
-        bicubic reduction with the scale in the result's provenance, and the rows say so.
+        The input of the result. Without it, one is simulated from the reference by antialiased bicubic reduction, by
+        the scale in the result's provenance, and the rows say so.
     models
         Names of models to run on the input and to compare.
     axes
-        Of bare arrays; their usual ones by default.
+        Axes of bare arrays; by default the usual ones of their shape.
     convention
-        ``"microscopy"``: 64-bit floats, nothing cropped; ``"sr-paper"``: Y of 8-bit RGB, border of
-        `scale` pixels cropped, data range 255.
+        ``"microscopy"``: 64-bit floats, nothing cropped. ``"sr-paper"``: Y of 8-bit RGB, a border of `scale` pixels
+        cropped, data range 255.
     data_range
         ``"reference-range"`` (default: largest less smallest intensity of the reference, per channel),
         ``"reference-percentile"`` (99.9 less 0.1 percentile), ``"dtype"`` or ``"fixed:VALUE"``.
     baselines
-        Beside bicubic: ``"lanczos"``, ``"wiener"``, ``"richardson-lucy"``; ``"zero-filling"`` for inputs that were cut
-        in k-space. Where no input is given, only bicubic.
+        Baselines besides bicubic: ``"lanczos"``, ``"wiener"``, ``"richardson-lucy"``; ``"zero-filling"`` for inputs
+        that were cut in k-space. Only bicubic is measured on a simulated input.
     psf_sigma
-        Standard deviation of the input's point-spread function, in its unit of length (pixels where the pixel size
-        is not known), for Wiener, Richardson-Lucy and the consistency with the input. By default the one that best
-        turns the reference into the input: the baselines know more than a model does.
+        Standard deviation of the input's point-spread function, in its unit of length (pixels if the pixel size is
+        unknown), for Wiener, Richardson-Lucy and the consistency with the input. By default it is fitted to the
+        reference, which gives these baselines an advantage over models.
     register
-        Move the reference onto the result first, by a fraction of a pixel; ``"rigid"`` turns it too, ``"affine"``
-        also scales and shears it. Rows without it are kept.
+        Move the reference onto the result first: True or ``"shift"`` by a fraction of a pixel, ``"rigid"`` also turns
+        it, ``"affine"`` also scales and shears it. The result's unregistered rows are kept.
     repeat
-        The input recorded once more, with noise of its own: its resolution is measured.
+        A second recording of the input, with noise of its own, to measure the input's resolution.
     calibration
-        Of error bars, or its file: intervals are made of the input by the one model that is given, and how often
-        they cover the reference is measured.
+        Calibration of error bars, or its file. The one model in `models` makes intervals of the input, and the share
+        of the reference inside them is measured.
     name
-        What the rows call this image.
+        Name of the image in rows and findings.
 
     Returns
     -------
     Report
-        ``.rows``, ``.conventions``, ``.notes``, ``.findings``; ``.table()``, ``.to_json()``, ``.to_csv()``,
-        ``.to_html()``.
+        Its ``rows``, ``conventions``, ``notes`` and ``findings``; ``table()``, ``to_json()``, ``to_csv()`` and
+        ``to_html()`` write them.
 
     Raises
     ------
     EvaluationError
         If the images do not lie on one grid, or there is neither an input nor a scale to simulate one.
     SettingsError
-        If `convention`, `data_range` or a baseline is unknown.
+        If an option, `convention`, `data_range` or a baseline is unknown.
     """
-    task = Task.of(models, convention, data_range, baselines=baselines, psf_sigma=psf_sigma, registered=register)
-    given, true, low, again = (None if i is None else as_image(i, axes) for i in (result, reference, lr, repeat))
-    if true is None:
+    settings = EvaluationSettings.of(
+        models, convention, data_range, baselines=baselines, psf_sigma=psf_sigma, register=register
+    )
+    images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat)]
+    judged, scan, low, again = images
+    if scan is None:
         if register or calibration is not None or models:
-            raise SettingsError("models, register and calibration need a reference.")
-        return _by_input_only(given, low, again, name, psf_sigma)
-    found = compare(given, true, low, task, name=name)
-    looked = examine(
-        found.result,
-        found.reference,
+            raise SettingsError("`models`, `register` and `calibration` need a reference.")
+        return _compare_with_input(judged, low, again, name, psf_sigma)
+    scores = compare(judged, scan, low, settings, name=name)
+    findings = examine(
+        scores.result,
+        scores.reference,
         low,
-        whole=found.whole,
-        base=found.base,
-        registration=found.registration,
+        whole=scores.whole,
+        base=scores.base,
+        registration=scores.registration,
         repeat=again,
-        unknown=found.unknown,
+        unknown=scores.unknown,
         psf_sigma=psf_sigma,
     )
-    covered = None if calibration is None else cover(low, true, models, calibration)
-    light = questions.calibrated(*covered[1:]) if covered else questions.calibrated(None, 0.0, NO_CALIBRATION)
-    looked = replace(looked, lights=(*looked.lights, light))
-    comparisons = compare_all(found.rows)
+    coverage = None if calibration is None else measure_coverage(low, scan, models, calibration)
+    if coverage is None:
+        answer = questions.calibrated(None, 0.0, _NO_CALIBRATION)
+    else:
+        answer = questions.calibrated(coverage.share, 1 - coverage.calibration.alpha, "nothing finite to compare")
     return Report(
-        found.rows,
-        task.rules.describe(),
-        tuple(found.notes),
-        comparisons=comparisons,
-        findings={name: looked},
-        calibration=covered[0] if covered else None,
+        scores.rows,
+        settings.rules.describe(),
+        tuple(dict.fromkeys([*scores.notes, *(coverage.notes if coverage else ())])),
+        comparisons=compare_with_bicubic(scores.rows),
+        findings={name: replace(findings, answers=(*findings.answers, answer))},
+        calibration=None if coverage is None else coverage.calibration,
     )
 
 
-def _by_input_only(
+def _compare_with_input(
     result: Image | None, lr: Image | None, repeat: Image | None, name: str, psf_sigma: float | None
 ) -> Report:
     if result is None or lr is None:
-        raise EvaluationError("without a reference, a result and its input (lr) are needed.")
+        raise EvaluationError(
+            "without a reference, a result and its input are needed.", remedy="Give the input as `lr`."
+        )
     scale_of(result, lr)
-    looked = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
-    note = "no reference was given: what the input cannot show remains unknown"
-    return Report([], {"compared with": "the input only"}, (note,), findings={name: looked})
+    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
+    note = "no reference was given, so nothing can be said about detail that the input does not show"
+    return Report([], {"compared with": "the input only"}, (note,), findings={name: findings})
 
 
-def as_image(image: Image | Array, axes: str | None) -> Image:
-    """Return an image as it is, or a bare array as one of unknown pixel size."""
+def _as_image(image: Image | Array, axes: str | None) -> Image:
+    """Return an image as it is, or a bare array as an image of unknown pixel size."""
     if isinstance(image, Image):
         return image
     array = image if hasattr(image, "shape") else np.asarray(image)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from helpers.scenes import write_scans
 
 from napari_superres import Image, write_image
 from napari_superres.cli import app
@@ -54,3 +55,29 @@ def cells(tmp_path):
     smooth = 500 + 300 * np.sin(y / 4) * np.cos(x / 3) + np.random.default_rng(0).normal(0, 20, (2, 33, 41))
     image = Image.from_array(smooth.astype(np.uint16), "CYX", pixel_size=0.2, channel_names=("DNA", "actin"))
     return write_image(image, tmp_path / "cells.ome.tif")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """Return folders of results, references and inputs that no test changes."""
+    root = tmp_path_factory.mktemp("data")
+    write_scans(root)
+    return root
+
+
+@pytest.fixture
+def sr(data):
+    """Return a result."""
+    return data / "sr" / "0.tif"
+
+
+@pytest.fixture
+def ref(data):
+    """Return the reference of `sr`."""
+    return data / "ref" / "0.tif"
+
+
+@pytest.fixture
+def lr(data):
+    """Return the input of `sr`."""
+    return data / "lr" / "0.tif"

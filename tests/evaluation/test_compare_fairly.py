@@ -56,22 +56,22 @@ def test_channels_are_matched_by_their_names():
     report = evaluate(result, reference, lr=low, baselines=())
     assert psnr(report, "result") == np.inf
     assert psnr(report, "bicubic", "GFP") > 25
-    states = {light.question: light.state for light in report.findings["image"].lights}
+    states = {answer.question: answer.state for answer in report.findings["image"].answers}
     assert states["Are the channels in order?"] == "yes"
-    assert any("the reference's channels were brought into the order GFP, DAPI" in note for note in report.notes)
+    assert any("the reference's channels were reordered to GFP, DAPI" in note for note in report.notes)
 
 
 def test_one_slice_of_a_stack_and_a_plane():
     slice_ = image(np.asarray(REFERENCE.data)[None], "ZYX")
     report = evaluate(slice_, slice_, lr=LOW, baselines=())
     assert psnr(report, "result") == np.inf
-    assert report.findings["image"].lights
+    assert report.findings["image"].answers
 
 
 def test_pixel_sizes_that_are_not_known_are_not_right():
     bare = Image.from_array(np.asarray(REFERENCE.data), "YX")
-    lights = evaluate(REFERENCE, bare, lr=LOW, baselines=()).findings["image"].lights
-    assert (lights[0].state, "unknown of the reference" in lights[0].reason) == ("not measurable", True)
+    answers = evaluate(REFERENCE, bare, lr=LOW, baselines=()).findings["image"].answers
+    assert (answers[0].state, "unknown of the reference" in answers[0].reason) == ("not measurable", True)
 
 
 def test_fields_far_apart_do_not_overlap():
@@ -82,9 +82,9 @@ def test_fields_far_apart_do_not_overlap():
 
 def test_noise_lies_nowhere():
     noise = image(np.random.default_rng(5).random((96, 96)).astype(np.float32))
-    lights = {
-        light.question: light for light in evaluate(noise, REFERENCE, lr=LOW, baselines=()).findings["image"].lights
+    answers = {
+        answer.question: answer for answer in evaluate(noise, REFERENCE, lr=LOW, baselines=()).findings["image"].answers
     }
-    assert lights["Does it lie on the reference?"].state == "no"
-    assert lights["Is it right beyond what its input holds?"].state == "not measurable"
-    assert lights["Is it consistent with its input?"].state == "no"
+    assert answers["Does it lie on the reference?"].state == "no"
+    assert answers["Is the added fine detail real?"].state == "not measurable"
+    assert answers["Is it consistent with its input?"].state == "no"

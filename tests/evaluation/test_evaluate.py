@@ -77,7 +77,7 @@ def test_without_an_input_one_is_simulated_and_the_row_says_so():
 
 def test_neither_input_nor_scale_asks_for_the_input():
     reference = scene()
-    with pytest.raises(EvaluationError, match="as lr"):
+    with pytest.raises(EvaluationError, match="as `lr`"):
         evaluate(reference, reference)
 
 
@@ -241,7 +241,7 @@ def test_the_table_and_the_page_show_rows_and_conventions(report):
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing(report, tmp_path):
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="could not be written"):
         report.to_json(tmp_path / "missing" / "r.json")
     (tmp_path / "taken").mkdir()
     with pytest.raises(OutputError):
@@ -294,8 +294,16 @@ def test_a_restoration_on_its_inputs_grid_stands_beside_its_input():
     expected = 10 * np.log10(np.ptp(truth.data) ** 2 / np.mean((lr.data - truth.data) ** 2))
     assert base == pytest.approx(expected, abs=1e-6)
     assert ours == pytest.approx(expected + 20 * np.log10(2), abs=1e-6)
-    with pytest.raises(EvaluationError, match="Give it as lr"):
+    with pytest.raises(EvaluationError, match="Give the input as `lr`"):
         evaluate(better, truth)
     # Without a record, an input on the result's grid is another image.
     with pytest.raises(EvaluationError, match="finer than its input"):
         evaluate(better.replace(metadata={}), truth, lr=lr)
+
+
+def test_doubts_about_a_model_are_notes_of_the_report():
+    """Python warnings are errors in these tests."""
+    coarse = scene().with_pixel_size(500.0)
+    report = evaluate(None, coarse, lr=degrade(coarse, 2), models=["ct-x2"], baselines=())
+    doubts = [note for note in report.notes if note.startswith("ct-x2: ")]
+    assert any("pixel" in doubt for doubt in doubts)

@@ -5,7 +5,6 @@ from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation import evaluate_folder
-from napari_superres.evaluation.folder import pair_by_stem
 from napari_superres.inference import upscale
 from napari_superres.io import write_image
 
@@ -27,11 +26,6 @@ def folders(tmp_path):
         write_image(low, lr / f"{name}.ome.tif")
         write_image(upscale(low, "lanczos-x2"), sr / f"{name}_lanczos-x2.ome.tif")
     return sr, ref, lr
-
-
-def test_stems_are_paired_with_the_longest_that_fits():
-    pairs = pair_by_stem(["cells_x2", "cells_day2_x2", "cellsx", "mri"], ["cells", "cells_day2", "mri"])
-    assert pairs == {"cells_x2": "cells", "cells_day2_x2": "cells_day2", "cellsx": None, "mri": "mri"}
 
 
 def test_a_folder_has_rows_per_image_and_their_mean_over_one_data_range(folders):

@@ -1,10 +1,23 @@
+"""Maps lie on the result, channel by channel, and hold what the functions that they are made of return."""
+
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter, shift
 
 from napari_superres.core.grid import crop_affine
 from napari_superres.core.image import Image
+from napari_superres.degradation import degrade
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation import difference_map, ssim_map
+from napari_superres.evaluation import (
+    agreement_map,
+    average_samples,
+    check_consistency,
+    difference_map,
+    local_agreement,
+    register,
+    residual_map,
+    ssim_map,
+)
 from napari_superres.evaluation.metrics import full_reference
 
 
@@ -80,3 +93,90 @@ def test_images_that_do_not_fit_are_refused():
         difference_map(result, reference.with_pixel_size(3.0))
     with pytest.raises(EvaluationError, match="at least 11"):
         ssim_map(*images(shape=(8, 30)))
+
+
+def textured(shape=(96, 128), axes="YX", seed=0, **grid):
+    """Blobs of many sizes, which blocks of 64 pixels have in common."""
+    random = np.random.default_rng(seed)
+    sigma = [1.2 if a in "YX" else 0 for a in axes]
+    values = sum(gaussian_filter(random.normal(size=shape), [k * s for s in sigma]) * k for k in (1, 3))
+    return Image.from_array((500 + 300 * values).astype(np.float32), axes, **{"pixel_size": 0.1, **grid})
+
+
+def noisy(image, seed=1):
+    values = np.asarray(image.data)
+    return image.replace(data=values + np.random.default_rng(seed).normal(0, 20, values.shape).astype(np.float32))
+
+
+def test_agreement_is_that_of_each_channel_on_the_result():
+    result = textured((2, 96, 128), "CYX", channel_names=("DNA", "actin"))
+    reference = noisy(result)
+    found = agreement_map(result, reference)
+    assert (found.axes, found.shape, found.dtype) == ("CYX", result.shape, np.float32)
+    np.testing.assert_array_equal(found.affine, result.affine)
+    for c in range(2):
+        np.testing.assert_array_equal(found.data[c], local_agreement(result, reference, channel=c).data)
+
+
+def test_channels_keep_their_place_among_the_axes():
+    result = textured((96, 128, 2), "YXC")
+    found = agreement_map(result, noisy(result))
+    assert (found.axes, found.shape) == ("YXC", (96, 128, 2))
+    swapped = agreement_map(*(i.replace(data=np.moveaxis(i.data, 2, 0), axes="CYX") for i in (result, noisy(result))))
+    np.testing.assert_array_equal(np.moveaxis(found.data, 2, 0), swapped.data)
+
+
+def test_agreement_has_holes_where_a_pixel_is_not_finite():
+    result = textured()
+    data = np.array(result.data)
+    data[:20, 30] = np.nan
+    found = np.asarray(agreement_map(result.replace(data=data), noisy(result)).data)
+    assert np.isnan(found[:20, 30]).all()
+    assert np.isfinite(found).mean() > 0.5
+
+
+def test_an_agreement_about_nothing_is_refused():
+    one, other = textured(), textured(seed=7)
+    with pytest.raises(EvaluationError, match="would be empty") as caught:
+        agreement_map(one, other.replace(data=np.random.default_rng(5).random(other.shape).astype(np.float32)))
+    assert "`register`" in caught.value.remedy
+
+
+@pytest.mark.parametrize("make", [difference_map, ssim_map, agreement_map])
+def test_maps_are_of_the_registered_reference_when_asked(make):
+    result = textured((160, 176))
+    reference = result.replace(data=shift(result.data, (2.4, -1.7), order=3, mode="mirror"))
+    moved = register(result, reference)
+    found = make(result, reference, register=True)
+    np.testing.assert_array_equal(found.data, make(moved.result, moved.reference).data)
+    np.testing.assert_array_equal(found.affine, moved.result.affine)
+    assert found.shape != result.shape, "only what both show after the shift"
+    with pytest.raises(EvaluationError):
+        make(result, result.replace(data=np.zeros_like(result.data)), register="rigid")
+
+
+def test_the_residual_lies_on_the_input_and_is_that_of_each_channel():
+    reference = textured((2, 96, 128), "CYX")
+    lr = degrade(reference, 2, kernel="gaussian", psf_sigma=1.2, photons=400, read_noise=2, seed=0)
+    found = residual_map(reference, lr)
+    assert (found.axes, found.shape, found.dtype) == ("CYX", lr.shape, np.float32)
+    np.testing.assert_array_equal(found.affine, lr.affine)
+    for c in range(2):
+        np.testing.assert_array_equal(found.data[c], check_consistency(reference, lr, channel=c).residual.data)
+
+
+def test_a_residual_without_noise_to_measure_it_by_is_refused():
+    reference = textured((64, 64))
+    smooth = reference.replace(data=gaussian_filter(np.asarray(reference.data), 8))
+    with pytest.raises(EvaluationError, match="noise, which cannot be measured"):
+        residual_map(smooth, degrade(smooth, 2))
+
+
+def test_average_samples():
+    random = np.random.default_rng(0)
+    data = random.integers(0, 255, (5, 6, 4)).astype(np.uint8)
+    found = average_samples(Image.from_array(data, "YXS", pixel_size=0.1))
+    assert found.axes == "YX"
+    np.testing.assert_allclose(found.data, data[..., :3].mean(axis=-1))
+    plain = Image.from_array(data[..., 0], "YX")
+    np.testing.assert_array_equal(average_samples(plain).data, plain.data)

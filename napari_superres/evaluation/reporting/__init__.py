@@ -1,11 +1,11 @@
 """Answers, tables and pages made from measurements.
 
-Begin with ``questions``, which asks what a user asks, and ``report.Report``, which carries all rows and answers.
-``evaluation.images`` and ``evaluation.folder`` import this room.
+Begin with ``questions``, whose functions turn measurements into answers, and ``report.Report``, which carries all rows
+and answers. ``evaluation.images`` and ``evaluation.folder`` import this room.
 
-``questions``  the questions of a report and their answers for one image
-``findings``   the same for a folder of images
-``report``     `Report`: rows and answers, as JSON, CSV and HTML (schema: ``report.schema.json``)
+``questions``  the questions that a report answers, one function each
+``findings``   `Findings` and `examine`: everything measured of one image beyond metrics
+``report``     `Report`: rows and answers as a table, JSON, CSV and HTML (schema: ``report.schema.json``)
 ``page``       the HTML page; ``figures`` its pictures
-``gates``      pass or fail for pipelines
+``gates``      conditions on the rows, met or not, for pipelines
 """

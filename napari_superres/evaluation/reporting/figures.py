@@ -27,31 +27,29 @@ _MAPS = {
     "agreement": "magma_r",
     "residual": "RdBu_r",
 }
+_HINTS = "agreement: white where the two share nothing; residual: what the input does not show"
 _COLUMNS = 3
 _LARGEST = 512
-"""Pixels per side that a map is shown with."""
+"""Largest edge, in pixels, that a map is drawn with."""
 
 
-def of_findings(found: "Findings") -> list[tuple[str, str]]:
-    """Return titles and data URIs of what can be drawn of one image."""
-    figures = [
-        (
-            "Maps of the middle plane (agreement: white where they share nothing; residual: what the input denies)",
-            _png(_maps(found)),
+def of_findings(findings: "Findings") -> list[tuple[str, str]]:
+    """Return titles and data URIs of all figures that can be drawn of one image."""
+    figures = [(f"Maps of the middle plane ({_HINTS})", _png(_maps(findings)))]
+    if findings.agreement is not None:
+        figures.append(("Agreement with the reference, by detail", _svg(_panel(lambda a: _rings(a, findings)))))
+    figures.append(("Power spectrum", _svg(_panel(lambda a: _spectra(a, findings)))))
+    if findings.linearity:
+        figures.append(("Intensities over those of the reference", _svg(_panel(lambda a: _linearity(a, findings)))))
+    if findings.consistency is not None:
+        figures.append(
+            ("Share of each band that the input does not explain", _svg(_panel(lambda a: _bands(a, findings))))
         )
-    ]
-    if found.agreement is not None:
-        figures.append(("Agreement with the reference, by detail", _svg(_panel(lambda a: _rings(a, found)))))
-    figures.append(("Power spectrum", _svg(_panel(lambda a: _spectra(a, found)))))
-    if found.linearity:
-        figures.append(("Intensities over those of the reference", _svg(_panel(lambda a: _linearity(a, found)))))
-    if found.consistency is not None:
-        figures.append(("Share of each band that the input does not explain", _svg(_panel(lambda a: _bands(a, found)))))
     return figures
 
 
 def of_rows(rows: Sequence["Row"]) -> list[tuple[str, str]]:
-    """Return a figure of every candidate's gain over bicubic interpolation, image by image; none of one image."""
+    """Return a figure of every candidate's gain over bicubic interpolation, image by image; none for one image."""
     overall = [r for r in rows if r["channel"] == "all" and r["image"] != "mean"]
     base = {r["image"]: r["psnr"] for r in overall if r["candidate"].startswith("bicubic") and r["role"] == "baseline"}
     names = list(dict.fromkeys(r["candidate"] for r in overall if r["psnr"] is not None and r["image"] in base))
@@ -71,64 +69,64 @@ def of_rows(rows: Sequence["Row"]) -> list[tuple[str, str]]:
     return [("Gain over interpolation", _svg(_panel(draw, width=6.4)))]
 
 
-def of_calibration(found: "Calibration") -> list[tuple[str, str]]:
-    """Return the coverage curve of a calibration."""
+def of_calibration(calibration: "Calibration") -> list[tuple[str, str]]:
+    """Return the coverage curve of a calibration, and its coverage by intensity and disagreement."""
 
     def draw(axes: "Axes") -> None:
-        nominal, covered = zip(*found.curve, strict=True)
+        nominal, covered = zip(*calibration.curve, strict=True)
         axes.plot([0, 1], [0, 1], color=_COLORS["input"], lw=1)
         axes.plot(nominal, covered, "o-", color=_COLORS["result"])
         axes.set_xlabel("nominal coverage")
         axes.set_ylabel("coverage of images left out")
 
     def draw_parts(axes: "Axes") -> None:
-        groups = {"intensity": found.by_intensity, "disagreement": found.by_spread}
+        groups = {"intensity": calibration.by_intensity, "disagreement": calibration.by_spread}
         for i, (name, quartiles) in enumerate(groups.items()):
             at = np.arange(len(quartiles)) + 0.4 * i
             axes.bar(at, [100 * share for share in quartiles], 0.38, label=f"quartiles of {name}")
-        axes.axhline(100 * (1 - found.alpha), color=_COLORS["reference"], lw=1)
+        axes.axhline(100 * (1 - calibration.alpha), color=_COLORS["reference"], lw=1)
         axes.set_ylabel("coverage / %")
         axes.set_xticks([])
         axes.legend(fontsize=7)
 
     return [
         ("Calibration of the error bars", _svg(_panel(draw))),
-        ("Coverage where it is dark or bright, sure or unsure (lowest quartile left)", _svg(_panel(draw_parts))),
+        ("Coverage by quartiles of intensity and of disagreement (lowest left)", _svg(_panel(draw_parts))),
     ]
 
 
-def _rings(axes: "Axes", found: "Findings") -> None:
-    assert found.agreement is not None
+def _rings(axes: "Axes", findings: "Findings") -> None:
+    assert findings.agreement is not None
     curves = {
-        "result and reference": (found.agreement, "result"),
-        "bicubic and reference": (found.interpolated, "bicubic"),
-        "two inputs": (found.repeat, "input"),
+        "result and reference": (findings.agreement, "result"),
+        "bicubic and reference": (findings.interpolated, "bicubic"),
+        "two inputs": (findings.repeat, "input"),
     }
     for label, (curve, color) in curves.items():
         if curve is not None:
             axes.plot(curve.frequency, curve.correlation, label=label, color=_COLORS[color])
-    rings = found.agreement
+    rings = findings.agreement
     axes.plot(rings.frequency, rings.threshold("1/7"), ":", color="k", lw=1, label="1/7")
     axes.plot(rings.frequency[3:], rings.threshold("half-bit")[3:], "--", color="k", lw=1, label="half-bit")
-    if "input" in found.spectra:
-        limit = found.spectra["input"][0][-1]
+    if "input" in findings.spectra:
+        limit = findings.spectra["input"][0][-1]
         axes.axvspan(limit, rings.frequency[-1], color="#1262b318", label="beyond the input's pixels")
     axes.set_ylim(-0.15, 1.05)
-    axes.set_xlabel(f"spatial frequency / cycles per {found.unit}")
+    axes.set_xlabel(f"spatial frequency / cycles per {findings.unit}")
     axes.set_ylabel("correlation")
     axes.legend(fontsize=7)
 
 
-def _spectra(axes: "Axes", found: "Findings") -> None:
-    for name, (frequency, power) in found.spectra.items():
+def _spectra(axes: "Axes", findings: "Findings") -> None:
+    for name, (frequency, power) in findings.spectra.items():
         axes.semilogy(frequency[1:], power[1:].clip(min=1e-12), label=name, color=_COLORS[name])
-    axes.set_xlabel(f"spatial frequency / cycles per {found.unit}")
+    axes.set_xlabel(f"spatial frequency / cycles per {findings.unit}")
     axes.set_ylabel("power")
     axes.legend(fontsize=7)
 
 
-def _linearity(axes: "Axes", found: "Findings") -> None:
-    for name, curve in found.linearity.items():
+def _linearity(axes: "Axes", findings: "Findings") -> None:
+    for name, curve in findings.linearity.items():
         axes.plot(curve.reference, curve.candidate, "o-", ms=3, label=f"{name}: gamma {curve.gamma:.2f}")
     ends = axes.get_xlim()
     axes.plot(ends, ends, color=_COLORS["input"], lw=1)
@@ -137,9 +135,9 @@ def _linearity(axes: "Axes", found: "Findings") -> None:
     axes.legend(fontsize=7)
 
 
-def _bands(axes: "Axes", found: "Findings") -> None:
-    assert found.consistency is not None
-    bands = found.consistency.bands
+def _bands(axes: "Axes", findings: "Findings") -> None:
+    assert findings.consistency is not None
+    bands = findings.consistency.bands
     axes.bar(
         [b.low for b in bands],
         [100 * b.invented for b in bands],
@@ -152,25 +150,25 @@ def _bands(axes: "Axes", found: "Findings") -> None:
     axes.set_ylabel("not explained by the input / %")
 
 
-def _maps(found: "Findings") -> "Figure":
-    names = [n for n in _MAPS if n in found.maps]
+def _maps(findings: "Findings") -> "Figure":
+    names = [n for n in _MAPS if n in findings.maps]
     rows = -(-len(names) // _COLUMNS)
-    height, width = _plane(found.maps["result"]).shape
+    height, width = _plane(findings.maps["result"]).shape
     figure = _figure(3.4 * _COLUMNS, rows * (0.3 + 2.8 * min(height / width, 1.5)))
-    grey = _limits(found.maps["reference" if "reference" in found.maps else "result"])
+    grey = _limits(findings.maps["reference" if "reference" in findings.maps else "result"])
     for i, name in enumerate(names):
         axes = figure.add_subplot(rows, _COLUMNS, i + 1)
-        values = _plane(found.maps[name])
+        values = _plane(findings.maps[name])
         if name in ("difference", "residual"):
             most = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
             low, high = (-6.0, 6.0) if name == "residual" else (-most, most or 1.0)
         else:
-            low, high = {"SSIM": (0.0, 1.0)}.get(name, grey if _MAPS[name] == "gray" else _limits(found.maps[name]))
-        shown = axes.imshow(values, cmap=_MAPS[name], vmin=low, vmax=high, interpolation="nearest")
-        titles = {"residual": "residual / sigma", "agreement": f"agreement / {found.unit}"}
+            low, high = {"SSIM": (0.0, 1.0)}.get(name, grey if _MAPS[name] == "gray" else _limits(findings.maps[name]))
+        picture = axes.imshow(values, cmap=_MAPS[name], vmin=low, vmax=high, interpolation="nearest")
+        titles = {"residual": "residual / sigma", "agreement": f"agreement / {findings.unit}"}
         axes.set_title(titles.get(name, name), fontsize=9)
         axes.axis("off")
-        figure.colorbar(shown, ax=axes, shrink=0.7).ax.tick_params(labelsize=6)
+        figure.colorbar(picture, ax=axes, shrink=0.7).ax.tick_params(labelsize=6)
     return figure
 
 
@@ -201,7 +199,9 @@ def _figure(width: float, height: float) -> "Figure":
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("figures need matplotlib. Install it with: pip install matplotlib") from error
+        raise MissingExtraError(
+            "figures need matplotlib, which is not installed.", remedy="Run: pip install matplotlib"
+        ) from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -217,7 +217,7 @@ def _uri(figure: "Figure", kind: str, mime: str) -> str:
     import matplotlib as mpl
 
     out = io.BytesIO()
-    # Equal reports are equal files: without a date, and without names drawn by chance.
+    # Equal reports must be equal files, so the figure holds no date and no random names.
     with mpl.rc_context({"svg.hashsalt": kind}):
         figure.savefig(out, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else None)
     return f"data:{mime};base64,{base64.b64encode(out.getvalue()).decode()}"

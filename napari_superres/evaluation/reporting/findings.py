@@ -1,7 +1,7 @@
-"""What is found of one result beyond its metrics: place, intensities, consistency, spectra, agreement, maps."""
+"""Examine one result beyond its metrics: position, intensities, consistency, spectra, agreement, maps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,47 +10,49 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.consistency import Consistency, check_consistency
-from napari_superres.evaluation.maps import difference_map, ssim_map
+from napari_superres.evaluation.maps import average_samples, difference_map, ssim_map
 from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
 from napari_superres.evaluation.registration.register import Registration, register
 from napari_superres.evaluation.reporting import questions
-from napari_superres.evaluation.reporting.questions import Light
+from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
 from napari_superres.evaluation.resolution.frc import FrequencyRings, length_unit, squared_magnitude, windowed_spectrum
 
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 _PLANES = 4
+"""Most planes along each of T and Z that spectra are measured on; its square if there is only one of the two."""
+
 _COARSE = 3.0
-"""Pixels of a Gaussian beyond which intensities are compared."""
+"""Standard deviation, in pixels, of the Gaussian that intensities are smoothed by before they are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What is found of one result; None or empty where an image for it was not given.
+    """What was measured of one result; None or empty where an image that it needs was not given.
 
     Attributes
     ----------
-    lights
-        Answers to the questions of `questions`.
+    answers
+        Answers to the questions in `questions`.
     consistency
-        With the input.
+        The result compared with its input.
     agreement, interpolated
         Ring correlation with the reference, of the result and of the interpolated input.
     repeat
         Ring correlation of two recordings of the input.
     linearity
-        Per channel.
+        Intensities over those of the reference, per channel.
     spectra
         Frequency and mean power per ring of ``"input"``, ``"result"`` and ``"reference"``, first channel.
     unit
-        Of length.
+        Unit of length.
     maps
-        Of the middle plane: ``"result"``, ``"reference"``, ``"difference"``, ``"SSIM"``, ``"agreement"``, and on the
-        input's grid ``"residual"``.
+        Maps of the middle plane, by name: ``"result"``, ``"reference"``, ``"difference"``, ``"SSIM"``,
+        ``"agreement"``, and on the input's grid ``"residual"``.
     """
 
-    lights: tuple[Light, ...]
+    answers: tuple[Answer, ...]
     consistency: Consistency | None = None
     agreement: RingCorrelation | None = None
     interpolated: RingCorrelation | None = None
@@ -61,22 +63,19 @@ class Findings:
     maps: Mapping[str, Image]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold: answers and numbers, no images."""
-        found: dict[str, Any] = {
-            "questions": [{"question": i.question, "state": i.state, "reason": i.reason} for i in self.lights],
-            "unit": self.unit,
-        }
+        """Return answers and numbers, without images, as JSON can hold them."""
+        document: dict[str, Any] = {"questions": [asdict(answer) for answer in self.answers], "unit": self.unit}
         if self.consistency is not None:
             names = ("psf_sigma", "gain", "offset", "rsp", "rse", "rse_in_sigmas", "outside", "whiteness", "invented")
-            found["consistency"] = {n: getattr(self.consistency, n) for n in names}
+            document["consistency"] = {n: getattr(self.consistency, n) for n in names}
             bands = [{k: getattr(b, k) for k in ("low", "high", "energy", "invented")} for b in self.consistency.bands]
-            found["consistency"] |= {"notes": list(self.consistency.notes), "bands": bands}
+            document["consistency"] |= {"notes": list(self.consistency.notes), "bands": bands}
         for name in ("agreement", "interpolated", "repeat"):
             curve = getattr(self, name)
             if curve is not None:
-                met = curve.resolution() if name == "repeat" else curve.agreement()
-                found[name] = {"value": met.value, "unit": met.unit, "reason": met.reason}
-        return found
+                limit = curve.resolution() if name == "repeat" else curve.agreement()
+                document[name] = {"value": limit.value, "unit": limit.unit, "reason": limit.reason}
+        return document
 
 
 def examine(
@@ -91,56 +90,57 @@ def examine(
     unknown: Sequence[str] = (),
     psf_sigma: float | None = None,
 ) -> Findings:
-    """Look at a result beside its reference and its input, whichever there are.
+    """Examine a result next to its reference and its input, or the one of the two that is given.
 
     Parameters
     ----------
     result, reference
-        On one grid, as `match` or `register` returns them.
+        Images on one grid, as `match` or `register` returns them; the reference may be None.
     lr
-        The input.
+        The input, or None.
     whole
-        The result with all its pixels, to be held against the input; `result` by default.
+        The result with all its pixels, to be compared with the input; `result` by default.
     base
-        Its interpolation, on the grid of `result`.
+        The interpolated input, on the grid of `result`.
     registration
-        What moved the reference, if anything did.
+        How the reference was moved, if it was.
     repeat
-        The input once more, with noise of its own.
+        A second recording of the input, with noise of its own.
     unknown
-        Which of result and reference do not know their pixel size.
+        Which of ``"result"`` and ``"reference"`` have no pixel size.
     psf_sigma
         Width of the input's point-spread function, in its unit of length; fitted by default.
     """
     consistency, problem = _consistency(result if whole is None else whole, lr, psf_sigma)
-    lights, agreement, interpolated, curves, place = [], None, None, {}, None
-    again = None if lr is None or repeat is None else ring_correlation(few_planes(lr), few_planes(repeat))
+    answers: list[Answer] = []
+    agreement, interpolated, curves, placed = None, None, {}, None
+    repeated = None if lr is None or repeat is None else ring_correlation(few_planes(lr), few_planes(repeat))
     maps = {"result": _middle(result)}
     if reference is not None:
-        where, said = (registration, "") if registration is not None else _registration(result, reference)
-        agreement = _correlated(result, reference)
-        interpolated = None if base is None else _correlated(base, reference)
+        shift, failure = (registration, "") if registration is not None else _registration(result, reference)
+        agreement = _correlation(result, reference)
+        interpolated = None if base is None else _correlation(base, reference)
         curves = _linearity(result, reference)
-        place = questions.place(where, said, registration is not None)
-        lights += [questions.pixel_size(result, unknown), place]
+        placed = questions.place(shift, failure, registration is not None)
+        answers += [questions.pixel_size(result, unknown), placed]
         order = questions.channels(result, reference)
-        lights += [order] if order else []
+        answers += [order] if order else []
         ratio = flux(np.asarray(reference.data), np.asarray(result.data))
-        lights += [questions.linear(list(curves.values()), ratio)]
+        answers += [questions.linear(list(curves.values()), ratio)]
         maps |= _maps(_middle(result), _middle(reference))
-    lights += [questions.consistent(consistency, problem)]
+    answers += [questions.consistent(consistency, problem)]
     pixel = None if lr is None else max(lr.pixel_size[lr.spatial.index(a)] for a in "YX")
     shared = None if reference is None or pixel is None else _shared_beyond(result, reference, 0.5 / pixel)
-    lights += [questions.supported(shared, agreement, consistency, again, place)]
+    answers += [questions.supported(shared, agreement, consistency, repeated, placed)]
     if consistency is not None:
         maps["residual"] = _middle(consistency.residual)
     images = {"input": lr, "result": result, "reference": reference}
     return Findings(
-        lights=tuple(lights),
+        answers=tuple(answers),
         consistency=consistency,
         agreement=agreement,
         interpolated=interpolated,
-        repeat=again,
+        repeat=repeated,
         linearity=curves,
         spectra={n: radial_power(i) for n, i in images.items() if i is not None},
         unit=length_unit(result),
@@ -150,7 +150,7 @@ def examine(
 
 def _consistency(result: Image, lr: Image | None, psf_sigma: float | None) -> tuple[Consistency | None, str]:
     if lr is None:
-        return None, "no input was given (--lr)"
+        return None, "no input was given as `lr`"
     try:
         width = None if psf_sigma is None else psf_sigma / lr.pixel_size[lr.spatial.index("Y")]
         return check_consistency(result, lr, psf_sigma=width), ""
@@ -165,7 +165,7 @@ def _registration(result: Image, reference: Image) -> tuple[Registration | None,
         return None, str(error)
 
 
-def _correlated(first: Image, second: Image) -> RingCorrelation | None:
+def _correlation(first: Image, second: Image) -> RingCorrelation | None:
     try:
         return ring_correlation(*(first_channel(few_planes(i)) for i in (first, second)))
     except EvaluationError:
@@ -173,7 +173,10 @@ def _correlated(first: Image, second: Image) -> RingCorrelation | None:
 
 
 def _shared_beyond(result: Image, reference: Image, limit: float) -> tuple[float, float] | None:
-    """Return the share of the result's spectrum beyond a frequency, and its correlation with the reference's there."""
+    """Return the share of the result's spectrum beyond a frequency, and its correlation with the reference's there.
+
+    None if either has no power there.
+    """
     ours, theirs = (_planes(first_channel(few_planes(i))) for i in (result, reference))
     rings = FrequencyRings.of_shape(ours.shape[1:], [result.pixel_size[result.spatial.index(a)] for a in "YX"])
     beyond = rings.frequency > limit
@@ -195,11 +198,11 @@ def _planes(image: Image) -> npt.NDArray[np.float64]:
 
 def _linearity(result: Image, reference: Image) -> dict[str, Linearity]:
     names = reference.channel_names or tuple(str(c) for c in range(reference.size("C")))
-    found = {}
+    curves = {}
     for channel, name in enumerate(names):
         pair = [_planes(first_channel(few_planes(_channel(i, channel)))) for i in (reference, result)]
-        found[name] = linearity(*(np.stack([_smooth(plane) for plane in planes]) for planes in pair))
-    return found
+        curves[name] = linearity(*(np.stack([_smooth(plane) for plane in planes]) for planes in pair))
+    return curves
 
 
 def _smooth(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -217,25 +220,25 @@ def _channel(image: Image, channel: int) -> Image:
 
 
 def _maps(result: Image, reference: Image) -> dict[str, Image]:
-    found = {"reference": reference, "difference": difference_map(result, reference)}
+    maps = {"reference": reference, "difference": difference_map(result, reference)}
     for name, make in (("SSIM", ssim_map), ("agreement", local_agreement)):
         try:
-            found[name] = make(*(first_channel(i) for i in (result, reference)))
-        except EvaluationError:  # too small, constant: it is left out
+            maps[name] = make(*(first_channel(i) for i in (result, reference)))
+        except EvaluationError:  # the images are too small or constant, and the map is left out
             continue
-    return found
+    return maps
 
 
 def few_planes(image: Image) -> Image:
-    """Return at most some sixteen planes, evenly spaced along T and Z: enough for spectra, and little memory."""
-    places = zip(image.axes, image.shape, strict=True)
+    """Return about sixteen planes at most, evenly spaced along T and Z: enough for spectra, in little memory."""
+    sizes = zip(image.axes, image.shape, strict=True)
     most = _PLANES if "T" in image.axes and "Z" in image.axes else _PLANES**2
-    key = tuple(slice(None, None, -(-n // most)) if a in "TZ" else slice(None) for a, n in places)
+    key = tuple(slice(None, None, -(-n // most)) if a in "TZ" else slice(None) for a, n in sizes)
     return image.replace(data=np.asarray(image.data[key]))
 
 
 def first_channel(image: Image) -> Image:
-    """Return the first channel as floats, colours averaged, pixels that are not finite filled with the mean."""
+    """Return the first channel in float64: colours averaged, pixels that are not finite filled with the mean."""
     one = _without_channels(image)
     values = np.asarray(one.data, dtype=np.float64)
     finite = np.isfinite(values)
@@ -247,23 +250,17 @@ def first_channel(image: Image) -> Image:
 def _middle(image: Image) -> Image:
     """Return the middle plane of the first channel, colours averaged."""
     one = _without_channels(image)
-    places = zip(one.axes, one.shape, strict=True)
-    key = tuple(slice(n // 2, n // 2 + 1) if a in "TZ" else slice(None) for a, n in places)
+    sizes = zip(one.axes, one.shape, strict=True)
+    key = tuple(slice(n // 2, n // 2 + 1) if a in "TZ" else slice(None) for a, n in sizes)
     return one.replace(data=np.asarray(one.data[key]))
 
 
 def _without_channels(image: Image) -> Image:
-    data, axes = image.data, image.axes
-    if "S" in axes:
-        at = axes.index("S")
-        data, axes = np.asarray(data).take(range(3), axis=at).mean(axis=at), axes.replace("S", "")
-    if "C" in axes:
-        data, axes = np.asarray(data).take(0, axis=axes.index("C")), axes.replace("C", "")
-    return image.replace(data=data, axes=axes, channel_names=())
+    return _channel(average_samples(image) if "S" in image.axes else image, 0).replace(channel_names=())
 
 
 def radial_power(image: Image) -> Curve:
-    """Return the power of an image's first channel over rings of frequency, the mean of a few planes."""
+    """Return the frequencies of rings and the power of an image's first channel in them, the mean of a few planes."""
     one = first_channel(few_planes(image))
     planes = _planes(one)
     rings = FrequencyRings.of_shape(planes.shape[1:], [one.pixel_size[one.spatial.index(a)] for a in "YX"])

@@ -21,78 +21,83 @@ class Gate:
     Attributes
     ----------
     text
-        As it was given.
+        The condition as it was given.
     passed
-        Whether every candidate that it is about meets it.
-    found
-        What was found, in words.
+        Whether every candidate that it concerns meets it.
+    values
+        The measured values and the limit, in words.
     """
 
     text: str
     passed: bool
-    found: str
+    values: str
 
 
 def check_gate(text: str, rows: Sequence[Row]) -> Gate:
-    """Check a condition on the means over images (of one image, on its row).
+    """Check a condition on the means over images, or on the row of a single image.
 
     Parameters
     ----------
     text
-        ``[CANDIDATE:]METRIC > LIMIT``, also ``>=``, ``<``, ``<=``. METRIC is a column of the report; LIMIT a number,
-        a candidate whose metric is taken, or one with a number added or taken off. Without CANDIDATE it is about the
-        result, or where there is none, about every model.
+        ``[CANDIDATE:]METRIC > LIMIT``, also ``>=``, ``<``, ``<=``. METRIC is a column of the report. LIMIT is a number;
+        or a candidate, whose metric is taken; or a candidate plus or minus a number. Without CANDIDATE, the condition
+        concerns the result or, if there is none, every model.
     rows
-        Of a report.
+        Rows of a report.
 
     Raises
     ------
     SettingsError
-        If the text has another form, or names a column or candidate that is not there.
+        If the text has another form, or names an unknown column or candidate.
     """
     form, overall = parse_gate(text), _overall(rows)
     metric = form["metric"]
     who = [form["who"].strip()] if form["who"] else [n for n, r in overall.items() if r["role"] == "judged"]
-    who = [_called(n, overall) for n in who]
+    who = [_full_name(n, overall) for n in who]
     if missing := [n for n in who if n not in overall]:
-        raise SettingsError(f"gate {text!r}: there is no candidate {missing[0]}. There are: {', '.join(overall)}.")
+        raise SettingsError(
+            f"gate {text!r}: unknown candidate {missing[0]!r}.", remedy=f"Candidates: {', '.join(overall)}."
+        )
     if not overall or not who:
-        raise SettingsError(f"gate {text!r}: nothing was measured that it could be about. Give a reference scan.")
+        raise SettingsError(f"gate {text!r}: nothing was measured.", remedy="Give a reference scan.")
     limit = _limit(form["limit"], metric, overall, text)
     compare = _OPERATORS[form["sign"]]
     values = {n: float(overall[n][metric]) for n in who}
-    found = ", ".join(f"{n} {v:.6g}" for n, v in values.items())
-    return Gate(text, all(compare(v, limit) for v in values.values()), f"{metric} of {found}; limit {limit:.6g}")
+    listed = ", ".join(f"{n} {v:.6g}" for n, v in values.items())
+    return Gate(text, all(compare(v, limit) for v in values.values()), f"{metric} of {listed}; limit {limit:.6g}")
 
 
 def parse_gate(text: str) -> re.Match[str]:
-    """Return the parts of a condition; so that it is refused before anything is computed.
+    """Return the parts of a condition, so that a wrong one is refused before anything is computed.
 
     Raises
     ------
     SettingsError
-        If it has another form, or names a metric that is not there.
+        If it has another form, or names an unknown metric.
     """
     form = _FORM.fullmatch(text)
     if form is None:
-        raise SettingsError(f"a gate is METRIC>LIMIT such as psnr>bicubic+1 or ssim>=0.9, got {text!r}.")
+        raise SettingsError(
+            f"a gate must have the form METRIC>LIMIT, got {text!r}.",
+            remedy="Write, for example, psnr>bicubic+1 or ssim>=0.9.",
+        )
     if form["metric"] not in COLUMNS or form["metric"] in _NOT_NUMBERS:
         known = ", ".join(c for c in COLUMNS if c not in _NOT_NUMBERS)
-        raise SettingsError(f"gate {text!r}: there is no metric {form['metric']}. There are: {known}.")
+        raise SettingsError(f"gate {text!r}: unknown metric {form['metric']!r}.", remedy=f"Metrics: {known}.")
     return form
 
 
 def _overall(rows: Sequence[Row]) -> dict[str, Row]:
-    """Return one row per candidate: the mean over images where there is one."""
-    found: dict[str, Row] = {}
+    """Return one row per candidate: the mean over images, or the row of a single image."""
+    overall: dict[str, Row] = {}
     for row in rows:
-        if row["channel"] == "all" and (row["candidate"] not in found or row["image"] == "mean"):
-            found[row["candidate"]] = row
-    return found
+        if row["channel"] == "all" and (row["candidate"] not in overall or row["image"] == "mean"):
+            overall[row["candidate"]] = row
+    return overall
 
 
-def _called(name: str, overall: dict[str, Row]) -> str:
-    """Return a candidate's full name: those of a simulated input say so."""
+def _full_name(name: str, overall: dict[str, Row]) -> str:
+    """Return a candidate's name in the rows, which says if its input was simulated."""
     return next((n for n in overall if n in (name, f"{name} (simulated input)")), name)
 
 
@@ -101,12 +106,13 @@ def _limit(text: str, metric: str, overall: dict[str, Row], gate: str) -> float:
     if number is not None:
         return number
     short = {name.removesuffix(" (simulated input)"): name for name in overall} | {name: name for name in overall}
-    for name in sorted(short, key=len, reverse=True):  # names hold '-' too
+    for name in sorted(short, key=len, reverse=True):  # names may contain '-' as well
         rest = text.removeprefix(name).replace(" ", "")
         if text.startswith(name) and (not rest or (rest[0] in "+-" and _number(rest) is not None)):
             return float(overall[short[name]][metric]) + (_number(rest) or 0.0)
     raise SettingsError(
-        f"gate {gate!r}: {text!r} is neither a number nor one of {', '.join(overall)}, with a number added or not."
+        f"gate {gate!r}: the limit {text!r} is neither a number nor a candidate plus or minus a number.",
+        remedy=f"Candidates: {', '.join(overall)}.",
     )
 
 

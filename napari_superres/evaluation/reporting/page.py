@@ -1,10 +1,15 @@
-"""The report as one HTML page that needs no other file and no network."""
+"""The report as one HTML page that needs no other file and no network.
+
+Settings and functions in texts, which stand in backticks, are shown as code.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from napari_superres.errors import spelled
+
 if TYPE_CHECKING:
-    from napari_superres.evaluation.reporting.questions import Light
+    from napari_superres.evaluation.reporting.questions import Answer
 
 Figure = tuple[str, str]
 """Caption and data URI."""
@@ -17,8 +22,8 @@ body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding
 table{border-collapse:collapse;font-size:13px}th,td{padding:.2rem .5rem;border-bottom:1px solid #ddd;text-align:right}
 th:nth-child(-n+3),td:nth-child(-n+3){text-align:left}th{border-bottom:2px solid #888;vertical-align:bottom}
 tr.judged td{font-weight:600}.wide{overflow-x:auto}
-.light{display:grid;grid-template-columns:1rem 19rem 8rem 1fr;gap:.7rem;padding:.25rem 0;border-bottom:1px solid #eee}
-.light i{width:.8rem;height:.8rem;border-radius:50%;margin-top:.35rem;background:#aaa}
+.answer{display:grid;grid-template-columns:1rem 19rem 8rem 1fr;gap:.7rem;padding:.25rem 0;border-bottom:1px solid #eee}
+.answer i{width:.8rem;height:.8rem;border-radius:50%;margin-top:.35rem;background:#aaa}
 .yes i{background:#2a8a3c}.no i{background:#c62828}.doubtful i{background:#e0a100}
 .figures{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}figcaption{font-size:13px;color:#444}
 img{max-width:100%}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;color:#444;font-size:13px}
@@ -27,11 +32,11 @@ dt{font-weight:600}dd{margin:0}.warn{color:#8a3b00}
 <h1>Super-resolution report</h1>
 <p>No single number says whether a result can be believed; each question below has its own answer, and
 &ldquo;not measurable&rdquo; is one of them.</p>
-{% for name, lights in lights.items() %}
+{% for name, answers in answers.items() %}
 <h2>{{ name }}</h2>
-{% for light in lights %}
-<div class="light {{ light.state.split()[0] }}"><i></i><b>{{ light.question }}</b><span>{{ light.state }}</span>
-<span>{{ light.reason }}</span></div>
+{% for answer in answers %}
+<div class="answer {{ answer.state.split()[0] }}"><i></i><b>{{ answer.question }}</b><span>{{ answer.state }}</span>
+<span>{{ answer.reason | code }}</span></div>
 {% endfor %}
 {% endfor %}
 {% if rows %}
@@ -54,15 +59,17 @@ dt{font-weight:600}dd{margin:0}.warn{color:#8a3b00}
 <h2>How it was measured</h2>
 <dl>{% for key, value in conventions.items() %}<dt>{{ key }}</dt><dd>{{ value }}</dd>
 {% endfor %}</dl>
-{% for note in notes %}<p>{{ note }}</p>{% endfor %}
-{% for failure in failures %}<p class="warn">Not compared: {{ failure.image }}: {{ failure.reason }}</p>{% endfor %}
+{% for note in notes %}<p>Note: {{ note | code }}</p>{% endfor %}
+{% for failure in failures %}
+<p class="warn">Not compared: {{ failure.image }}: {{ failure.reason | code }}</p>
+{% endfor %}
 </body></html>
 """
 
 
 def render(
     *,
-    lights: Mapping[str, Sequence["Light"]],
+    answers: Mapping[str, Sequence["Answer"]],
     columns: Sequence[str],
     rows: Sequence[tuple[str, Sequence[str]]],
     comparisons: Sequence[str],
@@ -71,24 +78,25 @@ def render(
     notes: Sequence[str],
     failures: Sequence[Mapping[str, str]],
 ) -> str:
-    """Return the page of what is text and pictures already.
+    """Return the page of a report whose numbers and pictures are texts already.
 
     Parameters
     ----------
-    lights
+    answers
         Answers by image.
     columns, rows
-        Of the table; each row with its role.
+        Titles of the table's columns; role and cells of its rows.
     comparisons, conventions, notes, failures
-        As a report has them.
+        As in `Report`.
     gallery
-        Titles, each with captions and pictures as data URIs.
+        Titles of sections, each with captions and pictures as data URIs.
     """
     from jinja2 import Environment
 
-    template = Environment(autoescape=True, trim_blocks=True).from_string(_TEMPLATE)
-    return template.render(
-        lights=lights,
+    environment = Environment(autoescape=True, trim_blocks=True)
+    environment.filters["code"] = _with_code
+    return environment.from_string(_TEMPLATE).render(
+        answers=answers,
         columns=columns,
         rows=rows,
         comparisons=comparisons,
@@ -96,4 +104,18 @@ def render(
         conventions=conventions,
         notes=notes,
         failures=failures,
+    )
+
+
+def _with_code(text: str) -> str:
+    """Return a text as HTML, with its settings and functions as code."""
+    from markupsafe import Markup, escape
+
+    # Escaped first: only the tags that are added here are tags.
+    return Markup(
+        spelled(
+            str(escape(text)),
+            lambda name, value: f"<code>{name}{f'={value}' if value else ''}</code>",
+            lambda name: f"<code>{name}()</code>",
+        )
     )

@@ -1,6 +1,9 @@
-"""The questions a report answers, each with a reason; "not measurable" is an answer."""
+"""The questions that a report answers, one function each; "not measurable" is an answer too.
 
-from collections.abc import Iterator, Sequence
+Every answer has a reason with the numbers that it rests on. Settings in it stand in backticks, as in errors.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
@@ -18,32 +21,45 @@ from napari_superres.evaluation.resolution import RingCorrelation
 State = Literal["yes", "no", "doubtful", "not measurable"]
 
 _MOST_SHIFT = 0.5
-_GAMMAS = (0.8, 1.25)
-_SLOPES = (0.8, 1.25)
+"""Pixels by which a result may lie off its reference."""
+
+_GAMMAS, _SLOPES, _FLUXES = (0.8, 1.25), (0.8, 1.25), (0.95, 1.05)
+"""Ranges in which intensities count as linear."""
+
 _LEAST_R_SQUARED = 0.99
-_FLUXES = (0.95, 1.05)
+"""Fit of a straight line below which a wrong gamma is certain."""
+
 _LEAST_RSP = 0.5
+"""Correlation of the degraded result with its input below which it is probably of another input."""
+
 _MOST_OUTSIDE = (0.01, 0.05)
+"""Shares of pixels beyond 3 sigma above which consistency is doubtful, and denied."""
+
 _MOST_PEAK = 10.0
+"""Standard deviations of a block's residual above which there is structure in it."""
+
 _BLOCK = 5
-_RIGHT = (0.2, 0.4)
-"""Correlations of what lies beyond the input's pixels that make it doubtful, and right."""
+"""Edge in pixels of the blocks in which residuals are summed."""
+
+_REAL = (0.2, 0.4)
+"""Correlations of the detail beyond the input's pixels above which it is doubtful, and real."""
+
 _LITTLE = 0.002
-"""Share of the spectrum beyond the input's pixels that makes no claim."""
+"""Share of the spectrum beyond the input's pixels below which a result claims no detail there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
+class Answer:
     """The answer to one question.
 
     Attributes
     ----------
     question
-        In words.
+        The question, in words.
     state
         The answer.
     reason
-        What it rests on, with numbers, and what to do.
+        The numbers that it rests on, and what to do.
     """
 
     question: str
@@ -51,35 +67,54 @@ class Light:
     reason: str
 
 
-def place(registration: Registration | None, problem: str, moved: bool) -> Light:
-    """Whether pixels lie where the reference has them."""
+def place(registration: Registration | None, problem: str, moved: bool) -> Answer:
+    """Answer whether the pixels of a result lie where the reference has them.
+
+    Parameters
+    ----------
+    registration
+        How the reference would have to be moved, or was moved; None if that could not be measured.
+    problem
+        Why it could not.
+    moved
+        Whether the reference was moved before anything else was measured.
+    """
     question = "Does it lie on the reference?"
     if registration is None:
-        return Light(question, "not measurable", problem)
-    alike = registration.correlation
-    if alike < LEAST_CORRELATION:
-        return Light(question, "no", f"they hardly correlate (r {alike:.2f}): do both show the same field, not turned?")
-    off = float(np.hypot.reduce(registration.pixels))
-    said = f"{off:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)}), r {alike:.3f}"
-    if off <= _MOST_SHIFT:
-        return Light(question, "yes", said)
+        return Answer(question, "not measurable", problem)
+    r = registration.correlation
+    if r < LEAST_CORRELATION:
+        return Answer(question, "no", f"they hardly correlate (r {r:.2f}): check that both show the same field")
+    distance = float(np.hypot.reduce(registration.pixels))
+    reason = f"{distance:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)}), r {r:.3f}"
+    if distance <= _MOST_SHIFT:
+        return Answer(question, "yes", reason)
     if moved:
-        return Light(question, "doubtful", f"{said}; the reference was moved by that before anything was measured")
-    advice = "register (--register), or mend pixel size or origin"
-    return Light(question, "no", f"{said}: metrics measure the shift; {advice}")
+        return Answer(question, "doubtful", f"{reason}; the reference was moved by that before anything was measured")
+    advice = "set `register`, or correct the pixel size or origin"
+    return Answer(question, "no", f"{reason}: metrics measure the shift; {advice}")
 
 
-def pixel_size(result: Image, unknown: Sequence[str]) -> Light:
-    """Whether both know their pixel size (they lie on one grid), or which do not."""
+def pixel_size(result: Image, unknown: Sequence[str]) -> Answer:
+    """Answer whether result and reference both have a pixel size; images on one grid have the same.
+
+    Parameters
+    ----------
+    result
+        The result.
+    unknown
+        Which of ``"result"`` and ``"reference"`` have none.
+    """
     question = "Is the pixel size right?"
     if unknown:
-        return Light(question, "not measurable", f"unknown of the {' and the '.join(unknown)}; give it (--pixel-size)")
+        reason = f"unknown of the {' and the '.join(unknown)}; give it as `pixel_size`"
+        return Answer(question, "not measurable", reason)
     sizes = " x ".join(f"{s:.4g}" for s in result.pixel_size)
-    return Light(question, "yes", f"both have pixels of {sizes} {result.units['X']}")
+    return Answer(question, "yes", f"both have pixels of {sizes} {result.units['X']}")
 
 
-def channels(result: Image, reference: Image) -> Light | None:
-    """Whether each channel looks like the same channel of the reference; None where there is one."""
+def channels(result: Image, reference: Image) -> Answer | None:
+    """Answer whether each channel looks like the same channel of the reference; None if there is only one."""
     count = result.size("C")
     if count < 2:
         return None
@@ -92,62 +127,77 @@ def channels(result: Image, reference: Image) -> Light | None:
     best = np.nan_to_num(table, nan=-1.0).argmax(axis=1)
     wrong = [c for c in range(count) if best[c] != c and table[c, best[c]] > table[c, c] + 0.1]
     if not wrong:
-        return Light(question, "yes", "each correlates best with its own")
-    said = "; ".join(
+        return Answer(question, "yes", "each correlates best with its own")
+    reason = "; ".join(
         f"{c} looks like {best[c]} of the reference (r {table[c, best[c]]:.2f}, with its own {table[c, c]:.2f})"
         for c in wrong
     )
-    return Light(question, "no", f"channel {said}: reorder them")
+    return Answer(question, "no", f"channel {reason}: reorder them")
 
 
-def linear(curves: Sequence[Linearity], flux: float) -> Light:
-    """Whether intensities follow the reference's, channel by channel."""
+def linear(curves: Sequence[Linearity], flux: float) -> Answer:
+    """Answer whether intensities are proportional to those of the reference.
+
+    Parameters
+    ----------
+    curves
+        Intensities over those of the reference, per channel.
+    flux
+        Sum of the result's intensities divided by that of the reference.
+    """
     question = "Are its intensities linear?"
     known = [c for c in curves if isfinite(c.gamma)]
     if not known:
-        return Light(question, "not measurable", "one of the two has too few different intensities")
+        return Answer(question, "not measurable", "one of the two has too few different intensities")
     worst = max(known, key=lambda c: abs(np.log(c.gamma)))
     slopes = [float(np.polyfit(c.reference, c.candidate, 1)[0]) for c in known]
     slope = max(slopes, key=lambda s: abs(np.log(s)) if s > 0 else np.inf)
-    said = f"gamma {worst.gamma:.2f}, slope {slope:.3g}, flux {flux:.3g} times the reference's"
-    judged = (("gamma", worst.gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
-    wrong = [name for name, value, (low, high) in judged if isfinite(value) and not low <= value <= high]
+    reason = f"gamma {worst.gamma:.2f}, slope {slope:.3g}, flux {flux:.3g} times the reference's"
+    limits = (("gamma", worst.gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
+    wrong = [name for name, value, (low, high) in limits if isfinite(value) and not low <= value <= high]
     if not wrong:
-        return Light(question, "yes", said)
+        return Answer(question, "yes", reason)
     if slope < 0:
-        return Light(question, "no", f"{said}: its contrast is inverted")
+        return Answer(question, "no", f"{reason}: its contrast is inverted")
     state: State = "no" if "gamma" in wrong and worst.r_squared < _LEAST_R_SQUARED else "doubtful"
     verb = "is" if len(wrong) == 1 else "are"
-    return Light(question, state, f"{said}: measure no intensities before {' and '.join(wrong)} {verb} explained")
+    return Answer(question, state, f"{reason}: measure no intensities before {' and '.join(wrong)} {verb} explained")
 
 
-def consistent(found: Consistency | None, problem: str) -> Light:
-    """Whether the result, blurred and binned, gives its input but for noise."""
+def consistent(consistency: Consistency | None, problem: str) -> Answer:
+    """Answer whether the result, blurred and binned again, gives its input but for noise.
+
+    Parameters
+    ----------
+    consistency
+        The result compared with its input; None if that could not be measured.
+    problem
+        Why it could not.
+    """
     question = "Is it consistent with its input?"
-    if found is None:
-        return Light(question, "not measurable", problem)
-    if found.rsp < _LEAST_RSP:
-        return Light(question, "no", f"it hardly correlates with its input (RSP {found.rsp:.2f}): is it of this input?")
-    if found.noise is None:
-        return Light(
-            question,
-            "not measurable",
-            f"the input's noise cannot be told from its structure; RSP {found.rsp:.4f}, RSE {found.rse:.3g}",
-        )
-    height, where = structure(found.residual)
-    said = f"{100 * found.outside:.2f} % of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
-    strange = abs(height) > _MOST_PEAK
-    if found.outside <= _MOST_OUTSIDE[0] and not strange:
-        return Light(question, "yes", f"{said}; structure finer than the PSF cannot be checked so")
-    if strange:
-        kind = "more" if height > 0 else "less"
-        said += f"; most at {where} of the input: {kind} there than the input shows ({abs(height):.0f} sigma)"
-    sure = found.outside > _MOST_OUTSIDE[1] or abs(height) > 2 * _MOST_PEAK
-    return Light(question, "no" if sure else "doubtful", said)
+    if consistency is None:
+        return Answer(question, "not measurable", problem)
+    rsp = consistency.rsp
+    if rsp < _LEAST_RSP:
+        reason = f"it hardly correlates with its input (RSP {rsp:.2f}): check that it was made from this input"
+        return Answer(question, "no", reason)
+    if consistency.noise is None:
+        reason = f"the input's noise cannot be told from its structure; RSP {rsp:.4f}, RSE {consistency.rse:.3g}"
+        return Answer(question, "not measurable", reason)
+    peak, position = largest_residual(consistency.residual)
+    reason = f"{100 * consistency.outside:.2f} % of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
+    has_structure = abs(peak) > _MOST_PEAK
+    if consistency.outside <= _MOST_OUTSIDE[0] and not has_structure:
+        return Answer(question, "yes", f"{reason}; structure finer than the PSF cannot be checked this way")
+    if has_structure:
+        kind = "more" if peak > 0 else "less"
+        reason += f"; most at {position} of the input: {kind} there than the input shows ({abs(peak):.0f} sigma)"
+    certain = consistency.outside > _MOST_OUTSIDE[1] or abs(peak) > 2 * _MOST_PEAK
+    return Answer(question, "no" if certain else "doubtful", reason)
 
 
-def structure(residual: Image) -> tuple[float, str]:
-    """Return the largest sum of residuals over 5 x 5 pixels, in its own standard deviations, and where it is."""
+def largest_residual(residual: Image) -> tuple[float, str]:
+    """Return the largest sum of residuals over 5 x 5 pixels, in its own standard deviations, and its position."""
     from scipy.ndimage import uniform_filter
 
     values = np.asarray(residual.data, dtype=np.float64)
@@ -162,66 +212,72 @@ def structure(residual: Image) -> tuple[float, str]:
 def supported(
     shared: tuple[float, float] | None,
     agreement: RingCorrelation | None,
-    found: Consistency | None,
+    consistency: Consistency | None,
     repeat: RingCorrelation | None,
-    where: Light | None,
-) -> Light:
-    """Whether detail beyond the input's pixels is in the reference too.
+    placed: Answer | None,
+) -> Answer:
+    """Answer whether detail finer than the input's pixels is in the reference too.
 
     Parameters
     ----------
     shared
-        Share of the result's spectrum beyond them, and its correlation with the reference's there.
+        Share of the result's spectrum beyond the input's pixels, and its correlation with the reference's there; None
+        without a reference or an input.
     agreement
-        With the reference, by detail.
-    found
-        With the input, where there is no reference.
+        Ring correlation of result and reference.
+    consistency
+        The result compared with its input, for results without a reference.
     repeat
-        Of two recordings of the input.
-    where
-        Whether it lies on the reference.
+        Ring correlation of two recordings of the input.
+    placed
+        Answer of `place`; None without a reference.
     """
-    question = "Is it right beyond what its input holds?"
-    also = [] if repeat is None else [f"the input, of two recordings: {repeat.resolution()}"]
+    question = "Is the added fine detail real?"
+    more = [] if repeat is None else [f"the input, of two recordings: {repeat.resolution()}"]
     if shared is None:
-        guess = (
-            []
-            if found is None
-            else [f"{100 * found.invented:.2f} % of its spectrum lies beyond the input's pixels: a guess"]
-        )
-        return Light(question, "not measurable", "; ".join([*(guess or ["nothing to compare"]), *also]))
-    if where is not None and where.state == "no":
-        return Light(question, "not measurable", "it does not lie on the reference: they cannot agree in detail")
-    share, alike = shared
-    met = None if agreement is None else agreement.agreement()
-    if met is not None:
-        also = [f"they agree down to {met.value:.3g} {met.unit}" if met.value is not None else met.reason, *also]
+        reason = "nothing to compare"
+        if consistency is not None:
+            reason = f"{100 * consistency.invented:.2f} % of its spectrum lies beyond the input's pixels: a guess"
+        return Answer(question, "not measurable", "; ".join([reason, *more]))
+    if placed is not None and placed.state == "no":
+        return Answer(question, "not measurable", "it does not lie on the reference: they cannot agree in detail")
+    share, correlation = shared
+    limit = None if agreement is None else agreement.agreement()
+    if limit is not None and limit.value is None:
+        more.insert(0, limit.reason)
+    elif limit is not None:
+        more.insert(0, f"result and reference agree on details larger than {limit.value:.3g} {limit.unit}")
+    reason = f"{100 * share:.2f} % of its spectrum lies beyond the input's pixels"
     if share < _LITTLE:
-        said = f"it adds hardly anything there ({100 * share:.2f} % of its spectrum)"
-        return Light(question, "not measurable", "; ".join([said, *also]))
-    said = f"{100 * share:.2f} % of its spectrum lies there, and correlates with the reference's by {alike:.2f}"
-    state: State = "yes" if alike >= _RIGHT[1] else "doubtful" if alike >= _RIGHT[0] else "no"
-    return Light(question, state, "; ".join([said, *also]))
+        return Answer(question, "not measurable", "; ".join([f"it adds hardly any ({reason})", *more]))
+    state: State = "yes" if correlation >= _REAL[1] else "doubtful" if correlation >= _REAL[0] else "no"
+    reason += f" and correlates with the reference's by {correlation:.2f}"
+    return Answer(question, state, "; ".join([reason, *more]))
 
 
-def beats(comparisons: Sequence[Comparison], candidate: str) -> Light | None:
-    """Whether it is better than interpolation over the images of a folder."""
-    found = [c for c in comparisons if c.candidate == candidate]
-    if not found:
+def beats(comparisons: Sequence[Comparison], candidate: str) -> Answer | None:
+    """Answer whether a candidate is better than interpolation over the images of a folder; None if not compared."""
+    comparison = next((c for c in comparisons if c.candidate == candidate), None)
+    if comparison is None:
         return None
-    state: dict[str, State] = {"yes": "yes", "no": "no", "cannot tell": "not measurable"}
-    return Light("Does it beat interpolation?", state[found[0].beats], str(found[0]))
+    states: dict[str, State] = {"yes": "yes", "no": "no", "cannot tell": "not measurable"}
+    return Answer("Does it beat interpolation?", states[comparison.beats], str(comparison))
 
 
-def calibrated(coverage: float | None, nominal: float, problem: str) -> Light:
-    """Whether intervals cover the reference as often as they say."""
+def calibrated(share: float | None, nominal: float, problem: str) -> Answer:
+    """Answer whether intervals contain as much of the reference as they promise.
+
+    Parameters
+    ----------
+    share
+        Share of the reference inside the intervals; None if it was not measured.
+    nominal
+        Share that the calibration promises.
+    problem
+        Why it was not measured.
+    """
     question = "Are its error bars calibrated?"
-    if coverage is None:
-        return Light(question, "not measurable", problem)
-    said = f"{100 * coverage:.1f} % of the reference lies within the intervals, {100 * nominal:.0f} % should"
-    return Light(question, "yes" if coverage >= nominal - 0.02 else "no", said)
-
-
-def worst(lights: Sequence[Light]) -> Iterator[Light]:
-    """Yield what needs attention."""
-    yield from (light for light in lights if light.state in ("no", "doubtful"))
+    if share is None:
+        return Answer(question, "not measurable", problem)
+    reason = f"{100 * share:.1f} % of the reference lies within the intervals, {100 * nominal:.0f} % should"
+    return Answer(question, "yes" if share >= nominal - 0.02 else "no", reason)

@@ -1,4 +1,4 @@
-"""`Report`: the numbers of a comparison with the conventions they were made under."""
+"""`Report`: rows, answers and notes of an evaluation, and the conventions that they follow; as JSON, CSV and HTML."""
 
 import csv
 import io
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_superres.atomic import write_text
+from napari_superres.errors import spelled
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.reporting import figures
@@ -65,34 +66,33 @@ _IN_TEXT = (
     "flux",
     "invalid",
 )
-"""Columns of the table in a terminal; files have all of them."""
+"""Columns of `Report.table`; files have all columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Metrics of one or more images, always with the interpolation beside the result.
+    """Metrics of one or more images, always of the interpolated input as well.
 
     Attributes
     ----------
     rows
-        One per image, candidate and channel, with the keys of `COLUMNS`; channel ``"all"`` is the mean over
-        channels, image ``"mean"`` the mean over images. PSNR in dB; MAE and offset in the reference's
-        intensity unit; ``*_aligned`` after the line ``gain * candidate + offset``; ``invalid`` counts
-        the non-finite pixels left out; ``planes`` holds the metrics of each plane where there are several.
-        nan = could not be measured.
+        One row per image, candidate and channel, with the keys of `COLUMNS`. Channel ``"all"`` is the mean over
+        channels, image ``"mean"`` the mean over images. PSNR is in dB, MAE and offset in the reference's intensity
+        unit. ``*_aligned`` is measured on ``gain * candidate + offset``. ``invalid`` counts the pixels left out
+        because they are not finite; ``planes`` holds the metrics of each plane of a stack. NaN: not measurable.
     conventions
-        What was compared and how, in words.
+        Which values were compared and how, in words.
     notes
-        What was taken for granted, cut off, or looks wrong.
+        What was assumed or cut off, and what looks wrong, in sentences. Settings stand in backticks.
     failures
-        ``{"image", "reason"}`` of what could not be compared.
+        ``{"image", "reason"}`` of each image that could not be compared.
     comparisons
-        Of every candidate with bicubic interpolation, over all images.
+        Each candidate compared with bicubic interpolation, over all images.
     findings
-        What was found of an image beyond metrics, by name; of a folder, of the images where the result gains least
-        and most over interpolation.
+        Measurements beyond metrics, by image; of a folder, for the images where the result gains least and most over
+        interpolation.
     calibration
-        Of the error bars, where one was given.
+        Calibration of the error bars, if one was given.
     """
 
     rows: list[Row]
@@ -104,63 +104,68 @@ class Report:
     calibration: Calibration | None = None
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """Return the report as JSON, and write it where a path is given.
+        """Return the report as JSON, and write it if a path is given.
 
-        nan becomes null and an infinite PSNR (equal images) the text ``"inf"``, as JSON has neither. `report_schema`
-        describes it.
+        NaN becomes null and an infinite PSNR (equal images) the text ``"inf"``, as JSON has neither. `report_schema`
+        describes the document. Texts name settings as Python keywords, without backticks.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
         """
         document = {
             "schema": 1,
             "conventions": dict(self.conventions),
-            "notes": list(self.notes),
+            "notes": [_without_backticks(note) for note in self.notes],
             "rows": [{k: _plain(v) for k, v in row.items()} for row in self.rows],
             "comparisons": [_plain(asdict(c)) for c in self.comparisons],
-            "findings": {name: _plain(found.to_dict()) for name, found in self.findings.items()},
+            "findings": {name: _plain(_document(findings)) for name, findings in self.findings.items()},
             "calibration": None if self.calibration is None else _plain(self.calibration.summary()),
-            "failures": [dict(f) for f in self.failures],
+            "failures": [{**f, "reason": _without_backticks(f["reason"])} for f in self.failures],
         }
-        return _written(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
+        return _write(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
 
     def to_csv(self, path: str | Path | None = None) -> str:
-        """Return the rows as CSV with a header line, and write them where a path is given."""
+        """Return the rows as CSV with a header line, and write them if a path is given."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in self.rows:
             writer.writerow(["" if v is None else v for v in (_plain(row[c]) for c in COLUMNS)])
-        return _written(out.getvalue(), path)
+        return _write(out.getvalue(), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """Return one self-contained HTML page, and write it where a path is given."""
+        """Return one self-contained HTML page, and write it if a path is given."""
         columns = [_TITLES.get(c, c) for c in COLUMNS]
         rows = [(row.get("role", ""), [_text(c, row[c]) for c in COLUMNS]) for row in self.rows]
-        gallery = [("Over all images", drawn)] if (drawn := figures.of_rows(self.rows)) else []
-        gallery += [(name, figures.of_findings(found)) for name, found in self.findings.items()]
+        gallery = [("Over all images", pictures)] if (pictures := figures.of_rows(self.rows)) else []
+        gallery += [(name, figures.of_findings(findings)) for name, findings in self.findings.items()]
         if self.calibration is not None:
             gallery.append(("Error bars", figures.of_calibration(self.calibration)))
         page = render(
-            lights={name: found.lights for name, found in self.findings.items()},
+            answers={name: findings.answers for name, findings in self.findings.items()},
             columns=columns,
             rows=rows,
             comparisons=self.verdicts(),
             gallery=gallery,
             conventions=self.conventions,
-            notes=[f"Note: {note}" for note in self.notes],
+            notes=self.notes,
             failures=self.failures,
         )
-        return _written(page, path)
+        return _write(page, path)
 
     def table(self) -> str:
-        """Return the rows as aligned plain text, with the conventions below."""
-        shown = [c for c in _IN_TEXT if c != "channel" or any(row["channel"] != "all" for row in self.rows)]
-        cells = [[_TITLES.get(c, c) for c in shown]] + [[_text(c, row[c]) for c in shown] for row in self.rows]
+        """Return the rows as aligned plain text, with answers, conventions and notes below."""
         if not self.rows:
             return "\n".join(self._footnotes())
-        widths = [max(len(line[i]) for line in cells) for i in range(len(shown))]
+        columns = [c for c in _IN_TEXT if c != "channel" or any(row["channel"] != "all" for row in self.rows)]
+        cells = [[_TITLES.get(c, c) for c in columns]] + [[_text(c, row[c]) for c in columns] for row in self.rows]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
         lines = [
             "  ".join(
                 text.ljust(w) if c in ("image", "candidate", "channel") else text.rjust(w)
-                for c, text, w in zip(shown, line, widths, strict=True)
+                for c, text, w in zip(columns, line, widths, strict=True)
             ).rstrip()
             for line in cells
         ]
@@ -168,11 +173,11 @@ class Report:
         return "\n".join([*lines, *self._footnotes()])
 
     def verdicts(self) -> list[str]:
-        """Return the comparisons over images; one image decides nothing."""
+        """Return the comparisons over several images in words; one image decides nothing."""
         return [str(c) for c in self.comparisons if c.images > 1]
 
     def _footnotes(self) -> list[str]:
-        lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.lights]
+        lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.answers]
         lines += self.verdicts()
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]
@@ -180,7 +185,7 @@ class Report:
 
 
 def report_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of what `Report.to_json` writes."""
+    """Return the JSON Schema (draft 2020-12) of the document that `Report.to_json` writes."""
     text = (files("napari_superres.evaluation.reporting") / "report.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
@@ -234,9 +239,19 @@ def _text(column: str, value: Any) -> str:
     return format(value, ".6g" if column == "data_range" else _FORMATS.get(column, ".4f"))
 
 
-def _written(text: str, path: str | Path | None) -> str:
-    """Write a whole file or none, and return its text."""
-    if path is None:
-        return text
-    write_text(Path(path), text)
+def _document(findings: Findings) -> dict[str, Any]:
+    document = findings.to_dict()
+    answers = [{**answer, "reason": _without_backticks(answer["reason"])} for answer in document["questions"]]
+    return {**document, "questions": answers}
+
+
+def _without_backticks(text: str) -> str:
+    """Return a text with its settings and functions as Python writes them."""
+    return spelled(text, lambda name, value: f"{name}={value}" if value else name, lambda name: f"{name}()")
+
+
+def _write(text: str, path: str | Path | None) -> str:
+    """Write a text if a path is given, and return it."""
+    if path is not None:
+        write_text(Path(path), text)
     return text

@@ -1,9 +1,10 @@
-"""Error bars: how far models disagree, and intervals calibrated on pairs with a known reference.
+"""Error bars: how much results disagree, and intervals calibrated on pairs with a known reference.
 
 Begin with ``spread``. ``images`` and ``reporting`` import this room; it imports ``registration`` and ``pairing``.
 
-``spread``       disagreement of models and of flipped and turned inputs
-``conformal``    intervals with a stated coverage, calibrated on a folder of pairs
-``calibration``  what a calibration is, saved and loaded
-``coverage``     how often intervals hold the reference
+``spread``           `spread`: disagreement of models and of flipped inputs
+``conformal``        the formulas of intervals with a stated coverage
+``fit_calibration``  `calibrate_folder`: the factors, from pairs of images
+``calibration``      `Calibration`: the factors and what they hold for, as a file; `intervals`
+``coverage``         how often intervals contain a reference
 """

@@ -1,4 +1,4 @@
-"""`Calibration`: factors that make intervals of a spread, and what they hold for; the file that keeps them."""
+"""`Calibration`: factors that turn a spread into intervals, what they hold for, and the file that keeps them."""
 
 import json
 import warnings
@@ -20,33 +20,35 @@ from napari_superres.evaluation.uncertainty.spread import Spread
 Pair = tuple[float, float]
 
 FORMAT = 1
-"""Version of the file's layout. A file with a higher number was made by a newer program."""
+"""Version of the file's layout. A file with a higher number was written by a newer program."""
 
 _TOLERANCE = 1.05
-"""Factor by which pixels may be smaller or larger than those of the calibration."""
+"""Largest factor between the pixels of an image and those of the calibration."""
+
+_CALIBRATE = "Calibrate again: `calibrate_folder()`."
 
 _MARGIN = 0.05
-"""Share of the calibration's intensity range by which an image may leave it unnoticed."""
+"""Share of the calibration's intensity range by which an image may exceed it without a note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """What a calibration holds for.
+    """The model and the kind of images that a calibration holds for.
 
     Attributes
     ----------
     model, sha256
-        Name of the model and digest of its file; without a digest (interpolation) the name identifies it.
+        Name of the model and digest of its file; an interpolation has no digest, its name identifies it.
     scale
         Factor per spatial axis that the model works on.
     modality
         Kind of images, such as ``"fluorescence"``.
     pixel_size
-        ``(smallest, largest)`` pixel along Y and X of the low-resolution images, in micrometers; None = unknown.
+        ``(smallest, largest)`` pixel along Y and X of the low-resolution images, in micrometers; None if unknown.
     intensity_range
-        ``(low, high)``: 0.1 and 99.9 percentiles of the results; None = unknown, never warned of.
+        ``(low, high)``: 0.1 and 99.9 percentiles of the results; None if unknown, then it is not checked.
     members
-        Results per image that the spread was made of.
+        Number of results per image that the spread was made of.
     """
 
     model: str
@@ -59,75 +61,86 @@ class Binding:
 
     def __post_init__(self) -> None:
         for name in ("model", "sha256", "modality"):
-            _require(isinstance(getattr(self, name), str), f"{name} as a text")
+            _require(isinstance(getattr(self, name), str), f"a string as {name}")
         _require(isinstance(self.members, int) and self.members >= 1, "members of at least 1")
         object.__setattr__(self, "scale", tuple(int(s) for s in self.scale))
         for name in ("pixel_size", "intensity_range"):
-            if (given := getattr(self, name)) is not None:
-                pair = tuple(float(v) for v in given)
-                _require(len(pair) == 2 and all(map(isfinite, pair)) and pair[0] <= pair[1], f"{name} as (low, high)")
+            if (value := getattr(self, name)) is not None:
+                pair = tuple(float(v) for v in value)
+                valid = len(pair) == 2 and all(map(isfinite, pair)) and pair[0] <= pair[1]
+                _require(valid, f"(low, high) as {name}")
                 object.__setattr__(self, name, pair)
 
     @classmethod
-    def of(cls, found: Spread, *, modality: str | None = None) -> Self:
-        """Return what describes a spread and the image it was made from; the model's modality by default."""
-        mean, sizes = found.mean, None
+    def of(cls, spread: Spread, *, modality: str | None = None) -> Self:
+        """Return the binding of a spread and of the image it was made from.
+
+        Parameters
+        ----------
+        spread
+            Spread of the results for one image.
+        modality
+            Kind of images; that of the model by default.
+        """
+        mean, sizes = spread.mean, None
         if mean.has_pixel_size:
             metres = [mean.pixel_size[mean.spatial.index(a)] * METRES[mean.units[a] or ""] for a in "YX"]
-            both = [m / METRES["micrometer"] * s for m, s in zip(metres, found.scale[-2:], strict=True)]
+            both = [m / METRES["micrometer"] * s for m, s in zip(metres, spread.scale[-2:], strict=True)]
             sizes = (min(both), max(both))
-        seen = intensity.fit_normalisation(mean, "percentile")
-        each = sorted(digest or name for digest, name in zip(found.sha256, found.models, strict=True))
+        percentiles = intensity.fit_normalisation(mean, "percentile")
+        each = sorted(digest or name for digest, name in zip(spread.sha256, spread.models, strict=True))
         return cls(
-            model=" + ".join(found.models),
-            sha256=found.sha256[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest(),
-            scale=found.scale,
-            modality=found.modality if modality is None else modality,
+            model=" + ".join(spread.models),
+            sha256=spread.sha256[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest(),
+            scale=spread.scale,
+            modality=spread.modality if modality is None else modality,
             pixel_size=sizes,
-            intensity_range=(min(seen.low), max(seen.high)),
-            members=found.members,
+            intensity_range=(min(percentiles.low), max(percentiles.high)),
+            members=spread.members,
         )
 
     @property
     def identity(self) -> str:
-        """What tells models apart."""
+        """The digest of the model, or its name if it has none."""
         return self.sha256 or self.model
 
     @property
     def kind(self) -> Self:
-        """All but what differs from image to image."""
+        """The binding without what differs from image to image."""
         return replace(self, pixel_size=None, intensity_range=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Factors that make intervals of a spread, how well they fit, and what they hold for.
+    """Factors that turn a spread into intervals, how well they fit, and what they hold for.
 
     Attributes
     ----------
-    alpha, delta
-        Share of pixels that may lie outside; probability with which B may fail.
+    alpha
+        Share of pixels that may lie outside the intervals.
+    delta
+        Probability that guarantee B may fail.
     images
-        How many were calibrated on.
+        Number of images that it was made from.
     q, lam
-        Factors A and B of `evaluation.conformal`; infinite, or None with `reason`, where there are too few images.
+        Factors A and B of `evaluation.uncertainty.conformal`. With too few images, `q` is infinite and `lam` None.
     reason
-        Why there is no `lam`; else empty.
+        Why there is no `lam`; otherwise empty.
     epsilon
         Added to the spread, in the intensity unit.
     binding
-        What it holds for.
+        The model and the images that it holds for.
     curve
-        ``(nominal, found)`` coverage at 0.1 to 0.9: with the factor that covers the nominal share in the mean
-        over all other images, the share covered in each image that was left out, averaged.
+        ``(nominal, measured)`` coverage at 0.1 to 0.9. Each image is covered with the factor that covers the nominal
+        share in the mean over all other images; the measured coverage is the mean over images.
     by_intensity, by_spread
         Coverage of the intervals in each quarter of the calibration pixels, lowest result or spread first.
     mean_width
-        Of the intervals, from end to end, in the intensity unit.
+        Mean width of the intervals, from end to end, in the intensity unit.
     rank_correlation
-        Spearman's, of spread and absolute error, the mean over images; None where a spread is constant.
+        Spearman's correlation of spread and absolute error, the mean over images; None if every spread is constant.
     notes
-        What was left out or taken for granted.
+        Which images were left out and why, and what was assumed.
     """
 
     alpha: float
@@ -154,11 +167,11 @@ class Calibration:
         for name in ("by_intensity", "by_spread"):
             set_(self, name, tuple(float(v) for v in getattr(self, name)))
             _require(len(getattr(self, name)) == 4, f"four values of {name}")
-        set_(self, "curve", tuple((float(n), float(f)) for n, f in self.curve))
+        set_(self, "curve", tuple((float(n), float(m)) for n, m in self.curve))
         shares = (*self.by_intensity, *self.by_spread, *(v for pair in self.curve for v in pair))
         _require(all(0 <= v <= 1 for v in shares), "coverages from 0 to 1")
         _require(0 < self.alpha < 1 and 0 < self.delta < 1, "alpha and delta between 0 and 1")
-        _require(isinstance(self.images, int) and self.images >= 2, "two images or more")
+        _require(isinstance(self.images, int) and self.images >= 2, "at least two images")
         _require(self.q >= 0 and self.mean_width >= 0, "q and mean_width of at least 0")
         _require(0 < self.epsilon < inf, "epsilon above 0")
         _require(self.lam is None or 0 <= self.lam < inf, "lam of at least 0, or none")
@@ -167,47 +180,48 @@ class Calibration:
 
     @property
     def factor(self) -> float:
-        """Half-width of the intervals over spread plus `epsilon`: `lam` where there is one, else `q`."""
+        """Half-width of the intervals divided by spread plus `epsilon`: `lam` if there is one, else `q`."""
         return self.q if self.lam is None else self.lam
 
-    def check(self, binding: Binding) -> None:
-        """Refuse what the calibration does not hold for.
+    def check(self, binding: Binding) -> tuple[str, ...]:
+        """Refuse a spread that the calibration does not hold for.
+
+        Returns
+        -------
+        tuple of str
+            A note if intensities exceed the range of the calibration images by more than 5 % of it.
 
         Raises
         ------
         EvaluationError
             If model, scale, modality, number of members or pixel size (by more than 5 %) differ.
-
-        Warns
-        -----
-        SuperResWarning
-            If intensities leave the range of the calibration images by more than 5 % of it.
         """
         ours = self.binding
         if binding.identity != ours.identity:
             what = "other weights of " if binding.model == ours.model else ""
             raise EvaluationError(
-                f"the calibration holds for the model {ours.model}, got {what}{binding.model}. Calibrate anew with it."
+                f"the calibration holds for the model {ours.model}, got {what}{binding.model}.", remedy=_CALIBRATE
             )
         for name, what in (("scale", "scale"), ("modality", "modality"), ("members", "number of results in a spread")):
-            held, given = getattr(ours, name), getattr(binding, name)
-            if held != given:
-                raise EvaluationError(f"the calibration holds for the {what} {held}, got {given}. Calibrate anew.")
+            expected, actual = getattr(ours, name), getattr(binding, name)
+            if expected != actual:
+                raise EvaluationError(
+                    f"the calibration holds for the {what} {expected}, got {actual}.", remedy=_CALIBRATE
+                )
         _check_pixel_size(ours.pixel_size, binding.pixel_size)
         if ours.intensity_range is None or binding.intensity_range is None:
-            return
+            return ()
         (low, high), (least, most) = ours.intensity_range, binding.intensity_range
         margin = _MARGIN * (high - low)
-        if least < low - margin or most > high + margin:
-            warnings.warn(
-                f"intensities ({least:.4g} to {most:.4g}) leave the range of the calibration images ({low:.4g} to "
-                f"{high:.4g}): its guarantee may not hold. Calibrate on images like this one.",
-                SuperResWarning,
-                stacklevel=2,
-            )
+        if least >= low - margin and most <= high + margin:
+            return ()
+        return (
+            f"intensities ({least:.4g} to {most:.4g}) leave the range of the calibration images ({low:.4g} to "
+            f"{high:.4g}), so its guarantee may not hold: calibrate on images like this one",
+        )
 
     def summary(self) -> dict[str, object]:
-        """Return what a report says of it."""
+        """Return the numbers that a report shows."""
         names = ("alpha", "delta", "images", "q", "lam", "epsilon", "mean_width", "rank_correlation")
         return {n: getattr(self, n) for n in names} | {
             "model": self.binding.model,
@@ -215,7 +229,7 @@ class Calibration:
         }
 
     def to_json(self, path: str | Path) -> Path:
-        """Write the calibration, a whole file or none.
+        """Write the calibration as JSON; a failure leaves an existing file as it is.
 
         Raises
         ------
@@ -229,7 +243,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, path: str | Path) -> Self:
-        """Read a calibration.
+        """Read a calibration from its file.
 
         Raises
         ------
@@ -246,70 +260,88 @@ class Calibration:
             raise EvaluationError(f"calibration {source} cannot be read: {error.strerror or error}.") from error
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise EvaluationError(
-                f"{source.name} is no calibration or is damaged ({error}). Calibrate anew."
+                f"{source.name} is no calibration or is damaged ({error}).", remedy=_CALIBRATE
             ) from error
         raise EvaluationError(
-            f"{source.name} was made by a newer version (format {version}, this program knows {FORMAT}). Update it."
+            f"{source.name} was made by a newer version (format {version}, this program knows {FORMAT}).",
+            remedy="Update this program.",
         )
 
 
-def intervals(found: Spread, calibration: Calibration, binding: Binding) -> Image:
-    """Return the half-width of the interval around ``found.mean`` at each pixel.
+def intervals(spread: Spread, calibration: Calibration, binding: Binding) -> Image:
+    """Return the half-width of the interval around ``spread.mean`` at each pixel.
 
     Parameters
     ----------
-    found
+    spread
         Spread of the results for one image.
     calibration
-        Whose `factor` is used.
+        Calibration of the same models on images of the same kind.
     binding
-        What the spread is of, mostly ``Binding.of(found)``.
+        The model and images of the spread, usually ``Binding.of(spread)``.
 
     Returns
     -------
     Image
-        float32, in the intensity unit, on the result's grid; ``metadata["interval"]`` says which guarantee.
+        float32, in the intensity unit, on the result's grid. ``metadata["interval"]`` names the guarantee (``"image"``
+        for A, ``"risk"`` for B), its numbers and ``"notes"``.
 
     Raises
     ------
     EvaluationError
-        If the calibration does not hold for it, or has too few images for any interval.
+        If the calibration does not hold for the spread, or was made from too few images for any interval.
+
+    Warns
+    -----
+    SuperResWarning
+        If intensities exceed the range of the calibration images.
     """
-    calibration.check(binding)
+    widths = half_widths(spread, calibration, binding)
+    for note in widths.metadata["interval"]["notes"]:
+        warnings.warn(note, SuperResWarning, stacklevel=2)
+    return widths
+
+
+def half_widths(spread: Spread, calibration: Calibration, binding: Binding) -> Image:
+    """Do what `intervals` does without a warning: notes are in ``metadata["interval"]["notes"]``."""
+    notes = calibration.check(binding)
     if isinf(calibration.factor):
         needed = ceil(1 / calibration.alpha - 1 - 1e-9)
         raise EvaluationError(
             f"intervals would be infinite: alpha {calibration.alpha:g} needs at least {needed} calibration images, "
-            f"this one has {calibration.images}. Calibrate on more images, or allow a larger alpha."
+            f"this one has {calibration.images}.",
+            remedy="Calibrate on more images, or with a larger `alpha`.",
         )
-    width = calibration.factor * (np.asarray(found.deviation.data, dtype=np.float64) + calibration.epsilon)
-    said = {
+    width = calibration.factor * (np.asarray(spread.deviation.data, dtype=np.float64) + calibration.epsilon)
+    facts = {
         "guarantee": "image" if calibration.lam is None else "risk",
         "factor": calibration.factor,
         "alpha": calibration.alpha,
         "delta": calibration.delta,
         "images": calibration.images,
+        "notes": notes,
     }
-    return found.deviation.replace(data=width.astype(np.float32), metadata={"interval": said})
+    return spread.deviation.replace(data=width.astype(np.float32), metadata={"interval": facts})
 
 
-def _check_pixel_size(held: Pair | None, given: Pair | None) -> None:
-    if held is None and given is None:
+def _check_pixel_size(expected: Pair | None, actual: Pair | None) -> None:
+    if expected is None and actual is None:
         return
-    if held is None or given is None:
-        unknown, known = ("the calibration images", "this one's") if held is None else ("this image", "the others'")
+    if expected is None or actual is None:
+        unknown, known = ("the calibration images", "this one's") if expected is None else ("this image", "the others'")
         raise EvaluationError(
-            f"the pixel size of {unknown} is not known, {known} is {_shown(held or given)}: whether the calibration "
-            "holds cannot be told. Give the pixel size (with_pixel_size), or calibrate anew."
+            f"the pixel size of {unknown} is not known, {known} is {_in_micrometers(expected or actual)}, so it cannot "
+            "be decided whether the calibration holds.",
+            remedy="Give the pixel size (`pixel_size`), or calibrate again: `calibrate_folder()`.",
         )
-    if given[0] < held[0] / _TOLERANCE or given[1] > held[1] * _TOLERANCE:
+    if actual[0] < expected[0] / _TOLERANCE or actual[1] > expected[1] * _TOLERANCE:
         raise EvaluationError(
-            f"the calibration holds for pixels of {_shown(held)}, got {_shown(given)}. Calibrate on images with such "
-            "pixels, or correct the pixel size."
+            f"the calibration holds for pixels of {_in_micrometers(expected)}, got {_in_micrometers(actual)}.",
+            remedy="Calibrate on images with such pixels, or correct the pixel size (`pixel_size`).",
         )
 
 
-def _shown(pair: Pair | None) -> str:
+def _in_micrometers(pair: Pair | None) -> str:
     return "" if pair is None else f"{' to '.join(dict.fromkeys(f'{v:.4g}' for v in pair))} µm"
 
 

@@ -1,6 +1,8 @@
-"""How often calibrated intervals of a model cover a reference."""
+"""How often the calibrated intervals of a model contain a reference."""
 
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,41 +10,63 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.registration.match import match
-from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, intervals
-from napari_superres.evaluation.uncertainty.spread import spread
-
-NO_CALIBRATION = "no calibration was given (superres calibrate makes one of pairs of images)"
+from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, half_widths
+from napari_superres.evaluation.uncertainty.spread import iter_spread
 
 
-def cover(
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a reference lies within calibrated intervals.
+
+    Attributes
+    ----------
+    calibration
+        The calibration that made the intervals; it promises the share ``1 - calibration.alpha``.
+    share
+        Share of the reference's finite pixels inside the intervals; None if no pixel is finite.
+    notes
+        What the runs and the calibration say of the image, in sentences.
+    """
+
+    calibration: Calibration
+    share: float | None
+    notes: tuple[str, ...]
+
+
+def measure_coverage(
     lr: Image | None, reference: Image, models: Sequence[str], calibration: Calibration | str | Path
-) -> tuple[Calibration, float | None, float, str]:
-    """Return the calibration, the share of the reference inside its intervals, the share it promises, and why not.
+) -> Coverage:
+    """Measure how much of a reference lies within the intervals that a model makes of its input.
 
     Parameters
     ----------
     lr
-        Input.
+        The input.
     reference
-        On the grid of results.
+        Reference scan on the grid of results.
     models
-        The one that the calibration is for.
+        Name of the one model that the calibration was made with.
     calibration
-        Or its file.
+        The calibration, or its file.
 
     Raises
     ------
     EvaluationError
         If there is not one model and an input, or the calibration is for another model, scale, modality or pixel size.
     """
-    found = calibration if isinstance(calibration, Calibration) else Calibration.from_json(calibration)
+    if not isinstance(calibration, Calibration):
+        calibration = Calibration.from_json(calibration)
     if lr is None or len(models) != 1:
-        raise EvaluationError("intervals are made by one model of the input: give both (--lr and one --model).")
-    seen = spread(lr, models)
-    width = intervals(seen, found, Binding.of(seen))
-    both = match(seen.mean, reference)
+        raise EvaluationError(
+            "intervals are made by one model of the input.", remedy="Give both `lr` and one name as `models`."
+        )
+    spread = deque(iter_spread(lr, models), maxlen=1).pop()
+    assert spread is not None
+    width = half_widths(spread, calibration, Binding.of(spread))
+    pair = match(spread.mean, reference)
     widths = match(width, reference).result
-    off = np.abs(np.asarray(both.result.data, np.float64) - np.asarray(both.reference.data, np.float64))
-    inside = off <= np.asarray(widths.data, np.float64)
-    kept = np.isfinite(off)
-    return found, float(inside[kept].mean()) if kept.any() else None, 1 - found.alpha, "nothing finite to compare"
+    error = np.abs(np.asarray(pair.result.data, np.float64) - np.asarray(pair.reference.data, np.float64))
+    inside = error <= np.asarray(widths.data, np.float64)
+    valid = np.isfinite(error)
+    share = float(inside[valid].mean()) if valid.any() else None
+    return Coverage(calibration, share, (*spread.notes, *width.metadata["interval"]["notes"]))

@@ -1,30 +1,74 @@
-"""Where results disagree that ought to agree: turned inputs, several models or checkpoints.
+"""Where results disagree that should agree: those of flipped inputs, of several models or checkpoints.
 
 Test-time augmentation as a measure of uncertainty: Wang et al., Neurocomputing 2019,
 doi:10.1016/j.neucom.2019.01.103. Running mean and variance: Welford, Technometrics 1962,
 doi:10.1080/00401706.1962.10490022.
 """
 
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core import intensity
 from napari_superres.core.image import Image
+from napari_superres.core.options import takes_options
+from napari_superres.core.turns import Turn, iter_turns
 from napari_superres.core.units import METRES
-from napari_superres.errors import SettingsError
+from napari_superres.errors import SettingsError, SuperResWarning
 
 if TYPE_CHECKING:
     from napari_superres.models import Model, ModelCard
 
 _SQUARE = 0.01
-"""Largest relative difference of pixel sizes at which Y and X may be exchanged."""
+"""Largest relative difference of pixel sizes along Y and X at which the two axes may be exchanged."""
+
+
+class SpreadOptions(TypedDict, total=False):
+    """Options of the runs that a spread is made of, as in `upscale`.
+
+    Attributes
+    ----------
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+    precision : str
+        ``"auto"``, ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"fp64"``. With ``"auto"``, networks compute in 32 bits, so
+        that rounding does not count as disagreement.
+    tile : int, sequence of int or "auto"
+        Edge of the tile given to the model, in low-resolution pixels.
+    batch : int or "auto"
+        Tiles given to the model at once.
+    channels : sequence of int, optional
+        Channels to compute; all by default.
+    max_passes : int
+        Largest number of passes over the image for the statistics of layers that look at all of it.
+    intensity_range : sequence of (float, float), optional
+        Intensities that become 0 and 1 for the model, for all channels or per channel, instead of a fit.
+    """
+
+    device: str
+    precision: str
+    tile: int | Sequence[int] | Literal["auto"]
+    batch: int | Literal["auto"]
+    channels: Sequence[int] | None
+    max_passes: int
+    intensity_range: Sequence[tuple[float, float]] | None
+
+
+SPREAD_DEFAULTS: SpreadOptions = {
+    "device": "auto",
+    "precision": "auto",
+    "tile": "auto",
+    "batch": "auto",
+    "channels": None,
+    "max_passes": 8,
+    "intensity_range": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +78,18 @@ class Spread:
     Attributes
     ----------
     mean, deviation
-        Pixel by pixel, float32, on the grid of the plain result, in the intensity unit of the input. The
-        deviation is the root of the mean square difference from the mean (population form, not n - 1).
+        Mean and standard deviation of the results at each pixel (population form: over n, not n - 1). float32, on
+        the grid of a plain result, in the intensity unit of the input.
     members
-        How many results there were: models times transforms.
+        Number of results: models times transforms.
     models, sha256
         Names of the models, and digests of their files (empty for interpolation).
     scale
         Factor per spatial axis that the first model works on.
     modality
-        What the first model was trained for.
+        Kind of images that the first model was trained for.
+    notes
+        Why the models may not suit the image, and what happened during the runs, in sentences.
     """
 
     mean: Image
@@ -53,104 +99,112 @@ class Spread:
     sha256: tuple[str, ...]
     scale: tuple[int, ...]
     modality: str
+    notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """A mirror image along some axes, Y and X then exchanged or not."""
-
-    mirrored: str
-    exchanged: bool
-
-    def apply(self, data: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-        return self._exchange(self._mirror(data, axes), axes)
-
-    def undo(self, data: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-        return self._mirror(self._exchange(data, axes), axes)
-
-    def _mirror(self, data: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-        return np.flip(data, tuple(axes.index(a) for a in self.mirrored))
-
-    def _exchange(self, data: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-        return np.swapaxes(data, axes.index("Y"), axes.index("X")) if self.exchanged else data
-
-
+@takes_options(SpreadOptions, SPREAD_DEFAULTS)
 def spread(
-    image: Image, models: "str | Path | Model | Sequence[str | Path | Model]", *, tta: bool = True, **options: Any
+    image: Image,
+    models: "str | Path | Model | Sequence[str | Path | Model]",
+    *,
+    tta: bool = True,
+    **options: Unpack[SpreadOptions],
 ) -> Spread:
     """Measure how much results disagree that a perfect model would make alike.
 
-    Every model computes the image mirrored along Y and X and with both exchanged: eight transforms, the
-    first of them none; the four without exchange where pixels are not square within 1 % or the scale is not
-    the same along Y and X; twice as many, mirrored along Z, for models of volumes. Results are turned back
-    exactly. All members of a model see one intensity map, fitted to the image as it is, compute in 32 bits
-    unless `precision` says otherwise, and are not rounded to the image's integers.
+    Every model computes eight versions of the image: mirrored along Y, along X or both, each with Y and X exchanged
+    or not. Models of volumes compute twice as many, mirrored along Z as well. Y and X are not exchanged where pixels
+    are not square within 1 %, or the model's scale differs along the two. The results are flipped back exactly. All
+    versions share one intensity map, fitted to the image as it is, and results are not rounded to integers.
 
     Parameters
     ----------
     image
         Low-resolution image, as for `upscale`.
     models
-        One name, file or `Model`, or several of one and the same scale.
+        Name, file or `Model`; or several of the same scale.
     tta
-        Whether the image is turned (test-time augmentation). Without it, at least two models are needed.
+        Flip the image (test-time augmentation). Without it, at least two models are needed.
     **options
-        Of `upscale`, except ``axes``, ``out``, ``roi`` and ``tta``.
+        Options of the runs.
 
     Returns
     -------
     Spread
-        NaN where the result is not finite. RGB samples are kept apart.
+        NaN where a result is not finite. RGB samples are kept separate.
 
     Raises
     ------
     SettingsError
         If there are too few models, their scales differ, or an option does not fit; and what `upscale` raises.
 
+    Warns
+    -----
+    SuperResWarning
+        With each of the ``notes`` of the spread.
+
     Notes
     -----
-    This is disagreement, not error. It is zero for a model that is wrong and equivariant (bicubic
-    interpolation, a network that draws the same false line in every turn), and what all members share, such as
-    the bias of their training data, it cannot show. To make intervals of it, calibrate it on pairs:
-    `calibrate_folder`.
+    Disagreement is not error. A model that is wrong in the same way for every flip (bicubic interpolation; a network
+    that draws the same false line each time) has no spread, and what all models share, such as the bias of their
+    training data, does not show. To make error bars of a spread, calibrate it on pairs: `calibrate_folder`.
 
-    Memory: two results in 64 bits (mean and variance), the one being added, and one to work in.
+    Memory: two results in 64 bits (mean and variance), the one that is added, and one to work in.
     """
-    found = deque(iter_spread(image, models, tta=tta, **options), maxlen=1).pop()
-    assert found is not None
-    return found
+    result = deque(iter_spread(image, models, tta=tta, **options), maxlen=1).pop()
+    assert result is not None
+    for note in result.notes:
+        warnings.warn(note, SuperResWarning, stacklevel=3)
+    return result
 
 
+@takes_options(SpreadOptions, SPREAD_DEFAULTS)
 def iter_spread(
-    image: Image, models: "str | Path | Model | Sequence[str | Path | Model]", *, tta: bool = True, **options: Any
+    image: Image,
+    models: "str | Path | Model | Sequence[str | Path | Model]",
+    *,
+    tta: bool = True,
+    **options: Unpack[SpreadOptions],
 ) -> Iterator[Spread | None]:
-    """Do what `spread` does, step by step: yields None after every window, and the spread in the end.
+    """Measure the spread of results step by step: yield None after every tile, and the spread at the end.
 
-    Everything asked for is checked at the first step. Closing the iterator cancels. The parameters are those of
-    `spread`.
+    All settings are checked before the first tile. Closing the iterator cancels the run.
+
+    Parameters
+    ----------
+    image, models, tta
+        As in `spread`.
+    **options
+        Options of the runs.
+
+    Yields
+    ------
+    Spread or None
+        The spread is the last value; its ``notes`` say what `spread` warns of.
+
+    Raises
+    ------
+    SettingsError
+        As `spread`.
     """
     from napari_superres.inference import iter_upscale
 
-    members = loaded_models(models)
-    _check(members, image, tta, options)
+    members = load_models(models)
+    _check(members, image, tta)
     wide = np.result_type(image.dtype, np.float32)
-    axes, given = image.axes, np.asarray(image.data).astype(wide)
+    axes, pixels = image.axes, np.asarray(image.data).astype(wide)
     plain: Image | None = None
-    total = _Moments()
+    total, notes = _Moments(), dict[str, None]()
     for model, turn in _members(members, image, tta):
-        ranges = intensity.fit_normalisation(
-            image, model.card.intensity, options.get("intensity_range"), model.card.percentiles
-        )
-        fixed = {**options, "intensity_range": list(zip(ranges.low, ranges.high, strict=True))}
-        if not model.card.is_interpolation:
-            fixed.setdefault("precision", "fp32")
-        # The grid of a turned image is of no concern: the plain result's is put back.
-        seen = image.replace(data=np.ascontiguousarray(turn.apply(given, axes)))
-        for step in iter_upscale(seen, model, **fixed):
+        # The inverse of each turn serves as well as the turn itself, and fixes the order of the sums below.
+        flipped = image.replace(data=np.ascontiguousarray(turn.undo(pixels, axes)))
+        for step in iter_upscale(flipped, model, **_run_options(options, image, model)):
             result = step.image
+            notes |= dict.fromkeys(step.notes)
             yield None
+        # A flipped result has the wrong grid: the moments get that of the plain one.
         plain = result if plain is None else plain
-        total.add(turn.undo(np.asarray(result.data), axes))
+        total.add(turn.apply(np.asarray(result.data), axes))
     assert plain is not None
     names = tuple(m.card.name for m in members)
     record = {**plain.metadata.get("provenance", {}), "members": total.count, "models": list(names)}
@@ -158,10 +212,10 @@ def iter_spread(
     deviation = plain.replace(data=np.sqrt(total.variance).astype(np.float32), metadata={})
     card = members[0].card
     digests = tuple(m.sha256 for m in members)
-    yield Spread(mean, deviation, total.count, names, digests, card.scale, card.modality)
+    yield Spread(mean, deviation, total.count, names, digests, card.scale, card.modality, tuple(notes))
 
 
-def loaded_models(models: "str | Path | Model | Sequence[str | Path | Model]") -> "list[Model]":
+def load_models(models: "str | Path | Model | Sequence[str | Path | Model]") -> "list[Model]":
     """Return one or several models, loaded where a name or a file is given."""
     from napari_superres.models import Model, load_model
 
@@ -170,7 +224,7 @@ def loaded_models(models: "str | Path | Model | Sequence[str | Path | Model]") -
 
 
 class _Moments:
-    """Mean and variance of arrays that are seen one by one, in float64."""
+    """Mean and variance of arrays that are added one by one, in float64."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -194,24 +248,29 @@ class _Moments:
         return self._squares / self.count
 
 
-def _members(models: "Sequence[Model]", image: Image, tta: bool) -> "Iterator[tuple[Model, _Turn]]":
-    """Yield models and transforms; of each model the plain image first, and only there what it does not suit."""
+def _run_options(options: SpreadOptions, image: Image, model: "Model") -> dict[str, Any]:
+    """Return the options of one run, with an intensity map that does not depend on how the image is flipped."""
+    card = model.card
+    ranges = intensity.fit_normalisation(image, card.intensity, options.get("intensity_range"), card.percentiles)
+    settings = {**options, "intensity_range": list(zip(ranges.low, ranges.high, strict=True))}
+    if options.get("precision", "auto") == "auto" and not card.is_interpolation:
+        settings["precision"] = "fp32"
+    return settings
+
+
+def _members(models: "Sequence[Model]", image: Image, tta: bool) -> "Iterator[tuple[Model, Turn]]":
+    """Yield each model with each turn, the plain image first; only that one is checked for whether it suits."""
     for model in models:
-        turns = _turns(image, model.card) if tta else [_Turn("", False)]
-        yield model, turns[0]
-        quiet = model.without_doubts()
-        for turn in turns[1:]:
-            yield quiet, turn
+        turns = _turns(image, model.card) if tta else iter([Turn()])
+        yield model, next(turns)
+        unchecked = model.without_doubts()
+        for turn in turns:
+            yield unchecked, turn
 
 
-def _turns(image: Image, card: "ModelCard") -> list[_Turn]:
-    mirrors = "ZYX" if card.ndim == 3 else "YX"
-    subsets = [
-        "".join(a for a, on in zip(mirrors, chosen, strict=True) if on)
-        for chosen in product((False, True), repeat=len(mirrors))
-    ]
-    exchanges = (False, True) if _is_square(image) and card.scale[-1] == card.scale[-2] else (False,)
-    return [_Turn(subset, exchanged) for exchanged in exchanges for subset in subsets]
+def _turns(image: Image, card: "ModelCard") -> Iterator[Turn]:
+    exchanged = _is_square(image) and card.scale[-1] == card.scale[-2]
+    return iter_turns("ZYX" if card.ndim == 3 else "YX", exchanged=exchanged)
 
 
 def _is_square(image: Image) -> bool:
@@ -219,23 +278,21 @@ def _is_square(image: Image) -> bool:
     return abs(y - x) <= _SQUARE * max(y, x)
 
 
-def _check(models: "Sequence[Model]", image: Image, tta: bool, options: dict[str, Any]) -> None:
-    if taken := sorted({"axes", "out", "roi"} & set(options)):
-        raise SettingsError(f"disagreement is measured on a whole image, without {', '.join(taken)}. Crop it first.")
+def _check(models: "Sequence[Model]", image: Image, tta: bool) -> None:
     if len(models) < (1 if tta else 2):
         raise SettingsError(
-            f"without turned images (tta) at least two models are needed to disagree, got {len(models)}. "
-            "Give several models or checkpoints, or tta=True."
+            f"without flipped images at least two models are needed to disagree, got {len(models)}.",
+            remedy="Give several models or checkpoints, or use `tta=True`.",
         )
-    if tta and (moved := [m.card.name for m in models if not m.card.is_centred]):
+    if tta and (off_centre := [m.card.name for m in models if not m.card.is_centred]):
         raise SettingsError(
-            f"{moved[0]} moves images by part of a pixel, which turned ones would disagree about. "
-            "Compare models instead (tta=False)."
+            f"{off_centre[0]} moves images by part of a pixel, so the results of flipped images would disagree.",
+            remedy="Compare several models instead, with `tta=False`.",
         )
     scales = [_scale_on(image, m.card) for m in models]
     if len(set(scales)) > 1:
-        shown = ", ".join(f"{m.card.name} {scale}" for m, scale in zip(models, scales, strict=True))
-        raise SettingsError(f"models that are compared must have one scale along {image.spatial}, got {shown}.")
+        scale_of = ", ".join(f"{m.card.name} {scale}" for m, scale in zip(models, scales, strict=True))
+        raise SettingsError(f"models that are compared must have one scale along {image.spatial}, got {scale_of}.")
 
 
 def _scale_on(image: Image, card: "ModelCard") -> tuple[int, ...]:

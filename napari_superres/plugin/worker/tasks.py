@@ -4,7 +4,7 @@ One thread at a time uses the models: a plan measures a network that a run may b
 """
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
@@ -197,14 +197,10 @@ def map_of(
     """
     from napari_superres import evaluation
 
-    if register:
-        moved = evaluation.register(result, reference)
-        result, reference = moved.result, moved.reference
-    if kind == "difference":
-        return evaluation.difference_map(result, reference)
     if kind == "SSIM":
-        return evaluation.ssim_map(result, reference, data_range=data_range)
-    return _agreement(result, reference)
+        return evaluation.ssim_map(result, reference, register=register, data_range=data_range)
+    make = evaluation.difference_map if kind == "difference" else evaluation.agreement_map
+    return make(result, reference, register=register)
 
 
 def residual_map(result: Image, lr: Image) -> Image:
@@ -217,13 +213,7 @@ def residual_map(result: Image, lr: Image) -> Image:
     """
     from napari_superres import evaluation
 
-    found = [evaluation.check_consistency(result, lr, channel=c) for c in range(lr.size("C"))]
-    if all(f.noise is None for f in found):
-        raise EvaluationError(
-            "the residual is given in standard deviations of the input's noise, and that is not measurable: "
-            f"{next(n for n in found[0].notes if 'sigmas' in n)}."
-        )
-    return _by_channel([f.residual for f in found], lr.axes)
+    return evaluation.residual_map(result, lr)
 
 
 def trust_map(
@@ -255,7 +245,7 @@ def trust_map(
         for found in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
             yield None
     assert found is not None
-    yield _without_samples(found.deviation if bars is None else intervals(found, bars, Binding.of(found)))
+    yield evaluation.average_samples(found.deviation if bars is None else intervals(found, bars, Binding.of(found)))
 
 
 def _recorded(record: Mapping[str, Any]) -> "Model":
@@ -270,43 +260,6 @@ def _recorded(record: Mapping[str, Any]) -> "Model":
     if model.sha256 != said["sha256"]:
         raise EvaluationError(f"{said['name']} is another model than the one that made the result. Make it anew.")
     return model
-
-
-def _agreement(result: Image, reference: Image) -> Image:
-    """Return the map of agreement; colours averaged, nan where a pixel is not finite, never nan everywhere."""
-    from napari_superres import evaluation
-    from napari_superres.evaluation.registration.match import match
-
-    pair = match(result, reference)
-    ours, theirs = _without_samples(pair.result), _without_samples(pair.reference)
-    lost = ~(np.isfinite(ours.data) & np.isfinite(theirs.data))
-    if lost.any() and not lost.all():  # as outside the field of a reference that was moved
-        ours, theirs = (i.replace(data=np.where(lost, np.mean(i.data[~lost]), i.data)) for i in (ours, theirs))
-    maps = [evaluation.local_agreement(ours, theirs, channel=c) for c in range(ours.size("C"))]
-    made = _by_channel(maps, ours.axes)
-    if not np.isfinite(made.data).any():
-        raise EvaluationError(
-            "the map of agreement would be empty: no block of 64 pixels has detail that both show. "
-            "Register, or check that both show the same field."
-        )
-    return made.replace(data=np.where(lost, np.float32(np.nan), made.data))
-
-
-def _without_samples(image: Image) -> Image:
-    values, axes = np.asarray(image.data), image.axes
-    if "S" in axes:
-        at = axes.index("S")
-        values, axes = values.take(range(3), axis=at).mean(axis=at), axes.replace("S", "")
-    return image.replace(data=values, axes=axes)
-
-
-def _by_channel(maps: Sequence[Image], axes: str) -> Image:
-    """Return the maps of channels as one, in the order of axes."""
-    if "C" not in axes:
-        return maps[0]
-    at = axes.index("C")
-    kept = maps[0].axes
-    return maps[0].replace(data=np.stack([m.data for m in maps], axis=at), axes=f"{kept[:at]}C{kept[at:]}")
 
 
 def _loaded(model: Model_) -> Any:

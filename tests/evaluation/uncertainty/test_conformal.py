@@ -1,7 +1,6 @@
 """Conformal intervals: known answers, coverage on fresh images, and what a calibration refuses."""
 
 import json
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,19 +9,16 @@ import pytest
 from napari_superres import Image, upscale, write_image
 from napari_superres.degradation import degrade
 from napari_superres.errors import EvaluationError, SettingsError, SuperResWarning
+from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, half_widths, intervals
 from napari_superres.evaluation.uncertainty.conformal import (
-    Binding,
-    Calibration,
-    calibrate,
-    calibrate_folder,
     conformal_quantile,
     hoeffding_bentkus,
     image_score,
-    intervals,
     least_images,
     normalised_scores,
     risk_controlling_factor,
 )
+from napari_superres.evaluation.uncertainty.fit_calibration import calibrate, calibrate_folder
 from napari_superres.evaluation.uncertainty.spread import spread
 
 BOUND = Binding(
@@ -219,16 +215,17 @@ def test_it_holds_for_nothing_else(calibration, changes, said):
 
 
 def test_it_holds_for_the_same(calibration):
-    calibration.check(BOUND)
-    calibration.check(replace(BOUND, model="renamed", pixel_size=(0.096, 0.209), intensity_range=(-4, 104)))
-    calibration.check(replace(BOUND, intensity_range=None))
+    assert calibration.check(BOUND) == ()
+    near = replace(BOUND, model="renamed", pixel_size=(0.096, 0.209), intensity_range=(-4, 104))
+    assert calibration.check(near) == ()
+    assert calibration.check(replace(BOUND, intensity_range=None)) == ()
     unknown = replace(calibration, binding=replace(BOUND, pixel_size=None))
-    unknown.check(replace(BOUND, pixel_size=None))
+    assert unknown.check(replace(BOUND, pixel_size=None)) == ()
     with pytest.raises(EvaluationError, match="calibration images is not known"):
         unknown.check(BOUND)
     for outside in ((0, 106), (-6, 50)):
-        with pytest.warns(SuperResWarning, match="leave the range of the calibration images"):
-            calibration.check(replace(BOUND, intensity_range=outside))
+        (note,) = calibration.check(replace(BOUND, intensity_range=outside))
+        assert "leave the range of the calibration images (0 to 100)" in note
 
 
 def test_files_round_trip(calibration, tmp_path):
@@ -322,19 +319,30 @@ def test_a_folder(folders):
     image, truth = degrade(scene(50), 2), scene(50).data
     found = spread(image, two, tta=False)
     bound = Binding.of(found, modality="waves")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SuperResWarning)
-        half = intervals(found, made, bound)
+    half = half_widths(found, made, bound)
     np.testing.assert_allclose(half.data, made.q * (found.deviation.data + made.epsilon), rtol=1e-5)
     np.testing.assert_array_equal(half.affine, upscale(image, "bicubic-x2").affine)
     assert half.metadata["interval"]["guarantee"] == "image"
     assert (np.abs(truth - found.mean.data) <= half.data).mean() > 0.7
-    with pytest.raises(EvaluationError, match=r"got bicubic-x2\. Calibrate anew"):
+    with pytest.raises(EvaluationError, match=r"got bicubic-x2\. Calibrate again"):
         intervals(found, made, Binding.of(spread(image, "bicubic-x2"), modality="waves"))
     with pytest.raises(EvaluationError, match=r"µm, got 0\.4 µm"):
         intervals(found, made, Binding.of(spread(image.with_pixel_size(0.4), two, tta=False), modality="waves"))
     with pytest.raises(EvaluationError, match=r"alpha 0\.1 needs at least 9 calibration images, this one has 8"):
         intervals(found, replace(made, alpha=0.1, q=np.inf), replace(bound, intensity_range=None))
+
+
+def test_intervals_warn_of_what_half_widths_note(folders):
+    made = calibrate_folder(*folders, "bicubic-x2", alpha=0.2)
+    brighter = degrade(scene(50), 2)
+    brighter = brighter.replace(data=np.asarray(brighter.data) * np.uint16(3))
+    found = spread(brighter, "bicubic-x2")
+    quiet = half_widths(found, made, Binding.of(found))
+    (note,) = quiet.metadata["interval"]["notes"]
+    with pytest.warns(SuperResWarning, match="leave the range of the calibration images") as told:
+        loud = intervals(found, made, Binding.of(found))
+    assert [str(w.message) for w in told] == [note]
+    np.testing.assert_array_equal(loud.data, quiet.data)
 
 
 def test_folders_with_too_few_pairs(folders):

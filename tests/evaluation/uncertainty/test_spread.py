@@ -10,7 +10,7 @@ from torch import nn
 from napari_superres import Image, upscale
 from napari_superres.core import intensity
 from napari_superres.errors import SettingsError, SuperResWarning
-from napari_superres.evaluation.uncertainty.spread import spread
+from napari_superres.evaluation.uncertainty.spread import iter_spread, spread
 from napari_superres.models import Model, ModelCard
 
 
@@ -170,8 +170,11 @@ def test_what_does_not_fit_is_refused():
         spread(image, [])
     with pytest.raises(SettingsError, match="one scale along YX, got bicubic-x2"):
         spread(image, ["bicubic-x2", "bicubic-x3"])
-    with pytest.raises(SettingsError, match="without roi"):
-        spread(image, "bicubic-x2", roi={"Y": (0, 4)})
+    for name, function in product(("roi", "out", "axes"), (spread, iter_spread)):
+        with pytest.raises(SettingsError, match=f"unknown option '{name}'"):
+            function(image, "bicubic-x2", **{name: None})
+    with pytest.raises(SettingsError, match="Did you mean 'tile'"):
+        spread(image, "bicubic-x2", tiles=64)
 
 
 def test_doubts_are_told_once():
@@ -179,3 +182,12 @@ def test_doubts_are_told_once():
     with pytest.warns(SuperResWarning) as told:
         spread(image, model_of(lambda x: x, pixel_size=(0.1, 0.2)))
     assert len(told) == 1
+
+
+def test_steps_carry_notes_instead_of_warnings():
+    """Python warnings are errors in these tests."""
+    image = scene((16, 16), pixel_size=500.0)
+    *steps, last = iter_spread(image, model_of(lambda x: x, pixel_size=(0.1, 0.2)))
+    assert set(steps) == {None}
+    assert len(last.notes) == 1
+    assert "pixel" in last.notes[0]

@@ -1,4 +1,4 @@
-"""What the Compare widget shows of a report: answers with their lights, the table of numbers, the file."""
+"""What the Compare widget shows of a report: the answers, the table of numbers, the file."""
 
 import re
 from collections.abc import Sequence
@@ -65,13 +65,13 @@ class Table(QTableWidget):
             self.setFixedHeight(height + 2 * self.frameWidth())
 
 
-def lights_html(report: "Report") -> str:
+def answers_html(report: "Report") -> str:
     """Return the questions of a report with their answers: a coloured dot, the state as a word, the reason."""
     lines = [
-        f'<tr><td style="color: {_COLORS[light.state]}">●&nbsp;</td>'
-        f"<td>{escape(light.question)} <b>{light.state}</b><br>{escape(in_window(light.reason))}</td></tr>"
+        f'<tr><td style="color: {_COLORS[answer.state]}">●&nbsp;</td>'
+        f"<td>{escape(answer.question)} <b>{answer.state}</b><br>{escape(in_window(answer.reason))}</td></tr>"
         for found in report.findings.values()
-        for light in found.lights
+        for answer in found.answers
     ]
     return f'<table cellspacing="0" cellpadding="2">{"".join(lines)}</table>' if lines else ""
 

@@ -123,7 +123,7 @@ class CompareWidget(forms.Panel):
         self.profile.ears.close()
 
     def _make_answers(self) -> None:
-        self.judged, self.lights, self.notes = (forms.text(rich=rich) for rich in (False, True, False))
+        self.judged, self.answers, self.notes = (forms.text(rich=rich) for rich in (False, True, False))
         self.table = answers.Table()
         self.table.setToolTip("The best of each line is bold.")
         self.copy = QPushButton("Copy as CSV")
@@ -135,11 +135,11 @@ class CompareWidget(forms.Panel):
         report = QHBoxLayout()
         report.addWidget(self.copy)
         report.addWidget(self.save)
-        for widget in (self.judged, self.lights, self.table):
+        for widget in (self.judged, self.answers, self.table):
             self.body.addWidget(widget)
         self.body.addLayout(report)
         self.body.addWidget(self.notes)
-        for widget in (self.judged, self.lights, self.table, self.copy, self.save, self.notes):
+        for widget in (self.judged, self.answers, self.table, self.copy, self.save, self.notes):
             widget.hide()
 
     @property
@@ -258,7 +258,7 @@ class CompareWidget(forms.Panel):
     def _show(self, report: "Report", between: str) -> None:
         self.report = report
         forms.say(self.judged, between)
-        forms.say(self.lights, answers.lights_html(report))
+        forms.say(self.answers, answers.answers_html(report))
         answers.fill(self.table, report.rows)
         forms.say(self.notes, answers.notes(report))
         self.copy.show()

@@ -97,15 +97,15 @@ def test_numbers_are_those_of_python(scene, widget, qtbot):
 def test_lights_are_those_of_python(scene, widget, qtbot):
     press(widget.measure, widget, qtbot)
     (found,) = of_python(scene).findings.values()
-    text = plain(widget.lights)
-    for light in found.lights:
-        assert f"{light.question} {light.state}" in text
-        assert in_window(light.reason) in text
-    assert {"yes", "no"} < {light.state for light in found.lights}
-    assert widget.lights.text().count("#dd4a40") == sum(light.state == "no" for light in found.lights)
+    text = plain(widget.answers)
+    for answer in found.answers:
+        assert f"{answer.question} {answer.state}" in text
+        assert in_window(answer.reason) in text
+    assert {"yes", "no"} < {answer.state for answer in found.answers}
+    assert widget.answers.text().count("#dd4a40") == sum(answer.state == "no" for answer in found.answers)
     assert "--" not in text
     assert widget.judged.text() == "cells [bicubic-x2] against reference"
-    assert widget.lights.isVisibleTo(widget)
+    assert widget.answers.isVisibleTo(widget)
 
 
 def test_the_reference_is_registered_when_asked(scene, widget, qtbot):
@@ -140,7 +140,7 @@ def test_the_table_is_read_by_scrolling_in_a_narrow_dock(scene, viewer, widget, 
         section.expand()
     qtbot.wait(50)
     assert widget.body.parentWidget().minimumSizeHint().width() <= 300 - 15
-    for label in (widget.lights, widget.notes):
+    for label in (widget.answers, widget.notes):
         assert label.width() <= 350
         assert label.height() >= label.heightForWidth(label.width())
 

@@ -1,0 +1,59 @@
+"""Files of maps: ``superres evaluate --maps`` and ``superres trust`` write one image per map into a folder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_superres.cli import terminal
+from napari_superres.errors import OutputError, SettingsError
+
+if TYPE_CHECKING:
+    from napari_superres import Image
+
+
+def map_targets(folder: Path, stem: str, names: Sequence[str], extension: str, *, overwrite: bool) -> dict[str, Path]:
+    """Return the file of each map, after checks that all of them can be written.
+
+    Parameters
+    ----------
+    folder
+        Folder of the maps; it need not exist yet.
+    stem
+        First part of the files' names.
+    names
+        Names of the maps, the second part.
+    extension
+        Format of the files, with or without a dot.
+    overwrite
+        Replace existing files.
+
+    Raises
+    ------
+    OutputError, OutputExistsError
+        If the folder is a file, or a map exists.
+    SettingsError
+        If images cannot be written in this format.
+    """
+    from napari_superres import io
+
+    suffix = extension if extension.startswith(".") else f".{extension}"
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file, and maps need a folder.", remedy="Choose another name.")
+    if suffix not in io.WRITE_SUFFIXES:
+        raise SettingsError(
+            f"maps cannot be written as {suffix}.", remedy=f"Use one of: {', '.join(io.WRITE_SUFFIXES)}."
+        )
+    targets = {name: folder / f"{stem}_{name}{suffix}" for name in names}
+    if folder.is_dir():
+        for target in targets.values():
+            io.check_target(target, overwrite=overwrite)
+    return targets
+
+
+def write_maps(maps: "Mapping[str, Image]", targets: Mapping[str, Path], *, overwrite: bool) -> None:
+    """Write each map to its file, in a folder that is made if necessary, and say so."""
+    from napari_superres import io
+
+    for name, image in maps.items():
+        targets[name].parent.mkdir(parents=True, exist_ok=True)
+        terminal.say(f"wrote {io.write_image(image, targets[name], overwrite=overwrite)}")

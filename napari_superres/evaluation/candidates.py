@@ -1,0 +1,171 @@
+"""The images that stand next to each other in a report: the result, models, and baselines of the same input."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from napari_superres.core.grid import upscale_affine
+from napari_superres.core.image import Image
+from napari_superres.errors import EvaluationError
+from napari_superres.evaluation.baselines import LEAST_SIGMA, middle_plane
+from napari_superres.evaluation.baselines import baselines as baseline_images
+from napari_superres.evaluation.registration.match import match
+from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
+
+RESULT = "result"
+"""What reports call the result."""
+
+_PSF_EDGE = 256
+"""Largest edge, in input pixels, of the field that the point-spread function is fitted to."""
+
+_MARGIN = 4
+"""Input pixels left out at each side of that field where the reference has pixels that are not finite."""
+
+
+def candidates(
+    result: Image | None,
+    lr: Image | None,
+    scale: Scale | None,
+    *,
+    reference: Image,
+    common: Image,
+    models: Sequence[str],
+    baselines: Sequence[str],
+    psf_sigma: float | None,
+    notes: list[str],
+) -> Iterator[tuple[str, str, Image]]:
+    """Yield name, role and image of each candidate, one at a time: the result, models, then baselines.
+
+    Parameters
+    ----------
+    result, lr
+        The result, or None if models are judged; its input, or None to simulate one from `reference`.
+    scale
+        Factor per spatial axis between them.
+    reference, common
+        The whole reference, and its part where every candidate has pixels.
+    models, baselines, psf_sigma
+        As in `evaluate`.
+    notes
+        Receives notes for the report.
+
+    Raises
+    ------
+    EvaluationError
+        If the scale is unknown, or the result lies on its input's grid and there is no input.
+    """
+    if scale is None:
+        raise EvaluationError(
+            "the scale of the result is not known (it has no provenance record), so the interpolation that it is "
+            "compared with cannot be made.",
+            remedy="Give the input of the result as `lr`.",
+        )
+    if lr is None and max(scale.values()) == 1:
+        raise EvaluationError(
+            "the result lies on its input's grid, so it can only be compared with that input.",
+            remedy="Give the input as `lr`.",
+        )
+    if result is not None:
+        yield RESULT, "judged", result
+    suffix = ""
+    if lr is None:
+        lr, suffix, baselines = _simulate_input(reference, scale, notes), " (simulated input)", ()
+    for model in models:
+        image, doubts = run_model(lr, model)
+        notes += [f"{model}: {doubt}" for doubt in doubts]
+        yield f"{model}{suffix}", "judged" if result is None else "beside", image
+    needs_psf = {"wiener", "richardson-lucy"} & set(baselines)
+    sigma = _psf_width(lr, common, scale, psf_sigma, notes) if needs_psf else None
+    for label, image in baseline_images(lr, scale, baselines, psf_sigma=sigma, reference=common):
+        yield f"{label}{suffix}", "baseline", image
+
+
+def run_model(lr: Image, model: str) -> tuple[Image, tuple[str, ...]]:
+    """Return the result of a model and the notes of its run, which a report carries instead of warnings."""
+    from napari_superres.inference import iter_upscale
+
+    notes: dict[str, None] = {}
+    for step in iter_upscale(lr, model):
+        notes |= dict.fromkeys(step.notes)
+    return step.image, tuple(notes)
+
+
+def scale_between(result: Image | None, lr: Image | None, models: Sequence[str]) -> Scale | None:
+    """Return the factor per spatial axis between input and result, or that of the models that make the result.
+
+    Raises
+    ------
+    EvaluationError
+        If there is no result and nothing to make one of, or the factor is not whole.
+    """
+    if result is not None:
+        return scale_of(result, lr)
+    if lr is None or not models:
+        raise EvaluationError(
+            "without a result, an input and at least one model are needed to make one.",
+            remedy="Give the input as `lr`, and `models`.",
+        )
+    return scale_of_models(models, lr)
+
+
+def empty_grid(lr: Image | None, scale: Mapping[str, int] | None) -> Image:
+    """Return an image of zeros, which takes no memory, on the grid that all results of an input share."""
+    assert lr is not None
+    assert scale is not None
+    factors = [scale[a] for a in lr.spatial]
+    shape = [n * scale.get(a, 1) for a, n in zip(lr.axes, lr.shape, strict=True)]
+    data = np.broadcast_to(np.zeros((), lr.dtype), shape)
+    return lr.replace(data=data, affine=upscale_affine(lr.affine, factors))
+
+
+def _simulate_input(reference: Image, scale: Scale, notes: list[str]) -> Image:
+    from napari_superres.degradation import degrade
+
+    notes.append(
+        "no input was given: one was simulated from the reference by antialiased bicubic reduction, "
+        "without blur or noise: its row is no fair rival of a result made from a real input"
+    )
+    return degrade(reference, [scale[a] for a in reference.spatial])
+
+
+def _psf_width(lr: Image, reference: Image, scale: Scale, psf_sigma: float | None, notes: list[str]) -> float | None:
+    """Return the width of the input's point-spread function in pixels of the result; None if it is not known."""
+    factor = scale["Y"]
+    if psf_sigma is not None:
+        width = psf_sigma / lr.pixel_size[lr.spatial.index("Y")] * factor
+        if width < LEAST_SIGMA:
+            notes.append(f"nothing was deconvolved: the PSF is only {width:.2g} pixels of the result wide")
+        return width
+    if factor == 1 or scale["X"] != factor or "S" in lr.axes or scale.get("Z", 1) > 1:
+        notes.append("nothing was deconvolved: that needs the width of the point-spread function, `psf_sigma`")
+        return None
+    return _fit_psf_width(lr, reference, scale, notes)
+
+
+def _fit_psf_width(lr: Image, reference: Image, scale: Scale, notes: list[str]) -> float | None:
+    """Return the width that best turns the reference into the input, in pixels of the result."""
+    from napari_superres.degradation.fit import fit_psf
+
+    factor = scale["Y"]
+    # The reference may be a part of the field, and begin within a pixel of the input.
+    starts = dict(zip(lr.spatial, match(empty_grid(lr, scale), reference).start, strict=True))
+    low, high = middle_plane(lr), middle_plane(reference)
+    margin = 0 if np.isfinite(high).all() else _MARGIN
+    coarse, fine = [], []
+    for axis, size in zip("YX", high.shape, strict=True):
+        skipped = -starts[axis] % factor
+        count = (size - skipped) // factor
+        edge = min(max(count - 2 * margin, 1), _PSF_EDGE)
+        first = (count - edge) // 2
+        begin = (starts[axis] + skipped) // factor + first
+        coarse.append(slice(begin, begin + edge))
+        fine.append(slice(skipped + first * factor, skipped + (first + edge) * factor))
+    low, high = low[tuple(coarse)], high[tuple(fine)]
+    if not all(np.isfinite(v).all() and np.ptp(v) > 0 for v in (low, high)):
+        return None
+    width = fit_psf(low, high, factor)
+    notes.append(
+        f"Wiener and Richardson-Lucy are as good as they can be: their PSF (sigma {width:.2f} pixels of the result), "
+        "smoothness and iterations were fitted to the reference"
+    )
+    return width

@@ -1,0 +1,117 @@
+"""Which files of several folders show the same image, by their names."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_superres.errors import EvaluationError
+
+Role = Literal["result", "reference", "input"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trio:
+    """The files of one image.
+
+    Attributes
+    ----------
+    name
+        Stem of the result, or of the input where there is no result. A DICOM file's name may be a patient's: a
+        digest replaces it.
+    result
+        None where models make the results.
+    reference
+        Reference scan.
+    lr
+        Low-resolution image, or None where no folder of inputs was given.
+    """
+
+    name: str
+    result: Path | None
+    reference: Path
+    lr: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """A file without a partner.
+
+    Attributes
+    ----------
+    name
+        As in `Trio`.
+    missing
+        Which partner was not found.
+    folder
+        Where it was looked for.
+    """
+
+    name: str
+    missing: Role
+    folder: Path
+
+    @property
+    def reason(self) -> str:
+        """Why the file is left out."""
+        return f"no {self.missing} of this name"
+
+
+def pair_files(result_dir: Path | None, ref_dir: Path, lr_dir: Path | None) -> tuple[list[Trio], list[Unpaired]]:
+    """Pair the results of a folder, or its inputs where there are no results, with their references and inputs.
+
+    Parameters
+    ----------
+    result_dir, ref_dir, lr_dir
+        Folders of results, references and low-resolution images; at least one of `result_dir` and `lr_dir`.
+
+    Returns
+    -------
+    trios
+        One per result (or input) that has all partners.
+    unpaired
+        Results (or inputs) without a partner, then references that no result belongs to.
+
+    Raises
+    ------
+    EvaluationError
+        If neither `result_dir` nor `lr_dir` is given.
+    UnreadableImageError
+        If a folder is missing or holds no image.
+    """
+    from napari_superres.io import safe_name
+
+    first = result_dir if result_dir is not None else lr_dir
+    if first is None:
+        raise EvaluationError("a folder of results or one of inputs is needed.")
+    files, references = _by_stem(first), _by_stem(ref_dir)
+    inputs = None if lr_dir is None else _by_stem(lr_dir)
+    reference_of = pair_by_stem(list(files), list(references))
+    input_of = {} if inputs is None else pair_by_stem(list(files), list(inputs))
+    trios, unpaired = [], []
+    for stem, path in files.items():
+        reference, lr = reference_of[stem], input_of.get(stem)
+        if reference is None:
+            unpaired.append(Unpaired(safe_name(path), "reference", ref_dir))
+        elif lr_dir is not None and lr is None:
+            unpaired.append(Unpaired(safe_name(path), "input", lr_dir))
+        else:
+            result = None if result_dir is None else path
+            trios.append(Trio(safe_name(path), result, references[reference], inputs[lr] if inputs and lr else None))
+    used = set(reference_of.values())
+    missing: Role = "input" if result_dir is None else "result"
+    unpaired += [Unpaired(safe_name(p), missing, first) for stem, p in references.items() if stem not in used]
+    return trios, unpaired
+
+
+def pair_by_stem(stems: Sequence[str], partners: Iterable[str]) -> dict[str, str | None]:
+    """Return the partner of each stem: the same stem, or the longest one that it continues with ``_``."""
+    partners = list(partners)
+    fitting = {stem: [p for p in partners if stem == p or stem.startswith(f"{p}_")] for stem in stems}
+    return {stem: max(names, key=len, default=None) for stem, names in fitting.items()}
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    from napari_superres.io import find_images, stem
+
+    return {stem(path): Path(path) for path in find_images(folder)}
