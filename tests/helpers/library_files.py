@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from napari_superres.models.files import KEY
+from napari_superres.models.model_file import KEY
 
 
 def rewrite(path, edit):

@@ -90,9 +90,15 @@ def swollen(path):
 FILES = {
     "numbered.pth": (numbered, "holds no tensors by name"),
     "swollen.pth": (swollen, "the weights fit no network that spandrel can build"),
-    "complex.pth": (lambda p: torch.save({"w": torch.zeros(3, dtype=torch.complex64)}, p), "no floating-point weights"),
-    "integers.pth": (lambda p: torch.save({"w": torch.zeros(3, dtype=torch.int8)}, p), "no floating-point weights"),
-    "pickle in a zip.pth": (zipped, r"holds more than weights.*mkdir.*could run code when opened, so it is not"),
+    "complex.pth": (
+        lambda p: torch.save({"w": torch.zeros(3, dtype=torch.complex64)}, p),
+        "must hold floating-point weights",
+    ),
+    "integers.pth": (
+        lambda p: torch.save({"w": torch.zeros(3, dtype=torch.int8)}, p),
+        "must hold floating-point weights",
+    ),
+    "pickle in a zip.pth": (zipped, r"holds more than weights.*mkdir.*Opening it could run code, so it was not opened"),
     "old pickle.pth": (legacy, r"holds more than weights.*could run code"),
     "bare pickle.ckpt": (bare, "holds more than weights|damaged or no checkpoint"),
     "nested.pth": (nested, "is a zip file and no checkpoint of torch"),

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.architectures import build
 from napari_superres.models.foreign.package import is_package, read_package
-from napari_superres.models.foreign.programs import NEEDS_TRUST, build_program, process
+from napari_superres.models.foreign.programs import NEEDS_TRUST, apply_steps, build_program
 
 FORMATS = ("onnx", "torchscript", "pytorch_state_dict")
 
@@ -302,6 +302,6 @@ def test_what_the_engine_does_is_left_out_of_the_program(tmp_path):
 )
 def test_steps_on_each_value(step, formula):
     x = 4 * noise(3)
-    torch.testing.assert_close(process(x, [step]), torch.from_numpy(formula(x.numpy()).astype(np.float32)))
+    torch.testing.assert_close(apply_steps(x, [step]), torch.from_numpy(formula(x.numpy()).astype(np.float32)))
     x[0, 0, 0, 0] = torch.nan
-    assert process(x, [step]).isnan().sum() == 1
+    assert apply_steps(x, [step]).isnan().sum() == 1

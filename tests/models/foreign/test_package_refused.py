@@ -15,7 +15,7 @@ from napari_superres.errors import MissingExtraError, ModelFileError, UntrustedM
 from napari_superres.models.foreign.archive import check_folder
 from napari_superres.models.foreign.package import read_package
 from napari_superres.models.foreign.programs import build_program
-from napari_superres.models.foreign.trust import fingerprint, trust
+from napari_superres.models.foreign.trust import fingerprint, grant_trust
 
 STANDARD = {"id": "zero_mean_unit_variance", "kwargs": {"axes": ["channel", "y", "x"]}}
 CLIP = {"id": "clip", "kwargs": {"min": 0.1, "max": 1.5}}
@@ -94,7 +94,7 @@ AFTER_MATCHING = [MATCHED, CLIP]
         (axis("outputs", 2, scale=0.4), "2.5 pixels of one along y"),
         (axis("outputs", 3, scale=2.0), "0.5 pixels of one along x"),
         (axis("outputs", 3, size={"tensor_id": "input", "axis_id": "y"}), "must refer to the input's along x"),
-        (square, "hangs on another axis"),
+        (square, "depends on another axis"),
         (index, "input has axes b, index, y, x; understood are y and x"),
         (tensor("inputs", preprocessing=[ROWS]), "scale_range along channel, x only.*must be fitted along x, y"),
         (tensor("inputs", preprocessing=[CLIP, STANDARD]), "zero_mean_unit_variance after clip"),
@@ -104,14 +104,14 @@ AFTER_MATCHING = [MATCHED, CLIP]
         (tensor("outputs", postprocessing=[STANDARD]), "post-processing zero_mean_unit_variance"),
         (tensor("outputs", postprocessing=AFTER_MATCHING), "clip after scale_mean_variance"),
         (tensor("inputs", output_of="affable-shark"), "needs the output of another one"),
-        (url, r"weights lie elsewhere \(https://example.com/weights.onnx\)"),
+        (url, r"weights are not in the package, but at https://example.com/weights.onnx"),
         (sha256, "weights.onnx. have another sha256"),
         (source("other.onnx"), "weights .other.onnx. are missing"),
         (source("../a.zip"), "lie outside of the package"),
         (source("/etc/passwd"), "lie outside of the package"),
         (lambda d: d.pop("inputs"), "the description is not valid: inputs"),
         (lambda d: d.update(type="dataset"), "does not describe a model"),
-        (lambda d: d.update(format_version="0.6.1"), "follows specification 0.6, and 0.5 is the newest"),
+        (lambda d: d.update(format_version="0.6.1"), "follows specification 0.6; 0.5 is the newest"),
     ],
 )
 def test_models_that_cannot_be_run(tmp_path, edit, said):
@@ -204,13 +204,13 @@ def test_programs_run_only_when_trusted(tmp_path, monkeypatch):
             with pytest.raises(UntrustedModelError, match=f"{name} is a program .{kind}, sha256 {fingerprint(path)}"):
                 read_package(path, trusted=False)
             assert not fired.exists()
-    trust(fingerprint(tmp_path / "pytorch_state_dict.zip"))
+    grant_trust(fingerprint(tmp_path / "pytorch_state_dict.zip"))
     found = read_package(tmp_path / "pytorch_state_dict.zip", trusted=False)
     assert not fired.exists()
     build_program(found.card, found.weights)
     assert fired.exists()
     # Its description alone does not pin a program: that of the folder counts.
-    trust(fingerprint(tmp_path / "pytorch_state_dict" / "rdf.yaml"))
+    grant_trust(fingerprint(tmp_path / "pytorch_state_dict" / "rdf.yaml"))
     with pytest.raises(UntrustedModelError):
         read_package(tmp_path / "pytorch_state_dict" / "rdf.yaml", trusted=False)
 
@@ -252,5 +252,5 @@ def test_links_out_of_a_folder(tmp_path):
     check_folder(folder)
     (folder / "deep").mkdir()
     (folder / "deep" / "out").symlink_to(tmp_path)
-    with pytest.raises(ModelFileError, match="deep/out is a link to what is outside"):
+    with pytest.raises(ModelFileError, match="deep/out is a link that leads out of the folder"):
         read_package(folder, trusted=False)

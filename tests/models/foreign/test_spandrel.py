@@ -18,7 +18,8 @@ from napari_superres.core import intensity
 from napari_superres.core.tiling import smallest_tile
 from napari_superres.errors import MissingExtraError, ModelFileError, SuperResWarning
 from napari_superres.models import ModelCard, add_model, find_card, remove_model
-from napari_superres.models.foreign import detect, measure
+from napari_superres.models.foreign import spandrel_models
+from napari_superres.models.foreign.measure_card import measure_card
 from napari_superres.models.library.index import library_entries
 
 pytest.importorskip("spandrel", reason="models of other programs need spandrel")
@@ -47,7 +48,12 @@ def test_the_tables_name_every_architecture():
     from spandrel import MAIN_REGISTRY
 
     assert {str(a.architecture.id) for a in MAIN_REGISTRY} == {*NAMES, *LEFT_OUT}
-    assert {str(a.architecture.id) for a in detect.registry()} == {*NAMES, *LEFT_OUT, *EXTRA_NAMES, *EXTRA_LEFT_OUT}
+    assert {str(a.architecture.id) for a in spandrel_models.known_architectures()} == {
+        *NAMES,
+        *LEFT_OUT,
+        *EXTRA_NAMES,
+        *EXTRA_LEFT_OUT,
+    }
 
 
 @pytest.mark.parametrize("name", [*ALL, *EXTRAS])
@@ -179,7 +185,7 @@ def test_safetensors_without_a_card(tmp_path):
 
 
 def test_weights_of_another_network_than_the_card_says(tmp_path, folder):
-    from napari_superres.models.files import read_card, read_weights, write_model
+    from napari_superres.models.model_file import read_card, read_weights, write_model
 
     add_model(saved("SPAN", tmp_path / "span.pth"))
     path = folder / "span.safetensors"
@@ -191,14 +197,14 @@ def test_weights_of_another_network_than_the_card_says(tmp_path, folder):
 
 def test_absent_library_names_the_extra(tmp_path, monkeypatch):
     path = saved("SPAN", tmp_path / "span.pth")
-    detect.spandrel.cache_clear()
+    spandrel_models.import_spandrel.cache_clear()
     monkeypatch.setitem(sys.modules, "spandrel", None)
     try:
         with pytest.raises(MissingExtraError, match=r"pip install 'napari-superres-torch\[zoo\]'"):
             add_model(path)
     finally:
         monkeypatch.undo()
-        detect.spandrel.cache_clear()
+        spandrel_models.import_spandrel.cache_clear()
 
 
 def test_models_can_be_sent_to_workers(tmp_path):
@@ -229,14 +235,14 @@ CARD = ModelCard(name="toy", architecture="spandrel", scale=(2, 2))
 
 
 def test_grid_is_measured_by_a_blob():
-    assert measure.measured(CARD, Shifted()).grid_offset is None
-    found = measure.measured(CARD, Shifted(by=1))
+    assert measure_card(CARD, Shifted()).grid_offset is None
+    found = measure_card(CARD, Shifted(by=1))
     assert found.grid_offset == pytest.approx((0.5, 1.5), abs=0.02)
 
 
 def test_networks_that_cut_off_see_the_whole_range():
-    assert measure.measured(CARD, Shifted()).percentiles == (0.1, 99.9)
-    assert measure.measured(CARD, Shifted(clamp=True)).percentiles == (0.0, 100.0)
+    assert measure_card(CARD, Shifted()).percentiles == (0.1, 99.9)
+    assert measure_card(CARD, Shifted(clamp=True)).percentiles == (0.0, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +258,7 @@ def test_networks_that_cut_off_see_the_whole_range():
 )
 def test_networks_that_cannot_be_used(network, said):
     with pytest.raises(ModelFileError, match=said):
-        measure.measured(CARD, network)
+        measure_card(CARD, network)
 
 
 def test_architecture_that_is_not_recognised(tmp_path):

@@ -12,11 +12,11 @@ from helpers.library_files import Bomb, cut, inside, legacy, rewrite, with_card,
 
 from napari_superres.errors import ModelFileError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models import add_model, find_card, list_models, load_model, remove_model, verify_models
-from napari_superres.models.files import KEY, digest, write_model
-from napari_superres.models.folder import library_folder
 from napari_superres.models.library.index import library_entries
 from napari_superres.models.library.registry import model_origin, model_path
 from napari_superres.models.library.shipped import shipped_cards, shipped_folder
+from napari_superres.models.library_folder import library_folder
+from napari_superres.models.model_file import KEY, digest, write_model
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -75,10 +75,10 @@ def test_the_same_file_is_there_once(model_file, folder):
 @pytest.mark.parametrize(
     ("stem", "said"),
     [
-        ("fsrcnn-x2", "comes with the program is called fsrcnn-x2. Rename the file, such as my-fsrcnn-x2"),
+        ("fsrcnn-x2", "comes with the program is called fsrcnn-x2. Rename the file, for example to my-fsrcnn-x2"),
         ("FSRCNN-X2", "comes with the program is called"),
         ("bicubic-x7", "comes with the program is called"),
-        ("other", r"another model called other \(added \d{4}-.*superres models remove other"),
+        ("other", r"another model called other \(added \d{4}-.*`remove_model..`"),
         ("Other", "another model called other"),
         (".hidden", "begins with a letter or digit"),
         ("-x", "begins with a letter or digit"),
@@ -135,7 +135,7 @@ def test_a_card_that_says_too_little_is_corrected(tmp_path, espcn):
     lying = write_model(tmp_path / "lying.safetensors", replace(card, halo=(1, 1)), weights)
     with pytest.warns(SuperResWarning, match=r"halo \(1, 1\), measured \(4, 4\)"):
         assert add_model(lying).halo == (4, 4)
-    with pytest.warns(SuperResWarning, match="what was measured is used"):
+    with pytest.warns(SuperResWarning, match="The measured halo is used"):
         assert load_model("lying").card.halo == (4, 4)
     short = write_model(tmp_path / "short.safetensors", card, {k: v + 7 for k, v in weights.items()})
     with (

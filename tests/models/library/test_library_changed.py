@@ -12,11 +12,11 @@ from helpers.library_files import cut, inside, python, zipped
 
 from napari_superres.errors import ModelFileError, OutputError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models import add_model, find_card, list_models, load_model, remove_model, verify_models
-from napari_superres.models.files import digest, write_model
-from napari_superres.models.library import added as library
-from napari_superres.models.library.added import library_cards
+from napari_superres.models.library import user_models
 from napari_superres.models.library.registry import model_path
 from napari_superres.models.library.shipped import shipped_cards, shipped_folder
+from napari_superres.models.library.user_models import library_cards
+from napari_superres.models.model_file import digest, write_model
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -51,13 +51,13 @@ def test_a_file_that_is_no_longer_what_was_added(model_file, other_file, folder,
     add_model(other_file)
     harm(folder / "tiny.safetensors")
     for look in (find_card, load_model, model_path):
-        with pytest.raises(ModelFileError, match=f"tiny in the model library {said}.*superres models remove tiny"):
+        with pytest.raises(ModelFileError, match=f"tiny in the model library {said}.*`remove_model..`"):
             look("tiny")
-    with pytest.warns(SuperResWarning, match=f"tiny in the .*{said}.*superres models verify"):
+    with pytest.warns(SuperResWarning, match=f"tiny in the .*{said}.*`verify_models..`"):
         assert {"other", "fsrcnn-x2"} <= {c.name for c in list_models()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperResWarning)
-        assert [c.name for c in library_cards()] == ["other"]
+        assert [c.name for c in library_cards()[0]] == ["other"]
     assert load_model("other").sha256 == digest(other_file)
     assert load_model("fsrcnn-x2").sha256
     other, tiny = verify_models()
@@ -80,16 +80,20 @@ def test_adding_again_mends_without_removing(model_file, folder):
         assert not (folder / "tiny.safetensors").is_symlink()
 
 
-def test_removing_makes_the_room_that_it_needs(model_file, folder, monkeypatch):
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_removing_makes_the_room_that_it_needs(model_file, folder, monkeypatch, wrapped):
     add_model(model_file)
-    place, write = folder / "tiny.safetensors", library.write_index
+    place, write = folder / "tiny.safetensors", user_models.write_index
 
     def full(entries):
         if place.exists():
-            raise OSError(errno.ENOSPC, "No space left on device")
+            error = OSError(errno.ENOSPC, "No space left on device")
+            if wrapped:  # as `atomic.write_text` does
+                raise OutputError("the disk is full") from error
+            raise error
         write(entries)
 
-    monkeypatch.setattr(library, "write_index", full)
+    monkeypatch.setattr(user_models, "write_index", full)
     remove_model("tiny")
     assert not place.exists()
     assert verify_models() == []
@@ -132,11 +136,11 @@ def test_a_damaged_index(model_file, folder, text, said):
 def test_a_file_that_was_put_there_is_not_a_model_until_it_is_added(model_file, other_file, folder):
     folder.mkdir()
     shutil.copy(other_file, folder / "tiny.safetensors")
-    assert library_cards() == []
+    assert library_cards()[0] == []
     with pytest.raises(UnknownModelError):
         find_card("tiny")
-    assert "was not added, so it is not used" in verify_models()[0].problem
-    with pytest.raises(SettingsError, match="is there and was not added"):
+    assert "was not added and is not used" in verify_models()[0].problem
+    with pytest.raises(SettingsError, match=r"exists in the library.s folder, but was not added"):
         add_model(model_file)
     assert digest(folder / "tiny.safetensors") == digest(other_file)
 
@@ -144,8 +148,10 @@ def test_a_file_that_was_put_there_is_not_a_model_until_it_is_added(model_file, 
 def test_a_shipped_name_goes_before_one_in_the_library(model_file, monkeypatch):
     """A new version may bring a model of the same name; saved records mean that one."""
     add_model(model_file)
-    monkeypatch.setattr("napari_superres.models.library.added.shipped_file", lambda name: shipped_folder() / name)
-    with pytest.warns(SuperResWarning, match="tiny .* is not used: a model that comes with the program is called so"):
+    monkeypatch.setattr("napari_superres.models.library.user_models.shipped_file", lambda name: shipped_folder() / name)
+    with pytest.warns(
+        SuperResWarning, match="tiny .* is not used: a model that comes with the program has the same name"
+    ):
         assert "tiny" not in {c.name for c in list_models()}
     assert "Add it under another name" in verify_models()[0].problem
     remove_model("tiny")
@@ -165,7 +171,7 @@ def test_what_comes_with_the_program_stays():
 ADD = "import sys; from napari_superres.models import add_model; [add_model(p) for p in sys.argv[1:]]"
 DIE = (
     "import os, sys, shutil; from napari_superres.models import add_model\n"
-    "from napari_superres.models.library import added, index\n"
+    "from napari_superres.models.library import add, index\n"
     "def half(source, target): target.write_bytes(source.read_bytes()[:100]); os._exit(9)\n"
 )
 
@@ -179,7 +185,7 @@ def test_two_processes_add_at_once(tmp_path, espcn, folder):
     for process in twins:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
-    assert [c.name for c in library_cards()] == [p.stem for p in paths]
+    assert [c.name for c in library_cards()[0]] == [p.stem for p in paths]
     assert not any(v.problem for v in verify_models())
     assert inside(folder) == ["library.json", *(p.name for p in paths)]
 
@@ -188,7 +194,7 @@ def test_two_processes_add_at_once(tmp_path, espcn, folder):
     ("end", "left"),
     [
         ("shutil.copyfile = half", 0),
-        ("added.write_index = lambda *_: os._exit(9)", 1),
+        ("add.write_index = lambda *_: os._exit(9)", 1),
         ("from pathlib import Path; Path.replace = lambda *_: os._exit(9)", 0),
     ],
     ids=["while copying", "before it is in the index", "before it is in its place"],
@@ -199,7 +205,7 @@ def test_killed(model_file, other_file, folder, end, left):
     process.communicate(timeout=120)
     assert process.returncode == 9
     assert len(inside(folder)) == 3
-    assert [c.name for c in library_cards()] == ["other"]
+    assert [c.name for c in library_cards()[0]] == ["other"]
     assert len(verify_models()) == 1 + left
     add_model(model_file)
     assert inside(folder) == ["library.json", "other.safetensors", "tiny.safetensors"]

@@ -40,7 +40,7 @@ def test_programs_run_only_once_they_are_trusted(weights, tmp_path, folder):
     source = SPY.format(marker=str(marker))
     path = packages.package(tmp_path / "tiny.zip", weights=weights, source=source)
     sha256 = fingerprint(path)
-    with pytest.raises(UntrustedModelError, match=f"is a program.*{sha256}.*--trust"):
+    with pytest.raises(UntrustedModelError, match=f"is a program.*{sha256}.*`trust`"):
         add_model(path)
     assert not marker.exists()
     assert inside(folder) == []
@@ -92,7 +92,7 @@ SHIPPED = [card.name for card in shipped_cards()]
 )
 @pytest.mark.filterwarnings("ignore:The (image|pixels)", "ignore:.*comes with the program")
 def test_exported_model_comes_back_the_same(name, tmp_path):
-    path = export_bioimageio(name, tmp_path / f"again-{name}.zip", authors=["Ada Lovelace"])
+    path = export_bioimageio(name, tmp_path / f"again-{name}.zip", author=["Ada Lovelace"])
     card = add_model(path)
     z, y, x = np.mgrid[:6, :40, :33]
     low = Image.from_array((np.sin(y / 5 + z) * np.cos(x / 7)).astype(np.float32), "ZYX" if card.ndim == 3 else "TYX")
@@ -106,7 +106,7 @@ def test_pydantic_that_cannot_be_used_is_named(tmp_path, monkeypatch):
     path = packages.package(tmp_path / "tiny.zip")
     monkeypatch.setattr(pydantic, "VERSION", "2.14.3")
     monkeypatch.setattr("bioimageio.spec.__version__", "0.5.12.0")
-    with pytest.raises(MissingExtraError, match=r"beside pydantic 2.14.3. Mend it with: pip install"):
+    with pytest.raises(MissingExtraError, match=r"with pydantic 2.14.3. Install versions that fit with: pip install"):
         add_model(path)
 
 
@@ -126,7 +126,7 @@ def edited(path, made, edit):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
-    return export_bioimageio("espcn-x2", folder / "espcn.zip", authors=["Ada Lovelace"])
+    return export_bioimageio("espcn-x2", folder / "espcn.zip", author=["Ada Lovelace"])
 
 
 def test_package_of_ours_whose_card_lies_is_measured(exported, tmp_path):

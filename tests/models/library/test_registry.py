@@ -9,7 +9,7 @@ import pytest
 
 from napari_superres.errors import ModelFileError, SuperResWarning, UnknownModelError
 from napari_superres.models import Model, find_card, list_models, load_model
-from napari_superres.models.files import write_model
+from napari_superres.models.model_file import write_model
 from napari_superres.models.probes.halo import measure_reach
 
 

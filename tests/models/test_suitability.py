@@ -11,7 +11,7 @@ from napari_superres import Image, upscale
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.errors import SuperResWarning
 from napari_superres.models import Model, ModelCard, find_card, load_model
-from napari_superres.models.domain import doubts, noise_level, pixel_doubt, trained_pixel_size
+from napari_superres.models.suitability import doubts, noise_level, pixel_size_doubt, trained_pixel_size
 
 
 def card(**facts):
@@ -29,7 +29,7 @@ def card(**facts):
     ],
 )
 def test_pixels_outside_of_training_are_told(size, unit, warns):
-    said = pixel_doubt(card(pixel_size=(0.1, 0.5)), (size, size), unit)
+    said = pixel_size_doubt(card(pixel_size=(0.1, 0.5)), (size, size), unit)
     assert bool(said) is warns
     assert not warns or ("2 µm" in said and "0.1 to 0.5 µm" in said and "Resample" in said)
 
@@ -39,8 +39,8 @@ def test_the_nearest_model_that_fits_is_named(monkeypatch):
         card(pixel_size=(1.0, 3.0)),
         ModelCard(name="other", architecture="espcn", scale=(3, 3), pixel_size=(1, 3)),
     ]
-    monkeypatch.setattr("napari_superres.models.library.registry.list_models", lambda: others)
-    assert ", or use mine;" in pixel_doubt(card(pixel_size=(0.1, 0.5)), (2.0, 2.0), "micrometer")
+    monkeypatch.setattr("napari_superres.models.library.registry.all_cards", lambda: (others, ()))
+    assert ", or use mine;" in pixel_size_doubt(card(pixel_size=(0.1, 0.5)), (2.0, 2.0), "micrometer")
 
 
 @pytest.mark.parametrize(

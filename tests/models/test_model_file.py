@@ -14,7 +14,7 @@ import torch
 
 from napari_superres.errors import ModelFileError, OutputError, OutputExistsError, SuperResError
 from napari_superres.models import find_card, load_model
-from napari_superres.models.files import KEY, digest, read_card, read_weights, write_model
+from napari_superres.models.model_file import KEY, digest, read_card, read_weights, write_model
 
 
 def with_card(path, edit):
@@ -55,7 +55,7 @@ def test_nothing_is_left_beside_it_and_others_may_read_it(model_file):
 
 def test_an_existing_file_is_kept_unless_told_otherwise(model_file, espcn):
     before = model_file.read_bytes()
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="Set `overwrite`"):
         write_model(model_file, *espcn)
     assert model_file.read_bytes() == before
     write_model(model_file, replace(espcn[0], title="new"), espcn[1], overwrite=True)
@@ -65,7 +65,7 @@ def test_an_existing_file_is_kept_unless_told_otherwise(model_file, espcn):
 def test_where_it_cannot_be_written(tmp_path, espcn, monkeypatch):
     with pytest.raises(OutputError, match="does not exist"):
         write_model(tmp_path / "no" / "a.safetensors", *espcn)
-    with pytest.raises(OutputError, match=r"ends in \.safetensors"):
+    with pytest.raises(OutputError, match=r"must end in \.safetensors"):
         write_model(tmp_path / "a.pth", *espcn)
 
     def full(*_):
@@ -90,9 +90,9 @@ def test_a_pickle_is_not_opened(tmp_path):
             path = tmp_path / name
             torch.save({"w": Bomb()}, path, _use_new_zipfile_serialization=zipped)
             said = (
-                "is a pickle, which could run code"
+                "is a pickle. Opening it could run code"
                 if path.suffix == ".safetensors"
-                else "Add it first: superres models add"
+                else r"Add it first, with `add_model\(\)`"
             )
             with pytest.raises(ModelFileError, match=said):
                 load_model(path)
@@ -200,7 +200,7 @@ def test_digest_is_kept_until_the_file_changes(tmp_path, monkeypatch):
     path = tmp_path / "weights"
     path.write_bytes(b"one")
     long_ago = 10**9
-    monkeypatch.setattr("napari_superres.models.files._TICK_NS", -1)  # as if it were old
+    monkeypatch.setattr("napari_superres.models.model_file._CLOCK_TICK_NS", -1)  # as if it were old
     first = digest(path)
     assert first == hashlib.sha256(b"one").hexdigest()
     read = []
