@@ -140,7 +140,7 @@ def _pack(package: Path, folder: Path, content: dict[str, Any]) -> None:
     """Write a package and test it: the format's validation, and each of its weights on the test input."""
     from bioimageio import core, spec
 
-    # bioimageio.spec does not look up addresses that it is told, so no network connection is needed.
+    # bioimageio.spec does not look up addresses in `known_files`, so no network connection is needed.
     known: dict[str, Any] = {entry["url"]: None for entry in content["cite"] if "url" in entry}
     with spec.ValidationContext(root=folder, file_name="bioimageio.yaml", known_files=dict(known)):
         description = spec.build_description(content)

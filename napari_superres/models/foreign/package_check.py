@@ -41,14 +41,14 @@ def package_check(folder: Path, description: Any, card: ModelCard, processing: P
     if arrays[0] is None or arrays[1] is None:
         return None
     first = description.inputs[0].preprocessing[0]
-    given = arrays[0].astype(first.kwargs.dtype) if first.id == "ensure_dtype" else arrays[0]
+    image = arrays[0].astype(first.kwargs.dtype) if first.id == "ensure_dtype" else arrays[0]
     orders = card.arguments["inputs"], card.arguments["outputs"]
-    for array, order in zip((given, arrays[1]), orders, strict=True):
+    for array, order in zip((image, arrays[1]), orders, strict=True):
         if array.ndim != len(order):
             raise ModelFileError(f"a test tensor has shape {array.shape}, where the axes are {order}.")
     x, expected = (
         to_image_axes(torch.from_numpy(a.astype(np.float64)), order, card.ndim)
-        for a, order in zip((given, arrays[1]), orders, strict=True)
+        for a, order in zip((image, arrays[1]), orders, strict=True)
     )
     # An output that was rounded to integers may differ by one.
     rounding = 1.0 if arrays[1].dtype.kind in "iu" else 0.0

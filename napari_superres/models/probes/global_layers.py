@@ -128,9 +128,9 @@ class TrackedNetwork(TorchFunctionMode):
         self._calls += 1
         if self._estimates is None:
             return func(*args, **kwargs)
-        given = np.stack([tile[self._calls - 1] for tile in self._estimates], axis=1)
+        statistic = np.stack([tile[self._calls - 1] for tile in self._estimates], axis=1)
         # (rows, tiles, elements, ...) -> (rows, batch, ...). Statistics are small, so double precision is cheap.
-        return reduction.finish(torch.from_numpy(given).flatten(1, 2))
+        return reduction.finish(torch.from_numpy(statistic).flatten(1, 2))
 
     def _over_whole_map(self, reduction: Reduction) -> tuple[Tensor, tuple[int, ...], tuple[int, ...]] | None:
         """Return tensor, reduced axes and spatial axes; None unless it reduces all spatial axes, image by image."""

@@ -70,21 +70,21 @@ def _reduction(
         source, kept = earlier.x, [d for d in range(earlier.x.ndim) if d not in earlier.dims]
         axes = range(source.ndim) if x.ndim == source.ndim else kept
         dims = tuple({*earlier.dims, *(axes[d] for d in dims)})
-    return Reduction(source, dims, rows, lambda given: pick(given).reshape(shape).to(x.device, x.dtype), chain)
+    return Reduction(source, dims, rows, lambda statistic: pick(statistic).reshape(shape).to(x.device, x.dtype), chain)
 
 
 def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, **_: Any) -> Reduction:
-    return _reduction(x, dim, keepdim, MEAN, lambda given: given[1], torch.mean)
+    return _reduction(x, dim, keepdim, MEAN, lambda statistic: statistic[1], torch.mean)
 
 
 def _sum(x: Tensor, dim: Any = None, keepdim: bool = False, **_: Any) -> Reduction:
-    mean = _reduction(x, dim, keepdim, MEAN, lambda given: given[1], torch.sum)
+    mean = _reduction(x, dim, keepdim, MEAN, lambda statistic: statistic[1], torch.sum)
     pixels = prod(mean.x.shape[d] for d in mean.dims)
-    return Reduction(mean.x, mean.dims, MEAN, lambda given: mean.finish(given) * pixels, torch.sum)
+    return Reduction(mean.x, mean.dims, MEAN, lambda statistic: mean.finish(statistic) * pixels, torch.sum)
 
 
 def _amax(x: Tensor, dim: Any = None, keepdim: bool = False, **_: Any) -> Reduction:
-    return _reduction(x, dim, keepdim, MAXIMUM, lambda given: given[0])
+    return _reduction(x, dim, keepdim, MAXIMUM, lambda statistic: statistic[0])
 
 
 def _variance(root: bool, with_mean: bool) -> Recogniser:
@@ -103,15 +103,15 @@ def _variance(root: bool, with_mean: bool) -> Recogniser:
             return None
         less = float(unbiased is not False) if correction is None else correction
 
-        def pick(given: Tensor) -> Tensor:
-            variance = given[2] / (given[0] - less)
+        def pick(statistic: Tensor) -> Tensor:
+            variance = statistic[2] / (statistic[0] - less)
             return variance.sqrt() if root else variance
 
         spread = _reduction(x, dim, keepdim, VARIANCE, pick)
         if not with_mean:
             return spread
-        mean = _reduction(x, dim, keepdim, VARIANCE, lambda given: given[1])
-        return Reduction(x, spread.dims, VARIANCE, lambda given: (spread.finish(given), mean.finish(given)))
+        mean = _reduction(x, dim, keepdim, VARIANCE, lambda statistic: statistic[1])
+        return Reduction(x, spread.dims, VARIANCE, lambda statistic: (spread.finish(statistic), mean.finish(statistic)))
 
     return recognise
 
@@ -119,7 +119,9 @@ def _variance(root: bool, with_mean: bool) -> Recogniser:
 def _norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Reduction | None:
     if p not in (2, "fro"):
         return None
-    return _reduction(x, dim, keepdim, VARIANCE, lambda given: (given[2] + given[0] * given[1] ** 2).sqrt())
+    return _reduction(
+        x, dim, keepdim, VARIANCE, lambda statistic: (statistic[2] + statistic[0] * statistic[1] ** 2).sqrt()
+    )
 
 
 def _vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Reduction | None:
@@ -150,7 +152,9 @@ def _instance_norm(
 ) -> Reduction | None:
     if not use_input_stats:
         return None
-    return Reduction(x, tuple(range(2, x.ndim)), VARIANCE, lambda given: _normalise(x, given, weight, bias, eps))
+    return Reduction(
+        x, tuple(range(2, x.ndim)), VARIANCE, lambda statistic: _normalise(x, statistic, weight, bias, eps)
+    )
 
 
 def _group_norm(
@@ -158,12 +162,12 @@ def _group_norm(
 ) -> Reduction:
     groups = x.view(len(x), num_groups, -1, *x.shape[2:])  # (B, G, C / G, ...)
     dims = tuple(range(2, groups.ndim))
-    return Reduction(groups, dims, VARIANCE, lambda given: _normalise(x, given, weight, bias, eps))
+    return Reduction(groups, dims, VARIANCE, lambda statistic: _normalise(x, statistic, weight, bias, eps))
 
 
-def _normalise(x: Tensor, given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+def _normalise(x: Tensor, statistic: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     # (B, C) for both norms: the channels of a group share its statistics.
-    count, mean, squares = given.repeat_interleave(x.shape[1] // given.shape[2], dim=2)
+    count, mean, squares = statistic.repeat_interleave(x.shape[1] // statistic.shape[2], dim=2)
     factor = (squares / count + eps).rsqrt()
     factor = factor if weight is None else factor * weight.cpu()
     shift = -mean * factor if bias is None else bias.cpu() - mean * factor

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from helpers.library_files import Bomb, cut, inside, legacy, zipped
+from helpers.library_files import Bomb, file_names, truncate, write_legacy_pickle, write_zipped_pickle
 from helpers.spandrel_networks import checkpoint
 
 from napari_superres.errors import ModelFileError
@@ -75,7 +75,7 @@ def whole(path):
 
 def sound_but_cut(path):
     whole(path)
-    cut(0.5)(path)
+    truncate(0.5)(path)
 
 
 def numbered(path):
@@ -98,8 +98,11 @@ FILES = {
         lambda p: torch.save({"w": torch.zeros(3, dtype=torch.int8)}, p),
         "must hold floating-point weights",
     ),
-    "pickle in a zip.pth": (zipped, r"holds more than weights.*mkdir.*Opening it could run code, so it was not opened"),
-    "old pickle.pth": (legacy, r"holds more than weights.*could run code"),
+    "pickle in a zip.pth": (
+        write_zipped_pickle,
+        r"holds more than weights.*mkdir.*Opening it could run code, so it was not opened",
+    ),
+    "old pickle.pth": (write_legacy_pickle, r"holds more than weights.*could run code"),
     "bare pickle.ckpt": (bare, "holds more than weights|damaged or no checkpoint"),
     "nested.pth": (nested, "is a zip file and no checkpoint of torch"),
     "script.pth": (script, "is TorchScript: a program, not weights"),
@@ -133,13 +136,13 @@ def test_refused_in_one_line(name, tmp_path, folder):
     place = tmp_path / "files"
     place.mkdir()
     make(place / name)
-    before = inside(place)
+    before = file_names(place)
     with pytest.raises(ModelFileError, match=said) as found:
         add_model(place / name)
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 500
-    assert inside(folder) == []
-    assert inside(place) == before, "something was run or written"
+    assert file_names(folder) == []
+    assert file_names(place) == before, "something was run or written"
 
 
 def test_training_checkpoint_gives_the_networks_weights_only(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import bioimageio_packages as packages
-from helpers.bioimageio_packages import built
+from helpers.bioimageio_packages import load_package
 from helpers.library_files import Bomb
 
 from napari_superres.errors import MissingExtraError, ModelFileError, UntrustedModelError
@@ -115,7 +115,7 @@ AFTER_MATCHING = [MATCHED, CLIP]
     ],
 )
 def test_models_that_cannot_be_run(tmp_path, edit, said):
-    path = packages.package(tmp_path / "a.zip", edit=edit)
+    path = packages.write_package(tmp_path / "a.zip", edit=edit)
     with pytest.raises(ModelFileError, match=said) as error:
         read_package(path, trusted=True)
     assert str(error.value).startswith("a.zip: ")
@@ -128,14 +128,14 @@ def test_other_weights_and_wrong_files(tmp_path):
         ("onnx", {"edit": lambda d: d["weights"]["onnx"].pop("sha256"), "files": {"weights.onnx": b"junk"}}, None),
         ("array", {"files": {"input.npy": b"junk"}}, "input.npy is no array"),
         ("object", {"files": {"input.npy": objects()}}, "input.npy is no array"),
-        ("size", {"made": np.zeros((1, 1, 40, 40))}, r"it makes \[1, 1, 20, 24\]"),
-        ("value", {"made": packages.run(packages.image()) + 1}, "largest difference 1"),
+        ("size", {"test_output": np.zeros((1, 1, 40, 40))}, r"it makes \[1, 1, 20, 24\]"),
+        ("value", {"test_output": packages.apply_network(packages.example_image()) + 1}, "largest difference 1"),
         ("yaml", {"files": {"rdf.yaml": b"a: [1"}}, "rdf.yaml is not YAML"),
         ("aliases", {"files": {"rdf.yaml": aliases()}}, "more than 200000 values"),
     ):
-        path = packages.package(tmp_path / f"{name}.zip", **changes)
+        path = packages.write_package(tmp_path / f"{name}.zip", **changes)
         with pytest.raises(ModelFileError, match=said or "onnxruntime cannot load the program"):
-            built(path)
+            load_package(path)
 
 
 def objects():
@@ -151,7 +151,7 @@ def aliases():
 
 
 def test_missing_libraries(tmp_path, monkeypatch):
-    path = packages.package(tmp_path / "a.zip")
+    path = packages.write_package(tmp_path / "a.zip")
     for name in ("onnxruntime", "bioimageio.spec"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, name, None)
@@ -182,7 +182,7 @@ def test_nothing_is_fetched(tmp_path, monkeypatch):
             "attachments": [{"source": f"{away}more.zip"}],
         }
 
-    found, _ = built(packages.package(tmp_path / "a.zip", edit=edit))
+    found, _ = load_package(packages.write_package(tmp_path / "a.zip", edit=edit))
     assert found.card.citation == f"Lovelace, {away}notes"
 
     def elsewhere(description):
@@ -190,7 +190,7 @@ def test_nothing_is_fetched(tmp_path, monkeypatch):
         for which in ("inputs", "outputs"):
             description[which][0]["test_tensor"]["source"] = f"{away}test.npy"
 
-    assert read_package(packages.package(tmp_path / "b.zip", edit=elsewhere), trusted=False).check is None
+    assert read_package(packages.write_package(tmp_path / "b.zip", edit=elsewhere), trusted=False).check is None
     assert not used  # whoever tried may have gone on without
 
 
@@ -200,7 +200,7 @@ def test_programs_run_only_when_trusted(tmp_path, monkeypatch):
     code = f"open({str(fired)!r}, 'w').close()\n{packages.SOURCE}"
     for weights, kind in (("torchscript", "TorchScript"), ("pytorch_state_dict", "Python source")):
         for name in (f"{weights}.zip", weights):
-            path = packages.package(tmp_path / name, weights=weights, source=code)
+            path = packages.write_package(tmp_path / name, weights=weights, source=code)
             with pytest.raises(UntrustedModelError, match=f"{name} is a program .{kind}, sha256 {fingerprint(path)}"):
                 read_package(path, trusted=False)
             assert not fired.exists()
@@ -226,16 +226,16 @@ def test_programs_run_only_when_trusted(tmp_path, monkeypatch):
     ],
 )
 def test_sources_that_fail(tmp_path, code, said):
-    path = packages.package(tmp_path / "a.zip", weights="pytorch_state_dict", source=code)
+    path = packages.write_package(tmp_path / "a.zip", weights="pytorch_state_dict", source=code)
     with pytest.raises((ModelFileError, MissingExtraError), match=said) as error:
-        built(path, trusted=True)
+        load_package(path, trusted=True)
     assert "\n" not in str(error.value)
 
 
 def test_weights_that_would_run_code_are_not_opened(tmp_path):
     content = BytesIO()
     torch.save({"w": Bomb(tmp_path / "fired")}, content)
-    path = packages.package(
+    path = packages.write_package(
         tmp_path / "a.zip",
         weights="pytorch_state_dict",
         files={"weights.pt": content.getvalue()},
@@ -247,7 +247,7 @@ def test_weights_that_would_run_code_are_not_opened(tmp_path):
 
 
 def test_links_out_of_a_folder(tmp_path):
-    folder = packages.package(tmp_path / "model")
+    folder = packages.write_package(tmp_path / "model")
     (folder / "again").symlink_to("rdf.yaml")
     check_folder(folder)
     (folder / "deep").mkdir()

@@ -8,7 +8,16 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from helpers.library_files import Bomb, cut, inside, legacy, rewrite, with_card, with_tensor, zipped
+from helpers.library_files import (
+    Bomb,
+    file_names,
+    rewrite,
+    truncate,
+    with_card,
+    with_tensor,
+    write_legacy_pickle,
+    write_zipped_pickle,
+)
 
 from napari_superres.errors import ModelFileError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models import add_model, find_card, list_models, load_model, remove_model, verify_models
@@ -23,10 +32,10 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 def test_round_trip(model_file, folder):
     before = list_models()
-    assert inside(folder) == []
+    assert file_names(folder) == []
     card = add_model(model_file)
     assert card.name == "tiny"
-    assert inside(folder) == ["library.json", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "tiny.safetensors"]
     assert model_file.is_file()
     names = [c.name for c in list_models()]
     assert names == [*(c.name for c in shipped_cards()), "tiny", *(c.name for c in before if c.is_interpolation)]
@@ -46,7 +55,7 @@ def test_round_trip(model_file, folder):
     assert str(model_file.parent) not in (folder / "library.json").read_text()
     remove_model("tiny")
     assert list_models() == before
-    assert inside(folder) == ["library.json"]
+    assert file_names(folder) == ["library.json"]
     with pytest.raises(UnknownModelError):
         load_model("tiny")
 
@@ -65,11 +74,11 @@ def test_the_same_file_is_there_once(model_file, folder):
     for path in (model_file, copy):
         with pytest.warns(SuperResWarning, match="in the library already, as tiny; nothing was copied"):
             assert add_model(path).name == "tiny"
-    assert inside(folder) == ["library.json", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "tiny.safetensors"]
     shipped = shutil.copy(shipped_folder() / "fsrcnn-x2.safetensors", model_file.with_name("mine.safetensors"))
     with pytest.warns(SuperResWarning, match="comes with the program, as fsrcnn-x2; nothing was copied"):
         assert add_model(shipped) == find_card("fsrcnn-x2")
-    assert inside(folder) == ["library.json", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "tiny.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +100,7 @@ def test_names_are_unique(model_file, other_file, folder, stem, said):
     clashing = model_file.rename(model_file.with_name(f"{stem}.safetensors"))
     with pytest.raises(SettingsError, match=said):
         add_model(clashing)
-    assert inside(folder) == ["library.json", "other.safetensors"]
+    assert file_names(folder) == ["library.json", "other.safetensors"]
     assert (folder / "library.json").read_bytes() == before
 
 
@@ -104,7 +113,7 @@ def test_names_hold_what_may_stand_in_one(model_file, folder, stem, name):
     except OSError:
         pytest.skip("this file system has no such names")
     assert add_model(odd).name == name == find_card(name).name
-    assert set(inside(folder)) == {"library.json", f"{name}.safetensors"}
+    assert set(file_names(folder)) == {"library.json", f"{name}.safetensors"}
 
 
 def test_a_card_cannot_choose_where_its_file_is_written(model_file, folder):
@@ -114,7 +123,7 @@ def test_a_card_cannot_choose_where_its_file_is_written(model_file, folder):
         with_card(name=name)(model_file)
         with pytest.raises(ModelFileError, match="name may hold letters"):
             add_model(model_file)
-    assert inside(folder.parent) == ["library", "tiny.safetensors"]
+    assert file_names(folder.parent) == ["library", "tiny.safetensors"]
 
 
 def test_a_link_is_followed_and_its_content_kept(model_file, folder, tmp_path):
@@ -149,16 +158,16 @@ def test_a_card_that_says_too_little_is_corrected(tmp_path, espcn):
 # Files that are not what they say
 
 BAD = {
-    "a zipped pickle": (zipped, "is a pickle"),
-    "an old pickle": (legacy, "is a pickle"),
+    "a zipped pickle": (write_zipped_pickle, "is a pickle"),
+    "an old pickle": (write_legacy_pickle, "is a pickle"),
     "a bare pickle": (lambda p: p.write_bytes(pickle.dumps(Bomb(p.with_name("fired")))), "is a pickle"),
     "a scripted network": (
         lambda p: torch.jit.save(torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)), str(p)),
         "is a pickle",
     ),
     "nothing": (lambda p: p.write_bytes(b""), "empty or truncated"),
-    "half a header": (cut(0.2), "truncated"),
-    "half the weights": (cut(0.9), "damaged or truncated"),
+    "half a header": (truncate(0.2), "truncated"),
+    "half the weights": (truncate(0.9), "damaged or truncated"),
     "a picture": (lambda p: p.write_bytes(b"GIF89a" + bytes(500)), "truncated or not a safetensors"),
     "a header of a terabyte": (lambda p: p.write_bytes((2**40).to_bytes(8, "little") + b"{}"), "truncated or not"),
     "nested too deep": (lambda p: p.write_bytes((50_000).to_bytes(8, "little") + b"[" * 50_000), "not JSON"),
@@ -218,7 +227,7 @@ def test_what_is_refused_leaves_nothing(model_file, folder, make, said):
         add_model(model_file)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1000
-    assert inside(folder.parent) == ["tiny.safetensors"], "nothing is executed, nothing is written"
+    assert file_names(folder.parent) == ["tiny.safetensors"], "nothing is executed, nothing is written"
 
 
 def test_what_is_no_file(tmp_path, folder):
@@ -227,7 +236,7 @@ def test_what_is_no_file(tmp_path, folder):
         with pytest.raises(ModelFileError, match="does not exist or is no file") as error:
             add_model(path)
         assert len(str(error.value)) < 1000
-    assert inside(folder) == []
+    assert file_names(folder) == []
 
 
 @pytest.mark.parametrize("name", ["x" * 10_000_000, "bicubic-x" + "1" * 5000, "x" * 250, "a\0b", "../tiny", "a/../b"])

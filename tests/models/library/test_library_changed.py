@@ -8,7 +8,7 @@ import warnings
 from unittest.mock import patch
 
 import pytest
-from helpers.library_files import cut, inside, python, zipped
+from helpers.library_files import file_names, start_python, truncate, write_zipped_pickle
 
 from napari_superres.errors import ModelFileError, OutputError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models import add_model, find_card, list_models, load_model, remove_model, verify_models
@@ -36,9 +36,9 @@ def linked(path):
     ("harm", "said"),
     [
         (tampered, "is not the file that was added"),
-        (cut(0.9), "is not the file that was added"),
+        (truncate(0.9), "is not the file that was added"),
         (lambda p: p.unlink(), "has lost its file"),
-        (zipped, "is not the file that was added"),
+        (write_zipped_pickle, "is not the file that was added"),
         (linked, "is a link"),
         (lambda p: (p.unlink(), p.mkdir()), "is a link or no file"),
         (lambda p: (p.unlink(), os.mkfifo(p)), "is a link or no file"),
@@ -181,13 +181,13 @@ def test_two_processes_add_at_once(tmp_path, espcn, folder):
     paths = [
         write_model(tmp_path / f"m{i}.safetensors", card, {k: v + i for k, v in weights.items()}) for i in range(6)
     ]
-    twins = [python(ADD, *paths[:4]), python(ADD, *paths[2:])]
+    twins = [start_python(ADD, *paths[:4]), start_python(ADD, *paths[2:])]
     for process in twins:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
     assert [c.name for c in library_cards()[0]] == [p.stem for p in paths]
     assert not any(v.problem for v in verify_models())
-    assert inside(folder) == ["library.json", *(p.name for p in paths)]
+    assert file_names(folder) == ["library.json", *(p.name for p in paths)]
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ def test_two_processes_add_at_once(tmp_path, espcn, folder):
 )
 def test_killed(model_file, other_file, folder, end, left):
     add_model(other_file)
-    process = python(f"{DIE}{end}\nadd_model(sys.argv[1])", model_file)
+    process = start_python(f"{DIE}{end}\nadd_model(sys.argv[1])", model_file)
     process.communicate(timeout=120)
     assert process.returncode == 9
-    assert len(inside(folder)) == 3
+    assert len(file_names(folder)) == 3
     assert [c.name for c in library_cards()[0]] == ["other"]
     assert len(verify_models()) == 1 + left
     add_model(model_file)
-    assert inside(folder) == ["library.json", "other.safetensors", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "other.safetensors", "tiny.safetensors"]
     assert not any(v.problem for v in verify_models())
 
 
@@ -218,7 +218,7 @@ def test_where_it_cannot_be_written(model_file, folder, tmp_path, monkeypatch):
 
     with patch("shutil.copyfile", full), pytest.raises(OutputError, match=r"disk is full.*NAPARI_SUPERRES_MODELS"):
         add_model(model_file)
-    assert inside(folder) == []
+    assert file_names(folder) == []
     monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(model_file))
     with pytest.raises(OutputError, match="cannot be changed"):
         add_model(model_file)
@@ -238,7 +238,7 @@ def test_a_folder_that_may_only_be_read(model_file, other_file, folder):
                 change()
     finally:
         folder.chmod(0o700)
-    assert inside(folder) == ["library.json", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "tiny.safetensors"]
 
 
 def test_a_file_that_changes_while_it_is_added(model_file, other_file, folder):
@@ -247,7 +247,7 @@ def test_a_file_that_changes_while_it_is_added(model_file, other_file, folder):
         pytest.raises(ModelFileError, match="changed while it was added"),
     ):
         add_model(model_file)
-    assert inside(folder) == []
+    assert file_names(folder) == []
 
 
 def test_another_process_keeps_the_library(model_file, folder):
