@@ -6,9 +6,11 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import napari_superres.models
+from napari_superres import iter_upscale
 from napari_superres.errors import SettingsError, SuperResWarning
 from napari_superres.models import add_model, export_bioimageio, export_safetensors, list_models, load_model
 from napari_superres.models.library.add import import_model
@@ -31,6 +33,15 @@ def test_a_model_carries_its_notes(espcn, tmp_path, folder):
     assert "looks farther than its card says" in note
     assert notes == (note,)
     assert again == (note, "lying.safetensors is in the library already, as lying; nothing was copied.")
+
+
+def test_the_notes_travel_with_the_progress_of_a_run(espcn, tmp_path):
+    card, weights = espcn
+    lying = write_model(tmp_path / "lying.safetensors", replace(card, halo=(1, 1)), weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        *_, last = iter_upscale(np.zeros((8, 9), np.float32), lying, axes="YX")
+        assert open_model(lying).notes[0] in last.notes
 
 
 def test_damaged_models_are_notes(model_file, folder):

@@ -44,7 +44,7 @@ def statistic_kinds(statistics: Statistics) -> tuple[str, ...]:
     return tuple(names[rows] for rows in sorted({len(rows) for rows in statistics}))
 
 
-def largest_change(old: Statistics, new: Statistics) -> float:
+def relative_change(old: Statistics, new: Statistics) -> float:
     """Return the largest change of a mean, deviation or maximum, relative to the largest value of its layer."""
     largest = 0.0
     for before, after in zip(map(_values, old), map(_values, new), strict=True):
