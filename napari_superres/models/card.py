@@ -83,7 +83,7 @@ class ModelCard:
         Position of low-resolution pixel 0 in high-resolution pixels, per axis; None = ``(scale - 1) / 2``.
     intensity
         Normalisation that the model expects: ``"unit"``, ``"percentile"``, ``"standard"`` or ``"none"``; see
-        `core.intensity.fit`.
+        `core.intensity.fit_normalisation`.
     percentiles
         Percentiles, 0 to 100, that ``"percentile"`` maps to 0 and 1.
     precision

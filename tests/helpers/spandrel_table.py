@@ -23,13 +23,13 @@ def row(name: str) -> str:
         return f"| {name} | | | | | | refused: {str(error).split(': ', 1)[-1]} |"
     whole = "yes" if card.global_statistics else ""
     if card.bounded:
-        said = "exact"
+        tiles = "exact"
     elif card.tile_error is None:
-        said = "one window only"
+        tiles = "one tile only"
     else:
-        said = f"not exact: {card.tile_error:.1g} of the range"
+        tiles = f"not exact: {card.tile_error:.1g} of the range"
     half = ", ".join(f"{k} {v:.0f}" for k, v in card.precision.items())
-    cells = (name, f"x{card.scale[0]}", card.channels, card.multiple[0], card.halo[0], whole, said, half)
+    cells = (name, f"x{card.scale[0]}", card.channels, card.multiple[0], card.halo[0], whole, tiles, half)
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -1,4 +1,4 @@
-"""A small model file to damage."""
+"""Small model files and an empty library."""
 
 import pytest
 import torch

@@ -16,7 +16,7 @@ GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
 
 
 def install(folder, name, source, points):
-    """Put a package where Python finds it, as an installer would."""
+    """Write a package into a folder, as an installer would."""
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.py").write_text(source)
     facts = folder / f"{name}-1.0.dist-info"
@@ -47,7 +47,7 @@ def test_the_example_works_as_it_stands(tmp_path):
     assert "halo" not in run.stderr
 
 
-def test_broken_packages_say_who_is_to_blame(tmp_path, monkeypatch):
+def test_errors_name_the_broken_package(tmp_path, monkeypatch):
     points = {"noclass": "broken:Nothing", "nomodule": "broken:NotAModule", "fsrcnn": "broken:NotAModule"}
     install(tmp_path, "broken", "def NotAModule(**_):\n    return 3\n", points)
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,4 +1,4 @@
-"""Our models as bioimage.io packages: they pass the format's own test, say what the model is, and run without us."""
+"""Models as bioimage.io packages: they pass the format's own test, describe the model, and run without this program."""
 
 import re
 import socket
@@ -40,7 +40,7 @@ SHIPPED = [pytest.param(c.name, marks=[] if c.name in FAST else pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
-    """Fail if something looks for the network; libraries may swallow what is raised here."""
+    """Fail a test that uses the network, even if a library catches the error raised here."""
     calls = []
 
     def refuse(*arguments, **_):
@@ -55,7 +55,7 @@ def offline(monkeypatch):
 
 @pytest.fixture
 def tested(monkeypatch):
-    """Return what bioimageio.core said of each package and weights that it tested."""
+    """Return the results of bioimageio.core's tests, per format of weights."""
     found, run = {}, core.test_model
 
     def watch(package, weights, devices):
@@ -67,7 +67,7 @@ def tested(monkeypatch):
 
 
 def made(folder, architecture, arguments, **facts):
-    """Return the file of a small network of random weights."""
+    """Return the file of a small network with random weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         weights = build(architecture, arguments).state_dict()
@@ -91,7 +91,7 @@ def contents(package):
 
 
 def runs(tested, weights):
-    """Return at which numbers of images and sizes the weights passed the test, besides that of the test output."""
+    """Return the numbers of images and the sizes with which the weights passed, besides those of the test output."""
     summary = tested[weights]
     assert summary.status == "passed"
     assert f"Reproduce test outputs from test inputs ({weights})" in [d.name for d in summary.details]
@@ -160,7 +160,7 @@ def test_shipped_models_pass_the_formats_own_test(name, tmp_path, tested):
         assert text in files["README.md"].decode()
 
 
-def test_volumes_pixels_and_a_package_of_ones_own_words(tmp_path, tested):
+def test_volumes_pixel_sizes_and_own_citation_cover_and_description(tmp_path, tested):
     from PIL import Image
 
     (tmp_path / "in").mkdir()
@@ -205,7 +205,7 @@ def test_cover_shows_input_and_result(tmp_path, monkeypatch):
     assert np.corrcoef(left.ravel(), right.ravel())[0, 1] > 0.95
 
 
-def test_sizes_are_multiples_and_keep_something_within_the_halo():
+def test_sizes_are_multiples_and_exceed_the_halo():
     card = ModelCard(name="a", architecture="unet", scale=(2, 2), multiple=(4, 4), halo=(13, 0))
     assert description.sizes(card) == [(36, 4, 16), (8, 4, 0)]
     assert description.sizes(replace(card, bounded=False)) == [(8, 4, 0)] * 2
@@ -259,7 +259,7 @@ def test_a_package_that_fails_the_test_is_not_left_behind(tmp_path, monkeypatch)
     assert target.read_bytes() == b"the last one"
 
 
-def test_onnx_that_differs_is_told(tmp_path):
+def test_onnx_with_other_results_is_refused(tmp_path):
     card, network = find_card("fsrcnn-x2"), load_model("fsrcnn-x2").runner
     other = load_model("espcn-x2").runner
     image = torch.rand(1, 1, 20, 21)
@@ -268,7 +268,7 @@ def test_onnx_that_differs_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wishes", "error", "said"),
+    ("options", "error", "message"),
     [
         ({"author": []}, SettingsError, "at least one author. Name one in `author`"),
         ({"author": [" ; Institute"]}, SettingsError, "'Name' or 'Name; Institute'"),
@@ -284,19 +284,19 @@ def test_onnx_that_differs_is_told(tmp_path):
         ({"model": "espcn-x22"}, UnknownModelError, "Did you mean"),
     ],
 )
-def test_what_cannot_be_exported(wishes, error, said, tmp_path):
+def test_exports_that_are_refused(options, error, message, tmp_path):
     (tmp_path / "there.zip").write_bytes(b"old")
     (tmp_path / "folder.zip").mkdir()
-    wishes = {"model": "espcn-x2", "target": "a.zip", "author": ["Ada"], **wishes}
-    model, target = wishes.pop("model"), tmp_path / wishes.pop("target")
-    with pytest.raises(error, match=said):
-        export_bioimageio(model, target, **wishes)
+    options = {"model": "espcn-x2", "target": "a.zip", "author": ["Ada"], **options}
+    model, target = options.pop("model"), tmp_path / options.pop("target")
+    with pytest.raises(error, match=message):
+        export_bioimageio(model, target, **options)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.zip", "there.zip"]
     assert (tmp_path / "there.zip").read_bytes() == b"old"
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "message"),
     [
         ({"citation": ""}, "citations with a DOI or an address, got ''"),
         ({"license": ""}, "SPDX identifier .* the model's card says ''"),
@@ -307,11 +307,11 @@ def test_what_cannot_be_exported(wishes, error, said, tmp_path):
         ),
     ],
 )
-def test_what_a_card_must_say(facts, said, tmp_path, espcn):
+def test_facts_that_a_card_must_state(facts, message, tmp_path, espcn):
     card, weights = espcn
     facts = {"license": "MIT", "citation": CITE[0]} | facts
     model = write_model(tmp_path / "tiny.safetensors", replace(card, **facts), weights)
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         export_bioimageio(model, tmp_path / "a.zip", author=["Ada"])
     assert [p.name for p in tmp_path.iterdir()] == ["tiny.safetensors"]
 
@@ -335,7 +335,7 @@ def test_names_of_channels():
     assert "2d-t" in description.describe_model(replace(card, context="T"), "")["tags"]
 
 
-def test_first_problem_is_told_even_of_a_summary_without_one():
+def test_a_summary_without_details_gives_its_status():
     summary = SimpleNamespace(status="failed", details=[])
     with pytest.raises(ModelFileError, match="nothing was written: failed"):
         bioimageio._require("passed", summary)

@@ -1,4 +1,4 @@
-"""Archives that are hostile or damaged: each is one clear line, and nothing is written outside the folder."""
+"""Hostile and damaged archives: each gives one clear line, and nothing is written outside the folder."""
 
 import stat
 import struct
@@ -19,7 +19,7 @@ def member(name, mode=0o100644):
 
 
 def patched(content, at, value):
-    """Return an archive whose central directory says another thing of its first member."""
+    """Return an archive with bytes of its central directory's first entry replaced."""
     start = content.index(b"PK\x01\x02") + at
     return content[:start] + value + content[start + len(value) :]
 
@@ -44,7 +44,7 @@ GOOD = archive((member("a"), b"0123456789"))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (archive((member("/tmp/evil"), b"")), "'/tmp/evil' has an absolute path"),
         (archive((member("C:evil"), b"")), "a drive"),
@@ -69,11 +69,11 @@ GOOD = archive((member("a"), b"0123456789"))
         (b"GIF89a", "not a zip file or is damaged"),
     ],
 )
-def test_hostile_archives(tmp_path, content, said):
+def test_hostile_archives(tmp_path, content, message):
     path, into = tmp_path / "evil.zip", tmp_path / "inside" / "into"
     into.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(ModelFileError, match=said) as error:
+    with pytest.raises(ModelFileError, match=message) as error:
         unpack(path, into)
     assert "\n" not in str(error.value)
     outside = {p for p in tmp_path.rglob("*") if not p.is_relative_to(into)}

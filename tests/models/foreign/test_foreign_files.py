@@ -1,4 +1,4 @@
-"""Files of other programs that are damaged or meant to do harm: refused in one line, nothing run, nothing written."""
+"""Damaged and hostile files of other programs: refused in one line, without running or writing anything."""
 
 import io
 import pickle
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 
 def compressed(path):
-    """Write a sound checkpoint whose members are packed, as a bomb's would be."""
+    """Write a sound checkpoint with compressed members, as a zip bomb has."""
     torch.save({"w": torch.zeros(1000, 1000)}, path)
     with zipfile.ZipFile(path) as old:
         members = [(m.filename, old.read(m)) for m in old.infolist()]
@@ -48,7 +48,7 @@ def script(path):
 
 
 def endless(path):
-    """Declare a tensor of four terabytes that holds one number."""
+    """Declare a tensor of four terabytes that stores one number."""
     torch.save({"body.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
 
 
@@ -83,7 +83,7 @@ def numbered(path):
 
 
 def swollen(path):
-    """Name a block so far on that a network of so many would fill the memory."""
+    """Name a block with so high a number that a network with that many blocks would fill the memory."""
     torch.save({**checkpoint("NAFNet"), "middle_blks.99999999.beta": torch.zeros(1, 8, 1, 1)}, path)
 
 
@@ -132,12 +132,12 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_refused_in_one_line(name, tmp_path, folder):
-    make, said = FILES[name]
+    make, message = FILES[name]
     place = tmp_path / "files"
     place.mkdir()
     make(place / name)
     before = file_names(place)
-    with pytest.raises(ModelFileError, match=said) as found:
+    with pytest.raises(ModelFileError, match=message) as found:
         add_model(place / name)
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 500

@@ -1,4 +1,4 @@
-"""bioimage.io packages: each form imports, makes what its author's test says, and runs."""
+"""bioimage.io packages: each form is read, reproduces its author's test output, and runs."""
 
 import copy
 import json
@@ -63,9 +63,9 @@ def test_orders_of_axes(tmp_path, order):
     torch.testing.assert_close(network(x), packages.network(channels)(x))
 
 
-@pytest.mark.parametrize("said", [1, None])
-def test_a_volume_and_a_batch_of_one(tmp_path, said):
-    """Z is kept, Y and X are doubled by repetition; images are given one by one, said or seen in the program."""
+@pytest.mark.parametrize("message", [1, None])
+def test_a_volume_and_a_batch_of_one(tmp_path, message):
+    """Z is kept, Y and X are doubled by repetition; images go one by one if description or program ask for it."""
     node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], strides=[1, 2, 2])
     one = [1, 1, None, None, None]
     graph = helper.make_graph(
@@ -81,7 +81,7 @@ def test_a_volume_and_a_batch_of_one(tmp_path, said):
     def edit(description):
         for tensor, output in (("inputs", False), ("outputs", True)):
             axes = packages.axes("bczyx", 1, output)
-            axes[0]["size"] = said
+            axes[0]["size"] = message
             axes[2].pop("scale", None)
             description[tensor][0]["axes"] = axes
         del description["weights"]["onnx"]["sha256"]
@@ -97,7 +97,7 @@ def test_a_volume_and_a_batch_of_one(tmp_path, said):
     assert torch.equal(network(x), x.repeat_interleave(2, 3).repeat_interleave(2, 4))
 
 
-def test_integers_are_given_where_the_network_takes_them(tmp_path):
+def test_networks_of_integers_get_integers(tmp_path):
     found, network = load_package(packages.write_package(tmp_path / "a.zip", dtype="uint8", kind=TensorProto.UINT8))
     x = torch.tensor([3.0, 200.7, -4.0, 300.0]).reshape(1, 1, 2, 2)
     whole = torch.tensor([3.0, 200.0, 0.0, 255.0]).reshape(1, 1, 2, 2)
@@ -261,7 +261,7 @@ def test_processing_of_specification_04(tmp_path):
 
 
 def test_linear_steps_alone_are_inverted_so_that_the_input_s_scale_stays(tmp_path):
-    """As the engine inverts what it fits: the network's output is on the scale of the network's input."""
+    """The network's output is on the scale of its input, as it is after the engine's own normalisation."""
     x = 100 * noise() + 50
     for step, on, back in (
         (LINEAR, lambda x: x * 0.01 + 0.5, lambda y: (y - 0.5) / 0.01),
@@ -280,8 +280,8 @@ def test_linear_steps_alone_are_inverted_so_that_the_input_s_scale_stays(tmp_pat
     torch.testing.assert_close(load_package(path)[1](x), 7 * packages.network()(x * 0.01 + 0.5))
 
 
-def test_what_the_engine_does_is_left_out_of_the_program(tmp_path):
-    """The type of what is given, what is fitted, and what matches the output with the input."""
+def test_the_program_omits_steps_that_the_engine_does(tmp_path):
+    """The input's type, steps fitted to the image, and steps that match the output with the input."""
     before = [LINEAR, {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}}]
     made = packages.apply_network(packages.example_image(dtype=np.uint8) * 0.01 + 0.5)
     found, network = load_package(

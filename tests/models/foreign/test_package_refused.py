@@ -1,4 +1,4 @@
-"""bioimage.io packages that are refused: what this engine cannot run, what is damaged, what is not trusted."""
+"""bioimage.io packages that are refused: models that cannot run here, damaged ones, untrusted ones."""
 
 import socket
 import sys
@@ -83,7 +83,7 @@ AFTER_MATCHING = [MATCHED, CLIP]
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         (valid, "images of another size by valid convolutions .offset -4 along y"),
         (fixed, r"only images of exactly one size along y \(64 pixels\)"),
@@ -114,16 +114,16 @@ AFTER_MATCHING = [MATCHED, CLIP]
         (lambda d: d.update(format_version="0.6.1"), "follows specification 0.6; 0.5 is the newest"),
     ],
 )
-def test_models_that_cannot_be_run(tmp_path, edit, said):
+def test_models_that_cannot_be_run(tmp_path, edit, message):
     path = packages.write_package(tmp_path / "a.zip", edit=edit)
-    with pytest.raises(ModelFileError, match=said) as error:
+    with pytest.raises(ModelFileError, match=message) as error:
         read_package(path, trusted=True)
     assert str(error.value).startswith("a.zip: ")
     assert "\n" not in str(error.value)
 
 
 def test_other_weights_and_wrong_files(tmp_path):
-    for name, changes, said in (
+    for name, changes, message in (
         ("keras", {"weights": "keras_hdf5"}, "weights are in keras_hdf5; understood are onnx, torchscript and pytorch"),
         ("onnx", {"edit": lambda d: d["weights"]["onnx"].pop("sha256"), "files": {"weights.onnx": b"junk"}}, None),
         ("array", {"files": {"input.npy": b"junk"}}, "input.npy is no array"),
@@ -134,7 +134,7 @@ def test_other_weights_and_wrong_files(tmp_path):
         ("aliases", {"files": {"rdf.yaml": aliases()}}, "more than 200000 values"),
     ):
         path = packages.write_package(tmp_path / f"{name}.zip", **changes)
-        with pytest.raises(ModelFileError, match=said or "onnxruntime cannot load the program"):
+        with pytest.raises(ModelFileError, match=message or "onnxruntime cannot load the program"):
             load_package(path)
 
 
@@ -216,7 +216,7 @@ def test_programs_run_only_when_trusted(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("raise OSError('no')", "architecture fails: no"),
         ("Tiny = dict", "is no torch.nn.Module but a dict"),
@@ -225,9 +225,9 @@ def test_programs_run_only_when_trusted(tmp_path, monkeypatch):
         ("from torch import nn\ndef Tiny(channels): return nn.Conv2d(1, 1, 1)", "cannot be built as source"),
     ],
 )
-def test_sources_that_fail(tmp_path, code, said):
+def test_sources_that_fail(tmp_path, code, message):
     path = packages.write_package(tmp_path / "a.zip", weights="pytorch_state_dict", source=code)
-    with pytest.raises((ModelFileError, MissingExtraError), match=said) as error:
+    with pytest.raises((ModelFileError, MissingExtraError), match=message) as error:
         load_package(path, trusted=True)
     assert "\n" not in str(error.value)
 

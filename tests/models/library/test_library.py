@@ -1,4 +1,4 @@
-"""The library: models kept by name, held to their sha256, changed whole or not at all, safe to look at."""
+"""The library: models known by name and checked by sha256, changed completely or not at all, safe to list."""
 
 import os
 import pickle
@@ -60,7 +60,7 @@ def test_round_trip(model_file, folder):
         load_model("tiny")
 
 
-def test_the_users_own_folder_by_default(monkeypatch):
+def test_the_user_s_own_folder_by_default(monkeypatch):
     for value in (None, ""):
         monkeypatch.delenv("NAPARI_SUPERRES_MODELS", raising=False)
         if value is not None:
@@ -68,7 +68,7 @@ def test_the_users_own_folder_by_default(monkeypatch):
         assert library_folder().parts[-2:] == ("napari-superres", "models")
 
 
-def test_the_same_file_is_there_once(model_file, folder):
+def test_the_same_file_is_stored_once(model_file, folder):
     add_model(model_file)
     copy = shutil.copy(model_file, model_file.with_name("again.safetensors"))
     for path in (model_file, copy):
@@ -82,7 +82,7 @@ def test_the_same_file_is_there_once(model_file, folder):
 
 
 @pytest.mark.parametrize(
-    ("stem", "said"),
+    ("stem", "message"),
     [
         ("fsrcnn-x2", "comes with the program is called fsrcnn-x2. Rename the file, for example to my-fsrcnn-x2"),
         ("FSRCNN-X2", "comes with the program is called"),
@@ -94,11 +94,11 @@ def test_the_same_file_is_there_once(model_file, folder):
         ("a.safetensors", r"does not end in \.safetensors"),
     ],
 )
-def test_names_are_unique(model_file, other_file, folder, stem, said):
+def test_names_are_unique(model_file, other_file, folder, stem, message):
     add_model(other_file)
     before = (folder / "library.json").read_bytes()
     clashing = model_file.rename(model_file.with_name(f"{stem}.safetensors"))
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         add_model(clashing)
     assert file_names(folder) == ["library.json", "other.safetensors"]
     assert (folder / "library.json").read_bytes() == before
@@ -107,7 +107,7 @@ def test_names_are_unique(model_file, other_file, folder, stem, said):
 @pytest.mark.parametrize(
     ("stem", "name"), [("my model (1)", "my-model--1-"), ("细胞" * 40, "细胞" * 40), ("a\nb", "a-b")]
 )
-def test_names_hold_what_may_stand_in_one(model_file, folder, stem, name):
+def test_names_keep_only_allowed_characters(model_file, folder, stem, name):
     try:
         odd = model_file.rename(model_file.with_name(f"{stem}.safetensors"))
     except OSError:
@@ -139,7 +139,7 @@ def test_a_link_is_followed_and_its_content_kept(model_file, folder, tmp_path):
         add_model(link)
 
 
-def test_a_card_that_says_too_little_is_corrected(tmp_path, espcn):
+def test_a_card_whose_halo_is_too_small_is_corrected(tmp_path, espcn):
     card, weights = espcn
     lying = write_model(tmp_path / "lying.safetensors", replace(card, halo=(1, 1)), weights)
     with pytest.warns(SuperResWarning, match=r"halo \(1, 1\), measured \(4, 4\)"):
@@ -155,7 +155,7 @@ def test_a_card_that_says_too_little_is_corrected(tmp_path, espcn):
     assert list(library_entries()) == ["lying"]
 
 
-# Files that are not what they say
+# Damaged and hostile files
 
 BAD = {
     "a zipped pickle": (write_zipped_pickle, "is a pickle"),
@@ -219,18 +219,18 @@ WRONG_TYPES = {
 BAD |= {f"{field} of a wrong type": (with_card(**{field: v}), "card") for field, v in WRONG_TYPES.items()}
 
 
-@pytest.mark.parametrize(("make", "said"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("make", "message"), BAD.values(), ids=BAD)
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
-def test_what_is_refused_leaves_nothing(model_file, folder, make, said):
+def test_refused_files_leave_nothing(model_file, folder, make, message):
     make(model_file)
-    with pytest.raises(ModelFileError, match=said) as error:
+    with pytest.raises(ModelFileError, match=message) as error:
         add_model(model_file)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1000
     assert file_names(folder.parent) == ["tiny.safetensors"], "nothing is executed, nothing is written"
 
 
-def test_what_is_no_file(tmp_path, folder):
+def test_paths_that_are_no_file(tmp_path, folder):
     os.mkfifo(tmp_path / "pipe.safetensors")
     for path in (tmp_path / "pipe.safetensors", tmp_path / "gone.safetensors", "x" * 10_000_000, "a\0b"):
         with pytest.raises(ModelFileError, match="does not exist or is no file") as error:

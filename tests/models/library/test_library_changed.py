@@ -1,4 +1,4 @@
-"""A library that was changed from outside, by several processes, by killed ones, or that cannot be written."""
+"""A library changed from outside, by several processes or by killed ones, and one that cannot be written."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ def linked(path):
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("harm", "message"),
     [
         (tampered, "is not the file that was added"),
         (truncate(0.9), "is not the file that was added"),
@@ -45,15 +45,15 @@ def linked(path):
     ],
     ids=["tampered", "truncated", "gone", "pickle", "link", "folder", "pipe"],
 )
-def test_a_file_that_is_no_longer_what_was_added(model_file, other_file, folder, harm, said):
-    """It is refused by name, never harms the list, and is mended by adding it again."""
+def test_a_file_that_is_no_longer_what_was_added(model_file, other_file, folder, harm, message):
+    """It is refused by name, does not break the list, and adding it again repairs it."""
     add_model(model_file)
     add_model(other_file)
     harm(folder / "tiny.safetensors")
     for look in (find_card, load_model, model_path):
-        with pytest.raises(ModelFileError, match=f"tiny in the model library {said}.*`remove_model..`"):
+        with pytest.raises(ModelFileError, match=f"tiny in the model library {message}.*`remove_model..`"):
             look("tiny")
-    with pytest.warns(SuperResWarning, match=f"tiny in the .*{said}.*`verify_models..`"):
+    with pytest.warns(SuperResWarning, match=f"tiny in the .*{message}.*`verify_models..`"):
         assert {"other", "fsrcnn-x2"} <= {c.name for c in list_models()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperResWarning)
@@ -62,7 +62,7 @@ def test_a_file_that_is_no_longer_what_was_added(model_file, other_file, folder,
     assert load_model("fsrcnn-x2").sha256
     other, tiny = verify_models()
     assert other.problem == ""
-    assert said in tiny.problem
+    assert message in tiny.problem
     assert not (folder / "fired").exists()
     if not (folder / "tiny.safetensors").is_dir():
         remove_model("tiny")
@@ -70,7 +70,7 @@ def test_a_file_that_is_no_longer_what_was_added(model_file, other_file, folder,
         assert not any(v.problem for v in verify_models())
 
 
-def test_adding_again_mends_without_removing(model_file, folder):
+def test_adding_again_repairs_without_removing(model_file, folder):
     add_model(model_file)
     for harm in (tampered, lambda p: p.unlink(), linked):
         harm(folder / "tiny.safetensors")
@@ -81,7 +81,7 @@ def test_adding_again_mends_without_removing(model_file, folder):
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_removing_makes_the_room_that_it_needs(model_file, folder, monkeypatch, wrapped):
+def test_removing_frees_the_space_that_the_index_needs(model_file, folder, monkeypatch, wrapped):
     add_model(model_file)
     place, write = folder / "tiny.safetensors", user_models.write_index
 
@@ -100,7 +100,7 @@ def test_removing_makes_the_room_that_it_needs(model_file, folder, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "damaged"),
         ("[]", "damaged"),
@@ -116,16 +116,16 @@ def test_removing_makes_the_room_that_it_needs(model_file, folder, monkeypatch, 
         ),
     ],
 )
-def test_a_damaged_index(model_file, folder, text, said):
-    """Shipped models go on; what would lose the pinned sha256 is refused; adding the files again is a way back."""
+def test_a_damaged_index(model_file, folder, text, message):
+    """Shipped models still work, and changes that would lose a known sha256 are refused. Adding the files repairs."""
     add_model(model_file)
     (folder / "library.json").write_text(text)
-    with pytest.warns(SuperResWarning, match=said):
+    with pytest.warns(SuperResWarning, match=message):
         assert next(c.name for c in list_models()) == shipped_cards()[0].name
     assert load_model("fsrcnn-x2").sha256
     assert load_model(str(model_file)).sha256
     for change in (lambda: add_model(model_file), lambda: remove_model("tiny"), verify_models):
-        with pytest.raises(ModelFileError, match=said):
+        with pytest.raises(ModelFileError, match=message):
             change()
     (folder / "library.json").unlink()
     assert "was not added" in verify_models()[0].problem
@@ -133,7 +133,7 @@ def test_a_damaged_index(model_file, folder, text, said):
     assert [v.problem for v in verify_models()] == [""]
 
 
-def test_a_file_that_was_put_there_is_not_a_model_until_it_is_added(model_file, other_file, folder):
+def test_a_file_in_the_folder_is_not_a_model_until_it_is_added(model_file, other_file, folder):
     folder.mkdir()
     shutil.copy(other_file, folder / "tiny.safetensors")
     assert library_cards()[0] == []
@@ -145,8 +145,8 @@ def test_a_file_that_was_put_there_is_not_a_model_until_it_is_added(model_file, 
     assert digest(folder / "tiny.safetensors") == digest(other_file)
 
 
-def test_a_shipped_name_goes_before_one_in_the_library(model_file, monkeypatch):
-    """A new version may bring a model of the same name; saved records mean that one."""
+def test_a_shipped_model_takes_precedence_over_the_library(model_file, monkeypatch):
+    """A new version may ship a model of the same name, and saved records mean that one."""
     add_model(model_file)
     monkeypatch.setattr("napari_superres.models.library.user_models.shipped_file", lambda name: shipped_folder() / name)
     with pytest.warns(
@@ -158,7 +158,7 @@ def test_a_shipped_name_goes_before_one_in_the_library(model_file, monkeypatch):
     assert verify_models() == []
 
 
-def test_what_comes_with_the_program_stays():
+def test_shipped_models_cannot_be_removed():
     for name in ("fsrcnn-x2", "bicubic-x2", "bicubic-x9"):
         with pytest.raises(SettingsError, match="comes with the program and cannot be removed"):
             remove_model(name)

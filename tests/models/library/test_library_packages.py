@@ -1,4 +1,4 @@
-"""bioimage.io packages in the library: trusted or refused by sha256, run on stacks, handed on and taken back."""
+"""bioimage.io packages in the library: trusted or refused by sha256, run on stacks, exported and added again."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ def test_programs_run_only_once_they_are_trusted(weights, tmp_path, folder):
         add_model(other)
 
 
-def test_given_away_file_of_a_program_is_refused_elsewhere(tmp_path, folder, monkeypatch):
+def test_a_program_s_file_is_refused_on_another_computer(tmp_path, folder, monkeypatch):
     add_model(packages.write_package(tmp_path / "tiny.zip", weights="torchscript"), trust=True)
     copy = tmp_path / "given.safetensors"
     copy.write_bytes((folder / "tiny.safetensors").read_bytes())
@@ -100,7 +100,7 @@ def test_exported_model_comes_back_the_same(name, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_pydantic_that_cannot_be_used_is_named(tmp_path, monkeypatch):
+def test_an_unusable_pydantic_is_named(tmp_path, monkeypatch):
     import pydantic
 
     path = packages.write_package(tmp_path / "tiny.zip")
@@ -111,7 +111,7 @@ def test_pydantic_that_cannot_be_used_is_named(tmp_path, monkeypatch):
 
 
 def edited(path, made, edit):
-    """Write an exported package anew with its card changed, its checksums as they are."""
+    """Rewrite an exported package with another card and the same checksums."""
     with zipfile.ZipFile(path) as old:
         members = {name: old.read(name) for name in old.namelist()}
     description = yaml.safe_load(members["bioimageio.yaml"])
