@@ -34,13 +34,14 @@ def test_the_example_works_as_it_stands(tmp_path):
     points = tomllib.loads(project)["project"]["entry-points"][GROUP]
     assert list(points) == ["sharpness"]
     install(tmp_path / "site", "sharpness", network, points)
+    path = os.pathsep.join([str(tmp_path / "site"), *filter(None, [os.environ.get("PYTHONPATH")])])
     run = subprocess.run(
         [sys.executable, "-c", use + "\nfrom napari_superres.models import find_card\nprint(find_card('mine').halo)"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "site"), "NAPARI_SUPERRES_MODELS": str(tmp_path / "library")},
+        env=os.environ | {"PYTHONPATH": path, "NAPARI_SUPERRES_MODELS": str(tmp_path / "library")},
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == ["(122, 94)", "(4, 4)"]
