@@ -93,7 +93,7 @@ def resample(
     from napari_superres.errors import SettingsError
     from napari_superres.io import check_target, read_image, write_image
     from napari_superres.models import find_card
-    from napari_superres.models.domain import plane_size, trained_pixel_size
+    from napari_superres.models.suitability import plane_size, trained_pixel_size
 
     if (to is None) == (model is None):
         raise SettingsError("say either --to, the size of the new pixels, or --for, a model.")

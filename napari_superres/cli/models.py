@@ -39,8 +39,8 @@ def show(
 ) -> None:
     """Show a model's card, where it comes from and the sha256 of its file."""
     from napari_superres.models import find_card
-    from napari_superres.models.files import digest
     from napari_superres.models.library.registry import model_origin, model_path
+    from napari_superres.models.model_file import digest
 
     card = find_card(name)
     facts = {"origin": model_origin(name), "sha256": "" if card.is_interpolation else digest(model_path(name))}
@@ -125,13 +125,13 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Hand a model on: as a bioimage.io package with test tensors, or as our one file."""
-    from napari_superres.models.export.bioimageio import export_bioimageio, export_safetensors
+    from napari_superres.models import export_bioimageio, export_safetensors
 
     if (format_ or output.suffix.lstrip(".")) == "safetensors":
         written = export_safetensors(name, output, overwrite=overwrite)
     else:
         written = export_bioimageio(
-            name, output, authors=author or [], cite=cite or [], cover=cover, overwrite=overwrite
+            name, output, author=author or [], cite=cite or [], cover=cover, overwrite=overwrite
         )
     terminal.result(str(written))
 

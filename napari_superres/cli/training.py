@@ -98,7 +98,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Train a model: from high-resolution images, from pairs, or by a shipped recipe."""
-    from napari_superres.models.files import check_model_target
+    from napari_superres.models.model_file import check_model_target
 
     if sum(source is not None for source in (hr, pairs, recipe)) != 1 or (recipe is None) != (data is None):
         raise SettingsError(

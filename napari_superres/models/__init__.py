@@ -1,20 +1,25 @@
-"""Models: what they are (cards), where they are (registry, files) and how they compute (networks).
+"""Models: what they are (cards), where they are kept (the library), and how they compute (networks).
 
-``card``           `ModelCard`, the facts a model carries
-``files``          the one-file format: safetensors with the card in its header
-``registry``       `list_models` and `load_model`: shipped weights, the library, model files, interpolation by name
-``builtin``        what comes with the program: shipped weights and interpolation
-``library``        model files that a user keeps: `add_model`, `remove_model`, `verify_models`
-``index``          the library's folder and the sha256 of each file in it
-``loading``        from a file to a network that is what its card says
-``growth``         stops a network that grows beyond its file's weights
-``model``          `Model`: a card and its network, ready to run
-``domain``         whether a model suits an image
-``interpolate``    nearest, bicubic, Lanczos and sinc on the right grid; also the networks' skip
-``halo``           how far a network looks, measured with NaN probes
-``statistics``     layers that look at the whole image, met and computed window by window
-``remembered``     what was measured of models on this machine, kept between runs
-``architectures``  one network per file
+``inference``, ``evaluation``, ``training``, ``plugin`` and ``cli`` may import this layer; it imports ``core``,
+``atomic`` and ``errors``. Begin with ``card``, which lists every fact about a model, then ``library.registry``, where a
+name becomes a model. The halo of a network is measured in ``probes.halo``. To add a network, write a file in
+``architectures`` and give it a line there. To read another kind of foreign checkpoint, add a loader to ``foreign``.
+
+Each line imports only lines above it:
+
+``card_checks``     what a card's fields must be
+``card``            `ModelCard`, the facts that a model carries
+``model_file``      the one-file format: safetensors with the card in its header
+``library_folder``  the folder of the user's models
+``size_guard``      stops a network that outgrows its file's weights
+``interpolate``     nearest, bicubic, Lanczos and sinc on the right grid; also the networks' skip
+``architectures``   one network per file
+``probes``          what a network does, measured: halo, global layers, memory
+``model``           `Model`: a card and its network, ready to run
+``foreign``         models made by others, converted to this program's format
+``library``         shipped models, the user's models, loading by name
+``export``          models as packages for other programs
+``suitability``     whether a model suits an image
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,30 +27,34 @@ from typing import TYPE_CHECKING, Any
 from napari_superres.models.card import ModelCard as ModelCard
 
 if TYPE_CHECKING:
-    from napari_superres.models.library.added import add_model as add_model
-    from napari_superres.models.library.added import remove_model as remove_model
-    from napari_superres.models.library.added import verify_models as verify_models
+    from napari_superres.models.export.bioimageio import export_bioimageio as export_bioimageio
+    from napari_superres.models.export.model_copy import export_safetensors as export_safetensors
+    from napari_superres.models.library.add import add_model as add_model
     from napari_superres.models.library.registry import find_card as find_card
     from napari_superres.models.library.registry import list_models as list_models
     from napari_superres.models.library.registry import load_model as load_model
+    from napari_superres.models.library.user_models import remove_model as remove_model
+    from napari_superres.models.library.user_models import verify_models as verify_models
     from napari_superres.models.model import Model as Model
 
-_LIBRARY = ("add_model", "remove_model", "verify_models")
-__all__ = ["Model", "ModelCard", "add_model", "find_card", "list_models", "load_model", "remove_model", "verify_models"]
+_HOMES = {
+    "Model": "model",
+    "add_model": "library.add",
+    "export_bioimageio": "export.bioimageio",
+    "export_safetensors": "export.model_copy",
+    "find_card": "library.registry",
+    "list_models": "library.registry",
+    "load_model": "library.registry",
+    "remove_model": "library.user_models",
+    "verify_models": "library.user_models",
+}
+__all__ = ["ModelCard", *_HOMES]  # noqa: PLE0604 - the names are strings
 
 
 def __getattr__(name: str) -> Any:
-    # Cards can be listed without torch; it arrives with the first model.
-    if name == "Model":
-        from napari_superres.models.model import Model
+    # Cards can be listed without torch, which arrives with the first model.
+    if name in _HOMES:
+        from importlib import import_module
 
-        return Model
-    if name in _LIBRARY:
-        from napari_superres.models.library import added as library
-
-        return getattr(library, name)
-    if name in __all__:
-        from napari_superres.models.library import registry
-
-        return getattr(registry, name)
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

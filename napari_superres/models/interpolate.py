@@ -1,4 +1,4 @@
-"""Interpolation on the right grid, as a torch module: the baselines, and the skip of the networks."""
+"""Interpolation on the grid of `core.grid`, as a torch module: for the baselines and the networks' skip."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -29,7 +29,7 @@ def pixel_shuffle(x: Tensor, scale: Sequence[int]) -> Tensor:
 
 
 class Interpolation(nn.Module):
-    """Upscale by an integer per axis; border pixels are continued outwards.
+    """Upscale by an integer factor per axis; border pixels are repeated outwards.
 
     Parameters
     ----------
@@ -46,11 +46,11 @@ class Interpolation(nn.Module):
         self.reach = tuple(w.shape[1] // 2 if s > 1 else 0 for w, s in zip(per_axis, scale, strict=True))
         rows = [w if s > 1 else np.ones((1, 1)) for w, s in zip(per_axis, scale, strict=True)]
         filters = [reduce(np.multiply.outer, phases) for phases in product(*rows)]
-        # float64, so that a double-precision pass is exact; converted once for each other type.
+        # The weights are in double precision, so that a double-precision pass is exact.
         self.register_buffer("weight", torch.from_numpy(np.stack(filters))[:, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Upscale ``(B, C, (Z)YX)``, never in less than 32-bit precision."""
+        """Upscale ``(B, C, (Z)YX)`` in 32-bit precision or better."""
         with torch.autocast(x.device.type, enabled=False):
             x = x if x.dtype == torch.float64 else x.float()
             batch, channels, *size = x.shape

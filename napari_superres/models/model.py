@@ -18,39 +18,45 @@ class Model:
     Attributes
     ----------
     card
-        What it is and needs.
+        What the model is and needs.
     module
         The network in its deploy form; None for an interpolation.
     sha256
-        Of the model file, hexadecimal; empty for an interpolation.
+        sha256 of the model file, hexadecimal; empty for an interpolation.
+    notes
+        What the user should know about the model: sentences that `load_model` shows as warnings.
     """
 
     card: ModelCard
     module: nn.Module | None
     sha256: str = ""
+    notes: tuple[str, ...] = field(default=(), compare=False)
     _runner: nn.Module = field(init=False, repr=False, compare=False)
-
-    def without_doubts(self) -> "Model":
-        """Return the same model for any image: for measurements on images that were made, which suit none."""
-        return replace(self, card=replace(self.card, noise=None, pixel_size=None))
 
     def __post_init__(self) -> None:
         runner = self.module or Interpolation(str(self.card.arguments["kernel"]), self.card.scale)
         object.__setattr__(self, "_runner", runner.eval().requires_grad_(False))
 
+    def for_any_image(self) -> "Model":
+        """Return the model without the limits of its training, for measurements on synthetic images.
+
+        No such image suits a card that states noise or pixel size, and doubts about it would be meaningless.
+        """
+        return replace(self, card=replace(self.card, noise=None, pixel_size=None))
+
     @property
     def runner(self) -> nn.Module:
-        """What computes: the network, or the interpolation."""
+        """The network, or the module that interpolates."""
         return self._runner
 
     @cached_property
     def bytes_per_pixel(self) -> float:
-        """Working memory of one pass in 32-bit precision, per low-resolution pixel, measured."""
+        """Measured working memory of one pass in 32-bit precision, in bytes per low-resolution pixel."""
         return _activation_bytes(self)[0]
 
     @cached_property
     def largest_activation(self) -> float:
-        """Largest single tensor of one pass in 32-bit precision, in bytes per low-resolution pixel, measured."""
+        """Measured largest tensor of one pass in 32-bit precision, in bytes per low-resolution pixel."""
         return _activation_bytes(self)[1]
 
     @torch.inference_mode()
@@ -60,21 +66,21 @@ class Model:
         Parameters
         ----------
         batch
-            ``(B, card.inputs, (Z)YX)`` on the model's intensity scale (mostly 0..1), sizes multiples of
-            ``card.multiple``, on the model's device.
+            ``(B, card.inputs, (Z)YX)`` on the model's device and intensity scale (usually 0 to 1). Sizes are
+            multiples of ``card.multiple``.
 
         Returns
         -------
         Tensor
             ``(B, C, ...)`` on the finer grid.
         """
-        out: Tensor = self.runner(batch)
-        return out
+        result: Tensor = self.runner(batch)
+        return result
 
 
 @torch.inference_mode()
 def _activation_bytes(model: Model) -> tuple[float, float]:
-    """Return peak and largest tensor of a pass, in bytes per input pixel."""
+    """Return peak memory and the largest tensor of a pass, in bytes per input pixel."""
     card = model.card
     edge = 32 if card.ndim == 2 else 16
     size = [-(-edge // m) * m for m in card.multiple]

@@ -22,8 +22,8 @@ from napari_superres.degradation import degrade, kspace
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.io import find_images
 from napari_superres.models import Model, load_model
-from napari_superres.models.files import read_card, read_weights, write_model
 from napari_superres.models.library.shipped import shipped_folder
+from napari_superres.models.model_file import read_card, read_weights, write_model
 
 PAPER = "luminance, antialiased bicubic input in 8 bit, 8-bit result, border = scale, range 255"
 

@@ -125,8 +125,8 @@ def test_a_model_whose_halo_lies_fails_the_check(superres, tmp_path):
     from dataclasses import replace
 
     from napari_superres.models import find_card
-    from napari_superres.models.files import read_weights, write_model
     from napari_superres.models.library.shipped import shipped_folder
+    from napari_superres.models.model_file import read_weights, write_model
 
     weights = read_weights(shipped_folder() / "fsrcnn-x2.safetensors")
     path = write_model(tmp_path / "lying.safetensors", replace(find_card("fsrcnn-x2"), halo=(3, 3)), weights)

@@ -7,8 +7,8 @@ import torch
 
 from napari_superres.models import ModelCard, find_card
 from napari_superres.models.architectures import build
-from napari_superres.models.files import digest, write_model
 from napari_superres.models.library.shipped import shipped_folder
+from napari_superres.models.model_file import digest, write_model
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ class Tiny(nn.Module):
 
     def forward(self, x):
         found = self.shuffle(self.convolution(x.to(self.convolution.weight.dtype)))
-        x.zero_()  # in place: a caller's image must be safe from it
+        x.zero_()  # The caller must protect its image from such changes in place.
         return found
 """
 
@@ -51,7 +51,7 @@ def network(channels=1):
 
 
 def onnx_program(net, order="bcyx", kind=TensorProto.FLOAT):
-    """Return the network as ONNX, with its axes in another order if wanted."""
+    """Return the network as ONNX, with axes in the given order."""
     letters = [a for a in order if a in "bcyx"]
     whole = [*letters, *(a for a in "bcyx" if a not in letters)]
     add = [whole.index(a) for a in whole[len(letters) :]]
@@ -96,23 +96,23 @@ def state_dict(net):
     return content.getvalue()
 
 
-def array(values):
+def npy_bytes(values):
     content = BytesIO()
     np.save(content, values)
     return content.getvalue()
 
 
-def run(x, net=None):
-    """Return what the network makes of ``(B, C, Y, X)``, in numpy."""
+def apply_network(x, net=None):
+    """Return the network's output for ``(B, C, Y, X)``, as a numpy array."""
     return (net or network(x.shape[1]))(torch.from_numpy(np.asarray(x, dtype=np.float32))).numpy()
 
 
-def image(channels=1, dtype=np.float32):
+def example_image(channels=1, dtype=np.float32):
     values = np.random.default_rng(1).gamma(2.0, 20.0, (1, channels, 10, 12))
     return values.astype(dtype)
 
 
-def moved(values, order):
+def reorder(values, order):
     """Return ``(1, C, Y, X)`` with its axes in an order such as ``"yxc"``."""
     letters = [a for a in order if a in "bcyx"]
     lacking = [a for a in "bcyx" if a not in letters]
@@ -133,7 +133,7 @@ def axes(order, channels, output):
     return [axis(letter) for letter in order]
 
 
-def described_05(weights, order, channels, before, after, dtype):
+def description_05(weights, order, channels, before, after, dtype):
     return {
         "type": "model",
         "format_version": "0.5.4",
@@ -165,7 +165,7 @@ def described_05(weights, order, channels, before, after, dtype):
     }
 
 
-def described_04(weights, order, channels, before, after, dtype):
+def description_04(weights, order, channels, before, after, dtype):
     least = [{"b": 1, "c": channels}.get(a, 8) for a in order]
     return {
         "type": "model",
@@ -208,7 +208,7 @@ def described_04(weights, order, channels, before, after, dtype):
     }
 
 
-def package(
+def write_package(
     path,
     *,
     spec="0.5",
@@ -218,21 +218,21 @@ def package(
     before=(),
     after=(),
     dtype="float32",
-    given=None,
-    made=None,
+    test_input=None,
+    test_output=None,
     kind=TensorProto.FLOAT,
     source=SOURCE,
     edit=None,
     files=(),
 ):
-    """Write a package: a zip file, or a folder where the path has no suffix.
+    """Write a package: a zip file, or a folder if the path has no suffix.
 
-    `given` and `made` are its test tensors ``(1, C, Y, X)``; `edit` changes the description; `files` are more or
-    other files, None for one to be left out.
+    `test_input` and `test_output` are its test tensors ``(1, C, Y, X)``; `edit` changes the description. `files` adds,
+    replaces or, with None, removes files.
     """
     net = network(channels)
-    given = image(channels, np.dtype(dtype)) if given is None else given
-    made = run(given, net) if made is None else made
+    test_input = example_image(channels, np.dtype(dtype)) if test_input is None else test_input
+    test_output = apply_network(test_input, net) if test_output is None else test_output
     program = {
         "onnx": ("weights.onnx", lambda: onnx_program(net, order, kind).SerializeToString()),
         "torchscript": ("weights.pt", lambda: torchscript(net)),
@@ -240,8 +240,8 @@ def package(
     }.get(weights, ("weights.h5", lambda: b"\x89HDF"))
     content = {
         program[0]: program[1](),
-        "input.npy": array(moved(given, order)),
-        "output.npy": array(moved(made, order)),
+        "input.npy": npy_bytes(reorder(test_input, order)),
+        "output.npy": npy_bytes(reorder(test_output, order)),
         "README.md": b"# Validation",
     }
     entry = {"source": program[0], "sha256": hashlib.sha256(content[program[0]]).hexdigest()}
@@ -259,17 +259,17 @@ def package(
             entry |= {"architecture": "tiny.py:Tiny", "architecture_sha256": sha256, "kwargs": kwargs}
         else:
             entry["architecture"] = {"source": "tiny.py", "callable": "Tiny", "sha256": sha256, "kwargs": kwargs}
-    describe = described_04 if spec == "0.4" else described_05
+    describe = description_04 if spec == "0.4" else description_05
     description = describe({weights: entry}, order, channels, before, after, dtype)
     if edit is not None:
         edit(description)
     content |= {"rdf.yaml": json.dumps(description, indent=1).encode()}  # JSON is YAML
     content |= dict(files)
-    return write(path, {name: data for name, data in content.items() if data is not None})
+    return write_files(path, {name: data for name, data in content.items() if data is not None})
 
 
-def built(path, *, trusted=False):
-    """Return what a package gives and its network, after its author's test."""
+def load_package(path, *, trusted=False):
+    """Return the model in a package and its network, after comparing it with the author's test output."""
     found = read_package(path, trusted=trusted)
     program = build_program(found.card, found.weights)
     found.check(program)
@@ -280,7 +280,7 @@ def noise(channels=1, batch=2):
     return torch.rand(batch, channels, 8, 10, generator=torch.Generator().manual_seed(3)) - 0.3
 
 
-def write(path, content):
+def write_files(path, content):
     if path.suffix:
         with ZipFile(path, "w") as archive:
             for name, data in content.items():
@@ -293,7 +293,7 @@ def write(path, content):
 
 
 def with_external_data(model, name):
-    """Return an ONNX program whose weights are in another file, and that file."""
+    """Return an ONNX program with external weights, and the bytes of these weights."""
     data = b""
     for tensor in model.graph.initializer:
         if tensor.name == "add":

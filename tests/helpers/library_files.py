@@ -1,4 +1,4 @@
-"""Model files that are not what they say, and what tests of the library share."""
+"""Damaged and hostile model files, and programs in other processes, for tests of the library."""
 
 import json
 import os
@@ -7,11 +7,11 @@ import sys
 
 import torch
 
-from napari_superres.models.files import KEY
+from napari_superres.models.model_file import KEY
 
 
 def rewrite(path, edit):
-    """Rewrite a model file's header, and keep its weights."""
+    """Rewrite a model file's header and keep its weights."""
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     text = json.dumps(edit(json.loads(content[8 : 8 + length]))).encode()
@@ -19,7 +19,7 @@ def rewrite(path, edit):
 
 
 def with_card(**changes):
-    """Return what writes a damaged copy: one whose card says otherwise."""
+    """Return a function that changes fields of a model file's card."""
 
     def make(path):
         def edit(header):
@@ -32,7 +32,7 @@ def with_card(**changes):
 
 
 def with_tensor(**changes):
-    """Return what writes a damaged copy: one whose first tensor is declared otherwise."""
+    """Return a function that changes the declaration of a model file's first tensor."""
 
     def make(path):
         def edit(header):
@@ -44,18 +44,18 @@ def with_tensor(**changes):
     return make
 
 
-def inside(folder):
+def file_names(folder):
     return sorted(p.name for p in folder.iterdir() if p.name != ".lock") if folder.exists() else []
 
 
-def python(program, *arguments):
+def start_python(program, *arguments):
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
 class Bomb:
-    """Makes a folder if it is unpickled."""
+    """Create a folder when unpickled."""
 
     def __init__(self, target):
         self.target = target
@@ -64,13 +64,13 @@ class Bomb:
         return (os.mkdir, (str(self.target),))
 
 
-def zipped(path):
+def write_zipped_pickle(path):
     torch.save({"w": Bomb(path.with_name("fired"))}, path)
 
 
-def legacy(path):
+def write_legacy_pickle(path):
     torch.save({"w": Bomb(path.with_name("fired"))}, path, _use_new_zipfile_serialization=False)
 
 
-def cut(share):
+def truncate(share):
     return lambda path: path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])

@@ -1,4 +1,4 @@
-"""Networks that look at the whole image, with weights as scaled as trained ones."""
+"""Networks that look at the whole image, with weights of the size of trained ones."""
 
 from functools import lru_cache
 
@@ -43,7 +43,7 @@ class UNet(nn.Module):
 
 
 class Squeeze(nn.Module):
-    """Channel weights from means and deviations taken in many ways, none of them a module."""
+    """Weight channels by means, deviations, maxima and norms, computed by functions instead of modules."""
 
     multiple = 1
 
@@ -98,7 +98,7 @@ class Windows(nn.Module):
 
 
 class Fourier(nn.Module):
-    """Damps strong frequencies: every pixel depends on every pixel, and not by a statistic."""
+    """Damp strong frequencies: every pixel depends on every pixel, and not through a statistic."""
 
     multiple = 1
 
@@ -137,7 +137,7 @@ MAKERS = {
 
 @lru_cache
 def make(name, scale=(2, 2), *, channels=1, seed=0, **card):
-    """Return a model whose far pixels matter; its halo is measured in the plane, which is as far along any axis."""
+    """Return a model whose far pixels matter; its halo is measured on planes and is the same along any axis."""
     torch.manual_seed(seed)
     network = MAKERS[name](len(scale), scale, channels).eval()
     with torch.no_grad():
@@ -168,7 +168,7 @@ def make(name, scale=(2, 2), *, channels=1, seed=0, **card):
 
 
 def whole(model, data):
-    """Return what the network gives for the whole image ``(C, (Z)YX)``, computed without the engine."""
+    """Return the network's result for the whole image ``(C, (Z)YX)``, computed without the engine."""
     size = data.shape[1:]
     padding = [(0, 0), *((0, -n % m) for n, m in zip(size, model.card.multiple, strict=True))]
     padded = np.pad(data, padding, mode="reflect")
@@ -179,5 +179,5 @@ def whole(model, data):
 
 
 def least_tile(model):
-    """Return the smallest window and a little more."""
+    """Return a tile size slightly above the smallest."""
     return [2 * (-(-h // m) * m) + m + 5 for h, m in zip(model.card.halo, model.card.multiple, strict=True)]

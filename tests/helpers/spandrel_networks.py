@@ -1,6 +1,6 @@
 """Small networks with random weights, one for every architecture that spandrel and spandrel_extra_arches recognise.
 
-Their arguments are ones that spandrel's loaders find again in the shapes of the weights, or that the loaders assume.
+spandrel's loaders must find their arguments in the shapes of the weights, or assume them.
 """
 
 import warnings
@@ -177,7 +177,7 @@ _EXTRA_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 # Classes that are not named as their architecture.
 _CLASSES = {"KBNet": "KBNet_s", "RealCUGAN": "UpCunet2x"}
-# As initialised, these answer next to nothing but a copy of each pixel or a constant.
+# Without a gain, these return little more than a copy of each pixel or a constant.
 _GAINS = {"Compact": 2, "DnCNN": 2, "ESRGAN": 2, "FDAT": 2, "MMRealSR": 2, "PLKSR": 2, "SwiftSRGAN": 2}
 
 NAMES: tuple[str, ...] = tuple(sorted(_ARGUMENTS))

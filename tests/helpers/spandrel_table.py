@@ -7,8 +7,8 @@ import torch
 
 from helpers.spandrel_networks import EXTRA_LEFT_OUT, EXTRA_NAMES, LEFT_OUT, NAMES, checkpoint
 from napari_superres.errors import ModelFileError
-from napari_superres.models.foreign.detect import build_detected, detect
-from napari_superres.models.foreign.measure import measured
+from napari_superres.models.foreign.measure_card import measure_card
+from napari_superres.models.foreign.spandrel_models import build_spandrel, detect_model
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 START, END = "<!-- spandrel -->\n", "<!-- end -->"
@@ -17,19 +17,19 @@ START, END = "<!-- spandrel -->\n", "<!-- end -->"
 def row(name: str) -> str:
     try:
         weights = checkpoint(name)
-        found = detect(Path(f"{name}.pth"), weights)
-        card = measured(found.card, build_detected(name, found.card, weights).eval())
+        found = detect_model(Path(f"{name}.pth"), weights)
+        card = measure_card(found.card, build_spandrel(name, found.card, weights).eval())
     except ModelFileError as error:
         return f"| {name} | | | | | | refused: {str(error).split(': ', 1)[-1]} |"
     whole = "yes" if card.global_statistics else ""
     if card.bounded:
-        said = "exact"
+        tiles = "exact"
     elif card.tile_error is None:
-        said = "one window only"
+        tiles = "one tile only"
     else:
-        said = f"not exact: {card.tile_error:.1g} of the range"
+        tiles = f"not exact: {card.tile_error:.1g} of the range"
     half = ", ".join(f"{k} {v:.0f}" for k, v in card.precision.items())
-    cells = (name, f"x{card.scale[0]}", card.channels, card.multiple[0], card.halo[0], whole, said, half)
+    cells = (name, f"x{card.scale[0]}", card.channels, card.multiple[0], card.halo[0], whole, tiles, half)
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -1,12 +1,12 @@
-"""A small model file to damage."""
+"""Small model files and an empty library."""
 
 import pytest
 import torch
 
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build
-from napari_superres.models.files import write_model
-from napari_superres.models.folder import library_folder
+from napari_superres.models.library_folder import library_folder
+from napari_superres.models.model_file import write_model
 
 
 @pytest.fixture

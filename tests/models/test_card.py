@@ -1,4 +1,4 @@
-"""The card: it survives its file format, and nothing impossible gets into it."""
+"""The card survives its file format, and refuses impossible values."""
 
 import json
 import math
@@ -94,7 +94,7 @@ def test_impossible_fields_are_refused(field, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "not JSON"),
         ("{", "not JSON"),
@@ -109,8 +109,8 @@ def test_impossible_fields_are_refused(field, value):
         (5, "not JSON"),
     ],
 )
-def test_texts_that_are_no_card(text, said):
-    with pytest.raises(ModelFileError, match=said):
+def test_texts_that_are_no_card(text, message):
+    with pytest.raises(ModelFileError, match=message):
         ModelCard.from_json(text)
 
 

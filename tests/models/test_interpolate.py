@@ -14,7 +14,7 @@ NAMES = list(KERNELS)
 
 
 def by_definition(kernel: str, line: np.ndarray, scale: int) -> np.ndarray:
-    """Sum over old pixels of value times kernel of the distance, one new pixel at a time."""
+    """Return, for each output pixel, the sum over input pixels of value times kernel of the distance."""
     function, reach = KERNELS[kernel]
     out = []
     for new in range(len(line) * scale):
@@ -50,8 +50,8 @@ def test_against_other_libraries():
         assert np.abs(found - expected)[6:-6, 6:-6].max() <= 1e-5
 
 
-def test_the_sinc_keeps_what_truncation_left():
-    """A wave below the highest frequency comes out whole, where Lanczos' kernel weakens it."""
+def test_the_sinc_keeps_the_frequencies_that_truncation_kept():
+    """A wave below the highest frequency keeps its amplitude, which the Lanczos kernel weakens."""
     old, new = np.arange(400.0), (np.arange(800) + 0.5) / 2 - 0.5
     for frequency in (0.1, 0.25, 0.38):
         wave = torch.from_numpy(np.cos(2 * np.pi * frequency * old + 0.4))[None, None, :, None]

@@ -16,7 +16,7 @@ import torch
 from napari_superres import Image, write_image
 from napari_superres.errors import OutputExistsError, SuperResWarning, TrainingError
 from napari_superres.models import find_card
-from napari_superres.models.files import read_weights
+from napari_superres.models.model_file import read_weights
 from napari_superres.training import Recipe, checkpoint, train
 from napari_superres.training.checkpoint import checkpoint_path
 

@@ -15,8 +15,8 @@ from napari_superres.core.color import luma
 from napari_superres.degradation.instruments import make_instrument
 from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning, TrainingError, UnknownModelError
 from napari_superres.inference.measure import check
-from napari_superres.models.files import read_weights
 from napari_superres.models.library.registry import find_card
+from napari_superres.models.model_file import read_weights
 from napari_superres.training import Recipe, TrainingStep, make_recipe, preparation, train
 from napari_superres.training.fields_of_view import Field, read_fields
 from napari_superres.training.patches import PatchSampler, _turn_randomly

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from napari_superres.models.card import ModelCard
-from napari_superres.models.files import digest
 from napari_superres.models.library.shipped import interpolation_cards, shipped_cards, shipped_file
+from napari_superres.models.model_file import digest
 from superres_docs.text import plain, table
 
 _MEASURES = {"psnr": "PSNR / dB", "ssim": "SSIM"}

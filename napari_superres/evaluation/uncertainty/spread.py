@@ -263,7 +263,7 @@ def _members(models: "Sequence[Model]", image: Image, tta: bool) -> "Iterator[tu
     for model in models:
         turns = _turns(image, model.card) if tta else iter([Turn()])
         yield model, next(turns)
-        unchecked = model.without_doubts()
+        unchecked = model.for_any_image()
         for turn in turns:
             yield unchecked, turn
 

@@ -13,7 +13,7 @@ from napari_superres.core.image import Image
 from napari_superres.inference.engine.sweep import Counts, PlaneStatistics, PlaneTile, TileRunner, sweep
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
-from napari_superres.models.probes.global_layers import Statistics, change, merged
+from napari_superres.models.probes.global_layers import Statistics, merge, relative_change
 
 TOLERANCE = {"fp64": 1e-13, "fp32": 3e-7, "fp16": 1e-3, "bf16": 1e-3}
 """Relative change of a layer's statistics below which a further pass would only change rounding."""
@@ -85,7 +85,7 @@ def find_global_statistics(
         passes.total = passes.done + len(moving) * len(whole) * (min(layers, plan.max_passes) - count)
         before, count = estimate, count + 1
         estimate = {**estimate, **(yield from passes.gather((t for key in moving for t in tiles[key]), estimate))}
-        changes = {key: change(before[key], estimate[key]) for key in moving}
+        changes = {key: relative_change(before[key], estimate[key]) for key in moving}
         # After as many passes as layers, every estimate was made of exact ones.
         moving = [k for k in moving if changes[k] > TOLERANCE[plan.precision]] if count < layers else []
     left = 0.0
@@ -115,7 +115,7 @@ class _Passes:
 
         for each, new in sweep(self.runner, tiles, start_batch, self.counts):
             old = merged_of.get(each.key)
-            merged_of[each.key] = new if old is None else [merged(a, b) for a, b in zip(old, new, strict=True)]
+            merged_of[each.key] = new if old is None else [merge(a, b) for a, b in zip(old, new, strict=True)]
             self.done += each.share
             yield self.done, self.total, None
         return merged_of

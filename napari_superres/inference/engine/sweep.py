@@ -24,7 +24,7 @@ from napari_superres.inference.machine.device import DTYPES, to_device, without_
 from napari_superres.inference.machine.threads import parallel_threads
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
-from napari_superres.models.probes.global_layers import Statistics, Tracked
+from napari_superres.models.probes.global_layers import Statistics, TrackedNetwork
 
 PlaneStatistics = Mapping[tuple[int, ...], Statistics]
 """Global-layer statistics of each plane, keyed by its (T, C, Z) index."""
@@ -195,10 +195,10 @@ class TileRunner:
         x, _ = self._on_device(loaded)
         network = self._tracked(tiles, statistics, gather=True)
         self.autocast(network, x)
-        if not all(np.isfinite(rows).all() for tile in network.gathered() for rows in tile):
+        if not all(np.isfinite(rows).all() for tile in network.statistics() for rows in tile):
             network = self._tracked(tiles, statistics, gather=True)
             self.exact(x, network)
-        return network.gathered()
+        return network.statistics()
 
     def load(self, tiles: Sequence[PlaneTile]) -> LoadedTiles:
         """Read and normalise tiles, in the calling thread: not every file may be read by several threads."""
@@ -238,10 +238,10 @@ class TileRunner:
 
     def _tracked(
         self, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None, *, gather: bool = False
-    ) -> Tracked:
+    ) -> TrackedNetwork:
         estimates = None if statistics is None else [statistics[each.key] for each in tiles]
         cores = [inner_core(each.tile) for each in tiles]
-        return Tracked(self._network, cores, self.plan.multiple, estimates=estimates, gather=gather)
+        return TrackedNetwork(self._network, cores, self.plan.multiple, estimates=estimates, gather=gather)
 
     def shrink(self, tiles: Sequence[PlaneTile], counts: Counts) -> list[PlaneTile]:
         """Ask for less memory, and return the tiles to compute instead of those that failed."""

@@ -121,7 +121,7 @@ def iter_throughput(
     if size < 1 or repeats < 1:
         raise SettingsError(f"size and repeats must be at least 1, got size={size} and repeats={repeats}.")
     for choice in models:
-        model = (choice if isinstance(choice, Model) else load_model(choice)).without_doubts()
+        model = (choice if isinstance(choice, Model) else load_model(choice)).for_any_image()
         for device, tile in itertools.product(devices, tiles):
             yield _measure(model, {"device": device, "precision": precision, "tile": tile}, size, repeats)
 

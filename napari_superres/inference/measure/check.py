@@ -55,7 +55,7 @@ def check_model(model: str | Path | Model) -> dict[str, Any]:
     """
     # Loading corrects a card whose halo is too small, so the card is read first.
     card_in_file = model.card if isinstance(model, Model) else find_card(model)
-    model = (model if isinstance(model, Model) else load_model(model)).without_doubts()
+    model = (model if isinstance(model, Model) else load_model(model)).for_any_image()
     card = model.card
     reach = measure_reach(model.runner, card.scale, channels=card.inputs, multiple=card.multiple)
     error = _tiling_error(model)

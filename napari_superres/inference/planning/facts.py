@@ -11,7 +11,7 @@ from napari_superres.core.intensity import Normalisation
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.extent import Extent, find_extent
 from napari_superres.models.card import ModelCard
-from napari_superres.models.domain import doubts
+from napari_superres.models.suitability import doubts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from napari_superres.inference.planning.facts import look
 from napari_superres.inference.planning.plan import Plan, count_tiles, resolve
 from napari_superres.inference.planning.resources import Resources, find_resources
 from napari_superres.inference.planning.tile_size import choose_tiling
-from napari_superres.models.library.registry import load_model
+from napari_superres.models.library.registry import open_model
 from napari_superres.models.model import Model
 
 
@@ -79,8 +79,8 @@ class UpscaleRun:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why the models may not suit the image, in sentences."""
-        return tuple(dict.fromkeys(doubt for plan in self.plans for doubt in plan.doubts))
+        """Notes on the models, and why they may not suit the image, in sentences."""
+        return tuple(dict.fromkeys(note for part in self.parts for note in (*part.model.notes, *part.plan.doubts)))
 
     def with_plans(self, plans: Sequence[Plan]) -> "UpscaleRun":
         """Return the same run with other plans for its parts."""
@@ -130,7 +130,7 @@ def plan_run(image: Image, model: ModelChoice, options: UpscaleOptions, *, measu
 
 
 def _load(model: str | Path | Model) -> Model:
-    return model if isinstance(model, Model) else load_model(model)
+    return model if isinstance(model, Model) else open_model(model)
 
 
 def _plans_per_channel(

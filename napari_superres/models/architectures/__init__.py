@@ -1,14 +1,21 @@
-"""One network per file, its paper at the top; this table knows them by name.
+"""Networks: one per file, its paper at the top, and a table of their names.
+
+``probes``, ``foreign``, ``library``, ``export`` and all layers above may import this room; it imports nothing of
+`napari_superres.models` but ``interpolate``. Begin with ``srcnn``, the smallest, then ``edsr``.
 
 Every network takes low-resolution ``(B, C, (Z)YX)`` on the model's intensity scale and returns
 ``(B, C, ...)`` on the finer grid. A network class has
 
 ``__init__(*, scale, ndim=2, channels=1, ...)``  with ``scale`` one integer per spatial axis
-``forward(x)``                                   the paper's form, the one that is trained
-``deploy()``                                     an equal module that runs faster (optional)
+``forward(x)``                                   the paper's form, which is trained
+``deploy()``                                     returns an equal module that runs faster (optional)
 
-To add a network: write its file, add its line here, test it in ``tests/models``. Other packages add theirs by an entry
-point of the group ``napari_superres.architectures``; see CONTRIBUTING.md.
+To add a network, write its file, add a line to `_HOMES` below, and test it in ``tests/models/architectures``. Other
+packages add theirs by an entry point of the group ``napari_superres.architectures``; see CONTRIBUTING.md.
+
+``layers``    layers that several networks share
+``textbook``  four small networks for courses
+``srcnn``, ``fsrcnn``, ``espcn``, ``vdsr``, ``edsr``, ``rcan``, ``span``, ``dfcan``, ``unet``  one network each
 """
 
 from importlib import import_module
@@ -37,16 +44,16 @@ _HOMES = {
 
 
 GROUP = "napari_superres.architectures"
-"""Of entry points by which other packages make their networks known."""
+"""Group of the entry points by which other packages register their networks."""
 
 
 def list_architectures() -> tuple[str, ...]:
-    """Return the names of the networks that can be built and trained: ours, and those of other packages."""
+    """Return the names of the networks that can be built and trained: of this package, then of others."""
     return (*_HOMES, *sorted(_plugged()))
 
 
 def _plugged() -> dict[str, EntryPoint]:
-    """Return the networks of other packages; a name of ours means ours."""
+    """Return the networks of other packages; a name of this package always means its own network."""
     return {e.name: e for e in entry_points(group=GROUP) if e.name not in _HOMES}
 
 
@@ -57,34 +64,41 @@ def _network_class(architecture: str) -> Any:
     plugged = _plugged()
     if architecture not in plugged:
         raise ModelFileError(
-            f"unknown architecture {architecture[:100]!r}. Known ones: {', '.join((*_HOMES, *plugged))}. "
-            "A model made by a newer version, or with another package, needs these."
+            f"unknown architecture {architecture[:100]!r}. Known ones: {', '.join((*_HOMES, *plugged))}.",
+            remedy="If a newer version or another package made the model, install that.",
         )
     try:
         return plugged[architecture].load()
-    except Exception as error:  # whatever another package does
+    except Exception as error:  # Another package may raise anything.
         package = getattr(plugged[architecture].dist, "name", plugged[architecture].value)
         raise ModelFileError(
-            f"the architecture {architecture} of the package {package} cannot be imported: {str(error)[:300]}. "
-            "Update or remove that package."
+            f"the architecture {architecture} of the package {package} cannot be imported: {str(error)[:300]}.",
+            remedy="Update or remove that package.",
         ) from error
 
 
 def build(architecture: str, arguments: dict[str, Any]) -> nn.Module:
-    """Return a network with fresh weights.
+    """Return a network with random weights.
+
+    Parameters
+    ----------
+    architecture
+        One of `list_architectures`.
+    arguments
+        Keyword arguments of the network class.
 
     Raises
     ------
     ModelFileError
-        If the architecture is unknown, does not take these arguments, or its package is broken.
+        If the architecture is unknown, does not take these arguments, or its package cannot be imported.
     """
-    network = _network_class(architecture)
+    network_class = _network_class(architecture)
     try:
-        built = network(**arguments)
+        module = network_class(**arguments)
     except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise ModelFileError(
             f"{architecture} cannot be built with {str(arguments)[:300]}: {str(error)[:300]}."
         ) from error
-    if not isinstance(built, nn.Module):
-        raise ModelFileError(f"the architecture {architecture} must be a torch.nn.Module, got {type(built).__name__}.")
-    return built
+    if not isinstance(module, nn.Module):
+        raise ModelFileError(f"the architecture {architecture} must be a torch.nn.Module, got {type(module).__name__}.")
+    return module

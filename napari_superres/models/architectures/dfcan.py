@@ -1,12 +1,11 @@
-"""DFCAN: channels weighted by their power spectra.
+"""DFCAN: blocks that weight their channels by the channels' power spectra.
 
 Qiao, Li, Guo, Liu, Jiang, Dai, Li: Evaluation and development of deep neural networks for image
 super-resolution in optical microscopy, Nature Methods 18, 2021, doi:10.1038/s41592-020-01048-5. The
-paper's size: 4 groups of 4 blocks, 64 features; its last sigmoid is left out, because results may exceed
-the brightest input, and ``skip`` adds the interpolated image, which the paper does not have.
+paper's size: 4 groups of 4 blocks, 64 features. Its last sigmoid is omitted, because results may exceed the
+brightest input; ``skip`` adds the interpolated image, unlike the paper.
 
-A spectrum depends on every pixel, and not by a statistic that windows could add up: images are computed
-in one window.
+A spectrum depends on every pixel, and tiles cannot add it up as they add up a mean: images are computed in one tile.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ _LEAST_POWER = 1e-8
 
 
 class FourierAttention(nn.Module):
-    """Channels weighted by a small network of their power spectra."""
+    """Weight channels by a small network of their power spectra."""
 
     def __init__(self, ndim: int, features: int, reduction: int) -> None:
         super().__init__()
@@ -36,7 +35,7 @@ class FourierAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features, weighted."""
+        """Return the weighted features."""
         dims = tuple(range(2, x.ndim))
         # Spectra exceed the range of 16 bits.
         with torch.autocast(x.device.type, enabled=False):
@@ -61,7 +60,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features, refined."""
+        """Return the refined features."""
         out: Tensor = self.body(x)
         return out + x
 
@@ -74,7 +73,7 @@ class Group(nn.Module):
         self.body = nn.Sequential(*(Block(ndim, features, reduction) for _ in range(blocks)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features, refined."""
+        """Return the refined features."""
         out: Tensor = self.body(x)
         return out + x
 

@@ -2,8 +2,8 @@
 
 Lim, Son, Kim, Nah, Lee: Enhanced Deep Residual Networks for Single Image Super-Resolution,
 CVPR Workshops 2017, doi:10.1109/CVPRW.2017.151. Baseline size: 16 blocks of 64 features.
-``skip`` adds the image as ``kernel`` interpolates it, which the paper does not have. ``frames`` takes neighbouring
-frames of a movie as more channels and returns the middle one: early fusion, without an estimate of motion, as in
+``skip`` adds the image interpolated with ``kernel``, unlike the paper. With ``frames``, neighbouring frames of a movie
+are more input channels, and the middle one is returned: early fusion without estimating motion, as in
 Tassano, Delon, Veit: FastDVDnet, CVPR 2020, doi:10.1109/CVPR42600.2020.00143.
 """
 
@@ -26,7 +26,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features, refined."""
+        """Return the refined features."""
         out: Tensor = self.body(x)
         return out + x
 
@@ -53,7 +53,7 @@ class EDSR(nn.Module):
         self.body = nn.Sequential(
             *(Block(ndim, features) for _ in range(blocks)), same_conv(ndim, features, features, 3)
         )
-        # x4 is reached in two steps of 2, as in the paper.
+        # A factor of 4 is reached in two steps of 2, as in the paper.
         steps = [tuple(2 if s % 4 == 0 else s for s in scale), tuple(2 if s % 4 == 0 else 1 for s in scale)]
         tail: list[nn.Module] = []
         for step in steps:
@@ -64,13 +64,13 @@ class EDSR(nn.Module):
             near_zero(self.tail[-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the image ``(B, C, ...)`` of frames ``(B, frames * C, ...)``, the middle one, on the finer grid."""
+        """Return the middle one of the frames ``(B, frames * C, ...)`` as ``(B, C, ...)`` on the finer grid."""
         features = self.head(x)  # (B, F, H, W)
         out: Tensor = self.tail(features + self.body(features))  # (B, C, sH, sW)
         return out if self.interpolation is None else self.interpolation(x[:, self.middle]) + out
 
     def deploy(self) -> nn.Module:
-        """Return the network with its last convolution before the last shuffle: equal, in less memory."""
+        """Return an equal network that needs less memory: its last convolution comes before the last shuffle."""
         *first, shuffle, last = self.tail
         if isinstance(shuffle, PixelShuffle):
             self.tail = nn.Sequential(*first, before_shuffle(last, shuffle.scale))

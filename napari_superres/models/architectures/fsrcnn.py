@@ -1,8 +1,8 @@
 """FSRCNN: features at low resolution, shrink, map, expand, and a deconvolution at the end.
 
 Dong, Loy, Tang: Accelerating the Super-Resolution Convolutional Neural Network, ECCV 2016,
-doi:10.1007/978-3-319-46475-6_25. FSRCNN(d=56, s=12, m=4): the one for small devices.
-``skip`` adds the interpolated image to the output, which the paper does not have.
+doi:10.1007/978-3-319-46475-6_25. The default size is the paper's FSRCNN(56, 12, 4).
+``skip`` adds the interpolated image to the output, unlike the paper.
 """
 
 from collections.abc import Sequence

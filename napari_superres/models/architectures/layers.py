@@ -1,4 +1,4 @@
-"""Pieces that several networks share, for two and three spatial axes."""
+"""Layers that several networks share, for two and three spatial axes, and faster equivalents of some."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -17,7 +17,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 def same_conv(ndim: int, inputs: int, outputs: int, size: int) -> nn.Module:
-    """Return a convolution of odd kernel `size` that keeps the image's size, zeros beyond the border."""
+    """Return a convolution of odd kernel `size` that keeps the image's size, with zeros beyond the border."""
     layer: nn.Module = CONV[ndim](inputs, outputs, size, padding=size // 2)
     return layer
 
@@ -35,23 +35,25 @@ class PixelShuffle(nn.Module):
 
 
 def near_zero(layer: nn.Module) -> nn.Module:
-    """Return `layer` with weights near zero: a network that adds its input's interpolation starts from it."""
+    """Set the weights of `layer` near zero and return it: a network with a skip then starts as interpolation."""
     nn.init.normal_(layer.weight, std=1e-3)  # type: ignore[arg-type]
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
 
 
 def transposed_conv(ndim: int, inputs: int, outputs: int, size: int, scale: Sequence[int]) -> nn.Module:
-    """Return a transposed convolution of odd kernel `size` from n to ``n * scale`` pixels, centred on the grid rule.
+    """Return a transposed convolution of odd kernel `size` that makes ``n * scale`` pixels of n.
+
+    Its kernel is centred as `core.grid` places pixels.
 
     Raises
     ------
     ValueError
-        If the kernel is smaller than the scale, so that some output pixels would have no input.
+        If the kernel is smaller than the scale: some output pixels would have no input.
     """
     if size < max(scale):
         raise ValueError(f"a transposed convolution needs kernel >= scale, got {size} and {tuple(scale)}")
-    # Old pixel i is centred on new pixel i * s + (s - 1) / 2, rounded down where s is even.
+    # Input pixel i is centred on output pixel i * s + (s - 1) / 2, rounded down for even s.
     padding = [size // 2 - (s - 1) // 2 for s in scale]
     extra = [s - size + 2 * p for s, p in zip(scale, padding, strict=True)]
     layer: nn.Module = CONV_TRANSPOSED[ndim](
@@ -61,16 +63,16 @@ def transposed_conv(ndim: int, inputs: int, outputs: int, size: int, scale: Sequ
 
 
 def as_subpixel(layer: Any) -> nn.Module:
-    """Return a convolution with pixel shuffle that equals a transposed convolution and runs faster.
+    """Return a convolution and a pixel shuffle that equal a transposed convolution and run faster.
 
-    Output phase p of an axis is an ordinary convolution with every s-th tap of the kernel, so a
-    9-tap kernel becomes 5 taps at x2 and x3, 3 taps at x4 (Shi et al. 2016, arXiv:1609.07009).
+    Phase p of the output along an axis is an ordinary convolution with every s-th tap of the kernel. A 9-tap kernel
+    becomes 5 taps at x2 and x3, and 3 taps at x4 (Shi et al. 2016, arXiv:1609.07009).
     """
     weight = layer.weight.detach()  # (in, out, *k)
     assert isinstance(weight, Tensor)
     inputs, outputs, *kernel = weight.shape
     ndim, scale, padding = len(kernel), tuple(layer.stride), tuple(layer.padding)
-    # New pixel q * s + p sees old pixel q + d through tap p + padding - d * s.
+    # Output pixel q * s + p sees input pixel q + d through tap p + padding - d * s.
     taps = [
         [(p, d, p + pad - d * s) for p in range(s) for d in range(-k, k + 1) if 0 <= p + pad - d * s < k]
         for k, s, pad in zip(kernel, scale, padding, strict=True)
@@ -94,13 +96,13 @@ def as_subpixel(layer: Any) -> nn.Module:
 def before_shuffle(layer: Any, scale: Sequence[int]) -> nn.Module:
     """Return a convolution and a shuffle that equal a shuffle to `scale` followed by `layer`, in less memory.
 
-    The wide shuffled features are never laid out: a finer pixel's neighbours are looked up among the
-    phases of low-resolution pixels.
+    The shuffled features are never stored: `layer` finds the neighbours of a finer pixel among the phases of
+    low-resolution pixels.
     """
     weight = layer.weight.detach()  # (out, in, *k)
     outputs, inputs, *kernel = weight.shape
     ndim, phases = len(kernel), prod(scale)
-    # Output phase p sees, through tap j, finer pixel q * s + p + j - k // 2: phase r of old pixel q + d.
+    # Output phase p sees, through tap j, finer pixel q * s + p + j - k // 2: phase r of input pixel q + d.
     taps = [
         [(p, (p + j - k // 2) % s, (p + j - k // 2) // s, j) for p in range(s) for j in range(k)]
         for k, s in zip(kernel, scale, strict=True)
@@ -108,9 +110,11 @@ def before_shuffle(layer: Any, scale: Sequence[int]) -> nn.Module:
     reach = [max(abs(d) for _, _, d, _ in axis) for axis in taps]
     table = weight.new_zeros(outputs, *scale, inputs, *scale, *(2 * r + 1 for r in reach))
     for combination in product(*taps):
-        found, seen, offsets, sources = zip(*combination, strict=True)
+        outputs_at, inputs_at, offsets, sources = zip(*combination, strict=True)
         target = tuple(d + r for d, r in zip(offsets, reach, strict=True))
-        table[(slice(None), *found, slice(None), *seen, *target)] = weight[(slice(None), slice(None), *sources)]
+        table[(slice(None), *outputs_at, slice(None), *inputs_at, *target)] = weight[
+            (slice(None), slice(None), *sources)
+        ]
     folded = CONV[ndim](
         inputs * phases, outputs * phases, tuple(2 * r + 1 for r in reach), padding=tuple(reach), dtype=weight.dtype
     )

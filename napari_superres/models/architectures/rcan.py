@@ -1,9 +1,9 @@
-"""RCAN: residual groups of blocks that weigh their channels by what the whole image holds.
+"""RCAN: residual groups of blocks that weight their channels by the channels' means over the whole image.
 
 Zhang, Li, Li, Wang, Zhong, Fu: Image Super-Resolution Using Very Deep Residual Channel Attention
 Networks, ECCV 2018, arXiv:1807.02758, doi:10.1007/978-3-030-01234-2_18. The paper's size: 10 groups
 of 20 blocks, 64 features. Head, long skip and tail are EDSR's; ``skip`` adds the interpolated image,
-which the paper does not have.
+unlike the paper.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MEAN: dict[int, type[nn.Module]] = {2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPo
 
 
 class ChannelAttention(nn.Module):
-    """Channels weighted by a small network of their means."""
+    """Weight channels by a small network of their means."""
 
     def __init__(self, ndim: int, features: int, reduction: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features, weighted."""
+        """Return the weighted features."""
         weights: Tensor = self.weights(x)  # (B, F, 1, 1)
         return x * weights
 
@@ -48,7 +48,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features, refined."""
+        """Return the refined features."""
         out: Tensor = self.body(x)
         return out + x
 
@@ -63,7 +63,7 @@ class Group(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features, refined."""
+        """Return the refined features."""
         out: Tensor = self.body(x)
         return out + x
 

@@ -1,9 +1,9 @@
-"""SPAN: a small fast network whose blocks weigh their own features, without parameters for it.
+"""SPAN: a small, fast network whose blocks weight their own features without extra parameters.
 
 Wan, Yu, Wang, Chen, Zhang, Li: Swift Parameter-free Attention Network for Efficient Super-Resolution,
 CVPR Workshops 2024, arXiv:2311.12770. The paper's size: 6 blocks of 48 features. ``expansion`` trains
-each convolution as three, as the paper does; they are one again after training. ``skip`` adds the
-interpolated image, which the paper does not have.
+each convolution as three, as the paper does, and `SPAN.deploy` fuses them. ``skip`` adds the interpolated image,
+unlike the paper.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from napari_superres.models.interpolate import Interpolation
 
 
 class Expanded(nn.Module):
-    """A convolution of 3 pixels written as 1, 3, 1 pixels over more features, and one of 1 pixel beside it."""
+    """A convolution of 3 pixels, trained as convolutions of 1, 3, 1 pixels over more features plus one of 1 pixel."""
 
     def __init__(self, ndim: int, inputs: int, outputs: int, expansion: int) -> None:
         super().__init__()
@@ -28,28 +28,28 @@ class Expanded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of both paths."""
-        # The border is padded before the first convolution, so that its bias reaches there too.
+        # The first convolution pads the border, so that its bias reaches the border too.
         out: Tensor = self.narrow(self.inner(self.widen(x))) + self.skip(x)
         return out
 
     @torch.no_grad()
     def fused(self) -> nn.Module:
-        """Return the one convolution that equals it inside and at the border."""
+        """Return the single convolution that equals this layer, inside and at the border."""
         outputs, inputs, *kernel = self.skip.weight.shape
         ndim = len(kernel)
-        one = same_conv(ndim, inputs, outputs, 3).to(self.skip.weight)
+        conv = same_conv(ndim, inputs, outputs, 3).to(self.skip.weight)
         widen, narrow = (layer.weight.flatten(1) for layer in (self.widen, self.narrow))
         weight = torch.einsum("om,mk...,ki->oi...", narrow, self.inner.weight, widen)
         middle: Any = (..., *[1] * ndim)
         weight[middle] += self.skip.weight.flatten(1)
         spread = self.inner.weight.flatten(2).sum(2) @ self.widen.bias + self.inner.bias
-        one.weight.copy_(weight)  # type: ignore[operator]
-        one.bias.copy_(narrow @ spread + self.narrow.bias + self.skip.bias)  # type: ignore[operator]
-        return one
+        conv.weight.copy_(weight)  # type: ignore[operator]
+        conv.bias.copy_(narrow @ spread + self.narrow.bias + self.skip.bias)  # type: ignore[operator]
+        return conv
 
 
 class Block(nn.Module):
-    """Three convolutions, the last of which also says how much of each feature matters."""
+    """Three convolutions, the last of which also weights the features."""
 
     def __init__(self, ndim: int, features: int, expansion: int) -> None:
         super().__init__()
@@ -57,11 +57,11 @@ class Block(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features, refined, and those after the first convolution."""
+        """Return the refined features, and those after the first convolution."""
         first, second, third = self.convs
         inner = self.activation(first(x))
-        found = third(self.activation(second(inner)))
-        return (found + x) * (torch.sigmoid(found) - 0.5), inner
+        refined = third(self.activation(second(inner)))
+        return (refined + x) * (torch.sigmoid(refined) - 0.5), inner
 
 
 class SPAN(nn.Module):
@@ -92,16 +92,16 @@ class SPAN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""
         features = self.head(x)  # (B, F, H, W)
-        found, inner = self.blocks[0](features)
-        first = found
+        refined, inner = self.blocks[0](features)
+        first = refined
         for block in list(self.blocks)[1:]:
-            found, inner = block(found)
-        fused = self.fuse(torch.cat([features, self.end(found), first, inner], dim=1))
+            refined, inner = block(refined)
+        fused = self.fuse(torch.cat([features, self.end(refined), first, inner], dim=1))
         out: Tensor = self.shuffle(self.tail(fused))  # (B, C, sH, sW)
         return out if self.interpolation is None else self.interpolation(x) + out
 
     def deploy(self) -> nn.Module:
-        """Return the network with every expanded convolution as one."""
+        """Return the network with each expanded convolution fused into one."""
         for name, layer in list(self.named_modules()):
             if isinstance(layer, Expanded):
                 above, _, own = name.rpartition(".")
@@ -110,5 +110,5 @@ class SPAN(nn.Module):
 
 
 def convolution(ndim: int, inputs: int, outputs: int, expansion: int) -> nn.Module:
-    """Return a convolution of 3 pixels, `expansion` times wider inside while it is trained; 0 = an ordinary one."""
+    """Return a convolution of 3 pixels; while it is trained, it is `expansion` times wider inside (0 = ordinary)."""
     return Expanded(ndim, inputs, outputs, expansion) if expansion else same_conv(ndim, inputs, outputs, 3)

@@ -2,8 +2,8 @@
 
 Dong, Loy, He, Tang: Image Super-Resolution Using Deep Convolutional Networks,
 IEEE TPAMI 38(2), 2016, doi:10.1109/TPAMI.2015.2439281. Kernels 9-1-5 (2014) and 9-5-5 (2016),
-64 and 32 features. Here the last convolution may predict the difference to the interpolated
-image (``skip``), which the paper does not have; it trains in minutes instead of days.
+64 and 32 features. With ``skip`` the last convolution predicts the difference to the interpolated
+image, unlike the paper; this trains in minutes instead of days.
 """
 
 from collections.abc import Sequence

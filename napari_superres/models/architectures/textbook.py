@@ -1,16 +1,15 @@
-"""The four networks that courses on super-resolution build first, usable like all others.
+"""The four networks that courses on super-resolution build first.
 
 ``CNN``            convolution, pooling, convolution, pooling, dense map to the finer pixels
-``FeedForward``    convolutional features, dense map to the finer pixels, no pooling
+``FeedForward``    convolutional features without pooling, dense map to the finer pixels
 ``Deconvolution``  convolutions, then a transposed convolution
 ``Rendering``      convolutions, a transposed convolution, and an output convolution
 
-Tutorials end the first two with one dense layer over the whole image, which ties the network
-to a single image size and needs weights by the square of it. Here the dense map is the same
-at every position: 1x1 convolutions from the features of a position to its finer pixels.
-ReLU, tanh or sigmoid can be chosen for the hidden layers; ``output="sigmoid"`` also ends the network in a
-sigmoid, as needed for training with binary cross-entropy. Without it the networks predict the
-difference to the interpolated image (``skip``).
+Tutorials end the first two with one dense layer over the whole image. It fixes the image's size, and its number of
+weights grows with the square of that. Here the dense map is the same at every position: 1x1 convolutions from the
+features of a position to its finer pixels. ``activation`` chooses ReLU, tanh or sigmoid for the hidden layers.
+``output="sigmoid"`` also ends the network in a sigmoid, as training with binary cross-entropy needs. Without it the
+networks predict the difference to the interpolated image (``skip``).
 """
 
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from napari_superres.models.interpolate import Interpolation
 
 
 class _Textbook(nn.Module):
-    """A body, with the interpolated image added or a sigmoid at the end."""
+    """A sequence of layers, with the interpolated image added or a sigmoid at the end."""
 
     body: nn.Sequential
 
@@ -43,7 +42,7 @@ class _Textbook(nn.Module):
         self.sigmoid = output == "sigmoid"
         self.interpolation = Interpolation("bicubic", scale) if skip and not self.sigmoid else None
 
-    def _finish(self, layers: Sequence[nn.Module]) -> None:
+    def _set_body(self, layers: Sequence[nn.Module]) -> None:
         self.body = nn.Sequential(*layers)
         if self.interpolation is not None:
             near_zero([layer for layer in self.body if hasattr(layer, "weight")][-1])
@@ -56,7 +55,7 @@ class _Textbook(nn.Module):
         return out if self.interpolation is None else self.interpolation(x) + out
 
     def deploy(self) -> nn.Module:
-        """Return the network with transposed convolutions as sub-pixel convolutions."""
+        """Return the network with sub-pixel convolutions instead of transposed ones."""
         for i, layer in enumerate(self.body):
             if isinstance(layer, nn.ConvTranspose2d | nn.ConvTranspose3d):
                 self.body[i] = as_subpixel(layer)
@@ -66,7 +65,7 @@ class _Textbook(nn.Module):
 def _dense_map(
     ndim: int, features: int, hidden: int, channels: int, scale: Sequence[int], act: type
 ) -> list[nn.Module]:
-    """Return the per-position dense map from features to ``prod(scale)`` finer pixels."""
+    """Return layers that map the features of each position to its ``prod(scale)`` finer pixels."""
     return [
         same_conv(ndim, features, hidden, 1),
         act(),
@@ -76,9 +75,9 @@ def _dense_map(
 
 
 class CNN(_Textbook):
-    """Two convolutions with pooling, then a dense map; each position makes ``4 * scale`` pixels per axis.
+    """Two convolutions with pooling, then a dense map from each position to ``4 * scale`` pixels per axis.
 
-    The image's size is a multiple of 4 (the engine pads it).
+    The image's size must be a multiple of 4; the engine pads it.
     """
 
     multiple = 4
@@ -97,7 +96,7 @@ class CNN(_Textbook):
     ) -> None:
         super().__init__(scale, output, skip)
         act, pool = ACTIVATIONS[activation], MAX_POOL[ndim]
-        self._finish(
+        self._set_body(
             [
                 same_conv(ndim, channels, features[0], 3),
                 act(),
@@ -127,7 +126,7 @@ class FeedForward(_Textbook):
     ) -> None:
         super().__init__(scale, output, skip)
         act = ACTIVATIONS[activation]
-        self._finish(
+        self._set_body(
             [
                 same_conv(ndim, channels, features[0], 5),
                 act(),
@@ -154,7 +153,7 @@ class Deconvolution(_Textbook):
     ) -> None:
         super().__init__(scale, output, skip)
         act = ACTIVATIONS[activation]
-        self._finish(
+        self._set_body(
             [
                 same_conv(ndim, channels, features[0], 5),
                 act(),
@@ -166,7 +165,7 @@ class Deconvolution(_Textbook):
 
 
 class Rendering(_Textbook):
-    """Convolutions, a transposed convolution, and a convolution that renders the output."""
+    """Convolutions, a transposed convolution, and a convolution that makes the output."""
 
     def __init__(
         self,
@@ -181,7 +180,7 @@ class Rendering(_Textbook):
     ) -> None:
         super().__init__(scale, output, skip)
         act = ACTIVATIONS[activation]
-        self._finish(
+        self._set_body(
             [
                 same_conv(ndim, channels, features[0], 5),
                 act(),

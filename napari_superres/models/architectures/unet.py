@@ -2,8 +2,8 @@
 
 Weigert, Schmidt, Boothe, ...: Content-aware image restoration (CARE), Nature Methods 15, 2018,
 doi:10.1038/s41592-018-0216-7, after Ronneberger, Fischer, Brox 2015, doi:10.1007/978-3-319-24574-4_28. The
-paper's size: depth 2, 32 features in the plane; 3 convolutions wide. It interpolates before the network
-where the grid is finer; here a sub-pixel convolution follows it, in a quarter of the time at x2, and the
+paper's size: depth 2, 32 features in the plane; 3 convolutions wide. For a finer grid the paper interpolates
+before the network. Here a sub-pixel convolution follows it, which takes a quarter of the time at x2, and the
 interpolated image is added.
 """
 
@@ -20,9 +20,9 @@ from napari_superres.models.interpolate import Interpolation
 
 
 class UNet(nn.Module):
-    """U-Net in two or three dimensions, with one factor per axis; 1 restores on the same grid.
+    """U-Net in two or three dimensions, with one factor per axis; factors of 1 keep the grid.
 
-    Sizes of the input are multiples of ``multiple``.
+    Sizes of the input must be multiples of ``multiple``.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class UNet(nn.Module):
         self.shuffle = PixelShuffle(scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the image, restored."""
+        """Return the image on the finer grid."""
         levels = [self.down[0](x)]
         for convs in list(self.down)[1:]:
             levels.append(convs(self.pool(levels[-1])))
-        found = levels.pop()
-        for convs, beside in zip(reversed(list(self.up)), reversed(levels), strict=True):
-            found = convs(torch.cat([F.interpolate(found, scale_factor=2.0), beside], dim=1))
-        out: Tensor = self.shuffle(self.tail(found))  # (B, C, sH, sW)
+        features = levels.pop()
+        for convs, skipped in zip(reversed(list(self.up)), reversed(levels), strict=True):
+            features = convs(torch.cat([F.interpolate(features, scale_factor=2.0), skipped], dim=1))
+        out: Tensor = self.shuffle(self.tail(features))  # (B, C, sH, sW)
         skip: Tensor = self.interpolation(x)
         return skip + out
 

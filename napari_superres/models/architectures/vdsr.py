@@ -1,4 +1,4 @@
-"""VDSR: twenty convolutions on the interpolated image that predict the residual to it.
+"""VDSR: twenty convolutions on the interpolated image, which predict the difference to it.
 
 Kim, Lee, Lee: Accurate Image Super-Resolution Using Very Deep Convolutional Networks,
 CVPR 2016, doi:10.1109/CVPR.2016.182.

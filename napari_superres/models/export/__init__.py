@@ -1,7 +1,12 @@
-"""Models of ours as packages that other programs read.
+"""Writing this program's models for others: as bioimage.io packages, or as the one file that this program reads.
 
-Begin with ``bioimageio.export_bioimageio``. The command line and the plugin import this room.
+Begin with ``bioimageio.export_bioimageio``. The command line and the plugin import this room; no other room of
+`napari_superres.models` does. It imports ``library``, ``foreign`` and ``architectures``.
 
-``bioimageio``  bioimage.io packages with state dict and ONNX; our own model files
-``credit``      authors and citations of a package
+``bioimageio``    `export_bioimageio`: writes a package and tests it
+``model_copy``    `export_safetensors`: writes this program's own model file
+``description``   what a package says about its model: axes, sizes, intensities, README
+``example``       test input, test output and cover picture
+``weight_files``  the network as state dict and as ONNX
+``credits``       authors, citations and licence
 """

@@ -1,16 +1,20 @@
-"""Models made by others, brought into our one-file format once, when they are added to the library.
+"""Models made by others, converted to this program's one-file format once, when they are added to the library.
 
-From then on they are as any other: pinned by sha256, measured, tiled, with a card that says what they are.
+Begin with ``convert.convert``: a file in, a card and weights out. ``library`` and ``export`` import this room; it
+imports ``probes``, ``architectures`` and the files directly in `napari_superres.models`, but neither ``library`` nor
+``export``. From then on the models are like any other: known by sha256, measured, tiled, with a card. A loader for
+another kind of file becomes a file here that returns a `ForeignModel`, and a line in ``convert``.
 
-``found``       `Foreign`: what an import gives, a card and what computes
-``checkpoint``  tensors of ``.pth``, ``.ckpt`` and foreign ``.safetensors`` files, without running what is in them
-``archive``     unpacking of zip files that may be hostile
-``convert``     all of these together: a file in, a card and weights out
-``detect``      networks that spandrel recognises by their weights
-``package``     bioimage.io packages, read
-``describe``    a bioimage.io description, as a model card
-``export``      our models as bioimage.io packages, with their ``credit``
-``programs``    models that are programs: TorchScript, ONNX, architecture source
-``trust``       programs that the user allowed to run, by sha256
-``measure``     what a card needs and no file says: halo, error of tiles, grid, precision
+``foreign_model``    `ForeignModel`: the card and the weights that a loader returns
+``convert``          chooses the loader, builds the network, completes the card
+``checkpoint``       tensors of ``.pth``, ``.ckpt`` and foreign ``.safetensors`` files, without running their contents
+``spandrel_models``  networks that spandrel recognises by their weights
+``package``          bioimage.io packages: which weights they hold and how they are read
+``package_files``    the files of a package: description, weights, arrays
+``package_card``     a package's description as a model card
+``package_check``    comparison of a network with its package's test tensors
+``programs``         models that are programs: TorchScript, ONNX, architecture source
+``archive``          unpacking of zip files that may be hostile
+``trust``            programs that the user allowed to run, by sha256
+``measure_card``     what a card needs and no file states: halo, tile error, grid, precision
 """

@@ -9,13 +9,16 @@ from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from napari_superres.errors import ModelFileError
+from napari_superres.models.model_file import GET_AGAIN
 
 _MOST_MEMBERS = 1000
 _LONGEST_NAME = 200
 _LARGEST_TOTAL = 4 * 2**30
-_LARGEST_RATIO, _SMALL = 200, 2**20
-_CHUNK = 2**20
-_ENCRYPTED = 0x1
+_LARGEST_GROWTH, _SMALL_MEMBER = 200, 2**20
+"""Factor by which a member may grow when unpacked, unless it then has at most this many bytes."""
+
+_BLOCK_BYTES = 2**20
+_ENCRYPTED_FLAG = 0x1
 
 
 def unpack(path: Path, into: Path) -> None:
@@ -24,15 +27,15 @@ def unpack(path: Path, into: Path) -> None:
     Parameters
     ----------
     path
-        File from anyone.
+        Zip file, which anyone may have made.
     into
-        Folder that exists; nothing is written outside of it.
+        Existing folder. Nothing is written outside of it.
 
     Raises
     ------
     ModelFileError
-        If it is not a whole zip file, or has a member that leaves `into`, is a link, encrypted, twice there, or
-        much larger than the file promises.
+        If it is not a complete zip file, or has a member that leads out of `into`, is a link, is encrypted, occurs
+        twice, or grows too much when unpacked.
     """
     try:
         with ZipFile(path) as archive:
@@ -41,32 +44,33 @@ def unpack(path: Path, into: Path) -> None:
             for member in members:
                 _write(archive, member, into)
     except ModelFileError:
-        raise  # it is a ValueError too
+        raise  # ModelFileError is a ValueError, which is caught below.
     except (BadZipFile, EOFError, OSError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError) as error:
-        raise ModelFileError(f"{path.name} is not a zip file or is damaged ({error}). Get the file again.") from error
+        raise ModelFileError(f"{path.name} is not a zip file or is damaged ({error}).", remedy=GET_AGAIN) from error
 
 
 def check_folder(path: Path) -> None:
-    """Check that a folder holds no link to what lies outside of it.
+    """Check that no link in a folder leads out of it.
 
     Raises
     ------
     ModelFileError
-        If it does.
+        If one does.
     """
     root = path.resolve()
     for folder, folders, files in os.walk(root):
-        for found in (Path(folder, name) for name in folders + files):
-            if found.is_symlink() and not found.resolve().is_relative_to(root):
+        for member in (Path(folder, name) for name in folders + files):
+            if member.is_symlink() and not member.resolve().is_relative_to(root):
                 raise ModelFileError(
-                    f"{path.name}: {found.relative_to(root)} is a link to what is outside of the folder. Remove it."
+                    f"{path.name}: {member.relative_to(root)} is a link that leads out of the folder.",
+                    remedy="Remove it.",
                 )
 
 
 def _check(archive: str, members: Iterable[ZipInfo]) -> None:
     members = list(members)
     if len(members) > _MOST_MEMBERS:
-        raise ModelFileError(f"{archive} holds {len(members)} files; a model has {_MOST_MEMBERS} at most.")
+        raise ModelFileError(f"{archive} holds {len(members)} files; a model may have {_MOST_MEMBERS}.")
     total = sum(member.file_size for member in members)
     if total > _LARGEST_TOTAL:
         raise ModelFileError(f"{archive} would take {total / 2**30:.1f} GiB when unpacked; 4 GiB are allowed.")
@@ -74,10 +78,10 @@ def _check(archive: str, members: Iterable[ZipInfo]) -> None:
     for member in members:
         if fault := _fault(member):
             raise ModelFileError(f"{archive} is unsafe: its member {member.filename[:_LONGEST_NAME]!r} {fault}.")
-        # Names that differ in case only are one file on some systems.
+        # Names that differ only in case are one file on some systems.
         name = member.filename.casefold().rstrip("/")
         if name in seen:
-            raise ModelFileError(f"{archive} is unsafe: its member {member.filename!r} is there twice.")
+            raise ModelFileError(f"{archive} is unsafe: its member {member.filename!r} occurs twice.")
         seen.add(name)
 
 
@@ -89,13 +93,13 @@ def _fault(member: ZipInfo) -> str:
     if name.startswith("/") or "\\" in name or ":" in name:
         return "has an absolute path, a drive or a backslash in its name"
     if ".." in PurePosixPath(name).parts:
-        return "leads outside of the archive"
+        return "leads out of the archive"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
-    if member.flag_bits & _ENCRYPTED:
+    if member.flag_bits & _ENCRYPTED_FLAG:
         return "is encrypted"
-    if member.file_size > max(_SMALL, _LARGEST_RATIO * member.compress_size):
-        return f"grows more than {_LARGEST_RATIO} times when unpacked"
+    if member.file_size > max(_SMALL_MEMBER, _LARGEST_GROWTH * member.compress_size):
+        return f"grows more than {_LARGEST_GROWTH} times when unpacked"
     return ""
 
 
@@ -107,10 +111,10 @@ def _write(archive: ZipFile, member: ZipInfo, into: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     with archive.open(member) as source, target.open("xb") as file:
-        while chunk := source.read(_CHUNK):
-            written += len(chunk)
+        while block := source.read(_BLOCK_BYTES):
+            written += len(block)
             if written > member.file_size:
                 break
-            file.write(chunk)
+            file.write(block)
     if written != member.file_size:
-        raise BadZipFile(f"{member.filename} has another size than it says")
+        raise BadZipFile(f"{member.filename} has another size than the archive states")

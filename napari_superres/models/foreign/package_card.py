@@ -1,13 +1,14 @@
-"""A bioimage.io model description (spec 0.5; 0.4 after conversion), as a model card.
+"""A bioimage.io model description (specification 0.5; 0.4 after conversion) as a model card.
 
-The description says which axes a network takes and makes, and what is done to intensities before and after it.
-What acts on each value by itself is done within the program. What is fitted to an image (percentiles, mean and
-deviation) is the card's `intensity`: the engine fits it once to the whole image, and inverts it on the result, so
-that results are on the input's intensity scale.
+The description states which axes a network takes and makes, and how intensities are processed before and after it.
+`programs.Program` applies the steps that act on each value separately. A step that is fitted to an image (percentiles,
+mean and deviation) becomes the card's `intensity`: the engine fits it once to the whole image and inverts it on the
+result, so that results are on the input's intensity scale.
 """
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,25 +28,26 @@ _POINTWISE = {
     "ensure_dtype": ("dtype",),
     "sigmoid": (),
 }
-"""Steps that act on each value by itself, and their parameters, as the specification names them."""
+"""Steps that act on each value separately, and their parameters, as the specification names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processing:
-    """What is done to intensities around a network.
+    """Processing of intensities around a network.
 
     Attributes
     ----------
     intensity, percentiles
         As on the card.
     before, after
-        Steps on each value, of the network's input and output.
+        Steps on each value of the network's input and output.
     restore
-        Inverse of the linear steps `before`, where none `after` takes the output back to the input's scale.
+        Inverse of the linear steps in `before`; empty if a step in `after` takes the output back to the input's
+        scale.
     fitted
-        The step that `intensity` stands for, or None.
+        The step that `intensity` replaces, or None.
     matched
-        The last step, which gives the output the scale of the input, or None: the engine does that.
+        The last step if it gives the output the scale of the input, which the engine does; None otherwise.
     """
 
     intensity: Kind
@@ -57,8 +59,8 @@ class Processing:
     matched: Step | None
 
 
-def describe(description: Any, architecture: str, **arguments: Any) -> tuple[ModelCard, Processing]:
-    """Return the card of a described model, and how its intensities are processed.
+def describe(description: Any, architecture: str, arguments: Mapping[str, Any]) -> tuple[ModelCard, Processing]:
+    """Return the card of a described model, and the processing of its intensities.
 
     Parameters
     ----------
@@ -67,12 +69,12 @@ def describe(description: Any, architecture: str, **arguments: Any) -> tuple[Mod
     architecture
         ``"onnx"``, ``"torchscript"`` or ``"source"``.
     arguments
-        More of what the program needs, for `ModelCard.arguments`.
+        Arguments of the program, to which the axes and steps are added on the card.
 
     Raises
     ------
     ModelFileError
-        If this engine cannot run such a model; the message says what it is about the model.
+        If this engine cannot run such a model; the message names the reason.
     """
     title = str(description.name)
     if len(description.inputs) != 1 or len(description.outputs) != 1:
@@ -80,18 +82,19 @@ def describe(description: Any, architecture: str, **arguments: Any) -> tuple[Mod
             f"{title} has {len(description.inputs)} inputs and {len(description.outputs)} outputs: "
             "models of one image in and one image out are understood."
         )
-    given, made = description.inputs[0], description.outputs[0]
-    orders = [_order(title, tensor) for tensor in (given, made)]
+    source, result = description.inputs[0], description.outputs[0]
+    orders = [_order(title, tensor) for tensor in (source, result)]
     spatial = "".join(a for a in "zyx" if a in orders[0])
     if set(orders[0]) - set("bc") != set(orders[1]) - set("bc"):
         raise ModelFileError(f"{title} makes an image with axes {orders[1]} of one with axes {orders[0]}.")
-    multiple = tuple(_multiple(title, given, a) for a in spatial)
-    channels = _channels(title, given, made)
-    processing = _processing(title, given, made, channels)
-    arguments |= {
+    multiple = tuple(_multiple(title, source, a) for a in spatial)
+    channels = _channels(title, source, result)
+    processing = _processing(title, source, result, channels)
+    arguments = {
+        **arguments,
         "inputs": orders[0],
         "outputs": orders[1],
-        "single": _is_single(given),
+        "single": _takes_one_image(source),
         "before": processing.before,
         "after": processing.after,
         "restore": processing.restore,
@@ -107,7 +110,7 @@ def describe(description: Any, architecture: str, **arguments: Any) -> tuple[Mod
         architecture=architecture,
         arguments=arguments,
         channels=channels,
-        scale=tuple(_factor(title, given, made, a) for a in spatial),
+        scale=tuple(_factor(title, source, result, a) for a in spatial),
         multiple=multiple,
         intensity=processing.intensity,
         percentiles=processing.percentiles,
@@ -132,13 +135,13 @@ def _order(title: str, tensor: Any) -> str:
     return order
 
 
-def _is_single(tensor: Any) -> bool:
-    """Return whether images must be given one by one."""
+def _takes_one_image(tensor: Any) -> bool:
+    """Return whether the network takes one image at a time."""
     return all(axis.size == 1 for axis in tensor.axes if axis.type == "batch")
 
 
-def _channels(title: str, given: Any, made: Any) -> int:
-    counts = [next((a.size for a in t.axes if a.type == "channel"), 1) for t in (given, made)]
+def _channels(title: str, source: Any, result: Any) -> int:
+    counts = [next((a.size for a in t.axes if a.type == "channel"), 1) for t in (source, result)]
     if counts[0] not in (1, 3):
         raise ModelFileError(
             f"{title} takes {counts[0]} channels or frames at once; 1, or 3 for colour, are understood."
@@ -154,21 +157,22 @@ def _axis(tensor: Any, name: str) -> Any:
     return next(axis for axis in tensor.axes if axis.type == "space" and axis.id == name)
 
 
-def _factor(title: str, given: Any, made: Any, name: str) -> int:
-    """Return how many pixels are made of one along an axis."""
+def _factor(title: str, source: Any, result: Any, name: str) -> int:
+    """Return the scale along an axis."""
     from bioimageio.spec.model.v0_5 import SizeReference
 
-    size, start = _axis(made, name).size, _axis(given, name)
+    size, start = _axis(result, name).size, _axis(source, name)
     if not isinstance(size, SizeReference):
         raise _fixed(title, name, size)
-    if size.tensor_id != given.id or size.axis_id != name:
+    if size.tensor_id != source.id or size.axis_id != name:
         raise ModelFileError(f"{title}: the output's size along {name} must refer to the input's along {name}.")
     if size.offset:
         raise ModelFileError(
             f"{title} makes images of another size by valid convolutions (offset {size.offset} along {name}): "
-            "its pixels do not lie where the input's do. Use a version that pads its input."
+            "its pixels do not lie where the input's do.",
+            remedy="Use a version that pads its input.",
         )
-    factor = float(start.scale / _axis(made, name).scale)
+    factor = float(start.scale / _axis(result, name).scale)
     if round(factor) < 1 or abs(factor - round(factor)) > 1e-6:
         raise ModelFileError(
             f"{title} makes {factor:g} pixels of one along {name}; an integer of at least 1 is understood."
@@ -176,12 +180,13 @@ def _factor(title: str, given: Any, made: Any, name: str) -> int:
     return round(factor)
 
 
-def _multiple(title: str, given: Any, name: str) -> int:
+def _multiple(title: str, source: Any, name: str) -> int:
+    """Return the size multiple along an axis, in pixels."""
     from bioimageio.spec.model.v0_5 import ParameterizedSize, SizeReference
 
-    size = _axis(given, name).size
+    size = _axis(source, name).size
     if isinstance(size, SizeReference):
-        raise ModelFileError(f"{title}: the input's size along {name} hangs on another axis; it must be free.")
+        raise ModelFileError(f"{title}: the input's size along {name} depends on another axis; it must be free.")
     if not isinstance(size, ParameterizedSize):
         raise _fixed(title, name, size)
     if size.min % size.step:
@@ -196,75 +201,75 @@ def _fixed(title: str, name: str, size: Any) -> ModelFileError:
     return ModelFileError(f"{title} takes and makes only images of exactly one size along {name} ({size} pixels).")
 
 
-def _processing(title: str, given: Any, made: Any, channels: int) -> Processing:
-    before, fitted = _before(title, given, channels)
-    after, matched = _after(title, made, channels)
+def _processing(title: str, source: Any, result: Any, channels: int) -> Processing:
+    before, fitted = _before(title, source, channels)
+    after, matched = _after(title, result, channels)
     if matched and matched["id"] == "scale_range" and (fitted or before):
         raise ModelFileError(
-            f"{title} takes intensities that were scaled and makes some that are not, which is not understood."
+            f"{title} takes scaled intensities and makes intensities that are not scaled, which is not understood."
         )
     percentiles = LOW_PERCENTILE, HIGH_PERCENTILE
     if fitted and fitted["id"] == "scale_range":
         percentiles = fitted["min_percentile"], fitted["max_percentile"]
-    returns = any(step["id"] in _LINEAR for step in after)
+    returns_to_input_scale = any(step["id"] in _LINEAR for step in after)
     return Processing(
         intensity=_FITTED[fitted["id"]] if fitted else "none",
         percentiles=percentiles,
         before=before,
         after=after,
-        restore=[] if returns else _inverse(before),
+        restore=[] if returns_to_input_scale else _inverse(before),
         fitted=fitted,
         matched=matched,
     )
 
 
 def _before(title: str, tensor: Any, channels: int) -> tuple[list[Step], Step | None]:
-    """Return the steps on each value before the network, and the one before them that is fitted to the image."""
-    found: list[Step] = []
+    """Return the steps on each value before the network, and the earlier step that is fitted to the image."""
+    pointwise: list[Step] = []
     fitted: Step | None = None
     steps = tensor.preprocessing
     for at, step in enumerate(steps):
         if step.id == "ensure_dtype" and at == 0 and len(steps) > 1:
-            continue  # the type of what is given: integers are exact in the engine's floats, and fractions may stay
+            continue  # The stored type of the input: the engine's floats hold integers exactly, and fractions may stay.
         if step.id not in _FITTED:
-            found += _pointwise(title, tensor, step, channels)
+            pointwise += _pointwise(title, tensor, step, channels)
             continue
-        # What is fitted undoes each increasing linear map before it.
-        if not all(map(_is_increasing, found)):
-            raise ModelFileError(f"{title}: {step.id} after {found[-1]['id']} is not understood.")
+        # A fitted step undoes each increasing linear map before it.
+        if not all(map(_is_increasing, pointwise)):
+            raise ModelFileError(f"{title}: {step.id} after {pointwise[-1]['id']} is not understood.")
         reference = getattr(step.kwargs, "reference_tensor", None)
-        if reference is not None and (found or fitted):
+        if reference is not None and (pointwise or fitted):
             raise ModelFileError(f"{title}: {step.id} by the unprocessed input after other steps is not understood.")
-        fitted, found = _global(title, tensor, step, channels), []
-    return found, fitted
+        fitted, pointwise = _whole_image_step(title, tensor, step, channels), []
+    return pointwise, fitted
 
 
 def _after(title: str, tensor: Any, channels: int) -> tuple[list[Step], Step | None]:
-    """Return the steps on each value after the network, and the one after them that takes the input's scale."""
-    found: list[Step] = []
+    """Return the steps on each value after the network, and the later step that takes the input's scale."""
+    pointwise: list[Step] = []
     matched: Step | None = None
     for step in tensor.postprocessing:
         reference = getattr(step.kwargs, "reference_tensor", None)
         if matched is not None and step.id != "ensure_dtype":
             raise ModelFileError(f"{title}: {step.id} after {matched['id']} is not understood.")
         if step.id in _POINTWISE:
-            found += _pointwise(title, tensor, step, channels) if matched is None else []
+            pointwise += _pointwise(title, tensor, step, channels) if matched is None else []
         elif step.id in ("scale_mean_variance", "scale_range") and reference is not None:
-            # What such a step is for, a result on the input's intensity scale, is what the engine's inverse
-            # normalisation does; and it would undo linear steps before it.
-            matched = _global(title, tensor, step, channels)
-            while found and _is_increasing(found[-1]):
-                found.pop()
+            # Such a step puts the result on the input's intensity scale, as the engine's inverse normalisation does.
+            # It would undo linear steps before it.
+            matched = _whole_image_step(title, tensor, step, channels)
+            while pointwise and _is_increasing(pointwise[-1]):
+                pointwise.pop()
         else:
             raise ModelFileError(
-                f"{title}: post-processing {step.id} is not understood; its result hangs on the whole image "
+                f"{title}: post-processing {step.id} is not understood; its result depends on the whole image "
                 "or is no image."
             )
-    return found, matched
+    return pointwise, matched
 
 
-def _global(title: str, tensor: Any, step: Any, channels: int) -> Step:
-    """Return a step that is fitted to a whole image, if to the whole of it."""
+def _whole_image_step(title: str, tensor: Any, step: Any, channels: int) -> Step:
+    """Return a step that is fitted to the image; ModelFileError if it is fitted to parts of it."""
     axes = None if step.kwargs.axes is None else {str(axis) for axis in step.kwargs.axes}
     needed = {str(a.id) for a in tensor.axes if a.type == "space" or (a.type == "channel" and channels > 1)}
     if axes is not None and needed - axes:
@@ -282,14 +287,14 @@ def _global(title: str, tensor: Any, step: Any, channels: int) -> Step:
 
 
 def _pointwise(title: str, tensor: Any, step: Any, channels: int) -> list[Step]:
-    """Return a step that acts on each value by itself; none for a floating-point type, which the engine chooses."""
+    """Return a step on each value as a list; empty for a floating-point type, which the engine chooses."""
     if step.id not in _POINTWISE or any(getattr(step.kwargs, f"{m}_percentile", None) for m in ("min", "max")):
         raise ModelFileError(f"{title}: {step.id} of the whole image is not understood.")
     if step.id == "ensure_dtype" and step.kwargs.dtype.startswith("float"):
         return []
     axis = getattr(step.kwargs, "axis", None)
     if axis is not None and not any(a.type == "channel" and a.id == axis for a in tensor.axes):
-        raise ModelFileError(f"{title}: {step.id} along {axis} is not understood; along channels it is.")
+        raise ModelFileError(f"{title}: {step.id} along {axis} is not understood, only along channels.")
     values = {name: getattr(step.kwargs, name) for name in _POINTWISE[step.id]}
     for name, value in values.items():
         if isinstance(value, list):
@@ -300,25 +305,25 @@ def _pointwise(title: str, tensor: Any, step: Any, channels: int) -> list[Step]:
 
 
 def _is_increasing(step: Step) -> bool:
-    # One map for all channels: different ones would change what is fitted to them together.
+    # Different maps for different channels would change a fit to all of them.
     gain = step.get("gain", step.get("std"))
     single = not any(isinstance(value, list) for value in step.values())
     return step["id"] in _LINEAR and single and gain is not None and gain > 0
 
 
 def _inverse(steps: list[Step]) -> list[Step]:
-    """Return what takes intensities back through the linear steps; limits stay, other steps have no inverse."""
+    """Return the inverse of the linear steps, without limits and types; empty if another step has no inverse."""
     if any(step["id"] not in (*_LINEAR, "clip", "ensure_dtype") for step in steps):
         return []
     if any(gain == 0 for step in steps for gain in _listed(step.get("gain", 1))):
         return []
-    found: list[Step] = []
+    inverse: list[Step] = []
     for step in reversed(steps):
         if step["id"] == "fixed_zero_mean_unit_variance":
-            found.append({"id": "scale_linear", "gain": step["std"], "offset": step["mean"]})
+            inverse.append({"id": "scale_linear", "gain": step["std"], "offset": step["mean"]})
         elif step["id"] == "scale_linear":
-            found.append({"id": "fixed_zero_mean_unit_variance", "mean": step["offset"], "std": step["gain"]})
-    return found
+            inverse.append({"id": "fixed_zero_mean_unit_variance", "mean": step["offset"], "std": step["gain"]})
+    return inverse
 
 
 def _listed(value: Any) -> list[Any]:

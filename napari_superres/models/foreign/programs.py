@@ -1,7 +1,7 @@
-"""Models that are programs: ONNX, TorchScript, and architectures given as Python source, within our tensor order.
+"""Models that are programs: ONNX, TorchScript, and architectures given as Python source.
 
-ONNX is a graph of fixed operations and cannot do more than compute. TorchScript and Python can do anything, so
-they run only when the user trusts them, which whoever calls `build_program` has to see to.
+ONNX is a graph of fixed operations and can do nothing but compute. TorchScript and Python can do anything, so they may
+run only if the user trusts them: callers of `build_program` must check that first.
 """
 
 import hashlib
@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.card import ModelCard
+from napari_superres.models.model_file import GET_AGAIN
 
 PROGRAMS = ("onnx", "torchscript", "source")
 """Values of `ModelCard.architecture` that `build_program` builds."""
 
 NEEDS_TRUST = ("torchscript", "source")
+"""Those of them that can do anything on this machine."""
 
 _WEIGHTS = "weights."
 _ONNX_TYPES = {
@@ -37,7 +39,6 @@ _ONNX_TYPES = {
     "tensor(int64)": torch.int64,
     "tensor(bool)": torch.bool,
 }
-_MISSING = "models in ONNX need onnxruntime. Install it with: pip install 'napari-superres-torch[zoo]'"
 
 
 def build_program(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
@@ -46,11 +47,11 @@ def build_program(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
     Parameters
     ----------
     card
-        Its arguments are those that `describe.describe` gives.
+        Card with the arguments that `package_card.describe` writes.
     weights
-        ``"program"``: bytes of an ONNX or TorchScript file, as uint8, and ``"data"`` of ONNX's external data;
-        or ``"source"``: text of a Python file, as uint8 (none for a callable of a library), and
-        ``"weights.*"``: its state dict.
+        For ONNX and TorchScript ``"program"``: the bytes of the file, as uint8; for ONNX also ``"data"``: those of
+        its external data. For source ``"source"``: the text of a Python file, as uint8 (missing for a callable of a
+        library), and ``"weights.*"``: its state dict.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def build_program(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
 
     Notes
     -----
-    TorchScript and source are executed here: see `NEEDS_TRUST`.
+    This executes TorchScript and source: see `NEEDS_TRUST`.
     """
     builders: dict[str, Callable[[Mapping[str, Any], Mapping[str, Tensor]], nn.Module]] = {
         "onnx": _onnx,
@@ -72,16 +73,16 @@ def build_program(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
         program = Program(builders[card.architecture](card.arguments, weights), card.arguments, card.ndim)
         pixel = torch.zeros(1, card.channels, *(1,) * card.ndim)
         for name in ("before", "after", "restore"):
-            process(pixel, card.arguments[name])
+            apply_steps(pixel, card.arguments[name])
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         if isinstance(error, ModelFileError):
             raise
-        raise ModelFileError(f"{card.name} cannot be built as {card.architecture}: {_line(error)}") from error
+        raise ModelFileError(f"{card.name} cannot be built as {card.architecture}: {_first_line(error)}.") from error
     return program.eval()
 
 
 class Program(nn.Module):
-    """A network within the order of axes and the processing of intensities that its description gives."""
+    """A network with the order of axes and the processing of intensities that its description states."""
 
     def __init__(self, network: nn.Module, arguments: Mapping[str, Any], ndim: int) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class Program(nn.Module):
         self.before, self.after = list(arguments["before"]), [*arguments["after"], *arguments["restore"]]
         self.inputs, self.outputs = str(arguments["inputs"]), str(arguments["outputs"])
         at = self.inputs.find("b")
-        # Exporters to ONNX may fix a batch of one that the description leaves free.
+        # Exporters to ONNX may fix a batch of one that the description leaves open.
         fixed = isinstance(network, _Onnx) and at >= 0 and network.shape[at] == 1
         self.single = bool(arguments["single"]) or at < 0 or fixed
         self.ndim = ndim
@@ -98,46 +99,48 @@ class Program(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image ``(B, C, (Z)YX)`` on the finer grid, in the type of the input."""
-        given = process(x.clone(), self.before)  # a network may work in place
-        given = given if self.dtype is None else given.to(self.dtype)
-        parts = [given[i : i + 1] for i in range(len(given))] if self.single else [given]
-        made = torch.cat([self._run(part) for part in parts])
-        return process(made.to(x), self.after)
+        processed = apply_steps(x.clone(), self.before)  # The copy protects `x` from networks that work in place.
+        processed = processed if self.dtype is None else processed.to(self.dtype)
+        parts = [processed[i : i + 1] for i in range(len(processed))] if self.single else [processed]
+        result = torch.cat([self._run(part) for part in parts])
+        return apply_steps(result.to(x), self.after)
 
     def _run(self, x: Tensor) -> Tensor:
-        out = self.network(arrange(x, self.inputs))
+        out = self.network(to_network_axes(x, self.inputs))
         if isinstance(out, Sequence) and len(out) == 1:
             out = out[0]
         if not isinstance(out, Tensor) or out.ndim != len(self.outputs):
             raise RuntimeError(f"the network must make one tensor with axes {self.outputs}")
-        return restore(out, self.outputs, self.ndim)
+        return to_image_axes(out, self.outputs, self.ndim)
 
 
-def arrange(x: Tensor, order: str) -> Tensor:
-    """Return ``(B, C, (Z)YX)`` with axes in an order such as ``"byxc"``; those it lacks have size 1."""
+def to_network_axes(x: Tensor, order: str) -> Tensor:
+    """Return ``(B, C, (Z)YX)`` with axes in an order such as ``"byxc"``; axes that are not in it have size 1."""
     letters = _letters(x.ndim - 2)
-    lacking = [a for a in letters if a not in order]
-    moved = x.permute([letters.index(a) for a in (*order, *lacking)])
-    return moved.reshape(moved.shape[: len(order)])
+    missing = [a for a in letters if a not in order]
+    permuted = x.permute([letters.index(a) for a in (*order, *missing)])
+    return permuted.reshape(permuted.shape[: len(order)])
 
 
-def restore(x: Tensor, order: str, ndim: int) -> Tensor:
+def to_image_axes(x: Tensor, order: str, ndim: int) -> Tensor:
     """Return a tensor with axes in an order such as ``"byxc"`` as ``(B, C, (Z)YX)``."""
     letters = _letters(ndim)
-    found = [*order, *(a for a in letters if a not in order)]
-    whole = x.reshape(*x.shape, *[1] * (len(found) - len(order)))
-    return whole.permute([found.index(a) for a in letters])
+    axes = [*order, *(a for a in letters if a not in order)]
+    whole = x.reshape(*x.shape, *[1] * (len(axes) - len(order)))
+    return whole.permute([axes.index(a) for a in letters])
 
 
 def _letters(ndim: int) -> str:
     return "bc" + "zyx"[3 - ndim :]
 
 
-def process(x: Tensor, steps: Sequence[Mapping[str, Any]]) -> Tensor:
+def apply_steps(x: Tensor, steps: Sequence[Mapping[str, Any]]) -> Tensor:
     """Return ``(B, C, (Z)YX)`` after steps on each value, as the bioimage.io specification defines them.
 
-    Types are not changed: integers are numbers of the input's floating-point type, and those beyond the range of an
-    integer type are saturated, where the specification leaves them undefined. NaN stays, so that a halo can be
+    Notes
+    -----
+    The type does not change: a step to an integer type rounds in the input's floating-point type. It saturates values
+    beyond the integer type's range, where the specification leaves them undefined. NaN stays, so that a halo can be
     measured.
     """
     return reduce(_step, steps, x)
@@ -164,18 +167,22 @@ def _step(x: Tensor, step: Mapping[str, Any]) -> Tensor:
         case "ensure_dtype":
             limits = torch.iinfo(getattr(torch, step["dtype"]))
             return x.trunc().clamp(limits.min, limits.max)
-    raise ModelFileError(f"the step {str(step['id'])[:100]!r} is not understood. The file is damaged.")
+    raise ModelFileError(
+        f"the step {str(step['id'])[:100]!r} is not understood: the file is damaged.", remedy=GET_AGAIN
+    )
 
 
 class _Onnx(nn.Module):
-    """A graph that onnxruntime computes on the CPU, whatever the device and precision of what it is given."""
+    """A graph that onnxruntime computes on the CPU, whatever the device and precision of the input."""
 
     def __init__(self, program: bytes, name: str, data: bytes) -> None:
         super().__init__()
         try:
             import onnxruntime
         except ImportError as error:
-            raise MissingExtraError(_MISSING) from error
+            raise MissingExtraError(
+                "models in ONNX need onnxruntime.", remedy="Install it with: pip install 'napari-superres-torch[zoo]'"
+            ) from error
         self._state = program, name, data
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -184,8 +191,8 @@ class _Onnx(nn.Module):
             options.add_external_initializers_from_files_in_memory([name], [data], [len(data)])
         try:
             self._session = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no parent of their own
-            raise ModelFileError(f"onnxruntime cannot load the program: {_line(error)}") from error
+        except Exception as error:  # onnxruntime's errors have no parent of their own.
+            raise ModelFileError(f"onnxruntime cannot load the program: {_first_line(error)}.") from error
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in _ONNX_TYPES:
             raise ModelFileError(
@@ -197,14 +204,14 @@ class _Onnx(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the first output."""
-        given = x.detach().cpu().to(self._type).contiguous().numpy()
+        image = x.detach().cpu().to(self._type).contiguous().numpy()
         try:
-            found = self._session.run(self._outputs, {self._name: given})
-        except Exception as error:  # as above
-            raise RuntimeError(f"onnxruntime fails: {_line(error)}") from error
-        return torch.from_numpy(found[0]).to(x.device)
+            outputs = self._session.run(self._outputs, {self._name: image})
+        except Exception as error:  # onnxruntime's errors have no parent of their own.
+            raise RuntimeError(f"onnxruntime fails: {_first_line(error)}") from error
+        return torch.from_numpy(outputs[0]).to(x.device)
 
-    # A session cannot be copied, and needs not be: it keeps nothing between runs.
+    # A session cannot be copied. Sharing it is safe, because it keeps nothing between runs.
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
         return self
 
@@ -215,13 +222,13 @@ class _Onnx(nn.Module):
 class _Script(nn.Module):
     """A TorchScript program.
 
-    It is kept out of the tree of modules: its parts do not take the hooks with which the engine measures networks.
+    The program is hidden from the tree of modules, because its parts refuse the hooks with which networks are measured.
     """
 
     def __init__(self, script: nn.Module) -> None:
         super().__init__()
         self._hidden = [script]
-        # Callers learn device and precision of a module from its first parameter.
+        # Callers read the device and precision of a module from its first parameter.
         self.anchor = nn.Parameter(torch.empty(0), requires_grad=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -230,7 +237,7 @@ class _Script(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Any:
-        """Return what the program makes."""
+        """Return the program's output."""
         return self._hidden[0](x)
 
 
@@ -247,29 +254,31 @@ def _torchscript(_: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Modu
 
 
 def _source(arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
-    found = {key.removeprefix(_WEIGHTS): value for key, value in weights.items() if key.startswith(_WEIGHTS)}
-    home = _module(_bytes(weights["source"])) if "source" in weights else _library(arguments["import_from"])
+    state = {key.removeprefix(_WEIGHTS): value for key, value in weights.items() if key.startswith(_WEIGHTS)}
+    module = _module(_bytes(weights["source"])) if "source" in weights else _library(arguments["import_from"])
     name = arguments["callable"]
     try:
-        network = getattr(home, name)(**arguments["kwargs"])
-    except Exception as error:  # the program of others may raise anything
-        raise ModelFileError(f"the architecture {name} cannot be built: {_line(error)}") from error
+        network = getattr(module, name)(**arguments["kwargs"])
+    except Exception as error:  # Another author's program may raise anything.
+        raise ModelFileError(f"the architecture {name} cannot be built: {_first_line(error)}.") from error
     if not isinstance(network, nn.Module):
         raise ModelFileError(f"the architecture {name} is no torch.nn.Module but a {type(network).__name__}.")
-    network.load_state_dict(found, strict=arguments["strict"])
+    network.load_state_dict(state, strict=arguments["strict"])
     return network.eval()
 
 
 def _module(source: bytes) -> ModuleType:
-    """Execute a Python file; classes need a module that can be found by its name."""
+    """Execute a Python file as a module, under a name by which its classes can find it."""
     module = ModuleType(f"napari_superres_program_{hashlib.sha256(source).hexdigest()[:16]}")
     sys.modules[module.__name__] = module
     try:
         exec(compile(source, f"<{module.__name__}>", "exec"), module.__dict__)
     except ImportError as error:
-        raise MissingExtraError(f"the model's architecture needs a Python package: {_line(error)}") from error
-    except Exception as error:  # the program of others may raise anything
-        raise ModelFileError(f"the model's architecture fails: {_line(error)}") from error
+        raise MissingExtraError(
+            f"the model's architecture needs a Python package: {_first_line(error)}.", remedy="Install that package."
+        ) from error
+    except Exception as error:  # Another author's program may raise anything.
+        raise ModelFileError(f"the model's architecture fails: {_first_line(error)}.") from error
     return module
 
 
@@ -278,8 +287,9 @@ def _library(name: str) -> ModuleType:
         return import_module(name)
     except ImportError as error:
         raise MissingExtraError(
-            f"the model's architecture is in the Python package {name}, which cannot be imported ({_line(error)}). "
-            "Install it."
+            f"the model's architecture is in the Python package {name}, which cannot be imported "
+            f"({_first_line(error)}).",
+            remedy="Install that package.",
         ) from error
 
 
@@ -287,5 +297,5 @@ def _bytes(tensor: Tensor) -> bytes:
     return tensor.cpu().numpy().tobytes()
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

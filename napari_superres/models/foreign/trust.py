@@ -1,6 +1,6 @@
-"""Programs that the user allowed to run, by sha256, in the folder of the library.
+"""Programs that the user allowed to run, by sha256, in a file of the library's folder.
 
-Whoever may write there may replace models as well: this keeps a file from running by surprise, not a thief out.
+Whoever may write to that folder may replace models as well: the list prevents surprises, not attacks from there.
 """
 
 import hashlib
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from napari_superres.atomic import write_text
 from napari_superres.errors import UntrustedModelError
-from napari_superres.models.files import digest
-from napari_superres.models.folder import library_folder
+from napari_superres.models.library_folder import library_folder
+from napari_superres.models.model_file import digest
 
 _FILE = "trusted.json"
 
 
 def fingerprint(path: Path) -> str:
-    """Return the sha256 of a file; of a folder, that of the names and sha256 of all files in it."""
+    """Return the sha256 of a file; for a folder, that of the names and sha256 of all files in it."""
     if path.is_file():
         return digest(path)
     files = sorted((p.relative_to(path).as_posix(), digest(p)) for p in path.rglob("*") if p.is_file())
@@ -28,31 +28,40 @@ def is_trusted(sha256: str) -> bool:
     return sha256 in _trusted()
 
 
-def trust(*sha256: str) -> None:
+def grant_trust(*sha256: str) -> None:
     """Remember that the user allowed files to run."""
     path = library_folder() / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(sorted(_trusted() | set(sha256)), indent=1) + "\n")
 
 
-def demand_trust(name: str, kind: str, sha256: str) -> None:
-    """Go on only with a file that the user allowed to run.
+def require_trust(name: str, kind: str, sha256: str) -> None:
+    """Refuse a file that the user did not allow to run.
+
+    Parameters
+    ----------
+    name
+        Name of the file, for the message.
+    kind
+        Kind of program, such as ``"TorchScript"``, for the message.
+    sha256
+        Fingerprint of the file.
 
     Raises
     ------
     UntrustedModelError
-        If it was not.
+        If it is not trusted.
     """
     if not is_trusted(sha256):
         raise UntrustedModelError(
-            f"{name} is a program ({kind}, sha256 {sha256}), which could do anything that you can do on this machine. "
-            "If you trust its author, add it with --trust (Python: add_model(path, trust=True))."
+            f"{name} is a program ({kind}, sha256 {sha256}), which could do anything that you can do on this machine.",
+            remedy="If you trust its author, call `add_model()` with `trust`.",
         )
 
 
 def _trusted() -> set[str]:
     try:
-        found = json.loads((library_folder() / _FILE).read_text(encoding="utf-8"))
+        entries = json.loads((library_folder() / _FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return set()
-    return {entry for entry in found if isinstance(entry, str)} if isinstance(found, list) else set()
+    return {entry for entry in entries if isinstance(entry, str)} if isinstance(entries, list) else set()

@@ -1,11 +1,12 @@
 """Which models exist, and how a name becomes a network.
 
-Begin with ``registry.load_model``. Every layer above may import this room; it imports all other rooms of
-`napari_superres.models` except ``export``.
+Begin with ``registry.load_model``. Every layer above may import this room. It imports all other rooms of
+`napari_superres.models` except ``export``, which imports it.
 
-``registry``  `list_models`, `find_card` and `load_model`: shipped, added, from a file, or interpolation by name
-``shipped``   weights that come with the program, and interpolation
-``added``     `add_model`, `remove_model`, `verify_models`: model files that a user keeps
-``index``     the sha256 of each added file, changed by one process at a time
-``loading``   builds the network of a file and checks it against its card
+``registry``     `list_models`, `find_card` and `load_model`: shipped, added, from a file, or interpolation by name
+``shipped``      models that come with the program: weights and interpolation
+``user_models``  models that a user keeps: cards, `remove_model`, `verify_models`
+``add``          `add_model`: checks, converts, measures and copies a model into the user's folder
+``index``        the sha256 of each model in that folder, changed by one process at a time
+``loading``      builds the network of a file and checks it against its card
 """

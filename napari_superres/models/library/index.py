@@ -1,4 +1,4 @@
-"""The index of the library: which file each model is, in a folder that several processes may change."""
+"""The index of the library: which file each model is. Several processes may change the folder."""
 
 import json
 import re
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from napari_superres.atomic import PARTIAL, replacing, write_text
 from napari_superres.errors import ModelFileError, OutputError, SettingsError
-from napari_superres.models.files import SUFFIX, digest
-from napari_superres.models.folder import FOLDER_VARIABLE, library_folder
+from napari_superres.models.library_folder import FOLDER_VARIABLE, library_folder
+from napari_superres.models.model_file import SUFFIX, digest
 
 _INDEX, _LOCK = "library.json", ".lock"
 _FORMAT = 1
@@ -22,18 +22,20 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the index says of a model.
+    """What the index states about a model.
 
     Attributes
     ----------
-    sha256, size
-        Of the file that was added; size in bytes.
+    sha256
+        sha256 of the model file in the library.
+    size
+        Size of that file in bytes.
     added
-        When, in UTC.
+        Time when the model was added, in UTC (ISO 8601).
     file
-        What the file was called, without its folder.
+        Name of the file that the user added, without its folder.
     source
-        sha256 of that file, which was converted if it is not `sha256`.
+        sha256 of the file that the user added. It differs from `sha256` if the file was converted.
     """
 
     sha256: str
@@ -44,7 +46,7 @@ class Entry:
 
 
 def library_entries() -> dict[str, Entry]:
-    """Return what the index says, by model name.
+    """Return the entries of the index, by model name.
 
     Raises
     ------
@@ -62,26 +64,30 @@ def library_entries() -> dict[str, Entry]:
         content = None
     version = content.get("format") if isinstance(content, dict) else None
     if isinstance(version, int) and version > _FORMAT:
-        raise ModelFileError(f"the model library {path.parent} was made by a newer version. Update this program.")
+        raise ModelFileError(
+            f"the model library {path.parent} was made by a newer version.",
+            remedy="Update with: pip install -U napari-superres-torch",
+        )
     try:
         entries = {name: Entry(**entry) for name, entry in content["models"].items()}
     except (TypeError, KeyError, AttributeError):
         entries = {}
         version = None
-    if version != _FORMAT or not all(is_name(name) and _is_sound(entry) for name, entry in entries.items()):
+    if version != _FORMAT or not all(is_valid_name(name) and _is_sound(entry) for name, entry in entries.items()):
         raise ModelFileError(
-            f"the index of the model library {path} is damaged. Move it away and add the models beside it again."
+            f"the index of the model library {path} is damaged.",
+            remedy="Move it away, then add the models in its folder again.",
         )
     return entries
 
 
-def model_place(name: str) -> Path:
-    """Return where the file of a model in the library lies."""
+def library_path(name: str) -> Path:
+    """Return the path of a model's file in the library, whether or not it exists."""
     return library_folder() / f"{name}{SUFFIX}"
 
 
-def is_name(name: str) -> bool:
-    """Return whether a model in the library may be called so; what ends in the suffix is a path."""
+def is_valid_name(name: str) -> bool:
+    """Return whether a model in the library may have this name; a text that ends in the suffix is a path."""
     return _NAME.fullmatch(name) is not None and not name.endswith(SUFFIX)
 
 
@@ -93,13 +99,13 @@ def _is_sound(entry: Entry) -> bool:
 
 
 @contextmanager
-def changing() -> Iterator[dict[str, Entry]]:
-    """Give the entries to one process at a time; what a killed one left behind is removed.
+def locked_entries() -> Iterator[dict[str, Entry]]:
+    """Lock the library for this process and yield its entries; partial files of killed processes are removed.
 
     Raises
     ------
     OutputError
-        If the folder may not be written, the disk is full, or another process keeps it for a minute.
+        If the folder may not be written, the disk is full, or another process holds the lock for a minute.
     """
     from filelock import FileLock, Timeout
 
@@ -107,12 +113,14 @@ def changing() -> Iterator[dict[str, Entry]]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / _LOCK, timeout=_PATIENCE_S):
-            for left in folder.glob(f".*{PARTIAL}.*"):
+            for partial in folder.glob(f".*{PARTIAL}.*"):
                 with suppress(OSError):
-                    left.unlink()
+                    partial.unlink()
             yield library_entries()
     except Timeout as error:
-        raise OutputError(f"another program is changing the model library {folder}. Try again later.") from error
+        raise OutputError(
+            f"another program is changing the model library {folder}.", remedy="Try again later."
+        ) from error
     except ModelFileError:
         raise
     except OSError as error:
@@ -120,35 +128,39 @@ def changing() -> Iterator[dict[str, Entry]]:
             raise
         reason = error.message if isinstance(error, OutputError) else (error.strerror or str(error)).lower()
         raise OutputError(
-            f"the model library {folder} cannot be changed: {reason}. Choose another folder ({FOLDER_VARIABLE})."
+            f"the model library {folder} cannot be changed: {reason.rstrip('.')}.",
+            remedy=f"Name another folder in the environment variable {FOLDER_VARIABLE}.",
         ) from error
 
 
-def copy_in(source: Path, target: Path, sha256: str) -> int:
-    """Copy a model file of this sha256 to its place, whole or not at all, and return its size in bytes.
+def copy_model(source: Path, target: Path, sha256: str) -> int:
+    """Copy a model file of this sha256 into the library, completely or not at all, and return its size in bytes.
 
     Raises
     ------
     ModelFileError
-        If it is no longer that file.
+        If the source has another sha256 by now.
     SettingsError
-        If a file lies there that was not added.
+        If the target is a file that was not added.
     """
     if target.exists() and digest(target) == sha256 and not target.is_symlink():
         return target.stat().st_size
     if target.exists() and target.stem not in library_entries():
         raise SettingsError(
-            f"{target} is there and was not added. Move it away, or rename {source.name} to add it under another name."
+            f"{target} exists in the library's folder, but was not added.",
+            remedy=f"Move it away, or rename {source.name} to add it under another name.",
         )
-    with replacing(target) as (made,):
-        shutil.copyfile(source, made)
-        if digest(made) != sha256:
-            raise ModelFileError(f"{source.name} changed while it was added. Add it again when it is complete.")
+    with replacing(target) as (partial,):
+        shutil.copyfile(source, partial)
+        if digest(partial) != sha256:
+            raise ModelFileError(
+                f"{source.name} changed while it was added.", remedy="Add it again when it is complete."
+            )
     return target.stat().st_size
 
 
 def write_index(entries: Mapping[str, Entry]) -> None:
-    """Write what the index says, whole or not at all."""
+    """Write the index; it is replaced completely or not at all."""
     path = library_folder() / _INDEX
     content = {"format": _FORMAT, "models": {name: asdict(entry) for name, entry in sorted(entries.items())}}
     write_text(path, json.dumps(content, indent=1) + "\n")

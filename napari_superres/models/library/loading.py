@@ -1,18 +1,18 @@
-"""The network of a model file: built no larger than the file's weights, held against its card, its halo measured."""
+"""From a model file to its network: built no larger than the file's weights, checked against its card, measured."""
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_superres.errors import ModelFileError, SuperResWarning
-from napari_superres.models.card import LARGEST_SCALE, ModelCard
-from napari_superres.models.files import digest, read_card, read_weights
+from napari_superres.errors import ModelFileError
+from napari_superres.models.card import ModelCard
+from napari_superres.models.card_checks import LARGEST_SCALE
 from napari_superres.models.library.shipped import shipped_folder
+from napari_superres.models.model_file import GET_AGAIN, digest, read_card, read_weights
 from napari_superres.models.probes.cache import recall, remember
-from napari_superres.models.size_guard import no_larger_than
+from napari_superres.models.size_guard import limit_network_size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +24,7 @@ _PATIENCE_S = 120.0
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is that of a file; one that cannot be a path is not."""
+    """Return whether a path is a file; False for a text that cannot be a path."""
     try:
         return path.is_file()
     except OSError:
@@ -32,7 +32,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a path is that of a folder; one that cannot be a path is not."""
+    """Return whether a path is a folder; False for a text that cannot be a path."""
     try:
         return path.is_dir()
     except OSError:
@@ -40,12 +40,12 @@ def is_folder(path: Path) -> bool:
 
 
 def file_name(path: Path) -> str:
-    """Return the name by which the model of a file is known: its stem, of what may stand in a name."""
+    """Return the name of a file's model: its stem, with ``-`` for characters that a name may not have."""
     return re.sub(r"[^\w.-]", "-", path.stem)[:100]
 
 
 def file_card(path: Path) -> ModelCard:
-    """Return the card of a model file under the name by which it is known.
+    """Return the card of a model file under the model's name.
 
     Raises
     ------
@@ -55,24 +55,20 @@ def file_card(path: Path) -> ModelCard:
     return replace(read_card(path), name=file_name(path))
 
 
-def load_file(path: Path) -> "Model":
+def open_file(path: Path) -> "Model":
     """Load a model from its file, in evaluation and deploy form, on the CPU.
 
-    How far the network of a file from elsewhere looks is measured when it is first met, and remembered.
+    For a file from elsewhere, the halo of the network is measured the first time and then remembered. If it exceeds
+    the stated one, the card of the model has the measured halo, and its notes say so.
 
     Raises
     ------
     ModelFileError
-        If the file is a pickle, damaged, made by a newer version, or its card lies about its network.
-
-    Warns
-    -----
-    SuperResWarning
-        If the network looks farther than its card says; the card returned says what was measured.
+        If the file is a pickle, damaged, made by a newer version, or its network is not what its card states.
     """
     import torch
 
-    from napari_superres.models.foreign.imported import FOREIGN
+    from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
     from napari_superres.models.model import Model
 
     card = file_card(path)
@@ -82,41 +78,44 @@ def load_file(path: Path) -> "Model":
             "these numbers are too large."
         )
     weights, sha256 = read_weights(path), digest(path)
-    if card.architecture in FOREIGN:
+    if card.architecture in FOREIGN_ARCHITECTURES:
         from napari_superres.models.foreign.convert import build_foreign
 
         network = build_foreign(path.name, card, weights, sha256)
         _check_shape(path, card, network)
-        return Model(_with_reach(card, network, sha256), network, sha256)
-    network = _own_network(path, card, weights)
+        card, notes = _with_reach(card, network, sha256)
+        return Model(card, network, sha256, notes)
+    network = _build_own(path, card, weights)
+    notes = ()
     if path.parent != shipped_folder():
-        card = _with_reach(card, network, sha256)
+        card, notes = _with_reach(card, network, sha256)
     if card.ndim == 2:
-        # Channels-last is the layout that CPU and GPU convolutions are fastest in.
+        # CPU and GPU convolutions are fastest in the channels-last layout.
         network = network.to(memory_format=torch.channels_last)
-    return Model(card, network, sha256)
+    return Model(card, network, sha256, notes)
 
 
-def _own_network(path: Path, card: ModelCard, weights: "dict[str, Tensor]") -> "nn.Module":
-    """Return the network of an architecture of ours, in deploy form."""
+def _build_own(path: Path, card: ModelCard, weights: "dict[str, Tensor]") -> "nn.Module":
+    """Return the network of one of this program's architectures, in deploy form."""
     from napari_superres.models.architectures import build
 
-    with no_larger_than(weights):
+    with limit_network_size(weights):
         network = build(card.architecture, dict(card.arguments))
     _check_shape(path, card, network)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelFileError(
-            f"{path.name}: weights do not fit the architecture {card.architecture!r} of its card. "
-            f"The file is damaged. ({str(error).splitlines()[-1].strip()[:200]})"
+            f"{path.name}: weights do not fit the architecture {card.architecture!r} of its card, so the file is "
+            f"damaged ({str(error).splitlines()[-1].strip()[:200]}).",
+            remedy=GET_AGAIN,
         ) from error
     deploy = getattr(network, "deploy", None)
     return network if deploy is None else deploy()
 
 
 def remember_reach(card: ModelCard, sha256: str) -> None:
-    """Remember that what a model file's card says of its halo was measured here."""
+    """Remember the halo on a model file's card as one that was measured on this computer."""
     remember("reach", sha256, {"halo": card.halo, "is_global": card.global_statistics, "is_bounded": card.bounded})
 
 
@@ -129,60 +128,61 @@ def _is_moderate(value: Any, largest: int = _LARGEST_ARGUMENT) -> bool:
     return not isinstance(value, int | float) or abs(value) <= largest
 
 
-def _with_reach(card: ModelCard, network: "nn.Module", sha256: str) -> ModelCard:
-    """Return the card of a file from elsewhere with at least the halo measured here, when the file was first met.
+def _with_reach(card: ModelCard, network: "nn.Module", sha256: str) -> tuple[ModelCard, tuple[str, ...]]:
+    """Return the card with at least the measured halo, and a note if that differs from the stated one.
 
-    A card that says too little would let tiles show.
+    A stated halo that is too small would make tiles visible.
     """
-    from napari_superres.models.probes.halo import measure_reach
-
-    if not card.bounded:  # it promises no halo
-        return card
-    found = recall("reach").get(sha256)
-    if found is None:
-        try:
-            reach = measure_reach(
-                network, card.scale, channels=card.inputs, multiple=card.multiple, seconds=_PATIENCE_S
-            )
-        except RuntimeError as error:
-            raise ModelFileError(
-                f"{card.name}: how far the network looks cannot be measured, so it cannot be run in tiles. ({error})"
-            ) from error
-        found = {"halo": reach.halo, "is_global": reach.is_global, "is_bounded": reach.is_bounded}
-        remember("reach", sha256, found)
-    halo = tuple(max(said, seen) for said, seen in zip(card.halo, found["halo"], strict=True))
-    measured = replace(
+    if not card.bounded:  # Such a card promises no halo.
+        return card, ()
+    reach = recall("reach").get(sha256)
+    if reach is None:
+        reach = _measure(card, network)
+        remember("reach", sha256, reach)
+    halo = tuple(max(stated, measured) for stated, measured in zip(card.halo, reach["halo"], strict=True))
+    corrected = replace(
         card,
         halo=halo,
-        global_statistics=card.global_statistics or found["is_global"],
-        bounded=card.bounded and found["is_bounded"],
+        global_statistics=card.global_statistics or reach["is_global"],
+        bounded=card.bounded and reach["is_bounded"],
     )
-    if measured != card:
-        warnings.warn(
-            f"{card.name} looks farther than its card says (halo {card.halo}, measured {halo}): "
-            "what was measured is used.",
-            SuperResWarning,
-            stacklevel=4,
-        )
-    return measured
+    if corrected == card:
+        return card, ()
+    note = f"{card.name} looks farther than its card says (halo {card.halo}, measured {halo})."
+    return corrected, (f"{note} The measured halo is used.",)
+
+
+def _measure(card: ModelCard, network: "nn.Module") -> dict[str, Any]:
+    """Return the measured reach of a network, as the cache keeps it."""
+    from napari_superres.models.probes.halo import measure_reach
+
+    try:
+        reach = measure_reach(network, card.scale, channels=card.inputs, multiple=card.multiple, seconds=_PATIENCE_S)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{card.name}: how far the network looks cannot be measured, so it cannot be run in tiles ({error})."
+        ) from error
+    return {"halo": reach.halo, "is_global": reach.is_global, "is_bounded": reach.is_bounded}
 
 
 def _check_shape(path: Path, card: ModelCard, network: "nn.Module") -> None:
-    """Check that the network makes what the card says: a wrong scale would shift every pixel in silence."""
+    """Check the shape of a result against the card: a wrong scale would shift every pixel without notice."""
     import torch
 
-    # Odd multiples of the multiple: a network that needs a larger one does not take them.
+    # Odd numbers of multiples find a network that needs a larger multiple.
     size = [m * (-(-8 // m) | 1) for m in card.multiple]
-    wanted = [1, card.channels, *(n * s for n, s in zip(size, card.scale, strict=True))]
+    expected = [1, card.channels, *(n * s for n, s in zip(size, card.scale, strict=True))]
     try:
         with torch.inference_mode():
-            found = list(network.eval()(torch.zeros(1, card.inputs, *size)).shape)
+            shape = list(network.eval()(torch.zeros(1, card.inputs, *size)).shape)
     except (RuntimeError, ValueError) as error:
         raise ModelFileError(
             f"{path.name}: the network does not take {card.inputs} channels of a {card.ndim}-D image of {size} pixels, "
-            "as its card says. The file is damaged."
+            "as its card says, so the file is damaged.",
+            remedy=GET_AGAIN,
         ) from error
-    if found != wanted:
+    if shape != expected:
         raise ModelFileError(
-            f"{path.name}: the network makes {found} where its card promises {wanted}. The file is damaged."
+            f"{path.name}: the network makes {shape} where its card promises {expected}, so the file is damaged.",
+            remedy=GET_AGAIN,
         )

@@ -1,11 +1,12 @@
-"""The models that come with the program: shipped weights, and interpolation by name."""
+"""Models that come with the program: shipped weights, and interpolation by name."""
 
 import re
 from importlib.resources import files
 from pathlib import Path
 
-from napari_superres.models.card import LARGEST_SCALE, ModelCard
-from napari_superres.models.files import SUFFIX, read_card
+from napari_superres.models.card import ModelCard
+from napari_superres.models.card_checks import LARGEST_SCALE
+from napari_superres.models.model_file import SUFFIX, read_card
 
 _INTERPOLATION = re.compile(r"(nearest|bicubic|lanczos)-x(\d{1,9})(?:x(\d{1,9}))?(?:x(\d{1,9}))?")
 _REACH = {"nearest": 0, "bicubic": 2, "lanczos": 3}
@@ -24,9 +25,9 @@ def shipped_folder() -> Path:
 
 
 def shipped_file(name: str) -> Path | None:
-    """Return the file of a shipped model, or None if none is called so."""
+    """Return the file of a shipped model; None if no shipped model has this name."""
     path = shipped_folder() / f"{name}{SUFFIX}"
-    # A path or a text that no file can be called is none.
+    # A name with a separator, or one too long for a file, would lead elsewhere or raise.
     return path if len(name) <= 100 and "/" not in name and "\\" not in name and path.is_file() else None
 
 
@@ -42,13 +43,13 @@ def interpolation_cards() -> list[ModelCard]:
 
 
 def interpolation_card(name: str) -> ModelCard | None:
-    """Return the card of an interpolation, such as ``bicubic-x2`` or ``lanczos-x2x1x1``, or None for other names."""
+    """Return the card of an interpolation such as ``bicubic-x2`` or ``lanczos-x2x1x1``; None for other names."""
     match = _INTERPOLATION.fullmatch(name)
     if match is None:
         return None
     kernel, *factors = match.groups()
-    given = tuple(int(f) for f in factors if f is not None)
-    scale = given * 2 if len(given) == 1 else given
+    per_axis = tuple(int(f) for f in factors if f is not None)
+    scale = per_axis * 2 if len(per_axis) == 1 else per_axis
     if min(scale) < 1 or max(scale) > LARGEST_SCALE or max(scale) == 1:
         return None
     return ModelCard(

@@ -1,10 +1,11 @@
-"""What a network does, measured on the network itself instead of believed.
+"""What a network does, measured on the network itself.
 
-Begin with ``halo.measure_reach``: how far the network looks. ``library`` and ``foreign`` import this room; it imports
-``architectures``.
+Begin with ``halo.measure_reach``: how far the network looks. ``foreign``, ``library``, ``model`` and the layers above
+import this room; it imports ``architectures`` and ``card``.
 
-``halo``           halo, size multiple and global layers, measured with NaN probes
-``global_layers``  layers that look at the whole image, found and computed tile by tile
-``memory``         bytes per pixel that a pass needs
-``cache``          measurements of models on this computer, kept between runs
+``halo``           how far a network looks, measured with NaN probes; the error of tiles
+``global_layers``  statistics of layers that reduce the whole map, collected and merged tile by tile
+``reductions``     which calls of torch reduce the whole map
+``memory``         bytes that a pass needs
+``cache``          measurements on this computer, kept between runs
 """

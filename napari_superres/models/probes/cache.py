@@ -1,6 +1,6 @@
-"""What was measured of models on this machine, kept between runs in the user's cache folder.
+"""Measurements of models on this computer, kept between runs in the user's cache folder.
 
-Losing it costs time and nothing else: it is measured again.
+Losing the cache costs time only: everything in it can be measured again.
 """
 
 import json
@@ -10,26 +10,26 @@ from typing import Any
 from napari_superres.atomic import write_text
 
 
-def recall(what: str) -> dict[str, Any]:
-    """Return everything that is remembered under a name, by key."""
+def recall(topic: str) -> dict[str, Any]:
+    """Return everything that is remembered about a topic, by key."""
     try:
-        found = json.loads(_file(what).read_text(encoding="utf-8"))
+        values = json.loads(_file(topic).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return values if isinstance(values, dict) else {}
 
 
-def remember(what: str, key: str, value: Any) -> None:
-    """Keep a value, as JSON has them, under a name and a key."""
-    file = _file(what)
+def remember(topic: str, key: str, value: Any) -> None:
+    """Keep a value that JSON can hold, under a topic and a key."""
+    file = _file(topic)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps({**recall(what), key: value}, indent=1) + "\n")
+        write_text(file, json.dumps({**recall(topic), key: value}, indent=1) + "\n")
     except OSError:
-        return  # measured again next time
+        return  # The value will be measured again.
 
 
-def _file(what: str) -> Path:
+def _file(topic: str) -> Path:
     from platformdirs import user_cache_path
 
-    return user_cache_path("napari-superres") / f"{what}.json"
+    return user_cache_path("napari-superres") / f"{topic}.json"

@@ -1,4 +1,4 @@
-"""Working memory of a network, measured in a small pass."""
+"""Working memory of a network, measured in one pass over a small image."""
 
 import weakref
 from collections import Counter
@@ -13,25 +13,46 @@ from napari_superres.models.architectures import list_architectures
 from napari_superres.models.card import ModelCard
 
 _ONNX_BYTES = 1024.0
-"""Taken for each pixel of the result: two layers of 128 channels."""
+"""Assumed bytes per pixel of the result for ONNX: two layers of 128 channels."""
+
+
+def pass_bytes(card: ModelCard, network: nn.Module, image: Tensor) -> tuple[float, float]:
+    """Measure peak memory and the largest tensor of a pass, in bytes.
+
+    Parameters
+    ----------
+    card
+        Card of the model.
+    network
+        Network of the model, or the module that interpolates.
+    image
+        ``(1, C, (Z)YX)``.
+    """
+    if card.architecture in ("interpolation", *list_architectures()):
+        return layer_bytes(network, image)
+    peak, largest = living_bytes(network, image)
+    if card.architecture == "onnx":  # The memory of ONNX Runtime cannot be observed.
+        pixels = image[0, 0].numel() * prod(card.scale)
+        return _ONNX_BYTES * pixels, _ONNX_BYTES * pixels / 4
+    return peak, largest
 
 
 def layer_bytes(network: nn.Module, image: Tensor) -> tuple[float, float]:
-    """Return peak and largest tensor of a pass, in bytes in 32 bits, from the shapes that layers see.
+    """Measure peak memory and the largest tensor of a pass, in bytes in 32-bit precision, by the shapes of layers.
 
     Parameters
     ----------
     network
-        Of layers that take and make one tensor, as all of ours.
+        Network whose layers take one tensor and return one, as all of `models.architectures` do.
     image
         ``(1, C, (Z)YX)``.
     """
     peak, largest = 0.0, 0.0
 
-    def watch(_: nn.Module, given: tuple[Tensor, ...], found: Tensor) -> None:
+    def watch(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal peak, largest
-        inside, outside = given[0].numel(), found.numel()
-        peak, largest = max(peak, inside + outside), max(largest, inside, outside)
+        read, written = inputs[0].numel(), output.numel()
+        peak, largest = max(peak, read + written), max(largest, read, written)
 
     hooks = [m.register_forward_hook(watch) for m in network.modules() if not list(m.children())]
     try:
@@ -39,42 +60,23 @@ def layer_bytes(network: nn.Module, image: Tensor) -> tuple[float, float]:
     finally:
         for hook in hooks:
             hook.remove()
-    # Long skips and a convolution's own scratch stay in memory besides what a layer reads and writes.
+    # Twice: long skips and the scratch memory of convolutions add to what a layer reads and writes.
     return 4.0 * (2.0 * peak + image.numel()), 4.0 * largest
 
 
-def pass_bytes(card: ModelCard, network: nn.Module, image: Tensor) -> tuple[float, float]:
-    """Return peak and largest tensor of a pass, in bytes.
-
-    Parameters
-    ----------
-    card, network
-        Of a model.
-    image
-        ``(1, C, (Z)YX)``.
-    """
-    if card.architecture in ("interpolation", *list_architectures()):
-        return layer_bytes(network, image)
-    peak, largest = living_bytes(network, image)
-    if card.architecture == "onnx":  # whose memory cannot be seen
-        pixels = image[0, 0].numel() * prod(card.scale)
-        return _ONNX_BYTES * pixels, _ONNX_BYTES * pixels / 4
-    return peak, largest
-
-
 def living_bytes(network: Callable[[Tensor], Tensor], image: Tensor) -> tuple[float, float]:
-    """Return peak and largest tensor of a pass, in bytes, from what lives while any operation runs.
+    """Measure peak memory and the largest tensor of a pass, in bytes, by the tensors alive during each operation.
 
     For networks whose memory is not in their layers, such as attention between all pixels.
     """
-    living = _Living()
-    with living:
+    storages = _LivingStorages()
+    with storages:
         network(image)
-    return 2.0 * living.peak, living.largest
+    return 2.0 * storages.peak, storages.largest
 
 
-class _Living(TorchFunctionMode):
-    """Counts the storages of tensors that operations made and that are still there."""
+class _LivingStorages(TorchFunctionMode):
+    """Count the bytes of all storages that operations made and that are still referenced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,22 +86,22 @@ class _Living(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        found = func(*args, **(kwargs or {}))
-        for tensor in found if isinstance(found, list | tuple) else (found,):
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, list | tuple) else (result,):
             if isinstance(tensor, Tensor):
-                self._meet(tensor)
-        return found
+                self._add(tensor)
+        return result
 
-    def _meet(self, tensor: Tensor) -> None:
+    def _add(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
         key, size = storage.data_ptr(), float(storage.nbytes())
         if self._users[key] == 0:
             self.now += size
             self.peak, self.largest = max(self.peak, self.now), max(self.largest, size)
         self._users[key] += 1
-        weakref.finalize(tensor, self._leave, key, size)
+        weakref.finalize(tensor, self._remove, key, size)
 
-    def _leave(self, key: int, size: float) -> None:
+    def _remove(self, key: int, size: float) -> None:
         self._users[key] -= 1
         if self._users[key] == 0:
             self.now -= size

@@ -273,9 +273,9 @@ def _loaded(model: Model_) -> Any:
 def _load(model: str, changed: int) -> "Model":
     del changed  # a file that was written anew is loaded anew
     from napari_superres.models import find_card, load_model
-    from napari_superres.models.foreign.imported import FOREIGN
+    from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
 
-    if find_card(model).architecture in FOREIGN:
+    if find_card(model).architecture in FOREIGN_ARCHITECTURES:
         load_triton()
     return load_model(model)
 

@@ -9,7 +9,7 @@ from napari_superres import Image, upscale
 from napari_superres.errors import SettingsError
 from napari_superres.evaluation import spread
 from napari_superres.models import Model, ModelCard
-from napari_superres.models.foreign.measure import measured
+from napari_superres.models.foreign.measure_card import measure_card
 
 SCALE = (2, 3)
 
@@ -28,7 +28,7 @@ class CornerAligned(nn.Module):
 @pytest.fixture(scope="module")
 def model():
     card = ModelCard(name="corner", architecture="spandrel", scale=SCALE, channels=1, intensity="unit")
-    found = measured(card, CornerAligned())
+    found = measure_card(card, CornerAligned())
     assert found.grid_offset == pytest.approx((0.0, 0.0), abs=0.02)
     return Model(found, CornerAligned())
 
@@ -60,7 +60,7 @@ def test_the_usual_grid_is_recorded_too(image):
 
 
 def test_turning_is_refused(model, image):
-    square = Model(measured(ModelCard(name="c", architecture="spandrel", scale=(2, 2)), Twice()), Twice())
+    square = Model(measure_card(ModelCard(name="c", architecture="spandrel", scale=(2, 2)), Twice()), Twice())
     with pytest.raises(SettingsError, match="moves it by part of a pixel"):
         upscale(image, square, tta=True)
     with pytest.raises(SettingsError, match="moves images by part of a pixel"):

@@ -21,7 +21,7 @@ from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import Cluster, open_executor
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
-from napari_superres.models.files import write_model
+from napari_superres.models.model_file import write_model
 
 MODEL = "fsrcnn-x2"
 

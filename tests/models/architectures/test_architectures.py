@@ -58,7 +58,7 @@ def trained_like(network: nn.Module) -> nn.Module:
     ],
 )
 def test_known_halos(name, arguments, scale, halo):
-    """VDSR and SRCNN look 20 and 8 (9-1-5: 6) pixels far on the finer grid, after bicubic's 2 on the coarse one."""
+    """VDSR and SRCNN look 20 and 8 pixels far (9-1-5: 6) on the finer grid, after bicubic's 2 on the coarse one."""
     network = build(name, {"scale": [scale, scale], **arguments}).eval()
     assert measure_reach(network, (scale, scale)).halo == (halo, halo)
 
@@ -168,7 +168,7 @@ def test_textbook_networks_with_sigmoid_output_and_cross_entropy(name, activatio
 
 @pytest.mark.parametrize("name", [n for n in list_architectures() if n != "vdsr"])
 def test_an_untrained_network_is_nearly_the_interpolation(name):
-    """The skip: a fresh network starts from bicubic, on the same grid."""
+    """With its skip, an untrained network equals bicubic interpolation on the same grid."""
     from napari_superres.models.interpolate import Interpolation
 
     y, x = np.mgrid[:16, :16] / 16.0

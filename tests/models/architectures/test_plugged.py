@@ -16,7 +16,7 @@ GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
 
 
 def install(folder, name, source, points):
-    """Put a package where Python finds it, as an installer would."""
+    """Write a package into a folder, as an installer would."""
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.py").write_text(source)
     facts = folder / f"{name}-1.0.dist-info"
@@ -34,20 +34,21 @@ def test_the_example_works_as_it_stands(tmp_path):
     points = tomllib.loads(project)["project"]["entry-points"][GROUP]
     assert list(points) == ["sharpness"]
     install(tmp_path / "site", "sharpness", network, points)
+    path = os.pathsep.join([str(tmp_path / "site"), *filter(None, [os.environ.get("PYTHONPATH")])])
     run = subprocess.run(
         [sys.executable, "-c", use + "\nfrom napari_superres.models import find_card\nprint(find_card('mine').halo)"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "site"), "NAPARI_SUPERRES_MODELS": str(tmp_path / "library")},
+        env=os.environ | {"PYTHONPATH": path, "NAPARI_SUPERRES_MODELS": str(tmp_path / "library")},
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == ["(122, 94)", "(4, 4)"]
     assert "halo" not in run.stderr
 
 
-def test_broken_packages_say_who_is_to_blame(tmp_path, monkeypatch):
+def test_errors_name_the_broken_package(tmp_path, monkeypatch):
     points = {"noclass": "broken:Nothing", "nomodule": "broken:NotAModule", "fsrcnn": "broken:NotAModule"}
     install(tmp_path, "broken", "def NotAModule(**_):\n    return 3\n", points)
     monkeypatch.syspath_prepend(tmp_path)

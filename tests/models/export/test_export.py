@@ -1,4 +1,4 @@
-"""Our models as bioimage.io packages: they pass the format's own test, say what the model is, and run without us."""
+"""Models as bioimage.io packages: they pass the format's own test, describe the model, and run without this program."""
 
 import re
 import socket
@@ -22,12 +22,11 @@ from napari_superres.errors import (
     SuperResWarning,
     UnknownModelError,
 )
-from napari_superres.models import ModelCard, find_card, load_model
+from napari_superres.models import ModelCard, export_bioimageio, export_safetensors, find_card, load_model
 from napari_superres.models.architectures import build
-from napari_superres.models.export import bioimageio as export
-from napari_superres.models.export.bioimageio import export_bioimageio, export_safetensors
-from napari_superres.models.files import digest, read_card, write_model
+from napari_superres.models.export import bioimageio, description, example, weight_files
 from napari_superres.models.library.shipped import shipped_cards, shipped_file
+from napari_superres.models.model_file import digest, read_card, write_model
 
 core = pytest.importorskip("bioimageio.core", reason="bioimageio.core is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -41,7 +40,7 @@ SHIPPED = [pytest.param(c.name, marks=[] if c.name in FAST else pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
-    """Fail if something looks for the network; libraries may swallow what is raised here."""
+    """Fail a test that uses the network, even if a library catches the error raised here."""
     calls = []
 
     def refuse(*arguments, **_):
@@ -56,7 +55,7 @@ def offline(monkeypatch):
 
 @pytest.fixture
 def tested(monkeypatch):
-    """Return what bioimageio.core said of each package and weights that it tested."""
+    """Return the results of bioimageio.core's tests, per format of weights."""
     found, run = {}, core.test_model
 
     def watch(package, weights, devices):
@@ -68,7 +67,7 @@ def tested(monkeypatch):
 
 
 def made(folder, architecture, arguments, **facts):
-    """Return the file of a small network of random weights."""
+    """Return the file of a small network with random weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         weights = build(architecture, arguments).state_dict()
@@ -92,7 +91,7 @@ def contents(package):
 
 
 def runs(tested, weights):
-    """Return at which numbers of images and sizes the weights passed the test, besides that of the test output."""
+    """Return the numbers of images and the sizes with which the weights passed, besides those of the test output."""
     summary = tested[weights]
     assert summary.status == "passed"
     assert f"Reproduce test outputs from test inputs ({weights})" in [d.name for d in summary.details]
@@ -128,7 +127,7 @@ def check(package, model, tested, folder):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_pass_the_formats_own_test(name, tmp_path, tested):
-    package = export_bioimageio(name, tmp_path / "a.zip", authors=AUTHORS)
+    package = export_bioimageio(name, tmp_path / "a.zip", author=AUTHORS)
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
     description, files = check(package, name, tested, tmp_path)
     card = find_card(name)
@@ -161,7 +160,7 @@ def test_shipped_models_pass_the_formats_own_test(name, tmp_path, tested):
         assert text in files["README.md"].decode()
 
 
-def test_volumes_pixels_and_a_package_of_ones_own_words(tmp_path, tested):
+def test_volumes_pixel_sizes_and_own_citation_cover_and_description(tmp_path, tested):
     from PIL import Image
 
     (tmp_path / "in").mkdir()
@@ -173,7 +172,7 @@ def test_volumes_pixels_and_a_package_of_ones_own_words(tmp_path, tested):
         "A. https://doi.org/10.1234/a. B: b. DOI: 10.1234/b",
     ]
     package = export_bioimageio(
-        model, tmp_path / "a.zip", authors=["Ada"], cite=cite, cover=cover, description="Slices, thinner."
+        model, tmp_path / "a.zip", author=["Ada"], cite=cite, cover=cover, description="Slices, thinner."
     )
     description, files = check(package, model, tested, tmp_path / "in")
     assert (description["description"], description["name"]) == ("Slices, thinner.", "A tiny one")
@@ -195,9 +194,9 @@ def test_volumes_pixels_and_a_package_of_ones_own_words(tmp_path, tested):
 
 def test_cover_shows_input_and_result(tmp_path, monkeypatch):
     pictures = []
-    monkeypatch.setattr(export, "_write_onnx", lambda path, *_: path.write_bytes(b""))
-    monkeypatch.setattr(export, "_pack", lambda _, folder, __: pictures.append(imread(folder / "cover.png")))
-    export_bioimageio("espcn-x2", tmp_path / "a.zip", authors=["Ada"])
+    monkeypatch.setattr(weight_files, "_write_onnx", lambda path, *_: path.write_bytes(b""))
+    monkeypatch.setattr(bioimageio, "_pack", lambda _, folder, __: pictures.append(imread(folder / "cover.png")))
+    export_bioimageio("espcn-x2", tmp_path / "a.zip", author=["Ada"])
     (picture,) = pictures
     assert picture.shape == (128, 256)
     left, right = np.split(picture, 2, axis=1)
@@ -206,19 +205,19 @@ def test_cover_shows_input_and_result(tmp_path, monkeypatch):
     assert np.corrcoef(left.ravel(), right.ravel())[0, 1] > 0.95
 
 
-def test_sizes_are_multiples_and_keep_something_within_the_halo():
+def test_sizes_are_multiples_and_exceed_the_halo():
     card = ModelCard(name="a", architecture="unet", scale=(2, 2), multiple=(4, 4), halo=(13, 0))
-    assert export._sizes(card) == [(36, 4, 16), (8, 4, 0)]
-    assert export._sizes(replace(card, bounded=False)) == [(8, 4, 0)] * 2
-    given, result = export._space_axes(replace(card, bounded=False))
+    assert description.sizes(card) == [(36, 4, 16), (8, 4, 0)]
+    assert description.sizes(replace(card, bounded=False)) == [(8, 4, 0)] * 2
+    given, result = description._space_axes(replace(card, bounded=False))
     assert not any("halo" in axis for axis in result)
     assert not any(axis["concatenable"] for axis in given)
-    assert [axis.get("halo") for axis in export._space_axes(card)[1]] == [32, None]
+    assert [axis.get("halo") for axis in description._space_axes(card)[1]] == [32, None]
 
 
 def test_test_input_is_prepared_as_described(tmp_path):
     card = ModelCard(name="a", architecture="espcn", scale=(2, 2), intensity="standard", halo=(4, 4))
-    taken = export._write_test(tmp_path, card, torch.nn.Upsample(scale_factor=2)).numpy()
+    taken = example.write_example(tmp_path, card, torch.nn.Upsample(scale_factor=2)).numpy()
     raw = np.load(tmp_path / "test_input.npy")
     assert raw.min() >= 100
     assert taken.mean() == pytest.approx(0, abs=1e-5)
@@ -229,12 +228,12 @@ def test_test_input_is_prepared_as_described(tmp_path):
 def test_network_without_onnx_form_is_exported_without_it(tmp_path, monkeypatch):
     packed = []
     monkeypatch.setattr(
-        export, "_pack", lambda _, folder, content: packed.append((content, (folder / "README.md").read_text()))
+        bioimageio, "_pack", lambda _, folder, content: packed.append((content, (folder / "README.md").read_text()))
     )
     arguments = {"scale": [2, 2], "groups": 1, "blocks": 1, "features": 8, "reduction": 2}
     model = made(tmp_path, "dfcan", arguments, scale=(2, 2), bounded=False)
     with pytest.warns(SuperResWarning, match="tiny is exported without ONNX"):
-        export_bioimageio(model, tmp_path / "a.zip", authors=["Ada"])
+        export_bioimageio(model, tmp_path / "a.zip", author=["Ada"])
     ((content, text),) = packed
     assert list(content["weights"]) == ["pytorch_state_dict"]
     assert "do not tile" in text
@@ -243,74 +242,77 @@ def test_network_without_onnx_form_is_exported_without_it(tmp_path, monkeypatch)
 def test_a_package_that_fails_the_test_is_not_left_behind(tmp_path, monkeypatch):
     target = tmp_path / "a.zip"
     target.write_bytes(b"the last one")
-    write = export._write_test
+    write = example.write_example
 
     def wrong(folder, card, trained):
         image = write(folder, card, trained)
         np.save(folder / "test_output.npy", np.load(folder / "test_output.npy") + 0.1)
         return image
 
-    monkeypatch.setattr(export, "_write_test", wrong)
-    monkeypatch.setattr(export, "_write_onnx", lambda path, *_: path.write_bytes(b""))
+    monkeypatch.setattr(bioimageio, "write_example", wrong)
+    monkeypatch.setattr(weight_files, "_write_onnx", lambda path, *_: path.write_bytes(b""))
     with pytest.raises(
         ModelFileError, match=r"not valid, nothing was written: .*elements disagree with expected values"
     ):
-        export_bioimageio("fsrcnn-x2", target, authors=["Ada"], overwrite=True)
+        export_bioimageio("fsrcnn-x2", target, author=["Ada"], overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
     assert target.read_bytes() == b"the last one"
 
 
-def test_onnx_that_differs_is_told(tmp_path):
+def test_onnx_with_other_results_is_refused(tmp_path):
     card, network = find_card("fsrcnn-x2"), load_model("fsrcnn-x2").runner
     other = load_model("espcn-x2").runner
     image = torch.rand(1, 1, 20, 21)
     with pytest.raises(RuntimeError, match=r"its results differ on images of \[1, 1, 20, 21\]"):
-        export._write_onnx(tmp_path / "a.onnx", card, other, network, image)
+        weight_files._write_onnx(tmp_path / "a.onnx", card, other, network, image)
 
 
 @pytest.mark.parametrize(
-    ("wishes", "error", "said"),
+    ("options", "error", "message"),
     [
-        ({"authors": []}, SettingsError, "at least one author. Name one with --author"),
-        ({"authors": [" ; Institute"]}, SettingsError, "'Name' or 'Name; Institute'"),
-        ({"authors": ["Ada/Lovelace"]}, SettingsError, "without slashes"),
-        ({"cite": ["Lovelace 1843"]}, SettingsError, "a DOI or an address, got 'Lovelace 1843'. Give one with --cite"),
+        ({"author": []}, SettingsError, "at least one author. Name one in `author`"),
+        ({"author": [" ; Institute"]}, SettingsError, "'Name' or 'Name; Institute'"),
+        ({"author": ["Ada/Lovelace"]}, SettingsError, "without slashes"),
+        ({"cite": ["Lovelace 1843"]}, SettingsError, "a DOI or an address, got 'Lovelace 1843'. Give one in `cite`"),
         ({"cover": Path("no.png")}, SettingsError, "no.png is no file"),
         ({"target": "a.tar"}, OutputError, "ends in .zip"),
-        ({"target": "there.zip"}, OutputExistsError, "there.zip exists. .* --overwrite|there.zip exists"),
-        ({"target": "folder.zip", "overwrite": True}, OutputError, "Choose another name"),
+        ({"target": "there.zip"}, OutputExistsError, "there.zip exists. Set `overwrite` or choose another name"),
+        ({"target": "folder.zip", "overwrite": True}, OutputError, "must be a file that ends in .zip"),
         ({"target": "none/a.zip"}, OutputError, "could not be written: no such file"),
         ({"target": "there.zip/a.zip"}, OutputError, "could not be written: not a directory"),
         ({"model": "bicubic-x2"}, SettingsError, "bicubic-x2 is an interpolation and has no weights"),
         ({"model": "espcn-x22"}, UnknownModelError, "Did you mean"),
     ],
 )
-def test_what_cannot_be_exported(wishes, error, said, tmp_path):
+def test_exports_that_are_refused(options, error, message, tmp_path):
     (tmp_path / "there.zip").write_bytes(b"old")
     (tmp_path / "folder.zip").mkdir()
-    wishes = {"model": "espcn-x2", "target": "a.zip", "authors": ["Ada"], **wishes}
-    model, target = wishes.pop("model"), tmp_path / wishes.pop("target")
-    with pytest.raises(error, match=said):
-        export_bioimageio(model, target, **wishes)
+    options = {"model": "espcn-x2", "target": "a.zip", "author": ["Ada"], **options}
+    model, target = options.pop("model"), tmp_path / options.pop("target")
+    with pytest.raises(error, match=message):
+        export_bioimageio(model, target, **options)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.zip", "there.zip"]
     assert (tmp_path / "there.zip").read_bytes() == b"old"
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "message"),
     [
         ({"citation": ""}, "citations with a DOI or an address, got ''"),
         ({"license": ""}, "SPDX identifier .* the model's card says ''"),
         ({"license": "for friends"}, "the model's card says 'for friends'"),
-        ({"architecture": "onnx"}, r"another program's \(onnx\). Export it with --format safetensors"),
+        (
+            {"architecture": "onnx"},
+            r"another program's \(onnx\). Export it as .safetensors with `export_safetensors..`",
+        ),
     ],
 )
-def test_what_a_card_must_say(facts, said, tmp_path, espcn):
+def test_facts_that_a_card_must_state(facts, message, tmp_path, espcn):
     card, weights = espcn
     facts = {"license": "MIT", "citation": CITE[0]} | facts
     model = write_model(tmp_path / "tiny.safetensors", replace(card, **facts), weights)
-    with pytest.raises(SettingsError, match=said):
-        export_bioimageio(model, tmp_path / "a.zip", authors=["Ada"])
+    with pytest.raises(SettingsError, match=message):
+        export_bioimageio(model, tmp_path / "a.zip", author=["Ada"])
     assert [p.name for p in tmp_path.iterdir()] == ["tiny.safetensors"]
 
 
@@ -318,25 +320,25 @@ def test_what_a_card_must_say(facts, said, tmp_path, espcn):
 def test_missing_library(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match=rf"need {name}. Install .* pip install 'napari-superres-torch\[zoo\]'"):
-        export_bioimageio("espcn-x2", tmp_path / "a.zip", authors=["Ada"])
+        export_bioimageio("espcn-x2", tmp_path / "a.zip", author=["Ada"])
 
 
 def test_names_of_channels():
     card = ModelCard(name="rgb", title="µ: x", architecture="espcn", scale=(2, 2), channels=3, frames=3, context="Z")
-    described = export._described(card, "")
+    described = description.describe_model(card, "")
     assert described["name"] == "super-resolution x"
     assert described["inputs"][0]["axes"][1]["channel_names"] == [
         f"plane{i} {c}" for i in ("-1", "+0", "+1") for c in ("red", "green", "blue")
     ]
     assert described["outputs"][0]["axes"][1]["channel_names"] == ["red", "green", "blue"]
     assert "2d" in described["tags"]
-    assert "2d-t" in export._described(replace(card, context="T"), "")["tags"]
+    assert "2d-t" in description.describe_model(replace(card, context="T"), "")["tags"]
 
 
-def test_first_problem_is_told_even_of_a_summary_without_one():
+def test_a_summary_without_details_gives_its_status():
     summary = SimpleNamespace(status="failed", details=[])
     with pytest.raises(ModelFileError, match="nothing was written: failed"):
-        export._demand("passed", summary)
+        bioimageio._require("passed", summary)
 
 
 def test_our_own_file(tmp_path, model_file):

@@ -1,4 +1,4 @@
-"""Archives that are hostile or damaged: each is one clear line, and nothing is written outside the folder."""
+"""Hostile and damaged archives: each gives one clear line, and nothing is written outside the folder."""
 
 import stat
 import struct
@@ -19,7 +19,7 @@ def member(name, mode=0o100644):
 
 
 def patched(content, at, value):
-    """Return an archive whose central directory says another thing of its first member."""
+    """Return an archive with bytes of its central directory's first entry replaced."""
     start = content.index(b"PK\x01\x02") + at
     return content[:start] + value + content[start + len(value) :]
 
@@ -44,16 +44,16 @@ GOOD = archive((member("a"), b"0123456789"))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (archive((member("/tmp/evil"), b"")), "'/tmp/evil' has an absolute path"),
         (archive((member("C:evil"), b"")), "a drive"),
         (archive((member("..\\evil"), b"")), "backslash"),
-        (archive((member("../evil"), b"")), "'../evil' leads outside"),
-        (archive((member("a"), b""), (member("b/../../evil"), b"")), "leads outside"),
+        (archive((member("../evil"), b"")), "'../evil' leads out of"),
+        (archive((member("a"), b""), (member("b/../../evil"), b"")), "leads out of"),
         (archive((member("a", stat.S_IFLNK | 0o777), b"/etc/passwd")), "is a link"),
-        (archive((member("a"), b"1"), (member("a"), b"2")), "'a' is there twice"),
-        (archive((member("a"), b"1"), (member("A"), b"2")), "'A' is there twice"),
+        (archive((member("a"), b"1"), (member("a"), b"2")), "'a' occurs twice"),
+        (archive((member("a"), b"1"), (member("A"), b"2")), "'A' occurs twice"),
         (archive((member("a" * 201), b"")), "more than 200 characters"),
         (archive((member("a"), bytes(3 * 2**20))), "grows more than 200 times"),
         (archive(*((member(str(i)), b"") for i in range(1001))), "holds 1001 files"),
@@ -69,11 +69,11 @@ GOOD = archive((member("a"), b"0123456789"))
         (b"GIF89a", "not a zip file or is damaged"),
     ],
 )
-def test_hostile_archives(tmp_path, content, said):
+def test_hostile_archives(tmp_path, content, message):
     path, into = tmp_path / "evil.zip", tmp_path / "inside" / "into"
     into.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(ModelFileError, match=said) as error:
+    with pytest.raises(ModelFileError, match=message) as error:
         unpack(path, into)
     assert "\n" not in str(error.value)
     outside = {p for p in tmp_path.rglob("*") if not p.is_relative_to(into)}

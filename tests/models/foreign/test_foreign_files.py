@@ -1,4 +1,4 @@
-"""Files of other programs that are damaged or meant to do harm: refused in one line, nothing run, nothing written."""
+"""Damaged and hostile files of other programs: refused in one line, without running or writing anything."""
 
 import io
 import pickle
@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from helpers.library_files import Bomb, cut, inside, legacy, zipped
+from helpers.library_files import Bomb, file_names, truncate, write_legacy_pickle, write_zipped_pickle
 from helpers.spandrel_networks import checkpoint
 
 from napari_superres.errors import ModelFileError
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 
 def compressed(path):
-    """Write a sound checkpoint whose members are packed, as a bomb's would be."""
+    """Write a sound checkpoint with compressed members, as a zip bomb has."""
     torch.save({"w": torch.zeros(1000, 1000)}, path)
     with zipfile.ZipFile(path) as old:
         members = [(m.filename, old.read(m)) for m in old.infolist()]
@@ -48,7 +48,7 @@ def script(path):
 
 
 def endless(path):
-    """Declare a tensor of four terabytes that holds one number."""
+    """Declare a tensor of four terabytes that stores one number."""
     torch.save({"body.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
 
 
@@ -75,7 +75,7 @@ def whole(path):
 
 def sound_but_cut(path):
     whole(path)
-    cut(0.5)(path)
+    truncate(0.5)(path)
 
 
 def numbered(path):
@@ -83,17 +83,26 @@ def numbered(path):
 
 
 def swollen(path):
-    """Name a block so far on that a network of so many would fill the memory."""
+    """Name a block with so high a number that a network with that many blocks would fill the memory."""
     torch.save({**checkpoint("NAFNet"), "middle_blks.99999999.beta": torch.zeros(1, 8, 1, 1)}, path)
 
 
 FILES = {
     "numbered.pth": (numbered, "holds no tensors by name"),
     "swollen.pth": (swollen, "the weights fit no network that spandrel can build"),
-    "complex.pth": (lambda p: torch.save({"w": torch.zeros(3, dtype=torch.complex64)}, p), "no floating-point weights"),
-    "integers.pth": (lambda p: torch.save({"w": torch.zeros(3, dtype=torch.int8)}, p), "no floating-point weights"),
-    "pickle in a zip.pth": (zipped, r"holds more than weights.*mkdir.*could run code when opened, so it is not"),
-    "old pickle.pth": (legacy, r"holds more than weights.*could run code"),
+    "complex.pth": (
+        lambda p: torch.save({"w": torch.zeros(3, dtype=torch.complex64)}, p),
+        "must hold floating-point weights",
+    ),
+    "integers.pth": (
+        lambda p: torch.save({"w": torch.zeros(3, dtype=torch.int8)}, p),
+        "must hold floating-point weights",
+    ),
+    "pickle in a zip.pth": (
+        write_zipped_pickle,
+        r"holds more than weights.*mkdir.*Opening it could run code, so it was not opened",
+    ),
+    "old pickle.pth": (write_legacy_pickle, r"holds more than weights.*could run code"),
     "bare pickle.ckpt": (bare, "holds more than weights|damaged or no checkpoint"),
     "nested.pth": (nested, "is a zip file and no checkpoint of torch"),
     "script.pth": (script, "is TorchScript: a program, not weights"),
@@ -123,17 +132,17 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_refused_in_one_line(name, tmp_path, folder):
-    make, said = FILES[name]
+    make, message = FILES[name]
     place = tmp_path / "files"
     place.mkdir()
     make(place / name)
-    before = inside(place)
-    with pytest.raises(ModelFileError, match=said) as found:
+    before = file_names(place)
+    with pytest.raises(ModelFileError, match=message) as found:
         add_model(place / name)
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 500
-    assert inside(folder) == []
-    assert inside(place) == before, "something was run or written"
+    assert file_names(folder) == []
+    assert file_names(place) == before, "something was run or written"
 
 
 def test_training_checkpoint_gives_the_networks_weights_only(tmp_path):

@@ -1,4 +1,4 @@
-"""bioimage.io packages: each form imports, makes what its author's test says, and runs."""
+"""bioimage.io packages: each form is read, reproduces its author's test output, and runs."""
 
 import copy
 import json
@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import bioimageio_packages as packages
-from helpers.bioimageio_packages import built, noise
+from helpers.bioimageio_packages import load_package, noise
 from onnx import TensorProto, helper, numpy_helper
 
 from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.architectures import build
 from napari_superres.models.foreign.package import is_package, read_package
-from napari_superres.models.foreign.programs import NEEDS_TRUST, build_program, process
+from napari_superres.models.foreign.programs import NEEDS_TRUST, apply_steps, build_program
 
 FORMATS = ("onnx", "torchscript", "pytorch_state_dict")
 
@@ -24,9 +24,9 @@ FORMATS = ("onnx", "torchscript", "pytorch_state_dict")
 @pytest.mark.parametrize("spec", ["0.4", "0.5"])
 @pytest.mark.parametrize("weights", FORMATS)
 def test_each_form_runs(tmp_path, spec, weights):
-    path = packages.package(tmp_path / "a.zip", spec=spec, weights=weights)
+    path = packages.write_package(tmp_path / "a.zip", spec=spec, weights=weights)
     assert is_package(path)
-    found, network = built(path, trusted=weights != "onnx")
+    found, network = load_package(path, trusted=weights != "onnx")
     card = found.card
     assert (card.name, card.title) == ("Tiny-doubling-of-Y-and-X", "Tiny doubling of Y and X")
     assert (card.scale, card.multiple, card.channels, card.intensity) == ((2, 2), (2, 2), 1, "none")
@@ -50,22 +50,22 @@ def test_each_form_runs(tmp_path, spec, weights):
 
 
 def test_onnx_survives_pickling(tmp_path):
-    network = built(packages.package(tmp_path / "a.zip"))[1]
+    network = load_package(packages.write_package(tmp_path / "a.zip"))[1]
     assert torch.equal(pickle.loads(pickle.dumps(network))(noise()), network(noise()))
 
 
 @pytest.mark.parametrize("order", ["bcyx", "byxc", "bxyc", "cyx", "yx", "byx"])
 def test_orders_of_axes(tmp_path, order):
     channels = 3 if "c" in order else 1
-    found, network = built(packages.package(tmp_path / "a.zip", order=order, channels=channels))
+    found, network = load_package(packages.write_package(tmp_path / "a.zip", order=order, channels=channels))
     assert found.card.arguments["inputs"] == found.card.arguments["outputs"] == order
     x = noise(channels)
     torch.testing.assert_close(network(x), packages.network(channels)(x))
 
 
-@pytest.mark.parametrize("said", [1, None])
-def test_a_volume_and_a_batch_of_one(tmp_path, said):
-    """Z is kept, Y and X are doubled by repetition; images are given one by one, said or seen in the program."""
+@pytest.mark.parametrize("message", [1, None])
+def test_a_volume_and_a_batch_of_one(tmp_path, message):
+    """Z is kept, Y and X are doubled by repetition; images go one by one if description or program ask for it."""
     node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], strides=[1, 2, 2])
     one = [1, 1, None, None, None]
     graph = helper.make_graph(
@@ -81,24 +81,24 @@ def test_a_volume_and_a_batch_of_one(tmp_path, said):
     def edit(description):
         for tensor, output in (("inputs", False), ("outputs", True)):
             axes = packages.axes("bczyx", 1, output)
-            axes[0]["size"] = said
+            axes[0]["size"] = message
             axes[2].pop("scale", None)
             description[tensor][0]["axes"] = axes
         del description["weights"]["onnx"]["sha256"]
 
     files = {
         "weights.onnx": program.SerializeToString(),
-        "input.npy": packages.array(given),
-        "output.npy": packages.array(given.repeat(2, 3).repeat(2, 4)),
+        "input.npy": packages.npy_bytes(given),
+        "output.npy": packages.npy_bytes(given.repeat(2, 3).repeat(2, 4)),
     }
-    found, network = built(packages.package(tmp_path / "a.zip", edit=edit, files=files))
+    found, network = load_package(packages.write_package(tmp_path / "a.zip", edit=edit, files=files))
     assert found.card.scale == (1, 2, 2)
     x = torch.rand(3, 1, 2, 4, 4)
     assert torch.equal(network(x), x.repeat_interleave(2, 3).repeat_interleave(2, 4))
 
 
-def test_integers_are_given_where_the_network_takes_them(tmp_path):
-    found, network = built(packages.package(tmp_path / "a.zip", dtype="uint8", kind=TensorProto.UINT8))
+def test_networks_of_integers_get_integers(tmp_path):
+    found, network = load_package(packages.write_package(tmp_path / "a.zip", dtype="uint8", kind=TensorProto.UINT8))
     x = torch.tensor([3.0, 200.7, -4.0, 300.0]).reshape(1, 1, 2, 2)
     whole = torch.tensor([3.0, 200.0, 0.0, 255.0]).reshape(1, 1, 2, 2)
     torch.testing.assert_close(network(x), packages.network()(whole))
@@ -113,15 +113,15 @@ def test_external_data_of_onnx(tmp_path):
         del description["weights"]["onnx"]["sha256"]
 
     files = {"weights.onnx": program, "weights.onnx.data": data}
-    path = packages.package(tmp_path / "a.zip", edit=edit, files=files)
-    torch.testing.assert_close(built(path)[1](noise()), packages.network()(noise()))
+    path = packages.write_package(tmp_path / "a.zip", edit=edit, files=files)
+    torch.testing.assert_close(load_package(path)[1](noise()), packages.network()(noise()))
 
 
 def test_a_folder_and_its_description(tmp_path):
-    folder = packages.package(tmp_path / "model")
+    folder = packages.write_package(tmp_path / "model")
     for path in (folder, folder / "rdf.yaml"):
         assert is_package(path)
-        built(path)
+        load_package(path)
     assert not is_package(tmp_path)
     assert not is_package(folder / "README.md")
     (tmp_path / "rdf.yaml.zip").write_bytes(b"PK")
@@ -139,11 +139,13 @@ def test_a_callable_of_a_library(tmp_path):
 
         return change
 
-    path = packages.package(tmp_path / "a.zip", weights="pytorch_state_dict", edit=edit("helpers.bioimageio_packages"))
-    torch.testing.assert_close(built(path, trusted=True)[1](noise()), packages.network()(noise()))
-    path = packages.package(tmp_path / "b.zip", weights="pytorch_state_dict", edit=edit("no_such_package"))
+    path = packages.write_package(
+        tmp_path / "a.zip", weights="pytorch_state_dict", edit=edit("helpers.bioimageio_packages")
+    )
+    torch.testing.assert_close(load_package(path, trusted=True)[1](noise()), packages.network()(noise()))
+    path = packages.write_package(tmp_path / "b.zip", weights="pytorch_state_dict", edit=edit("no_such_package"))
     with pytest.raises(MissingExtraError, match="no_such_package, which cannot be imported"):
-        built(path, trusted=True)
+        load_package(path, trusted=True)
 
 
 def test_our_own_packages_need_no_trust(tmp_path, espcn):
@@ -159,11 +161,13 @@ def test_our_own_packages_need_no_trust(tmp_path, espcn):
 
     network = build(card.architecture, dict(card.arguments)).eval()
     network.load_state_dict(weights)
-    x = packages.image()
+    x = packages.example_image()
     with torch.inference_mode():
         made = network(torch.from_numpy(x)).numpy()
     files = {"weights.pt": content.getvalue()}
-    path = packages.package(tmp_path / "a.zip", weights="pytorch_state_dict", edit=edit, files=files, made=made)
+    path = packages.write_package(
+        tmp_path / "a.zip", weights="pytorch_state_dict", edit=edit, files=files, test_output=made
+    )
     found = read_package(path, trusted=False)
     assert found.card == card
     assert all(torch.equal(found.weights[k], weights[k]) for k in weights)
@@ -228,9 +232,11 @@ MATCHED = {"id": "scale_mean_variance", "kwargs": {"reference_tensor": "input"}}
     ],
 )
 def test_processing_as_the_specification_says(tmp_path, before, on, after, off, intensity):
-    x = packages.image()
-    made = off(packages.run(on(x)), x).astype(np.float32)
-    found, _ = built(packages.package(tmp_path / "a.zip", before=before, after=after, given=x, made=made))
+    x = packages.example_image()
+    made = off(packages.apply_network(on(x)), x).astype(np.float32)
+    found, _ = load_package(
+        packages.write_package(tmp_path / "a.zip", before=before, after=after, test_input=x, test_output=made)
+    )
     assert found.card.intensity == intensity
     assert intensity != "percentile" or found.card.percentiles == (2.0, 98.5)
     wrong = replace(found.card, arguments={**found.card.arguments, "after": [{"id": "clip", "min": 0.2, "max": 0.3}]})
@@ -239,7 +245,7 @@ def test_processing_as_the_specification_says(tmp_path, before, on, after, off, 
 
 
 def test_processing_of_specification_04(tmp_path):
-    x = packages.image()
+    x = packages.example_image()
     before = [
         {
             "name": "scale_range",
@@ -247,36 +253,43 @@ def test_processing_of_specification_04(tmp_path):
         }
     ]
     after = [{"name": "scale_linear", "kwargs": {"axes": "yx", "gain": [2.0], "offset": [1.0]}}]
-    made = packages.run(percentiles(x, 1, 99)) * 2 + 1
-    path = packages.package(tmp_path / "a.zip", spec="0.4", before=before, after=after, given=x, made=made)
-    assert built(path)[0].card.percentiles == (1.0, 99.0)
+    made = packages.apply_network(percentiles(x, 1, 99)) * 2 + 1
+    path = packages.write_package(
+        tmp_path / "a.zip", spec="0.4", before=before, after=after, test_input=x, test_output=made
+    )
+    assert load_package(path)[0].card.percentiles == (1.0, 99.0)
 
 
 def test_linear_steps_alone_are_inverted_so_that_the_input_s_scale_stays(tmp_path):
-    """As the engine inverts what it fits: the network's output is on the scale of the network's input."""
+    """The network's output is on the scale of its input, as it is after the engine's own normalisation."""
     x = 100 * noise() + 50
     for step, on, back in (
         (LINEAR, lambda x: x * 0.01 + 0.5, lambda y: (y - 0.5) / 0.01),
         (FIXED, lambda x: (x - 40) / 20, lambda y: y * 20 + 40),
     ):
-        made = packages.run(on(packages.image()))
-        path = packages.package(tmp_path / f"{step['id']}.zip", before=[step], made=made)
-        torch.testing.assert_close(built(path)[1](x), back(packages.network()(on(x))))
+        made = packages.apply_network(on(packages.example_image()))
+        path = packages.write_package(tmp_path / f"{step['id']}.zip", before=[step], test_output=made)
+        torch.testing.assert_close(load_package(path)[1](x), back(packages.network()(on(x))))
     after = {"id": "scale_linear", "kwargs": {"gain": 7.0}}
-    path = packages.package(
-        tmp_path / "own.zip", before=[LINEAR], after=[after], made=packages.run(packages.image() * 0.01 + 0.5) * 7
+    path = packages.write_package(
+        tmp_path / "own.zip",
+        before=[LINEAR],
+        after=[after],
+        test_output=packages.apply_network(packages.example_image() * 0.01 + 0.5) * 7,
     )
-    torch.testing.assert_close(built(path)[1](x), 7 * packages.network()(x * 0.01 + 0.5))
+    torch.testing.assert_close(load_package(path)[1](x), 7 * packages.network()(x * 0.01 + 0.5))
 
 
-def test_what_the_engine_does_is_left_out_of_the_program(tmp_path):
-    """The type of what is given, what is fitted, and what matches the output with the input."""
+def test_the_program_omits_steps_that_the_engine_does(tmp_path):
+    """The input's type, steps fitted to the image, and steps that match the output with the input."""
     before = [LINEAR, {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}}]
-    made = packages.run(packages.image(dtype=np.uint8) * 0.01 + 0.5)
-    found, network = built(packages.package(tmp_path / "a.zip", dtype="uint8", before=before, made=made))
+    made = packages.apply_network(packages.example_image(dtype=np.uint8) * 0.01 + 0.5)
+    found, network = load_package(
+        packages.write_package(tmp_path / "a.zip", dtype="uint8", before=before, test_output=made)
+    )
     assert [step["id"] for step in found.card.arguments["before"]] == ["scale_linear"]
     torch.testing.assert_close(network(noise()), (packages.network()(noise() * 0.01 + 0.5) - 0.5) / 0.01)
-    path = packages.package(tmp_path / "b.zip", before=[LINEAR, RANGE], after=[LINEAR, MATCHED])
+    path = packages.write_package(tmp_path / "b.zip", before=[LINEAR, RANGE], after=[LINEAR, MATCHED])
     found = read_package(path, trusted=False)
     torch.testing.assert_close(build_program(found.card, found.weights)(noise()), packages.network()(noise()))
 
@@ -302,6 +315,6 @@ def test_what_the_engine_does_is_left_out_of_the_program(tmp_path):
 )
 def test_steps_on_each_value(step, formula):
     x = 4 * noise(3)
-    torch.testing.assert_close(process(x, [step]), torch.from_numpy(formula(x.numpy()).astype(np.float32)))
+    torch.testing.assert_close(apply_steps(x, [step]), torch.from_numpy(formula(x.numpy()).astype(np.float32)))
     x[0, 0, 0, 0] = torch.nan
-    assert process(x, [step]).isnan().sum() == 1
+    assert apply_steps(x, [step]).isnan().sum() == 1

@@ -1,4 +1,4 @@
-"""bioimage.io packages that are refused: what this engine cannot run, what is damaged, what is not trusted."""
+"""bioimage.io packages that are refused: models that cannot run here, damaged ones, untrusted ones."""
 
 import socket
 import sys
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from helpers import bioimageio_packages as packages
-from helpers.bioimageio_packages import built
+from helpers.bioimageio_packages import load_package
 from helpers.library_files import Bomb
 
 from napari_superres.errors import MissingExtraError, ModelFileError, UntrustedModelError
 from napari_superres.models.foreign.archive import check_folder
 from napari_superres.models.foreign.package import read_package
 from napari_superres.models.foreign.programs import build_program
-from napari_superres.models.foreign.trust import fingerprint, trust
+from napari_superres.models.foreign.trust import fingerprint, grant_trust
 
 STANDARD = {"id": "zero_mean_unit_variance", "kwargs": {"axes": ["channel", "y", "x"]}}
 CLIP = {"id": "clip", "kwargs": {"min": 0.1, "max": 1.5}}
@@ -83,7 +83,7 @@ AFTER_MATCHING = [MATCHED, CLIP]
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         (valid, "images of another size by valid convolutions .offset -4 along y"),
         (fixed, r"only images of exactly one size along y \(64 pixels\)"),
@@ -94,7 +94,7 @@ AFTER_MATCHING = [MATCHED, CLIP]
         (axis("outputs", 2, scale=0.4), "2.5 pixels of one along y"),
         (axis("outputs", 3, scale=2.0), "0.5 pixels of one along x"),
         (axis("outputs", 3, size={"tensor_id": "input", "axis_id": "y"}), "must refer to the input's along x"),
-        (square, "hangs on another axis"),
+        (square, "depends on another axis"),
         (index, "input has axes b, index, y, x; understood are y and x"),
         (tensor("inputs", preprocessing=[ROWS]), "scale_range along channel, x only.*must be fitted along x, y"),
         (tensor("inputs", preprocessing=[CLIP, STANDARD]), "zero_mean_unit_variance after clip"),
@@ -104,38 +104,38 @@ AFTER_MATCHING = [MATCHED, CLIP]
         (tensor("outputs", postprocessing=[STANDARD]), "post-processing zero_mean_unit_variance"),
         (tensor("outputs", postprocessing=AFTER_MATCHING), "clip after scale_mean_variance"),
         (tensor("inputs", output_of="affable-shark"), "needs the output of another one"),
-        (url, r"weights lie elsewhere \(https://example.com/weights.onnx\)"),
+        (url, r"weights are not in the package, but at https://example.com/weights.onnx"),
         (sha256, "weights.onnx. have another sha256"),
         (source("other.onnx"), "weights .other.onnx. are missing"),
         (source("../a.zip"), "lie outside of the package"),
         (source("/etc/passwd"), "lie outside of the package"),
         (lambda d: d.pop("inputs"), "the description is not valid: inputs"),
         (lambda d: d.update(type="dataset"), "does not describe a model"),
-        (lambda d: d.update(format_version="0.6.1"), "follows specification 0.6, and 0.5 is the newest"),
+        (lambda d: d.update(format_version="0.6.1"), "follows specification 0.6; 0.5 is the newest"),
     ],
 )
-def test_models_that_cannot_be_run(tmp_path, edit, said):
-    path = packages.package(tmp_path / "a.zip", edit=edit)
-    with pytest.raises(ModelFileError, match=said) as error:
+def test_models_that_cannot_be_run(tmp_path, edit, message):
+    path = packages.write_package(tmp_path / "a.zip", edit=edit)
+    with pytest.raises(ModelFileError, match=message) as error:
         read_package(path, trusted=True)
     assert str(error.value).startswith("a.zip: ")
     assert "\n" not in str(error.value)
 
 
 def test_other_weights_and_wrong_files(tmp_path):
-    for name, changes, said in (
+    for name, changes, message in (
         ("keras", {"weights": "keras_hdf5"}, "weights are in keras_hdf5; understood are onnx, torchscript and pytorch"),
         ("onnx", {"edit": lambda d: d["weights"]["onnx"].pop("sha256"), "files": {"weights.onnx": b"junk"}}, None),
         ("array", {"files": {"input.npy": b"junk"}}, "input.npy is no array"),
         ("object", {"files": {"input.npy": objects()}}, "input.npy is no array"),
-        ("size", {"made": np.zeros((1, 1, 40, 40))}, r"it makes \[1, 1, 20, 24\]"),
-        ("value", {"made": packages.run(packages.image()) + 1}, "largest difference 1"),
+        ("size", {"test_output": np.zeros((1, 1, 40, 40))}, r"it makes \[1, 1, 20, 24\]"),
+        ("value", {"test_output": packages.apply_network(packages.example_image()) + 1}, "largest difference 1"),
         ("yaml", {"files": {"rdf.yaml": b"a: [1"}}, "rdf.yaml is not YAML"),
         ("aliases", {"files": {"rdf.yaml": aliases()}}, "more than 200000 values"),
     ):
-        path = packages.package(tmp_path / f"{name}.zip", **changes)
-        with pytest.raises(ModelFileError, match=said or "onnxruntime cannot load the program"):
-            built(path)
+        path = packages.write_package(tmp_path / f"{name}.zip", **changes)
+        with pytest.raises(ModelFileError, match=message or "onnxruntime cannot load the program"):
+            load_package(path)
 
 
 def objects():
@@ -151,7 +151,7 @@ def aliases():
 
 
 def test_missing_libraries(tmp_path, monkeypatch):
-    path = packages.package(tmp_path / "a.zip")
+    path = packages.write_package(tmp_path / "a.zip")
     for name in ("onnxruntime", "bioimageio.spec"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, name, None)
@@ -182,7 +182,7 @@ def test_nothing_is_fetched(tmp_path, monkeypatch):
             "attachments": [{"source": f"{away}more.zip"}],
         }
 
-    found, _ = built(packages.package(tmp_path / "a.zip", edit=edit))
+    found, _ = load_package(packages.write_package(tmp_path / "a.zip", edit=edit))
     assert found.card.citation == f"Lovelace, {away}notes"
 
     def elsewhere(description):
@@ -190,7 +190,7 @@ def test_nothing_is_fetched(tmp_path, monkeypatch):
         for which in ("inputs", "outputs"):
             description[which][0]["test_tensor"]["source"] = f"{away}test.npy"
 
-    assert read_package(packages.package(tmp_path / "b.zip", edit=elsewhere), trusted=False).check is None
+    assert read_package(packages.write_package(tmp_path / "b.zip", edit=elsewhere), trusted=False).check is None
     assert not used  # whoever tried may have gone on without
 
 
@@ -200,23 +200,23 @@ def test_programs_run_only_when_trusted(tmp_path, monkeypatch):
     code = f"open({str(fired)!r}, 'w').close()\n{packages.SOURCE}"
     for weights, kind in (("torchscript", "TorchScript"), ("pytorch_state_dict", "Python source")):
         for name in (f"{weights}.zip", weights):
-            path = packages.package(tmp_path / name, weights=weights, source=code)
+            path = packages.write_package(tmp_path / name, weights=weights, source=code)
             with pytest.raises(UntrustedModelError, match=f"{name} is a program .{kind}, sha256 {fingerprint(path)}"):
                 read_package(path, trusted=False)
             assert not fired.exists()
-    trust(fingerprint(tmp_path / "pytorch_state_dict.zip"))
+    grant_trust(fingerprint(tmp_path / "pytorch_state_dict.zip"))
     found = read_package(tmp_path / "pytorch_state_dict.zip", trusted=False)
     assert not fired.exists()
     build_program(found.card, found.weights)
     assert fired.exists()
     # Its description alone does not pin a program: that of the folder counts.
-    trust(fingerprint(tmp_path / "pytorch_state_dict" / "rdf.yaml"))
+    grant_trust(fingerprint(tmp_path / "pytorch_state_dict" / "rdf.yaml"))
     with pytest.raises(UntrustedModelError):
         read_package(tmp_path / "pytorch_state_dict" / "rdf.yaml", trusted=False)
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("raise OSError('no')", "architecture fails: no"),
         ("Tiny = dict", "is no torch.nn.Module but a dict"),
@@ -225,17 +225,17 @@ def test_programs_run_only_when_trusted(tmp_path, monkeypatch):
         ("from torch import nn\ndef Tiny(channels): return nn.Conv2d(1, 1, 1)", "cannot be built as source"),
     ],
 )
-def test_sources_that_fail(tmp_path, code, said):
-    path = packages.package(tmp_path / "a.zip", weights="pytorch_state_dict", source=code)
-    with pytest.raises((ModelFileError, MissingExtraError), match=said) as error:
-        built(path, trusted=True)
+def test_sources_that_fail(tmp_path, code, message):
+    path = packages.write_package(tmp_path / "a.zip", weights="pytorch_state_dict", source=code)
+    with pytest.raises((ModelFileError, MissingExtraError), match=message) as error:
+        load_package(path, trusted=True)
     assert "\n" not in str(error.value)
 
 
 def test_weights_that_would_run_code_are_not_opened(tmp_path):
     content = BytesIO()
     torch.save({"w": Bomb(tmp_path / "fired")}, content)
-    path = packages.package(
+    path = packages.write_package(
         tmp_path / "a.zip",
         weights="pytorch_state_dict",
         files={"weights.pt": content.getvalue()},
@@ -247,10 +247,10 @@ def test_weights_that_would_run_code_are_not_opened(tmp_path):
 
 
 def test_links_out_of_a_folder(tmp_path):
-    folder = packages.package(tmp_path / "model")
+    folder = packages.write_package(tmp_path / "model")
     (folder / "again").symlink_to("rdf.yaml")
     check_folder(folder)
     (folder / "deep").mkdir()
     (folder / "deep" / "out").symlink_to(tmp_path)
-    with pytest.raises(ModelFileError, match="deep/out is a link to what is outside"):
+    with pytest.raises(ModelFileError, match="deep/out is a link that leads out of the folder"):
         read_package(folder, trusted=False)

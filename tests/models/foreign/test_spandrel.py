@@ -1,4 +1,4 @@
-"""Models of other programs: every architecture of spandrel, exact or said not to be; scientific images through them."""
+"""Models of other programs: each architecture of spandrel, with exact tiles or a stated error, on scientific images."""
 
 import copy
 import pickle
@@ -18,7 +18,8 @@ from napari_superres.core import intensity
 from napari_superres.core.tiling import smallest_tile
 from napari_superres.errors import MissingExtraError, ModelFileError, SuperResWarning
 from napari_superres.models import ModelCard, add_model, find_card, remove_model
-from napari_superres.models.foreign import detect, measure
+from napari_superres.models.foreign import spandrel_models
+from napari_superres.models.foreign.measure_card import measure_card
 from napari_superres.models.library.index import library_entries
 
 pytest.importorskip("spandrel", reason="models of other programs need spandrel")
@@ -47,11 +48,16 @@ def test_the_tables_name_every_architecture():
     from spandrel import MAIN_REGISTRY
 
     assert {str(a.architecture.id) for a in MAIN_REGISTRY} == {*NAMES, *LEFT_OUT}
-    assert {str(a.architecture.id) for a in detect.registry()} == {*NAMES, *LEFT_OUT, *EXTRA_NAMES, *EXTRA_LEFT_OUT}
+    assert {str(a.architecture.id) for a in spandrel_models.known_architectures()} == {
+        *NAMES,
+        *LEFT_OUT,
+        *EXTRA_NAMES,
+        *EXTRA_LEFT_OUT,
+    }
 
 
 @pytest.mark.parametrize("name", [*ALL, *EXTRAS])
-def test_every_architecture_is_exact_or_says_how_far_it_is_not(name, tmp_path):
+def test_every_architecture_is_exact_or_states_its_tile_error(name, tmp_path):
     path = saved(name, tmp_path / f"{name}.pth")
     if name == RANDOM:
         with pytest.raises(ModelFileError, match="another image each time"):
@@ -83,7 +89,7 @@ def test_every_architecture_is_exact_or_says_how_far_it_is_not(name, tmp_path):
 
 
 def nearest_like(bias=0.0):
-    """Return the weights of a network that repeats pixels and adds a little, as trained ones do."""
+    """Return the weights of a network that repeats pixels and adds a small correction, as trained ones do."""
     weights = checkpoint("Compact")
     last = [k for k in weights if k.startswith("body")][-2:]
     for key in last:
@@ -178,8 +184,8 @@ def test_safetensors_without_a_card(tmp_path):
     assert add_model(tmp_path / "span.safetensors").arguments["network"] == "SPAN"
 
 
-def test_weights_of_another_network_than_the_card_says(tmp_path, folder):
-    from napari_superres.models.files import read_card, read_weights, write_model
+def test_weights_of_another_network_than_the_card_states(tmp_path, folder):
+    from napari_superres.models.model_file import read_card, read_weights, write_model
 
     add_model(saved("SPAN", tmp_path / "span.pth"))
     path = folder / "span.safetensors"
@@ -189,16 +195,16 @@ def test_weights_of_another_network_than_the_card_says(tmp_path, folder):
         load_model(tmp_path / "lie.safetensors")
 
 
-def test_absent_library_names_the_extra(tmp_path, monkeypatch):
+def test_a_missing_library_names_the_extra(tmp_path, monkeypatch):
     path = saved("SPAN", tmp_path / "span.pth")
-    detect.spandrel.cache_clear()
+    spandrel_models.import_spandrel.cache_clear()
     monkeypatch.setitem(sys.modules, "spandrel", None)
     try:
         with pytest.raises(MissingExtraError, match=r"pip install 'napari-superres-torch\[zoo\]'"):
             add_model(path)
     finally:
         monkeypatch.undo()
-        detect.spandrel.cache_clear()
+        spandrel_models.import_spandrel.cache_clear()
 
 
 def test_models_can_be_sent_to_workers(tmp_path):
@@ -211,7 +217,7 @@ def test_models_can_be_sent_to_workers(tmp_path):
 
 
 class Shifted(nn.Module):
-    """Repeats pixels, and moves the result by whole fine pixels."""
+    """Repeat pixels, and shift the result by whole high-resolution pixels."""
 
     def __init__(self, by=0, clamp=False):
         super().__init__()
@@ -229,18 +235,18 @@ CARD = ModelCard(name="toy", architecture="spandrel", scale=(2, 2))
 
 
 def test_grid_is_measured_by_a_blob():
-    assert measure.measured(CARD, Shifted()).grid_offset is None
-    found = measure.measured(CARD, Shifted(by=1))
+    assert measure_card(CARD, Shifted()).grid_offset is None
+    found = measure_card(CARD, Shifted(by=1))
     assert found.grid_offset == pytest.approx((0.5, 1.5), abs=0.02)
 
 
-def test_networks_that_cut_off_see_the_whole_range():
-    assert measure.measured(CARD, Shifted()).percentiles == (0.1, 99.9)
-    assert measure.measured(CARD, Shifted(clamp=True)).percentiles == (0.0, 100.0)
+def test_networks_that_clip_see_the_whole_range():
+    assert measure_card(CARD, Shifted()).percentiles == (0.1, 99.9)
+    assert measure_card(CARD, Shifted(clamp=True)).percentiles == (0.0, 100.0)
 
 
 @pytest.mark.parametrize(
-    ("network", "said"),
+    ("network", "message"),
     [
         (lambda x: x[..., :-1], r"the network makes \[1, 1, 40, 39\] of \[1, 1, 40, 40\], not \[1, 1, 80, 80\]"),
         (lambda x: (x,), "the network makes tuple"),
@@ -250,9 +256,9 @@ def test_networks_that_cut_off_see_the_whole_range():
     ],
     ids=["size", "tuple", "infinite", "random", "fails"],
 )
-def test_networks_that_cannot_be_used(network, said):
-    with pytest.raises(ModelFileError, match=said):
-        measure.measured(CARD, network)
+def test_networks_that_cannot_be_used(network, message):
+    with pytest.raises(ModelFileError, match=message):
+        measure_card(CARD, network)
 
 
 def test_architecture_that_is_not_recognised(tmp_path):

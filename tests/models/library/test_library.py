@@ -1,4 +1,4 @@
-"""The library: models kept by name, held to their sha256, changed whole or not at all, safe to look at."""
+"""The library: models known by name and checked by sha256, changed completely or not at all, safe to list."""
 
 import os
 import pickle
@@ -8,25 +8,34 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from helpers.library_files import Bomb, cut, inside, legacy, rewrite, with_card, with_tensor, zipped
+from helpers.library_files import (
+    Bomb,
+    file_names,
+    rewrite,
+    truncate,
+    with_card,
+    with_tensor,
+    write_legacy_pickle,
+    write_zipped_pickle,
+)
 
 from napari_superres.errors import ModelFileError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models import add_model, find_card, list_models, load_model, remove_model, verify_models
-from napari_superres.models.files import KEY, digest, write_model
-from napari_superres.models.folder import library_folder
 from napari_superres.models.library.index import library_entries
 from napari_superres.models.library.registry import model_origin, model_path
 from napari_superres.models.library.shipped import shipped_cards, shipped_folder
+from napari_superres.models.library_folder import library_folder
+from napari_superres.models.model_file import KEY, digest, write_model
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_round_trip(model_file, folder):
     before = list_models()
-    assert inside(folder) == []
+    assert file_names(folder) == []
     card = add_model(model_file)
     assert card.name == "tiny"
-    assert inside(folder) == ["library.json", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "tiny.safetensors"]
     assert model_file.is_file()
     names = [c.name for c in list_models()]
     assert names == [*(c.name for c in shipped_cards()), "tiny", *(c.name for c in before if c.is_interpolation)]
@@ -46,12 +55,12 @@ def test_round_trip(model_file, folder):
     assert str(model_file.parent) not in (folder / "library.json").read_text()
     remove_model("tiny")
     assert list_models() == before
-    assert inside(folder) == ["library.json"]
+    assert file_names(folder) == ["library.json"]
     with pytest.raises(UnknownModelError):
         load_model("tiny")
 
 
-def test_the_users_own_folder_by_default(monkeypatch):
+def test_the_user_s_own_folder_by_default(monkeypatch):
     for value in (None, ""):
         monkeypatch.delenv("NAPARI_SUPERRES_MODELS", raising=False)
         if value is not None:
@@ -59,52 +68,52 @@ def test_the_users_own_folder_by_default(monkeypatch):
         assert library_folder().parts[-2:] == ("napari-superres", "models")
 
 
-def test_the_same_file_is_there_once(model_file, folder):
+def test_the_same_file_is_stored_once(model_file, folder):
     add_model(model_file)
     copy = shutil.copy(model_file, model_file.with_name("again.safetensors"))
     for path in (model_file, copy):
         with pytest.warns(SuperResWarning, match="in the library already, as tiny; nothing was copied"):
             assert add_model(path).name == "tiny"
-    assert inside(folder) == ["library.json", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "tiny.safetensors"]
     shipped = shutil.copy(shipped_folder() / "fsrcnn-x2.safetensors", model_file.with_name("mine.safetensors"))
     with pytest.warns(SuperResWarning, match="comes with the program, as fsrcnn-x2; nothing was copied"):
         assert add_model(shipped) == find_card("fsrcnn-x2")
-    assert inside(folder) == ["library.json", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "tiny.safetensors"]
 
 
 @pytest.mark.parametrize(
-    ("stem", "said"),
+    ("stem", "message"),
     [
-        ("fsrcnn-x2", "comes with the program is called fsrcnn-x2. Rename the file, such as my-fsrcnn-x2"),
+        ("fsrcnn-x2", "comes with the program is called fsrcnn-x2. Rename the file, for example to my-fsrcnn-x2"),
         ("FSRCNN-X2", "comes with the program is called"),
         ("bicubic-x7", "comes with the program is called"),
-        ("other", r"another model called other \(added \d{4}-.*superres models remove other"),
+        ("other", r"another model called other \(added \d{4}-.*`remove_model..`"),
         ("Other", "another model called other"),
         (".hidden", "begins with a letter or digit"),
         ("-x", "begins with a letter or digit"),
         ("a.safetensors", r"does not end in \.safetensors"),
     ],
 )
-def test_names_are_unique(model_file, other_file, folder, stem, said):
+def test_names_are_unique(model_file, other_file, folder, stem, message):
     add_model(other_file)
     before = (folder / "library.json").read_bytes()
     clashing = model_file.rename(model_file.with_name(f"{stem}.safetensors"))
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         add_model(clashing)
-    assert inside(folder) == ["library.json", "other.safetensors"]
+    assert file_names(folder) == ["library.json", "other.safetensors"]
     assert (folder / "library.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("stem", "name"), [("my model (1)", "my-model--1-"), ("细胞" * 40, "细胞" * 40), ("a\nb", "a-b")]
 )
-def test_names_hold_what_may_stand_in_one(model_file, folder, stem, name):
+def test_names_keep_only_allowed_characters(model_file, folder, stem, name):
     try:
         odd = model_file.rename(model_file.with_name(f"{stem}.safetensors"))
     except OSError:
         pytest.skip("this file system has no such names")
     assert add_model(odd).name == name == find_card(name).name
-    assert set(inside(folder)) == {"library.json", f"{name}.safetensors"}
+    assert set(file_names(folder)) == {"library.json", f"{name}.safetensors"}
 
 
 def test_a_card_cannot_choose_where_its_file_is_written(model_file, folder):
@@ -114,7 +123,7 @@ def test_a_card_cannot_choose_where_its_file_is_written(model_file, folder):
         with_card(name=name)(model_file)
         with pytest.raises(ModelFileError, match="name may hold letters"):
             add_model(model_file)
-    assert inside(folder.parent) == ["library", "tiny.safetensors"]
+    assert file_names(folder.parent) == ["library", "tiny.safetensors"]
 
 
 def test_a_link_is_followed_and_its_content_kept(model_file, folder, tmp_path):
@@ -130,12 +139,12 @@ def test_a_link_is_followed_and_its_content_kept(model_file, folder, tmp_path):
         add_model(link)
 
 
-def test_a_card_that_says_too_little_is_corrected(tmp_path, espcn):
+def test_a_card_whose_halo_is_too_small_is_corrected(tmp_path, espcn):
     card, weights = espcn
     lying = write_model(tmp_path / "lying.safetensors", replace(card, halo=(1, 1)), weights)
     with pytest.warns(SuperResWarning, match=r"halo \(1, 1\), measured \(4, 4\)"):
         assert add_model(lying).halo == (4, 4)
-    with pytest.warns(SuperResWarning, match="what was measured is used"):
+    with pytest.warns(SuperResWarning, match="The measured halo is used"):
         assert load_model("lying").card.halo == (4, 4)
     short = write_model(tmp_path / "short.safetensors", card, {k: v + 7 for k, v in weights.items()})
     with (
@@ -146,19 +155,19 @@ def test_a_card_that_says_too_little_is_corrected(tmp_path, espcn):
     assert list(library_entries()) == ["lying"]
 
 
-# Files that are not what they say
+# Damaged and hostile files
 
 BAD = {
-    "a zipped pickle": (zipped, "is a pickle"),
-    "an old pickle": (legacy, "is a pickle"),
+    "a zipped pickle": (write_zipped_pickle, "is a pickle"),
+    "an old pickle": (write_legacy_pickle, "is a pickle"),
     "a bare pickle": (lambda p: p.write_bytes(pickle.dumps(Bomb(p.with_name("fired")))), "is a pickle"),
     "a scripted network": (
         lambda p: torch.jit.save(torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)), str(p)),
         "is a pickle",
     ),
     "nothing": (lambda p: p.write_bytes(b""), "empty or truncated"),
-    "half a header": (cut(0.2), "truncated"),
-    "half the weights": (cut(0.9), "damaged or truncated"),
+    "half a header": (truncate(0.2), "truncated"),
+    "half the weights": (truncate(0.9), "damaged or truncated"),
     "a picture": (lambda p: p.write_bytes(b"GIF89a" + bytes(500)), "truncated or not a safetensors"),
     "a header of a terabyte": (lambda p: p.write_bytes((2**40).to_bytes(8, "little") + b"{}"), "truncated or not"),
     "nested too deep": (lambda p: p.write_bytes((50_000).to_bytes(8, "little") + b"[" * 50_000), "not JSON"),
@@ -210,24 +219,24 @@ WRONG_TYPES = {
 BAD |= {f"{field} of a wrong type": (with_card(**{field: v}), "card") for field, v in WRONG_TYPES.items()}
 
 
-@pytest.mark.parametrize(("make", "said"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("make", "message"), BAD.values(), ids=BAD)
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
-def test_what_is_refused_leaves_nothing(model_file, folder, make, said):
+def test_refused_files_leave_nothing(model_file, folder, make, message):
     make(model_file)
-    with pytest.raises(ModelFileError, match=said) as error:
+    with pytest.raises(ModelFileError, match=message) as error:
         add_model(model_file)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1000
-    assert inside(folder.parent) == ["tiny.safetensors"], "nothing is executed, nothing is written"
+    assert file_names(folder.parent) == ["tiny.safetensors"], "nothing is executed, nothing is written"
 
 
-def test_what_is_no_file(tmp_path, folder):
+def test_paths_that_are_no_file(tmp_path, folder):
     os.mkfifo(tmp_path / "pipe.safetensors")
     for path in (tmp_path / "pipe.safetensors", tmp_path / "gone.safetensors", "x" * 10_000_000, "a\0b"):
         with pytest.raises(ModelFileError, match="does not exist or is no file") as error:
             add_model(path)
         assert len(str(error.value)) < 1000
-    assert inside(folder) == []
+    assert file_names(folder) == []
 
 
 @pytest.mark.parametrize("name", ["x" * 10_000_000, "bicubic-x" + "1" * 5000, "x" * 250, "a\0b", "../tiny", "a/../b"])

@@ -1,4 +1,4 @@
-"""A library that was changed from outside, by several processes, by killed ones, or that cannot be written."""
+"""A library changed from outside, by several processes or by killed ones, and one that cannot be written."""
 
 import errno
 import os
@@ -8,15 +8,15 @@ import warnings
 from unittest.mock import patch
 
 import pytest
-from helpers.library_files import cut, inside, python, zipped
+from helpers.library_files import file_names, start_python, truncate, write_zipped_pickle
 
 from napari_superres.errors import ModelFileError, OutputError, SettingsError, SuperResWarning, UnknownModelError
 from napari_superres.models import add_model, find_card, list_models, load_model, remove_model, verify_models
-from napari_superres.models.files import digest, write_model
-from napari_superres.models.library import added as library
-from napari_superres.models.library.added import library_cards
+from napari_superres.models.library import user_models
 from napari_superres.models.library.registry import model_path
 from napari_superres.models.library.shipped import shipped_cards, shipped_folder
+from napari_superres.models.library.user_models import library_cards
+from napari_superres.models.model_file import digest, write_model
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -33,36 +33,36 @@ def linked(path):
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("harm", "message"),
     [
         (tampered, "is not the file that was added"),
-        (cut(0.9), "is not the file that was added"),
+        (truncate(0.9), "is not the file that was added"),
         (lambda p: p.unlink(), "has lost its file"),
-        (zipped, "is not the file that was added"),
+        (write_zipped_pickle, "is not the file that was added"),
         (linked, "is a link"),
         (lambda p: (p.unlink(), p.mkdir()), "is a link or no file"),
         (lambda p: (p.unlink(), os.mkfifo(p)), "is a link or no file"),
     ],
     ids=["tampered", "truncated", "gone", "pickle", "link", "folder", "pipe"],
 )
-def test_a_file_that_is_no_longer_what_was_added(model_file, other_file, folder, harm, said):
-    """It is refused by name, never harms the list, and is mended by adding it again."""
+def test_a_file_that_is_no_longer_what_was_added(model_file, other_file, folder, harm, message):
+    """It is refused by name, does not break the list, and adding it again repairs it."""
     add_model(model_file)
     add_model(other_file)
     harm(folder / "tiny.safetensors")
     for look in (find_card, load_model, model_path):
-        with pytest.raises(ModelFileError, match=f"tiny in the model library {said}.*superres models remove tiny"):
+        with pytest.raises(ModelFileError, match=f"tiny in the model library {message}.*`remove_model..`"):
             look("tiny")
-    with pytest.warns(SuperResWarning, match=f"tiny in the .*{said}.*superres models verify"):
+    with pytest.warns(SuperResWarning, match=f"tiny in the .*{message}.*`verify_models..`"):
         assert {"other", "fsrcnn-x2"} <= {c.name for c in list_models()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperResWarning)
-        assert [c.name for c in library_cards()] == ["other"]
+        assert [c.name for c in library_cards()[0]] == ["other"]
     assert load_model("other").sha256 == digest(other_file)
     assert load_model("fsrcnn-x2").sha256
     other, tiny = verify_models()
     assert other.problem == ""
-    assert said in tiny.problem
+    assert message in tiny.problem
     assert not (folder / "fired").exists()
     if not (folder / "tiny.safetensors").is_dir():
         remove_model("tiny")
@@ -70,7 +70,7 @@ def test_a_file_that_is_no_longer_what_was_added(model_file, other_file, folder,
         assert not any(v.problem for v in verify_models())
 
 
-def test_adding_again_mends_without_removing(model_file, folder):
+def test_adding_again_repairs_without_removing(model_file, folder):
     add_model(model_file)
     for harm in (tampered, lambda p: p.unlink(), linked):
         harm(folder / "tiny.safetensors")
@@ -80,23 +80,27 @@ def test_adding_again_mends_without_removing(model_file, folder):
         assert not (folder / "tiny.safetensors").is_symlink()
 
 
-def test_removing_makes_the_room_that_it_needs(model_file, folder, monkeypatch):
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_removing_frees_the_space_that_the_index_needs(model_file, folder, monkeypatch, wrapped):
     add_model(model_file)
-    place, write = folder / "tiny.safetensors", library.write_index
+    place, write = folder / "tiny.safetensors", user_models.write_index
 
     def full(entries):
         if place.exists():
-            raise OSError(errno.ENOSPC, "No space left on device")
+            error = OSError(errno.ENOSPC, "No space left on device")
+            if wrapped:  # as `atomic.write_text` does
+                raise OutputError("the disk is full") from error
+            raise error
         write(entries)
 
-    monkeypatch.setattr(library, "write_index", full)
+    monkeypatch.setattr(user_models, "write_index", full)
     remove_model("tiny")
     assert not place.exists()
     assert verify_models() == []
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "damaged"),
         ("[]", "damaged"),
@@ -112,16 +116,16 @@ def test_removing_makes_the_room_that_it_needs(model_file, folder, monkeypatch):
         ),
     ],
 )
-def test_a_damaged_index(model_file, folder, text, said):
-    """Shipped models go on; what would lose the pinned sha256 is refused; adding the files again is a way back."""
+def test_a_damaged_index(model_file, folder, text, message):
+    """Shipped models still work, and changes that would lose a known sha256 are refused. Adding the files repairs."""
     add_model(model_file)
     (folder / "library.json").write_text(text)
-    with pytest.warns(SuperResWarning, match=said):
+    with pytest.warns(SuperResWarning, match=message):
         assert next(c.name for c in list_models()) == shipped_cards()[0].name
     assert load_model("fsrcnn-x2").sha256
     assert load_model(str(model_file)).sha256
     for change in (lambda: add_model(model_file), lambda: remove_model("tiny"), verify_models):
-        with pytest.raises(ModelFileError, match=said):
+        with pytest.raises(ModelFileError, match=message):
             change()
     (folder / "library.json").unlink()
     assert "was not added" in verify_models()[0].problem
@@ -129,30 +133,32 @@ def test_a_damaged_index(model_file, folder, text, said):
     assert [v.problem for v in verify_models()] == [""]
 
 
-def test_a_file_that_was_put_there_is_not_a_model_until_it_is_added(model_file, other_file, folder):
+def test_a_file_in_the_folder_is_not_a_model_until_it_is_added(model_file, other_file, folder):
     folder.mkdir()
     shutil.copy(other_file, folder / "tiny.safetensors")
-    assert library_cards() == []
+    assert library_cards()[0] == []
     with pytest.raises(UnknownModelError):
         find_card("tiny")
-    assert "was not added, so it is not used" in verify_models()[0].problem
-    with pytest.raises(SettingsError, match="is there and was not added"):
+    assert "was not added and is not used" in verify_models()[0].problem
+    with pytest.raises(SettingsError, match=r"exists in the library.s folder, but was not added"):
         add_model(model_file)
     assert digest(folder / "tiny.safetensors") == digest(other_file)
 
 
-def test_a_shipped_name_goes_before_one_in_the_library(model_file, monkeypatch):
-    """A new version may bring a model of the same name; saved records mean that one."""
+def test_a_shipped_model_takes_precedence_over_the_library(model_file, monkeypatch):
+    """A new version may ship a model of the same name, and saved records mean that one."""
     add_model(model_file)
-    monkeypatch.setattr("napari_superres.models.library.added.shipped_file", lambda name: shipped_folder() / name)
-    with pytest.warns(SuperResWarning, match="tiny .* is not used: a model that comes with the program is called so"):
+    monkeypatch.setattr("napari_superres.models.library.user_models.shipped_file", lambda name: shipped_folder() / name)
+    with pytest.warns(
+        SuperResWarning, match="tiny .* is not used: a model that comes with the program has the same name"
+    ):
         assert "tiny" not in {c.name for c in list_models()}
     assert "Add it under another name" in verify_models()[0].problem
     remove_model("tiny")
     assert verify_models() == []
 
 
-def test_what_comes_with_the_program_stays():
+def test_shipped_models_cannot_be_removed():
     for name in ("fsrcnn-x2", "bicubic-x2", "bicubic-x9"):
         with pytest.raises(SettingsError, match="comes with the program and cannot be removed"):
             remove_model(name)
@@ -165,7 +171,7 @@ def test_what_comes_with_the_program_stays():
 ADD = "import sys; from napari_superres.models import add_model; [add_model(p) for p in sys.argv[1:]]"
 DIE = (
     "import os, sys, shutil; from napari_superres.models import add_model\n"
-    "from napari_superres.models.library import added, index\n"
+    "from napari_superres.models.library import add, index\n"
     "def half(source, target): target.write_bytes(source.read_bytes()[:100]); os._exit(9)\n"
 )
 
@@ -175,34 +181,34 @@ def test_two_processes_add_at_once(tmp_path, espcn, folder):
     paths = [
         write_model(tmp_path / f"m{i}.safetensors", card, {k: v + i for k, v in weights.items()}) for i in range(6)
     ]
-    twins = [python(ADD, *paths[:4]), python(ADD, *paths[2:])]
+    twins = [start_python(ADD, *paths[:4]), start_python(ADD, *paths[2:])]
     for process in twins:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
-    assert [c.name for c in library_cards()] == [p.stem for p in paths]
+    assert [c.name for c in library_cards()[0]] == [p.stem for p in paths]
     assert not any(v.problem for v in verify_models())
-    assert inside(folder) == ["library.json", *(p.name for p in paths)]
+    assert file_names(folder) == ["library.json", *(p.name for p in paths)]
 
 
 @pytest.mark.parametrize(
     ("end", "left"),
     [
         ("shutil.copyfile = half", 0),
-        ("added.write_index = lambda *_: os._exit(9)", 1),
+        ("add.write_index = lambda *_: os._exit(9)", 1),
         ("from pathlib import Path; Path.replace = lambda *_: os._exit(9)", 0),
     ],
     ids=["while copying", "before it is in the index", "before it is in its place"],
 )
 def test_killed(model_file, other_file, folder, end, left):
     add_model(other_file)
-    process = python(f"{DIE}{end}\nadd_model(sys.argv[1])", model_file)
+    process = start_python(f"{DIE}{end}\nadd_model(sys.argv[1])", model_file)
     process.communicate(timeout=120)
     assert process.returncode == 9
-    assert len(inside(folder)) == 3
-    assert [c.name for c in library_cards()] == ["other"]
+    assert len(file_names(folder)) == 3
+    assert [c.name for c in library_cards()[0]] == ["other"]
     assert len(verify_models()) == 1 + left
     add_model(model_file)
-    assert inside(folder) == ["library.json", "other.safetensors", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "other.safetensors", "tiny.safetensors"]
     assert not any(v.problem for v in verify_models())
 
 
@@ -212,7 +218,7 @@ def test_where_it_cannot_be_written(model_file, folder, tmp_path, monkeypatch):
 
     with patch("shutil.copyfile", full), pytest.raises(OutputError, match=r"disk is full.*NAPARI_SUPERRES_MODELS"):
         add_model(model_file)
-    assert inside(folder) == []
+    assert file_names(folder) == []
     monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(model_file))
     with pytest.raises(OutputError, match="cannot be changed"):
         add_model(model_file)
@@ -232,7 +238,7 @@ def test_a_folder_that_may_only_be_read(model_file, other_file, folder):
                 change()
     finally:
         folder.chmod(0o700)
-    assert inside(folder) == ["library.json", "tiny.safetensors"]
+    assert file_names(folder) == ["library.json", "tiny.safetensors"]
 
 
 def test_a_file_that_changes_while_it_is_added(model_file, other_file, folder):
@@ -241,7 +247,7 @@ def test_a_file_that_changes_while_it_is_added(model_file, other_file, folder):
         pytest.raises(ModelFileError, match="changed while it was added"),
     ):
         add_model(model_file)
-    assert inside(folder) == []
+    assert file_names(folder) == []
 
 
 def test_another_process_keeps_the_library(model_file, folder):

@@ -1,4 +1,4 @@
-"""bioimage.io packages in the library: trusted or refused by sha256, run on stacks, handed on and taken back."""
+"""bioimage.io packages in the library: trusted or refused by sha256, run on stacks, exported and added again."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers import bioimageio_packages as packages
-from helpers.library_files import inside
+from helpers.library_files import file_names
 
 from napari_superres import Image, load_model, upscale
 from napari_superres.errors import MissingExtraError, ModelFileError, SuperResWarning, UntrustedModelError
@@ -25,7 +25,7 @@ SPY = packages.SOURCE + "\nfrom pathlib import Path\nPath({marker!r}).touch()\n"
 
 
 def test_onnx_needs_no_trust_and_runs_on_a_stack(tmp_path):
-    card = add_model(packages.package(tmp_path / "tiny.zip"))
+    card = add_model(packages.write_package(tmp_path / "tiny.zip"))
     assert (card.name, card.architecture, card.bounded) == ("tiny", "onnx", True)
     assert max(card.halo) >= 1
     found = upscale(LOW, "tiny")
@@ -38,12 +38,12 @@ def test_onnx_needs_no_trust_and_runs_on_a_stack(tmp_path):
 def test_programs_run_only_once_they_are_trusted(weights, tmp_path, folder):
     marker = tmp_path / "ran"
     source = SPY.format(marker=str(marker))
-    path = packages.package(tmp_path / "tiny.zip", weights=weights, source=source)
+    path = packages.write_package(tmp_path / "tiny.zip", weights=weights, source=source)
     sha256 = fingerprint(path)
-    with pytest.raises(UntrustedModelError, match=f"is a program.*{sha256}.*--trust"):
+    with pytest.raises(UntrustedModelError, match=f"is a program.*{sha256}.*`trust`"):
         add_model(path)
     assert not marker.exists()
-    assert inside(folder) == []
+    assert file_names(folder) == []
     card = add_model(path, trust=True)
     assert card.architecture in ("torchscript", "source")
     assert is_trusted(sha256)
@@ -55,13 +55,13 @@ def test_programs_run_only_once_they_are_trusted(weights, tmp_path, folder):
     remove_model("tiny")
     add_model(path)
     # Another one is another question, and a file of the library that was given away is one too.
-    other = packages.package(tmp_path / "other.zip", weights=weights, source=source + "\n# changed\n", channels=3)
+    other = packages.write_package(tmp_path / "other.zip", weights=weights, source=source + "\n# changed\n", channels=3)
     with pytest.raises(UntrustedModelError):
         add_model(other)
 
 
-def test_given_away_file_of_a_program_is_refused_elsewhere(tmp_path, folder, monkeypatch):
-    add_model(packages.package(tmp_path / "tiny.zip", weights="torchscript"), trust=True)
+def test_a_program_s_file_is_refused_on_another_computer(tmp_path, folder, monkeypatch):
+    add_model(packages.write_package(tmp_path / "tiny.zip", weights="torchscript"), trust=True)
     copy = tmp_path / "given.safetensors"
     copy.write_bytes((folder / "tiny.safetensors").read_bytes())
     monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path / "elsewhere"))
@@ -71,17 +71,17 @@ def test_given_away_file_of_a_program_is_refused_elsewhere(tmp_path, folder, mon
 
 
 def test_folders_and_their_descriptions_are_packages(tmp_path):
-    folder = packages.package(tmp_path / "mine")
+    folder = packages.write_package(tmp_path / "mine")
     assert add_model(folder).name == "mine"
     with pytest.warns(SuperResWarning, match="already, as mine"):
         add_model(next(folder.glob("*.yaml")))
 
 
 def test_model_that_fails_its_authors_test_is_not_added(tmp_path, folder):
-    path = packages.package(tmp_path / "wrong.zip", made=np.zeros((1, 1, 20, 24), np.float32))
+    path = packages.write_package(tmp_path / "wrong.zip", test_output=np.zeros((1, 1, 20, 24), np.float32))
     with pytest.raises(ModelFileError, match="author"):
         add_model(path)
-    assert inside(folder) == []
+    assert file_names(folder) == []
 
 
 SHIPPED = [card.name for card in shipped_cards()]
@@ -92,7 +92,7 @@ SHIPPED = [card.name for card in shipped_cards()]
 )
 @pytest.mark.filterwarnings("ignore:The (image|pixels)", "ignore:.*comes with the program")
 def test_exported_model_comes_back_the_same(name, tmp_path):
-    path = export_bioimageio(name, tmp_path / f"again-{name}.zip", authors=["Ada Lovelace"])
+    path = export_bioimageio(name, tmp_path / f"again-{name}.zip", author=["Ada Lovelace"])
     card = add_model(path)
     z, y, x = np.mgrid[:6, :40, :33]
     low = Image.from_array((np.sin(y / 5 + z) * np.cos(x / 7)).astype(np.float32), "ZYX" if card.ndim == 3 else "TYX")
@@ -100,18 +100,18 @@ def test_exported_model_comes_back_the_same(name, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_pydantic_that_cannot_be_used_is_named(tmp_path, monkeypatch):
+def test_an_unusable_pydantic_is_named(tmp_path, monkeypatch):
     import pydantic
 
-    path = packages.package(tmp_path / "tiny.zip")
+    path = packages.write_package(tmp_path / "tiny.zip")
     monkeypatch.setattr(pydantic, "VERSION", "2.14.3")
     monkeypatch.setattr("bioimageio.spec.__version__", "0.5.12.0")
-    with pytest.raises(MissingExtraError, match=r"beside pydantic 2.14.3. Mend it with: pip install"):
+    with pytest.raises(MissingExtraError, match=r"with pydantic 2.14.3. Install versions that fit with: pip install"):
         add_model(path)
 
 
 def edited(path, made, edit):
-    """Write an exported package anew with its card changed, its checksums as they are."""
+    """Rewrite an exported package with another card and the same checksums."""
     with zipfile.ZipFile(path) as old:
         members = {name: old.read(name) for name in old.namelist()}
     description = yaml.safe_load(members["bioimageio.yaml"])
@@ -126,7 +126,7 @@ def edited(path, made, edit):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
-    return export_bioimageio("espcn-x2", folder / "espcn.zip", authors=["Ada Lovelace"])
+    return export_bioimageio("espcn-x2", folder / "espcn.zip", author=["Ada Lovelace"])
 
 
 def test_package_of_ours_whose_card_lies_is_measured(exported, tmp_path):
@@ -149,4 +149,4 @@ def test_package_of_ours_that_fails_its_own_test_is_refused(exported, tmp_path, 
 
     with pytest.raises(ModelFileError, match="does not reproduce"):
         add_model(edited(exported, tmp_path / "wrong.zip", wrong))
-    assert inside(folder) == []
+    assert file_names(folder) == []

@@ -9,7 +9,7 @@ import pytest
 
 from napari_superres.errors import ModelFileError, SuperResWarning, UnknownModelError
 from napari_superres.models import Model, find_card, list_models, load_model
-from napari_superres.models.files import write_model
+from napari_superres.models.model_file import write_model
 from napari_superres.models.probes.halo import measure_reach
 
 
@@ -34,7 +34,7 @@ def test_names_are_unique_and_load():
 
 @pytest.mark.parametrize("card", list_models(), ids=lambda c: c.name)
 def test_the_halo_on_the_card_suffices(card):
-    """Measured anew on what is really run, the deployed network."""
+    """Measured on the deployed network, which is the one that runs."""
     reach = measure_reach(load_model(card.name).runner, card.scale, channels=card.inputs, multiple=card.multiple)
     assert not reach.is_global
     assert all(c >= m for c, m in zip(card.halo, reach.halo, strict=True)), reach
@@ -56,7 +56,7 @@ def test_names_that_mean_nothing(name):
     assert not isinstance(error.value, UnknownModelError) or isinstance(error.value, KeyError)
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file(tmp_path):
     for name in (tmp_path / "x.safetensors", "models/x", "x.safetensors"):
         with pytest.raises(ModelFileError, match="does not exist"):
             load_model(name)
@@ -87,13 +87,13 @@ def test_interpolation_at_any_scale(kernel, text, scale):
     assert measure_reach(model.runner, scale).halo <= model.card.halo
 
 
-def test_cards_cross_process_borders():
+def test_cards_can_be_pickled():
     card = find_card("fsrcnn-x2")
     assert pickle.loads(pickle.dumps(card)) == card
 
 
-def test_a_card_that_says_too_little_is_corrected_by_measurement(espcn, tmp_path):
-    """When it is first met; later runs know it."""
+def test_a_card_whose_halo_is_too_small_is_corrected_by_measurement(espcn, tmp_path):
+    """The first load measures; later ones remember."""
     card, weights = espcn
     lying = write_model(tmp_path / "lying.safetensors", replace(card, halo=(1, 1)), weights)
     with pytest.warns(SuperResWarning, match=r"looks farther than its card says \(halo \(1, 1\), measured \(4, 4\)\)"):

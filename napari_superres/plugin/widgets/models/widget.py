@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt  # noqa: TID253 - a Qt file
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QMessageBox, QProgressBar, QPushButton  # noqa: TID253 - a Qt file
 
 from napari_superres.models import ModelCard
-from napari_superres.models.library.added import Verified, remove_model, verify_models
+from napari_superres.models.library.user_models import Verification, remove_model, verify_models
 from napari_superres.plugin.widgets.common import panel as forms
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.models import work as library_work
@@ -282,7 +282,7 @@ class ModelsWidget(forms.Panel):
         self._begin()
         self._start("Reading the files of the library…", verify_models, self._verified)
 
-    def _verified(self, found: list[Verified]) -> None:
+    def _verified(self, found: list[Verification]) -> None:
         problems = [_in_window(model.problem, model.name) for model in found if model.problem]
         self._wrong += problems
         read = f"{len(found)} in the library, {len(problems) or 'none'} wrong."
@@ -326,7 +326,7 @@ class ModelsWidget(forms.Panel):
     def _ask_credit(self, card: ModelCard, options: dict[str, Any]) -> bool:
         """Ask what a package needs and the card does not say; return whether it was answered."""
         author, given = QInputDialog.getText(self, "Author", "Author of the package: Name; Institute")
-        options["authors"] = [author.strip()] if author.strip() else []
+        options["author"] = [author.strip()] if author.strip() else []
         if given and "doi:" not in card.citation and "://" not in card.citation:
             words = "Work to cite: Authors: Title. Journal, year. doi:10.1234/5678"
             cite, given = QInputDialog.getText(self, "Citation", words, text=card.citation)

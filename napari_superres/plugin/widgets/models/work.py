@@ -1,16 +1,18 @@
 """What the Models widget asks of the library, to be called in a thread: whole files are read, torch is imported."""
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from napari_superres.errors import ModelFileError, UntrustedModelError
+from napari_superres.errors import ModelFileError, SuperResWarning, UntrustedModelError
 from napari_superres.models import ModelCard
-from napari_superres.models.files import digest
-from napari_superres.models.library.added import add_model, library_cards
+from napari_superres.models.library.add import add_model
 from napari_superres.models.library.index import Entry, library_entries
 from napari_superres.models.library.shipped import interpolation_cards, shipped_cards, shipped_file
+from napari_superres.models.library.user_models import library_cards
+from napari_superres.models.model_file import digest
 from napari_superres.plugin.worker.triton import load_triton
 
 
@@ -56,7 +58,10 @@ def listing() -> tuple[list[Listed], str]:
         entries = library_entries()
     except ModelFileError as error:
         entries, problem = {}, str(error)
-    cards = {card.name: card for card in library_cards()}
+    usable, notes = library_cards()
+    for note in notes:
+        warnings.warn(note, SuperResWarning, stacklevel=2)
+    cards = {card.name: card for card in usable}
     shipped = [Listed(card.name, _shipped_sha256(card.name), card, None) for card in shipped_cards()]
     added = [Listed(name, entry.sha256, cards.get(name), entry) for name, entry in sorted(entries.items())]
     return [*shipped, *added, *(Listed(card.name, "", card, None) for card in interpolation_cards())], problem
@@ -103,7 +108,7 @@ def measure(name: str) -> dict[str, Any]:
 def export(name: str, target: Path, **credit: Any) -> Path:
     """Write a model as a bioimage.io package (.zip) or as our one file; a dialog has asked whether to overwrite."""
     load_triton()
-    from napari_superres.models.export.bioimageio import export_bioimageio, export_safetensors
+    from napari_superres.models import export_bioimageio, export_safetensors
 
     if target.suffix == ".zip":
         return export_bioimageio(name, target, overwrite=True, **credit)

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QMessageBox, QPr
 
 from napari_superres.errors import SettingsError, SuperResError
 from napari_superres.models import ModelCard
-from napari_superres.models.files import SUFFIX
-from napari_superres.models.library.index import is_name, library_entries
+from napari_superres.models.library.index import is_valid_name, library_entries
+from napari_superres.models.model_file import SUFFIX
 from napari_superres.plugin.widgets.common import panel as forms
 from napari_superres.plugin.widgets.common.card_html import model_label
 from napari_superres.plugin.widgets.common.library_events import library
@@ -303,7 +303,7 @@ class TrainWidget(forms.Panel):
         output = self.output.path.with_name(f"{self.output.path.name.removesuffix(SUFFIX)}{SUFFIX}")
         name, start = output.stem, self._there.cards.get(self.start.value)
         entries = library_entries()
-        if not is_name(name) or (name not in entries and name in self._there.names):
+        if not is_valid_name(name) or (name not in entries and name in self._there.names):
             raise SettingsError(
                 f"the file names the model, and {name} cannot be its name: it begins with a letter or digit, has no "
                 "spaces, and is not that of a model of the program. Save it under another name."

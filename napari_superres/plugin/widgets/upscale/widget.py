@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog  # noqa: TID253 - a Qt file
 from napari_superres.core.image import Image
 from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
-from napari_superres.models.domain import pixel_doubt, plane_size
+from napari_superres.models.suitability import pixel_size_doubt, plane_size
 from napari_superres.plugin.host import field
 from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, pixels_of, to_image
 from napari_superres.plugin.host.preferences import preferences
@@ -205,7 +205,9 @@ class UpscaleWidget(UpscaleForms):
                 image = self._image(layer)
             if image is not None:
                 known = image.has_pixel_size
-                hints.append(pixel_doubt(card, plane_size(image), image.units["X"] if known else None) if card else "")
+                hints.append(
+                    pixel_size_doubt(card, plane_size(image), image.units["X"] if known else None) if card else ""
+                )
             hints.append(mixed_units(self.viewer.layers))
         self.region.follow("" if layer is None else self.axes.value)
         self.show_channels(self.viewer)

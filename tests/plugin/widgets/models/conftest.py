@@ -5,7 +5,7 @@ import torch
 
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build
-from napari_superres.models.files import write_model
+from napari_superres.models.model_file import write_model
 from napari_superres.plugin.widgets.models.widget import ModelsWidget
 
 

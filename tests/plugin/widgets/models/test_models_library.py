@@ -5,8 +5,8 @@ from helpers.tiny_models import press, row, settled, shown
 
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models import add_model
-from napari_superres.models.files import digest
-from napari_superres.models.library.index import library_entries, model_place
+from napari_superres.models.library.index import library_entries, library_path
+from napari_superres.models.model_file import digest
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.models import work as library_work
 
@@ -156,7 +156,7 @@ def test_removing_is_asked_about(widget, qtbot, model_file, answer, changes):
 def test_a_model_that_cannot_be_used_can_be_removed(widget, qtbot, tmp_path, model_file, answer, told):
     widget.add([model_file()])
     settled(widget, qtbot)
-    model_place("tiny").write_bytes(b"cut")
+    library_path("tiny").write_bytes(b"cut")
     widget.refresh()
     settled(widget, qtbot)
     assert shown(widget)["cannot be used"] == ["tiny"]

@@ -6,10 +6,10 @@ from qtpy.QtCore import QThreadPool
 
 from napari_superres.inference.measure.check import check_model
 from napari_superres.models import add_model, find_card, list_models
-from napari_superres.models.files import digest
-from napari_superres.models.library.index import library_entries, model_place
+from napari_superres.models.library.index import library_entries, library_path
 from napari_superres.models.library.registry import model_path
 from napari_superres.models.library.shipped import shipped_cards
+from napari_superres.models.model_file import digest
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.models.facts import findings_text
 from napari_superres.plugin.widgets.models.widget import ModelsWidget
@@ -87,7 +87,7 @@ def test_the_card_is_shown_whole(widget):
 def test_checking_finds_an_altered_file_and_measures_the_chosen_model(widget, qtbot, model_file, monkeypatch):
     widget.add([model_file(), model_file("second")])
     settled(widget, qtbot)
-    place = model_place("second")
+    place = library_path("second")
     content = bytearray(place.read_bytes())
     content[-1] ^= 1
     place.write_bytes(content)
@@ -149,7 +149,7 @@ def test_a_package_asks_for_what_the_card_does_not_say(widget, qtbot, tmp_path, 
     widget.models.choose("fsrcnn-x2")
     press(widget.export, widget, qtbot)
     assert asked == ["Author"]
-    options = {"overwrite": True, "authors": ["Ada Lovelace"]}
+    options = {"overwrite": True, "author": ["Ada Lovelace"]}
     assert written == [("fsrcnn-x2", tmp_path / "package.zip", options)]
     widget.add([model_file()])
     settled(widget, qtbot)

@@ -1,4 +1,4 @@
-"""Model files: written whole, opened safely, and every damage is one clear line."""
+"""Model files: written completely, opened safely, and every damage gives one clear line."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ import torch
 
 from napari_superres.errors import ModelFileError, OutputError, OutputExistsError, SuperResError
 from napari_superres.models import find_card, load_model
-from napari_superres.models.files import KEY, digest, read_card, read_weights, write_model
+from napari_superres.models.model_file import KEY, digest, read_card, read_weights, write_model
 
 
 def with_card(path, edit):
@@ -46,16 +46,16 @@ def test_round_trip(model_file, espcn):
     assert not any(p.requires_grad for p in model.module.parameters())
 
 
-def test_nothing_is_left_beside_it_and_others_may_read_it(model_file):
+def test_no_partial_file_remains_and_others_may_read_the_file(model_file):
     assert [p.name for p in model_file.parent.iterdir()] == ["tiny.safetensors"]
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(model_file.stat().st_mode) == 0o666 & ~umask
 
 
-def test_an_existing_file_is_kept_unless_told_otherwise(model_file, espcn):
+def test_an_existing_file_is_kept_unless_overwriting_is_allowed(model_file, espcn):
     before = model_file.read_bytes()
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="Set `overwrite`"):
         write_model(model_file, *espcn)
     assert model_file.read_bytes() == before
     write_model(model_file, replace(espcn[0], title="new"), espcn[1], overwrite=True)
@@ -65,7 +65,7 @@ def test_an_existing_file_is_kept_unless_told_otherwise(model_file, espcn):
 def test_where_it_cannot_be_written(tmp_path, espcn, monkeypatch):
     with pytest.raises(OutputError, match="does not exist"):
         write_model(tmp_path / "no" / "a.safetensors", *espcn)
-    with pytest.raises(OutputError, match=r"ends in \.safetensors"):
+    with pytest.raises(OutputError, match=r"must end in \.safetensors"):
         write_model(tmp_path / "a.pth", *espcn)
 
     def full(*_):
@@ -78,7 +78,7 @@ def test_where_it_cannot_be_written(tmp_path, espcn, monkeypatch):
 
 
 def test_a_pickle_is_not_opened(tmp_path):
-    """A pickle that would run code if it were loaded, in torch's present and former formats."""
+    """It would run code if it were loaded, in torch's present and former formats."""
     fired = tmp_path / "fired"
 
     class Bomb:
@@ -89,12 +89,12 @@ def test_a_pickle_is_not_opened(tmp_path):
         for name in ("m.pth", "m.safetensors"):
             path = tmp_path / name
             torch.save({"w": Bomb()}, path, _use_new_zipfile_serialization=zipped)
-            said = (
-                "is a pickle, which could run code"
+            message = (
+                "is a pickle. Opening it could run code"
                 if path.suffix == ".safetensors"
-                else "Add it first: superres models add"
+                else r"Add it first, with `add_model\(\)`"
             )
-            with pytest.raises(ModelFileError, match=said):
+            with pytest.raises(ModelFileError, match=message):
                 load_model(path)
     assert not fired.exists()
 
@@ -113,7 +113,7 @@ def test_a_good_header_may_begin_like_a_pickle(tmp_path, espcn, length):
     assert read_card(path).name == "tiny"
 
 
-def test_cut_off_anywhere(model_file):
+def test_files_truncated_anywhere(model_file):
     content = model_file.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
     for size in (0, 1, 7, 8, 9, header // 2, header - 1, header, header + 1, len(content) // 2, len(content) - 1):
@@ -146,7 +146,7 @@ def test_garbage(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"format": 2}, "newer version.*pip install -U"),
         ({"architecture": "swin9000"}, "unknown architecture 'swin9000'. Known ones: srcnn, fsrcnn"),
@@ -162,8 +162,8 @@ def test_garbage(tmp_path, content):
         ({"channels": 3}, "does not take 3 channels"),
     ],
 )
-def test_cards_that_lie(model_file, changes, said):
-    with pytest.raises(ModelFileError, match=said) as error:
+def test_cards_that_do_not_fit_the_weights(model_file, changes, message):
+    with pytest.raises(ModelFileError, match=message) as error:
         load_model(with_card(model_file, edited(**changes)))
     assert "\n" not in str(error.value)
 
@@ -200,7 +200,7 @@ def test_digest_is_kept_until_the_file_changes(tmp_path, monkeypatch):
     path = tmp_path / "weights"
     path.write_bytes(b"one")
     long_ago = 10**9
-    monkeypatch.setattr("napari_superres.models.files._TICK_NS", -1)  # as if it were old
+    monkeypatch.setattr("napari_superres.models.model_file._CLOCK_TICK_NS", -1)  # as if it were old
     first = digest(path)
     assert first == hashlib.sha256(b"one").hexdigest()
     read = []

@@ -1,4 +1,4 @@
-"""Whether a model suits an image: pixels and noise beside those it was trained on."""
+"""Whether a model suits an image: pixel size, modality and noise compared with the training."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from napari_superres import Image, upscale
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.errors import SuperResWarning
 from napari_superres.models import Model, ModelCard, find_card, load_model
-from napari_superres.models.domain import doubts, noise_level, pixel_doubt, trained_pixel_size
+from napari_superres.models.suitability import doubts, noise_level, pixel_size_doubt, trained_pixel_size
 
 
 def card(**facts):
@@ -28,10 +28,10 @@ def card(**facts):
         (9, "second", False),
     ],
 )
-def test_pixels_outside_of_training_are_told(size, unit, warns):
-    said = pixel_doubt(card(pixel_size=(0.1, 0.5)), (size, size), unit)
-    assert bool(said) is warns
-    assert not warns or ("2 µm" in said and "0.1 to 0.5 µm" in said and "Resample" in said)
+def test_pixel_sizes_outside_of_training_are_doubted(size, unit, warns):
+    message = pixel_size_doubt(card(pixel_size=(0.1, 0.5)), (size, size), unit)
+    assert bool(message) is warns
+    assert not warns or ("2 µm" in message and "0.1 to 0.5 µm" in message and "Resample" in message)
 
 
 def test_the_nearest_model_that_fits_is_named(monkeypatch):
@@ -39,8 +39,8 @@ def test_the_nearest_model_that_fits_is_named(monkeypatch):
         card(pixel_size=(1.0, 3.0)),
         ModelCard(name="other", architecture="espcn", scale=(3, 3), pixel_size=(1, 3)),
     ]
-    monkeypatch.setattr("napari_superres.models.library.registry.list_models", lambda: others)
-    assert ", or use mine;" in pixel_doubt(card(pixel_size=(0.1, 0.5)), (2.0, 2.0), "micrometer")
+    monkeypatch.setattr("napari_superres.models.library.registry.all_cards", lambda: (others, ()))
+    assert ", or use mine;" in pixel_size_doubt(card(pixel_size=(0.1, 0.5)), (2.0, 2.0), "micrometer")
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_the_nearest_model_that_fits_is_named(monkeypatch):
         ("electron microscopy", "fluorescence", True),
     ],
 )
-def test_another_modality_is_told(seen, trained, warns):
+def test_another_modality_is_doubted(seen, trained, warns):
     image = Image.from_array(np.ones((9, 9)), "YX", metadata={"modality": seen} if seen else {})
-    said = doubts(card(modality=trained), image, fit_normalisation(image, "percentile"))
-    assert bool(said) is warns
+    message = doubts(card(modality=trained), image, fit_normalisation(image, "percentile"))
+    assert bool(message) is warns
     if warns:
         named = {"CT": "Use ct-x2;", "US (DICOM)": "Use interpolation", "electron microscopy": "Use em-x2;"}[seen]
-        assert f"it is {seen}, and mine was trained on {trained}. {named}" in said[0]
+        assert f"it is {seen}, and mine was trained on {trained}. {named}" in message[0]
 
 
 def test_the_nearest_pixels_of_training():
@@ -83,18 +83,18 @@ def test_noise_is_measured_on_structure(sigma):
 
 
 @pytest.mark.parametrize("axes", ["YX", "XY", "CYX", "TZYX", "YXS"])
-def test_an_image_noisier_than_trained_on_is_told(axes):
+def test_an_image_noisier_than_the_training_is_doubted(axes):
     rng = np.random.default_rng(0)
     shape = [{"C": 2, "T": 2, "Z": 3, "S": 3}.get(a, 100) for a in axes]
     noisy = Image.from_array((rng.random(shape) * 4000).astype(np.uint16), axes)
-    said = doubts(card(noise=(0.0, 0.02)), noisy, fit_normalisation(noisy, "percentile"))
-    assert len(said) == 1
-    assert "noisier" in said[0]
+    message = doubts(card(noise=(0.0, 0.02)), noisy, fit_normalisation(noisy, "percentile"))
+    assert len(message) == 1
+    assert "noisier" in message[0]
     assert not doubts(card(noise=(0.0, 0.5)), noisy, fit_normalisation(noisy, "percentile"))
     assert not doubts(card(), noisy, fit_normalisation(noisy, "percentile"))
 
 
-def test_every_face_is_told():
+def test_doubts_reach_the_plan_the_warning_and_the_record():
     """The plan holds it, running it warns once, the record keeps it."""
     model = load_model("fsrcnn-x2")
     told_card = replace(model.card, noise=(0.0, 0.01))

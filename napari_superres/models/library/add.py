@@ -1,0 +1,169 @@
+"""Adding a model to the library: it is checked, converted if another program made it, measured, and copied."""
+
+import unicodedata
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from napari_superres.core.options import checks_names
+from napari_superres.errors import ModelFileError, SettingsError, SuperResWarning
+from napari_superres.models.card import ModelCard
+from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
+from napari_superres.models.foreign.trust import fingerprint
+from napari_superres.models.library.index import (
+    Entry,
+    copy_model,
+    is_valid_name,
+    library_entries,
+    library_path,
+    locked_entries,
+    write_index,
+)
+from napari_superres.models.library.loading import file_card, file_name, is_file, is_folder, open_file, remember_reach
+from napari_superres.models.library.shipped import interpolation_card, shipped_cards, shipped_file
+from napari_superres.models.library.user_models import file_problem
+from napari_superres.models.model_file import SUFFIX, digest, is_model_file, write_model
+
+
+@checks_names
+def add_model(path: str | Path, *, trust: bool = False) -> ModelCard:
+    """Copy a model into the library, where it is known by the file's stem.
+
+    It is loaded first, as any model file is, and measured: halo, size multiple, grid. A link is followed. Models of
+    other programs are converted to this program's format: checkpoints whose architecture spandrel recognises, and
+    bioimage.io packages. Pickles are read by a reader that creates nothing but tensors.
+
+    Parameters
+    ----------
+    path
+        The model file, or the folder of a bioimage.io package. It stays where it is.
+    trust
+        Allow a model that is a program (TorchScript, or an architecture's source) to run. The permission is
+        remembered by sha256.
+
+    Returns
+    -------
+    ModelCard
+        Card of the model under its name in the library, with the measured halo if it is larger than the stated one.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is not a usable model.
+    UntrustedModelError
+        If the model is a program and `trust` is False.
+    MissingExtraError
+        If a library that reads the file is not installed.
+    SettingsError
+        If a different model has this name, or the name cannot be a model's.
+    OutputError
+        If the library may not be written, or the disk is full. Nothing is changed.
+
+    Warns
+    -----
+    SuperResWarning
+        If the same model is in the library already, whose card is then returned; or if its network looks farther
+        than its card states.
+    """
+    card, notes = import_model(path, trust=trust)
+    for note in notes:
+        warnings.warn(note, SuperResWarning, stacklevel=3)
+    return card
+
+
+def import_model(path: str | Path, *, trust: bool = False) -> tuple[ModelCard, tuple[str, ...]]:
+    """Copy a model into the library as `add_model` does, and return its card and the notes instead of warning."""
+    source = Path(path)
+    source = source.parent if source.suffix in (".yaml", ".yml") else source
+    if not is_file(source) and not is_folder(source):
+        raise ModelFileError(f"model file {str(source)[:300]} does not exist or is no file.")
+    if source.suffix.lower() == SUFFIX and not source.is_dir() and is_model_file(source):
+        return _store(source, source)
+    known = fingerprint(source)
+    for name, entry in library_entries().items():
+        if entry.source == known and not file_problem(library_path(name), entry, whole=True):
+            return file_card(library_path(name)), (_already_known(source.name, name, "is in the library already"),)
+    # The name is checked before measuring, which may take minutes.
+    _check_name(source.name, file_name(source), library_entries())
+    with TemporaryDirectory(prefix="superres-") as folder:
+        return _store(_convert(source, Path(folder), trusted=trust), source)
+
+
+def _convert(source: Path, folder: Path, *, trusted: bool) -> Path:
+    """Write another program's model as a model file of this program."""
+    from napari_superres.models.foreign.convert import convert
+    from napari_superres.models.foreign.programs import NEEDS_TRUST
+    from napari_superres.models.foreign.trust import grant_trust
+
+    card, weights = convert(source, trusted=trusted)
+    # The file's name does not depend on the source's, so that the same model always has the same sha256.
+    converted = write_model(folder / f"model{SUFFIX}", card, dict(weights))
+    sha256 = digest(converted)
+    if card.architecture in NEEDS_TRUST:
+        grant_trust(sha256)
+    if card.bounded and card.architecture in FOREIGN_ARCHITECTURES:
+        remember_reach(card, sha256)
+    return converted
+
+
+def _store(path: Path, source: Path) -> tuple[ModelCard, tuple[str, ...]]:
+    """Put a model file, which was made of the user's `source`, into the library; return its card and notes."""
+    model, name, file = open_file(path), file_name(source), source.name
+    if (shipped := _shipped_twin(path, model.sha256)) is not None:
+        return shipped, (*model.notes, _already_known(file, shipped.name, "comes with the program"))
+    with locked_entries() as entries:
+        twin = next((n for n, entry in entries.items() if entry.sha256 == model.sha256), None)
+        if twin is not None and not file_problem(library_path(twin), entries[twin], whole=True):
+            note = _already_known(file, twin, "is in the library already")
+            return file_card(library_path(twin)), (*model.notes, note)
+        name = twin or name
+        if twin is None:
+            _check_name(file, name, entries)
+        size = copy_model(path, library_path(name), model.sha256)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        source_sha256 = model.sha256 if path == source else fingerprint(source)
+        write_index({**entries, name: Entry(model.sha256, size, now, file, source_sha256)})
+    card = model.card if name == model.card.name else file_card(library_path(name))
+    return card, model.notes
+
+
+def _shipped_twin(source: Path, sha256: str) -> ModelCard | None:
+    """Return the card of the shipped model with the same content; None if there is none."""
+    size = source.stat().st_size
+    for card in shipped_cards():
+        path = shipped_file(card.name)
+        if path is not None and path.stat().st_size == size and digest(path) == sha256:
+            return card
+    return None
+
+
+def _already_known(file: str, name: str, where: str) -> str:
+    return f"{file} {where}, as {name}; nothing was copied."
+
+
+def _check_name(file: str, name: str, entries: Mapping[str, Entry]) -> None:
+    """Check that a model may have the name of a file."""
+    if not is_valid_name(name):
+        raise SettingsError(
+            f"{file} cannot name a model: a name begins with a letter or digit and does not end in {SUFFIX}.",
+            remedy="Rename the file.",
+        )
+    shipped = {_comparable(card.name) for card in shipped_cards()}
+    if _comparable(name) in shipped or interpolation_card(name) is not None:
+        raise SettingsError(
+            f"a model that comes with the program is called {name}.",
+            remedy=f"Rename the file, for example to my-{name}{SUFFIX}.",
+        )
+    other = next((n for n in entries if _comparable(n) == _comparable(name)), None)
+    if other is not None:
+        raise SettingsError(
+            f"the library has another model called {other} (added {entries[other].added[:10]}).",
+            remedy="Rename the file, or remove that model first with `remove_model()`.",
+        )
+
+
+def _comparable(name: str) -> str:
+    # Some file systems take names that differ in case or composition for the same.
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,174 @@
+"""Whether a model suits an image: compares pixel size, modality and noise with those of the training."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.image import Image
+from napari_superres.core.intensity import Normalisation
+from napari_superres.core.units import METRES
+from napari_superres.models.card import ModelCard
+
+_TOLERANCE = 1.05
+"""Factor by which pixels may be smaller or larger than those of the training: stated sizes are rounded."""
+
+_ANY_MODALITY = ("", "any", "unknown")
+_NOISE_FACTOR, _NOISE_FLOOR = 1.5, 0.005
+"""Noise may exceed that of the training by this factor, and by this fraction of the model's intensity scale."""
+
+_SAMPLE_EDGE = 512
+
+
+def doubts(card: ModelCard, image: Image, normalisation: Normalisation, channel: int = 0) -> tuple[str, ...]:
+    """Return reasons to doubt a model's result on an image.
+
+    Parameters
+    ----------
+    card
+        Card of the model.
+    image
+        Image to upscale; a part of one plane is read.
+    normalisation
+        Normalisation fitted to the image.
+    channel
+        Channel whose noise is measured.
+
+    Returns
+    -------
+    tuple of str
+        One text per reason, which says what to do; empty if the model suits the image.
+    """
+    reasons = (
+        _modality_doubt(card, image),
+        pixel_size_doubt(card, plane_size(image), image.units.get("X")),
+        _noise_doubt(card, image, normalisation, channel),
+    )
+    return tuple(reason for reason in reasons if reason)
+
+
+def plane_size(image: Image) -> tuple[float, float]:
+    """Return the pixel size along Y and X, in the image's unit, for any order of its axes."""
+    y, x = (image.pixel_size[image.spatial.index(a)] for a in "YX")
+    return y, x
+
+
+def pixel_size_doubt(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> str:
+    """Return a reason to doubt a result because of the pixel size; an empty text if there is none.
+
+    Parameters
+    ----------
+    card
+        Card of the model.
+    pixel_size
+        Pixel size of the image along Y and X.
+    unit
+        Unit of `pixel_size`; None = unknown, which is no reason to doubt.
+    """
+    if _fits(card, pixel_size, unit) or card.pixel_size is None:
+        return ""
+    low, high = card.pixel_size
+    others = [o.name for o in _same_scale(card) if o.pixel_size is not None and _fits(o, pixel_size, unit)]
+    instead = f", or use {' or '.join(others)}" if others else ""
+    pixels = " x ".join(dict.fromkeys(f"{size * METRES[unit or ''] / METRES['micrometer']:.4g}" for size in pixel_size))
+    return (
+        f"The pixels ({pixels} µm) are outside the range that {card.name} was trained on ({low:g} to {high:g} µm). "
+        f"Resample the image to such pixels first, with `resample()`{instead}; otherwise compare the result with a "
+        "reference before you trust it."
+    )
+
+
+def trained_pixel_size(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> tuple[float, ...] | None:
+    """Return the pixel size nearest to the image's that the model was trained on.
+
+    Parameters
+    ----------
+    card
+        Card of the model.
+    pixel_size
+        Pixel size of the image along Y and X.
+    unit
+        Unit of `pixel_size` and of the returned one.
+
+    Returns
+    -------
+    tuple of float or None
+        Along Y and X; None if the image suits the model already, or if its pixel size or the card's is unknown.
+    """
+    if _fits(card, pixel_size, unit) or card.pixel_size is None or unit is None:
+        return None
+    low, high = (size * METRES["micrometer"] / METRES[unit] for size in card.pixel_size)
+    return tuple(min(max(size, low), high) for size in pixel_size)
+
+
+def noise_level(plane: npt.NDArray[np.floating[Any]]) -> float:
+    """Estimate the standard deviation of the noise in a plane from its second differences.
+
+    Parameters
+    ----------
+    plane
+        ``(Y, X)``, finite.
+
+    Returns
+    -------
+    float
+        In the unit of the plane; 0 for planes of fewer than 3 x 3 pixels.
+
+    Notes
+    -----
+    Fine texture counts as noise. Immerkær: Fast noise variance estimation, 1996, doi:10.1006/cviu.1996.0060.
+    """
+    if min(plane.shape) < 3:
+        return 0.0
+    rows = plane[:-2] - 2 * plane[1:-1] + plane[2:]
+    both = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(both).mean())
+
+
+def _fits(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> bool:
+    if card.pixel_size is None or unit not in METRES:
+        return True
+    low, high = card.pixel_size
+    sizes = [size * METRES[unit] / METRES["micrometer"] for size in pixel_size]
+    return low / _TOLERANCE <= min(sizes) and max(sizes) <= high * _TOLERANCE
+
+
+def _same_scale(card: ModelCard) -> list[ModelCard]:
+    from napari_superres.models.library.registry import all_cards
+
+    return [other for other in all_cards()[0] if other.scale == card.scale and not other.is_interpolation]
+
+
+def _modality_doubt(card: ModelCard, image: Image) -> str:
+    """Return a reason to doubt if the file names another modality than the card; an empty text otherwise."""
+    modality, trained = image.metadata.get("modality"), card.modality
+    if not modality or trained in _ANY_MODALITY or str(modality).lower() in trained.lower():
+        return ""
+    others = [other.name for other in _same_scale(card) if other.modality == modality]
+    instead = f"Use {' or '.join(others)}" if others else "Use interpolation, or a model of your own"
+    return (
+        f"The file says that it is {modality}, and {card.name} was trained on {trained}. {instead}; otherwise "
+        "compare the result with a reference before you trust it."
+    )
+
+
+def _noise_doubt(card: ModelCard, image: Image, normalisation: Normalisation, channel: int) -> str:
+    """Return a reason to doubt if the image is noisier than those of the training; an empty text otherwise."""
+    if card.noise is None:
+        return ""
+    index = tuple(
+        slice(max(0, (n - _SAMPLE_EDGE) // 2), (n + _SAMPLE_EDGE) // 2)
+        if a in "YX"
+        else (channel if a == "C" else 0 if a == "S" else n // 2)
+        for a, n in zip(image.axes, image.shape, strict=True)
+    )
+    sample = normalisation.apply(np.asarray(image.data[index]), channel, np.float32)
+    level = noise_level(sample) if np.isfinite(sample).all() else 0.0
+    most = card.noise[1]
+    if level <= _NOISE_FACTOR * most + _NOISE_FLOOR:
+        return ""
+    return (
+        f"The image is noisier ({level:.3f} of its range) than the images that {card.name} was trained on (at most "
+        f"{most:.3f}), so noise may turn into texture. Use a model that was trained on noise, or denoise first."
+    )
