@@ -10,6 +10,7 @@ only ``errors``.
 ``tiling``     the tiles that a model reads, and the disjoint cores that are kept of its output
 ``intensity``  one invertible intensity map per channel, and the cast back to the data type of the input
 ``invalid``    NaN and infinite pixels
+``decibels``   the formula behind every PSNR
 ``turns``      flips and quarter turns of a plane, for arrays and tensors
 ``kernels``    interpolation kernels and their weights
 ``color``      luma and colour differences of BT.601

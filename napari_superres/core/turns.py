@@ -54,6 +54,9 @@ class Turn:
         return np.flip(array, positions) if isinstance(array, np.ndarray) else array.flip(positions)
 
 
+IDENTITY = Turn()
+
+
 def iter_turns(mirrored: str = "YX", *, exchanged: bool = True) -> Iterator[Turn]:
     """Yield every turn, the identity first: eight of a plane, sixteen of a volume.
 

@@ -4,12 +4,13 @@ Pixels that are not finite in both arrays are left out. Everything is computed i
 a data range require one, because a default would change the number silently.
 """
 
-from math import inf, nan
+from math import nan
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.decibels import peak_to_error_db
 from napari_superres.core.options import checks_names
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.metrics.ssim import LocalMoments, combine_scales, moments_pyramid
@@ -49,8 +50,7 @@ def psnr(reference: Array, candidate: Array, *, data_range: float) -> float:
     a, b = _finite_pixels(reference, candidate)
     if a.size == 0:
         return nan
-    error = float(mean_squared_error(a, b))
-    return inf if error == 0 else float(10 * np.log10(data_range**2 / error))
+    return peak_to_error_db(data_range, float(mean_squared_error(a, b)))
 
 
 @checks_names

@@ -1,14 +1,13 @@
 """One-channel and colour networks on grey and RGB(A) images."""
 
-from collections.abc import Sequence
 from functools import lru_cache
-from itertools import product
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from napari_superres.core.color import BLACK, TO_YCBCR
+from napari_superres.core.turns import IDENTITY, Turn, iter_turns
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.models.model import Model
 
@@ -19,9 +18,9 @@ _BLACK = BLACK / 255.0
 
 
 class Network(Protocol):
-    """A network as `compute` calls it, with the way the tiles of a batch are turned: axes swapped, then flipped."""
+    """A network as `compute` calls it, with the turn of the tiles in a batch."""
 
-    def __call__(self, x: Tensor, *, turned: bool = False, flips: Sequence[int] = ()) -> Tensor:
+    def __call__(self, x: Tensor, *, turn: Turn = IDENTITY) -> Tensor:
         """Return ``(B, C, ...)`` on the finer grid."""
 
 
@@ -70,11 +69,8 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
 def _average_turns(runner: Network, x: Tensor) -> Tensor:
     """Return the mean output over the eight flips and quarter turns of Y and X, each turned back exactly."""
     total: Tensor | None = None
-    for turned, flip_y, flip_x in product((False, True), repeat=3):
-        flips = [axis for axis, is_flipped in ((-2, flip_y), (-1, flip_x)) if is_flipped]
-        turned_x = (x.transpose(-1, -2) if turned else x).flip(flips)
-        output = runner(turned_x.contiguous(), turned=turned, flips=flips).flip(flips)
-        output = output.transpose(-1, -2) if turned else output
+    for turn in iter_turns("YX"):
+        output = turn.undo(runner(turn.apply(x).contiguous(), turn=turn))
         total = output if total is None else total + output
     assert total is not None
     return total / 8.0

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.decibels import peak_to_error_db
 from napari_superres.core.image import Image
 from napari_superres.inference.engine.sweep import PlaneTile, TileRunner
 from napari_superres.inference.options import UpscaleOptions
@@ -47,15 +48,14 @@ def precision_db(image: Image, part: Part) -> float:
     for precision in ("fp32", part.plan.precision):
         runner = TileRunner(image, part.model, replace(part.plan, precision=precision))
         cores.append(runner.run(runner.load(middle), middle).cores[0].astype(np.float64))
-    return peak_to_error_db(*cores)
+    return rounding_db(*cores)
 
 
-def peak_to_error_db(exact: npt.NDArray[Any], rounded: npt.NDArray[Any]) -> float:
+def rounding_db(exact: npt.NDArray[Any], rounded: npt.NDArray[Any]) -> float:
     """Return the ratio of the range of exact values to the error of rounded ones, in dB.
 
     Infinite if both are equal, 0 if rounded values are not finite.
     """
     if not np.isfinite(rounded).all():
         return 0.0
-    peak, error = float(np.ptp(exact)), float(np.mean((np.float64(rounded) - exact) ** 2))
-    return float(10 * np.log10(peak**2 / error)) if error > 0 and peak > 0 else float("inf")
+    return peak_to_error_db(float(np.ptp(exact)), float(np.mean((np.float64(rounded) - exact) ** 2)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.core.tiling import smallest_tile
-from napari_superres.inference.engine.half_precision import peak_to_error_db
+from napari_superres.inference.engine.half_precision import rounding_db
 from napari_superres.inference.images import prepare, run_in_memory, upscale
 from napari_superres.inference.machine.device import list_devices
 from napari_superres.inference.machine.timing import interleaved_medians
@@ -122,5 +122,5 @@ def _precision_and_speed(model: Model, device: str) -> dict[str, Any]:
             # Not `upscale`, which would measure the precision itself and warn of it.
             run = prepare(image, model, {**options, "precision": precision}, measure=False)
             half = deque(run_in_memory(image, run), maxlen=1).pop().image.data
-            report[f"{name}_{precision}_psnr_db"] = round(min(peak_to_error_db(single, half), _EQUAL_DB), 1)
+            report[f"{name}_{precision}_psnr_db"] = round(min(rounding_db(single, half), _EQUAL_DB), 1)
     return report

@@ -9,6 +9,7 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from napari_superres.core.decibels import peak_to_error_db
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.interpolate import Interpolation
@@ -233,8 +234,7 @@ def _with_precision(card: ModelCard, network: nn.Module) -> ModelCard:
             continue
         if bool(torch.isfinite(half).all()):
             error = float((half - single).square().mean())
-            peak = (single.max() - single.min()) ** 2
-            decibels[name] = round(10.0 * float(torch.log10(peak / max(error, 1e-20))), 1)
+            decibels[name] = round(peak_to_error_db(float(single.max() - single.min()), max(error, 1e-20)), 1)
     return replace(card, precision=decibels)
 
 

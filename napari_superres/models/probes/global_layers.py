@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from napari_superres.core.turns import IDENTITY, Turn
 from napari_superres.models.probes.reductions import MAXIMUM, MEAN, REDUCTIONS, VARIANCE, Reduction
 
 Box = tuple[slice, ...]
@@ -96,10 +97,10 @@ class TrackedNetwork(TorchFunctionMode):
         self._boxes: list[Box] = []
         self._batch = 0
 
-    def __call__(self, x: Tensor, *, turned: bool = False, flips: Sequence[int] = ()) -> Tensor:
-        """Run the network on tiles whose last two axes were swapped if `turned`; then the axes `flips` were flipped."""
+    def __call__(self, x: Tensor, *, turn: Turn = IDENTITY) -> Tensor:
+        """Run the network on tiles that were turned."""
         self._size, self._batch = tuple(x.shape[2:]), len(x)
-        self._boxes = [_reoriented(core, self._size, turned, flips) for core in self._cores]
+        self._boxes = [_turned(core, self._size, turn) for core in self._cores]
         with self:
             result: Tensor = self._runner(x)
         return result
@@ -171,12 +172,13 @@ class TrackedNetwork(TorchFunctionMode):
         return count, (mean, variance)
 
 
-def _reoriented(core: Box, size: Sequence[int], turned: bool, flips: Sequence[int]) -> Box:
+def _turned(core: Box, size: Sequence[int], turn: Turn) -> Box:
     box = list(core)
-    if turned:
+    if turn.exchanged:
         box[-2:] = box[:-3:-1]
-    for axis in flips:
-        box[axis] = slice(size[axis] - box[axis].stop, size[axis] - box[axis].start)
+    for axis in turn.mirrored:
+        at = "ZYX".index(axis) - 3
+        box[at] = slice(size[at] - box[at].stop, size[at] - box[at].start)
     return tuple(box)
 
 
