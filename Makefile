@@ -57,10 +57,13 @@ docs: $(VENV)/.docs
 screenshots: $(VENV)/.tests system
 	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python docs/screenshots.py
 
-# The tables that are made of model cards and of spandrel's architectures: minutes.
+# The tables of layers and models. That of spandrel's architectures takes minutes: make tables-slow.
 tables: $(VENV)/.tests
-	PYTHONPATH=tests $(BIN)/python -m helpers.model_table
-	PYTHONPATH=tests $(BIN)/python -m helpers.spandrel_table
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.architecture
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.models
+
+tables-slow: $(VENV)/.tests
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.spandrel
 
 # What Qt and OpenGL need to draw without a screen.
 system:
