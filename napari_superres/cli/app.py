@@ -3,10 +3,10 @@
 import signal
 import sys
 import traceback
-from importlib import metadata
 
 import typer
 
+from napari_superres import __version__
 from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, trust, upscale
 from napari_superres.errors import SuperResError
 
@@ -37,7 +37,7 @@ app.command("demo")(demo.demo)
 
 def _print_version(requested: bool) -> None:
     if requested:
-        terminal.result(f"superres {metadata.version('napari-superres-torch')}")
+        terminal.result(f"superres {__version__}")
         raise typer.Exit
 
 
