@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.imports import FILES, LAYERS, PACKAGE, cycles, imports, relative
 from helpers.tables.architecture import ROOMS, arrows_of, documented
+from helpers.tables.imports import FILES, LAYERS, PACKAGE, cycles, imports, relative
 
 ROOT = Path(__file__).parents[2]
 MADE = {"_build", "auto_gallery", "generated", "__pycache__"}

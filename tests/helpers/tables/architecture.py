@@ -1,7 +1,7 @@
 """The tables of arrows in the page on architecture, made from the imports of the package."""
 
-from helpers.imports import Arrows, layer_arrows, room_arrows
 from helpers.tables import ROOT, read_table, write_table
+from helpers.tables.imports import Arrows, layer_arrows, room_arrows
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 ROOMS = ("io", "models", "inference", "evaluation", "training", "plugin")
