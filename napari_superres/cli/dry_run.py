@@ -55,9 +55,8 @@ def print_plans(
     else:
         for row in rows:
             terminal.result(_sentence(row))
-    notes = check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))
-    for note in notes:
-        terminal.say(f"warning: {note}")
+    notes = [note for row in rows for note in row.get("notes", ())]
+    terminal.warn([*notes, *check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))])
     if any("problem" in row for row in rows):
         raise typer.Exit(3)
 
@@ -89,6 +88,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
         "tile": plans[0].tile,
         "batch": plans[0].batch,
         "result": expected.pop("shape"),
+        "notes": [as_flags(note) for note in run.doubts],
         **expected,
     }
 

@@ -49,10 +49,10 @@ def say(text: str, *, quiet: bool = False) -> None:
         messages.print(as_flags(text))
 
 
-def warn(notes: Iterable[str], *, quiet: bool = False) -> None:
-    """Print notes on a result to stderr, a line each."""
-    for note in notes:
-        say(f"warning: {note}", quiet=quiet)
+def warn(notes: Iterable[str]) -> None:
+    """Print each note on a result once, as a line on stderr."""
+    for note in dict.fromkeys(notes):
+        say(f"warning: {note}")
 
 
 @contextmanager

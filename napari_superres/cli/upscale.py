@@ -197,10 +197,15 @@ def _upscale_many(
     from napari_superres.inference import upscale_files
     from napari_superres.inference.files import Outcome
 
+    printed: set[str] = set()
+
     def print_outcome(outcome: Outcome) -> None:
         detail = f": {outcome.message}" if outcome.message else f" -> {outcome.target.name} ({outcome.seconds:.1f} s)"
         # A failure is printed even if quiet, because nothing else reports it.
         terminal.say(f"{outcome.status} {outcome.source}{detail}", quiet=quiet and outcome.status != "failed")
+        # The images of a batch are alike: what is true of all of them is printed once.
+        terminal.warn(note for note in outcome.notes if note not in printed)
+        printed.update(outcome.notes)
 
     with terminal.progress_bar(quiet=quiet) as show:
         outcomes = upscale_files(

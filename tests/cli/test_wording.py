@@ -23,13 +23,13 @@ PUBLIC = {
 WORDS = {
     # Arguments by position, and images that Python holds in memory.
     *("image", "path", "name", "source", "sources", "target", "folder", "result", "reference", "first", "second"),
-    *("sr_dir", "ref_dir", "high"),
-    # Python reports progress to functions, and stops at any step.
+    *("sr_dir", "ref_dir"),
+    # Python reports progress to functions, stops at any step, and chooses where a result is computed.
     *("progress", "finished", "stop", "enough", "out", "focus"),
-    # The command line has no such setting: it computes all channels, and chooses the batch by speed.
-    *("channel", "batch", "gain", "found", "binding", "arguments", "card", "options"),
+    # The command line computes all channels, and chooses the batch by speed.
+    *("channel", "batch"),
 }
-"""Settings of public functions that are no option of any command."""
+"""Settings of public functions with a command that are no option of it."""
 
 
 def _commands(command=None, path=""):
@@ -45,14 +45,15 @@ FLAGS = {flag for _, command in _commands() for p in command.params for flag in 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_every_setting_of_a_public_function_is_a_flag_or_a_known_word(name):
-    for setting in inspect.signature(PUBLIC[name]).parameters:
+    parameters = inspect.signature(PUBLIC[name]).parameters
+    for setting in (p.name for p in parameters.values() if p.kind is not p.VAR_KEYWORD):
         printed = as_flags(f"Set `{setting}`.")
-        flag = re.fullmatch(r"Set (--[a-z-]+)\.", printed)
-        if setting in WORDS:
-            assert printed == f"Set {setting}."
-        else:
-            assert flag, f"{setting} of {name} is no option, and no known word: {printed}"
+        if flag := re.fullmatch(r"Set (--[a-z-]+)\.", printed):
             assert flag[1] in FLAGS
+            assert setting not in WORDS
+        else:
+            assert printed == f"Set {setting}."
+            assert setting in WORDS or name not in COMMANDS, f"{setting} of {name} is no option, and no known word"
 
 
 def test_every_function_with_a_command_exists_and_so_does_its_command():
