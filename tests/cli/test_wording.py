@@ -6,9 +6,10 @@ import warnings
 
 import pytest
 import typer
+from helpers.tables.imports import FILES, relative, strings
 
 import napari_superres
-from napari_superres import evaluation, inference, models, training
+from napari_superres import evaluation, inference, io, models, training
 from napari_superres.cli import terminal
 from napari_superres.cli.app import app
 from napari_superres.cli.wording import COMMANDS, as_flags
@@ -16,7 +17,7 @@ from napari_superres.errors import OutputExistsError, SuperResWarning
 
 PUBLIC = {
     name: getattr(module, name)
-    for module in (napari_superres, inference, evaluation, models, training)
+    for module in (napari_superres, io, models, inference, evaluation, training)
     for name in module.__all__
     if inspect.isfunction(getattr(module, name))
 }
@@ -30,6 +31,9 @@ WORDS = {
     *("channel", "batch"),
 }
 """Settings of public functions with a command that are no option of it."""
+
+OF_OTHER_PROGRAMS = {"None", "training_step"}
+"""Names in a message of Lightning that is recognised by its text."""
 
 
 def _commands(command=None, path=""):
@@ -54,6 +58,20 @@ def test_every_setting_of_a_public_function_is_a_flag_or_a_known_word(name):
         else:
             assert printed == f"Set {setting}."
             assert setting in WORDS or name not in COMMANDS, f"{setting} of {name} is no option, and no known word"
+
+
+def test_settings_and_functions_in_messages_exist():
+    """Backticks in a message are a promise that a flag, a keyword or a control has this name."""
+    functions = [*PUBLIC.values(), napari_superres.Image, napari_superres.Image.from_array]
+    settings = {name for function in functions for name in inspect.signature(function).parameters}
+    unknown = []
+    for path in (p for p in FILES if not relative(p).startswith("cli/")):
+        for line, text in strings(path):
+            for name, call in re.findall(r"`([A-Za-z_]+)(?:(\(\))|=[^`]*)?`", text):
+                known = name in (PUBLIC if call else settings) or (not call and as_flags(f"`{name}`") != name)
+                if not known and name not in OF_OTHER_PROGRAMS:
+                    unknown.append(f"{relative(path)}:{line} names `{name}{call}`")
+    assert unknown == []
 
 
 def test_every_function_with_a_command_exists_and_so_does_its_command():

@@ -60,6 +60,16 @@ def _names(node: ast.AST, path: Path) -> list[str]:
     return []
 
 
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield each string of a file that is no docstring, with its line."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    # A string that is a statement of its own is a docstring, of whatever.
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
 def layer_arrows() -> Arrows:
     """Return for each layer the layers that its files import."""
     arrows: Arrows = {layer: set() for layer in LAYERS}
