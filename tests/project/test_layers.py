@@ -49,6 +49,8 @@ LATE = {
     "mrcfile",
     "imagecodecs",
 }
+# The files of the plugin may import the libraries of their host at the top, and no other that ruff bans there.
+LATE_IN_PLUGIN = {"torch", "safetensors", "psutil", "platformdirs", "filelock"}
 LIGHTNING_AT_TOP = {"training/lightning_module.py", "training/loop.py"}
 
 # Thin public functions turn the notes of a result into Python warnings. All else returns or yields notes.
@@ -117,6 +119,7 @@ def test_libraries_are_imported_where_they_may_be(path):
         if found.at_top and not found.for_types:
             assert top != "torch" or layer in TORCH_AT_TOP, f"{name} imports torch at its top"
             late = LATE - ({"lightning"} if name in LIGHTNING_AT_TOP else set())
+            late |= LATE_IN_PLUGIN if layer == "plugin" else set()
             assert top not in late, f"{name} imports {found.module} at its top"
 
 
