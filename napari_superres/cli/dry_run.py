@@ -104,7 +104,7 @@ def _sentence(row: dict[str, Any]) -> str:
     if "problem" in row:
         return f"{row['source']}: would fail: {row['problem']}"
     passes = f" after up to {row['passes'] - 1} passes over the image," if row["passes"] > 1 else ""
-    time = "time unknown until a first run" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
+    time = "time not measured yet" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
     return (
         f"{row['source']}: {row['axes']} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
         f"tiles of {row['tile']} on {row['device']} in {row['precision']}, {in_units(row['memory_bytes'])} memory, "

@@ -96,7 +96,7 @@ def upscale(
         bool, typer.Option("--dry-run", help="Report what would be done and what would be refused; compute nothing.")
     ] = False,
     allow_loss: Annotated[
-        bool, typer.Option("--allow-loss", help="Write formats that cannot hold everything the image has.")
+        bool, typer.Option("--allow-loss", help="Write even if the format cannot hold everything the image has.")
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no progress and no summary; still list failures.")
