@@ -152,6 +152,14 @@ def test_folders_are_small():
     assert too_large == {}
 
 
+@pytest.mark.parametrize("path", [p for p in FILES if p.name == "__init__.py"], ids=relative)
+def test_every_folder_lists_its_files(path):
+    """Readers find their way by these lists."""
+    listed = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    entries = [p for p in path.parent.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
+    assert {p.stem for p in entries if p != path and f"`{p.stem}" not in listed} == set()
+
+
 @pytest.mark.parametrize("path", CODE, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_files_and_functions_are_small(path):
     text = path.read_text(encoding="utf-8")
