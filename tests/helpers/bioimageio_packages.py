@@ -292,6 +292,7 @@ def load_package(path: Path, *, trusted: bool = False) -> tuple[Any, Any]:
     """Return the model in a package and its network, after comparing it with the author's test output."""
     found = read_package(path, trusted=trusted)
     program = build_program(found.card, found.weights)
+    assert found.check is not None
     found.check(program)
     return found, program
 
