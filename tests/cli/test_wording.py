@@ -25,6 +25,8 @@ WORDS = {
     # Arguments by position, and images that Python holds in memory.
     *("image", "path", "name", "source", "sources", "target", "folder", "result", "reference", "first", "second"),
     *("sr_dir", "ref_dir"),
+    # A package of a model is described from its card.
+    "description",
     # Python reports progress to functions, stops at any step, and chooses where a result is computed.
     *("progress", "finished", "stop", "enough", "out", "focus"),
     # The command line computes all channels, and chooses the batch by speed.
