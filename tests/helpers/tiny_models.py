@@ -1,27 +1,35 @@
 """Files of tiny networks, the Models widget with an empty library, and what it lists."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_superres.plugin.widgets.models.widget import ModelsWidget
+
 LONG = 60_000
 
 
-def press(button, widget, qtbot):
+def press(button: Any, widget: "ModelsWidget", qtbot: Any) -> None:
+    """Click a button of the widget, and wait until its work is done."""
     assert button.isEnabled()
     button.click()
     settled(widget, qtbot)
 
 
-def settled(widget, qtbot):
+def settled(widget: "ModelsWidget", qtbot: Any) -> None:
+    """Wait until the widget is ready, with its progress bar hidden."""
     qtbot.waitUntil(lambda: widget.is_ready, timeout=LONG)
     assert widget.bar.isHidden()
 
 
-def shown(widget):
-    """The list: groups with the names in them."""
+def shown(widget: "ModelsWidget") -> dict[str, list[str]]:
+    """Return the list that the widget shows: groups with the names in them."""
     tree = widget.models.tree
     tops = [tree.topLevelItem(i) for i in range(tree.topLevelItemCount())]
     return {top.text(0): [top.child(i).text(0) for i in range(top.childCount())] for top in tops}
 
 
-def row(widget, name):
+def row(widget: "ModelsWidget", name: str) -> Any:
+    """Return the entry of a model in the list."""
     from qtpy.QtCore import Qt
 
     return widget.models.tree.findItems(name, Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive)[0]
