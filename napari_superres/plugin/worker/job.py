@@ -10,7 +10,7 @@ from functools import partial
 from traceback import format_exception
 from typing import Any
 
-from napari.qt.threading import GeneratorWorker, create_worker  # noqa: TID253 - a Qt file
+from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_superres.errors import SuperResError, SuperResWarning
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from magicgui.widgets import ComboBox, LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtCore import Signal  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, LineEdit
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres import io
 from napari_superres.models import list_models

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QEvent, Qt, QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import LineEdit
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget
 
 from napari_superres import io
 from napari_superres.errors import SuperResError

@@ -1,6 +1,6 @@
 """The controls of how it is computed, which several widgets have."""
 
-from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox
 
 _TILES = ("auto", "64", "96", "128", "192", "256", "384", "512", "768", "1024")
 

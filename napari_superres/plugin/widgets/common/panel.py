@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QEvent, Qt, QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QComboBox, QFormLayout, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QComboBox, QFormLayout, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_superres.plugin.worker.job import Job
 

@@ -7,8 +7,8 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtpy.QtCore import Qt  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QSizePolicy, QTableWidget, QTableWidgetItem, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QSizePolicy, QTableWidget, QTableWidgetItem, QWidget
 
 from napari_superres.plugin.widgets.common.panel import in_window
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from magicgui.widgets import ComboBox, FloatSpinBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QSignalBlocker, Qt, QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, FloatSpinBox
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.widgets.common import panel as forms

@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert

@@ -3,10 +3,10 @@
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtGui import QIcon  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QApplication, QCheckBox, QGridLayout, QHBoxLayout, QPushButton, QWidget  # noqa: TID253 - a Qt file
-from superqt import QCollapsible  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QApplication, QCheckBox, QGridLayout, QHBoxLayout, QPushButton, QWidget
+from superqt import QCollapsible
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError

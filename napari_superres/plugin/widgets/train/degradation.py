@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QTimer, Signal  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QSignalBlocker, Qt, Signal  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QDoubleSpinBox,

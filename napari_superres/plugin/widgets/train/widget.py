@@ -6,9 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, FloatSpinBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QMessageBox, QProgressBar, QPushButton, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, FloatSpinBox
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QMessageBox, QProgressBar, QPushButton, QWidget
 
 from napari_superres.errors import SettingsError, SuperResError
 from napari_superres.models import ModelCard

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from magicgui.widgets import CheckBox, ComboBox, LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import CheckBox, ComboBox, LineEdit
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from napari_superres.plugin.host.layers import other_channels
 from napari_superres.plugin.widgets.common import panel as forms

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from magicgui.widgets import ComboBox, FloatSpinBox  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, FloatSpinBox
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.plugin.widgets.common import panel as forms
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any
 
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from magicgui.widgets import ComboBox, LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, LineEdit
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError

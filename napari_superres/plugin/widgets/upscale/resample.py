@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from typing import Any
 
-from qtpy.QtWidgets import QPushButton  # noqa: TID253 - a Qt file
+from qtpy.QtWidgets import QPushButton
 
 from napari_superres.core.image import Image
 from napari_superres.degradation import resample

@@ -5,9 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer, QUrl  # noqa: TID253 - a Qt file
-from qtpy.QtGui import QDesktopServices  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QApplication, QFileDialog  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_superres.core.image import Image
 from napari_superres.errors import ModelFileError, SuperResError
