@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
+from napari_superres.errors import SuperResError
 from napari_superres.io import READ_SUFFIXES, read_pyramids, stem, suffix
 from napari_superres.io.formats import DICOM, find_format, is_zarr
 from napari_superres.io.lazy import Box, LazyArray, reorder_axes
+from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.host.layers import LayerData
 
 Reader = Callable[[str | Path | Sequence[str | Path]], list[LayerData]]
@@ -57,9 +59,15 @@ def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
     UnreadableImageError
         If it is damaged or not an image; the message says what to do.
     """
-    one = path if isinstance(path, str | Path) else path[0]
+    try:
+        return _read(path if isinstance(path, str | Path) else path[0])
+    except SuperResError as error:  # which napari shows
+        raise type(error)(as_labels(error.message), remedy=as_labels(error.remedy)) from error
+
+
+def _read(path: str | Path) -> list[LayerData]:
     found = []
-    for index, (name, (image, *coarser)) in enumerate(read_pyramids(one)):
+    for index, (name, (image, *coarser)) in enumerate(read_pyramids(path)):
         layers = image_layers(image, _title(name), coarser)
         for _, keywords, _ in layers if index else ():
             keywords["metadata"] = {**keywords["metadata"], "series": index}

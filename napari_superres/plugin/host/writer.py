@@ -13,6 +13,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError, SettingsError, SuperResError
 from napari_superres.io import write_image
+from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.host.layers import LayerData, to_image
 
 
@@ -60,11 +61,8 @@ def _as_output_error() -> Iterator[None]:
     """Turn errors that are ValueErrors into others: napari takes a writer's ValueError for "no writer found"."""
     try:
         yield
-    except OutputError:
-        raise
     except SuperResError as error:
-        # What only the command line can allow is not proposed here.
-        raise OutputError(str(error).replace(", or allow the loss (--allow-loss)", "")) from error
+        raise OutputError(as_labels(error.message), remedy=as_labels(error.remedy)) from error
 
 
 def _channels(layers: Sequence[LayerData], target: str) -> Image:

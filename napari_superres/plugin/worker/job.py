@@ -13,6 +13,7 @@ from typing import Any
 from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_superres.errors import SuperResError, SuperResWarning
+from napari_superres.plugin.host.labels import window_text
 
 Steps = Callable[[], Generator[Any, None, None]]
 
@@ -152,7 +153,7 @@ class _Named(partial):  # type: ignore[type-arg]
 def _show_warning(message: str) -> None:
     from napari.utils import notifications
 
-    notifications.show_warning(message)
+    notifications.show_warning(window_text(message))
 
 
 def _told(steps: Steps, stop: threading.Event) -> Generator[tuple[str, Any], None, None]:

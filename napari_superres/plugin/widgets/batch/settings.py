@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPush
 
 from napari_superres import io
 from napari_superres.models import list_models
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.card_html import in_groups, model_label
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
 

@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.plugin.host.layers import to_image
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 
 LAYERS, FOLDER, PAIRS = "Open layers", "Folder", "Folders of pairs"
 _ROWS = 4

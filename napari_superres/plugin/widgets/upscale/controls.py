@@ -6,8 +6,9 @@ from magicgui.widgets import CheckBox, ComboBox, LineEdit
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from napari_superres.plugin.host.layers import other_channels
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
+from napari_superres.plugin.widgets.common.panel import Panel
 
 if TYPE_CHECKING:
     import napari
@@ -22,7 +23,7 @@ _USUAL = {"nanometer": "em-x2", "micrometer": "fluo-x2", "millimeter": "mri-x2"}
 RUN_TIP = "Compute the finer image. It appears as a new layer exactly over this one while it is made."
 
 
-class UpscaleForms(forms.Panel):
+class UpscaleForms(Panel):
     """The controls, which do nothing by themselves.
 
     Parameters

@@ -6,7 +6,7 @@ from typing import Any
 from magicgui.widgets import ComboBox, FloatSpinBox
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 
 _UNITS = ("nanometer", "micrometer", "millimeter")
 

@@ -11,9 +11,9 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host import field
 from napari_superres.plugin.host.layers import to_layer
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.upscale.growing import REFRESH_S
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
 _DELAY_MS = 150
@@ -37,7 +37,7 @@ class Preview(QCheckBox):
     """
 
     def __init__(
-        self, viewer: Any, session: forms.Session, chosen: Callable[[], tuple[Any, Image, Any, dict[str, Any]] | None]
+        self, viewer: Any, session: Session, chosen: Callable[[], tuple[Any, Image, Any, dict[str, Any]] | None]
     ) -> None:
         super().__init__("Preview what is visible")
         self.setToolTip(
@@ -141,7 +141,7 @@ class Preview(QCheckBox):
         centre = {a: (start + stop) / 2 for a, (start, stop) in seen.items()}
 
         def steps() -> Generator[Any, None, None]:
-            for step in engine.preview(image, model, {**options, "roi": roi}, centre, in_parts=is_new):
+            for step in tasks.preview(image, model, {**options, "roi": roi}, centre, in_parts=is_new):
                 made[:] = [step.image]
                 yield step.done
 

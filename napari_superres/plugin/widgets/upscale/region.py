@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.plugin.host import field
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 
 WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
 

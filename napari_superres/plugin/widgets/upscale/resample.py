@@ -10,7 +10,8 @@ from napari_superres.degradation import resample
 from napari_superres.models import ModelCard
 from napari_superres.models.suitability import plane_size, trained_pixel_size
 from napari_superres.plugin.host.layers import to_layer
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.worker.job import Job
 
 
@@ -27,7 +28,7 @@ class ResampleButton(QPushButton):
         Is given the new layer.
     """
 
-    def __init__(self, viewer: Any, session: forms.Session, added: Callable[[Any], None]) -> None:
+    def __init__(self, viewer: Any, session: Session, added: Callable[[Any], None]) -> None:
         super().__init__()
         self.viewer, self.session, self._added = viewer, session, added
         self._offer: tuple[Any, Image, tuple[float, ...]] | None = None

@@ -14,9 +14,10 @@ from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
 from napari_superres.models.suitability import pixel_size_doubt, plane_size
 from napari_superres.plugin.host import field
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, pixels_of, to_image
 from napari_superres.plugin.host.preferences import preferences
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
 from napari_superres.plugin.widgets.common.card_html import MORE, card_html, in_groups, model_label
 from napari_superres.plugin.widgets.common.library_events import library
@@ -28,7 +29,7 @@ from napari_superres.plugin.widgets.upscale.pixel_size import PixelSizeForm, set
 from napari_superres.plugin.widgets.upscale.preview import Preview
 from napari_superres.plugin.widgets.upscale.region import RegionForm
 from napari_superres.plugin.widgets.upscale.resample import ResampleButton
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class UpscaleWidget(UpscaleForms):
         self.show_channels(self.viewer)
         self.pixel_size.setVisible(not known)
         self.resample.offer(layer, image, card)
-        forms.say(self.notice, "\n".join(forms.in_window(h) for h in hints if h))
+        forms.say(self.notice, "\n".join(window_text(h) for h in hints if h))
         if layer is None:
             forms.say(self.estimate, "Open an image (File > Open, or File > Open Sample > Super-Resolution).")
         self._estimate_timer.start()
@@ -222,7 +223,7 @@ class UpscaleWidget(UpscaleForms):
     # What it will take
 
     def _warm_up(self) -> None:
-        self.session.add(Job(engine.devices, stepped=self._devices_found, ended=self._warmed_up))
+        self.session.add(Job(tasks.devices, stepped=self._devices_found, ended=self._warmed_up))
 
     def _devices_found(self, devices: list[str]) -> None:
         self.device.choices = ["auto", *devices]
@@ -288,13 +289,13 @@ class UpscaleWidget(UpscaleForms):
         try:
             image, model, options = self._wanted(layer)
         except SuperResError as error:
-            forms.say(self.estimate, forms.sentence(str(error)))
+            forms.say(self.estimate, window_text(str(error)))
             return
 
         self._estimate_job = Job(
-            lambda: engine.plan(image, model, options),
+            lambda: tasks.plan(image, model, options),
             stepped=lambda found: forms.say(self.estimate, plan_text(image, *found, runs=len(self._layers()))),
-            failed=lambda message: forms.say(self.estimate, forms.sentence(message)),
+            failed=lambda message: forms.say(self.estimate, window_text(message)),
         )
         self.session.add(self._estimate_job)
 
@@ -317,7 +318,7 @@ class UpscaleWidget(UpscaleForms):
         self.session.forget(self._estimate_job)
         self.preview.close_down()
         roi = options["roi"] or {}
-        name = "-".join(dict.fromkeys(model.values())) if isinstance(model, dict) else engine.model_name(model)
+        name = "-".join(dict.fromkeys(model.values())) if isinstance(model, dict) else tasks.model_name(model)
         self._growing = Growing(
             self.viewer, layer, image, f"{layer.name} [{name}]", {a: r[0] for a, r in roi.items() if a == "T"}
         )
@@ -325,7 +326,7 @@ class UpscaleWidget(UpscaleForms):
         seen = field.focus(self.viewer, layer, image.axes)
         done = self._growing.done
         self._job = Job(
-            lambda: engine.upscale(image, model, options, focus=seen, done=done),
+            lambda: tasks.upscale(image, model, options, focus=seen, done=done),
             stepped=self._stepped,
             failed=forms.show_error,
             ended=self._ended,

@@ -105,14 +105,14 @@ def test_a_fault_in_a_callback_keeps_nobody_waiting(viewer, widget, qtbot):
 
 def slow(monkeypatch):
     """Let every step of a run take a moment."""
-    whole = upscale_widget.engine.upscale
+    whole = upscale_widget.tasks.upscale
 
     def steps(*given, **more):
         for step in whole(*given, **more):
             time.sleep(0.05)
             yield step
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", steps)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", steps)
 
 
 def begun(viewer, widget, qtbot, count):

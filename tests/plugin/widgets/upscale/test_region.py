@@ -14,7 +14,7 @@ from napari_superres.cli import main
 from napari_superres.plugin.host import field
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.region import SHAPE, SLICE, VISIBLE
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.worker import tasks
 
 pytestmark = pytest.mark.gui
 
@@ -98,7 +98,7 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
     look(viewer, qtbot, 10, 350, 60)
     widget.tile.value = "64"
     regions = []
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def slowly(*arguments, **options):
         for step in original(*arguments, **options):
@@ -107,7 +107,7 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
                 time.sleep(0.03)
             yield step
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", slowly)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", slowly)
     widget.run.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
     assert widget.is_running
@@ -129,14 +129,14 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
 def test_what_is_done_is_kept_on_request_only(viewer, widget, qtbot, monkeypatch, keep):
     layer = viewer.add_image(pixels((300, 300)))
     widget.tile.value = "64"
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def slowly(*arguments, **options):
         for step in original(*arguments, **options):
             time.sleep(0.05)
             yield step
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", slowly)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", slowly)
     widget.run.click()
     qtbot.waitUntil(lambda: not widget.keep.isHidden(), timeout=LONG)
     (widget.keep if keep else widget.run).click()
@@ -250,7 +250,7 @@ def test_a_preview_shows_the_input_until_it_is_done(shape, axes, roi, kept):
     options = {"roi": roi, "tile": 17}
     images = [
         step.image.data.copy()
-        for step in engine.preview(Image.from_array(data, axes), "fsrcnn-x2", options, {"Y": 10, "X": 10})
+        for step in tasks.preview(Image.from_array(data, axes), "fsrcnn-x2", options, {"Y": 10, "X": 10})
     ]
     repeated = data[kept]
     for axis in "YX":
@@ -306,7 +306,7 @@ def test_cancelling_one_channel_begins_no_other(viewer, widget, qtbot, tmp_path,
             time.sleep(0.01)
             yield SimpleNamespace(done=0, total=9, image=image, region=None, seconds=1.0, remaining=None)
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", endless)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", endless)
     widget.run.click()
     qtbot.waitUntil(lambda: "Computing" in widget.status.text(), timeout=LONG)
     widget.run.click()

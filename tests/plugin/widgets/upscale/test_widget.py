@@ -313,7 +313,7 @@ def test_every_control_has_a_tooltip_and_fits(viewer, widget, qtbot):
 def count_steps(monkeypatch):
     """Record the engine's steps, and that its generator was closed."""
     steps = []
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def counted(*arguments, **options):
         try:
@@ -323,20 +323,20 @@ def count_steps(monkeypatch):
         finally:
             steps.append("closed")
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", counted)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", counted)
     return steps
 
 
 def hold(monkeypatch):
     """Let runs begin only when the event that is returned is set."""
     released = threading.Event()
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def waiting(*arguments, **options):
         assert released.wait(60)
         yield from original(*arguments, **options)
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", waiting)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", waiting)
     return released
 
 

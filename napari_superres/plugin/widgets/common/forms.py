@@ -1,0 +1,101 @@
+"""Choices of layers, rows with labels, lines of text and notifications."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+
+from napari_superres.plugin.host.labels import window_text
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+OURS, TEMPORARY = "napari_superres", "temporary"
+"""Metadata of layers that a widget shows for a while, and that cannot be chosen."""
+
+_LABEL_WIDTH = 84  # one column for all forms of a panel
+
+
+def form(widgets: Iterable[Any]) -> QWidget:
+    """Return magicgui widgets as a form with labels, for a panel."""
+    native = QWidget()
+    layout = QFormLayout(native)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for widget in widgets:
+        label = QLabel(widget.label)
+        label.setMinimumWidth(_LABEL_WIDTH)
+        label.setToolTip(widget.tooltip)
+        layout.addRow(label, widget.native)
+    return native
+
+
+def narrow(box: ComboBox) -> ComboBox:
+    """Let a list be narrower than its longest entry; the entries are shown whole when it is open."""
+    native: QComboBox = box.native
+    native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    native.setMinimumContentsLength(6)
+    return box
+
+
+def image_layers(viewer: "Viewer") -> list[tuple[str, Any]]:
+    """Return name and layer of what can be chosen, newest first, as in napari's own list."""
+    from napari.layers import Image
+
+    return [
+        (layer.name, layer)
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, Image) and layer.metadata.get(OURS) != TEMPORARY
+    ]
+
+
+def layer_box(viewer: "Viewer", *, label: str, tooltip: str, optional: bool = False) -> ComboBox:
+    """Return a list of the viewer's image layers; others cannot be chosen by mistake."""
+    return narrow(ComboBox(choices=lambda _: image_layers(viewer), label=label, tooltip=tooltip, nullable=optional))
+
+
+def refresh(box: ComboBox) -> bool:
+    """Bring a list of layers up to date, keep the one chosen, and return whether it had to change."""
+    before = box.value
+    with box.changed.blocked():
+        box.reset_choices()
+        if before is not None and any(before is choice for choice in box.choices):
+            box.value = before
+    return box.value is not before
+
+
+def prefer_visible(box: ComboBox) -> bool:
+    """Choose the newest visible layer instead of a hidden one, such as a sample's reference; return whether it did."""
+    seen = next((layer for layer in box.choices if layer is not None and layer.visible), None)
+    if box.value is None or box.value.visible or seen is None:
+        return False
+    with box.changed.blocked():
+        box.value = seen
+    return True
+
+
+def text(content: str = "", *, rich: bool = False) -> QLabel:
+    """Return lines of text that wrap and can be copied."""
+    label = QLabel(content)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+    label.setOpenExternalLinks(True)
+    label.setMinimumWidth(50)
+    return label
+
+
+def say(label: QLabel, content: str) -> None:
+    """Show a text, or hide its label where there is none."""
+    label.setText(content)
+    label.setVisible(bool(content))
+
+
+def show_error(message: str) -> None:
+    """Show an error that the user can mend as a notification."""
+    from napari.utils import notifications
+
+    notifications.show_error(window_text(message))
