@@ -1,17 +1,22 @@
 """Which part of a layer is meant: what is visible, a drawn shape, the current slice; in pixels of the layer."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_superres.errors import SettingsError
 
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Shapes
+    from napari.viewer import Viewer
+
 Range = tuple[int, int]
 
 
-def visible_box(viewer: Any, layer: Any, axes: str) -> dict[str, Range]:
+def visible_box(viewer: "Viewer", layer: "ImageLayer", axes: str) -> dict[str, Range]:
     """Return the visible part along Y and X; in 3-D, or turned so that others are shown, all of the layer.
 
     Parameters
@@ -45,7 +50,7 @@ def visible_box(viewer: Any, layer: Any, axes: str) -> dict[str, Range]:
     return box
 
 
-def camera(viewer: Any) -> Any:
+def camera(viewer: "Viewer") -> Any:
     """Return the camera, which napari 0.9 moved."""
     return getattr(viewer, "scene", viewer).camera
 
@@ -59,7 +64,7 @@ def middle(box: Mapping[str, Range], most: int) -> dict[str, Range]:
     return found
 
 
-def units_per_world(viewer: Any, layer: Any) -> npt.NDArray[np.float64]:
+def units_per_world(viewer: "Viewer", layer: "ImageLayer") -> npt.NDArray[np.float64]:
     """Return, per axis of a layer, how many of its units one unit of the viewer's world is."""
     world = viewer.layers.extent.units
     if world is None or len(world) < layer.ndim:  # mixed with pixels: napari ignores all units
@@ -68,7 +73,7 @@ def units_per_world(viewer: Any, layer: Any) -> npt.NDArray[np.float64]:
     return np.array([float((1.0 * theirs).m_as(ours)) for theirs, ours in pairs])
 
 
-def shape_box(viewer: Any, shapes: Any, layer: Any, axes: str) -> dict[str, Range]:
+def shape_box(viewer: "Viewer", shapes: "Shapes | None", layer: "ImageLayer", axes: str) -> dict[str, Range]:
     """Return the box around the selected shape of a Shapes layer, or around its last one.
 
     Raises
@@ -96,7 +101,7 @@ def shape_box(viewer: Any, shapes: Any, layer: Any, axes: str) -> dict[str, Rang
     return box
 
 
-def slice_box(viewer: Any, layer: Any, axes: str) -> dict[str, Range]:
+def slice_box(viewer: "Viewer", layer: "ImageLayer", axes: str) -> dict[str, Range]:
     """Return the current frame and plane along T and Z, where these are not shown."""
     world = np.asarray(viewer.dims.point)[-layer.ndim :] * units_per_world(viewer, layer)
     point = np.asarray(layer.world_to_data(world))
@@ -110,7 +115,7 @@ def slice_box(viewer: Any, layer: Any, axes: str) -> dict[str, Range]:
     return found
 
 
-def focus(viewer: Any, layer: Any, axes: str) -> dict[str, float]:
+def focus(viewer: "Viewer", layer: "ImageLayer", axes: str) -> dict[str, float]:
     """Return where somebody looks: the current slice and the middle of what is visible."""
     try:
         seen = visible_box(viewer, layer, axes)
@@ -120,6 +125,6 @@ def focus(viewer: Any, layer: Any, axes: str) -> dict[str, float]:
     return {axis: (start + stop - 1) / 2 for axis, (start, stop) in box.items()}
 
 
-def pixels_shape(layer: Any) -> tuple[int, ...]:
+def pixels_shape(layer: "ImageLayer") -> tuple[int, ...]:
     """Return the shape of a layer's array, of a multiscale one's finest level."""
     return tuple((layer.data[0] if layer.multiscale else layer.data).shape)

@@ -6,7 +6,7 @@ belongs to it, so that whatever else is drawn on the source lies right on the re
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,11 @@ from napari_superres.core.grid import upscale_layer
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Layer
+    from napari.viewer import Viewer
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -38,16 +43,16 @@ _STYLE = (
 _ROUNDING = 6
 
 
-def pixels_of(layer: Any) -> Any:
+def pixels_of(layer: "ImageLayer") -> Any:
     """Return the array of an image layer, the finest level of a multiscale one."""
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def other_channels(viewer: Any, layer: Any) -> list[Any]:
+def other_channels(viewer: "Viewer", layer: Any) -> "list[ImageLayer]":
     """Return the layers that hold the other channels of the file that a layer was read from."""
     from napari.layers import Image
 
-    def is_one(other: Any) -> bool:
+    def is_one(other: "Layer") -> bool:
         return (
             other is not layer
             and isinstance(other, Image)
@@ -61,7 +66,7 @@ def other_channels(viewer: Any, layer: Any) -> list[Any]:
     return [other for other in viewer.layers if is_one(other)] if known else []
 
 
-def guess_layer_axes(layer: Any) -> str:
+def guess_layer_axes(layer: "ImageLayer") -> str:
     """Return the axes of an image layer, one letter of ``"TCZYXS"`` per array axis.
 
     The layer's axis labels decide where they name t, c, z, y, x; otherwise the last two axes are Y and X,
@@ -85,7 +90,7 @@ def guess_layer_axes(layer: Any) -> str:
     return _USUAL[layer.ndim] + samples
 
 
-def to_image(layer: Any, axes: str | None = None) -> Image:
+def to_image(layer: "ImageLayer", axes: str | None = None) -> Image:
     """Return the image that a layer shows, its pixels not copied.
 
     Parameters
@@ -132,7 +137,7 @@ def to_image(layer: Any, axes: str | None = None) -> Image:
 
 
 def to_layer(
-    image: Image, source_image: Image, source: Any, *, name: str, first: Mapping[str, int] | None = None
+    image: Image, source_image: Image, source: "ImageLayer", *, name: str, first: Mapping[str, int] | None = None
 ) -> LayerData:
     """Return the layer of an image that was made from another layer and lies on it.
 
@@ -210,7 +215,7 @@ def _place(image: Image, source_image: Image) -> tuple[npt.NDArray[np.float64], 
     return factor, start
 
 
-def _world(layer: Any) -> npt.NDArray[np.float64]:
+def _world(layer: "ImageLayer") -> npt.NDArray[np.float64]:
     """Return the matrix from data to world coordinates over all axes of a layer."""
     physical = np.eye(layer.ndim + 1)
     physical[:-1, :-1] = np.asarray(layer.rotate) @ _shear_matrix(layer) @ np.diag(layer.scale)
@@ -218,7 +223,7 @@ def _world(layer: Any) -> npt.NDArray[np.float64]:
     return np.asarray(layer.affine.affine_matrix) @ physical
 
 
-def _shear_matrix(layer: Any) -> npt.NDArray[np.float64]:
+def _shear_matrix(layer: "ImageLayer") -> npt.NDArray[np.float64]:
     shear = np.asarray(layer.shear, dtype=np.float64)
     if shear.ndim == 2:
         return shear
@@ -236,7 +241,7 @@ def _unit(unit: Any, axis: str) -> str | None:
     return name if name in (SECONDS if axis == "T" else METRES) else None
 
 
-def _planes(source: Any, factor: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> dict[str, Any]:
+def _planes(source: "ImageLayer", factor: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> dict[str, Any]:
     """Return clipping planes and the shown plane of a volume, in pixels of the finer grid."""
     if source.ndim < 3:
         return {}

@@ -1,16 +1,20 @@
 """What the Super-resolve widget says about plans, progress and units."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_superres.core.image import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari.layers import Layer
+
     from napari_superres.inference import Plan, Progress
     from napari_superres.inference.planning.estimate import Estimate
 
 
-def mixed_units(layers: Any) -> str:
+def mixed_units(layers: "Iterable[Layer]") -> str:
     """Return a warning if some layers have units and others are in pixels, else an empty text."""
     units = [{str(u) for u in layer.units[-2:]} for layer in layers]
     pixels = [u == {"pixel"} for u in units]

@@ -11,7 +11,7 @@ from napari_superres.plugin.widgets.common.device_controls import device_box, pr
 from napari_superres.plugin.widgets.common.panel import Panel
 
 if TYPE_CHECKING:
-    import napari
+    from napari.viewer import Viewer
 
 _CAUTION = (
     "Fine detail in the result is the model's estimate, not a measurement. Compare it with interpolation or with a "
@@ -32,7 +32,7 @@ class UpscaleForms(Panel):
         napari viewer whose layers are worked on.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+    def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
         self.layer = forms.layer_box(
             viewer, label="Layer", tooltip="Image layer to enhance. Labels, points and shapes cannot be enhanced."
@@ -100,7 +100,7 @@ class UpscaleForms(Panel):
             self.model.value = wanted
         return True
 
-    def show_channels(self, viewer: "napari.viewer.Viewer") -> None:
+    def show_channels(self, viewer: "Viewer") -> None:
         """Say how many layers hold channels of the file, if there are others than the chosen one."""
         count = 0 if self.layer.value is None else len(other_channels(viewer, self.layer.value))
         self.all_channels.setVisible(count > 0)

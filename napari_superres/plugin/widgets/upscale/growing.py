@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from napari_superres.io import read_image
 from napari_superres.plugin.host import reader
 from napari_superres.plugin.host.layers import to_layer
 from napari_superres.plugin.worker.disk import FILE
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
 
 _PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
 REFRESH_S = 0.35
@@ -37,10 +41,12 @@ class Growing:
         Parts of the result that are computed: tuples of slices.
     """
 
-    def __init__(self, viewer: Any, source: Any, source_image: Image, name: str, first: dict[str, int]) -> None:
+    def __init__(
+        self, viewer: "Viewer", source: "ImageLayer", source_image: Image, name: str, first: dict[str, int]
+    ) -> None:
         self.viewer, self.source, self.source_image = viewer, source, source_image
         self.name, self.first = name, first
-        self.layer: Any = None
+        self.layer: ImageLayer | None = None
         self.done: list[Any] = []
         self._drawn = 0.0
 
@@ -57,8 +63,8 @@ class Growing:
             self.layer.refresh()
             self._drawn = time.monotonic()
 
-    def finish(self, image: Image) -> None:
-        """Draw all of it, with the record of how it was made; what is on disk is opened from there."""
+    def finish(self, image: Image) -> "ImageLayer":
+        """Draw the whole result with its record, opened from its file if it is on disk; return the layer."""
         if FILE in image.metadata:
             self._open(Path(image.metadata[FILE]), image)
         elif self.layer is None:
@@ -71,6 +77,7 @@ class Growing:
         if self.layer in self.viewer.layers:
             self.layer.refresh()
             self.viewer.layers.selection.active = self.layer
+        return self.layer
 
     def keep(self) -> None:
         """Leave what is done, named as a part; zero where only the input's pixels are."""
@@ -109,7 +116,7 @@ class Growing:
         made = to_layer(image, self.source_image, self.source, name=self.name, first=self.first)
         self._insert(Layer.create(*made))
 
-    def _insert(self, layer: Any) -> None:
+    def _insert(self, layer: "ImageLayer") -> None:
         self.layer = layer
         self.layer.contrast_limits_range = self.source.contrast_limits_range
         chosen = set(self.viewer.layers.selection)

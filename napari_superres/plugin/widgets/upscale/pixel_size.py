@@ -1,12 +1,15 @@
 """Giving a layer the pixel size that its file did not state."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from magicgui.widgets import ComboBox, FloatSpinBox
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.plugin.widgets.common import forms
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
 
 _UNITS = ("nanometer", "micrometer", "millimeter")
 
@@ -43,7 +46,7 @@ class PixelSizeForm(QWidget):
         layout.addWidget(self.button)
 
 
-def set_pixel_size(layer: Any, axes: str, size: float, unit: str) -> None:
+def set_pixel_size(layer: "ImageLayer", axes: str, size: float, unit: str) -> None:
     """Give a layer a pixel size along X; the proportions of the voxel and the place in pixels are kept."""
     factor = size / abs(layer.scale[-1])
     scale, translate, units = list(layer.scale), list(layer.translate), [str(u) for u in layer.units]

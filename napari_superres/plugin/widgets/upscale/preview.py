@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox
@@ -15,6 +15,10 @@ from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.upscale.growing import REFRESH_S
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
 
 _DELAY_MS = 150
 _PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
@@ -37,7 +41,7 @@ class Preview(QCheckBox):
     """
 
     def __init__(
-        self, viewer: Any, session: Session, chosen: Callable[[], tuple[Any, Image, Any, dict[str, Any]] | None]
+        self, viewer: "Viewer", session: Session, chosen: Callable[[], tuple[Any, Image, Any, dict[str, Any]] | None]
     ) -> None:
         super().__init__("Preview what is visible")
         self.setToolTip(
@@ -45,8 +49,8 @@ class Preview(QCheckBox):
             "layer's data change. A camera's layer is followed live."
         )
         self.viewer, self.session, self._chosen = viewer, session, chosen
-        self.layer: Any = None
-        self._source: Any = None
+        self.layer: ImageLayer | None = None
+        self._source: ImageLayer | None = None
         self._job: Job | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -91,7 +95,7 @@ class Preview(QCheckBox):
         else:
             self.close_down()
 
-    def _follow(self, source: Any) -> None:
+    def _follow(self, source: "ImageLayer | None") -> None:
         """Listen to the data of the layer that is shown, and of no other."""
         if source is self._source:
             return
@@ -165,13 +169,13 @@ class Preview(QCheckBox):
         self._job = Job(steps, stepped=stepped, failed=lambda _: None, ended=ended)
         self.session.add(self._job)
 
-    def _show_part(self, result: Image, image: Image, source: Any, first: dict[str, int]) -> None:
+    def _show_part(self, result: Image, image: Image, source: "ImageLayer", first: dict[str, int]) -> None:
         """Show what is done, a few times a second."""
         if time.monotonic() - self._drawn > REFRESH_S:
             self._show(result, image, source, first)
             self._drawn = time.monotonic()
 
-    def _show(self, result: Image, image: Image, source: Any, first: dict[str, int]) -> None:
+    def _show(self, result: Image, image: Image, source: "ImageLayer", first: dict[str, int]) -> None:
         from napari.layers import Layer
 
         data, keywords, kind = to_layer(result, image, source, name=f"preview of {source.name}", first=first)
@@ -181,10 +185,10 @@ class Preview(QCheckBox):
             for name in (*_PLACE, *_LOOKS):
                 if name in keywords:
                     setattr(shown, name, keywords[name])
-            if self.layer.data is data:
-                self.layer.refresh()
+            if shown.data is data:
+                shown.refresh()
             else:
-                self.layer.data = data
+                shown.data = data
             return
         self._take_away()
         chosen = set(self.viewer.layers.selection)

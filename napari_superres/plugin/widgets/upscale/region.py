@@ -1,7 +1,7 @@
 """Which part of a layer is computed: all, what is visible, a drawn shape, the current slice; and which channels."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, LineEdit
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -10,6 +10,11 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.plugin.host import field
 from napari_superres.plugin.widgets.common import forms
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Shapes
+    from napari.viewer import Viewer
 
 WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
 
@@ -25,7 +30,7 @@ class RegionForm(QWidget):
         Is called when another part is chosen.
     """
 
-    def __init__(self, viewer: Any, changed: Callable[[], None]) -> None:
+    def __init__(self, viewer: "Viewer", changed: Callable[[], None]) -> None:
         super().__init__()
         self.viewer = viewer
         self.kind = ComboBox(
@@ -66,12 +71,12 @@ class RegionForm(QWidget):
         self._parts[1].setVisible(self.kind.value == SHAPE)
         self._parts[2].setVisible("C" in axes)
 
-    def _shapes_layers(self, _: Any) -> list[tuple[str, Any]]:
+    def _shapes_layers(self, _: Any) -> "list[tuple[str, Shapes]]":
         from napari.layers import Shapes
 
         return [(layer.name, layer) for layer in reversed(self.viewer.layers) if isinstance(layer, Shapes)]
 
-    def roi(self, layer: Any, axes: str) -> dict[str, field.Range]:
+    def roi(self, layer: "ImageLayer", axes: str) -> dict[str, field.Range]:
         """Return the part in pixels of the layer; empty for all of it.
 
         Raises

@@ -1,7 +1,7 @@
 """Offering the pixels that a model was trained on, where a layer has others."""
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QPushButton
 
@@ -13,6 +13,10 @@ from napari_superres.plugin.host.layers import to_layer
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.worker.job import Job
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
 
 
 class ResampleButton(QPushButton):
@@ -28,14 +32,14 @@ class ResampleButton(QPushButton):
         Is given the new layer.
     """
 
-    def __init__(self, viewer: Any, session: Session, added: Callable[[Any], None]) -> None:
+    def __init__(self, viewer: "Viewer", session: Session, added: "Callable[[ImageLayer], None]") -> None:
         super().__init__()
         self.viewer, self.session, self._added = viewer, session, added
-        self._offer: tuple[Any, Image, tuple[float, ...]] | None = None
+        self._offer: tuple[ImageLayer, Image, tuple[float, ...]] | None = None
         self.clicked.connect(self._begin)
         self.hide()
 
-    def offer(self, layer: Any, image: Image | None, card: ModelCard | None) -> None:
+    def offer(self, layer: "ImageLayer | None", image: Image | None, card: ModelCard | None) -> None:
         """Show what would be done with a layer, or nothing where its pixels suit or nobody knows."""
         unit = image.units["X"] if image is not None else None
         wished = trained_pixel_size(card, plane_size(image), unit) if image is not None and card else None

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,17 +11,20 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, SuperResError
 from napari_superres.io import read_image
 
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+
 _SEEN = 32  # pixels along an axis that are compared with the file's
 
 
-def source_path(layer: Any) -> Path | None:
+def source_path(layer: "ImageLayer") -> Path | None:
     """Return the file a layer was read from; None where it came from elsewhere."""
     path = layer.source.path or layer.metadata.get("path")
     found = Path(path) if path else None
     return found if found is not None and found.exists() else None
 
 
-def command(layers: Sequence[Any], image: Image, model: Any, options: Mapping[str, Any]) -> str:
+def command(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Mapping[str, Any]) -> str:
     """Return the command that computes a run from the layers' file.
 
     Parameters
@@ -69,7 +72,7 @@ def command(layers: Sequence[Any], image: Image, model: Any, options: Mapping[st
     return shlex.join(parts)
 
 
-def script(layers: Sequence[Any], image: Image, model: Any, options: Mapping[str, Any]) -> str:
+def script(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Mapping[str, Any]) -> str:
     """Return a script that computes a run, from the layers' file or from the layer in napari's console.
 
     The parameters are those of `command`.
@@ -102,13 +105,13 @@ def _told(options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in options.items() if v not in ("auto", None, False, {})}
 
 
-def _channels(layers: Sequence[Any]) -> dict[str, Any]:
+def _channels(layers: "Sequence[ImageLayer]") -> dict[str, Any]:
     """Return which channels of their file some layers are."""
     chosen = sorted(layer.metadata["channel"] for layer in layers if "channel" in layer.metadata)
     return {"channels": chosen} if chosen else {}
 
 
-def _as_read(path: Path, layer: Any, image: Image) -> dict[str, Any] | None:
+def _as_read(path: Path, layer: "ImageLayer", image: Image) -> dict[str, Any] | None:
     """Return the options of `read_image` that give what a layer is, None where none do."""
     options: dict[str, Any] = {"series": layer.metadata["series"]} if layer.metadata.get("series") else {}
     try:
@@ -126,7 +129,7 @@ def _as_read(path: Path, layer: Any, image: Image) -> dict[str, Any] | None:
     return options if _is_same(stored, layer, image) else None
 
 
-def _file_axes(stored: str, layer: Any, image: Image) -> str | None:
+def _file_axes(stored: str, layer: "ImageLayer", image: Image) -> str | None:
     """Return the axes of a file as the user has them: what was corrected in the widget is so in the file, too."""
     hidden = "C" if "channel" in layer.metadata else ""
     theirs = [a for a in stored if a not in hidden and a != "S"]
@@ -141,7 +144,7 @@ def _same_units(stored: Image, image: Image) -> bool:
     return all(stored.units.get(a) == image.units.get(a) for a in image.spatial)
 
 
-def _is_same(stored: Image, layer: Any, image: Image) -> bool:
+def _is_same(stored: Image, layer: "ImageLayer", image: Image) -> bool:
     """Return whether a file's image has the pixels of a layer's in its middle, and lies where it lies."""
     if stored.spatial != image.spatial or not _same_units(stored, image):
         return False

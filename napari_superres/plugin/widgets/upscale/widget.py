@@ -33,7 +33,8 @@ from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:
-    import napari
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
 
 _ESTIMATE_DELAY = 300  # milliseconds without a change before the plan is made anew
 
@@ -49,14 +50,14 @@ class UpscaleWidget(UpscaleForms):
 
     _added_cards: tuple[tuple[ModelCard, str], ...] = ()
 
-    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+    def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
         self._job: Job | None = None
         self._estimate_job: Job | None = None
         self._growing: Growing | None = None
         self._result: Image | None = None
         self._activity = activity = Activity("Super-resolving")
-        self._waiting: list[Any] = []
+        self._waiting: list[ImageLayer] = []
         self._ready = self._card_whole = self._keeping = False
         self._estimate_timer = QTimer(self)
         self._estimate_timer.setSingleShot(True)
@@ -194,7 +195,7 @@ class UpscaleWidget(UpscaleForms):
         set_pixel_size(layer, self._image(layer).axes, size, unit)
         self._plan_changed()
 
-    def _image(self, layer: Any) -> Image:
+    def _image(self, layer: "ImageLayer") -> Image:
         return to_image(layer, self.axes.value or None)
 
     def _plan_changed(self, _: Any = None) -> None:
@@ -245,7 +246,7 @@ class UpscaleWidget(UpscaleForms):
             "tta": self.tta.value,
         }
 
-    def _wanted(self, layer: Any) -> tuple[Image, Any, dict[str, Any]]:
+    def _wanted(self, layer: "ImageLayer") -> tuple[Image, Any, dict[str, Any]]:
         """Return the image of a layer, the model or one per channel, and the options of a run.
 
         Raises
@@ -258,12 +259,12 @@ class UpscaleWidget(UpscaleForms):
         roi = self.region.roi(layer, image.axes)
         return image, model, {**self._options(), "channels": channels, "roi": roi or None}
 
-    def _layers(self) -> list[Any]:
+    def _layers(self) -> "list[ImageLayer]":
         """Return the layer that is chosen, and where it is wished those of the other channels of its file."""
         layer = self.layer.value
         return [layer, *(other_channels(self.viewer, layer) if self.all_channels.isChecked() else [])]
 
-    def _chosen_for_preview(self) -> tuple[Any, Image, Any, dict[str, Any]] | None:
+    def _chosen_for_preview(self) -> "tuple[ImageLayer, Image, Any, dict[str, Any]] | None":
         if self._job is not None or not self._ready or self.layer.value is None or not self.model.value:
             return None
         return self.layer.value, *self._wanted(self.layer.value)
@@ -308,7 +309,7 @@ class UpscaleWidget(UpscaleForms):
         else:
             self._cancel()
 
-    def _start(self, layer: Any) -> None:
+    def _start(self, layer: "ImageLayer") -> None:
         try:
             image, model, options = self._wanted(layer)
         except SuperResError as error:
@@ -380,10 +381,10 @@ class UpscaleWidget(UpscaleForms):
         self.run.setEnabled(self.layer.value is not None)
         assert growing is not None
         if complete and self._result is not None and growing.source in self.viewer.layers:
-            growing.finish(self._result)
+            made = growing.finish(self._result)
             changed = pixels_of(growing.source) is not growing.source_image.data
             more = " The source's data were replaced meanwhile: it is of those before." if changed else ""
-            forms.say(self.status, f"{self.status.text()} Added above its source: {growing.layer.name}{more}")
+            forms.say(self.status, f"{self.status.text()} Added above its source: {made.name}{more}")
         elif cancelled and self._keeping and growing.layer is not None:
             growing.keep()
             forms.say(self.status, f"Stopped; what is done is in {growing.layer.name}.")
