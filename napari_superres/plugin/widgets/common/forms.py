@@ -89,8 +89,9 @@ def text(content: str = "", *, rich: bool = False) -> QLabel:
 
 
 def say(label: QLabel, content: str) -> None:
-    """Show a text, or hide its label where there is none."""
-    label.setText(content)
+    """Show a text, or hide the label if the text is empty."""
+    if label.text() != content:  # A text that is set again loses its selection.
+        label.setText(content)
     label.setVisible(bool(content))
 
 

@@ -128,7 +128,7 @@ def test_a_result_that_is_deleted_ends_the_run(viewer, widget, qtbot, monkeypatc
     viewer.layers.pop()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     assert list(viewer.layers) == [layer]
-    assert widget.status.text() == "Cancelled; nothing was added."
+    assert widget.status.text() == "Cancelled. Nothing was added."
 
 
 def test_a_result_follows_its_source_and_says_what_it_is_of(viewer, widget, qtbot, monkeypatch):
@@ -143,7 +143,7 @@ def test_a_result_follows_its_source_and_says_what_it_is_of(viewer, widget, qtbo
     lies_on(made, layer)
     expected = napari_superres.upscale(before, "bicubic-x2", axes="YX").data
     np.testing.assert_array_equal(made.data, expected)
-    assert "data were replaced meanwhile" in widget.status.text()
+    assert "were replaced during the run" in widget.status.text()
 
 
 def test_what_is_kept_says_that_it_is_not_complete(viewer, widget, qtbot, monkeypatch):
@@ -188,10 +188,10 @@ def test_of_a_sample_the_input_is_chosen_and_channels_are_counted(viewer, widget
     path = tmp_path / "cells.ome.tif"
     write_image(Image.from_array(pixels((3, 24, 30)), "CYX", pixel_size=0.5), path)
     viewer.open(path, plugin="napari-superres-torch")
-    assert widget.all_channels.text() == "All 3 channels of its file"
+    assert widget.all_channels.text() == "All 3 channels"
     assert not widget.all_channels.isHidden()
     viewer.layers.pop()
-    assert widget.all_channels.text() == "All 2 channels of its file"
+    assert widget.all_channels.text() == "All 2 channels"
 
 
 def test_run_stays_in_view(viewer, widget):
@@ -214,7 +214,8 @@ def test_copies_have_what_was_corrected(viewer, widget, qtbot, tmp_path, monkeyp
     write_image(Image.from_array(pixels((3, 24, 30)), "ZYX"), tmp_path / "a.tif")
     (layer,) = viewer.open(str(tmp_path / "a.tif"), plugin="napari")
     widget.axes.value = "TYX"
-    widget._pixel_size_set(0.3, "micrometer")
+    widget.pixel_size.size.value, widget.pixel_size.unit.value = 0.3, "micrometer"
+    widget.pixel_size.button.click()
     widget.model.value = "nearest-x2"
     words = shlex.split(copied(widget.copy_command))
     assert words[words.index("--axes") + 1] == "TYX"

@@ -90,7 +90,7 @@ def test_a_model_for_each_channel(viewer, widget, qtbot, told):
     np.testing.assert_array_equal(viewer.layers[1].data, expected)
     widget.region.channels.value = "red"
     widget.run.click()
-    assert "Channels are numbers" in told.pop()
+    assert "“Channels” must be numbers" in told.pop()
 
 
 def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeypatch):
@@ -146,7 +146,7 @@ def test_what_is_done_is_kept_on_request_only(viewer, widget, qtbot, monkeypatch
         kept = viewer.layers[1].data
         assert 0.01 < np.mean(kept == whole(layer)) < 0.99
         np.testing.assert_array_equal(kept[kept != 0], whole(layer)[kept != 0])
-        assert "Stopped; what is done is in" in widget.status.text()
+        assert "The finished part is in" in widget.status.text()
     else:
         assert list(viewer.layers) == [layer]
 
@@ -273,7 +273,7 @@ def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
     viewer.open(path, plugin="napari-superres-torch")
     widget.layer.value = viewer.layers[2]
     assert not widget.all_channels.isHidden()
-    assert widget.all_channels.text() == "All 3 channels of its file"
+    assert widget.all_channels.text() == "All 3 channels"
     widget.all_channels.setChecked(True)
     qtbot.waitUntil(lambda: "for each of 3 channels" in widget.estimate.text(), timeout=LONG)
     run(widget, qtbot)

@@ -9,7 +9,7 @@ import napari_superres
 from napari_superres import Image
 from napari_superres.errors import ModelFileError
 from napari_superres.plugin.host.layers import to_image
-from napari_superres.plugin.widgets.upscale import controls as upscale_forms
+from napari_superres.plugin.widgets.upscale import controls as upscale_controls
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
@@ -303,7 +303,7 @@ def test_every_control_has_a_tooltip_and_fits(viewer, widget, qtbot):
     for button in buttons:
         assert button.toolTip()
         assert button.minimumSizeHint().width() <= 300
-    assert "Not for diagnosis" in upscale_forms._CAUTION
+    assert "Not for diagnosis" in upscale_controls._CAUTION
     assert widget.minimumWidth() <= 300
 
 
