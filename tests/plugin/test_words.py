@@ -42,7 +42,7 @@ def test_the_best_baseline_stands_beside_a_score_too():
     short, whole = (card_html(card(scores={"heads": entry}), whole=w) for w in (False, True))
     assert "32.15 dB (bicubic 29.54, zero-filling 29.95)" in short
     assert "0.8000 SSIM (bicubic 0.7000)" in whole
-    assert "-1.22 dB beside the best baseline in the worst image" in whole
+    assert "-1.22 dB relative to the best baseline in the worst image" in whole
     assert "worst" not in short
 
 

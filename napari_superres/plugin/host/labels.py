@@ -1,18 +1,16 @@
-"""Settings and functions in a message, spelled as the windows name them."""
+"""Settings and functions in messages, spelled as the windows name them."""
 
 from napari_superres.errors import spelled
 
 LABELS = {
+    "architecture": "Network",
     "axes": "Axes",
-    "calibration": "Calibration",
     "channels": "Channels",
     "convention": "Convention",
     "data_range": "Range",
     "device": "Device",
     "format": "Format",
-    "high": "High",
     "license": "Licence",
-    "low": "Low",
     "lr": "Input",
     "minutes": "Minutes",
     "model": "Model",
@@ -29,39 +27,42 @@ LABELS = {
     "scale": "Scale",
     "start": "Start from",
     "suffix": "Format",
-    "tile": "Tile",
-    "tta": "Turns",
+    "tile": "Tile size",
+    "tta": "Averaging",
     "unit": "Unit",
 }
 """Label of the control that sets a setting."""
 
 WORDS = {
-    "allow_loss": "losing that",
+    "allow_loss": "allow_loss in Python",
+    "channel_names": "channel names",
     "dtype": "data type",
     "hr": "high-resolution image",
     "lr_dir": "folder of inputs",
+    "max_passes": "number of passes",
     "na": "numerical aperture",
     "psf": "point-spread function",
     "psf_sigma": "width of the point-spread function",
     "ref_dir": "folder of references",
-    "skip_bad": "skipping of damaged parts",
+    "skip_bad": "skip_bad in Python",
     "sr_dir": "folder of results",
-    "trust": "trust",
 }
-"""Plain words for settings that no window has, where the words of the name do not say it."""
+"""Plain words for settings that no window has, where the setting's name alone does not say it."""
 
 BUTTONS = {
     "add_model": ("Add files…", "Models"),
     "evaluate": ("Measure", "Compare"),
     "export_bioimageio": ("Export…", "Models"),
     "export_safetensors": ("Export…", "Models"),
+    "register": ("Register", "Compare"),
     "remove_model": ("Remove…", "Models"),
+    "resample": ("Resample", "Super-resolve"),
     "train": ("Run", "Train"),
     "upscale": ("Run", "Super-resolve"),
     "upscale_file": ("Run", "Batch"),
     "verify_models": ("Check", "Models"),
 }
-"""Button that calls a function, and the widget that has it."""
+"""Control that calls a function, and the widget that has it."""
 
 
 def as_labels(text: str) -> str:
@@ -100,11 +101,13 @@ def _setting(name: str, value: str) -> str:
     words = WORDS.get(name, name.replace("_", " "))
     if value in ("", "True"):
         return f"“{label}”" if label else words
+    if value == "False":
+        return f"“{label}” off" if label else f"{words} off"
     return f"“{label}: {value}”" if label else f"{words} {value}"
 
 
 def _function(name: str) -> str:
     if name not in BUTTONS:
-        return name.replace("_", " ")
-    button, widget = BUTTONS[name]
-    return f"“{button}” in {widget}"
+        return f"{name}() in Python"
+    control, widget = BUTTONS[name]
+    return f"“{control}” in {widget}"

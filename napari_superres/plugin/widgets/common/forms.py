@@ -1,4 +1,4 @@
-"""Choices of layers, rows with labels, lines of text and notifications."""
+"""Parts of a panel: rows with labels, choices of layers, lines of text, error notifications."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 OURS, TEMPORARY = "napari_superres", "temporary"
-"""Metadata of layers that a widget shows for a while, and that cannot be chosen."""
+"""Metadata key and value of temporary layers, which cannot be chosen."""
 
-_LABEL_WIDTH = 84  # one column for all forms of a panel
+_LABEL_WIDTH = 84  # so that the fields of all forms in a panel are aligned
 
 
 def form(widgets: Iterable[Any]) -> QWidget:
-    """Return magicgui widgets as a form with labels, for a panel."""
+    """Return magicgui widgets as rows with labels."""
     native = QWidget()
     layout = QFormLayout(native)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -34,7 +34,7 @@ def form(widgets: Iterable[Any]) -> QWidget:
 
 
 def narrow(box: ComboBox) -> ComboBox:
-    """Let a list be narrower than its longest entry; the entries are shown whole when it is open."""
+    """Let a list be narrower than its longest entry. The open list shows the entries in full."""
     native: QComboBox = box.native
     native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     native.setMinimumContentsLength(6)
@@ -42,7 +42,7 @@ def narrow(box: ComboBox) -> ComboBox:
 
 
 def image_layers(viewer: "Viewer") -> list[tuple[str, Any]]:
-    """Return name and layer of what can be chosen, newest first, as in napari's own list."""
+    """Return name and layer of each image layer that can be chosen, newest first as in napari's layer list."""
     from napari.layers import Image
 
     return [
@@ -53,12 +53,12 @@ def image_layers(viewer: "Viewer") -> list[tuple[str, Any]]:
 
 
 def layer_box(viewer: "Viewer", *, label: str, tooltip: str, optional: bool = False) -> ComboBox:
-    """Return a list of the viewer's image layers; others cannot be chosen by mistake."""
+    """Return a choice among the viewer's image layers."""
     return narrow(ComboBox(choices=lambda _: image_layers(viewer), label=label, tooltip=tooltip, nullable=optional))
 
 
 def refresh(box: ComboBox) -> bool:
-    """Bring a list of layers up to date, keep the one chosen, and return whether it had to change."""
+    """Update a list of layers and keep the chosen one. Return whether the choice had to change."""
     before = box.value
     with box.changed.blocked():
         box.reset_choices()
@@ -68,7 +68,7 @@ def refresh(box: ComboBox) -> bool:
 
 
 def prefer_visible(box: ComboBox) -> bool:
-    """Choose the newest visible layer instead of a hidden one, such as a sample's reference; return whether it did."""
+    """Choose the newest visible layer instead of a hidden one, and return whether the choice changed."""
     seen = next((layer for layer in box.choices if layer is not None and layer.visible), None)
     if box.value is None or box.value.visible or seen is None:
         return False
@@ -78,7 +78,7 @@ def prefer_visible(box: ComboBox) -> bool:
 
 
 def text(content: str = "", *, rich: bool = False) -> QLabel:
-    """Return lines of text that wrap and can be copied."""
+    """Return a label whose text wraps and can be copied."""
     label = QLabel(content)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)

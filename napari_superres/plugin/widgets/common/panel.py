@@ -1,4 +1,4 @@
-"""The base of all widgets: a panel that scrolls, and that stops its jobs when it is closed."""
+"""Base class of all widgets: a panel that scrolls, and stops its jobs when it is closed."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,22 @@ if TYPE_CHECKING:
 
 
 class Panel(QWidget):
-    """A widget for napari's dock: its content scrolls where the dock is low."""
+    """Base of the widgets in napari's dock.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer of the dock.
+
+    Attributes
+    ----------
+    body
+        Layout that scrolls if the dock is too low.
+    foot
+        Layout below it that is always visible.
+    session
+        The panel's jobs.
+    """
 
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__()
@@ -29,7 +44,7 @@ class Panel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        self.foot = QVBoxLayout()  # stays in view
+        self.foot = QVBoxLayout()
         self.foot.setContentsMargins(6, 0, 6, 6)
         outer.addLayout(self.foot)
         self.setMinimumWidth(300)
@@ -37,21 +52,22 @@ class Panel(QWidget):
         self.destroyed.connect(lambda: session.close())  # noqa: PLW0108 - a bound method would not keep the session alive
 
     def layers_changed(self) -> None:
-        """React to layers that came, went, moved or were renamed."""
+        """React to layers that were added, removed, moved or renamed."""
 
     def leave(self) -> None:
-        """Take away what the panel shows in the viewer for a while: its dock was closed."""
+        """Remove temporary layers, because the dock was closed."""
 
     def scroll_to(self, widget: QWidget) -> None:
-        """Show a part of the panel, from its top."""
-        later = QTimer(self)  # when the layout knows its place, unless the panel is gone by then
+        """Scroll to the top of a part of the panel."""
+        # The layout places the part only after this event. The timer ends with the panel.
+        later = QTimer(self)
         later.setSingleShot(True)
         later.timeout.connect(lambda: self._scroll.verticalScrollBar().setValue(widget.y()))
         later.timeout.connect(later.deleteLater)
         later.start(0)
 
     def event(self, event: QEvent) -> bool:
-        """End what is running when the dock around the panel was closed."""
+        """Stop all jobs when the dock around the panel is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.leave()
             self.session.close()

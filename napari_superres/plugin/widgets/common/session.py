@@ -1,4 +1,4 @@
-"""The jobs of a panel, and its ear on the viewer's layers: both end with it."""
+"""The jobs of a panel and its connection to the viewer's layers, both of which end with the panel."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,16 @@ _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
 class Session:
-    """What must end with a panel: jobs in threads and the ear on the viewer's layers.
+    """Runs the jobs of a panel one after another and reports changes of the viewer's layers.
 
-    It is no Qt object, so that it can still be asked when the panel's Qt part is gone.
+    This is no Qt object, so it can be closed after the Qt part of the panel is gone.
 
     Parameters
     ----------
     viewer
-        napari viewer.
+        napari viewer of the panel.
     changed
-        Called when layers come, go, move or are renamed.
+        Called when a layer is added, removed, moved or renamed.
     """
 
     def __init__(self, viewer: "Viewer", changed: Callable[[], None]) -> None:
@@ -29,40 +29,39 @@ class Session:
         self._changed: Callable[[], None] | None = changed
         self._jobs: list[Job] = []
         for name in _LAYER_EVENTS:
-            getattr(self._events, name).connect(self._told)
+            getattr(self._events, name).connect(self._report_change)
 
     def add(self, job: Job) -> None:
-        """Start a job as soon as those before it have ended.
+        """Start a job as soon as the jobs before it have ended.
 
-        One at a time: threads of napari's that overlap mix up the process's warning filters.
+        Jobs run one at a time, because overlapping threads of napari mix up the warning filters of the process.
         """
-        job.over = self._next
+        job.over = self._start_next
         self._jobs.append(job)
         if len(self._jobs) == 1:
             job.start()
 
     def forget(self, job: Job | None) -> None:
-        """Drop a job: it stops and tells nobody anything any more."""
+        """Stop a job without calling its callbacks any more."""
         if job is not None:
             job.drop()
             self._jobs = [j for j in self._jobs if j is not job or j.is_started]
 
-    def _next(self, ended: Job) -> None:
+    def _start_next(self, ended: Job) -> None:
         self._jobs = [job for job in self._jobs if job is not ended]
         if self._jobs and not self._jobs[0].is_started:
             self._jobs[0].start()
 
     def close(self) -> None:
-        """Stop all jobs and listen to nothing any more."""
+        """Stop all jobs and disconnect from the viewer."""
         for job in self._jobs:
             job.drop()
         self._jobs.clear()
         if self._changed is not None:
             self._changed = None
             for name in _LAYER_EVENTS:
-                getattr(self._events, name).disconnect(self._told)
+                getattr(self._events, name).disconnect(self._report_change)
 
-    def _told(self, event: Any = None) -> None:
-        del event
+    def _report_change(self, _: Any = None) -> None:
         if self._changed is not None:
             self._changed()
