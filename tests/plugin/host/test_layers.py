@@ -164,9 +164,9 @@ def test_axes_are_guessed(shape, labels, axes):
 def test_colour_layers_have_samples():
     layer = ImageLayer(np.zeros((9, 10, 3), np.uint8), rgb=True)
     assert to_image(layer).axes == "YXS"
-    with pytest.raises(AxesError, match="last axis is S"):
+    with pytest.raises(AxesError, match="must be S"):
         to_image(layer, "ZYX")
-    with pytest.raises(AxesError, match="Use C"):
+    with pytest.raises(AxesError, match="Use C in"):
         to_image(ImageLayer(np.zeros((9, 10, 3), np.float32), rgb=False), "YXS")
 
 
@@ -193,7 +193,7 @@ def test_dask_is_not_computed():
 def test_layers_that_cannot_be_images_say_why():
     with pytest.raises(DataTypeError, match="bool"):
         to_image(ImageLayer(np.zeros((9, 9), bool)))
-    with pytest.raises(AxesError, match="6 axes"):
+    with pytest.raises(AxesError, match="got 6"):
         to_image(ImageLayer(np.zeros((1, 1, 1, 1, 9, 9), np.float32), rgb=False))
     with pytest.raises(AxesError, match="3 letters"):
         to_image(ImageLayer(np.zeros((5, 9, 9), np.float32)), "YX")
