@@ -1,4 +1,4 @@
-"""Offering the pixels that a model was trained on, where a layer has others."""
+"""Button that resamples a layer to the pixel size that a model was trained on."""
 
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class ResampleButton(QPushButton):
-    """Shown where a model was trained on other pixels: puts the layer on those, as a new layer.
+    """Button that adds the resampled layer. It is shown only if the model was trained on another pixel size.
 
     Parameters
     ----------
     viewer
         napari viewer to which the layer is added.
     session
-        Of the panel.
+        Session of the panel, for the job.
     added
-        Is given the new layer.
+        Called with the new layer.
     """
 
     def __init__(self, viewer: "Viewer", session: Session, added: "Callable[[ImageLayer], None]") -> None:
@@ -40,34 +40,42 @@ class ResampleButton(QPushButton):
         self.hide()
 
     def offer(self, layer: "ImageLayer | None", image: Image | None, card: ModelCard | None) -> None:
-        """Show what would be done with a layer, or nothing where its pixels suit or nobody knows."""
+        """Show the button with the new pixel size, or hide it if the pixels suit the model or their size is unknown.
+
+        Parameters
+        ----------
+        layer, image
+            The chosen layer and its image.
+        card
+            Card of the chosen model.
+        """
         unit = image.units["X"] if image is not None else None
-        wished = trained_pixel_size(card, plane_size(image), unit) if image is not None and card else None
-        self._offer = None if image is None or wished is None else (layer, image, wished)
-        self.setVisible(wished is not None)
-        if wished is not None and card is not None:
-            size = " x ".join(dict.fromkeys(f"{s:.4g}" for s in wished))
+        target = trained_pixel_size(card, plane_size(image), unit) if image is not None and card else None
+        self._offer = None if image is None or target is None else (layer, image, target)
+        self.setVisible(target is not None)
+        if target is not None and card is not None:
+            size = " x ".join(dict.fromkeys(f"{s:.4g}" for s in target))
             self.setText(f"Resample to pixels of {size} {unit}")
             self.setToolTip(
-                f"Add the layer on the nearest pixels that {card.name} was trained on, and choose it. Larger pixels "
-                "are means over the smaller ones; smaller ones are interpolated, and show no more than before."
+                f"Add a copy of the layer with the nearest pixel size that {card.name} was trained on, and choose it. "
+                "Larger pixels are means of smaller ones; smaller pixels are interpolated and add no detail."
             )
 
     def _begin(self) -> None:
         if self._offer is None:
             return
-        layer, image, wished = self._offer
+        layer, image, target = self._offer
 
         def steps() -> Generator[Image, None, None]:
-            yield resample(image, wished)
+            yield resample(image, target)
 
-        def finish(found: Image) -> None:
+        def finish(resampled: Image) -> None:
             from napari.layers import Layer
 
             if layer not in self.viewer.layers:
                 return
-            name = f"{layer.name} ({wished[-1]:.4g} {image.units['X']})"
-            made = Layer.create(*to_layer(found, image, layer, name=name))
+            name = f"{layer.name} ({target[-1]:.4g} {image.units['X']})"
+            made = Layer.create(*to_layer(resampled, image, layer, name=name))
             self.viewer.layers.insert(self.viewer.layers.index(layer) + 1, made)
             self._added(made)
 

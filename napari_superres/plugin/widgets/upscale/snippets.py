@@ -1,4 +1,4 @@
-"""What a run would be as a command line, and as a script: exactly the same pixels."""
+"""A run as a command line and as a Python script that compute exactly the same pixels."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,44 +14,45 @@ from napari_superres.io import read_image
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
-_SEEN = 32  # pixels along an axis that are compared with the file's
+_COMPARED = 32  # pixels along an axis that are compared with the file
 
 
 def source_path(layer: "ImageLayer") -> Path | None:
-    """Return the file a layer was read from; None where it came from elsewhere."""
+    """Return the file that a layer was read from, or None if there is none."""
     path = layer.source.path or layer.metadata.get("path")
     found = Path(path) if path else None
     return found if found is not None and found.exists() else None
 
 
 def command(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Mapping[str, Any]) -> str:
-    """Return the command that computes a run from the layers' file.
+    """Return the command line that computes a run from the layers' file.
 
     Parameters
     ----------
     layers
-        Channels of one file; the first is what `image` was made of.
+        Channels of one file. The first is the layer of `image`.
     image, model, options
-        Of the run.
+        Arguments of the run.
 
     Raises
     ------
     SettingsError
-        If the layer was not read from a file, or is not as its file any more.
+        If the layer was not read from a file, or no longer equals its file.
     """
     layer = layers[0]
     path = source_path(layer)
     if path is None:
         raise SettingsError(
-            f"the layer {layer.name!r} was not read from a file, which a command needs. Save it, or copy as Python."
+            f"a command needs a file, but the layer {layer.name!r} was not read from one.",
+            remedy="Save the layer and open that file, or copy as Python.",
         )
-    read = _as_read(path, layer, image)
+    read = _reading_options(path, layer, image)
     if read is None:
         raise SettingsError(
-            f"the layer {layer.name!r} is not as its file any more: its pixels, their size or its place were changed. "
-            "Save it and open that, or copy as Python."
+            f"the pixels, pixel size or place of the layer {layer.name!r} no longer equal those of its file.",
+            remedy="Save the layer and open that file, or copy as Python.",
         )
-    given = {**_told(options), **_channels(layers)}
+    given = {**_changed_options(options), **_channels(layers)}
     chosen = ",".join(f"{k}={m}" for k, m in model.items()) if isinstance(model, Mapping) else str(model)
     name = Path(next(iter(model.values())) if isinstance(model, Mapping) else model).stem
     parts = ["superres", "upscale", str(path), "-o", f"{path.name.split('.')[0]}_{name}.ome.tif", "-m", chosen]
@@ -73,14 +74,14 @@ def command(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: M
 
 
 def script(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Mapping[str, Any]) -> str:
-    """Return a script that computes a run, from the layers' file or from the layer in napari's console.
+    """Return a script that computes a run from the layers' file, or in napari's console from the layer.
 
     The parameters are those of `command`.
     """
     layer = layers[0]
     path = source_path(layer)
-    read = None if path is None else _as_read(path, layer, image)
-    given = _told(options)
+    read = None if path is None else _reading_options(path, layer, image)
+    given = _changed_options(options)
     if read is None:
         first = "from napari_superres.plugin.host.layers import to_image  # in napari's console"
         made = f"to_image(viewer.layers[{layer.name!r}], {image.axes!r})"
@@ -100,19 +101,19 @@ def _arguments(options: Mapping[str, Any]) -> str:
     return "".join(f", {name}={value!r}" for name, value in options.items())
 
 
-def _told(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not as they are by themselves."""
+def _changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that differ from their defaults."""
     return {k: v for k, v in options.items() if v not in ("auto", None, False, {})}
 
 
 def _channels(layers: "Sequence[ImageLayer]") -> dict[str, Any]:
-    """Return which channels of their file some layers are."""
+    """Return the channels of their file that the layers hold, as an option."""
     chosen = sorted(layer.metadata["channel"] for layer in layers if "channel" in layer.metadata)
     return {"channels": chosen} if chosen else {}
 
 
-def _as_read(path: Path, layer: "ImageLayer", image: Image) -> dict[str, Any] | None:
-    """Return the options of `read_image` that give what a layer is, None where none do."""
+def _reading_options(path: Path, layer: "ImageLayer", image: Image) -> dict[str, Any] | None:
+    """Return options of `read_image` with which the file equals a layer, or None if there are none."""
     options: dict[str, Any] = {"series": layer.metadata["series"]} if layer.metadata.get("series") else {}
     try:
         stored = read_image(path, **options)
@@ -126,11 +127,11 @@ def _as_read(path: Path, layer: "ImageLayer", image: Image) -> dict[str, Any] | 
             stored = read_image(path, **options)
     except SuperResError:
         return None
-    return options if _is_same(stored, layer, image) else None
+    return options if _equals_layer(stored, layer, image) else None
 
 
 def _file_axes(stored: str, layer: "ImageLayer", image: Image) -> str | None:
-    """Return the axes of a file as the user has them: what was corrected in the widget is so in the file, too."""
+    """Return the axes of a file with the corrections that the user made in the widget, or None if they do not fit."""
     hidden = "C" if "channel" in layer.metadata else ""
     theirs = [a for a in stored if a not in hidden and a != "S"]
     ours = [a for a in image.axes if a != "S"]
@@ -144,15 +145,15 @@ def _same_units(stored: Image, image: Image) -> bool:
     return all(stored.units.get(a) == image.units.get(a) for a in image.spatial)
 
 
-def _is_same(stored: Image, layer: "ImageLayer", image: Image) -> bool:
-    """Return whether a file's image has the pixels of a layer's in its middle, and lies where it lies."""
+def _equals_layer(stored: Image, layer: "ImageLayer", image: Image) -> bool:
+    """Return whether a file's image has the place of a layer and, in its middle, the same pixels."""
     if stored.spatial != image.spatial or not _same_units(stored, image):
         return False
     far = np.abs(stored.affine - image.affine).max() > 1e-5 * max(image.pixel_size)
     if far or any(stored.size(a) != image.size(a) for a in image.axes):
         return False
     middle = {a: slice(n // 2, n // 2 + 1) for a, n in zip(image.axes, image.shape, strict=True)}
-    middle |= {a: slice(max(0, (image.size(a) - _SEEN) // 2), (image.size(a) + _SEEN) // 2) for a in "YX"}
+    middle |= {a: slice(max(0, (image.size(a) - _COMPARED) // 2), (image.size(a) + _COMPARED) // 2) for a in "YX"}
     middle["S"] = slice(None)
     channel = layer.metadata.get("channel", 0)
     theirs = np.asarray(stored.data[tuple(middle.get(a, slice(channel, channel + 1)) for a in stored.axes)])

@@ -232,7 +232,7 @@ def test_copies_have_what_was_corrected(viewer, widget, qtbot, tmp_path, monkeyp
     layer.data = layer.data[:, ::-1]
     assert told == []
     widget.copy_command.click()
-    assert "is not as its file any more" in told.pop()
+    assert "no longer equal those of its file" in told.pop()
     script = copied(widget.copy_python)
     space = {"viewer": viewer}
     (tmp_path / "result.ome.tif").unlink()

@@ -77,7 +77,7 @@ def test_no_shape_is_said_at_once(viewer, widget, qtbot, told):
     widget.region.kind.value = SHAPE
     widget.run.click()
     assert not widget.is_running
-    assert "Draw a shape" in told.pop()
+    assert "No shape is drawn" in told.pop()
 
 
 def test_a_model_for_each_channel(viewer, widget, qtbot, told):
@@ -228,7 +228,7 @@ def test_layer_without_a_file_has_a_script_for_the_console(viewer, widget, told,
 
     layer = viewer.add_image(pixels(), name="it's mine")
     widget.copy_command.click()
-    assert "was not read from a file" in told.pop()
+    assert "was not read from one" in told.pop()
     widget.copy_python.click()
     script = QApplication.clipboard().text()
     space = {"viewer": viewer}
