@@ -1,4 +1,4 @@
-"""Results that do not fit into memory: made on disk as OME-Zarr, and shown from there."""
+"""Results that do not fit into memory: computed on disk as OME-Zarr and shown from there."""
 
 import shutil
 import tempfile
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_superres.inference.planning.upscale_run import UpscaleRun
 
 FILE = "superres_file"
-"""Metadata of a result's image: where it is on disk."""
+"""Metadata key of a result's image: the path of its OME-Zarr."""
 
 _CHUNK = 1024
 
@@ -70,19 +70,21 @@ def _folder(needed: int, wishes: Preferences) -> Path:
         free = shutil.disk_usage(parent).free
         if free < needed:
             raise OutputError(
-                f"the result does not fit into memory, and {parent} has {free / 1e9:.1f} GB free of "
-                f"{needed / 1e9:.1f} GB that it needs. Choose another folder in Preferences, or a smaller region."
+                f"the result does not fit into memory, and {parent} has {free / 1e9:.1f} GB free of the "
+                f"{needed / 1e9:.1f} GB that it needs.",
+                remedy="Choose another folder in Preferences, or a smaller `roi`.",
             )
         return Path(tempfile.mkdtemp(prefix="superres-", dir=parent))
     except OSError as error:
         if isinstance(error, OutputError):
             raise
         raise OutputError(
-            f"the folder for large results {parent} cannot be written: {error.strerror}. Choose another in Preferences."
+            f"the folder for large results {parent} cannot be written: {error.strerror}.",
+            remedy="Choose another folder in Preferences.",
         ) from error
 
 
 def remove(image: Image) -> None:
-    """Delete a result that nobody wants."""
+    """Delete the files of a result that is not needed."""
     with suppress(KeyError, OSError):
         shutil.rmtree(Path(image.metadata[FILE]).parent)

@@ -1,6 +1,7 @@
-"""What widgets ask of the engine, to be called in a thread: torch is imported here, inside functions.
+"""Tasks of the widgets, to be run in a thread: plan, upscale, preview, evaluate.
 
-One thread at a time uses the models: a plan measures a network that a run may be using.
+torch is imported inside the functions. Only one thread at a time uses the models, because a plan may measure the network
+that a run is using.
 """
 
 import threading
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from napari_superres.models import Model, ModelCard
 
 _in_use = threading.Lock()
-_FIRST_TILE = 128  # of a preview: the first is there at once
-_glanced: set[str] = set()  # models whose speed was asked for once: on a busy machine there is no answer
+_FIRST_TILE = 128  # tile of a preview that shows its first pixels at once
+_glanced: set[str] = set()  # models whose speed was measured once; on a busy machine that gives no number
 Model_ = str | Mapping[str, str]
 """A model by name or file, or one per channel."""
 
@@ -69,7 +70,7 @@ def plan(image: Image, model: Model_, options: Mapping[str, Any]) -> "Generator[
 
 
 def model_name(model: str) -> str:
-    """Return what a model is called in the name of a layer."""
+    """Return the name of a model, or of a model file, for the name of a layer."""
     return Path(model).name.removesuffix(".safetensors")
 
 
@@ -253,12 +254,17 @@ def _recorded(record: Mapping[str, Any]) -> "Model":
     said = record.get("model", {})
     several = {part["model"]["sha256"] for part in record.get("per_channel", ())}
     if not said.get("name") or len(several) > 1:
-        raise EvaluationError("it is not known which one model made the result. Make it anew with Super-resolve.")
+        raise EvaluationError(
+            "the result's record does not name a single model.", remedy="Compute the result again with `upscale()`."
+        )
     if not said.get("sha256"):
-        raise EvaluationError(f"{said['name']} is interpolation, which never disagrees with itself.")
+        raise EvaluationError(f"{said['name']} is an interpolation, and all its results agree.")
     model: Model = _loaded(said["name"])
     if model.sha256 != said["sha256"]:
-        raise EvaluationError(f"{said['name']} is another model than the one that made the result. Make it anew.")
+        raise EvaluationError(
+            f"{said['name']} is not the model that computed the result.",
+            remedy="Compute the result again with `upscale()`.",
+        )
     return model
 
 
@@ -271,7 +277,7 @@ def _loaded(model: Model_) -> Any:
 
 @lru_cache(maxsize=2)
 def _load(model: str, changed: int) -> "Model":
-    del changed  # a file that was written anew is loaded anew
+    del changed  # A file that was replaced is loaded again.
     from napari_superres.models import find_card, load_model
     from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
 
@@ -281,12 +287,12 @@ def _load(model: str, changed: int) -> "Model":
 
 
 def interpolated(result: Image, lr: Image) -> Image:
-    """Return the bicubic interpolation of an input that stands beside its result.
+    """Return the bicubic interpolation of an input on the grid of its result.
 
     Raises
     ------
     SuperResError
-        If the result is not finer than the input by a whole number, or memory is short.
+        If the scale between input and result is not a whole number, or memory is short.
     """
     from napari_superres.evaluation.baselines import BICUBIC, interpolate
     from napari_superres.evaluation.registration.scale import scale_of

@@ -59,7 +59,7 @@ def messages(path):
         ("choose a smaller `roi`.", "Choose a smaller “Region”."),
         ("`tile` must be larger than twice the halo.", "“Tile size” must be larger than twice the halo."),
         ("See `verify_models()`.", "See “Check” in Models."),
-        ("give `psf_sigma` or `max_passes=16`.", "Give width of the point-spread function or number of passes 16."),
+        ("give `psf_sigma` or `max_passes=16`.", "Give PSF width or the number of passes 16."),
         ("use `tta=False`.", "Use “Averaging” off."),
         ("Calibrate again: `calibrate_folder()`.", "Calibrate again: calibrate_folder() in Python."),
         ("use `pip install x`", "Use pip install x"),

@@ -100,3 +100,10 @@ def show_error(message: str) -> None:
     from napari.utils import notifications
 
     notifications.show_error(window_text(message))
+
+
+def show_warning(message: str) -> None:
+    """Show a note about a result as a notification."""
+    from napari.utils import notifications
+
+    notifications.show_warning(window_text(message))

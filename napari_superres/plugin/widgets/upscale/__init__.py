@@ -7,6 +7,7 @@ Begin with ``state``. Only the manifest and ``plugin.demo`` import this folder.
 ``controls``      the controls from top to bottom, and how they show a state
 ``layer_run``     the computation of one layer
 ``result_layer``  the layer of a result, which fills tile by tile
+``model_choice``  choice among the library's models and single files
 ``region``        choice of region and channels
 ``pixel_size``    sets a pixel size that the file did not state
 ``resample``      offers the pixel size that a model was trained on

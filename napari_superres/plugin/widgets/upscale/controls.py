@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from magicgui.widgets import CheckBox, ComboBox, LineEdit
+from magicgui.widgets import CheckBox, LineEdit
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
 from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.upscale.model_choice import ModelChoice
 from napari_superres.plugin.widgets.upscale.state import UpscaleState
 
 if TYPE_CHECKING:
@@ -51,14 +52,8 @@ class UpscaleControls(Panel):
         )
         self.all_channels = QCheckBox()
         self.all_channels.setToolTip("Also compute the layers of the file's other channels, one after another.")
-        self.model = forms.narrow(
-            ComboBox(
-                choices=lambda _: self.model_choices(),
-                label="Model",
-                tooltip="Trained networks by modality, then interpolation as a baseline. Until you choose one, it "
-                "follows the unit of the layer's pixels.",
-            )
-        )
+        self.models = ModelChoice()
+        self.model = self.models.box
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
         self.tta = CheckBox(
             label="Averaging",
@@ -85,10 +80,6 @@ class UpscaleControls(Panel):
         self.keep.hide()
         self.copy_python = button("Copy as Python", "Copy a script that computes exactly this.")
         self.copy_command = button("Copy as command", "Copy a command line that computes exactly this from the file.")
-
-    def model_choices(self) -> list[tuple[str, str]]:
-        """Return the text and the name or file of each model in the list."""
-        return []
 
     def show_state(self, state: UpscaleState) -> None:
         """Show a state. The values of the choices are not changed."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from napari_superres.core.image import Image
 from napari_superres.plugin.host import field
 from napari_superres.plugin.host.layers import pixels_of
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.upscale.result_layer import ResultLayer
 from napari_superres.plugin.widgets.upscale.state import Request, complete_message
 from napari_superres.plugin.worker import tasks
@@ -58,6 +59,7 @@ class LayerRun:
         focus = field.focus(viewer, source, request.image.axes)
         self._result: Image | None = None
         self._seconds = 0.0
+        self._notes: set[str] = set()
         self._is_kept = False
         self.job = Job(
             lambda: tasks.upscale(
@@ -88,9 +90,13 @@ class LayerRun:
         self.job.cancel()
 
     def show(self, step: "Progress") -> None:
-        """Show a step of the run in the result layer."""
+        """Show a step of the run in the result layer, and its new notes as notifications."""
         if not self.job.is_cancelled and step.region is not None and self.source in self.viewer.layers:
             self._layer.show(step.image)
+        for note in getattr(step, "notes", ()):
+            if note not in self._notes:  # Each step repeats the notes so far.
+                forms.show_warning(note)
+            self._notes.add(note)
         record = step.image.metadata.get("provenance", {})
         if record.get("complete", bool(record)) and step.done == step.total:
             self._result, self._seconds = step.image, step.seconds

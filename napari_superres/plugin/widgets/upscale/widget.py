@@ -11,14 +11,13 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_superres.core.image import Image
-from napari_superres.errors import ModelFileError, SuperResError
-from napari_superres.models import ModelCard, find_card, list_models
+from napari_superres.errors import SuperResError
 from napari_superres.models.suitability import plane_size
 from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, to_image
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
-from napari_superres.plugin.widgets.common.card_html import MORE, in_groups, model_label
+from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
@@ -54,8 +53,6 @@ class UpscaleWidget(UpscaleControls):
     state
         What is chosen and shown. It is replaced at every event.
     """
-
-    _added_cards: tuple[tuple[ModelCard, str], ...] = ()
 
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
@@ -145,8 +142,7 @@ class UpscaleWidget(UpscaleControls):
         with self.axes.changed.blocked():
             self.axes.value = axes
         state = replace(self.state, layer=self._layer_facts(), model=self.model.value or "")
-        with self.model.changed.blocked():
-            self.model.value = state.suggest_model(self.model.choices) or self.model.value
+        self.models.suggest(state.suggest_model(self.model.choices))
         self._read_controls()
 
     def _image(self, layer: "ImageLayer") -> Image:
@@ -178,18 +174,8 @@ class UpscaleWidget(UpscaleControls):
 
     # Models
 
-    def model_choices(self) -> list[tuple[str, str]]:
-        """Return the text and the name or file of each model in the list."""
-        known = [(model_label(card), card.name) for group in in_groups(list_models()) for card in group]
-        return [(f"{model_label(card)} (file)", path) for card, path in self._added_cards] + known
-
     def _refresh_models(self) -> None:
-        chosen = self.model.value
-        with self.model.changed.blocked():
-            self.model.reset_choices()
-            if chosen in self.model.choices:
-                self.model.value = chosen
-        if self.model.value != chosen:
+        if self.models.refresh():
             self._read_controls()
 
     def _choose_model_file(self) -> None:
@@ -206,26 +192,13 @@ class UpscaleWidget(UpscaleControls):
             A ``.safetensors`` file of this package.
         """
         try:
-            card = find_card(Path(path))
+            self.models.add_file(path)
         except SuperResError as error:
             forms.show_error(str(error))
-            return
-        self._added_cards = (*((c, p) for c, p in self._added_cards if p != str(path)), (card, str(path)))
-        self.model.reset_choices()
-        self.model.value = str(path)
 
     def _choose_model_by_hand(self) -> None:
         self.state = replace(self.state, is_model_by_hand=True)
         self._read_controls()
-
-    def _chosen_card(self) -> ModelCard | None:
-        for card, path in self._added_cards:
-            if path == self.model.value:
-                return card
-        try:
-            return find_card(self.model.value) if self.model.value else None
-        except ModelFileError:
-            return None  # The file was altered; the plan will say so.
 
     def _follow_card_link(self, target: str) -> None:
         if target == MORE:
@@ -243,7 +216,7 @@ class UpscaleWidget(UpscaleControls):
                 self.state,
                 layer=layer,
                 model=self.model.value or "",
-                card=self._chosen_card(),
+                card=self.models.card,
                 region=self.region.kind.value,
                 channels=self.region.channels.value,
                 all_channels=self.all_channels.isChecked(),
@@ -370,7 +343,8 @@ class UpscaleWidget(UpscaleControls):
         run, self._run = self._run, None
         assert run is not None
         self._activity.close()
-        self._set_state(self.state.finish(run.finish(complete)))
+        message = run.finish(complete)  # Removing a layer changes the state.
+        self._set_state(self.state.finish(message))
         waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
         if complete and waiting:
             layer, *self._waiting = waiting

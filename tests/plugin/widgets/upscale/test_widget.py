@@ -10,6 +10,7 @@ from napari_superres import Image
 from napari_superres.errors import ModelFileError
 from napari_superres.plugin.host.layers import to_image
 from napari_superres.plugin.widgets.upscale import controls as upscale_controls
+from napari_superres.plugin.widgets.upscale import model_choice
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
@@ -182,7 +183,7 @@ def test_a_library_model_that_was_altered_is_refused_by_the_plan(viewer, widget,
         raise ModelFileError(f"{name} was altered since it was added")
 
     viewer.add_image(pixels(), scale=(0.2, 0.2))
-    monkeypatch.setattr(upscale_widget, "find_card", altered)
+    monkeypatch.setattr(model_choice, "find_card", altered)
     widget.model.value = next(v for v in widget.model.choices if v != widget.model.value)
     assert not widget.card.text()
 
