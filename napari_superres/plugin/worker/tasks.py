@@ -1,7 +1,7 @@
 """Tasks of the widgets, to be run in a thread: plan, upscale, preview, evaluate.
 
-torch is imported inside the functions. Only one thread at a time uses the models, because a plan may measure the network
-that a run is using.
+torch is imported inside the functions. Only one thread at a time uses the models, because a plan may measure the
+network that a run is using.
 """
 
 import threading
@@ -30,42 +30,46 @@ if TYPE_CHECKING:
     from napari_superres.inference.planning.upscale_run import UpscaleRun
     from napari_superres.models import Model, ModelCard
 
+ModelNames = str | Mapping[str, str]
+"""A model by name or file, or one per channel."""
+
 _in_use = threading.Lock()
 _FIRST_TILE = 128  # tile of a preview that shows its first pixels at once
-_glanced: set[str] = set()  # models whose speed was measured once; on a busy machine that gives no number
-Model_ = str | Mapping[str, str]
-"""A model by name or file, or one per channel."""
+_measured: set[str] = set()  # models whose speed was measured once; on a busy machine that gives no number
 
 
 def devices() -> Generator[list[str], None, None]:
-    """Import torch and yield the devices of this machine, the best first."""
+    """Import torch and yield the devices of this machine, the fastest first."""
     from napari_superres.inference.machine.device import list_devices
 
     yield list_devices()
 
 
-def plan(image: Image, model: Model_, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
-    """Yield the plan of a run and what it will take; again with the time, where a model had to be measured for it.
+def plan(image: Image, model: ModelNames, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
+    """Yield the plan and the estimate of a run, and again with its duration if the model had to be measured first.
+
+    Parameters
+    ----------
+    image, model, options
+        As for `upscale`.
 
     Raises
     ------
     SuperResError
-        If something asked for is impossible.
+        If the run is impossible.
     """
-    from napari_superres.inference.images import prepare
     from napari_superres.inference.machine.speed import measure_one_pass
     from napari_superres.inference.planning.estimate import estimate
 
     with _in_use:
-        loaded = _loaded(model)
-        run = prepare(image, loaded, cast("UpscaleOptions", options), measure=False)
+        run = _prepare(image, model, options, measure=False)
         expected = estimate(run)
         yield run.plans[0], expected
-        if expected.seconds is None and not {part.model.sha256 for part in run.parts} <= _glanced:
-            _glanced.update(part.model.sha256 for part in run.parts)
-            measured = [measure_one_pass(m, p.device, p.precision) for m, p, _ in run.parts]
-            if any(measured):
-                run = prepare(image, loaded, cast("UpscaleOptions", options), measure=False)
+        if expected.seconds is None and not {part.model.sha256 for part in run.parts} <= _measured:
+            _measured.update(part.model.sha256 for part in run.parts)
+            seconds = [measure_one_pass(m, p.device, p.precision) for m, p, _ in run.parts]
+            if any(seconds):
+                run = _prepare(image, model, options, measure=False)
                 yield run.plans[0], estimate(run)
 
 
@@ -76,19 +80,29 @@ def model_name(model: str) -> str:
 
 def upscale(
     image: Image,
-    model: Model_,
+    model: ModelNames,
     options: Mapping[str, Any],
     focus: Mapping[str, float] | None = None,
-    done: list[Any] | None = None,
+    finished_parts: list[Any] | None = None,
 ) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run; its array shows the input where nothing is done yet, its record says so until all is.
+    """Yield the steps of a run. The array shows the input's pixels where nothing is computed yet.
 
     Parameters
     ----------
-    image, model, options, focus
+    image
+        Low-resolution image.
+    model
+        Name or file of a model, or one per channel.
+    options, focus
         As for `napari_superres.iter_upscale`.
-    done
-        Is given the parts of the array that are done: tuples of slices.
+    finished_parts
+        List to which each computed part of the array is appended, as a tuple of slices.
+
+    Yields
+    ------
+    Progress
+        The record in its image's metadata says ``"complete": False`` until the last step. If the result is too large
+        for the memory, the last image has the path of its file as `disk.FILE`.
 
     Raises
     ------
@@ -96,68 +110,74 @@ def upscale(
         As `napari_superres.iter_upscale`.
     """
     from napari_superres.inference.engine.sweep import Counts
-    from napari_superres.inference.images import prepare, run_in_memory
+    from napari_superres.inference.images import run_in_memory
     from napari_superres.inference.provenance import join_records, make_record
 
-    wishes = preferences()
+    settings = preferences()
     with _in_use:
-        run = prepare(image, _loaded(model), cast("UpscaleOptions", options))
-        if is_too_large(run.result_bytes, wishes):
-            steps: Any = upscale_onto_disk(image, run, focus, wishes)
+        run = _prepare(image, model, options)
+        if is_too_large(run.result_bytes, settings):
+            steps: Any = upscale_onto_disk(image, run, focus, settings)
         else:
-            steps = run_in_memory(image, run, _enlarged(image, run), focus)
-        begun = join_records([{**make_record(image, m, p, Counts()), "complete": False} for m, p, _ in run.parts])
+            steps = run_in_memory(image, run, _enlarge(image, run), focus)
+        unfinished = [{**make_record(image, m, p, Counts()), "complete": False} for m, p, _ in run.parts]
+        record = join_records(unfinished)
         with closing(steps):
             for step in steps:
-                if done is not None and step.region is not None:
-                    done.append(step.region)
-                # What is kept of a run that is stopped says how it was made, too.
-                metadata = {"provenance": begun, **step.image.metadata}
+                if finished_parts is not None and step.region is not None:
+                    finished_parts.append(step.region)
+                # The part that is kept of a stopped run needs a record, too.
+                metadata = {"provenance": record, **step.image.metadata}
                 yield replace(step, image=step.image.replace(metadata=metadata))
 
 
 def preview(
-    image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float], *, in_parts: bool = True
+    image: Image, model: ModelNames, options: Mapping[str, Any], focus: Mapping[str, float], *, in_parts: bool = True
 ) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run on a part; where nothing is done yet, its array shows the input's pixels.
+    """Yield the steps of a run on a region. The array shows the input's pixels where nothing is computed yet.
 
     Parameters
     ----------
     image, model, options
         As for `upscale`.
     focus
-        Where it begins.
+        Position at which the computation begins.
     in_parts
-        Whether the first pixels shall be there at once, though all take a little longer.
+        Whether to show the first pixels at once, although all of them take slightly longer.
 
     Raises
     ------
     SuperResError
         As `napari_superres.iter_upscale`.
     """
-    from napari_superres.inference.images import prepare, run_in_memory
+    from napari_superres.inference.images import run_in_memory
 
     with _in_use:
-        loaded = _loaded(model)
-        run = prepare(image, loaded, cast("UpscaleOptions", options))
+        run = _prepare(image, model, options)
         if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(m.card, p) for m, p, _ in run.parts):
-            run = prepare(image, loaded, cast("UpscaleOptions", {**options, "tile": _FIRST_TILE}))
-        yield from run_in_memory(image, run, _enlarged(image, run), focus)
+            run = _prepare(image, model, {**options, "tile": _FIRST_TILE})
+        yield from run_in_memory(image, run, _enlarge(image, run), focus)
+
+
+def _prepare(image: Image, model: ModelNames, options: Mapping[str, Any], *, measure: bool = True) -> "UpscaleRun":
+    from napari_superres.inference.images import prepare
+
+    return prepare(image, _loaded(model), cast("UpscaleOptions", options), measure=measure)
 
 
 def _is_quick_in_parts(card: "ModelCard", plan: "Plan") -> bool:
-    """Return whether windows smaller than the best take little longer in all."""
+    """Return whether tiles below the best size take only slightly longer in all."""
     return card.ndim == 2 and card.bounded and not card.global_statistics and 4 * max(plan.halo) <= _FIRST_TILE
 
 
-def _enlarged(image: Image, run: "UpscaleRun") -> Any:
-    """Return the pixels of the part that a run computes, each repeated over those it is divided into."""
+def _enlarge(image: Image, run: "UpscaleRun") -> Any:
+    """Return the pixels of a run's region, repeated onto the grid of the result."""
     plan = run.plans[0]
     key = tuple(slice(*plan.region[a]) if a in plan.region else slice(None) for a in image.axes)
     values = np.asarray(image.data[key])
-    for at, axis in enumerate(image.axes):
+    for i, axis in enumerate(image.axes):
         factor = plan.scale.get(axis, 1)
-        values = values.take(run.channels, axis=at) if axis == "C" else values.repeat(factor, axis=at)
+        values = values.take(run.channels, axis=i) if axis == "C" else values.repeat(factor, axis=i)
     return values
 
 
@@ -268,7 +288,7 @@ def _recorded(record: Mapping[str, Any]) -> "Model":
     return model
 
 
-def _loaded(model: Model_) -> Any:
+def _loaded(model: ModelNames) -> Any:
     if isinstance(model, Mapping):
         return {channel: _loaded(one) for channel, one in model.items()}
     path = Path(model)

@@ -63,7 +63,7 @@ class LayerRun:
         self._is_kept = False
         self.job = Job(
             lambda: tasks.upscale(
-                request.image, request.model, request.options, focus=focus, done=result.finished_parts
+                request.image, request.model, request.options, focus=focus, finished_parts=result.finished_parts
             ),
             stepped=stepped,
             failed=failed,
@@ -93,7 +93,7 @@ class LayerRun:
         """Show a step of the run in the result layer, and its new notes as notifications."""
         if not self.job.is_cancelled and step.region is not None and self.source in self.viewer.layers:
             self._layer.show(step.image)
-        for note in getattr(step, "notes", ()):
+        for note in step.notes:
             if note not in self._notes:  # Each step repeats the notes so far.
                 forms.show_warning(note)
             self._notes.add(note)

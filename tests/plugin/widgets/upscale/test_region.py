@@ -2,7 +2,6 @@
 
 import shlex
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from helpers.upscaling import LONG, pixels, run
 import napari_superres
 from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
+from napari_superres.inference import Progress
 from napari_superres.plugin.host import field
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.region import SHAPE, SLICE, VISIBLE
@@ -304,7 +304,7 @@ def test_cancelling_one_channel_begins_no_other(viewer, widget, qtbot, tmp_path,
     def endless(image, *_, **__):
         while True:
             time.sleep(0.01)
-            yield SimpleNamespace(done=0, total=9, image=image, region=None, seconds=1.0, remaining=None)
+            yield Progress(0, 9, image, None, 1.0, None)
 
     monkeypatch.setattr(upscale_widget.tasks, "upscale", endless)
     widget.run.click()
