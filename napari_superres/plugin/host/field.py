@@ -33,9 +33,9 @@ def visible_box(viewer: "Viewer", layer: "ImageLayer", axes: str) -> dict[str, R
     """
     plain = axes.replace("S", "")
     before = viewer.dims.ndim - layer.ndim
-    shown = [plain[a - before] for a in viewer.dims.displayed if a >= before]
+    displayed = [plain[a - before] for a in viewer.dims.displayed if a >= before]
     sizes = dict(zip(axes, pixels_shape(layer), strict=True))
-    if set(shown) != {"Y", "X"}:
+    if set(displayed) != {"Y", "X"}:
         return {a: (0, sizes[a]) for a in "YX"}
     finer = layer.downsample_factors[layer.data_level] if layer.multiscale else np.ones(layer.ndim)
     low, high = np.asarray(layer.corner_pixels) * finer

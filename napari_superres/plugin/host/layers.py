@@ -169,8 +169,8 @@ def to_layer(
         If the two grids are not parallel.
     """
     factor, start = _place(image, source_image)
-    for axis, at in (first or {}).items():
-        start[source_image.axes.index(axis)] = at
+    for axis, index in (first or {}).items():
+        start[source_image.axes.index(axis)] = index
     linear = np.asarray(source.rotate) @ _shear_matrix(source) @ np.diag(source.scale)
     begin = np.asarray(source.translate) + linear @ start
     scale, translate = upscale_layer(source.scale, begin, linear, factor)
@@ -213,9 +213,9 @@ def _place(image: Image, source_image: Image) -> tuple[npt.NDArray[np.float64], 
     finer = np.where(np.abs(finer - np.rint(finer)) < 10**-_DECIMALS, np.rint(finer), finer)
     begin = np.round(offset - (1.0 / finer - 1.0) / 2.0, _DECIMALS)
     axes = image.axes.replace("S", "")
-    at = [axes.index(a) for a in image.spatial]
+    spatial = [axes.index(a) for a in image.spatial]
     factor, start = np.ones(len(axes)), np.zeros(len(axes))
-    factor[at], start[at] = finer, begin
+    factor[spatial], start[spatial] = finer, begin
     return factor, start
 
 

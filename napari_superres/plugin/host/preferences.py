@@ -31,7 +31,7 @@ def preferences() -> Preferences:
     try:
         from napari.settings import get_plugin_settings
 
-        found: Any = get_plugin_settings(_PLUGIN).computing
+        settings: Any = get_plugin_settings(_PLUGIN).computing
     except (ImportError, KeyError, AttributeError, ValueError):
         return Preferences()
-    return Preferences(str(found.device), str(found.precision), float(found.memory_gb), str(found.folder))
+    return Preferences(str(settings.device), str(settings.precision), float(settings.memory_gb), str(settings.folder))

@@ -66,15 +66,15 @@ def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
 
 
 def _read(path: str | Path) -> list[LayerData]:
-    found = []
+    layers = []
     for index, (name, (image, *coarser)) in enumerate(read_pyramids(path)):
-        layers = image_layers(image, _title(name), coarser)
-        for _, keywords, _ in layers if index else ():
+        channels = image_layers(image, _title(name), coarser)
+        for _, keywords, _ in channels if index else ():
             keywords["metadata"] = {**keywords["metadata"], "series": index}
-        found += layers
+        layers += channels
         if _is_larger((image, *coarser)[-1], _LARGEST_DRAWN):
             _announce_hidden(_title(name), (image, *coarser)[-1])
-    return found
+    return layers
 
 
 def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list[LayerData]:
@@ -179,8 +179,8 @@ def _channel(data: Any, axis: int, index: int) -> Any:
 
 def _pixels(arrays: Sequence[Any]) -> Any:
     """Return the data of a layer: an array, or a list of levels, finest first."""
-    found = [sliceable(array) for array in arrays]
-    return found if len(found) > 1 else found[0]
+    levels = [sliceable(array) for array in arrays]
+    return levels if len(levels) > 1 else levels[0]
 
 
 def _announce_hidden(name: str, coarsest: Image) -> None:
@@ -199,25 +199,25 @@ def _title(name: str) -> str:
 def _geometry(image: Image, axes: str) -> dict[str, Any]:
     """Return scale, translation or affine, units, axis labels and metadata of a layer with these axes."""
     n = len(axes)
-    at = [axes.index(a) for a in image.spatial]
+    spatial = [axes.index(a) for a in image.spatial]
     scale, translate = np.ones(n), np.zeros(n)
-    scale[at] = image.pixel_size
+    scale[spatial] = image.pixel_size
     if "T" in axes:
         scale[axes.index("T")] = image.metadata.get("time_step", 1.0)
-    found: dict[str, Any] = {"scale": scale, "axis_labels": tuple(axes.lower())}
+    keywords: dict[str, Any] = {"scale": scale, "axis_labels": tuple(axes.lower())}
     direction = image.affine[:-1, :-1] / np.asarray(image.pixel_size)
-    if np.allclose(direction, np.eye(len(at)), atol=1e-9):
-        translate[at] = image.origin
-        found["translate"] = translate
+    if np.allclose(direction, np.eye(len(spatial)), atol=1e-9):
+        translate[spatial] = image.origin
+        keywords["translate"] = translate
     else:
         affine = np.eye(n + 1)
-        affine[np.ix_(at, at)] = direction
-        affine[at, -1] = image.origin
-        found["affine"] = affine
+        affine[np.ix_(spatial, spatial)] = direction
+        affine[spatial, -1] = image.origin
+        keywords["affine"] = affine
     if any(image.units.values()):
-        found["units"] = tuple(image.units.get(a) or "pixel" for a in axes)
+        keywords["units"] = tuple(image.units.get(a) or "pixel" for a in axes)
     metadata = {**image.metadata, "space": image.space} if image.space else dict(image.metadata)
-    return {**found, "metadata": metadata}
+    return {**keywords, "metadata": metadata}
 
 
 def sliceable(data: Any) -> Any:

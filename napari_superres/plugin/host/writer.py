@@ -95,13 +95,13 @@ def _stack_channels(images: Sequence[Image], names: Sequence[str], target: str) 
         )
     import dask.array as da
 
-    at = 1 if first.axes.startswith("T") else 0
+    position = 1 if first.axes.startswith("T") else 0
     arrays = [image.data for image in images]
     lazy = not all(isinstance(a, np.ndarray) for a in arrays)
-    stacked = da.stack([da.asarray(a) for a in arrays], axis=at) if lazy else np.stack(arrays, axis=at)
+    stacked = da.stack([da.asarray(a) for a in arrays], axis=position) if lazy else np.stack(arrays, axis=position)
     metadata = dict(first.metadata)
     records = [image.metadata.get("provenance") for image in images]
     if any(records):
         metadata["provenance"] = {"per_channel": [dict(r) if r else None for r in records]}
-    axes = first.axes[:at] + "C" + first.axes[at:]
+    axes = first.axes[:position] + "C" + first.axes[position:]
     return first.replace(data=stacked, axes=axes, channel_names=tuple(names), metadata=metadata)

@@ -271,18 +271,18 @@ def trust_map(
 
 def _recorded(record: Mapping[str, Any]) -> "Model":
     """Return the model that a record names."""
-    said = record.get("model", {})
+    recorded = record.get("model", {})
     several = {part["model"]["sha256"] for part in record.get("per_channel", ())}
-    if not said.get("name") or len(several) > 1:
+    if not recorded.get("name") or len(several) > 1:
         raise EvaluationError(
             "the result's record does not name a single model.", remedy="Compute the result again with `upscale()`."
         )
-    if not said.get("sha256"):
-        raise EvaluationError(f"{said['name']} is an interpolation, and all its results agree.")
-    model: Model = _loaded(said["name"])
-    if model.sha256 != said["sha256"]:
+    if not recorded.get("sha256"):
+        raise EvaluationError(f"{recorded['name']} is an interpolation, and all its results agree.")
+    model: Model = _loaded(recorded["name"])
+    if model.sha256 != recorded["sha256"]:
         raise EvaluationError(
-            f"{said['name']} is not the model that computed the result.",
+            f"{recorded['name']} is not the model that computed the result.",
             remedy="Compute the result again with `upscale()`.",
         )
     return model

@@ -97,9 +97,9 @@ def _scores(scores: Mapping[str, Mapping[str, Any]], whole: bool) -> list[str]:
 def _baselines(entry: Mapping[str, Any], metric: str) -> list[tuple[str, float]]:
     """Return bicubic interpolation with its score, and the best baseline if that is better."""
     ending = f"_{metric}"
-    found = {k.removesuffix(ending): v for k, v in entry.items() if k.endswith(ending) and isinstance(v, int | float)}
-    best = max(found, key=lambda name: found[name], default="")
-    return [(name.replace("_", "-"), found[name]) for name in dict.fromkeys(("bicubic", best)) if name in found]
+    scores = {k.removesuffix(ending): v for k, v in entry.items() if k.endswith(ending) and isinstance(v, int | float)}
+    best = max(scores, key=lambda name: scores[name], default="")
+    return [(name.replace("_", "-"), scores[name]) for name in dict.fromkeys(("bicubic", best)) if name in scores]
 
 
 def _citation(text: str) -> str:

@@ -69,11 +69,11 @@ def refresh(box: ComboBox) -> bool:
 
 def prefer_visible(box: ComboBox) -> bool:
     """Choose the newest visible layer instead of a hidden one, and return whether the choice changed."""
-    seen = next((layer for layer in box.choices if layer is not None and layer.visible), None)
-    if box.value is None or box.value.visible or seen is None:
+    visible = next((layer for layer in box.choices if layer is not None and layer.visible), None)
+    if box.value is None or box.value.visible or visible is None:
         return False
     with box.changed.blocked():
-        box.value = seen
+        box.value = visible
     return True
 
 

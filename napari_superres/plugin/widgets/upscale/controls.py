@@ -64,9 +64,9 @@ class UpscaleControls(Panel):
 
     def _make_buttons(self) -> None:
         def button(text: str, tooltip: str = "") -> QPushButton:
-            made = QPushButton(text)
-            made.setToolTip(tooltip)
-            return made
+            push_button = QPushButton(text)
+            push_button.setToolTip(tooltip)
+            return push_button
 
         self.add_model = button(
             "Model from file…",

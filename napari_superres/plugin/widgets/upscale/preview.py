@@ -152,14 +152,14 @@ class Preview(QCheckBox):
         SuperResError
             If the layer is not in view or cannot be computed.
         """
-        chosen = self._choose()
-        if chosen is None:
+        choice = self._choose()
+        if choice is None:
             return None
-        layer, request = chosen
+        layer, request = choice
         axes = request.image.axes
-        seen = field.middle(field.visible_box(self.viewer, layer, axes), _LARGEST)
-        roi = {**field.slice_box(self.viewer, layer, axes), **seen}
-        return _Field(layer, request, roi, {a: (start + stop) / 2 for a, (start, stop) in seen.items()})
+        visible = field.middle(field.visible_box(self.viewer, layer, axes), _LARGEST)
+        roi = {**field.slice_box(self.viewer, layer, axes), **visible}
+        return _Field(layer, request, roi, {a: (start + stop) / 2 for a, (start, stop) in visible.items()})
 
     def _compute(self) -> None:
         if not self.isChecked():
@@ -170,34 +170,34 @@ class Preview(QCheckBox):
                 self._job.cancel()
             return
         try:
-            shown = self._visible_field()
+            target = self._visible_field()
         except SuperResError:
             return
-        if shown is None:
+        if target is None:
             self.close_down()
             return
-        self._follow(shown.layer)
-        is_new = (shown.layer, shown.roi) != self._place or self.layer not in self.viewer.layers
+        self._follow(target.layer)
+        is_new = (target.layer, target.roi) != self._place or self.layer not in self.viewer.layers
         if is_new or self._is_changed:
-            self._is_changed, self._place = False, (shown.layer, shown.roi)
-            self._start(shown, is_new=is_new)
+            self._is_changed, self._place = False, (target.layer, target.roi)
+            self._start(target, is_new=is_new)
 
-    def _start(self, shown: _Field, *, is_new: bool) -> None:
+    def _start(self, target: _Field, *, is_new: bool) -> None:
         """Compute a field. A new one is shown tile by tile; otherwise the old pixels stay until all are computed."""
-        request, results = shown.request, list[Image]()
+        request, results = target.request, list[Image]()
 
         def steps() -> Generator[int, None, None]:
-            options = {**request.options, "roi": shown.roi}
-            for step in tasks.preview(request.image, request.model, options, shown.centre, in_parts=is_new):
+            options = {**request.options, "roi": target.roi}
+            for step in tasks.preview(request.image, request.model, options, target.centre, in_parts=is_new):
                 results[:] = [step.image]
                 yield step.done
 
         def is_wanted() -> bool:
-            return self.isChecked() and shown.layer in self.viewer.layers
+            return self.isChecked() and target.layer in self.viewer.layers
 
         def show_part(done: int) -> None:
             if is_new and done and is_wanted() and time.monotonic() - self._drawn > REFRESH_S:
-                self._show(results[0], shown)
+                self._show(results[0], target)
                 self._drawn = time.monotonic()
 
         def finish(complete: bool) -> None:
@@ -205,7 +205,7 @@ class Preview(QCheckBox):
             if not complete:
                 self._place = (None, None)  # The next request is computed even if nothing has changed.
             if complete and results and is_wanted():
-                self._show(results[0], shown)
+                self._show(results[0], target)
             if self._is_requested_again:
                 self._is_requested_again = False
                 self._timer.start()
@@ -215,11 +215,11 @@ class Preview(QCheckBox):
         self._job = Job(steps, stepped=show_part, failed=lambda _: None, ended=finish)
         self.session.add(self._job)
 
-    def _show(self, result: Image, shown: _Field) -> None:
+    def _show(self, result: Image, target: _Field) -> None:
         from napari.layers import Layer
 
-        source, name = shown.layer, f"preview of {shown.layer.name}"
-        data, keywords, kind = to_layer(result, shown.request.image, source, name=name, first=shown.first)
+        source, name = target.layer, f"preview of {target.layer.name}"
+        data, keywords, kind = to_layer(result, target.request.image, source, name=name, first=target.first)
         keywords["metadata"] = {OURS: TEMPORARY}
         layer = self.layer if self.layer is not None and self.layer in self.viewer.layers else None
         if layer is None or (layer.ndim, layer.rgb) != (source.ndim, keywords["rgb"]):

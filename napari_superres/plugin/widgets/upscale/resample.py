@@ -75,9 +75,9 @@ class ResampleButton(QPushButton):
             if layer not in self.viewer.layers:
                 return
             name = f"{layer.name} ({target[-1]:.4g} {image.units['X']})"
-            made = Layer.create(*to_layer(resampled, image, layer, name=name))
-            self.viewer.layers.insert(self.viewer.layers.index(layer) + 1, made)
-            self._added(made)
+            copy = Layer.create(*to_layer(resampled, image, layer, name=name))
+            self.viewer.layers.insert(self.viewer.layers.index(layer) + 1, copy)
+            self._added(copy)
 
         self.setEnabled(False)
         self.session.add(

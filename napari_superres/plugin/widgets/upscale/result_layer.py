@@ -132,8 +132,8 @@ class ResultLayer:
     def _add(self, image: Image) -> None:
         from napari.layers import Layer
 
-        made = to_layer(image, self.source_image, self.source, name=self.name, first=self.first)
-        self._insert(Layer.create(*made))
+        data = to_layer(image, self.source_image, self.source, name=self.name, first=self.first)
+        self._insert(Layer.create(*data))
 
     def _insert(self, layer: "ImageLayer") -> None:
         self.layer = layer

@@ -20,8 +20,7 @@ _COMPARED = 32  # pixels along an axis that are compared with the file
 def source_path(layer: "ImageLayer") -> Path | None:
     """Return the file that a layer was read from, or None if there is none."""
     path = layer.source.path or layer.metadata.get("path")
-    found = Path(path) if path else None
-    return found if found is not None and found.exists() else None
+    return Path(path) if path and Path(path).exists() else None
 
 
 def command(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Mapping[str, Any]) -> str:
@@ -52,24 +51,24 @@ def command(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: M
             f"the pixels, pixel size or place of the layer {layer.name!r} no longer equal those of its file.",
             remedy="Save the layer and open that file, or copy as Python.",
         )
-    given = {**_changed_options(options), **_channels(layers)}
-    chosen = ",".join(f"{k}={m}" for k, m in model.items()) if isinstance(model, Mapping) else str(model)
+    changed = {**_changed_options(options), **_channels(layers)}
+    models = ",".join(f"{k}={m}" for k, m in model.items()) if isinstance(model, Mapping) else str(model)
     name = Path(next(iter(model.values())) if isinstance(model, Mapping) else model).stem
-    parts = ["superres", "upscale", str(path), "-o", f"{path.name.split('.')[0]}_{name}.ome.tif", "-m", chosen]
+    parts = ["superres", "upscale", str(path), "-o", f"{path.name.split('.')[0]}_{name}.ome.tif", "-m", models]
     for option in ("series", "axes", "unit"):
         if option in read:
             parts += [f"--{option}", str(read[option])]
     if "pixel_size" in read:
         parts += ["--pixel-size", ",".join(map(str, read["pixel_size"]))]
     for option in ("device", "precision", "tile"):
-        if option in given:
-            parts += [f"--{option}", str(given[option])]
-    if "tta" in given:
+        if option in changed:
+            parts += [f"--{option}", str(changed[option])]
+    if "tta" in changed:
         parts.append("--tta")
-    if "channels" in given:
-        parts += ["--channels", ",".join(map(str, given["channels"]))]
-    if "roi" in given:
-        parts += ["--roi", ",".join(f"{a}={start}:{stop}" for a, (start, stop) in given["roi"].items())]
+    if "channels" in changed:
+        parts += ["--channels", ",".join(map(str, changed["channels"]))]
+    if "roi" in changed:
+        parts += ["--roi", ",".join(f"{a}={start}:{stop}" for a, (start, stop) in changed["roi"].items())]
     return shlex.join(parts)
 
 
@@ -81,18 +80,18 @@ def script(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Ma
     layer = layers[0]
     path = source_path(layer)
     read = None if path is None else _reading_options(path, layer, image)
-    given = _changed_options(options)
+    changed = _changed_options(options)
     if read is None:
-        first = "from napari_superres.plugin.host.layers import to_image  # in napari's console"
-        made = f"to_image(viewer.layers[{layer.name!r}], {image.axes!r})"
+        import_line = "from napari_superres.plugin.host.layers import to_image  # in napari's console"
+        image_code = f"to_image(viewer.layers[{layer.name!r}], {image.axes!r})"
     else:
-        given |= _channels(layers)
-        first = "from napari_superres import read_image"
-        made = f"read_image({str(path)!r}{_arguments(read)})"
+        changed |= _channels(layers)
+        import_line = "from napari_superres import read_image"
+        image_code = f"read_image({str(path)!r}{_arguments(read)})"
     return (
-        f"from napari_superres import upscale, write_image\n{first}\n\n"
-        f"image = {made}\n"
-        f"result = upscale(image, {model!r}{_arguments(given)})\n"
+        f"from napari_superres import upscale, write_image\n{import_line}\n\n"
+        f"image = {image_code}\n"
+        f"result = upscale(image, {model!r}{_arguments(changed)})\n"
         'write_image(result, "result.ome.tif")\n'
     )
 
@@ -108,8 +107,8 @@ def _changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _channels(layers: "Sequence[ImageLayer]") -> dict[str, Any]:
     """Return the channels of their file that the layers hold, as an option."""
-    chosen = sorted(layer.metadata["channel"] for layer in layers if "channel" in layer.metadata)
-    return {"channels": chosen} if chosen else {}
+    channels = sorted(layer.metadata["channel"] for layer in layers if "channel" in layer.metadata)
+    return {"channels": channels} if channels else {}
 
 
 def _reading_options(path: Path, layer: "ImageLayer", image: Image) -> dict[str, Any] | None:
@@ -131,7 +130,7 @@ def _reading_options(path: Path, layer: "ImageLayer", image: Image) -> dict[str,
 
 
 def _file_axes(stored: str, layer: "ImageLayer", image: Image) -> str | None:
-    """Return the axes of a file with the corrections that the user made in the widget, or None if they do not fit."""
+    """Return the axes of a file with the corrections made in the widget, or None if they do not fit."""
     hidden = "C" if "channel" in layer.metadata else ""
     theirs = [a for a in stored if a not in hidden and a != "S"]
     ours = [a for a in image.axes if a != "S"]

@@ -188,12 +188,12 @@ class UpscaleState:
     @property
     def notice(self) -> str:
         """Reasons to doubt that the model suits the layer, one per line."""
-        found, layer = [], self.layer
+        doubts, layer = list[str](), self.layer
         if layer is not None and layer.pixel_size is not None and self.card is not None:
-            found.append(pixel_size_doubt(self.card, layer.pixel_size, layer.pixel_unit))
+            doubts.append(pixel_size_doubt(self.card, layer.pixel_size, layer.pixel_unit))
         if layer is not None:
-            found.append(self.units_notice)
-        return "\n".join(window_text(text) for text in found if text)
+            doubts.append(self.units_notice)
+        return "\n".join(window_text(text) for text in doubts if text)
 
     @property
     def estimate(self) -> str:
@@ -274,8 +274,8 @@ class UpscaleState:
         state = replace(self, progress=(step.done, step.total))
         if self.phase is not Phase.RUNNING:
             return state
-        shown = self.has_partial_result or step.region is not None
-        return replace(state, has_partial_result=shown, message=progress_text(step))
+        has_result = self.has_partial_result or step.region is not None
+        return replace(state, has_partial_result=has_result, message=progress_text(step))
 
     def cancel(self, message: str = "") -> "UpscaleState":
         """Return the state in which the run is stopping.

@@ -278,8 +278,8 @@ class UpscaleWidget(UpscaleControls):
             self._show_plan(str(error))
             return
 
-        def show(found: tuple[Any, Any]) -> None:
-            self._show_plan(plan_text(request.image, *found, runs=len(self._layers_to_run())))
+        def show(result: tuple[Any, Any]) -> None:
+            self._show_plan(plan_text(request.image, *result, runs=len(self._layers_to_run())))
 
         self._plan_job = Job(
             lambda: tasks.plan(request.image, request.model, request.options), stepped=show, failed=self._show_plan
