@@ -1,4 +1,4 @@
-"""What tests of Super-resolve share: random pixels, the widget with interpolation chosen, a run to its end."""
+"""Helpers for tests of Super-resolve: random pixels and a run to its end."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What holds for every widget."""
+"""Rules for all widgets."""
 
 import gc
 import re
@@ -35,7 +35,7 @@ def test_closed_widgets_are_forgotten(viewer, qtbot, kind, monkeypatch, tmp_path
 
 
 @pytest.mark.parametrize("kind", [UpscaleWidget])
-def test_labels_are_short_and_tooltips_too(viewer, qtbot, kind, monkeypatch, tmp_path):
+def test_labels_and_tooltips_are_short(viewer, qtbot, kind, monkeypatch, tmp_path):
     from qtpy.QtWidgets import QAbstractButton, QFormLayout, QWidget
 
     monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path))

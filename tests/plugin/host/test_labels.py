@@ -75,7 +75,7 @@ def test_messages_are_spelled_for_windows(text, shown):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_no_window_shows_what_is_typed_elsewhere(path):
+def test_no_window_shows_flags_commands_or_backticks(path):
     for text in messages(path):
         assert not TYPED.search(as_labels(text)), text
         for name, _ in SETTING.findall(text):

@@ -88,7 +88,7 @@ def test_other_axes_stay_as_they_are(axes):
     np.testing.assert_array_equal(made.scale[others], source.scale[others])
 
 
-def test_looks_units_and_labels_are_carried():
+def test_display_settings_units_and_labels_are_copied():
     source = ImageLayer(
         np.random.default_rng(0).random((5, 12, 12)).astype(np.float32),
         scale=[1, 0.2, 0.2],
@@ -127,7 +127,7 @@ def test_clipping_planes_cut_the_same_place():
         assert side * np.dot(fine - np.array(new.position), new.normal) >= 0
 
 
-def test_part_of_an_image_is_laid_on_it():
+def test_a_region_of_an_image_is_placed_on_it():
     source = ImageLayer(np.zeros((20, 30), np.float32), scale=[0.1, 0.2], rotate=20, translate=[4, 5])
     image = to_image(source)
     part = image.replace(

@@ -85,7 +85,7 @@ def test_cancelled_large_result_leaves_nothing_on_disk(viewer, dock, qtbot, tigh
     assert len(viewer.layers) == 1
 
 
-def test_folder_that_cannot_be_written_is_said(viewer, dock, qtbot, monkeypatch, tmp_path, told):
+def test_a_folder_that_cannot_be_written_is_reported(viewer, dock, qtbot, monkeypatch, tmp_path, told):
     (tmp_path / "file").touch()
     monkeypatch.setattr(tasks, "preferences", lambda: Preferences(memory_gb=1e-6, folder=str(tmp_path / "file" / "x")))
     widget = dock(UpscaleWidget)

@@ -1,4 +1,4 @@
-"""Super-resolve: parts of a layer, results that grow, the preview that follows, the run as a command and a script."""
+"""Super-resolve: regions, growing results, the live preview, the run as a command and a script."""
 
 import shlex
 import time
@@ -13,14 +13,14 @@ from napari_superres.cli import main
 from napari_superres.inference import Progress
 from napari_superres.plugin.host import field
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
-from napari_superres.plugin.widgets.upscale.region import SHAPE, SLICE, VISIBLE
+from napari_superres.plugin.widgets.upscale.state import SHAPE, SLICE, VISIBLE
 from napari_superres.plugin.worker import tasks
 
 pytestmark = pytest.mark.gui
 
 
 def look(viewer, qtbot, zoom, y, x):
-    """Turn the camera of a window that is drawn: only then napari knows what is visible."""
+    """Move the camera of a drawn window, because only then napari knows what is visible."""
     viewer.window.show()
     field.camera(viewer).zoom *= zoom
     field.camera(viewer).center = (0, y, x)
@@ -72,7 +72,7 @@ def test_visible_field_is_what_the_camera_shows(viewer, widget, qtbot):
     assert not widget.is_running
 
 
-def test_no_shape_is_said_at_once(viewer, widget, qtbot, told):
+def test_a_missing_shape_is_reported_at_once(viewer, widget, qtbot, told):
     viewer.add_image(pixels())
     widget.region.kind.value = SHAPE
     widget.run.click()
@@ -126,7 +126,7 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_is_done_is_kept_on_request_only(viewer, widget, qtbot, monkeypatch, keep):
+def test_the_finished_part_is_kept_only_on_request(viewer, widget, qtbot, monkeypatch, keep):
     layer = viewer.add_image(pixels((300, 300)))
     widget.tile.value = "64"
     original = upscale_widget.tasks.upscale
@@ -155,7 +155,7 @@ def shown(viewer):
     return next((layer for layer in viewer.layers if layer.name.startswith("preview of")), None)
 
 
-def test_preview_follows_settings_and_data_and_goes_away(viewer, widget, qtbot):
+def test_the_preview_follows_settings_and_data_until_it_is_switched_off(viewer, widget, qtbot):
     layer = viewer.add_image(pixels((60, 70)), scale=(0.5, 0.5))
     widget.preview.setChecked(True)
     qtbot.waitUntil(lambda: shown(viewer) is not None, timeout=LONG)
@@ -176,7 +176,7 @@ def test_preview_follows_settings_and_data_and_goes_away(viewer, widget, qtbot):
     assert not widget.is_running
 
 
-def test_preview_is_of_the_middle_of_what_is_visible(viewer, widget, qtbot):
+def test_the_preview_shows_the_middle_of_the_visible_field(viewer, widget, qtbot):
     viewer.add_image(pixels((1200, 1300)))
     widget.preview.setChecked(True)
     qtbot.waitUntil(lambda: shown(viewer) is not None, timeout=LONG)
@@ -245,7 +245,7 @@ def test_layer_without_a_file_has_a_script_for_the_console(viewer, widget, told,
         ((24, 30, 3), "YXS", {"X": (3, 21)}, np.s_[:, 3:21]),
     ],
 )
-def test_a_preview_shows_the_input_until_it_is_done(shape, axes, roi, kept):
+def test_a_preview_shows_the_input_where_nothing_is_computed_yet(shape, axes, roi, kept):
     data = pixels(shape)
     options = {"roi": roi, "tile": 17}
     images = [
@@ -295,7 +295,7 @@ def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
     assert len([layer for layer in viewer.layers if layer.name.startswith("GFP")]) == 3
 
 
-def test_cancelling_one_channel_begins_no_other(viewer, widget, qtbot, tmp_path, monkeypatch):
+def test_cancelling_one_channel_starts_no_other(viewer, widget, qtbot, tmp_path, monkeypatch):
     path = tmp_path / "cells.ome.tif"
     write_image(Image.from_array(pixels((2, 24, 30)), "CYX", pixel_size=0.5), path)
     viewer.open(path, plugin="napari-superres-torch")

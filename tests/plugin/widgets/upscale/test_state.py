@@ -1,4 +1,4 @@
-"""The state of Super-resolve, without a viewer: what may be pressed, what is shown, what a run is asked for."""
+"""The state of Super-resolve, without a viewer: buttons, texts and the request of a run."""
 
 import subprocess
 import sys

@@ -83,7 +83,7 @@ def test_result_follows_a_layer_moved_during_the_run(viewer, widget, qtbot, monk
     np.testing.assert_allclose(result.data_to_world((0.5, 0.5)), layer.data_to_world((0, 0)))
 
 
-def test_plan_is_told_before_the_run(viewer, widget, qtbot, monkeypatch):
+def test_the_plan_is_shown_before_the_run(viewer, widget, qtbot, monkeypatch):
     monkeypatch.setattr("napari_superres.inference.machine.speed._seconds", lambda *_: 0.1)  # a busy machine gives none
     viewer.add_image(pixels((30, 40)))
     widget.model.value = "bicubic-x3"
@@ -246,7 +246,7 @@ def test_mixed_units_are_warned_about_and_the_source_decides(viewer, widget, qtb
     assert viewer.layers[-1].units == layer.units
 
 
-def test_card_tells_what_a_model_is_for(viewer, widget):
+def test_the_card_shows_the_modality_and_the_baseline(viewer, widget):
     widget.model.value = "fsrcnn-x2"
     text = widget.card.text()
     assert "photograph" in text
@@ -257,7 +257,7 @@ def test_card_tells_what_a_model_is_for(viewer, widget):
     assert "doi.org" in widget.card.text()
 
 
-def test_model_file_of_ones_own(viewer, widget, qtbot, tmp_path, told):
+def test_a_model_file_can_be_used_once(viewer, widget, qtbot, tmp_path, told):
     import shutil
 
     from napari_superres.models.library.shipped import shipped_folder
