@@ -34,6 +34,7 @@ ModelNames = str | Mapping[str, str]
 """A model by name or file, or one per channel."""
 
 _in_use = threading.Lock()
+_COMPUTE_AGAIN = "Compute the result again with `upscale()`."
 _FIRST_TILE = 128  # tile of a preview that shows its first pixels at once
 _measured: set[str] = set()  # models whose speed was measured once; on a busy machine that gives no number
 
@@ -47,11 +48,6 @@ def devices() -> Generator[list[str], None, None]:
 
 def plan(image: Image, model: ModelNames, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
     """Yield the plan and the estimate of a run, and again with its duration if the model had to be measured first.
-
-    Parameters
-    ----------
-    image, model, options
-        As for `upscale`.
 
     Raises
     ------
@@ -120,8 +116,7 @@ def upscale(
             steps: Any = upscale_onto_disk(image, run, focus, settings)
         else:
             steps = run_in_memory(image, run, _enlarge(image, run), focus)
-        unfinished = [{**make_record(image, m, p, Counts()), "complete": False} for m, p, _ in run.parts]
-        record = join_records(unfinished)
+        record = join_records([{**make_record(image, m, p, Counts()), "complete": False} for m, p, _ in run.parts])
         with closing(steps):
             for step in steps:
                 if finished_parts is not None and step.region is not None:
@@ -274,17 +269,12 @@ def _recorded(record: Mapping[str, Any]) -> "Model":
     recorded = record.get("model", {})
     several = {part["model"]["sha256"] for part in record.get("per_channel", ())}
     if not recorded.get("name") or len(several) > 1:
-        raise EvaluationError(
-            "the result's record does not name a single model.", remedy="Compute the result again with `upscale()`."
-        )
+        raise EvaluationError("the result's record does not name a single model.", remedy=_COMPUTE_AGAIN)
     if not recorded.get("sha256"):
         raise EvaluationError(f"{recorded['name']} is an interpolation, and all its results agree.")
     model: Model = _loaded(recorded["name"])
     if model.sha256 != recorded["sha256"]:
-        raise EvaluationError(
-            f"{recorded['name']} is not the model that computed the result.",
-            remedy="Compute the result again with `upscale()`.",
-        )
+        raise EvaluationError(f"{recorded['name']} is not the model that computed the result.", remedy=_COMPUTE_AGAIN)
     return model
 
 

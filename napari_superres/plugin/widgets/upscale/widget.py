@@ -32,8 +32,8 @@ from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:
+    import napari
     from napari.layers import Image as ImageLayer
-    from napari.viewer import Viewer
 
     from napari_superres.inference import Progress
 
@@ -54,7 +54,7 @@ class UpscaleWidget(UpscaleControls):
         What is chosen and shown. It is replaced at every event.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
         self.state = UpscaleState(message="Loading PyTorch. The window may not respond for a moment…")
         self._run: LayerRun | None = None
