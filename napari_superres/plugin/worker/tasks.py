@@ -157,7 +157,7 @@ def preview(
 def _prepare(image: Image, model: ModelNames, options: Mapping[str, Any], *, measure: bool = True) -> "UpscaleRun":
     from napari_superres.inference.images import prepare
 
-    return prepare(image, _loaded(model), cast("UpscaleOptions", options), measure=measure)
+    return prepare(image, _load_models(model), cast("UpscaleOptions", options), measure=measure)
 
 
 def _is_quick_in_parts(card: "ModelCard", plan: "Plan") -> bool:
@@ -177,7 +177,7 @@ def _enlarge(image: Image, run: "UpscaleRun") -> Any:
 
 
 def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
-    """Return the report on a result.
+    """Return the report on a result. The parameters are those of `napari_superres.evaluate`.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
 def map_of(
     kind: str, result: Image, reference: Image, *, register: bool = False, data_range: str | None = None
 ) -> Image:
-    """Return where a result differs from its reference: a map on its grid, channel by channel.
+    """Return a map of the differences between a result and its reference, per channel.
 
     Parameters
     ----------
@@ -202,14 +202,14 @@ def map_of(
     result, reference
         As for `napari_superres.evaluate`.
     register
-        Move the reference onto the result first.
+        Whether to align the reference to the result first.
     data_range
-        For the structural similarity.
+        Range of intensities, for the structural similarity.
 
     Raises
     ------
     SuperResError
-        If the two do not lie on one grid, cannot be registered or are too small.
+        If the two have different grids, cannot be registered or are too small.
     """
     from napari_superres import evaluation
 
@@ -220,12 +220,12 @@ def map_of(
 
 
 def residual_map(result: Image, lr: Image) -> Image:
-    """Return, on the input's grid, what a result blurred and binned again has more than its input, channel by channel.
+    """Return the difference between a result, blurred and binned to the input's grid, and the input, per channel.
 
     Raises
     ------
     SuperResError
-        If the two do not fit, or the noise in whose standard deviations it is given is not measurable.
+        If the two do not fit, or the input's noise, in whose standard deviations the map is given, cannot be measured.
     """
     from napari_superres import evaluation
 
@@ -235,36 +235,36 @@ def residual_map(result: Image, lr: Image) -> Image:
 def trust_map(
     record: Mapping[str, Any], lr: Image, calibration: Path | None = None
 ) -> "Generator[Image | None, None, None]":
-    """Yield None after every window, and in the end how far results for a turned input disagree; colours averaged.
+    """Yield None after every tile, then a map of the disagreement between results for a turned input.
 
     Parameters
     ----------
     record
-        Of the result that is judged: its model is used.
+        Record of the result, which names the model.
     lr
-        What it was made from.
+        Input of the result.
     calibration
-        File that makes error bars of the disagreement, which are returned then.
+        Calibration file. With one, the map has error bars instead of the disagreement.
 
     Raises
     ------
     SuperResError
-        If the model is not there, is another by now, or the calibration does not hold for it.
+        If the model is not available or has changed, or the calibration is for another one.
     """
     from napari_superres import evaluation
     from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, intervals
 
     bars = None if calibration is None else Calibration.from_json(calibration)
     with _in_use:
-        model = _recorded(record)
-        found = None
-        for found in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
+        model = _model_of(record)
+        spread = None
+        for spread in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
             yield None
-    assert found is not None
-    yield evaluation.average_samples(found.deviation if bars is None else intervals(found, bars, Binding.of(found)))
+    assert spread is not None
+    yield evaluation.average_samples(spread.deviation if bars is None else intervals(spread, bars, Binding.of(spread)))
 
 
-def _recorded(record: Mapping[str, Any]) -> "Model":
+def _model_of(record: Mapping[str, Any]) -> "Model":
     """Return the model that a record names."""
     recorded = record.get("model", {})
     several = {part["model"]["sha256"] for part in record.get("per_channel", ())}
@@ -272,15 +272,15 @@ def _recorded(record: Mapping[str, Any]) -> "Model":
         raise EvaluationError("the result's record does not name a single model.", remedy=_COMPUTE_AGAIN)
     if not recorded.get("sha256"):
         raise EvaluationError(f"{recorded['name']} is an interpolation, and all its results agree.")
-    model: Model = _loaded(recorded["name"])
+    model: Model = _load_models(recorded["name"])
     if model.sha256 != recorded["sha256"]:
         raise EvaluationError(f"{recorded['name']} is not the model that computed the result.", remedy=_COMPUTE_AGAIN)
     return model
 
 
-def _loaded(model: ModelNames) -> Any:
+def _load_models(model: ModelNames) -> Any:
     if isinstance(model, Mapping):
-        return {channel: _loaded(one) for channel, one in model.items()}
+        return {channel: _load_models(one) for channel, one in model.items()}
     path = Path(model)
     return _load(model, path.stat().st_mtime_ns if path.is_file() else 0)
 
@@ -314,14 +314,14 @@ def interpolated(result: Image, lr: Image) -> Image:
 def ring_correlations(
     result: Image, reference: Image, base: Image | None = None, *, register: bool = False
 ) -> "dict[str, RingCorrelation]":
-    """Return the ring correlation with the reference of a result and of the interpolation of its input.
+    """Return the ring correlation of a result, and of the interpolation of its input, with the reference.
 
-    Of the first channel, colours averaged, of some of the planes.
+    They are measured in some planes of the first channel; colours are averaged.
 
     Raises
     ------
     SuperResError
-        If one does not lie on the reference's grid, cannot be registered or is too small.
+        If one does not have the reference's grid, cannot be registered or is too small.
     """
     from napari_superres import evaluation
     from napari_superres.evaluation.registration.match import match
@@ -330,19 +330,19 @@ def ring_correlations(
     if register:
         moved = evaluation.register(result, reference)
         result, reference = moved.result, moved.reference
-    found = {}
+    correlations = {}
     for name, image in {"result": result, "interpolation": base}.items():
         if image is not None:
             pair = match(image, reference, names=(name, "reference"))
             one, other = (findings.first_channel(findings.few_planes(i)) for i in (pair.result, pair.reference))
-            found[name] = evaluation.ring_correlation(one, other)
-    return found
+            correlations[name] = evaluation.ring_correlation(one, other)
+    return correlations
 
 
 def radial_powers(images: Mapping[str, Image]) -> "dict[str, tuple[str, Curve]]":
-    """Return, per image, the unit of length and the power of its spectrum over spatial frequency.
+    """Return the unit of length and the radial power spectrum of each image.
 
-    Of the first channel, colours averaged, of some of the planes.
+    They are measured in some planes of the first channel; colours are averaged.
     """
     from napari_superres.evaluation.reporting import findings
     from napari_superres.evaluation.resolution.frc import length_unit
