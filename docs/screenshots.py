@@ -55,7 +55,7 @@ def super_resolve() -> Scene:
 
 def preview() -> Scene:
     """Preview the visible field, which is also the region that a run would compute."""
-    from napari_superres.plugin.widgets.upscale.region import VISIBLE
+    from napari_superres.plugin.widgets.upscale.state import VISIBLE
 
     viewer, widget = _opened("nuclei")
     _zoom(viewer, viewer.layers["nuclei LR"], 1.8)

@@ -1,4 +1,4 @@
-"""The viewer with a sample and the Super-resolve widget open: ``python -m napari_superres.plugin.demo``."""
+"""Open napari with a sample and the Super-resolve widget: ``python -m napari_superres.plugin.demo``."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,13 +8,19 @@ from napari_superres.io import list_samples
 from napari_superres.plugin.host.samples import sample_layers
 
 if TYPE_CHECKING:
-    import napari
+    from napari.viewer import Viewer
 
     from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Open the viewer."""
+    """Open the viewer and run napari.
+
+    Parameters
+    ----------
+    arguments
+        Command line arguments; by default those of the process.
+    """
     parser = argparse.ArgumentParser(description="Open napari with a sample image and the Super-resolve widget.")
     parser.add_argument("--sample", default="nuclei", help="name of the sample (default: nuclei)")
     options = parser.parse_args(arguments)
@@ -24,8 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     napari.run()
 
 
-def open_demo(sample: str) -> "tuple[napari.Viewer, UpscaleWidget]":
-    """Return a viewer with a sample, the widget docked and the sample's model chosen."""
+def open_demo(sample: str) -> "tuple[Viewer, UpscaleWidget]":
+    """Return a viewer with a sample and the docked widget, in which the sample's model is chosen.
+
+    Parameters
+    ----------
+    sample
+        Name of the sample.
+    """
     import napari
     from napari.layers import Layer
 
@@ -36,9 +48,9 @@ def open_demo(sample: str) -> "tuple[napari.Viewer, UpscaleWidget]":
         viewer.add_layer(Layer.create(*layer))
     widget = UpscaleWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Super-resolve", area="right")
-    wanted = next(e["model"] for e in list_samples() if e["name"] == sample)
-    if wanted in widget.model.choices:
-        widget.model.value = wanted
+    model = next(e["model"] for e in list_samples() if e["name"] == sample)
+    if model in widget.model.choices:
+        widget.model.value = model
     return viewer, widget
 
 

@@ -1,4 +1,4 @@
-"""Real viewers under a virtual display, on software OpenGL, without a GPU, as root too."""
+"""Fixtures for tests in real viewers, which run on a virtual display with software OpenGL."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def viewer(make_napari_viewer, qtbot):
-    """A viewer that leaves no threads and no widgets of ours behind."""
+    """A viewer that leaves no threads and no panels behind."""
     from qtpy.QtCore import QThreadPool
     from qtpy.QtWidgets import QApplication
 
@@ -48,7 +48,7 @@ def viewer(make_napari_viewer, qtbot):
 
 @pytest.fixture
 def dock(viewer, qtbot):
-    """Put a widget into the viewer's dock and wait until it can compute; take it out in the end."""
+    """Add widgets to the viewer's dock, wait until they are ready, and remove them at the end."""
     made = []
 
     def dock(kind):
@@ -67,7 +67,7 @@ def dock(viewer, qtbot):
 
 @pytest.fixture
 def told():
-    """Messages of napari's notifications during the test."""
+    """Messages of napari's notifications during a test."""
     from napari.utils.notifications import notification_manager
 
     records = []

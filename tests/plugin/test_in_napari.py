@@ -1,4 +1,4 @@
-"""What the manifest promises, through napari's own doors."""
+"""Widgets, samples, reader and writer of the manifest, used through napari."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def test_widgets_open_from_the_menu(viewer, qtbot):
         widget.deleteLater()
 
 
-def test_samples_open_and_files_come_back(viewer, tmp_path):
+def test_samples_open_and_saved_files_open_unchanged(viewer, tmp_path):
     viewer.open_sample(NAME, "nuclei")
     reference, low = viewer.layers
     assert reference.data.shape == tuple(2 * n for n in low.data.shape)
@@ -52,7 +52,7 @@ def test_samples_open_and_files_come_back(viewer, tmp_path):
     assert again.units == low.units
 
 
-def test_an_error_of_a_file_is_napari_s_to_show(viewer, tmp_path):
+def test_napari_shows_the_error_of_a_damaged_file(viewer, tmp_path):
     path = tmp_path / "broken.nrrd"
     path.write_text("nothing")
     with pytest.raises(Exception, match=r"broken\.nrrd"):

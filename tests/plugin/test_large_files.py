@@ -1,4 +1,4 @@
-"""Files of a hundred gigabytes: opening reads their metadata, looking reads what is looked at."""
+"""Files of a hundred gigabytes: opening reads only metadata, viewing only the visible chunks."""
 
 import itertools
 import tracemalloc
@@ -94,7 +94,7 @@ def count(boxes):
     ],
     ids=["tiff stack", "tiff plane", "zarr", "zarr with levels"],
 )
-def test_opening_reads_no_pixel_and_a_crop_what_it_touches(make, shape, tmp_path, boxes):
+def test_opening_reads_no_pixel_and_a_crop_only_the_chunks_it_touches(make, shape, tmp_path, boxes):
     is_tiff = make is sparse_tiff
     suffix = ".ome.tif" if is_tiff else ".ome.zarr"
     # Modules that are imported on the way are not counted.
@@ -115,7 +115,7 @@ def test_opening_reads_no_pixel_and_a_crop_what_it_touches(make, shape, tmp_path
     assert count(boxes) <= 2048 * 2048
 
 
-def test_bytes_that_a_crop_takes_from_a_tiff(tmp_path, monkeypatch):
+def test_a_crop_of_a_tiff_reads_one_tile(tmp_path, monkeypatch):
     path = sparse_tiff(tmp_path / "stack.ome.tif", (2000, 5000, 5000))
     ((data, _, _),) = read(path)
     taken = []
@@ -167,7 +167,7 @@ def test_colour_with_levels(tmp_path):
     np.testing.assert_allclose(layer.scale, (0.5, 0.5))
 
 
-def test_series_with_levels_say_which_they_are(tmp_path):
+def test_layers_of_several_series_have_the_number_of_their_series(tmp_path):
     root = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
     root.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
     for name in ("0", "1"):
@@ -208,7 +208,7 @@ def test_planes_without_levels_are_shown_by_every_nth_pixel(tmp_path):
 
 
 @pytest.mark.parametrize(("axes", "shape"), [("YX", (50, 37)), ("TCYX", (2, 2, 40, 61)), ("SYX", (3, 33, 47))])
-def test_every_nth_pixel_is_that_wherever_it_is_read(axes, shape, tmp_path, monkeypatch):
+def test_every_nth_pixel_equals_that_of_the_whole_plane(axes, shape, tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "_LARGEST_SHOWN", 1000)
     monkeypatch.setattr(reader, "_OVERVIEW", 100)
     monkeypatch.setattr(reader, "_READ", 16)
@@ -261,7 +261,7 @@ def test_viewer_shows_large_planes_without_levels_in_little_memory(tmp_path, vie
     assert layer.contrast_limits[1] > 0, "nothing of the plane was read"
 
 
-def test_planes_that_take_minutes_are_hidden_and_it_is_said(tmp_path, viewer, qtbot, told, boxes):
+def test_very_large_planes_are_hidden_with_a_message(tmp_path, viewer, qtbot, told, boxes):
     path = sparse_tiff(tmp_path / "slide.ome.tif", (1, 224_000, 224_000))
     (layer,) = viewer.open(str(path), plugin="napari-superres-torch")
     qtbot.wait(50)

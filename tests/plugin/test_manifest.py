@@ -1,4 +1,4 @@
-"""The manifest says what is there, in places that exist, and naming it does not load torch."""
+"""Commands and menus of the manifest exist, and importing its commands does not load torch."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the widgets say: cards, plans and progress in words."""
+"""Cards, plans and progress in words."""
 
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ def test_cards_from_files_cannot_inject():
     assert text.count("<a ") == 1  # ours, to fold the card
 
 
-def test_scores_stand_beside_bicubic():
+def test_scores_are_shown_next_to_bicubic():
     text = card_html(
         card(scores={"Set5": {"psnr": 36.7, "bicubic_psnr": 33.65}, "validation": {"psnr": 1}}), whole=False
     )
@@ -27,7 +27,7 @@ def test_scores_stand_beside_bicubic():
     assert "alidation" not in text
 
 
-def test_the_best_baseline_stands_beside_a_score_too():
+def test_scores_are_shown_next_to_the_best_baseline():
     entry = {
         "psnr": 32.15,
         "bicubic_psnr": 29.54,
@@ -42,11 +42,11 @@ def test_the_best_baseline_stands_beside_a_score_too():
     short, whole = (card_html(card(scores={"heads": entry}), whole=w) for w in (False, True))
     assert "32.15 dB (bicubic 29.54, zero-filling 29.95)" in short
     assert "0.8000 SSIM (bicubic 0.7000)" in whole
-    assert "-1.22 dB beside the best baseline in the worst image" in whole
+    assert "-1.22 dB relative to the best baseline in the worst image" in whole
     assert "worst" not in short
 
 
-def test_a_card_says_what_one_run_of_it_takes():
+def test_a_card_says_whether_it_takes_planes_or_volumes():
     assert "(planes,\u00a0x2)" in card_html(card(), whole=False)
     assert "(5 planes along T,\u00a0x2)" in card_html(card(frames=5), whole=False)
 
@@ -63,14 +63,14 @@ def test_models_are_grouped_with_interpolation_last():
     assert model_label(find_card("bicubic-x2")) == "bicubic-x2 · interpolation"
 
 
-def test_amounts_are_said_as_people_say_them():
+def test_durations_and_sizes_have_readable_units():
     assert [duration(s) for s in (0.12, 42, 600, 7300)] == ["0.1 s", "42 s", "10 min", "2 h 2 min"]
     assert [byte_count(n) for n in (12, 2_290_000, 3.1e9)] == ["12 B", "2.29 MB", "3.1 GB"]
     assert progress_text(SimpleNamespace(done=0, total=5, remaining=None)) == "Computing…"
     assert progress_text(SimpleNamespace(done=2, total=5, remaining=3.0)) == "2 of 5, about 3.0 s left"
 
 
-def test_a_plan_says_how_long_where_it_is_known():
+def test_a_plan_shows_its_duration_if_it_is_known():
     image = SimpleNamespace(axes="YX", shape=(20, 30), dtype=np.dtype("uint16"))
     region = {"Y": (0, 20), "X": (0, 30)}
     plan = SimpleNamespace(out_shape=(40, 60), memory_bytes=1_230_000, device="cpu", region=region)

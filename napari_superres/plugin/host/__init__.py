@@ -1,9 +1,12 @@
-"""What napari asks of a plugin, and how its layers become images and back.
+"""The interface to napari: layers to images and back, reading and saving files, regions, preferences.
 
-Begin with ``layers``. Every room of the plugin may import this one; it imports none of them.
+Begin with ``layers``. Every folder of the plugin may import this one; it imports none of them.
 
-``layers``             layers to images and back, each exactly where it was
-``reader``, ``writer``, ``samples``   File > Open, Save and Open Sample
-``field``              the part of a layer that is meant: visible, drawn, the current slice
-``preferences``        what the user set in napari's Preferences
+``layers``             layers to images and back, without moving them in the world
+``field``              regions of a layer: visible field, drawn shape, current slice
+``labels``             settings and functions in messages, spelled as the windows name them
+``reader``             File > Open
+``writer``             File > Save
+``samples``            File > Open Sample
+``preferences``        the plugin's settings in napari's Preferences
 """

@@ -1,12 +1,12 @@
-"""Layers to images and images to layers, exactly where they lie.
+"""Conversion between napari layers and images, without moving them in the world.
 
-A layer's place in the world is ``affine * (rotate * shear * scale + translate)``. A result keeps
-rotation, shear and affine of its source and gets the finer scale with the translation that
-belongs to it, so that whatever else is drawn on the source lies right on the result.
+A layer's place in the world is ``affine * (rotate * shear * scale + translate)``. A result keeps the rotation, shear
+and affine of its source. It gets a finer scale and the translation that belongs to it, so that shapes and points drawn
+on the source fit the result, too.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,11 @@ from napari_superres.core.grid import upscale_layer
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Layer
+    from napari.viewer import Viewer
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -34,20 +39,20 @@ _STYLE = (
     "attenuation",
     "projection_mode",
 )
-# Positions closer than this many pixels are one: rounding of matrices that were multiplied back and forth.
-_ROUNDING = 6
+# Decimals of a position in pixels: multiplying matrices back and forth leaves smaller errors.
+_DECIMALS = 6
 
 
-def pixels_of(layer: Any) -> Any:
-    """Return the array of an image layer, the finest level of a multiscale one."""
+def pixels_of(layer: "ImageLayer") -> Any:
+    """Return the array of an image layer, or the finest level of a multiscale layer."""
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def other_channels(viewer: Any, layer: Any) -> list[Any]:
-    """Return the layers that hold the other channels of the file that a layer was read from."""
+def other_channels(viewer: "Viewer", layer: Any) -> "list[ImageLayer]":
+    """Return the layers with the other channels of the file that a layer was read from."""
     from napari.layers import Image
 
-    def is_one(other: Any) -> bool:
+    def is_channel(other: "Layer") -> bool:
         return (
             other is not layer
             and isinstance(other, Image)
@@ -57,16 +62,15 @@ def other_channels(viewer: Any, layer: Any) -> list[Any]:
             and pixels_of(other).shape == pixels_of(layer).shape
         )
 
-    known = layer.source.path is not None and "channel" in layer.metadata
-    return [other for other in viewer.layers if is_one(other)] if known else []
+    is_known = layer.source.path is not None and "channel" in layer.metadata
+    return [other for other in viewer.layers if is_channel(other)] if is_known else []
 
 
-def guess_layer_axes(layer: Any) -> str:
+def guess_layer_axes(layer: "ImageLayer") -> str:
     """Return the axes of an image layer, one letter of ``"TCZYXS"`` per array axis.
 
-    The layer's axis labels decide where they name t, c, z, y, x; otherwise the last two axes are Y and X,
-    one before them is Z, and so on as in ``"TCZYX"``. Colour samples are S. napari shows channels as
-    layers, so a fourth axis is taken for time.
+    The layer's axis labels decide if all of them name t, c, z, y or x. Otherwise the last two axes are Y and X, a third
+    is Z, and a fourth is time, because napari shows channels as layers. Colour samples are S.
 
     Raises
     ------
@@ -79,27 +83,27 @@ def guess_layer_axes(layer: Any) -> str:
         return "".join(str(n) for n in named) + samples
     if layer.ndim not in _USUAL:
         raise AxesError(
-            f"the layer {layer.name!r} has {layer.ndim} axes, and an image has 2 to 5 (TCZYX). "
-            "Choose one element along the others and duplicate it as a new layer."
+            f"the layer {layer.name!r} must have 2 to 5 axes (TCZYX), got {layer.ndim}.",
+            remedy="Make a layer of one element along the others.",
         )
     return _USUAL[layer.ndim] + samples
 
 
-def to_image(layer: Any, axes: str | None = None) -> Image:
-    """Return the image that a layer shows, its pixels not copied.
+def to_image(layer: "ImageLayer", axes: str | None = None) -> Image:
+    """Return the image of a layer, without copying its pixels.
 
     Parameters
     ----------
     layer
-        napari image layer; of a multiscale one the finest level is taken.
+        napari image layer. A multiscale layer gives its finest level.
     axes
-        One letter of ``"TCZYXS"`` per array axis; guessed from the layer by default.
+        One letter of ``"TCZYXS"`` per array axis. By default, they are guessed from the layer.
 
     Returns
     -------
     Image
-        Its affine is the layer's way to the world over the spatial axes, its pixel size unknown
-        where the layer's units are pixels.
+        Its affine is the layer's transform to the world over the spatial axes. Its pixel size is unknown if the
+        layer's units are pixels.
 
     Raises
     ------
@@ -109,9 +113,14 @@ def to_image(layer: Any, axes: str | None = None) -> Image:
     data = pixels_of(layer)
     axes = validate_axes(guess_layer_axes(layer) if axes is None else axes, tuple(data.shape))
     if layer.rgb and axes[-1] != "S":
-        raise AxesError(f"the layer {layer.name!r} is a colour image: its last axis is S, got axes {axes!r}.")
+        raise AxesError(
+            f"the last axis of the colour layer {layer.name!r} must be S, got {axes!r}.", remedy="Correct `axes`."
+        )
     if "S" in axes and not layer.rgb:
-        raise AxesError(f"S holds the samples of a colour image, and {layer.name!r} is none. Use C, got axes {axes!r}.")
+        raise AxesError(
+            f"axis S holds the samples of a colour image, but {layer.name!r} is none, got {axes!r}.",
+            remedy="Use C in `axes`.",
+        )
     spatial = [i for i, a in enumerate(axes) if a in "ZYX"]
     world = _world(layer)
     keep = [*spatial, layer.ndim]
@@ -132,27 +141,27 @@ def to_image(layer: Any, axes: str | None = None) -> Image:
 
 
 def to_layer(
-    image: Image, source_image: Image, source: Any, *, name: str, first: Mapping[str, int] | None = None
+    image: Image, source_image: Image, source: "ImageLayer", *, name: str, first: Mapping[str, int] | None = None
 ) -> LayerData:
-    """Return the layer of an image that was made from another layer and lies on it.
+    """Return layer data for an image that was computed from a layer, placed exactly on that layer.
 
     Parameters
     ----------
     image
-        Result. Axes as `source_image`; colour samples may be gone.
+        The result. It has the axes of `source_image`, with or without colour samples.
     source_image
-        What `to_image` gave of the source.
+        The source as `to_image` returned it.
     source
-        The layer it came from: place, units and looks are taken from it as they are now.
+        Layer that the result was computed from. Its current place, units and display settings are copied.
     name
         Name of the new layer.
     first
-        Where a part begins along axes that are no space: ``{"T": 3}``.
+        Index at which a region begins along axes that are not spatial, such as ``{"T": 3}``.
 
     Returns
     -------
     tuple
-        Data, keyword arguments and ``"image"``, as napari's layer data.
+        napari's layer data: array, keyword arguments and ``"image"``.
 
     Raises
     ------
@@ -160,8 +169,8 @@ def to_layer(
         If the two grids are not parallel.
     """
     factor, start = _place(image, source_image)
-    for axis, at in (first or {}).items():
-        start[source_image.axes.index(axis)] = at
+    for axis, index in (first or {}).items():
+        start[source_image.axes.index(axis)] = index
     linear = np.asarray(source.rotate) @ _shear_matrix(source) @ np.diag(source.scale)
     begin = np.asarray(source.translate) + linear @ start
     scale, translate = upscale_layer(source.scale, begin, linear, factor)
@@ -192,25 +201,25 @@ def to_layer(
 
 
 def _place(image: Image, source_image: Image) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return how many times finer an image is than its source, and where it begins, per axis of the layer."""
+    """Return the scale of an image relative to its source and the pixel of the source where it begins, per axis."""
     n = len(image.spatial)
     relative = np.linalg.solve(source_image.affine, image.affine)
     step, offset = np.diag(relative)[:n], relative[:n, n]
     extent = np.array([image.size(a) for a in image.spatial])
     drift = np.abs(relative[:n, :n] - np.diag(step)) @ extent
     if image.axes.replace("S", "") != source_image.axes.replace("S", "") or drift.max() > 0.01 or step.min() <= 0:
-        raise GridError("an image that is laid on a layer must have its axes and a parallel grid.")
+        raise GridError("an image that is placed on a layer must have the layer's axes and a parallel grid.")
     finer = 1.0 / step
-    finer = np.where(np.abs(finer - np.rint(finer)) < 10**-_ROUNDING, np.rint(finer), finer)
-    begin = np.round(offset - (1.0 / finer - 1.0) / 2.0, _ROUNDING)
+    finer = np.where(np.abs(finer - np.rint(finer)) < 10**-_DECIMALS, np.rint(finer), finer)
+    begin = np.round(offset - (1.0 / finer - 1.0) / 2.0, _DECIMALS)
     axes = image.axes.replace("S", "")
-    at = [axes.index(a) for a in image.spatial]
+    spatial = [axes.index(a) for a in image.spatial]
     factor, start = np.ones(len(axes)), np.zeros(len(axes))
-    factor[at], start[at] = finer, begin
+    factor[spatial], start[spatial] = finer, begin
     return factor, start
 
 
-def _world(layer: Any) -> npt.NDArray[np.float64]:
+def _world(layer: "ImageLayer") -> npt.NDArray[np.float64]:
     """Return the matrix from data to world coordinates over all axes of a layer."""
     physical = np.eye(layer.ndim + 1)
     physical[:-1, :-1] = np.asarray(layer.rotate) @ _shear_matrix(layer) @ np.diag(layer.scale)
@@ -218,7 +227,7 @@ def _world(layer: Any) -> npt.NDArray[np.float64]:
     return np.asarray(layer.affine.affine_matrix) @ physical
 
 
-def _shear_matrix(layer: Any) -> npt.NDArray[np.float64]:
+def _shear_matrix(layer: "ImageLayer") -> npt.NDArray[np.float64]:
     shear = np.asarray(layer.shear, dtype=np.float64)
     if shear.ndim == 2:
         return shear
@@ -228,7 +237,7 @@ def _shear_matrix(layer: Any) -> npt.NDArray[np.float64]:
 
 
 def _unit(unit: Any, axis: str) -> str | None:
-    """Return the name of a layer's unit, None for pixels and for what is no length or time."""
+    """Return the name of a layer's unit, or None for pixels and for units that are no length or time."""
     try:
         name = unit_name(str(unit))
     except GridError:
@@ -236,12 +245,12 @@ def _unit(unit: Any, axis: str) -> str | None:
     return name if name in (SECONDS if axis == "T" else METRES) else None
 
 
-def _planes(source: Any, factor: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Return clipping planes and the shown plane of a volume, in pixels of the finer grid."""
+def _planes(source: "ImageLayer", factor: npt.NDArray[np.float64], start: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Return the clipping planes and the displayed plane of a volume, in pixels of the finer grid."""
     if source.ndim < 3:
         return {}
 
-    def moved(plane: dict[str, Any]) -> dict[str, Any]:
+    def rescale(plane: dict[str, Any]) -> dict[str, Any]:
         shift = start + (1.0 / factor - 1.0) / 2.0
         position = (np.asarray(plane["position"]) - shift) * factor
         normal = np.asarray(plane["normal"]) / factor
@@ -251,6 +260,6 @@ def _planes(source: Any, factor: npt.NDArray[np.float64], start: npt.NDArray[np.
         return {**plane, **finer}
 
     return {
-        "plane": moved(source.plane.model_dump()),
-        "experimental_clipping_planes": [moved(p.model_dump()) for p in source.experimental_clipping_planes],
+        "plane": rescale(source.plane.model_dump()),
+        "experimental_clipping_planes": [rescale(p.model_dump()) for p in source.experimental_clipping_planes],
     }

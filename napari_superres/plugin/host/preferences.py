@@ -1,4 +1,4 @@
-"""What the user set in napari's Preferences for this plugin."""
+"""Settings of this plugin in napari's Preferences."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,16 +8,16 @@ _PLUGIN = "napari-superres-torch"
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The settings of the manifest's ``configurations``.
+    """The settings that the manifest declares under ``configurations``.
 
     Attributes
     ----------
     device, precision
-        Chosen when a widget opens.
+        Initial choices of a widget.
     memory_gb
-        Beyond which a result goes to disk; 0 = half of the free memory.
+        Larger results are written to disk. 0 means half of the free memory.
     folder
-        Where such results go; empty = the system's temporary folder.
+        Folder for such results. Empty means the system's temporary folder.
     """
 
     device: str = "auto"
@@ -27,11 +27,11 @@ class Preferences:
 
 
 def preferences() -> Preferences:
-    """Return what is set; the defaults where napari is older than 0.9, which has no such settings."""
+    """Return the user's settings, or the defaults in napari before 0.9, which has no settings for plugins."""
     try:
         from napari.settings import get_plugin_settings
 
-        found: Any = get_plugin_settings(_PLUGIN).computing
+        settings: Any = get_plugin_settings(_PLUGIN).computing
     except (ImportError, KeyError, AttributeError, ValueError):
         return Preferences()
-    return Preferences(str(found.device), str(found.precision), float(found.memory_gb), str(found.folder))
+    return Preferences(str(settings.device), str(settings.precision), float(settings.memory_gb), str(settings.folder))

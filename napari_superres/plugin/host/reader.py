@@ -1,6 +1,6 @@
-"""File > Open: images with their place in the world, channels as layers, read when they are looked at.
+"""File > Open: images at their place in the world, with channels as layers and pixels read on demand.
 
-napari's own reader keeps TIFF files without OME metadata and zarr arrays without OME metadata.
+TIFF files and zarr arrays without OME metadata are left to napari's own reader.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
+from napari_superres.errors import SuperResError
 from napari_superres.io import READ_SUFFIXES, read_pyramids, stem, suffix
 from napari_superres.io.formats import DICOM, find_format, is_zarr
 from napari_superres.io.lazy import Box, LazyArray, reorder_axes
+from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.host.layers import LayerData
 
 Reader = Callable[[str | Path | Sequence[str | Path]], list[LayerData]]
@@ -23,20 +25,20 @@ _OME_MARKS = (b'"multiscales"', b'"bioformats2raw.layout"', b'"plate"')
 _COLORMAPS = {1: ("gray",), 2: ("magenta", "green")}
 _MANY_COLORMAPS = ("cyan", "magenta", "yellow", "blue", "green", "red")
 _LARGEST_CHUNK = 2**24
-# Pixels of a plane that napari may read at once; of larger ones it gets every n-th, down to an overview.
-# That takes as much time where the whole plane is shown, but no memory, and little time where a part is.
+# Largest plane, in pixels, that napari reads at once. Larger planes get levels of every n-th pixel down to an overview.
+# Showing a whole plane then takes as long as before but little memory, and showing a part is fast.
 _LARGEST_SHOWN, _OVERVIEW = 2**26, 2**22
-# Edge of what is read at once to take every n-th pixel of it.
+# Edge of the blocks that are read to take every n-th pixel.
 _READ = 2**12
-# Planes above this take more than some seconds to read: whoever opens the file says when.
+# Larger planes take many seconds to read. Their layers are hidden until the user shows them.
 _LARGEST_DRAWN = 2**29
 
 
 def get_reader(path: str | Path | Sequence[str | Path]) -> Reader | None:
-    """Return `read` if it is meant for what lies at `path`, else None.
+    """Return `read` if this plugin reads the file or folder, otherwise None.
 
-    Claimed are OME-TIFF, NIfTI, NRRD, MetaImage and DICOM files, OME-Zarr folders and folders of DICOM files.
-    Several paths at once, which napari would stack, are not.
+    It reads OME-TIFF, NIfTI, NRRD, MetaImage and DICOM files, OME-Zarr folders and folders of DICOM files. It does not
+    read several paths at once, which napari would stack.
     """
     if not isinstance(path, str | Path):
         if len(path) != 1:
@@ -47,26 +49,32 @@ def get_reader(path: str | Path | Sequence[str | Path]) -> Reader | None:
 
 
 def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
-    """Return one layer per series and channel of a file or folder. Nothing but metadata is read.
+    """Return one layer per series and channel of a file or folder, reading nothing but metadata.
 
-    Stored coarser levels make a multiscale layer, and so do very large planes without any, of which napari
-    gets every n-th pixel.
+    A file with coarser levels becomes a multiscale layer. So does one of very large planes without such levels: its
+    coarser levels are every n-th pixel.
 
     Raises
     ------
     UnreadableImageError
-        If it is damaged or not an image; the message says what to do.
+        If it is damaged or no image.
     """
-    one = path if isinstance(path, str | Path) else path[0]
-    found = []
-    for index, (name, (image, *coarser)) in enumerate(read_pyramids(one)):
-        layers = image_layers(image, _title(name), coarser)
-        for _, keywords, _ in layers if index else ():
+    try:
+        return _read(path if isinstance(path, str | Path) else path[0])
+    except SuperResError as error:  # napari shows it.
+        raise type(error)(as_labels(error.message), remedy=as_labels(error.remedy)) from error
+
+
+def _read(path: str | Path) -> list[LayerData]:
+    layers = []
+    for index, (name, (image, *coarser)) in enumerate(read_pyramids(path)):
+        channels = image_layers(image, _title(name), coarser)
+        for _, keywords, _ in channels if index else ():
             keywords["metadata"] = {**keywords["metadata"], "series": index}
-        found += layers
+        layers += channels
         if _is_larger((image, *coarser)[-1], _LARGEST_DRAWN):
-            _tell_hidden(_title(name), (image, *coarser)[-1])
-    return found
+            _announce_hidden(_title(name), (image, *coarser)[-1])
+    return layers
 
 
 def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list[LayerData]:
@@ -75,13 +83,13 @@ def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list
     Parameters
     ----------
     image
-        Lazy data stay lazy.
+        Image in memory or lazy. Lazy data stay lazy.
     name
-        Of the layer; the channels' names are put before it.
+        Name of the layer. A channel's name is put before it.
     coarser
-        The image's coarser levels, as `napari_superres.io.read_pyramids` gives them.
+        Coarser levels of the image, as `napari_superres.io.read_pyramids` returns them.
     """
-    levels = [_shown(level, damaged=level is not image) for level in (image, *coarser)]
+    levels = [_drawable(level, damaged=level is not image) for level in (image, *coarser)]
     arrays, axes = _with_overviews(levels), levels[0].axes
     shared = {**_geometry(image, axes.replace("C", "").replace("S", "")), "rgb": "S" in axes}
     shared["multiscale"] = len(arrays) > 1
@@ -109,7 +117,7 @@ def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list
 
 
 class _Part(LazyArray):
-    """One channel of a lazy array, or every n-th pixel. dask would list all chunks of a terabyte to take them."""
+    """One channel of a lazy array, or every n-th pixel of it, without dask's list of all its chunks."""
 
     def __init__(self, base: LazyArray, key: Sequence[int | slice], chunks: Sequence[int] | None = None) -> None:
         sides = zip(key, base.shape, strict=True)
@@ -117,19 +125,19 @@ class _Part(LazyArray):
         self._base, self._key, self.chunks = base, tuple(key), chunks
 
     def read_box(self, box: Box) -> npt.NDArray[Any]:
-        """Read the same pixels of the base."""
+        """Read the pixels of a box from the base."""
         sides = iter(box)
         key = [_steps(next(sides), k.step or 1) if isinstance(k, slice) else k for k in self._key]
         return np.asarray(self._base[tuple(key)])
 
 
 def _steps(side: slice, step: int) -> slice:
-    """Return a side of a box on the grid of which it counts every n-th pixel."""
+    """Return a side of a box, counted in every n-th pixel, on the full grid."""
     return slice(side.start * step, (side.stop - 1) * step + 1, (side.step or 1) * step)
 
 
-def _shown(image: Image, *, damaged: bool) -> Image:
-    """Return an image as it is drawn: colour samples last, chunks that are not there filled, or damaged ones too."""
+def _drawable(image: Image, *, damaged: bool) -> Image:
+    """Return an image for drawing: colour samples last, missing chunks filled and, on request, damaged ones, too."""
     image = reorder_axes(image, image.axes.replace("S", "") + "S") if "S" in image.axes else image
     if isinstance(image.data, LazyArray):
         image = image.replace(data=image.data.fill_bad_chunks(damaged=damaged))
@@ -137,27 +145,27 @@ def _shown(image: Image, *, damaged: bool) -> Image:
 
 
 def _with_overviews(levels: Sequence[Image]) -> list[Any]:
-    """Return the arrays of the levels, and behind them every n-th pixel of the last if that is large still."""
+    """Return the arrays of the levels, followed by every n-th pixel of the last level if that is still large."""
     arrays, last, step = [level.data for level in levels], levels[-1], 1
-    while _is_larger(last, _LARGEST_SHOWN) and _plane(last) > _OVERVIEW * step**2:
+    while _is_larger(last, _LARGEST_SHOWN) and _plane_pixels(last) > _OVERVIEW * step**2:
         step *= 2
-        arrays.append(_every(last, step))
+        arrays.append(_every_nth(last, step))
     return arrays
 
 
-def _every(image: Image, step: int) -> _Part:
+def _every_nth(image: Image, step: int) -> _Part:
     key = [slice(None, None, step if a in "YX" else 1) for a in image.axes]
     chunk = {"Y": max(1, _READ // step), "X": max(1, _READ // step), "S": image.size("S")}
     return _Part(image.data, key, [chunk.get(a, 1) for a in image.axes])
 
 
-def _plane(image: Image) -> int:
+def _plane_pixels(image: Image) -> int:
     return image.size("Y") * image.size("X")
 
 
 def _is_larger(image: Image, limit: int) -> bool:
-    """Return whether planes of an image that is not in memory have more pixels than the limit."""
-    return isinstance(image.data, LazyArray) and _plane(image) > limit
+    """Return whether an image is lazy and its planes have more pixels than the limit."""
+    return isinstance(image.data, LazyArray) and _plane_pixels(image) > limit
 
 
 def _channel(data: Any, axis: int, index: int) -> Any:
@@ -170,18 +178,17 @@ def _channel(data: Any, axis: int, index: int) -> Any:
 
 
 def _pixels(arrays: Sequence[Any]) -> Any:
-    """Return the data of a layer: an array, or a list of them, finest first."""
-    found = [sliceable(array) for array in arrays]
-    return found if len(found) > 1 else found[0]
+    """Return the data of a layer: an array, or a list of levels, finest first."""
+    levels = [sliceable(array) for array in arrays]
+    return levels if len(levels) > 1 else levels[0]
 
 
-def _tell_hidden(name: str, coarsest: Image) -> None:
+def _announce_hidden(name: str, coarsest: Image) -> None:
     from napari.utils.notifications import show_info
 
     show_info(
-        f"{name} is not shown yet: the coarsest level in its file has planes of {coarsest.size('Y')} x "
-        f"{coarsest.size('X')} pixels, which take long to read. Click the layer's eye to show it, or save the layer "
-        "as OME-Zarr, which gets coarser levels, and open that."
+        f"{name} is hidden: its planes of {coarsest.size('Y')} x {coarsest.size('X')} pixels take long to read. "
+        "Click the layer's eye to show it, or save it as OME-Zarr with coarser levels and open that file."
     )
 
 
@@ -190,31 +197,31 @@ def _title(name: str) -> str:
 
 
 def _geometry(image: Image, axes: str) -> dict[str, Any]:
-    """Return scale, translate or affine, units, labels and metadata of a layer with these axes."""
+    """Return scale, translation or affine, units, axis labels and metadata of a layer with these axes."""
     n = len(axes)
-    at = [axes.index(a) for a in image.spatial]
+    spatial = [axes.index(a) for a in image.spatial]
     scale, translate = np.ones(n), np.zeros(n)
-    scale[at] = image.pixel_size
+    scale[spatial] = image.pixel_size
     if "T" in axes:
         scale[axes.index("T")] = image.metadata.get("time_step", 1.0)
-    found: dict[str, Any] = {"scale": scale, "axis_labels": tuple(axes.lower())}
+    keywords: dict[str, Any] = {"scale": scale, "axis_labels": tuple(axes.lower())}
     direction = image.affine[:-1, :-1] / np.asarray(image.pixel_size)
-    if np.allclose(direction, np.eye(len(at)), atol=1e-9):
-        translate[at] = image.origin
-        found["translate"] = translate
+    if np.allclose(direction, np.eye(len(spatial)), atol=1e-9):
+        translate[spatial] = image.origin
+        keywords["translate"] = translate
     else:
         affine = np.eye(n + 1)
-        affine[np.ix_(at, at)] = direction
-        affine[at, -1] = image.origin
-        found["affine"] = affine
+        affine[np.ix_(spatial, spatial)] = direction
+        affine[spatial, -1] = image.origin
+        keywords["affine"] = affine
     if any(image.units.values()):
-        found["units"] = tuple(image.units.get(a) or "pixel" for a in axes)
+        keywords["units"] = tuple(image.units.get(a) or "pixel" for a in axes)
     metadata = {**image.metadata, "space": image.space} if image.space else dict(image.metadata)
-    return {**found, "metadata": metadata}
+    return {**keywords, "metadata": metadata}
 
 
 def sliceable(data: Any) -> Any:
-    """Return numpy arrays as they are and anything lazy as a dask array, which napari slices well."""
+    """Return lazy data as a dask array, which napari slices efficiently, and numpy arrays unchanged."""
     if isinstance(data, np.ndarray):
         return data
     import dask.array as da
@@ -223,7 +230,7 @@ def sliceable(data: Any) -> Any:
         return data
     chunks = getattr(data, "chunks", None)
     if chunks is None:
-        # One plane at a time, and parts of it where a plane is large.
+        # One plane at a time, or parts of a large plane.
         chunks = [1] * len(data.shape)
         chunks[-2:] = data.shape[-2:]
         if len(data.shape) > 2 and data.shape[-1] in (3, 4):

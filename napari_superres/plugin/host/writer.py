@@ -1,6 +1,6 @@
-"""File > Save: layers with their pixel size, origin and orientation, whole or not at all.
+"""File > Save: layers with their pixel size, origin and orientation.
 
-napari's save dialog has asked before a file is replaced, so existing files are.
+Existing files are replaced, because napari's save dialog has already asked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError, SettingsError, SuperResError
 from napari_superres.io import write_image
+from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.host.layers import LayerData, to_image
 
 
@@ -29,27 +30,27 @@ def write_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str
     Raises
     ------
     OutputError
-        If the layer cannot be written, or the format cannot hold its orientation or data type;
-        the message names one that can. Nothing is changed then.
+        If the file cannot be written, or the format cannot hold the layer's orientation or data type. The message
+        names a format that can. No file is changed.
     """
     with _as_output_error():
         return [str(write_image(_image(data, attributes), path, overwrite=True))]
 
 
 def write_layers(path: str, layers: Sequence[LayerData]) -> list[str]:
-    """Write image layers on one grid as the channels of one file.
+    """Write image layers as the channels of one file.
 
     Parameters
     ----------
     path
         Its suffix names the format.
     layers
-        napari's layer data.
+        napari's layer data. All layers have one shape, data type and place.
 
     Raises
     ------
     OutputError
-        If the layers differ in shape, data type or place, or as in `write_layer`.
+        If the layers differ, and as in `write_layer`.
     """
     with _as_output_error():
         return [str(write_image(_channels(layers, Path(path).name), path, overwrite=True))]
@@ -57,20 +58,17 @@ def write_layers(path: str, layers: Sequence[LayerData]) -> list[str]:
 
 @contextmanager
 def _as_output_error() -> Iterator[None]:
-    """Turn errors that are ValueErrors into others: napari takes a writer's ValueError for "no writer found"."""
+    """Raise all errors as OutputError, because napari takes a writer's ValueError for "no writer found"."""
     try:
         yield
-    except OutputError:
-        raise
     except SuperResError as error:
-        # What only the command line can allow is not proposed here.
-        raise OutputError(str(error).replace(", or allow the loss (--allow-loss)", "")) from error
+        raise OutputError(as_labels(error.message), remedy=as_labels(error.remedy)) from error
 
 
 def _channels(layers: Sequence[LayerData], target: str) -> Image:
     images = [_image(data, attributes) for data, attributes, _ in layers]
     names = [str(attributes.get("name") or f"channel {i}") for i, (_, attributes, _) in enumerate(layers)]
-    return images[0] if len(images) == 1 else _joined(images, names, target)
+    return images[0] if len(images) == 1 else _stack_channels(images, names, target)
 
 
 def _image(data: Any, attributes: Mapping[str, Any]) -> Image:
@@ -79,28 +77,31 @@ def _image(data: Any, attributes: Mapping[str, Any]) -> Image:
     return to_image(Layer.create(data, {**attributes, "visible": False}, "image"))
 
 
-def _joined(images: Sequence[Image], names: Sequence[str], target: str) -> Image:
-    """Return images on one grid as one with channels."""
+def _stack_channels(images: Sequence[Image], names: Sequence[str], target: str) -> Image:
+    """Return one image with the given images as channels."""
     first = images[0]
     for image, name in zip(images[1:], names[1:], strict=True):
         same = (image.axes, image.shape, image.dtype) == (first.axes, first.shape, first.dtype)
         if not same or not np.allclose(image.affine, first.affine, rtol=1e-6) or dict(image.units) != dict(first.units):
             raise SettingsError(
-                f"layers saved as the channels of one file must have one shape, data type and place; "
-                f"{name!r} ({image.shape}, {image.dtype}) and {names[0]!r} ({first.shape}, {first.dtype}) differ. "
-                f"Save them one by one instead of in {target}."
+                "layers saved as the channels of one file must have one shape, data type and place, but "
+                f"{name!r} ({image.shape}, {image.dtype}) and {names[0]!r} ({first.shape}, {first.dtype}) differ.",
+                remedy=f"Save each in a file of its own instead of {target}.",
             )
     if "C" in first.axes or "S" in first.axes:
-        raise SettingsError("colour layers and layers with channels are saved one by one.")
+        raise SettingsError(
+            "colour layers and layers with channels cannot be channels of one file.",
+            remedy="Save each in a file of its own.",
+        )
     import dask.array as da
 
-    at = 1 if first.axes.startswith("T") else 0
+    position = 1 if first.axes.startswith("T") else 0
     arrays = [image.data for image in images]
     lazy = not all(isinstance(a, np.ndarray) for a in arrays)
-    stacked = da.stack([da.asarray(a) for a in arrays], axis=at) if lazy else np.stack(arrays, axis=at)
+    stacked = da.stack([da.asarray(a) for a in arrays], axis=position) if lazy else np.stack(arrays, axis=position)
     metadata = dict(first.metadata)
     records = [image.metadata.get("provenance") for image in images]
     if any(records):
         metadata["provenance"] = {"per_channel": [dict(r) if r else None for r in records]}
-    axes = first.axes[:at] + "C" + first.axes[at:]
+    axes = first.axes[:position] + "C" + first.axes[position:]
     return first.replace(data=stacked, axes=axes, channel_names=tuple(names), metadata=metadata)

@@ -1,5 +1,5 @@
-"""The widgets, one folder each: ``upscale`` (Super-resolve), ``compare``, ``batch``, ``train`` and ``models``.
+"""The widgets, a folder each: ``upscale`` (Super-resolve), ``compare``, ``batch``, ``train`` and ``models``.
 
-Begin with the folder's ``widget``. Each folder also holds what only its widget needs; ``common`` holds what they share.
-Nothing but ``plugin.demo`` and the manifest imports a widget.
+Begin with the folder's ``widget``. Its ``state`` is what the widget knows and shows, without Qt. ``common`` holds what
+several widgets share. Only the manifest and ``plugin.demo`` import a widget.
 """

@@ -1,10 +1,10 @@
-"""Computations in a thread: steps, progress, cancel and errors, away from the window.
+"""Computations in a thread: steps, progress, cancelling and errors.
 
-Begin with ``job.Job``. Every widget imports this room; it imports ``host``. Layers are touched only in callbacks on the
-GUI thread.
+Begin with ``job``. Every widget imports this folder; it imports ``host``. Layers are touched only in a job's callbacks,
+which run on the GUI thread.
 
 ``job``     one computation in a thread
-``tasks``   what widgets ask of the engine
+``tasks``   generators that plan, upscale, preview and evaluate
 ``disk``    results that do not fit into memory
 ``triton``  keeps torch's compiler and the graphics driver apart
 """

@@ -1,9 +1,8 @@
-"""Results that do not fit into memory: made on disk as OME-Zarr, and shown from there."""
+"""Results that do not fit into memory: computed on disk as OME-Zarr and shown from there."""
 
 import shutil
 import tempfile
 from collections.abc import Generator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,35 +16,42 @@ if TYPE_CHECKING:
     from napari_superres.inference.planning.upscale_run import UpscaleRun
 
 FILE = "superres_file"
-"""Metadata of a result's image: where it is on disk."""
+"""Metadata key of a result's image: the path of its OME-Zarr."""
 
 _CHUNK = 1024
 
 
-def is_too_large(size: int, wishes: Preferences) -> bool:
-    """Return whether a result of so many bytes goes to disk."""
+def is_too_large(size: int, settings: Preferences) -> bool:
+    """Return whether a result of `size` bytes is written to disk."""
     import psutil
 
-    limit = wishes.memory_gb * 1e9 or psutil.virtual_memory().available / 2
+    limit = settings.memory_gb * 1e9 or psutil.virtual_memory().available / 2
     return size > limit
 
 
 def upscale_onto_disk(
-    image: Image, run: "UpscaleRun", focus: Mapping[str, float] | None, wishes: Preferences
+    image: Image, run: "UpscaleRun", focus: Mapping[str, float] | None, settings: Preferences
 ) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run; the last one's image says under `FILE` where its OME-Zarr is.
+    """Yield the steps of a run whose result is written to disk. The last image has the path of its OME-Zarr as `FILE`.
+
+    Parameters
+    ----------
+    image, run, focus
+        As for `napari_superres.inference.images.run_in_memory`.
+    settings
+        The user's preferences: the folder.
 
     Raises
     ------
     OutputError
-        If the folder may not be written or the disk is too small.
+        If the folder cannot be written or the disk is too small.
     """
     import zarr
 
     from napari_superres.inference.images import run_in_memory
     from napari_superres.io import write_image
 
-    folder = _folder(2 * run.result_bytes, wishes)
+    folder = _folder(2 * run.result_bytes, settings)
     raw, target = folder / "pixels.zarr", folder / "result.ome.zarr"
     largest = {"Y": _CHUNK, "X": _CHUNK, "S": 4}
     chunks = tuple(min(n, largest.get(a, 1)) for a, n in zip(image.axes, run.shape, strict=True))
@@ -63,26 +69,22 @@ def upscale_onto_disk(
     yield replace(last, image=last.image.replace(metadata={**last.image.metadata, FILE: str(target)}))
 
 
-def _folder(needed: int, wishes: Preferences) -> Path:
-    parent = Path(wishes.folder).expanduser() if wishes.folder else Path(tempfile.gettempdir())
+def _folder(needed: int, settings: Preferences) -> Path:
+    parent = Path(settings.folder).expanduser() if settings.folder else Path(tempfile.gettempdir())
     try:
         parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(parent).free
         if free < needed:
             raise OutputError(
-                f"the result does not fit into memory, and {parent} has {free / 1e9:.1f} GB free of "
-                f"{needed / 1e9:.1f} GB that it needs. Choose another folder in Preferences, or a smaller region."
+                f"the result does not fit into memory, and {parent} has {free / 1e9:.1f} GB free of the "
+                f"{needed / 1e9:.1f} GB that it needs.",
+                remedy="Choose another folder in Preferences, or a smaller `roi`.",
             )
         return Path(tempfile.mkdtemp(prefix="superres-", dir=parent))
     except OSError as error:
         if isinstance(error, OutputError):
             raise
         raise OutputError(
-            f"the folder for large results {parent} cannot be written: {error.strerror}. Choose another in Preferences."
+            f"the folder for large results {parent} cannot be written: {error.strerror}.",
+            remedy="Choose another folder in Preferences.",
         ) from error
-
-
-def remove(image: Image) -> None:
-    """Delete a result that nobody wants."""
-    with suppress(KeyError, OSError):
-        shutil.rmtree(Path(image.metadata[FILE]).parent)

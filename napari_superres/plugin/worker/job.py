@@ -1,4 +1,4 @@
-"""One computation in a thread: its steps arrive on the GUI thread, it stops when asked, errors are one line."""
+"""A computation in a thread that reports to the GUI thread and can be cancelled."""
 
 import threading
 import time
@@ -10,33 +10,41 @@ from functools import partial
 from traceback import format_exception
 from typing import Any
 
-from napari.qt.threading import GeneratorWorker, create_worker  # noqa: TID253 - a Qt file
+from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_superres.errors import SuperResError, SuperResWarning
+from napari_superres.plugin.host.labels import window_text
 
 Steps = Callable[[], Generator[Any, None, None]]
 
-_SHORTEST_PAUSE = 0.05  # seconds between two steps that are told: enough for a bar, too few to slow the window
+_SHORTEST_PAUSE = 0.05  # seconds between two reported steps; more of them would slow down the window
 
 
 class Job:
-    """A generator running in a thread of napari's pool.
+    """A generator that runs in a thread of napari's pool.
 
-    Callbacks run on the GUI thread, and never after `drop`; only `over`, which a `Session` sets to be told
-    that the thread has ended, always.
+    The callbacks run on the GUI thread, and never after `drop`. Only `over`, which a `Session` sets, is called in any
+    case.
 
     Parameters
     ----------
     steps
-        Makes the generator; it is made, run and closed in the thread.
+        Returns the generator. It is created, run and closed in the thread.
     stepped
-        Is given what the generator yields: always the last of it, otherwise at most twenty a second.
+        Called with the values that the generator yields, at most twenty per second, and always with the last one.
     failed
-        Is given the message of an error; of one that nobody thought of it names the log.
+        Called with the message of an error. For an unexpected error, the message names the log file.
     ended
-        Is told that the thread has ended: True if the generator ran to its end.
+        Called when the thread has ended: True if the generator ran to its end.
     doing
-        What it is, "training of cells", where a window should not be closed without a question.
+        Description such as "training of cells". With one, napari asks before it closes the window during the job.
+
+    Attributes
+    ----------
+    over
+        Called with the job when its thread has ended, even after `drop`.
+    is_started
+        Whether `start` was called.
     """
 
     def __init__(
@@ -58,14 +66,14 @@ class Job:
         self._worker: _Worker | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self.is_started = True
-        if self._doing:  # napari asks before it closes on a worker that it made, and calls it by its function
-            function = _Named(_told)
+        if self._doing:  # napari asks about the workers that it created, and names them by their function.
+            function = _NamedFunction(_run_steps)
             function.name = self._doing
             worker = create_worker(function, self._steps, self._stop, _worker_class=_Worker)
         else:
-            worker = _Worker(_told, self._steps, self._stop)
+            worker = _Worker(_run_steps, self._steps, self._stop)
         worker.yielded.connect(self._receive)
         worker.warned.connect(self._warned)
         worker.finished.connect(self._finish)
@@ -74,15 +82,15 @@ class Job:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it was asked to stop."""
+        """Whether the job was asked to stop."""
         return self._stop.is_set()
 
     def cancel(self) -> None:
-        """Ask it to stop after the step it is at."""
+        """Stop after the current step."""
         self._stop.set()
 
     def drop(self) -> None:
-        """Ask it to stop, and tell nobody anything any more: its owner is going away."""
+        """Stop after the current step, and call no callback any more."""
         self._stepped = self._failed = self._ended = None
         self._stop.set()
 
@@ -91,7 +99,7 @@ class Job:
         self._deliver()
 
     def _warned(self, details: tuple[Any, ...]) -> None:
-        # Only what is meant for people; libraries warn about themselves.
+        # Warnings of other libraries are not meant for users.
         if isinstance(details[0], SuperResWarning):
             self._receive(("warning", str(details[0])))
 
@@ -101,17 +109,17 @@ class Job:
         self._deliver()
 
     def _deliver(self) -> None:
-        """Tell one thing after the other: napari's progress bar lets new events in while it is drawn."""
+        """Pass reports on one by one, because napari's progress bar processes new events while it is drawn."""
         if self._delivering:
             return
         self._delivering = True
         try:
             while self._waiting:
-                self._tell(*self._waiting.popleft())
+                self._report(*self._waiting.popleft())
         finally:
             self._delivering = False
 
-    def _tell(self, kind: str, value: Any) -> None:
+    def _report(self, kind: str, value: Any) -> None:
         if kind == "step" and self._stepped is not None:
             self._stepped(value)
         elif kind == "failure" and self._failed is not None:
@@ -124,13 +132,13 @@ class Job:
             try:
                 if self._ended is not None:
                     self._ended(self._complete)
-            finally:  # whatever went wrong with its owner, those that wait begin
+            finally:  # The next job starts even if the callback fails.
                 if self.over is not None:
                     self.over(self)
 
 
 class _Worker(GeneratorWorker):
-    """A worker whose generator ends by itself when napari asks for it, instead of being left as it is."""
+    """A worker whose generator is closed when napari asks it to quit."""
 
     def __init__(self, function: Callable[..., Any], steps: Steps, stop: threading.Event, **options: Any) -> None:
         super().__init__(function, steps, stop, **options)
@@ -140,8 +148,8 @@ class _Worker(GeneratorWorker):
         self._halt.set()
 
 
-class _Named(partial):  # type: ignore[type-arg]
-    """A function that is told by a name."""
+class _NamedFunction(partial):  # type: ignore[type-arg]
+    """A function with a name for users."""
 
     name = ""
 
@@ -152,48 +160,48 @@ class _Named(partial):  # type: ignore[type-arg]
 def _show_warning(message: str) -> None:
     from napari.utils import notifications
 
-    notifications.show_warning(message)
+    notifications.show_warning(window_text(message))
 
 
-def _told(steps: Steps, stop: threading.Event) -> Generator[tuple[str, Any], None, None]:
-    """Yield what a generator yields, not too often, until it ends or is stopped; then how it ended."""
+def _run_steps(steps: Steps, stop: threading.Event) -> Generator[tuple[str, Any], None, None]:
+    """Yield the values of a generator, not too often, until it ends or is stopped; then report how it ended."""
     try:
         with closing(steps()) as generator:
-            yield from _thinned(generator, stop)
+            yield from _limit_rate(generator, stop)
     except SuperResError as error:
         yield "failure", str(error)
     except MemoryError:
-        yield "failure", "there is not enough memory. Choose a smaller image or close other programs."
-    except Exception as error:  # noqa: BLE001 - a fault of ours: said in a line, kept whole where it can be reported
-        yield "failure", _logged(error)
+        yield "failure", "there is not enough memory. Use a smaller image or close other programs."
+    except Exception as error:  # noqa: BLE001 - a bug of ours: the user gets one line and the log all of it
+        yield "failure", _log(error)
     else:
         if not stop.is_set():
             yield "complete", None
 
 
-def _logged(error: Exception) -> str:
-    """Write an error nobody thought of to the log, and return what to say of it."""
+def _log(error: Exception) -> str:
+    """Write an unexpected error to the log and return a message for the user."""
     from platformdirs import user_log_path
 
-    said = f"this should not have happened: {type(error).__name__}: {str(error)[:200]}."
+    message = f"this should not have happened: {type(error).__name__}: {str(error)[:200]}."
     path = user_log_path("napari-superres") / "errors.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as log:
             log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n{''.join(format_exception(error))}\n")
     except OSError:
-        return f"{said} Please report it."
-    return f"{said} Please report it with the end of {path}."
+        return f"{message} Please report it."
+    return f"{message} Please report it with the end of {path}."
 
 
-def _thinned(generator: Iterator[Any], stop: threading.Event) -> Iterator[tuple[str, Any]]:
-    told, waiting = -_SHORTEST_PAUSE, None
+def _limit_rate(generator: Iterator[Any], stop: threading.Event) -> Iterator[tuple[str, Any]]:
+    reported, waiting = -_SHORTEST_PAUSE, None
     for value in generator:
         if stop.is_set():
             return
         waiting = value
-        if time.monotonic() - told >= _SHORTEST_PAUSE:
+        if time.monotonic() - reported >= _SHORTEST_PAUSE:
             yield "step", value
-            told, waiting = time.monotonic(), None
+            reported, waiting = time.monotonic(), None
     if waiting is not None and not stop.is_set():
         yield "step", waiting

@@ -1,6 +1,7 @@
-"""What widgets ask of the engine, to be called in a thread: torch is imported here, inside functions.
+"""Tasks of the widgets, to be run in a thread: plan, upscale, preview, evaluate.
 
-One thread at a time uses the models: a plan measures a network that a run may be using.
+torch is imported inside the functions. Only one thread at a time uses the models, because a plan may measure the
+network that a run is using.
 """
 
 import threading
@@ -29,65 +30,75 @@ if TYPE_CHECKING:
     from napari_superres.inference.planning.upscale_run import UpscaleRun
     from napari_superres.models import Model, ModelCard
 
-_in_use = threading.Lock()
-_FIRST_TILE = 128  # of a preview: the first is there at once
-_glanced: set[str] = set()  # models whose speed was asked for once: on a busy machine there is no answer
-Model_ = str | Mapping[str, str]
+ModelNames = str | Mapping[str, str]
 """A model by name or file, or one per channel."""
+
+_in_use = threading.Lock()
+_COMPUTE_AGAIN = "Compute the result again with `upscale()`."
+_FIRST_TILE = 128  # tile of a preview that shows its first pixels at once
+_measured: set[str] = set()  # models whose speed was measured once; on a busy machine that gives no number
 
 
 def devices() -> Generator[list[str], None, None]:
-    """Import torch and yield the devices of this machine, the best first."""
+    """Import torch and yield the devices of this machine, the fastest first."""
     from napari_superres.inference.machine.device import list_devices
 
     yield list_devices()
 
 
-def plan(image: Image, model: Model_, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
-    """Yield the plan of a run and what it will take; again with the time, where a model had to be measured for it.
+def plan(image: Image, model: ModelNames, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
+    """Yield the plan and the estimate of a run, and again with its duration if the model had to be measured first.
 
     Raises
     ------
     SuperResError
-        If something asked for is impossible.
+        If the run is impossible.
     """
-    from napari_superres.inference.images import prepare
     from napari_superres.inference.machine.speed import measure_one_pass
     from napari_superres.inference.planning.estimate import estimate
 
     with _in_use:
-        loaded = _loaded(model)
-        run = prepare(image, loaded, cast("UpscaleOptions", options), measure=False)
+        run = _prepare(image, model, options, measure=False)
         expected = estimate(run)
         yield run.plans[0], expected
-        if expected.seconds is None and not {part.model.sha256 for part in run.parts} <= _glanced:
-            _glanced.update(part.model.sha256 for part in run.parts)
-            measured = [measure_one_pass(m, p.device, p.precision) for m, p, _ in run.parts]
-            if any(measured):
-                run = prepare(image, loaded, cast("UpscaleOptions", options), measure=False)
+        if expected.seconds is None and not {part.model.sha256 for part in run.parts} <= _measured:
+            _measured.update(part.model.sha256 for part in run.parts)
+            seconds = [measure_one_pass(m, p.device, p.precision) for m, p, _ in run.parts]
+            if any(seconds):
+                run = _prepare(image, model, options, measure=False)
                 yield run.plans[0], estimate(run)
 
 
 def model_name(model: str) -> str:
-    """Return what a model is called in the name of a layer."""
+    """Return the name of a model, or of a model file, for the name of a layer."""
     return Path(model).name.removesuffix(".safetensors")
 
 
 def upscale(
     image: Image,
-    model: Model_,
+    model: ModelNames,
     options: Mapping[str, Any],
     focus: Mapping[str, float] | None = None,
-    done: list[Any] | None = None,
+    finished_parts: list[Any] | None = None,
 ) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run; its array shows the input where nothing is done yet, its record says so until all is.
+    """Yield the steps of a run. The array shows the input's pixels where nothing is computed yet.
 
     Parameters
     ----------
-    image, model, options, focus
+    image
+        Low-resolution image.
+    model
+        Name or file of a model, or one per channel.
+    options, focus
         As for `napari_superres.iter_upscale`.
-    done
-        Is given the parts of the array that are done: tuples of slices.
+    finished_parts
+        List to which each computed part of the array is appended, as a tuple of slices.
+
+    Yields
+    ------
+    Progress
+        The record in its image's metadata says ``"complete": False`` until the last step. If the result is too large
+        for the memory, the last image has the path of its file as `disk.FILE`.
 
     Raises
     ------
@@ -95,73 +106,78 @@ def upscale(
         As `napari_superres.iter_upscale`.
     """
     from napari_superres.inference.engine.sweep import Counts
-    from napari_superres.inference.images import prepare, run_in_memory
+    from napari_superres.inference.images import run_in_memory
     from napari_superres.inference.provenance import join_records, make_record
 
-    wishes = preferences()
+    settings = preferences()
     with _in_use:
-        run = prepare(image, _loaded(model), cast("UpscaleOptions", options))
-        if is_too_large(run.result_bytes, wishes):
-            steps: Any = upscale_onto_disk(image, run, focus, wishes)
+        run = _prepare(image, model, options)
+        if is_too_large(run.result_bytes, settings):
+            steps: Any = upscale_onto_disk(image, run, focus, settings)
         else:
-            steps = run_in_memory(image, run, _enlarged(image, run), focus)
-        begun = join_records([{**make_record(image, m, p, Counts()), "complete": False} for m, p, _ in run.parts])
+            steps = run_in_memory(image, run, _enlarge(image, run), focus)
+        record = join_records([{**make_record(image, m, p, Counts()), "complete": False} for m, p, _ in run.parts])
         with closing(steps):
             for step in steps:
-                if done is not None and step.region is not None:
-                    done.append(step.region)
-                # What is kept of a run that is stopped says how it was made, too.
-                metadata = {"provenance": begun, **step.image.metadata}
+                if finished_parts is not None and step.region is not None:
+                    finished_parts.append(step.region)
+                # The part that is kept of a stopped run needs a record, too.
+                metadata = {"provenance": record, **step.image.metadata}
                 yield replace(step, image=step.image.replace(metadata=metadata))
 
 
 def preview(
-    image: Image, model: Model_, options: Mapping[str, Any], focus: Mapping[str, float], *, in_parts: bool = True
+    image: Image, model: ModelNames, options: Mapping[str, Any], focus: Mapping[str, float], *, in_parts: bool = True
 ) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run on a part; where nothing is done yet, its array shows the input's pixels.
+    """Yield the steps of a run on a region. The array shows the input's pixels where nothing is computed yet.
 
     Parameters
     ----------
     image, model, options
         As for `upscale`.
     focus
-        Where it begins.
+        Position at which the computation begins.
     in_parts
-        Whether the first pixels shall be there at once, though all take a little longer.
+        Whether to show the first pixels at once, although all of them take slightly longer.
 
     Raises
     ------
     SuperResError
         As `napari_superres.iter_upscale`.
     """
-    from napari_superres.inference.images import prepare, run_in_memory
+    from napari_superres.inference.images import run_in_memory
 
     with _in_use:
-        loaded = _loaded(model)
-        run = prepare(image, loaded, cast("UpscaleOptions", options))
+        run = _prepare(image, model, options)
         if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(m.card, p) for m, p, _ in run.parts):
-            run = prepare(image, loaded, cast("UpscaleOptions", {**options, "tile": _FIRST_TILE}))
-        yield from run_in_memory(image, run, _enlarged(image, run), focus)
+            run = _prepare(image, model, {**options, "tile": _FIRST_TILE})
+        yield from run_in_memory(image, run, _enlarge(image, run), focus)
+
+
+def _prepare(image: Image, model: ModelNames, options: Mapping[str, Any], *, measure: bool = True) -> "UpscaleRun":
+    from napari_superres.inference.images import prepare
+
+    return prepare(image, _load_models(model), cast("UpscaleOptions", options), measure=measure)
 
 
 def _is_quick_in_parts(card: "ModelCard", plan: "Plan") -> bool:
-    """Return whether windows smaller than the best take little longer in all."""
+    """Return whether tiles below the best size take only slightly longer in all."""
     return card.ndim == 2 and card.bounded and not card.global_statistics and 4 * max(plan.halo) <= _FIRST_TILE
 
 
-def _enlarged(image: Image, run: "UpscaleRun") -> Any:
-    """Return the pixels of the part that a run computes, each repeated over those it is divided into."""
+def _enlarge(image: Image, run: "UpscaleRun") -> Any:
+    """Return the pixels of a run's region, repeated onto the grid of the result."""
     plan = run.plans[0]
     key = tuple(slice(*plan.region[a]) if a in plan.region else slice(None) for a in image.axes)
     values = np.asarray(image.data[key])
-    for at, axis in enumerate(image.axes):
+    for i, axis in enumerate(image.axes):
         factor = plan.scale.get(axis, 1)
-        values = values.take(run.channels, axis=at) if axis == "C" else values.repeat(factor, axis=at)
+        values = values.take(run.channels, axis=i) if axis == "C" else values.repeat(factor, axis=i)
     return values
 
 
 def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
-    """Return the report on a result.
+    """Return the report on a result. The parameters are those of `napari_superres.evaluate`.
 
     Raises
     ------
@@ -177,7 +193,7 @@ def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
 def map_of(
     kind: str, result: Image, reference: Image, *, register: bool = False, data_range: str | None = None
 ) -> Image:
-    """Return where a result differs from its reference: a map on its grid, channel by channel.
+    """Return a map of the differences between a result and its reference, per channel.
 
     Parameters
     ----------
@@ -186,14 +202,14 @@ def map_of(
     result, reference
         As for `napari_superres.evaluate`.
     register
-        Move the reference onto the result first.
+        Whether to align the reference to the result first.
     data_range
-        For the structural similarity.
+        Range of intensities, for the structural similarity.
 
     Raises
     ------
     SuperResError
-        If the two do not lie on one grid, cannot be registered or are too small.
+        If the two have different grids, cannot be registered or are too small.
     """
     from napari_superres import evaluation
 
@@ -204,12 +220,12 @@ def map_of(
 
 
 def residual_map(result: Image, lr: Image) -> Image:
-    """Return, on the input's grid, what a result blurred and binned again has more than its input, channel by channel.
+    """Return the difference between a result, blurred and binned to the input's grid, and the input, per channel.
 
     Raises
     ------
     SuperResError
-        If the two do not fit, or the noise in whose standard deviations it is given is not measurable.
+        If the two do not fit, or the input's noise, in whose standard deviations the map is given, cannot be measured.
     """
     from napari_superres import evaluation
 
@@ -219,59 +235,59 @@ def residual_map(result: Image, lr: Image) -> Image:
 def trust_map(
     record: Mapping[str, Any], lr: Image, calibration: Path | None = None
 ) -> "Generator[Image | None, None, None]":
-    """Yield None after every window, and in the end how far results for a turned input disagree; colours averaged.
+    """Yield None after every tile, then a map of the disagreement between results for a turned input.
 
     Parameters
     ----------
     record
-        Of the result that is judged: its model is used.
+        Record of the result, which names the model.
     lr
-        What it was made from.
+        Input of the result.
     calibration
-        File that makes error bars of the disagreement, which are returned then.
+        Calibration file. With one, the map has error bars instead of the disagreement.
 
     Raises
     ------
     SuperResError
-        If the model is not there, is another by now, or the calibration does not hold for it.
+        If the model is not available or has changed, or the calibration is for another one.
     """
     from napari_superres import evaluation
     from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, intervals
 
     bars = None if calibration is None else Calibration.from_json(calibration)
     with _in_use:
-        model = _recorded(record)
-        found = None
-        for found in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
+        model = _model_of(record)
+        spread = None
+        for spread in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
             yield None
-    assert found is not None
-    yield evaluation.average_samples(found.deviation if bars is None else intervals(found, bars, Binding.of(found)))
+    assert spread is not None
+    yield evaluation.average_samples(spread.deviation if bars is None else intervals(spread, bars, Binding.of(spread)))
 
 
-def _recorded(record: Mapping[str, Any]) -> "Model":
+def _model_of(record: Mapping[str, Any]) -> "Model":
     """Return the model that a record names."""
-    said = record.get("model", {})
+    recorded = record.get("model", {})
     several = {part["model"]["sha256"] for part in record.get("per_channel", ())}
-    if not said.get("name") or len(several) > 1:
-        raise EvaluationError("it is not known which one model made the result. Make it anew with Super-resolve.")
-    if not said.get("sha256"):
-        raise EvaluationError(f"{said['name']} is interpolation, which never disagrees with itself.")
-    model: Model = _loaded(said["name"])
-    if model.sha256 != said["sha256"]:
-        raise EvaluationError(f"{said['name']} is another model than the one that made the result. Make it anew.")
+    if not recorded.get("name") or len(several) > 1:
+        raise EvaluationError("the result's record does not name a single model.", remedy=_COMPUTE_AGAIN)
+    if not recorded.get("sha256"):
+        raise EvaluationError(f"{recorded['name']} is an interpolation, and all its results agree.")
+    model: Model = _load_models(recorded["name"])
+    if model.sha256 != recorded["sha256"]:
+        raise EvaluationError(f"{recorded['name']} is not the model that computed the result.", remedy=_COMPUTE_AGAIN)
     return model
 
 
-def _loaded(model: Model_) -> Any:
+def _load_models(model: ModelNames) -> Any:
     if isinstance(model, Mapping):
-        return {channel: _loaded(one) for channel, one in model.items()}
+        return {channel: _load_models(one) for channel, one in model.items()}
     path = Path(model)
     return _load(model, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @lru_cache(maxsize=2)
 def _load(model: str, changed: int) -> "Model":
-    del changed  # a file that was written anew is loaded anew
+    del changed  # A file that was replaced is loaded again.
     from napari_superres.models import find_card, load_model
     from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
 
@@ -281,12 +297,12 @@ def _load(model: str, changed: int) -> "Model":
 
 
 def interpolated(result: Image, lr: Image) -> Image:
-    """Return the bicubic interpolation of an input that stands beside its result.
+    """Return the bicubic interpolation of an input on the grid of its result.
 
     Raises
     ------
     SuperResError
-        If the result is not finer than the input by a whole number, or memory is short.
+        If the scale between input and result is not a whole number, or memory is short.
     """
     from napari_superres.evaluation.baselines import BICUBIC, interpolate
     from napari_superres.evaluation.registration.scale import scale_of
@@ -298,14 +314,14 @@ def interpolated(result: Image, lr: Image) -> Image:
 def ring_correlations(
     result: Image, reference: Image, base: Image | None = None, *, register: bool = False
 ) -> "dict[str, RingCorrelation]":
-    """Return the ring correlation with the reference of a result and of the interpolation of its input.
+    """Return the ring correlation of a result, and of the interpolation of its input, with the reference.
 
-    Of the first channel, colours averaged, of some of the planes.
+    They are measured in some planes of the first channel; colours are averaged.
 
     Raises
     ------
     SuperResError
-        If one does not lie on the reference's grid, cannot be registered or is too small.
+        If one does not have the reference's grid, cannot be registered or is too small.
     """
     from napari_superres import evaluation
     from napari_superres.evaluation.registration.match import match
@@ -314,19 +330,19 @@ def ring_correlations(
     if register:
         moved = evaluation.register(result, reference)
         result, reference = moved.result, moved.reference
-    found = {}
+    correlations = {}
     for name, image in {"result": result, "interpolation": base}.items():
         if image is not None:
             pair = match(image, reference, names=(name, "reference"))
             one, other = (findings.first_channel(findings.few_planes(i)) for i in (pair.result, pair.reference))
-            found[name] = evaluation.ring_correlation(one, other)
-    return found
+            correlations[name] = evaluation.ring_correlation(one, other)
+    return correlations
 
 
 def radial_powers(images: Mapping[str, Image]) -> "dict[str, tuple[str, Curve]]":
-    """Return, per image, the unit of length and the power of its spectrum over spatial frequency.
+    """Return the unit of length and the radial power spectrum of each image.
 
-    Of the first channel, colours averaged, of some of the planes.
+    They are measured in some planes of the first channel; colours are averaged.
     """
     from napari_superres.evaluation.reporting import findings
     from napari_superres.evaluation.resolution.frc import length_unit

@@ -1,4 +1,4 @@
-"""Keeping two copies of LLVM apart: that of the graphics driver and that of Triton."""
+"""Keep the LLVM of the graphics driver and the LLVM of Triton apart."""
 
 import os
 import sys
@@ -6,15 +6,15 @@ from importlib.util import find_spec
 
 
 def load_triton() -> None:
-    """Import Triton, if it is installed, so that it uses its own LLVM.
+    """Import Triton with its own LLVM, if it is installed.
 
     Call it in a thread before anything imports ``torch._dynamo``, as optimisers, Lightning and torchvision do.
 
     Notes
     -----
-    Mesa's drivers load LLVM for the whole process, and what is loaded later takes their symbols for its own: on Linux
-    the import of Triton then ends the program, in any thread, when a canvas has been drawn by such a driver (software
-    rendering, many AMD cards). ``RTLD_DEEPBIND`` lets it look at its own symbols first.
+    Mesa's drivers (software rendering, many AMD cards) load LLVM for the whole process, and libraries that are loaded
+    later use its symbols instead of their own. On Linux, importing Triton after such a driver has drawn a canvas
+    therefore ends the program, in any thread. With ``RTLD_DEEPBIND``, Triton prefers its own symbols.
     """
     if "triton" in sys.modules or not hasattr(os, "RTLD_DEEPBIND") or find_spec("triton") is None:
         return
@@ -23,6 +23,6 @@ def load_triton() -> None:
     try:
         import triton  # type: ignore[import-untyped]  # noqa: F401
     except ImportError:
-        pass  # torch does without it, too
+        pass  # torch also works without Triton.
     finally:
         sys.setdlopenflags(flags)

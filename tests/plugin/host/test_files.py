@@ -1,4 +1,4 @@
-"""Opening and saving: the same place, size, units and names in the file, the layer and the file again."""
+"""Opening and saving keep place, pixel size, units and names."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def layers_of(path):
 
 
 @pytest.mark.parametrize("suffix", [".ome.tif", ".ome.zarr", ".nii.gz", ".nrrd", ".mha"])
-def test_what_is_saved_opens_as_it_was(tmp_path, suffix):
+def test_a_saved_layer_opens_unchanged(tmp_path, suffix):
     source = Layer.create(
         np.random.default_rng(0).integers(0, 999, (3, 10, 12)).astype(np.uint16),
         {"scale": (2.0, 0.5, 0.25), "translate": (-1.0, 2.5, 4.0), "units": ("micrometer",) * 3, "name": "cells"},
@@ -51,7 +51,7 @@ def test_rotated_layer_needs_a_format_that_holds_it(tmp_path):
     np.testing.assert_allclose(np.array(made.data_to_world((3, 7))) / unit, source.data_to_world((3, 7)), rtol=1e-6)
 
 
-def test_moved_and_rotated_layer_is_not_straightened_unasked(tmp_path):
+def test_a_moved_and_rotated_layer_is_refused_by_a_format_without_rotation(tmp_path):
     place = {"scale": (2.0, 0.5, 0.25), "translate": (-1.0, 2.5, 4.0), "units": ("micrometer",) * 3}
     moved = Layer.create(np.zeros((3, 9, 10), np.uint16), place)
     path = tmp_path / "a.ome.tif"
@@ -86,7 +86,7 @@ def test_colour_layers_keep_their_place(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".ome.tif", ".ome.zarr"])
-def test_of_layers_with_levels_the_finest_is_saved(tmp_path, suffix):
+def test_the_finest_level_of_a_multiscale_layer_is_saved(tmp_path, suffix):
     image = image_of("CYX", (2, 700, 600), origin=(3.0, -2.0), channel_names=("DNA", "actin"))
     layers = layers_of(write_image(image, tmp_path / "cells.ome.zarr"))
     assert all(layer.multiscale for layer in layers)
@@ -102,7 +102,7 @@ def test_of_layers_with_levels_the_finest_is_saved(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".ome.tif", ".ome.zarr"])
 @pytest.mark.parametrize("labels", ["tyx", "zyx", "tzyx"])
-def test_labels_say_what_the_axes_of_the_file_are(tmp_path, suffix, labels):
+def test_axis_labels_become_the_axes_of_the_file(tmp_path, suffix, labels):
     units = tuple("second" if a == "t" else "micrometer" for a in labels)
     scale = tuple({"t": 30.0, "z": 2.0, "y": 0.5, "x": 0.25}[a] for a in labels)
     data = np.zeros((2, 3, 9, 10)[-len(labels) :], np.uint16)
@@ -178,7 +178,7 @@ def test_colour_and_unknown_pixel_size(tmp_path):
     assert made[0].shape == (9, 10, 3)
 
 
-def test_only_what_napari_would_not_read_well_is_claimed(tmp_path):
+def test_the_reader_claims_only_files_that_napari_reads_incompletely(tmp_path):
     assert get_reader("a.ome.tif") is read
     assert get_reader(tmp_path / "a.nii.gz") is read
     assert get_reader(["a.OME.TIFF"]) is read
@@ -212,7 +212,7 @@ def test_samples_are_pairs_on_one_field(name):
     assert np.abs(coarse_point - fine_point).max() < 0.05 * pixel
 
 
-def test_a_zarr_whose_writer_left_empty_chunks_out_is_shown_and_damaged_ones_are_errors(tmp_path):
+def test_missing_chunks_of_a_zarr_are_zero_and_damaged_chunks_are_errors(tmp_path):
     image = image_of("CYX", (2, 10, 12))
     path = write_image(image, tmp_path / "a.ome.zarr")
     (path / "0/c/0/0/0").unlink()

@@ -1,4 +1,4 @@
-"""Jobs: errors that nobody thought of are one line and a log."""
+"""Jobs: unexpected errors are one line and a log; closing the window ends a job."""
 
 import time
 
@@ -9,7 +9,7 @@ from napari_superres.plugin.worker.job import Job
 pytestmark = pytest.mark.gui
 
 
-def test_a_fault_is_one_line_that_names_the_log(qtbot, monkeypatch, tmp_path):
+def test_an_unexpected_error_is_one_line_that_names_the_log(qtbot, monkeypatch, tmp_path):
     monkeypatch.setattr("platformdirs.user_log_path", lambda _: tmp_path / "logs")
 
     def faulty():
@@ -36,7 +36,7 @@ def test_a_fault_is_one_line_that_names_the_log(qtbot, monkeypatch, tmp_path):
     assert said[1].endswith("Please report it.")
 
 
-def test_a_window_that_closes_ends_what_it_asked_about(viewer, qtbot):
+def test_closing_the_window_ends_the_job_that_napari_asks_about(viewer, qtbot):
     ended, left = [], []
 
     def endless():

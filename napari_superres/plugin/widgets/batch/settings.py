@@ -6,13 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from magicgui.widgets import ComboBox, LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtCore import Signal  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, LineEdit
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres import io
 from napari_superres.models import list_models
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.card_html import in_groups, model_label
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
 

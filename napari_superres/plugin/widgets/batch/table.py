@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal  # noqa: TID253 - a Qt file
-from qtpy.QtGui import QColor, QGuiApplication, QKeySequence  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QTableView  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QGuiApplication, QKeySequence
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QTableView
 
 from napari_superres.plugin.widgets.batch.work import Row
 from napari_superres.plugin.widgets.common.wording import byte_count, duration

@@ -5,21 +5,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QEvent, Qt, QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import LineEdit
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget
 
 from napari_superres import io
 from napari_superres.errors import SuperResError
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.reader import get_reader, read
 from napari_superres.plugin.widgets.batch.settings import BatchSettings, button, column, line
 from napari_superres.plugin.widgets.batch.table import FileTable, as_text, to_clipboard
 from napari_superres.plugin.widgets.batch.work import Batch, Chosen, Listing, Row, find
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.common.wording import byte_count
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ _LOOK = 100  # milliseconds between two looks at what the thread has done
 _SCAN_DELAY = 300  # milliseconds without a change before files are looked for anew
 
 
-class BatchWidget(forms.Panel):
+class BatchWidget(Panel):
     """The Batch widget.
 
     Parameters
@@ -145,7 +147,7 @@ class BatchWidget(forms.Panel):
         return super().event(event)
 
     def _warm_up(self) -> None:
-        self.session.add(Job(engine.devices, stepped=self._devices_found, ended=self._warmed_up))
+        self.session.add(Job(tasks.devices, stepped=self._devices_found, ended=self._warmed_up))
 
     def _devices_found(self, devices: list[str]) -> None:
         self.settings.device.choices = ["auto", *devices]
@@ -224,7 +226,7 @@ class BatchWidget(forms.Panel):
         if count:
             self.chosen.setText(f"{names}: {count} {'image' if count == 1 else 'images'}, {byte_count(size)}")
         else:
-            self.chosen.setText(forms.sentence(listing.problem) or f"{names}: no image that is not a result itself.")
+            self.chosen.setText(window_text(listing.problem) or f"{names}: no image that is not a result itself.")
 
     def _enable(self) -> None:
         idle = self._job is None
@@ -307,7 +309,7 @@ class BatchWidget(forms.Panel):
             self._activity.close()
 
     def _failed(self, message: str) -> None:
-        forms.show_error(forms.in_window(message))
+        forms.show_error(message)
 
     def _ended(self, complete: bool) -> None:
         batch, cancelled = self._batch, self.is_cancelling

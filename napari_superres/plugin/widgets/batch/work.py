@@ -2,7 +2,6 @@
 
 import glob
 import os
-import re
 import time
 import warnings
 from collections import Counter
@@ -15,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from napari_superres import io
 from napari_superres.errors import SuperResWarning, UnreadableImageError
 from napari_superres.io.formats import is_zarr
+from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.widgets.common.wording import duration
 
 if TYPE_CHECKING:
     from napari_superres.inference import Outcome, Progress
 
 _CHUNK = 250  # files found between two looks at whether the user chose others meanwhile
-_OPTION = re.compile(r" \(--[a-z-]+\)")
 _SURE = 0.02  # files that must be done before the time left is told
 
 
@@ -267,9 +266,9 @@ class Batch:
 
 
 def _reason(outcome: "Outcome", path: Path) -> str:
-    """Return why a file failed, without what the table says beside it and without options of the command line."""
+    """Return why a file failed, without what the table shows already."""
     message = outcome.message.removeprefix(f"{path} ").replace(str(path), outcome.source)
-    return _OPTION.sub("", message.replace(f"{outcome.target.parent}{os.sep}", ""))
+    return as_labels(message.replace(f"{outcome.target.parent}{os.sep}", ""))
 
 
 class _Stopped(Exception):  # noqa: N818 - no error

@@ -1,9 +1,13 @@
-"""What all widgets are made of. Every widget imports this room; it imports none of them.
+"""Parts that several widgets share. Every widget imports this folder; it imports no widget.
 
-``panel``            the base of all widgets: layout, status line, progress
+Begin with ``panel``.
+
+``panel``            base class of all widgets: layout, jobs, what happens when the dock is closed
+``session``          the jobs of a panel, one after another, and changes of the viewer's layers
+``forms``            rows with labels, choices of layers, lines of text, error notifications
 ``device_controls``  device, precision and tile size
-``card_html``        a model card, with its scores
-``wording``          a plan and a run in words
-``activity``         a computation's bar in napari's activity dock
-``library_events``   tells widgets that the library of models changed
+``card_html``        a model card as rich text
+``wording``          plans, progress, durations and sizes in words
+``activity``         the progress bar in napari's activity dock
+``library_events``   tells open widgets that the model library has changed
 """

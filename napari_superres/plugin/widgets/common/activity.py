@@ -1,38 +1,45 @@
-"""The bar of a run in napari's activity dock."""
+"""The progress bar of a run in napari's activity dock."""
 
 from typing import Any
 
 
 class Activity:
-    """A bar in the activity dock, and the place where it prints: nowhere.
+    """A progress bar in the activity dock.
 
-    It is no Qt object, so that it can still be closed when a panel's Qt part is gone.
+    This is no Qt object, so it can be closed after the Qt part of its panel is gone. It also is the bar's output file,
+    so that nothing is printed to the terminal.
 
     Parameters
     ----------
-    doing
-        Said beside the bar.
+    description
+        Text next to the bar.
     """
 
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
+    def __init__(self, description: str) -> None:
+        self._description = description
         self._bar: Any = None
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the bar's own button was pressed."""
+        """Whether the user pressed the bar's own cancel button."""
         return self._bar is not None and self._bar.is_canceled
 
     def show(self, done: int, total: int) -> None:
-        """Show how far it is; napari lets new events in meanwhile, so this comes last in a slot."""
+        """Show how much is done. Call it last in a slot, because napari processes new events meanwhile.
+
+        Parameters
+        ----------
+        done, total
+            Finished and all steps.
+        """
         from napari.utils import cancelable_progress
 
         if self._bar is None:
-            self._bar = cancelable_progress(total=total, desc=self._doing, file=self)
+            self._bar = cancelable_progress(total=total, desc=self._description, file=self)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Take the bar away, if there is one."""
+        """Remove the bar if it is shown."""
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.close()

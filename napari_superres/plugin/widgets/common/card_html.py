@@ -1,4 +1,4 @@
-"""A model card in words, for people who choose a model. Cards come from files: everything is escaped."""
+"""Model cards as rich text. Cards come from files, so everything in them is escaped."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,19 +8,19 @@ from typing import Any
 from napari_superres.models import ModelCard
 
 MORE = "#more"
-"""Target of the link that unfolds a card."""
+"""Target of the link that shows or hides the rest of a card."""
 
 _METRICS = (("psnr", "dB", ".2f"), ("ssim", "SSIM", ".4f"))
 _DOI = re.compile(r"doi:(10\.\d{4,}/[^\s,;]+)")
 
 
 def model_label(card: ModelCard) -> str:
-    """Return the line of a model in a list: its name and what it is for."""
+    """Return the entry of a model in a list: its name and modality."""
     return f"{card.name} · {'interpolation' if card.is_interpolation else card.modality}"
 
 
 def in_groups(cards: Sequence[ModelCard]) -> list[list[ModelCard]]:
-    """Return cards by modality in alphabetical order, interpolation last."""
+    """Group cards by modality, in alphabetical order with interpolation last."""
     groups: dict[str, list[ModelCard]] = {}
     for card in cards:
         groups.setdefault("" if card.is_interpolation else card.modality, []).append(card)
@@ -28,14 +28,14 @@ def in_groups(cards: Sequence[ModelCard]) -> list[list[ModelCard]]:
 
 
 def card_html(card: ModelCard, *, whole: bool) -> str:
-    """Return the card as a few short lines of rich text, with a link to `MORE` for the rest.
+    """Return a card as a few lines of rich text, with a link to `MORE` for the rest.
 
     Parameters
     ----------
     card
-        Of the model.
+        Card of the model.
     whole
-        Whether all of it is told, or what matters for the choice.
+        Whether to show the whole card, or only what matters for the choice.
     """
     if card.is_interpolation:
         lines = [
@@ -79,27 +79,27 @@ def _pixels(card: ModelCard) -> str:
 
 
 def _scores(scores: Mapping[str, Mapping[str, Any]], whole: bool) -> list[str]:
-    """Return a line per test set; the validation set, which training looked at, only in the whole card."""
+    """Return a line per test set. Only the whole card shows the validation set, because training has used it."""
     lines = []
     for name, entry in sorted(scores.items()):
         parts = []
         for key, unit, form in _METRICS if whole else _METRICS[:1]:
             if isinstance(value := entry.get(key), int | float):
-                beside = ", ".join(f"{other} {score:{form}}" for other, score in _beside(entry, key))
-                parts.append(f"{value:{form}} {unit}" + (f" ({beside})" if beside else ""))
+                baselines = ", ".join(f"{other} {score:{form}}" for other, score in _baselines(entry, key))
+                parts.append(f"{value:{form}} {unit}" + (f" ({baselines})" if baselines else ""))
         if whole and isinstance(least := entry.get("least_gain_over_best_baseline_db"), int | float):
-            parts.append(f"{least:+.2f} dB beside the best baseline in the worst image")
+            parts.append(f"{least:+.2f} dB relative to the best baseline in the worst image")
         if parts and (whole or name != "validation" or len(scores) == 1):
             lines.append(_line(name[:1].upper() + name[1:], ", ".join(parts)))
     return lines
 
 
-def _beside(entry: Mapping[str, Any], metric: str) -> list[tuple[str, float]]:
-    """Return bicubic interpolation and its score, and the best of what else was measured where that is better."""
+def _baselines(entry: Mapping[str, Any], metric: str) -> list[tuple[str, float]]:
+    """Return bicubic interpolation with its score, and the best baseline if that is better."""
     ending = f"_{metric}"
-    found = {k.removesuffix(ending): v for k, v in entry.items() if k.endswith(ending) and isinstance(v, int | float)}
-    best = max(found, key=lambda name: found[name], default="")
-    return [(name.replace("_", "-"), found[name]) for name in dict.fromkeys(("bicubic", best)) if name in found]
+    scores = {k.removesuffix(ending): v for k, v in entry.items() if k.endswith(ending) and isinstance(v, int | float)}
+    best = max(scores, key=lambda name: scores[name], default="")
+    return [(name.replace("_", "-"), scores[name]) for name in dict.fromkeys(("bicubic", best)) if name in scores]
 
 
 def _citation(text: str) -> str:
@@ -110,5 +110,5 @@ def _citation(text: str) -> str:
 
 
 def _link(target: str, words: str) -> str:
-    # A blue that can be read on dark and on light.
+    # This blue is readable on dark and on light themes.
     return f'<a href="{target}" style="color: #4a90d9">{words}</a>'

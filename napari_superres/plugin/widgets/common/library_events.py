@@ -1,14 +1,14 @@
-"""What open widgets are told: that the library has other models now."""
+"""Event that tells open widgets that the model library has changed."""
 
 from collections.abc import Callable
-from typing import Any
 from weakref import WeakMethod
 
 from psygnal import Signal
+from qtpy.QtCore import QObject
 
 
 class LibraryEvents:
-    """News of the library of models, emitted on the GUI thread.
+    """Events of the model library, emitted on the GUI thread.
 
     Attributes
     ----------
@@ -18,26 +18,26 @@ class LibraryEvents:
 
     changed = Signal()
 
-    def follow(self, panel: Any, react: Callable[[], None]) -> None:
-        """Call a method of a panel at every change, until the panel's Qt part is gone; it is not kept alive.
+    def follow(self, panel: QObject, react: Callable[[], None]) -> None:
+        """Call a method of a panel at every change, as long as the panel's Qt part exists.
 
         Parameters
         ----------
         panel
-            A Qt object.
+            Qt object. It is not kept alive.
         react
-            A bound method.
+            Bound method of the panel.
         """
         method = WeakMethod(react)
 
-        def tell() -> None:
-            call = method()
-            if call is not None:
-                call()
+        def call() -> None:
+            bound = method()
+            if bound is not None:
+                bound()
 
-        self.changed.connect(tell)
-        panel.destroyed.connect(lambda: self.changed.disconnect(tell, missing_ok=True))
+        self.changed.connect(call)
+        panel.destroyed.connect(lambda: self.changed.disconnect(call, missing_ok=True))
 
 
 library = LibraryEvents()
-"""The one that all widgets share, as they share the library."""
+"""The events that all widgets share, as they share the library."""

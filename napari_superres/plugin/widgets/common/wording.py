@@ -1,17 +1,21 @@
-"""What the Super-resolve widget says about plans, progress and units."""
+"""Plans, progress, durations and sizes in words."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_superres.core.image import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari.layers import Layer
+
     from napari_superres.inference import Plan, Progress
     from napari_superres.inference.planning.estimate import Estimate
 
 
-def mixed_units(layers: Any) -> str:
-    """Return a warning if some layers have units and others are in pixels, else an empty text."""
+def mixed_units(layers: "Iterable[Layer]") -> str:
+    """Return a warning if some layers have units and others are in pixels, otherwise an empty text."""
     units = [{str(u) for u in layer.units[-2:]} for layer in layers]
     pixels = [u == {"pixel"} for u in units]
     if any(pixels) and not all(pixels):
@@ -23,7 +27,19 @@ def mixed_units(layers: Any) -> str:
 
 
 def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1) -> str:
-    """Return what a run will make and take, and how many such there are."""
+    """Return the size of a result and the time and memory it takes.
+
+    Parameters
+    ----------
+    image
+        Input of the run.
+    plan
+        Plan of the run, or of its first channel.
+    expected
+        Estimate of the run.
+    runs
+        Number of layers that are computed in this way.
+    """
     before, after = (
         [n for a, n in zip(image.axes, s, strict=True) if a in "ZYX"] for s in (image.shape, plan.out_shape)
     )
@@ -40,14 +56,14 @@ def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1
 
 
 def progress_text(progress: "Progress") -> str:
-    """Return how far a run is."""
+    """Return the progress of a run and the time left."""
     if progress.remaining is None or progress.done == 0:
         return "Computing…"
     return f"{progress.done} of {progress.total}, about {duration(progress.remaining)} left"
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
+    """Return a duration in seconds, minutes or hours."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 90:
@@ -57,7 +73,7 @@ def duration(seconds: float) -> str:
 
 
 def byte_count(count: float) -> str:
-    """Return a number of bytes as people say it."""
+    """Return a number of bytes in B, kB, MB or GB."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

@@ -7,10 +7,10 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtpy.QtCore import Qt  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QSizePolicy, QTableWidget, QTableWidgetItem, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QSizePolicy, QTableWidget, QTableWidgetItem, QWidget
 
-from napari_superres.plugin.widgets.common.panel import in_window
+from napari_superres.plugin.host.labels import window_text
 
 if TYPE_CHECKING:
     from napari_superres.evaluation import Report
@@ -69,7 +69,7 @@ def answers_html(report: "Report") -> str:
     """Return the questions of a report with their answers: a coloured dot, the state as a word, the reason."""
     lines = [
         f'<tr><td style="color: {_COLORS[answer.state]}">●&nbsp;</td>'
-        f"<td>{escape(answer.question)} <b>{answer.state}</b><br>{escape(in_window(answer.reason))}</td></tr>"
+        f"<td>{escape(answer.question)} <b>{answer.state}</b><br>{escape(window_text(answer.reason))}</td></tr>"
         for found in report.findings.values()
         for answer in found.answers
     ]
@@ -81,7 +81,7 @@ def notes(report: "Report") -> str:
     rules = report.conventions
     lines = [f"Convention {rules['convention']}: {rules['values']}."]
     lines.append(f"Data range: {rules['data_range']}. Aligned: {_ALIGNED}.")
-    return "\n".join([*lines, *(f"{in_window(note)}." for note in report.notes)])
+    return "\n".join([*lines, *(f"{window_text(note)}." for note in report.notes)])
 
 
 def fill(table: Table, rows: "Sequence[Row]") -> None:

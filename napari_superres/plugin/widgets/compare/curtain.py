@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.plugin.host.layers import to_image, to_layer
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.compare.profile import Floats, camera_of, on_screen, shown_axes, to_pixels
 
 TEMPORARY = {forms.OURS: forms.TEMPORARY}

@@ -6,9 +6,10 @@ from typing import Any
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host.layers import to_image, to_layer
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.compare.curtain import TEMPORARY
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
 
@@ -25,9 +26,7 @@ class Interpolated:
         Is told what is being computed, and nothing when that has ended.
     """
 
-    def __init__(
-        self, session: forms.Session, chosen: Callable[[], dict[str, Any]], changed: Callable[[str], None]
-    ) -> None:
+    def __init__(self, session: Session, chosen: Callable[[], dict[str, Any]], changed: Callable[[str], None]) -> None:
         self._session, self._chosen, self._changed = session, chosen, changed
         self._job: Job | None = None
         self._made: tuple[Any, Any, bytes, Any] | None = None
@@ -48,7 +47,7 @@ class Interpolated:
         try:
             result, low = to_image(chosen["result"]), to_image(lr)
         except SuperResError as error:
-            forms.show_error(forms.in_window(str(error)))
+            forms.show_error(str(error))
             then(None)
             return
         place = low.affine.tobytes()
@@ -66,7 +65,7 @@ class Interpolated:
         place = low.affine.tobytes()
 
         def steps() -> Generator[Image, None, None]:
-            yield engine.interpolated(result, low)
+            yield tasks.interpolated(result, low)
 
         def ended(complete: bool) -> None:
             self._job = None
@@ -77,9 +76,7 @@ class Interpolated:
             for told in asked:
                 self.give(told)
 
-        self._job = Job(
-            steps, stepped=found.append, failed=lambda message: forms.show_error(forms.in_window(message)), ended=ended
-        )
+        self._job = Job(steps, stepped=found.append, failed=forms.show_error, ended=ended)
         self._changed("Interpolating…")
         self._session.add(self._job)
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from magicgui.widgets import ComboBox, FloatSpinBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QSignalBlocker, Qt, QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, FloatSpinBox
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from napari_superres.errors import SuperResError
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.host.labels import window_text
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.compare.curtain import KEY, Blink, Curtain
 from napari_superres.plugin.widgets.compare.plots import Chosen, Interpolate
 
@@ -142,7 +143,7 @@ class LookSection(QWidget):
                 forms.say(self.shown, _IMPOSSIBLE)
         except SuperResError as error:
             button.setChecked(False)
-            forms.say(self.shown, forms.sentence(str(error)))
+            forms.say(self.shown, window_text(str(error)))
         self.position.setEnabled(self.curtain.isChecked())
 
     def _stop(self) -> None:

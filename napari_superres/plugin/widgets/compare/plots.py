@@ -4,15 +4,16 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert
 from napari_superres.errors import EvaluationError, SuperResError
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image
-from napari_superres.plugin.widgets.common import panel as forms
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.worker import tasks
 
 BACKEND = "matplotlib.backends.backend_qtagg"
 """Module that `load` imports last."""
@@ -274,7 +275,7 @@ class SpectraSection(QWidget):
             try:
                 then({name: to_image(layer) for name, layer in layers.items()})
             except SuperResError as error:
-                self._plot.say(forms.sentence(str(error)), self)
+                self._plot.say(window_text(str(error)), self)
 
         if "input" in chosen:
             self._interpolate(go)
@@ -287,7 +288,7 @@ class SpectraSection(QWidget):
         def steps() -> Generator[Any, None, None]:
             load()
             try:
-                yield engine.ring_correlations(
+                yield tasks.ring_correlations(
                     images["result"], images["reference"], images.get("interpolation"), register=register
                 )
             except EvaluationError as error:
@@ -320,7 +321,7 @@ class SpectraSection(QWidget):
 
         def steps() -> Generator[Any, None, None]:
             load()
-            yield engine.radial_powers(images)
+            yield tasks.radial_powers(images)
 
         def show(found: Any) -> None:
             unit, _ = found["result"]

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, convert
 from napari_superres.errors import AxesError, SettingsError, SuperResError
 from napari_superres.plugin.host import field
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import pixels_of, to_image
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.compare.plots import BACKEND, Chosen, Drawing, Ears, Interpolate, Plot, load
 from napari_superres.plugin.worker.job import Job
 
@@ -207,9 +208,7 @@ class ProfileSection(QWidget):
         What the widget has.
     """
 
-    def __init__(
-        self, viewer: Any, session: forms.Session, plot: Plot, chosen: Chosen, interpolate: Interpolate
-    ) -> None:
+    def __init__(self, viewer: Any, session: Session, plot: Plot, chosen: Chosen, interpolate: Interpolate) -> None:
         super().__init__()
         self._viewer, self._session, self._plot = viewer, session, plot
         self._chosen, self._interpolate = chosen, interpolate
@@ -326,4 +325,4 @@ class ProfileSection(QWidget):
         self._plot.draw(Drawing(curves, f"distance along the line ({self.line.units[-1]:~P})", y), self)
 
     def _say(self, message: str) -> None:
-        self._plot.say(forms.sentence(message), self)
+        self._plot.say(window_text(message), self)

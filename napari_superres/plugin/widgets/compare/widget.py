@@ -3,21 +3,23 @@
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtGui import QIcon  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QApplication, QCheckBox, QGridLayout, QHBoxLayout, QPushButton, QWidget  # noqa: TID253 - a Qt file
-from superqt import QCollapsible  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QApplication, QCheckBox, QGridLayout, QHBoxLayout, QPushButton, QWidget
+from superqt import QCollapsible
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image, to_layer
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.compare import answers, maps
 from napari_superres.plugin.widgets.compare.interpolated import Interpolated
 from napari_superres.plugin.widgets.compare.look import LookSection
 from napari_superres.plugin.widgets.compare.plots import Plot, SpectraSection
 from napari_superres.plugin.widgets.compare.profile import ProfileSection
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ _ANY_HEIGHT = (1 << 24) - 1  # Qt's own
 _RANGES = ("reference-range", "reference-percentile", "dtype")
 
 
-class CompareWidget(forms.Panel):
+class CompareWidget(Panel):
     """The Compare widget.
 
     Parameters
@@ -96,7 +98,7 @@ class CompareWidget(forms.Panel):
         grid = QGridLayout()
         grid.addWidget(forms.text("Add a map of:"), 0, 0, 1, 2)
         for at, kind in enumerate(maps.KINDS):
-            button = QPushButton(forms.sentence(kind.name))
+            button = QPushButton(window_text(kind.name))
             button.setToolTip(kind.words)
             button.clicked.connect(lambda _=False, kind=kind: self._map(kind))
             grid.addWidget(button, 1 + at // 2, at % 2)
@@ -248,7 +250,7 @@ class CompareWidget(forms.Panel):
         between = f"{name} against {self.reference.value.name}"
 
         def steps() -> "Generator[Report, None, None]":
-            yield engine.evaluate(result, reference, name=name, **options)
+            yield tasks.evaluate(result, reference, name=name, **options)
 
         def show(report: "Report") -> None:
             self._show(report, between)
@@ -298,11 +300,11 @@ class CompareWidget(forms.Panel):
 
         def steps() -> Generator[Image | None, None, None]:
             if kind.needs == "model":
-                yield from engine.trust_map(record, other, calibration)
+                yield from tasks.trust_map(record, other, calibration)
             elif kind.needs == "input":
-                yield engine.residual_map(result, other)
+                yield tasks.residual_map(result, other)
             else:
-                yield engine.map_of(kind.name, result, other, register=register, data_range=data_range)
+                yield tasks.map_of(kind.name, result, other, register=register, data_range=data_range)
 
         def add(made: Image) -> None:
             if layer in self.viewer.layers:
@@ -345,7 +347,7 @@ def _collapsible(title: str, content: QWidget) -> QCollapsible:
 
 
 def _complain(message: str) -> None:
-    forms.show_error(forms.in_window(message))
+    forms.show_error(message)
 
 
 def _choices(box: ComboBox) -> list[tuple[str, Any]]:

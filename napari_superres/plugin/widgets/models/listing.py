@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from napari_superres.models import ModelCard
 from napari_superres.plugin.widgets.common.card_html import in_groups

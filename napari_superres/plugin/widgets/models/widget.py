@@ -6,13 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QMessageBox, QProgressBar, QPushButton  # noqa: TID253 - a Qt file
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QMessageBox, QProgressBar, QPushButton
 
 from napari_superres.models import ModelCard
 from napari_superres.models.library.user_models import Verification, remove_model, verify_models
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.host.labels import window_text
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.models import work as library_work
 from napari_superres.plugin.widgets.models.facts import facts_html, findings_text, origin, whole_card_html
 from napari_superres.plugin.widgets.models.listing import ModelList
@@ -30,7 +32,7 @@ _TRUST = (
 )
 
 
-class ModelsWidget(forms.Panel):
+class ModelsWidget(Panel):
     """The Models widget.
 
     Parameters
@@ -139,7 +141,7 @@ class ModelsWidget(forms.Panel):
             yield
 
         def failed(message: str) -> None:
-            self._wrong.append(_in_window(message if message.startswith(about) else f"{about}: {message}", about))
+            self._wrong.append(_window_text(message if message.startswith(about) else f"{about}: {message}", about))
 
         def ended(complete: bool) -> None:
             self._job = None
@@ -189,8 +191,8 @@ class ModelsWidget(forms.Panel):
 
     def _listed(self, found: tuple[list[Listed], str]) -> None:
         models, problem = found
-        if problem and _in_window(problem) not in self._wrong:
-            self._wrong.append(_in_window(problem))
+        if problem and _window_text(problem) not in self._wrong:
+            self._wrong.append(_window_text(problem))
         self._ready = True
         self.models.show_models(models)
         if self._wanted:
@@ -283,7 +285,7 @@ class ModelsWidget(forms.Panel):
         self._start("Reading the files of the library…", verify_models, self._verified)
 
     def _verified(self, found: list[Verification]) -> None:
-        problems = [_in_window(model.problem, model.name) for model in found if model.problem]
+        problems = [_window_text(model.problem, model.name) for model in found if model.problem]
         self._wrong += problems
         read = f"{len(found)} in the library, {len(problems) or 'none'} wrong."
         forms.say(self.status, read)
@@ -334,9 +336,9 @@ class ModelsWidget(forms.Panel):
         return bool(given)
 
 
-def _in_window(message: str, name: str = "") -> str:
+def _window_text(message: str, name: str = "") -> str:
     """Return a message as it reads in a window; a name at its beginning stays as it is written."""
-    said = forms.in_window(message)
+    said = window_text(message)
     return name + said[len(name) :] if message.startswith(name) else said
 
 
@@ -346,7 +348,7 @@ def _dropped(event: Any) -> list[Path]:
     return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
 
 
-def _ask(parent: forms.Panel, title: str, question: str) -> bool:
+def _ask(parent: Panel, title: str, question: str) -> bool:
     """Ask what is answered by yes or no; no is the default."""
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Warning)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt  # noqa: TID253 - a Qt file
-from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QSizePolicy, QWidget  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
 _LOSS, _SCORE = QColor("#3f8efc"), QColor("#e69f00")  # told apart by the colour-blind, on dark and on light
 _MOST_POINTS = 600

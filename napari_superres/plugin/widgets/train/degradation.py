@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QTimer, Signal  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.train import simulation
 from napari_superres.plugin.widgets.train.curves import Pictures
 from napari_superres.plugin.widgets.train.fields import Labelled, Range
@@ -87,7 +89,7 @@ class DegradationForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, viewer: Any, session: forms.Session) -> None:
+    def __init__(self, viewer: Any, session: Session) -> None:
         super().__init__()
         self._session = session
         self._job: Job | None = None
@@ -292,7 +294,7 @@ class DegradationForm(QWidget):
         self._start(steps, show)
 
     def _say(self, words: str, *, wrong: bool = False) -> None:
-        forms.say(self.words, forms.in_window(words))
+        forms.say(self.words, window_text(words))
         self._is_wrong = wrong
 
     def _start(self, steps: Callable[[], Generator[Any, None, None]], done: Callable[[Any], None]) -> None:

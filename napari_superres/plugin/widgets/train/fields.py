@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import ComboBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QSignalBlocker, Qt, Signal  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QDoubleSpinBox,
@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (  # noqa: TID253 - a Qt file
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.plugin.host.layers import to_image
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 
 LAYERS, FOLDER, PAIRS = "Open layers", "Folder", "Folders of pairs"
 _ROWS = 4

@@ -6,17 +6,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, FloatSpinBox  # noqa: TID253 - a Qt file
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QMessageBox, QProgressBar, QPushButton, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, FloatSpinBox
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QMessageBox, QProgressBar, QPushButton, QWidget
 
 from napari_superres.errors import SettingsError, SuperResError
 from napari_superres.models import ModelCard
 from napari_superres.models.library.index import is_valid_name, library_entries
 from napari_superres.models.model_file import SUFFIX
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.card_html import model_label
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.common.wording import duration
 from napari_superres.plugin.widgets.train import work as train_work
 from napari_superres.plugin.widgets.train.curves import Curves, Pictures
@@ -44,7 +45,7 @@ _MINUTES = 10.0
 _PER_MILLE = 1000
 
 
-class TrainWidget(forms.Panel):
+class TrainWidget(Panel):
     """The Train widget.
 
     Parameters
@@ -377,7 +378,7 @@ class TrainWidget(forms.Panel):
 
     def _complain(self, message: str) -> None:
         self._failed = True
-        forms.show_error(forms.in_window(message))
+        forms.show_error(message)
 
     def _ended(self, complete: bool) -> None:
         self._job = None

@@ -1,10 +1,16 @@
-"""The Super-resolve widget: a layer in, a finer layer exactly over it.
+"""The Super-resolve widget: computes a finer layer exactly over an image layer.
 
-``widget``      what is chosen, planned and run; ``controls`` what it shows, from top to bottom
-``region``      which part of the layer, which channels
-``pixel_size``  giving a layer the pixel size its file did not state
-``resample``    offering the pixels that a model was trained on
-``preview``     the visible field, computed as it is looked at
-``growing``     the result as it is made
-``snippets``    the run as a command or script
+Begin with ``state``. Only the manifest and ``plugin.demo`` import this folder.
+
+``state``         what is chosen, what may be pressed, what is shown; without Qt
+``widget``        reacts to the controls, plans and runs
+``controls``      the controls from top to bottom, and how they show a state
+``layer_run``     the computation of one layer
+``result_layer``  the layer of a result, which fills tile by tile
+``model_choice``  choice among the library's models and single files
+``region``        choice of region and channels
+``pixel_size``    sets a pixel size that the file did not state
+``resample``      offers the pixel size that a model was trained on
+``preview``       the visible field, computed while the user looks around
+``snippets``      the run as a command and as a script
 """

@@ -1,112 +1,105 @@
-"""What the Super-resolve widget shows: its controls, from top to bottom."""
+"""Controls of the Super-resolve widget, from top to bottom, and how they show a state."""
 
 from typing import TYPE_CHECKING
 
-from magicgui.widgets import CheckBox, ComboBox, LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import CheckBox, LineEdit
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
-from napari_superres.plugin.host.layers import other_channels
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
+from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.upscale.model_choice import ModelChoice
+from napari_superres.plugin.widgets.upscale.state import UpscaleState
 
 if TYPE_CHECKING:
-    import napari
+    from napari.viewer import Viewer
 
 _CAUTION = (
     "Fine detail in the result is the model's estimate, not a measurement. Compare it with interpolation or with a "
     "reference scan before relying on it. Not for diagnosis."
 )
-_PHOTOGRAPHS = "photo-x2"
-_USUAL = {"nanometer": "em-x2", "micrometer": "fluo-x2", "millimeter": "mri-x2"}
-"""What images with pixels in a unit mostly are."""
-RUN_TIP = "Compute the finer image. It appears as a new layer exactly over this one while it is made."
 
 
-class UpscaleForms(forms.Panel):
-    """The controls, which do nothing by themselves.
+class UpscaleControls(Panel):
+    """The controls. They only show a state; `UpscaleWidget` reacts to them.
 
     Parameters
     ----------
     viewer
-        napari viewer whose layers are worked on.
+        napari viewer whose layers can be chosen.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+    def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
+        self._make_choices(viewer)
+        self._make_buttons()
+        self.card = forms.text(rich=True)
+        self.card.setToolTip("What the model is for, and its scores next to those of interpolation.")
+        self.card.setOpenExternalLinks(False)
+        self.notice, self.estimate, self.status = forms.text(), forms.text(), forms.text()
+        self.bar = QProgressBar()
+        self.bar.setToolTip("How much of the image is done.")
+        self.bar.hide()
+
+    def _make_choices(self, viewer: "Viewer") -> None:
         self.layer = forms.layer_box(
             viewer, label="Layer", tooltip="Image layer to enhance. Labels, points and shapes cannot be enhanced."
         )
         self.axes = LineEdit(
             label="Axes",
-            tooltip="What each axis of the layer is, slowest first: T time, C channel, Z Y X space, S colour samples. "
-            "Filled in from the layer's axis labels; correct it here.",
+            tooltip="One letter per axis, slowest first: T time, C channel, Z, Y, X space, S colour samples. Read from "
+            "the layer's axis labels; correct it here.",
         )
         self.all_channels = QCheckBox()
-        self.all_channels.setToolTip("Compute the layers of all channels of the file, one after the other.")
-        self.model = forms.narrow(
-            ComboBox(
-                choices=lambda _: self.model_choices(),
-                label="Model",
-                tooltip="Trained networks by what they were trained for, then interpolation as the baseline. Until you "
-                "choose one, it goes by the unit of the pixels.",
-            )
-        )
-        self.is_layer_by_hand = self.is_model_by_hand = False
-        self.layer.changed.connect(lambda _: setattr(self, "is_layer_by_hand", True))
-        self.model.changed.connect(lambda _: setattr(self, "is_model_by_hand", True))
-        self.card = forms.text(rich=True)
-        self.card.setToolTip(
-            "What the model is for, and its scores beside bicubic interpolation and the best baseline."
-        )
-        self.card.setOpenExternalLinks(False)
-        self.add_model = QPushButton("Model from file…")
-        self.add_model.setToolTip(
-            "Use a model file (.safetensors) of this program once. To keep models, and for those of other programs: "
-            "Plugins > Super-Resolution > Models."
-        )
+        self.all_channels.setToolTip("Also compute the layers of the file's other channels, one after another.")
+        self.models = ModelChoice()
+        self.model = self.models.box
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
         self.tta = CheckBox(
-            label="Turns",
-            tooltip="Average over the eight flips and quarter turns: eight times slower, a little better.",
+            label="Averaging",
+            tooltip="Average the results of the eight flips and quarter turns of the input. Takes eight times as long "
+            "and is slightly more accurate.",
         )
-        self.tta.native.setText("average all eight")
-        self.notice, self.estimate, self.status = forms.text(), forms.text(), forms.text()
-        self.run = QPushButton("Run")
-        self.run.setToolTip(RUN_TIP)
-        self.keep = QPushButton("Stop and keep what is done")
-        self.keep.setToolTip("Stop after the tile that is being computed. The layer stays as far as it is done.")
+        self.tta.native.setText("8 orientations")
+
+    def _make_buttons(self) -> None:
+        def button(text: str, tooltip: str = "") -> QPushButton:
+            push_button = QPushButton(text)
+            push_button.setToolTip(tooltip)
+            return push_button
+
+        self.add_model = button(
+            "Model from file…",
+            "Use a .safetensors file of this plugin for now. To keep models, or to add those of other programs, open "
+            "Plugins > Super-Resolution > Models.",
+        )
+        self.run = button("Run")
+        self.keep = button(
+            "Stop and keep", "Stop after the current tile and keep the finished part of the layer. The rest is zero."
+        )
         self.keep.hide()
-        self.bar = QProgressBar()
-        self.bar.setToolTip("How much of the image is done.")
-        self.bar.hide()
-        self.copy_python, self.copy_command = QPushButton("Copy as Python"), QPushButton("Copy as command")
-        self.copy_python.setToolTip("Put a script on the clipboard that computes exactly this.")
-        self.copy_command.setToolTip("Put the command line on the clipboard that computes exactly this from the file.")
+        self.copy_python = button("Copy as Python", "Copy a script that computes exactly this.")
+        self.copy_command = button("Copy as command", "Copy a command line that computes exactly this from the file.")
 
-    def model_choices(self) -> list[tuple[str, str]]:
-        """Return what can be chosen, in words and by name."""
-        return []
-
-    def suggest_model(self) -> bool:
-        """Choose a model by the unit of the layer's pixels, unless somebody chose one; return whether it is another."""
-        layer = self.layer.value
-        if layer is None or self.is_model_by_hand:
-            return False
-        wanted = _PHOTOGRAPHS if layer.rgb else _USUAL.get(str(layer.units[-1]), _PHOTOGRAPHS)
-        if wanted == self.model.value or wanted not in self.model.choices:
-            return False
-        with self.model.changed.blocked():
-            self.model.value = wanted
-        return True
-
-    def show_channels(self, viewer: "napari.viewer.Viewer") -> None:
-        """Say how many layers hold channels of the file, if there are others than the chosen one."""
-        count = 0 if self.layer.value is None else len(other_channels(viewer, self.layer.value))
-        self.all_channels.setVisible(count > 0)
-        self.all_channels.setText(f"All {count + 1} channels of its file")
+    def show_state(self, state: UpscaleState) -> None:
+        """Show a state. The values of the choices are not changed."""
+        self.all_channels.setVisible(state.channel_layers > 1)
+        self.all_channels.setText(f"All {state.channel_layers} channels")
+        forms.say(self.notice, state.notice)
+        forms.say(self.card, state.card_text)
+        forms.say(self.estimate, state.estimate)
+        forms.say(self.status, state.message)
+        self.run.setText(state.run_label)
+        self.run.setToolTip(state.run_tooltip)
+        self.run.setEnabled(state.can_press_run)
+        self.keep.setVisible(state.can_keep)
+        done, total = state.progress or (0, 0)
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.bar.setVisible(state.is_running)
 
     def arrange(self, pixel_size: QWidget, resample: QWidget, region: QWidget, preview: QWidget) -> None:
-        """Put everything into the panel, with the parts that have a file of their own."""
+        """Put the controls into the panel, together with the parts that have a file of their own."""
         for widget in (
             forms.form([self.layer, self.axes]),
             self.all_channels,

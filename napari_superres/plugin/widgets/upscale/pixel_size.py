@@ -1,23 +1,26 @@
-"""Giving a layer the pixel size that its file did not state."""
+"""Form that sets the pixel size of a layer whose file did not state it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from magicgui.widgets import ComboBox, FloatSpinBox  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, FloatSpinBox
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
 
 _UNITS = ("nanometer", "micrometer", "millimeter")
 
 
 class PixelSizeForm(QWidget):
-    """Shown where a layer's pixel size is unknown.
+    """Size, unit and a button that sets them, shown if a layer's pixel size is unknown.
 
     Parameters
     ----------
     chosen
-        Is given the size along X and its unit when the button is pressed.
+        Called with the size along X and its unit when the button is pressed.
     """
 
     def __init__(self, chosen: Callable[[float, str], None]) -> None:
@@ -28,23 +31,35 @@ class PixelSizeForm(QWidget):
             max=1e6,
             step=0.01,
             label="Pixel size",
-            tooltip="Distance of neighbouring pixels of this layer along X. Other axes keep their proportion to it.",
+            tooltip="Distance between neighbouring pixels along X. The other axes are scaled by the same factor.",
         )
         self.size.native.setDecimals(4)
         self.unit = ComboBox(choices=_UNITS, value="micrometer", label="Unit", tooltip="Unit of the pixel size.")
         self.button = QPushButton("Set on layer")
-        self.button.setToolTip("Write this pixel size and unit to the layer; the result follows.")
+        self.button.setToolTip("Write this pixel size and unit to the layer.")
         self.button.clicked.connect(lambda: chosen(self.size.value, self.unit.value))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(forms.text("The pixel size is unknown. The result will be in pixels, too, unless it is set."))
+        layout.addWidget(forms.text("The pixel size is unknown. Unless you set it, the result is in pixels, too."))
         layout.addWidget(forms.form([self.size, self.unit]))
         layout.addWidget(self.button)
 
 
-def set_pixel_size(layer: Any, axes: str, size: float, unit: str) -> None:
-    """Give a layer a pixel size along X; the proportions of the voxel and the place in pixels are kept."""
+def set_pixel_size(layer: "ImageLayer", axes: str, size: float, unit: str) -> None:
+    """Set the pixel size of a layer along X. The other axes and the translation are scaled by the same factor.
+
+    Parameters
+    ----------
+    layer
+        Layer to be changed.
+    axes
+        One letter per axis of the layer.
+    size
+        Distance between neighbouring pixels along X.
+    unit
+        Unit of `size`, for all spatial axes.
+    """
     factor = size / abs(layer.scale[-1])
     scale, translate, units = list(layer.scale), list(layer.translate), [str(u) for u in layer.units]
     for i, axis in enumerate(axes.replace("S", "")):

@@ -1,80 +1,113 @@
-"""A preview of the visible field, which follows the view, the settings and the layer's data."""
+"""A preview of the visible field that follows the view, the settings and the layer's data."""
 
 import time
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QCheckBox  # noqa: TID253 - a Qt file
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host import field
 from napari_superres.plugin.host.layers import to_layer
-from napari_superres.plugin.widgets.common import panel as forms
-from napari_superres.plugin.widgets.upscale.growing import REFRESH_S
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.widgets.common.forms import OURS, TEMPORARY
+from napari_superres.plugin.widgets.common.session import Session
+from napari_superres.plugin.widgets.upscale.result_layer import PLACE, REFRESH_S
+from napari_superres.plugin.widgets.upscale.state import Request
+from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
+
 _DELAY_MS = 150
-_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
 _LOOKS = ("colormap", "contrast_limits", "gamma", "opacity", "blending")
-_MOST = 384
-"""Pixels along an edge that are computed: the middle of what is visible."""
+_LARGEST = 384
+"""Pixels along an edge that are computed, from the middle of the visible field."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """The field that a preview shows.
+
+    Attributes
+    ----------
+    layer, request
+        What is previewed.
+    roi
+        The field in pixels of the layer.
+    centre
+        Where the computation begins.
+    """
+
+    layer: "ImageLayer"
+    request: Request
+    roi: Mapping[str, field.Range]
+    centre: Mapping[str, float]
+
+    @property
+    def first(self) -> dict[str, int]:
+        """The frame, as `to_layer` takes it."""
+        return {"T": self.roi["T"][0]} if "T" in self.roi else {}
 
 
 class Preview(QCheckBox):
-    """A switch; while it is on, a layer shows what the model makes of the field in view.
+    """A check box. While it is checked, a temporary layer shows the model's result for the visible field.
 
-    A newer question drops an older one. Data that change, as a camera's do, are followed.
+    A new request replaces the one that is being computed. Data that change, such as a camera's, are followed.
 
     Parameters
     ----------
-    viewer, session
-        Where it is shown, and where its jobs run.
-    chosen
-        Returns the layer, its image, the model and the options of a run; None where nothing is chosen.
+    viewer
+        napari viewer in which the layer is shown.
+    session
+        Session of the panel, for the jobs.
+    choose
+        Returns the chosen layer and its request, or None if nothing can be computed.
     """
 
     def __init__(
-        self, viewer: Any, session: forms.Session, chosen: Callable[[], tuple[Any, Image, Any, dict[str, Any]] | None]
+        self, viewer: "Viewer", session: Session, choose: "Callable[[], tuple[ImageLayer, Request] | None]"
     ) -> None:
-        super().__init__("Preview what is visible")
+        super().__init__("Live preview")
         self.setToolTip(
-            "Compute the visible field, at most 384 pixels of its middle, and again when the view, the settings or the "
-            "layer's data change. A camera's layer is followed live."
+            "Show the model's result for the middle of the visible field, up to 384 pixels wide. It follows the view, "
+            "the settings and the layer's data, such as a camera's."
         )
-        self.viewer, self.session, self._chosen = viewer, session, chosen
-        self.layer: Any = None
-        self._source: Any = None
+        self.viewer, self.session, self._choose = viewer, session, choose
+        self.layer: ImageLayer | None = None
+        self._source: ImageLayer | None = None
         self._job: Job | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._compute)
-        self._busy = self._again = self._changed = False
+        self._is_busy = self._is_requested_again = self._is_changed = False
         self._place: tuple[Any, Any] = (None, None)
         self._drawn = 0.0
-        self.toggled.connect(self._switched)
+        self.toggled.connect(self._switch)
 
     def ask(self, _: Any = None) -> None:
-        """Compute anew, a moment after the last change."""
-        self._changed = True
-        self._moved()
+        """Compute the preview again, shortly after the last change."""
+        self._is_changed = True
+        self._follow_view()
 
-    def _moved(self, _: Any = None) -> None:
+    def _follow_view(self, _: Any = None) -> None:
         if self.isChecked():
             self._timer.start()
 
     def close_down(self) -> None:
-        """Take the layer away and follow nothing any more."""
+        """Remove the layer and stop following the view and the data."""
         self._timer.stop()
         self.session.forget(self._job)
-        self._job, self._again = None, False
+        self._job, self._is_requested_again = None, False
         self._follow(None)
-        self._take_away()
+        self._remove_layer()
 
-    def _take_away(self) -> None:
+    def _remove_layer(self) -> None:
         if self.layer is not None and self.layer in self.viewer.layers:
             self.viewer.layers.remove(self.layer)
         self.layer = None
@@ -83,111 +116,123 @@ class Preview(QCheckBox):
         camera, dims = field.camera(self.viewer).events, self.viewer.dims.events
         return [camera.zoom, camera.center, dims.current_step, dims.order, dims.ndisplay]
 
-    def _switched(self, on: bool) -> None:
+    def _switch(self, on: bool) -> None:
         for event in self._view_events():
-            (event.connect if on else event.disconnect)(self._moved)
+            (event.connect if on else event.disconnect)(self._follow_view)
         if on:
             self._compute()
         else:
             self.close_down()
 
-    def _follow(self, source: Any) -> None:
-        """Listen to the data of the layer that is shown, and of no other."""
+    def _follow(self, source: "ImageLayer | None") -> None:
+        """Listen to the data, place and looks of one layer, and of no other."""
         if source is self._source:
             return
         for layer, act in ((self._source, "disconnect"), (source, "connect")):
             if layer is not None:
-                getattr(layer.events.data, act)(self._data_changed)
-                getattr(layer.events.set_data, act)(self._data_changed)
-                for name in (*_PLACE, *_LOOKS):
+                getattr(layer.events.data, act)(self._follow_data)
+                getattr(layer.events.set_data, act)(self._follow_data)
+                for name in (*PLACE, *_LOOKS):
                     getattr(getattr(layer.events, name), act)(self.ask)
         if self._source is not None:
-            self._take_away()
+            self._remove_layer()
         self._source = source
 
-    def _data_changed(self, _: Any = None) -> None:
-        self._changed = True
-        # Of a stream, each picture cannot wait for a pause that never comes: the next one is begun when this is done.
+    def _follow_data(self, _: Any = None) -> None:
+        self._is_changed = True
+        # A stream never pauses, so a running timer is not restarted: its frames would postpone the preview forever.
         if self.isChecked() and not self._timer.isActive():
             self._timer.start()
+
+    def _visible_field(self) -> _Field | None:
+        """Return the field to compute, None if nothing can be computed.
+
+        Raises
+        ------
+        SuperResError
+            If the layer is not in view or cannot be computed.
+        """
+        choice = self._choose()
+        if choice is None:
+            return None
+        layer, request = choice
+        axes = request.image.axes
+        visible = field.middle(field.visible_box(self.viewer, layer, axes), _LARGEST)
+        roi = {**field.slice_box(self.viewer, layer, axes), **visible}
+        return _Field(layer, request, roi, {a: (start + stop) / 2 for a, (start, stop) in visible.items()})
 
     def _compute(self) -> None:
         if not self.isChecked():
             return
-        if self._busy:  # the job that runs is stale; it stops after its present window
-            self._again = True
+        if self._is_busy:  # The running job is out of date. It stops after its current tile.
+            self._is_requested_again = True
             if self._job is not None:
                 self._job.cancel()
             return
         try:
-            found = self._chosen()
-            if found is None:
-                self.close_down()
-                return
-            layer, image, model, options = found
-            axes = image.axes
-            seen = field.middle(field.visible_box(self.viewer, layer, axes), _MOST)
-            roi = {**field.slice_box(self.viewer, layer, axes), **seen}
+            target = self._visible_field()
         except SuperResError:
-            return  # nothing in view: nothing to show
-        self._follow(layer)
-        is_new = (layer, roi) != self._place or self.layer not in self.viewer.layers
-        if not (is_new or self._changed):
             return
-        self._changed, self._place = False, (layer, roi)
-        first = {a: roi[a][0] for a in roi if a == "T"}
-        made: list[Image] = []
+        if target is None:
+            self.close_down()
+            return
+        self._follow(target.layer)
+        is_new = (target.layer, target.roi) != self._place or self.layer not in self.viewer.layers
+        if is_new or self._is_changed:
+            self._is_changed, self._place = False, (target.layer, target.roi)
+            self._start(target, is_new=is_new)
 
-        centre = {a: (start + stop) / 2 for a, (start, stop) in seen.items()}
+    def _start(self, target: _Field, *, is_new: bool) -> None:
+        """Compute a field. A new one is shown tile by tile; otherwise the old pixels stay until all are computed."""
+        request, results = target.request, list[Image]()
 
-        def steps() -> Generator[Any, None, None]:
-            for step in engine.preview(image, model, {**options, "roi": roi}, centre, in_parts=is_new):
-                made[:] = [step.image]
+        def steps() -> Generator[int, None, None]:
+            options = {**request.options, "roi": target.roi}
+            for step in tasks.preview(request.image, request.model, options, target.centre, in_parts=is_new):
+                results[:] = [step.image]
                 yield step.done
 
-        def stepped(done: int) -> None:
-            # At the same place what was there stays until all is done.
-            if is_new and done and self.isChecked() and layer in self.viewer.layers:
-                self._show_part(made[0], image, layer, first)
+        def is_wanted() -> bool:
+            return self.isChecked() and target.layer in self.viewer.layers
 
-        def ended(complete: bool) -> None:
-            self._busy = False
+        def show_part(done: int) -> None:
+            if is_new and done and is_wanted() and time.monotonic() - self._drawn > REFRESH_S:
+                self._show(results[0], target)
+                self._drawn = time.monotonic()
+
+        def finish(complete: bool) -> None:
+            self._is_busy = False
             if not complete:
-                self._place = (None, None)  # not done: whatever asks next is answered
-            if complete and made and self.isChecked() and layer in self.viewer.layers:
-                self._show(made[0], image, layer, first)
-            if self._again:
-                self._again = False
+                self._place = (None, None)  # The next request is computed even if nothing has changed.
+            if complete and results and is_wanted():
+                self._show(results[0], target)
+            if self._is_requested_again:
+                self._is_requested_again = False
                 self._timer.start()
 
-        self._busy = True
+        self._is_busy = True
         self._drawn = 0.0
-        self._job = Job(steps, stepped=stepped, failed=lambda _: None, ended=ended)
+        self._job = Job(steps, stepped=show_part, failed=lambda _: None, ended=finish)
         self.session.add(self._job)
 
-    def _show_part(self, result: Image, image: Image, source: Any, first: dict[str, int]) -> None:
-        """Show what is done, a few times a second."""
-        if time.monotonic() - self._drawn > REFRESH_S:
-            self._show(result, image, source, first)
-            self._drawn = time.monotonic()
-
-    def _show(self, result: Image, image: Image, source: Any, first: dict[str, int]) -> None:
+    def _show(self, result: Image, target: _Field) -> None:
         from napari.layers import Layer
 
-        data, keywords, kind = to_layer(result, image, source, name=f"preview of {source.name}", first=first)
-        keywords["metadata"] = {"napari_superres": "temporary"}
-        shown = self.layer if self.layer is not None and self.layer in self.viewer.layers else None
-        if shown is not None and (shown.ndim, shown.rgb) == (source.ndim, keywords["rgb"]):
-            for name in (*_PLACE, *_LOOKS):
-                if name in keywords:
-                    setattr(shown, name, keywords[name])
-            if self.layer.data is data:
-                self.layer.refresh()
-            else:
-                self.layer.data = data
+        source, name = target.layer, f"preview of {target.layer.name}"
+        data, keywords, kind = to_layer(result, target.request.image, source, name=name, first=target.first)
+        keywords["metadata"] = {OURS: TEMPORARY}
+        layer = self.layer if self.layer is not None and self.layer in self.viewer.layers else None
+        if layer is None or (layer.ndim, layer.rgb) != (source.ndim, keywords["rgb"]):
+            self._remove_layer()
+            selected = set(self.viewer.layers.selection)
+            self.layer = Layer.create(data, keywords, kind)
+            self.viewer.layers.insert(self.viewer.layers.index(source) + 1, self.layer)
+            self.viewer.layers.selection = selected
             return
-        self._take_away()
-        chosen = set(self.viewer.layers.selection)
-        self.layer = Layer.create(data, keywords, kind)
-        self.viewer.layers.insert(self.viewer.layers.index(source) + 1, self.layer)
-        self.viewer.layers.selection = chosen
+        for attribute in (*PLACE, *_LOOKS):
+            if attribute in keywords:
+                setattr(layer, attribute, keywords[attribute])
+        if layer.data is data:
+            layer.refresh()
+        else:
+            layer.data = data

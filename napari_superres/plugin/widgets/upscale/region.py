@@ -1,83 +1,86 @@
-"""Which part of a layer is computed: all, what is visible, a drawn shape, the current slice; and which channels."""
+"""Choice of the region and the channels of a layer that are computed."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, LineEdit  # noqa: TID253 - a Qt file
-from qtpy.QtWidgets import QVBoxLayout, QWidget  # noqa: TID253 - a Qt file
+from magicgui.widgets import ComboBox, LineEdit
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_superres.core.image import Image
-from napari_superres.errors import SettingsError
 from napari_superres.plugin.host import field
-from napari_superres.plugin.widgets.common import panel as forms
+from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.upscale.state import SHAPE, SLICE, VISIBLE, WHOLE, UpscaleState
 
-WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Shapes
+    from napari.viewer import Viewer
 
 
 class RegionForm(QWidget):
-    """The choice of a part.
+    """Controls for region, shape and channels.
 
     Parameters
     ----------
     viewer
-        Whose view and shapes are meant.
+        napari viewer whose view and shapes the regions refer to.
     changed
-        Is called when another part is chosen.
+        Called when the user changes one of the controls.
     """
 
-    def __init__(self, viewer: Any, changed: Callable[[], None]) -> None:
+    def __init__(self, viewer: "Viewer", changed: Callable[[], None]) -> None:
         super().__init__()
         self.viewer = viewer
         self.kind = ComboBox(
             choices=(WHOLE, VISIBLE, SHAPE, SLICE),
             label="Region",
-            tooltip="Which part is computed. It equals that part of the whole result. visible field: what the view "
-            "shows of the current slice; drawn shape: the box around a shape, through all slices.",
+            tooltip="Part of the layer to compute: visible field is the current slice within the view, drawn shape the "
+            "box around a shape through all slices. Its pixels equal those of the whole result.",
         )
         self.shapes = forms.narrow(
             ComboBox(
                 choices=self._shapes_layers,
                 label="Shapes",
-                tooltip="Shapes layer: its selected shape is taken, or its last one.",
+                tooltip="Shapes layer whose selected shape marks the region. Without a selection, the last shape does.",
             )
         )
         self.channels = LineEdit(
             label="Channels",
-            tooltip="Channels to compute, such as 0,2; all where it is empty. One model for each: 0=fluo-x2, "
-            "1=bicubic-x2.",
+            tooltip="Channels to compute, such as 0,2, or a model for each, such as 0=fluo-x2, 1=bicubic-x2. Leave it "
+            "empty for all channels.",
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._parts = [forms.form([widget]) for widget in (self.kind, self.shapes, self.channels)]
-        for part in self._parts:
-            layout.addWidget(part)
-        self._changed = changed
+        self._shapes_row, self._channels_row = forms.form([self.shapes]), forms.form([self.channels])
+        for row in (forms.form([self.kind]), self._shapes_row, self._channels_row):
+            layout.addWidget(row)
         for control in (self.kind, self.shapes, self.channels):
-            control.changed.connect(self._told)
-        self.follow("")
+            control.changed.connect(lambda _: changed())
 
-    def _told(self, _: Any = None) -> None:
-        self._parts[1].setVisible(self.kind.value == SHAPE)
-        self._changed()
-
-    def follow(self, axes: str) -> None:
-        """Show what makes sense for a layer of these axes, and the shapes there are."""
+    def show_state(self, state: UpscaleState) -> None:
+        """Show the rows that apply to a state, and the shapes layers of the viewer."""
         forms.refresh(self.shapes)
-        self._parts[1].setVisible(self.kind.value == SHAPE)
-        self._parts[2].setVisible("C" in axes)
+        self._shapes_row.setVisible(state.region == SHAPE)
+        self._channels_row.setVisible(state.has_channel_axis)
 
-    def _shapes_layers(self, _: Any) -> list[tuple[str, Any]]:
+    def _shapes_layers(self, _: Any) -> "list[tuple[str, Shapes]]":
         from napari.layers import Shapes
 
         return [(layer.name, layer) for layer in reversed(self.viewer.layers) if isinstance(layer, Shapes)]
 
-    def roi(self, layer: Any, axes: str) -> dict[str, field.Range]:
-        """Return the part in pixels of the layer; empty for all of it.
+    def roi(self, layer: "ImageLayer", axes: str) -> dict[str, field.Range]:
+        """Return the region in pixels of a layer; empty for all of it.
+
+        Parameters
+        ----------
+        layer
+            Layer to be computed.
+        axes
+            Its axes, one letter per axis.
 
         Raises
         ------
         SettingsError
-            If nothing is in view or drawn.
+            If the layer is not in view, or no shape is drawn on it.
         """
         kind = self.kind.value
         if kind == VISIBLE:
@@ -85,24 +88,3 @@ class RegionForm(QWidget):
         if kind == SHAPE:
             return field.shape_box(self.viewer, self.shapes.value, layer, axes)
         return field.slice_box(self.viewer, layer, axes) if kind == SLICE else {}
-
-    def models(self, image: Image, model: str) -> tuple[Any, list[int] | None]:
-        """Return what to compute with, one model or one per channel, and the channels; None for all.
-
-        Raises
-        ------
-        SettingsError
-            If the line of channels cannot be understood.
-        """
-        text = self.channels.value.strip() if "C" in image.axes else ""
-        if not text:
-            return model, None
-        parts = [part.strip() for part in text.split(",") if part.strip()]
-        if all("=" in part for part in parts):
-            return {k.strip(): m.strip() for k, m in (part.split("=", 1) for part in parts)}, None
-        try:
-            return model, [int(part) for part in parts]
-        except ValueError as error:
-            raise SettingsError(
-                f"channels are numbers such as 0,2 or models such as 0=fluo-x2, got {text!r}."
-            ) from error

@@ -1,9 +1,9 @@
-"""What a run would be as a command line, and as a script: exactly the same pixels."""
+"""A run as a command line and as a Python script that compute exactly the same pixels."""
 
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,84 +11,87 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, SuperResError
 from napari_superres.io import read_image
 
-_SEEN = 32  # pixels along an axis that are compared with the file's
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+
+_COMPARED = 32  # pixels along an axis that are compared with the file
 
 
-def source_path(layer: Any) -> Path | None:
-    """Return the file a layer was read from; None where it came from elsewhere."""
+def source_path(layer: "ImageLayer") -> Path | None:
+    """Return the file that a layer was read from, or None if there is none."""
     path = layer.source.path or layer.metadata.get("path")
-    found = Path(path) if path else None
-    return found if found is not None and found.exists() else None
+    return Path(path) if path and Path(path).exists() else None
 
 
-def command(layers: Sequence[Any], image: Image, model: Any, options: Mapping[str, Any]) -> str:
-    """Return the command that computes a run from the layers' file.
+def command(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Mapping[str, Any]) -> str:
+    """Return the command line that computes a run from the layers' file.
 
     Parameters
     ----------
     layers
-        Channels of one file; the first is what `image` was made of.
+        Channels of one file. The first is the layer of `image`.
     image, model, options
-        Of the run.
+        Arguments of the run.
 
     Raises
     ------
     SettingsError
-        If the layer was not read from a file, or is not as its file any more.
+        If the layer was not read from a file, or no longer equals its file.
     """
     layer = layers[0]
     path = source_path(layer)
     if path is None:
         raise SettingsError(
-            f"the layer {layer.name!r} was not read from a file, which a command needs. Save it, or copy as Python."
+            f"a command needs a file, but the layer {layer.name!r} was not read from one.",
+            remedy="Save the layer and open that file, or copy as Python.",
         )
-    read = _as_read(path, layer, image)
+    read = _reading_options(path, layer, image)
     if read is None:
         raise SettingsError(
-            f"the layer {layer.name!r} is not as its file any more: its pixels, their size or its place were changed. "
-            "Save it and open that, or copy as Python."
+            f"the pixels, pixel size or place of the layer {layer.name!r} no longer equal those of its file.",
+            remedy="Save the layer and open that file, or copy as Python.",
         )
-    given = {**_told(options), **_channels(layers)}
-    chosen = ",".join(f"{k}={m}" for k, m in model.items()) if isinstance(model, Mapping) else str(model)
+    changed = {**_changed_options(options), **_channels(layers)}
+    models = ",".join(f"{k}={m}" for k, m in model.items()) if isinstance(model, Mapping) else str(model)
     name = Path(next(iter(model.values())) if isinstance(model, Mapping) else model).stem
-    parts = ["superres", "upscale", str(path), "-o", f"{path.name.split('.')[0]}_{name}.ome.tif", "-m", chosen]
+    parts = ["superres", "upscale", str(path), "-o", f"{path.name.split('.')[0]}_{name}.ome.tif", "-m", models]
     for option in ("series", "axes", "unit"):
         if option in read:
             parts += [f"--{option}", str(read[option])]
     if "pixel_size" in read:
         parts += ["--pixel-size", ",".join(map(str, read["pixel_size"]))]
     for option in ("device", "precision", "tile"):
-        if option in given:
-            parts += [f"--{option}", str(given[option])]
-    if "tta" in given:
+        if option in changed:
+            parts += [f"--{option}", str(changed[option])]
+    if "tta" in changed:
         parts.append("--tta")
-    if "channels" in given:
-        parts += ["--channels", ",".join(map(str, given["channels"]))]
-    if "roi" in given:
-        parts += ["--roi", ",".join(f"{a}={start}:{stop}" for a, (start, stop) in given["roi"].items())]
+    if "channels" in changed:
+        parts += ["--channels", ",".join(map(str, changed["channels"]))]
+    if "roi" in changed:
+        parts += ["--roi", ",".join(f"{a}={start}:{stop}" for a, (start, stop) in changed["roi"].items())]
     return shlex.join(parts)
 
 
-def script(layers: Sequence[Any], image: Image, model: Any, options: Mapping[str, Any]) -> str:
-    """Return a script that computes a run, from the layers' file or from the layer in napari's console.
+def script(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Mapping[str, Any]) -> str:
+    """Return a script that computes a run from the layers' file, or in napari's console from the layer.
 
     The parameters are those of `command`.
     """
     layer = layers[0]
     path = source_path(layer)
-    read = None if path is None else _as_read(path, layer, image)
-    given = _told(options)
+    read = None if path is None else _reading_options(path, layer, image)
+    changed = _changed_options(options)
     if read is None:
-        first = "from napari_superres.plugin.host.layers import to_image  # in napari's console"
-        made = f"to_image(viewer.layers[{layer.name!r}], {image.axes!r})"
+        import_line = "from napari_superres.plugin.host.layers import to_image  # in napari's console"
+        image_code = f"to_image(viewer.layers[{layer.name!r}], {image.axes!r})"
     else:
-        given |= _channels(layers)
-        first = "from napari_superres import read_image"
-        made = f"read_image({str(path)!r}{_arguments(read)})"
+        changed |= _channels(layers)
+        import_line = "from napari_superres import read_image"
+        image_code = f"read_image({str(path)!r}{_arguments(read)})"
     return (
-        f"from napari_superres import upscale, write_image\n{first}\n\n"
-        f"image = {made}\n"
-        f"result = upscale(image, {model!r}{_arguments(given)})\n"
+        f"from napari_superres import upscale, write_image\n{import_line}\n\n"
+        f"image = {image_code}\n"
+        f"result = upscale(image, {model!r}{_arguments(changed)})\n"
         'write_image(result, "result.ome.tif")\n'
     )
 
@@ -97,19 +100,19 @@ def _arguments(options: Mapping[str, Any]) -> str:
     return "".join(f", {name}={value!r}" for name, value in options.items())
 
 
-def _told(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not as they are by themselves."""
+def _changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that differ from their defaults."""
     return {k: v for k, v in options.items() if v not in ("auto", None, False, {})}
 
 
-def _channels(layers: Sequence[Any]) -> dict[str, Any]:
-    """Return which channels of their file some layers are."""
-    chosen = sorted(layer.metadata["channel"] for layer in layers if "channel" in layer.metadata)
-    return {"channels": chosen} if chosen else {}
+def _channels(layers: "Sequence[ImageLayer]") -> dict[str, Any]:
+    """Return the channels of their file that the layers hold, as an option."""
+    channels = sorted(layer.metadata["channel"] for layer in layers if "channel" in layer.metadata)
+    return {"channels": channels} if channels else {}
 
 
-def _as_read(path: Path, layer: Any, image: Image) -> dict[str, Any] | None:
-    """Return the options of `read_image` that give what a layer is, None where none do."""
+def _reading_options(path: Path, layer: "ImageLayer", image: Image) -> dict[str, Any] | None:
+    """Return options of `read_image` with which the file equals a layer, or None if there are none."""
     options: dict[str, Any] = {"series": layer.metadata["series"]} if layer.metadata.get("series") else {}
     try:
         stored = read_image(path, **options)
@@ -123,11 +126,11 @@ def _as_read(path: Path, layer: Any, image: Image) -> dict[str, Any] | None:
             stored = read_image(path, **options)
     except SuperResError:
         return None
-    return options if _is_same(stored, layer, image) else None
+    return options if _equals_layer(stored, layer, image) else None
 
 
-def _file_axes(stored: str, layer: Any, image: Image) -> str | None:
-    """Return the axes of a file as the user has them: what was corrected in the widget is so in the file, too."""
+def _file_axes(stored: str, layer: "ImageLayer", image: Image) -> str | None:
+    """Return the axes of a file with the corrections made in the widget, or None if they do not fit."""
     hidden = "C" if "channel" in layer.metadata else ""
     theirs = [a for a in stored if a not in hidden and a != "S"]
     ours = [a for a in image.axes if a != "S"]
@@ -141,15 +144,15 @@ def _same_units(stored: Image, image: Image) -> bool:
     return all(stored.units.get(a) == image.units.get(a) for a in image.spatial)
 
 
-def _is_same(stored: Image, layer: Any, image: Image) -> bool:
-    """Return whether a file's image has the pixels of a layer's in its middle, and lies where it lies."""
+def _equals_layer(stored: Image, layer: "ImageLayer", image: Image) -> bool:
+    """Return whether a file's image has the place of a layer and, in its middle, the same pixels."""
     if stored.spatial != image.spatial or not _same_units(stored, image):
         return False
     far = np.abs(stored.affine - image.affine).max() > 1e-5 * max(image.pixel_size)
     if far or any(stored.size(a) != image.size(a) for a in image.axes):
         return False
     middle = {a: slice(n // 2, n // 2 + 1) for a, n in zip(image.axes, image.shape, strict=True)}
-    middle |= {a: slice(max(0, (image.size(a) - _SEEN) // 2), (image.size(a) + _SEEN) // 2) for a in "YX"}
+    middle |= {a: slice(max(0, (image.size(a) - _COMPARED) // 2), (image.size(a) + _COMPARED) // 2) for a in "YX"}
     middle["S"] = slice(None)
     channel = layer.metadata.get("channel", 0)
     theirs = np.asarray(stored.data[tuple(middle.get(a, slice(channel, channel + 1)) for a in stored.axes)])

@@ -116,13 +116,13 @@ def test_colours_give_one_map(made, viewer, widget, qtbot):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda record: record.clear(), "not known which one model"),
-        (lambda record: record["model"].update(sha256="1" * 64), "another model than"),
-        (lambda record: record["model"].update(sha256=""), "never disagrees"),
+        (lambda record: record.clear(), "does not name a single model"),
+        (lambda record: record["model"].update(sha256="1" * 64), "is not the model that"),
+        (lambda record: record["model"].update(sha256=""), "all its results agree"),
         (lambda record: record["model"].update(name="unheard-of"), "unheard-of"),
         (
             lambda record: record.update(per_channel=[{"model": {"sha256": "1"}}, {"model": {"sha256": "2"}}]),
-            "not known which one model",
+            "does not name a single model",
         ),
     ],
 )

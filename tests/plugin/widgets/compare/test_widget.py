@@ -8,8 +8,8 @@ import pytest
 
 import napari_superres
 from napari_superres import evaluation
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image, to_layer
-from napari_superres.plugin.widgets.common.panel import in_window
 from napari_superres.plugin.widgets.compare.widget import CompareWidget
 
 pytestmark = pytest.mark.gui
@@ -100,7 +100,7 @@ def test_lights_are_those_of_python(scene, widget, qtbot):
     text = plain(widget.answers)
     for answer in found.answers:
         assert f"{answer.question} {answer.state}" in text
-        assert in_window(answer.reason) in text
+        assert window_text(answer.reason) in text
     assert {"yes", "no"} < {answer.state for answer in found.answers}
     assert widget.answers.text().count("#dd4a40") == sum(answer.state == "no" for answer in found.answers)
     assert "--" not in text

@@ -1,4 +1,4 @@
-"""Super-resolve while other things go on: layers that change, go away or come, other units, previews that move on."""
+"""Super-resolve while layers are added, changed or removed, and with mixed units."""
 
 import shlex
 import time
@@ -12,7 +12,7 @@ from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
 from napari_superres.plugin.host.samples import sample_layers
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
-from napari_superres.plugin.widgets.upscale.region import SHAPE, SLICE
+from napari_superres.plugin.widgets.upscale.state import SHAPE, SLICE
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 from napari_superres.plugin.worker.job import Job
 
@@ -32,8 +32,8 @@ def lies_on(made, source):
     np.testing.assert_allclose(made.data_to_world(fine), source.data_to_world(end), atol=1e-6)
 
 
-def test_the_pixels_of_training_are_offered(viewer, widget, qtbot):
-    """Never done by itself; the new layer lies on the old one and is chosen."""
+def test_resampling_to_the_pixel_size_of_training_is_offered(viewer, widget, qtbot):
+    """The new layer lies on the old one and is chosen; nothing is resampled without a click."""
     stack = viewer.add_image(pixels((3, 40, 60)), name="head", scale=(3, 0.4, 0.4), units="mm", rotate=20)
     fitting = viewer.add_image(pixels((20, 24), 1), name="fits", scale=(1, 1), units="mm")
     widget.layer.value, widget.model.value = fitting, "mri-x2"
@@ -59,7 +59,7 @@ def test_the_pixels_of_training_are_offered(viewer, widget, qtbot):
     assert widget.resample.isHidden()
 
 
-def test_a_preview_moves_on_to_another_layer(viewer, widget, qtbot):
+def test_the_preview_follows_the_chosen_layer(viewer, widget, qtbot):
     first = viewer.add_image(pixels(), name="A", scale=(0.5, 0.5), rotate=30, translate=(7, 9), colormap="magenta")
     second = viewer.add_image(pixels((30, 60), 1), name="B", units="nm", colormap="green")
     colour = viewer.add_image(pixels((20, 24, 3), 2).astype(np.uint8), name="C", rgb=True)
@@ -87,7 +87,7 @@ def test_a_preview_moves_on_to_another_layer(viewer, widget, qtbot):
     assert "Done" in widget.status.text()
 
 
-def test_a_fault_in_a_callback_keeps_nobody_waiting(viewer, widget, qtbot):
+def test_an_error_in_a_callback_does_not_block_the_next_job(viewer, widget, qtbot):
     ended = []
 
     def steps():
@@ -105,14 +105,14 @@ def test_a_fault_in_a_callback_keeps_nobody_waiting(viewer, widget, qtbot):
 
 def slow(monkeypatch):
     """Let every step of a run take a moment."""
-    whole = upscale_widget.engine.upscale
+    whole = upscale_widget.tasks.upscale
 
     def steps(*given, **more):
         for step in whole(*given, **more):
             time.sleep(0.05)
             yield step
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", steps)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", steps)
 
 
 def begun(viewer, widget, qtbot, count):
@@ -121,17 +121,17 @@ def begun(viewer, widget, qtbot, count):
     qtbot.waitUntil(lambda: len(viewer.layers) > count, timeout=LONG)
 
 
-def test_a_result_that_is_deleted_ends_the_run(viewer, widget, qtbot, monkeypatch):
+def test_removing_the_result_ends_the_run(viewer, widget, qtbot, monkeypatch):
     slow(monkeypatch)
     layer = viewer.add_image(pixels((400, 400)))
     begun(viewer, widget, qtbot, 1)
     viewer.layers.pop()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     assert list(viewer.layers) == [layer]
-    assert widget.status.text() == "Cancelled; nothing was added."
+    assert widget.status.text() == "Cancelled. Nothing was added."
 
 
-def test_a_result_follows_its_source_and_says_what_it_is_of(viewer, widget, qtbot, monkeypatch):
+def test_a_result_follows_its_moved_source_and_reports_replaced_pixels(viewer, widget, qtbot, monkeypatch):
     slow(monkeypatch)
     layer = viewer.add_image(pixels((400, 400)), scale=(0.5, 0.5))
     before = layer.data
@@ -143,10 +143,10 @@ def test_a_result_follows_its_source_and_says_what_it_is_of(viewer, widget, qtbo
     lies_on(made, layer)
     expected = napari_superres.upscale(before, "bicubic-x2", axes="YX").data
     np.testing.assert_array_equal(made.data, expected)
-    assert "data were replaced meanwhile" in widget.status.text()
+    assert "were replaced during the run" in widget.status.text()
 
 
-def test_what_is_kept_says_that_it_is_not_complete(viewer, widget, qtbot, monkeypatch):
+def test_the_record_of_a_kept_part_is_marked_as_incomplete(viewer, widget, qtbot, monkeypatch):
     slow(monkeypatch)
     viewer.add_image(pixels((400, 400)))
     begun(viewer, widget, qtbot, 1)
@@ -178,7 +178,7 @@ def test_shapes_and_slices_in_other_units(viewer, widget, qtbot):
     assert other in viewer.layers
 
 
-def test_of_a_sample_the_input_is_chosen_and_channels_are_counted(viewer, widget, qtbot, tmp_path):
+def test_the_input_of_a_sample_is_chosen_and_channels_are_counted(viewer, widget, qtbot, tmp_path):
     from napari.layers import Layer
 
     for layer in sample_layers("nuclei"):
@@ -188,10 +188,10 @@ def test_of_a_sample_the_input_is_chosen_and_channels_are_counted(viewer, widget
     path = tmp_path / "cells.ome.tif"
     write_image(Image.from_array(pixels((3, 24, 30)), "CYX", pixel_size=0.5), path)
     viewer.open(path, plugin="napari-superres-torch")
-    assert widget.all_channels.text() == "All 3 channels of its file"
+    assert widget.all_channels.text() == "All 3 channels"
     assert not widget.all_channels.isHidden()
     viewer.layers.pop()
-    assert widget.all_channels.text() == "All 2 channels of its file"
+    assert widget.all_channels.text() == "All 2 channels"
 
 
 def test_run_stays_in_view(viewer, widget):
@@ -209,12 +209,13 @@ def copied(button):
     return QApplication.clipboard().text()
 
 
-def test_copies_have_what_was_corrected(viewer, widget, qtbot, tmp_path, monkeypatch, told):
+def test_copied_command_and_script_contain_the_corrections(viewer, widget, qtbot, tmp_path, monkeypatch, told):
     monkeypatch.chdir(tmp_path)
     write_image(Image.from_array(pixels((3, 24, 30)), "ZYX"), tmp_path / "a.tif")
     (layer,) = viewer.open(str(tmp_path / "a.tif"), plugin="napari")
     widget.axes.value = "TYX"
-    widget._pixel_size_set(0.3, "micrometer")
+    widget.pixel_size.size.value, widget.pixel_size.unit.value = 0.3, "micrometer"
+    widget.pixel_size.button.click()
     widget.model.value = "nearest-x2"
     words = shlex.split(copied(widget.copy_command))
     assert words[words.index("--axes") + 1] == "TYX"
@@ -231,7 +232,7 @@ def test_copies_have_what_was_corrected(viewer, widget, qtbot, tmp_path, monkeyp
     layer.data = layer.data[:, ::-1]
     assert told == []
     widget.copy_command.click()
-    assert "is not as its file any more" in told.pop()
+    assert "no longer equal those of its file" in told.pop()
     script = copied(widget.copy_python)
     space = {"viewer": viewer}
     (tmp_path / "result.ome.tif").unlink()

@@ -11,7 +11,7 @@ from napari_superres import Image
 from napari_superres.plugin.host.preferences import Preferences, preferences
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.disk import FILE
 
 pytestmark = pytest.mark.gui
@@ -23,7 +23,7 @@ LONG = 60_000
 def tight(monkeypatch, tmp_path):
     """Allow a kilobyte of memory for results."""
     wishes = Preferences(memory_gb=1e-6, folder=str(tmp_path / "large"))
-    monkeypatch.setattr(engine, "preferences", lambda: wishes)
+    monkeypatch.setattr(tasks, "preferences", lambda: wishes)
     return tmp_path / "large"
 
 
@@ -65,7 +65,7 @@ def test_cancelled_large_result_leaves_nothing_on_disk(viewer, dock, qtbot, tigh
     viewer.add_image(np.zeros((300, 300), np.uint16))
     widget.model.value = "nearest-x2"
     widget.tile.value = "64"
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def slowly(*arguments, **options):
         steps = original(*arguments, **options)
@@ -76,7 +76,7 @@ def test_cancelled_large_result_leaves_nothing_on_disk(viewer, dock, qtbot, tigh
         finally:
             steps.close()
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", slowly)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", slowly)
     widget.run.click()
     qtbot.waitUntil(lambda: tight.is_dir() and any(tight.iterdir()), timeout=LONG)
     widget.run.click()
@@ -85,9 +85,9 @@ def test_cancelled_large_result_leaves_nothing_on_disk(viewer, dock, qtbot, tigh
     assert len(viewer.layers) == 1
 
 
-def test_folder_that_cannot_be_written_is_said(viewer, dock, qtbot, monkeypatch, tmp_path, told):
+def test_a_folder_that_cannot_be_written_is_reported(viewer, dock, qtbot, monkeypatch, tmp_path, told):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(engine, "preferences", lambda: Preferences(memory_gb=1e-6, folder=str(tmp_path / "file" / "x")))
+    monkeypatch.setattr(tasks, "preferences", lambda: Preferences(memory_gb=1e-6, folder=str(tmp_path / "file" / "x")))
     widget = dock(UpscaleWidget)
     viewer.add_image(np.zeros((30, 30), np.uint16))
     widget.model.value = "nearest-x2"

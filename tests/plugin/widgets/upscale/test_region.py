@@ -1,8 +1,7 @@
-"""Super-resolve: parts of a layer, results that grow, the preview that follows, the run as a command and a script."""
+"""Super-resolve: regions, growing results, the live preview, the run as a command and a script."""
 
 import shlex
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,16 +10,17 @@ from helpers.upscaling import LONG, pixels, run
 import napari_superres
 from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
+from napari_superres.inference import Progress
 from napari_superres.plugin.host import field
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
-from napari_superres.plugin.widgets.upscale.region import SHAPE, SLICE, VISIBLE
-from napari_superres.plugin.worker import tasks as engine
+from napari_superres.plugin.widgets.upscale.state import SHAPE, SLICE, VISIBLE
+from napari_superres.plugin.worker import tasks
 
 pytestmark = pytest.mark.gui
 
 
 def look(viewer, qtbot, zoom, y, x):
-    """Turn the camera of a window that is drawn: only then napari knows what is visible."""
+    """Move the camera of a drawn window, because only then napari knows what is visible."""
     viewer.window.show()
     field.camera(viewer).zoom *= zoom
     field.camera(viewer).center = (0, y, x)
@@ -72,12 +72,12 @@ def test_visible_field_is_what_the_camera_shows(viewer, widget, qtbot):
     assert not widget.is_running
 
 
-def test_no_shape_is_said_at_once(viewer, widget, qtbot, told):
+def test_a_missing_shape_is_reported_at_once(viewer, widget, qtbot, told):
     viewer.add_image(pixels())
     widget.region.kind.value = SHAPE
     widget.run.click()
     assert not widget.is_running
-    assert "Draw a shape" in told.pop()
+    assert "No shape is drawn" in told.pop()
 
 
 def test_a_model_for_each_channel(viewer, widget, qtbot, told):
@@ -90,7 +90,7 @@ def test_a_model_for_each_channel(viewer, widget, qtbot, told):
     np.testing.assert_array_equal(viewer.layers[1].data, expected)
     widget.region.channels.value = "red"
     widget.run.click()
-    assert "Channels are numbers" in told.pop()
+    assert "“Channels” must be numbers" in told.pop()
 
 
 def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeypatch):
@@ -98,7 +98,7 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
     look(viewer, qtbot, 10, 350, 60)
     widget.tile.value = "64"
     regions = []
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def slowly(*arguments, **options):
         for step in original(*arguments, **options):
@@ -107,7 +107,7 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
                 time.sleep(0.03)
             yield step
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", slowly)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", slowly)
     widget.run.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
     assert widget.is_running
@@ -126,17 +126,17 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_is_done_is_kept_on_request_only(viewer, widget, qtbot, monkeypatch, keep):
+def test_the_finished_part_is_kept_only_on_request(viewer, widget, qtbot, monkeypatch, keep):
     layer = viewer.add_image(pixels((300, 300)))
     widget.tile.value = "64"
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def slowly(*arguments, **options):
         for step in original(*arguments, **options):
             time.sleep(0.05)
             yield step
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", slowly)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", slowly)
     widget.run.click()
     qtbot.waitUntil(lambda: not widget.keep.isHidden(), timeout=LONG)
     (widget.keep if keep else widget.run).click()
@@ -146,7 +146,7 @@ def test_what_is_done_is_kept_on_request_only(viewer, widget, qtbot, monkeypatch
         kept = viewer.layers[1].data
         assert 0.01 < np.mean(kept == whole(layer)) < 0.99
         np.testing.assert_array_equal(kept[kept != 0], whole(layer)[kept != 0])
-        assert "Stopped; what is done is in" in widget.status.text()
+        assert "The finished part is in" in widget.status.text()
     else:
         assert list(viewer.layers) == [layer]
 
@@ -155,7 +155,7 @@ def shown(viewer):
     return next((layer for layer in viewer.layers if layer.name.startswith("preview of")), None)
 
 
-def test_preview_follows_settings_and_data_and_goes_away(viewer, widget, qtbot):
+def test_the_preview_follows_settings_and_data_until_it_is_switched_off(viewer, widget, qtbot):
     layer = viewer.add_image(pixels((60, 70)), scale=(0.5, 0.5))
     widget.preview.setChecked(True)
     qtbot.waitUntil(lambda: shown(viewer) is not None, timeout=LONG)
@@ -176,7 +176,7 @@ def test_preview_follows_settings_and_data_and_goes_away(viewer, widget, qtbot):
     assert not widget.is_running
 
 
-def test_preview_is_of_the_middle_of_what_is_visible(viewer, widget, qtbot):
+def test_the_preview_shows_the_middle_of_the_visible_field(viewer, widget, qtbot):
     viewer.add_image(pixels((1200, 1300)))
     widget.preview.setChecked(True)
     qtbot.waitUntil(lambda: shown(viewer) is not None, timeout=LONG)
@@ -228,7 +228,7 @@ def test_layer_without_a_file_has_a_script_for_the_console(viewer, widget, told,
 
     layer = viewer.add_image(pixels(), name="it's mine")
     widget.copy_command.click()
-    assert "was not read from a file" in told.pop()
+    assert "was not read from one" in told.pop()
     widget.copy_python.click()
     script = QApplication.clipboard().text()
     space = {"viewer": viewer}
@@ -245,12 +245,12 @@ def test_layer_without_a_file_has_a_script_for_the_console(viewer, widget, told,
         ((24, 30, 3), "YXS", {"X": (3, 21)}, np.s_[:, 3:21]),
     ],
 )
-def test_a_preview_shows_the_input_until_it_is_done(shape, axes, roi, kept):
+def test_a_preview_shows_the_input_where_nothing_is_computed_yet(shape, axes, roi, kept):
     data = pixels(shape)
     options = {"roi": roi, "tile": 17}
     images = [
         step.image.data.copy()
-        for step in engine.preview(Image.from_array(data, axes), "fsrcnn-x2", options, {"Y": 10, "X": 10})
+        for step in tasks.preview(Image.from_array(data, axes), "fsrcnn-x2", options, {"Y": 10, "X": 10})
     ]
     repeated = data[kept]
     for axis in "YX":
@@ -273,7 +273,7 @@ def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
     viewer.open(path, plugin="napari-superres-torch")
     widget.layer.value = viewer.layers[2]
     assert not widget.all_channels.isHidden()
-    assert widget.all_channels.text() == "All 3 channels of its file"
+    assert widget.all_channels.text() == "All 3 channels"
     widget.all_channels.setChecked(True)
     qtbot.waitUntil(lambda: "for each of 3 channels" in widget.estimate.text(), timeout=LONG)
     run(widget, qtbot)
@@ -295,7 +295,7 @@ def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
     assert len([layer for layer in viewer.layers if layer.name.startswith("GFP")]) == 3
 
 
-def test_cancelling_one_channel_begins_no_other(viewer, widget, qtbot, tmp_path, monkeypatch):
+def test_cancelling_one_channel_starts_no_other(viewer, widget, qtbot, tmp_path, monkeypatch):
     path = tmp_path / "cells.ome.tif"
     write_image(Image.from_array(pixels((2, 24, 30)), "CYX", pixel_size=0.5), path)
     viewer.open(path, plugin="napari-superres-torch")
@@ -304,9 +304,9 @@ def test_cancelling_one_channel_begins_no_other(viewer, widget, qtbot, tmp_path,
     def endless(image, *_, **__):
         while True:
             time.sleep(0.01)
-            yield SimpleNamespace(done=0, total=9, image=image, region=None, seconds=1.0, remaining=None)
+            yield Progress(0, 9, image, None, 1.0, None)
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", endless)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", endless)
     widget.run.click()
     qtbot.waitUntil(lambda: "Computing" in widget.status.text(), timeout=LONG)
     widget.run.click()

@@ -9,7 +9,8 @@ import napari_superres
 from napari_superres import Image
 from napari_superres.errors import ModelFileError
 from napari_superres.plugin.host.layers import to_image
-from napari_superres.plugin.widgets.upscale import controls as upscale_forms
+from napari_superres.plugin.widgets.upscale import controls as upscale_controls
+from napari_superres.plugin.widgets.upscale import model_choice
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
@@ -82,7 +83,7 @@ def test_result_follows_a_layer_moved_during_the_run(viewer, widget, qtbot, monk
     np.testing.assert_allclose(result.data_to_world((0.5, 0.5)), layer.data_to_world((0, 0)))
 
 
-def test_plan_is_told_before_the_run(viewer, widget, qtbot, monkeypatch):
+def test_the_plan_is_shown_before_the_run(viewer, widget, qtbot, monkeypatch):
     monkeypatch.setattr("napari_superres.inference.machine.speed._seconds", lambda *_: 0.1)  # a busy machine gives none
     viewer.add_image(pixels((30, 40)))
     widget.model.value = "bicubic-x3"
@@ -182,7 +183,7 @@ def test_a_library_model_that_was_altered_is_refused_by_the_plan(viewer, widget,
         raise ModelFileError(f"{name} was altered since it was added")
 
     viewer.add_image(pixels(), scale=(0.2, 0.2))
-    monkeypatch.setattr(upscale_widget, "find_card", altered)
+    monkeypatch.setattr(model_choice, "find_card", altered)
     widget.model.value = next(v for v in widget.model.choices if v != widget.model.value)
     assert not widget.card.text()
 
@@ -245,7 +246,7 @@ def test_mixed_units_are_warned_about_and_the_source_decides(viewer, widget, qtb
     assert viewer.layers[-1].units == layer.units
 
 
-def test_card_tells_what_a_model_is_for(viewer, widget):
+def test_the_card_shows_the_modality_and_the_baseline(viewer, widget):
     widget.model.value = "fsrcnn-x2"
     text = widget.card.text()
     assert "photograph" in text
@@ -256,7 +257,7 @@ def test_card_tells_what_a_model_is_for(viewer, widget):
     assert "doi.org" in widget.card.text()
 
 
-def test_model_file_of_ones_own(viewer, widget, qtbot, tmp_path, told):
+def test_a_model_file_can_be_used_once(viewer, widget, qtbot, tmp_path, told):
     import shutil
 
     from napari_superres.models.library.shipped import shipped_folder
@@ -303,7 +304,7 @@ def test_every_control_has_a_tooltip_and_fits(viewer, widget, qtbot):
     for button in buttons:
         assert button.toolTip()
         assert button.minimumSizeHint().width() <= 300
-    assert "Not for diagnosis" in upscale_forms._CAUTION
+    assert "Not for diagnosis" in upscale_controls._CAUTION
     assert widget.minimumWidth() <= 300
 
 
@@ -313,7 +314,7 @@ def test_every_control_has_a_tooltip_and_fits(viewer, widget, qtbot):
 def count_steps(monkeypatch):
     """Record the engine's steps, and that its generator was closed."""
     steps = []
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def counted(*arguments, **options):
         try:
@@ -323,20 +324,20 @@ def count_steps(monkeypatch):
         finally:
             steps.append("closed")
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", counted)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", counted)
     return steps
 
 
 def hold(monkeypatch):
     """Let runs begin only when the event that is returned is set."""
     released = threading.Event()
-    original = upscale_widget.engine.upscale
+    original = upscale_widget.tasks.upscale
 
     def waiting(*arguments, **options):
         assert released.wait(60)
         yield from original(*arguments, **options)
 
-    monkeypatch.setattr(upscale_widget.engine, "upscale", waiting)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", waiting)
     return released
 
 

@@ -1,0 +1,109 @@
+"""Parts of a panel: rows with labels, choices of layers, lines of text, error notifications."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+
+from napari_superres.plugin.host.labels import window_text
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+OURS, TEMPORARY = "napari_superres", "temporary"
+"""Metadata key and value of temporary layers, which cannot be chosen."""
+
+_LABEL_WIDTH = 84  # so that the fields of all forms in a panel are aligned
+
+
+def form(widgets: Iterable[Any]) -> QWidget:
+    """Return magicgui widgets as rows with labels."""
+    native = QWidget()
+    layout = QFormLayout(native)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for widget in widgets:
+        label = QLabel(widget.label)
+        label.setMinimumWidth(_LABEL_WIDTH)
+        label.setToolTip(widget.tooltip)
+        layout.addRow(label, widget.native)
+    return native
+
+
+def narrow(box: ComboBox) -> ComboBox:
+    """Let a list be narrower than its longest entry. The open list shows the entries in full."""
+    native: QComboBox = box.native
+    native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    native.setMinimumContentsLength(6)
+    return box
+
+
+def image_layers(viewer: "Viewer") -> list[tuple[str, Any]]:
+    """Return name and layer of each image layer that can be chosen, newest first as in napari's layer list."""
+    from napari.layers import Image
+
+    return [
+        (layer.name, layer)
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, Image) and layer.metadata.get(OURS) != TEMPORARY
+    ]
+
+
+def layer_box(viewer: "Viewer", *, label: str, tooltip: str, optional: bool = False) -> ComboBox:
+    """Return a choice among the viewer's image layers."""
+    return narrow(ComboBox(choices=lambda _: image_layers(viewer), label=label, tooltip=tooltip, nullable=optional))
+
+
+def refresh(box: ComboBox) -> bool:
+    """Update a list of layers and keep the chosen one. Return whether the choice had to change."""
+    before = box.value
+    with box.changed.blocked():
+        box.reset_choices()
+        if before is not None and any(before is choice for choice in box.choices):
+            box.value = before
+    return box.value is not before
+
+
+def prefer_visible(box: ComboBox) -> bool:
+    """Choose the newest visible layer instead of a hidden one, and return whether the choice changed."""
+    visible = next((layer for layer in box.choices if layer is not None and layer.visible), None)
+    if box.value is None or box.value.visible or visible is None:
+        return False
+    with box.changed.blocked():
+        box.value = visible
+    return True
+
+
+def text(content: str = "", *, rich: bool = False) -> QLabel:
+    """Return a label whose text wraps and can be copied."""
+    label = QLabel(content)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+    label.setOpenExternalLinks(True)
+    label.setMinimumWidth(50)
+    return label
+
+
+def say(label: QLabel, content: str) -> None:
+    """Show a text, or hide the label if the text is empty."""
+    if label.text() != content:  # A text that is set again loses its selection.
+        label.setText(content)
+    label.setVisible(bool(content))
+
+
+def show_error(message: str) -> None:
+    """Show an error that the user can mend as a notification."""
+    from napari.utils import notifications
+
+    notifications.show_error(window_text(message))
+
+
+def show_warning(message: str) -> None:
+    """Show a note about a result as a notification."""
+    from napari.utils import notifications
+
+    notifications.show_warning(window_text(message))

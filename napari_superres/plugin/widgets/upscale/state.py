@@ -1,0 +1,338 @@
+"""State of the Super-resolve widget: what is chosen, what may be pressed and what is shown.
+
+Nothing here knows Qt or napari. The widget replaces its state at every event and shows the new one.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from napari_superres.core.image import Image
+from napari_superres.errors import SettingsError
+from napari_superres.models import ModelCard
+from napari_superres.models.suitability import pixel_size_doubt
+from napari_superres.plugin.host.labels import window_text
+from napari_superres.plugin.widgets.common.card_html import card_html
+from napari_superres.plugin.widgets.common.wording import duration, progress_text
+
+if TYPE_CHECKING:
+    from napari_superres.inference import Progress
+
+WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
+"""Regions of a layer that can be computed."""
+
+_PHOTOGRAPHS = "photo-x2"
+_SUGGESTED = {"nanometer": "em-x2", "micrometer": "fluo-x2", "millimeter": "mri-x2"}
+"""Model for the images that usually have pixels in a unit."""
+
+
+class Phase(Enum):
+    """What the widget is doing."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """Facts of the chosen layer.
+
+    Attributes
+    ----------
+    axes
+        As in the widget's field, one letter per axis of the array.
+    unit
+        napari's unit of the last axis, "pixel" where the layer has none.
+    is_rgb
+        Whether the layer is a colour image.
+    pixel_size
+        Along Y and X, in `pixel_unit`. None if the layer is no image with these axes.
+    pixel_unit
+        Unit of length; None if the pixel size is unknown.
+    channel_layers
+        Number of layers that hold channels of the same file, this one included.
+    """
+
+    axes: str
+    unit: str = "pixel"
+    is_rgb: bool = False
+    pixel_size: tuple[float, float] | None = None
+    pixel_unit: str | None = None
+    channel_layers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Image, model and options of a run, as `napari_superres.upscale` takes them."""
+
+    image: Image
+    model: str | Mapping[str, str]
+    options: Mapping[str, Any]
+
+    @property
+    def first_frame(self) -> dict[str, int]:
+        """Where the region begins along time, as `to_layer` takes it."""
+        roi: Mapping[str, tuple[int, int]] = self.options["roi"] or {}
+        return {"T": roi["T"][0]} if "T" in roi else {}
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of the models, each once."""
+        names = (self.model,) if isinstance(self.model, str) else self.model.values()
+        return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleState:
+    """State of the Super-resolve widget.
+
+    Attributes
+    ----------
+    layer
+        Facts of the chosen layer; None without one.
+    model
+        Name or file of the chosen model.
+    card
+        Card of the model; None if it cannot be read.
+    is_model_by_hand
+        Whether the user chose the model. Until then it follows the layer.
+    is_card_whole
+        Whether the whole card is shown.
+    region
+        Which part of the layer is computed.
+    channels
+        Text of the channels field.
+    all_channels
+        Whether the layers of the other channels are computed, too.
+    device, precision, tile, tta
+        As the options of `napari_superres.upscale`; the tile as text.
+    units_notice
+        Warning about layers in pixels among layers with units.
+    plan
+        Summary of the plan, or why there is none.
+    is_ready
+        Whether torch is loaded.
+    phase
+        What the widget is doing.
+    has_partial_result
+        Whether the running computation has shown a tile.
+    progress
+        Finished and all tiles of the run; None while it prepares.
+    message
+        The status line.
+    """
+
+    layer: LayerFacts | None = None
+    model: str = ""
+    card: ModelCard | None = None
+    is_model_by_hand: bool = False
+    is_card_whole: bool = False
+    region: str = WHOLE
+    channels: str = ""
+    all_channels: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+    tile: str = "auto"
+    tta: bool = False
+    units_notice: str = ""
+    plan: str = ""
+    is_ready: bool = False
+    phase: Phase = Phase.IDLE
+    has_partial_result: bool = False
+    progress: tuple[int, int] | None = None
+    message: str = ""
+
+    # What may be pressed
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a result is being computed."""
+        return self.phase is not Phase.IDLE
+
+    @property
+    def can_press_run(self) -> bool:
+        """Whether the Run button, which cancels while a result is computed, may be pressed."""
+        return self.phase is Phase.RUNNING or (self.phase is Phase.IDLE and self.layer is not None)
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether the run can be stopped and its finished part kept."""
+        return self.phase is Phase.RUNNING and self.has_partial_result
+
+    @property
+    def can_plan(self) -> bool:
+        """Whether there is something to plan or preview."""
+        return self.is_ready and self.phase is Phase.IDLE and self.layer is not None and bool(self.model)
+
+    # What is shown
+
+    @property
+    def run_label(self) -> str:
+        """Text of the Run button."""
+        return {Phase.IDLE: "Run", Phase.RUNNING: "Cancel", Phase.CANCELLING: "Cancelling…"}[self.phase]
+
+    @property
+    def run_tooltip(self) -> str:
+        """Tooltip of the Run button."""
+        if self.phase is Phase.IDLE:
+            return "Compute the finer image. It appears as a new layer exactly over this one and fills tile by tile."
+        return "Stop after the current tile and remove the unfinished layer."
+
+    @property
+    def card_text(self) -> str:
+        """The model's card as rich text."""
+        return "" if self.card is None else card_html(self.card, whole=self.is_card_whole)
+
+    @property
+    def notice(self) -> str:
+        """Reasons to doubt that the model suits the layer, one per line."""
+        doubts, layer = list[str](), self.layer
+        if layer is not None and layer.pixel_size is not None and self.card is not None:
+            doubts.append(pixel_size_doubt(self.card, layer.pixel_size, layer.pixel_unit))
+        if layer is not None:
+            doubts.append(self.units_notice)
+        return "\n".join(window_text(text) for text in doubts if text)
+
+    @property
+    def estimate(self) -> str:
+        """What a run will make and take, or what to do first."""
+        if self.layer is None:
+            return "Open an image (File > Open, or File > Open Sample > Super-Resolution)."
+        return window_text(self.plan)
+
+    @property
+    def asks_for_pixel_size(self) -> bool:
+        """Whether the form for an unknown pixel size is shown."""
+        layer = self.layer
+        return layer is not None and layer.pixel_size is not None and layer.pixel_unit is None
+
+    @property
+    def has_channel_axis(self) -> bool:
+        """Whether the layer has channels to choose from."""
+        return self.layer is not None and "C" in self.layer.axes
+
+    @property
+    def channel_layers(self) -> int:
+        """Number of layers that hold channels of the chosen layer's file."""
+        return 1 if self.layer is None else self.layer.channel_layers
+
+    # What a run is asked for
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the engine, without channels and region."""
+        tile = self.tile if self.tile == "auto" else int(self.tile)
+        return {"device": self.device, "precision": self.precision, "tile": tile, "tta": self.tta}
+
+    def request(self, image: Image, roi: Mapping[str, tuple[int, int]]) -> Request:
+        """Return the run that is chosen.
+
+        Parameters
+        ----------
+        image
+            The chosen layer as an image.
+        roi
+            Region in pixels of the image; empty for all of it.
+
+        Raises
+        ------
+        SettingsError
+            If the channels field cannot be understood.
+        """
+        model, channels = parse_channels(self.channels if "C" in image.axes else "", self.model)
+        return Request(image, model, {**self.options, "channels": channels, "roi": dict(roi) or None})
+
+    def suggest_model(self, known: Collection[str]) -> str:
+        """Return the model for the layer's unit, or the chosen one if the user chose it or the other is unknown.
+
+        Parameters
+        ----------
+        known
+            Models in the list.
+        """
+        if self.layer is None or self.is_model_by_hand:
+            return self.model
+        name = _PHOTOGRAPHS if self.layer.is_rgb else _SUGGESTED.get(self.layer.unit, _PHOTOGRAPHS)
+        return name if name in known else self.model
+
+    # What happens
+
+    def start(self) -> "UpscaleState":
+        """Return the state in which a run prepares."""
+        return replace(self, phase=Phase.RUNNING, has_partial_result=False, progress=None, message="Preparing…")
+
+    def advance(self, step: "Progress") -> "UpscaleState":
+        """Return the state after a step of the run; a run that is being cancelled keeps its message.
+
+        Parameters
+        ----------
+        step
+            As `napari_superres.iter_upscale` yields it.
+        """
+        state = replace(self, progress=(step.done, step.total))
+        if self.phase is not Phase.RUNNING:
+            return state
+        has_result = self.has_partial_result or step.region is not None
+        return replace(state, has_partial_result=has_result, message=progress_text(step))
+
+    def cancel(self, message: str = "") -> "UpscaleState":
+        """Return the state in which the run is stopping.
+
+        Parameters
+        ----------
+        message
+            New status line; the old one stays by default.
+        """
+        return replace(self, phase=Phase.CANCELLING, message=message or self.message)
+
+    def finish(self, message: str) -> "UpscaleState":
+        """Return the state after a run, with a line about its result."""
+        return replace(self, phase=Phase.IDLE, has_partial_result=False, progress=None, message=message)
+
+
+def parse_channels(text: str, model: str) -> tuple[str | dict[str, str], list[int] | None]:
+    """Return the model, or one per channel, and the channels to compute; None for all.
+
+    Parameters
+    ----------
+    text
+        Empty, numbers such as ``0,2``, or models such as ``0=fluo-x2, 1=bicubic-x2``.
+    model
+        Model for channels without one of their own.
+
+    Raises
+    ------
+    SettingsError
+        If the text cannot be understood.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        return model, None
+    if all("=" in part for part in parts):
+        pairs = (part.split("=", 1) for part in parts)
+        return {channel.strip(): name.strip() for channel, name in pairs}, None
+    try:
+        return model, [int(part) for part in parts]
+    except ValueError as error:
+        raise SettingsError(
+            f"`channels` must be numbers or models, got {text.strip()!r}.",
+            remedy="Type 0,2 or 0=fluo-x2, 1=bicubic-x2.",
+        ) from error
+
+
+def complete_message(*, seconds: float, layer: str, is_source_changed: bool) -> str:
+    """Return the status line after a complete run.
+
+    Parameters
+    ----------
+    seconds
+        Duration of the run.
+    layer
+        Name of the result's layer.
+    is_source_changed
+        Whether the source's pixels were replaced during the run.
+    """
+    message = f"Done in {duration(seconds)}. Added above its source: {layer}"
+    return f"{message}. The source's pixels were replaced during the run." if is_source_changed else message

@@ -1,0 +1,164 @@
+"""The state of Super-resolve, without a viewer: buttons, texts and the request of a run."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from napari_superres import Image
+from napari_superres.errors import SettingsError
+from napari_superres.models import find_card, list_models
+from napari_superres.plugin.widgets.upscale.state import (
+    SLICE,
+    LayerFacts,
+    Phase,
+    UpscaleState,
+    complete_message,
+    parse_channels,
+)
+
+PLANE = LayerFacts("YX", "micrometer", pixel_size=(0.2, 0.2), pixel_unit="micrometer")
+CHOSEN = UpscaleState(layer=PLANE, model="bicubic-x2", card=find_card("bicubic-x2"), is_ready=True)
+IMAGE = Image.from_array(np.zeros((2, 8, 9), np.uint8), "CYX")
+
+
+def step(done=1, region=(slice(2),)):
+    return SimpleNamespace(done=done, total=4, region=region, remaining=3.0, seconds=1.0)
+
+
+def test_a_run_goes_from_preparing_to_its_result():
+    assert CHOSEN.can_press_run
+    assert not CHOSEN.is_running
+    state = CHOSEN.start()
+    assert (state.run_label, state.message, state.progress) == ("Cancel", "Preparing…", None)
+    assert not state.can_keep
+    assert not state.can_plan
+    state = state.advance(step(0, None))
+    assert not state.can_keep  # nothing is shown yet
+    state = state.advance(step())
+    assert state.can_keep
+    assert (state.progress, state.message) == ((1, 4), "1 of 4, about 3.0 s left")
+    assert state.advance(step(2, None)).can_keep
+    state = state.finish("Done.")
+    assert (state.phase, state.run_label, state.message, state.progress) == (Phase.IDLE, "Run", "Done.", None)
+    assert not state.can_keep
+    assert state.can_plan
+
+
+def test_a_run_that_is_being_cancelled_can_only_end():
+    state = CHOSEN.start().advance(step()).cancel("The source layer was removed. Cancelling…")
+    assert (state.run_label, state.can_press_run, state.can_keep) == ("Cancelling…", False, False)
+    later = state.advance(step(2))
+    assert later.progress == (2, 4)
+    assert later.message == "The source layer was removed. Cancelling…"
+    assert CHOSEN.start().cancel().message == "Preparing…"
+    assert later.finish("Cancelled.").can_press_run
+
+
+def test_nothing_is_run_or_planned_without_a_layer_a_model_or_torch():
+    empty = UpscaleState(is_ready=True, model="bicubic-x2", units_notice="Some")
+    assert not empty.can_press_run
+    assert not empty.can_plan
+    assert empty.estimate.startswith("Open an image")
+    assert empty.notice == ""
+    assert not replace(CHOSEN, is_ready=False).can_plan
+    assert not replace(CHOSEN, model="").can_plan
+    assert replace(CHOSEN, layer=None, phase=Phase.RUNNING).can_press_run  # to cancel
+
+
+@pytest.mark.parametrize(
+    ("unit", "is_rgb", "name"),
+    [
+        ("micrometer", False, "fluo-x2"),
+        ("nanometer", False, "em-x2"),
+        ("millimeter", False, "mri-x2"),
+        ("pixel", False, "photo-x2"),
+        ("micrometer", True, "photo-x2"),
+    ],
+)
+def test_a_model_is_suggested_by_the_unit(unit, is_rgb, name):
+    known = [card.name for card in list_models()]
+    state = replace(CHOSEN, layer=LayerFacts("YX", unit, is_rgb))
+    assert state.suggest_model(known) == name
+    assert state.suggest_model([]) == "bicubic-x2"
+    assert replace(state, is_model_by_hand=True).suggest_model(known) == "bicubic-x2"
+    assert replace(state, layer=None).suggest_model(known) == "bicubic-x2"
+
+
+def test_an_unknown_pixel_size_is_asked_for():
+    assert not CHOSEN.asks_for_pixel_size
+    assert replace(CHOSEN, layer=LayerFacts("YX", pixel_size=(1.0, 1.0))).asks_for_pixel_size
+    assert not replace(CHOSEN, layer=LayerFacts("ZYX", pixel_size=None)).asks_for_pixel_size  # no image
+    assert not replace(CHOSEN, layer=None).asks_for_pixel_size
+
+
+def test_doubts_are_shown_in_lines():
+    far = LayerFacts("YX", "millimeter", pixel_size=(9.0, 9.0), pixel_unit="millimeter")
+    state = replace(CHOSEN, layer=far, card=find_card("mri-x2"), units_notice="some layers are in pixels.")
+    pixels, units = state.notice.split("\n")
+    assert "outside" in pixels
+    assert units == "Some layers are in pixels."
+    assert replace(state, layer=replace(far, pixel_unit=None), units_notice="").notice == ""
+    assert replace(state, layer=PLANE, card=None, units_notice="").notice == ""
+
+
+def test_the_card_is_shown_short_or_whole():
+    state = replace(CHOSEN, card=find_card("fsrcnn-x2"))
+    assert "Cite" not in state.card_text
+    assert "Cite" in replace(state, is_card_whole=True).card_text
+    assert replace(state, card=None).card_text == ""
+
+
+def test_channels_are_offered_where_a_layer_has_some():
+    assert not CHOSEN.has_channel_axis
+    assert CHOSEN.channel_layers == 1
+    state = replace(CHOSEN, layer=LayerFacts("CYX", channel_layers=3))
+    assert state.has_channel_axis
+    assert state.channel_layers == 3
+
+
+def test_a_request_has_what_was_chosen():
+    state = replace(CHOSEN, tile="64", tta=True, channels="1", region=SLICE)
+    request = state.request(IMAGE, {"T": (3, 4), "Y": (0, 5)})
+    assert request.model == "bicubic-x2"
+    assert request.options == {
+        "device": "auto",
+        "precision": "auto",
+        "tile": 64,
+        "tta": True,
+        "channels": [1],
+        "roi": {"T": (3, 4), "Y": (0, 5)},
+    }
+    assert request.first_frame == {"T": 3}
+    whole = replace(CHOSEN, channels="1").request(IMAGE.replace(data=IMAGE.data[0], axes="YX", channel_names=()), {})
+    assert (whole.options["roi"], whole.options["channels"], whole.options["tile"]) == (None, None, "auto")
+    assert whole.first_frame == {}
+
+
+def test_the_channels_field_is_numbers_or_models():
+    assert parse_channels(" ", "m") == ("m", None)
+    assert parse_channels("0, 2,", "m") == ("m", [0, 2])
+    assert parse_channels("0=a, DAPI = b", "m") == ({"0": "a", "DAPI": "b"}, None)
+    for text in ("red", "0, 1=a"):
+        with pytest.raises(SettingsError, match="must be numbers or models"):
+            parse_channels(text, "m")
+    models = replace(CHOSEN, channels="0=a, 1=b, 2=a").request(IMAGE, {})
+    assert models.model_names == ("a", "b")
+    assert CHOSEN.request(IMAGE, {}).model_names == ("bicubic-x2",)
+
+
+def test_the_line_after_a_run_names_its_layer():
+    line = complete_message(seconds=2.0, layer="cells [m]", is_source_changed=False)
+    assert line == "Done in 2.0 s. Added above its source: cells [m]"
+    assert "replaced" in complete_message(seconds=2.0, layer="cells [m]", is_source_changed=True)
+
+
+def test_the_state_needs_no_window():
+    code = (
+        "import sys, napari_superres.plugin.widgets.upscale.state\n"
+        "assert not {'qtpy', 'magicgui', 'napari', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
