@@ -20,7 +20,7 @@ def test_files_pattern_sub_folders_and_what_is_left_out(widget, qtbot, tmp_path)
     write(folder / "deep" / "z_dapi.ome.zarr")
     choose(widget, qtbot, folder)
     assert column(widget, 0) == ["a_dapi.tif", "a_gfp.tif"]
-    widget.deep.setChecked(True)
+    widget.recursive.setChecked(True)
     settle(widget, qtbot)
     assert column(widget, 0) == ["a_dapi.tif", "a_gfp.tif", "b_dapi.tif", "z_dapi.ome.zarr", "c_dapi.tif"]
     assert column(widget, 1)[3] == "folder"
@@ -40,7 +40,7 @@ def test_files_pattern_sub_folders_and_what_is_left_out(widget, qtbot, tmp_path)
 
 @pytest.mark.slow
 def test_results_are_no_inputs_and_ones_own_folder_stays(listed, folder, qtbot):
-    listed.deep.setChecked(True)
+    listed.recursive.setChecked(True)
     settle(listed, qtbot)
     run(listed, qtbot)
     assert len(states(listed)) == 3
@@ -109,7 +109,7 @@ def test_every_control_has_a_tooltip_fits_and_is_reached_by_tab(viewer, widget):
         widget.choose_folder,
         widget.choose_files,
         widget.pattern.native,
-        widget.deep,
+        widget.recursive,
         widget.table,
         widget.settings.model.native,
         widget.settings.output,
