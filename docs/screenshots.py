@@ -139,7 +139,7 @@ def models() -> Scene:
     viewer = _viewer("nuclei")
     widget = _docked(viewer, ModelsWidget(viewer), "Models")
     _wait_until(lambda: widget.is_ready)
-    widget.models.choose("fluo-x2")
+    widget.models.select("fluo-x2")
     return Scene(viewer, widget)
 
 

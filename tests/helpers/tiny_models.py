@@ -2,6 +2,19 @@
 
 LONG = 60_000
 
+FOUND = {
+    "model": "tiny",
+    "halo_on_card": [4, 4],
+    "halo_measured": [5, 4],
+    "statistics_layers": 2,
+    "statistics_kinds": ["mean"],
+    "bounded": False,
+    "max_tiling_error": 0.012,
+    "exact": False,
+    "cuda0_megapixels_per_second": 12.345,
+    "cuda0_fp16_psnr_db": 61.2,
+}
+
 
 def press(button, widget, qtbot):
     assert button.isEnabled()
