@@ -70,8 +70,8 @@ def compare() -> Scene:
     viewer, widget = _compared()
     widget.measure.click()
     _wait_until(lambda: not widget.is_running)
-    widget.look.curtain.setChecked(True)
-    return Scene(viewer, widget, widget.judged, is_first=True)
+    widget.visual.curtain.setChecked(True)
+    return Scene(viewer, widget, widget.report_view, is_first=True)
 
 
 def compare_plots() -> Scene:

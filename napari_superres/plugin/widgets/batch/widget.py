@@ -46,7 +46,7 @@ class BatchWidget(Panel):
         napari viewer in which results can be opened.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
         self.setAcceptDrops(True)
         self._places: tuple[Path, ...] = ()

@@ -39,7 +39,7 @@ class ModelsWidget(Panel):
         napari viewer whose dock holds the widget.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
         self.setAcceptDrops(True)
         self.state = ModelsState()
