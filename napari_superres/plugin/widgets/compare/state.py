@@ -12,6 +12,9 @@ RANGES = ("reference-range", "reference-percentile", "dtype")
 PARTNERS = ("reference", "input", "interpolation")
 """What the result can be shown next to."""
 
+Activity = Literal["idle", "job", "interpolation"]
+"""What is being computed."""
+
 Needs = Literal["reference", "input", "model"]
 """What a map needs besides the result: ``"model"`` is the input and the model that made the result."""
 
@@ -38,7 +41,7 @@ class CompareState:
     convention: str = "microscopy"
     data_range: str = "reference-range"
     register: bool = False
-    activity: Literal["idle", "job", "interpolation"] = "idle"
+    activity: Activity = "idle"
 
     @property
     def layers(self) -> "dict[str, ImageLayer]":

@@ -22,7 +22,7 @@ from napari_superres.plugin.widgets.compare.plot import Plot
 from napari_superres.plugin.widgets.compare.profile_section import ProfileSection
 from napari_superres.plugin.widgets.compare.report_view import ReportView
 from napari_superres.plugin.widgets.compare.spectra_section import SpectraSection
-from napari_superres.plugin.widgets.compare.state import CONVENTIONS, RANGES, CompareState, suggest_layers
+from napari_superres.plugin.widgets.compare.state import CONVENTIONS, RANGES, Activity, CompareState, suggest_layers
 from napari_superres.plugin.widgets.compare.visual_section import VisualSection
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
@@ -149,7 +149,7 @@ class CompareWidget(Panel):
     @property
     def state(self) -> CompareState:
         """What is chosen now."""
-        interpolating = "interpolation" if self._interpolation.is_running else "idle"
+        interpolating: Activity = "interpolation" if self._interpolation.is_running else "idle"
         return CompareState(
             result=self.result.value,
             reference=self.reference.value,
