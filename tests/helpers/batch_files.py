@@ -1,4 +1,4 @@
-"""Images to list in the Batch widget, the widget itself, and what it tells."""
+"""Write images for the Batch widget, choose files and run it, and read its table."""
 
 import numpy as np
 from qtpy.QtCore import Qt

@@ -1,4 +1,4 @@
-"""Pairs of layers for the Compare widget, and the layer that its curtain makes of them."""
+"""Pairs of layers for the Compare widget, and the layer of its curtain."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def curtain_of(viewer):
 
 
 def lies_on(made, layer, factor=(1, 1), start=(0, 0)):
-    """Whether pixels of a layer are where whole blocks of pixels of another are."""
+    """Check that pixels of a layer lie in the middle of blocks of pixels of another layer."""
     for index in ((0, 0), (3, 2)):
         source = [s + i * f + (f - 1) / 2 for s, i, f in zip(start, index, factor, strict=True)]
         np.testing.assert_allclose(made.data_to_world(index), layer.data_to_world(source), atol=1e-9)

@@ -1,4 +1,4 @@
-"""Files of tiny networks, the Models widget with an empty library, and what it lists."""
+"""Press buttons of the Models widget and read its list; a result of `check_model`."""
 
 LONG = 60_000
 
@@ -19,16 +19,16 @@ FOUND = {
 def press(button, widget, qtbot):
     assert button.isEnabled()
     button.click()
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
 
 
-def settled(widget, qtbot):
+def wait_until_ready(widget, qtbot):
     qtbot.waitUntil(lambda: widget.is_ready, timeout=LONG)
     assert widget.bar.isHidden()
 
 
-def shown(widget):
-    """The list: groups with the names in them."""
+def names_by_group(widget):
+    """Return the names in each group of the list."""
     tree = widget.models.tree
     tops = [tree.topLevelItem(i) for i in range(tree.topLevelItemCount())]
     return {top.text(0): [top.child(i).text(0) for i in range(top.childCount())] for top in tops}

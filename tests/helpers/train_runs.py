@@ -1,4 +1,4 @@
-"""Images to train on, and the Train widget in the midst of a training."""
+"""Make an image to train on, and run trainings with the Train widget."""
 
 import threading
 

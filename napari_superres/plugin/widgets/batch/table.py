@@ -28,7 +28,7 @@ class FileModel(QAbstractTableModel):
         self._count = 0
 
     def show_rows(self, rows: list[Row]) -> None:
-        """Show a list of rows, or the rows that were appended to the list shown already."""
+        """Show a list of rows. Called again with the same list, show the rows that were appended to it."""
         if rows is not self.rows:
             self.beginResetModel()
             self.rows, self._count = rows, len(rows)

@@ -10,9 +10,9 @@ from napari_superres.plugin.host.layers import to_image, to_layer
 from napari_superres.plugin.widgets.compare.blink import TEMPORARY, Stage
 from napari_superres.plugin.widgets.compare.view import (
     VisiblePart,
+    displayed_axes,
     level_shape,
     pixel_size_on_screen,
-    shown_axes,
     visible_part,
     visible_range,
     world_to_pixels,
@@ -88,7 +88,7 @@ class Curtain:
         """Whether a viewer shows the X axis of a layer in 2-D, and all layers in one place."""
         x = to_image(layer).axes.replace("S", "").index("X")
         grid = getattr(viewer, "canvas", viewer).grid  # Before napari 0.9 the viewer had the grid.
-        return viewer.dims.ndisplay == 2 and x in shown_axes(viewer, layer) and not grid.enabled
+        return viewer.dims.ndisplay == 2 and x in displayed_axes(viewer, layer) and not grid.enabled
 
     @property
     def fraction(self) -> float:
@@ -179,7 +179,7 @@ class Curtain:
     def _drag(self, _: Any, event: Any) -> Generator[None, None, None]:
         """Move the line with the mouse, if the button is pressed near it and no drawing tool is active."""
         active = self._viewer.layers.selection.active
-        across = shown_axes(self._viewer, self._left).index(self._x)
+        across = displayed_axes(self._viewer, self._left).index(self._x)
         order = sorted(event.dims_displayed)
 
         def position() -> float:

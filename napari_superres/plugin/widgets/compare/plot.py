@@ -110,7 +110,7 @@ class Plot(QWidget):
 
     @property
     def drawing(self) -> Drawing | None:
-        """The shown content; None while a text or nothing is shown."""
+        """The curves in the plot; None while there are none."""
         return self._drawing
 
     def draw(self, drawing: Drawing, owner: Any) -> None:

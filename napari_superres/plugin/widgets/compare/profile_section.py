@@ -130,7 +130,7 @@ class ProfileSection(QWidget):
         self._sampled_corners = corners
         if "input" in layers:
             self._request_interpolation(
-                lambda made: self._sample_layers({**layers, **({"interpolation": made} if made else {})})
+                lambda layer: self._sample_layers({**layers, **({"interpolation": layer} if layer else {})})
             )
         else:
             self._sample_layers(layers)

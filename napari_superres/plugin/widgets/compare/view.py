@@ -53,7 +53,7 @@ class VisiblePart(NamedTuple):
         return np.array([len(range(s.start, s.stop, s.step)) for s in self.box])
 
 
-def shown_axes(viewer: "Viewer", layer: "ImageLayer") -> list[int]:
+def displayed_axes(viewer: "Viewer", layer: "ImageLayer") -> list[int]:
     """Return the axes of a layer that are displayed, in the layer's order."""
     first = viewer.dims.ndim - layer.ndim
     return sorted(a - first for a in viewer.dims.displayed if a >= first)
@@ -72,16 +72,16 @@ def world_to_pixels(viewer: "Viewer", layer: "ImageLayer", world: Floats) -> Flo
 
     Both are ``(N, n)``, one column per displayed axis, in the order of the axes and not of display.
     """
-    shown = shown_axes(viewer, layer)
-    matrix, offset = affine_over(layer.data_to_world, layer.ndim, shown)
-    return (world * field.units_per_world(viewer, layer)[shown] - offset) @ np.linalg.inv(matrix).T + 0.5
+    displayed = displayed_axes(viewer, layer)
+    matrix, offset = affine_over(layer.data_to_world, layer.ndim, displayed)
+    return (world * field.units_per_world(viewer, layer)[displayed] - offset) @ np.linalg.inv(matrix).T + 0.5
 
 
 def pixel_size_on_screen(viewer: "Viewer", layer: "ImageLayer") -> Floats:
     """Return the size of a layer's pixels in screen pixels, per displayed axis."""
-    shown = shown_axes(viewer, layer)
-    matrix, _ = affine_over(layer.data_to_world, layer.ndim, shown)
-    world = matrix / field.units_per_world(viewer, layer)[shown, None]
+    displayed = displayed_axes(viewer, layer)
+    matrix, _ = affine_over(layer.data_to_world, layer.ndim, displayed)
+    world = matrix / field.units_per_world(viewer, layer)[displayed, None]
     return np.asarray(np.linalg.norm(world, axis=0) * field.camera(viewer).zoom)
 
 
@@ -97,11 +97,11 @@ def plane_reader(viewer: "Viewer", layer: "ImageLayer") -> Callable[[], Image]:
     """
     image = to_image(layer)
     axes = image.axes.replace("S", "")
-    shown = [axes.index(a) for a in "YX"]
+    displayed = [axes.index(a) for a in "YX"]
     dims = viewer.dims
     if dims.ndisplay != 2 or tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1) or axes[-2:] != "YX":
         raise AxesError("a line is sampled in a plane of Y and X.", remedy="Show that plane in 2-D.")
-    hidden = [i for i in range(layer.ndim) if i not in shown]
+    hidden = [i for i in range(layer.ndim) if i not in displayed]
     point = np.asarray(dims.point)[dims.ndim - layer.ndim :] * field.units_per_world(viewer, layer)
     matrix, offset = affine_over(layer.world_to_data, layer.ndim, hidden)
     indices = np.rint(matrix @ point[hidden] + offset).astype(int)
@@ -109,7 +109,7 @@ def plane_reader(viewer: "Viewer", layer: "ImageLayer") -> Callable[[], Image]:
     for i, index in zip(hidden, indices, strict=True):
         key[i] = int(np.clip(index, 0, image.shape[i] - 1))
     affine = np.eye(3)
-    affine[:2, :2], affine[:2, 2] = affine_over(layer.data_to_world, layer.ndim, shown)
+    affine[:2, :2], affine[:2, 2] = affine_over(layer.data_to_world, layer.ndim, displayed)
     units = {a: image.units[a] for a in "YX"}
 
     def read() -> Image:
@@ -120,13 +120,13 @@ def plane_reader(viewer: "Viewer", layer: "ImageLayer") -> Callable[[], Image]:
 
 def visible_range(viewer: "Viewer", layer: "ImageLayer") -> Floats:
     """Return the first and last visible position of a layer per axis, as an array of two rows."""
-    shown, shape = shown_axes(viewer, layer), np.array(level_shape(layer, 0), dtype=np.float64)
+    displayed, shape = displayed_axes(viewer, layer), np.array(level_shape(layer, 0), dtype=np.float64)
     camera, box = field.camera(viewer), np.stack([np.zeros_like(shape), shape])
     # Before napari 0.9 the viewer had the size of its canvas.
     size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
     corners = np.array(list(product((-0.5, 0.5), repeat=2))) * size / camera.zoom + np.asarray(camera.center)[-2:]
     positions = world_to_pixels(viewer, layer, corners[:, np.argsort(viewer.dims.displayed)])
-    box[:, shown] = np.stack([positions.min(axis=0), positions.max(axis=0)])
+    box[:, displayed] = np.stack([positions.min(axis=0), positions.max(axis=0)])
     return np.asarray(box.clip(0, shape))
 
 
@@ -136,19 +136,19 @@ def visible_part(viewer: "Viewer", layer: "ImageLayer") -> VisiblePart:
     Planes with more than 2048 pixels per side are cut to what is visible, with a margin, and not finer than the
     screen. For a multiscale layer it is a part of the level that fits the screen. The viewer must show two axes.
     """
-    shown, shape = shown_axes(viewer, layer), np.array(level_shape(layer, 0))
+    displayed, shape = displayed_axes(viewer, layer), np.array(level_shape(layer, 0))
     level, factor = 0, np.ones(len(shape))
     stride, edges = np.ones(len(shape), dtype=int), np.stack([np.zeros(len(shape)), shape])
-    if layer.multiscale or shape[shown].max() > _LARGE:
+    if layer.multiscale or shape[displayed].max() > _LARGE:
         wanted = np.maximum(1.0, np.floor(1.0 / pixel_size_on_screen(viewer, layer)))
         if layer.multiscale:
             factors = np.asarray(layer.downsample_factors)
-            level = int(np.flatnonzero(np.all(factors[:, shown] <= wanted, axis=1)).max(initial=0))
+            level = int(np.flatnonzero(np.all(factors[:, displayed] <= wanted, axis=1)).max(initial=0))
             factor = factors[level]
-        stride[shown] = np.maximum(1, wanted // factor[shown])
+        stride[displayed] = np.maximum(1, wanted // factor[displayed])
         low, high = visible_range(viewer, layer)
         margin = _MARGIN * (high - low)
-        edges[:, shown] = np.stack([low - margin, high + margin])[:, shown]
+        edges[:, displayed] = np.stack([low - margin, high + margin])[:, displayed]
     first = (np.floor(edges[0] / (factor * stride)) * stride).astype(int).clip(0)
     last = np.ceil(edges[1] / factor).astype(int).clip(first + 1, level_shape(layer, level))
     box = tuple(slice(*map(int, ends)) for ends in zip(first, last, stride, strict=True))

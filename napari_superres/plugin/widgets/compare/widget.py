@@ -184,7 +184,7 @@ class CompareWidget(Panel):
         self._show_state()
 
     def _choose_suggested(self) -> None:
-        """Choose the layers that are most probably meant."""
+        """Choose the layers that the user most probably wants to compare."""
         suggestion = suggest_layers([layer for layer in self.result.choices if layer is not None])
         if suggestion is not None:
             self.result.value = suggestion.result

@@ -44,19 +44,19 @@ def properties_html(card: ModelCard) -> str:
     return "<br>".join(f"<b>{key}:</b> {escape(value)}" for key, value in properties.items() if value)
 
 
-def measurement_text(found: Mapping[str, Any]) -> str:
+def measurement_text(measured: Mapping[str, Any]) -> str:
     """Return what `check_model` measured, in lines."""
-    exact = "tiles are exact" if found["exact"] else "tiles are not exact"
+    exact = "tiles are exact" if measured["exact"] else "tiles are not exact"
     lines = [
-        f"Measured here: {exact} (largest error {found['max_tiling_error']:.1g} of the range).",
-        f"Halo: {_pixels(found['halo_measured'])} measured, {_pixels(found['halo_on_card'])} on the card.",
+        f"Measured here: {exact} (largest error {measured['max_tiling_error']:.1g} of the range).",
+        f"Halo: {_pixels(measured['halo_measured'])} measured, {_pixels(measured['halo_on_card'])} on the card.",
     ]
-    if found["statistics_layers"]:
-        kinds = ", ".join(found["statistics_kinds"])
-        lines.append(f"Layers that depend on the whole image: {found['statistics_layers']} ({kinds}).")
-    if not found["bounded"]:
+    if measured["statistics_layers"]:
+        kinds = ", ".join(measured["statistics_kinds"])
+        lines.append(f"Layers that depend on the whole image: {measured['statistics_layers']} ({kinds}).")
+    if not measured["bounded"]:
         lines.append("No halo is large enough for exact tiles.")
-    for key, value in found.items():
+    for key, value in measured.items():
         if key.endswith("_megapixels_per_second"):
             lines.append(f"Speed on {key.split('_')[0]}: {value:.3g} megapixels of the result per second.")
         elif key.endswith("_psnr_db"):

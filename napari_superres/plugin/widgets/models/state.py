@@ -110,10 +110,10 @@ class ModelsState:
         """Return the state with one more problem, unless it is listed already."""
         return self if problem in self.problems else replace(self, problems=(*self.problems, problem))
 
-    def with_measurement(self, model: ListedModel, found: Mapping[str, Any]) -> "ModelsState":
+    def with_measurement(self, model: ListedModel, measured: Mapping[str, Any]) -> "ModelsState":
         """Return the state with what `check_model` measured of a model."""
-        measured = {(model.name, model.sha256): card_text.measurement_text(found)}
-        return replace(self, measurements={**self.measurements, **measured})
+        text = card_text.measurement_text(measured)
+        return replace(self, measurements={**self.measurements, (model.name, model.sha256): text})
 
 
 def adding_text(name: str, waiting: int) -> str:

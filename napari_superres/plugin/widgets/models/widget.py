@@ -205,8 +205,8 @@ class ModelsWidget(Panel):
         self._is_outdated = True
         self._start_next()
 
-    def _show_list(self, found: tuple[list[ListedModel], str]) -> None:
-        models, problem = found
+    def _show_list(self, listing: tuple[list[ListedModel], str]) -> None:
+        models, problem = listing
         state = self.state.with_problem(_named_text(problem)) if problem else self.state
         self._show(replace(state, is_listed=True))
         self.models.show_models(models)
@@ -287,9 +287,9 @@ class ModelsWidget(Panel):
         self._show(self.state.cleared())
         self._start("Reading the files of the library…", verify_models, self._show_verified)
 
-    def _show_verified(self, found: list[Verified]) -> None:
-        problems = [_named_text(model.problem, model.name) for model in found if model.problem]
-        status = states.checked_text([model.name for model in found], problems)
+    def _show_verified(self, models: list[Verified]) -> None:
+        problems = [_named_text(model.problem, model.name) for model in models if model.problem]
+        status = states.checked_text([model.name for model in models], problems)
         self._change(problems=(*self.state.problems, *problems), status=status)
         model = self.selected
         if model is None or model.card is None:

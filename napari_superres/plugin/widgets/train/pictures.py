@@ -48,7 +48,7 @@ class Pictures(QWidget):
         return (self.width() - (count - 1) * _GAP) / count
 
     @property
-    def shown(self) -> tuple[bool, ...]:
+    def has_picture(self) -> tuple[bool, ...]:
         """Whether each place has a picture."""
         return tuple(image is not None for image in self._images)
 

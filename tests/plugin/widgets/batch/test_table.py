@@ -91,7 +91,7 @@ def test_five_thousand_files_are_listed_and_done_without_a_slow_slot(widget, qtb
     assert {"_search", "_show_listing", "show_rows", "data", "_poll", "_finish"} <= {n.split(".")[1] for n in times}
 
 
-# Means
+# Helpers
 
 
 def double_click(widget, qtbot, row):

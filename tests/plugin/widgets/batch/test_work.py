@@ -208,7 +208,7 @@ def test_closing_the_dock_ends_the_run(viewer, widget, qtbot, tmp_path):
     assert not (tmp_path / "super-resolved" / "a_fsrcnn-x2.ome.tif").exists()
 
 
-# Means
+# Helpers
 
 
 def watch_shares(monkeypatch, react=lambda _: None):

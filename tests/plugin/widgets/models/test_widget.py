@@ -1,7 +1,7 @@
 """What the Models widget lists, shows, checks and exports, and how it follows the library, in real viewers."""
 
 import pytest
-from helpers.tiny_models import LONG, press, row, settled, shown
+from helpers.tiny_models import LONG, names_by_group, press, row, wait_until_ready
 from qtpy.QtCore import QThreadPool
 
 from napari_superres.inference.measure.check import check_model
@@ -33,7 +33,7 @@ def save_as(monkeypatch):
 
 
 def test_models_are_listed_by_what_they_are_for(viewer, widget):
-    groups = shown(widget)
+    groups = names_by_group(widget)
     assert list(groups)[-1] == "interpolation"
     assert {n for names in groups.values() for n in names} == {card.name for card in list_models()}
     for group, names in groups.items():
@@ -51,17 +51,19 @@ def test_models_are_listed_by_what_they_are_for(viewer, widget):
 
 def test_the_filter_takes_name_title_and_modality(widget):
     widget.models.search.setText("PHOTO span")
-    assert shown(widget) == {}
+    assert names_by_group(widget) == {}
     assert widget.selected is None
     assert widget.card.isHidden()
     widget.models.search.setText("x3 photo")
-    assert {n for names in shown(widget).values() for n in names} == {c.name for c in shipped_cards() if "x3" in c.name}
+    assert {n for names in names_by_group(widget).values() for n in names} == {
+        c.name for c in shipped_cards() if "x3" in c.name
+    }
     widget.models.tree.setCurrentItem(row(widget, "photo-x3"))
     widget.models.search.setText("x3")
     assert widget.selected.name == "photo-x3"
-    assert "interpolation" in shown(widget)
+    assert "interpolation" in names_by_group(widget)
     widget.models.search.clear()
-    assert "CT" in shown(widget)
+    assert "CT" in names_by_group(widget)
     assert widget.selected.name == "photo-x3"
 
 
@@ -86,8 +88,8 @@ def test_the_card_is_shown_whole(widget):
 
 def test_checking_finds_an_altered_file_and_measures_the_chosen_model(widget, qtbot, model_file, monkeypatch):
     widget.add([model_file(), model_file("second")])
-    settled(widget, qtbot)
-    place = library_path("second")
+    wait_until_ready(widget, qtbot)
+    place = model_place("second")
     content = bytearray(place.read_bytes())
     content[-1] ^= 1
     place.write_bytes(content)
@@ -152,7 +154,7 @@ def test_a_package_asks_for_what_the_card_does_not_say(widget, qtbot, tmp_path, 
     options = {"overwrite": True, "author": ["Ada Lovelace"]}
     assert written == [("fsrcnn-x2", tmp_path / "package.zip", options)]
     widget.add([model_file()])
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     press(widget.export, widget, qtbot)
     assert asked == ["Author", "Author", "Citation"]
     assert written[1][2] == {**options, "cite": ["Notes. doi:10.1000/182"]}
@@ -166,12 +168,12 @@ def test_the_list_follows_the_library(viewer, qtbot, model_file):
     before = len(library.changed)
     widget = ModelsWidget(viewer)
     viewer.window.add_dock_widget(widget)
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     add_model(model_file())
-    assert "tiny" not in shown(widget)["fluorescence"]
+    assert "tiny" not in names_by_group(widget)["fluorescence"]
     library.changed.emit()
-    settled(widget, qtbot)
-    assert "tiny" in shown(widget)["fluorescence"]
+    wait_until_ready(widget, qtbot)
+    assert "tiny" in names_by_group(widget)["fluorescence"]
     viewer.window.remove_dock_widget(widget)
     widget.deleteLater()
     qtbot.waitUntil(lambda: len(library.changed) == before, timeout=LONG)

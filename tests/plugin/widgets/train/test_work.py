@@ -39,7 +39,7 @@ def test_a_model_is_made_and_is_in_the_list_at_once(viewer, widget, qtbot, tmp_p
     assert widget.curves.bicubic == pytest.approx(scores["bicubic_psnr"])
     assert len(widget.curves.loss.y) > 1
     assert max(widget.curves.score.y) == scores["psnr"]
-    assert widget.examples.shown == (True, True, True)
+    assert widget.examples.has_picture == (True, True, True)
     qtbot.waitUntil(lambda: "mine" in widget.start.choices, timeout=LONG)
     assert widget.run.text() == "Run"
     assert widget.keep.isHidden()
