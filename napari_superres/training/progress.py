@@ -45,9 +45,10 @@ class TrainingStep:
     bicubic
         Mean PSNR of bicubic interpolation on them; None before the first validation.
     example
-        As of the last look, before the first one of the network as it began; None where no images are held out.
+        Example from the last validation, or from the untrained network before the first one; None if no images are held
+        out.
     notes
-        What the user should know, once for each step that carries it.
+        What the user should know about this training so far.
     """
 
     step: int

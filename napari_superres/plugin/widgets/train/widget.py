@@ -357,7 +357,7 @@ class TrainWidget(Panel):
         self.bar.setValue(round(_BAR_STEPS * step.share))
         example = step.example
         if example is not None and (before is None or example is not before.example):
-            self.examples.show_pictures([section(a) for a in (example.low, example.found, example.high)])
+            self.examples.show_pictures([section(a) for a in (example.lr, example.sr, example.hr)])
         if before is None:
             self.bar.setRange(0, _BAR_STEPS)
             self.curves.show()
