@@ -16,6 +16,8 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 # The two colours differ for colour-blind readers, on dark and light themes.
 _LOSS, _SCORE = QColor("#3f8efc"), QColor("#e69f00")
 _MOST_POINTS = 600
+_MARKED_POINTS = 25
+"""Number of points from which a curve is drawn without marks."""
 _GAP = 4
 
 
@@ -135,14 +137,7 @@ class Curves(QWidget):
         if line is not None:
             painter.setPen(QPen(ink, 1, Qt.PenStyle.DashLine))
             painter.drawLine(at(0, line), at(last, line))
-        painter.setPen(QPen(color, 2))
-        points = [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
-        painter.drawPolyline(QPolygonF(points))
-        if len(points) < 25:  # Scores are few, so each is marked.
-            painter.setBrush(color)
-            for point in points:
-                painter.drawEllipse(point, 2, 2)
-            painter.setBrush(Qt.BrushStyle.NoBrush)
+        _paint_points(painter, [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)], color)
         painter.setPen(ink)
         right = Qt.AlignmentFlag.AlignRight
         for value, top in ((high, plot.top()), (low, plot.bottom() - row)):
@@ -150,6 +145,17 @@ class Curves(QWidget):
         below = QRectF(plot.left(), plot.bottom() + 1, plot.width(), row)
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, "0")
         painter.drawText(below, right, f"{60 * last:.0f} s" if last < 1.5 else f"{last:.1f} min")
+
+
+def _paint_points(painter: QPainter, points: Sequence[QPointF], color: QColor) -> None:
+    """Paint a line through points. A few points, such as the scores, are marked."""
+    painter.setPen(QPen(color, 2))
+    painter.drawPolyline(QPolygonF(points))
+    if len(points) < _MARKED_POINTS:
+        painter.setBrush(color)
+        for point in points:
+            painter.drawEllipse(point, 2, 2)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
 def _axis_range(values: Sequence[float]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -188,8 +189,8 @@ def run(task: Task, enough: Callable[[], bool]) -> "Generator[str | TrainingStep
         As `train` and `add_model`.
     """
     from napari_superres.models import add_model, remove_model
-    from napari_superres.training.trainer import iter_train
 
+    notes: dict[str, None] = {}  # An ordered set.
     with TemporaryDirectory(prefix="superres-") as folder:
         high = task.images.high or Path(folder) / "layers"  # The model card names this folder.
         recipe = _recipe(task, high)
@@ -197,29 +198,36 @@ def run(task: Task, enough: Callable[[], bool]) -> "Generator[str | TrainingStep
             high.mkdir()
             yield from _write_layers(task.images.layers, high, recipe)
         yield "Preparing: loading Lightning and reading the images…"
-        training = iter_train(
-            recipe,
-            Path(),
-            task.output,
-            stop=enough,
-            minutes=task.minutes,
-            start=task.start or None,
-            overwrite=task.overwrite,
-            resume=task.resume,
-            register=task.register,
-        )
-        notes: dict[str, None] = {}  # An ordered set.
-        try:
-            for step in training:
+        with closing(_train(task, recipe, enough)) as steps:
+            for step in steps:
                 notes |= dict.fromkeys(step.notes)
                 yield step
-        except GeneratorExit:
-            unfinished_path(task.output).unlink(missing_ok=True)
-            raise
     yield "Adding the model to the library…"
     if task.replaced:
         remove_model(task.output.stem)
     yield Trained(add_model(task.output), tuple(notes))
+
+
+def _train(task: Task, recipe: "Recipe", enough: Callable[[], bool]) -> "Generator[TrainingStep, None, None]":
+    """Train and write the model file. Closing the generator ends training and removes what is unfinished."""
+    from napari_superres.training.trainer import iter_train
+
+    steps = iter_train(
+        recipe,
+        Path(),
+        task.output,
+        stop=enough,
+        minutes=task.minutes,
+        start=task.start or None,
+        overwrite=task.overwrite,
+        resume=task.resume,
+        register=task.register,
+    )
+    try:
+        yield from steps  # `yield from` closes the steps first, so that nothing is written afterwards.
+    except GeneratorExit:
+        unfinished_path(task.output).unlink(missing_ok=True)
+        raise
 
 
 def _recipe(task: Task, high: Path) -> "Recipe":
