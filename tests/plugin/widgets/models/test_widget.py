@@ -105,7 +105,7 @@ def test_checking_finds_an_altered_file_and_measures_the_chosen_model(widget, qt
     press(widget.check, widget, qtbot)
     assert widget.problems.text() == (
         "second in the model library is not the file that was added: it was changed or is damaged. "
-        "Remove it and add it again."
+        "Remove it with “Remove…” in Models, then add it again."
     )
     assert widget.status.text() == "2 in the library, 1 with a problem. tiny was measured."
     (found,) = measured
