@@ -57,7 +57,7 @@ def answers_html(report: "Report") -> str:
         f'<tr><td style="color: {_COLORS[answer.state]}">●&nbsp;</td>'
         f"<td>{escape(answer.question)} <b>{answer.state}</b><br>{escape(window_text(answer.reason))}</td></tr>"
         for finding in report.findings.values()
-        for answer in finding.lights
+        for answer in finding.answers
     ]
     return f'<table cellspacing="0" cellpadding="2">{"".join(lines)}</table>' if lines else ""
 

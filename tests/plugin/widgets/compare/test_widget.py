@@ -98,11 +98,11 @@ def test_answers_are_those_of_python(scene, widget, qtbot):
     press(widget.measure, widget, qtbot)
     (found,) = of_python(scene).findings.values()
     text = plain(widget.report_view.answers)
-    for answer in found.lights:
+    for answer in found.answers:
         assert f"{answer.question} {answer.state}" in text
         assert window_text(answer.reason) in text
-    assert {"yes", "no"} < {answer.state for answer in found.lights}
-    assert widget.report_view.answers.text().count("#dd4a40") == sum(answer.state == "no" for answer in found.lights)
+    assert {"yes", "no"} < {answer.state for answer in found.answers}
+    assert widget.report_view.answers.text().count("#dd4a40") == sum(answer.state == "no" for answer in found.answers)
     assert "--" not in text
     assert widget.report_view.title.text() == "cells [bicubic-x2] against reference"
     assert widget.report_view.answers.isVisibleTo(widget)
