@@ -287,7 +287,7 @@ class ModelsWidget(Panel):
         self._show(self.state.cleared())
         self._start("Reading the files of the library…", verify_models, self._show_verified)
 
-    def _show_verified(self, models: list[Verified]) -> None:
+    def _show_verified(self, models: list[Verification]) -> None:
         problems = [_named_text(model.problem, model.name) for model in models if model.problem]
         status = states.checked_text([model.name for model in models], problems)
         self._change(problems=(*self.state.problems, *problems), status=status)
@@ -328,7 +328,7 @@ class ModelsWidget(Panel):
     def _ask_credit(self, card: ModelCard, credit: dict[str, Any]) -> bool:
         """Ask for what a package needs and the card lacks; return whether the user answered."""
         author, accepted = QInputDialog.getText(self, "Author", "Author of the package: Name; Institute")
-        credit["authors"] = [author.strip()] if author.strip() else []
+        credit["author"] = [author.strip()] if author.strip() else []
         if accepted and "doi:" not in card.citation and "://" not in card.citation:
             prompt = "Work to cite: Authors: Title. Journal, year. doi:10.1234/5678"
             cite, accepted = QInputDialog.getText(self, "Citation", prompt, text=card.citation)

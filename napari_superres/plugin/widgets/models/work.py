@@ -1,12 +1,11 @@
 """What the Models widget does in a thread: whole files are read, and torch is imported inside functions."""
 
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from napari_superres.errors import ModelFileError, SuperResWarning, UntrustedModelError
+from napari_superres.errors import ModelFileError, UntrustedModelError
 from napari_superres.models import ModelCard
 from napari_superres.models.library.add import add_model
 from napari_superres.models.library.index import Entry, library_entries
@@ -58,17 +57,15 @@ class Addition:
 def list_library() -> tuple[list[ListedModel], str]:
     """Return all models, and what is wrong with the index of the library.
 
-    Warns
-    -----
-    SuperResWarning
-        If models cannot be used. They are listed without a card.
+    Models that cannot be used are listed without a card.
     """
     problem = ""
     try:
         entries = library_entries()
     except ModelFileError as error:
         entries, problem = {}, str(error)
-    cards = {card.name: card for card in library_cards()}
+    usable, _ = library_cards()  # The notes are about unusable models, which are listed without a card.
+    cards = {card.name: card for card in usable}
     shipped = [ListedModel(card.name, _shipped_sha256(card.name), card, None) for card in shipped_cards()]
     added = [ListedModel(name, entry.sha256, cards.get(name), entry) for name, entry in sorted(entries.items())]
     interpolation = [ListedModel(card.name, "", card, None) for card in interpolation_cards()]
@@ -123,7 +120,7 @@ def export(name: str, target: Path, **credit: Any) -> Path:
     target
         File to write; the dialog has asked whether to replace it.
     **credit
-        `authors` and `cite`, as for `export_bioimageio`.
+        `author` and `cite`, as for `export_bioimageio`.
     """
     load_triton()
     from napari_superres.models import export_bioimageio, export_safetensors

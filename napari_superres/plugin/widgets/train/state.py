@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_superres.errors import SettingsError
 from napari_superres.models import ModelCard
-from napari_superres.models.files import SUFFIX
-from napari_superres.models.library.index import is_name
+from napari_superres.models.library.index import is_valid_name
+from napari_superres.models.model_file import SUFFIX
 from napari_superres.plugin.widgets.common.wording import duration
 from napari_superres.plugin.widgets.train.work import BEFORE_LOADING, Available, Images, Task
 
@@ -158,7 +158,7 @@ class TrainState:
             raise SettingsError("a file for the model is missing.", remedy="Choose a file under “Save as”.")
         path = self.output.with_name(f"{self.output.name.removesuffix(SUFFIX)}{SUFFIX}")
         name = path.stem
-        if not is_name(name) or (name not in library_names and name in self.available.names):
+        if not is_valid_name(name) or (name not in library_names and name in self.available.names):
             raise SettingsError(
                 f"the file names the model, and {name} cannot be its name: a name begins with a letter or digit, has "
                 "no spaces, and differs from the models that come with the program.",

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QMessageBox, QPr
 
 from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard
-from napari_superres.models.files import SUFFIX
 from napari_superres.models.library.index import library_entries
+from napari_superres.models.model_file import SUFFIX
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.card_html import model_label
 from napari_superres.plugin.widgets.common.library_events import library

@@ -156,7 +156,7 @@ def test_removing_is_asked_about(widget, qtbot, model_file, answer, changes):
 def test_a_model_that_cannot_be_used_can_be_removed(widget, qtbot, tmp_path, model_file, answer, told):
     widget.add([model_file()])
     wait_until_ready(widget, qtbot)
-    model_place("tiny").write_bytes(b"cut")
+    library_path("tiny").write_bytes(b"cut")
     widget.refresh()
     wait_until_ready(widget, qtbot)
     assert names_by_group(widget)["cannot be used"] == ["tiny"]

@@ -89,7 +89,7 @@ def test_the_card_is_shown_whole(widget):
 def test_checking_finds_an_altered_file_and_measures_the_chosen_model(widget, qtbot, model_file, monkeypatch):
     widget.add([model_file(), model_file("second")])
     wait_until_ready(widget, qtbot)
-    place = model_place("second")
+    place = library_path("second")
     content = bytearray(place.read_bytes())
     content[-1] ^= 1
     place.write_bytes(content)
