@@ -1,20 +1,31 @@
-# `make demo` and `make test` start from nothing: they make the environment and install what they need.
-SHELL := /bin/bash
+# `make demo` and `make test` start from nothing: they create the environment and install what they need.
+# bash is found on the path, because Windows has it elsewhere; there, the environment's programs are in Scripts.
+SHELL := bash
 VENV ?= .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+# pinned: the tested set of constraints.txt. oldest: the lower bounds of pyproject.toml. newest: what the index has.
+# napari-prerelease: the newest, and of napari its newest pre-release.
+DEPENDENCIES ?= pinned
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 # The first Python that is new enough.
-PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo napari test test-gui test-slow lint format docs bench scores tables screenshots system clean help
+.PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores tables tables-slow screenshots \
+	system version dist clean
 
 help:
-	@echo "make demo    super-resolve the shipped samples and measure the results"
-	@echo "make napari  open napari with a sample and the Super-Resolution widget"
-	@echo "make test    run the tests (make test-gui: the rest of those of the widgets; make test-slow: all that take minutes)"
-	@echo "make lint    ruff and mypy"
-	@echo "make docs    build the documentation, and run every command that it shows"
-	@echo "make bench   throughput here, and beside other tilers (hours; BENCH=--quick: minutes)"
+	@echo "make demo        upscale the shipped samples and compare the results with their references"
+	@echo "make napari      open napari with a sample and the Super-Resolution widget"
+	@echo "make test        run the tests that take seconds"
+	@echo "make test-gui    run the widgets' tests that take minutes"
+	@echo "make test-slow   run all tests and measure their coverage (hours)"
+	@echo "make lint        run ruff and mypy"
+	@echo "make docs        build the documentation and run every command that it shows"
+	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"
+	@echo "make tables      write the tables of the documentation that are made from the program"
+	@echo "make dist        build the package"
 
 demo: $(VENV)/.program
 	$(BIN)/superres demo -o results
@@ -28,8 +39,9 @@ test: $(VENV)/.tests system
 test-gui: $(VENV)/.tests system
 	$(BIN)/pytest -m "gui and slow"
 
+# Coverage counts only if all tests run, so the quick ones run as well.
 test-slow: $(VENV)/.tests system
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "not docs" --cov --cov-report=term --cov-report=xml
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
@@ -57,34 +69,54 @@ docs: $(VENV)/.docs
 screenshots: $(VENV)/.tests system
 	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python docs/screenshots.py
 
-# The tables that are made of model cards and of spandrel's architectures: minutes.
+# The tables of layers and models. That of spandrel's architectures takes minutes: make tables-slow.
 tables: $(VENV)/.tests
-	PYTHONPATH=tests $(BIN)/python -m helpers.model_table
-	PYTHONPATH=tests $(BIN)/python -m helpers.spandrel_table
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.architecture
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.models
+
+tables-slow: $(VENV)/.tests
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.spandrel
 
 # What Qt and OpenGL need to draw without a screen.
 system:
 	@tests/system-packages.sh
 
-$(BIN)/python:
+environment: $(VENV)/.tests
+
+version:
+	@sed -n 's/^__version__ = "\(.*\)"/\1/p' napari_superres/__init__.py
+
+dist: $(VENV)/.tests
+	rm -rf dist
+	$(BIN)/python -m build
+
+$(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found. Install it, or name it: make PYTHON=/path/to/python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.program: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+$(VENV)/.program: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(PIP) $(PINS) -e .
 	@touch $@
 
-$(VENV)/.tests: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gui,train,test,dev]'
+$(VENV)/.tests: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+ifeq ($(DEPENDENCIES),oldest)
+	$(PIP) uv
+	$(BIN)/python -m uv pip install --python $(BIN)/python --resolution lowest-direct -e '.[gui,train,test,dev]'
+else
+	$(PIP) $(PINS) -e '.[gui,train,test,dev]'
+endif
+ifeq ($(DEPENDENCIES),napari-prerelease)
+	$(PIP) --upgrade --pre napari
+endif
 	@touch $(VENV)/.program $@
 
 $(VENV)/.docs: $(VENV)/.tests
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(PIP) $(PINS) -e '.[docs]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.tests
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(PIP) $(PINS) -e '.[bench]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) results build dist
+	rm -rf $(VENV) results build dist .coverage coverage.xml

@@ -1,11 +1,21 @@
 """Super-resolution of scientific images with PyTorch: in napari, in scripts, on the command line.
 
-Layers, each importing only what stands to its right::
+Each folder is a layer and imports only what stands below it; the page on architecture in the documentation has the
+details. Begin with the layer of your question, and read the docstring of its ``__init__``.
 
-    plugin, cli -> training -> evaluation -> inference -> models -> core
-                   degradation -> core          io -> core
+``plugin``       the widgets, readers and writers of napari: the only folder that knows napari and Qt
+``cli``          the program `superres`
+``training``     models from images
+``evaluation``   scores, maps, error bars and reports
+``inference``    plans, tiles, devices, and files larger than memory
+``degradation``  low-resolution images simulated from high-resolution ones
+``models``       model cards and files, networks, and the library of models
+``io``           file formats
+``core``         images, axes, grids, tiles and intensities: numpy only
+``atomic``       files written all or nothing
+``errors``       all errors, and how messages name settings
 
-Importing this package loads nothing heavy; names arrive when they are first used.
+Importing this package loads nothing heavy: public names are imported when they are first used.
 """
 
 from importlib import import_module

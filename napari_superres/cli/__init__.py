@@ -1,20 +1,27 @@
-"""The command line: parse, call, print. Nothing is computed here that the Python API cannot do.
+"""The command line: parse arguments, call the Python API, print. It computes nothing that Python users cannot.
 
-``app``        the program and its commands
-``terminal``   where output goes: results to stdout, everything else to stderr
-``parsing``    option texts into values
-``upscale``    ``superres upscale``, and ``dry_run`` what it would do
+Nothing imports this folder. It may import every layer except `plugin`. Begin with `app`, which lists the commands; each
+command is a function in the file named below.
+
+``app``        the program, its commands and exit codes
+``terminal``   prints results to stdout and everything else to stderr; progress bars
+``wording``    turns settings and functions in messages into flags and commands
+``parsing``    parses the texts of options
+``upscale``    ``superres upscale``
+``dry_run``    ``superres upscale --dry-run``
+``images``     ``superres info``, ``degrade`` and ``resample``
 ``evaluate``   ``superres evaluate``, ``resolution`` and ``selftest``
+``trust``      ``superres calibrate`` and ``trust``
+``map_files``  writes the maps of ``superres evaluate --maps`` and ``superres trust``
 ``models``     ``superres models list|show|add|remove|verify|export`` and ``check``
-``images``     ``superres info`` and ``degrade``
-``bench``      ``superres bench``
 ``training``   ``superres train``
+``bench``      ``superres bench``
 ``demo``       ``superres demo``
 """
 
 
 def main() -> None:
-    """Run the program.
+    """Run the program `superres`.
 
     Exit codes: 0 done, 1 error, 2 wrong usage, 3 part of a batch failed, 4 a gate was not met, 130 cancelled,
     143 terminated.

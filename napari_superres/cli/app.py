@@ -3,10 +3,10 @@
 import signal
 import sys
 import traceback
-from importlib import metadata
 
 import typer
 
+from napari_superres import __version__
 from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, trust, upscale
 from napari_superres.errors import SuperResError
 
@@ -35,37 +35,39 @@ app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 
 
-def _tell_version(wanted: bool) -> None:
-    if wanted:
-        terminal.result(f"superres {metadata.version('napari-superres-torch')}")
+def _print_version(requested: bool) -> None:
+    if requested:
+        terminal.result(f"superres {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def program(
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error. May stand anywhere."),
-    version: bool = typer.Option(False, "--version", help="Say the version.", callback=_tell_version, is_eager=True),
+    debug: bool = typer.Option(
+        False, "--debug", help="Print the traceback of an error. May stand anywhere in the command."
+    ),
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_print_version, is_eager=True),
 ) -> None:
-    """Hold the options that come before a command; `run` has taken ``--debug`` out already."""
+    """Declare the options of the program itself; `run` has removed ``--debug`` from the arguments already."""
 
 
 def run() -> None:
-    """Run the program; every error a user can mend becomes one line on stderr."""
+    """Run the program; every error that a user can mend becomes one line on stderr."""
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
-    terminal.hear_warnings()
-    # Batch systems end a job so: what is being written is put away, as for Ctrl-C.
+    # Batch systems end a job with SIGTERM: as after Ctrl-C, unfinished files must be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
-        app(arguments)
-    except SystemExit as done:
-        if done.code in (_CANCELLED, _TERMINATED):
-            how = "cancelled" if done.code == _CANCELLED else "terminated"
-            terminal.say(f"{how}; what was finished stays, and --resume, where there is one, goes on from there")
+        with terminal.python_warnings():
+            app(arguments)
+    except SystemExit as stop:
+        if stop.code in (_CANCELLED, _TERMINATED):
+            how = "cancelled" if stop.code == _CANCELLED else "terminated"
+            terminal.say(f"{how}; finished files are kept. Commands that have --resume continue from there.")
         raise
     except SuperResError as error:
         _fail(f"error: {error}", debug)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is printed only on request
         _fail(f"unexpected error: {type(error).__name__}: {error} (--debug shows where)", debug)
 
 

@@ -13,25 +13,27 @@ _DEFAULT = ("fsrcnn-x2", "fluo-x2")
 
 def bench(
     model: Annotated[
-        list[str] | None, typer.Option("--model", "-m", help="Name or file; may be repeated. fsrcnn-x2 and fluo-x2.")
+        list[str] | None,
+        typer.Option("--model", "-m", help="Model name or file; by default fsrcnn-x2 and fluo-x2. May be repeated."),
     ] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; may be repeated. auto.")
+        list[str] | None, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps; by default auto. May be repeated.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32, fp16, bf16 or fp64.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Precision: auto, fp32, fp16, bf16 or fp64.")] = "auto",
     tile: Annotated[
-        list[str] | None, typer.Option(metavar="N", help="auto, N or one per axis; may be repeated. auto.")
+        list[str] | None,
+        typer.Option(metavar="N", help="Edge of a tile: auto, N, or one per axis; by default auto. May be repeated."),
     ] = None,
-    size: Annotated[int, typer.Option(min=1, help="Edge of the image in pixels.")] = 1024,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed runs, of which the median counts.")] = 5,
+    size: Annotated[int, typer.Option(min=1, help="Edge of the test image in pixels.")] = 1024,
+    repeats: Annotated[int, typer.Option(min=1, help="Number of timed runs; the median is reported.")] = 5,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - means stdout.")
     ] = None,
     markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to a file, too.")
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Also write the table to this file.")
     ] = None,
 ) -> None:
-    """Measure throughput on this machine: the engine beside the network alone, per model, device and tile size."""
+    """Measure throughput on this machine: the engine and the network alone, per model, device and tile size."""
     from napari_superres.atomic import replacing
     from napari_superres.inference.machine.memory import tune_allocator
     from napari_superres.inference.measure import bench as figures
@@ -39,7 +41,7 @@ def bench(
     to_stdout = json_file == Path("-")
     for file in (None if to_stdout else json_file, markdown_file):
         if file is not None and not file.resolve().parent.is_dir():
-            raise OutputError(f"the folder {file.parent} does not exist. Create it first.")
+            raise OutputError(f"the folder {file.parent} does not exist.", remedy="Create it first.")
     tune_allocator()
     devices = device or ["auto"]
     machine = figures.describe_machine(devices)

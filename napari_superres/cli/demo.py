@@ -1,4 +1,4 @@
-"""``superres demo``: the main job on the shipped samples."""
+"""``superres demo``: upscale and evaluate the shipped samples."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ def demo(
         "results"
     ),
 ) -> None:
-    """Super-resolve the shipped samples and measure the results against the shipped references."""
+    """Upscale the shipped samples and compare the results with the shipped references."""
     from napari_superres import io
     from napari_superres.evaluation import evaluate
     from napari_superres.inference import upscale_file
@@ -33,6 +33,6 @@ def demo(
         for row in (r for r in report.rows if r["channel"] == "all"):
             terminal.result(f"  {row['candidate']:8} PSNR {row['psnr']:.2f} dB, SSIM {row['ssim']:.4f}")
     terminal.say(
-        f"\nResults with their records and reports are in {output}/. "
-        "Finer detail was estimated by a network, not measured: not for diagnosis."
+        f"\nThe results, with their records and reports, are in {output}/. "
+        "A network estimated their fine detail; it was not measured. Do not use them for diagnosis."
     )

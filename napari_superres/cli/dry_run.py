@@ -1,6 +1,5 @@
-"""``superres upscale --dry-run``: what would be done, with what, and what would be refused."""
+"""``superres upscale --dry-run``: report the plan, its cost, and what a run would refuse."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Any
 import typer
 
 from napari_superres.cli import terminal
+from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SuperResError
 
 _READING = ("axes", "series", "pixel_size", "unit", "skip_bad")
 _WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")
 
 
-def tell_plans(
+def print_plans(
     sources: Sequence[str],
     output: Path,
     model: Any,
@@ -30,7 +30,7 @@ def tell_plans(
     Raises
     ------
     SuperResError
-        What a run would raise before it computes. Of many files, those that would fail are printed as such.
+        Every error that a run would raise before it computes. In a batch, such files are printed as failures.
     """
     from napari_superres import io
     from napari_superres.inference.files import batch_sources, result_path
@@ -49,15 +49,14 @@ def tell_plans(
         except SuperResError as error:
             if not many:
                 raise
-            rows.append({"source": shown, "problem": str(error)})
+            rows.append({"source": shown, "problem": as_flags(str(error))})
     if as_json:
-        terminal.result(json.dumps({"plans": rows}, indent=2))
+        terminal.document({"plans": rows})
     else:
         for row in rows:
             terminal.result(_sentence(row))
-    notes = check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))
-    for note in notes:
-        terminal.say(f"warning: {note}")
+    notes = [note for row in rows for note in row.get("notes", ())]
+    terminal.warn([*notes, *check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))])
     if any("problem" in row for row in rows):
         raise typer.Exit(3)
 
@@ -75,8 +74,8 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     run = prepare(image, model, running)
     plans = run.plans
     if target.exists() and options["resume"] and not options["overwrite"]:
-        pass  # left alone if it is the same; else the run says what differs
-    elif not many or target.parent.exists():  # a batch makes its folder
+        pass  # A finished result of the same run is skipped; the run itself reports any difference.
+    elif not many or target.parent.exists():  # A batch creates its folder.
         io.check_target(target, overwrite=options["overwrite"], image=image, allow_loss=options["allow_loss"])
     expected = asdict(estimate(run, zarr=into_zarr))
     return {
@@ -89,12 +88,13 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
         "tile": plans[0].tile,
         "batch": plans[0].batch,
         "result": expected.pop("shape"),
+        "notes": [as_flags(note) for note in run.doubts],
         **expected,
     }
 
 
 def _nearest_folder(output: Path) -> Path:
-    """Return the folder of an output, or the nearest that is there."""
+    """Return the nearest existing folder above an output, or the output itself if it is one."""
     return next(p for p in (output.resolve(), *output.resolve().parents) if p.is_dir())
 
 

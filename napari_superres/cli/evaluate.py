@@ -1,6 +1,5 @@
 """``superres evaluate``, ``resolution`` and ``selftest``."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -251,7 +250,7 @@ def resolution(
     if map_file is not None:
         terminal.say(f"wrote {io.write_image(local_agreement(*images), map_file)}")
     if as_json:
-        terminal.result(json.dumps({"channels": rows}, indent=2))
+        terminal.document({"channels": rows})
 
 
 def selftest() -> None:

@@ -1,6 +1,5 @@
 """``superres info``, ``superres degrade`` and ``superres resample``."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,45 +12,50 @@ def info(
     file: Annotated[Path, typer.Argument(help="File or folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Say what a file holds: axes, shape, data type, pixel size."""
+    """Print what a file holds: axes, shape, data type, pixel size."""
     from napari_superres.io import describe
 
     rows = describe(file)
     if as_json:
-        terminal.result(json.dumps(rows, indent=2))
+        terminal.document(rows)
         return
     for row in rows:
         for key, value in row.items():
             if value not in (None, [], {}):
                 terminal.result(f"{key.replace('_', ' ') + ':':15} {value}")
         if row["pixel_size"] is None:
-            terminal.result("pixel size:     unknown (give --pixel-size and --unit where it matters)")
+            terminal.result("pixel size:     unknown (set --pixel-size and --unit where it matters)")
 
 
 def degrade(
     source: Annotated[Path, typer.Argument(metavar="HR", help="High-resolution image.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File to write.")],
-    scale: Annotated[str, typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or of volumes.")],
+    scale: Annotated[str, typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or one per axis of a volume.")],
     kernel: Annotated[
         Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"],
-        typer.Option(help="Antialiased bicubic; a PSF and binning; or truncation of k-space (MRI)."),
+        typer.Option(help="Antialiased bicubic; a PSF with binning; or truncation of k-space (MRI)."),
     ] = "bicubic",
-    psf_sigma: Annotated[float | None, typer.Option(help="Of a Gaussian PSF, in high-resolution pixels.")] = None,
-    na: Annotated[float | None, typer.Option(help="Numerical aperture of a microscope.")] = None,
-    wavelength: Annotated[float | None, typer.Option(help="Of its light, in micrometres.")] = None,
-    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the file does not say.")] = None,
-    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
-    photons: Annotated[float | None, typer.Option(help="At the brightest pixel; adds photon noise.")] = None,
-    read_noise: Annotated[
-        float | None, typer.Option(help="Standard deviation; electrons with --photons, else grey levels.")
+    psf_sigma: Annotated[
+        float | None, typer.Option(help="Standard deviation of a Gaussian PSF, in high-resolution pixels.")
     ] = None,
-    offset: Annotated[float, typer.Option(help="Added by the camera, in grey levels.")] = 0.0,
-    saturation: Annotated[float | None, typer.Option(help="Grey level at which pixels are full.")] = None,
-    jpeg: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of JPEG compression at the end.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    na: Annotated[float | None, typer.Option(help="Numerical aperture of the microscope.")] = None,
+    wavelength: Annotated[float | None, typer.Option(help="Wavelength of its light, in micrometres.")] = None,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Pixel size, if the file does not say.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
+    photons: Annotated[float | None, typer.Option(help="Photons at the brightest pixel; adds photon noise.")] = None,
+    read_noise: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of the read noise, in electrons with --photons, else in grey levels."),
+    ] = None,
+    offset: Annotated[float, typer.Option(help="Constant that the camera adds, in grey levels.")] = 0.0,
+    saturation: Annotated[float | None, typer.Option(help="Grey level at which the camera saturates.")] = None,
+    jpeg: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Quality of the JPEG compression in the last step.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random noise.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Make a low-resolution image out of a high-resolution one."""
+    """Simulate a low-resolution image from a high-resolution one."""
     from napari_superres.degradation import degrade as simulate
     from napari_superres.io import check_target, read_image, write_image
 
@@ -76,36 +80,39 @@ def degrade(
 
 
 def resample(
-    source: Annotated[Path, typer.Argument(metavar="IMAGE", help="Image.")],
+    source: Annotated[Path, typer.Argument(metavar="IMAGE", help="Image to resample.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
     to: Annotated[
-        str | None, typer.Option(metavar="P", help="Size of the new pixels, or Y,X; in the unit of the image.")
+        str | None, typer.Option(metavar="P", help="New pixel size, or Y,X; in the unit of the image.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--for", metavar="MODEL", help="Model to whose training the new pixels are nearest.")
+        str | None, typer.Option("--for", metavar="MODEL", help="Model whose training pixel size is used.")
     ] = None,
-    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="What the file does not say.")] = None,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Pixel size, if the file does not say.")] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Put an image on pixels of another size along Y and X, such as a model was trained on."""
-    from napari_superres.degradation import resample as onto
+    """Resample an image to another pixel size along Y and X, such as the one a model was trained on."""
+    from napari_superres.degradation import resample as resample_image
     from napari_superres.errors import SettingsError
     from napari_superres.io import check_target, read_image, write_image
     from napari_superres.models import find_card
     from napari_superres.models.suitability import plane_size, trained_pixel_size
 
     if (to is None) == (model is None):
-        raise SettingsError("say either --to, the size of the new pixels, or --for, a model.")
+        raise SettingsError("the new pixel size comes either from --to or from --for.", remedy="Use one of the two.")
     card = None if model is None else find_card(model)
     image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
     check_target(output, overwrite=overwrite, image=image)
-    wished = parsing.parse_pixel_size(to, "--to")
+    new_size = parsing.parse_pixel_size(to, "--to")
     if card is not None:
-        wished = trained_pixel_size(card, plane_size(image), image.units["X"])
+        new_size = trained_pixel_size(card, plane_size(image), image.units["X"])
         if card.pixel_size is None:
-            raise SettingsError(f"{card.name} does not say what pixels it was trained on. Say it yourself: --to.")
-        if wished is None and image.has_pixel_size:
-            raise SettingsError(f"the pixels are such as {card.name} was trained on: there is nothing to do.")
-    found = onto(image, wished or 0.0)  # an unknown pixel size is refused before
-    terminal.say(f"wrote {write_image(found, output, overwrite=overwrite)}: {found}")
+            raise SettingsError(
+                f"{card.name} does not say which pixel size it was trained on.",
+                remedy="Set the new pixel size with --to.",
+            )
+        if new_size is None and image.has_pixel_size:
+            raise SettingsError(f"the image already has a pixel size that {card.name} was trained on: nothing to do.")
+    resampled = resample_image(image, new_size or 0.0)  # It refuses an unknown pixel size before it reads the 0.
+    terminal.say(f"wrote {write_image(resampled, output, overwrite=overwrite)}: {resampled}")

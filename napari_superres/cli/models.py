@@ -1,6 +1,5 @@
 """``superres models list|show|add|remove|verify|export`` and ``superres check``."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,18 +12,18 @@ from napari_superres.errors import SuperResError
 if TYPE_CHECKING:
     from napari_superres.models import ModelCard
 
-app = typer.Typer(help="The models that can be used.", no_args_is_help=True)
+app = typer.Typer(help="List, add, check and export models.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
-    """List the models, one line each: name, where it comes from, what it is for."""
+    """List the models, one line each: name, origin, modality and title."""
     from napari_superres.models import list_models
     from napari_superres.models.library.shipped import shipped_file
 
     cards = list_models()
     if as_json:
-        terminal.result(json.dumps([card.to_dict() for card in cards], indent=2))
+        terminal.document([card.to_dict() for card in cards])
         return
     width = max(len(card.name) for card in cards)
     for card in cards:
@@ -37,7 +36,7 @@ def show(
     name: Annotated[str, typer.Argument(help="Model name or file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
-    """Show a model's card, where it comes from and the sha256 of its file."""
+    """Print a model's card, its origin and the sha256 of its file."""
     from napari_superres.models import find_card
     from napari_superres.models.library.registry import model_origin, model_path
     from napari_superres.models.model_file import digest
@@ -45,7 +44,7 @@ def show(
     card = find_card(name)
     facts = {"origin": model_origin(name), "sha256": "" if card.is_interpolation else digest(model_path(name))}
     if as_json:
-        terminal.result(json.dumps({**card.to_dict(), **facts}, indent=2))
+        terminal.document({**card.to_dict(), **facts})
         return
     for key, value in (card.to_dict() | facts).items():
         if key == "scores":
@@ -56,7 +55,7 @@ def show(
 
 
 def _scores(scores: Mapping[str, Any]) -> str:
-    """Return the scores of a test: the model first, then what stands beside it, then the protocol."""
+    """Return the scores on one test set as text: the model, its baselines, then the protocol."""
     ending = "_psnr"
     names = ["", *(k.removesuffix(ending) + "_" for k in scores if k.endswith(ending))]
     parts = [
@@ -65,8 +64,8 @@ def _scores(scores: Mapping[str, Any]) -> str:
         for name in names
         if f"{name}psnr" in scores
     ]
-    told = {f"{name}{metric}" for name in names for metric in ("psnr", "ssim")} | {"protocol"}
-    parts += [f"{k.replace('_', ' ')} {v}" for k, v in scores.items() if k not in told]
+    printed = {f"{name}{metric}" for name in names for metric in ("psnr", "ssim")} | {"protocol"}
+    parts += [f"{k.replace('_', ' ')} {v}" for k, v in scores.items() if k not in printed]
     return "; ".join([*parts, str(scores.get("protocol", ""))])
 
 
@@ -74,15 +73,16 @@ def _scores(scores: Mapping[str, Any]) -> str:
 def add(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model files, or bioimage.io packages.")],
     trust: Annotated[
-        bool, typer.Option("--trust", help="Let models run that are programs (TorchScript, source).")
+        bool, typer.Option("--trust", help="Allow models that are programs (TorchScript, source code) to run.")
     ] = False,
 ) -> None:
-    """Keep model files in the library: each is checked, measured, copied, and known by its file's name from then on.
+    """Add model files to the library: superres checks, measures and copies each, and names it after its file.
 
-    Taken are our own files; .pth, .ckpt, .safetensors of every architecture that spandrel recognises; and bioimage.io
-    packages (.zip or folder). Nothing in a file is run unless --trust allows it. Measuring takes seconds to minutes.
+    Accepted are model files of superres; .pth, .ckpt and .safetensors files of every architecture that spandrel
+    recognises; and bioimage.io packages (.zip or folder). No code in a file runs without --trust. Measuring takes
+    seconds to minutes.
 
-    The folder is napari-superres/models among the user's data; NAPARI_SUPERRES_MODELS names another one.
+    The library is the folder napari-superres/models in your user data. Set NAPARI_SUPERRES_MODELS to use another.
     """
     from napari_superres.models import add_model
     from napari_superres.models.library.index import library_entries
@@ -104,27 +104,32 @@ def add(
 
 
 def _added(card: "ModelCard") -> str:
-    """Return what was found of a model, in a line."""
-    said = "large ones only in one window" if card.tile_error is None else f"off by {card.tile_error:.1g} of the range"
-    exact = "tiles are exact" if card.bounded else f"tiles of large images may show ({said})"
-    facts = [card.title, f"licence {card.license or 'not stated'}", f"looks {max(card.halo)} px far", exact]
+    """Return the measured facts of a model in one line."""
+    error = "images must fit in one tile" if card.tile_error is None else f"error {card.tile_error:.1g} of the range"
+    exact = "tiles are exact" if card.bounded else f"tiles of large images may show ({error})"
+    facts = [card.title, f"licence {card.license or 'not stated'}", f"halo {max(card.halo)} px", exact]
     return "; ".join(fact for fact in facts if fact)
 
 
 @app.command("export")
 def export(
     name: Annotated[str, typer.Argument(help="Model name or file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="What to write: .zip, or .safetensors.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .zip or .safetensors.")],
     format_: Annotated[
         Literal["bioimageio", "safetensors"] | None,
-        typer.Option("--format", help="Package for other programs, or our one file."),
+        typer.Option("--format", help="bioimage.io package, or model file of superres; by default from the suffix."),
     ] = None,
-    author: Annotated[list[str] | None, typer.Option(help="'Name' or 'Name; Institute'; may be repeated.")] = None,
-    cite: Annotated[list[str] | None, typer.Option(help="'Text doi:10...'; may be repeated. Else the card's.")] = None,
-    cover: Annotated[Path | None, typer.Option(help="Picture. Else one is made.")] = None,
+    author: Annotated[
+        list[str] | None, typer.Option(help="Author as 'Name' or 'Name; Institute'; may be repeated.")
+    ] = None,
+    cite: Annotated[
+        list[str] | None,
+        typer.Option(help="Citation as 'Text doi:10...'; by default that of the card. May be repeated."),
+    ] = None,
+    cover: Annotated[Path | None, typer.Option(help="Cover picture; by default one is drawn.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Hand a model on: as a bioimage.io package with test tensors, or as our one file."""
+    """Export a model as a bioimage.io package with test tensors, or as a model file of superres."""
     from napari_superres.models import export_bioimageio, export_safetensors
 
     if (format_ or output.suffix.lstrip(".")) == "safetensors":
@@ -137,7 +142,7 @@ def export(
 
 
 @app.command("remove")
-def remove(name: Annotated[str, typer.Argument(help="Model in the library.")]) -> None:
+def remove(name: Annotated[str, typer.Argument(help="Name of a model in the library.")]) -> None:
     """Delete a model from the library."""
     from napari_superres.models import remove_model
 
@@ -147,14 +152,14 @@ def remove(name: Annotated[str, typer.Argument(help="Model in the library.")]) -
 
 @app.command("verify")
 def verify() -> None:
-    """Compare every file in the library with what was added; exit code 1 if something is wrong."""
+    """Check that no file in the library has changed since it was added; exit code 1 if one has."""
     from napari_superres.models import verify_models
 
-    found = verify_models()
-    for model in found:
-        terminal.result(f"{model.name}: {model.problem or 'as it was added'}")
-    wrong = sum(bool(model.problem) for model in found)
-    terminal.say(f"{len(found)} in the library, {wrong} wrong")
+    models = verify_models()
+    for model in models:
+        terminal.result(f"{model.name}: {model.problem or 'unchanged'}")
+    wrong = sum(bool(model.problem) for model in models)
+    terminal.say(f"{len(models)} in the library, {wrong} changed")
     if wrong:
         raise typer.Exit(1)
 
@@ -167,9 +172,9 @@ def _text(value: Any) -> str:
 
 def check(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="Model name or file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the measurements as JSON.")] = False,
 ) -> None:
-    """Measure a model: halo, layers that look at the whole image, exactness of tiling, precision, speed here."""
+    """Measure a model on this machine: halo, global layers, exactness of tiling, precision and speed."""
     from napari_superres.inference.machine.memory import tune_allocator
     from napari_superres.inference.measure.check import check_model
     from napari_superres.models import find_card
@@ -177,11 +182,11 @@ def check(
     tune_allocator()
     card = find_card(name)
     terminal.say(f"measuring {card.name}{': volumes take minutes' if card.ndim == 3 else ''} ...")
-    found = check_model(name)
+    measured = check_model(name)
     if as_json:
-        terminal.result(json.dumps(found, indent=2))
+        terminal.document(measured)
     else:
-        for key, value in found.items():
+        for key, value in measured.items():
             terminal.result(f"{key.replace('_', ' ') + ':':34} {_text(value)}")
-    if not found["exact"]:
+    if not measured["exact"]:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Option texts into values."""
+"""Parse the texts of options into values; every error names the option, the form it takes and the text."""
 
 import json
 from collections.abc import Sequence
@@ -44,7 +44,8 @@ def parse_roi(text: str | None) -> dict[str, tuple[int, int]] | None:
         return {a: (start, stop) for a, (start, stop) in zip(names, pairs, strict=True)}
     except (ValueError, IndexError) as error:
         raise SettingsError(
-            f"--roi is y0:y1,x0:x1, z0:z1,y0:y1,x0:x1, or with names such as T=3:4,Y=0:512,X=0:512, got {text!r}."
+            f"--roi must be y0:y1,x0:x1 or z0:z1,y0:y1,x0:x1, or name its axes as in T=3:4,Y=0:512,X=0:512, "
+            f"got {text!r}."
         ) from error
 
 
@@ -56,13 +57,13 @@ def parse_range(texts: Sequence[str] | None) -> list[tuple[float, float]] | None
 
 
 def parse_strength(text: str, option: str) -> tuple[float, float]:
-    """Return lowest and highest from ``low,high``; twice the same from one number."""
+    """Return the lowest and highest value from ``low,high``; a single number is both."""
     option = option.replace("_", "-")
     low, high = _pair(text if "," in text else f"{text},{text}", option, "0.8,2.2")
     positive = option in ("photons", "saturation", "levels")
     if not 0 <= low <= high < float("inf") or (positive and low == 0):
         least = "above 0" if positive else "of at least 0"
-        raise SettingsError(f"--{option} is a range low,high of numbers {least}, got {text!r}.")
+        raise SettingsError(f"--{option} must be a range low,high of numbers {least}, got {text!r}.")
     return low, high
 
 
@@ -73,7 +74,7 @@ def parse_pixel_size(text: str | None, option: str = "--pixel-size") -> float | 
     try:
         numbers = tuple(float(v) for v in text.split(","))
     except ValueError as error:
-        raise SettingsError(f"{option} is a number, or one per axis such as 0.5,0.1,0.1, got {text!r}.") from error
+        raise SettingsError(f"{option} must be a number, or one per axis such as 0.5,0.1,0.1, got {text!r}.") from error
     return numbers[0] if len(numbers) == 1 else numbers
 
 
@@ -85,7 +86,7 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
     for part in text.split(","):
         channel, _, name = part.partition("=")
         if not channel or not name:
-            raise SettingsError(f"--model is NAME, a file, or CHANNEL=NAME,..., got {text!r}.")
+            raise SettingsError(f"--model must be NAME, a file, or CHANNEL=NAME,..., got {text!r}.")
         key: int | str = int(channel) if channel.isdigit() else channel
         if key in choice:
             raise SettingsError(f"--model names channel {channel} twice, got {text!r}.")
@@ -94,7 +95,7 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
 
 
 def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[str, Any]]:
-    """Return the model, or one per channel, and the settings that decide the pixels, from a result's record."""
+    """Return the model, or one per channel, and the settings that determine the pixels, from a result's record."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         norm = record["normalisation"]
@@ -109,7 +110,8 @@ def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[st
         return {int(part["channels"][0]): str(part["model"]["name"]) for part in parts}, settings
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            f"--from needs the .provenance.json beside a result, and {path} is missing or not one."
+            f"--from needs the record of a result, but {path} is missing or is no record.",
+            remedy="Choose the .provenance.json next to the result.",
         ) from error
 
 
@@ -117,12 +119,12 @@ def _integers(text: str, option: str, form: str) -> tuple[int, ...]:
     try:
         return tuple(int(v) for v in text.split(","))
     except ValueError as error:
-        raise SettingsError(f"--{option} is {form}, got {text!r}.") from error
+        raise SettingsError(f"--{option} must be {form}, got {text!r}.") from error
 
 
 def _pair(text: str, option: str, example: str) -> tuple[float, float]:
     try:
         low, high = (float(v) for v in text.split(","))
     except ValueError as error:
-        raise SettingsError(f"--{option} is low,high such as {example}, got {text!r}.") from error
+        raise SettingsError(f"--{option} must be low,high such as {example}, got {text!r}.") from error
     return low, high

@@ -1,14 +1,20 @@
-"""Where output goes: results to stdout, everything else to stderr."""
+"""Where output goes: results to stdout, everything else to stderr.
 
+Every message passes `as_flags` here, because the package below names settings as Python does.
+"""
+
+import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_superres.cli.wording import as_flags
 
 if TYPE_CHECKING:
     from napari_superres.inference import Progress as Step
@@ -19,11 +25,20 @@ messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 def result(text: str) -> None:
     """Print a result to stdout."""
+    _write(as_flags(text))
+
+
+def document(value: Any) -> None:
+    """Print a value to stdout as JSON, for other programs: its texts stay as they are."""
+    _write(json.dumps(value, indent=2))
+
+
+def _write(text: str) -> None:
     try:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the results has closed; nothing is wrong.
+        # The program that reads the results, such as `head`, has closed the pipe: that is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
@@ -31,18 +46,32 @@ def result(text: str) -> None:
 def say(text: str, *, quiet: bool = False) -> None:
     """Print a message to stderr."""
     if not quiet:
-        messages.print(text)
+        messages.print(as_flags(text))
 
 
-def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    """Print a warning as one line; those not meant for users are left out."""
-    if issubclass(category, UserWarning):
-        say(f"warning: {message}")
+def warn(notes: Iterable[str]) -> None:
+    """Print each note on a result once, as a line on stderr."""
+    for note in dict.fromkeys(notes):
+        say(f"warning: {note}")
+
+
+@contextmanager
+def python_warnings() -> Iterator[None]:
+    """Print each Python warning for users once, on stderr, without its place in the code, while the block runs."""
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if issubclass(category, UserWarning):
+            warn([str(message)])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", UserWarning)
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, "Step"], None]]:
-    """Give a function that shows a run's progress: a bar on a terminal, a line per tenth elsewhere."""
+    """Yield a function that shows a run's progress: as a bar on a terminal, as a line per tenth elsewhere."""
     if quiet:
         yield lambda _label, _step: None
         return
@@ -63,7 +92,7 @@ def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, "Step"], None]]:
 
 @contextmanager
 def training_bar(*, quiet: bool) -> Iterator[Callable[["TrainingStep"], None] | None]:
-    """Give a function that shows how far a training is: a bar on a terminal, a line per tenth elsewhere."""
+    """Yield a function that shows a training's progress: as a bar on a terminal, as a line per tenth elsewhere."""
     if quiet:
         yield None
         return
@@ -74,19 +103,19 @@ def training_bar(*, quiet: bool) -> Iterator[Callable[["TrainingStep"], None] | 
             nonlocal last
             if int(10 * step.share) > last:
                 last = int(10 * step.share)
-                say(f"{10 * last} %, {_words(step)}, {_clock(step.remaining)} left")
+                say(f"{10 * last} %, {_scores(step)}, {_clock(step.remaining)} left")
 
         yield line
         return
     columns = BarColumn(), TextColumn("{task.percentage:3.0f} %  {task.description}")
     with Progress(*columns, console=messages) as bars:
-        task = bars.add_task("begins", total=1.0)
+        task = bars.add_task("starting", total=1.0)
         yield lambda step: bars.update(
-            task, completed=step.share, description=f"{_words(step)}, {_clock(step.remaining)} left"
+            task, completed=step.share, description=f"{_scores(step)}, {_clock(step.remaining)} left"
         )
 
 
-def _words(step: "TrainingStep") -> str:
+def _scores(step: "TrainingStep") -> str:
     score = f", validation {step.scores[-1]:.2f} dB (best {max(step.scores):.2f})" if step.scores else ""
     return f"step {step.step}, loss {step.loss:.4g}{score}"
 
@@ -97,7 +126,7 @@ def _clock(seconds: float) -> str:
 
 
 class _Lines:
-    """Plain progress for logs."""
+    """Progress as plain lines, for logs."""
 
     def __init__(self) -> None:
         self.last: tuple[str, int] = ("", -1)
@@ -107,9 +136,3 @@ class _Lines:
         if (label, tenth) != self.last:
             self.last = (label, tenth)
             say(f"{label}: {10 * tenth} %")
-
-
-def hear_warnings() -> None:
-    """Print each warning once, on stderr, without its place in the code."""
-    warnings.simplefilter("once", UserWarning)
-    warnings.showwarning = show_warning

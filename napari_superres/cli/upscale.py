@@ -1,88 +1,111 @@
-"""``superres upscale``: one file to a file, or many to a folder."""
+"""``superres upscale``: one image to a file, or several to a folder."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from napari_superres.cli import parsing, terminal
-from napari_superres.cli.dry_run import tell_plans
+from napari_superres.cli.dry_run import print_plans
+from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
 
-PANEL_FILE, PANEL_RUN = "What the file does not say", "How it is computed"
+PANEL_FILE, PANEL_RUN = "If the file does not say", "Computation"
 
 
 def upscale(
     sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Files, folders or glob patterns.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DST", help="File; a folder for several sources.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DST", help="Result file; for several sources, a folder.")
+    ],
     model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|PATH|CHANNEL=NAME,...", help="See models list.")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|PATH|CHANNEL=NAME,...",
+            help="Model; one per channel as CHANNEL=NAME. See models list.",
+        ),
     ] = None,
     record: Annotated[
         Path | None,
-        typer.Option("--from", metavar="NAME.provenance.json", help="Model and intensities of that result."),
+        typer.Option("--from", metavar="NAME.provenance.json", help="Repeat the model and intensities of this result."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda[:i] or mps.", rich_help_panel=PANEL_RUN)] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, fp16, bf16 or fp64.", rich_help_panel=PANEL_RUN)] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Device: auto, cpu, cuda[:i] or mps.", rich_help_panel=PANEL_RUN)
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="Precision: auto, fp32, fp16, bf16 or fp64.", rich_help_panel=PANEL_RUN)
+    ] = "auto",
     tile: Annotated[
         str,
         typer.Option(
             metavar="auto|N|Z,Y,X",
-            help="Edge of the windows in input pixels; changes no result.",
+            help="Edge of a tile in input pixels. Changes speed and memory, not the result.",
             rich_help_panel=PANEL_RUN,
         ),
     ] = "auto",
     axes: Annotated[
-        str | None, typer.Option(metavar="TCZYX", help="What the file's axes are.", rich_help_panel=PANEL_FILE)
+        str | None, typer.Option(metavar="TCZYX", help="Axes of the file, slowest first.", rich_help_panel=PANEL_FILE)
     ] = None,
     channels: Annotated[str | None, typer.Option(metavar="0,2", help="Only these channels.")] = None,
     roi: Annotated[
-        str | None, typer.Option(metavar="y0:y1,x0:x1", help="Only this part, in input pixels: 0:512,100:612.")
+        str | None,
+        typer.Option(metavar="y0:y1,x0:x1", help="Only this region, in input pixels, such as 0:512,100:612."),
     ] = None,
-    tta: Annotated[bool, typer.Option("--tta", help="Average over eight flips and turns; 8 times slower.")] = False,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average the results of eight flips and rotations; 8 times slower.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Leave results alone that are done; go on with an unfinished .ome.zarr.")
+        bool, typer.Option("--resume", help="Skip finished results and continue an unfinished .ome.zarr.")
     ] = False,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Fill missing or damaged chunks of a zarr, and list them.")
+        bool, typer.Option("--skip-bad", help="Fill missing or damaged chunks of a zarr file, and list them.")
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Compute an .ome.zarr with so many processes.", rich_help_panel=PANEL_RUN),
+        typer.Option(metavar="N", help="Number of processes that compute an .ome.zarr.", rich_help_panel=PANEL_RUN),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="tcp://...", help="Compute on a dask scheduler's workers.", rich_help_panel=PANEL_RUN),
+        typer.Option(
+            metavar="tcp://...", help="Compute on the workers of this dask scheduler.", rich_help_panel=PANEL_RUN
+        ),
     ] = None,
     max_passes: Annotated[
         int,
         typer.Option(
-            help="Passes for what a model sees of the whole image, if it has such layers.", rich_help_panel=PANEL_RUN
+            help="Most passes over the image that a model with global layers may take.", rich_help_panel=PANEL_RUN
         ),
     ] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     pixel_size: Annotated[
-        str | None,
-        typer.Option(metavar="P", help="What the file does not say; also Y,X or Z,Y,X.", rich_help_panel=PANEL_FILE),
+        str | None, typer.Option(metavar="P", help="Pixel size; one number, Y,X or Z,Y,X.", rich_help_panel=PANEL_FILE)
     ] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.", rich_help_panel=PANEL_FILE)] = "micrometer",
-    series: Annotated[int | None, typer.Option(help="Which image of a file with several.")] = None,
+    series: Annotated[int | None, typer.Option(help="Index of the image in a file that holds several.")] = None,
     intensity_range: Annotated[
-        list[str] | None, typer.Option(metavar="lo,hi", help="Instead of a fit; once, or once per channel.")
+        list[str] | None,
+        typer.Option(metavar="lo,hi", help="Intensities to map to 0 and 1; once, or once per channel."),
     ] = None,
-    suffix: Annotated[str | None, typer.Option("--format", metavar="EXT", help="Of a batch, such as ome.zarr.")] = None,
+    suffix: Annotated[
+        str | None, typer.Option("--format", metavar="EXT", help="Format of the results in a folder, such as ome.zarr.")
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and what would be refused; compute nothing.")
+        bool, typer.Option("--dry-run", help="Report what would be done and what would be refused; compute nothing.")
     ] = False,
-    allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Write what a format cannot hold fully.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; failures are told.")] = False,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Write even if the format cannot hold everything the image has.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print no progress and no summary; still list failures.")
+    ] = False,
 ) -> None:
     """Increase the resolution of images with a super-resolution model."""
     from napari_superres.inference.machine.memory import tune_allocator
 
-    # Before torch takes its first large block.
+    # The allocator can only be tuned before torch allocates its first large block.
     tune_allocator()
     reading = {
         "axes": axes,
@@ -114,50 +137,54 @@ def upscale(
         chosen = recorded if chosen is None else chosen
         running = {**running, **{k: v for k, v in settings.items() if not running[k] or running[k] == "auto"}}
     if chosen is None:
-        raise SettingsError("give a model (--model), or the record of a result to repeat (--from).")
+        raise SettingsError(
+            "no model is given.", remedy="Choose one with --model, or repeat a recorded result with --from."
+        )
     many = len(sources) > 1 or _is_batch(sources[0], output)
     if suffix is not None:
         if not many:
-            raise SettingsError("--format is for folders of results; a single result's format is its name's suffix.")
+            raise SettingsError(
+                "--format is for results in a folder.", remedy="Name the format of a single result by its suffix."
+            )
         suffix = "." + suffix.lstrip(".")
     if dry_run:
-        tell_plans(sources, output, chosen, suffix, {**reading, **running, **writing}, many=many, as_json=as_json)
+        print_plans(sources, output, chosen, suffix, {**reading, **running, **writing}, many=many, as_json=as_json)
     elif many:
-        _many(sources, output, chosen, suffix, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
+        _upscale_many(sources, output, chosen, suffix, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
     else:
-        _one(sources[0], output, chosen, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
+        _upscale_one(sources[0], output, chosen, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
 
 
 def _is_batch(source: str, output: Path) -> bool:
-    """Return whether a single source stands for many: a folder or pattern, or the output is a folder."""
+    """Return whether a single source makes a batch: a folder or pattern, or the output is a folder."""
     from napari_superres import io
 
     if not Path(source).exists():
         return any(c in source for c in "*?[")
-    # Any suffix means a file; one that cannot be written is refused later, with those that can.
-    is_output_file = bool(output.suffix) and not (output.is_dir() and io.suffix(output) not in io.WRITE_SUFFIXES)
-    return not is_output_file or (Path(source).is_dir() and io.find_images(source) != [Path(source)])
+    # Any suffix means a file. An unknown one is refused later, with a list of the known suffixes.
+    names_a_file = bool(output.suffix) and not (output.is_dir() and io.suffix(output) not in io.WRITE_SUFFIXES)
+    return not names_a_file or (Path(source).is_dir() and io.find_images(source) != [Path(source)])
 
 
-def _one(source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+def _upscale_one(source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
     from napari_superres.inference import upscale_file
 
     status = "skipped"
     with terminal.progress_bar(quiet=quiet) as show:
 
-        def tell(step: Any) -> None:
+        def show_step(step: Any) -> None:
             nonlocal status
             status = "done"
             show(output.name, step)
 
-        written = upscale_file(source, output, model=model, progress=tell, **options)
+        written = upscale_file(source, output, model=model, progress=show_step, **options)
     if as_json:
-        terminal.result(json.dumps({"files": [{"target": str(written), "status": status}]}, indent=2))
+        terminal.document({"files": [{"target": str(written), "status": status}]})
     else:
-        terminal.say(f"wrote {written}" if status == "done" else f"{written} is done already", quiet=quiet)
+        terminal.say(f"wrote {written}" if status == "done" else f"{written} is finished already", quiet=quiet)
 
 
-def _many(
+def _upscale_many(
     sources: list[str],
     folder: Path,
     model: Any,
@@ -170,10 +197,15 @@ def _many(
     from napari_superres.inference import upscale_files
     from napari_superres.inference.files import Outcome
 
-    def tell(outcome: Outcome) -> None:
+    printed: set[str] = set()
+
+    def print_outcome(outcome: Outcome) -> None:
         detail = f": {outcome.message}" if outcome.message else f" -> {outcome.target.name} ({outcome.seconds:.1f} s)"
-        # Nobody else tells of a failure.
+        # A failure is printed even if quiet, because nothing else reports it.
         terminal.say(f"{outcome.status} {outcome.source}{detail}", quiet=quiet and outcome.status != "failed")
+        # The images of a batch are alike: what is true of all of them is printed once.
+        terminal.warn(note for note in outcome.notes if note not in printed)
+        printed.update(outcome.notes)
 
     with terminal.progress_bar(quiet=quiet) as show:
         outcomes = upscale_files(
@@ -182,7 +214,7 @@ def _many(
             model=model,
             suffix=suffix,
             progress=lambda label, _, step: show(label, step),
-            finished=tell,
+            finished=print_outcome,
             **options,
         )
     states: tuple[Literal["done", "skipped", "failed"], ...] = ("done", "skipped", "failed")
@@ -194,11 +226,11 @@ def _many(
                 "source": o.source,
                 "target": str(o.target),
                 "status": o.status,
-                "message": o.message,
+                "message": as_flags(o.message),
                 "seconds": round(o.seconds, 3),
             }
             for o in outcomes
         ]
-        terminal.result(json.dumps({**counts, "files": files}, indent=2))
+        terminal.document({**counts, "files": files})
     if counts["failed"]:
         raise typer.Exit(3)

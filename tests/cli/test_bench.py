@@ -41,8 +41,8 @@ def test_json_to_stdout_is_json_alone(superres):
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (("--tile", "4"), 1, "Use a tile of at least"),
-        (("--tile", "big"), 1, "--tile is auto"),
+        (("--tile", "4"), 1, "Set --tile to at least"),
+        (("--tile", "big"), 1, "--tile must be auto"),
         (("--device", "abacus"), 1, "abacus"),
         (("--model", "no-such"), 1, "no-such"),
         (("--repeats", "0"), 2, "repeats"),

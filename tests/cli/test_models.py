@@ -44,7 +44,7 @@ def test_add_use_verify_remove(superres, mine, cells, tmp_path):
     (card,) = [c for c in cards if c["name"] == "mine"]
     assert card == json.loads(json.dumps(find_card("mine").to_dict())), "the card, and nothing of whose file it was"
     done = superres("models", "verify")
-    assert (done.code, done.out) == (0, "mine: as it was added\n")
+    assert (done.code, done.out) == (0, "mine: unchanged\n")
     mine.unlink()
     done = superres("upscale", cells, "-o", tmp_path / "sr.ome.tif", "-m", "mine", "-q")
     assert done.code == 0, done.err
@@ -80,7 +80,7 @@ def test_added_twice(superres, mine):
     assert (done.code, done.out) == (0, "mine\n")
     said, facts = done.err.splitlines()
     assert said == "warning: mine.safetensors is in the library already, as mine; nothing was copied."
-    assert facts == f"My model; licence not stated; looks 4 px far; tiles are exact; sha256 {digest(mine)}"
+    assert facts == f"My model; licence not stated; halo 4 px; tiles are exact; sha256 {digest(mine)}"
 
 
 def test_several_files_some_of_which_are_none(superres, mine, tmp_path):

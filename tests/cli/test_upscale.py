@@ -91,7 +91,7 @@ def test_a_model_per_channel_and_a_repeated_record(superres, cells, tmp_path):
         (["{cells}", "-o", "{dir}/o.bmp", "-m", "bicubic-x2"], ".ome.tif"),
         (["{cells}", "-o", "{dir}/o.tif", "-m", "0=bicubic-x2,0=nearest-x2"], "twice"),
         (["{cells}", "-o", "{dir}/no/o.tif", "-m", "bicubic-x2"], "folder"),
-        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--device", "cuda:9"], "is not there"),
+        (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--device", "cuda:9"], "is not available"),
         (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--tile", "big"], "--tile"),
         (["{cells}", "-o", "{dir}/o.tif", "-m", "fsrcnn-x2", "--tile", "4"], "at least 17"),
         (["{cells}", "-o", "{dir}/o.tif", "-m", "bicubic-x2", "--axes", "YX"], "--axes"),
@@ -215,7 +215,7 @@ def test_a_dry_run_says_what_would_be_refused(superres, cells, tmp_path):
         "does not answer"
         in superres(*command, cells, "-o", tmp_path / "o.ome.zarr", "--scheduler", "tcp://127.0.0.1:9").err
     )
-    assert "several workers write OME-Zarr" in superres(*command, cells, "-o", tmp_path / "o.tif", "--workers", 2).err
+    assert "workers write an OME-Zarr" in superres(*command, cells, "-o", tmp_path / "o.tif", "--workers", 2).err
     done = superres(*command, cells, tmp_path / "gone.tif", "-o", tmp_path / "new")
     assert (done.code, done.out.count("would fail")) == (3, 1), "one that is missing is a failure among others"
     done = superres(*command, tmp_path, "-o", tmp_path / "new")
@@ -255,3 +255,13 @@ def test_a_recorded_run_with_a_model_per_channel_is_repeated(superres, cells, tm
     assert superres("upscale", cells, "-o", tmp_path / "b.ome.tif", "--from", record, "-q").code == 0
     a, b = (np.asarray(read_image(tmp_path / f"{name}.ome.tif").data) for name in "ab")
     assert np.array_equal(a, b)
+
+
+def test_notes_of_a_batch_are_printed_once(superres, tmp_path):
+    data = np.random.default_rng(0).random((20, 20)).astype(np.float32)
+    data[3, 3] = np.nan
+    for name in ("a", "b"):
+        write_image(Image.from_array(data, "YX"), tmp_path / f"{name}.tif")
+    done = superres("upscale", tmp_path / "*.tif", "-o", tmp_path / "out", "-m", "bicubic-x2", "-q")
+    assert done.code == 0
+    assert [line[:18] for line in done.err.splitlines()] == ["warning: 1 pixels "]

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import warnings
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -35,22 +39,24 @@ class Tiny(nn.Module):
 class Tiny(nn.Module):
     """Convolution and pixel shuffle."""
 
-    def __init__(self, channels=1):
+    def __init__(self, channels: int = 1) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, 4 * channels, 3, padding=1)
         self.shuffle = nn.PixelShuffle(2)
 
-    def forward(self, x):
-        return self.shuffle(self.convolution(x.to(self.convolution.weight.dtype)))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # torch.jit.script reads the types
+        found: torch.Tensor = self.shuffle(self.convolution(x.to(self.convolution.weight.dtype)))
+        return found
 
 
-def network(channels=1):
+def network(channels: int = 1) -> Tiny:
+    """Return the network with weights that are always the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return Tiny(channels).eval().requires_grad_(False)
 
 
-def onnx_program(net, order="bcyx", kind=TensorProto.FLOAT):
+def onnx_program(net: Tiny, order: str = "bcyx", kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
     """Return the network as ONNX, with axes in the given order."""
     letters = [a for a in order if a in "bcyx"]
     whole = [*letters, *(a for a in "bcyx" if a not in letters)]
@@ -68,7 +74,7 @@ def onnx_program(net, order="bcyx", kind=TensorProto.FLOAT):
     ]
     weights = [
         numpy_helper.from_array(net.convolution.weight.numpy(), "w"),
-        numpy_helper.from_array(net.convolution.bias.numpy(), "b"),
+        numpy_helper.from_array(dict(net.named_parameters())["convolution.bias"].numpy(), "b"),
         numpy_helper.from_array(np.array(add or [0], dtype=np.int64), "add"),
     ]
     free = [None] * len(letters)
@@ -82,7 +88,8 @@ def onnx_program(net, order="bcyx", kind=TensorProto.FLOAT):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def torchscript(net):
+def torchscript(net: Tiny) -> bytes:
+    """Return the network as a TorchScript file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         content = BytesIO()
@@ -90,29 +97,33 @@ def torchscript(net):
     return content.getvalue()
 
 
-def state_dict(net):
+def state_dict(net: Tiny) -> bytes:
+    """Return the weights as a checkpoint."""
     content = BytesIO()
     torch.save(net.state_dict(), content)
     return content.getvalue()
 
 
-def npy_bytes(values):
+def npy_bytes(values: ArrayLike) -> bytes:
+    """Return an array as a file of numpy."""
     content = BytesIO()
     np.save(content, values)
     return content.getvalue()
 
 
-def apply_network(x, net=None):
+def apply_network(x: NDArray[Any], net: Tiny | None = None) -> NDArray[Any]:
     """Return the network's output for ``(B, C, Y, X)``, as a numpy array."""
-    return (net or network(x.shape[1]))(torch.from_numpy(np.asarray(x, dtype=np.float32))).numpy()
+    result: torch.Tensor = (net or network(x.shape[1]))(torch.from_numpy(np.asarray(x, dtype=np.float32)))
+    return result.numpy()
 
 
-def example_image(channels=1, dtype=np.float32):
+def example_image(channels: int = 1, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return a random image ``(1, C, 10, 12)``."""
     values = np.random.default_rng(1).gamma(2.0, 20.0, (1, channels, 10, 12))
     return values.astype(dtype)
 
 
-def reorder(values, order):
+def reorder(values: NDArray[Any], order: str) -> NDArray[Any]:
     """Return ``(1, C, Y, X)`` with its axes in an order such as ``"yxc"``."""
     letters = [a for a in order if a in "bcyx"]
     lacking = [a for a in "bcyx" if a not in letters]
@@ -120,8 +131,10 @@ def reorder(values, order):
     return np.ascontiguousarray(values.reshape(values.shape[: len(letters)]))
 
 
-def axes(order, channels, output):
-    def axis(letter):
+def axes(order: str, channels: int, output: bool) -> list[dict[str, Any]]:
+    """Return the description of a tensor's axes, as format 0.5 has it."""
+
+    def axis(letter: str) -> dict[str, Any]:
         if letter == "b":
             return {"type": "batch"}
         if letter == "c":
@@ -133,7 +146,10 @@ def axes(order, channels, output):
     return [axis(letter) for letter in order]
 
 
-def description_05(weights, order, channels, before, after, dtype):
+def description_05(
+    weights: dict[str, Any], order: str, channels: int, before: Iterable[Any], after: Iterable[Any], dtype: str
+) -> dict[str, Any]:
+    """Return a description in format 0.5."""
     return {
         "type": "model",
         "format_version": "0.5.4",
@@ -165,7 +181,10 @@ def description_05(weights, order, channels, before, after, dtype):
     }
 
 
-def description_04(weights, order, channels, before, after, dtype):
+def description_04(
+    weights: dict[str, Any], order: str, channels: int, before: Iterable[Any], after: Iterable[Any], dtype: str
+) -> dict[str, Any]:
+    """Return a description in format 0.4."""
     least = [{"b": 1, "c": channels}.get(a, 8) for a in order]
     return {
         "type": "model",
@@ -209,22 +228,22 @@ def description_04(weights, order, channels, before, after, dtype):
 
 
 def write_package(
-    path,
+    path: Path,
     *,
-    spec="0.5",
-    weights="onnx",
-    order="bcyx",
-    channels=1,
-    before=(),
-    after=(),
-    dtype="float32",
-    test_input=None,
-    test_output=None,
-    kind=TensorProto.FLOAT,
-    source=SOURCE,
-    edit=None,
-    files=(),
-):
+    spec: str = "0.5",
+    weights: str = "onnx",
+    order: str = "bcyx",
+    channels: int = 1,
+    before: Iterable[Any] = (),
+    after: Iterable[Any] = (),
+    dtype: str = "float32",
+    test_input: NDArray[Any] | None = None,
+    test_output: NDArray[Any] | None = None,
+    kind: int = TensorProto.FLOAT,
+    source: str = SOURCE,
+    edit: Callable[[dict[str, Any]], object] | None = None,
+    files: Iterable[tuple[str, bytes | None]] | Mapping[str, bytes | None] = (),
+) -> Path:
     """Write a package: a zip file, or a folder if the path has no suffix.
 
     `test_input` and `test_output` are its test tensors ``(1, C, Y, X)``; `edit` changes the description. `files` adds,
@@ -233,18 +252,19 @@ def write_package(
     net = network(channels)
     test_input = example_image(channels, np.dtype(dtype)) if test_input is None else test_input
     test_output = apply_network(test_input, net) if test_output is None else test_output
-    program = {
+    programs: dict[str, tuple[str, Callable[[], bytes]]] = {
         "onnx": ("weights.onnx", lambda: onnx_program(net, order, kind).SerializeToString()),
         "torchscript": ("weights.pt", lambda: torchscript(net)),
         "pytorch_state_dict": ("weights.pt", lambda: state_dict(net)),
-    }.get(weights, ("weights.h5", lambda: b"\x89HDF"))
-    content = {
-        program[0]: program[1](),
+    }
+    file, serialise = programs.get(weights, ("weights.h5", lambda: b"\x89HDF"))
+    content: dict[str, bytes | None] = {
+        file: serialise(),
         "input.npy": npy_bytes(reorder(test_input, order)),
         "output.npy": npy_bytes(reorder(test_output, order)),
         "README.md": b"# Validation",
     }
-    entry = {"source": program[0], "sha256": hashlib.sha256(content[program[0]]).hexdigest()}
+    entry: dict[str, Any] = {"source": file, "sha256": hashlib.sha256(content[file] or b"").hexdigest()}
     if weights == "onnx":
         entry["opset_version"] = 17
     elif weights == "keras_hdf5":
@@ -253,7 +273,7 @@ def write_package(
         entry["pytorch_version"] = "2.6"
     if weights == "pytorch_state_dict":
         content["tiny.py"] = source.encode()
-        sha256 = hashlib.sha256(content["tiny.py"]).hexdigest()
+        sha256 = hashlib.sha256(source.encode()).hexdigest()
         kwargs = {"channels": channels}
         if spec == "0.4":
             entry |= {"architecture": "tiny.py:Tiny", "architecture_sha256": sha256, "kwargs": kwargs}
@@ -268,19 +288,22 @@ def write_package(
     return write_files(path, {name: data for name, data in content.items() if data is not None})
 
 
-def load_package(path, *, trusted=False):
+def load_package(path: Path, *, trusted: bool = False) -> tuple[Any, Any]:
     """Return the model in a package and its network, after comparing it with the author's test output."""
     found = read_package(path, trusted=trusted)
     program = build_program(found.card, found.weights)
+    assert found.check is not None
     found.check(program)
     return found, program
 
 
-def noise(channels=1, batch=2):
+def noise(channels: int = 1, batch: int = 2) -> torch.Tensor:
+    """Return random images ``(B, C, 8, 10)``, some of whose values are negative."""
     return torch.rand(batch, channels, 8, 10, generator=torch.Generator().manual_seed(3)) - 0.3
 
 
-def write_files(path, content):
+def write_files(path: Path, content: Mapping[str, bytes]) -> Path:
+    """Write files into a zip file, or into a folder if the path has no suffix."""
     if path.suffix:
         with ZipFile(path, "w") as archive:
             for name, data in content.items():
@@ -292,7 +315,7 @@ def write_files(path, content):
     return path
 
 
-def with_external_data(model, name):
+def with_external_data(model: onnx.ModelProto, name: str) -> tuple[bytes, bytes]:
     """Return an ONNX program with external weights, and the bytes of these weights."""
     data = b""
     for tensor in model.graph.initializer:

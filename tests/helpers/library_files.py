@@ -4,13 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from napari_superres.models.model_file import KEY
 
+Header = dict[str, Any]
 
-def rewrite(path, edit):
+
+def rewrite(path: Path, edit: Callable[[Header], Header]) -> None:
     """Rewrite a model file's header and keep its weights."""
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
@@ -18,11 +23,11 @@ def rewrite(path, edit):
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
 
 
-def with_card(**changes):
+def with_card(**changes: object) -> Callable[[Path], None]:
     """Return a function that changes fields of a model file's card."""
 
-    def make(path):
-        def edit(header):
+    def make(path: Path) -> None:
+        def edit(header: Header) -> Header:
             card = {**json.loads(header["__metadata__"][KEY]), **changes}
             return {**header, "__metadata__": {KEY: json.dumps(card)}}
 
@@ -31,11 +36,11 @@ def with_card(**changes):
     return make
 
 
-def with_tensor(**changes):
+def with_tensor(**changes: object) -> Callable[[Path], None]:
     """Return a function that changes the declaration of a model file's first tensor."""
 
-    def make(path):
-        def edit(header):
+    def make(path: Path) -> None:
+        def edit(header: Header) -> Header:
             name = next(n for n in header if n != "__metadata__")
             return {**header, name: {**header[name], **changes}}
 
@@ -44,11 +49,13 @@ def with_tensor(**changes):
     return make
 
 
-def file_names(folder):
+def file_names(folder: Path) -> list[str]:
+    """Return the names in a folder, but for its lock; none if it does not exist."""
     return sorted(p.name for p in folder.iterdir() if p.name != ".lock") if folder.exists() else []
 
 
-def start_python(program, *arguments):
+def start_python(program: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start a Python program as a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -57,20 +64,23 @@ def start_python(program, *arguments):
 class Bomb:
     """Create a folder when unpickled."""
 
-    def __init__(self, target):
+    def __init__(self, target: Path) -> None:
         self.target = target
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
         return (os.mkdir, (str(self.target),))
 
 
-def write_zipped_pickle(path):
+def write_zipped_pickle(path: Path) -> None:
+    """Write a hostile checkpoint in torch's zip format."""
     torch.save({"w": Bomb(path.with_name("fired"))}, path)
 
 
-def write_legacy_pickle(path):
+def write_legacy_pickle(path: Path) -> None:
+    """Write a hostile checkpoint in torch's old format."""
     torch.save({"w": Bomb(path.with_name("fired"))}, path, _use_new_zipfile_serialization=False)
 
 
-def truncate(share):
+def truncate(share: float) -> Callable[[Path], int]:
+    """Return a function that keeps only a share of a file."""
     return lambda path: path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])

@@ -1,18 +1,21 @@
 """Networks that look at the whole image, with weights of the size of trained ones."""
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import nn
 
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.probes.halo import measure_reach
 
-CONV = {2: nn.Conv2d, 3: nn.Conv3d}
-NORM = {
+CONV: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
+NORM: dict[str, dict[int, Callable[[int], nn.Module]]] = {
     "instance": {2: lambda c: nn.InstanceNorm2d(c, affine=True), 3: lambda c: nn.InstanceNorm3d(c, affine=True)},
     "group": dict.fromkeys((2, 3), lambda c: nn.GroupNorm(2, c)),
 }
@@ -23,7 +26,7 @@ class UNet(nn.Module):
 
     multiple = 4
 
-    def __init__(self, ndim, norm, scale, channels=1):
+    def __init__(self, ndim: int, norm: str, scale: Sequence[int], channels: int = 1) -> None:
         super().__init__()
         conv, norms = CONV[ndim], NORM[norm][ndim]
         sizes = [(channels, 4), (4, 4), (4, 8), (12, 4), (8, 4)]
@@ -33,7 +36,7 @@ class UNet(nn.Module):
         self.pool = F.max_pool2d if ndim == 2 else F.max_pool3d
         self.last, self.scale = conv(4, channels, 3, padding=1), tuple(scale)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Any:
         first = self.blocks[0](x)
         second = self.blocks[1](self.pool(first, 2))
         deep = F.interpolate(self.blocks[2](self.pool(second, 2)), scale_factor=2.0)
@@ -47,14 +50,14 @@ class Squeeze(nn.Module):
 
     multiple = 1
 
-    def __init__(self, ndim, scale, channels=1):
+    def __init__(self, ndim: int, scale: Sequence[int], channels: int = 1) -> None:
         super().__init__()
         self.dims, self.scale = tuple(range(-ndim, 0)), tuple(scale)
         self.convs = nn.ModuleList(CONV[ndim](a, 6, 3, padding=1) for a in (channels, 6, 6, 6, 6))
         self.last = CONV[ndim](6, channels, 3, padding=1)
 
-    def forward(self, x):
-        def back(value):
+    def forward(self, x: torch.Tensor) -> Any:
+        def back(value: torch.Tensor) -> torch.Tensor:
             return value.reshape(*value.shape[:2], *[1] * len(self.dims))
 
         x = self.convs[0](x)
@@ -76,20 +79,20 @@ class Windows(nn.Module):
 
     multiple = 4
 
-    def __init__(self, _ndim, scale, channels=1):
+    def __init__(self, _ndim: int, scale: Sequence[int], channels: int = 1) -> None:
         super().__init__()
         self.first, self.last = nn.Conv2d(channels, 6, 3, padding=1), nn.Conv2d(6, channels, 3, padding=1)
         self.mix = nn.ModuleList(nn.Linear(6, 18) for _ in range(2))
         self.scale = tuple(map(float, scale))
 
     @staticmethod
-    def attend(x, mix):
+    def attend(x: torch.Tensor, mix: nn.Module) -> torch.Tensor:
         b, c, h, w = x.shape
         tokens = x.reshape(b, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(-1, 16, c)
         tokens = tokens + F.scaled_dot_product_attention(*mix(tokens).chunk(3, dim=-1))
         return tokens.reshape(b, h // 4, w // 4, 4, 4, c).permute(0, 5, 1, 3, 2, 4).reshape(b, c, h, w)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Any:
         x = self.attend(self.first(x), self.mix[0])
         inner = self.attend(x[:, :, 2:-2, 2:-2], self.mix[1])
         border = F.pad(torch.ones_like(inner), (2, 2, 2, 2))
@@ -102,18 +105,18 @@ class Fourier(nn.Module):
 
     multiple = 1
 
-    def __init__(self, ndim, scale, channels=1):
+    def __init__(self, ndim: int, scale: Sequence[int], channels: int = 1) -> None:
         super().__init__()
         self.last, self.scale = CONV[ndim](channels, channels, 1), tuple(map(float, scale))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Any:
         dims = tuple(range(2, x.ndim))
         waves = torch.fft.fftn(x, dim=dims)
         found = torch.fft.ifftn(waves / (1 + waves.abs()), dim=dims).real
         return self.last(F.interpolate(found, scale_factor=self.scale))
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[int, Sequence[int], int], nn.Module]] = {
     "rcan": lambda ndim, scale, channels: build(
         "rcan",
         {
@@ -136,7 +139,7 @@ MAKERS = {
 
 
 @lru_cache
-def make(name, scale=(2, 2), *, channels=1, seed=0, **card):
+def make(name: str, scale: tuple[int, ...] = (2, 2), *, channels: int = 1, seed: int = 0, **card: Any) -> Model:
     """Return a model whose far pixels matter; its halo is measured on planes and is the same along any axis."""
     torch.manual_seed(seed)
     network = MAKERS[name](len(scale), scale, channels).eval()
@@ -149,7 +152,8 @@ def make(name, scale=(2, 2), *, channels=1, seed=0, **card):
     multiple = (getattr(network, "multiple", 1),) * len(scale)
     flat = MAKERS[name](2, (2, 2), channels).eval()
     reach = measure_reach(flat, (2, 2), channels=channels, multiple=multiple[:2])
-    network = network.deploy() if hasattr(network, "deploy") else network
+    deploy: Callable[[], nn.Module] | None = getattr(network, "deploy", None)
+    network = network if deploy is None else deploy()
     facts = {"intensity": "none", "color": "per-channel", **card}
     return Model(
         ModelCard(
@@ -167,17 +171,18 @@ def make(name, scale=(2, 2), *, channels=1, seed=0, **card):
     )
 
 
-def whole(model, data):
+def whole(model: Model, data: NDArray[Any]) -> NDArray[Any]:
     """Return the network's result for the whole image ``(C, (Z)YX)``, computed without the engine."""
     size = data.shape[1:]
     padding = [(0, 0), *((0, -n % m) for n, m in zip(size, model.card.multiple, strict=True))]
     padded = np.pad(data, padding, mode="reflect")
+    assert model.module is not None
     with torch.inference_mode():
-        out = model.module.double()(torch.from_numpy(padded)[None])[0].numpy()
+        out: NDArray[Any] = model.module.double()(torch.from_numpy(padded)[None])[0].numpy()
     model.module.float()
     return out[(slice(None), *(slice(n * s) for n, s in zip(size, model.card.scale, strict=True)))]
 
 
-def least_tile(model):
+def least_tile(model: Model) -> list[int]:
     """Return a tile size slightly above the smallest."""
     return [2 * (-(-h // m) * m) + m + 5 for h, m in zip(model.card.halo, model.card.multiple, strict=True)]

@@ -1,4 +1,7 @@
-"""A network that runs out of memory when a test wants it to."""
+"""A network that runs out of memory where a test says."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,12 +12,19 @@ from napari_superres.models import Model
 class Failing(nn.Module):
     """Wraps a network and fails at chosen calls, or above a size."""
 
-    def __init__(self, inner, *, at=(), above=None, error=torch.OutOfMemoryError):
+    def __init__(
+        self,
+        inner: nn.Module,
+        *,
+        at: Iterable[int] = (),
+        above: int | None = None,
+        error: type[Exception] = torch.OutOfMemoryError,
+    ) -> None:
         super().__init__()
         self.inner, self.at, self.above, self.error, self.calls = inner, set(at), above, error, 0
         self.armed = False
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Any:
         if not self.armed:
             return self.inner(x)
         call, self.calls = self.calls, self.calls + 1
@@ -23,9 +33,11 @@ class Failing(nn.Module):
         return self.inner(x)
 
 
-def failing(model, **how):
-    """A model that fails as told, its working memory measured before."""
-    wrapped = Model(model.card, Failing(model.module, **how))
+def failing(model: Model, **how: Any) -> Model:
+    """Return a model that fails as `Failing` is told to, once its working memory is measured."""
+    assert model.module is not None
+    network = Failing(model.module, **how)
+    wrapped = Model(model.card, network)
     assert wrapped.bytes_per_pixel > wrapped.largest_activation > 0
-    wrapped.module.armed = True
+    network.armed = True
     return wrapped

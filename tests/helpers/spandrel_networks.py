@@ -199,7 +199,7 @@ def network(name: str) -> torch.nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # meshgrid without indexing, torch.jit.script
         module = import_module(f"{package}.architectures.{name}")
-        built = getattr(module, _CLASSES.get(name, name))(**(_ARGUMENTS | _EXTRA_ARGUMENTS)[name])
+        built: torch.nn.Module = getattr(module, _CLASSES.get(name, name))(**(_ARGUMENTS | _EXTRA_ARGUMENTS)[name])
     with torch.no_grad():
         for weight in built.parameters():
             if weight.abs().max() < 1e-3:  # a branch that is switched off before training

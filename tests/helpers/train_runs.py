@@ -1,29 +1,35 @@
 """Make an image to train on, and run trainings with the Train widget."""
 
 import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_superres.plugin.widgets.train.widget import TrainWidget
 
 LONG = 120_000
 
 
-def picture(shape=(160, 90), seed=0):
+def picture(shape: tuple[int, int] = (160, 90), seed: int = 0) -> NDArray[np.uint16]:
     """Return blobs of all sizes, 16 bit."""
     from scipy.ndimage import gaussian_filter
 
     noise = np.random.default_rng(seed).random(shape)
-    values = sum(gaussian_filter(noise, s) * s for s in (1, 2, 4))
+    values = np.sum([gaussian_filter(noise, s) * s for s in (1, 2, 4)], axis=0)
     values = (values - values.min()) / np.ptp(values)
     return (100 + 4000 * values**3).astype(np.uint16)
 
 
-def run(widget, qtbot):
+def run(widget: "TrainWidget", qtbot: Any) -> None:
+    """Train to the end."""
     widget.run.click()
     assert widget.is_running
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
 
 
-def begun(widget, qtbot):
+def begun(widget: "TrainWidget", qtbot: Any) -> None:
     """Start a long training and wait until it learns."""
     widget.minutes.value = 60
     widget.run.click()
@@ -31,5 +37,6 @@ def begun(widget, qtbot):
     assert training_threads()
 
 
-def training_threads():
+def training_threads() -> list[threading.Thread]:
+    """Return the threads that train."""
     return [thread for thread in threading.enumerate() if thread.name == "training"]

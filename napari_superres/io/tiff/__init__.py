@@ -6,4 +6,5 @@ Begin with ``read.scan``. Only `napari_superres.io` imports this folder.
 ``array``     the lazy array of a series
 ``metadata``  pixel size, origin, units and channel names from OME-XML, ImageJ's description or resolution tags
 ``write``     writes OME-TIFF, with a pyramid when large, and ImageJ TIFF, and says what they cannot store
+``quiet``     keeps the messages of tifffile off stderr
 """

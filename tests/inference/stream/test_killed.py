@@ -106,7 +106,7 @@ def test_terminated_as_batch_systems_do(large, undisturbed, pixels, tmp_path):
     program.terminate()
     _, said = program.communicate(timeout=60)
     assert program.returncode == 143
-    assert said == "terminated; what was finished stays, and --resume, where there is one, goes on from there\n"
+    assert said == "terminated; finished files are kept. Commands that have --resume continue from there.\n"
     again = command(large, target)
     assert again.communicate(timeout=60)[1] == ""
     assert again.returncode == 0

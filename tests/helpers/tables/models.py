@@ -1,14 +1,14 @@
-"""The README's table of models, made from the cards. ``make tables`` writes it."""
+"""The README's table of models, made from their cards."""
 
-from pathlib import Path
-
+from helpers.tables import ROOT, write_table
 from napari_superres.models.library.shipped import shipped_cards
 
-README = Path(__file__).parents[2] / "README.md"
-START, END = "<!-- models -->\n", "<!-- end -->"
+README = ROOT / "README.md"
+NAME = "models"
 
 
 def table() -> str:
+    """Return the table, a line per shipped model."""
     lines = [
         "| model | for | network | scale | PSNR / dB | bicubic / dB | intensities |",
         "|---|---|---|---|---|---|---|",
@@ -26,12 +26,5 @@ def _factor(scale: tuple[int, ...]) -> str:
     return f"x{scale[0]}" if len(scale) == 2 else f"x{scale[0]} along Z"
 
 
-def parts() -> tuple[str, str, str]:
-    before, rest = README.read_text(encoding="utf-8").split(START)
-    found, after = rest.split(END, 1)
-    return before, found, after
-
-
 if __name__ == "__main__":
-    before, _, after = parts()
-    README.write_text(before + START + table() + END + after, encoding="utf-8")
+    write_table(README, NAME, table())

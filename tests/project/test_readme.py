@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.model_table import README, parts, table
-
-ROOT = README.parent
+from helpers.tables import ROOT, read_table
+from helpers.tables.models import NAME, README, table
 
 
 def blocks(language: str, document: Path = README) -> list[str]:
@@ -54,7 +53,7 @@ def test_what_is_told_of_evaluation(checkout):
 
 
 def test_model_table_is_that_of_the_cards():
-    assert parts()[1] == table(), "run: make tables"
+    assert read_table(README, NAME) == table(), "run: make tables"
 
 
 def test_files_that_are_linked_exist():

@@ -1,4 +1,4 @@
-"""The table of spandrel's architectures in docs/models.md. ``make tables`` writes it, in minutes."""
+"""The table of spandrel's architectures in docs/models.md; measuring them takes minutes."""
 
 import warnings
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 
 from helpers.spandrel_networks import EXTRA_LEFT_OUT, EXTRA_NAMES, LEFT_OUT, NAMES, checkpoint
+from helpers.tables import ROOT, write_table
 from napari_superres.errors import ModelFileError
 from napari_superres.models.foreign.measure_card import measure_card
 from napari_superres.models.foreign.spandrel_models import build_spandrel, detect_model
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
-START, END = "<!-- spandrel -->\n", "<!-- end -->"
+PAGE = ROOT / "docs" / "models.md"
 
 
 def row(name: str) -> str:
@@ -44,9 +44,7 @@ def main() -> None:
         print(lines[-1], flush=True)
     for name, reason in {**LEFT_OUT, **EXTRA_LEFT_OUT}.items():
         lines.append(f"| {name} | | | | | | not tried: {reason} | |")
-    before, rest = DOCUMENT.read_text(encoding="utf-8").split(START)
-    _, after = rest.split(END, 1)
-    DOCUMENT.write_text(before + START + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
+    write_table(PAGE, "spandrel", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

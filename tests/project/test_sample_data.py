@@ -9,7 +9,7 @@ from napari_superres.degradation import degrade
 from napari_superres.evaluation.registration.match import match
 from napari_superres.io import read_image
 
-FOLDER = Path(__file__).resolve().parent.parent / "sample_data"
+FOLDER = Path(__file__).resolve().parents[2] / "sample_data"
 ENTRIES = json.loads((FOLDER / "samples.json").read_text(encoding="utf-8"))
 KEYS = {
     "name",
