@@ -5,7 +5,7 @@ from types import FunctionType
 
 import numpy as np
 import pytest
-from helpers.batch_files import LONG, choose, clipboard, column, run, settle, tooltip, write
+from helpers.widgets.batch_files import LONG, choose, clipboard, column, run, settle, tooltip, write
 from qtpy.QtCore import Qt
 
 from napari_superres import Image, write_image

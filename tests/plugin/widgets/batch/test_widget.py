@@ -1,7 +1,7 @@
 """The Batch widget's controls in real viewers: how files, folders and models are chosen."""
 
 import pytest
-from helpers.batch_files import choose, column, run, settle, states, write
+from helpers.widgets.batch_files import choose, column, run, settle, states, write
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QPushButton, QTableView

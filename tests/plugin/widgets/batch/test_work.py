@@ -4,7 +4,18 @@ import shlex
 
 import numpy as np
 import pytest
-from helpers.batch_files import LONG, choose, clipboard, column, no_bars_left, run, settle, states, tooltip, write
+from helpers.widgets.batch_files import (
+    LONG,
+    choose,
+    clipboard,
+    column,
+    no_bars_left,
+    run,
+    settle,
+    states,
+    tooltip,
+    write,
+)
 
 from napari_superres import read_image, upscale
 from napari_superres.plugin.widgets.batch.work import Batch

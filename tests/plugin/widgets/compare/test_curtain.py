@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.curtain_layers import curtain_of, lies_on, pair, ramp
+from helpers.widgets.curtain_layers import curtain_of, lies_on, pair, ramp
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 

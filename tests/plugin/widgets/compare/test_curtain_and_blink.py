@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.curtain_layers import LONG, curtain_of, lies_on, pair, ramp
+from helpers.widgets.curtain_layers import LONG, curtain_of, lies_on, pair, ramp
 
 from napari_superres.plugin.widgets.compare.blink import KEY
 

@@ -1,7 +1,7 @@
 """What the Models widget says of a model, and what it does in threads."""
 
 import pytest
-from helpers.tiny_models import FOUND
+from helpers.widgets.tiny_models import FOUND
 
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models import ModelCard

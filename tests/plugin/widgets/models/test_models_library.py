@@ -1,7 +1,7 @@
 """What the Models widget adds to the library and removes from it, and what it asks about that, in real viewers."""
 
 import pytest
-from helpers.tiny_models import names_by_group, press, row, wait_until_ready
+from helpers.widgets.tiny_models import names_by_group, press, row, wait_until_ready
 
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models import add_model

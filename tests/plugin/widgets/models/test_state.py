@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from helpers.tiny_models import FOUND
+from helpers.widgets.tiny_models import FOUND
 
 from napari_superres.models import ModelCard, find_card
 from napari_superres.models.library.index import Entry

@@ -1,7 +1,7 @@
 """What the Models widget lists, shows, checks and exports, and how it follows the library, in real viewers."""
 
 import pytest
-from helpers.tiny_models import LONG, names_by_group, press, row, wait_until_ready
+from helpers.widgets.tiny_models import LONG, names_by_group, press, row, wait_until_ready
 from qtpy.QtCore import QThreadPool
 
 from napari_superres.inference.measure.check import check_model

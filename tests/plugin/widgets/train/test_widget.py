@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.train_runs import LONG, picture, run
+from helpers.widgets.train_runs import LONG, picture, run
 
 from napari_superres import Image, degrade
 from napari_superres.plugin.widgets.train import widget as train_widget

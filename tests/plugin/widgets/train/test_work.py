@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.train_runs import LONG, begun, picture, run, training_threads
+from helpers.widgets.train_runs import LONG, begun, picture, run, training_threads
 
 from napari_superres import Image, degrade, write_image
 from napari_superres.models import find_card, list_models

@@ -19,7 +19,8 @@ def picture(shape: tuple[int, int] = (160, 90), seed: int = 0) -> NDArray[np.uin
     noise = np.random.default_rng(seed).random(shape)
     values = np.sum([gaussian_filter(noise, s) * s for s in (1, 2, 4)], axis=0)
     values = (values - values.min()) / np.ptp(values)
-    return (100 + 4000 * values**3).astype(np.uint16)
+    grey_levels: NDArray[np.uint16] = (100 + 4000 * values**3).astype(np.uint16)
+    return grey_levels
 
 
 def run(widget: "TrainWidget", qtbot: Any) -> None:
