@@ -70,8 +70,8 @@ def compare() -> Scene:
     viewer, widget = _compared()
     widget.measure.click()
     _wait_until(lambda: not widget.is_running)
-    widget.look.curtain.setChecked(True)
-    return Scene(viewer, widget, widget.judged, is_first=True)
+    widget.visual.curtain.setChecked(True)
+    return Scene(viewer, widget, widget.report_view, is_first=True)
 
 
 def compare_plots() -> Scene:
@@ -139,7 +139,7 @@ def models() -> Scene:
     viewer = _viewer("nuclei")
     widget = _docked(viewer, ModelsWidget(viewer), "Models")
     _wait_until(lambda: widget.is_ready)
-    widget.models.choose("fluo-x2")
+    widget.models.select("fluo-x2")
     return Scene(viewer, widget)
 
 

@@ -1,5 +1,8 @@
 """The widgets, a folder each: ``upscale`` (Super-resolve), ``compare``, ``batch``, ``train`` and ``models``.
 
-Begin with the folder's ``widget``. Its ``state`` is what the widget knows and shows, without Qt. ``common`` holds what
-several widgets share. Only the manifest and ``plugin.demo`` import a widget.
+Every folder has the same files: ``state`` is what the widget knows and shows, and whether a button can be pressed, as a
+frozen value without Qt; ``widget`` creates the controls and binds them to the state; ``work``, where there is one, is
+what runs in a thread. To add a button, create it in ``widget`` or in the file of its section, and decide in ``state``
+when it can be pressed. ``common`` holds what several widgets share. Only the manifest and ``plugin.demo`` import a
+widget.
 """

@@ -1,6 +1,15 @@
-"""The Batch widget: files into files, as the command line does it.
+"""The Batch widget: super-resolve files into files, as ``superres upscale FILES -o FOLDER`` does.
 
-``widget``    which files, and the run; ``settings`` model, output and options
-``table``     what each file is and what became of it
-``run``       what is done in the thread
+Begin with ``state``, which decides what may be pressed, then ``widget``, which binds the controls to it. Only
+``search`` and ``work`` run outside the GUI thread; neither knows Qt.
+
+``state``      the chosen options and files, what follows from them, and the texts to show; without Qt
+``widget``     the controls: which files, Run and Cancel, progress
+``settings``   the form of model, output and options
+``table``      the table of files with their status
+``search``     find the files of a batch, in a thread
+``work``       run the batch over them, in a thread
+
+A new option gets its field in ``state.BatchOptions`` and its control in ``settings``; a new button goes into
+``widget``.
 """

@@ -1,4 +1,4 @@
-"""How a batch is computed and where its results go: the form, and the same as options of the command line."""
+"""The form of a batch: model, output, device and other options."""
 
 import os
 from collections.abc import Callable
@@ -12,11 +12,12 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPush
 
 from napari_superres import io
 from napari_superres.models import list_models
+from napari_superres.plugin.widgets.batch.state import BatchOptions
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.card_html import in_groups, model_label
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
 
-_AS_INPUT = "as the input"
+_SAME_AS_INPUT = "same as input"
 
 
 class BatchSettings(QWidget):
@@ -25,104 +26,92 @@ class BatchSettings(QWidget):
     Attributes
     ----------
     folder_changed
-        Another output folder was chosen.
+        Emits when the output folder changes.
     """
 
     folder_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._make_model()
-        self._make_computing()
-        output = self._make_output()
-        layout = column(self)
-        controls = (self.model, output, self.format, self.device, self.precision, self.tile, self.axes)
-        layout.addWidget(forms.form(controls))
-        layout.addLayout(line(self.resume, self.overwrite))
-        for text in (self.axes.native, self.output):
-            text.setAcceptDrops(False)  # files dropped on the panel are input
-
-    def _make_model(self) -> None:
         self.model = forms.narrow(
             ComboBox(
                 choices=_model_choices(),
                 label="Model",
-                tooltip="Trained networks by what they were trained for, then interpolation as the baseline.",
+                tooltip="Trained networks grouped by modality, then interpolation as a baseline.",
             )
         )
+        self._add_computing()
+        output_row = self._add_output()
+        layout = column(self)
+        controls = (self.model, output_row, self.format, self.device, self.precision, self.tile, self.axes)
+        layout.addWidget(forms.form(controls))
+        layout.addLayout(line(self.resume, self.overwrite))
+        for text in (self.axes.native, self.output):
+            text.setAcceptDrops(False)  # Files that are dropped on the panel are input.
 
-    def _make_computing(self) -> None:
+    def _add_computing(self) -> None:
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
         self.axes = LineEdit(
             label="Axes",
-            tooltip="What each axis of the images is, slowest first: T time, C channel, Z Y X space, S colour samples. "
-            "Empty: what each file says.",
+            tooltip="Axes of the images, slowest first: T time, C channel, Z Y X space, S colour samples. "
+            "Leave empty to take them from each file.",
         )
-        self.axes.native.setPlaceholderText("as the files say")
+        self.axes.native.setPlaceholderText("from each file")
 
-    def _make_output(self) -> SimpleNamespace:
-        """Make what says where results go, and return the row of the folder."""
+    def _add_output(self) -> SimpleNamespace:
+        """Create the controls of the output, and return the row of the folder for the form."""
         self.output = QLineEdit()
-        self.output.setToolTip("Folder of the results; it is made if it is not there. Inputs are never changed.")
-        self.output.textChanged.connect(lambda: self.folder_changed.emit())  # noqa: PLW0108 - without Qt's argument
+        self.output.setToolTip("Folder of the results, created if it does not exist. Inputs are never changed.")
+        self.output.textChanged.connect(lambda: self.folder_changed.emit())  # noqa: PLW0108 - drops Qt's argument
         self.choose_output = button("…", "Choose the folder of the results.", self._choose_output)
         self.choose_output.setFixedWidth(28)
-        output = SimpleNamespace(label="Output", tooltip=self.output.toolTip(), native=QWidget())
-        row = line(self.output, self.choose_output)
-        row.setContentsMargins(0, 0, 0, 0)
-        output.native.setLayout(row)
+        row = SimpleNamespace(label="Output", tooltip=self.output.toolTip(), native=QWidget())
+        layout = line(self.output, self.choose_output)
+        layout.setContentsMargins(0, 0, 0, 0)
+        row.native.setLayout(layout)
         self.format = ComboBox(
-            choices=[_AS_INPUT, *io.WRITE_SUFFIXES],
+            choices=[_SAME_AS_INPUT, *io.WRITE_SUFFIXES],
             label="Format",
-            tooltip="Of the results. .ome.zarr is written part by part: for images larger than memory, and the only "
-            "one in which a file that was interrupted is gone on with.",
+            tooltip="File format of the results. Choose .ome.zarr for images larger than memory: it is written in "
+            "parts, and an interrupted file can be resumed.",
         )
         self.resume = QCheckBox("Resume")
         self.resume.setChecked(True)
         self.resume.setToolTip(
-            "Leave results alone that were made of the same input with the same settings, and go on with an unfinished "
-            ".ome.zarr."
+            "Skip results that were made from the same input with the same settings. An unfinished .ome.zarr is "
+            "continued."
         )
         self.overwrite = QCheckBox("Overwrite")
-        self.overwrite.setToolTip("Replace files that have the name of a result. Otherwise such a file fails.")
-        return output
+        self.overwrite.setToolTip("Replace existing files that have the name of a result. Otherwise such files fail.")
+        return row
 
     @property
     def folder(self) -> Path | None:
-        """Folder of the results; None where none is given."""
-        given = self.output.text().strip()
-        return Path(os.path.expanduser(given)).absolute() if given else None  # noqa: PTH111 - pathlib's may raise
+        """Output folder; None where none is given."""
+        text = self.output.text().strip()
+        # os.path.expanduser, because pathlib's raises for an unknown user.
+        return Path(os.path.expanduser(text)).absolute() if text else None  # noqa: PTH111
 
     def refresh_models(self) -> None:
-        """List the models anew; the one that is chosen stays so if it is still there."""
-        chosen = self.model.value
+        """List the models again, and keep the selected one if it is still listed."""
+        selected = self.model.value
         self.model.choices = choices = _model_choices()
-        if chosen in [name for _, name in choices]:
-            self.model.value = chosen
+        if selected in [name for _, name in choices]:
+            self.model.value = selected
 
-    def options(self) -> dict[str, Any]:
-        """Return what is chosen, as options of `upscale_files`."""
+    def options(self) -> BatchOptions:
+        """Return the values of the form."""
         tile = self.tile.value
-        return {
-            "model": self.model.value,
-            "suffix": None if self.format.value == _AS_INPUT else self.format.value,
-            "device": self.device.value,
-            "precision": self.precision.value,
-            "tile": tile if tile == "auto" else int(tile),
-            "axes": self.axes.value.strip() or None,
-            "resume": self.resume.isChecked(),
-            "overwrite": self.overwrite.isChecked(),
-        }
-
-    def arguments(self) -> list[str]:
-        """Return what is chosen, as options of ``superres upscale``."""
-        options = self.options()
-        words = ["--output", str(self.folder), "--model", options["model"]]
-        for name in ("device", "precision", "tile"):
-            words += [] if options[name] == "auto" else [f"--{name}", str(options[name])]
-        words += [] if options["axes"] is None else ["--axes", options["axes"]]
-        words += [] if options["suffix"] is None else ["--format", options["suffix"].lstrip(".")]
-        return words + [f"--{name}" for name in ("resume", "overwrite") if options[name]]
+        return BatchOptions(
+            model=self.model.value or "",
+            suffix=None if self.format.value == _SAME_AS_INPUT else self.format.value,
+            device=self.device.value,
+            precision=self.precision.value,
+            tile=tile if tile == "auto" else int(tile),
+            axes=self.axes.value.strip() or None,
+            resume=self.resume.isChecked(),
+            overwrite=self.overwrite.isChecked(),
+        )
 
     def _choose_output(self) -> None:
         if path := QFileDialog.getExistingDirectory(self, "Folder of the results", self.output.text()):
@@ -133,26 +122,26 @@ def _model_choices() -> list[tuple[str, str]]:
     return [(model_label(card), card.name) for group in in_groups(list_models()) for card in group]
 
 
-def button(text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:
-    """Return a button."""
-    made = QPushButton(text)
-    made.setToolTip(tooltip)
-    made.clicked.connect(lambda: clicked())  # noqa: PLW0108 - without Qt's argument
-    return made
+def button(text: str, tooltip: str, clicked: Callable[[], Any]) -> QPushButton:
+    """Return a button that calls a function when it is clicked."""
+    push_button = QPushButton(text)
+    push_button.setToolTip(tooltip)
+    push_button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
+    return push_button
 
 
 def line(*widgets: QWidget) -> QHBoxLayout:
-    """Return widgets beside each other."""
-    made = QHBoxLayout()
-    made.setSpacing(4)
+    """Return a layout with widgets next to each other."""
+    layout = QHBoxLayout()
+    layout.setSpacing(4)
     for widget in widgets:
-        made.addWidget(widget)
-    return made
+        layout.addWidget(widget)
+    return layout
 
 
 def column(widget: QWidget) -> QVBoxLayout:
-    """Return the layout of a part of a panel, whose widgets stand below each other."""
-    made = QVBoxLayout(widget)
-    made.setContentsMargins(0, 0, 0, 0)
-    made.setSpacing(6)
-    return made
+    """Return the vertical layout of a part of a panel."""
+    layout = QVBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    return layout

@@ -1,4 +1,4 @@
-"""The table of a batch's files: what each is and what became of it."""
+"""The table of a batch: one row per file, with its size and status."""
 
 from collections.abc import Sequence
 from html import escape
@@ -8,17 +8,19 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QTableView
 
-from napari_superres.plugin.widgets.batch.work import Row
+from napari_superres.plugin.widgets.batch.search import Row
 from napari_superres.plugin.widgets.common.wording import byte_count, duration
 
 _HEIGHT = 150  # pixels
 _COLUMNS = ("File", "Size", "Status")
-_COLORS = {"done": "#2a8f45", "failed": "#dd4a40"}  # 3 : 1 or more on napari's dark and light theme
+_COLORS = {"done": "#2a8f45", "failed": "#dd4a40"}
+"""Colours with a contrast of at least 3 : 1 on napari's dark and light theme."""
 _WIDEST = ("999 MB", "     running 100 %")
+"""Texts for which the columns Size and Status leave room."""
 
 
 class FileModel(QAbstractTableModel):
-    """Rows for a table. They may grow and change at any time; what is shown follows when it is told."""
+    """Qt model of the rows. Rows may be added and changed at any time; call the methods below to show that."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,43 +28,44 @@ class FileModel(QAbstractTableModel):
         self._count = 0
 
     def show_rows(self, rows: list[Row]) -> None:
-        """Show these rows; the same list again for those that it has more by now."""
+        """Show a list of rows. Called again with the same list, show the rows that were appended to it."""
         if rows is not self.rows:
             self.beginResetModel()
             self.rows, self._count = rows, len(rows)
             self.endResetModel()
         elif len(rows) > self._count:
-            count = len(rows)  # once: it may be growing
+            count = len(rows)  # Read once, because a thread may be appending.
             self.beginInsertRows(QModelIndex(), self._count, count - 1)
             self._count = count
             self.endInsertRows()
 
     def rows_changed(self, first: int, last: int) -> None:
-        """Show anew what became of these rows."""
+        """Update the status of the rows from `first` to `last`."""
         self.dataChanged.emit(self.index(first, 2), self.index(min(last, self._count - 1), 2))
 
     def rowCount(self, parent: Any = None) -> int:  # noqa: N802 - Qt's name
-        """Return how many rows are shown."""
+        """Return the number of rows."""
         return 0 if parent is not None and parent.isValid() else self._count
 
     def columnCount(self, parent: Any = None) -> int:  # noqa: N802 - Qt's name
-        """Return how many columns there are."""
+        """Return the number of columns."""
         return 0 if parent is not None and parent.isValid() else len(_COLUMNS)
 
     def headerData(self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802 - Qt's name
-        """Return a column's name."""
+        """Return the name of a column."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return _COLUMNS[section]
         return None
 
     def data(self, index: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return what a cell shows."""
+        """Return the text, tooltip, colour or alignment of a cell."""
         row, column = self.rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return (row.path.name, _size(row), _words(row))[column]
+            return (row.path.name, _size_text(row), _status_text(row))[column]
         if role == Qt.ItemDataRole.ToolTipRole:
-            text = _details(row) if column == 2 else str(row.path)
-            return f"<qt>{escape(text).replace(chr(10), '<br>')}</qt>"  # never what a name takes for rich text
+            text = _details_text(row) if column == 2 else str(row.path)
+            # Escaped, because Qt would render HTML in a file name.
+            return f"<qt>{escape(text).replace(chr(10), '<br>')}</qt>"
         if role == Qt.ItemDataRole.DecorationRole and column == 2 and row.status in _COLORS:
             return QColor(_COLORS[row.status])
         if role == Qt.ItemDataRole.TextAlignmentRole and column == 1:
@@ -70,36 +73,36 @@ class FileModel(QAbstractTableModel):
         return None
 
 
-def _words(row: Row) -> str:
-    """Return what became of a file, in a line."""
+def _status_text(row: Row) -> str:
+    """Return the status of a file in one line."""
     if row.status == "running":
         return f"running {100 * row.share:.0f} %"
     if row.status == "failed":
         return f"failed: {row.reason}"
     if row.status == "skipped":
         return "skipped (already done)"
-    return f"{row.status}, with a warning" if row.warnings else row.status
+    return f"{row.status}, with a warning" if row.notes else row.status
 
 
-def _details(row: Row) -> str:
-    """Return all that is known of what became of a file."""
+def _details_text(row: Row) -> str:
+    """Return everything known about a file, in lines."""
     took = f" in {duration(row.seconds)}" if row.status == "done" else ""
-    where = "" if row.target is None else f"{row.target}\nDouble click opens it."
-    return "\n".join(line for line in (f"{_words(row)}{took}", *row.warnings, where) if line)
+    target = "" if row.target is None else f"{row.target}\nDouble-click to open it."
+    return "\n".join(line for line in (f"{_status_text(row)}{took}", *row.notes, target) if line)
 
 
-def _size(row: Row) -> str:
+def _size_text(row: Row) -> str:
     return "folder" if row.size is None else byte_count(row.size)
 
 
 class FileTable(QTableView):
-    """The table of a batch's files."""
+    """The table of the files, which opens results and copies rows."""
 
     opened = Signal(object)
-    """A row whose result is asked for."""
+    """Emits a row whose result the user wants to open."""
 
-    told = Signal(str)
-    """All that is known of the row that is chosen."""
+    details_changed = Signal(str)
+    """Emits everything known about the selected row."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,12 +110,12 @@ class FileTable(QTableView):
         self.setModel(self.files)
         self.setMinimumHeight(_HEIGHT)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setTabKeyNavigation(False)  # Tab goes on to the next control
+        self.setTabKeyNavigation(False)  # Tab moves to the next control.
         self.setWordWrap(False)
         self.setShowGrid(False)
         self._names = _LeftElided()
         self.setItemDelegateForColumn(0, self._names)
-        self.setToolTip("The files and what becomes of them. Double click or Enter opens the result of a done one.")
+        self.setToolTip("The files and their status. Double-click a finished file, or press Enter, to open its result.")
         side, top, metrics = self.verticalHeader(), self.horizontalHeader(), self.fontMetrics()
         assert side is not None
         assert top is not None
@@ -123,44 +126,44 @@ class FileTable(QTableView):
         for column, widest in enumerate(_WIDEST, start=1):
             self.setColumnWidth(column, metrics.horizontalAdvance(widest) + 12)
         self.doubleClicked.connect(self._open)
-        self.selectionModel().currentRowChanged.connect(lambda *_: self._tell())
-        self.files.modelReset.connect(self._tell)
-        self.files.dataChanged.connect(self._changed)
+        self.selectionModel().currentRowChanged.connect(lambda *_: self._emit_details())
+        self.files.modelReset.connect(self._emit_details)
+        self.files.dataChanged.connect(self._follow_change)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Ask for no more than is needed: the table takes what the panel has left."""
+        """Return the least height: the layout gives the table all the height that is left."""
         return QSize(super().sizeHint().width(), _HEIGHT)
 
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Copy rows, and open a result."""
+        """Copy the selected rows, or open the result of the current one."""
         if event.matches(QKeySequence.StandardKey.Copy):
             selection = self.selectionModel()
-            chosen = [] if selection is None else sorted(index.row() for index in selection.selectedRows())
-            to_clipboard(as_text([self.files.rows[i] for i in chosen]))
+            selected = [] if selection is None else sorted(index.row() for index in selection.selectedRows())
+            to_clipboard(as_text([self.files.rows[i] for i in selected]))
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._open(self.currentIndex())
         else:
             super().keyPressEvent(event)
 
     def follow(self, before: int, now: int) -> None:
-        """Scroll from one row to another, unless the user looks elsewhere."""
-        seen, view = self.visualRect(self.files.index(before, 0)), self.viewport()
-        if view is not None and view.rect().intersects(seen):
+        """Scroll from one row to another, unless the user has scrolled away from the first."""
+        rect, view = self.visualRect(self.files.index(before, 0)), self.viewport()
+        if view is not None and view.rect().intersects(rect):
             self.scrollTo(self.files.index(now, 0))
 
-    def _changed(self, first: Any, last: Any) -> None:
-        """Tell of the first file that fails, unless another is chosen; and what becomes of the chosen one."""
-        at = self.currentIndex()
+    def _follow_change(self, first: Any, last: Any) -> None:
+        """Select the first file that fails if none is selected; update the details of the selected one."""
+        current = self.currentIndex()
         failed = (i for i in range(first.row(), last.row() + 1) if self.files.rows[i].status == "failed")
-        if not at.isValid() and (row := next(failed, None)) is not None:
+        if not current.isValid() and (row := next(failed, None)) is not None:
             self.setCurrentIndex(self.files.index(row, 0))
-        elif at.isValid() and first.row() <= at.row() <= last.row():
-            self._tell()
+        elif current.isValid() and first.row() <= current.row() <= last.row():
+            self._emit_details()
 
-    def _tell(self) -> None:
-        at = self.currentIndex()
-        row = self.files.rows[at.row()] if at.isValid() else None
-        self.told.emit("" if row is None else f"{row.path.name}: {_details(row)}")
+    def _emit_details(self) -> None:
+        current = self.currentIndex()
+        row = self.files.rows[current.row()] if current.isValid() else None
+        self.details_changed.emit("" if row is None else f"{row.path.name}: {_details_text(row)}")
 
     def _open(self, index: Any) -> None:
         if index.isValid():
@@ -168,7 +171,7 @@ class FileTable(QTableView):
 
 
 class _LeftElided(QStyledItemDelegate):
-    """Names of files of one series differ at their ends."""
+    """Shorten file names on the left: names of one series differ at their ends."""
 
     def initStyleOption(self, option: Any, index: Any) -> None:  # noqa: N802 - Qt's name
         super().initStyleOption(option, index)
@@ -176,14 +179,14 @@ class _LeftElided(QStyledItemDelegate):
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """Return rows as lines for a spreadsheet, without names that may be a patient's."""
+    """Return rows as tab-separated lines for a spreadsheet, without file names that may be a patient's."""
     lines = ["\t".join((*_COLUMNS, "Warnings"))]
-    lines += ["\t".join((row.label, _size(row), _words(row), " ".join(row.warnings))) for row in rows]
+    lines += ["\t".join((row.label, _size_text(row), _status_text(row), " ".join(row.notes))) for row in rows]
     return "\n".join(lines) + "\n"
 
 
 def to_clipboard(text: str) -> None:
-    """Put a text on the clipboard."""
+    """Copy a text to the clipboard."""
     clipboard = QGuiApplication.clipboard()
     if clipboard is not None:
         clipboard.setText(text)

@@ -1,4 +1,4 @@
-"""Batch: files to files, as ``superres upscale FILES -o FOLDER`` does it."""
+"""The Batch widget: binds the controls to `BatchState`, and runs the search and the batch in threads."""
 
 import shlex
 from collections.abc import Iterable
@@ -13,14 +13,16 @@ from napari_superres import io
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.reader import get_reader, read
+from napari_superres.plugin.widgets.batch import state as states
+from napari_superres.plugin.widgets.batch.search import Listing, Row, Search, find_files
 from napari_superres.plugin.widgets.batch.settings import BatchSettings, button, column, line
+from napari_superres.plugin.widgets.batch.state import BatchState
 from napari_superres.plugin.widgets.batch.table import FileTable, as_text, to_clipboard
-from napari_superres.plugin.widgets.batch.work import Batch, Chosen, Listing, Row, find
+from napari_superres.plugin.widgets.batch.work import Batch
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.panel import Panel
-from napari_superres.plugin.widgets.common.wording import byte_count
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
@@ -28,11 +30,11 @@ if TYPE_CHECKING:
     import napari
 
 _PLUGIN = "napari-superres-torch"
-_FOLDER = "super-resolved"
 _READABLE = f"Images ({' '.join(f'*{suffix}' for suffix in io.READ_SUFFIXES)});;All files (*)"
-_RUN_TOOLTIP = "Super-resolve every file of the table into the output folder. One that fails stops no other."
-_LOOK = 100  # milliseconds between two looks at what the thread has done
-_SCAN_DELAY = 300  # milliseconds without a change before files are looked for anew
+_POLL_INTERVAL = 100
+"""Milliseconds between two readings of what the thread has done."""
+_SEARCH_DELAY = 300
+"""Milliseconds without a change after which the files are searched again."""
 
 
 class BatchWidget(Panel):
@@ -44,85 +46,85 @@ class BatchWidget(Panel):
         napari viewer in which results can be opened.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
         self.setAcceptDrops(True)
         self._places: tuple[Path, ...] = ()
-        self._sources: list[str] = []
-        self._suggested = ""
+        self._sources: tuple[str, ...] = ()
+        self._suggested_folder = ""
         self._job: Job | None = None
-        self._scan_job: Job | None = None
+        self._search_job: Job | None = None
         self._batch: Batch | None = None
-        self._seen = 0
-        self._ready = False
+        self._position = 0
+        self._is_loaded = False
         self._activity = Activity("Super-resolving files")
         self.input = QWidget()
         self.settings = BatchSettings()
-        self._make_input()
+        self._add_input()
         self.body.addWidget(self.settings)
-        self._make_run()
-        self._scan_timer, self._look_timer = QTimer(self), QTimer(self)
-        self._scan_timer.setSingleShot(True)
-        self._scan_timer.setInterval(_SCAN_DELAY)
-        self._scan_timer.timeout.connect(self._scan)
-        self._look_timer.setInterval(_LOOK)
-        self._look_timer.timeout.connect(self._look)
+        self._add_run()
+        self._search_timer, self._poll_timer = QTimer(self), QTimer(self)
+        self._search_timer.setSingleShot(True)
+        self._search_timer.setInterval(_SEARCH_DELAY)
+        self._search_timer.timeout.connect(self._search)
+        self._poll_timer.setInterval(_POLL_INTERVAL)
+        self._poll_timer.timeout.connect(self._poll)
         activity = self._activity
         self.destroyed.connect(lambda: activity.close())  # noqa: PLW0108 - a bound method would not keep it alive
-        self.settings.folder_changed.connect(self._choice_changed)
+        self.settings.folder_changed.connect(self._search_soon)
         library.follow(self, self.settings.refresh_models)
-        self._enable()
-        self.status.setText("Loading PyTorch: the window may stop for a moment…")
-        # A moment for the window to show the line before torch's import holds everything.
-        QTimer.singleShot(50, self._warm_up)
+        self._show_state()
+        self.status.setText("Loading PyTorch: the window may freeze for a moment…")
+        # The delay lets the window show this line before the import of torch blocks it.
+        QTimer.singleShot(50, self._load_torch)
 
-    def _make_input(self) -> None:
+    def _add_input(self) -> None:
         self.choose_folder = button(
-            "Folder…", "Super-resolve the images in a folder. Folders can be dropped here too.", self._choose_folder
+            "Folder…", "Super-resolve the images in a folder. Folders can also be dropped here.", self._choose_folder
         )
         self.choose_files = button(
-            "Files…", "Super-resolve some files. Files can be dropped here too.", self._choose_files
+            "Files…", "Super-resolve single files. Files can also be dropped here.", self._choose_files
         )
         self.chosen = forms.text("Choose or drop a folder or files.")
         self.pattern = LineEdit(
-            label="Names",
-            tooltip="Only files of a folder with such names: * stands for anything, ? for one character. "
-            "Empty: all images that can be read.",
+            label="File pattern",
+            tooltip="Take only files with such names from a folder: * stands for any text, ? for one character. "
+            "Leave empty to take all images.",
         )
-        self.pattern.native.setPlaceholderText("all, or such as *_dapi.tif")
-        self.deep = QCheckBox("Sub-folders, too")
-        self.deep.setToolTip("Look into the folders in a folder, however deep. All results go into one folder.")
-        self.pattern.native.setAcceptDrops(False)  # files dropped on the panel are input
+        self.pattern.native.setPlaceholderText("all, or for example *_dapi.tif")
+        self.recursive = QCheckBox("Include subfolders")
+        self.recursive.setToolTip("Also take the images in all subfolders. All results are written into one folder.")
+        self.pattern.native.setAcceptDrops(False)  # Files that are dropped on the panel are input.
         self.table = FileTable()
-        self.pattern.changed.connect(self._choice_changed)
-        self.deep.toggled.connect(self._choice_changed)
+        self.pattern.changed.connect(self._search_soon)
+        self.recursive.toggled.connect(self._search_soon)
         self.table.opened.connect(self._open)
-        self.told = forms.text()
-        self.told.hide()
-        self.table.told.connect(lambda words: forms.say(self.told, words))
+        self.details = forms.text()
+        self.details.hide()
+        self.table.details_changed.connect(lambda text: forms.say(self.details, text))
         layout = column(self.input)
         layout.addLayout(line(self.choose_folder, self.choose_files))
         layout.addWidget(self.chosen)
         layout.addWidget(forms.form([self.pattern]))
-        layout.addWidget(self.deep)
+        layout.addWidget(self.recursive)
         self.body.addWidget(self.input)
         self.body.addWidget(self.table, 1)
-        self.body.addWidget(self.told)
+        self.body.addWidget(self.details)
 
-    def _make_run(self) -> None:
-        self.run = button("Run", _RUN_TOOLTIP, self._run_or_cancel)
+    def _add_run(self) -> None:
+        self.run = button("Run", "", self._run_or_cancel)
         self.bar = QProgressBar()
-        self.bar.setToolTip("How much of the batch is done.")
+        self.bar.setToolTip("Finished share of the batch.")
         self.bar.hide()
         self.status = forms.text()
         self.copy_command = button(
-            "Copy as command line",
-            "Put the command that does the same in a terminal, over a night or on another machine, on the clipboard.",
-            self._copy_command,
+            "Copy command",
+            "Copy the command line that does the same as Run. Use it in a terminal, overnight or on another computer.",
+            lambda: to_clipboard(shlex.join(self.state.command)),
         )
         self.copy_table = button(
             "Copy table",
-            "Put the table on the clipboard, for a spreadsheet.",
+            "Copy the table to the clipboard, for a spreadsheet.",
             lambda: to_clipboard(as_text(self.table.files.rows)),
         )
         for widget in (self.run, self.bar, self.status):
@@ -130,60 +132,86 @@ class BatchWidget(Panel):
         self.body.addLayout(line(self.copy_command, self.copy_table))
 
     @property
+    def state(self) -> BatchState:
+        """What is chosen now."""
+        return BatchState(
+            options=self.settings.options(),
+            folder=self.settings.folder,
+            sources=self._sources,
+            file_count=len(self.table.files.rows),
+            is_running=self.is_running,
+            is_cancelling=self.is_cancelling,
+        )
+
+    def _show_state(self) -> None:
+        """Enable and label the controls as the state says."""
+        state = self.state
+        for part in (self.input, self.settings):
+            part.setEnabled(state.can_edit)
+        self.run.setEnabled(state.can_press_run)
+        self.run.setText(state.run_label)
+        self.run.setToolTip(state.run_tooltip)
+        self.copy_command.setEnabled(state.can_copy_command)
+        self.copy_table.setEnabled(state.can_copy_table)
+
+    @property
     def is_running(self) -> bool:
-        """Whether a batch is being computed."""
+        """Whether a batch is running."""
         return self._job is not None
 
     @property
+    def is_cancelling(self) -> bool:
+        """Whether the running batch was asked to stop and has not stopped yet."""
+        return self._job is not None and self._job.is_cancelled
+
+    @property
     def is_ready(self) -> bool:
-        """Whether torch is loaded, the devices are known and no files are being looked for."""
-        return self._ready and self._scan_job is None and not self._scan_timer.isActive()
+        """Whether torch is loaded, the devices are known and no search for files is under way."""
+        return self._is_loaded and self._search_job is None and not self._search_timer.isActive()
 
     def event(self, event: Any) -> bool:
-        """Put the bar in the activity dock away with the panel."""
+        """Close the bar in the activity dock when the panel's dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._look_timer.stop()
+            self._poll_timer.stop()
             self._activity.close()
         return super().event(event)
 
-    def _warm_up(self) -> None:
-        self.session.add(Job(tasks.devices, stepped=self._devices_found, ended=self._warmed_up))
+    def _load_torch(self) -> None:
+        self.session.add(Job(tasks.devices, stepped=self._set_devices, ended=self._finish_loading))
 
-    def _devices_found(self, devices: list[str]) -> None:
+    def _set_devices(self, devices: list[str]) -> None:
         self.settings.device.choices = ["auto", *devices]
-        self._ready = True
+        self._is_loaded = True
 
-    def _warmed_up(self, complete: bool) -> None:
+    def _finish_loading(self, complete: bool) -> None:
         self.status.setText("" if complete else "PyTorch could not be loaded; see the notification.")
-        self._enable()
+        self._show_state()
 
-    # What is chosen
+    # Choosing files
 
     def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Take files and folders."""
-        if _dropped(event) and not self.is_running:
-            event.setDropAction(Qt.DropAction.CopyAction)  # a move would let the file manager delete them
+        """Accept files and folders."""
+        if _dropped_paths(event) and not self.is_running:
+            event.setDropAction(Qt.DropAction.CopyAction)  # After a move, the file manager would delete the files.
             event.accept()
 
     def dropEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Choose what was dropped."""
-        if (paths := _dropped(event)) and not self.is_running:
+        """Choose the dropped files and folders."""
+        if (paths := _dropped_paths(event)) and not self.is_running:
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()
             self.choose(paths)
 
     def choose(self, paths: Iterable[str | Path]) -> None:
-        """List these files, and those in these folders, instead of what was chosen."""
+        """List files, and the images in folders, in place of those chosen before."""
         self._places = tuple(Path(path).absolute() for path in paths)
         if not self._places:
             return
-        first = self._places[0]
-        if self.settings.output.text() == self._suggested:
-            inside = first.is_dir() and io.suffix(first) not in io.ZARR_SUFFIXES
-            self._suggested = str((first if inside else first.parent) / _FOLDER)
-            self.settings.output.setText(self._suggested)
+        if self.settings.output.text() == self._suggested_folder:
+            self._suggested_folder = str(states.suggest_folder(self._places[0]))
+            self.settings.output.setText(self._suggested_folder)
         self.chosen.setToolTip("\n".join(map(str, self._places[:20])))
-        self._scan()
+        self._search()
 
     def _choose_folder(self) -> None:
         if path := QFileDialog.getExistingDirectory(self, "Images to super-resolve"):
@@ -193,63 +221,41 @@ class BatchWidget(Panel):
         paths, _ = QFileDialog.getOpenFileNames(self, "Images to super-resolve", "", _READABLE)
         self.choose(paths)
 
-    def _choice_changed(self, _: Any = None) -> None:
-        self._enable()
+    def _search_soon(self, _: Any = None) -> None:
+        self._show_state()
         if self._places:
-            self._scan_timer.start()
+            self._search_timer.start()
 
-    def _choice(self) -> Chosen:
-        folder = self.settings.folder or Path()  # without one, Run is off
-        return Chosen(self._places, self.pattern.value.strip(), self.deep.isChecked(), folder)
+    def _current_search(self) -> Search:
+        folder = self.settings.folder or Path()  # Run is disabled without a folder.
+        return Search(self._places, self.pattern.value.strip(), self.recursive.isChecked(), folder)
 
-    def _scan(self) -> None:
-        """Look for the files in a thread; an older search is dropped."""
-        self._scan_timer.stop()
-        self.session.forget(self._scan_job)
-        choice = self._choice()
-        self.chosen.setText("Looking for images…")
-        self._sources = []
-        self._enable()
+    def _search(self) -> None:
+        """Search the files in a thread, and stop an earlier search."""
+        self._search_timer.stop()
+        self.session.forget(self._search_job)
+        search = self._current_search()
+        self.chosen.setText("Searching for images…")
+        self._sources = ()
+        self._show_state()
 
-        def ended(_: bool) -> None:
-            self._scan_job = None
-            self._enable()
+        def finish(_: bool) -> None:
+            self._search_job = None
+            self._show_state()
 
-        self._scan_job = Job(lambda: find(choice), stepped=self._listed, failed=forms.show_error, ended=ended)
-        self.session.add(self._scan_job)
+        self._search_job = Job(
+            lambda: find_files(search), stepped=self._show_listing, failed=forms.show_error, ended=finish
+        )
+        self.session.add(self._search_job)
 
-    def _listed(self, listing: Listing) -> None:
+    def _show_listing(self, listing: Listing) -> None:
         self.table.files.show_rows(listing.rows)
-        self._sources = listing.sources
-        count, size = len(listing.rows), sum(row.size or 0 for row in listing.rows)
-        names = self._places[0].name if len(self._places) == 1 else f"{len(self._places)} chosen"
-        if count:
-            self.chosen.setText(f"{names}: {count} {'image' if count == 1 else 'images'}, {byte_count(size)}")
-        else:
-            self.chosen.setText(window_text(listing.problem) or f"{names}: no image that is not a result itself.")
+        self._sources = tuple(listing.sources)
+        byte_total = sum(row.size or 0 for row in listing.rows)
+        problem = window_text(listing.problem)
+        self.chosen.setText(states.search_text(self._places, len(listing.rows), byte_total, problem))
 
-    def _enable(self) -> None:
-        idle = self._job is None
-        given = bool(self._sources and self.table.files.rows and self.settings.folder and self.settings.model.value)
-        for part in (self.input, self.settings):
-            part.setEnabled(idle)
-        self.run.setEnabled(given if idle else not self.is_cancelling)
-        self.copy_command.setEnabled(given)
-        self.copy_table.setEnabled(bool(self.table.files.rows))
-
-    def command(self) -> list[str]:
-        """Return the command line that does what Run does."""
-        return ["superres", "upscale", *self._sources, *self.settings.arguments()]
-
-    def _copy_command(self) -> None:
-        to_clipboard(shlex.join(self.command()))
-
-    # The run
-
-    @property
-    def is_cancelling(self) -> bool:
-        """Whether the batch was asked to stop and has not stopped yet."""
-        return self._job is not None and self._job.is_cancelled
+    # Running
 
     def _run_or_cancel(self) -> None:
         if self._job is None:
@@ -258,79 +264,67 @@ class BatchWidget(Panel):
             self._cancel()
 
     def _start(self) -> None:
-        batch = self._batch = Batch(self._choice(), self.settings.options())
-        self._seen = 0
-        self._scan_timer.stop()  # the run looks for the files itself
-        self._job = job = Job(batch.steps, failed=self._failed, ended=self._ended, doing="super-resolution of files")
+        batch = self._batch = Batch(self._current_search(), self.settings.options())
+        self._position = 0
+        self._search_timer.stop()  # The run searches the files itself.
+        self._job = job = Job(
+            batch.steps, failed=forms.show_error, ended=self._finish, doing="super-resolution of files"
+        )
         batch.is_stopped = lambda: job.is_cancelled
-        self.run.setText("Cancel")
-        self.run.setToolTip("Stop after the tile that is being computed. What is done stays.")
         self.status.setText("Preparing…")
         self.bar.setRange(0, 0)
         self.bar.show()
-        self._enable()
-        self._look_timer.start()
+        self._show_state()
+        self._poll_timer.start()
         self.session.add(job)
 
     def _cancel(self) -> None:
         if self._job is not None:
             self._job.cancel()
-            self.run.setText("Cancelling…")
-            self._enable()
+            self._show_state()
 
-    def _look(self) -> None:
-        """Show what the thread has done since the last look."""
+    def _poll(self) -> None:
+        """Show what the thread has done since the last call."""
         batch, files = self._batch, self.table.files
         if batch is None:
             return
         if self._activity.is_cancelled and not self.is_cancelling:
             self._cancel()
         if len(batch.rows) != files.rowCount() or batch.rows is not files.rows:
-            self._listed(batch.listing)
-        if batch.is_begun:
+            self._show_listing(batch.listing)
+        if batch.has_begun:
             self._show_progress(batch)
 
     def _show_progress(self, batch: Batch) -> None:
-        before, at, count = self._seen, batch.at, len(batch.rows)
-        self._seen = at
-        self.table.files.rows_changed(before, at)
-        if at != before:
-            self.table.follow(before, min(at, count - 1))
-        if at == count:
+        before, now, count = self._position, batch.position, len(batch.rows)
+        self._position = now
+        self.table.files.rows_changed(before, now)
+        if now != before:
+            self.table.follow(before, min(now, count - 1))
+        if now == count:
             return
-        done = round(100 * (at + batch.rows[at].share))
+        percent = round(100 * (now + batch.rows[now].share))
         self.bar.setRange(0, 100 * count)
-        self.bar.setValue(done)
+        self.bar.setValue(percent)
         if not self.is_cancelling:
-            self.status.setText(batch.progress_text(at))
-        # Last: napari's bar lets new events in while it is drawn, the end of the run among them.
-        self._activity.show(done, 100 * count)
+            self.status.setText(batch.progress_text(now))
+        # Last, because napari's bar processes events while it is drawn: the run may end meanwhile.
+        self._activity.show(percent, 100 * count)
         if self._batch is None:
             self._activity.close()
 
-    def _failed(self, message: str) -> None:
-        forms.show_error(message)
-
-    def _ended(self, complete: bool) -> None:
+    def _finish(self, complete: bool) -> None:
         batch, cancelled = self._batch, self.is_cancelling
-        self._look_timer.stop()
-        self._look()
+        assert batch is not None
+        self._poll_timer.stop()
+        self._poll()
         self._activity.close()
         self._job = self._batch = None
         self.bar.hide()
-        self.run.setText("Run")
-        self.run.setToolTip(_RUN_TOOLTIP)
-        self._enable()
-        assert batch is not None
-        if complete:
-            self.status.setText(f"{batch.summary}.")
-        elif cancelled:
-            self.status.setText(f"Cancelled: {batch.summary}. With Resume, Run goes on.")
-        else:
-            self.status.setText("Stopped; see the notification.")
+        self._show_state()
+        self.status.setText(states.end_text(batch.summary, complete=complete, cancelled=cancelled))
         if failed := batch.counts["failed"]:
-            answer = f"{failed} of {len(batch.rows)} files failed. The table of Batch says why."
-            forms.show_error(answer)
+            forms.show_error(states.failure_text(failed, len(batch.rows)))
 
     def _open(self, row: Row) -> None:
         """Open the result of a file in the viewer."""
@@ -341,12 +335,12 @@ class BatchWidget(Panel):
         if get_reader(row.target) is not None:
             self.viewer.open(row.target, plugin=_PLUGIN)
             return
-        try:  # plain TIFF and PNG are left to napari, which reads them without pixel size
+        try:  # get_reader leaves plain TIFF and PNG to napari, which would lose the pixel size.
             for layer in read(row.target):
                 self.viewer.add_layer(Layer.create(*layer))
         except SuperResError as error:
             forms.show_error(str(error))
 
 
-def _dropped(event: Any) -> list[Path]:
+def _dropped_paths(event: Any) -> list[Path]:
     return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]

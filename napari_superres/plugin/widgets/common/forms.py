@@ -103,7 +103,7 @@ def show_error(message: str) -> None:
 
 
 def show_warning(message: str) -> None:
-    """Show a note about a result as a notification."""
+    """Show what the user should know about a result as a notification."""
     from napari.utils import notifications
 
     notifications.show_warning(window_text(message))

@@ -1,9 +1,22 @@
-"""The Compare widget: a result beside its reference and the interpolation of its input.
+"""The Compare widget: a result next to its reference and the interpolation of its input.
 
-``widget``        what is chosen and measured; ``answers`` the questions and the table
-``maps``          differences, agreement, residual, disagreement and error bars as layers
-``look``          curtain and blink, with ``curtain`` itself
-``profile``       the line that is drawn, and the profiles below it
-``plots``         curves in the colours of the theme; ring correlation and spectra
-``interpolated``  the input's interpolation, computed once
+Begin with ``state``, which decides what may be pressed, then ``widget``, which binds the controls to it. Each foldable
+section has a file of its own. Images are computed on in threads, by functions of ``worker.tasks``.
+
+``state``            the chosen layers, what follows from them, and the texts to show; without Qt
+``widget``           the choice of layers, Measure, the maps
+``report_view``      answers and numbers of a report; copy and save it
+``report_text``      the same as text and rich text; without Qt
+``map_kinds``        the maps: name, looks and what each needs; without Qt
+``interpolation``    the interpolated input, computed once
+``visual_section``   switches for ``curtain`` and ``blink``
+``curtain``          the left part of one layer over another
+``blink``            two layers in turn; showing layers for a while only
+``view``             which pixels of a layer the viewer shows, and where; without Qt
+``profile_section``  draw a line in the canvas and plot the intensities along it
+``line_profile``     intensities along a line; without Qt
+``spectra_section``  plot Fourier ring correlation and power spectra
+``plot``             one plot in the colours of napari's theme
+
+A new map goes into ``map_kinds``; a new button into ``widget`` or its section.
 """

@@ -1,12 +1,11 @@
-"""What the Models widget asks of the library, to be called in a thread: whole files are read, torch is imported."""
+"""What the Models widget does in a thread: whole files are read, and torch is imported inside functions."""
 
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from napari_superres.errors import ModelFileError, SuperResWarning, UntrustedModelError
+from napari_superres.errors import ModelFileError, UntrustedModelError
 from napari_superres.models import ModelCard
 from napari_superres.models.library.add import add_model
 from napari_superres.models.library.index import Entry, library_entries
@@ -17,17 +16,17 @@ from napari_superres.plugin.worker.triton import load_triton
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A model on the list.
+class ListedModel:
+    """A model in the list.
 
     Attributes
     ----------
     name, sha256
-        Of the model and its file; interpolation has none.
+        Name of the model and digest of its file; interpolation has no digest.
     card
-        None where the file cannot be used.
+        Its card; None where the file cannot be used.
     entry
-        What the library's index says; None of what comes with the program.
+        Its entry in the index of the library; None for models that come with the program.
     """
 
     name: str
@@ -37,37 +36,43 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """What became of a file: a card, or the sha256 of a program that the user must allow."""
+class Addition:
+    """Result of adding a file.
+
+    Attributes
+    ----------
+    card
+        Card of the model; None where the file is a program that the user must allow first.
+    is_new
+        Whether the library has changed.
+    sha256
+        Digest of the program that the user must allow.
+    """
 
     card: ModelCard | None
     is_new: bool = False
     sha256: str = ""
 
 
-def listing() -> tuple[list[Listed], str]:
+def list_library() -> tuple[list[ListedModel], str]:
     """Return all models, and what is wrong with the index of the library.
 
-    Warns
-    -----
-    SuperResWarning
-        Of models that cannot be used, which are listed without a card.
+    Models that cannot be used are listed without a card.
     """
     problem = ""
     try:
         entries = library_entries()
     except ModelFileError as error:
         entries, problem = {}, str(error)
-    usable, notes = library_cards()
-    for note in notes:
-        warnings.warn(note, SuperResWarning, stacklevel=2)
+    usable, _ = library_cards()  # The notes are about unusable models, which are listed without a card.
     cards = {card.name: card for card in usable}
-    shipped = [Listed(card.name, _shipped_sha256(card.name), card, None) for card in shipped_cards()]
-    added = [Listed(name, entry.sha256, cards.get(name), entry) for name, entry in sorted(entries.items())]
-    return [*shipped, *added, *(Listed(card.name, "", card, None) for card in interpolation_cards())], problem
+    shipped = [ListedModel(card.name, _shipped_sha256(card.name), card, None) for card in shipped_cards()]
+    added = [ListedModel(name, entry.sha256, cards.get(name), entry) for name, entry in sorted(entries.items())]
+    interpolation = [ListedModel(card.name, "", card, None) for card in interpolation_cards()]
+    return [*shipped, *added, *interpolation], problem
 
 
-def add(path: Path, *, allowed: str = "") -> Added:
+def add(path: Path, *, allowed: str = "") -> Addition:
     """Add a model to the library.
 
     Parameters
@@ -75,12 +80,12 @@ def add(path: Path, *, allowed: str = "") -> Added:
     path
         As for `add_model`.
     allowed
-        sha256 of the program that the user allows to run; if it is another one by now, it is not run.
+        sha256 of the program that the user allows to run. A program with another digest is not run.
 
     Raises
     ------
     SuperResError
-        As `add_model`, unless the user is to be asked.
+        As `add_model`. A program that is not allowed yet is no error.
     """
     load_triton()
     from napari_superres.models.foreign.trust import fingerprint
@@ -93,12 +98,12 @@ def add(path: Path, *, allowed: str = "") -> Added:
     except UntrustedModelError:
         if trust:
             raise
-        return Added(None, sha256=fingerprint(source))
-    return Added(card, is_new=library_entries().get(card.name) != before.get(card.name))
+        return Addition(None, sha256=fingerprint(source))
+    return Addition(card, is_new=library_entries().get(card.name) != before.get(card.name))
 
 
 def measure(name: str) -> dict[str, Any]:
-    """Return what `inference.check.check_model` finds of a model."""
+    """Return what `check_model` measures of a model."""
     load_triton()
     from napari_superres.inference.measure.check import check_model
 
@@ -106,7 +111,17 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def export(name: str, target: Path, **credit: Any) -> Path:
-    """Write a model as a bioimage.io package (.zip) or as our one file; a dialog has asked whether to overwrite."""
+    """Write a model as a bioimage.io package (.zip) or as a model file, and replace the target if it exists.
+
+    Parameters
+    ----------
+    name
+        Name of the model.
+    target
+        File to write; the dialog has asked whether to replace it.
+    **credit
+        `author` and `cite`, as for `export_bioimageio`.
+    """
     load_triton()
     from napari_superres.models import export_bioimageio, export_safetensors
 

@@ -1,7 +1,18 @@
-"""The Train widget: from layers or folders to a model that is in the list at once.
+"""The Train widget: train a model on layers or folders, and add it to the library.
 
-``widget``       what is chosen and run; ``fields`` where images come from, ranges and paths
-``degradation``  the instrument that is simulated, with pictures of what it does (``simulation``)
-``curves``       loss, validation and examples while it trains
-``work``         what is done in the thread
+Begin with ``state``, which decides what may be pressed, then ``widget``, which binds the controls to it. ``work`` and
+``simulation`` run in threads and do not know Qt.
+
+``state``             what is chosen, what follows from it, and the texts to show; without Qt
+``widget``            the controls; runs, stops and cancels a training
+``source_form``       which images to learn from
+``degradation_form``  the simulated instrument, with pictures of what it does
+``instrument_kinds``  the instruments that can be chosen; without Qt
+``fields``            a range of two numbers, and a path
+``curves``            loss and validation score over time
+``pictures``          small pictures next to each other
+``work``              the training, in a thread
+``simulation``        simulate and measure an instrument, in a thread
+
+A new button goes into ``widget``; whether it can be pressed is decided in ``state``.
 """

@@ -1,6 +1,6 @@
-"""What a degradation does to an image, and what can be measured of the instrument that it imitates; without Qt.
+"""Simulate an instrument on an image, and measure a real instrument. Runs in a thread; without Qt.
 
-To be called in a thread: torch is imported here, inside functions.
+torch is imported inside functions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,34 +19,37 @@ if TYPE_CHECKING:
 
 Plane = npt.NDArray[Any]
 
-_SHOWN = 96  # high-resolution pixels
+_PICTURE_EDGE = 96
+"""Edge of the picture in high-resolution pixels."""
 _MEASURED_PLANES, _MEASURED_EDGE = 8, 256
-_SPREAD, _PSF_SPREAD = 1.5, 1.2
-_LEAST_LIKENESS = 0.5
+_MARGIN, _PSF_MARGIN = 1.5, 1.2
+"""Factors by which a range extends below and above the measured value."""
+_LEAST_CORRELATION = 0.5
+"""Correlation from which two images count as the same field."""
 _MANY_PHOTONS = 1e5
-"""Where noise does not grow with light: so many that their own noise is nothing."""
+"""Photons where noise does not grow with brightness: so many that photon noise is negligible."""
 
 
-def preview(
+def simulate(
     sample: Image | Path, scale: tuple[int, ...], degradation: Mapping[str, Any], real: Image | None
 ) -> tuple[Plane, Plane, Plane | None]:
-    """Return a part of a high-resolution image, what the middle of the degradation makes of it, and a real one.
+    """Return a part of a high-resolution image, its simulated low-resolution image, and a part of a real one.
 
     Parameters
     ----------
     sample
-        A high-resolution image, or a folder with some.
+        High-resolution image, or a folder of them.
     scale
-        Factor per axis. Of volumes a section along Z and X is shown.
+        Factor per axis. Of volumes, a section along Z and X is returned.
     degradation
-        As for `make_instrument`.
+        As for `make_instrument`; the middle of each range is used.
     real
-        A low-resolution image of the instrument.
+        Low-resolution image of the real instrument.
 
     Returns
     -------
     tuple
-        Planes with 0 as black and 1 as white; the last two are as large as each other.
+        Planes ``YX`` with 0 as black and 1 as white. The last two have one size; the last is None without `real`.
 
     Raises
     ------
@@ -59,167 +62,181 @@ def preview(
 
     volume = len(scale) == 3
     field = _field(sample if isinstance(sample, Image) else _first_image(sample), volume=volume)
-    edges = [min(_SHOWN, n) // s * s for n, s in zip(field.shape, scale, strict=True)]
+    edges = [min(_PICTURE_EDGE, n) // s * s for n, s in zip(field.shape, scale, strict=True)]
     if min(edges) < 1:
-        raise SettingsError(f"the image has {field.shape} pixels, fewer than the scale {scale} unites in one.")
-    part = _with_structure(field, edges)
+        raise SettingsError(
+            f"the image has {field.shape} pixels, fewer than the scale {scale} combines into one.",
+            remedy="Choose a larger image.",
+        )
+    part = _detailed_part(field, edges)
     instrument = make_instrument(_middle(degradation))
-    ((seen, high),) = iter_recordings([Field(part)], scale=scale, instrument=instrument)
-    low = seen[0, instrument.frames // 2].numpy()
+    ((lr, hr),) = iter_recordings([Field(part)], scale=scale, instrument=instrument)
+    simulated = lr[0, instrument.frames // 2].numpy()
     recorded = None
     if real is not None:
-        other = _field(real, volume=volume)
-        recorded = _with_structure(other, [min(n, m) for n, m in zip(low.shape, other.shape, strict=True)])
-    return section(high), section(low), None if recorded is None else section(recorded)
+        real_field = _field(real, volume=volume)
+        recorded = _detailed_part(
+            real_field, [min(n, m) for n, m in zip(simulated.shape, real_field.shape, strict=True)]
+        )
+    return section(hr), section(simulated), None if recorded is None else section(recorded)
 
 
 def _first_image(folder: Path) -> Image:
-    """Return the first image of a folder.
+    """Read the first image of a folder.
 
     Raises
     ------
     UnreadableImageError
-        If there is none, or it cannot be read.
+        If the folder holds no image, or it cannot be read.
     """
     from napari_superres.io import find_images, read_image
 
-    found = next(iter(find_images(folder)), None)
-    if found is None:
-        raise UnreadableImageError(f"there is no image in {folder.name}.")
-    return read_image(found)
+    path = next(iter(find_images(folder)), None)
+    if path is None:
+        raise UnreadableImageError(f"{folder.name} holds no image.", remedy="Choose another folder.")
+    return read_image(path)
 
 
 def _middle(degradation: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a degradation with the middle of each range, of photons the geometric one."""
-    found = dict(degradation)
+    """Return a degradation with each range reduced to its middle: the geometric mean for photons."""
+    fixed = dict(degradation)
     for name, value in degradation.items():
         if isinstance(value, Sequence) and not isinstance(value, str):
             low, high = value
-            found[name] = [float(np.sqrt(low * high)) if name == "photons" else (low + high) / 2] * 2
-    return found
+            fixed[name] = [float(np.sqrt(low * high)) if name == "photons" else (low + high) / 2] * 2
+    return fixed
 
 
 def _field(image: Image, *, volume: bool) -> Plane:
-    """Return the middle plane of an image, or of a volume the middle section along Z and X, on the model's scale."""
+    """Return the middle plane of an image, or the middle section of a volume along Z and X, normalised for a model.
+
+    The section keeps its axis Y, with one pixel.
+    """
     if volume and "Z" not in image.axes:
-        raise SettingsError(f"this scale needs volumes, with the axis Z; the image has the axes {image.axes}.")
+        raise SettingsError(
+            f"this scale needs volumes with the axis Z, and the image has the axes {image.axes}.",
+            remedy="Choose a volume, or another `scale`.",
+        )
     index: list[slice | int] = []
     for axis, size in zip(image.axes, image.shape, strict=True):
-        at = size // 2
+        middle = size // 2
         if axis in ("ZX" if volume else "YX"):
             index.append(slice(None))
         elif axis == "Y":
-            index.append(slice(at, at + 1))
+            index.append(slice(middle, middle + 1))
         else:
-            index.append(1 if axis == "S" else at)  # green
+            index.append(1 if axis == "S" else middle)  # the green channel
     values = np.asarray(image.data[tuple(index)])
     return fit_normalisation(Image.from_array(values, "ZYX" if volume else "YX"), "percentile").apply(values, 0)
 
 
-def _with_structure(field: Plane, edges: Sequence[int]) -> Plane:
-    """Return the window with the greatest contrast."""
+def _detailed_part(field: Plane, edges: Sequence[int]) -> Plane:
+    """Return the part of a plane with the highest contrast, in steps of half its size."""
     steps = [range(0, n - e + 1, max(1, e // 2)) for n, e in zip(field.shape, edges, strict=True)]
-    windows = (
+    parts = (
         field[tuple(slice(a, a + e) for a, e in zip(start, edges, strict=True))]
         for start in np.stack(np.meshgrid(*steps), axis=-1).reshape(-1, field.ndim)
     )
-    return max(windows, key=lambda window: float(window.std()))
+    return max(parts, key=lambda part: float(part.std()))
 
 
 def section(values: Plane) -> Plane:
-    """Return a plane as it is, and of a volume its middle section along Z and X."""
+    """Return the middle section of a volume along Z and X; a plane is returned as it is."""
     return values[:, values.shape[1] // 2] if values.ndim == 3 else values
 
 
-# What an instrument does
-
-
 def measure(
-    real: Image, sample: Image | None, scale: tuple[int, ...], strengths: Sequence[str]
+    real: Image, hr: Image | None, scale: tuple[int, ...], settings: Sequence[str]
 ) -> tuple[dict[str, tuple[float, float]], str]:
-    """Return what can be measured of a degradation, as ranges around it, and in words.
+    """Measure an instrument on an image that it recorded.
 
     Parameters
     ----------
     real
-        A raw low-resolution image of the instrument.
-    sample
-        A high-resolution image; where it shows the same field as `real`, the point-spread function is measured.
+        Raw low-resolution image of the instrument.
+    hr
+        High-resolution image. If it shows the same field as `real`, the point-spread function is measured.
     scale
         Factor per axis.
-    strengths
-        Those that the degradation has, of ``"psf_sigma", "photons", "read_noise", "noise"``.
+    settings
+        Settings to measure, of ``"psf_sigma", "photons", "read_noise", "noise"``.
+
+    Returns
+    -------
+    tuple
+        Ranges around the measured values by setting, and the values in words.
 
     Raises
     ------
     SettingsError
-        If nothing can be measured: the image is too small, or holds no noise.
+        If nothing can be measured, because the image is too small or holds no noise.
     """
     from napari_superres.degradation.fit import fit_camera
 
     sigma = None
-    if "psf_sigma" in strengths and len(scale) == 2 and sample is not None:
-        sigma = _psf(real, sample, scale[0])
+    if "psf_sigma" in settings and len(scale) == 2 and hr is not None:
+        sigma = _measure_psf(real, hr, scale[0])
     try:
-        found, words = _ranges(fit_camera(_planes(real)), strengths)
+        ranges, text = _camera_ranges(fit_camera(_planes(real)), settings)
     except SettingsError as error:
         if sigma is None:
             raise
-        found, words = {}, f"Noise is not measured: {error}"
+        ranges, text = {}, f"Noise was not measured: {error}"
     if sigma is not None:
-        found["psf_sigma"] = (sigma / _PSF_SPREAD, sigma * _PSF_SPREAD)
-        words = f"PSF {sigma:.2f} px. {words}"
-    elif "psf_sigma" in strengths:
-        words += (
-            " The PSF is not measured: that needs a checked high-resolution layer of the same field. Of a lens it is "
-            "0.21 × wavelength / NA / pixel size."
+        ranges["psf_sigma"] = (sigma / _PSF_MARGIN, sigma * _PSF_MARGIN)
+        text = f"PSF {sigma:.2f} px. {text}"
+    elif "psf_sigma" in settings:
+        text += (
+            " The PSF was not measured, because no checked high-resolution layer shows the same field. For a lens it "
+            "is 0.21 × wavelength / NA / pixel size."
         )
-    return found, words
+    return ranges, text
 
 
 def _planes(image: Image) -> list[Plane]:
-    """Return some planes of an image, spread over all other axes; of colours the green."""
+    """Return some planes of an image, spread over all other axes; of colour images, the green channel."""
     outer = [n for a, n in zip(image.axes, image.shape, strict=True) if a not in "YXS"]
     total = int(np.prod(outer))
     chosen = np.unique(np.linspace(0, total - 1, min(total, _MEASURED_PLANES)).astype(int))
-    places = (np.unravel_index(i, outer) if outer else () for i in chosen)
-    planes = [np.asarray(image.data[tuple(int(i) for i in place)]) for place in places]
+    indices = (np.unravel_index(i, outer) if outer else () for i in chosen)
+    planes = [np.asarray(image.data[tuple(int(i) for i in index)]) for index in indices]
     return [plane[..., 1] for plane in planes] if "S" in image.axes else planes
 
 
-def _ranges(camera: "CameraFit", strengths: Sequence[str]) -> tuple[dict[str, tuple[float, float]], str]:
+def _camera_ranges(camera: "CameraFit", settings: Sequence[str]) -> tuple[dict[str, tuple[float, float]], str]:
+    """Return ranges around the noise and photons of a camera, and their values in words."""
     span = camera.high - camera.offset
-    noise = "noise" if "noise" in strengths else "read_noise"
+    noise = "noise" if "noise" in settings else "read_noise"
 
     def around(value: float) -> tuple[float, float]:
-        return value / _SPREAD, value * _SPREAD
+        return value / _MARGIN, value * _MARGIN
 
     offset = f"offset {_number(camera.offset)}"
-    if "photons" not in strengths:
+    if "photons" not in settings:
         share = float(np.sqrt(camera.read_noise**2 + camera.gain * span / 2)) / span
-        return {noise: around(share)}, f"Measured: noise {100 * share:.2g} % of the brightest, {offset}."
+        return {noise: around(share)}, f"Measured: noise {100 * share:.2g} % of the brightest value, {offset}."
     photons = camera.photons or _MANY_PHOTONS
     electrons = camera.read_noise * photons / span
-    light = f"{_number(photons)} photons at the brightest" if camera.photons else "no photon noise"
+    brightness = f"{_number(photons)} photons in the brightest pixel" if camera.photons else "no photon noise"
     gain = f"gain {_number(camera.gain)} grey levels per electron, " if camera.photons else ""
-    words = f"Measured: {light}, read noise {electrons:.2g} electrons, {gain}{offset}."
-    return {"photons": around(photons), noise: around(electrons)}, words
+    text = f"Measured: {brightness}, read noise {electrons:.2g} electrons, {gain}{offset}."
+    return {"photons": around(photons), noise: around(electrons)}, text
 
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _psf(real: Image, sample: Image, scale: int) -> float | None:
-    """Return the width of the point-spread function in high-resolution pixels, None if it is of another field."""
+def _measure_psf(real: Image, hr: Image, scale: int) -> float | None:
+    """Return the width of the point-spread function in high-resolution pixels; None for images of different fields."""
     from napari_superres.degradation.fit import fit_psf
     from napari_superres.degradation.optics import bin_mean
 
-    low, high = (_field(image, volume=False) for image in (real, sample))
+    low, high = (_field(image, volume=False) for image in (real, hr))
     if high.shape != tuple(n * scale for n in low.shape):
         return None
     starts = [max(0, (n - _MEASURED_EDGE) // 2) for n in low.shape]
     low = low[tuple(slice(a, a + _MEASURED_EDGE) for a in starts)]
     high = high[tuple(slice(a * scale, (a + _MEASURED_EDGE) * scale) for a in starts)]
-    alike = np.corrcoef(low.ravel(), bin_mean(high, (scale, scale)).ravel())[0, 1]
-    return fit_psf(low, high, scale) if alike > _LEAST_LIKENESS else None
+    correlation = np.corrcoef(low.ravel(), bin_mean(high, (scale, scale)).ravel())[0, 1]
+    return fit_psf(low, high, scale) if correlation > _LEAST_CORRELATION else None

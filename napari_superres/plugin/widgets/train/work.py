@@ -1,7 +1,8 @@
-"""What the Train widget asks of training, to be called in a thread: torch is imported here, inside functions."""
+"""The training of the Train widget. Runs in a thread; torch is imported inside functions."""
 
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,11 +30,31 @@ NETWORKS = {
     "espcn": "ESPCN: fastest",
     "srcnn": "SRCNN",
 }
-"""Networks in words; those of textbooks teach and are not for use."""
+"""Labels of networks by name."""
 
-_OF_TEXTBOOKS = ("cnn", "feedforward", "deconv", "rendering")
+_TEXTBOOK = ("cnn", "feedforward", "deconv", "rendering")
+"""Networks for teaching, which the widget does not offer."""
 _PARTS = 5
-"""Into how many one image is cut, so that one part can be held out."""
+"""Number of parts into which a single image is cut, so that one part can be held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images to learn from.
+
+    Attributes
+    ----------
+    layers
+        Names and images of layers; empty where there is a folder.
+    high
+        Folder of high-resolution images; None where there are layers.
+    low
+        Folder of low-resolution images where pairs were recorded.
+    """
+
+    layers: tuple[tuple[str, Image], ...] = ()
+    high: Path | None = None
+    low: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,35 +63,31 @@ class Task:
 
     Attributes
     ----------
-    layers
-        Names and images of layers; empty where there is a folder.
-    high, low
-        Folder of high-resolution images; that of low-resolution ones where pairs were recorded.
+    images
+        Images to learn from.
     register
-        Whether pairs are moved onto each other.
+        Whether to align the images of each pair.
     network, arguments
-        By name; its size, None = its usual one.
+        Name and arguments of the network; None for its usual arguments.
     start
-        Model whose weights it begins with; empty = at random.
+        Model whose weights it begins with; empty for random weights.
     scale
         Factor per axis, along Y and X or Z, Y and X.
     degradation
-        As for `make_instrument`; what makes low-resolution images unless pairs were recorded.
+        As for `make_instrument`; simulates low-resolution images unless pairs were recorded.
     card
         Fields of the model card.
     minutes
-        Budget.
+        Time to train.
     output
         Model file to write.
     overwrite, resume
-        Whether it may be replaced; whether to go on with an unfinished training.
+        Whether to replace the file, and whether to continue an unfinished training.
     replaced
-        Whether the library's model of that name is replaced.
+        Whether to replace the library's model of that name.
     """
 
-    layers: tuple[tuple[str, Image], ...]
-    high: Path | None
-    low: Path | None
+    images: Images
     register: bool
     network: str
     arguments: Mapping[str, Any] | None
@@ -86,17 +103,17 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """What is there to train with.
+class Available:
+    """Networks and models to choose from.
 
     Attributes
     ----------
     networks
-        That can be trained, by name, in words.
+        Labels of the networks that can be trained, by name.
     cards
-        Of the models one can start from, by name.
+        Cards of the models that can be refined, by name.
     names
-        Of all models.
+        Names of all models.
     """
 
     networks: Mapping[str, str]
@@ -104,78 +121,113 @@ class Prepared:
     names: frozenset[str]
 
 
-def prepare() -> Generator[Prepared, None, None]:
-    """Import torch, and yield what is there to train with."""
+BEFORE_LOADING = Available(NETWORKS, {}, frozenset())
+"""What is offered until torch is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Result of a training.
+
+    Attributes
+    ----------
+    card
+        Card of the new model, as it is in the library.
+    notes
+        What the user should know about it.
+    """
+
+    card: ModelCard
+    notes: tuple[str, ...]
+
+
+def prepare() -> Generator[Available, None, None]:
+    """Import torch, and yield the networks and models to choose from."""
     load_triton()
-    from napari_superres import training  # noqa: F401 - so that no later step has to wait for it
+    from napari_superres import training  # noqa: F401 - imported now, so that no later step has to wait for it
     from napari_superres.models import list_models
     from napari_superres.models.architectures import list_architectures
 
-    known, cards = list_architectures(), list_models()
-    others = {name: name for name in known if name not in NETWORKS and name not in _OF_TEXTBOOKS}
-    usable = {c.name: c for c in cards if c.architecture in known and c.frames == 1}
-    yield Prepared(NETWORKS | others, usable, frozenset(c.name for c in cards))
+    architectures, cards = list_architectures(), list_models()
+    others = {name: name for name in architectures if name not in NETWORKS and name not in _TEXTBOOK}
+    refinable = {c.name: c for c in cards if c.architecture in architectures and c.frames == 1}
+    yield Available(NETWORKS | others, refinable, frozenset(c.name for c in cards))
 
 
-def degradation_of(name: str) -> dict[str, Any]:
-    """Return what a shipped model was trained against; nothing of others, whose cards say it in words only."""
+def recipe_degradation(name: str) -> dict[str, Any]:
+    """Return the degradation that a shipped model was trained with; empty for others, whose cards describe it only."""
     from napari_superres.training import list_recipes, load_recipe
 
     return dict(load_recipe(name).degradation) if name in list_recipes() else {}
 
 
-def unfinished(output: Path) -> Path:
-    """Return where an unfinished training of a model file would lie; torch must be loaded."""
+def unfinished_path(output: Path) -> Path:
+    """Return the path of an unfinished training of a model file. Torch must be loaded."""
     from napari_superres.training.checkpoint import checkpoint_path
 
     return checkpoint_path(output)
 
 
-def run(task: Task, enough: Callable[[], bool]) -> "Generator[str | TrainingStep | ModelCard, None, None]":
-    """Train, and add the model to the library; yield what is being done, how far it is, and the model's card.
+def run(task: Task, enough: Callable[[], bool]) -> "Generator[str | TrainingStep | Trained, None, None]":
+    """Train, and add the model to the library.
 
     Parameters
     ----------
     task
-        What is asked for.
+        The training.
     enough
-        Asked whether to end now and keep the best model so far.
+        Returns whether to end now and keep the best model so far.
+
+    Yields
+    ------
+    str, TrainingStep or Trained
+        Status lines, the progress, and finally the result.
 
     Raises
     ------
     SuperResError
-        As `training.train` and `models.add_model`.
+        As `train` and `add_model`.
     """
     from napari_superres.models import add_model, remove_model
-    from napari_superres.training.trainer import iter_train
 
+    notes: dict[str, None] = {}  # An ordered set.
     with TemporaryDirectory(prefix="superres-") as folder:
-        high = task.high or Path(folder) / "layers"  # its name stands on the card
+        high = task.images.high or Path(folder) / "layers"  # The model card names this folder.
         recipe = _recipe(task, high)
-        if not task.high:
+        if not task.images.high:
             high.mkdir()
-            yield from _write(task.layers, high, recipe)
-        yield "Preparing: Lightning is loaded, and the images are read…"
-        training = iter_train(
-            recipe,
-            Path(),
-            task.output,
-            stop=enough,
-            minutes=task.minutes,
-            start=task.start or None,
-            overwrite=task.overwrite,
-            resume=task.resume,
-            register=task.register,
-        )
-        try:
-            yield from training
-        except GeneratorExit:
-            unfinished(task.output).unlink(missing_ok=True)
-            raise
+            yield from _write_layers(task.images.layers, high, recipe)
+        yield "Preparing: loading Lightning and reading the images…"
+        with closing(_train(task, recipe, enough)) as steps:
+            for step in steps:
+                notes |= dict.fromkeys(step.notes)
+                yield step
     yield "Adding the model to the library…"
     if task.replaced:
         remove_model(task.output.stem)
-    yield add_model(task.output)
+    yield Trained(add_model(task.output), tuple(notes))
+
+
+def _train(task: Task, recipe: "Recipe", enough: Callable[[], bool]) -> "Generator[TrainingStep, None, None]":
+    """Train and write the model file. Closing the generator ends training and removes what is unfinished."""
+    from napari_superres.training.trainer import iter_train
+
+    steps = iter_train(
+        recipe,
+        Path(),
+        task.output,
+        stop=enough,
+        minutes=task.minutes,
+        start=task.start or None,
+        overwrite=task.overwrite,
+        resume=task.resume,
+        register=task.register,
+    )
+    try:
+        yield from steps  # `yield from` closes the steps first, so that nothing is written afterwards.
+    except GeneratorExit:
+        unfinished_path(task.output).unlink(missing_ok=True)
+        raise
 
 
 def _recipe(task: Task, high: Path) -> "Recipe":
@@ -187,14 +239,14 @@ def _recipe(task: Task, high: Path) -> "Recipe":
         architecture=task.network,
         arguments=task.arguments,
         scale=task.scale,
-        low=task.low,
+        low=task.images.low,
         degradation=task.degradation,
         card=task.card,
     )
 
 
-def _write(layers: Sequence[tuple[str, Image]], folder: Path, recipe: "Recipe") -> Iterator[str]:
-    """Write layers as files, of a single one some parts; yield what is being done."""
+def _write_layers(layers: Sequence[tuple[str, Image]], folder: Path, recipe: "Recipe") -> Iterator[str]:
+    """Write layers as files, a single layer in parts, and yield status lines."""
     from napari_superres.io import write_image
 
     margins = recipe.instrument.margin(recipe.scale)
@@ -204,7 +256,7 @@ def _write(layers: Sequence[tuple[str, Image]], folder: Path, recipe: "Recipe") 
         for j, part in enumerate(parts):
             yield f"Reading {name}…"
             stem = re.sub(r"[^\w-]+", "-", name)[:60]
-            write_image(_plain(part), folder / f"{i}-{j}-{stem}.ome.tif")
+            write_image(_writable(part), folder / f"{i}-{j}-{stem}.ome.tif")
 
 
 def cut(image: Image, least: int) -> list[Image]:
@@ -212,16 +264,16 @@ def cut(image: Image, least: int) -> list[Image]:
     axis = max("YX", key=image.size)
     count = max(1, min(_PARTS, image.size(axis) // least))
     ends = np.linspace(0, image.size(axis), count + 1).astype(int)
-    at = image.axes.index(axis)
-    return [image.replace(data=image.data[(*[slice(None)] * at, slice(a, b))]) for a, b in pairwise(map(int, ends))]
+    before = [slice(None)] * image.axes.index(axis)
+    return [image.replace(data=image.data[(*before, slice(a, b))]) for a, b in pairwise(map(int, ends))]
 
 
-def _plain(image: Image) -> Image:
-    """Return an image whose type and place any file holds: where it lies teaches nothing."""
+def _writable(image: Image) -> Image:
+    """Return an image that OME-TIFF can hold. Its position in space is dropped, because training does not use it."""
     data = np.asarray(image.data)
-    wide = data.dtype == np.float16 or (data.dtype.kind in "iu" and data.dtype.itemsize > 2)
+    to_float = data.dtype == np.float16 or (data.dtype.kind in "iu" and data.dtype.itemsize > 2)
     return image.replace(
-        data=data.astype(np.float32) if wide else data,
+        data=data.astype(np.float32) if to_float else data,
         affine=np.diag([*image.pixel_size, 1.0]),
         space=None,
         metadata={},

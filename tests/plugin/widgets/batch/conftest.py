@@ -1,7 +1,7 @@
 """The Batch widget, and images to list in it."""
 
 import pytest
-from helpers.batch_files import choose, write
+from helpers.widgets.batch_files import choose, write
 
 from napari_superres.plugin.widgets.batch.widget import BatchWidget
 

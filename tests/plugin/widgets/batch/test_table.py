@@ -5,12 +5,12 @@ from types import FunctionType
 
 import numpy as np
 import pytest
-from helpers.batch_files import LONG, choose, clipboard, column, run, settle, tooltip, write
+from helpers.widgets.batch_files import LONG, choose, clipboard, column, run, settle, tooltip, write
 from qtpy.QtCore import Qt
 
 from napari_superres import Image, write_image
 from napari_superres.plugin.widgets.batch import table as batch_table
-from napari_superres.plugin.widgets.batch import work as batch_run
+from napari_superres.plugin.widgets.batch.search import Row
 from napari_superres.plugin.widgets.batch.widget import BatchWidget
 
 pytestmark = pytest.mark.gui
@@ -61,7 +61,7 @@ def test_warnings_are_told_in_the_table_and_not_in_a_thousand_notifications(widg
 
 @pytest.mark.slow
 def test_names_cannot_dress_up_and_those_of_patients_are_not_copied(qapp, tmp_path):
-    rows = [batch_run.Row(tmp_path / "<b>x.tif", 5, "<b>x.tif"), batch_run.Row(tmp_path / "Doe^Jane.dcm", 5, "DICOM")]
+    rows = [Row(tmp_path / "<b>x.tif", 5, "<b>x.tif"), Row(tmp_path / "Doe^Jane.dcm", 5, "DICOM")]
     files = batch_table.FileModel()
     files.show_rows(rows)
     assert "<b>x" not in files.data(files.index(0, 0), Qt.ItemDataRole.ToolTipRole)
@@ -79,7 +79,7 @@ def test_five_thousand_files_are_listed_and_done_without_a_slow_slot(widget, qtb
     widget.settings.model.value = "bicubic-x2"
     widget.table.scrollToBottom()
     widget.run.click()
-    qtbot.waitUntil(lambda: widget._batch is not None and widget._batch.at > 20, timeout=LONG)
+    qtbot.waitUntil(lambda: widget._batch is not None and widget._batch.position > 20, timeout=LONG)
     widget.run.click()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     widget.copy_table.click()
@@ -88,10 +88,10 @@ def test_five_thousand_files_are_listed_and_done_without_a_slow_slot(widget, qtb
     print(f"slowest slot: {name}, {1000 * most:.0f} ms")
     slow = {name: f"{1000 * most:.0f} ms" for name, most in times.items() if most > SLOW}
     assert not slow, slow
-    assert {"_scan", "_listed", "show_rows", "data", "_look", "_ended"} <= {n.split(".")[1] for n in times}
+    assert {"_search", "_show_listing", "show_rows", "data", "_poll", "_finish"} <= {n.split(".")[1] for n in times}
 
 
-# Means
+# Helpers
 
 
 def double_click(widget, qtbot, row):

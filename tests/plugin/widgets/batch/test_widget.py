@@ -1,7 +1,7 @@
 """The Batch widget's controls in real viewers: how files, folders and models are chosen."""
 
 import pytest
-from helpers.batch_files import choose, column, run, settle, states, write
+from helpers.widgets.batch_files import choose, column, run, settle, states, write
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QPushButton, QTableView
@@ -20,7 +20,7 @@ def test_files_pattern_sub_folders_and_what_is_left_out(widget, qtbot, tmp_path)
     write(folder / "deep" / "z_dapi.ome.zarr")
     choose(widget, qtbot, folder)
     assert column(widget, 0) == ["a_dapi.tif", "a_gfp.tif"]
-    widget.deep.setChecked(True)
+    widget.recursive.setChecked(True)
     settle(widget, qtbot)
     assert column(widget, 0) == ["a_dapi.tif", "a_gfp.tif", "b_dapi.tif", "z_dapi.ome.zarr", "c_dapi.tif"]
     assert column(widget, 1)[3] == "folder"
@@ -40,7 +40,7 @@ def test_files_pattern_sub_folders_and_what_is_left_out(widget, qtbot, tmp_path)
 
 @pytest.mark.slow
 def test_results_are_no_inputs_and_ones_own_folder_stays(listed, folder, qtbot):
-    listed.deep.setChecked(True)
+    listed.recursive.setChecked(True)
     settle(listed, qtbot)
     run(listed, qtbot)
     assert len(states(listed)) == 3
@@ -109,7 +109,7 @@ def test_every_control_has_a_tooltip_fits_and_is_reached_by_tab(viewer, widget):
         widget.choose_folder,
         widget.choose_files,
         widget.pattern.native,
-        widget.deep,
+        widget.recursive,
         widget.table,
         widget.settings.model.native,
         widget.settings.output,

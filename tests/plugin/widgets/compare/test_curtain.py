@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.curtain_layers import curtain_of, lies_on, pair, ramp
+from helpers.widgets.curtain_layers import curtain_of, lies_on, pair, ramp
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
@@ -23,27 +23,27 @@ def test_the_left_part_lies_on_the_result_wherever_that_lies(viewer, widget, qtb
         qtbot.wait(50)  # Mesa crashes if it never draws without layers
         result, reference = pair(viewer, widget, ramp(40, 60), ramp(40, 60)[::-1], **place)
         result.contrast_limits, result.colormap = (10, 900), "magma"
-        widget.look.curtain.setChecked(True)
+        widget.visual.curtain.setChecked(True)
         made = curtain_of(viewer)
         lies_on(made, result)
         np.testing.assert_array_equal(made.data, result.data[:, :30])
         assert (made.units, list(made.contrast_limits), made.colormap.name) == (result.units, [10, 900], "magma")
         assert (made.visible, reference.visible, result.visible) == (True, True, False)
-        widget.look.position.setValue(250)
+        widget.visual.position.setValue(250)
         np.testing.assert_array_equal(made.data, result.data[:, :15])
         lies_on(made, result)
-        widget.look.curtain.setChecked(False)
+        widget.visual.curtain.setChecked(False)
 
 
 @pytest.mark.slow
 def test_it_follows_the_slider_and_what_is_done_to_the_result(viewer, widget):
     result, _ = pair(viewer, widget, ramp(40, 60), ramp(40, 60))
-    widget.look.curtain.setChecked(True)
+    widget.visual.curtain.setChecked(True)
     made = curtain_of(viewer)
-    assert widget.look.position.value() == 500
-    widget.look.position.setValue(0)
+    assert widget.visual.position.value() == 500
+    widget.visual.position.setValue(0)
     assert not made.visible
-    widget.look.position.setValue(1000)
+    widget.visual.position.setValue(1000)
     assert made.visible
     np.testing.assert_array_equal(made.data, result.data)
     result.contrast_limits = (20, 500)
@@ -60,8 +60,8 @@ def test_what_is_seen(viewer, widget, qtbot):
     ones = np.ones((60, 80), np.float32)
     result, reference = pair(viewer, widget, ones, ones, scale=(0.5, 0.5), rotate=90, contrast_limits=(0, 1))
     result.colormap, reference.colormap = "red", "green"
-    widget.look.curtain.setChecked(True)
-    widget.look.position.setValue(250)
+    widget.visual.curtain.setChecked(True)
+    widget.visual.position.setValue(250)
     qtbot.wait(200)
     shot = viewer.screenshot(flash=False)[..., :3].astype(int)
     red, green = (np.argwhere(np.all(np.abs(shot - colour) < 30, axis=-1)) for colour in ((255, 0, 0), (0, 255, 0)))
@@ -74,7 +74,7 @@ def test_what_is_seen(viewer, widget, qtbot):
 @pytest.mark.slow
 def test_a_stack_follows_the_slider_of_its_slices(viewer, widget):
     result, _ = pair(viewer, widget, ramp(5, 20, 30), ramp(5, 20, 30), scale=(2, 1, 1))
-    widget.look.curtain.setChecked(True)
+    widget.visual.curtain.setChecked(True)
     made = curtain_of(viewer)
     for z in (1, 4):
         viewer.dims.set_current_step(0, z)
@@ -88,7 +88,7 @@ def test_colours(viewer, widget):
     result = viewer.add_image(left, name="result", rgb=True)
     viewer.reset_view()
     widget.result.value, widget.reference.value = result, reference
-    widget.look.curtain.setChecked(True)
+    widget.visual.curtain.setChecked(True)
     made = curtain_of(viewer)
     assert made.rgb
     np.testing.assert_array_equal(made.data, left[:, :15])
@@ -100,8 +100,8 @@ def test_layers_with_other_pixels_keep_them(viewer, widget):
     result = viewer.add_image(ramp(40, 60), name="result", translate=(-0.5, -0.5), units="micrometer")
     viewer.reset_view()
     widget.result.value, widget.lr.value = result, low
-    widget.look.beside.value = "input"
-    widget.look.curtain.setChecked(True)
+    widget.visual.partner.value = "input"
+    widget.visual.curtain.setChecked(True)
     lies_on(curtain_of(viewer), result)
     assert low.visible
 
@@ -112,12 +112,12 @@ def test_planes_that_are_not_in_memory_are_read_once(viewer, widget):
 
     pair(viewer, widget, zarr.array(ramp(3, 40, 60), chunks=(1, 16, 16)), ramp(3, 40, 60))
     viewer.dims.set_current_step(0, 2)
-    widget.look.curtain.setChecked(True)
+    widget.visual.curtain.setChecked(True)
     made = curtain_of(viewer)
     np.testing.assert_array_equal(made._data_view, ramp(3, 40, 60)[2, :, :30])
     read = made.data._planes
     (plane,) = read.values()
-    widget.look.position.setValue(800)
+    widget.visual.position.setValue(800)
     np.testing.assert_array_equal(made._data_view, ramp(3, 40, 60)[2, :, :48])
     assert next(iter(read.values())) is plane
     viewer.dims.set_current_step(0, 0)
@@ -128,7 +128,7 @@ def test_planes_that_are_not_in_memory_are_read_once(viewer, widget):
 def test_of_a_large_plane_only_what_is_seen_is_cut(viewer, widget, qtbot):
     large = np.lib.stride_tricks.as_strided(ramp(1, 4096), (4096, 4096), (0, 4))
     result, _ = pair(viewer, widget, large, large, contrast_limits=(0, 4096))
-    widget.look.curtain.setChecked(True)
+    widget.visual.curtain.setChecked(True)
     made = curtain_of(viewer)
     step = int(made.data[0, 1] - made.data[0, 0])
     assert step >= 2
@@ -136,7 +136,7 @@ def test_of_a_large_plane_only_what_is_seen_is_cut(viewer, widget, qtbot):
     lies_on(made, result, (step, step))
     viewer.scene.camera.center, viewer.scene.camera.zoom = (1000, 3000), 4.0
     qtbot.waitUntil(lambda: not made.visible)  # the line is left of what is seen
-    widget.look.position.setValue(500)
+    widget.visual.position.setValue(500)
     assert made.visible
     assert made.data[0, 1] - made.data[0, 0] == 1
     start = np.rint(result.world_to_data(made.data_to_world((0, 0)))).astype(int)
@@ -156,7 +156,7 @@ def test_of_a_multiscale_layer_the_level_that_suits_is_cut(viewer, widget, qtbot
     result = viewer.add_image(levels, name="result", multiscale=True, contrast_limits=(0, 4096))
     viewer.reset_view()
     widget.result.value, widget.reference.value = result, reference
-    widget.look.curtain.setChecked(True)
+    widget.visual.curtain.setChecked(True)
     made = curtain_of(viewer)
     step = int(made.data[0, 1] - made.data[0, 0])
     assert step > 2
@@ -186,12 +186,12 @@ def drag(viewer, *points):
 def test_the_line_is_dragged_in_the_canvas(viewer, widget, qtbot):
     place = PLACES["sheared"]
     result, _ = pair(viewer, widget, ramp(40, 60), ramp(40, 60), **place)
-    widget.look.curtain.setChecked(True)
+    widget.visual.curtain.setChecked(True)
     made = curtain_of(viewer)
     at = [result.data_to_world((20, x - 0.5)) for x in (30, 35, 45)]
     assert drag(viewer, *at)
     assert made.data.shape[1] == 45
-    qtbot.waitUntil(lambda: widget.look.position.value() == 750)
+    qtbot.waitUntil(lambda: widget.visual.position.value() == 750)
     assert not drag(viewer, *at)  # far from the line now
     assert made.data.shape[1] == 45
     shapes = viewer.add_shapes()

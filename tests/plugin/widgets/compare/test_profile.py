@@ -8,7 +8,8 @@ from napari_superres import evaluation
 from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, SettingsError
 from napari_superres.plugin.host.layers import to_image
-from napari_superres.plugin.widgets.compare.profile import normalised, profiles, sample_line, shown_plane
+from napari_superres.plugin.widgets.compare.line_profile import normalise, profiles, sample_line
+from napari_superres.plugin.widgets.compare.view import plane_reader
 from napari_superres.plugin.widgets.compare.widget import CompareWidget
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
@@ -110,22 +111,22 @@ def test_units_of_length_are_brought_together():
 
 
 def test_curves_are_normalised_to_their_own_range():
-    np.testing.assert_allclose(normalised(np.array([np.nan, 2.0, 4.0, 3.0])), [np.nan, 0, 1, 0.5])
-    np.testing.assert_allclose(normalised(np.array([5.0, 5.0])), [0, 0])
-    assert np.isnan(normalised(np.array([np.nan]))).all()
+    np.testing.assert_allclose(normalise(np.array([np.nan, 2.0, 4.0, 3.0])), [np.nan, 0, 1, 0.5])
+    np.testing.assert_allclose(normalise(np.array([5.0, 5.0])), [0, 0])
+    assert np.isnan(normalise(np.array([np.nan]))).all()
 
 
 def test_the_plane_that_is_shown(viewer):
     layer = ramp((3, 4, 6, 7), scale=(5, 2, 0.5, 0.3), translate=(10, 1, 2, 3))
     viewer.add_layer(layer)
     viewer.dims.point = (15, 5, 0, 0)
-    plane = shown_plane(viewer, layer)()
+    plane = plane_reader(viewer, layer)()
     np.testing.assert_array_equal(plane.data, layer.data[1, 2])
     np.testing.assert_allclose(plane.affine, [[0.5, 0, 2], [0, 0.3, 3], [0, 0, 1]])
     assert plane.units == {"Y": "micrometer", "X": "micrometer"}
     viewer.dims.order = (0, 2, 1, 3)
     with pytest.raises(AxesError, match="Y and X"):
-        shown_plane(viewer, layer)
+        plane_reader(viewer, layer)
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def scene(viewer, widget):
 
 def settled(widget, qtbot):
     """Wait until the plot shows where the line is now."""
-    qtbot.waitUntil(lambda: not widget.profile._soon.isActive() and widget.plot.drawing is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: not widget.profile._timer.isActive() and widget.plot.drawing is not None, timeout=LONG)
 
 
 def line_between(scene, *fractions):
@@ -195,7 +196,7 @@ def test_the_profile_follows_the_line_and_the_slice(scene, viewer, widget, qtbot
         assert (np.nanmin(values), np.nanmax(values)) == (0, 1)
     assert "normalised" in widget.plot.drawing.y
     drawn.data = [second + 100]
-    qtbot.waitUntil(lambda: "beside the layers" in widget.plot.words.text())
+    qtbot.waitUntil(lambda: "outside the layers" in widget.plot.caption.text())
     assert widget.plot.drawing is None
 
 
@@ -249,7 +250,7 @@ def test_other_views_are_refused_and_a_line_that_was_removed_is_drawn_anew(scene
     settled(widget, qtbot)
     viewer.dims.order = (1, 0, 2)
     widget.profile.normalise.setChecked(True)
-    qtbot.waitUntil(lambda: "Y and X" in widget.plot.words.text())
+    qtbot.waitUntil(lambda: "Y and X" in widget.plot.caption.text())
     viewer.dims.order = (0, 1, 2)
     viewer.layers.remove("profile")
     widget.profile.draw.click()
@@ -282,16 +283,16 @@ def test_ring_correlation_is_that_of_python(scene, widget, qtbot):
         assert drawing.x == "spatial frequency (1/µm)"
         met = expected.agreement("1/7")
         assert (drawing.mark is None) == (met.value is None)
-        assert (met.reason if met.value is None else f"down to {met.value:.3g} µm") in widget.plot.words.text()
+        assert (met.reason if met.value is None else f"down to {met.value:.3g} µm") in widget.plot.caption.text()
 
 
 def test_what_is_not_measurable_is_said_with_its_reason(scene, viewer, widget, qtbot, told):
     scene["reference"].data = np.random.default_rng(5).random((3, 32, 40))
     assert shown(widget.spectra.correlation, widget, qtbot).mark is None
-    assert "Not measurable: the two images have nothing in common" in widget.plot.words.text()
+    assert "Not measurable: the two images have nothing in common" in widget.plot.caption.text()
     widget.reference.value = viewer.add_image(np.zeros((9, 9)), name="other", units="micrometer")
     assert shown(widget.spectra.correlation, widget, qtbot) is None
-    assert widget.plot.words.text().startswith("Not measurable: ")
+    assert widget.plot.caption.text().startswith("Not measurable: ")
     assert told == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import napari_superres
 from napari_superres import evaluation
-from napari_superres.evaluation.uncertainty.calibration import Calibration
+from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration
 from napari_superres.plugin.host.layers import to_image, to_layer
 from napari_superres.plugin.widgets.compare.widget import CompareWidget
 
@@ -72,7 +72,7 @@ def test_error_bars_are_those_of_the_calibration(made, viewer, widget, qtbot, to
         lam=None,
         reason="too few",
         epsilon=3.0,
-        binding=evaluation.calibration.Binding.of(found),
+        binding=Binding.of(found),
         curve=((0.5, 0.5),),
         by_intensity=(0.8,) * 4,
         by_spread=(0.8,) * 4,

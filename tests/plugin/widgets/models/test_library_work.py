@@ -1,35 +1,23 @@
 """What the Models widget says of a model, and what it does in threads."""
 
 import pytest
+from helpers.widgets.tiny_models import FOUND
 
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models import ModelCard
 from napari_superres.models.foreign.trust import fingerprint
 from napari_superres.plugin.widgets.models import work as library_work
-from napari_superres.plugin.widgets.models.facts import facts_html, findings_text
-
-FOUND = {
-    "model": "tiny",
-    "halo_on_card": [4, 4],
-    "halo_measured": [5, 4],
-    "statistics_layers": 2,
-    "statistics_kinds": ["mean"],
-    "bounded": False,
-    "max_tiling_error": 0.012,
-    "exact": False,
-    "cuda0_megapixels_per_second": 12.345,
-    "cuda0_fp16_psnr_db": 61.2,
-}
+from napari_superres.plugin.widgets.models.card_text import measurement_text, properties_html
 
 
-def test_findings_are_said_in_lines():
-    assert findings_text(FOUND).splitlines() == [
+def test_measurements_are_said_in_lines():
+    assert measurement_text(FOUND).splitlines() == [
         "Measured here: tiles are not exact (largest error 0.01 of the range).",
         "Halo: 5 × 4 px measured, 4 × 4 px on the card.",
-        "Layers that look at the whole image: 2 (mean).",
-        "No halo suffices.",
+        "Layers that depend on the whole image: 2 (mean).",
+        "No halo is large enough for exact tiles.",
         "Speed on cuda0: 12.3 megapixels of the result per second.",
-        "fp16 on cuda0: 61 dB against fp32.",
+        "fp16 on cuda0: 61 dB compared with fp32.",
     ]
 
 
@@ -37,14 +25,14 @@ def test_findings_are_said_in_lines():
     ("facts", "words"),
     [
         ({}, "exact"),
-        ({"global_statistics": True}, "exact, once statistics of the whole image are measured"),
-        ({"bounded": False}, "each image must fit in one"),
-        ({"bounded": False, "tile_error": 0.004}, "of large images may show (0.004 of the range)"),
+        ({"global_statistics": True}, "exact, after measuring statistics of the whole image"),
+        ({"bounded": False}, "not possible: each image must fit into one"),
+        ({"bounded": False, "tile_error": 0.004}, "may be visible in large images (0.004 of the range)"),
     ],
 )
-def test_facts_say_whether_tiles_are_exact(facts, words):
+def test_properties_say_whether_tiles_are_exact(facts, words):
     card = ModelCard(name="mine", architecture="x", scale=(2, 2), license="MIT", **facts)
-    assert facts_html(card) == f"<b>Halo:</b> 0 × 0 px<br><b>Tiles:</b> {words}"
+    assert properties_html(card) == f"<b>Halo:</b> 0 × 0 px<br><b>Tiles:</b> {words}"
 
 
 def test_only_the_program_that_was_allowed_runs(tmp_path, monkeypatch):

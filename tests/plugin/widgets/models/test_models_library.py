@@ -1,7 +1,7 @@
 """What the Models widget adds to the library and removes from it, and what it asks about that, in real viewers."""
 
 import pytest
-from helpers.tiny_models import press, row, settled, shown
+from helpers.widgets.tiny_models import names_by_group, press, row, wait_until_ready
 
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models import add_model
@@ -61,28 +61,28 @@ def test_a_file_is_added_and_chosen(widget, qtbot, model_file, pick, changes):
     widget.models.search.setText("CT")
     press(widget.add_files, widget, qtbot)
     assert changes == [["tiny"]]
-    assert widget.chosen.name == "tiny"
-    assert "tiny" in shown(widget)["fluorescence"]
+    assert widget.selected.name == "tiny"
+    assert "tiny" in names_by_group(widget)["fluorescence"]
     assert row(widget, "tiny").text(1) == "added · A tiny <b>network</b>"
     assert "<b>network" not in widget.card.text()
     assert widget.status.text() == "Added: tiny."
-    assert widget.file.text().startswith("Added on 20")
-    assert "from tiny.safetensors" in widget.file.text()
-    assert library_entries()["tiny"].sha256 in widget.file.toolTip()
-    assert "fp16 61 dB" in widget.facts.text()
-    assert "not stated" in widget.facts.text()
+    assert widget.origin.text().startswith("Added on 20")
+    assert "from tiny.safetensors" in widget.origin.text()
+    assert library_entries()["tiny"].sha256 in widget.origin.toolTip()
+    assert "fp16 61 dB" in widget.properties.text()
+    assert "not stated" in widget.properties.text()
     assert widget.remove.isEnabled()
 
 
 def test_the_same_file_twice_is_warned_about(widget, qtbot, model_file, pick, changes, told):
     pick(model_file())
     press(widget.add_files, widget, qtbot)
-    before = shown(widget)
-    widget.models.choose("fluo-x2")
+    before = names_by_group(widget)
+    widget.models.select("fluo-x2")
     press(widget.add_files, widget, qtbot)
     assert told == ["tiny.safetensors is in the library already, as tiny; nothing was copied."]
-    assert shown(widget) == before
-    assert widget.chosen.name == "tiny"
+    assert names_by_group(widget) == before
+    assert widget.selected.name == "tiny"
     assert widget.status.isHidden()
     assert changes == [["tiny"]]
 
@@ -94,11 +94,11 @@ def test_one_bad_file_keeps_no_other_out(widget, qtbot, tmp_path, model_file, pi
     press(widget.add_files, widget, qtbot)
     assert changes == [["tiny"], ["second", "tiny"]]
     assert widget.status.text() == "Added: tiny, second."
-    assert widget.lines.text() == "bad.safetensors is empty or truncated (7 bytes). Get the file again."
+    assert widget.problems.text() == "bad.safetensors is empty or truncated (7 bytes). Get the file again."
     pick(bad, model_file("fsrcnn-x2"))
     press(widget.add_files, widget, qtbot)
     assert widget.status.isHidden()
-    first, second = widget.lines.text().split("\n")
+    first, second = widget.problems.text().split("\n")
     assert first.startswith("bad.safetensors is empty")
     assert second.startswith("fsrcnn-x2.safetensors: a model that comes with the program is called")
     assert len(changes) == 2
@@ -129,16 +129,16 @@ def test_dropped_files_are_added(widget, qtbot, tmp_path, model_file):
     assert not drop(files[0].as_uri(), actions=move)
     assert drop(*(path.as_uri() for path in files))
     assert drop((tmp_path / "third.safetensors").as_uri())
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     assert sorted(library_entries()) == ["second", "tiny"]
-    assert "third.safetensors does not exist" in widget.lines.text()
+    assert "third.safetensors does not exist" in widget.problems.text()
     assert all(path.exists() for path in files)
 
 
 def test_removing_is_asked_about(widget, qtbot, model_file, answer, changes):
     path = model_file()
     widget.add([path])
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     asked = answer("No")
     widget.remove.click()
     assert widget.is_ready
@@ -147,7 +147,7 @@ def test_removing_is_asked_about(widget, qtbot, model_file, answer, changes):
     answer("Yes")
     press(widget.remove, widget, qtbot)
     assert library_entries() == {}
-    assert "tiny" not in shown(widget)["fluorescence"]
+    assert "tiny" not in names_by_group(widget)["fluorescence"]
     assert widget.status.text() == "Removed tiny."
     assert changes == [["tiny"], []]
     assert path.exists()
@@ -155,25 +155,25 @@ def test_removing_is_asked_about(widget, qtbot, model_file, answer, changes):
 
 def test_a_model_that_cannot_be_used_can_be_removed(widget, qtbot, tmp_path, model_file, answer, told):
     widget.add([model_file()])
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     library_path("tiny").write_bytes(b"cut")
     widget.refresh()
-    settled(widget, qtbot)
-    assert shown(widget)["cannot be used"] == ["tiny"]
+    wait_until_ready(widget, qtbot)
+    assert names_by_group(widget)["cannot be used"] == ["tiny"]
     assert "cannot be used" in widget.card.text()
     assert not widget.export.isEnabled()
     assert told == []
     press(widget.check, widget, qtbot)
-    assert widget.lines.text().startswith("tiny in the model library is not the file that was added")
+    assert widget.problems.text().startswith("tiny in the model library is not the file that was added")
     answer("Yes")
     press(widget.remove, widget, qtbot)
     assert library_entries() == {}
-    assert "cannot be used" not in shown(widget)
+    assert "cannot be used" not in names_by_group(widget)
     (tmp_path / "library" / "library.json").write_text("{")
     widget.refresh()
-    settled(widget, qtbot)
-    assert "is damaged. Move it away" in widget.lines.text()
-    assert "fluorescence" in shown(widget)
+    wait_until_ready(widget, qtbot)
+    assert "is damaged. Move it away" in widget.problems.text()
+    assert "fluorescence" in names_by_group(widget)
 
 
 @pytest.mark.parametrize("button", ["No", "Yes"])
@@ -190,11 +190,11 @@ def test_a_program_is_added_only_when_it_is_trusted(widget, qtbot, model_file, m
     asked = answer(button)
     path = model_file()
     widget.add([path])
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     (question,) = asked
     assert "tiny.safetensors is a program" in question
     assert "anything that you can do" in question
     assert digest(path) in question
     assert asked_of == ([False] if button == "No" else [False, True])
     assert changes == ([] if button == "No" else [["tiny"]])
-    assert ("was not trusted" in widget.lines.text()) == (button == "No")
+    assert ("was not trusted" in widget.problems.text()) == (button == "No")

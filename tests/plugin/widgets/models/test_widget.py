@@ -1,7 +1,7 @@
 """What the Models widget lists, shows, checks and exports, and how it follows the library, in real viewers."""
 
 import pytest
-from helpers.tiny_models import LONG, press, row, settled, shown
+from helpers.widgets.tiny_models import LONG, names_by_group, press, row, wait_until_ready
 from qtpy.QtCore import QThreadPool
 
 from napari_superres.inference.measure.check import check_model
@@ -11,7 +11,7 @@ from napari_superres.models.library.registry import model_path
 from napari_superres.models.library.shipped import shipped_cards
 from napari_superres.models.model_file import digest
 from napari_superres.plugin.widgets.common.library_events import library
-from napari_superres.plugin.widgets.models.facts import findings_text
+from napari_superres.plugin.widgets.models.card_text import measurement_text
 from napari_superres.plugin.widgets.models.widget import ModelsWidget
 
 pytestmark = pytest.mark.gui
@@ -33,7 +33,7 @@ def save_as(monkeypatch):
 
 
 def test_models_are_listed_by_what_they_are_for(viewer, widget):
-    groups = shown(widget)
+    groups = names_by_group(widget)
     assert list(groups)[-1] == "interpolation"
     assert {n for names in groups.values() for n in names} == {card.name for card in list_models()}
     for group, names in groups.items():
@@ -43,7 +43,7 @@ def test_models_are_listed_by_what_they_are_for(viewer, widget):
     viewer.window.resize(1280, 720)
     assert widget.body.parentWidget().minimumSizeHint().width() <= 300 - 15
     assert widget.models.tree.horizontalScrollBar().maximum() == 0
-    for control in (widget.models.search, widget.models.tree, widget.bar, widget.card, widget.facts):
+    for control in (widget.models.search, widget.models.tree, widget.bar, widget.card, widget.properties):
         assert control.toolTip()
     for button in (widget.add_files, widget.add_folder, widget.remove, widget.export, widget.check):
         assert button.toolTip()
@@ -51,18 +51,20 @@ def test_models_are_listed_by_what_they_are_for(viewer, widget):
 
 def test_the_filter_takes_name_title_and_modality(widget):
     widget.models.search.setText("PHOTO span")
-    assert shown(widget) == {}
-    assert widget.chosen is None
+    assert names_by_group(widget) == {}
+    assert widget.selected is None
     assert widget.card.isHidden()
     widget.models.search.setText("x3 photo")
-    assert {n for names in shown(widget).values() for n in names} == {c.name for c in shipped_cards() if "x3" in c.name}
+    assert {n for names in names_by_group(widget).values() for n in names} == {
+        c.name for c in shipped_cards() if "x3" in c.name
+    }
     widget.models.tree.setCurrentItem(row(widget, "photo-x3"))
     widget.models.search.setText("x3")
-    assert widget.chosen.name == "photo-x3"
-    assert "interpolation" in shown(widget)
+    assert widget.selected.name == "photo-x3"
+    assert "interpolation" in names_by_group(widget)
     widget.models.search.clear()
-    assert "CT" in shown(widget)
-    assert widget.chosen.name == "photo-x3"
+    assert "CT" in names_by_group(widget)
+    assert widget.selected.name == "photo-x3"
 
 
 def test_the_card_is_shown_whole(widget):
@@ -72,21 +74,21 @@ def test_the_card_is_shown_whole(widget):
         assert words in text
     assert 'href="https://doi.org/10.1007/978-3-319-46475-6_25"' in text
     assert "#more" not in text
-    assert "8 × 8 px" in widget.facts.text()
-    assert "exact" in widget.facts.text()
+    assert "8 × 8 px" in widget.properties.text()
+    assert "exact" in widget.properties.text()
     sha256 = digest(model_path("fsrcnn-x2"))
-    assert widget.file.text() == f"Comes with the program. sha256 {sha256[:12]}…"
-    assert sha256 in widget.file.toolTip()
+    assert widget.origin.text() == f"Comes with the program. sha256 {sha256[:12]}…"
+    assert sha256 in widget.origin.toolTip()
     assert not widget.remove.isEnabled()
     assert widget.export.isEnabled()
-    widget.models.choose("bicubic-x2")
+    widget.models.select("bicubic-x2")
     assert not widget.export.isEnabled()
-    assert widget.file.text() == "Comes with the program."
+    assert widget.origin.text() == "Comes with the program."
 
 
 def test_checking_finds_an_altered_file_and_measures_the_chosen_model(widget, qtbot, model_file, monkeypatch):
     widget.add([model_file(), model_file("second")])
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     place = library_path("second")
     content = bytearray(place.read_bytes())
     content[-1] ^= 1
@@ -99,25 +101,25 @@ def test_checking_finds_an_altered_file_and_measures_the_chosen_model(widget, qt
         return found
 
     monkeypatch.setattr("napari_superres.inference.measure.check.check_model", check)
-    widget.models.choose("tiny")
+    widget.models.select("tiny")
     press(widget.check, widget, qtbot)
-    assert widget.lines.text() == (
+    assert widget.problems.text() == (
         "second in the model library is not the file that was added: it was changed or is damaged. "
-        "Remove it and add it again."
+        "Remove it with “Remove…” in Models, then add it again."
     )
-    assert widget.status.text() == "2 in the library, 1 wrong. tiny was measured."
+    assert widget.status.text() == "2 in the library, 1 with a problem. tiny was measured."
     (found,) = measured
     assert found["model"] == "tiny"
-    assert "tiles are exact" in widget.findings.text()
-    assert widget.findings.text() == findings_text(found)
-    widget.models.choose("fluo-x2")
-    assert widget.findings.isHidden()
-    widget.models.choose("tiny")
-    assert not widget.findings.isHidden()
+    assert "tiles are exact" in widget.measurement.text()
+    assert widget.measurement.text() == measurement_text(found)
+    widget.models.select("fluo-x2")
+    assert widget.measurement.isHidden()
+    widget.models.select("tiny")
+    assert not widget.measurement.isHidden()
 
 
 def test_a_model_is_exported(widget, qtbot, tmp_path, save_as):
-    widget.models.choose("fsrcnn-x2")
+    widget.models.select("fsrcnn-x2")
     save_as(tmp_path / "copy")
     press(widget.export, widget, qtbot)
     assert widget.status.text() == "fsrcnn-x2 was saved as copy.safetensors."
@@ -125,7 +127,7 @@ def test_a_model_is_exported(widget, qtbot, tmp_path, save_as):
     save_as(tmp_path / "gone" / "copy")
     press(widget.export, widget, qtbot)
     assert widget.status.isHidden()
-    assert "cannot be written" in widget.lines.text() or "does not exist" in widget.lines.text()
+    assert "could not be written" in widget.problems.text()
 
 
 def test_a_package_asks_for_what_the_card_does_not_say(widget, qtbot, tmp_path, model_file, save_as, monkeypatch):
@@ -146,13 +148,13 @@ def test_a_package_asks_for_what_the_card_does_not_say(widget, qtbot, tmp_path, 
     monkeypatch.setattr("napari_superres.models.export.bioimageio.export_bioimageio", export)
     monkeypatch.setattr(QInputDialog, "getText", ask)
     save_as(tmp_path / "package.zip")
-    widget.models.choose("fsrcnn-x2")
+    widget.models.select("fsrcnn-x2")
     press(widget.export, widget, qtbot)
     assert asked == ["Author"]
     options = {"overwrite": True, "author": ["Ada Lovelace"]}
     assert written == [("fsrcnn-x2", tmp_path / "package.zip", options)]
     widget.add([model_file()])
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     press(widget.export, widget, qtbot)
     assert asked == ["Author", "Author", "Citation"]
     assert written[1][2] == {**options, "cite": ["Notes. doi:10.1000/182"]}
@@ -166,12 +168,12 @@ def test_the_list_follows_the_library(viewer, qtbot, model_file):
     before = len(library.changed)
     widget = ModelsWidget(viewer)
     viewer.window.add_dock_widget(widget)
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
     add_model(model_file())
-    assert "tiny" not in shown(widget)["fluorescence"]
+    assert "tiny" not in names_by_group(widget)["fluorescence"]
     library.changed.emit()
-    settled(widget, qtbot)
-    assert "tiny" in shown(widget)["fluorescence"]
+    wait_until_ready(widget, qtbot)
+    assert "tiny" in names_by_group(widget)["fluorescence"]
     viewer.window.remove_dock_widget(widget)
     widget.deleteLater()
     qtbot.waitUntil(lambda: len(library.changed) == before, timeout=LONG)

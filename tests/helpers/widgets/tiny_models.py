@@ -1,4 +1,4 @@
-"""Files of tiny networks, the Models widget with an empty library, and what it lists."""
+"""Press buttons of the Models widget and read its list; a result of `check_model`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,21 +7,34 @@ if TYPE_CHECKING:
 
 LONG = 60_000
 
+FOUND: dict[str, Any] = {
+    "model": "tiny",
+    "halo_on_card": [4, 4],
+    "halo_measured": [5, 4],
+    "statistics_layers": 2,
+    "statistics_kinds": ["mean"],
+    "bounded": False,
+    "max_tiling_error": 0.012,
+    "exact": False,
+    "cuda0_megapixels_per_second": 12.345,
+    "cuda0_fp16_psnr_db": 61.2,
+}
+
 
 def press(button: Any, widget: "ModelsWidget", qtbot: Any) -> None:
     """Click a button of the widget, and wait until its work is done."""
     assert button.isEnabled()
     button.click()
-    settled(widget, qtbot)
+    wait_until_ready(widget, qtbot)
 
 
-def settled(widget: "ModelsWidget", qtbot: Any) -> None:
+def wait_until_ready(widget: "ModelsWidget", qtbot: Any) -> None:
     """Wait until the widget is ready, with its progress bar hidden."""
     qtbot.waitUntil(lambda: widget.is_ready, timeout=LONG)
     assert widget.bar.isHidden()
 
 
-def shown(widget: "ModelsWidget") -> dict[str, list[str]]:
+def names_by_group(widget: "ModelsWidget") -> dict[str, list[str]]:
     """Return the list that the widget shows: groups with the names in them."""
     tree = widget.models.tree
     tops = [tree.topLevelItem(i) for i in range(tree.topLevelItemCount())]

@@ -1,4 +1,4 @@
-"""Pairs of layers for the Compare widget, and the layer that its curtain makes of them."""
+"""Pairs of layers for the Compare widget, and the layer of its curtain."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

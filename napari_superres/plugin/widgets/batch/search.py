@@ -1,0 +1,146 @@
+"""Find the files of a batch. Runs in a thread; without Qt."""
+
+import glob
+import os
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from napari_superres import io
+from napari_superres.io.formats import is_zarr
+
+_CHUNK = 250
+"""Files found between two checks of whether the user has chosen other files meanwhile."""
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One file of a batch. The thread of a run writes to it; the window reads it a few times a second.
+
+    Attributes
+    ----------
+    path
+        Path of the file or folder.
+    size
+        Bytes; None for a folder.
+    label
+        Name that may be shown to others: the file name of a DICOM image may be a patient's.
+    status
+        ``"waiting"``, ``"running"``, ``"cancelled"``, or a status of `Outcome`.
+    share
+        Computed share of the file, 0 to 1.
+    seconds
+        Duration of its run.
+    reason
+        Why it failed, in one line.
+    notes
+        What the user should know about its result.
+    target
+        Path of the result; None while none exists.
+    """
+
+    path: Path
+    size: int | None
+    label: str
+    status: str = "waiting"
+    share: float = 0.0
+    seconds: float = 0.0
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    target: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where to look for the files of a batch.
+
+    Attributes
+    ----------
+    places
+        Files and folders.
+    pattern
+        Glob pattern of the file names in folders; empty for all images.
+    recursive
+        Whether to look into subfolders.
+    output
+        Folder of the results, which are not inputs themselves.
+    """
+
+    places: tuple[Path, ...]
+    pattern: str
+    recursive: bool
+    output: Path
+
+
+@dataclass(slots=True, eq=False)
+class Listing:
+    """The files found so far.
+
+    Attributes
+    ----------
+    rows
+        One per file.
+    sources
+        Arguments with which ``superres upscale`` finds the same files.
+    problem
+        Why a file or folder gave no image.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    problem: str = ""
+
+
+def find_files(search: Search) -> Generator[Listing, None, None]:
+    """Yield the same listing repeatedly while it grows.
+
+    It holds the files that `upscale_files` takes, in the same order.
+    """
+    from napari_superres.inference.files import batch_sources
+
+    listing, known = Listing(), set[Path]()
+    for source in _sources(search):
+        try:
+            paths = batch_sources([source], search.output)
+        except OSError as error:  # UnreadableImageError is an OSError.
+            listing.problem = str(error)
+            continue
+        listing.sources.append(source)
+        for path in paths:
+            if path not in known:
+                known.add(path)
+                listing.rows.append(_row(path))
+                if len(listing.rows) % _CHUNK == 0:
+                    yield listing
+        yield listing
+    yield listing
+
+
+def _sources(search: Search) -> Iterator[str]:
+    """Yield paths and glob patterns as `upscale_files` takes them."""
+    for place in search.places:
+        if not place.is_dir() or _is_zarr_folder(place):
+            yield str(place)
+            continue
+        for folder in _folders(place) if search.recursive else [place]:
+            yield os.path.join(glob.escape(str(folder)), search.pattern) if search.pattern else str(folder)  # noqa: PTH118 - a pattern
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    """Yield a folder and its subfolders, except hidden ones and those that are an image themselves."""
+    for name, subfolders, _ in os.walk(top):
+        folder = Path(name)
+        subfolders[:] = sorted(n for n in subfolders if not n.startswith(".") and not _is_zarr_folder(folder / n))
+        yield folder
+
+
+def _is_zarr_folder(folder: Path) -> bool:
+    return io.suffix(folder) in io.ZARR_SUFFIXES or is_zarr(folder)
+
+
+def _row(path: Path) -> Row:
+    try:
+        size = None if path.is_dir() else path.stat().st_size
+        return Row(path, size, "DICOM" if io.is_anonymous(path) else path.name)
+    except OSError:  # The file was deleted after it was found: the run reports that.
+        return Row(path, None, path.name)
