@@ -17,7 +17,10 @@ pytestmark = pytest.mark.gui
 SENTENCE_END = re.compile(r"[.!?](?= [A-Z]|$)")
 
 
-@pytest.mark.parametrize("kind", [UpscaleWidget, CompareWidget, BatchWidget, TrainWidget, ModelsWidget])
+WIDGETS = [UpscaleWidget, CompareWidget, BatchWidget, TrainWidget, ModelsWidget]
+
+
+@pytest.mark.parametrize("kind", WIDGETS)
 def test_closed_widgets_are_forgotten(viewer, qtbot, kind, monkeypatch, tmp_path):
     monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path))
     made = []
@@ -29,12 +32,15 @@ def test_closed_widgets_are_forgotten(viewer, qtbot, kind, monkeypatch, tmp_path
         made.append(weakref.ref(widget))
         widget.deleteLater()
         del widget
-        qtbot.wait(20)
-    gc.collect()
-    assert [r() for r in made if r() is not None] == []
+
+    def are_forgotten():
+        gc.collect()
+        assert [r() for r in made if r() is not None] == []
+
+    qtbot.waitUntil(are_forgotten, timeout=60_000)
 
 
-@pytest.mark.parametrize("kind", [UpscaleWidget])
+@pytest.mark.parametrize("kind", WIDGETS)
 def test_labels_and_tooltips_are_short(viewer, qtbot, kind, monkeypatch, tmp_path):
     from qtpy.QtWidgets import QAbstractButton, QFormLayout, QWidget
 

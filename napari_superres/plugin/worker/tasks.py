@@ -237,6 +237,8 @@ def trust_map(
 ) -> "Generator[Image | None, None, None]":
     """Yield None after every tile, then a map of the disagreement between results for a turned input.
 
+    The metadata of the map hold what the user should know of it under ``"notes"``.
+
     Parameters
     ----------
     record
@@ -261,7 +263,9 @@ def trust_map(
         for spread in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
             yield None
     assert spread is not None
-    yield evaluation.average_samples(spread.deviation if bars is None else intervals(spread, bars, Binding.of(spread)))
+    values = spread.deviation if bars is None else intervals(spread, bars, Binding.of(spread))
+    trust = evaluation.average_samples(values)
+    yield trust.replace(metadata={**trust.metadata, "notes": spread.notes})
 
 
 def _model_of(record: Mapping[str, Any]) -> "Model":

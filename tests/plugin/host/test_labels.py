@@ -17,9 +17,6 @@ TYPED = re.compile(r"(?<![\w-])--[a-z]|\bsuperres [a-z]+\b|`")
 # Lightning's own words, and the description inside an exported package.
 NOT_SHOWN = ("`training_step` returned", "`pip install napari-superres-torch`", "(`superres evaluate`)")
 
-# Folders whose messages still name flags: only their mentions in backticks are tested.
-NOT_YET = ("plugin/widgets/compare/",)
-
 
 def literal(node):
     """Return the text of a literal, with x for what is filled in; None for another node."""
@@ -48,10 +45,8 @@ def without_docstrings(tree):
 
 def messages(path):
     """Return all texts of a file that may be shown: literals of several words, but no docstrings."""
-    relative = path.relative_to(PACKAGE).as_posix()
     texts = [t for t in literals(without_docstrings(ast.parse(path.read_text(encoding="utf-8")))) if " " in t]
-    texts = [t for t in texts if not any(part in t for part in NOT_SHOWN)]
-    return [t for t in texts if "`" in t] if relative.startswith(NOT_YET) else texts
+    return [t for t in texts if not any(part in t for part in NOT_SHOWN)]
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,8 @@ class CompareWidget(Panel):
             if source_layer in self.viewer.layers:
                 source = result if source_layer is result_layer else other
                 self._add_map_layer(values, source, source_layer, map_kinds.title(kind, values, named_layer), kind)
+            for note in values.metadata.get("notes", ()):
+                forms.show_warning(note)
 
         self._start(f"Computing the {kind.name} map…", steps, add)
 

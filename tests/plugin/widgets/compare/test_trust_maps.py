@@ -1,6 +1,7 @@
 """Maps of the Compare widget that run the result's model again: disagreement and error bars."""
 
 import json
+import dataclasses
 import time
 from functools import partial
 
@@ -154,3 +155,19 @@ def test_it_can_be_cancelled(made, viewer, widget, qtbot, told, monkeypatch):
     panel.measure.click()
     qtbot.waitUntil(lambda: not panel.is_running, timeout=LONG)
     assert (told, len(viewer.layers), panel.measure.text()) == ([], 2, "Measure")
+
+
+def test_notes_of_the_spread_are_shown(made, viewer, widget, qtbot, told, monkeypatch):
+    made("espcn-x2")
+    panel = widget()
+    real = evaluation.iter_spread
+
+    def noted(*args):
+        for spread in real(*args):
+            yield spread and dataclasses.replace(spread, notes=("The pixels are unusual. Use `resample()`.",))
+
+    monkeypatch.setattr("napari_superres.evaluation.iter_spread", noted)
+    press(panel.maps["disagreement"], panel, qtbot)
+    assert len(told) == 1
+    assert "The pixels are unusual" in told[0]
+    assert "`" not in told[0]
