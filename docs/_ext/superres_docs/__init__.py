@@ -6,8 +6,8 @@ Directives:
 ``superres-models``         the card of every shipped model
 ``superres-contributions``  widgets, readers, writers and samples of the napari manifest
 
-It also registers ``mathml``, which writes formulas that browsers draw without scripts, and ``signatures``, which shortens
-the types of arrays.
+It also registers ``mathml``, which writes formulas that browsers draw without scripts, and ``signatures``, which
+shortens the types of arrays.
 """
 
 from collections.abc import Callable

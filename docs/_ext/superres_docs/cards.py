@@ -15,7 +15,7 @@ _REMARKS = {
     "least_gain_over_bicubic_db": "Least gain over bicubic interpolation in any of the images: {} dB.",
     "least_gain_over_best_baseline_db": "Least gain over the best baseline in any of the images: {} dB.",
 }
-_COLOURS = {"luma": "network on the luminance, bicubic interpolation of the colour", "per-channel": "each sample separately"}
+_COLOURS = {"luma": "network on luminance, bicubic interpolation of colour", "per-channel": "each sample separately"}
 
 
 def write() -> str:
