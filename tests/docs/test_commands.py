@@ -41,7 +41,7 @@ def test_page_runs(page: Path, folder: Path) -> None:
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / "cache"),
         "MPLBACKEND": "agg",
-        "PYTHONPATH": str(ROOT / "tests"),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
         "NAPARI_SUPERRES_MODELS": str(home / "models"),
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
     }

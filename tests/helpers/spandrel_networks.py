@@ -184,12 +184,12 @@ NAMES: tuple[str, ...] = tuple(sorted(_ARGUMENTS))
 EXTRA_NAMES: tuple[str, ...] = tuple(sorted(_EXTRA_ARGUMENTS))
 LEFT_OUT = {
     "GFPGAN": "86 million parameters, whatever the arguments",
-    "LaMa": "fills holes: takes a mask beside the image",
+    "LaMa": "fills holes: needs a mask in addition to the image",
 }
 EXTRA_LEFT_OUT = {
     "CodeFormer": "68 million parameters or more, and only images of 512 x 512 pixels",
     "DDColor": "50 million parameters or more, and its spectral norms overflow until trained",
-    "MAT": "fills holes: takes a mask beside the image",
+    "MAT": "fills holes: needs a mask in addition to the image",
 }
 
 

@@ -1,10 +1,13 @@
-"""What the documentation takes from the program itself, so that it cannot go stale: commands, cards, contributions.
+"""Sphinx extension that generates parts of pages from the program itself, so that they cannot become outdated.
+
+Directives:
 
 ``superres-commands``       every command of ``superres``, with its arguments and options
 ``superres-models``         the card of every shipped model
-``superres-contributions``  what napari gets from the manifest
-``mathml``                  formulas that the browser draws itself: nothing is loaded from elsewhere
-``signatures``              types of arrays by their short names
+``superres-contributions``  widgets, readers, writers and samples of the napari manifest
+
+It also registers ``mathml``, which writes formulas that browsers draw without scripts, and ``signatures``, which
+shortens the types of arrays.
 """
 
 from collections.abc import Callable
@@ -18,12 +21,12 @@ from superres_docs import cards, commands, contributions, mathml, signatures
 
 
 class Generated(SphinxDirective):
-    """Markdown that a function writes, read as if it stood in the page."""
+    """Directive that inserts Markdown returned by a function."""
 
     write: ClassVar[Callable[[], str]]
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_reread()  # the program may have changed where the page has not
+        self.env.note_reread()  # the program may have changed although the page has not
         return self.parse_text_to_nodes(type(self).write(), allow_section_headings=True)
 
 

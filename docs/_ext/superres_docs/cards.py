@@ -1,4 +1,4 @@
-"""The card of every shipped model, by what it was trained for."""
+"""Section per shipped model with the facts and scores on its card, grouped by modality."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,15 +11,15 @@ from superres_docs.text import plain, table
 _MEASURES = {"psnr": "PSNR / dB", "ssim": "SSIM"}
 _BASELINES = ("bicubic", "lanczos", "wiener", "richardson_lucy", "zero_filling")
 _REMARKS = {
-    "intensity_over_bicubic": "Mean intensity over that of bicubic interpolation: {}.",
+    "intensity_over_bicubic": "Mean intensity divided by that of bicubic interpolation: {}.",
     "least_gain_over_bicubic_db": "Least gain over bicubic interpolation in any of the images: {} dB.",
     "least_gain_over_best_baseline_db": "Least gain over the best baseline in any of the images: {} dB.",
 }
-_COLOURS = {"luma": "network on the luminance, colour by bicubic interpolation", "per-channel": "each sample by itself"}
+_COLOURS = {"luma": "network on luminance, bicubic interpolation of colour", "per-channel": "each sample separately"}
 
 
 def write() -> str:
-    """Return a section per modality with one per model, and the interpolations last."""
+    """Return Markdown with a section per modality and model, and a table of interpolations at the end."""
     cards = shipped_cards()
     lines: list[str] = []
     for modality in dict.fromkeys(card.modality for card in cards):
@@ -27,7 +27,7 @@ def write() -> str:
         for card in (c for c in cards if c.modality == modality):
             lines += _section(card)
     lines += ["## Interpolation", ""]
-    head = ["model", "at any scale", "looks how far", "source"]
+    head = ["model", "at any scale", "halo", "source"]
     kernels = {card.name.rpartition("-")[0]: card for card in reversed(interpolation_cards())}
     rows = [
         [f"`{card.name}`", f"`{kernel}-xN`", f"{max(card.halo)} pixels", plain(card.citation) or "-"]
@@ -50,15 +50,15 @@ def _facts(card: ModelCard) -> dict[str, str]:
     return {
         "Network": plain(f"{card.architecture.upper()}{f' ({arguments})' if arguments else ''}"),
         "Scale": f"{' x '.join(map(str, card.scale))} ({'Z, Y, X' if card.ndim == 3 else 'Y, X'})",
-        "Works on": _works_on(card),
-        "Pixels it was trained on": _pixels(card),
-        "Noise it was trained on": "not stated"
+        "Input": _input(card),
+        "Pixel size of the training images": _pixels(card),
+        "Noise of the training images": "not stated"
         if card.noise is None
         else f"{card.noise[0]:.3f} to {card.noise[1]:.3f} of the range",
         "Halo": f"{', '.join(map(str, card.halo))} low-resolution pixels per side",
         "Intensities": _intensities(card),
-        "RGB images": _COLOURS[card.color],
-        "Trained against": plain(card.degradation),
+        "RGB": _COLOURS[card.color],
+        "Degradation": plain(card.degradation),
         "Training": plain(card.training),
         "Limits": plain(card.limits),
         "Licence of the weights": plain(card.license),
@@ -68,11 +68,11 @@ def _facts(card: ModelCard) -> dict[str, str]:
 
 
 def _scores(name: str, test: str, scores: Mapping[str, Any]) -> Iterator[str]:
-    """Give the scores of a test set: a line per candidate, the protocol, and what was measured besides."""
+    """Yield the protocol of a test set, a row of scores per candidate, and other measurements as remarks."""
     count = scores.get("images", 0)
     images = f" ({count} {'image' if count == 1 else 'images'})" if count else ""
     measures = [m for m in _MEASURES if m in scores]
-    without = "" if measures else " No score is on the card."
+    without = "" if measures else " The card has no score."
     yield from [f"**{plain(test)}**{images}: {plain(scores['protocol'])}.{without}", ""]
     if not measures:
         return
@@ -80,26 +80,26 @@ def _scores(name: str, test: str, scores: Mapping[str, Any]) -> Iterator[str]:
     others.sort(key=lambda other: _BASELINES.index(other) if other in _BASELINES else len(_BASELINES))
     rows = [[f"**{name}**", *(f"{scores[m]}" for m in measures)]]
     for other in others:
-        shown = other.replace("_", "-")
-        rows.append([shown, *(f"{scores.get(f'{other}_{m}', '-')}" for m in measures)])
+        rows.append([other.replace("_", "-"), *(f"{scores.get(f'{other}_{m}', '-')}" for m in measures)])
     yield from table(["", *(_MEASURES[m] for m in measures)], rows)
     remarks = [text.format(scores[key]) for key, text in _REMARKS.items() if key in scores]
     if remarks:
         yield from [" ".join(remarks), ""]
 
 
-def _works_on(card: ModelCard) -> str:
+def _input(card: ModelCard) -> str:
     if card.ndim == 3:
         return "volumes"
     if card.frames == 1:
         return "planes"
-    return f"planes, each with its neighbours along {card.context}: {card.frames} at once"
+    return f"{card.frames} neighbouring planes along {card.context}, of which the middle one is computed"
 
 
 def _pixels(card: ModelCard) -> str:
     if card.pixel_size is None:
-        return "no size stated: nothing warns of pixels of another size"
-    return f"{card.pixel_size[0]:g} to {card.pixel_size[1]:g} µm"
+        return "not stated; superres does not warn about other pixel sizes"
+    smallest, largest = card.pixel_size
+    return f"{smallest:g} µm" if smallest == largest else f"{smallest:g} to {largest:g} µm"
 
 
 def _intensities(card: ModelCard) -> str:

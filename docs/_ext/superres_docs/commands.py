@@ -1,4 +1,4 @@
-"""Every command of the program, from the program itself."""
+"""Section per command of ``superres``, generated from the Typer application."""
 
 import inspect
 import re
@@ -14,7 +14,7 @@ _TYPE = re.compile(r"\s*<(?:list\[)?(.+?)\]?>$")
 
 
 def write() -> str:
-    """Return a section per command, those of groups below their group."""
+    """Return Markdown with a section per command; commands of a group follow it."""
     from napari_superres.cli.app import app
 
     root = typer.main.get_command(app)
@@ -28,14 +28,14 @@ def _command(command: Any, parent: Any, path: str, level: int) -> Iterator[str]:
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         yield from [plain(" ".join(paragraph.split())), ""]
     yield from ["```text", _synopsis(command, context, f"{path} COMMAND" if children else path), "```", ""]
-    shown = [p for p in command.params if not p.hidden]
-    for panel in dict.fromkeys(p.rich_help_panel for p in shown):
+    visible = [p for p in command.params if not p.hidden]
+    for panel in dict.fromkeys(p.rich_help_panel for p in visible):
         if panel:
             yield from [f"**{plain(panel)}**", ""]
-        for parameter in (p for p in shown if p.rich_help_panel == panel):
+        for parameter in (p for p in visible if p.rich_help_panel == panel):
             yield from _parameter(parameter, context)
     for name, child in children.items():
-        # Commands stand beside the program, not below it; those of a group below the group.
+        # Commands have the same heading level as the program; commands of a group are one level below it.
         yield from _command(child, context, f"{path} {name}", level + (parent is not None))
 
 
@@ -54,21 +54,21 @@ def _parameter(parameter: Any, context: Any) -> list[str]:
     value = _value(parameter, context)
     names = [*sorted(parameter.opts, key=len), *parameter.secondary_opts]
     name = f"{', '.join(names)} {value}".strip() if _is_option(parameter) else value
-    said = [plain(" ".join((parameter.help or "").split()))]
+    sentences = [plain(" ".join((parameter.help or "").split()))]
     if parameter.min is not None:
-        said.append(f"At least {parameter.min}{'' if parameter.max is None else f', at most {parameter.max}'}.")
+        sentences.append(f"At least {parameter.min}{'' if parameter.max is None else f', at most {parameter.max}'}.")
     if parameter.required:
-        said.append("*Required.*")
-    elif parameter.multiple and "may" not in said[0]:
-        said.append("*May be repeated.*")
+        sentences.append("*Required.*")
+    elif parameter.multiple and "may" not in sentences[0]:
+        sentences.append("*May be repeated.*")
     default = parameter.default
     if not parameter.required and default is not None and default is not False and default != "":
-        said.append(f"*Default:* `{parameter.opts[-1] if default is True else default}`.")
-    return [f"`{name}`", f": {' '.join(s for s in said if s) or 'Takes a value of this form.'}", ""]
+        sentences.append(f"*Default:* `{parameter.opts[-1] if default is True else default}`.")
+    return [f"`{name}`", f": {' '.join(s for s in sentences if s) or 'Takes a value of this form.'}", ""]
 
 
 def _value(parameter: Any, context: Any) -> str:
-    """Return what stands for a value; nothing for a flag."""
+    """Return the placeholder of a value, such as PATH; empty for a flag."""
     if parameter.metavar:
         return str(parameter.metavar)
     if not _is_option(parameter):

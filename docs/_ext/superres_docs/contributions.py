@@ -1,4 +1,4 @@
-"""What napari gets from this package, from its manifest."""
+"""Tables of what the plugin contributes to napari, generated from its manifest."""
 
 from importlib.resources import files
 from typing import Any
@@ -15,11 +15,11 @@ _MENUS = {
 
 
 def write() -> str:
-    """Return a section per kind of contribution."""
+    """Return Markdown with a section per kind of contribution."""
     manifest = yaml.safe_load((files("napari_superres") / "napari.yaml").read_text(encoding="utf-8"))
-    found = manifest["contributions"]
-    titles = {command["id"]: command["title"] for command in found["commands"]}
-    menus = {item["command"]: _MENUS[menu] for menu, items in found["menus"].items() for item in items}
+    contributions = manifest["contributions"]
+    titles = {command["id"]: command["title"] for command in contributions["commands"]}
+    menus = {item["command"]: _MENUS[menu] for menu, items in contributions["menus"].items() for item in items}
     everywhere = f"Plugins > {manifest['display_name']}"
     lines = ["## Widgets", ""]
     rows = [
@@ -29,22 +29,22 @@ def write() -> str:
             plain(everywhere),
             plain(menus.get(w["command"], "-")),
         ]
-        for w in found["widgets"]
+        for w in contributions["widgets"]
     ]
-    lines += table(["widget", "what it does", "menu", "also in"], rows)
-    lines += ["## Files that are opened", "", _patterns(found["readers"][0]), ""]
-    lines += ["## Files that layers are saved as", ""]
+    lines += table(["widget", "purpose", "menu", "also in"], rows)
+    lines += ["## Files that napari can open", "", _patterns(contributions["readers"][0]), ""]
+    lines += ["## File formats for saving layers", ""]
     rows = [
         [w["display_name"], _layers(w["layer_types"][0]), ", ".join(f"`{e}`" for e in w["filename_extensions"])]
-        for w in found["writers"]
+        for w in contributions["writers"]
     ]
     lines += table(["name", "layers", "suffixes"], rows)
-    lines += ["## Samples", "", f"In *File > Open Sample > {manifest['display_name']}*:", ""]
-    lines += [f"- {plain(sample['display_name'])}" for sample in found["sample_data"]]
-    lines += ["", "## Preferences", "", "In napari's Preferences, from napari 0.9 on:", ""]
-    for section in found["configurations"].values():
+    lines += ["## Samples", "", f"These are in *File > Open Sample > {manifest['display_name']}*:", ""]
+    lines += [f"- {plain(sample['display_name'])}" for sample in contributions["sample_data"]]
+    lines += ["", "## Preferences", "", "These are in napari's Preferences, from napari 0.9 on:", ""]
+    for section in contributions["configurations"].values():
         rows = [_preference(p) for p in section["properties"].values()]
-        lines += table(["preference", "values", "by default", "meaning"], rows)
+        lines += table(["preference", "values", "default", "meaning"], rows)
     return "\n".join(lines)
 
 
@@ -54,12 +54,12 @@ def _patterns(reader: dict[str, Any]) -> str:
 
 
 def _layers(text: str) -> str:
-    """Return ``image{2,64}`` in words."""
+    """Return a layer type such as ``image{2,64}`` in words."""
     kind, _, count = text.rstrip("}").partition("{")
     return f"{' to '.join(count.split(','))} {kind} layers" if count else f"one {kind} layer"
 
 
-def _preference(given: dict[str, Any]) -> list[str]:
-    values = ", ".join(f"`{v}`" for v in given["enum"]) if "enum" in given else given["type"]
-    default = "empty" if given["default"] == "" else f"`{given['default']}`"
-    return [plain(given["title"]), values, default, plain(given["description"])]
+def _preference(schema: dict[str, Any]) -> list[str]:
+    values = ", ".join(f"`{v}`" for v in schema["enum"]) if "enum" in schema else schema["type"]
+    default = "empty" if schema["default"] == "" else f"`{schema['default']}`"
+    return [plain(schema["title"]), values, default, plain(schema["description"])]

@@ -1,4 +1,4 @@
-"""Formulas as MathML: browsers draw it, so that no page needs a script or font of another site."""
+"""Render formulas as MathML, which browsers draw themselves. No page needs a script or font from another site."""
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml

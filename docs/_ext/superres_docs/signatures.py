@@ -1,4 +1,4 @@
-"""Signatures as people write them: array types by their short names, values that are made anew as ``...``."""
+"""Shorten signatures: array types by their short names, default factories as ``...``."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Texts of the program as Markdown."""
+"""Conversion of plain text from the program to Markdown."""
 
 import re
 
@@ -7,27 +7,27 @@ _DOI = re.compile(r"doi:(10\.[^\s,;]+[^\s,;.])")
 
 
 def plain(text: str) -> str:
-    """Return a text that Markdown shows as it is, options in code, DOIs as links."""
+    """Return a text with Markdown characters escaped, options as code, and DOIs as links."""
     parts = _OPTION.split(text)
-    shown = [f"`{part}`" if i % 2 else _DOI.sub(_link, _escaped(part)) for i, part in enumerate(parts)]
-    return "".join(shown)
+    pieces = [f"`{part}`" if i % 2 else _DOI.sub(_link, _escape(part)) for i, part in enumerate(parts)]
+    return "".join(pieces)
 
 
 def cell(text: str) -> str:
-    """Return Markdown that fits into a cell of a table."""
+    """Return Markdown escaped for a cell of a table."""
     return text.replace("|", r"\|")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a table."""
+    """Return the lines of a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(map(cell, line))} |" for line in lines] + [""]
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>$#{}~|])", r"\\\1", text)
 
 
-def _link(found: re.Match[str]) -> str:
-    doi = found[1]
+def _link(match: re.Match[str]) -> str:
+    doi = match[1]
     return f"[doi:{doi}](<https://doi.org/{doi.replace(chr(92), '')}>)"
