@@ -206,7 +206,7 @@ def test_the_record_of_another_version(header, error, said, source, target, espc
     changed = {**json.loads(first), **header} if isinstance(header, dict) else header
     journal.write_text("\n".join([json.dumps(changed), *lines, ""]))
     for options in ({"resume": True}, {}):
-        with pytest.raises(error, match=said if options else "--overwrite|Remove"):
+        with pytest.raises(error, match=said if options else "`overwrite`|Remove"):
             upscale_file(source, target, model=espcn, **options)
     journal.write_text("\n".join([first, *lines, ""]))
     upscale_file(source, target, model=espcn, resume=True)
