@@ -56,7 +56,7 @@ def run() -> None:
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     # Batch systems end a job with SIGTERM: as after Ctrl-C, unfinished files must be removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         with terminal.python_warnings():
             app(arguments)
@@ -69,6 +69,8 @@ def run() -> None:
         _fail(f"error: {error}", debug)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is printed only on request
         _fail(f"unexpected error: {type(error).__name__}: {error} (--debug shows where)", debug)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(line: str, debug: bool) -> None:

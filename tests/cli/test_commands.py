@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -292,3 +293,9 @@ def test_train_movies_and_volumes(superres, tmp_path):
         write_image(Image.from_array(volume.astype(np.uint16), "ZYX"), tmp_path / f"{i}.ome.tif", overwrite=True)
     assert superres("train", *recipe, *common).code == 0
     assert load_model(tmp_path / "v.safetensors").card.scale == (3, 1, 1)
+
+
+def test_a_command_leaves_the_process_as_it_was(superres):
+    before = signal.getsignal(signal.SIGTERM), list(warnings.filters), warnings.showwarning
+    superres("models", "list")
+    assert (signal.getsignal(signal.SIGTERM), list(warnings.filters), warnings.showwarning) == before

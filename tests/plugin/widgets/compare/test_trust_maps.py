@@ -1,7 +1,7 @@
 """Maps of the Compare widget that run the result's model again: disagreement and error bars."""
 
-import json
 import dataclasses
+import json
 import time
 from functools import partial
 
