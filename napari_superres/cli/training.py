@@ -3,7 +3,7 @@
 from functools import partial
 from glob import has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack
 
 import typer
 
@@ -12,6 +12,7 @@ from napari_superres.errors import SettingsError
 
 if TYPE_CHECKING:
     from napari_superres.training import Recipe
+    from napari_superres.training.options import TrainOptions
 
 _own = partial(typer.Option, rich_help_panel="Your own images")
 
@@ -153,7 +154,7 @@ def train(
     )
 
 
-def _run(recipe: "str | Recipe", data: Path, output: Path, *, quiet: bool, **options: Any) -> None:
+def _run(recipe: "str | Recipe", data: Path, output: Path, *, quiet: bool, **options: "Unpack[TrainOptions]") -> None:
     """Train with a progress bar, and print the scores."""
     from napari_superres.models import find_card
     from napari_superres.training import train as train_model
@@ -170,20 +171,32 @@ def _run(recipe: "str | Recipe", data: Path, output: Path, *, quiet: bool, **opt
 
 
 def _own_recipe(
-    name: str, high: list[Path], *, start: str | None, architecture: str | None, scale: str | None, **options: Any
+    name: str,
+    high: list[Path],
+    *,
+    start: str | None,
+    architecture: str | None,
+    scale: str | None,
+    low: Path | None,
+    degradation: dict[str, Any],
+    loss: dict[str, Any],
+    card: dict[str, Any],
 ) -> "Recipe":
     """Return a recipe for the user's images. A model that training starts from passes on its network and scale."""
     from napari_superres.models import find_card
     from napari_superres.training import make_recipe
 
-    card = None if start is None or architecture is not None else find_card(start)
+    model = None if start is None or architecture is not None else find_card(start)
     return make_recipe(
         name,
         high,
-        architecture=card.architecture if card else architecture or "photo",
-        arguments={k: v for k, v in card.arguments.items() if k not in ("scale", "ndim")} if card else None,
-        scale=parsing.parse_scale(scale) if scale else card.scale if card else 2,
-        **options,
+        architecture=model.architecture if model else architecture or "photo",
+        arguments={k: v for k, v in model.arguments.items() if k not in ("scale", "ndim")} if model else None,
+        scale=parsing.parse_scale(scale) if scale else model.scale if model else 2,
+        low=low,
+        degradation=degradation,
+        loss=loss,
+        card=card,
     )
 
 

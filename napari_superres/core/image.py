@@ -2,18 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core import grid
 from napari_superres.core.axes import spatial_axes, validate_axes
-from napari_superres.core.options import checks_names
+from napari_superres.core.options import check_names, checks_names
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import AxesError, DataTypeError, GridError
 
 Array = Any  # numpy, dask, zarr, or any other array with shape, dtype and basic slicing
+
+
+class ImageChanges(TypedDict, total=False):
+    """Attributes of an `Image` that `Image.replace` can change."""
+
+    data: Array
+    axes: str
+    affine: npt.NDArray[np.float64]
+    units: Mapping[str, str | None]
+    space: str | None
+    channel_names: tuple[str, ...]
+    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +188,9 @@ class Image:
         """Return the number of elements along an axis; 1 if the image does not have this axis."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: Unpack[ImageChanges]) -> Self:
         """Return a copy with some attributes changed. The copy is checked like a new image."""
+        check_names(changes, ImageChanges.__annotations__)
         return replace(self, **changes)
 
     def with_pixel_size(self, pixel_size: Sequence[float] | float, unit: str = "micrometer") -> Self:

@@ -1,13 +1,15 @@
 """`Image`: impossible data and grids raise an error, and all others are kept exactly."""
 
 import copy
+import dataclasses
 import pickle
 
 import numpy as np
 import pytest
 
 from napari_superres import Image
-from napari_superres.errors import AxesError, DataTypeError, GridError, SuperResError
+from napari_superres.core.image import ImageChanges
+from napari_superres.errors import AxesError, DataTypeError, GridError, SettingsError, SuperResError
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "bool", "object", "U3", "datetime64[s]", "V4"])
@@ -120,3 +122,13 @@ def test_a_missing_axis_has_size_one():
     image = Image.from_array(np.zeros((2, 3, 4)), "CYX")
     assert (image.size("C"), image.size("T"), image.size("S")) == (2, 1, 1)
     assert Image.from_array([[1, 2], [3, 4]], "YX").shape == (2, 2)
+
+
+def test_an_attribute_that_does_not_exist_is_answered():
+    image = Image.from_array(np.zeros((3, 4)), "YX")
+    with pytest.raises(SettingsError, match="unknown option 'axis'. Did you mean 'axes'"):
+        image.replace(axis="XY")
+
+
+def test_every_attribute_can_be_changed():
+    assert set(ImageChanges.__annotations__) == {f.name for f in dataclasses.fields(Image)}
