@@ -126,7 +126,7 @@ def test_a_missing_axis_has_size_one():
 
 def test_an_attribute_that_does_not_exist_is_answered():
     image = Image.from_array(np.zeros((3, 4)), "YX")
-    with pytest.raises(SettingsError, match="unknown option 'axis'. Did you mean 'axes'"):
+    with pytest.raises(SettingsError, match=r"unknown option 'axis'\. Did you mean 'axes'"):
         image.replace(axis="XY")
 
 
