@@ -4,6 +4,7 @@ Begin with ``layers``. Every folder of the plugin may import this one; it import
 
 ``layers``             layers to images and back, without moving them in the world
 ``field``              regions of a layer: visible field, drawn shape, current slice
+``command_line``       options of a run as arguments of the command line
 ``labels``             settings and functions in messages, spelled as the windows name them
 ``reader``             File > Open
 ``writer``             File > Save

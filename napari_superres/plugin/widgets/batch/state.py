@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_superres import io
+from napari_superres.plugin.host.command_line import option_arguments
 from napari_superres.plugin.widgets.common.wording import byte_count
 
 RESULT_FOLDER = "super-resolved"
@@ -52,12 +53,8 @@ class BatchOptions:
 
     def arguments(self) -> list[str]:
         """Return the options that are not the default as arguments of ``superres upscale``."""
-        words = ["--model", self.model]
-        for name, value in (("device", self.device), ("precision", self.precision), ("tile", self.tile)):
-            words += [] if value == "auto" else [f"--{name}", str(value)]
-        words += [] if self.axes is None else ["--axes", self.axes]
-        words += [] if self.suffix is None else ["--format", self.suffix.lstrip(".")]
-        return words + [f"--{name}" for name in ("resume", "overwrite") if getattr(self, name)]
+        options = {name: value for name, value in self.keywords().items() if name != "model"}
+        return ["--model", self.model, *option_arguments(options)]
 
 
 @dataclass(frozen=True, slots=True)

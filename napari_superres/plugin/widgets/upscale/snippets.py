@@ -10,6 +10,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, SuperResError
 from napari_superres.io import read_image
+from napari_superres.plugin.host.command_line import changed_options, option_arguments
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -51,25 +52,10 @@ def command(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: M
             f"the pixels, pixel size or place of the layer {layer.name!r} no longer equal those of its file.",
             remedy="Save the layer and open that file, or copy as Python.",
         )
-    changed = {**_changed_options(options), **_channels(layers)}
     models = ",".join(f"{k}={m}" for k, m in model.items()) if isinstance(model, Mapping) else str(model)
     name = Path(next(iter(model.values())) if isinstance(model, Mapping) else model).stem
     parts = ["superres", "upscale", str(path), "-o", f"{path.name.split('.')[0]}_{name}.ome.tif", "-m", models]
-    for option in ("series", "axes", "unit"):
-        if option in read:
-            parts += [f"--{option}", str(read[option])]
-    if "pixel_size" in read:
-        parts += ["--pixel-size", ",".join(map(str, read["pixel_size"]))]
-    for option in ("device", "precision", "tile"):
-        if option in changed:
-            parts += [f"--{option}", str(changed[option])]
-    if "tta" in changed:
-        parts.append("--tta")
-    if "channels" in changed:
-        parts += ["--channels", ",".join(map(str, changed["channels"]))]
-    if "roi" in changed:
-        parts += ["--roi", ",".join(f"{a}={start}:{stop}" for a, (start, stop) in changed["roi"].items())]
-    return shlex.join(parts)
+    return shlex.join([*parts, *option_arguments({**read, **options, **_channels(layers)})])
 
 
 def script(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Mapping[str, Any]) -> str:
@@ -80,7 +66,7 @@ def script(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Ma
     layer = layers[0]
     path = source_path(layer)
     read = None if path is None else _reading_options(path, layer, image)
-    changed = _changed_options(options)
+    changed = changed_options(options)
     if read is None:
         import_line = "from napari_superres.plugin.host.layers import to_image  # in napari's console"
         image_code = f"to_image(viewer.layers[{layer.name!r}], {image.axes!r})"
@@ -98,11 +84,6 @@ def script(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Ma
 
 def _arguments(options: Mapping[str, Any]) -> str:
     return "".join(f", {name}={value!r}" for name, value in options.items())
-
-
-def _changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that differ from their defaults."""
-    return {k: v for k, v in options.items() if v not in ("auto", None, False, {})}
 
 
 def _channels(layers: "Sequence[ImageLayer]") -> dict[str, Any]:
