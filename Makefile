@@ -12,8 +12,8 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores tables tables-slow screenshots pictures \
-	system version dist clean
+.PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores tables tables-slow screenshots \
+	pictures system version dist clean
 
 help:
 	@echo "make demo        upscale the shipped samples and compare the results with their references"
@@ -69,15 +69,11 @@ docs: $(VENV)/.docs
 screenshots: $(VENV)/.tests system
 	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python docs/screenshots.py
 
-<<<<<<< HEAD
-# The tables of layers and models. That of spandrel's architectures takes minutes: make tables-slow.
-=======
 # The pictures of the README, from the samples: seconds.
 pictures: $(VENV)/.tests
 	$(BIN)/python docs/pictures.py
 
-# The tables that are made of model cards and of spandrel's architectures: minutes.
->>>>>>> a8fe69e (Two pictures show what a model does to a sample: panels with a zoomed nucleus, and a curtain; make pictures draws them)
+# The tables of layers and models. That of spandrel's architectures takes minutes: make tables-slow.
 tables: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.architecture
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.models
