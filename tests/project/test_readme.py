@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.tables import ROOT, read_table
 from helpers.tables.models import NAME, PAGE, table
+from PIL import Image
 
 README = ROOT / "README.md"
 PICTURES = "https://raw.githubusercontent.com/napari-superres/napari-superres-torch/main/"
@@ -71,6 +72,14 @@ def test_pictures_are_in_the_checkout():
     for address in addresses:
         assert address.startswith(PICTURES), address
         assert (ROOT / address.removeprefix(PICTURES)).stat().st_size < 1_500_000, address
+
+
+def test_pictures_can_be_drawn_again(tmp_path):
+    subprocess.run([sys.executable, ROOT / "docs" / "pictures.py", "--to", tmp_path], check=True)
+    for name in ("before-after.png", "curtain.gif"):
+        with Image.open(tmp_path / name) as drawn, Image.open(ROOT / "docs" / "images" / name) as shown:
+            frames = [getattr(picture, "n_frames", 1) for picture in (drawn, shown)]
+            assert (drawn.size, frames[0]) == (shown.size, frames[1]), name
 
 
 def test_code_is_near_the_top():
