@@ -1,4 +1,4 @@
-"""The pictures of the README: a sample before and after, as panels and as an animated curtain.
+"""Draw the pictures of the README: a sample before and after, as panels and as an animated curtain.
 
 ``make pictures`` writes them to docs/images, or, into another folder::
 
@@ -23,17 +23,17 @@ _CROP = (slice(54, 88), slice(4, 38))
 """Rows and columns of the zoomed nucleus, in pixels of the input."""
 _CURTAIN = (slice(36, 110), slice(0, 126))
 """Rows and columns of the animation, in pixels of the input."""
-_SHOWN_RANGE = (1.0, 99.5)
-"""Percentiles of the zoomed nucleus in the reference that are drawn black and white, in all panels."""
+_DISPLAY_RANGE = (1.0, 99.5)
+"""Percentiles of the zoomed part of the reference that are drawn black and white, in all panels."""
 _BACKGROUND, _MARK = "#101418", "#ffd166"
 
 _ENLARGED = 3
 """Edge of a result's pixel in the animation, in pixels of the screen."""
 _STEPS = 36
-"""Frames of the curtain's way from one side to the other."""
+"""Frames in which the curtain moves from one side to the other."""
 _FRAME_MS, _REST_MS = 50, 1600
 _GREYS = 40
-"""Grey levels of the animation: few enough for a small file, too many to see."""
+"""Grey levels of the animation: few enough for a small file, and too many to tell neighbours apart."""
 
 
 class Panel(NamedTuple):
@@ -46,7 +46,7 @@ class Panel(NamedTuple):
     pixels
         Grey levels, shape (Y, X).
     scale
-        Pixels along an edge of one pixel of the input.
+        Number of pixels along each edge of an input pixel.
     """
 
     title: str
@@ -55,12 +55,12 @@ class Panel(NamedTuple):
 
     def part(self, rows: slice, columns: slice) -> "NDArray[np.generic]":
         """Return the part at these rows and columns of the input."""
-        low, high = (rows.start * self.scale, columns.start * self.scale), (rows.stop, columns.stop)
-        return self.pixels[low[0] : high[0] * self.scale, low[1] : high[1] * self.scale]
+        top, bottom, left, right = (edge * self.scale for edge in (rows.start, rows.stop, columns.start, columns.stop))
+        return self.pixels[top:bottom, left:right]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write both pictures."""
+    """Write both pictures into a folder."""
     parser = argparse.ArgumentParser(description="Make the pictures of the README.")
     parser.add_argument("--to", type=Path, default=_IMAGES, metavar="DIR", help="folder of the pictures")
     folder = parser.parse_args(arguments).to
@@ -92,9 +92,9 @@ def super_resolve() -> tuple[list[Panel], float]:
     return panels, float(image.pixel_size[-1])
 
 
-def shown_range(panels: Sequence[Panel]) -> tuple[float, float]:
+def display_range(panels: Sequence[Panel]) -> tuple[float, float]:
     """Return the grey levels that are drawn black and white, the same in all panels."""
-    low, high = np.percentile(panels[-1].part(*_CROP), _SHOWN_RANGE)
+    low, high = np.percentile(panels[-1].part(*_CROP), _DISPLAY_RANGE)
     return float(low), float(high)
 
 
@@ -102,7 +102,7 @@ def write_panels(panels: Sequence[Panel], pixel_size: float, path: Path) -> None
     """Draw the whole field of each panel, and the zoomed nucleus below it."""
     from matplotlib.figure import Figure
 
-    low, high = shown_range(panels)
+    low, high = display_range(panels)
     figure = Figure(figsize=(12.8, 6.7), layout="constrained", facecolor=_BACKGROUND)
     grid = figure.subplots(2, len(panels))
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0, hspace=0)
@@ -138,7 +138,7 @@ def _draw_frame(axes: "Axes", scale: int) -> None:
 
 def write_curtain(panels: Sequence[Panel], pixel_size: float, path: Path) -> None:
     """Draw a curtain that uncovers the result from left to right, and covers it again."""
-    low, high = shown_range(panels)
+    low, high = display_range(panels)
     bar = round(10 / pixel_size * _SCALE * _ENLARGED)
     before, after = (
         _picture(panel, low, high, bar, anchor) for panel, anchor in zip(panels[1:3], ("ra", "la"), strict=True)
