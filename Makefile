@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores tables tables-slow screenshots \
-	system version dist clean
+	pictures system version dist clean
 
 help:
 	@echo "make demo        upscale the shipped samples and compare the results with their references"
@@ -68,6 +68,10 @@ docs: $(VENV)/.docs
 
 screenshots: $(VENV)/.tests system
 	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python docs/screenshots.py
+
+# The pictures of the README, from the samples: seconds.
+pictures: $(VENV)/.tests
+	$(BIN)/python docs/pictures.py
 
 # The tables of layers and models. That of spandrel's architectures takes minutes: make tables-slow.
 tables: $(VENV)/.tests

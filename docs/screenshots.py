@@ -1,6 +1,6 @@
-"""Pictures of every widget for the documentation, made by using the widgets themselves.
+"""Take the screenshots of the documentation by operating the widgets in napari.
 
-Without a screen, and of some pictures only::
+Without a screen, and optionally only some of the pictures::
 
     xvfb-run -a -s "-screen 0 1280x800x24" .venv/bin/python docs/screenshots.py [NAME ...]
 """
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 _IMAGES = Path(__file__).resolve().parent / "images"
 _SIZE = (1280, 720)
 _WIDTH = 370  # of the dock with the widget
-_LONGEST = 600.0  # seconds for what a picture waits for
-_SETTLED = 1.0  # seconds for the last event to be drawn
+_LONGEST = 600.0  # seconds to wait for a computation
+_SETTLED = 1.0  # seconds until the last event is drawn
 _GAP = 2  # pixels of the screen between images side by side
 _LINE = ((147.5, 82.0), (156.5, 136.0))  # over a nucleus, in pixels of the sample's reference
 
 
 class Scene(NamedTuple):
-    """What a picture shows.
+    """Window and widget of a picture.
 
     Attributes
     ----------
     viewer, widget
-        The window, and the widget of ours in it.
+        The window, and the widget docked in it.
     part
-        Of the widget, to which its panel is scrolled; None = its beginning.
+        Part of the widget to scroll to, or None to show its beginning.
     is_first
-        Whether the part is the first that is seen, instead of the last.
+        Whether to scroll the part to the top of the panel instead of the bottom.
     """
 
     viewer: "napari.Viewer"
@@ -46,8 +46,8 @@ class Scene(NamedTuple):
 
 
 def super_resolve() -> Scene:
-    """Run the model of the sample; input, result and reference side by side."""
-    viewer, widget = _opened("nuclei")
+    """Run the model of the sample and show input, result and reference side by side."""
+    viewer, widget = _open_sample("nuclei")
     _run(widget)
     _side_by_side(viewer, 3.6)
     return Scene(viewer, widget)
@@ -57,7 +57,7 @@ def preview() -> Scene:
     """Preview the visible field, which is also the region that a run would compute."""
     from napari_superres.plugin.widgets.upscale.state import VISIBLE
 
-    viewer, widget = _opened("nuclei")
+    viewer, widget = _open_sample("nuclei")
     _zoom(viewer, viewer.layers["nuclei LR"], 1.8)
     widget.region.kind.value = VISIBLE
     widget.preview.setChecked(True)
@@ -66,8 +66,8 @@ def preview() -> Scene:
 
 
 def compare() -> Scene:
-    """Measure a result against its reference, and draw a curtain between the two."""
-    viewer, widget = _compared()
+    """Compare a result with its reference, and draw a curtain between the two."""
+    viewer, widget = _open_comparison()
     widget.measure.click()
     _wait_until(lambda: not widget.is_running)
     widget.visual.curtain.setChecked(True)
@@ -76,7 +76,7 @@ def compare() -> Scene:
 
 def compare_plots() -> Scene:
     """Draw the profile along a line over a nucleus."""
-    viewer, widget = _compared()
+    viewer, widget = _open_comparison()
     for section in widget.sections.values():
         section.expand(animate=False)
     widget.profile.draw.click()
@@ -92,14 +92,14 @@ def train() -> Scene:
 
     viewer = _viewer("nuclei")
     viewer.layers["nuclei LR"].visible, viewer.layers["nuclei HR reference"].visible = False, True
-    widget = _docked(viewer, TrainWidget(viewer), "Train")
+    widget = _dock(viewer, TrainWidget(viewer), "Train")
     _wait_until(lambda: widget.is_ready)
     widget.source.check(viewer.layers["nuclei HR reference"])
     widget.network.value = "espcn"
     widget.minutes.value = 0.7
     widget.license.setCurrentText("CC-BY-4.0")
     widget.output.line.setText("~/nuclei-x2.safetensors")
-    _wait(2 * _SETTLED)  # for the picture of what the degradation does
+    _wait(2 * _SETTLED)  # until the simulated image is shown
     widget.run.click()
     _wait_until(lambda: len(widget.curves.score.y) > 0 and widget.bar.value() > 0.7 * widget.bar.maximum())
     return Scene(viewer, widget, widget.examples)
@@ -118,7 +118,7 @@ def batch() -> Scene:
         shutil.copy(sample_path("nuclei"), folder / f"{name}.ome.tif")
     (folder / "day4_dapi.ome.tif").write_bytes(sample_path("nuclei").read_bytes()[:9000])
     viewer = _viewer()
-    widget = _docked(viewer, BatchWidget(viewer), "Batch")
+    widget = _dock(viewer, BatchWidget(viewer), "Batch")
     widget.choose([folder])
     widget.settings.model.value = "fluo-x2"
     widget.settings.output.setText("~/scans/super-resolved")
@@ -133,11 +133,11 @@ def batch() -> Scene:
 
 
 def models() -> Scene:
-    """Look at the card of a model."""
+    """Show the card of a model."""
     from napari_superres.plugin.widgets.models.widget import ModelsWidget
 
     viewer = _viewer("nuclei")
-    widget = _docked(viewer, ModelsWidget(viewer), "Models")
+    widget = _dock(viewer, ModelsWidget(viewer), "Models")
     _wait_until(lambda: widget.is_ready)
     widget.models.select("fluo-x2")
     return Scene(viewer, widget)
@@ -155,14 +155,14 @@ PICTURES: dict[str, Callable[[], Scene]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the pictures that are named, or all."""
-    parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
+    """Take the named pictures, or all of them."""
+    parser = argparse.ArgumentParser(description="Take the screenshots of the documentation.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PICTURES)} (default: all)")
     parser.add_argument("--to", type=Path, default=_IMAGES, metavar="DIR", help="folder of the pictures")
     parser.add_argument("--width", type=int, default=_WIDTH, help="of the widget, in pixels of the screen")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(PICTURES):
-        parser.error(f"there is no picture {', '.join(sorted(unknown))}")
+        parser.error(f"unknown picture {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as home:
         _isolate(Path(home))
         options.to.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _isolate(home: Path) -> None:
-    """Show nothing of the person's own settings, models and folders, and change none."""
+    """Use empty folders, so that no picture shows the settings, models and files of the person who takes it."""
     from napari_superres.plugin.worker.triton import load_triton
 
     os.environ |= {
@@ -181,7 +181,7 @@ def _isolate(home: Path) -> None:
         "NAPARI_SUPERRES_MODELS": str(home / "models"),
         "LIBGL_ALWAYS_SOFTWARE": "1",
     }
-    load_triton()  # before a driver of OpenGL is: see there
+    load_triton()  # Must precede the OpenGL driver; its docstring says why.
 
 
 def _take(make: Callable[[], Scene], path: Path, width: int) -> None:
@@ -202,7 +202,7 @@ def _take(make: Callable[[], Scene], path: Path, width: int) -> None:
 
 
 def _fit(scene: Scene, width: int) -> None:
-    """Give the widget its width, and scroll it to what shall be seen."""
+    """Set the width of the widget and scroll to the part of the scene."""
     from qtpy.QtCore import Qt
     from qtpy.QtWidgets import QDockWidget, QScrollArea
 
@@ -210,7 +210,7 @@ def _fit(scene: Scene, width: int) -> None:
     while not isinstance(dock, QDockWidget):
         dock = dock.parent()
     scene.viewer.window._qt_window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
-    _wait(_SETTLED)  # the layout takes its time
+    _wait(_SETTLED)  # until the layout is done
     if scene.part is not None:
         area = scene.widget.findChild(QScrollArea)
         rect = scene.part.rect()
@@ -235,13 +235,13 @@ def _viewer(sample: str | None = None) -> "napari.Viewer":
     return viewer
 
 
-def _docked(viewer: "napari.Viewer", widget: Any, name: str) -> Any:
+def _dock(viewer: "napari.Viewer", widget: Any, name: str) -> Any:
     viewer.window.add_dock_widget(widget, name=name, area="right")
     return widget
 
 
-def _opened(sample: str) -> "tuple[napari.Viewer, Any]":
-    """Return the viewer with a sample and Super-resolve, which knows what the run will take."""
+def _open_sample(sample: str) -> "tuple[napari.Viewer, Any]":
+    """Return a viewer with a sample and the widget Super-resolve, once it shows its estimate."""
     from napari_superres.plugin.demo import open_demo
 
     viewer, widget = open_demo(sample)
@@ -251,15 +251,15 @@ def _opened(sample: str) -> "tuple[napari.Viewer, Any]":
     return viewer, widget
 
 
-def _compared() -> "tuple[napari.Viewer, Any]":
-    """Return the viewer with a result, and Compare, large enough that pixels can be told apart."""
+def _open_comparison() -> "tuple[napari.Viewer, Any]":
+    """Return a viewer with a result and the widget Compare, zoomed until pixels are visible."""
     from napari_superres.plugin.widgets.compare.widget import CompareWidget
 
-    viewer, upscaling = _opened("nuclei")
+    viewer, upscaling = _open_sample("nuclei")
     _run(upscaling)
     viewer.window.remove_dock_widget(upscaling)
     upscaling.deleteLater()
-    widget = _docked(viewer, CompareWidget(viewer), "Compare")
+    widget = _dock(viewer, CompareWidget(viewer), "Compare")
     _zoom(viewer, viewer.layers["nuclei LR [fluo-x2]"], 2.6)
     return viewer, widget
 
@@ -270,7 +270,7 @@ def _run(widget: Any) -> None:
 
 
 def _zoom(viewer: Any, layer: Any, times: float) -> None:
-    """Show the middle of a layer, larger than it fits."""
+    """Zoom into the middle of a layer."""
     viewer.reset_view()
     low, high = layer.extent.world[:, -2:]
     camera = _camera(viewer)
@@ -279,7 +279,7 @@ def _zoom(viewer: Any, layer: Any, times: float) -> None:
 
 
 def _side_by_side(viewer: Any, times: float) -> None:
-    """Show input, result and reference beside each other."""
+    """Show input, result and reference next to each other."""
     viewer.layers.move(0, len(viewer.layers))  # the reference was opened first
     for layer in viewer.layers:
         layer.visible = True
@@ -296,11 +296,11 @@ def _wait(seconds: float) -> None:
     _wait_until(lambda: False, seconds)
 
 
-def _wait_until(true: Callable[[], bool], seconds: float = _LONGEST) -> None:
+def _wait_until(condition: Callable[[], bool], seconds: float = _LONGEST) -> None:
     from qtpy.QtWidgets import QApplication
 
     end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:
         QApplication.processEvents()
         time.sleep(0.01)
 

@@ -2,7 +2,7 @@
 Nuclei in fluorescence
 ======================
 
-A recording with pixels twice as large, blurred and noisy, beside what ``fluo-x2`` makes of it.
+Upscale a blurred and noisy image of nuclei with ``fluo-x2``, and compare it with the reference scan.
 """
 
 import matplotlib.pyplot as plt
@@ -12,8 +12,9 @@ from napari_superres import evaluate, read_image, upscale
 from napari_superres.io import sample_path
 
 # %%
-# The sample is a pair. The input was made from the reference: a point-spread function of 1.5 pixels, 2 x 2 binning, the
-# noise of 400 photons at the brightest. The planes from which both come were left out of the training.
+# The sample is a pair. The input was simulated from the reference, with a point-spread function of 1.5 pixels, 2 x 2
+# binning and the noise of 400 photons at the brightest pixels. This plane was not used in the training of
+# ``fluo-x2``, but other planes of the same stack were.
 
 image = read_image(sample_path("nuclei"))
 reference = read_image(sample_path("nuclei_hr.ome.tif"))
@@ -23,28 +24,28 @@ print(image)
 print(result)
 
 # %%
-# Four times the same 20 micrometres. The result has less noise and a sharper rim. It is also smoother inside than the
-# reference, and its bright spots are not quite those of the reference.
+# All panels show the same 20 micrometres. The result has less noise and a sharper rim than the input. Inside the
+# nucleus it is smoother than the reference, and its bright spots are not quite those of the reference.
 
 part = np.s_[40:120, 70:150]
 low, high = np.percentile(np.asarray(reference.data)[part], (0.1, 99.8))
 panels = {"input": (image, 1), "bicubic": (bicubic, 2), "fluo-x2": (result, 2), "reference": (reference, 2)}
 figure, axes = plt.subplots(1, 4, figsize=(12, 3.3), layout="constrained")
-for axis, (name, (shown, scale)) in zip(axes, panels.items(), strict=True):
-    crop = np.asarray(shown.data)[20 * scale : 60 * scale, 35 * scale : 75 * scale]
+for axis, (name, (panel, scale)) in zip(axes, panels.items(), strict=True):
+    crop = np.asarray(panel.data)[20 * scale : 60 * scale, 35 * scale : 75 * scale]
     axis.imshow(crop, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     axis.set(title=name, xticks=[], yticks=[])
 
 # %%
-# The reference has noise of its own, which no restoration can or should reproduce: it limits every score. Wiener and
-# Richardson-Lucy are tuned on the reference, so they are as good as they could be.
+# The reference has noise of its own, which no restoration can or should reproduce, so it limits every score. Wiener
+# and Richardson-Lucy are tuned on the reference, which makes them as good as they can be.
 
 report = evaluate(result, reference, lr=image)
 for row in report.rows:
     print(f"{row['candidate']:<16} {row['psnr']:.2f} dB   SSIM {row['ssim']:.3f}")
 
 # %%
-# What a number cannot say is asked in words. "Not measurable" is an answer.
+# The report also answers questions in words. "Not measurable" is one of the answers.
 
 for answer in report.findings["image"].answers:
     print(f"{answer.question} {answer.state}\n    {answer.reason}")

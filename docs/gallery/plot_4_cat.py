@@ -2,7 +2,7 @@
 A photograph by five networks
 =============================
 
-From SRCNN, the first of its kind, to the small EDSR of ``photo-x2``: what ten years of networks add to interpolation.
+Compare five networks with interpolation, from SRCNN, the first of its kind, to the small EDSR of ``photo-x2``.
 """
 
 import matplotlib.pyplot as plt
@@ -12,7 +12,8 @@ from napari_superres import Image, degrade, evaluate, read_image, upscale
 from napari_superres.io import sample_path
 
 # %%
-# A part of Chelsea is reduced to a half, a third and a quarter, as the literature does it: antialiased, bicubic, 8 bit.
+# A part of the photograph is reduced to a half, a third and a quarter as in the literature: antialiased, bicubic, 8
+# bit.
 
 cat = read_image(sample_path("chelsea_hr.png"))
 reference = Image.from_array(np.asarray(cat.data)[60:180, 130:274], "YXS")
@@ -20,23 +21,23 @@ networks = ("srcnn", "fsrcnn", "espcn", "vdsr", "photo")
 inputs = {scale: degrade(reference, scale) for scale in (2, 3, 4)}
 
 # %%
-# The eye at all three scales: each row the same field, each pixel as it is.
+# Each row shows the cat's eye at one scale.
 
 figure, axes = plt.subplots(3, 4, figsize=(10, 7), layout="constrained")
 for row, (scale, image) in zip(axes, inputs.items(), strict=True):
-    shown = {
+    panels = {
         f"input, 1/{scale}": (image, 1),
         f"bicubic-x{scale}": (upscale(image, f"bicubic-x{scale}"), scale),
         f"photo-x{scale}": (upscale(image, f"photo-x{scale}"), scale),
         "original": (reference, scale),
     }
-    for axis, (name, (picture, factor)) in zip(row, shown.items(), strict=True):
+    for axis, (name, (picture, factor)) in zip(row, panels.items(), strict=True):
         top, bottom, left, right = (edge * factor // scale for edge in (12, 72, 12, 84))
         axis.imshow(np.asarray(picture.data)[top:bottom, left:right], interpolation="nearest")
         axis.set(title=name, xticks=[], yticks=[])
 
 # %%
-# Scores by the convention of the field: luminance, a border of ``scale`` pixels left out.
+# The scores follow the convention of the literature: luminance, without a border of ``scale`` pixels.
 
 print(f"{'PSNR / dB':<12}" + "".join(f"{f'x{scale}':>8}" for scale in inputs))
 table: dict[str, list[float]] = {}
@@ -49,5 +50,5 @@ for name, scores in table.items():
     print(f"{name:<12}" + "".join(f"{score:8.2f}" for score in scores))
 
 # %%
-# At x2 the networks add about a decibel to bicubic interpolation. At x4 it is less, and the small ones are no better
-# than Lanczos: the hairs over the eye are gone from the input, and what is gone can only be guessed.
+# At x2 the networks gain about a decibel over bicubic interpolation. At x4 they gain less, and the small ones are no
+# better than Lanczos. The hairs over the eye are missing from the input, so they can only be guessed.

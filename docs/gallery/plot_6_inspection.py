@@ -2,8 +2,8 @@
 Inspecting a surface, and a model that loses
 ============================================
 
-The same surface from a good and from a noisy camera. A model for sharp photographs wins on the first and loses on the
-second, and the program warns.
+A model for sharp photographs suits images of a surface from a good camera. On images from a noisy camera it is worse
+than interpolation, and the program warns.
 """
 
 import warnings
@@ -14,7 +14,7 @@ from skimage import data
 from napari_superres import Image, degrade, evaluate, upscale
 
 # %%
-# Gravel, reduced to a half: once cleanly, once through a lens that blurs and a sensor with noise.
+# An image of gravel is reduced to a half twice: without noise, and by a blurring lens and a noisy sensor.
 
 reference = Image.from_array(data.gravel()[:256, :256], "YX")
 cameras = {
@@ -23,8 +23,8 @@ cameras = {
 }
 
 # %%
-# ``photo-x2`` knows no noise and sharpens it. ``em-x2`` was trained on micrographs with noise, and on photographs: it
-# denoises.
+# ``photo-x2`` was trained on images without noise, and sharpens it. ``em-x2`` was trained on noisy micrographs and
+# photographs, and removes it.
 
 figure, axes = plt.subplots(2, 4, figsize=(12, 6.4), layout="constrained")
 for row, (camera, image) in zip(axes, cameras.items(), strict=True):
@@ -32,10 +32,10 @@ for row, (camera, image) in zip(axes, cameras.items(), strict=True):
         warnings.simplefilter("always")
         results = {name: upscale(image, name) for name in ("photo-x2", "em-x2")}
     panels = {camera: image, **results, "original": reference}
-    for axis, (name, shown) in zip(row, panels.items(), strict=True):
-        size = 48 if shown is image else 96
+    for axis, (name, panel) in zip(row, panels.items(), strict=True):
+        size = 48 if panel is image else 96
         axis.imshow(
-            shown.data[size : 2 * size, size // 2 : 3 * size // 2],
+            panel.data[size : 2 * size, size // 2 : 3 * size // 2],
             cmap="gray",
             vmin=0,
             vmax=237,
@@ -45,8 +45,9 @@ for row, (camera, image) in zip(axes, cameras.items(), strict=True):
     print(f"{camera}: {'; '.join(str(warning.message) for warning in caught) or 'no warning'}\n")
 
 # %%
-# Each model is above all baselines on one camera, and below bicubic interpolation on the other. That of ``em-x2`` no
-# warning tells: it made a clean image too smooth. Which model suits is answered by a few images with a reference.
+# Each model is better than all baselines on one camera, and worse than bicubic interpolation on the other. No warning
+# tells that ``em-x2`` made the clean image too smooth. To find out which model suits your camera, evaluate a few
+# images that have a reference.
 
 for camera, image in cameras.items():
     with warnings.catch_warnings():

@@ -1,8 +1,8 @@
 """
-Tiles never show
-================
+Tiles do not show
+=================
 
-Images larger than memory are computed in tiles. Where a tile does not see enough around it, seams show.
+Large images are computed in tiles. If a tile does not contain enough of its surroundings, seams show.
 """
 
 import matplotlib.pyplot as plt
@@ -12,8 +12,8 @@ from napari_superres import Image, load_model, read_image, upscale
 from napari_superres.io import sample_path
 
 # %%
-# The whole image in one window, and in tiles of 48 pixels. In 32-bit floating point, so that rounding to integers hides
-# nothing.
+# Compute the image in one tile and in tiles of 48 pixels. The data type is 32-bit floating point, so that rounding to
+# integers hides no differences.
 
 sample = read_image(sample_path("nuclei"))
 image = Image.from_array(np.asarray(sample.data, np.float32), "YX")
@@ -23,19 +23,19 @@ halo = load_model("fluo-x2").card.halo
 print("halo of the model:", halo, "pixels")
 
 # %%
-# For comparison, tiles without halo: each computed alone and laid beside the next.
+# For comparison, compute tiles without a halo: each alone, and placed next to each other.
 
 edge = 42
 alone = np.empty_like(whole.data)
-given = [(float(np.percentile(image.data, 0.1)), float(np.percentile(image.data, 99.9)))]
+intensity_range = [(float(np.percentile(image.data, 0.1)), float(np.percentile(image.data, 99.9)))]
 for y in range(0, image.size("Y"), edge):
     for x in range(0, image.size("X"), edge):
         part = Image.from_array(image.data[y : y + edge, x : x + edge], "YX")
-        made = upscale(part, "fluo-x2", intensity_range=given)
-        alone[2 * y : 2 * (y + edge), 2 * x : 2 * (x + edge)] = made.data
+        tile = upscale(part, "fluo-x2", intensity_range=intensity_range)
+        alone[2 * y : 2 * (y + edge), 2 * x : 2 * (x + edge)] = tile.data
 
 # %%
-# Differences from the whole image, in units of its range, and how much they are amplified.
+# Draw the differences from the whole image, in units of its range. The colours end at 1 % of it.
 
 span = float(np.ptp(whole.data))
 differences = {"tiles alone": alone - whole.data, "tiles of superres": tiled.data - whole.data}
@@ -44,12 +44,13 @@ axes[0].imshow(tiled.data, cmap="gray", vmax=np.percentile(whole.data, 99.9), in
 axes[0].set(title="result, in tiles", xticks=[], yticks=[])
 for axis, (name, difference) in zip(axes[1:], differences.items(), strict=True):
     relative = difference / span
-    shown = axis.imshow(relative, cmap="PiYG", vmin=-0.01, vmax=0.01, interpolation="nearest")
+    picture = axis.imshow(relative, cmap="PiYG", vmin=-0.01, vmax=0.01, interpolation="nearest")
     axis.set(title=f"{name}: at most {np.abs(relative).max():.1g}", xticks=[], yticks=[])
-figure.colorbar(shown, ax=axes[1:], label="difference / range, 50 times amplified", shrink=0.8)
+figure.colorbar(picture, ax=axes[1:], label="difference / range", shrink=0.8)
 
 # %%
-# Every pixel of the result depends on at most the halo of the input. A tile is computed with it and kept without it;
-# what remains is the order in which a processor adds numbers.
+# A pixel of the result depends on input pixels no farther away than the halo. superres computes each tile with its
+# halo, and keeps the part without it. The remaining difference comes from the order in which a processor adds
+# numbers.
 
 print(f"{np.abs(differences['tiles of superres']).max() / span:.1e} of the range")

@@ -1,4 +1,4 @@
-"""What the README says is true: its blocks run, its table is that of the cards."""
+"""What the README says is true: its blocks run, and its links and pictures are there."""
 
 import re
 import subprocess
@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 from helpers.tables import ROOT, read_table
-from helpers.tables.models import NAME, README, table
+from helpers.tables.models import NAME, PAGE, table
+from PIL import Image
+
+README = ROOT / "README.md"
+PICTURES = "https://raw.githubusercontent.com/napari-superres/napari-superres-torch/main/"
+"""Package indexes show the README, and find pictures only by their whole address."""
 
 
 def blocks(language: str, document: Path = README) -> list[str]:
@@ -53,9 +58,29 @@ def test_what_is_told_of_evaluation(checkout):
 
 
 def test_model_table_is_that_of_the_cards():
-    assert read_table(README, NAME) == table(), "run: make tables"
+    assert read_table(PAGE, NAME) == table(), "run: make tables"
 
 
 def test_files_that_are_linked_exist():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text(encoding="utf-8")):
         assert (ROOT / target).exists(), target
+
+
+def test_pictures_are_in_the_checkout():
+    addresses = re.findall(r"!\[[^]]+\]\((.+?)\)", README.read_text(encoding="utf-8"))
+    assert addresses
+    for address in addresses:
+        assert address.startswith(PICTURES), address
+        assert (ROOT / address.removeprefix(PICTURES)).stat().st_size < 1_500_000, address
+
+
+def test_pictures_can_be_drawn_again(tmp_path):
+    subprocess.run([sys.executable, ROOT / "docs" / "pictures.py", "--to", tmp_path], check=True)
+    for name in ("before-after.png", "curtain.gif"):
+        with Image.open(tmp_path / name) as drawn, Image.open(ROOT / "docs" / "images" / name) as shown:
+            frames = [getattr(picture, "n_frames", 1) for picture in (drawn, shown)]
+            assert (drawn.size, frames[0]) == (shown.size, frames[1]), name
+
+
+def test_code_is_near_the_top():
+    assert "```bash" in README.read_text(encoding="utf-8").splitlines()[:20]

@@ -1,9 +1,9 @@
-"""The README's table of models, made from their cards."""
+"""The table of all models, made from their cards."""
 
 from helpers.tables import ROOT, write_table
 from napari_superres.models.library.shipped import shipped_cards
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "reference" / "zoo-table.md"
 NAME = "models"
 
 
@@ -27,4 +27,4 @@ def _factor(scale: tuple[int, ...]) -> str:
 
 
 if __name__ == "__main__":
-    write_table(README, NAME, table())
+    write_table(PAGE, NAME, table())
