@@ -7,7 +7,7 @@ import numpy as np
 from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.baselines import LEAST_SIGMA, middle_plane
+from napari_superres.evaluation.baselines import MIN_SIGMA, middle_plane
 from napari_superres.evaluation.baselines import baselines as baseline_images
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
@@ -133,7 +133,7 @@ def _psf_width(lr: Image, reference: Image, scale: Scale, psf_sigma: float | Non
     factor = scale["Y"]
     if psf_sigma is not None:
         width = psf_sigma / lr.pixel_size[lr.spatial.index("Y")] * factor
-        if width < LEAST_SIGMA:
+        if width < MIN_SIGMA:
             notes.append(f"nothing was deconvolved: the PSF is only {width:.2g} pixels of the result wide")
         return width
     if factor == 1 or scale["X"] != factor or "S" in lr.axes or scale.get("Z", 1) > 1:

@@ -22,7 +22,7 @@ _EDGES = {2: (128, 192, 256, 384, 512, 768, 1024, 1536, 2048), 3: (24, 32, 48, 6
 _WORTH = 0.05
 """Share of a run's time that its measurements may take."""
 
-_LEAST_WORK = 2**30
+_MIN_WORK_BYTES = 2**30
 """Pixels of a run times bytes per pixel, below which nothing is measured."""
 
 _NOISE = 1.1
@@ -83,7 +83,7 @@ def guessed_speed(model: Model, device: str) -> Speed:
 
 def is_worth_measuring(model: Model, precision: str, pixels: float) -> bool:
     """Return whether a run over `pixels` low-resolution pixels is long enough to measure the model's speed for it."""
-    return bool(model.sha256) and precision != "fp64" and pixels * model.bytes_per_pixel >= _LEAST_WORK
+    return bool(model.sha256) and precision != "fp64" and pixels * model.bytes_per_pixel >= _MIN_WORK_BYTES
 
 
 def measure_speed(model: Model, device: str, precision: str, pixels: float, most: float) -> bool:
