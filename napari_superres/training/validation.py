@@ -53,7 +53,10 @@ def select_evenly(fields: Sequence[Field]) -> list[Field]:
 def iter_recordings(
     fields: Sequence[Field], *, scale: Scale, instrument: Instrument, seed: int = 1
 ) -> Iterator[tuple[Tensor, Plane]]:
-    """Yield what the instrument records of each whole field, ``(1, frames, h, w)``, and the high-resolution plane."""
+    """Yield the low-resolution recording of each field, ``(1, frames, h, w)``, and its high-resolution plane.
+
+    The recording is simulated, or comes from a recorded pair.
+    """
     random = np.random.default_rng(seed)
     margin = instrument.margin(scale)
     for field in fields:

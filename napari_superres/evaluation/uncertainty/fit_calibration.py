@@ -114,7 +114,7 @@ def calibrate_folder(
     alpha
         Share of pixels that may lie outside the intervals.
     delta
-        Probability that the bound on the mean may fail.
+        Probability that the guarantee for the mean share of pixels outside the error bars fails.
     tta
         Flip the images, as in `spread`.
     modality

@@ -80,7 +80,7 @@ def choose_tiling(extent: Extent, resources: Resources, card: ModelCard, options
         tile,
         bytes_per_pixel=per_pixel,
         budget=resources.budget_bytes // parallel,
-        enough=resources.speed.enough,
+        enough=resources.speed.smallest_efficient_pass,
     )
     parallel = max(1, min(parallel, ceil(extent.pixels / (prod(tile) * batch))))
     return Tiling(tile, extent.halo, batch, parallel)
