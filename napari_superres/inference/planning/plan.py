@@ -1,8 +1,8 @@
 """The plan of a run: image, computer, model and options, resolved once into one frozen value.
 
-`resolve` and the functions that it calls make every check. Later code obeys the plan, except for the size of tiles:
-``engine/sweep`` uses smaller batches and tiles, and at last the CPU, if memory runs short, and ``stream/boxes`` fits
-the tiles to the boxes of a result on disk. Models with a sufficient halo give the same result for every tile size.
+All checks are made in this folder. Later code obeys the plan, except for the size of tiles: if memory runs short,
+``engine/sweep`` uses smaller batches and tiles, and at last the CPU. ``stream/boxes`` may use smaller tiles, which fit
+the boxes of a result on disk. Models with a sufficient halo give the same result for every tile size.
 """
 
 from collections.abc import Mapping, Sequence
