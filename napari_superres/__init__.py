@@ -1,7 +1,7 @@
 """Super-resolution of scientific images with PyTorch: in napari, in scripts, on the command line.
 
-Each folder is a layer and imports only what stands below it; the page on architecture in the documentation has the
-details. Begin with the layer of your question, and read the docstring of its ``__init__``.
+Each folder is a layer and imports only what stands below it; docs/explanation/architecture.md lists all imports. Begin
+with the layer of your question, and read the docstring of its ``__init__``.
 
 ``plugin``       the widgets, readers and writers of napari: the only folder that knows napari and Qt
 ``cli``          the program `superres`

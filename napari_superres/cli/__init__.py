@@ -1,7 +1,7 @@
 """The command line: parse arguments, call the Python API, print. It computes nothing that Python users cannot.
 
-Nothing imports this folder. It may import every layer except `plugin`. Begin with `app`, which lists the commands; each
-command is a function in the file named below.
+Nothing imports this layer; docs/explanation/architecture.md lists all imports. Begin with `app`, which lists the
+commands; each command is a function in the file named below.
 
 ``app``        the program, its commands and exit codes
 ``terminal``   prints results to stdout and everything else to stderr; progress bars

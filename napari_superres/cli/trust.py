@@ -15,11 +15,11 @@ def calibrate(
     lr: Annotated[Path, typer.Argument(metavar="LRDIR", help="Folder of low-resolution images.")],
     reference: Annotated[Path, typer.Argument(metavar="REFDIR", help="Folder of their reference scans.")],
     model: Annotated[
-        list[str], typer.Option("--model", "-m", help="Model; may be repeated: disagreement of models counts too.")
+        list[str], typer.Option("--model", "-m", help="Model; repeat to include disagreement between models.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.json", help="File to write.")],
     alpha: Annotated[float, typer.Option(help="Share of pixels that may lie outside the error bars.")] = 0.1,
-    delta: Annotated[float, typer.Option(help="Probability that the bound fails.")] = 0.1,
+    delta: Annotated[float, typer.Option(help="Probability that the guarantee for the mean fails.")] = 0.1,
     tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Measure the disagreement of flipped images.")] = True,
     modality: Annotated[str | None, typer.Option(help="Kind of images; that of the model by default.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
@@ -43,13 +43,15 @@ def calibrate(
         f"{calibration.epsilon:.4g}), mean width {calibration.mean_width:.4g}"
     )
     if calibration.lam is None:
-        terminal.result(f"the bound on the mean is not given: {calibration.reason}")
+        terminal.result(f"no guarantee for the mean share of pixels outside the error bars: {calibration.reason}")
     terminal.say(f"wrote {output}")
 
 
 def trust(
     image: Annotated[Path, typer.Argument(metavar="LR", help="Low-resolution image.")],
-    model: Annotated[list[str], typer.Option("--model", "-m", help="Model; may be repeated: they are compared.")],
+    model: Annotated[
+        list[str], typer.Option("--model", "-m", help="Model; repeat to include disagreement between models.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the maps.")],
     calibration: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Calibration of the same models: adds error bars.")

@@ -1,7 +1,7 @@
 """The values and the arithmetic that all other layers share: numpy only, frozen dataclasses and pure functions.
 
-Begin with `image.Image`, the value that travels through the package. Every layer may import ``core``; ``core`` imports
-only ``errors``.
+Begin with `image.Image`, the value that travels through the package. ``core`` imports only ``errors``;
+docs/explanation/architecture.md lists all imports.
 
 ``image``      `Image`: an array with its axes, pixel size, position and units
 ``axes``       the meaning of the letters ``"TCZYXS"``, and checks of axes strings
@@ -17,6 +17,8 @@ only ``errors``.
 ``options``    options of public functions: visible to editors, and checked for misspelt names
 
 What happens to NaN: NaN and infinite pixels never reach a model. ``invalid.fill`` replaces each by the mean of its
-finite neighbours. The engine (``inference/engine/tile_io.py``) then puts the original value back into every pixel of
-the result that it covers. `intensity.fit_normalisation` and the metrics leave such pixels out.
+finite neighbours, or by a fallback if no neighbour within three pixels is finite: the engine uses the middle of the
+channel's intensity range. The engine (``inference/engine/tile_io.py``) then puts the original value back into every
+pixel of the result that it covers. Their number enters the record and the notes of the result.
+`intensity.fit_normalisation` and the metrics leave such pixels out.
 """

@@ -1,7 +1,8 @@
 """Physics that turns a high-resolution image into the low-resolution one an instrument would have recorded.
 
-Training and evaluation import this folder; it imports only `core`. Begin with `simulate.degrade`, which chains the
-operators in the order of nature.
+Begin with `simulate.degrade`, which chains the operators in the order of nature. This layer imports only ``core`` and
+``errors``. Training, evaluation, the command line and the plugin import it; docs/explanation/architecture.md lists all
+imports.
 
 ``simulate``    `degrade`: optics, pixels, noise, read-out, compression
 ``optics``      Gaussian point-spread function and pixel binning

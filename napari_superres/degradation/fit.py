@@ -12,14 +12,14 @@ from napari_superres.errors import SettingsError
 
 _BLOCK = 16
 _BINS = 24
-_LEAST_BLOCKS = 64
+_MIN_BLOCKS = 64
 _QUIET = 0.2
 """Share of the blocks of one brightness that are assumed to show no structure."""
 
 _QUIET_BIAS = 0.86
 """Largest variance of these blocks over the true one, for white noise in blocks of 16 x 16 pixels (simulated)."""
 
-_MOST_SIGMA = 6.0
+_MAX_SIGMA = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ def fit_camera(planes: Sequence[npt.NDArray[Any]]) -> CameraFit:
         If the images have too few pixels, or no noise.
     """
     means, variances = (np.concatenate(each) for each in zip(*map(_blocks, planes), strict=True))
-    if len(means) < _LEAST_BLOCKS:
+    if len(means) < _MIN_BLOCKS:
         raise SettingsError(
-            f"a camera is fitted to at least {_LEAST_BLOCKS} blocks of {_BLOCK} x {_BLOCK} pixels that are neither "
+            f"a camera is fitted to at least {_MIN_BLOCKS} blocks of {_BLOCK} x {_BLOCK} pixels that are neither "
             f"saturated nor constant; these images have {len(means)}.",
             remedy="Choose more or larger images.",
         )
@@ -127,7 +127,7 @@ def fit_psf(low: npt.NDArray[Any], high: npt.NDArray[Any], scale: int) -> float:
         simulated = bin_mean(blur(high, (sigma, sigma)), (scale, scale)).ravel()
         return 1.0 - float(np.corrcoef(simulated, recorded)[0, 1])
 
-    return float(minimize_scalar(misfit, bounds=(0.0, _MOST_SIGMA), method="bounded").x)
+    return float(minimize_scalar(misfit, bounds=(0.0, _MAX_SIGMA), method="bounded").x)
 
 
 def _blocks(plane: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

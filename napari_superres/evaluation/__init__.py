@@ -1,8 +1,7 @@
 """How far a result can be trusted: measured against a reference scan, its own input, and repeats of the run.
 
-Begin with ``images.evaluate``, which asks every question of one result; ``folder`` asks them of many. Training and the
-applications import this layer; it imports ``inference``, ``models``, ``degradation`` and ``core``, and only ``folder``,
-``pairing`` and ``uncertainty.fit_calibration`` read files.
+Begin with ``images.evaluate``, which asks every question of one result; ``folder`` asks them of many. Only ``folder``,
+``pairing`` and ``uncertainty.fit_calibration`` read files. docs/explanation/architecture.md lists all imports.
 
 ``images``        `evaluate`: one result; ``folder`` `evaluate_folder`: many
 ``compare``       the scores of a result, models and baselines against one reference

@@ -26,7 +26,7 @@ _ITERATIONS = (1, 2, 4, 8, 16, 32)
 _TUNING_SIZE = 512
 _PSF_RADIUS = 4  # standard deviations
 
-LEAST_SIGMA = 0.3
+MIN_SIGMA = 0.3
 """Smallest standard deviation of a point-spread function, in pixels of the result, that is deconvolved."""
 
 
@@ -96,7 +96,7 @@ def baselines(
     if max(scale.values()) == 1:
         # On the grid of the input, every baseline is the input itself.
         return
-    deconvolved = psf_sigma is not None and psf_sigma >= LEAST_SIGMA and scale["Y"] > 1
+    deconvolved = psf_sigma is not None and psf_sigma >= MIN_SIGMA and scale["Y"] > 1
     settings = Deconvolution(psf_sigma) if psf_sigma is not None and deconvolved else None
     if settings is not None and reference is not None and set(names) & set(_DECONVOLUTIONS):
         settings = _tune(base, reference, settings)

@@ -7,7 +7,7 @@ import numpy as np
 from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.baselines import LEAST_SIGMA, middle_plane
+from napari_superres.evaluation.baselines import MIN_SIGMA, middle_plane
 from napari_superres.evaluation.baselines import baselines as baseline_images
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
@@ -18,8 +18,8 @@ RESULT = "result"
 _PSF_EDGE = 256
 """Largest edge, in input pixels, of the field that the point-spread function is fitted to."""
 
-_MARGIN = 4
-"""Input pixels left out at each side of that field where the reference has pixels that are not finite."""
+_PSF_MARGIN = 4
+"""Input pixels trimmed from each side of the PSF field if the reference contains non-finite pixels."""
 
 
 def candidates(
@@ -35,6 +35,10 @@ def candidates(
     notes: list[str],
 ) -> Iterator[tuple[str, str, Image]]:
     """Yield name, role and image of each candidate, one at a time: the result, models, then baselines.
+
+    Reports state the role of each row. ``"judged"``: the image that the report is about, which is the result or,
+    without one, that of each model. ``"beside"``: another image to compare the result with, such as a model's.
+    ``"baseline"``: interpolation or classical restoration.
 
     Parameters
     ----------
@@ -133,7 +137,7 @@ def _psf_width(lr: Image, reference: Image, scale: Scale, psf_sigma: float | Non
     factor = scale["Y"]
     if psf_sigma is not None:
         width = psf_sigma / lr.pixel_size[lr.spatial.index("Y")] * factor
-        if width < LEAST_SIGMA:
+        if width < MIN_SIGMA:
             notes.append(f"nothing was deconvolved: the PSF is only {width:.2g} pixels of the result wide")
         return width
     if factor == 1 or scale["X"] != factor or "S" in lr.axes or scale.get("Z", 1) > 1:
@@ -150,7 +154,7 @@ def _fit_psf_width(lr: Image, reference: Image, scale: Scale, notes: list[str]) 
     # The reference may be a part of the field, and begin within a pixel of the input.
     starts = dict(zip(lr.spatial, match(empty_grid(lr, scale), reference).start, strict=True))
     low, high = middle_plane(lr), middle_plane(reference)
-    margin = 0 if np.isfinite(high).all() else _MARGIN
+    margin = 0 if np.isfinite(high).all() else _PSF_MARGIN
     coarse, fine = [], []
     for axis, size in zip("YX", high.shape, strict=True):
         skipped = -starts[axis] % factor

@@ -1,8 +1,7 @@
 """The engine: one plan, one loop over tiles, results exactly as if computed at once.
 
-Begin with ``images.upscale`` and follow it down: ``prepare`` makes the run, ``run_in_memory`` computes it. Evaluation,
-training and the applications import this layer; it imports `models` and `core`, and ``files``, ``stream`` and
-``planning.estimate`` also `io`.
+Begin with ``images.upscale`` and follow it down: ``prepare`` makes the run, ``run_in_memory`` computes it. Only
+``files``, ``stream`` and ``planning.estimate`` import `io`; docs/explanation/architecture.md lists all imports.
 
 The road of an image
     ``images``      `upscale` and `iter_upscale`: an `Image` in, an `Image` out
@@ -10,7 +9,7 @@ The road of an image
     ``options``     the options of all of them, with their defaults
     ``provenance``  the record and the notes that every result carries
 
-Rooms
+Folders
     ``planning``  image, computer, model and options become one frozen run; every check is there
     ``engine``    the loop over tiles: load, compute, crop, store
     ``stream``    results larger than memory: box by box, resumed, by several processes
@@ -18,6 +17,12 @@ Rooms
     ``measure``   what a model's card says, held against measurements; throughput
 
 Pixels that are NaN or infinite are filled before a model sees them and put back after it: ``engine.tile_io``.
+
+Resuming: ``stream.stream_file`` continues an unfinished OME-Zarr, box by box. ``files`` only skips results that are
+finished: an interrupted run into any other format starts again.
+
+The tile size is chosen in ``planning.tile_size``. Two files change it later: ``stream.boxes`` fits it to the boxes of
+a result on disk, and ``engine.sweep`` makes tiles smaller if memory runs short.
 """
 
 from typing import TYPE_CHECKING, Any

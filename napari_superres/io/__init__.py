@@ -1,7 +1,7 @@
 """Reading and writing of image files: the only layer that knows file formats.
 
-Begin with ``read.read_image`` and ``write.write_image``. This layer imports only ``core``, ``atomic`` and ``errors``.
-The command line and the plugin import it, and the few files of other layers that read from disks.
+Begin with ``read.read_image`` and ``write.write_image``. This layer imports only ``core``, ``atomic`` and ``errors``;
+docs/explanation/architecture.md lists all imports.
 
 ``formats``      the table of formats: the suffixes and the folder of each
 ``read``         `read_image` and other questions about a path
@@ -20,6 +20,8 @@ To add a file format:
 2. If the format can be written, add a module ``write`` with ``find_unsupported(image, suffix)``, which returns what
    the format cannot store, and ``write(image, path)``.
 3. Add a line to the table in ``formats``.
+4. Add the format to the tests in ``tests/io``: round trip, position of a blob, broken files.
+5. To let napari open and save it, add its patterns to ``napari_superres/napari.yaml``.
 
 ``mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries are
 imported inside functions, by ``series.import_library``.

@@ -30,7 +30,7 @@ class Reader(Protocol):
 class Writer(Protocol):
     """The module ``write`` in the folder of a format."""
 
-    def find_unsupported(self, image: Image, ending: str, /) -> list[Unsupported]:
+    def find_unsupported(self, image: Image, suffix: str, /) -> list[Unsupported]:
         """Return the features of an image that a file with this suffix cannot store; no pixel is read."""
 
     def write(self, image: Image, path: Path, /) -> None:

@@ -1,9 +1,9 @@
 """Models: what they are (cards), where they are kept (the library), and how they compute (networks).
 
-``inference``, ``evaluation``, ``training``, ``plugin`` and ``cli`` may import this layer; it imports ``core``,
-``atomic`` and ``errors``. Begin with ``card``, which lists every fact about a model, then ``library.registry``, where a
-name becomes a model. The halo of a network is measured in ``probes.halo``. To add a network, write a file in
-``architectures`` and give it a line there. To read another kind of foreign checkpoint, add a loader to ``foreign``.
+Begin with ``card``, which lists every fact about a model, then ``library.registry``, where a name becomes a model. The
+halo of a network is measured in ``probes.halo``. To add a network, write a file in ``architectures`` and give it a line
+there. To read another kind of foreign checkpoint, add a loader to ``foreign``. This layer imports only ``core``,
+``atomic`` and ``errors``; docs/explanation/architecture.md lists all imports.
 
 Each line imports only lines above it:
 

@@ -1,7 +1,7 @@
 """From high-resolution images to a model file: recipes, patches, the training loop, scores.
 
-The applications import this folder; it imports `degradation`, `evaluation`, `models` and `io`. Begin with
-`trainer.train`, which prepares a training, runs it and writes the model.
+Begin with `trainer.train`, which prepares a training, runs it and writes the model. Only the applications import this
+layer; docs/explanation/architecture.md lists all imports.
 
 ``trainer``          `train` and `iter_train`
 ``options``          their options and defaults

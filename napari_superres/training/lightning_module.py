@@ -28,7 +28,7 @@ _VALIDATION_SHARE = 0.15
 _PATIENCE = 8
 """Validations in a row without a better score after which training ends."""
 
-_MOST_BAD = 10
+_MAX_BAD = 10
 """Steps in a row with a loss or gradient that is not finite, after which training fails."""
 
 _REPORT_SECONDS = 0.2
@@ -139,9 +139,9 @@ class SuperResolution(lightning.LightningModule):
     def _count_bad(self, quantity: str) -> None:
         self.bad += 1
         self._bad_in_a_row += 1
-        if self._bad_in_a_row >= _MOST_BAD:
+        if self._bad_in_a_row >= _MAX_BAD:
             raise TrainingError(
-                f"the {quantity} was not finite in {_MOST_BAD} steps in a row, at step {self.batches}: the learning "
+                f"the {quantity} was not finite in {_MAX_BAD} steps in a row, at step {self.batches}: the learning "
                 f"rate ({self.rate:g}) is too high for this network, or images hold extreme values.",
                 remedy="Lower the rate in the recipe, or check the images.",
             )

@@ -18,7 +18,7 @@ _FINISH_FROM = 0.8
 
 _FINISHES = {"bce": "bce", "psnr": "psnr"}
 _EPSILON = 1e-3
-_LEAST_ERROR = 1e-6
+_MIN_ERROR = 1e-6
 """Mean squared error, 60 dB, below which a patch teaches little: flat patches have hardly any error."""
 
 _SSIM_EDGE, _SSIM_SIGMA = 11, 1.5
@@ -129,7 +129,7 @@ def _charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
 
 def _peak_signal_noise_ratio(sr: Tensor, hr: Tensor) -> Tensor:
     error = ((sr - hr) ** 2).flatten(1).mean(dim=1)  # (B,)
-    return 1.0 + 0.1 * torch.log10(error + _LEAST_ERROR).mean()
+    return 1.0 + 0.1 * torch.log10(error + _MIN_ERROR).mean()
 
 
 def _cross_entropy(sr: Tensor, hr: Tensor) -> Tensor:

@@ -14,13 +14,13 @@ from napari_superres.errors import TrainingError
 from napari_superres.io import find_images, read_image, stem
 from napari_superres.training.fields_of_view import Field, ImageSet, pixel_size_um
 
-_MOST_SHIFT = 2.0
+_MAX_SHIFT = 2.0
 """Shift in low-resolution pixels beyond which pairs must be registered."""
 
 _NOTED_SHIFT = 0.4
 """Shift in low-resolution pixels from which a note is given: smaller ones may be an error of the estimate."""
 
-_LEAST_CORRELATION = 0.3
+_MIN_CORRELATION = 0.3
 
 _MENTIONED = 5
 """How many names an error lists."""
@@ -99,9 +99,9 @@ def _check_shift(name: str, shift: Sequence[int], scale: int) -> str:
     """Return a note about the shift of a pair, empty if it is small; raise if it is large."""
     most = max(map(abs, shift))
     apart = f"{name}: the pair lies {shift[0] / scale:.1f}, {shift[1] / scale:.1f} low-resolution pixels apart (Y, X)"
-    if most > _MOST_SHIFT * scale:
+    if most > _MAX_SHIFT * scale:
         raise TrainingError(
-            f"{apart}; at most {_MOST_SHIFT:g} are allowed.", remedy="Align the images first, or set `register`."
+            f"{apart}; at most {_MAX_SHIFT:g} are allowed.", remedy="Align the images first, or set `register`."
         )
     if most < _NOTED_SHIFT * scale:
         return ""
@@ -127,7 +127,7 @@ def _measure_shift(name: str, lr: npt.NDArray[Any], hr: npt.NDArray[Any], scale:
         raise TrainingError(f"{name} is constant and teaches nothing.", remedy="Remove the pair.")
     shift, *_ = phase_cross_correlation(*tapered, upsample_factor=4 * scale, normalization=None)
     aligned = np.roll(moving, np.rint(shift).astype(int), (0, 1))
-    if np.corrcoef(aligned.ravel(), reference.ravel())[0, 1] < _LEAST_CORRELATION:
+    if np.corrcoef(aligned.ravel(), reference.ravel())[0, 1] < _MIN_CORRELATION:
         raise TrainingError(
             f"{name}: the two images show nothing in common.", remedy="Check that both show the same field of view."
         )

@@ -16,8 +16,8 @@ from napari_superres.training.patches import crop_to_scale, reduce_field
 from napari_superres.training.progress import Example
 
 _HELD_OUT_SHARE = 0.04
-_MOST_HELD_OUT = 16
-_MOST_PLANES = 32
+_MAX_HELD_OUT = 16
+_MAX_PLANES = 32
 
 _VOLUME_EDGE = 96
 """Edge of the cube of a volume that is validated, in high-resolution pixels."""
@@ -25,7 +25,7 @@ _VOLUME_EDGE = 96
 _EXAMPLE_EDGE, _EXAMPLE_ROWS = 96, 16
 """Edge of an example in high-resolution pixels; of volumes the edge along Y."""
 
-_LEAST_RECORDINGS = 16
+_MIN_RECORDINGS = 16
 """Least number of recordings from which the range of noise is measured."""
 
 _BEST_PSNR = 200.0
@@ -38,14 +38,14 @@ def hold_out(images: Sequence[Sequence[Field]], seed: int) -> tuple[list[Field],
     Neighbouring planes of a stack are nearly equal: on both sides, they would inflate the score.
     """
     order = np.random.default_rng(seed).permutation(len(images))
-    count = min(_MOST_HELD_OUT, max(1, round(len(images) * _HELD_OUT_SHARE))) if len(images) > 1 else 0
+    count = min(_MAX_HELD_OUT, max(1, round(len(images) * _HELD_OUT_SHARE))) if len(images) > 1 else 0
     training, held_out = ([field for i in part for field in images[i]] for part in (order[count:], order[:count]))
     return training, select_evenly(held_out)
 
 
 def select_evenly(fields: Sequence[Field]) -> list[Field]:
     """Return at most 32 evenly chosen fields, and the middle of each volume, to keep validation short."""
-    step = max(1, -(-len(fields) // _MOST_PLANES))
+    step = max(1, -(-len(fields) // _MAX_PLANES))
     return [_crop_middle(field) for field in fields[::step]]
 
 
@@ -53,7 +53,10 @@ def select_evenly(fields: Sequence[Field]) -> list[Field]:
 def iter_recordings(
     fields: Sequence[Field], *, scale: Scale, instrument: Instrument, seed: int = 1
 ) -> Iterator[tuple[Tensor, Plane]]:
-    """Yield what the instrument records of each whole field, ``(1, frames, h, w)``, and the high-resolution plane."""
+    """Yield the low-resolution recording of each field, ``(1, frames, h, w)``, and its high-resolution plane.
+
+    The recording is simulated, or comes from a recorded pair.
+    """
     random = np.random.default_rng(seed)
     margin = instrument.margin(scale)
     for field in fields:
@@ -84,7 +87,7 @@ def score_fields(
 
 def measure_noise_range(fields: Sequence[Field], *, scale: Scale, instrument: Instrument) -> tuple[float, float]:
     """Return the lowest and highest noise level of low-resolution images; few fields are recorded several times."""
-    repeated = list(fields) * -(-_LEAST_RECORDINGS // len(fields))
+    repeated = list(fields) * -(-_MIN_RECORDINGS // len(fields))
     recordings = iter_recordings(repeated, scale=scale, instrument=instrument)
     levels = [noise_level(plane) for lr, _ in recordings for plane in lr[0, :1].reshape(-1, *lr.shape[-2:]).numpy()]
     return round(min(levels), 5), round(max(levels), 5)

@@ -30,7 +30,7 @@ def test_too_few_images_for_error_bars(superres, data, tmp_path):
     assert not file.exists()
     done = superres("calibrate", *[tmp_path / n for n in ("lr", "ref")], "-m", "bicubic-x2", "-o", file, "--alpha", 0.4)
     assert done.code == 0, done.err
-    assert "the bound on the mean is not given: " in done.out
+    assert "no guarantee for the mean share of pixels outside the error bars: " in done.out
     assert "needs at least 5 images, got 2" in done.out
 
 

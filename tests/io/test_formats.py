@@ -18,7 +18,7 @@ def test_every_folder_has_the_same_functions(file_format: Format) -> None:
     assert list(inspect.signature(file_format.import_reader().scan).parameters) == ["path", "require_pixel_size"]
     if file_format.write:
         writer = file_format.import_writer()
-        assert list(inspect.signature(writer.find_unsupported).parameters) == ["image", "ending"]
+        assert list(inspect.signature(writer.find_unsupported).parameters) == ["image", "suffix"]
         assert list(inspect.signature(writer.write).parameters) == ["image", "path"]
 
 

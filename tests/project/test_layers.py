@@ -68,7 +68,7 @@ WARNING_FUNCTIONS = {
 WRITERS_OF_COMMANDS = {"plugin/demo.py", "plugin/widgets/batch/state.py", "plugin/widgets/upscale/snippets.py"}
 # One file per model: a folder that nobody browses.
 DATA = {"napari_superres/weights"}
-MOST_ENTRIES, MOST_LINES, LONGEST_FUNCTION = 16, 400, 60
+MAX_ENTRIES, MAX_LINES, LONGEST_FUNCTION = 16, 400, 60
 
 each_file = pytest.mark.parametrize("path", FILES, ids=relative)
 
@@ -147,7 +147,7 @@ def test_folders_are_small():
     entries = {(folder, child) for p in paths for child, folder in zip([p, *p.parents], p.parents, strict=False)}
     counts = Counter(folder.as_posix() for folder, _ in entries)
     too_large = {
-        f: n for f, n in counts.items() if n > MOST_ENTRIES and f not in DATA and f.startswith(("nap", "tests"))
+        f: n for f, n in counts.items() if n > MAX_ENTRIES and f not in DATA and f.startswith(("nap", "tests"))
     }
     assert too_large == {}
 
@@ -163,7 +163,7 @@ def test_every_folder_lists_its_files(path):
 @pytest.mark.parametrize("path", CODE, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_files_and_functions_are_small(path):
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MOST_LINES
+    assert len(text.splitlines()) <= MAX_LINES
     for function in functions(path):
         # Signatures and docstrings of public functions list their options: only the code counts.
         code = function.body[1:] if ast.get_docstring(function) and len(function.body) > 1 else function.body

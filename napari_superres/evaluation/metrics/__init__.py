@@ -1,7 +1,7 @@
 """Numbers that compare an image with a reference on the same grid.
 
-Begin reading with ``score``, which computes the rows of a report. Everything in `napari_superres.evaluation` and
-`napari_superres.training` may import this folder. It imports no other folder of `napari_superres.evaluation`.
+Begin with ``score``, which computes the rows of a report. This folder imports no other folder of
+`napari_superres.evaluation`.
 
 ``full_reference``  PSNR, SSIM, MS-SSIM, NRMSE, MAE, HFEN, mutual information, Pearson: two arrays in, one number out
 ``ssim``            the local moments that SSIM, MS-SSIM and MicroSSIM share
@@ -11,9 +11,16 @@ Begin reading with ``score``, which computes the rows of a report. Everything in
 ``score``           the rows of a report: every metric of one candidate, raw and after the gain and offset fit
 ``paired``          differences between two candidates over several images, with confidence intervals
 
-**To add a metric**, write a function of two arrays in ``full_reference``. Call it in ``score`` and name it there in
-`PLANE_METRICS` (one value per plane) or `CHANNEL_METRICS` (one value per channel). Add its column to
-``reporting/report.py`` and ``reporting/report.schema.json``, and an input with a known answer to ``selftest.py``.
+**To add a metric**:
+
+1. Write a function of two arrays: in ``full_reference`` for a metric of single planes, in ``linearity`` for one that
+   needs all planes of a channel at once.
+2. Call it in ``score``. A metric of planes goes into ``_pixel_metrics`` or, if it looks at neighbourhoods,
+   ``_neighbourhood_metrics``, and its name into `PLANE_METRICS`. A metric of channels goes into ``_measure_channel``,
+   and its name into `CHANNEL_METRICS`.
+3. Add its column to `COLUMNS` in ``reporting/report.py``, and to ``_IN_TEXT`` there if the printed table shows it.
+4. Add it to ``reporting/report.schema.json``: to the row and, for a metric of planes, to the plane.
+5. Add an input with a known answer to ``selftest.py``.
 
 **NaN and infinite pixels** are left out where either image has one. Metrics that look at neighbourhoods (SSIM and its
 family, HFEN) also leave out every pixel whose neighbourhood holds one. The column ``invalid`` of a report counts these

@@ -1,7 +1,6 @@
 """Bring two images onto one grid, by their recorded positions or by their content.
 
-Begin reading with ``match``. Everything in `napari_superres.evaluation` may import this folder. It imports no other
-folder there.
+Begin with ``match``. This folder imports no other folder of `napari_superres.evaluation`.
 
 ``match``     crops a result and a reference to their common field, by their affines
 ``register``  finds shift, rotation and scale from the pixels and moves the reference onto the result

@@ -37,7 +37,7 @@ Transform = Literal["shift", "rigid", "affine"]
 Floats = npt.NDArray[np.float64]
 Pair = tuple[Image, Image]
 
-LEAST_CORRELATION = 0.3
+MIN_CORRELATION = 0.3
 """Correlation below which no shift or transform is applied."""
 
 _MAX_COARSENESS, _MIN_SHIFT, _MIN_IMPROVEMENT = 1.05, 0.05, 1e-4
@@ -266,10 +266,10 @@ def _search_shift(result: Image, reference: Image, notes: list[str]) -> tuple[Fl
         )
     best = max((find_shift(fixed, moving) for fixed, moving in channels), key=lambda shift: shift.after)
     shift = np.zeros(len(result.spatial))
-    if best.after > LEAST_CORRELATION:
+    if best.after > MIN_CORRELATION:
         shift[searchable_axes(result)] = np.where(np.abs(best.pixels) < _MIN_SHIFT, 0.0, best.pixels)
     else:
-        notes.append(f"no shift was found at which both correlate by {LEAST_CORRELATION}: the reference was not moved")
+        notes.append(f"no shift was found at which both correlate by {MIN_CORRELATION}: the reference was not moved")
     return shift, best.before, best.after if shift.any() else best.before
 
 
@@ -314,7 +314,7 @@ def _search_transform(
         matrix[np.ix_([*axes, total], [*axes, total])] = lengths * [*size, 1] / np.array([[*size, 1]]).T
         channels = smooth_channels(*_common_field(*pair, mapping @ matrix), middle=True)
         after = max(correlation(*channel) for channel in channels)
-        if after > max(before + _MIN_IMPROVEMENT, LEAST_CORRELATION):
+        if after > max(before + _MIN_IMPROVEMENT, MIN_CORRELATION):
             return matrix, after
     notes.append(f"no {kind} transform improves on the shift: none was applied")
     return np.eye(total + 1), before

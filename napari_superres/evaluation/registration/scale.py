@@ -23,7 +23,7 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
     Returns
     -------
     dict or None
-        Factor per spatial axis of the result; None where neither input nor provenance tells.
+        Factor per spatial axis of the result; None if neither the input nor the provenance gives one.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Answers, tables and pages made from measurements.
 
 Begin with ``questions``, whose functions turn measurements into answers, and ``report.Report``, which carries all rows
-and answers. ``evaluation.images`` and ``evaluation.folder`` import this room.
+and answers.
 
 ``questions``  the questions that a report answers, one function each
 ``findings``   `Findings` and `examine`: everything measured of one image beyond metrics

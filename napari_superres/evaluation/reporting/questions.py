@@ -15,27 +15,27 @@ from napari_superres.evaluation.consistency import Consistency
 from napari_superres.evaluation.metrics.full_reference import pearson
 from napari_superres.evaluation.metrics.linearity import Linearity
 from napari_superres.evaluation.metrics.paired import Comparison
-from napari_superres.evaluation.registration.register import LEAST_CORRELATION, Registration
+from napari_superres.evaluation.registration.register import MIN_CORRELATION, Registration
 from napari_superres.evaluation.resolution import RingCorrelation
 
 State = Literal["yes", "no", "doubtful", "not measurable"]
 
-_MOST_SHIFT = 0.5
+_MAX_SHIFT = 0.5
 """Pixels by which a result may lie off its reference."""
 
 _GAMMAS, _SLOPES, _FLUXES = (0.8, 1.25), (0.8, 1.25), (0.95, 1.05)
 """Ranges in which intensities count as linear."""
 
-_LEAST_R_SQUARED = 0.99
+_MIN_R_SQUARED = 0.99
 """Fit of a straight line below which a wrong gamma is certain."""
 
-_LEAST_RSP = 0.5
+_MIN_RSP = 0.5
 """Correlation of the degraded result with its input below which it is probably of another input."""
 
-_MOST_OUTSIDE = (0.01, 0.05)
+_MAX_OUTSIDE = (0.01, 0.05)
 """Shares of pixels beyond 3 sigma above which consistency is doubtful, and denied."""
 
-_MOST_PEAK = 10.0
+_MAX_PEAK = 10.0
 """Standard deviations of a block's residual above which there is structure in it."""
 
 _BLOCK = 5
@@ -83,11 +83,11 @@ def place(registration: Registration | None, problem: str, moved: bool) -> Answe
     if registration is None:
         return Answer(question, "not measurable", problem)
     r = registration.correlation
-    if r < LEAST_CORRELATION:
+    if r < MIN_CORRELATION:
         return Answer(question, "no", f"they hardly correlate (r {r:.2f}): check that both show the same field")
     distance = float(np.hypot.reduce(registration.pixels))
     reason = f"{distance:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)}), r {r:.3f}"
-    if distance <= _MOST_SHIFT:
+    if distance <= _MAX_SHIFT:
         return Answer(question, "yes", reason)
     if moved:
         return Answer(question, "doubtful", f"{reason}; the reference was moved by that before anything was measured")
@@ -159,7 +159,7 @@ def linear(curves: Sequence[Linearity], flux: float) -> Answer:
         return Answer(question, "yes", reason)
     if slope < 0:
         return Answer(question, "no", f"{reason}: its contrast is inverted")
-    state: State = "no" if "gamma" in wrong and worst.r_squared < _LEAST_R_SQUARED else "doubtful"
+    state: State = "no" if "gamma" in wrong and worst.r_squared < _MIN_R_SQUARED else "doubtful"
     verb = "is" if len(wrong) == 1 else "are"
     return Answer(question, state, f"{reason}: measure no intensities before {' and '.join(wrong)} {verb} explained")
 
@@ -178,7 +178,7 @@ def consistent(consistency: Consistency | None, problem: str) -> Answer:
     if consistency is None:
         return Answer(question, "not measurable", problem)
     rsp = consistency.rsp
-    if rsp < _LEAST_RSP:
+    if rsp < _MIN_RSP:
         reason = f"it hardly correlates with its input (RSP {rsp:.2f}): check that it was made from this input"
         return Answer(question, "no", reason)
     if consistency.noise is None:
@@ -186,13 +186,13 @@ def consistent(consistency: Consistency | None, problem: str) -> Answer:
         return Answer(question, "not measurable", reason)
     peak, position = largest_residual(consistency.residual)
     reason = f"{100 * consistency.outside:.2f} % of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
-    has_structure = abs(peak) > _MOST_PEAK
-    if consistency.outside <= _MOST_OUTSIDE[0] and not has_structure:
+    has_structure = abs(peak) > _MAX_PEAK
+    if consistency.outside <= _MAX_OUTSIDE[0] and not has_structure:
         return Answer(question, "yes", f"{reason}; structure finer than the PSF cannot be checked this way")
     if has_structure:
         kind = "more" if peak > 0 else "less"
         reason += f"; most at {position} of the input: {kind} there than the input shows ({abs(peak):.0f} sigma)"
-    certain = consistency.outside > _MOST_OUTSIDE[1] or abs(peak) > 2 * _MOST_PEAK
+    certain = consistency.outside > _MAX_OUTSIDE[1] or abs(peak) > 2 * _MAX_PEAK
     return Answer(question, "no" if certain else "doubtful", reason)
 
 

@@ -71,7 +71,7 @@ _IN_TEXT = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Metrics of one or more images, always of the interpolated input as well.
+    """Metrics of one or more images, always including the interpolated input.
 
     Attributes
     ----------

@@ -1,7 +1,6 @@
 """The finest detail that recordings hold, in physical units, or the reason why it cannot be measured.
 
-Begin reading with ``frc``. Everything in `napari_superres.evaluation` may import this folder. Of the other folders
-there, it imports ``registration`` only.
+Begin with ``frc``. Of the other folders of `napari_superres.evaluation`, this one imports only ``registration``.
 
 ``frc``               `ring_correlation`: Fourier ring (FRC) and shell (FSC) correlation of two recordings
 ``single_image_frc``  `single_image_correlation`: FRC of one recording, split into two halves

@@ -1,7 +1,7 @@
-"""Check that an image is a raw recording, with independent noise in every pixel; else its resolution means nothing.
+"""Check that an image is a raw recording with independent noise in every pixel.
 
-The spectrum of an interpolated, denoised or computed image says how it was made, not what was recorded. The provenance
-of the image is checked first, then its spectrum.
+Otherwise a measured resolution is meaningless: the spectrum of an interpolated, denoised or computed image says
+how it was made, not what was recorded. The provenance of the image is checked first, then its spectrum.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ ORIGIN_UNVERIFIED = "origin unverified: no file proves that it is a raw recordin
 
 
 def provenance_problem(image: Image) -> str:
-    """Return why an image is not a recording according to its provenance; empty if it is not known to be computed."""
+    """Return the reason why the provenance rules out a raw recording, or an empty string."""
     record = image.metadata.get("provenance")
     if not isinstance(record, Mapping):
         return ""

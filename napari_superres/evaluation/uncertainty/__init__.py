@@ -1,6 +1,6 @@
 """Error bars: how much results disagree, and intervals calibrated on pairs with a known reference.
 
-Begin with ``spread``. ``images`` and ``reporting`` import this room; it imports ``registration`` and ``pairing``.
+Begin with ``spread``. Within `napari_superres.evaluation`, this folder imports only ``registration`` and ``pairing``.
 
 ``spread``           `spread`: disagreement of models and of flipped inputs
 ``conformal``        the formulas of intervals with a stated coverage

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _PIXELS = 100_000
 """Most pixels kept of an image."""
 
-_LEAST_PIXELS = 4
+_MIN_PIXELS = 4
 """Fewest finite pixels of an image that can be used."""
 
 _EPSILON = 0.01
@@ -114,7 +114,7 @@ def calibrate_folder(
     alpha
         Share of pixels that may lie outside the intervals.
     delta
-        Probability that the bound on the mean may fail.
+        Probability that the guarantee for the mean share of pixels outside the error bars fails.
     tta
         Flip the images, as in `spread`.
     modality
@@ -191,8 +191,8 @@ def _sample_pixels(prediction: npt.ArrayLike, deviation: npt.ArrayLike, truth: n
     if finite.size > _PIXELS:
         finite = np.random.default_rng(0).choice(finite, _PIXELS, replace=False)
     sample = _Sample(*(a.ravel()[finite].astype(np.float64) for a in arrays))
-    if finite.size < _LEAST_PIXELS:
-        raise EvaluationError(f"an image needs at least {_LEAST_PIXELS} finite pixels, got {finite.size}.")
+    if finite.size < _MIN_PIXELS:
+        raise EvaluationError(f"an image needs at least {_MIN_PIXELS} finite pixels, got {finite.size}.")
     if sample.deviation.min() < 0:
         raise EvaluationError(f"a spread must be at least 0, got {sample.deviation.min():.4g}.")
     return sample

@@ -1,4 +1,4 @@
-"""Where results disagree that should agree: those of flipped inputs, of several models or checkpoints.
+"""Measure how much results disagree between flipped inputs, models and checkpoints.
 
 Test-time augmentation as a measure of uncertainty: Wang et al., Neurocomputing 2019,
 doi:10.1016/j.neucom.2019.01.103. Running mean and variance: Welford, Technometrics 1962,
@@ -25,8 +25,8 @@ from napari_superres.errors import SettingsError, SuperResWarning
 if TYPE_CHECKING:
     from napari_superres.models import Model, ModelCard
 
-_SQUARE = 0.01
-"""Largest relative difference of pixel sizes along Y and X at which the two axes may be exchanged."""
+_SQUARE_TOLERANCE = 0.01
+"""Transpose Y and X only if their pixel sizes differ by at most this fraction."""
 
 
 class SpreadOptions(TypedDict, total=False):
@@ -110,7 +110,9 @@ def spread(
     tta: bool = True,
     **options: Unpack[SpreadOptions],
 ) -> Spread:
-    """Measure how much results disagree that a perfect model would make alike.
+    """Measure how much results disagree between flipped inputs and between models.
+
+    A perfect model would return the same result for every version of the image.
 
     Every model computes eight versions of the image: mirrored along Y, along X or both, each with Y and X exchanged
     or not. Models of volumes compute twice as many, mirrored along Z as well. Y and X are not exchanged where pixels
@@ -275,7 +277,7 @@ def _turns(image: Image, card: "ModelCard") -> Iterator[Turn]:
 
 def _is_square(image: Image) -> bool:
     y, x = (image.pixel_size[image.spatial.index(a)] * METRES.get(image.units[a] or "", 1.0) for a in "YX")
-    return abs(y - x) <= _SQUARE * max(y, x)
+    return abs(y - x) <= _SQUARE_TOLERANCE * max(y, x)
 
 
 def _check(models: "Sequence[Model]", image: Image, tta: bool) -> None:

@@ -1,10 +1,10 @@
 """The loop from tiles to pixels: load, compute, crop, store.
 
-Begin with ``execute``; it gives tiles to ``sweep`` and keeps their cores. ``images`` and ``stream`` import this room;
-it imports ``planning`` and ``machine``.
+Begin with ``execute``; it gives tiles to ``sweep`` and keeps their cores. Within `napari_superres.inference`, this
+folder imports only ``planning``, ``options`` and ``machine``.
 
 ``execute``            computes a plan into an array
-``sweep``              the loop over tiles, and what gives way when memory is short
+``sweep``              the loop over tiles, and what becomes smaller when memory is short
 ``tile_io``            reads a tile of the image, writes a core of the result
 ``color``              one-channel and colour networks on grey and RGB images
 ``global_statistics``  passes that find the statistics of the whole image, for layers that need them

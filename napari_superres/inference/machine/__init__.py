@@ -1,6 +1,6 @@
 """What this computer offers: devices, memory, threads, and how fast a model runs on them.
 
-Begin with ``device``. Every other room of `napari_superres.inference` may import this one; it imports none of them.
+Begin with ``device``. This folder imports nothing else of `napari_superres.inference`.
 
 ``device``         which device computes, and in which precision
 ``memory``         how much memory a pass may use; the allocator of our own processes

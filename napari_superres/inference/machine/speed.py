@@ -19,11 +19,11 @@ from napari_superres.models.model import Model
 from napari_superres.models.probes.cache import recall, remember
 
 _EDGES = {2: (128, 192, 256, 384, 512, 768, 1024, 1536, 2048), 3: (24, 32, 48, 64, 96, 128)}
-_WORTH = 0.05
+_MAX_MEASURING_SHARE = 0.05
 """Share of a run's time that its measurements may take."""
 
-_LEAST_WORK = 2**30
-"""Pixels of a run times bytes per pixel, below which nothing is measured."""
+_MIN_WORK_BYTES = 2**30
+"""Runs with fewer pixels x bytes per pixel are not measured."""
 
 _NOISE = 1.1
 
@@ -58,7 +58,7 @@ class Speed:
         return s0 + (s1 - s0) * log2(pixels / p0) / log2(p1 / p0)
 
     @property
-    def enough(self) -> int:
+    def smallest_efficient_pass(self) -> int:
         """Pixels of the smallest pass whose speed is within a tenth of the best."""
         best = min(s for _, s in self.points)
         return next(p for p, s in self.points if s <= best * _NOISE)
@@ -70,8 +70,8 @@ def known_speed(model: Model, device: str, precision: str) -> Speed | None:
     return Speed(tuple(sorted((int(p), float(s)) for p, s in points.items()))) if points else None
 
 
-def guessed_speed(model: Model, device: str) -> Speed:
-    """Return the typical course of speed, in no particular unit, for a model that was not measured."""
+def typical_speed(model: Model, device: str) -> Speed:
+    """Return a typical speed curve, in relative units, for a model that has not been measured."""
     if device.startswith("cuda"):
         return Speed(((2**14, 8.0), (2**17, 2.0), (2**20, 1.0)))
     points = [(2**12, 1.3), (2**15, 1.0)]
@@ -83,7 +83,7 @@ def guessed_speed(model: Model, device: str) -> Speed:
 
 def is_worth_measuring(model: Model, precision: str, pixels: float) -> bool:
     """Return whether a run over `pixels` low-resolution pixels is long enough to measure the model's speed for it."""
-    return bool(model.sha256) and precision != "fp64" and pixels * model.bytes_per_pixel >= _LEAST_WORK
+    return bool(model.sha256) and precision != "fp64" and pixels * model.bytes_per_pixel >= _MIN_WORK_BYTES
 
 
 def measure_speed(model: Model, device: str, precision: str, pixels: float, most: float) -> bool:
@@ -112,7 +112,7 @@ def measure_speed(model: Model, device: str, precision: str, pixels: float, most
     spent = 0.0
     for edge in _EDGES[card.ndim]:
         size = [padded_size(edge, m) for m in card.multiple]
-        allowed = _WORTH * pixels * min(points.values(), default=torch.inf)
+        allowed = _MAX_MEASURING_SHARE * pixels * min(points.values(), default=torch.inf)
         # A warm-up and two passes.
         cost = 3 * prod(size) * max(points.values(), default=0.0)
         if prod(size) in points:

@@ -1,8 +1,7 @@
 """What a run does, decided once and before any tile is computed.
 
-Begin with ``upscale_run.plan_run``: the first look at the image, then at the computer, then `resolve`, a pure function
-that turns both into one frozen `Plan`. Everything in `napari_superres.inference` may import this room; it imports
-``machine``.
+Begin with ``upscale_run``. `plan_run` inspects the image and the computer; the pure function `resolve` turns both into
+one frozen `Plan`. Within `napari_superres.inference`, this folder imports only ``options`` and ``machine``.
 
 ``upscale_run``  `UpscaleRun`: models and their plans
 ``facts``        the first look at an image: intensities, and doubts whether the model suits it

@@ -9,7 +9,7 @@ from napari_superres import io
 from napari_superres.errors import OutputError
 from napari_superres.inference.planning.upscale_run import UpscaleRun
 
-_LEAST_COMPRESSION = 0.5
+_MIN_COMPRESSION = 0.5
 """Share of its uncompressed size that a result needs at least: noise in 16 bits compresses 1.9 times."""
 
 _PASSES = 3
@@ -92,7 +92,7 @@ def check_disk(folder: Path, needed: int) -> tuple[str, ...]:
     """
     free = shutil.disk_usage(folder).free
     sizes = f"the result takes {in_units(needed)} uncompressed, and {in_units(free)} are free in {folder}"
-    if free < needed * _LEAST_COMPRESSION:
+    if free < needed * _MIN_COMPRESSION:
         raise OutputError(
             f"{sizes}.", remedy="Free space, choose another folder, or compute a part with `roi` or `channels`."
         )

@@ -1,6 +1,8 @@
 """The plan of a run: image, computer, model and options, resolved once into one frozen value.
 
-Every check and every clear error is here or in what `resolve` calls. After it no code checks, guesses or clamps.
+All checks are made in this folder. Later code obeys the plan, except for the size of tiles: if memory runs short,
+``engine/sweep`` uses smaller batches and tiles, and at last the CPU. ``stream/boxes`` may use smaller tiles, which fit
+the boxes of a result on disk. Models with a sufficient halo give the same result for every tile size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +35,7 @@ class Plan:
     work_axes
         The axes the model works on, ``"YX"`` or ``"ZYX"``.
     scale, offset
-        Factor per spatial axis of the image, and the position of its pixel 0 in pixels of the result.
+        Upscaling factor per spatial axis, and where the centre of input pixel 0 lies in the result, in result pixels.
     region
         ``(start, stop)`` per axis of T, Z, Y, X that the image has: the part that is computed.
     channels
@@ -59,7 +61,8 @@ class Plan:
     seconds_per_tile
         Time of one tile, from measurements on this computer; None where there are none.
     precision_db
-        Peak signal to error of half precision, measured on one tile of the image; None in full precision.
+        Peak signal-to-noise ratio of half precision against 32 bits, in dB, measured on one tile; None in full
+        precision.
     doubts
         Why the model may not suit the image, in sentences.
     """

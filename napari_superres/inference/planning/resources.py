@@ -8,7 +8,7 @@ import torch
 from napari_superres.errors import SettingsError
 from napari_superres.inference.machine import memory
 from napari_superres.inference.machine.device import Precision, is_half_faster, resolve_device
-from napari_superres.inference.machine.speed import Speed, guessed_speed, known_speed
+from napari_superres.inference.machine.speed import Speed, known_speed, typical_speed
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.extent import Extent
 from napari_superres.models.model import Model
@@ -79,6 +79,6 @@ def find_resources(model: Model, extent: Extent, options: UpscaleOptions, *, try
         budget_bytes=budget,
         free_bytes=budget if device.startswith("cuda") else psutil.virtual_memory().available,
         bytes_per_pixel=model.bytes_per_pixel * (2.0 if precision == "fp64" else 1.0) * extent.samples,
-        speed=known or guessed_speed(model, device),
+        speed=known or typical_speed(model, device),
         is_speed_known=known is not None,
     )

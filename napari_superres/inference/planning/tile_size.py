@@ -16,7 +16,7 @@ from napari_superres.models.card import ModelCard
 
 _CHEAP_BYTES, _CHEAP_BYTES_PER_BATCH = 192 * 2**20, 32 * 2**20
 _PRICE = 1.1
-_LEAST_PIXELS = 2**12
+_MIN_PIXELS = 2**12
 _LARGEST_BATCH = 64
 
 _PIXELS_PER_THREAD = 2**15
@@ -80,7 +80,7 @@ def choose_tiling(extent: Extent, resources: Resources, card: ModelCard, options
         tile,
         bytes_per_pixel=per_pixel,
         budget=resources.budget_bytes // parallel,
-        enough=resources.speed.enough,
+        enough=resources.speed.smallest_efficient_pass,
     )
     parallel = max(1, min(parallel, ceil(extent.pixels / (prod(tile) * batch))))
     return Tiling(tile, extent.halo, batch, parallel)
@@ -163,7 +163,7 @@ def auto_tile(
     best: tuple[float, tuple[int, ...]] | None = None
     pixels = budget / bytes_per_pixel / parallel
     cheap = max(_CHEAP_BYTES / parallel, _CHEAP_BYTES_PER_BATCH)
-    while best is None or pixels > _LEAST_PIXELS:
+    while best is None or pixels > _MIN_PIXELS:
         edges = _edges(sizes, halo, multiple, pixels)
         # Context is computed and thrown away.
         cost = prod(t / max(1, t - 2 * h) if t < n else 1.0 for t, h, n in zip(edges, halo, sizes, strict=True))

@@ -1,8 +1,8 @@
 """Results larger than memory: computed box by box, by any number of processes, resumed after interruptions.
 
 Begin with ``stream_file``. A result is divided into boxes of whole shards. One process at a time computes and stores a
-box, and a box enters the journal when it is safe on the disk; finished boxes are never computed again. ``files``
-imports this room; it imports ``engine``, ``planning`` and ``images``.
+box, and a box enters the journal when it is safe on the disk; finished boxes are never computed again. Within
+`napari_superres.inference`, only ``files`` imports this folder.
 
 ``stream_file``  starts or resumes a run, computes the missing boxes, and puts the result into its place
 ``boxes``        `Job`: what a process needs to compute boxes

@@ -32,7 +32,7 @@ class SliceHeader:
     size
         Number of columns, rows and frames.
     spacing
-        Distance of rows and of columns, in millimeters; None if absent.
+        Spacing between rows and between columns, in millimeters; None if absent.
     detector_spacing
         Pixel spacing of the detector, not of the body, in millimeters; None if absent.
     position, orientation
@@ -40,10 +40,10 @@ class SliceHeader:
     frame_time
         Time between frames, in milliseconds; None if absent.
     slice_spacing, thickness
-        Distance of slices and thickness of a slice, in millimeters; None if absent.
+        Spacing between slices and thickness of a slice, in millimeters; None if absent.
     mirror
-        For MONOCHROME1 files (dark means much), which SimpleITK inverts: the values of the file are `mirror` minus
-        the values that SimpleITK returns. None for other files.
+        For MONOCHROME1 files (high values are displayed dark), which SimpleITK inverts: the values of the file are
+        `mirror` minus the values that SimpleITK returns. None for other files.
     """
 
     path: Path
@@ -124,7 +124,7 @@ def _mirror(numbers: Callable[[str, int], tuple[float, ...] | None]) -> float:
 
 
 def need_spacing(header: SliceHeader) -> tuple[float, float]:
-    """Return the distance of rows and of columns, in millimeters.
+    """Return the spacing between rows and between columns, in millimeters.
 
     Raises
     ------

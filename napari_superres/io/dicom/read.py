@@ -5,8 +5,8 @@ spacing (it takes 1 mm), a tilted gantry, and mixed orientations. The message na
 pixels are read.
 
 A single slice becomes a volume of one slice, which keeps its place in the body. If its file states no position,
-orientation or thickness, it becomes a plane. Values of MONOCHROME1 files, where dark means much, stay as they are, and
-``metadata["photometric"]`` says so.
+orientation or thickness, it becomes a plane. Values of MONOCHROME1 files (high values are displayed dark)
+stay as they are, and ``metadata["photometric"]`` says so.
 """
 
 from collections.abc import Callable

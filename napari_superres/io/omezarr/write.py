@@ -9,9 +9,9 @@ from napari_superres.io.omezarr.target import ZarrTarget
 from napari_superres.io.unsupported import Unsupported, unsupported_orientation
 
 
-def find_unsupported(image: Image, ending: str) -> list[Unsupported]:
+def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
     """Return the features of an image that an OME-Zarr cannot store."""
-    del ending
+    del suffix
     features = unsupported_orientation(image)
     if "C" in image.axes and "S" in image.axes:
         features.append(Unsupported("both colour samples and channels", ".ome.tif", fatal=True))

@@ -9,9 +9,9 @@ from napari_superres.io.series import import_library
 from napari_superres.io.unsupported import Unsupported, unsupported_data_type, unsupported_orientation
 
 
-def find_unsupported(image: Image, ending: str) -> list[Unsupported]:
+def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
     """Return the features of an image that a PNG cannot store."""
-    del ending
+    del suffix
     features = unsupported_data_type(image, "uint8 uint16", ".ome.tif or .ome.zarr")
     extra = [a for a, n in zip(image.axes, image.shape, strict=True) if a in "TCZ" and n > 1]
     if extra:

@@ -51,9 +51,9 @@ _SLAB_BYTES = 32 * 2**20
 _BUFFER_BYTES = 32 * 2**20
 
 
-def find_unsupported(image: Image, ending: str) -> list[Unsupported]:
+def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
     """Return the features of an image that a TIFF with this suffix cannot store."""
-    if ".ome" in ending:
+    if ".ome" in suffix:
         return [*unsupported_data_type(image, _OME_TYPES, ".ome.zarr"), *unsupported_orientation(image)]
     larger = ".ome.tif or .ome.zarr"
     features = [*unsupported_data_type(image, _IMAGEJ_TYPES, larger), *unsupported_orientation(image)]

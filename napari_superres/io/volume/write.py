@@ -27,7 +27,7 @@ _TYPES = "uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64"
 _META_FIELD_BYTES = 16_000
 
 
-def find_unsupported(image: Image, ending: str) -> list[Unsupported]:
+def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
     """Return the features of an image that a volume file with this suffix cannot store."""
     features = unsupported_data_type(image, _TYPES, ".ome.zarr")
     if is_sheared(image):
@@ -36,7 +36,7 @@ def find_unsupported(image: Image, ending: str) -> list[Unsupported]:
         features.append(Unsupported("time without Z", ".ome.tif or .ome.zarr", fatal=True))
     if "C" in image.axes and "S" in image.axes:
         features.append(Unsupported("both colour samples and channels", ".ome.tif", fatal=True))
-    return [*features, *_unsupported_by_nifti(image)] if ending in NIFTI.write else features
+    return [*features, *_unsupported_by_nifti(image)] if suffix in NIFTI.write else features
 
 
 def _unsupported_by_nifti(image: Image) -> list[Unsupported]:

@@ -1,7 +1,7 @@
 """Networks: one per file, its paper at the top, and a table of their names.
 
-``probes``, ``foreign``, ``library``, ``export`` and all layers above may import this room; it imports nothing of
-`napari_superres.models` but ``interpolate``. Begin with ``srcnn``, the smallest, then ``edsr``.
+Begin with ``srcnn``, the smallest, then ``edsr``. Of `napari_superres.models`, this folder imports only
+``interpolate``.
 
 Every network takes low-resolution ``(B, C, (Z)YX)`` on the model's intensity scale and returns
 ``(B, C, ...)`` on the finer grid. A network class has

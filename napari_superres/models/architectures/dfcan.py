@@ -18,7 +18,7 @@ from napari_superres.models.architectures.layers import CONV, PixelShuffle, near
 from napari_superres.models.interpolate import Interpolation
 
 _GAMMA = 0.8
-_LEAST_POWER = 1e-8
+_MIN_POWER = 1e-8
 
 
 class FourierAttention(nn.Module):
@@ -40,7 +40,7 @@ class FourierAttention(nn.Module):
         # Spectra exceed the range of 16 bits.
         with torch.autocast(x.device.type, enabled=False):
             wide = x if x.dtype == torch.float64 else x.float()
-            power = torch.fft.fftn(wide, dim=dims, norm="ortho").abs().square() + _LEAST_POWER
+            power = torch.fft.fftn(wide, dim=dims, norm="ortho").abs().square() + _MIN_POWER
             spectrum = torch.fft.fftshift(power, dim=dims) ** (_GAMMA / 2)
         weights: Tensor = self.weights(self.spectrum(spectrum.to(x.dtype)).mean(dims, keepdim=True))
         return x * weights

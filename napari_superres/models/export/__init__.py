@@ -1,7 +1,6 @@
 """Writing this program's models for others: as bioimage.io packages, or as the one file that this program reads.
 
-Begin with ``bioimageio.export_bioimageio``. The command line and the plugin import this room; no other room of
-`napari_superres.models` does. It imports ``library``, ``foreign`` and ``architectures``.
+Begin with ``bioimageio.export_bioimageio``. Nothing else in `napari_superres.models` imports this folder.
 
 ``bioimageio``    `export_bioimageio`: writes a package and tests it
 ``model_copy``    `export_safetensors`: writes this program's own model file

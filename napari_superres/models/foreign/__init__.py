@@ -1,9 +1,8 @@
 """Models made by others, converted to this program's one-file format once, when they are added to the library.
 
-Begin with ``convert.convert``: a file in, a card and weights out. ``library`` and ``export`` import this room; it
-imports ``probes``, ``architectures`` and the files directly in `napari_superres.models`, but neither ``library`` nor
-``export``. From then on the models are like any other: known by sha256, measured, tiled, with a card. A loader for
-another kind of file becomes a file here that returns a `ForeignModel`, and a line in ``convert``.
+Begin with ``convert.convert``: a file in, a card and weights out. From then on the models are like any other: known by
+sha256, measured, tiled, with a card. A loader for another kind of file becomes a file here that returns a
+`ForeignModel`, and a line in ``convert``. This folder imports neither ``library`` nor ``export``.
 
 ``foreign_model``    `ForeignModel`: the card and the weights that a loader returns
 ``convert``          chooses the loader, builds the network, completes the card

@@ -11,7 +11,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from napari_superres.errors import ModelFileError
 from napari_superres.models.model_file import GET_AGAIN
 
-_MOST_MEMBERS = 1000
+_MAX_MEMBERS = 1000
 _LONGEST_NAME = 200
 _LARGEST_TOTAL = 4 * 2**30
 _LARGEST_GROWTH, _SMALL_MEMBER = 200, 2**20
@@ -69,8 +69,8 @@ def check_folder(path: Path) -> None:
 
 def _check(archive: str, members: Iterable[ZipInfo]) -> None:
     members = list(members)
-    if len(members) > _MOST_MEMBERS:
-        raise ModelFileError(f"{archive} holds {len(members)} files; a model may have {_MOST_MEMBERS}.")
+    if len(members) > _MAX_MEMBERS:
+        raise ModelFileError(f"{archive} holds {len(members)} files; a model may have {_MAX_MEMBERS}.")
     total = sum(member.file_size for member in members)
     if total > _LARGEST_TOTAL:
         raise ModelFileError(f"{archive} would take {total / 2**30:.1f} GiB when unpacked; 4 GiB are allowed.")

@@ -17,10 +17,10 @@ from napari_superres.models.model_file import ASK_FOR_SAFETENSORS, GET_AGAIN, SU
 
 SUFFIXES = (SUFFIX, ".pth", ".pt", ".ckpt", ".bin")
 
-_MOST_SHARED, _SPARE_BYTES = 16, 2**20
+_MAX_SHARED, _SPARE_BYTES = 16, 2**20
 """Tensors may take this many times the file's size, because some share memory, and this many bytes more."""
 
-_MOST_TENSORS = 100_000
+_MAX_TENSORS = 100_000
 _READ_ERRORS = (
     OSError,
     EOFError,
@@ -118,15 +118,15 @@ def _check_zip(path: Path) -> None:
 
 def _check_sizes(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Refuse tensors that are not a network's weights, or take far more memory than the file has bytes."""
-    if len(tensors) > _MOST_TENSORS:
-        raise ModelFileError(f"{path.name} holds {len(tensors)} tensors; no network has more than {_MOST_TENSORS}.")
+    if len(tensors) > _MAX_TENSORS:
+        raise ModelFileError(f"{path.name} holds {len(tensors)} tensors; no network has more than {_MAX_TENSORS}.")
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
             raise ModelFileError(f"{path.name}: {name[:100]} is no plain tensor.")
     if any(t.is_complex() for t in tensors.values()) or not any(t.is_floating_point() for t in tensors.values()):
         raise ModelFileError(f"{path.name} must hold floating-point weights, none of them complex.")
     needed = sum(t.numel() * t.element_size() for t in tensors.values())
-    if needed > _MOST_SHARED * path.stat().st_size + _SPARE_BYTES:
+    if needed > _MAX_SHARED * path.stat().st_size + _SPARE_BYTES:
         raise ModelFileError(
             f"{path.name} declares tensors of {needed / 1e9:.1f} GB in a file of {path.stat().st_size / 1e6:.1f} MB. "
             "It is damaged or made to fill the memory."

@@ -22,7 +22,7 @@ EXACT = 1e-10
 _EXACT_IN_SINGLE = 1e-5
 """The same for programs that compute in single precision whatever the type of their input."""
 
-_LEAST_SECONDS, _SECONDS_PER_PASS_SECOND, _MOST_SECONDS = 5.0, 200.0, 180.0
+_MIN_SECONDS, _SECONDS_PER_PASS_SECOND, _MAX_SECONDS = 5.0, 200.0, 180.0
 """Patience for the halo: at least, per second that a small pass takes, and at most."""
 
 _CORE = {2: 24, 3: 8}
@@ -32,7 +32,7 @@ _STAND_IN_HALOS = {2: (16, 32, 64), 3: (8, 16)}
 _TILE_ERROR_GOAL = 1e-3
 _PADDED_MULTIPLE = 16
 _THICKNESS = 16
-_MOST_PIXELS = 2**22
+_MAX_PIXELS = 2**22
 _SMALLEST_SHIFT = 0.25
 """Shift of a blob, in high-resolution pixels, that counts as a grid of its own."""
 
@@ -185,7 +185,7 @@ def _patience(card: ModelCard, network: nn.Module) -> float:
     """Return the seconds to spend on a network's halo."""
     image, start = _noise(card, 64 if card.ndim == 2 else 16), monotonic()
     network(image)
-    return min(_LEAST_SECONDS + _SECONDS_PER_PASS_SECOND * (monotonic() - start), _MOST_SECONDS)
+    return min(_MIN_SECONDS + _SECONDS_PER_PASS_SECOND * (monotonic() - start), _MAX_SECONDS)
 
 
 @torch.inference_mode()
@@ -197,7 +197,7 @@ def _affordable_pixels(card: ModelCard, network: nn.Module) -> int:
     pixels, growth = prod(large.shape[2:]), max(1.0, log2(after / before) / card.ndim)
     # A quarter of the free memory, halved because probes compute in double precision.
     room = psutil.virtual_memory().available / 4 / 2
-    return int(min(_MOST_PIXELS, pixels * (room / after) ** (1.0 / growth)))
+    return int(min(_MAX_PIXELS, pixels * (room / after) ** (1.0 / growth)))
 
 
 def _tile_error(

@@ -23,7 +23,7 @@ from napari_superres.models.model_file import digest
 
 _DESCRIPTION_NAMES = ("bioimageio.yaml", "rdf.yaml")
 _LARGEST_TEXT = 2 * 2**20
-_MOST_VALUES = 200_000
+_MAX_VALUES = 200_000
 _NEWEST_SPECIFICATION = (0, 5)
 _ZOO_EXTRA = "Install it with: pip install 'napari-superres-torch[zoo]'"
 
@@ -146,8 +146,8 @@ def _check_value_count(name: str, content: Any) -> None:
     remaining, count = [content], 0
     while remaining:
         count += 1
-        if count > _MOST_VALUES:
-            raise ModelFileError(f"{name} holds more than {_MOST_VALUES} values, too many for a description.")
+        if count > _MAX_VALUES:
+            raise ModelFileError(f"{name} holds more than {_MAX_VALUES} values, too many for a description.")
         value = remaining.pop()
         remaining += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
 

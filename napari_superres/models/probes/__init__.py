@@ -1,7 +1,7 @@
 """What a network does, measured on the network itself.
 
-Begin with ``halo.measure_reach``: how far the network looks. ``foreign``, ``library``, ``model`` and the layers above
-import this room; it imports ``architectures`` and ``card``.
+Begin with ``halo.measure_reach``: how far the network looks. Of `napari_superres.models`, this folder imports only
+``architectures`` and ``card``.
 
 ``halo``           how far a network looks, measured with NaN probes; the error of tiles
 ``global_layers``  statistics of layers that reduce the whole map, collected and merged tile by tile

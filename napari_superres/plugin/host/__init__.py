@@ -1,6 +1,6 @@
 """The interface to napari: layers to images and back, reading and saving files, regions, preferences.
 
-Begin with ``layers``. Every folder of the plugin may import this one; it imports none of them.
+Begin with ``layers``. This folder imports no other folder of the plugin.
 
 ``layers``             layers to images and back, without moving them in the world
 ``field``              regions of a layer: visible field, drawn shape, current slice

@@ -3,6 +3,6 @@
 Every folder has the same files: ``state`` is what the widget knows and shows, and whether a button can be pressed, as a
 frozen value without Qt; ``widget`` creates the controls and binds them to the state; ``work``, where there is one, is
 what runs in a thread. To add a button, create it in ``widget`` or in the file of its section, and decide in ``state``
-when it can be pressed. ``common`` holds what several widgets share. Only the manifest and ``plugin.demo`` import a
-widget.
+when it can be pressed. ``common`` holds what several widgets share. Of the code, only ``plugin.demo`` imports a widget;
+napari finds the others by the manifest ``napari.yaml``.
 """

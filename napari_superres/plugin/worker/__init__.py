@@ -1,7 +1,7 @@
 """Computations in a thread: steps, progress, cancelling and errors.
 
-Begin with ``job``. Every widget imports this folder; it imports ``host``. Layers are touched only in a job's callbacks,
-which run on the GUI thread.
+Begin with ``job``. Layers are touched only in a job's callbacks, which run on the GUI thread. Of the plugin, this
+folder imports only ``host``.
 
 ``job``     one computation in a thread
 ``tasks``   generators that plan, upscale, preview and evaluate

@@ -1,7 +1,7 @@
 """Recipes: everything that makes a model, from the network to the card, as small TOML files.
 
 Shipped recipes lie in folders by kind and are found by name. Begin with `recipe.Recipe`, whose attributes are the
-entries of a file; only `training` imports this folder.
+entries of a file.
 
 ``recipe``       `Recipe`: the entries of a recipe
 ``checks``       checks the entries before training

@@ -71,7 +71,7 @@ def check_entries(entries: Mapping[str, Any]) -> None:
     Raises
     ------
     TrainingError
-        If an entry has another type, or a number that builds the network is below 1.
+        If an entry has the wrong type, or a number that builds the network is below 1.
     """
     for name, (fits, words) in _VALID.items():
         if not fits(entries[name]):

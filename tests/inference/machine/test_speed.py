@@ -27,7 +27,7 @@ def test_speed_between_points():
     speed = Speed(((2**10, 4.0), (2**12, 2.0), (2**14, 1.99)))
     assert [speed.at(2**p) for p in (8, 10, 11)] == [4.0, 4.0, 3.0]
     assert speed.at(2**12) == speed.at(2**14) == speed.at(2**20), "a difference within the noise"
-    assert speed.enough == 2**12
+    assert speed.smallest_efficient_pass == 2**12
 
 
 def test_measured_once_and_remembered(forgotten, monkeypatch):

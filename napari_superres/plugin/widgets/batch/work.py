@@ -17,7 +17,7 @@ from napari_superres.plugin.widgets.common.wording import duration
 if TYPE_CHECKING:
     from napari_superres.inference import Outcome, Progress
 
-_LEAST_COMPUTED = 0.02
+_MIN_COMPUTED = 0.02
 """Files that must be computed before a remaining time can be estimated."""
 
 
@@ -119,7 +119,7 @@ class Batch:
         share, count = self.rows[position].share, len(self.rows)
         computed = position - self.counts["skipped"] + share
         failed = f", {self.counts['failed']} failed" if self.counts["failed"] else ""
-        if computed < _LEAST_COMPUTED:
+        if computed < _MIN_COMPUTED:
             return f"File {position + 1} of {count}{failed}…"
         remaining = (time.monotonic() - self._start) / computed * (count - position - share)
         return f"File {position + 1} of {count}{failed}, about {duration(remaining)} left"

@@ -1,4 +1,4 @@
-"""Parts that several widgets share. Every widget imports this folder; it imports no widget.
+"""Parts that several widgets share. This folder imports no widget.
 
 Begin with ``panel``.
 

@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 _SAMPLES_PER_PIXEL = 2
 """Samples per pixel of the finest image."""
-_MOST_SAMPLES = 2000
+_MAX_SAMPLES = 2000
 _TOLERANCE = 1e-6
 """Pixels by which a sample may lie outside the centre of an outermost pixel, for rounding errors."""
 
@@ -89,7 +89,7 @@ def profiles(planes: Mapping[str, Image], corners: Floats, unit: str) -> tuple[F
     factors = {name: own_units_per(unit, plane.units.get("X")) for name, plane in planes.items()}
     length = float(np.linalg.norm(np.diff(corners, axis=0), axis=1).sum())
     finest = min(min(plane.pixel_size) / factors[name] for name, plane in planes.items())
-    samples = int(np.clip(np.ceil(_SAMPLES_PER_PIXEL * length / finest - _TOLERANCE) + 1, 2, _MOST_SAMPLES))
+    samples = int(np.clip(np.ceil(_SAMPLES_PER_PIXEL * length / finest - _TOLERANCE) + 1, 2, _MAX_SAMPLES))
     values = {name: sample_line(plane, corners * factors[name], samples) for name, plane in planes.items()}
     return np.linspace(0.0, length, samples), values
 

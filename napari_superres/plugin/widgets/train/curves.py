@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 # The two colours differ for colour-blind readers, on dark and light themes.
 _LOSS, _SCORE = QColor("#3f8efc"), QColor("#e69f00")
-_MOST_POINTS = 600
+_MAX_POINTS = 600
 _MARKED_POINTS = 25
 """Number of points from which a curve is drawn without marks."""
 _GAP = 4
@@ -32,7 +32,7 @@ class _Curve:
         if isfinite(x) and isfinite(y):
             self.x.append(x)
             self.y.append(y)
-        if len(self.x) > _MOST_POINTS:
+        if len(self.x) > _MAX_POINTS:
             # The last point stays, because the title shows its value.
             self.x, self.y = (values[:-1:2] + values[-1:] for values in (self.x, self.y))
 

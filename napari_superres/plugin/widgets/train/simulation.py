@@ -24,7 +24,7 @@ _PICTURE_EDGE = 96
 _MEASURED_PLANES, _MEASURED_EDGE = 8, 256
 _MARGIN, _PSF_MARGIN = 1.5, 1.2
 """Factors by which a range extends below and above the measured value."""
-_LEAST_CORRELATION = 0.5
+_MIN_CORRELATION = 0.5
 """Correlation from which two images count as the same field."""
 _MANY_PHOTONS = 1e5
 """Photons where noise does not grow with brightness: so many that photon noise is negligible."""
@@ -239,4 +239,4 @@ def _measure_psf(real: Image, hr: Image, scale: int) -> float | None:
     low = low[tuple(slice(a, a + _MEASURED_EDGE) for a in starts)]
     high = high[tuple(slice(a * scale, (a + _MEASURED_EDGE) * scale) for a in starts)]
     correlation = np.corrcoef(low.ravel(), bin_mean(high, (scale, scale)).ravel())[0, 1]
-    return fit_psf(low, high, scale) if correlation > _LEAST_CORRELATION else None
+    return fit_psf(low, high, scale) if correlation > _MIN_CORRELATION else None

@@ -1,6 +1,7 @@
 """The Super-resolve widget: computes a finer layer exactly over an image layer.
 
-Begin with ``state``. Only the manifest and ``plugin.demo`` import this folder.
+Begin with ``state``. A new button goes into ``controls``, where it is made and placed, and is connected in ``widget``;
+whether it may be pressed is decided in ``state``.
 
 ``state``         what is chosen, what may be pressed, what is shown; without Qt
 ``widget``        reacts to the controls, plans and runs
