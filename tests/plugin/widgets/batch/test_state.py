@@ -49,7 +49,7 @@ def test_the_command_line_names_only_what_is_not_the_default():
     options = BatchOptions(
         "bicubic-x2", suffix=".nrrd", device="cpu", precision="fp32", tile=64, axes="ZYX", resume=False, overwrite=True
     )
-    given = ["--device", "cpu", "--precision", "fp32", "--tile", "64", "--axes", "ZYX", "--format", "nrrd"]
+    given = ["--format", "nrrd", "--device", "cpu", "--precision", "fp32", "--tile", "64", "--axes", "ZYX"]
     assert replace(COMPLETE, options=options).command == [*start, *given, "--overwrite"]
 
 
