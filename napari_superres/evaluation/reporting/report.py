@@ -13,39 +13,18 @@ from typing import Any
 from napari_superres.atomic import write_text
 from napari_superres.errors import spelled
 from napari_superres.evaluation.metrics.paired import Comparison
-from napari_superres.evaluation.metrics.score import Row
+from napari_superres.evaluation.metrics.score import CHANNEL_METRICS, PLANE_METRICS, Row
 from napari_superres.evaluation.reporting import figures
 from napari_superres.evaluation.reporting.findings import Findings
 from napari_superres.evaluation.reporting.page import render
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 
 COLUMNS = (
-    "image",
-    "candidate",
-    "channel",
-    "psnr",
-    "ssim",
-    "ms_ssim",
-    "nrmse",
-    "mae",
-    "hfen",
-    "nmi",
-    "pearson",
-    "si_psnr",
-    "micro_ssim",
-    "psnr_aligned",
-    "ssim_aligned",
-    "ms_ssim_aligned",
-    "nrmse_aligned",
-    "mae_aligned",
-    "hfen_aligned",
-    "gain",
-    "offset",
-    "gamma",
-    "r_squared",
-    "flux",
-    "data_range",
-    "invalid",
+    *("image", "candidate", "channel"),
+    *PLANE_METRICS,
+    *("gain", "offset"),
+    *CHANNEL_METRICS,
+    *("data_range", "invalid"),
 )
 _IN_TEXT = (
     "image",
