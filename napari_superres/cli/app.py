@@ -57,6 +57,7 @@ def run() -> None:
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     # Batch systems end a job with SIGTERM: as after Ctrl-C, unfinished files must be removed.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    hook = sys.excepthook  # Typer sets one of its own.
     try:
         with terminal.python_warnings():
             app(arguments)
@@ -71,6 +72,7 @@ def run() -> None:
         _fail(f"unexpected error: {type(error).__name__}: {error} (--debug shows where)", debug)
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.excepthook = hook
 
 
 def _fail(line: str, debug: bool) -> None:

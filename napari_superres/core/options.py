@@ -8,12 +8,14 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from napari_superres.errors import SettingsError
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_T = TypeVar("_T")
 
 
 def takes_options(
@@ -65,6 +67,13 @@ def checks_names(function: Callable[_P, _R]) -> Callable[_P, _R]:
         return function(*args, **options)
 
     return checked
+
+
+def as_list(one_or_several: _T | Iterable[_T]) -> list[_T]:
+    """Return a list of one or several names or paths: a text or a path is one, not the series of its letters."""
+    if isinstance(one_or_several, str | Path) or not isinstance(one_or_several, Iterable):
+        return [one_or_several]
+    return list(one_or_several)
 
 
 def check_names(given: Iterable[str], known: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
-from napari_superres.core.options import checks_names
+from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SuperResError
 from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES
 from napari_superres.evaluation.candidates import RESULT, run_model
@@ -28,10 +28,10 @@ def evaluate_folder(
     ref_dir: str | Path,
     *,
     lr_dir: str | Path | None = None,
-    models: Sequence[str] = (),
+    models: str | Sequence[str] = (),
     convention: str = "microscopy",
     data_range: str | None = None,
-    baselines: Sequence[str] = DEFAULT_BASELINES,
+    baselines: str | Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
 ) -> Report:
@@ -73,8 +73,9 @@ def evaluate_folder(
     SettingsError
         If an option or one of its values is unknown.
     """
+    models = as_list(models)
     settings = EvaluationSettings.of(
-        models, convention, data_range, baselines=baselines, psf_sigma=psf_sigma, register=register
+        models, convention, data_range, baselines=as_list(baselines), psf_sigma=psf_sigma, register=register
     )
     if sr_dir is None and (lr_dir is None or not models):
         raise EvaluationError(

@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image
-from napari_superres.core.options import checks_names
+from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import DEFAULT_BASELINES
 from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
@@ -19,6 +16,7 @@ from napari_superres.evaluation.reporting.findings import examine
 from napari_superres.evaluation.reporting.report import Report
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 from napari_superres.evaluation.uncertainty.coverage import measure_coverage
+from napari_superres.inference.images import as_image
 
 _NO_CALIBRATION = "no calibration was given; `calibrate_folder()` makes one from pairs of images"
 
@@ -29,11 +27,11 @@ def evaluate(
     reference: Image | Array | None,
     *,
     lr: Image | Array | None = None,
-    models: Sequence[str] = (),
+    models: str | Sequence[str] = (),
     axes: str | None = None,
     convention: str = "microscopy",
     data_range: str | None = None,
-    baselines: Sequence[str] = DEFAULT_BASELINES,
+    baselines: str | Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
     repeat: Image | Array | None = None,
@@ -95,8 +93,9 @@ def evaluate(
     SettingsError
         If an option, `convention`, `data_range` or a baseline is unknown.
     """
+    models = as_list(models)
     settings = EvaluationSettings.of(
-        models, convention, data_range, baselines=baselines, psf_sigma=psf_sigma, register=register
+        models, convention, data_range, baselines=as_list(baselines), psf_sigma=psf_sigma, register=register
     )
     images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat)]
     judged, scan, low, again = images
@@ -146,7 +145,4 @@ def _compare_with_input(
 
 def _as_image(image: Image | Array, axes: str | None) -> Image:
     """Return an image as it is, or a bare array as an image of unknown pixel size."""
-    if isinstance(image, Image):
-        return image
-    array = image if hasattr(image, "shape") else np.asarray(image)
-    return Image.from_array(array, axes or guess_axes(tuple(array.shape)))
+    return image if isinstance(image, Image) else as_image(image, axes)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Unpack
 
 from napari_superres import io
 from napari_superres.core.image import Image
-from napari_superres.core.options import takes_options
+from napari_superres.core.options import as_list, takes_options
 from napari_superres.errors import OutputError, OutputExistsError, SettingsError, SuperResError, UnreadableImageError
 from napari_superres.inference.images import Progress, prepare, run_in_memory, warn_of_notes
 from napari_superres.inference.options import (
@@ -201,7 +201,7 @@ def check_paths(source: Path, target: Path, *, by_workers: bool) -> bool:
 
 @takes_options(_KINDS, FILE_DEFAULTS)
 def upscale_files(
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     folder: str | Path,
     *,
     model: ModelChoice,
@@ -217,7 +217,7 @@ def upscale_files(
     Parameters
     ----------
     sources
-        Files, folders of images, or glob patterns.
+        One or several files, folders of images, or glob patterns.
     folder
         Created if it does not exist. Results are named ``STEM_MODEL.EXT``; for DICOM the stem is ``dicom-`` and the
         start of the input's sha256.
@@ -252,7 +252,7 @@ def upscale_files(
     models = load_models(model)
     folder = Path(folder)
     batch = _Batch(folder, models, suffix, options, progress)
-    paths = batch_sources(sources, folder)
+    paths = batch_sources(as_list(sources), folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

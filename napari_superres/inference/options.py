@@ -10,6 +10,8 @@ from napari_superres.models.model import Model
 ModelChoice = str | Path | Model | Mapping[int | str, str | Path | Model]
 """A model's name, its file or the model itself; or one of these per channel."""
 
+PrecisionOption = Literal["auto", "fp32", "fp16", "bf16", "fp64"]
+
 
 class UpscaleOptions(TypedDict, total=False):
     """Options of every run.
@@ -38,7 +40,7 @@ class UpscaleOptions(TypedDict, total=False):
     """
 
     device: str
-    precision: str
+    precision: PrecisionOption
     tile: int | Sequence[int] | Literal["auto"]
     batch: int | Literal["auto"]
     channels: Sequence[int] | None

@@ -1,5 +1,6 @@
 """`train` and `iter_train`: from a recipe and a folder of images to a model file."""
 
+import random
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -259,12 +260,16 @@ def _note_scores(scores: dict[str, float]) -> tuple[str, ...]:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's random numbers, and restore their state afterwards."""
+    """Seed torch's random numbers; restore their state, and that of Python's, which Lightning uses, afterwards."""
     # Only the device that is used: asking another GPU for its state would occupy memory there.
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+    state = random.getstate()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        random.setstate(state)
 
 
 @contextmanager

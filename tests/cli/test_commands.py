@@ -296,6 +296,9 @@ def test_train_movies_and_volumes(superres, tmp_path):
 
 
 def test_a_command_leaves_the_process_as_it_was(superres):
-    before = signal.getsignal(signal.SIGTERM), list(warnings.filters), warnings.showwarning
+    def state():
+        return signal.getsignal(signal.SIGTERM), list(warnings.filters), warnings.showwarning, sys.excepthook
+
+    before = state()
     superres("models", "list")
-    assert (signal.getsignal(signal.SIGTERM), list(warnings.filters), warnings.showwarning) == before
+    assert state() == before

@@ -250,3 +250,12 @@ def test_results_among_their_sources_are_not_sources(source, tmp_path):
     again = upscale_files([tmp_path], tmp_path, model=MODEL, resume=True)
     assert [o.status for o in first] == ["done"]
     assert [(o.source, o.status) for o in again] == [("cells.ome.tif", "skipped")]
+
+
+def test_a_path_is_one_source_and_not_its_letters(tmp_path, espcn, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.ome.tif", "other.ome.tif"):
+        write_image(Image.from_array(np.zeros((20, 20), np.uint8), "YX", pixel_size=1.0), tmp_path / name)
+    for source in ("a.ome.tif", tmp_path / "a.ome.tif"):
+        outcomes = upscale_files(source, tmp_path / "out", model=espcn, overwrite=True)
+        assert [(o.source, o.status) for o in outcomes] == [("a.ome.tif", "done")]

@@ -232,3 +232,24 @@ def test_windows_are_computed_from_where_somebody_looks():
     shown = [away(box) for box in boxes if box[0].start == 1]
     assert shown == sorted(shown)
     np.testing.assert_allclose(steps[-1].image.data, upscale(low, "bicubic-x2").data, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"channels": 0}, r"channels must be a sequence of indices such as \[0, 2\], got 0"),
+        ({"roi": (0, 3)}, "roi must be a mapping"),
+        ({"roi": "0:3,0:3"}, "roi must be a mapping"),
+        ({"roi": {"Y": 5}}, "roi must be a mapping"),
+        ({"roi": {"Y": (0.5, 3.2)}}, "roi must be a mapping"),
+        ({"roi": {"Q": (0, 1)}}, r"roi may limit the axes YX, got 'Q'\. Leave out this axis of `roi`"),
+        ({"roi": {"C": (0, 1)}}, r"got 'C'\. Choose channels with `channels`"),
+        ({"tta": "yes"}, "tta must be True or False, got 'yes'"),
+        ({"tile": True}, "tile must be 'auto', one whole number or 2 of them, got True"),
+        ({"model": {}}, "no model was given"),
+    ],
+    ids=str,
+)
+def test_values_of_another_type_are_answered(options, said, espcn, plane):
+    with pytest.raises(SettingsError, match=said):
+        upscale(plane, **{"model": espcn, "axes": "YX", **options})

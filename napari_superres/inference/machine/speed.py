@@ -146,7 +146,7 @@ def measure_one_pass(model: Model, device: str, precision: str) -> bool:
 
 def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: str) -> float | None:
     """Return the time of a pass while all threads compute one; None if other programs disturbed it."""
-    x = torch.rand(shape, device=device)
+    x = torch.full(shape, 0.5, device=device)
     if x.ndim == 4:
         x = x.contiguous(memory_format=torch.channels_last)
     best = None

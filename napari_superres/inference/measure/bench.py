@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import psutil
@@ -24,7 +24,7 @@ from napari_superres.inference.images import prepare, upscale
 from napari_superres.inference.machine import memory
 from napari_superres.inference.machine.device import DTYPES, resolve_device, without_tf32
 from napari_superres.inference.machine.timing import interleaved_medians, time_run
-from napari_superres.inference.options import UpscaleOptions
+from napari_superres.inference.options import PrecisionOption, UpscaleOptions
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.library.registry import load_model
 from napari_superres.models.model import Model
@@ -123,7 +123,9 @@ def iter_throughput(
     for choice in models:
         model = (choice if isinstance(choice, Model) else load_model(choice)).for_any_image()
         for device, tile in itertools.product(devices, tiles):
-            yield _measure(model, {"device": device, "precision": precision, "tile": tile}, size, repeats)
+            yield _measure(
+                model, {"device": device, "precision": cast("PrecisionOption", precision), "tile": tile}, size, repeats
+            )
 
 
 def describe_machine(devices: Sequence[str] = ("cpu",)) -> dict[str, Any]:
@@ -272,7 +274,8 @@ class _Network:
         return 2 * wide * self.model.bytes_per_pixel * prod(self.plan.padded) <= free
 
     def _input(self, size: Sequence[int], batch: int) -> Tensor:
-        x = torch.rand(batch, self.model.card.inputs, *size, device=self.plan.device, dtype=self.dtype)
+        shape = (batch, self.model.card.inputs, *size)
+        x = torch.full(shape, 0.5, device=self.plan.device, dtype=self.dtype)
         return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
     def _forward(self, x: Tensor) -> Tensor:

@@ -126,7 +126,7 @@ def given_tile(
         If it has the wrong number of edges or is too small for the halo.
     """
     edges = list(tile) if isinstance(tile, Sequence) else [tile] * len(sizes)
-    if len(edges) != len(sizes) or not all(isinstance(e, int | np.integer) for e in edges):
+    if len(edges) != len(sizes) or any(isinstance(e, bool) or not isinstance(e, int | np.integer) for e in edges):
         raise SettingsError(f"tile must be 'auto', one whole number or {len(sizes)} of them, got {tile!r}.")
     return tuple(balanced_tile(n, t, h, m) for n, t, h, m in zip(sizes, edges, halo, multiple, strict=True))
 

@@ -138,13 +138,18 @@ def _plans_per_channel(
 ) -> list[tuple[Model, Plan]]:
     if options["channels"] is not None:
         raise SettingsError("channels and one model per channel were given.", remedy="Give one of the two.")
+    if not models:
+        raise SettingsError("no model was given.", remedy="Name a model, or one per channel.")
     if "C" not in image.axes:
-        raise SettingsError(f"one model per channel needs an image with channels, got axes {image.axes}.")
+        raise SettingsError(
+            f"one model per channel needs an image with channels, got axes {image.axes}.",
+            remedy="State the axes with `axes`, or give one model.",
+        )
     plans = [
         (model, _plan(image, model, {**options, "channels": [_channel_index(image, key)]}, measure=measure))
         for key, model in models.items()
     ]
-    if not plans or len({(*plan.scale.items(), *plan.offset.items()) for _, plan in plans}) != 1:
+    if len({(*plan.scale.items(), *plan.offset.items()) for _, plan in plans}) != 1:
         raise SettingsError("models of different channels must have the same scale and grid.")
     return plans
 

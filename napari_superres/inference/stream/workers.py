@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import pickle
+import random
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -313,15 +314,16 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
             "several workers need dask.distributed.", remedy="pip install 'napari-superres-torch[distributed]'"
         ) from error
     if workers is not None:
-        try:
-            cluster = _local(distributed, workers)
-        except (RuntimeError, OSError) as error:
-            raise DeviceError(
-                f"{workers} processes could not be started on this computer ({error}).",
-                remedy="Use fewer `workers`, or leave them out.",
-            ) from error
-        with cluster, distributed.Client(cluster) as client:
-            yield Cluster(client)
+        with _restored_environment():
+            try:
+                cluster = _local(distributed, workers)
+            except (RuntimeError, OSError) as error:
+                raise DeviceError(
+                    f"{workers} processes could not be started on this computer ({error}).",
+                    remedy="Use fewer `workers`, or leave them out.",
+                ) from error
+            with cluster, distributed.Client(cluster) as client:
+                yield Cluster(client)
         return
     # Our errors report what goes wrong.
     with distributed.utils.silence_logging_cmgr(logging.CRITICAL):
@@ -335,6 +337,18 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
             ) from error
         with client:
             yield Cluster(client)
+
+
+@contextmanager
+def _restored_environment() -> Iterator[None]:
+    """Restore environment variables and Python's random state, which dask changes in the process that starts others."""
+    variables, state = dict(os.environ), random.getstate()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(variables)
+        random.setstate(state)
 
 
 async def _check_answer(address: str) -> None:

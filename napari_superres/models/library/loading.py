@@ -68,6 +68,14 @@ def open_file(path: Path) -> "Model":
     """
     import torch
 
+    # A fresh network draws weights that are replaced at once; the caller's random numbers continue as before.
+    with torch.random.fork_rng(devices=[]):
+        return _open(path)
+
+
+def _open(path: Path) -> "Model":
+    import torch
+
     from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
     from napari_superres.models.model import Model
 
