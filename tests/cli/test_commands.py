@@ -169,6 +169,11 @@ def test_degradations_that_are_refused(superres, cells, tmp_path, options, says)
     assert not (tmp_path / "lr.tif").exists()
 
 
+def test_a_folder_of_the_demo_that_cannot_be_made(superres, cells):
+    for folder in (cells, cells / "results"):
+        check_refusal(superres("demo", "-o", folder), f"folder {folder} cannot be made", "Choose another output folder")
+
+
 @pytest.mark.slow
 def test_selftest_and_demo(superres, tmp_path):
     done = superres("selftest")
