@@ -58,6 +58,22 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it. A folder that exists already is no error.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"folder {folder} cannot be made: {error.strerror}.", remedy="Choose another output folder."
+        ) from error
+
+
 def is_disk_error(error: OSError) -> bool:
     """Return whether writing failed because of the disk: it is full, over quota, read-only, forbidden or broken."""
     return error.errno in {*_FULL, *_FORBIDDEN, errno.EIO, errno.ENOENT}

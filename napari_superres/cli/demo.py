@@ -15,12 +15,13 @@ def demo(
 ) -> None:
     """Upscale the shipped samples and compare the results with the shipped references."""
     from napari_superres import io
+    from napari_superres.atomic import make_folder
     from napari_superres.evaluation import evaluate
     from napari_superres.inference import upscale_file
     from napari_superres.inference.machine.memory import tune_allocator
 
     tune_allocator()
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     for sample in io.list_samples():
         low, high = io.sample_path(sample["lr"]), io.sample_path(sample["hr"])
         image = io.read_image(low)

@@ -32,9 +32,12 @@ def degrade(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File to write.")],
     scale: Annotated[str, typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or one per axis of a volume.")],
     kernel: Annotated[
-        Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"],
-        typer.Option(help="Antialiased bicubic; a PSF with binning; or truncation of k-space (MRI)."),
-    ] = "bicubic",
+        Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"] | None,
+        typer.Option(
+            help="Antialiased bicubic; a PSF with binning; or truncation of k-space (MRI). By default bicubic, or "
+            "gaussian with --psf-sigma, --photons or --read-noise."
+        ),
+    ] = None,
     psf_sigma: Annotated[
         float | None, typer.Option(help="Standard deviation of a Gaussian PSF, in high-resolution pixels.")
     ] = None,
@@ -61,11 +64,13 @@ def degrade(
 
     image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
     check_target(output, overwrite=overwrite, image=image)
-    optics = kernel == "bicubic" and any(value is not None for value in (psf_sigma, photons, read_noise))
+    if kernel is None:
+        is_ideal = all(value is None for value in (psf_sigma, photons, read_noise))
+        kernel = "bicubic" if is_ideal else "gaussian"
     low = simulate(
         image,
         parsing.parse_scale(scale),
-        kernel="gaussian" if optics else kernel,
+        kernel=kernel,
         psf_sigma=psf_sigma,
         na=na,
         wavelength=wavelength,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_superres.atomic import make_folder
 from napari_superres.cli import terminal
 from napari_superres.errors import OutputError, SettingsError
 
@@ -32,17 +33,16 @@ def map_targets(folder: Path, stem: str, names: Sequence[str], extension: str, *
     OutputError, OutputExistsError
         If the folder is a file, or a map exists.
     SettingsError
-        If images cannot be written in this format.
+        If this format cannot hold 32-bit floating-point numbers.
     """
     from napari_superres import io
 
     suffix = extension if extension.startswith(".") else f".{extension}"
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, and maps need a folder.", remedy="Choose another name.")
-    if suffix not in io.WRITE_SUFFIXES:
-        raise SettingsError(
-            f"maps cannot be written as {suffix}.", remedy=f"Use one of: {', '.join(io.WRITE_SUFFIXES)}."
-        )
+    suitable = [s for s in io.WRITE_SUFFIXES if _can_hold_maps(s)]
+    if suffix not in suitable:
+        raise SettingsError(f"maps cannot be written as {suffix}.", remedy=f"Use one of: {', '.join(suitable)}.")
     targets = {name: folder / f"{stem}_{name}{suffix}" for name in names}
     if folder.is_dir():
         for target in targets.values():
@@ -55,5 +55,17 @@ def write_maps(maps: "Mapping[str, Image]", targets: Mapping[str, Path], *, over
     from napari_superres import io
 
     for name, image in maps.items():
-        targets[name].parent.mkdir(parents=True, exist_ok=True)
+        make_folder(targets[name].parent)
         terminal.say(f"wrote {io.write_image(image, targets[name], overwrite=overwrite)}")
+
+
+def _can_hold_maps(suffix: str) -> bool:
+    """Return whether files with this suffix can hold a plane of 32-bit floating-point numbers."""
+    import numpy as np
+
+    from napari_superres import Image
+    from napari_superres.io.formats import format_to_write
+
+    plane = Image.from_array(np.zeros((1, 1), np.float32), "YX", pixel_size=1.0)
+    unsupported = format_to_write(Path(f"map{suffix}")).import_writer().find_unsupported(plane, suffix)
+    return not any(feature.fatal for feature in unsupported)

@@ -131,7 +131,10 @@ def export(
 ) -> None:
     """Export a model as a bioimage.io package with test tensors, or as a model file of superres."""
     from napari_superres.models import export_bioimageio, export_safetensors
+    from napari_superres.models.export.model_copy import check_export_target
 
+    if format_ is None:
+        check_export_target(output, ".safetensors", ".zip", overwrite=overwrite)
     if (format_ or output.suffix.lstrip(".")) == "safetensors":
         written = export_safetensors(name, output, overwrite=overwrite)
     else:

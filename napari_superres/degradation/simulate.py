@@ -125,7 +125,7 @@ def degrade(
     jpeg
         Quality of JPEG compression as the last step, 1 to 100, for 8-bit images. None = no compression.
     seed
-        Seed of the noise: the same seed gives the same image.
+        Seed of the noise, at least 0: the same seed gives the same image.
 
     Returns
     -------
@@ -149,6 +149,8 @@ def degrade(
     sigmas = _sigmas(image, kernel, psf_sigma)
     lens = _lens(image, kernel, na, wavelength)
     camera = _camera(photons, read_noise, offset, saturation)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise SettingsError(f"`seed` must be a whole number of at least 0, got {seed!r}.")
     if kernel == "kspace" and photons is not None:
         raise SettingsError(
             "a magnetic resonance scanner counts no photons.", remedy="Leave `photons` out and set `read_noise`."

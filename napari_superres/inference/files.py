@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from napari_superres import io
+from napari_superres.atomic import make_folder
 from napari_superres.core.image import Image
 from napari_superres.core.options import as_list, takes_options
 from napari_superres.errors import OutputError, OutputExistsError, SettingsError, SuperResError, UnreadableImageError
@@ -253,12 +254,7 @@ def upscale_files(
     folder = Path(folder)
     batch = _Batch(folder, models, suffix, options, progress)
     paths = batch_sources(as_list(sources), folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"folder {folder} cannot be made: {error.strerror}.", remedy="Choose another output folder."
-        ) from error
+    make_folder(folder)
     with open_executor(workers, scheduler) as executor:
         for index, path in enumerate(paths):
             outcome = batch.run(path, index, executor)

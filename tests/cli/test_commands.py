@@ -9,8 +9,9 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers.scenes import check_refusal
 
-from napari_superres import Image, load_model, read_image, write_image
+from napari_superres import Image, degrade, load_model, read_image, write_image
 
 # Ctrl-C is ignored by what runs in the background of a shell, and so by what that starts.
 HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -134,6 +135,43 @@ def test_a_model_whose_halo_lies_fails_the_check(superres, tmp_path):
     done = superres("check", path, "--json")
     assert done.code == 1
     assert json.loads(done.out)["exact"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "kernel"),
+    [
+        ((), "bicubic"),
+        (("--psf-sigma", 2), "gaussian"),
+        (("--photons", 50), "gaussian"),
+        (("--read-noise", 1), "gaussian"),
+        (("--photons", 50, "--kernel", "bicubic"), "bicubic"),
+    ],
+)
+def test_the_kernel_follows_the_other_options_only_if_none_is_given(superres, cells, tmp_path, options, kernel):
+    done = superres("degrade", cells, "-o", tmp_path / "lr.ome.tif", "--scale", 2, "--seed", 3, *options)
+    assert done.code == 0, done.err
+    settings = {
+        name.lstrip("-").replace("-", "_"): value for name, value in zip(options[::2], options[1::2], strict=True)
+    }
+    expected = degrade(read_image(cells), 2, seed=3, **{**settings, "kernel": kernel})
+    np.testing.assert_array_equal(read_image(tmp_path / "lr.ome.tif").data, expected.data)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--kernel", "bicubic", "--psf-sigma", 2), "Use --kernel gaussian or leave --psf-sigma out"),
+        (("--seed", -1), "--seed must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_degradations_that_are_refused(superres, cells, tmp_path, options, says):
+    check_refusal(superres("degrade", cells, "-o", tmp_path / "lr.tif", "--scale", 2, *options), says)
+    assert not (tmp_path / "lr.tif").exists()
+
+
+def test_a_folder_of_the_demo_that_cannot_be_made(superres, cells):
+    for folder in (cells, cells / "results"):
+        check_refusal(superres("demo", "-o", folder), f"folder {folder} cannot be made", "Choose another output folder")
 
 
 @pytest.mark.slow

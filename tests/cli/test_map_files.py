@@ -5,6 +5,7 @@ from helpers.scenes import check_refusal
 
 from napari_superres import read_image, write_image
 from napari_superres.evaluation import agreement_map, difference_map, residual_map, ssim_map
+from napari_superres.io import WRITE_SUFFIXES
 
 
 def test_maps_lie_on_the_result(superres, sr, ref, lr, tmp_path):
@@ -59,3 +60,15 @@ def test_maps_that_cannot_be_made(superres, sr, ref, lr, data, tmp_path):
     check_refusal(superres("evaluate", data / "sr", data / "ref", "--maps", folder), "single images")
     check_refusal(superres("evaluate", sr, ref, "--maps", folder, "--format", "xyz"), "cannot be written as .xyz")
     check_refusal(superres("evaluate", sr, ref, "--maps", lr), "maps need a folder")
+    done = superres("evaluate", sr, ref, "--maps", tmp_path / "sr" / "small.tif" / "maps")
+    assert "error: folder" in done.err
+    assert "unexpected" not in done.err
+
+
+def test_formats_without_floating_point_numbers_are_refused_first(superres, sr, ref, lr, tmp_path):
+    trust = ("trust", lr, "-m", "bicubic-x2", "-o", tmp_path / "maps")
+    for command in (("evaluate", sr, ref, "--maps", tmp_path / "maps"), trust):
+        done = superres(*command, "--format", "png")
+        suffixes = ", ".join(s for s in WRITE_SUFFIXES if s != ".png")
+        check_refusal(done, f"maps cannot be written as .png. Use one of: {suffixes}.")
+    assert not (tmp_path / "maps").exists()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from helpers.scenes import check_refusal
 
 from napari_superres.models import ModelCard, find_card
 from napari_superres.models.architectures import build
@@ -118,3 +119,11 @@ def test_what_cannot_be_removed(superres):
         done = superres("models", "remove", name)
         assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
         assert said in done.err
+
+
+def test_the_name_of_an_export_is_checked_before_its_authors(superres, tmp_path):
+    target = tmp_path / "x.foo"
+    says = "the target must be a file that ends in .safetensors or .zip, got"
+    check_refusal(superres("models", "export", "espcn-x2", "-o", target), says, "x.foo")
+    done = superres("models", "export", "espcn-x2", "-o", target, "--format", "bioimageio")
+    check_refusal(done, "must be a file that ends in .zip, got")

@@ -201,6 +201,8 @@ def test_binning_is_the_mean_of_whole_blocks():
         ({"scale": 2, "photons": 0}, "above 0"),
         ({"scale": 2, "read_noise": -1}, "at least 0"),
         ({"scale": 2, "offset": float("nan")}, "finite"),
+        ({"scale": 2, "seed": -1}, "`seed` must be a whole number of at least 0, got -1"),
+        ({"scale": 2, "seed": 1.5}, "got 1.5"),
     ],
 )
 def test_settings_that_cannot_be_are_named(arguments, says):

@@ -20,7 +20,7 @@ from napari_superres.models.card import ModelCard
 from napari_superres.models.export.credits import parse_authors, parse_citations, parse_license
 from napari_superres.models.export.description import describe_model, readme
 from napari_superres.models.export.example import write_example
-from napari_superres.models.export.model_copy import check_has_weights, export_target
+from napari_superres.models.export.model_copy import check_export_target, check_has_weights, export_target
 from napari_superres.models.export.weight_files import write_weights
 from napari_superres.models.foreign.package_files import check_library
 from napari_superres.models.library.registry import find_card, model_path, open_model
@@ -86,6 +86,7 @@ def export_bioimageio(
     """
     card = find_card(model)
     _check_is_own(card)
+    check_export_target(target, ".zip", overwrite=overwrite)
     _check_libraries()
     credits = {
         "authors": parse_authors(author),

@@ -60,6 +60,24 @@ def check_has_weights(card: ModelCard) -> None:
         )
 
 
+def check_export_target(target: Path, *suffixes: str, overwrite: bool) -> None:
+    """Check the name of an export's target, before anything else is asked for or computed.
+
+    Raises
+    ------
+    OutputExistsError
+        If the target exists and `overwrite` is False.
+    OutputError
+        If its suffix is none of `suffixes`, or it is a folder.
+    """
+    if target.suffix not in suffixes or target.is_dir():
+        raise OutputError(
+            f"the target must be a file that ends in {' or '.join(suffixes)}, got {target}.", remedy="Rename it."
+        )
+    if target.exists() and not overwrite:
+        raise OutputExistsError(f"{target} exists.", remedy="Set `overwrite` or choose another name.")
+
+
 @contextmanager
 def export_target(target: Path, suffix: str, *, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary file that replaces the target once the block ends without an error.
@@ -71,10 +89,7 @@ def export_target(target: Path, suffix: str, *, overwrite: bool) -> Iterator[Pat
     OutputError
         If its suffix is another one, it is a folder, or it cannot be written.
     """
-    if target.suffix != suffix or target.is_dir():
-        raise OutputError(f"the target must be a file that ends in {suffix}, got {target}.", remedy="Rename it.")
-    if target.exists() and not overwrite:
-        raise OutputExistsError(f"{target} exists.", remedy="Set `overwrite` or choose another name.")
+    check_export_target(target, suffix, overwrite=overwrite)
     with replacing(target) as (partial,):
         partial.touch()  # A folder that may not be written to is found before the work begins.
         yield partial

@@ -1,5 +1,8 @@
 """Settings and functions in messages, spelled as the windows name them."""
 
+from collections.abc import Mapping
+from functools import partial
+
 from napari_superres.errors import spelled
 
 LABELS = {
@@ -20,7 +23,7 @@ LABELS = {
     "precision": "Precision",
     "read_noise": "Read noise",
     "reference": "Reference",
-    "register": "Register",
+    "register": "Register reference",
     "result": "Result",
     "resume": "Resume",
     "roi": "Region",
@@ -55,7 +58,7 @@ BUTTONS = {
     "evaluate": ("Measure", "Compare"),
     "export_bioimageio": ("Export…", "Models"),
     "export_safetensors": ("Export…", "Models"),
-    "register": ("Register", "Compare"),
+    "register": ("Register reference", "Compare"),
     "remove_model": ("Remove…", "Models"),
     "resample": ("Resample", "Super-resolve"),
     "train": ("Run", "Train"),
@@ -66,13 +69,15 @@ BUTTONS = {
 """Control that calls a function, and the widget that has it."""
 
 
-def as_labels(text: str) -> str:
+def as_labels(text: str, **labels: str) -> str:
     """Return a message for a window: settings become labels of controls, functions become buttons.
 
     Parameters
     ----------
     text
         Message or remedy of an error, or a note, with settings and functions in backticks.
+    **labels
+        Labels of a window whose controls have other ones than in `LABELS`.
 
     Examples
     --------
@@ -81,24 +86,26 @@ def as_labels(text: str) -> str:
     >>> as_labels("See `verify_models()`.")
     'See “Check” in Models.'
     """
-    return spelled(text, _setting, _function).replace("`", "")
+    return spelled(text, partial(_setting, LABELS | labels), _function).replace("`", "")
 
 
-def window_text(message: str) -> str:
+def window_text(message: str, **labels: str) -> str:
     """Return a message as a sentence for a window: with labels, and with a capital letter unless it begins with a name.
 
     Parameters
     ----------
     message
         Error, warning or note of the package.
+    **labels
+        Labels of a window whose controls have other ones than in `LABELS`.
     """
-    text = as_labels(message)
+    text = as_labels(message, **labels)
     first = text.split(" ", 1)[0]
     return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
-def _setting(name: str, value: str) -> str:
-    label = LABELS.get(name)
+def _setting(labels: Mapping[str, str], name: str, value: str) -> str:
+    label = labels.get(name)
     words = WORDS.get(name, name.replace("_", " "))
     if value in ("", "True"):
         return f"“{label}”" if label else words

@@ -276,6 +276,7 @@ def test_onnx_with_other_results_is_refused(tmp_path):
         ({"cite": ["Lovelace 1843"]}, SettingsError, "a DOI or an address, got 'Lovelace 1843'. Give one in `cite`"),
         ({"cover": Path("no.png")}, SettingsError, "no.png is no file"),
         ({"target": "a.tar"}, OutputError, "ends in .zip"),
+        ({"target": "a.tar", "author": []}, OutputError, "ends in .zip"),
         ({"target": "there.zip"}, OutputExistsError, "there.zip exists. Set `overwrite` or choose another name"),
         ({"target": "folder.zip", "overwrite": True}, OutputError, "must be a file that ends in .zip"),
         ({"target": "none/a.zip"}, OutputError, "could not be written: no such file"),

@@ -78,6 +78,12 @@ def test_no_window_shows_flags_commands_or_backticks(path):
             assert name in LABELS or name in WORDS or name.isalpha(), f"{name} in {text!r} has no label"
 
 
+def test_a_window_may_have_labels_of_its_own():
+    text = "Set `register`."
+    assert window_text(text) == "Set “Register reference”."
+    assert window_text(text, register="Register pairs") == "Set “Register pairs”."
+
+
 def test_labels_and_buttons_are_those_of_the_widgets():
     trees = [ast.parse(p.read_text(encoding="utf-8")) for p in PACKAGE.glob("plugin/widgets/**/*.py")]
     shown = {text for tree in trees for text in literals(without_docstrings(tree))}

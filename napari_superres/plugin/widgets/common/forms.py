@@ -95,15 +95,15 @@ def say(label: QLabel, content: str) -> None:
     label.setVisible(bool(content))
 
 
-def show_error(message: str) -> None:
-    """Show an error that the user can mend as a notification."""
+def show_error(message: str, **labels: str) -> None:
+    """Show an error that the user can mend as a notification; `labels` are those that only this window has."""
     from napari.utils import notifications
 
-    notifications.show_error(window_text(message))
+    notifications.show_error(window_text(message, **labels))
 
 
-def show_warning(message: str) -> None:
-    """Show what the user should know about a result as a notification."""
+def show_warning(message: str, **labels: str) -> None:
+    """Show what the user should know as a notification; `labels` are those that only this window has."""
     from napari.utils import notifications
 
-    notifications.show_warning(window_text(message))
+    notifications.show_warning(window_text(message, **labels))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
+REGISTER = "Register pairs"
+"""Label of the control of `register` in this window."""
+
 _LIST_ROWS = 4
 
 
@@ -53,7 +56,7 @@ class SourceForm(QWidget):
             "Folder of low-resolution images of the same fields, with the same names.",
             ask_folder,
         )
-        self.register = QCheckBox("Register pairs")
+        self.register = QCheckBox(REGISTER)
         self.register.setToolTip("Align the images of each pair. Otherwise, pairs that are shifted are an error.")
         self._arrange()
         self.kind.changed.connect(self._show_kind)

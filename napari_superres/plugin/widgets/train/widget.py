@@ -24,7 +24,7 @@ from napari_superres.plugin.widgets.train.degradation_form import DegradationFor
 from napari_superres.plugin.widgets.train.fields import Labelled, PathLine
 from napari_superres.plugin.widgets.train.pictures import Pictures
 from napari_superres.plugin.widgets.train.simulation import section
-from napari_superres.plugin.widgets.train.source_form import SourceForm
+from napari_superres.plugin.widgets.train.source_form import REGISTER, SourceForm
 from napari_superres.plugin.widgets.train.state import LICENSES, SCALES, Phase, TrainState
 from napari_superres.plugin.widgets.train.work import BEFORE_LOADING, Available, Images, Task, Trained
 from napari_superres.plugin.worker.job import Job
@@ -345,7 +345,7 @@ class TrainWidget(Panel):
         if isinstance(value, Trained):
             self._card = value.card
             for note in value.notes:
-                forms.show_warning(note)
+                forms.show_warning(note, register=REGISTER)
         elif isinstance(value, str):
             self.status.setText(value)
         elif value is not self._last_step and value.step:
@@ -371,7 +371,7 @@ class TrainWidget(Panel):
 
     def _fail(self, message: str) -> None:
         self._has_failed = True
-        forms.show_error(message)
+        forms.show_error(message, register=REGISTER)
 
     def _finish(self, complete: bool) -> None:
         self._job = None

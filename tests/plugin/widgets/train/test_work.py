@@ -144,7 +144,9 @@ def test_pairs_are_registered(viewer, widget, qtbot, tmp_path, told):
     widget.source.low.line.setText(str(tmp_path / "low"))
     assert widget.degradation.isHidden()
     run(widget, qtbot)
-    assert "low-resolution pixels apart" in told.pop()
+    message = told.pop()
+    assert "low-resolution pixels apart" in message
+    assert message.endswith("set “Register pairs”.")
     widget.source.register.setChecked(True)
     run(widget, qtbot)
     assert "high with low, registered" in find_card("mine").training
