@@ -118,7 +118,7 @@ def cover(start: int, stop: int, size: int, tile: int, halo: int, multiple: int)
 
 def _tile_error(tile: int, halo: int, multiple: int) -> SettingsError:
     return SettingsError(
-        f"tile must be larger than twice the model's halo, got tile={tile} and halo={halo}.",
+        f"`tile` must be larger than twice the model's halo, got tile={tile} and halo={halo}.",
         remedy=f"Set `tile` to at least {smallest_tile(halo, multiple)}.",
     )
 

@@ -190,7 +190,7 @@ def _factors(image: Image, scale: int | Sequence[int]) -> tuple[int, ...]:
     factors = _per_axis(image.spatial, scale, 1, "scale")
     for axis, factor in zip(image.spatial, factors, strict=True):
         if isinstance(factor, bool) or not isinstance(factor, int | np.integer) or factor < 1:
-            raise SettingsError(f"scale must be a whole number of at least 1, got {factor!r} along {axis}.")
+            raise SettingsError(f"`scale` must be a whole number of at least 1, got {factor!r} along {axis}.")
         if image.size(axis) < factor:
             raise SettingsError(f"axis {axis} has {image.size(axis)} pixels and cannot be reduced by {factor}.")
     return tuple(int(f) for f in factors)
@@ -208,7 +208,7 @@ def _sigmas(image: Image, kernel: str, psf_sigma: float | Sequence[float] | None
         )
     sigmas = tuple(float(s) for s in _per_axis(image.spatial, psf_sigma, 0.0, "psf_sigma"))
     if any(not isfinite(s) or s < 0 for s in sigmas):
-        raise SettingsError(f"psf_sigma must be finite and at least 0 high-resolution pixels, got {psf_sigma}.")
+        raise SettingsError(f"`psf_sigma` must be finite and at least 0 high-resolution pixels, got {psf_sigma}.")
     return sigmas
 
 
@@ -246,11 +246,11 @@ def _camera(photons: float | None, read_noise: float | None, offset: float, satu
             remedy="Leave `photons` out for an image without photon noise.",
         )
     if read_noise is not None and not (isfinite(read_noise) and read_noise >= 0):
-        raise SettingsError(f"read_noise must be finite and at least 0, got {read_noise}.")
+        raise SettingsError(f"`read_noise` must be finite and at least 0, got {read_noise}.")
     if not isfinite(offset):
-        raise SettingsError(f"offset must be finite, got {offset}.")
+        raise SettingsError(f"`offset` must be finite, got {offset}.")
     if saturation is not None and not (isfinite(saturation) and saturation > offset):
-        raise SettingsError(f"saturation must lie above the offset, {offset:g}, got {saturation}.")
+        raise SettingsError(f"`saturation` must lie above the offset, {offset:g}, got {saturation}.")
     return Camera(photons, read_noise, offset, saturation)
 
 

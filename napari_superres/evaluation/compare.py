@@ -65,7 +65,7 @@ class EvaluationSettings:
             If the convention, the data range or a baseline is unknown, or `psf_sigma` is below 0.
         """
         if psf_sigma is not None and not 0 <= psf_sigma < inf:
-            raise SettingsError(f"psf_sigma must be a number of at least 0, got {psf_sigma}.")
+            raise SettingsError(f"`psf_sigma` must be a number of at least 0, got {psf_sigma}.")
         rules = ComparisonRules.parse(convention, data_range)
         transform: Transform | None = "shift" if register is True else register or None
         return cls(

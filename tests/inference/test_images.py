@@ -108,7 +108,7 @@ def test_one_model_per_channel(espcn):
     for choice, said in (
         ({"DAPI": espcn}, "DNA, actin, tubulin"),
         ({7: espcn}, "0 to 2"),
-        ({}, "same scale"),
+        ({}, "no model was given"),
         ({0: espcn, 1: "bicubic-x3"}, "same scale"),
     ):
         with pytest.raises(SettingsError, match=said):

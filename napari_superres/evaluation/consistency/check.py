@@ -139,12 +139,12 @@ def check_consistency(
 def _check_declared(psf_sigma: float | None, gain: float | None, offset: float | None) -> None:
     if psf_sigma is not None and not 0 <= psf_sigma < np.inf:
         raise SettingsError(
-            f"psf_sigma must be a finite number of at least 0, got {psf_sigma}.", remedy="Leave it out to fit it."
+            f"`psf_sigma` must be a finite number of at least 0, got {psf_sigma}.", remedy="Leave it out to fit it."
         )
     if gain is not None and not 0 < gain < np.inf:
         raise SettingsError(f"gain must be a finite number above 0, got {gain}.", remedy="Leave it out to fit it.")
     if offset is not None and not np.isfinite(offset):
-        raise SettingsError(f"offset must be a finite number, got {offset}.", remedy="Leave it out to fit it.")
+        raise SettingsError(f"`offset` must be a finite number, got {offset}.", remedy="Leave it out to fit it.")
 
 
 def _compare(

@@ -51,7 +51,7 @@ def resolve_precision(precision: str, *, wide: bool) -> Precision:
     for known in get_args(Precision):
         if precision == known:
             return known  # type: ignore[no-any-return]
-    raise SettingsError(f"precision must be one of auto, fp32, fp16, bf16, fp64, got {precision!r}.")
+    raise SettingsError(f"`precision` must be one of auto, fp32, fp16, bf16, fp64, got {precision!r}.")
 
 
 def is_half_faster(device: str) -> bool:

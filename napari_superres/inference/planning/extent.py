@@ -101,9 +101,9 @@ def _check_model(image: Image, card: ModelCard) -> None:
 def _check_options(card: ModelCard, options: UpscaleOptions) -> None:
     passes = options["max_passes"]
     if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
-        raise SettingsError(f"max_passes must be a whole number of at least 1, got {passes!r}.")
+        raise SettingsError(f"`max_passes` must be a whole number of at least 1, got {passes!r}.")
     if not isinstance(options["tta"], bool | np.bool_):
-        raise SettingsError(f"tta must be True or False, got {options['tta']!r}.")
+        raise SettingsError(f"`tta` must be True or False, got {options['tta']!r}.")
     if options["tta"] and card.scale[-1] != card.scale[-2]:
         raise SettingsError(
             f"tta turns the image, but {card.name} scales Y and X differently.", remedy="Leave out `tta`."
@@ -125,13 +125,13 @@ def _halo(image: Image, card: ModelCard, *, tta: bool) -> tuple[int, ...]:
 def _region(image: Image, roi: Mapping[str, Range] | None) -> dict[str, Range]:
     region = {a: (0, image.size(a)) for a in image.axes if a in "TZYX"}
     if not _is_region(roi or {}):
-        raise SettingsError(f"roi must be a mapping such as {{'Y': (0, 512), 'X': (100, 612)}}, got {roi!r}.")
+        raise SettingsError(f"`roi` must be a mapping such as {{'Y': (0, 512), 'X': (100, 612)}}, got {roi!r}.")
     for axis, (start, stop) in (roi or {}).items():
         if axis not in region:
             remedy = "Choose channels with `channels`." if axis == "C" else "Leave out this axis of `roi`."
-            raise SettingsError(f"roi may limit the axes {''.join(region)}, got {axis!r}.", remedy=remedy)
+            raise SettingsError(f"`roi` may limit the axes {''.join(region)}, got {axis!r}.", remedy=remedy)
         if not 0 <= start < stop <= image.size(axis):
-            raise SettingsError(f"roi along {axis} must lie within 0:{image.size(axis)}, got {start}:{stop}.")
+            raise SettingsError(f"`roi` along {axis} must lie within 0:{image.size(axis)}, got {start}:{stop}.")
         region[axis] = (int(start), int(stop))
     return region
 
@@ -149,7 +149,7 @@ def _channels(image: Image, channels: Sequence[int] | None) -> tuple[int, ...]:
     if channels is None:
         return tuple(available)
     if not isinstance(channels, Sequence):
-        raise SettingsError(f"channels must be a sequence of indices such as [0, 2], got {channels!r}.")
+        raise SettingsError(f"`channels` must be a sequence of indices such as [0, 2], got {channels!r}.")
     if not channels or any(c not in available for c in channels) or len(set(channels)) != len(channels):
-        raise SettingsError(f"channels must be different indices of 0 to {len(available) - 1}, got {list(channels)}.")
+        raise SettingsError(f"`channels` must be different indices of 0 to {len(available) - 1}, got {list(channels)}.")
     return tuple(int(c) for c in channels)

@@ -127,7 +127,7 @@ def given_tile(
     """
     edges = list(tile) if isinstance(tile, Sequence) else [tile] * len(sizes)
     if len(edges) != len(sizes) or any(isinstance(e, bool) or not isinstance(e, int | np.integer) for e in edges):
-        raise SettingsError(f"tile must be 'auto', one whole number or {len(sizes)} of them, got {tile!r}.")
+        raise SettingsError(f"`tile` must be 'auto', one whole number or {len(sizes)} of them, got {tile!r}.")
     return tuple(balanced_tile(n, t, h, m) for n, t, h, m in zip(sizes, edges, halo, multiple, strict=True))
 
 
@@ -206,7 +206,7 @@ def batch_size(
     """
     if batch != "auto":
         if not isinstance(batch, int | np.integer) or batch < 1:
-            raise SettingsError(f"batch must be 'auto' or a whole number of at least 1, got {batch!r}.")
+            raise SettingsError(f"`batch` must be 'auto' or a whole number of at least 1, got {batch!r}.")
         return int(batch)
     most = min(_LARGEST_BATCH, budget / (bytes_per_pixel * prod(edges)))
     return int(max(1, min(most, round(enough / prod(edges)))))

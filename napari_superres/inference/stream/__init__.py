@@ -8,4 +8,5 @@ box, and a box enters the journal when it is safe on the disk; finished boxes ar
 ``boxes``        `Job`: what a process needs to compute boxes
 ``journal``      the journal of finished boxes, and the folder of an unfinished result
 ``workers``      executors: this process, a cluster on this computer, or a remote scheduler
+``local_cluster``  a cluster of processes on this computer
 """

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import pickle
-import random
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,10 +19,10 @@ from typing import Any, Literal, Protocol
 import torch
 
 from napari_superres.errors import DeviceError, MissingExtraError, SettingsError
-from napari_superres.inference.machine.device import list_devices
-from napari_superres.inference.machine.memory import allocator_environment, tune_allocator
+from napari_superres.inference.machine.memory import tune_allocator
 from napari_superres.inference.provenance import package_version
 from napari_superres.inference.stream.boxes import Job
+from napari_superres.inference.stream.local_cluster import restored_environment, start_cluster
 
 Task = Literal["find_statistics", "compute"]
 """A method of `Job`."""
@@ -296,13 +295,13 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         If the scheduler does not answer, or processes cannot be started.
     """
     if workers is not None and scheduler is not None:
-        raise SettingsError("workers and scheduler were given.", remedy="Give `workers` or `scheduler`.")
+        raise SettingsError("`workers` and `scheduler` were given.", remedy="Give `workers` or `scheduler`.")
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-        raise SettingsError(f"workers must be a whole number of at least 1, got {workers!r}.")
+        raise SettingsError(f"`workers` must be a whole number of at least 1, got {workers!r}.")
     most = _PER_CORE * (os.cpu_count() or 1)
     if workers is not None and workers > most:
         raise SettingsError(
-            f"workers must be at most {most} on this computer with {os.cpu_count()} cores, got {workers}."
+            f"`workers` must be at most {most} on this computer with {os.cpu_count()} cores, got {workers}."
         )
     if workers is None and scheduler is None:
         yield ThisProcess()
@@ -314,9 +313,9 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
             "several workers need dask.distributed.", remedy="pip install 'napari-superres-torch[distributed]'"
         ) from error
     if workers is not None:
-        with _restored_environment():
+        with restored_environment():
             try:
-                cluster = _local(distributed, workers)
+                cluster = start_cluster(distributed, workers)
             except (RuntimeError, OSError) as error:
                 raise DeviceError(
                     f"{workers} processes could not be started on this computer ({error}).",
@@ -339,18 +338,6 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
             yield Cluster(client)
 
 
-@contextmanager
-def _restored_environment() -> Iterator[None]:
-    """Restore environment variables and Python's random state, which dask changes in the process that starts others."""
-    variables, state = dict(os.environ), random.getstate()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(variables)
-        random.setstate(state)
-
-
 async def _check_answer(address: str) -> None:
     """Raise an error unless a scheduler answers: a client would wait for ever for any other program at the address."""
     from distributed import Security
@@ -359,46 +346,3 @@ async def _check_answer(address: str) -> None:
     secrets = Security().get_connection_args("client")
     comm = await asyncio.wait_for(connect(address, timeout=_PATIENCE, **secrets), _PATIENCE)
     await comm.close()
-
-
-def _local(distributed: Any, workers: int) -> Any:
-    """Return a cluster of processes on this computer that listens on the loopback address only."""
-    options = {
-        "nthreads": 1,
-        "memory_limit": 0,
-        "host": "127.0.0.1",
-        "dashboard_address": "127.0.0.1:0",
-        "dashboard": False,
-        "death_timeout": 60,
-        "silence_logs": logging.CRITICAL,
-    }
-    description = {
-        i: {"cls": distributed.Nanny, "options": {**options, "env": env}} for i, env in enumerate(environments(workers))
-    }
-    scheduler = {
-        "cls": distributed.Scheduler,
-        "options": {
-            "host": "127.0.0.1",
-            "dashboard_address": "127.0.0.1:0",
-            "dashboard": False,
-            "allowed_failures": _ATTEMPTS,
-        },
-    }
-    return distributed.SpecCluster(workers=description, scheduler=scheduler, silence_logs=logging.CRITICAL)
-
-
-def environments(workers: int) -> list[dict[str, str]]:
-    """Return the environment of each worker on this computer: its share of the cores, and a GPU of its own."""
-    found = [d.removeprefix("cuda:") for d in list_devices() if d.startswith("cuda:")]
-    # If this process sees only some of the GPUs, device numbers count among those.
-    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    gpus = [visible[int(g)] for g in found] if visible else found
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads_per_worker(workers)))
-    common = threads | allocator_environment()
-    return [{**common, **({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {})} for i in range(workers)]
-
-
-def threads_per_worker(workers: int) -> int:
-    """Return each worker's share of the cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // workers)

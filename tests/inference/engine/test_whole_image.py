@@ -207,7 +207,7 @@ def test_what_no_halo_bounds_runs_in_one_window_or_not_at_all():
 
 @pytest.mark.parametrize("passes", [0, True, 1.5, "many"])
 def test_wrong_number_of_passes(passes):
-    with pytest.raises(SettingsError, match="max_passes must be a whole number of at least 1"):
+    with pytest.raises(SettingsError, match="`max_passes` must be a whole number of at least 1"):
         plan_of(as_image(image_of(9, 9)), make("squeeze"), max_passes=passes)
 
 

@@ -91,7 +91,7 @@ def test_documents_hold_every_figure(toy):
     [
         ({"size": 0}, SettingsError, "size and repeats must be at least 1"),
         ({"repeats": 0}, SettingsError, "size and repeats must be at least 1"),
-        ({"tiles": [3], "size": 40}, SettingsError, "tile must be larger than twice"),
+        ({"tiles": [3], "size": 40}, SettingsError, "`tile` must be larger than twice"),
         ({"devices": ["cuda:77"]}, DeviceError, "cuda:77"),
         ({"precision": "fp8"}, SettingsError, "precision"),
     ],

@@ -14,6 +14,7 @@ import pytest
 
 from napari_superres import Image, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError
+from napari_superres.inference.stream import local_cluster
 from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import ThisProcess, open_executor
 
@@ -105,7 +106,7 @@ def test_processes_that_cannot_be_started(source, tmp_path, monkeypatch):
     def fails(*_):
         raise RuntimeError("Nanny failed to start.")
 
-    monkeypatch.setattr(module, "_local", fails)
+    monkeypatch.setattr(module, "start_cluster", fails)
     with pytest.raises(
         DeviceError,
         match=r"2 processes could not be started on this computer \(Nanny failed to start.\). Use fewer `workers`",
@@ -151,19 +152,19 @@ def test_a_worker_without_the_package(source, tmp_path):
     [(None, ["0", "1", "0"]), ("4,7", ["4", "7", "4"]), (" GPU-a , GPU-b ", ["GPU-a", "GPU-b", "GPU-a"])],
 )
 def test_each_worker_has_a_gpu_of_its_own(visible, given, monkeypatch):
-    monkeypatch.setattr(module, "list_devices", lambda: ["cuda:0", "cuda:1", "cpu"])
+    monkeypatch.setattr(local_cluster, "list_devices", lambda: ["cuda:0", "cuda:1", "cpu"])
     if visible is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert [e["CUDA_VISIBLE_DEVICES"] for e in module.environments(3)] == given
-    monkeypatch.setattr(module, "list_devices", lambda: ["cpu"])
-    assert all("CUDA_VISIBLE_DEVICES" not in e for e in module.environments(3))
+    assert [e["CUDA_VISIBLE_DEVICES"] for e in local_cluster.environments(3)] == given
+    monkeypatch.setattr(local_cluster, "list_devices", lambda: ["cpu"])
+    assert all("CUDA_VISIBLE_DEVICES" not in e for e in local_cluster.environments(3))
 
 
 def test_cores_are_shared(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(7), raising=False)
-    assert [module.environments(n)[0]["OMP_NUM_THREADS"] for n in (1, 2, 3, 9)] == ["7", "3", "2", "1"]
+    assert [local_cluster.environments(n)[0]["OMP_NUM_THREADS"] for n in (1, 2, 3, 9)] == ["7", "3", "2", "1"]
 
 
 def test_nobody_asked_for_others():

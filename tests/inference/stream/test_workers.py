@@ -17,6 +17,7 @@ from torch import nn
 from napari_superres import Image, load_model, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError, SuperResWarning, UnreadableImageError
 from napari_superres.inference import upscale_files
+from napari_superres.inference.stream import local_cluster
 from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import Cluster, open_executor
 from napari_superres.models import Model, ModelCard
@@ -47,7 +48,7 @@ def whole(source, folder, pixels):
 @pytest.fixture(scope="module")
 def cluster():
     """Return a user's own cluster: a scheduler with two workers in processes, which may be killed."""
-    with module._local(distributed, 2) as found:
+    with local_cluster.start_cluster(distributed, 2) as found:
         yield found
 
 
@@ -62,7 +63,7 @@ def pids(cluster):
 
 
 def test_same_bytes_by_workers_here(source, whole, pixels, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "threads_per_worker", lambda _: 1)
+    monkeypatch.setattr(local_cluster, "threads_per_worker", lambda _: 1)
     steps, before = [], processes()
     target = upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, tile=100, workers=2, progress=steps.append)
     assert pixels(target) == whole
@@ -281,4 +282,4 @@ def test_a_scheduler_that_is_lost(source, whole, pixels, tmp_path):
 def test_workers_and_their_threads(cluster):
     with open_executor(scheduler=cluster.scheduler_address) as computing:
         assert isinstance(computing, Cluster)
-        assert (computing.count, computing.threads) == (2, module.threads_per_worker(2))
+        assert (computing.count, computing.threads) == (2, local_cluster.threads_per_worker(2))
