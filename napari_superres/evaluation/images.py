@@ -16,7 +16,6 @@ from napari_superres.evaluation.reporting.findings import examine
 from napari_superres.evaluation.reporting.report import Report
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 from napari_superres.evaluation.uncertainty.coverage import measure_coverage
-from napari_superres.inference.images import as_image
 
 _NO_CALIBRATION = "no calibration was given; `calibrate_folder()` makes one from pairs of images"
 
@@ -145,4 +144,6 @@ def _compare_with_input(
 
 def _as_image(image: Image | Array, axes: str | None) -> Image:
     """Return an image as it is, or a bare array as an image of unknown pixel size."""
+    from napari_superres.inference.images import as_image
+
     return image if isinstance(image, Image) else as_image(image, axes)

@@ -172,7 +172,7 @@ def test_errors_are_one_notification_and_nothing_is_added(viewer, widget, qtbot,
     widget.tile.choices = (*widget.tile.choices, "16")
     widget.tile.value = "16"
     run(widget, qtbot)
-    assert "Tile must be larger than twice the model's halo" in told.pop()
+    assert "must be larger than twice the model's halo" in told.pop()
     assert told == []
     assert len(viewer.layers) == 1
     assert widget.run.isEnabled()
