@@ -9,6 +9,7 @@ from napari_superres.errors import ModelFileError
 from napari_superres.models.card_checks import (
     check_channels,
     check_choice,
+    check_conditions,
     check_flag,
     check_mapping,
     check_name,
@@ -61,6 +62,9 @@ class ModelCard:
         Number of planes given at once, odd: one plane and its neighbours on both sides; 1 = no neighbours.
         Models of volumes have 1. The network takes ``(B, frames * channels, Y, X)``, frame by frame, and returns
         the middle one.
+    conditions
+        What the network is told about the image, of `core.conditions.CONDITIONS`: one constant plane each, after those
+        of the frames.
     context
         Axis along which the neighbours lie, ``"T"`` or ``"Z"``.
     ends
@@ -121,6 +125,7 @@ class ModelCard:
     scale: tuple[int, ...]
     channels: int = 1
     frames: int = 1
+    conditions: tuple[str, ...] = ()
     context: Context = "T"
     ends: Ends = "reflect"
     multiple: tuple[int, ...] = ()
@@ -155,6 +160,7 @@ class ModelCard:
         for name in ("global_statistics", "bounded"):
             check_flag(name, getattr(self, name))
         check_channels(self.channels, self.frames, self.ndim)
+        self._set("conditions", check_conditions(self.conditions))
         for name in ("arguments", "scores", "precision"):
             self._set(name, check_mapping(name, getattr(self, name)))
         for value in self.precision.values():
@@ -178,8 +184,8 @@ class ModelCard:
 
     @property
     def inputs(self) -> int:
-        """Number of channels that the network takes: those of all frames."""
-        return self.frames * self.channels
+        """Number of channels that the network takes: those of all frames, then one per condition."""
+        return self.frames * self.channels + len(self.conditions)
 
     @property
     def offset(self) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from napari_superres.core.conditions import CONDITIONS
 from napari_superres.errors import ModelFileError
 
 LARGEST_SCALE = 64
@@ -90,6 +91,16 @@ def check_channels(channels: Any, frames: Any, ndim: int) -> None:
         raise ModelFileError(f"card: frames must be odd, got {shortened(frames)}.")
     if frames > 1 and ndim == 3:
         raise ModelFileError(f"card: frames must be 1 for volumes, got {frames}.")
+
+
+def check_conditions(conditions: Any) -> tuple[str, ...]:
+    """Return the conditions as a tuple; ModelFileError if one is unknown or named twice."""
+    names = list(conditions) if isinstance(conditions, list | tuple) else [None]
+    if any(name not in CONDITIONS for name in names) or len(set(names)) < len(names):
+        raise ModelFileError(
+            f"card: conditions must be some of {', '.join(CONDITIONS)}, each once, got {shortened(conditions)}."
+        )
+    return tuple(names)
 
 
 def check_choice(field: str, value: Any, choices: tuple[str, ...]) -> None:

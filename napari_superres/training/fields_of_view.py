@@ -1,7 +1,7 @@
 """Read images for training, as planes or volumes on the intensity scale of the model."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ class Field:
         Low-resolution plane or volume, if an instrument recorded one.
     pixel_size
         Pixel size of `hr` along X in micrometres; None = unknown.
+    weight
+        Chance of the field to be drawn, in any unit; None = by its size.
     """
 
     hr: Plane
     lr: Plane | None = None
     pixel_size: float | None = None
+    weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,9 @@ class ImageSet:
     notes: tuple[str, ...] = ()
 
 
-def read_fields(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,), ndim: int = 2) -> ImageSet:
+def read_fields(
+    folders: Iterable[Path], *, channel: str, shrink: Sequence[int] = (1,), ndim: int = 2, shares: Sequence[float] = ()
+) -> ImageSet:
     """Read every plane, or every volume, of every image in some folders.
 
     Parameters
@@ -68,6 +73,9 @@ def read_fields(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
         Factors by which each plane is binned; one field is returned for each factor.
     ndim
         2 for planes; 3 for volumes, from images with an axis Z.
+    shares
+        Share of each folder in what is drawn; within a folder, an image is drawn by the square root of its size.
+        Empty = every field is drawn by its size.
 
     Raises
     ------
@@ -77,7 +85,7 @@ def read_fields(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
     """
     images: list[list[Field]] = []
     notes: list[str] = []
-    for folder in folders:
+    for number, folder in enumerate(folders):
         found, unreadable = _read_folder(folder, channel, shrink, ndim)
         if not found:
             kind = "volume (Z, Y, X)" if ndim == 3 else "image"
@@ -85,7 +93,7 @@ def read_fields(folders: Iterable[Path], *, channel: str, shrink: Sequence[int] 
                 f"no {kind} in {folder} could be read. {' '.join(unreadable)}".strip(),
                 remedy="Choose a folder with at least one.",
             )
-        images += found
+        images += _weigh(found, shares[number]) if shares else found
         notes += unreadable
     return ImageSet(images, tuple(notes))
 
@@ -119,6 +127,16 @@ def _read_folder(folder: Path, channel: str, shrink: Sequence[int], ndim: int) -
         planes = _fields_of(image, channel, ndim)
         images.append([Field(_bin(p, s), pixel_size=size and size * s) for p in planes for s in shrink])
     return images, notes
+
+
+def _weigh(images: list[list[Field]], share: float) -> list[list[Field]]:
+    """Return the images of a folder with weights that add up to `share`."""
+    sizes = [sum(field.hr.size for field in fields) for fields in images]
+    total = sum(size**0.5 for size in sizes)
+    return [
+        [replace(field, weight=share * field.hr.size / (size**0.5 * total)) for field in fields]
+        for fields, size in zip(images, sizes, strict=True)
+    ]
 
 
 def _check_pixels(image: Image, name: str) -> None:

@@ -11,6 +11,9 @@ from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.errors import TrainingError
 from napari_superres.training.fields_of_view import Field, Plane
 
+_ANY_KIND = 8
+"""One of this many patches of a batch is drawn among those with less structure."""
+
 
 class PatchSampler:
     """Draws batches of patches from fields of view.
@@ -58,19 +61,21 @@ class PatchSampler:
             )
         self._hr = [crop_to_scale(f.hr, scale) for f in large]
         self._lr = [reduce_field(f, scale, instrument) for f in large]
-        area = np.array([p.size for p in self._hr], dtype=np.float64)
-        self._chance = area / area.sum()
+        weights = np.array([f.hr.size if f.weight is None else f.weight for f in large], dtype=np.float64)
+        self._chance = weights.cumsum() / weights.sum()
 
     def batch(self, size: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return low- and high-resolution patches ``(size, frames, p, p)`` and ``(size, 1, s*p, s*p)`` of a step.
+        """Return low- and high-resolution patches, ``(size, frames + conditions, p, p)`` and ``(size, 1, s*p, s*p)``.
 
         They depend only on the seed and the step, so that a resumed training sees the patches of an undisturbed one.
         """
         random = np.random.default_rng((self._seed, step))
         candidates = [self._draw(random) for _ in range(2 * size)]
-        # Of twice as many candidates, keep those with most structure: sky and background teach little.
+        # Of twice as many candidates, keep those with most structure: sky and background teach little, but something.
         detail = [sum(np.abs(np.diff(hr, axis=a)).mean() for a in range(hr.ndim)) for _, hr in candidates]
-        chosen = (candidates[i] for i in np.argsort(detail)[-size:])
+        order, any_kind = np.argsort(detail), size // _ANY_KIND
+        kept = [*order[-(size - any_kind) :], *random.permutation(order[: size + any_kind])[:any_kind]]
+        chosen = (candidates[i] for i in kept)
         pairs = [_turn_randomly(low, high, random) for low, high in chosen]
         hr = torch.from_numpy(np.stack([high for _, high in pairs]))[:, None]
         lows = [low for low, _ in pairs if low is not None]
@@ -78,7 +83,7 @@ class PatchSampler:
         return self._instrument.expose(hr, lr, self._scale, random)
 
     def _draw(self, random: np.random.Generator) -> tuple[Plane | None, Plane]:
-        index = int(random.choice(len(self._hr), p=self._chance))
+        index = min(int(np.searchsorted(self._chance, random.random())), len(self._hr) - 1)
         hr, lr = self._hr[index], self._lr[index]
         lr_box, hr_box = [], []
         for n, s, p, m in zip(hr.shape, self._scale, self._patch, self._margin, strict=True):

@@ -150,7 +150,11 @@ def _read_images(recipe: Recipe, data: Path, *, register: bool) -> ImageSet:
                 remedy="Set `data` to that folder.",
             )
     return read_fields(
-        [data / d for d in recipe.data], channel=recipe.channel, shrink=recipe.shrink, ndim=len(recipe.scale)
+        [data / d for d in recipe.data],
+        channel=recipe.channel,
+        shrink=recipe.shrink,
+        ndim=len(recipe.scale),
+        shares=recipe.shares,
     )
 
 

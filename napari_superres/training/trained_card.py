@@ -46,7 +46,8 @@ def make_card(
         Whether recorded pairs were aligned.
     """
     multiple, frames = (getattr(network, "multiple", 1),) * len(recipe.scale), recipe.instrument.frames
-    reach = measure_reach(network, recipe.scale, channels=frames, multiple=multiple)
+    conditions = recipe.instrument.conditions
+    reach = measure_reach(network, recipe.scale, channels=frames + len(conditions), multiple=multiple)
     words = recipe.instrument.describe()
     # The pixel size of a photograph is that of its file, not of the scene.
     size = _pixel_size(images, recipe.scale[-1]) if recipe.channel == "each" else None
@@ -57,6 +58,7 @@ def make_card(
         arguments=recipe.network_arguments,
         scale=recipe.scale,
         frames=frames,
+        conditions=conditions,
         multiple=multiple,
         halo=reach.halo,
         bounded=reach.is_bounded,

@@ -6,11 +6,13 @@ brightest. Begin with the protocol; `make_instrument` builds an instrument from 
 ``protocol``   `Instrument`: what all of them can do
 ``reductions`` `Bicubic`, `KSpace`, `Recorded`: no point-spread function
 ``lenses``     `Optics`, `Movie`: a lens and a camera
+``conditioned`` `Conditioned`: blur and noise of all strengths, which the network is told
 ``volumes``    `Slices`: thick slices of a volume
 ``strengths``  random strengths and the operators that apply them to a batch
 ``settings``   `make_instrument`: plain values, checked
 """
 
+from napari_superres.degradation.instruments.conditioned import Conditioned as Conditioned
 from napari_superres.degradation.instruments.lenses import Movie as Movie
 from napari_superres.degradation.instruments.lenses import Optics as Optics
 from napari_superres.degradation.instruments.protocol import Instrument as Instrument
@@ -21,4 +23,15 @@ from napari_superres.degradation.instruments.reductions import Recorded as Recor
 from napari_superres.degradation.instruments.settings import make_instrument as make_instrument
 from napari_superres.degradation.instruments.volumes import Slices as Slices
 
-__all__ = ["Bicubic", "Instrument", "KSpace", "Movie", "Optics", "Recorded", "Scale", "Slices", "make_instrument"]
+__all__ = [
+    "Bicubic",
+    "Conditioned",
+    "Instrument",
+    "KSpace",
+    "Movie",
+    "Optics",
+    "Recorded",
+    "Scale",
+    "Slices",
+    "make_instrument",
+]

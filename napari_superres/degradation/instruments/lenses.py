@@ -14,10 +14,10 @@ from napari_superres.degradation.diffraction import SIGMA_PER_AIRY, diffract
 from napari_superres.degradation.instruments.protocol import Plane, Range, Scale
 from napari_superres.degradation.instruments.strengths import (
     add_photon_noise,
+    blur,
     draw_log_uniform,
     draw_uniform,
     format_range,
-    gaussian_kernels,
     trim,
 )
 
@@ -63,6 +63,7 @@ class Optics:
     levels: Range | None = None
     eight_bit = False
     frames = 1
+    conditions = ()
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest point-spread function."""
@@ -88,7 +89,9 @@ class Optics:
             return draw_log_uniform(between, count, random).repeat_interleave(group)
 
         sigma = strengths(self.psf_sigma)
-        blurred = _blur(hr, sigma) if self.psf == "gaussian" else _diffract(hr, sigma, self.psf)
+        blurred = (
+            blur(hr, sigma, SIGMAS_OF_CONTEXT["gaussian"]) if self.psf == "gaussian" else _diffract(hr, sigma, self.psf)
+        )
         binned = F.avg_pool2d(blurred, scale)
         lr = trim(binned, tuple(m // s for m, s in zip(Optics.margin(self, scale), scale, strict=True)))
         noise = strengths(self.read_noise)
@@ -178,16 +181,6 @@ def _frame_order(k: int, random: np.random.Generator) -> npt.NDArray[np.intp]:
     """Return indices of ``2k+1`` frames; near the beginning or end of a movie, mirrored ones replace missing frames."""
     before, after = (k if random.random() > _END_CHANCE else int(random.integers(k)) for _ in range(2))
     return reflect_indices(before - k, before + k + 1, before + 1 + after) + k - before
-
-
-def _blur(hr: Tensor, sigma: Tensor) -> Tensor:
-    """Return ``(B, 1, H, W)``, each image blurred by its own Gaussian."""
-    count = len(hr)
-    kernel = gaussian_kernels(sigma, SIGMAS_OF_CONTEXT["gaussian"])
-    radius = kernel.shape[-1] // 2
-    padded = F.pad(hr, (radius,) * 4, mode="replicate").transpose(0, 1)
-    blurred = F.conv2d(F.conv2d(padded, kernel[..., None], groups=count), kernel[:, :, None], groups=count)
-    return blurred.transpose(0, 1)
 
 
 def _diffract(hr: Tensor, sigma: Tensor, psf: str) -> Tensor:

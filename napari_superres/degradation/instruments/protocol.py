@@ -28,6 +28,9 @@ class Instrument(Protocol):
     frames: int
     """Frames recorded of a moving patch, as channels; the middle one shows the patch itself."""
 
+    conditions: tuple[str, ...]
+    """What the network is told of each recording, as planes after its frames; see `core.conditions`."""
+
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the margin that patches need, in high-resolution pixels per axis, multiples of `scale`."""
 
@@ -35,7 +38,9 @@ class Instrument(Protocol):
         """Return the low-resolution plane that all recordings share, or None if they share none."""
 
     def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Return recordings ``(B, frames, (d,) h, w)`` and the high-resolution patches ``(B, 1, ...)`` without margin.
+        """Return recordings ``(B, frames + conditions, (d,) h, w)`` and high-resolution patches ``(B, 1, ...)``.
+
+        The margin is cut off.
 
         Parameters
         ----------

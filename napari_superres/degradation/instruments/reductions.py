@@ -28,6 +28,7 @@ class Bicubic:
     eight_bit: bool = True
     jpeg: Range | None = None
     frames = 1
+    conditions = ()
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0: planes are reduced as a whole."""
@@ -71,6 +72,7 @@ class KSpace:
     noise: Range = (0.0, 0.0)
     eight_bit = False
     frames = 1
+    conditions = ()
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0: planes are truncated as a whole."""
@@ -97,6 +99,7 @@ class Recorded:
 
     eight_bit = False
     frames = 1
+    conditions = ()
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from napari_superres.degradation.instruments.conditioned import Conditioned
 from napari_superres.degradation.instruments.lenses import SIGMAS_OF_CONTEXT, Movie, Optics
 from napari_superres.degradation.instruments.protocol import Instrument, Range
 from napari_superres.degradation.instruments.reductions import Bicubic, KSpace, Recorded
@@ -18,9 +19,10 @@ _KINDS: dict[str, type[Any]] = {
     "slices": Slices,
     "kspace": KSpace,
     "recorded": Recorded,
+    "conditioned": Conditioned,
 }
 
-_ABOVE_ZERO = ("photons", "saturation", "levels")
+_ABOVE_ZERO = ("photons", "saturation", "levels", "gain")
 
 
 def make_instrument(settings: Mapping[str, Any]) -> Instrument:

@@ -4,6 +4,7 @@ from math import ceil
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from napari_superres.degradation import kspace
@@ -36,6 +37,15 @@ def gaussian_kernels(sigma: Tensor, reach: float) -> Tensor:
     offsets = torch.arange(-radius, radius + 1).float()
     kernels = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)
     return (kernels / kernels.sum(dim=1, keepdim=True))[:, None]
+
+
+def blur(hr: Tensor, sigma: Tensor, reach: float) -> Tensor:
+    """Return planes ``(B, 1, H, W)``, each blurred by its own Gaussian, which extends `reach` of the widest sigma."""
+    kernel = gaussian_kernels(sigma, reach)
+    radius = kernel.shape[-1] // 2
+    padded = F.pad(hr, (radius,) * 4, mode="replicate").transpose(0, 1)
+    blurred = F.conv2d(F.conv2d(padded, kernel[..., None], groups=len(hr)), kernel[:, :, None], groups=len(hr))
+    return blurred.transpose(0, 1)
 
 
 def trim(patches: Tensor, margin: tuple[int, ...]) -> Tensor:

@@ -41,6 +41,7 @@ class Slices:
     photons: Range | None = None
     eight_bit = False
     frames = 1
+    conditions = ()
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest Gaussian, along Z."""

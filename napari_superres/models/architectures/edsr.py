@@ -4,16 +4,21 @@ Lim, Son, Kim, Nah, Lee: Enhanced Deep Residual Networks for Single Image Super-
 CVPR Workshops 2017, doi:10.1109/CVPRW.2017.151. Baseline size: 16 blocks of 64 features.
 ``skip`` adds the image interpolated with ``kernel``, unlike the paper. With ``frames``, neighbouring frames of a movie
 are more input channels, and the middle one is returned: early fusion without estimating motion, as in
-Tassano, Delon, Veit: FastDVDnet, CVPR 2020, doi:10.1109/CVPR42600.2020.00143.
+Tassano, Delon, Veit: FastDVDnet, CVPR 2020, doi:10.1109/CVPR42600.2020.00143. With ``conditions``, that many constant
+planes follow the image; see `core.conditions`. The tail ``"direct"`` shuffles the result itself instead of features, as
+in Shi et al. 2016, doi:10.1109/CVPR.2016.207: a quarter of the time of a network of this size goes into the other one.
 """
 
 from collections.abc import Sequence
 from math import prod
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
 from napari_superres.models.architectures.layers import PixelShuffle, before_shuffle, near_zero, same_conv
 from napari_superres.models.interpolate import Interpolation
+
+Tail = Literal["features", "direct"]
 
 
 class Block(nn.Module):
@@ -41,37 +46,55 @@ class EDSR(nn.Module):
         ndim: int = 2,
         channels: int = 1,
         frames: int = 1,
+        conditions: int = 0,
         blocks: int = 16,
         features: int = 64,
         skip: bool = True,
         kernel: str = "bicubic",
+        tail: Tail = "features",
     ) -> None:
         super().__init__()
         self.interpolation = Interpolation(kernel, scale) if skip else None
         self.middle = slice(frames // 2 * channels, (frames // 2 + 1) * channels)
-        self.head = same_conv(ndim, frames * channels, features, 3)
+        self.head = same_conv(ndim, frames * channels + conditions, features, 3)
         self.body = nn.Sequential(
             *(Block(ndim, features) for _ in range(blocks)), same_conv(ndim, features, features, 3)
         )
-        # A factor of 4 is reached in two steps of 2, as in the paper.
-        steps = [tuple(2 if s % 4 == 0 else s for s in scale), tuple(2 if s % 4 == 0 else 1 for s in scale)]
-        tail: list[nn.Module] = []
-        for step in steps:
-            if prod(step) > 1:
-                tail += [same_conv(ndim, features, features * prod(step), 3), PixelShuffle(step)]
-        self.tail = nn.Sequential(*tail, same_conv(ndim, features, channels, 3))
+        if tail not in get_args(Tail):
+            raise ValueError(f"tail must be one of {get_args(Tail)}, got {tail!r}")
+        if tail == "direct":
+            last = same_conv(ndim, features, channels * prod(scale), 3)
+            self.tail = nn.Sequential(last, PixelShuffle(scale))
+        else:
+            self.tail = _feature_tail(ndim, features, channels, scale)
+            last = self.tail[-1]
         if skip:
-            near_zero(self.tail[-1])
+            near_zero(last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the middle one of the frames ``(B, frames * C, ...)`` as ``(B, C, ...)`` on the finer grid."""
+        """Return the middle one of the frames as ``(B, C, ...)`` on the finer grid.
+
+        `x` is ``(B, frames * C + conditions, ...)``.
+        """
         features = self.head(x)  # (B, F, H, W)
         out: Tensor = self.tail(features + self.body(features))  # (B, C, sH, sW)
         return out if self.interpolation is None else self.interpolation(x[:, self.middle]) + out
 
     def deploy(self) -> nn.Module:
         """Return an equal network that needs less memory: its last convolution comes before the last shuffle."""
-        *first, shuffle, last = self.tail
-        if isinstance(shuffle, PixelShuffle):
+        if len(self.tail) > 2:  # features are shuffled, not the result
+            *first, shuffle, last = self.tail
+            assert isinstance(shuffle, PixelShuffle)
             self.tail = nn.Sequential(*first, before_shuffle(last, shuffle.scale))
         return self
+
+
+def _feature_tail(ndim: int, features: int, channels: int, scale: Sequence[int]) -> nn.Sequential:
+    """Return sub-pixel upsampling of the features, and a convolution on the finer grid."""
+    # A factor of 4 is reached in two steps of 2, as in the paper.
+    steps = [tuple(2 if s % 4 == 0 else s for s in scale), tuple(2 if s % 4 == 0 else 1 for s in scale)]
+    tail: list[nn.Module] = []
+    for step in steps:
+        if prod(step) > 1:
+            tail += [same_conv(ndim, features, features * prod(step), 3), PixelShuffle(step)]
+    return nn.Sequential(*tail, same_conv(ndim, features, channels, 3))

@@ -27,6 +27,9 @@ class Recipe:
         Integer factor per spatial axis: along Y and X, or along Z, Y and X for volumes.
     data
         Folders of high-resolution images, relative to the data folder.
+    shares
+        Share of the patches that come from each folder of `data`, in any unit; within a folder, an image is drawn by
+        the square root of its size. Empty = images of all folders alike, by their size.
     low
         For pairs recorded by instruments: the folder of low-resolution images for each folder of `data`. The
         degradation is then ``"recorded"``.
@@ -36,7 +39,8 @@ class Recipe:
         Factors by which images are binned before use: binned images are sharper and less noisy.
     degradation
         Instrument that makes low-resolution images: its ``kind`` (``"bicubic"``, ``"optics"``, ``"movie"``,
-        ``"slices"``, ``"kspace"`` or ``"recorded"``) and its settings; see `degradation.instruments`.
+        ``"slices"``, ``"kspace"``, ``"recorded"`` or ``"conditioned"``) and its settings; see
+        `degradation.instruments`.
     patch, batch
         Edge of a patch in low-resolution pixels, or one per axis; and patches per step.
     loss
@@ -59,6 +63,7 @@ class Recipe:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     scale: tuple[int, ...]
     data: tuple[str, ...]
+    shares: tuple[float, ...] = ()
     low: tuple[str, ...] = ()
     channel: Literal["luma", "each"] = "luma"
     shrink: tuple[int, ...] = (1,)
@@ -75,14 +80,14 @@ class Recipe:
     def __post_init__(self) -> None:
         check_entries({f.name: getattr(self, f.name) for f in fields(self)})
         check_card(self.name, self.card)
-        for name in ("scale", "data", "low", "shrink"):
+        for name in ("scale", "data", "shares", "low", "shrink"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         edges = (self.patch,) * len(self.scale) if isinstance(self.patch, int) else tuple(self.patch)
         object.__setattr__(self, "patch", edges)
-        if len(self.scale) not in (2, 3) or self.scale[-2] != self.scale[-1] or max(self.scale) < 2:
+        if len(self.scale) not in (2, 3) or self.scale[-2] != self.scale[-1] or min(self.scale) < 1:
             raise TrainingError(
-                "scale must be one factor of at least 2 for Y and X; for volumes, one factor for Z before it, and one "
-                f"of both at least 2; got {self.scale}."
+                "scale must be one factor for Y and X, 1 to denoise only; for volumes, one factor for Z before it; got "
+                f"{self.scale}."
             )
         if len(edges) != len(self.scale) or edges[-2] != edges[-1] or min(edges) < 1:
             raise TrainingError(
@@ -94,6 +99,10 @@ class Recipe:
             raise TrainingError(
                 "recorded pairs need one folder of low-resolution images for each folder of data and the degradation "
                 f"'recorded', got low={list(self.low)}, data={list(self.data)}, {dict(self.degradation)}."
+            )
+        if self.shares and len(self.shares) != len(self.data):
+            raise TrainingError(
+                f"shares needs one number per folder of data, {len(self.data)}, got {list(self.shares)}."
             )
         make_loss(self.loss)
         try:
@@ -122,7 +131,8 @@ class Recipe:
     def network_arguments(self) -> dict[str, Any]:
         """All arguments that build the network: those of the recipe, the scale and the number of axes."""
         volume = {"ndim": 3} if len(self.scale) == 3 else {}
-        return {**self.arguments, **volume, "scale": list(self.scale)}
+        told = {"conditions": len(self.instrument.conditions)} if self.instrument.conditions else {}
+        return {**self.arguments, **volume, **told, "scale": list(self.scale)}
 
     @property
     def instrument(self) -> Instrument:

@@ -1,0 +1,143 @@
+"""An instrument that tells the network how it blurred and how noisy it is."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_superres.core.conditions import CONDITIONS, encode
+from napari_superres.degradation.instruments.protocol import Plane, Range, Scale
+from napari_superres.degradation.instruments.strengths import blur, draw_log_uniform, format_range, trim
+from napari_superres.errors import SettingsError
+
+_REACH = 4
+"""Reach of the point-spread function, in sigmas."""
+
+_SHARP, _NARROW, _NARROW_SIGMA = 0.15, 0.3, 0.6
+"""Share of patches without blur, and of those with a point-spread function narrower than this, in fine pixels."""
+
+_NOISE_SHARES = {"none": 0.2, "read": 0.25, "photon": 0.25, "both": 0.3}
+_MISTOLD, _MISTOLD_NOISE = 0.25, (0.003, 0.03)
+"""Share of patches of which more read noise is told than they have, and how much: measured noise may be texture."""
+
+_TOLD_ERROR = 0.1
+"""Relative error with which noise is told in half of the patches, as one standard deviation."""
+
+_FAINT, _FLAT = 0.5, 0.03
+"""Share of patches of less contrast than their image's range, and without any: noise stretches the range."""
+
+_LEAST_CONTRAST = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioned:
+    """Gaussian point-spread function, binning, photon and read noise, all of which the network is told.
+
+    Some patches are sharp, some are free of noise, and some are flat. Noise is told with the errors that measuring it
+    has, and rather too high than too low.
+
+    Attributes
+    ----------
+    psf_sigma
+        Range of the sigma of the point-spread function in high-resolution pixels.
+    gain
+        Range of the gain: the variance of the noise per intensity. Drawn uniformly in its logarithm.
+    read_noise
+        Range of the standard deviation of the read noise, as a share of the brightest intensity. Drawn likewise.
+    """
+
+    psf_sigma: Range = (0.0, 2.0)
+    gain: Range = (2e-4, 0.08)
+    read_noise: Range = (2e-3, 0.15)
+    eight_bit = False
+    frames = 1
+    conditions = CONDITIONS
+
+    def __post_init__(self) -> None:
+        for name in ("gain", "read_noise"):
+            if not getattr(self, name)[0] > 0:
+                raise SettingsError(f"{name} must be a range [lowest, highest] of numbers above 0.")
+
+    def margin(self, scale: Scale) -> tuple[int, ...]:
+        """Return the reach of the widest point-spread function."""
+        reach = max(1, ceil(_REACH * self.psf_sigma[1]))
+        return tuple(-(-reach // s) * s for s in scale)
+
+    def reduce(self, plane: Plane, scale: Scale) -> None:
+        """Return None: each recording has its own point-spread function."""
+
+    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return recordings with what is told of them, ``(B, 1 + 3, h, w)``, and the patches without margin."""
+        del lr
+        count, margin = len(hr), self.margin(scale)
+        contrast, offset = _draw_contrast(count, random)
+        hr = hr * contrast + offset
+        sigma = self._draw_sigma(count, random)
+        low = F.avg_pool2d(blur(hr, torch.from_numpy(sigma).float(), _REACH), scale)
+        low = trim(low, tuple(m // s for m, s in zip(margin, scale, strict=True)))
+        gain, read_noise = self._draw_noise(count, random)
+        noisy = _add_noise(low.numpy(), gain, read_noise, random)
+        told = (sigma, *_tell(gain, read_noise, random))
+        planes = np.stack([encode(name, value) for name, value in zip(CONDITIONS, told, strict=True)], axis=1)
+        spread = np.broadcast_to(planes[:, :, None, None], (*planes.shape, *noisy.shape[2:]))
+        lows = np.concatenate([noisy, spread], axis=1).astype(np.float32)
+        return torch.from_numpy(lows), trim(hr, margin)
+
+    def _draw_sigma(self, count: int, random: np.random.Generator) -> npt.NDArray[np.float64]:
+        low, high = self.psf_sigma
+        share = random.random(count)
+        narrow = random.uniform(low, max(low, min(high, _NARROW_SIGMA)), count)
+        sigma = np.where(share < _SHARP + _NARROW, narrow, random.uniform(low, high, count))
+        return np.where(share < _SHARP, low, sigma)
+
+    def _draw_noise(
+        self, count: int, random: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        kinds = random.choice(list(_NOISE_SHARES), count, p=list(_NOISE_SHARES.values()))
+        gain, read_noise = (draw_log_uniform(r, count, random).double().numpy() for r in (self.gain, self.read_noise))
+        return gain * np.isin(kinds, ("photon", "both")), read_noise * np.isin(kinds, ("read", "both"))
+
+    def describe(self) -> str:
+        """Return the degradation in words."""
+        return (
+            f"Gaussian PSF, sigma {format_range(self.psf_sigma)} fine pixels; binning; no noise, photon noise of gain "
+            f"{format_range(self.gain)}, read noise {format_range(self.read_noise)} of the brightest, or both; the "
+            "network is told blur and noise"
+        )
+
+
+def _draw_contrast(count: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Return factor and offset ``(B, 1, 1, 1)`` of each patch, which leave 0..1 within 0..1."""
+    faint = random.random(count) < _FAINT
+    contrast = np.where(faint, random.uniform(_LEAST_CONTRAST, 1, count), 1.0)
+    contrast = np.where(random.random(count) < _FLAT, 0.0, contrast)
+    offset = random.random(count) * (1 - contrast)
+    factor, constant = (torch.from_numpy(v).float()[:, None, None, None] for v in (contrast, offset))
+    return factor, constant
+
+
+def _add_noise(
+    low: npt.NDArray[np.float32],
+    gain: npt.NDArray[np.float64],
+    read_noise: npt.NDArray[np.float64],
+    random: np.random.Generator,
+) -> npt.NDArray[np.float64]:
+    """Return ``(B, 1, h, w)`` with photon noise where the gain is above 0, and read noise."""
+    noisy, photon = low.astype(np.float64), gain > 0
+    steps = gain[photon, None, None, None]
+    noisy[photon] = random.poisson(noisy[photon].clip(min=0) / steps) * steps
+    return noisy + random.normal(size=noisy.shape) * read_noise[:, None, None, None]
+
+
+def _tell(
+    gain: npt.NDArray[np.float64], read_noise: npt.NDArray[np.float64], random: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return gain and read noise as they might be measured."""
+    count = len(gain)
+    factor = np.where(random.random(count) < 0.5, np.exp(random.normal(size=count) * _TOLD_ERROR), 1.0)
+    extra = draw_log_uniform(_MISTOLD_NOISE, count, random).double().numpy() * (random.random(count) < _MISTOLD)
+    return gain * factor**2, np.hypot(read_noise * factor, extra)
