@@ -9,6 +9,7 @@ docs/explanation/architecture.md lists all imports.
 ``units``      names and sizes of physical units
 ``tiling``     the tiles that a model reads, and the disjoint cores that are kept of its output
 ``intensity``  one invertible intensity map per channel, and the cast back to the data type of the input
+``noise``      noise measured on an image: its variance as a line over brightness
 ``invalid``    NaN and infinite pixels
 ``decibels``   the formula behind every PSNR
 ``turns``      flips and quarter turns of a plane, for arrays and tensors

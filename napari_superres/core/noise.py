@@ -1,0 +1,169 @@
+"""Noise of images, measured on the images themselves: its variance as a straight line over brightness.
+
+Noise is white, while the structure of an image fades towards its finest detail. Each block of 8 x 8 pixels is
+therefore split into spatial frequencies: its energy near the corner of the spectrum is that of the noise plus a share,
+the same in all blocks, of the structure's energy at middle frequencies. One weighted fit over all blocks finds that
+share and the line of the noise, so texture is not taken for noise as long as it fades.
+
+The split into frequencies to tell noise from structure follows Ponomarenko, Lukin, Zriakhov, Kaarna, Astola 2007
+(doi:10.1109/MMSP.2007.4412888); the line of variance over brightness follows Foi, Trimeche, Katkovnik, Egiazarian 2008
+(doi:10.1109/TIP.2008.2001399).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.errors import SettingsError
+
+Floats = npt.NDArray[np.float64]
+
+BLOCK = 8
+"""Edge of a block in pixels."""
+
+MIN_BLOCKS = 4
+"""Fewest blocks to which a line is fitted."""
+
+_MIDDLE, _CORNER = slice(2, 5), slice(5, 8)
+"""Spatial frequencies along each axis, in half periods per block."""
+
+_SATURATED = 0.25
+"""Share of pixels at the highest value of all from which a block counts as saturated.
+
+Many pixels at the lowest value are no reason to leave a block out: so looks darkness when single photons are counted.
+"""
+
+_MAX_SHARE = 0.7
+"""Largest share of the middle's energy that is expected at the corner: white texture cannot be told from noise."""
+
+_DARKEST = 0.005
+"""Quantile of the brightness of blocks that stands for darkness."""
+
+_ROUNDS = 12
+_FLOOR = 1e-2
+"""Smallest expected energy of a block over the median one: an exact 0 would get all the weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Noise whose variance at intensity I is ``gain * max(I - offset, 0) + read_noise**2``.
+
+    Attributes
+    ----------
+    gain
+        Variance per intensity, in grey levels: that of one photon if the noise is that of photons. At least 0.
+    read_noise
+        Standard deviation at `offset`, in grey levels. At least 0.
+    offset
+        Grey level of the darkest parts in which noise was measured.
+    """
+
+    gain: float
+    read_noise: float
+    offset: float
+
+    def sigma(self, intensity: npt.NDArray[Any] | float) -> Floats:
+        """Return the standard deviation of the noise at each intensity, in grey levels."""
+        above = np.maximum(np.asarray(intensity, dtype=np.float64) - self.offset, 0)
+        return np.asarray(np.sqrt(self.gain * above + self.read_noise**2))
+
+    def on_scale(self, low: float, high: float) -> tuple[float, float]:
+        """Return gain and read noise on the scale where `low` becomes 0 and `high` becomes 1.
+
+        There, the variance at intensity x is ``gain * x + read_noise**2``: the same line. If it reaches 0 above `low`,
+        the read noise is 0.
+        """
+        span = high - low
+        dark = self.gain * (low - self.offset) + self.read_noise**2
+        return self.gain / span, float(np.sqrt(max(dark, 0.0))) / span
+
+    def scaled(self, strength: float) -> "Noise":
+        """Return noise with `strength` times the standard deviation at every intensity."""
+        return Noise(self.gain * strength**2, self.read_noise * strength, self.offset)
+
+
+def measure_noise(planes: Sequence[npt.NDArray[Any]]) -> Noise:
+    """Measure the noise of images that were taken with one setting of one instrument.
+
+    Parameters
+    ----------
+    planes
+        Planes ``YX`` of any size, together of at least four blocks of 8 x 8 pixels without NaN or infinite pixels, and
+        not saturated. They must be neither denoised nor interpolated, which makes noise smooth and the result too low.
+
+    Returns
+    -------
+    Noise
+        In grey levels. It is 0 if all pixels are the same.
+
+    Raises
+    ------
+    SettingsError
+        If the planes have too few usable blocks.
+    """
+    finite = [plane[np.isfinite(plane)] for plane in planes]
+    lowest = min((float(values.min()) for values in finite if values.size), default=np.nan)
+    highest = max((float(values.max()) for values in finite if values.size), default=np.nan)
+    if lowest == highest:
+        return Noise(0.0, 0.0, lowest)
+    blocks = np.concatenate([_blocks(plane, highest) for plane in planes]) if planes else np.empty((0, 3))
+    if len(blocks) < MIN_BLOCKS:
+        raise SettingsError(
+            f"noise is measured in at least {MIN_BLOCKS} blocks of {BLOCK} x {BLOCK} pixels that are finite and "
+            f"neither saturated nor constant; this image has {len(blocks)}.",
+            remedy="Set `noise` to the gain and the read noise of your instrument, or to 0.",
+        )
+    means, middle, corner = blocks.T
+    offset = float(np.quantile(means, _DARKEST))
+    base, gain = _fit(np.maximum(means - offset, 0), middle, corner)
+    return Noise(gain, float(np.sqrt(base)), offset)
+
+
+def _blocks(plane: npt.NDArray[Any], highest: float) -> Floats:
+    """Return a row for each usable block of a plane: its mean, and the energies at the middle and at the corner."""
+    rows, columns = (n // BLOCK for n in plane.shape)
+    tiles = np.asarray(plane[: rows * BLOCK, : columns * BLOCK], dtype=np.float64)
+    tiles = tiles.reshape(rows, BLOCK, columns, BLOCK)
+    order = np.arange(BLOCK)
+    # The orthonormal discrete cosine transform: white noise has the same energy in each of its coefficients.
+    waves = np.sqrt(2 / BLOCK) * np.cos(np.pi / BLOCK * (order + 0.5) * order[:, None])
+    with np.errstate(invalid="ignore"):
+        means = tiles.mean(axis=(1, 3))
+        saturated = (tiles == highest).mean(axis=(1, 3))
+        along_y = np.matmul(waves[_MIDDLE.start :], tiles.reshape(rows, BLOCK, columns * BLOCK))
+        along_y = along_y.reshape(rows, BLOCK - _MIDDLE.start, columns, BLOCK)
+        energy = (along_y @ waves[_MIDDLE.start :].T) ** 2
+    half = _MIDDLE.stop - _MIDDLE.start
+    middle, corner = energy[:, :half, :, :half].mean(axis=(1, 3)), energy[:, half:, :, half:].mean(axis=(1, 3))
+    usable = np.isfinite(means) & (saturated < _SATURATED) & (middle + corner > 0)
+    return np.stack([means[usable], middle[usable], corner[usable]], axis=1)
+
+
+def _fit(brightness: Floats, middle: Floats, corner: Floats) -> tuple[float, float]:
+    """Return the variance of noise at brightness 0, and per brightness.
+
+    The expected energy at the corner is ``(1 - share) * variance(brightness) + share * middle``. Energies scatter in
+    proportion to what is expected, so each block is weighted by its inverse; blocks full of structure weigh still less.
+    """
+    from scipy.optimize import nnls
+
+    unit, span = float(np.median(corner)) or float(corner.mean()) or 1.0, float(brightness.max()) or 1.0
+    corner, middle = corner / unit, middle / unit
+    terms = np.stack([np.ones_like(corner), brightness / span, middle], axis=1)
+    expected = corner.mean() + 0.5 * middle
+    base = gain = 0.0
+    for _ in range(_ROUNDS):
+        weight = 1 / np.maximum(expected, _FLOOR)
+        (base, gain, share), _ = nnls(terms * weight[:, None], corner * weight)
+        if share > _MAX_SHARE:
+            share = _MAX_SHARE
+            rest = np.maximum(corner - share * middle, 0)
+            (base, gain), _ = nnls(terms[:, :2] * weight[:, None], rest * weight)
+        base, gain = base / (1 - share), gain / (1 - share)
+        noise = base + gain * terms[:, 1]
+        expected = (1 - share) * noise + share * middle
+        expected = expected * np.sqrt(np.maximum(middle / np.maximum(noise, _FLOOR), 1))
+    return float(base * unit), float(gain * unit / span)
