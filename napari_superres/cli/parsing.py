@@ -56,6 +56,21 @@ def parse_range(texts: Sequence[str] | None) -> list[tuple[float, float]] | None
     return [_pair(text, "intensity-range", "0,4095") for text in texts]
 
 
+def parse_noise(texts: Sequence[str] | None) -> Any:
+    """Return ``"measured"``, 0, or gain and read noise from ``0.5,3`` or ``0.5,3,100``, once or per channel."""
+    if not texts or list(texts) == ["measured"]:
+        return "measured"
+    try:
+        values = [(0.0, 0.0) if text == "0" else tuple(float(v) for v in text.split(",")) for text in texts]
+    except ValueError:
+        values = [()]
+    if any(len(value) not in (2, 3) for value in values):
+        raise SettingsError(
+            f"--noise must be measured, 0, or GAIN,READ or GAIN,READ,OFFSET such as 0.5,3,100, got {' '.join(texts)!r}."
+        )
+    return values[0] if len(values) == 1 else values
+
+
 def parse_strength(text: str, option: str) -> tuple[float, float]:
     """Return the lowest and highest value from ``low,high``; a single number is both."""
     option = option.replace("_", "-")
@@ -103,6 +118,7 @@ def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[st
             "precision": record["precision"],
             "tta": record["tta"],
             "intensity_range": list(zip(norm["low"], norm["high"], strict=True)),
+            **_told(record.get("told")),
         }
         parts = record.get("per_channel")
         if parts is None:
@@ -113,6 +129,14 @@ def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[st
             f"--from needs the record of a result, but {path} is missing or is no record.",
             remedy="Choose the .provenance.json next to the result.",
         ) from error
+
+
+def _told(told: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the options that tell a network what it was told before."""
+    if told is None:
+        return {}
+    noise = [(n["gain"], n["read_noise"], n["offset"]) for n in told["noise"]]
+    return {"noise": noise, "strength": told["strength"], "psf_sigma": told["psf_sigma"]}
 
 
 def _integers(text: str, option: str, form: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
 
 PANEL_FILE, PANEL_RUN = "If the file does not say", "Computation"
+PANEL_TOLD = "What the model is told"
 
 
 def upscale(
@@ -89,6 +90,31 @@ def upscale(
         list[str] | None,
         typer.Option(metavar="lo,hi", help="Intensities to map to 0 and 1; once, or once per channel."),
     ] = None,
+    noise: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="measured|0|GAIN,READ[,OFFSET]",
+            help="Noise of the image, in its intensities: variance GAIN * (I - OFFSET) + READ^2; once, or once per "
+            "channel. Default: measured.",
+            rich_help_panel=PANEL_TOLD,
+        ),
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(help="How much of the noise is removed: 0 to 1.5.", rich_help_panel=PANEL_TOLD)
+    ] = 1.0,
+    psf_sigma: Annotated[
+        float | None,
+        typer.Option(
+            help="Known sigma of the PSF in pixels of the result. Default: unknown, nothing is sharpened.",
+            rich_help_panel=PANEL_TOLD,
+        ),
+    ] = None,
+    numerical_aperture: Annotated[
+        float | None, typer.Option(help="Of a widefield microscope, with --wavelength.", rich_help_panel=PANEL_TOLD)
+    ] = None,
+    wavelength: Annotated[
+        float | None, typer.Option(help="Of the light, in micrometres.", rich_help_panel=PANEL_TOLD)
+    ] = None,
     suffix: Annotated[
         str | None, typer.Option("--format", metavar="EXT", help="Format of the results in a folder, such as ome.zarr.")
     ] = None,
@@ -123,6 +149,11 @@ def upscale(
         "roi": parsing.parse_roi(roi),
         "intensity_range": parsing.parse_range(intensity_range),
         "max_passes": max_passes,
+        "noise": parsing.parse_noise(noise),
+        "strength": strength,
+        "psf_sigma": psf_sigma,
+        "numerical_aperture": numerical_aperture,
+        "wavelength": wavelength,
     }
     writing = {
         "overwrite": overwrite,
@@ -135,7 +166,8 @@ def upscale(
     if record is not None:
         recorded, settings = parsing.parse_record(record)
         chosen = recorded if chosen is None else chosen
-        running = {**running, **{k: v for k, v in settings.items() if not running[k] or running[k] == "auto"}}
+        left_out = (None, False, "auto", "measured", 1.0)
+        running = {**running, **{k: v for k, v in settings.items() if running[k] in left_out}}
     if chosen is None:
         raise SettingsError(
             "no model is given.", remedy="Choose one with --model, or repeat a recorded result with --from."

@@ -10,6 +10,7 @@ docs/explanation/architecture.md lists all imports.
 ``tiling``     the tiles that a model reads, and the disjoint cores that are kept of its output
 ``intensity``  one invertible intensity map per channel, and the cast back to the data type of the input
 ``noise``      noise measured on an image: its variance as a line over brightness
+``conditions`` what a network may be told about an image: blur and noise
 ``invalid``    NaN and infinite pixels
 ``decibels``   the formula behind every PSNR
 ``turns``      flips and quarter turns of a plane, for arrays and tensors

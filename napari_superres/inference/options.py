@@ -12,6 +12,8 @@ ModelChoice = str | Path | Model | Mapping[int | str, str | Path | Model]
 
 PrecisionOption = Literal["auto", "fp32", "fp16", "bf16", "fp64"]
 
+NoiseOption = Literal["measured"] | float | Sequence[float] | Sequence[Sequence[float]]
+
 
 class UpscaleOptions(TypedDict, total=False):
     """Options of every run.
@@ -37,6 +39,16 @@ class UpscaleOptions(TypedDict, total=False):
         The record states the remaining error where these are too few.
     intensity_range : sequence of (float, float), optional
         Intensities that become 0 and 1 for the model, one pair for all channels or one per channel, instead of a fit.
+    psf_sigma : float, optional
+        Known standard deviation of the point-spread function along Y and X, in pixels of the result, as `degrade`
+        counts it. By default nothing is sharpened. For models that are told blur, as the next four.
+    numerical_aperture, wavelength : float, optional
+        Of a widefield microscope, instead of `psf_sigma`; wavelength in micrometres. The pixel size must be known.
+    noise : "measured", 0 or sequence of float
+        Noise of the image. ``(gain, read_noise)`` or ``(gain, read_noise, offset)`` in its intensities: the variance at
+        intensity I is ``gain * (I - offset) + read_noise**2``; or one of these per channel. 0 = none.
+    strength : float
+        How much of the noise is removed, 0 to 1.5: the factor of its standard deviation that the model is told.
     """
 
     device: str
@@ -48,6 +60,11 @@ class UpscaleOptions(TypedDict, total=False):
     tta: bool
     max_passes: int
     intensity_range: Sequence[tuple[float, float]] | None
+    psf_sigma: float | None
+    numerical_aperture: float | None
+    wavelength: float | None
+    noise: NoiseOption
+    strength: float
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -107,6 +124,11 @@ UPSCALE_DEFAULTS: UpscaleOptions = {
     "tta": False,
     "max_passes": 8,
     "intensity_range": None,
+    "psf_sigma": None,
+    "numerical_aperture": None,
+    "wavelength": None,
+    "noise": "measured",
+    "strength": 1.0,
 }
 READING_DEFAULTS: ReadingOptions = {
     "axes": None,

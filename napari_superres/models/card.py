@@ -63,8 +63,8 @@ class ModelCard:
         Models of volumes have 1. The network takes ``(B, frames * channels, Y, X)``, frame by frame, and returns
         the middle one.
     conditions
-        What the network is told about the image, of `core.conditions.CONDITIONS`: one constant plane each, after those
-        of the frames.
+        What the network is told about the image, ``{name: (least, most)}`` with the range of the training: one constant
+        plane each after those of the frames, in the order of `core.conditions.CONDITIONS`.
     context
         Axis along which the neighbours lie, ``"T"`` or ``"Z"``.
     ends
@@ -125,7 +125,7 @@ class ModelCard:
     scale: tuple[int, ...]
     channels: int = 1
     frames: int = 1
-    conditions: tuple[str, ...] = ()
+    conditions: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     context: Context = "T"
     ends: Ends = "reflect"
     multiple: tuple[int, ...] = ()

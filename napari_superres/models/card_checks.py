@@ -93,14 +93,16 @@ def check_channels(channels: Any, frames: Any, ndim: int) -> None:
         raise ModelFileError(f"card: frames must be 1 for volumes, got {frames}.")
 
 
-def check_conditions(conditions: Any) -> tuple[str, ...]:
-    """Return the conditions as a tuple; ModelFileError if one is unknown or named twice."""
-    names = list(conditions) if isinstance(conditions, list | tuple) else [None]
-    if any(name not in CONDITIONS for name in names) or len(set(names)) < len(names):
-        raise ModelFileError(
-            f"card: conditions must be some of {', '.join(CONDITIONS)}, each once, got {shortened(conditions)}."
-        )
-    return tuple(names)
+def check_conditions(conditions: Any) -> dict[str, tuple[float, float]]:
+    """Return the conditions in the order of their planes; ModelFileError for unknown ones or wrong ranges."""
+    ranges = check_mapping("conditions", conditions)
+    if unknown := [name for name in ranges if name not in CONDITIONS]:
+        raise ModelFileError(f"card: conditions may be {', '.join(CONDITIONS)}, got {shortened(unknown)}.")
+    checked = {name: check_numbers(name, ranges[name], 2) for name in CONDITIONS if name in ranges}
+    for name, (least, most) in checked.items():
+        if not 0 <= least <= most:
+            raise ModelFileError(f"card: {name} must be a range of numbers of at least 0, got {least:g} to {most:g}.")
+    return {name: (least, most) for name, (least, most) in checked.items()}
 
 
 def check_choice(field: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -39,7 +39,8 @@ def toy() -> Callable[..., Model]:
                 if weight.ndim > 1:
                     weight.normal_(std=0.7 / weight[0].numel() ** 0.5)
         multiple = (getattr(network, "multiple", 1),) * len(scale)
-        reach = measure_reach(network, scale, channels=channels, multiple=multiple)
+        inputs = channels + given.get("conditions", 0)
+        reach = measure_reach(network, scale, channels=inputs, multiple=multiple)
         facts = {"name": f"toy-{architecture}", "intensity": "percentile", "color": "per-channel", **card}
         return Model(
             ModelCard(

@@ -1,5 +1,6 @@
 """An instrument that tells the network how it blurred and how noisy it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -55,12 +56,16 @@ class Conditioned:
     read_noise: Range = (2e-3, 0.15)
     eight_bit = False
     frames = 1
-    conditions = CONDITIONS
 
     def __post_init__(self) -> None:
         for name in ("gain", "read_noise"):
             if not getattr(self, name)[0] > 0:
                 raise SettingsError(f"{name} must be a range [lowest, highest] of numbers above 0.")
+
+    @property
+    def conditions(self) -> Mapping[str, Range]:
+        """What the network is told; 0 is always among the noise."""
+        return {"psf_sigma": self.psf_sigma, "gain": (0.0, self.gain[1]), "read_noise": (0.0, self.read_noise[1])}
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest point-spread function."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_superres.core.tiling import reflect_indices
 from napari_superres.degradation.diffraction import SIGMA_PER_AIRY, diffract
-from napari_superres.degradation.instruments.protocol import Plane, Range, Scale
+from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Range, Scale
 from napari_superres.degradation.instruments.strengths import (
     add_photon_noise,
     blur,
@@ -63,7 +63,7 @@ class Optics:
     levels: Range | None = None
     eight_bit = False
     frames = 1
-    conditions = ()
+    conditions = NOTHING_TOLD
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest point-spread function."""

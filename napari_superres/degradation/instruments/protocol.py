@@ -1,5 +1,7 @@
 """The protocol of all instruments."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +13,8 @@ Plane = npt.NDArray[np.float32]
 
 Range = tuple[float, float]
 """Least and greatest strength."""
+
+NOTHING_TOLD: Mapping[str, Range] = MappingProxyType({})
 
 Scale = tuple[int, ...]
 """Factor per axis."""
@@ -28,8 +32,9 @@ class Instrument(Protocol):
     frames: int
     """Frames recorded of a moving patch, as channels; the middle one shows the patch itself."""
 
-    conditions: tuple[str, ...]
-    """What the network is told of each recording, as planes after its frames; see `core.conditions`."""
+    @property
+    def conditions(self) -> Mapping[str, Range]:
+        """What the network is told of each recording, as planes after its frames, with its range."""
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the margin that patches need, in high-resolution pixels per axis, multiples of `scale`."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from napari_superres.degradation import kspace
-from napari_superres.degradation.instruments.protocol import Plane, Range, Scale
+from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Range, Scale
 from napari_superres.degradation.instruments.strengths import add_rician_noise, format_range
 from napari_superres.degradation.jpeg import compress
 from napari_superres.degradation.resample import resize_bicubic
@@ -28,7 +28,7 @@ class Bicubic:
     eight_bit: bool = True
     jpeg: Range | None = None
     frames = 1
-    conditions = ()
+    conditions = NOTHING_TOLD
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0: planes are reduced as a whole."""
@@ -72,7 +72,7 @@ class KSpace:
     noise: Range = (0.0, 0.0)
     eight_bit = False
     frames = 1
-    conditions = ()
+    conditions = NOTHING_TOLD
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0: planes are truncated as a whole."""
@@ -99,7 +99,7 @@ class Recorded:
 
     eight_bit = False
     frames = 1
-    conditions = ()
+    conditions = NOTHING_TOLD
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0."""

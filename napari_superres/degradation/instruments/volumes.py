@@ -7,7 +7,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_superres.degradation.instruments.protocol import Plane, Range, Scale
+from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Range, Scale
 from napari_superres.degradation.instruments.strengths import (
     add_photon_noise,
     add_rician_noise,
@@ -41,7 +41,7 @@ class Slices:
     photons: Range | None = None
     eight_bit = False
     frames = 1
-    conditions = ()
+    conditions = NOTHING_TOLD
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest Gaussian, along Z."""

@@ -34,7 +34,8 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
     runner
         The model's network on the device of `x`.
     x
-        ``(B, frames * S, (Z)YX)``, frame by frame, with S of 1, 3 or 4, normalised.
+        ``(B, frames * S + conditions, (Z)YX)``, frame by frame, with S of 1, 3 or 4, normalised; then the planes of
+        the card's conditions.
 
     Returns
     -------
@@ -42,14 +43,20 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
         ``(B, S, ...)`` on the finer grid.
     """
 
-    def network(batch: Tensor) -> Tensor:
+    def run(batch: Tensor) -> Tensor:
         return _average_turns(runner, batch) if tta else runner(batch)
 
     card, size = model.card, x.shape[2:]
+    if x.shape[1] == card.inputs:
+        return run(x)
+    x, told = x.tensor_split([x.shape[1] - len(card.conditions)], dim=1)
+
+    def network(batch: Tensor) -> Tensor:
+        planes = told.repeat_interleave(len(batch) // len(told), dim=0)
+        return run(torch.cat([batch, planes], dim=1) if card.conditions else batch)
+
     samples = x.shape[1] // card.frames
-    if samples == card.channels:
-        return network(x)
-    frames = x.view(len(x), card.frames, samples, *size)
+    frames = x.reshape(len(x), card.frames, samples, *size)
     middle = frames[:, card.frames // 2]
     if samples == 1:  # A colour network on a grey image.
         return network(frames.expand(-1, -1, 3, *size).flatten(1, 2).contiguous()).mean(dim=1, keepdim=True)

@@ -149,7 +149,8 @@ class _Accelerator:
             values, original = load_tile(runner.image, plan, each.plane, each.tile)
             channel, inside = each.plane.get("C", 0), inner_core(each.tile)
             core = tuple(slice(c.start * s, c.stop * s) for c, s in zip(inside, scale, strict=True))
-            inputs.append(TileInput(values, normalisation.low[channel], normalisation.high[channel], core))
+            low, high = normalisation.low[channel], normalisation.high[channel]
+            inputs.append(TileInput(values, low, high, core, runner.told(each)))
             originals.append(original)
         fetch = self._pipeline_for(inputs[0].values.shape).submit(inputs)
         return lambda: [
@@ -170,6 +171,7 @@ class _Accelerator:
                 runner.image.dtype,
                 runner.device,
                 samples=runner.image.size("S"),
+                conditions=len(runner.model.card.conditions),
             )
             self._built_for = batch
         return self._pipeline

@@ -206,7 +206,17 @@ class TileRunner:
         loaded = [(each, *load_tile(self.image, self.plan, each.plane, each.tile)) for each in tiles]
         normalise = self.plan.normalisation.apply
         normalised = [normalise(values, each.plane.get("C", 0), dtype) for each, values, _ in loaded]
-        return np.stack(normalised), [original for _, _, original in loaded]
+        x = np.stack(normalised)
+        if self.plan.told is not None:
+            told = np.reshape([self.told(each) for each in tiles], (len(x), -1, *[1] * (x.ndim - 2)))
+            planes = np.broadcast_to(told, (*told.shape[:2], *x.shape[2:]))
+            x = np.concatenate([x, planes], axis=1, dtype=dtype)
+        return x, [original for _, _, original in loaded]
+
+    def told(self, each: PlaneTile) -> tuple[float, ...]:
+        """Return the values of the planes that tell the network about a tile: those of its channel."""
+        told, names = self.plan.told, tuple(self.model.card.conditions)
+        return () if told is None else told.planes(names, each.plane.get("C", 0))
 
     def plain(self, x: Tensor) -> Tensor:
         """Run the model without global statistics, in the precision of the plan."""

@@ -36,12 +36,15 @@ class TileInput:
         Intensities that become 0 and 1 for the model.
     core
         Pixels of the result to keep, over the spatial axes.
+    told
+        Values of the planes that tell the network about the tile.
     """
 
     values: npt.NDArray[Any]
     low: float
     high: float
     core: Box
+    told: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +178,19 @@ class _Slot:
     """Memory of one batch, on the host and on the device."""
 
     def __init__(
-        self, backend: Backend, shape: Sequence[int], finer: Sequence[int], dtype: torch.dtype, device: str
+        self,
+        backend: Backend,
+        shape: Sequence[int],
+        finer: Sequence[int],
+        dtype: torch.dtype,
+        device: str,
+        conditions: int,
     ) -> None:
         batch = shape[0]
         self.host_input, self.host_output = backend.memory(shape, dtype), backend.memory(finer, dtype)
-        self.host_range, self.host_flags = (
-            backend.memory((2, batch), torch.float32),
-            backend.memory((2, batch), torch.int64),
-        )
+        # Each row of the range is one tile: low, high, and the values of its planes.
+        self.host_range = backend.memory((batch, 2 + conditions), torch.float32)
+        self.host_flags = backend.memory((2, batch), torch.int64)
         self.input, self.output = (
             torch.empty_like(self.host_input, device=device),
             torch.empty_like(self.host_output, device=device),
@@ -212,6 +220,8 @@ class Pipeline:
         Device of `network`.
     samples
         Colour samples of the result, if the network also takes neighbouring frames; S by default.
+    conditions
+        Number of planes that tell the network about a tile, after its S.
     """
 
     def __init__(
@@ -224,13 +234,14 @@ class Pipeline:
         device: str,
         *,
         samples: int | None = None,
+        conditions: int = 0,
     ) -> None:
         self._backend: Backend = CudaBackend(device) if device.startswith("cuda") else CpuBackend()
         self._exact, self._dtype, self._device = exact, np.dtype(dtype), device
         finer = (shape[0], samples or shape[1], *(n * s for n, s in zip(shape[2:], scale, strict=True)))
         own = CONVERTED[self._dtype]
-        self._slots = deque(_Slot(self._backend, shape, finer, own, device) for _ in range(IN_FLIGHT + 1))
-        example = torch.zeros(tuple(shape), device=device)
+        self._slots = deque(_Slot(self._backend, shape, finer, own, device, conditions) for _ in range(IN_FLIGHT + 1))
+        example = torch.zeros((shape[0], shape[1] + conditions, *shape[2:]), device=device)
         if example.ndim == 4:
             example = example.contiguous(memory_format=torch.channels_last)
         self._network = self._backend.capture(network, example)
@@ -250,16 +261,15 @@ class Pipeline:
         given, bounds = slot.host_input.numpy(), slot.host_range.numpy()
         for i, tile in enumerate(tiles):
             given[i] = tile.values
-            bounds[:, i] = tile.low, tile.high
+            bounds[i] = tile.low, tile.high, *tile.told
         backend = self._backend
         with backend.on("up"):
             slot.input.copy_(slot.host_input, non_blocking=True)
             slot.range.copy_(slot.host_range, non_blocking=True)
         backend.after("compute", backend.mark("up"))
         with backend.on("compute"):
-            low, span = self._bounds(slot)
-            x = slot.input.float().sub_(low).mul_(1.0 / span).contiguous(memory_format=self._layout)
-            y = self._network(x).float()
+            low, span, told = self._bounds(slot)
+            y = self._network(self._normalised(slot, low, span, told)).float()
             slot.flags[0] = torch.isfinite(y).flatten(1).all(1)
             self._convert(slot, tiles, y, low, span)
         backend.after("down", backend.mark("compute"))
@@ -269,10 +279,17 @@ class Pipeline:
         slot.done = backend.mark("down")
         return lambda: self._fetch(slot, tiles)
 
-    def _bounds(self, slot: _Slot) -> tuple[Tensor, Tensor]:
-        each = (-1, *[1] * (slot.input.ndim - 1))
-        low = slot.range[0].reshape(each)
-        return low, slot.range[1].reshape(each) - low
+    def _bounds(self, slot: _Slot) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the low end and the span of intensities, and what is told: ``(B, 1 or conditions, 1, ...)``."""
+        rows = slot.range.reshape(*slot.range.shape, *[1] * (slot.input.ndim - 2))
+        low = rows[:, :1]
+        return low, rows[:, 1:2] - low, rows[:, 2:]
+
+    def _normalised(self, slot: _Slot, low: Tensor, span: Tensor, told: Tensor) -> Tensor:
+        x = slot.input.float().sub_(low).mul_(1.0 / span)
+        if told.shape[1]:
+            x = torch.cat([x, told.expand(-1, -1, *x.shape[2:])], dim=1)
+        return x.contiguous(memory_format=self._layout)
 
     def _convert(self, slot: _Slot, tiles: Sequence[TileInput], y: Tensor, low: Tensor, span: Tensor) -> None:
         """Convert outputs to the image's own type, and count values that do not fit into it."""
@@ -293,9 +310,9 @@ class Pipeline:
         self._backend.wait(slot.done)
         finite = slot.host_flags[0, : len(tiles)].bool()
         if not finite.all():
-            low, span = self._bounds(slot)
+            low, span, told = self._bounds(slot)
             with self._backend.on("compute"):
-                y = self._exact(slot.input.float().sub_(low).mul_(1.0 / span)).float()
+                y = self._exact(self._normalised(slot, low, span, told)).float()
                 self._convert(slot, tiles, y, low, span)
                 slot.host_output.copy_(slot.output)
                 slot.host_flags[1] = slot.flags[1].cpu()

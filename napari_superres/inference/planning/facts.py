@@ -9,6 +9,7 @@ from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.inference.options import UpscaleOptions
+from napari_superres.inference.planning.conditions import Told, find_told
 from napari_superres.inference.planning.extent import Extent, find_extent
 from napari_superres.models.card import ModelCard
 from napari_superres.models.suitability import doubts
@@ -26,6 +27,8 @@ class ImageFacts:
         What is computed of it.
     normalisation
         Intensity map per channel.
+    told
+        What a conditioned network is told of the image; None for other networks.
     doubts
         Reasons why the model may not suit the image, in sentences.
     """
@@ -35,6 +38,7 @@ class ImageFacts:
     dtype: np.dtype[Any]
     extent: Extent
     normalisation: Normalisation
+    told: Told | None = None
     doubts: tuple[str, ...] = ()
 
 
@@ -48,11 +52,13 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
     """
     extent = find_extent(image, card, options)
     normalisation = intensity.fit_normalisation(image, card.intensity, options["intensity_range"], card.percentiles)
+    told = find_told(image, card, normalisation, extent.channels, options)
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,
         dtype=image.dtype,
         extent=extent,
         normalisation=normalisation,
-        doubts=doubts(card, image, normalisation, extent.channels[0]),
+        told=told,
+        doubts=doubts(card, image, normalisation, extent.channels[0]) + (told.doubts if told else ()),
     )

@@ -15,6 +15,7 @@ from napari_superres.core.intensity import Normalisation
 from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflect_indices
 from napari_superres.inference.machine.device import Precision
 from napari_superres.inference.options import UpscaleOptions
+from napari_superres.inference.planning.conditions import Told, told_record
 from napari_superres.inference.planning.extent import Extent, Range
 from napari_superres.inference.planning.facts import ImageFacts
 from napari_superres.inference.planning.resources import Resources
@@ -60,6 +61,8 @@ class Plan:
         Estimate of the memory of the result and of one pass.
     seconds_per_tile
         Time of one tile, from measurements on this computer; None where there are none.
+    told
+        What a conditioned network is told of the image; None for other networks.
     precision_db
         Peak signal-to-noise ratio of half precision against 32 bits, in dB, measured on one tile; None in full
         precision.
@@ -92,6 +95,7 @@ class Plan:
     max_passes: int
     memory_bytes: int
     seconds_per_tile: float | None
+    told: Told | None = None
     precision_db: float | None = None
     doubts: tuple[str, ...] = ()
 
@@ -194,6 +198,7 @@ def resolve(facts: ImageFacts, resources: Resources, card: ModelCard, options: U
             prod(out_shape) * facts.dtype.itemsize + resources.bytes_per_pixel * passing * tiling.parallel
         ),
         seconds_per_tile=seconds,
+        told=facts.told,
         doubts=facts.doubts + _tile_doubt(card, extent, tiling),
     )
 
@@ -245,5 +250,6 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "channels": list(plan.channels),
         "doubts": list(plan.doubts),
         **({} if plan.precision_db is None else {"precision_db": round(plan.precision_db, 1)}),
+        "told": told_record(plan.told),
         "normalisation": {"low": list(plan.normalisation.low), "high": list(plan.normalisation.high)},
     }

@@ -28,7 +28,7 @@ from napari_superres.inference.stream.workers import Executor
 from napari_superres.models.model import Model
 
 _PASSES_GUESSED = 3
-SETTINGS = ("precision", "tta", "scale", "region", "channels", "normalisation")
+SETTINGS = ("precision", "tta", "scale", "region", "channels", "normalisation", "told")
 """What of a plan decides the pixels, apart from rounding."""
 
 

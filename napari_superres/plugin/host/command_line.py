@@ -36,6 +36,9 @@ def option_arguments(options: Mapping[str, Any]) -> list[str]:
             arguments += [word for low, high in value for word in (flag, f"{low!r},{high!r}")]
         elif name == "roi":
             arguments += [flag, ",".join(f"{axis}={start}:{stop}" for axis, (start, stop) in value.items())]
+        elif name == "noise" and value:
+            rows = value if isinstance(value[0], list | tuple) else [value]
+            arguments += [word for row in rows for word in (flag, ",".join(f"{v!r}" for v in row))]
         elif name == "suffix":
             arguments += [flag, value.lstrip(".")]
         else:

@@ -1,0 +1,283 @@
+"""What a conditioned network is told of an image: a width that is known, and noise that is measured or known.
+
+A point-spread function told too wide costs far more than one told too narrow, so nothing is sharpened by a width that
+is not known, and a known one is told a little narrower. Noise is measured over the whole image, per channel, because a
+network that is told too little of it takes it for detail.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_superres.core.conditions import CONDITIONS, encode
+from napari_superres.core.image import Image
+from napari_superres.core.intensity import Normalisation
+from napari_superres.core.noise import Noise, measure_noise
+from napari_superres.core.units import METRES
+from napari_superres.errors import SettingsError
+from napari_superres.inference.options import UpscaleOptions
+from napari_superres.models.card import ModelCard
+from napari_superres.models.suitability import noise_level
+
+SHADE = 0.2
+"""A known sigma is told narrower by this much, in pixels of the result."""
+
+SIGMA_PER_AIRY = 0.21
+"""Sigma of the Gaussian core of a widefield microscope, in units of wavelength / NA (doi:10.1364/AO.46.001819)."""
+
+_STRONGEST = 1.5
+"""Largest `strength`."""
+
+_OPTIONS = ("psf_sigma", "numerical_aperture", "wavelength", "noise", "strength")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a network is told of an image.
+
+    Attributes
+    ----------
+    values
+        Per channel of the image, one value per condition of the card, as in `core.conditions`.
+    psf_sigma
+        Sigma of the point-spread function in pixels of the result, as it is known; 0 = unknown, nothing is sharpened.
+    noise
+        Noise per channel, in intensities of the image, before `strength`.
+    is_measured
+        Whether the noise was measured on the image.
+    strength
+        Factor of the standard deviation of the noise.
+    doubts
+        Where the training had no such blur or noise, and what could not be measured, in sentences.
+    """
+
+    values: tuple[tuple[float, ...], ...]
+    psf_sigma: float
+    noise: tuple[Noise, ...]
+    is_measured: bool
+    strength: float
+    doubts: tuple[str, ...] = ()
+
+    def planes(self, names: Sequence[str], channel: int) -> tuple[float, ...]:
+        """Return the values of the planes of a channel."""
+        return tuple(float(encode(n, v)) for n, v in zip(names, self.values[channel], strict=True))
+
+    def describe(self, channel: int = 0) -> str:
+        """Return what is told of a channel in one sentence."""
+        noise = self.noise[channel]
+        of = "measured" if self.is_measured else "given"
+        words = (
+            f"noise {of}: gain {noise.gain:.3g}, read noise {noise.read_noise:.3g}"
+            if noise.gain or noise.read_noise
+            else f"no noise ({of})"
+        )
+        strength = "" if self.strength == 1 else f", removed at {self.strength:.0%}"
+        psf = f"PSF sigma {self.psf_sigma:.3g} pixels of the result" if self.psf_sigma else "PSF unknown, not sharpened"
+        return f"{words}{strength}; {psf}"
+
+
+def find_told(
+    image: Image, card: ModelCard, normalisation: Normalisation, channels: Sequence[int], options: UpscaleOptions
+) -> Told | None:
+    """Find what a network is told of an image; None if it is told nothing.
+
+    Parameters
+    ----------
+    image
+        Image to upscale. At most 16 squares of 512 pixels per channel are read where noise is measured.
+    card
+        Card of the model.
+    normalisation
+        Intensity map per channel.
+    channels
+        Channels that are computed.
+    options
+        Complete options of the run.
+
+    Raises
+    ------
+    SettingsError
+        If an option is out of range, needs a pixel size that is unknown, or belongs to another kind of model.
+    """
+    if not card.conditions:
+        _refuse(card, options)
+        return None
+    psf_sigma = _psf_sigma(image, card, options)
+    strength = _strength(options["strength"])
+    given = _given_noise(image, options["noise"])
+    doubts: list[str] = []
+    noise: list[Noise] = []
+    for channel in range(image.size("C")):
+        if given is not None:
+            noise.append(given[channel])
+        elif channel in channels:
+            noise.append(_measured(image, channel, doubts))
+        else:
+            noise.append(_NO_NOISE)
+    sigma = max(0.0, psf_sigma - SHADE)
+    values = []
+    for channel, each in enumerate(noise):
+        gain, read_noise = each.scaled(strength).on_scale(normalisation.low[channel], normalisation.high[channel])
+        truth = {"psf_sigma": sigma, "gain": gain, "read_noise": read_noise}
+        values.append(tuple(_within(card, name, truth[name], doubts) for name in card.conditions))
+    return Told(
+        values=tuple(values),
+        psf_sigma=psf_sigma,
+        noise=tuple(noise),
+        is_measured=given is None,
+        strength=strength,
+        doubts=tuple(dict.fromkeys(doubts)),
+    )
+
+
+def told_record(told: Told | None) -> dict[str, Any] | None:
+    """Return what was told as plain values for the record of a result; None if nothing was told."""
+    if told is None:
+        return None
+    return {
+        "psf_sigma": told.psf_sigma,
+        "noise": [{"gain": n.gain, "read_noise": n.read_noise, "offset": n.offset} for n in told.noise],
+        "noise_measured": told.is_measured,
+        "strength": told.strength,
+        "values": [list(v) for v in told.values],
+    }
+
+
+_NO_NOISE = Noise(0.0, 0.0, 0.0)
+_SQUARES, _EDGE = 16, 512
+"""Squares in which noise is measured, per channel, and their edge in pixels."""
+
+
+def _refuse(card: ModelCard, options: UpscaleOptions) -> None:
+    given: Mapping[str, Any] = options
+    for name in _OPTIONS:
+        if given[name] != _IDLE[name]:
+            raise SettingsError(
+                f"{card.name} is not told blur and noise, got {name}={given[name]!r}.",
+                remedy=f"Leave out `{name}`, or use a model whose card states conditions.",
+            )
+
+
+_IDLE = {"psf_sigma": None, "numerical_aperture": None, "wavelength": None, "noise": "measured", "strength": 1.0}
+"""Options that leave all to the program."""
+
+
+def _psf_sigma(image: Image, card: ModelCard, options: UpscaleOptions) -> float:
+    """Return the known sigma in pixels of the result, or 0."""
+    sigma, aperture, wavelength = (options[n] for n in ("psf_sigma", "numerical_aperture", "wavelength"))
+    if (aperture is None) != (wavelength is None):
+        raise SettingsError("the width of a lens needs both `numerical_aperture` and `wavelength`.")
+    if sigma is not None and aperture is not None:
+        raise SettingsError("`psf_sigma` and `numerical_aperture` state the same.", remedy="Leave one of them out.")
+    if aperture is not None and wavelength is not None:
+        _check_number("numerical_aperture", aperture, 0.01, 2.0)
+        _check_number("wavelength", wavelength, 0.1, 30.0)
+        return SIGMA_PER_AIRY * wavelength / aperture / (_pixel_um(image) / card.scale[-1])
+    if sigma is None:
+        return 0.0
+    _check_number("psf_sigma", sigma, 0.0, 100.0)
+    return float(sigma)
+
+
+def _pixel_um(image: Image) -> float:
+    unit = image.units.get("X")
+    if unit not in METRES or not image.has_pixel_size:
+        raise SettingsError(
+            "the blur of a lens depends on the pixel size, and that of the image is unknown.",
+            remedy="Set the image's `pixel_size`, or give `psf_sigma` instead.",
+        )
+    return image.pixel_size[image.spatial.index("X")] * METRES[unit] / METRES["micrometer"]
+
+
+def _strength(value: Any) -> float:
+    _check_number("strength", value, 0.0, _STRONGEST)
+    return float(value)
+
+
+def _check_number(name: str, value: Any, least: float, most: float) -> None:
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool) and isfinite(value)
+    if not is_number or not least <= value <= most:
+        raise SettingsError(f"`{name}` must be a number from {least:g} to {most:g}, got {value!r}.")
+
+
+def _given_noise(image: Image, noise: Any) -> tuple[Noise, ...] | None:
+    """Return the noise of each channel that the option states; None if it is to be measured."""
+    if isinstance(noise, str) and noise == "measured":
+        return None
+    channels = image.size("C")
+    pairs: list[Any] = [(0.0, 0.0)] if np.isscalar(noise) and noise == 0 else []
+    if not pairs and not isinstance(noise, str) and np.ndim(noise) in (1, 2):
+        pairs = list(noise) if np.ndim(noise) == 2 else [noise]
+    values = [np.asarray(pair, dtype=np.float64) for pair in pairs if np.shape(pair) in ((2,), (3,))]
+    if len(values) not in (1, channels) or not all(np.isfinite(v).all() and (v[:2] >= 0).all() for v in values):
+        raise SettingsError(
+            f"`noise` must be 'measured', 0, or gain and read noise of at least 0, and the offset of darkness if it is "
+            f"not 0; once, or once for each of {channels} channels; got {noise!r}.",
+            remedy="Leave it out to have the noise measured.",
+        )
+    noises = [Noise(*map(float, v), *([] if len(v) == 3 else [0.0])) for v in values]
+    return tuple(noises * channels if len(noises) == 1 else noises)
+
+
+def _measured(image: Image, channel: int, doubts: list[str]) -> Noise:
+    squares = list(_sample_squares(image, channel))
+    try:
+        return measure_noise(squares)
+    except SettingsError as error:
+        level = float(np.median([noise_level(square) for square in squares]))
+        doubts.append(
+            f"Noise is measured roughly, from differences of neighbouring pixels ({level:.3g}), because "
+            f"{error.message.rstrip('.')}. Give it with `noise` if you know it."
+        )
+        return Noise(0.0, level, 0.0)
+
+
+def _within(card: ModelCard, name: str, value: float, doubts: list[str]) -> float:
+    """Return a value within the range of the training, and add a doubt if it was beyond."""
+    most = card.conditions[name][1]
+    if value > most:
+        doubts.append(
+            f"The image does not fit {card.name}: {_WORDS[name]} of {value:.3g} is more than the training had "
+            f"({most:.3g}), which the network is told instead. Bin the pixels or average planes first."
+        )
+    return min(value, most)
+
+
+_WORDS = {
+    "psf_sigma": "a PSF sigma, in pixels of the result,",
+    "gain": "photon noise with a variance per intensity, on the model's scale,",
+    "read_noise": "read noise, as a share of the range,",
+}
+assert set(_WORDS) == set(CONDITIONS)
+
+
+def _sample_squares(image: Image, channel: int) -> Iterator[NDArray[Any]]:
+    """Yield squares of planes ``YX``, spread evenly over T, Z, Y and X; of colour images, of each sample."""
+    outer = [a for a in image.axes if a in "TZ"]
+    counts = [image.size(a) for a in outer]
+    planes = int(np.prod(counts, dtype=np.int64))
+    rows, columns = (max(1, min(4, image.size(a) // _EDGE)) for a in "YX")
+    numbers = np.unique(np.linspace(0, planes - 1, min(planes, _SQUARES)).round().astype(int))
+    places = [(n, y, x) for n in numbers for y in range(rows) for x in range(columns)]
+    for n, row, column in places[:: max(1, -(-len(places) // _SQUARES))]:
+        at = dict(zip(outer, np.unravel_index(n, counts) if outer else (), strict=True)) | {"C": channel}
+        box = {"Y": _part(image.size("Y"), row, rows), "X": _part(image.size("X"), column, columns)}
+        index = tuple(box[a] if a in box else slice(None) if a == "S" else int(at[a]) for a in image.axes)
+        values = np.asarray(image.data[index])
+        if "S" not in image.axes:
+            yield values if image.axes.index("Y") < image.axes.index("X") else values.T
+            continue
+        axis = [a for a in image.axes if a in "YXS"].index("S")
+        for sample in range(min(3, values.shape[axis])):
+            yield values.take(sample, axis)
+
+
+def _part(size: int, number: int, count: int) -> slice:
+    """Return the middle of one of `count` equal parts of an axis, at most an edge long."""
+    start = size * number // count
+    room = max(0, size * (number + 1) // count - start - _EDGE)
+    return slice(start + room // 2, start + room // 2 + min(_EDGE, size))
