@@ -1,0 +1,94 @@
+"""The instrument that tells the network how it blurred and how noisy it is."""
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from numpy.typing import NDArray
+
+from napari_superres.core.conditions import CONDITIONS, encode
+from napari_superres.degradation.instruments import Conditioned, make_instrument
+from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.errors import SettingsError
+
+
+def patches(count: int, size: int) -> torch.Tensor:
+    """Return the same part of a photograph, `count` times."""
+    scene = skimage.data.camera()[100 : 100 + size, 100 : 100 + size].astype(np.float32) / 255
+    return torch.from_numpy(np.repeat(scene[None, None], count, axis=0))
+
+
+def expose(scale: int, count: int = 200, seed: int = 3) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+    instrument = Conditioned()
+    margin = instrument.margin((scale, scale))
+    hr = patches(count, 32 * scale + 2 * margin[0])
+    low, high = instrument.expose(hr, None, (scale, scale), np.random.default_rng(seed))
+    return low.numpy(), high.numpy(), margin[0]
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_patches_carry_one_constant_plane_per_condition(scale: int) -> None:
+    low, high, _ = expose(scale)
+    assert low.shape == (200, 1 + len(CONDITIONS), 32, 32)
+    assert high.shape == (200, 1, 32 * scale, 32 * scale)
+    assert np.ptp(low[:, 1:], axis=(2, 3)).max() == 0
+    told = low[:, 1:, 0, 0]
+    assert (told >= 0).all()
+    assert 0.05 < (told[:, 0] == 0).mean() < 0.3
+    assert 0.05 < (told[:, 1:] == 0).all(1).mean() < 0.3
+
+
+def test_noise_has_the_variance_that_is_told_or_less() -> None:
+    low, high, _ = expose(2, count=400)
+    sigma, gain, read_noise = low[:, 1:, 0, 0].T
+    variances, expected = [], []
+    for each, clean, s, a, b in zip(low[:, 0], high[:, 0], sigma, gain, read_noise, strict=True):
+        if s == 0:  # blurred by nothing: the noise-free patch is the mean over pixels
+            mean = bin_mean(clean, (2, 2))
+            variances.append(np.var(each - mean))
+            expected.append((a / 3) ** 2 * mean.mean() + (b / 5) ** 2)
+    ratio = np.array(variances) / np.maximum(expected, 1e-9)
+    noisy = np.array(expected) > 1e-6
+    assert (ratio[noisy] < 1.9).all()
+    assert 0.8 < np.median(ratio[noisy]) < 1.1
+    assert np.array(variances)[~noisy].max() < 1e-9
+
+
+def test_blur_is_the_one_that_is_told() -> None:
+    low, _, margin = expose(2, count=300)
+    clean = (low[:, 2] == 0).all((1, 2)) & (low[:, 3] == 0).all((1, 2))
+    assert clean.sum() > 10
+    scene = patches(1, 64 + 2 * margin)[0, 0].numpy()
+    for each in low[clean]:
+        sigma = 2 * each[1, 0, 0]
+        inside = bin_mean(blur(scene, (sigma, sigma))[margin:-margin, margin:-margin], (2, 2))
+        if each[0].std() > 1e-3:  # contrast and offset are drawn
+            assert np.corrcoef(inside.ravel(), each[0].ravel())[0, 1] > 0.9999
+
+
+def test_some_patches_are_flat_and_all_stay_within_the_range() -> None:
+    low, high, _ = expose(2, count=400)
+    assert 0.005 < (np.ptp(high, axis=(1, 2, 3)) == 0).mean() < 0.08
+    assert high.min() >= 0
+    assert high.max() <= 1
+    assert np.isfinite(low).all()
+
+
+def test_draws_depend_on_the_generator_alone() -> None:
+    first, again, other = expose(2, 8, seed=1)[0], expose(2, 8, seed=1)[0], expose(2, 8, seed=2)[0]
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_its_ranges_are_those_of_the_card() -> None:
+    instrument = make_instrument({"kind": "conditioned", "psf_sigma": [0, 1], "gain": [0.001, 0.01]})
+    assert instrument.conditions == {"psf_sigma": (0, 1), "gain": (0, 0.01), "read_noise": (0, 0.15)}
+    assert "told" in instrument.describe()
+    with pytest.raises(SettingsError, match="read_noise must be a range"):
+        make_instrument({"kind": "conditioned", "read_noise": [0, 0.1]})
+
+
+def test_planes_are_encoded_to_about_one() -> None:
+    assert encode("psf_sigma", 2.0) == 1.0
+    assert encode("gain", 0.04) == pytest.approx(0.6)
+    assert encode("read_noise", 0.15) == pytest.approx(0.75)
