@@ -19,6 +19,9 @@ from typing import Any
 CONDITIONS = ("psf_sigma", "gain", "read_noise")
 """Names of all conditions."""
 
+TOLD = "half the sigma of the PSF in pixels of the result, 3 times the root of the gain, 5 times the read noise"
+"""The planes in words."""
+
 
 def encode(name: str, value: Any) -> Any:
     """Return the value of the plane that tells a condition, about 0 to 1; for numbers, arrays and tensors alike."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_superres.core.conditions import TOLD
 from napari_superres.models.card import ModelCard
 from napari_superres.models.model_file import KEY
 
@@ -22,6 +23,7 @@ def describe_model(card: ModelCard, description: str) -> dict[str, Any]:
     colours = ["red", "green", "blue"] if card.channels == 3 else ["intensity"]
     label, around = {"T": "frame", "Z": "plane"}[card.context], range(-(card.frames // 2), card.frames // 2 + 1)
     channels = [f"{label}{i:+d} {c}" for i in around for c in colours] if card.frames > 1 else colours
+    channels = [*channels, *(f"plane of {condition}" for condition in card.conditions)]
     dims = f"{card.ndim}d-t" if card.frames > 1 and card.context == "T" else f"{card.ndim}d"
     input_axes, output_axes = _space_axes(card)
 
@@ -69,7 +71,12 @@ def sizes(card: ModelCard) -> list[tuple[int, int, int]]:
 
 
 def preprocessing(card: ModelCard) -> list[dict[str, Any]]:
-    """Return the steps that bring an image onto the model's intensity scale; none if it should lie there already."""
+    """Return the steps that bring an image onto the model's intensity scale; none if it should lie there already.
+
+    A step would scale the planes of conditions too, so networks that have some take scaled images.
+    """
+    if card.conditions:
+        return []
     # Over all channels: several frames, and the samples of a colour, share one scale, as in this program.
     shared = {"axes": ["channel", *"zyx"[-card.ndim :]], "eps": EPSILON}
     limits = dict(zip(("min_percentile", "max_percentile"), card.percentiles, strict=True))
@@ -82,6 +89,9 @@ def preprocessing(card: ModelCard) -> list[dict[str, Any]]:
 def readme(card: ModelCard) -> str:
     """Return the package's README, from the card."""
     scale = {"unit": "lies between 0 and 1: divide 8-bit images by 255"}.get(card.intensity, "is scaled as described")
+    if card.conditions:
+        low, high = card.percentiles
+        scale = f"is scaled so that its percentiles {low:g} and {high:g} become 0 and 1; constant planes follow: {TOLD}"
     whole = "" if card.bounded and not card.global_statistics else " The network looks at the whole image: do not tile."
     sections = {
         "What it is for": card.modality,

@@ -22,7 +22,9 @@ def write_example(folder: Path, card: ModelCard, trained: nn.Module) -> Tensor:
 
     image = blob_image(card)
     low, high = 0.0, 1.0
-    if card.intensity == "percentile":
+    if not preprocessing(card):
+        pass
+    elif card.intensity == "percentile":
         low, high = np.percentile(image, card.percentiles)
     elif card.intensity == "standard":
         low, high = image.mean(dtype=float), image.mean(dtype=float) + image.std(dtype=float)

@@ -132,10 +132,8 @@ def test_shipped_models_pass_the_formats_own_test(name, tmp_path, tested):
     description, files = check(package, name, tested, tmp_path)
     card = find_card(name)
     given, result = description["inputs"][0], description["outputs"][0]
-    assert (
-        given["axes"][1]["channel_names"]
-        == {1: ["intensity"], 5: [f"frame{i} intensity" for i in ("-2", "-1", "+0", "+1", "+2")]}[card.frames]
-    )
+    frames = {1: ["intensity"], 5: [f"frame{i} intensity" for i in ("-2", "-1", "+0", "+1", "+2")]}[card.frames]
+    assert given["axes"][1]["channel_names"] == [*frames, *(f"plane of {c}" for c in card.conditions)]
     space = list(zip(given["axes"][2:], result["axes"][2:], card.scale, card.halo, strict=True))
     assert [a["id"] for a, *_ in space] == list("zyx"[-card.ndim :])
     for coarse, fine, scale, halo in space:
@@ -145,6 +143,9 @@ def test_shipped_models_pass_the_formats_own_test(name, tmp_path, tested):
     steps = {s["id"]: s["kwargs"] for s in given["preprocessing"]}
     if card.intensity == "unit":
         assert (list(steps), given["data"]["range"]) == (["ensure_dtype"], [0, 1])
+    elif card.conditions:
+        assert list(steps) == ["ensure_dtype"]
+        assert "constant planes follow" in files["README.md"].decode()
     else:
         assert steps["scale_range"]["axes"] == ["channel", *"zyx"[-card.ndim :]]
         assert (steps["scale_range"]["min_percentile"], steps["scale_range"]["max_percentile"]) == (0.1, 99.9)
