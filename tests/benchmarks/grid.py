@@ -1,0 +1,250 @@
+"""Measure models on a grid of blur and noise, next to the classical methods, on images that no training used.
+
+    python tests/benchmarks/grid.py DATA MODEL [MODEL ...] [--kind fluorescence] [--psf told] [--noise measured]
+
+DATA is the folder of images whose sources and crops ``grid_crops`` lists. The truth is blurred by a Gaussian of sigma
+0, 0.5, 1 or 1.5 of its pixels and reduced by the mean over the model's factor. Photon noise follows: none, or 300 or 30
+photons at the 99.9 percentile. All scores are decibels of PSNR, whose peak is the range from the 0.1 to the 99.9
+percentile of the truth. The classical method is the best of four *for each image*, which a user cannot choose without
+the truth: bicubic interpolation, Richardson-Lucy with the true point-spread function, non-local means with the true
+noise, and both one after the other.
+"""
+
+import argparse
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import log10
+from pathlib import Path
+
+import numpy as np
+import torch
+from grid_crops import PERCENTILES, SOURCES, Crop, crops_of
+
+from napari_superres import Image, degrade, upscale
+from napari_superres.core.intensity import fit_normalisation
+from napari_superres.evaluation import classical
+from napari_superres.models import Model, load_model
+
+SIGMAS = (0.0, 0.5, 1.0, 1.5)
+PHOTONS = (None, 300, 30)
+KINDS = {"fluorescence": "fluorescence", "electron microscopy": "em", "CT": "ct", "MRI": "mri"}
+TELLING = {"told": lambda s: s, "zero": lambda _s: 0.0, "narrow": lambda s: max(s - 0.4, 0.0)}
+STRENGTHS = {"true": 1.0, "double": 2.0, "half": 0.5}
+PEAK_DB, LEAST_ERROR = 100.0, 1e-10
+
+
+@dataclass(frozen=True)
+class Input:
+    """The low-resolution image of a crop in one condition; its noise has the variance ``gain * intensity``."""
+
+    crop: Crop
+    scale: int
+    sigma: float
+    photons: int | None
+    pixels: np.ndarray
+
+    @property
+    def gain(self) -> float:
+        return 0.0 if self.photons is None else 1 / self.photons
+
+    def score(self, result: np.ndarray) -> float:
+        """Return the PSNR of a result in dB."""
+        return -10 * log10(max(float(np.square(result - self.crop.pixels, dtype=np.float64).mean()), LEAST_ERROR))
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one crop in one condition, in dB."""
+
+    crop: str
+    source: str
+    seen: bool
+    sigma: float
+    photons: int | None
+    model: float
+    classical: dict[str, float]
+
+    @property
+    def over_bicubic(self) -> float:
+        return self.model - self.classical["bicubic"]
+
+    @property
+    def over_best(self) -> float:
+        return self.model - max(self.classical.values())
+
+
+def inputs_of(crop: Crop, scale: int) -> Iterator[Input]:
+    """Yield the low-resolution images of a crop, one per condition."""
+    for photons in PHOTONS:
+        for sigma in SIGMAS:
+            low = degrade(
+                Image.from_array(crop.pixels, "YX"),
+                scale,
+                kernel="gaussian",
+                psf_sigma=sigma,
+                photons=photons,
+                seed=zlib.crc32(f"{crop.name} {sigma} {photons}".encode()),
+            )
+            yield Input(crop, scale, sigma, photons, np.asarray(low.data))
+
+
+def interpolate(pixels: np.ndarray, scale: int) -> np.ndarray:
+    return np.asarray(upscale(pixels, f"bicubic-x{scale}", axes="YX").data) if scale > 1 else pixels
+
+
+def classical_scores(low: Input) -> dict[str, float]:
+    """Return the PSNR of each classical method; without blur or noise some of them are the same."""
+    bicubic = interpolate(low.pixels, low.scale)
+    quiet = classical.denoise(low.pixels, low.gain, 0.0).astype(np.float32)
+    denoised = interpolate(quiet, low.scale) if low.gain else bicubic
+
+    def deconvolve(pixels: np.ndarray) -> np.ndarray:
+        return classical.richardson_lucy(pixels, low.sigma) if low.sigma else pixels
+
+    return {
+        "bicubic": low.score(bicubic),
+        "richardson-lucy": low.score(deconvolve(bicubic)),
+        "non-local means": low.score(denoised),
+        "non-local means, richardson-lucy": low.score(deconvolve(denoised)),
+    }
+
+
+class Cache:
+    """Classical scores on disk, so that they are computed once for all models. Without a folder nothing is kept."""
+
+    def __init__(self, folder: Path | None) -> None:
+        code = zlib.crc32(Path(classical.__file__).read_bytes() + Path(__file__).read_bytes())
+        self.path = folder / f"classical-{code:08x}.json" if folder else None
+        self.known: dict[str, dict[str, float]] = {}
+        if self.path and self.path.exists():
+            self.known = json.loads(self.path.read_text(encoding="utf-8"))
+
+    def scores(self, low: Input) -> dict[str, float]:
+        key = f"{zlib.crc32(low.pixels.tobytes()):08x} {low.scale} {low.sigma} {low.photons}"
+        if key not in self.known:
+            self.known[key] = classical_scores(low)
+        return self.known[key]
+
+    def save(self) -> None:
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(json.dumps(self.known), encoding="utf-8")
+
+
+def tell(low: Input, psf: str, noise: str) -> tuple[float, tuple[float, float]]:
+    """Return the sigma of the point-spread function, and gain and read noise, that the network is told."""
+    return TELLING[psf](low.sigma), (low.gain * STRENGTHS[noise] ** 2, 0.0)
+
+
+def run(model: Model, low: Input, psf: str, noise: str) -> np.ndarray:
+    """Return the model's result."""
+    if not getattr(model.card, "conditions", ()):
+        return np.asarray(upscale(low.pixels, model, axes="YX").data)
+    from napari_superres.models.conditions import encode
+
+    image = Image.from_array(low.pixels, "YX")
+    fitted = fit_normalisation(image, model.card.intensity, percentiles=model.card.percentiles)
+    span = fitted.high[0] - fitted.low[0]
+    sigma, (gain, _) = tell(low, psf, noise)
+    # Intensity 0 of the image is not 0 of the model: the noise there is read noise for the model.
+    floor = np.sqrt(max(gain * fitted.low[0], 0.0)) / span
+    told = {"psf_sigma": max(sigma - 0.2, 0.0), "gain": gain / span, "read_noise": floor}
+    values = fitted.apply(low.pixels, 0)
+    planes = [values, *(np.full_like(values, encode(name, told[name])) for name in model.card.conditions)]
+    result = model(torch.from_numpy(np.stack(planes)[None]))[0, 0].numpy()
+    return np.asarray(fitted.invert(result, 0, np.float32))
+
+
+def measure(model: Model, crops: Sequence[Crop], cache: Cache, psf: str, noise: str) -> Iterator[Row]:
+    """Yield the scores of every crop in every condition."""
+    scale = model.card.scale[0]
+    for crop in crops:
+        for low in inputs_of(crop, scale):
+            found = low.score(run(model, low, psf, noise))
+            source = crop.source
+            yield Row(crop.name, source.name, source.seen, low.sigma, low.photons, found, cache.scores(low))
+
+
+def summary(rows: Sequence[Row]) -> dict[str, object]:
+    """Return the figures of some rows: means and shares over them, and the worst of them."""
+    worst = min(rows, key=lambda row: row.over_bicubic)
+    best = [max(row.classical.values()) - row.classical["bicubic"] for row in rows]
+    return {
+        "rows": len(rows),
+        "over_bicubic_db": round(float(np.mean([row.over_bicubic for row in rows])), 2),
+        "classical_over_bicubic_db": round(float(np.mean(best)), 2),
+        "denoised_over_bicubic_db": round(
+            float(np.mean([row.classical["non-local means"] - row.classical["bicubic"] for row in rows])), 2
+        ),
+        "over_best_classical_db": round(float(np.mean([row.over_best for row in rows])), 2),
+        "below_bicubic": round(float(np.mean([row.over_bicubic < 0 for row in rows])), 3),
+        "below_best_classical": round(float(np.mean([row.over_best < 0 for row in rows])), 3),
+        "worst_over_bicubic_db": round(worst.over_bicubic, 2),
+        "worst_image": f"{worst.source}: {worst.crop}",
+        "worst_condition": condition(worst.sigma, worst.photons),
+    }
+
+
+def condition(sigma: float, photons: int | None) -> str:
+    return f"sigma {sigma:g}, {'no noise' if photons is None else f'{photons} photons'}"
+
+
+def summaries(rows: Sequence[Row]) -> dict[str, dict[str, object]]:
+    """Return the summary of each condition, of seen and unseen sources, and of all."""
+    groups: dict[str, Callable[[Row], bool]] = {
+        condition(sigma, photons): lambda r, c=(sigma, photons): (r.sigma, r.photons) == c
+        for photons in PHOTONS
+        for sigma in SIGMAS
+    }
+    groups |= {"seen sources": lambda r: r.seen, "unseen sources": lambda r: not r.seen, "all": lambda _r: True}
+    chosen = {name: [row for row in rows if fits(row)] for name, fits in groups.items()}
+    return {name: summary(some) for name, some in chosen.items() if some}
+
+
+def show(title: str, found: dict[str, dict[str, object]]) -> None:
+    print(f"\n{title}")
+    print(f"{'':24}{'over':>8}{'classic':>8}{'NLM':>8}{'over':>8}{'below':>8}{'below':>8}{'worst':>8}")
+    print(f"{'mean dB, share':24}{'bicubic':>8}{'best':>8}{'':>8}{'best':>8}{'bicubic':>8}{'best':>8}{'':>8}  image")
+    for name, some in found.items():
+        figures = [
+            f"{some['over_bicubic_db']:+8.2f}",
+            f"{some['classical_over_bicubic_db']:+8.2f}",
+            f"{some['denoised_over_bicubic_db']:+8.2f}",
+            f"{some['over_best_classical_db']:+8.2f}",
+            f"{some['below_bicubic']:8.0%}",
+            f"{some['below_best_classical']:8.0%}",
+            f"{some['worst_over_bicubic_db']:+8.2f}",
+        ]
+        at = "" if name == some["worst_condition"] else f", {some['worst_condition']}"
+        print(f"{name:24}{''.join(figures)}  {some['worst_image']}{at}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="names or model files")
+    parser.add_argument("--kind", choices=SOURCES, help="images to measure; by default those of the model's modality")
+    parser.add_argument("--psf", choices=TELLING, default="told", help="what the network is told of the blur")
+    parser.add_argument("--noise", choices=STRENGTHS, default="true", help="what it is told of the noise")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="folder that keeps the classical scores")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cache, written = Cache(options.cache), []
+    for name in options.models:
+        model = load_model(name).for_any_image()
+        kind = options.kind or KINDS.get(model.card.modality, "photographs")
+        rows = list(measure(model, list(crops_of(kind, options.data)), cache, options.psf, options.noise))
+        cache.save()
+        found = summaries(rows)
+        show(f"{name} on {kind}, PSF {options.psf}, noise {options.noise}", found)
+        settings = {"model": name, "kind": kind, "psf": options.psf, "noise": options.noise}
+        written.append({**settings, "percentiles": PERCENTILES, "summary": found, "rows": [asdict(r) for r in rows]})
+    if options.json:
+        options.json.write_text(json.dumps(written, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
