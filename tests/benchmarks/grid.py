@@ -25,11 +25,9 @@ import torch
 from grid_crops import SOURCES, Crop, crops_of
 
 from napari_superres import Image, degrade, upscale
-from napari_superres.core.conditions import encode
-from napari_superres.core.intensity import fit_normalisation
-from napari_superres.core.noise import Noise, measure_noise
 from napari_superres.degradation.instruments import make_instrument
 from napari_superres.evaluation import classical
+from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models import Model, ModelCard, load_model
 from napari_superres.models.architectures import build
 from napari_superres.models.probes.halo import measure_reach
@@ -40,9 +38,6 @@ PHOTONS = (None, 300, 30)
 KINDS = {"fluorescence": "fluorescence", "electron microscopy": "em", "CT": "ct", "MRI": "mri"}
 TELLING = {"told": lambda s: s, "zero": lambda _s: 0.0, "narrow": lambda s: max(s - 0.4, 0.0)}
 STRENGTHS = {"true": 1.0, "double": 2.0, "half": 0.5}
-SHADE = 0.2
-"""What a given point-spread function is narrowed by before the network is told, in pixels of the result."""
-
 GATE_WORST = {("told", "measured"): -0.15, ("zero", "measured"): -0.15, ("narrow", "measured"): -0.3}
 GATE_WORST |= {("told", "double"): -1.0, ("zero", "double"): -1.0}
 """Least gain of the worst image over bicubic in dB of a model that ships, by what it is told of blur and noise."""
@@ -154,17 +149,11 @@ class Cache:
 
 def run(model: Model, low: Input, psf: str, noise: str) -> np.ndarray:
     """Return the model's result."""
-    if not model.card.conditions:
-        return np.asarray(upscale(low.pixels, model, axes="YX").data)
-    image = Image.from_array(low.pixels, "YX")
-    fitted = fit_normalisation(image, model.card.intensity, percentiles=model.card.percentiles)
-    found = measure_noise([low.pixels]) if noise == "measured" else Noise(low.gain, 0.0, 0.0).scaled(STRENGTHS[noise])
-    gain, read_noise = found.on_scale(fitted.low[0], fitted.high[0])
-    told = {"psf_sigma": max(TELLING[psf](low.sigma) - SHADE, 0.0), "gain": gain, "read_noise": read_noise}
-    values = fitted.apply(low.pixels, 0)
-    planes = [values, *(np.full_like(values, encode(name, told[name])) for name in model.card.conditions)]
-    result = model(torch.from_numpy(np.stack(planes)[None]))[0, 0].numpy()
-    return np.asarray(fitted.invert(result, 0, np.float32))
+    options: UpscaleOptions = {}
+    if model.card.conditions:
+        told = (low.gain * STRENGTHS.get(noise, 1.0) ** 2, 0.0)
+        options = {"psf_sigma": TELLING[psf](low.sigma), "noise": "measured" if noise == "measured" else told}
+    return np.asarray(upscale(low.pixels, model, axes="YX", **options).data)
 
 
 def open_model(name: str) -> Model:
@@ -252,24 +241,26 @@ def summaries(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     return {name: summary(some) for name, some in chosen.items() if some}
 
 
+COLUMNS = {
+    "over_bicubic_db": ("over", "bicubic", "+8.2f"),
+    "over_best_classical_db": ("over", "classic", "+8.2f"),
+    "classical_over_bicubic_db": ("classic", "-bicubic", "+8.2f"),
+    "classical_without_psf_over_bicubic_db": ("no PSF", "-bicubic", "+8.2f"),
+    "below_bicubic": ("below", "bicubic", "8.0%"),
+    "below_best_classical": ("below", "classic", "8.0%"),
+    "worst_over_bicubic_db": ("worst", "-bicubic", "+8.2f"),
+}
+"""Two lines of heading and the format of each figure."""
+
+
 def show(title: str, found: dict[str, dict[str, Any]]) -> None:
     print(f"\n{title}")
-    print(f"{'':24}{'over':>8}{'classic':>8}{'without':>8}{'over':>8}{'below':>8}{'below':>8}{'worst':>8}")
-    print(
-        f"{'mean dB, share':24}{'bicubic':>8}{'best':>8}{'PSF':>8}{'classic':>8}{'bicubic':>8}{'classic':>8}{'':>8}  image"
-    )
+    for line, start in enumerate(("", "mean dB, share of images")):
+        print(f"{start:24}{''.join(f'{heads[line]:>9}' for heads in COLUMNS.values())}{'  image' * line}")
     for name, some in found.items():
-        figures = [
-            f"{some['over_bicubic_db']:+8.2f}",
-            f"{some['classical_over_bicubic_db']:+8.2f}",
-            f"{some['classical_without_psf_over_bicubic_db']:+8.2f}",
-            f"{some['over_best_classical_db']:+8.2f}",
-            f"{some['below_bicubic']:8.0%}",
-            f"{some['below_best_classical']:8.0%}",
-            f"{some['worst_over_bicubic_db']:+8.2f}",
-        ]
+        figures = "".join(f" {some[key]:{form}}" for key, (*_, form) in COLUMNS.items())
         at = "" if name == some["worst_condition"] else f", {some['worst_condition']}"
-        print(f"{name:24}{''.join(figures)}  {some['worst_image']}{at}")
+        print(f"{name:24}{figures}  {some['worst_image']}{at}")
 
 
 def main() -> None:
