@@ -1,6 +1,7 @@
 """Measure models on a grid of blur and noise, next to the classical methods, on images that no training used.
 
     python tests/benchmarks/grid.py DATA MODEL [MODEL ...] [--kind fluorescence em] [--psf told] [--noise measured]
+    python tests/benchmarks/grid.py DATA MODEL [MODEL ...] --write
 
 DATA is the folder of images whose sources and crops ``grid_crops`` lists. The truth is blurred by a Gaussian of sigma
 0, 0.5, 1 or 1.5 of its pixels and reduced by the mean over the model's factor. Photon noise follows: none, or 300 or 30
@@ -14,8 +15,8 @@ import argparse
 import inspect
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import log10
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ from napari_superres.evaluation import classical
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models import Model, ModelCard, load_model
 from napari_superres.models.architectures import build
+from napari_superres.models.card_grid import Gains, Grid
+from napari_superres.models.grid_map import grid_lines
+from napari_superres.models.library.registry import model_path
+from napari_superres.models.model_file import read_card, read_weights, write_model
 from napari_superres.models.probes.halo import measure_reach
 from napari_superres.training.checkpoint import KEY
 
@@ -263,6 +268,51 @@ def show(title: str, found: dict[str, dict[str, Any]]) -> None:
         print(f"{name:24}{figures}  {some['worst_image']}{at}")
 
 
+def make_grid(card: ModelCard, told: Sequence[Row], untold: Sequence[Row], kinds: Sequence[str]) -> Grid:
+    """Return the grid of a card from the rows of a model that is told the blur, and that is told none."""
+    worst = min((*told, *untold), key=lambda row: row.over_bicubic)
+    sides = {seen: [row for row in told if row.seen == seen] for seen in (True, False)}
+    means = {
+        seen: round(float(np.mean([r.over_best for r in rows])), 2) if rows else None for seen, rows in sides.items()
+    }
+    names = {seen: tuple(dict.fromkeys(row.source for row in rows)) for seen, rows in sides.items()}
+
+    def gains(rows: Sequence[Row], of: Callable[[Row], float]) -> Gains:
+        return tuple(
+            tuple(round(float(np.mean([of(r) for r in rows if (r.sigma, r.photons) == (s, p)])), 2) for s in SIGMAS)
+            for p in PHOTONS
+        )
+
+    return Grid(
+        psf_sigma=SIGMAS,
+        photons=PHOTONS,
+        over_bicubic=gains(told, lambda r: r.over_bicubic),
+        over_classical=gains(told, lambda r: r.over_best),
+        by_default=gains(untold, lambda r: r.over_bicubic) if card.conditions else (),
+        worst=round(worst.over_bicubic, 2),
+        worst_image=f"{worst.source}: {worst.crop}, {condition(worst.sigma, worst.photons)}",
+        images=len({(row.source, row.crop) for row in told}),
+        seen=names[True],
+        unseen=names[False],
+        seen_over_classical=means[True],
+        unseen_over_classical=means[False],
+        protocol=f"superres-bench 1, {' and '.join(kinds)}"
+        + ("; PSF told, noise measured" if card.conditions else "; the model is told nothing"),
+    )
+
+
+def write_grid(name: str, model: Model, crops: Mapping[str, Sequence[Crop]], cache: Cache) -> None:
+    """Measure a model with and without the blur told, write the grid on its card, and print it."""
+    every = [crop for some in crops.values() for crop in some]
+    told = list(measure(model, every, cache, "told", "measured"))
+    cache.save()
+    untold = list(measure(model, every, cache, "zero", "measured")) if model.card.conditions else told
+    path = model_path(name)
+    grid = make_grid(model.card, told, untold, list(crops))
+    write_model(path, replace(read_card(path), grid=grid), read_weights(path), overwrite=True)
+    print(f"\n{name}", *grid_lines(grid), sep="\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -273,14 +323,20 @@ def main() -> None:
         "--noise", choices=("measured", *STRENGTHS), default="measured", help="what it is told of the noise"
     )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="folder that keeps the classical scores")
+    parser.add_argument("--write", action="store_true", help="write the grid on the card of each model, and print it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cache, written = Cache(options.cache), []
     for name in options.models:
         model = open_model(name)
-        for kind in options.kind or [KINDS.get(model.card.modality, "photographs")]:
-            rows = list(measure(model, list(crops_of(kind, options.data)), cache, options.psf, options.noise))
+        kinds = options.kind or [KINDS.get(model.card.modality, "photographs")]
+        crops = {kind: list(crops_of(kind, options.data)) for kind in kinds}
+        if options.write:
+            write_grid(name, model, crops, cache)
+            continue
+        for kind in kinds:
+            rows = list(measure(model, crops[kind], cache, options.psf, options.noise))
             cache.save()
             found = summaries(rows)
             show(f"{name} on {kind}, PSF {options.psf}, noise {options.noise}", found)
