@@ -38,6 +38,7 @@ def show(
 ) -> None:
     """Print a model's card, its origin and the sha256 of its file."""
     from napari_superres.models import find_card
+    from napari_superres.models.grid_map import grid_lines
     from napari_superres.models.library.registry import model_origin, model_path
     from napari_superres.models.model_file import digest
 
@@ -50,6 +51,9 @@ def show(
         if key == "scores":
             for test, scores in sorted(card.scores.items()):
                 terminal.result(f"{f'{test}:':20} {_scores(scores)}")
+        elif key == "grid" and card.grid is not None:
+            for line, text in enumerate(grid_lines(card.grid)):
+                terminal.result(f"{'' if line else 'grid:':20} {text}")
         elif value not in (None, "", {}, ()):
             terminal.result(f"{key.replace('_', ' ') + ':':20} {_text(value)}")
 

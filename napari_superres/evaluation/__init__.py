@@ -7,6 +7,7 @@ Begin with ``images.evaluate``, which asks every question of one result; ``folde
 ``compare``       the scores of a result, models and baselines against one reference
 ``candidates``    the images that are scored, one at a time
 ``baselines``     interpolation and classical restoration of the same input
+``classical``     that restoration, on planes: denoising and deconvolution
 ``consistency``   whether a result, degraded again, gives its input
 ``maps``          where a result differs from its reference or its input
 ``pairing``       which files of several folders show the same image

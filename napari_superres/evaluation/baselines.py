@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
+from napari_superres.evaluation.classical import ITERATIONS, richardson_lucy, wiener
 from napari_superres.evaluation.registration.match import match
 
 Floats = npt.NDArray[np.float64]
@@ -24,7 +25,6 @@ _DECONVOLUTIONS = ("wiener", "richardson-lucy")
 _BALANCES = (0.001, 0.01, 0.1, 1.0, 10.0)
 _ITERATIONS = (1, 2, 4, 8, 16, 32)
 _TUNING_SIZE = 512
-_PSF_RADIUS = 4  # standard deviations
 
 MIN_SIGMA = 0.3
 """Smallest standard deviation of a point-spread function, in pixels of the result, that is deconvolved."""
@@ -62,7 +62,7 @@ class Deconvolution:
 
     psf_sigma: float
     balance: float = 0.1
-    iterations: int = 10
+    iterations: int = ITERATIONS
 
 
 def baselines(
@@ -141,23 +141,15 @@ def _deconvolve(base: Image, name: str, settings: Deconvolution) -> Image:
 
 
 def _deconvolve_plane(plane: npt.NDArray[Any], name: str, settings: Deconvolution) -> Floats:
-    from skimage import restoration
-
-    values = plane.astype(np.float64)
-    finite = np.isfinite(values)
+    finite = np.isfinite(plane)
     if not finite.any():
-        return values
-    radius = int(np.ceil(_PSF_RADIUS * settings.psf_sigma))
-    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / settings.psf_sigma) ** 2)
-    psf = np.outer(taps, taps) / taps.sum() ** 2
-    low = float(values[finite].min())
-    # Both functions treat the plane as periodic. Mirrored borders keep opposite sides apart.
-    padded = np.pad(np.where(finite, values - low, 0.0), radius, mode="symmetric")
+        return plane.astype(np.float64)
+    filled = np.where(finite, plane, plane[finite].min()).astype(np.float64)
     if name == "wiener":
-        sharp = restoration.wiener(padded, psf, settings.balance, clip=False)
+        sharp = wiener(filled, settings.psf_sigma, settings.balance)
     else:
-        sharp = restoration.richardson_lucy(padded.clip(1e-9, None), psf, num_iter=settings.iterations, clip=False)
-    return np.where(finite, sharp[radius:-radius, radius:-radius] + low, np.nan)
+        sharp = richardson_lucy(filled, settings.psf_sigma, settings.iterations)
+    return np.where(finite, sharp, np.nan)
 
 
 def _tune(base: Image, reference: Image, settings: Deconvolution) -> Deconvolution:

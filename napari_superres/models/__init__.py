@@ -8,6 +8,7 @@ there. To read another kind of foreign checkpoint, add a loader to ``foreign``. 
 Each line imports only lines above it:
 
 ``card_checks``     what a card's fields must be
+``card_grid``       `Grid`, the gains over blur and noise
 ``card``            `ModelCard`, the facts that a model carries
 ``model_file``      the one-file format: safetensors with the card in its header
 ``library_folder``  the folder of the user's models
@@ -19,6 +20,7 @@ Each line imports only lines above it:
 ``foreign``         models made by others, converted to this program's format
 ``library``         shipped models, the user's models, loading by name
 ``export``          models as packages for other programs
+``grid_map``        that grid as a small map, with the cell of an image
 ``suitability``     whether a model suits an image
 """
 

@@ -19,13 +19,14 @@ from napari_superres.models.card_checks import (
     check_sizes,
     check_texts,
 )
+from napari_superres.models.card_grid import Grid
 
 Intensity = Literal["unit", "percentile", "standard", "none"]
 Context = Literal["T", "Z"]
 Ends = Literal["reflect", "replicate"]
 Color = Literal["luma", "per-channel"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the card's layout. A file with a higher number was made by a newer program."""
 
 _ONE_LINE = ("title", "version", "license", "modality")
@@ -115,6 +116,8 @@ class ModelCard:
     scores
         Scores on named test sets: ``{"test set": {"protocol": ..., "psnr": ..., "bicubic_psnr": ..., ...}}``;
         PSNR in dB.
+    grid
+        Gains by blur and noise on images that no training used; None = not measured.
     """
 
     name: str
@@ -147,6 +150,7 @@ class ModelCard:
     license: str = ""
     citation: str = ""
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         check_texts({name: getattr(self, name) for name in _TEXTS}, one_line=_ONE_LINE)
@@ -170,6 +174,8 @@ class ModelCard:
         for name, length in {"pixel_size": 2, "noise": 2, "grid_offset": self.ndim}.items():
             if getattr(self, name) is not None:
                 self._set(name, check_numbers(name, getattr(self, name), length))
+        if self.grid is not None:
+            self._set("grid", Grid.from_values(self.grid))
         self._set("percentiles", check_numbers("percentiles", self.percentiles, 2))
         if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
             raise ModelFileError(f"card: percentiles must rise between 0 and 100, got {self.percentiles}.")
@@ -205,7 +211,8 @@ class ModelCard:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as values that JSON can hold."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+        plain = {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+        return plain | {"grid": self.grid and self.grid.to_dict()}
 
     def to_json(self) -> str:
         """Return the card as JSON, with the version of its layout."""

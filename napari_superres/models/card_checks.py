@@ -29,7 +29,7 @@ def check_texts(texts: Mapping[str, Any], one_line: tuple[str, ...]) -> None:
         # Control characters can command the terminal that shows the card.
         if any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in value):
             raise ModelFileError(f"card: {field} must be plain text, without control characters.")
-    if any("\n" in texts[field] for field in one_line) or len(texts["title"]) > _LONGEST_TITLE:
+    if any("\n" in texts[field] for field in one_line) or len(texts.get("title", "")) > _LONGEST_TITLE:
         names = ", ".join(one_line)
         raise ModelFileError(f"card: {names} must be one line each, the title at most {_LONGEST_TITLE} characters.")
 

@@ -148,7 +148,7 @@ def test_garbage(tmp_path, content):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "newer version.*pip install -U"),
+        ({"format": 99}, "newer version.*pip install -U"),
         ({"architecture": "swin9000"}, "unknown architecture 'swin9000'. Known ones: srcnn, fsrcnn"),
         ({"architecture": "fsrcnn"}, "cannot be built|do not fit"),
         ({"arguments": {"scale": [2, 2], "features": [8, 8]}}, "weights do not fit"),

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from napari_superres.models.card import ModelCard
+from napari_superres.models.card_grid import Grid
+from napari_superres.models.grid_map import LEGEND, grid_facts, noise_label
 from napari_superres.models.library.shipped import interpolation_cards, shipped_cards, shipped_file
 from napari_superres.models.model_file import digest
 from superres_docs.text import plain, table
@@ -42,6 +44,8 @@ def _section(card: ModelCard) -> Iterator[str]:
         yield from [f"**{name}**", f": {value}", ""]
     for test, scores in sorted(card.scores.items(), key=lambda item: item[0] == "validation"):
         yield from _scores(card.name, test, scores)
+    if card.grid:
+        yield from _grid(card.grid)
 
 
 def _facts(card: ModelCard) -> dict[str, str]:
@@ -85,6 +89,18 @@ def _scores(name: str, test: str, scores: Mapping[str, Any]) -> Iterator[str]:
     remarks = [text.format(scores[key]) for key, text in _REMARKS.items() if key in scores]
     if remarks:
         yield from [" ".join(remarks), ""]
+
+
+def _grid(grid: Grid) -> Iterator[str]:
+    """Yield the map of gains over blur and noise, and what it does not show."""
+    yield from [f"**Blur and noise** ({grid.images} images): {plain(grid.protocol)}.", ""]
+    head = ["noise, PSF sigma", *(f"{sigma:g}" for sigma in grid.psf_sigma)]
+    rows = [
+        [noise_label(photons), *(f"{grid.sign(row, c)} {gain:+.2f}" for c, gain in enumerate(grid.over_bicubic[row]))]
+        for row, photons in enumerate(grid.photons)
+    ]
+    yield from table(head, rows)
+    yield from [f"Each cell: {plain(LEGEND)}.", "", *(f"- {plain(line)}" for line in grid_facts(grid)), ""]
 
 
 def _input(card: ModelCard) -> str:

@@ -6,6 +6,8 @@ from html import escape
 from typing import Any
 
 from napari_superres.models import ModelCard
+from napari_superres.models.card_grid import Grid
+from napari_superres.models.grid_map import LEGEND, grid_facts, noise_label
 
 MORE = "#more"
 """Target of the link that shows or hides the rest of a card."""
@@ -47,6 +49,7 @@ def card_html(card: ModelCard, *, whole: bool) -> str:
             _line("For", f"{card.modality}, {_pixels(card)}"),
             _line("Trained against", card.degradation),
             *_scores(card.scores, whole),
+            *(grid_html(card.grid) if whole and card.grid else []),
             _line("Limits", card.limits),
         ]
     if whole:
@@ -100,6 +103,26 @@ def _baselines(entry: Mapping[str, Any], metric: str) -> list[tuple[str, float]]
     scores = {k.removesuffix(ending): v for k, v in entry.items() if k.endswith(ending) and isinstance(v, int | float)}
     best = max(scores, key=lambda name: scores[name], default="")
     return [(name.replace("_", "-"), scores[name]) for name in dict.fromkeys(("bicubic", best)) if name in scores]
+
+
+def grid_html(grid: Grid, marker: tuple[int, int] | None = None) -> list[str]:
+    """Return the gains of a model by blur and noise as rich text: a table, what its signs mean, and other facts.
+
+    Parameters
+    ----------
+    grid
+        Grid of a card.
+    marker
+        Row and column of the cell to mark, as `grid_marker` returns it.
+    """
+    head = "".join(f"<th>{sigma:g}</th>" for sigma in grid.psf_sigma)
+    rows = []
+    for row, photons in enumerate(grid.photons):
+        cells = [f"{grid.sign(row, c)}&nbsp;{gain:+.1f}" for c, gain in enumerate(grid.over_bicubic[row])]
+        marked = [f"<b>[{cell}]</b>" if marker == (row, c) else cell for c, cell in enumerate(cells)]
+        rows.append(f"<tr><td>{noise_label(photons)}</td>{''.join(f'<td>{cell}</td>' for cell in marked)}</tr>")
+    table = f'<table cellspacing="4"><tr><th>PSF sigma</th>{head}</tr>{"".join(rows)}</table>'
+    return ["<b>Measured over blur and noise:</b>" + table + LEGEND, *map(escape, grid_facts(grid))]
 
 
 def _citation(text: str) -> str:
