@@ -42,7 +42,7 @@ class Teacher:
             "scale": (card.scale, recipe.scale),
             "intensity": (card.intensity, recipe.card.get("intensity", "unit")),
             "frames": (card.frames, 1),
-            "conditions": (card.conditions, ()),
+            "conditions": (list(card.conditions), []),
         }
         if different := [f"{key} {own} instead of {needed}" for key, (own, needed) in facts.items() if own != needed]:
             raise TrainingError(

