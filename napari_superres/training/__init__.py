@@ -10,6 +10,7 @@ layer; docs/explanation/architecture.md lists all imports.
 ``fields_of_view``   reads high-resolution images onto the intensity scale of the model
 ``recorded_pairs``   reads pairs that instruments recorded, and checks or aligns them
 ``patches``          draws patches, turns and degrades them
+``teacher``          a larger network whose results are learnt as well
 ``losses``           the losses that training minimises
 ``loop``             runs Lightning: batches, checkpoints, progress, curves
 ``lightning_module`` one step: learning rate, averaged weights, best weights

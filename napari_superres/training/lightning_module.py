@@ -59,6 +59,8 @@ class SuperResolution(lightning.LightningModule):
         Called after every step; training ends if it returns True. It may raise.
     settings
         Everything that decides the result, as text, for checkpoints.
+    teacher_share
+        Share of the loss against the results of a teacher, the second channel of what the network should return.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class SuperResolution(lightning.LightningModule):
         make_example: Callable[[nn.Module], Example] | None = None,
         stop: Callable[[], bool] | None = None,
         settings: str = "",
+        teacher_share: float = 0.0,
     ) -> None:
         super().__init__()
         self.network = network
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))  # type: ignore[no-untyped-call]
         self.loss, self.rate, self.steps, self.minutes = loss, rate, steps, minutes
         self.score, self.make_example, self.stop, self.settings = score, make_example, stop, settings
+        self.teacher_share = teacher_share
         self.batches, self.bad, self.earlier_seconds = 0, 0, 0.0
         self.validations_due, self.validation_seconds = 0, 0.0
         self.scores: list[float] = []
@@ -115,7 +119,9 @@ class SuperResolution(lightning.LightningModule):
         """Return the loss of a batch of pairs; None if it is not finite, so that Lightning skips the batch."""
         lr, hr = batch
         sr = self.network(lr).to(hr.dtype)
-        loss = self.loss(sr, hr, self.progress)
+        loss = self.loss(sr, hr[:, :1], self.progress)
+        if self.teacher_share:
+            loss = torch.lerp(loss, self.loss(sr, hr[:, 1:], self.progress), self.teacher_share)
         if not torch.isfinite(loss):
             self._count_bad("loss")
             return None

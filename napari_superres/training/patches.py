@@ -1,6 +1,8 @@
 """Draw batches of patches: from parts with structure, randomly turned, degraded by the instrument."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,11 +10,20 @@ from torch import Tensor
 
 from napari_superres.core.turns import Turn
 from napari_superres.degradation.instruments import Instrument, Scale
+from napari_superres.degradation.instruments.strengths import trim
 from napari_superres.errors import TrainingError
 from napari_superres.training.fields_of_view import Field, Plane
 
 _ANY_KIND = 8
 """One of this many patches of a batch is drawn among those with less structure."""
+
+
+class _Place(NamedTuple):
+    """Where a patch lies: the index of its field, and its box in both planes of the field."""
+
+    index: int
+    lr: tuple[slice, ...]
+    hr: tuple[slice, ...]
 
 
 class PatchSampler:
@@ -30,6 +41,9 @@ class PatchSampler:
         Instrument that makes the low-resolution patches.
     seed
         Seed of all draws.
+    teacher
+        Upscales a low-resolution plane, for patches that the instrument only reduces. It is called once per field,
+        when a patch of it is first drawn.
 
     Raises
     ------
@@ -41,7 +55,14 @@ class PatchSampler:
     """What the user should know about the fields."""
 
     def __init__(
-        self, fields: Sequence[Field], *, scale: Scale, patch: Scale, instrument: Instrument, seed: int = 0
+        self,
+        fields: Sequence[Field],
+        *,
+        scale: Scale,
+        patch: Scale,
+        instrument: Instrument,
+        seed: int = 0,
+        teacher: Callable[[Plane], Plane] | None = None,
     ) -> None:
         self._scale, self._patch, self._instrument, self._seed = scale, patch, instrument, seed
         self._margin = instrument.margin(scale)
@@ -63,35 +84,58 @@ class PatchSampler:
         self._lr = [reduce_field(f, scale, instrument) for f in large]
         weights = np.array([f.hr.size if f.weight is None else f.weight for f in large], dtype=np.float64)
         self._chance = weights.cumsum() / weights.sum()
+        self._teacher, self._taught = teacher, dict[int, Plane]()
 
     def batch(self, size: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return low- and high-resolution patches, ``(size, frames + conditions, p, p)`` and ``(size, 1, s*p, s*p)``.
+        """Return the low-resolution patches of a step, and what they should become.
 
         They depend only on the seed and the step, so that a resumed training sees the patches of an undisturbed one.
+
+        Returns
+        -------
+        low, high
+            ``(size, frames + conditions, p, p)`` and ``(size, 1, s*p, s*p)``. With a teacher, `high` has a second
+            channel: its results, or the truth once more in patches on which it does not teach.
         """
         random = np.random.default_rng((self._seed, step))
         candidates = [self._draw(random) for _ in range(2 * size)]
         # Of twice as many candidates, keep those with most structure: sky and background teach little, but something.
-        detail = [sum(np.abs(np.diff(hr, axis=a)).mean() for a in range(hr.ndim)) for _, hr in candidates]
+        patches = [self._hr[place.index][place.hr] for place in candidates]
+        detail = [sum(np.abs(np.diff(hr, axis=a)).mean() for a in range(hr.ndim)) for hr in patches]
         order, any_kind = np.argsort(detail), size // _ANY_KIND
         kept = [*order[-(size - any_kind) :], *random.permutation(order[: size + any_kind])[:any_kind]]
-        chosen = (candidates[i] for i in kept)
-        pairs = [_turn_randomly(low, high, random) for low, high in chosen]
-        hr = torch.from_numpy(np.stack([high for _, high in pairs]))[:, None]
-        lows = [low for low, _ in pairs if low is not None]
-        lr = torch.from_numpy(np.stack(lows))[:, None] if lows else None
-        return self._instrument.expose(hr, lr, self._scale, random)
+        # In any order: the instrument may treat the first ones differently.
+        places = [candidates[i] for i in random.permutation(kept)]
+        turns = [_draw_turn(random, len(self._scale)) for _ in places]
+        low, high = self._instrument.expose(
+            _stack((self._hr[place.index][place.hr] for place in places), turns),
+            None if self._lr[0] is None else _stack((self._lr[place.index][place.lr] for place in places), turns),
+            self._scale,
+            random,
+        )
+        if self._teacher is None:
+            return low, high
+        count, taught = ceil(self._instrument.unchanged * size), high.clone()
+        if count:
+            results = (self._teach(place.index, self._teacher)[place.hr] for place in places[:count])
+            taught[:count] = trim(_stack(results, turns[:count]), self._margin)
+        return low, torch.cat([high, taught], dim=1)
 
-    def _draw(self, random: np.random.Generator) -> tuple[Plane | None, Plane]:
+    def _draw(self, random: np.random.Generator) -> _Place:
         index = min(int(np.searchsorted(self._chance, random.random())), len(self._hr) - 1)
-        hr, lr = self._hr[index], self._lr[index]
         lr_box, hr_box = [], []
-        for n, s, p, m in zip(hr.shape, self._scale, self._patch, self._margin, strict=True):
+        for n, s, p, m in zip(self._hr[index].shape, self._scale, self._patch, self._margin, strict=True):
             edge = p + 2 * m // s
             start = int(random.integers(0, n // s - edge + 1))
             lr_box.append(slice(start, start + edge))
             hr_box.append(slice(start * s, (start + edge) * s))
-        return None if lr is None else lr[tuple(lr_box)], hr[tuple(hr_box)]
+        return _Place(index, tuple(lr_box), tuple(hr_box))
+
+    def _teach(self, index: int, teacher: Callable[[Plane], Plane]) -> Plane:
+        """Return the teacher's result on a whole field, computed when it is first needed."""
+        if index not in self._taught:
+            self._taught[index] = teacher(self._lr[index])
+        return self._taught[index]
 
 
 def reduce_field(field: Field, scale: Scale, instrument: Instrument) -> Plane | None:
@@ -104,17 +148,18 @@ def crop_to_scale(plane: Plane, scale: Scale) -> Plane:
     return plane[tuple(slice(n // s * s) for n, s in zip(plane.shape, scale, strict=True))]
 
 
-def _turn_randomly(lr: Plane | None, hr: Plane, random: np.random.Generator) -> tuple[Plane | None, Plane]:
-    """Flip and turn both patches alike. Z only flips: its scale may differ from that of Y and X."""
+def _draw_turn(random: np.random.Generator, ndim: int) -> Turn:
+    """Return a random flip and quarter turn. Z only flips: its scale may differ from that of Y and X."""
     quarters, flip = int(random.integers(4)), bool(random.integers(2))
-    flip_z = hr.ndim == 3 and bool(random.integers(2))
+    flip_z = ndim == 3 and bool(random.integers(2))
     mirrored = {"Z": flip_z, "Y": quarters in (1, 2), "X": (quarters in (2, 3)) != flip}
-    turn = Turn(quarters % 2 == 1, "".join(a for a, on in mirrored.items() if on))
+    return Turn(quarters % 2 == 1, "".join(a for a, on in mirrored.items() if on))
 
-    def apply(patch: Plane) -> Plane:
-        return np.ascontiguousarray(turn.apply(patch), dtype=np.float32)
 
-    return None if lr is None else apply(lr), apply(hr)
+def _stack(patches: Iterable[Plane], turns: Sequence[Turn]) -> Tensor:
+    """Return patches as a batch ``(B, 1, ...)``, each turned."""
+    turned = [turn.apply(patch) for patch, turn in zip(patches, turns, strict=True)]
+    return torch.from_numpy(np.stack(turned).astype(np.float32))[:, None]
 
 
 def _format(edges: Scale) -> str:

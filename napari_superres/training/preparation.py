@@ -17,6 +17,7 @@ from napari_superres.training.options import TrainOptions
 from napari_superres.training.patches import PatchSampler
 from napari_superres.training.recipes import Recipe, load_recipe
 from napari_superres.training.recorded_pairs import read_pairs
+from napari_superres.training.teacher import Teacher
 from napari_superres.training.validation import hold_out
 
 
@@ -40,6 +41,8 @@ class Preparation:
         The network, with its initial weights.
     start
         Model file that the weights come from; None = random weights.
+    teacher
+        Model whose results the network learns as well; None = the truth alone.
     steps, minutes
         Budget.
     settings
@@ -58,6 +61,7 @@ class Preparation:
     sampler: PatchSampler
     network: torch.nn.Module
     start: Path | None
+    teacher: Teacher | None
     steps: int | None
     minutes: float | None
     settings: str
@@ -87,6 +91,7 @@ def prepare(recipe: Recipe | str | Path, data: Path, output: Path, options: Trai
     first = options["start"] or recipe.start or None
     start = None if first is None else _weights_file(first)
     images = _read_images(recipe, data, register=options["register"])
+    teacher = Teacher(_teacher_file(recipe.teacher, data), recipe) if recipe.teacher else None
     settings = {
         "recipe": {**asdict(recipe), "card": {}},  # the text of the card may change between interruption and resumption
         "images": [[(*f.hr.shape, float(f.hr.mean())) for f in fields] for fields in images.images],
@@ -94,14 +99,20 @@ def prepare(recipe: Recipe | str | Path, data: Path, output: Path, options: Trai
         "steps": steps,
         "minutes": minutes,
         "start": None if start is None else digest(start),
+        "teacher": None if teacher is None else teacher.sha256,
     }
     checkpoint = find_checkpoint(output, settings, resume=options["resume"], overwrite=options["overwrite"])
     training, held_out, notes = _split(recipe, images, options["seed"])
     sampler = PatchSampler(
-        training, scale=recipe.scale, patch=recipe.edges, instrument=recipe.instrument, seed=options["seed"]
+        training,
+        scale=recipe.scale,
+        patch=recipe.edges,
+        instrument=recipe.instrument,
+        seed=options["seed"],
+        teacher=teacher,
     )
     network = build(recipe.architecture, recipe.network_arguments)
-    weight_notes = () if start is None else _load_matching_weights(network, start)
+    weight_notes = () if start is None else _load_matching_weights(network, start, len(recipe.instrument.conditions))
     return Preparation(
         recipe=recipe,
         output=output,
@@ -111,11 +122,12 @@ def prepare(recipe: Recipe | str | Path, data: Path, output: Path, options: Trai
         sampler=sampler,
         network=network,
         start=start,
+        teacher=teacher,
         steps=steps,
         minutes=minutes,
         settings=settings_json(settings),
         checkpoint=checkpoint,
-        notes=(*images.notes, *notes, *sampler.notes, *weight_notes),
+        notes=(*images.notes, *notes, *sampler.notes, *weight_notes, *(teacher.notes if teacher else ())),
     )
 
 
@@ -176,10 +188,19 @@ def _weights_file(start: Path | str) -> Path:
     return model_path(start)
 
 
-def _load_matching_weights(network: torch.nn.Module, path: Path) -> tuple[str, ...]:
-    """Load the weights of a file whose shapes agree, and return notes about the others."""
+def _teacher_file(name: str, data: Path) -> Path | str:
+    """Return the file of a teacher in the data folder, or else its name."""
+    return data / name if (data / name).is_file() else name
+
+
+def _load_matching_weights(network: torch.nn.Module, path: Path, conditions: int) -> tuple[str, ...]:
+    """Load the weights of a file whose shapes agree, and return notes about the others.
+
+    Planes of conditions that the file's network was not told begin without effect.
+    """
     own: dict[str, Any] = network.state_dict()
-    matching = {k: v for k, v in read_weights(path).items() if k in own and own[k].shape == v.shape}
+    given = {k: _without_effect(v, own[k].shape, conditions) for k, v in read_weights(path).items() if k in own}
+    matching = {k: v for k, v in given.items() if own[k].shape == v.shape}
     if not matching:
         raise TrainingError(
             f"no weights of {path.name} fit this network.", remedy="Set `start` to a model of the same architecture."
@@ -191,3 +212,11 @@ def _load_matching_weights(network: torch.nn.Module, path: Path) -> tuple[str, .
         f"{len(matching)} of {len(own)} weights are taken from {path.stem}; the others have another shape, as weights "
         "that depend on the scale do, and start at random.",
     )
+
+
+def _without_effect(weight: torch.Tensor, shape: torch.Size, conditions: int) -> torch.Tensor:
+    """Return a weight with zeros for the planes of conditions, if only these are missing for `shape`."""
+    if conditions and weight.ndim > 1 and shape[1] == weight.shape[1] + conditions:
+        missing = weight.new_zeros(weight.shape[0], conditions, *weight.shape[2:])
+        return torch.cat([weight, missing], dim=1)
+    return weight

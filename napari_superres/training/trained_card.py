@@ -11,6 +11,7 @@ from napari_superres.models.probes.halo import measure_reach
 from napari_superres.training.fields_of_view import Field
 from napari_superres.training.losses import make_loss
 from napari_superres.training.recipes import Recipe
+from napari_superres.training.teacher import Teacher
 
 
 def make_card(
@@ -22,6 +23,7 @@ def make_card(
     scores: dict[str, float],
     steps: int,
     start: str = "",
+    teacher: Teacher | None = None,
     registered: bool = False,
 ) -> ModelCard:
     """Return the card of a trained model.
@@ -42,6 +44,8 @@ def make_card(
         Number of steps done.
     start
         Name of the model whose weights training started from; empty if random.
+    teacher
+        Model whose results the network learnt as well.
     registered
         Whether recorded pairs were aligned.
     """
@@ -64,14 +68,14 @@ def make_card(
         bounded=reach.is_bounded,
         global_statistics=reach.is_global,
         noise=noise,
-        training=_describe_training(recipe, images, steps, start, registered),
+        training=_describe_training(recipe, images, steps, start, teacher, registered),
         scores={"validation": {"protocol": f"held-out training images; {words}", **scores}} if scores else {},
         **facts,
     )
 
 
 def _describe_training(
-    recipe: Recipe, images: Sequence[Sequence[Field]], steps: int, start: str, registered: bool
+    recipe: Recipe, images: Sequence[Sequence[Field]], steps: int, start: str, teacher: Teacher | None, registered: bool
 ) -> str:
     names = ", ".join(Path(d).name for d in recipe.data)
     if recipe.low:
@@ -82,6 +86,11 @@ def _describe_training(
         f"{names}: {len(images)} images of {sizes} pixels; {steps} steps of {recipe.batch} patches of "
         f"{_format(recipe.edges)} pixels; {make_loss(recipe.loss).describe()}; Adam, cosine schedule, averaged weights."
         + (f" Started from the weights of {start}." if start and start != recipe.name else "")
+        + (
+            f" {recipe.teacher_share * 100:g} % of the loss against the results of {teacher.describe()}."
+            if teacher
+            else ""
+        )
     )
 
 

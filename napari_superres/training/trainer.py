@@ -219,6 +219,7 @@ def _run(
         make_example=make_example_function(held_out[0], scale, instrument) if held_out and progress else None,
         stop=stop,
         settings=preparation.settings,
+        teacher_share=recipe.teacher_share if preparation.teacher else 0.0,
     )
     notes = fit(
         module,
@@ -243,6 +244,7 @@ def _run(
         registered=options["register"],
         noise=measure_noise_range(fields, scale=scale, instrument=instrument),
         start=preparation.start.stem if preparation.start else "",
+        teacher=preparation.teacher,
     )
     path = write_model(output, card, best.state_dict(), overwrite=options["overwrite"])
     checkpoint_path(output).unlink(missing_ok=True)

@@ -61,10 +61,10 @@ def iter_recordings(
     margin = instrument.margin(scale)
     for field in fields:
         hr = crop_to_scale(field.hr, scale)
-        reduced = reduce_field(field, scale, instrument)
-        padded = torch.from_numpy(np.pad(hr, [(m, m) for m in margin], mode="symmetric"))[None, None]
+        padded = np.pad(hr, [(m, m) for m in margin], mode="symmetric")
+        reduced = reduce_field(Field(padded, field.lr), scale, instrument)
         lr = None if reduced is None else torch.from_numpy(reduced)[None, None]
-        yield instrument.expose(padded, lr, scale, random)[0], hr
+        yield instrument.expose(torch.from_numpy(padded)[None, None], lr, scale, random)[0], hr
 
 
 @torch.inference_mode()

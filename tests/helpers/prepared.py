@@ -69,7 +69,7 @@ def training(folder: Path) -> None:
         for kind in ("sharp", "high"):
             write_image(high, folder / kind / f"cells{z}.ome.tif")
     shutil.copy(SAMPLES / "nuclei_lr.ome.tif", folder / "blurred.ome.tif")
-    # The folders that the recipe photo-x2 names; one photograph in each.
+    # The folders that the recipe photo-x3 names; one photograph in each.
     for name in ("T91", "BSD200", "BSDS500_test"):
         (folder / "images" / name).mkdir(parents=True)
         shutil.copy(SAMPLES / "chelsea_hr.png", folder / "images" / name / "cat.png")

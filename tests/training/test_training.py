@@ -19,7 +19,7 @@ from napari_superres.models.library.registry import find_card
 from napari_superres.models.model_file import read_weights
 from napari_superres.training import Recipe, TrainingStep, make_recipe, preparation, train
 from napari_superres.training.fields_of_view import Field, read_fields
-from napari_superres.training.patches import PatchSampler, _turn_randomly
+from napari_superres.training.patches import PatchSampler, _draw_turn
 from napari_superres.training.validation import hold_out, score_fields, select_evenly
 
 pytest.importorskip("lightning", reason="training needs Lightning")
@@ -202,8 +202,9 @@ def test_patches_are_turned_by_quarters_and_flipped():
     for seed in range(60):
         random = np.random.default_rng(seed)
         quarters, flip = int(random.integers(4)), bool(random.integers(2))
-        pair = _turn_randomly(lr, hr, np.random.default_rng(seed))
-        for patch, turned in zip((lr, hr), pair, strict=True):
+        turn = _draw_turn(np.random.default_rng(seed), 2)
+        for patch in (lr, hr):
+            turned = turn.apply(patch)
             expected = np.rot90(patch, quarters)
             np.testing.assert_array_equal(turned, expected[:, ::-1] if flip else expected)
         seen.add((quarters, flip))

@@ -64,6 +64,7 @@ class Optics:
     eight_bit = False
     frames = 1
     conditions = NOTHING_TOLD
+    unchanged = 0.0
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest point-spread function."""

@@ -36,6 +36,9 @@ class Instrument(Protocol):
     def conditions(self) -> Mapping[str, Range]:
         """What the network is told of each recording, as planes after its frames, with its range."""
 
+    unchanged: float
+    """Share of a batch, its first patches (rounded up), that `expose` records exactly as `reduce` made them."""
+
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the margin that patches need, in high-resolution pixels per axis, multiples of `scale`."""
 

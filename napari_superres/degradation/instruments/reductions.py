@@ -30,6 +30,11 @@ class Bicubic:
     frames = 1
     conditions = NOTHING_TOLD
 
+    @property
+    def unchanged(self) -> float:
+        """All patches, unless they are compressed."""
+        return float(self.jpeg is None)
+
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0: planes are reduced as a whole."""
         return (0,) * len(scale)
@@ -74,6 +79,11 @@ class KSpace:
     frames = 1
     conditions = NOTHING_TOLD
 
+    @property
+    def unchanged(self) -> float:
+        """All patches, unless they are noisy."""
+        return float(self.noise[1] == 0)
+
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0: planes are truncated as a whole."""
         return (0,) * len(scale)
@@ -100,6 +110,7 @@ class Recorded:
     eight_bit = False
     frames = 1
     conditions = NOTHING_TOLD
+    unchanged = 1.0
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return 0."""

@@ -69,6 +69,8 @@ def _check(name: str, value: Any) -> Any:
     """Return a setting as the instrument takes it."""
     if name == "eight_bit":
         return bool(value)
+    if name == "reduction":
+        return value  # checked by the instrument
     if name == "psf":
         if value not in SIGMAS_OF_CONTEXT:
             raise SettingsError(f"psf must be one of {', '.join(SIGMAS_OF_CONTEXT)}, got {value!r}.")

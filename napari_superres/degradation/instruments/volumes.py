@@ -42,6 +42,7 @@ class Slices:
     eight_bit = False
     frames = 1
     conditions = NOTHING_TOLD
+    unchanged = 0.0
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest Gaussian, along Z."""

@@ -64,6 +64,8 @@ _VALID: Mapping[str, tuple[Any, str]] = {
     "hold_out": (lambda v: isinstance(v, bool), "true or false"),
     "card": (_is_table, "a table, [card]"),
     "start": (_is_text, "the name or file of a model"),
+    "teacher": (_is_text, "the name or file of a model"),
+    "teacher_share": (lambda v: _is_above_zero(v) and v <= 1, "a number above 0, at most 1"),
 }
 
 

@@ -56,6 +56,10 @@ class Recipe:
         Fields of the model card: title, modality, intensity, license, citation, ...
     start
         Model whose weights training starts from; empty = random weights.
+    teacher, teacher_share
+        Larger model whose results the network learns as well, by name or as a file in the data folder, and the share
+        of the loss against them; the rest is against the truth. It teaches on patches that the instrument only
+        reduces. Empty = no teacher.
     """
 
     name: str
@@ -76,6 +80,8 @@ class Recipe:
     hold_out: bool = True
     card: Mapping[str, Any] = field(default_factory=dict)
     start: str = ""
+    teacher: str = ""
+    teacher_share: float = 0.5
 
     def __post_init__(self) -> None:
         check_entries({f.name: getattr(self, f.name) for f in fields(self)})
