@@ -19,9 +19,9 @@ _ANY_KIND = 8
 
 
 class _Place(NamedTuple):
-    """Where a patch lies: the index of its field, and its box in both planes of the field."""
+    """Where a patch lies: the number of its field, and its box in both planes of the field."""
 
-    index: int
+    field: int
     lr: tuple[slice, ...]
     hr: tuple[slice, ...]
 
@@ -81,7 +81,8 @@ class PatchSampler:
                 "pixels and are left out.",
             )
         self._hr = [crop_to_scale(f.hr, scale) for f in large]
-        self._lr = [reduce_field(f, scale, instrument) for f in large]
+        # Empty if recordings share no low-resolution plane.
+        self._lr = [lr for f in large if (lr := reduce_field(f, scale, instrument)) is not None]
         weights = np.array([f.hr.size if f.weight is None else f.weight for f in large], dtype=np.float64)
         self._chance = weights.cumsum() / weights.sum()
         self._teacher, self._taught = teacher, dict[int, Plane]()
@@ -100,7 +101,7 @@ class PatchSampler:
         random = np.random.default_rng((self._seed, step))
         candidates = [self._draw(random) for _ in range(2 * size)]
         # Of twice as many candidates, keep those with most structure: sky and background teach little, but something.
-        patches = [self._hr[place.index][place.hr] for place in candidates]
+        patches = [self._hr[place.field][place.hr] for place in candidates]
         detail = [sum(np.abs(np.diff(hr, axis=a)).mean() for a in range(hr.ndim)) for hr in patches]
         order, any_kind = np.argsort(detail), size // _ANY_KIND
         kept = [*order[-(size - any_kind) :], *random.permutation(order[: size + any_kind])[:any_kind]]
@@ -108,8 +109,8 @@ class PatchSampler:
         places = [candidates[i] for i in random.permutation(kept)]
         turns = [_draw_turn(random, len(self._scale)) for _ in places]
         low, high = self._instrument.expose(
-            _stack((self._hr[place.index][place.hr] for place in places), turns),
-            None if self._lr[0] is None else _stack((self._lr[place.index][place.lr] for place in places), turns),
+            _stack((self._hr[place.field][place.hr] for place in places), turns),
+            _stack((self._lr[place.field][place.lr] for place in places), turns) if self._lr else None,
             self._scale,
             random,
         )
@@ -117,7 +118,7 @@ class PatchSampler:
             return low, high
         count, taught = ceil(self._instrument.unchanged * size), high.clone()
         if count:
-            results = (self._teach(place.index, self._teacher)[place.hr] for place in places[:count])
+            results = (self._teach(place.field, self._teacher)[place.hr] for place in places[:count])
             taught[:count] = trim(_stack(results, turns[:count]), self._margin)
         return low, torch.cat([high, taught], dim=1)
 

@@ -78,7 +78,7 @@ def marked(low):
 
 @pytest.mark.parametrize(
     ("settings", "taught"),
-    [({"kind": "bicubic"}, 6), (CONDITIONED, 3), ({"kind": "optics", "psf_sigma": [1.0, 1.0]}, 0)],
+    [({"kind": "bicubic"}, 6), (CONDITIONED, 4), ({"kind": "optics", "psf_sigma": [1.0, 1.0]}, 0)],
     ids=lambda v: v["kind"] if isinstance(v, dict) else str(v),
 )
 def test_results_lie_on_the_patches_that_are_only_reduced(settings, taught):
@@ -102,13 +102,13 @@ def test_results_lie_on_the_patches_that_are_only_reduced(settings, taught):
     assert torch.equal(without[1], own)
 
 
-def test_half_of_the_conditioned_photographs_are_as_in_the_literature():
+def test_two_thirds_of_the_conditioned_photographs_are_as_in_the_literature():
     plane = np.random.default_rng(0).random((90, 96), np.float32)
     field, options = Field(plane), {"scale": (2, 2), "patch": (8, 8)}
-    low, _ = PatchSampler([field], **options, instrument=make_instrument(CONDITIONED)).batch(8, 0)
+    low, _ = PatchSampler([field], **options, instrument=make_instrument(CONDITIONED)).batch(6, 0)
     levels = low[:, 0] * 255
     is_rounded = (levels - levels.round()).abs().amax((1, 2)) < 1e-3
-    assert is_rounded.tolist() == [True] * 4 + [False] * 4
+    assert is_rounded.tolist() == [True] * 4 + [False] * 2
     assert float(low[:4, 1].abs().max()) == 0, "no blur is told"
     assert float(low[:4, 2:].max()) < 0.1, "hardly any noise is told"
     whole = make_instrument({"kind": "bicubic"}).reduce(plane, (2, 2))

@@ -24,7 +24,7 @@ _REACH = 4
 _BICUBIC_REACH = 2
 """Reach of the bicubic kernel, in low-resolution pixels."""
 
-_UNCHANGED = 0.5
+_UNCHANGED = 2 / 3
 """Share of patches that are reduced and not changed further, if the reduction is bicubic."""
 
 _SHARP, _NARROW, _NARROW_SIGMA = 0.15, 0.3, 0.6
@@ -70,8 +70,8 @@ class Conditioned:
     read_noise
         Range of the standard deviation of the read noise, as a share of the brightest intensity. Drawn likewise.
     reduction
-        ``"binning"``; or, for photographs, ``"bicubic"``: antialiased, and half of the patches are then free of blur
-        and noise and rounded to 8 bits, as is the convention of the literature.
+        ``"binning"``; or, for photographs, ``"bicubic"``: antialiased, and two thirds of the patches are then free of
+        blur and noise and rounded to 8 bits, as is the convention of the literature.
     """
 
     psf_sigma: Range = (0.0, 2.0)
@@ -94,7 +94,7 @@ class Conditioned:
 
     @property
     def unchanged(self) -> float:
-        """Half of the patches, if the reduction is bicubic."""
+        """Two thirds of the patches, if the reduction is bicubic."""
         return _UNCHANGED if self.reduction == "bicubic" else 0.0
 
     @property
@@ -155,11 +155,11 @@ class Conditioned:
 
     def describe(self) -> str:
         """Return the degradation in words."""
-        half = "half of the images: antialiased bicubic reduction, 8 bit; half: " if self.eight_bit else ""
+        first = "two thirds: antialiased bicubic reduction, 8 bit; others: " if self.eight_bit else ""
         return (
-            f"{half}Gaussian PSF, sigma {format_range(self.psf_sigma)} fine pixels; {self.reduction}; no noise, photon "
-            f"noise of gain {format_range(self.gain)}, read noise {format_range(self.read_noise)} of the brightest, or "
-            "both; the network is told blur and noise"
+            f"{first}Gaussian PSF, sigma {format_range(self.psf_sigma)} fine pixels; {self.reduction}; no noise, "
+            f"photon noise of gain {format_range(self.gain)}, read noise {format_range(self.read_noise)} of the "
+            "brightest, or both; the network is told blur and noise"
         )
 
 
