@@ -118,14 +118,35 @@ def resize_bicubic(values: npt.NDArray[Any], scale: int | Sequence[int], *, axes
     return out
 
 
+def bicubic_taps(factor: int) -> tuple[int, list[float]]:
+    """Return the weights by which `resize_bicubic` makes a pixel, and where the first one lies.
+
+    Returns
+    -------
+    first
+        Index of the pixel with the first weight, from the first of the `factor` pixels that the new one covers.
+    weights
+        One weight per pixel; their sum is 1.
+    """
+    index, weights = _weigh_pixels(np.zeros(1), float(factor))
+    kept = np.flatnonzero(weights[0])
+    return int(index[0, kept[0]]), weights[0, kept[0] : kept[-1] + 1].tolist()
+
+
+def _weigh_pixels(new: npt.NDArray[Any], factor: float) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the indices of the old pixels around each new one, ``(N, taps)``, and their weights."""
+    stretch = max(factor, 1.0)
+    centre = (new[:, None] + 0.5) * factor - 0.5
+    index = np.floor(centre - 2 * stretch).astype(int) + np.arange(ceil(4 * stretch) + 2)
+    weights = cubic_kernel((index - centre) / stretch)
+    return index, weights / weights.sum(axis=1, keepdims=True)
+
+
 def _resize_axis(values: npt.NDArray[Any], axis: int, factor: float, size: int) -> npt.NDArray[Any]:
     """Return `size` pixels along an axis, each `factor` old pixels wide, beginning at the same edge."""
     values = np.moveaxis(values, axis, -1)
-    stretch, length = max(factor, 1.0), values.shape[-1]
-    centre = (np.arange(size)[:, None] + 0.5) * factor - 0.5
-    index = np.floor(centre - 2 * stretch).astype(int) + np.arange(ceil(4 * stretch) + 2)
-    weights = cubic_kernel((index - centre) / stretch)
-    weights /= weights.sum(axis=1, keepdims=True)
+    length = values.shape[-1]
+    index, weights = _weigh_pixels(np.arange(size), factor)
     index %= 2 * length
     index = np.minimum(index, 2 * length - 1 - index)  # mirrored borders
     out = np.zeros((*values.shape[:-1], size), dtype=values.dtype)

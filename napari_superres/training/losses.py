@@ -13,12 +13,12 @@ from napari_superres.errors import TrainingError
 Kind = Literal["l1", "charbonnier", "mse", "psnr", "bce"]
 
 _NAMES = {"l1": "L1", "charbonnier": "Charbonnier", "mse": "MSE", "psnr": "PSNR", "bce": "binary cross-entropy"}
-_FINISH_FROM = 0.8
+FINISH_FROM = 0.8
 """Share of the budget after which the loss changes to `Loss.finish`."""
 
 _FINISHES = {"bce": "bce", "psnr": "psnr"}
 _EPSILON = 1e-3
-_MIN_ERROR = 1e-6
+MIN_ERROR = 1e-6
 """Mean squared error, 60 dB, below which a patch teaches little: flat patches have hardly any error."""
 
 _SSIM_EDGE, _SSIM_SIGMA = 11, 1.5
@@ -71,7 +71,7 @@ class Loss:
 
     def __call__(self, sr: Tensor, hr: Tensor, progress: float) -> Tensor:
         """Return the loss after the share `progress` of the budget, 0 to 1."""
-        kind = self.finish if progress > _FINISH_FROM else self.kind
+        kind = self.finish if progress > FINISH_FROM else self.kind
         assert kind is not None
         total = _PIXELS[kind](sr, hr)
         if self.ssim:
@@ -129,7 +129,7 @@ def _charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
 
 def _peak_signal_noise_ratio(sr: Tensor, hr: Tensor) -> Tensor:
     error = ((sr - hr) ** 2).flatten(1).mean(dim=1)  # (B,)
-    return 1.0 + 0.1 * torch.log10(error + _MIN_ERROR).mean()
+    return 1.0 + 0.1 * torch.log10(error + MIN_ERROR).mean()
 
 
 def _cross_entropy(sr: Tensor, hr: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from napari_superres.degradation.instruments.strengths import trim
 from napari_superres.errors import TrainingError
 from napari_superres.training.fields_of_view import Field, Plane
 
-_ANY_KIND = 8
+ANY_KIND = 8
 """One of this many patches of a batch is drawn among those with less structure."""
 
 
@@ -103,7 +103,7 @@ class PatchSampler:
         # Of twice as many candidates, keep those with most structure: sky and background teach little, but something.
         patches = [self._hr[place.field][place.hr] for place in candidates]
         detail = [sum(np.abs(np.diff(hr, axis=a)).mean() for a in range(hr.ndim)) for hr in patches]
-        order, any_kind = np.argsort(detail), size // _ANY_KIND
+        order, any_kind = np.argsort(detail), size // ANY_KIND
         kept = [*order[-(size - any_kind) :], *random.permutation(order[: size + any_kind])[:any_kind]]
         # In any order: the instrument may treat the first ones differently.
         places = [candidates[i] for i in random.permutation(kept)]

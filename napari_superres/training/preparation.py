@@ -112,7 +112,7 @@ def prepare(recipe: Recipe | str | Path, data: Path, output: Path, options: Trai
         teacher=teacher,
     )
     network = build(recipe.architecture, recipe.network_arguments)
-    weight_notes = () if start is None else _load_matching_weights(network, start, len(recipe.instrument.conditions))
+    weight_notes = () if start is None else load_matching_weights(network, start, len(recipe.instrument.conditions))
     return Preparation(
         recipe=recipe,
         output=output,
@@ -193,7 +193,7 @@ def _teacher_file(name: str, data: Path) -> Path | str:
     return data / name if (data / name).is_file() else name
 
 
-def _load_matching_weights(network: torch.nn.Module, path: Path, conditions: int) -> tuple[str, ...]:
+def load_matching_weights(network: torch.nn.Module, path: Path, conditions: int) -> tuple[str, ...]:
     """Load the weights of a file whose shapes agree, and return notes about the others.
 
     Planes of conditions that the file's network was not told begin without effect.

@@ -68,15 +68,16 @@ def make_card(
         bounded=reach.is_bounded,
         global_statistics=reach.is_global,
         noise=noise,
-        training=_describe_training(recipe, images, steps, start, teacher, registered),
+        training=describe_training(recipe, images, steps, start, teacher, registered),
         scores={"validation": {"protocol": f"held-out training images; {words}", **scores}} if scores else {},
         **facts,
     )
 
 
-def _describe_training(
+def describe_training(
     recipe: Recipe, images: Sequence[Sequence[Field]], steps: int, start: str, teacher: Teacher | None, registered: bool
 ) -> str:
+    """Return the images and the steps of a training in words, for a card."""
     names = ", ".join(Path(d).name for d in recipe.data)
     if recipe.low:
         names += f" with {', '.join(Path(d).name for d in recipe.low)}{', registered' if registered else ''}"

@@ -6,13 +6,14 @@ brightest. Begin with the protocol; `make_instrument` builds an instrument from 
 ``protocol``   `Instrument`: what all of them can do
 ``reductions`` `Bicubic`, `KSpace`, `Recorded`: no point-spread function
 ``lenses``     `Optics`, `Movie`: a lens and a camera
-``conditioned`` `Conditioned`: blur and noise of all strengths, which the network is told
+``conditioned`` `Conditioned`: blur and noise of all strengths, which the network is told; `Strengths` of them
 ``volumes``    `Slices`: thick slices of a volume
 ``strengths``  random strengths and the operators that apply them to a batch
 ``settings``   `make_instrument`: plain values, checked
 """
 
 from napari_superres.degradation.instruments.conditioned import Conditioned as Conditioned
+from napari_superres.degradation.instruments.conditioned import Strengths as Strengths
 from napari_superres.degradation.instruments.lenses import Movie as Movie
 from napari_superres.degradation.instruments.lenses import Optics as Optics
 from napari_superres.degradation.instruments.protocol import Instrument as Instrument
@@ -33,5 +34,6 @@ __all__ = [
     "Recorded",
     "Scale",
     "Slices",
+    "Strengths",
     "make_instrument",
 ]

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil
-from typing import Any
+from math import ceil, log
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,8 +12,8 @@ from torch import Tensor
 from napari_superres.core.conditions import CONDITIONS, encode
 from napari_superres.degradation.instruments.protocol import Plane, Range, Scale
 from napari_superres.degradation.instruments.reductions import Bicubic
-from napari_superres.degradation.instruments.strengths import blur, draw_log_uniform, format_range, trim
-from napari_superres.degradation.resample import resize_bicubic
+from napari_superres.degradation.instruments.strengths import convolve, format_range, sample_gaussians, trim
+from napari_superres.degradation.resample import bicubic_taps
 from napari_superres.errors import SettingsError
 
 _REACH = 4
@@ -30,7 +28,9 @@ _UNCHANGED = 2 / 3
 _SHARP, _NARROW, _NARROW_SIGMA = 0.15, 0.3, 0.6
 """Share of patches without blur, and of those with a point-spread function narrower than this, in fine pixels."""
 
-_NOISE_SHARES = {"none": 0.2, "read": 0.25, "photon": 0.25, "both": 0.3}
+_NO_NOISE, _ONLY_READ_NOISE, _BOTH_NOISES = 0.2, 0.25, 0.3
+"""Share of patches without noise, with read noise alone, and with photon noise too; the rest has photon noise alone."""
+
 _MISTOLD, _MISTOLD_NOISE = 0.25, (0.003, 0.03)
 """Share of patches of which more read noise is told than they have, and how much: measured noise may be texture."""
 
@@ -46,12 +46,26 @@ _FAINT, _FLAT = 0.5, 0.03
 _LEAST_CONTRAST = 0.4
 
 
-def _reduce_bicubic(hr: Tensor, scale: Scale) -> Tensor:
-    return torch.from_numpy(resize_bicubic(hr.numpy(), scale, axes=range(2, hr.ndim)))
+def _reduce_by_binning(planes: Tensor, scale: Scale, margin: tuple[int, ...]) -> Tensor:
+    return F.avg_pool2d(trim(planes, margin), scale)
 
 
-REDUCTIONS: Mapping[str, Callable[[Tensor, Scale], Tensor]] = {"binning": F.avg_pool2d, "bicubic": _reduce_bicubic}
-"""Reductions of `Conditioned` by name."""
+def _reduce_bicubic(planes: Tensor, scale: Scale, margin: tuple[int, ...]) -> Tensor:
+    """Return planes reduced as `resize_bicubic` does; the kernel reaches into the margin that is cut off."""
+    for axis, (factor, m) in enumerate(zip(scale, margin, strict=True), start=2):
+        first, weights = bicubic_taps(factor)
+        count = (planes.shape[axis] - 2 * m) // factor
+        part = planes.narrow(axis, m + first, (count - 1) * factor + len(weights))
+        lines = part.unfold(axis, len(weights), factor)  # (..., taps)
+        planes = sum(lines[..., k] * weight for k, weight in enumerate(weights))
+    return planes
+
+
+REDUCTIONS: Mapping[str, Callable[[Tensor, Scale, tuple[int, ...]], Tensor]] = {
+    "binning": _reduce_by_binning,
+    "bicubic": _reduce_bicubic,
+}
+"""Reductions of `Conditioned` by name: of planes ``(B, 1, H, W)`` without a margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +118,8 @@ class Conditioned:
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest point-spread function, and of the bicubic kernel."""
-        reach = max(1, ceil(_REACH * self.psf_sigma[1]))
         more = _BICUBIC_REACH if self.reduction == "bicubic" else 0
-        return tuple((-(-reach // s) + more) * s for s in scale)
+        return tuple((-(-self._radius // s) + more) * s for s in scale)
 
     def reduce(self, plane: Plane, scale: Scale) -> Plane | None:
         """Return the plane reduced in 8 bits; None with binning: each recording has its own point-spread function."""
@@ -114,44 +127,68 @@ class Conditioned:
 
     def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return recordings with what is told of them, ``(B, 1 + 3, h, w)``, and the patches without margin."""
+        return self.simulate(hr, lr, scale, torch.Generator().manual_seed(int(random.integers(2**63))))
+
+    def simulate(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Do the same on the device of the patches, with a generator of that device, and never wait for it.
+
+        A GPU can so repeat it within a graph.
+        """
         margin, unchanged = self.margin(scale), ceil(self.unchanged * len(hr))
         lows, highs = [], []
         if unchanged:
             assert lr is not None
-            low = _trim_low(lr[:unchanged], margin, scale)
-            lows.append(_add_told(low.numpy(), np.zeros(unchanged), *_tell_texture(unchanged, random)))
-            highs.append(hr[:unchanged])
+            low = trim(lr[:unchanged], tuple(m // s for m, s in zip(margin, scale, strict=True)))
+            told = _tell_texture(_Draws(unchanged, hr.device, generator))
+            lows.append(torch.cat([low, told.planes(low)], dim=1))
+            highs.append(trim(hr[:unchanged], margin))
         if unchanged < len(hr):
-            low, high = self._record(hr[unchanged:], scale, random)
+            draw = _Draws(len(hr) - unchanged, hr.device, generator)
+            contrast, offset = _draw_contrast(draw)
+            strengths = Strengths(self._draw_sigma(draw), *self._draw_noise(draw))
+            scene = hr[unchanged:] * contrast + offset
+            low, high = self.record(scene, strengths, scale, told=_tell(strengths, draw), generator=generator)
             lows.append(low)
             highs.append(high)
-        return torch.cat(lows), trim(torch.cat(highs), margin)
+        return torch.cat(lows), torch.cat(highs)
 
-    def _record(self, hr: Tensor, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Return blurred and noisy recordings with what is told of them, and the patches, which keep their margin."""
-        count = len(hr)
-        contrast, offset = _draw_contrast(count, random)
-        hr = hr * contrast + offset
-        sigma = self._draw_sigma(count, random)
-        blurred = blur(hr, torch.from_numpy(sigma).float(), _REACH)
-        low = _trim_low(REDUCTIONS[self.reduction](blurred, scale), self.margin(scale), scale)
-        gain, read_noise = self._draw_noise(count, random)
-        noisy = _add_noise(low.numpy(), gain, read_noise, random)
-        return _add_told(noisy, sigma, *_tell(gain, read_noise, random)), hr
+    def record(
+        self,
+        hr: Tensor,
+        strengths: "Strengths",
+        scale: Scale,
+        *,
+        told: "Strengths | None" = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return recordings of given strengths and the patches without margin, as `expose` does.
 
-    def _draw_sigma(self, count: int, random: np.random.Generator) -> npt.NDArray[np.float64]:
+        The strengths are told as they are, unless others are given.
+        """
+        margin, radius = self.margin(scale), self._radius
+        blurred = convolve(hr, sample_gaussians(strengths.psf_sigma, radius))
+        low = REDUCTIONS[self.reduction](blurred, scale, tuple(m - radius for m in margin))
+        noisy = _add_noise(low, strengths, generator)
+        return torch.cat([noisy, (told or strengths).planes(noisy)], dim=1), trim(hr, margin)
+
+    @property
+    def _radius(self) -> int:
+        return max(1, ceil(_REACH * self.psf_sigma[1]))
+
+    def _draw_sigma(self, draw: "_Draws") -> Tensor:
         low, high = self.psf_sigma
-        share = random.random(count)
-        narrow = random.uniform(low, max(low, min(high, _NARROW_SIGMA)), count)
-        sigma = np.where(share < _SHARP + _NARROW, narrow, random.uniform(low, high, count))
-        return np.where(share < _SHARP, low, sigma)
+        share = draw.uniform()
+        narrow = draw.uniform((low, max(low, min(high, _NARROW_SIGMA))))
+        sigma = torch.where(share < _SHARP + _NARROW, narrow, draw.uniform((low, high)))
+        return torch.where(share < _SHARP, low, sigma)
 
-    def _draw_noise(
-        self, count: int, random: np.random.Generator
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        kinds = random.choice(list(_NOISE_SHARES), count, p=list(_NOISE_SHARES.values()))
-        gain, read_noise = (draw_log_uniform(r, count, random).double().numpy() for r in (self.gain, self.read_noise))
-        return gain * np.isin(kinds, ("photon", "both")), read_noise * np.isin(kinds, ("read", "both"))
+    def _draw_noise(self, draw: "_Draws") -> tuple[Tensor, Tensor]:
+        kind = draw.uniform()
+        both, photon = kind > 1 - _BOTH_NOISES, kind > _NO_NOISE + _ONLY_READ_NOISE
+        read = both | ((kind > _NO_NOISE) & ~photon)
+        return draw.log_uniform(self.gain) * photon, draw.log_uniform(self.read_noise) * read
 
     def describe(self) -> str:
         """Return the degradation in words."""
@@ -163,52 +200,66 @@ class Conditioned:
         )
 
 
-def _trim_low(low: Tensor, margin: tuple[int, ...], scale: Scale) -> Tensor:
-    return trim(low, tuple(m // s for m, s in zip(margin, scale, strict=True)))
+@dataclass(frozen=True, slots=True)
+class Strengths:
+    """Strengths of blur and noise, one per patch, in the units of `core.conditions`: tensors ``(B,)``."""
+
+    psf_sigma: Tensor
+    gain: Tensor
+    read_noise: Tensor
+
+    def planes(self, low: Tensor) -> Tensor:
+        """Return what the network is told of patches ``(B, 1, h, w)``, as constant planes ``(B, 3, h, w)``."""
+        told = torch.stack([encode(name, getattr(self, name)) for name in CONDITIONS], dim=1)
+        return told[:, :, None, None].expand(-1, -1, *low.shape[2:])
 
 
-def _draw_contrast(count: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """Random numbers, one per patch, as tensors ``(B,)``."""
+
+    count: int
+    device: torch.device
+    generator: torch.Generator | None
+
+    def uniform(self, between: Range = (0.0, 1.0)) -> Tensor:
+        low, high = between
+        return low + (high - low) * torch.rand(self.count, device=self.device, generator=self.generator)
+
+    def log_uniform(self, between: Range) -> Tensor:
+        return self.uniform((log(between[0]), log(between[1]))).exp()
+
+    def normal(self) -> Tensor:
+        return torch.randn(self.count, device=self.device, generator=self.generator)
+
+
+def _draw_contrast(draw: _Draws) -> tuple[Tensor, Tensor]:
     """Return factor and offset ``(B, 1, 1, 1)`` of each patch, which leave 0..1 within 0..1."""
-    faint = random.random(count) < _FAINT
-    contrast = np.where(faint, random.uniform(_LEAST_CONTRAST, 1, count), 1.0)
-    contrast = np.where(random.random(count) < _FLAT, 0.0, contrast)
-    offset = random.random(count) * (1 - contrast)
-    factor, constant = (torch.from_numpy(v).float()[:, None, None, None] for v in (contrast, offset))
-    return factor, constant
+    contrast = torch.where(draw.uniform() < _FAINT, draw.uniform((_LEAST_CONTRAST, 1.0)), 1.0)
+    contrast = torch.where(draw.uniform() < _FLAT, 0.0, contrast)
+    offset = draw.uniform() * (1 - contrast)
+    return contrast[:, None, None, None], offset[:, None, None, None]
 
 
-def _add_noise(
-    low: npt.NDArray[np.float32],
-    gain: npt.NDArray[np.float64],
-    read_noise: npt.NDArray[np.float64],
-    random: np.random.Generator,
-) -> npt.NDArray[np.float64]:
+def _add_noise(low: Tensor, strengths: Strengths, generator: torch.Generator | None) -> Tensor:
     """Return ``(B, 1, h, w)`` with photon noise where the gain is above 0, and read noise."""
-    noisy, photon = low.astype(np.float64), gain > 0
-    steps = gain[photon, None, None, None]
-    noisy[photon] = random.poisson(noisy[photon].clip(min=0) / steps) * steps
-    return noisy + random.normal(size=noisy.shape) * read_noise[:, None, None, None]
+    gain, read_noise = (s[:, None, None, None] for s in (strengths.gain, strengths.read_noise))
+    photon = gain > 0
+    step = torch.where(photon, gain, 1.0)
+    electrons = torch.poisson(torch.where(photon, low.clamp(min=0) / step, 0.0), generator=generator)
+    normal = torch.randn(low.shape, device=low.device, generator=generator)
+    return torch.where(photon, electrons * step, low) + normal * read_noise
 
 
-def _add_told(low: npt.NDArray[Any], *told: npt.NDArray[np.float64]) -> Tensor:
-    """Return ``(B, 1 + 3, h, w)``: recordings, and a plane for each condition."""
-    planes = np.stack([encode(name, value) for name, value in zip(CONDITIONS, told, strict=True)], axis=1)
-    spread = np.broadcast_to(planes[:, :, None, None], (*planes.shape, *low.shape[2:]))
-    return torch.from_numpy(np.concatenate([low, spread], axis=1).astype(np.float32))
-
-
-def _tell_texture(count: int, random: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _tell_texture(draw: _Draws) -> Strengths:
     """Return gain and read noise as they might be measured on photographs without noise."""
-    is_mistold = random.random(count) < _TEXTURE
-    gain, noise = (draw_log_uniform(r, count, random).double().numpy() for r in (_TEXTURE_GAIN, _TEXTURE_NOISE))
-    return gain * is_mistold, noise * is_mistold
+    is_mistold = draw.uniform() < _TEXTURE
+    gain, read_noise = draw.log_uniform(_TEXTURE_GAIN) * is_mistold, draw.log_uniform(_TEXTURE_NOISE) * is_mistold
+    return Strengths(torch.zeros_like(gain), gain, read_noise)
 
 
-def _tell(
-    gain: npt.NDArray[np.float64], read_noise: npt.NDArray[np.float64], random: np.random.Generator
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _tell(strengths: Strengths, draw: _Draws) -> Strengths:
     """Return gain and read noise as they might be measured."""
-    count = len(gain)
-    factor = np.where(random.random(count) < 0.5, np.exp(random.normal(size=count) * _TOLD_ERROR), 1.0)
-    extra = draw_log_uniform(_MISTOLD_NOISE, count, random).double().numpy() * (random.random(count) < _MISTOLD)
-    return gain * factor**2, np.hypot(read_noise * factor, extra)
+    factor = torch.where(draw.uniform() < 0.5, (draw.normal() * _TOLD_ERROR).exp(), 1.0)
+    extra = draw.log_uniform(_MISTOLD_NOISE) * (draw.uniform() < _MISTOLD)
+    return Strengths(strengths.psf_sigma, strengths.gain * factor**2, torch.hypot(strengths.read_noise * factor, extra))

@@ -33,8 +33,12 @@ def format_range(between: Range) -> str:
 
 def gaussian_kernels(sigma: Tensor, reach: float) -> Tensor:
     """Return kernels ``(B, 1, taps)`` of sum 1, one per sigma in pixels, that extend `reach` of the widest sigma."""
-    radius = max(1, ceil(reach * float(sigma.max())))
-    offsets = torch.arange(-radius, radius + 1).float()
+    return sample_gaussians(sigma, max(1, ceil(reach * float(sigma.max()))))
+
+
+def sample_gaussians(sigma: Tensor, radius: int) -> Tensor:
+    """Return Gaussian kernels ``(B, 1, 2 * radius + 1)`` of sum 1, one per sigma in pixels."""
+    offsets = torch.arange(-radius, radius + 1, device=sigma.device).float()
     kernels = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)
     return (kernels / kernels.sum(dim=1, keepdim=True))[:, None]
 
@@ -42,10 +46,16 @@ def gaussian_kernels(sigma: Tensor, reach: float) -> Tensor:
 def blur(hr: Tensor, sigma: Tensor, reach: float) -> Tensor:
     """Return planes ``(B, 1, H, W)``, each blurred by its own Gaussian, which extends `reach` of the widest sigma."""
     kernel = gaussian_kernels(sigma, reach)
-    radius = kernel.shape[-1] // 2
-    padded = F.pad(hr, (radius,) * 4, mode="replicate").transpose(0, 1)
-    blurred = F.conv2d(F.conv2d(padded, kernel[..., None], groups=len(hr)), kernel[:, :, None], groups=len(hr))
-    return blurred.transpose(0, 1)
+    return convolve(F.pad(hr, (kernel.shape[-1] // 2,) * 4, mode="replicate"), kernel)
+
+
+def convolve(planes: Tensor, kernels: Tensor) -> Tensor:
+    """Return planes ``(B, 1, H, W)``, each convolved with its own kernel ``(B, 1, taps)`` along Y and X.
+
+    What the kernels do not cover is cut off: ``taps - 1`` pixels per axis.
+    """
+    count, rows = len(planes), planes.transpose(0, 1)
+    return F.conv2d(F.conv2d(rows, kernels[..., None], groups=count), kernels[:, :, None], groups=count).transpose(0, 1)
 
 
 def trim(patches: Tensor, margin: tuple[int, ...]) -> Tensor:

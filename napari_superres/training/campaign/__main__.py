@@ -1,0 +1,52 @@
+"""The command ``python -m napari_superres.training.campaign``."""
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from napari_superres.errors import SuperResError
+from napari_superres.training.campaign.run import run_campaign
+
+_FAILED, _STOPPED = 1, 143
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a campaign and return its exit code: 0, 1 if a training failed, 143 if it was stopped."""
+    parser = argparse.ArgumentParser(prog="python -m napari_superres.training.campaign", description=__doc__)
+    parser.add_argument("out", type=Path, help="folder of the results; those of an earlier run are continued")
+    parser.add_argument(
+        "--data", type=Path, default=Path("campaign.zip"), help="folder of images, or packed file (campaign.zip)"
+    )
+    parser.add_argument("--minutes", type=float, default=8.0, help="time for all trainings (8)")
+    parser.add_argument("--tiny", action="store_true", help="tiny networks, to try the way")
+    options = parser.parse_args(arguments)
+    stopped = threading.Event()
+
+    def stop(*_: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        outcome = run_campaign(
+            options.out,
+            options.data,
+            minutes=options.minutes,
+            tiny=options.tiny,
+            stop=stopped.is_set,
+            show=lambda line: print(line, flush=True),  # noqa: T201 - the command's output
+        )
+    except SuperResError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the command's output
+        return _FAILED
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return _STOPPED if stopped.is_set() else _FAILED if outcome.errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Read the images of all trainings once, from a folder or from the file that `pack` writes."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from napari_superres.errors import TrainingError
+from napari_superres.training.campaign.pack import unpack
+from napari_superres.training.fields_of_view import Field, read_fields
+from napari_superres.training.recipes import Recipe
+from napari_superres.training.validation import hold_out
+
+_FEWEST_TO_HOLD_OUT = 4
+"""Folders of fewer images give none up for validation."""
+
+_SEED = 0
+"""Seed of the choice of images held out: the same for all trainings, for one starts from the weights of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Fields of view for a training.
+
+    Attributes
+    ----------
+    images
+        Fields of each image, those held out too.
+    training, held_out
+        Fields for training, with the weights of the recipe, and for validation.
+    """
+
+    images: Sequence[Sequence[Field]]
+    training: Sequence[Field]
+    held_out: Sequence[Field]
+
+
+class Images:
+    """The images of a campaign, each read when it is first needed and then kept.
+
+    Parameters
+    ----------
+    folder
+        Folder that holds those of the recipes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[tuple[str, str, tuple[int, ...]], Fields] = {}
+
+    def restrict(self, recipe: Recipe) -> Recipe:
+        """Return a recipe without the folders that are not there.
+
+        Raises
+        ------
+        TrainingError
+            If none is.
+        """
+        there = [(d, s) for d, s in zip(recipe.data, recipe.shares, strict=True) if (self._folder / d).is_dir()]
+        if not there:
+            raise TrainingError(f"the data of {recipe.name} need at least one of the folders {', '.join(recipe.data)}.")
+        data, shares = zip(*there, strict=True)
+        return replace(recipe, data=data, shares=shares)
+
+    def read(self, recipe: Recipe) -> Fields:
+        """Return the fields of a training.
+
+        Raises
+        ------
+        TrainingError
+            If a folder has no readable image.
+        """
+        folders = [self._read_folder(d, recipe.channel, recipe.shrink) for d in recipe.data]
+        shared = list(zip(folders, recipe.shares, strict=True))
+        return Fields(
+            [fields for folder in folders for fields in folder.images],
+            [replace(f, weight=share * (f.weight or 0.0)) for folder, share in shared for f in folder.training],
+            [field for folder in folders for field in folder.held_out],
+        )
+
+    def _read_folder(self, name: str, channel: str, shrink: tuple[int, ...]) -> Fields:
+        key = (name, channel, shrink)
+        if key not in self._read:
+            images = read_fields([self._folder / name], channel=channel, shrink=shrink, shares=(1.0,)).images
+            everything = [field for fields in images for field in fields]
+            few = len(images) < _FEWEST_TO_HOLD_OUT
+            self._read[key] = Fields(images, *((everything, []) if few else hold_out(images, _SEED)))
+        return self._read[key]
+
+
+@contextmanager
+def open_data(path: Path) -> Iterator[Images]:
+    """Yield the images in a folder, or in a packed file while it is unpacked.
+
+    Raises
+    ------
+    TrainingError
+        If the file is missing or is no packed file.
+    """
+    if path.is_dir():
+        yield Images(path)
+        return
+    if not zipfile.is_zipfile(path):
+        raise TrainingError(
+            f"{path} is neither a folder of images nor a packed file.", remedy="Set `data` to one of them."
+        )
+    with TemporaryDirectory(prefix="superres-campaign-") as folder:
+        unpack(path, Path(folder))
+        yield Images(Path(folder))

@@ -1,0 +1,135 @@
+"""`run_campaign`: one training after another, within a time."""
+
+import gc
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from napari_superres.errors import OutputError
+from napari_superres.training.campaign.images import Images, open_data
+from napari_superres.training.campaign.log import Log
+from napari_superres.training.campaign.model import ModelTraining
+from napari_superres.training.campaign.table import TRAININGS, shrink_network
+from napari_superres.training.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a campaign ended.
+
+    Attributes
+    ----------
+    finished, unfinished
+        Names of the trainings that had all of their time, and of those that had not.
+    errors
+        Trace of each training that failed, by name.
+    """
+
+    finished: tuple[str, ...]
+    unfinished: tuple[str, ...]
+    errors: dict[str, str]
+
+
+def run_campaign(
+    folder: Path,
+    data: Path,
+    *,
+    minutes: float = 8.0,
+    tiny: bool = False,
+    stop: Callable[[], bool] = bool,
+    show: Callable[[str], object] = bool,
+) -> Outcome:
+    """Train all models of the table, in order, and write them with complete cards.
+
+    A folder of an earlier run is continued: finished models stay, and an unfinished one goes on from its averaged
+    weights at its place in the schedule. A training that fails leaves its last model file, and its time to the others.
+
+    Parameters
+    ----------
+    folder
+        Folder of the results: a model file per training, ``summary.json`` and ``curves.csv``.
+    data
+        Folder that holds the folders of the recipes, or the file that `pack` wrote of it.
+    minutes
+        Time from the start to the end of the last training. Writing the last model takes some seconds more.
+    tiny
+        Train tiny networks, which only try the way.
+    stop
+        Called between steps. If it returns True, the models are written as they are.
+    show
+        Takes a line of text now and then.
+
+    Raises
+    ------
+    TrainingError
+        If the data are missing, or the folder holds a campaign of another kind.
+    OutputError
+        If the folder cannot be written.
+    """
+    end = time.monotonic() + 60.0 * minutes
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder {folder} cannot be made: {error.strerror}.") from error
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    log = Log(folder, {"tiny": tiny, "device": name, "torch": torch.__version__, "minutes": minutes})
+    torch.manual_seed(0)
+    with open_data(data) as images:
+        recipes = [shrink_network(r) if tiny else r for r in TRAININGS]
+        left = {r.name: r.minutes * (1.0 - float(log.of(r.name).get("share", 0.0))) for r in recipes}
+        for recipe in recipes:
+            # What preparing or failing takes, all the trainings that follow pay alike.
+            part = left[recipe.name] / (sum(left.values()) or 1.0)
+            del left[recipe.name]
+            if part > 0 and not stop() and time.monotonic() < end:
+                failure = _try_training(recipe, images, folder, log, device, end, part, stop)
+                log.write(recipe.name, error=failure)
+                show(_describe(recipe.name, log))
+                _free(device)
+    return _outcome(log)
+
+
+def _try_training(
+    recipe: Recipe,
+    images: Images,
+    folder: Path,
+    log: Log,
+    device: torch.device,
+    end: float,
+    part: float,
+    stop: Callable[[], bool],
+) -> str:
+    """Train one model for its part of the time that is left once it is prepared; return the trace of an error."""
+    try:
+        recipe = images.restrict(recipe)
+        training = ModelTraining(recipe, images.read(recipe), folder, log, device)
+        if (seconds := (end - time.monotonic()) * part) > 0:
+            training.run(seconds, stop)
+    except Exception:  # noqa: BLE001 - the other trainings must go on
+        return traceback.format_exc()
+    return ""
+
+
+def _free(device: torch.device) -> None:
+    """Give the memory of a training that ended back to the device."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _describe(name: str, log: Log) -> str:
+    entry = log.of(name)
+    shown = ("share", "steps", "steps_per_second", "loss", "gain", "worst", "note", "error")
+    return f"{name}: {', '.join(f'{key} {entry[key]}' for key in shown if entry.get(key))}"
+
+
+def _outcome(log: Log) -> Outcome:
+    names = [recipe.name for recipe in TRAININGS]
+    finished = tuple(n for n in names if log.of(n).get("share", 0.0) >= 1.0)
+    errors = {n: str(log.of(n)["error"]) for n in names if log.of(n).get("error")}
+    return Outcome(finished, tuple(n for n in names if n not in finished), errors)
