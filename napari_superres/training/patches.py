@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_superres.core.noise import measure_noise
 from napari_superres.core.turns import Turn
 from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.degradation.instruments.strengths import trim
-from napari_superres.errors import TrainingError
+from napari_superres.degradation.optics import bin_mean
+from napari_superres.errors import SettingsError, TrainingError
 from napari_superres.training.fields_of_view import Field, Plane
 
 ANY_KIND = 8
@@ -85,6 +87,7 @@ class PatchSampler:
         self._lr = [lr for f in large if (lr := reduce_field(f, scale, instrument)) is not None]
         weights = np.array([f.hr.size if f.weight is None else f.weight for f in large], dtype=np.float64)
         self._chance = weights.cumsum() / weights.sum()
+        self._noise = dict[int, tuple[float, float]]()
         self._teacher, self._taught = teacher, dict[int, Plane]()
 
     def batch(self, size: int, step: int) -> tuple[Tensor, Tensor]:
@@ -113,6 +116,7 @@ class PatchSampler:
             _stack((self._lr[place.field][place.lr] for place in places), turns) if self._lr else None,
             self._scale,
             random,
+            self._own_noise(places) if self._instrument.conditions else None,
         )
         if self._teacher is None:
             return low, high
@@ -121,6 +125,13 @@ class PatchSampler:
             results = (self._teach(place.field, self._teacher)[place.hr] for place in places[:count])
             taught[:count] = trim(_stack(results, turns[:count]), self._margin)
         return low, torch.cat([high, taught], dim=1)
+
+    def _own_noise(self, places: Sequence[_Place]) -> Tensor:
+        """Return the noise of the image of each patch, which is measured when it is first needed."""
+        for place in places:
+            if place.field not in self._noise:
+                self._noise[place.field] = own_noise(self._hr[place.field], self._scale)
+        return torch.tensor([self._noise[place.field] for place in places], dtype=torch.float32)
 
     def _draw(self, random: np.random.Generator) -> _Place:
         index = min(int(np.searchsorted(self._chance, random.random())), len(self._hr) - 1)
@@ -137,6 +148,15 @@ class PatchSampler:
         if index not in self._taught:
             self._taught[index] = teacher(self._lr[index])
         return self._taught[index]
+
+
+def own_noise(plane: Plane, scale: Scale) -> tuple[float, float]:
+    """Return gain and read noise that are measured on a plane reduced by the mean over pixels; 0 if it is too small."""
+    try:
+        noise = measure_noise([bin_mean(crop_to_scale(plane, scale), scale)])
+    except SettingsError:
+        return 0.0, 0.0
+    return noise.on_scale(0.0, 1.0)
 
 
 def reduce_field(field: Field, scale: Scale, instrument: Instrument) -> Plane | None:

@@ -12,7 +12,7 @@ from napari_superres.evaluation.metrics.full_reference import psnr
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.models.suitability import noise_level
 from napari_superres.training.fields_of_view import Field, Plane
-from napari_superres.training.patches import crop_to_scale, reduce_field
+from napari_superres.training.patches import crop_to_scale, own_noise, reduce_field
 from napari_superres.training.progress import Example
 
 _HELD_OUT_SHARE = 0.04
@@ -64,7 +64,8 @@ def iter_recordings(
         padded = np.pad(hr, [(m, m) for m in margin], mode="symmetric")
         reduced = reduce_field(Field(padded, field.lr), scale, instrument)
         lr = None if reduced is None else torch.from_numpy(reduced)[None, None]
-        yield instrument.expose(torch.from_numpy(padded)[None, None], lr, scale, random)[0], hr
+        own = torch.tensor([own_noise(hr, scale)]) if instrument.conditions else None
+        yield instrument.expose(torch.from_numpy(padded)[None, None], lr, scale, random, own)[0], hr
 
 
 @torch.inference_mode()

@@ -92,3 +92,22 @@ def test_planes_are_encoded_to_about_one() -> None:
     assert encode("psf_sigma", 2.0) == 1.0
     assert encode("gain", 0.04) == pytest.approx(0.6)
     assert encode("read_noise", 0.15) == pytest.approx(0.75)
+
+
+def test_noise_of_the_original_is_told_of_most_patches_as_far_as_the_blur_leaves_it() -> None:
+    instrument = Conditioned()
+    margin = instrument.margin((2, 2))
+    hr = patches(600, 32 + 2 * margin[0])
+
+    def told(own: tuple[float, float]) -> NDArray[np.float64]:
+        noise = torch.tensor([own] * len(hr))
+        low = instrument.expose(hr, None, (2, 2), np.random.default_rng(3), noise)[0][:, 1:, 0, 0].double().numpy()
+        return np.stack([2 * low[:, 0], (low[:, 1] / 3) ** 2, low[:, 2] / 5], axis=1)
+
+    none, some = told((0.0, 0.0)), told((0.0, 0.05))
+    added = np.sqrt(np.maximum(some[:, 2] ** 2 - none[:, 2] ** 2, 0))
+    assert np.array_equal(none[:, :2], some[:, :2])
+    sharp, wide = none[:, 0] == 0, none[:, 0] > 1.5
+    assert 0.5 < (added[sharp] > 1e-3).mean() < 0.9
+    assert 0.0499 < added[sharp].max() < 0.0501
+    assert added[wide].max() < 0.002

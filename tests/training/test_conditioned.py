@@ -11,8 +11,8 @@ from napari_superres import Image, degrade, upscale, write_image
 from napari_superres.errors import SuperResWarning
 from napari_superres.models.library.registry import find_card, open_model
 from napari_superres.training import Recipe, train
-from napari_superres.training.fields_of_view import read_fields
-from napari_superres.training.patches import PatchSampler
+from napari_superres.training.fields_of_view import Field, read_fields
+from napari_superres.training.patches import PatchSampler, own_noise
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 pytestmark = [
@@ -80,11 +80,10 @@ def test_folders_are_drawn_by_their_shares_and_images_by_the_root_of_their_size(
     assert sum(weights[:3]) == pytest.approx(3)
     assert sum(weights[3:]) == pytest.approx(1)
     assert weights[2] / weights[0] == pytest.approx(2)  # four times the pixels
-    bright = [replace(field, hr=np.full_like(field.hr, number)) for number, field in enumerate(fields)]
-    sampler = PatchSampler(bright, scale=(2, 2), patch=(4, 4), instrument=RECIPE.instrument)
+    sampler = PatchSampler(fields, scale=(2, 2), patch=(4, 4), instrument=RECIPE.instrument)
     random = np.random.default_rng(0)
-    drawn = np.array([sampler._draw(random)[1].flat[0] for _ in range(4000)])
-    counts = np.bincount(drawn.astype(int), minlength=6) / len(drawn)
+    drawn = [sampler._draw(random).field for _ in range(4000)]
+    counts = np.bincount(drawn, minlength=6) / len(drawn)
     assert counts == pytest.approx(np.array(weights) / 4, abs=0.03)
 
 
@@ -94,3 +93,16 @@ def test_a_batch_holds_patches_of_any_structure(data: Path) -> None:
     sampler = PatchSampler([*fields, flat], scale=(2, 2), patch=(16, 16), instrument=RECIPE.instrument)
     empty = sum(float(np.ptp(patch)) == 0 for step in range(40) for patch in sampler.batch(8, step)[1].numpy())
     assert 15 <= empty <= 80
+
+
+def test_the_noise_of_an_image_is_measured_once_and_on_its_reduced_form(data: Path) -> None:
+    random = np.random.default_rng(0)
+    scene = skimage.data.camera()[:256, :256] / 255
+    noisy = Field((scene + 0.04 * random.normal(size=scene.shape)).astype(np.float32))
+    gain, read_noise = own_noise(noisy.hr, (2, 2))
+    assert 0.016 < (gain * 0.5 + read_noise**2) ** 0.5 < 0.028
+    sampler = PatchSampler([noisy], scale=(2, 2), patch=(16, 16), instrument=RECIPE.instrument)
+    for step in range(3):
+        sampler.batch(4, step)
+    assert sampler._noise == {0: (gain, read_noise)}
+    assert own_noise(noisy.hr[:20, :20], (2, 2)) == (0.0, 0.0)

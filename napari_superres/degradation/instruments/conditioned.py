@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil, log
+from math import ceil, log, pi
 
 import numpy as np
 import torch
@@ -31,8 +31,15 @@ _SHARP, _NARROW, _NARROW_SIGMA = 0.15, 0.3, 0.6
 _NO_NOISE, _ONLY_READ_NOISE, _BOTH_NOISES = 0.2, 0.25, 0.3
 """Share of patches without noise, with read noise alone, and with photon noise too; the rest has photon noise alone."""
 
-_MISTOLD, _MISTOLD_NOISE = 0.25, (0.003, 0.03)
+_MISTOLD, _MISTOLD_NOISE = 0.15, (0.003, 0.03)
 """Share of patches of which more read noise is told than they have, and how much: measured noise may be texture."""
+
+_OWN = 0.7
+"""Share of patches of which the noise of their own image is told too, which the originals keep: it is measured with the
+added one, and a network that removed it would lose what may be texture."""
+
+_CORNER = 0.85
+"""Spatial frequency along each axis at which noise is measured, as a share of the highest of the reduced image."""
 
 _TOLD_ERROR = 0.1
 """Relative error with which noise is told in half of the patches, as one standard deviation."""
@@ -125,12 +132,19 @@ class Conditioned:
         """Return the plane reduced in 8 bits; None with binning: each recording has its own point-spread function."""
         return Bicubic().reduce(plane, scale) if self.reduction == "bicubic" else None
 
-    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def expose(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return recordings with what is told of them, ``(B, 1 + 3, h, w)``, and the patches without margin."""
-        return self.simulate(hr, lr, scale, torch.Generator().manual_seed(int(random.integers(2**63))))
+        return self.simulate(hr, lr, scale, torch.Generator().manual_seed(int(random.integers(2**63))), own_noise)
 
     def simulate(
-        self, hr: Tensor, lr: Tensor | None, scale: Scale, generator: torch.Generator | None = None
+        self,
+        hr: Tensor,
+        lr: Tensor | None,
+        scale: Scale,
+        generator: torch.Generator | None = None,
+        own_noise: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Do the same on the device of the patches, with a generator of that device, and never wait for it.
 
@@ -149,7 +163,11 @@ class Conditioned:
             contrast, offset = _draw_contrast(draw)
             strengths = Strengths(self._draw_sigma(draw), *self._draw_noise(draw))
             scene = hr[unchanged:] * contrast + offset
-            low, high = self.record(scene, strengths, scale, told=_tell(strengths, draw), generator=generator)
+            told = _tell(strengths, draw)
+            if own_noise is not None:
+                own = _own_strengths(own_noise[unchanged:], contrast, offset, strengths.psf_sigma, scale)
+                told = _add(told, own, draw.uniform() < _OWN)
+            low, high = self.record(scene, strengths, scale, told=told, generator=generator)
             lows.append(low)
             highs.append(high)
         return torch.cat(lows), torch.cat(highs)
@@ -263,3 +281,19 @@ def _tell(strengths: Strengths, draw: _Draws) -> Strengths:
     factor = torch.where(draw.uniform() < 0.5, (draw.normal() * _TOLD_ERROR).exp(), 1.0)
     extra = draw.log_uniform(_MISTOLD_NOISE) * (draw.uniform() < _MISTOLD)
     return Strengths(strengths.psf_sigma, strengths.gain * factor**2, torch.hypot(strengths.read_noise * factor, extra))
+
+
+def _own_strengths(own: Tensor, contrast: Tensor, offset: Tensor, sigma: Tensor, scale: Scale) -> Strengths:
+    """Return the noise of the original images, with the contrast of the patches and faded by their blur."""
+    factor, dark = contrast.flatten(), offset.flatten()
+    wave = sum((_CORNER / (2 * s)) ** 2 for s in scale)  # cycles per high-resolution pixel, squared
+    fade = torch.exp(-4 * pi**2 * wave * sigma**2)  # of the variance
+    gain = own[:, 0] * factor
+    variance = (own[:, 1] * factor) ** 2 - gain * dark
+    return Strengths(sigma, gain * fade, (variance.clamp(min=0) * fade).sqrt())
+
+
+def _add(told: Strengths, own: Strengths, where: Tensor) -> Strengths:
+    """Return strengths with the noise of others added where asked for."""
+    read_noise = torch.hypot(told.read_noise, own.read_noise * where)
+    return Strengths(told.psf_sigma, told.gain + own.gain * where, read_noise)

@@ -74,9 +74,11 @@ class Optics:
     def reduce(self, plane: Plane, scale: Scale) -> None:
         """Return None: each recording has its own point-spread function."""
 
-    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def expose(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return recordings, each with its own blur and noise, and the patches without margin."""
-        del lr
+        del lr, own_noise
         return self.record(hr, scale, random), trim(hr, Optics.margin(self, scale))
 
     def record(self, hr: Tensor, scale: Scale, random: np.random.Generator, *, group: int = 1) -> Tensor:
@@ -145,9 +147,11 @@ class Movie(Optics):
         optics = Optics.margin(self, scale)
         return tuple(m + -(-path // s) * s for m, s in zip(optics, scale, strict=True))
 
-    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def expose(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return movies, each with its own movement, blur and noise, and the patches without margin."""
-        del lr
+        del lr, own_noise
         count = len(hr)
         shifted = self._shift_frames(hr, scale, random)
         movies = self.record(shifted, scale, random, group=self.frames)

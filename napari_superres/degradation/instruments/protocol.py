@@ -45,7 +45,9 @@ class Instrument(Protocol):
     def reduce(self, plane: Plane, scale: Scale) -> Plane | None:
         """Return the low-resolution plane that all recordings share, or None if they share none."""
 
-    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def expose(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return recordings ``(B, frames + conditions, (d,) h, w)`` and high-resolution patches ``(B, 1, ...)``.
 
         The margin is cut off.
@@ -60,6 +62,9 @@ class Instrument(Protocol):
             Factor per axis.
         random
             Generator of all strengths and noise.
+        own_noise
+            Gain and read noise ``(B, 2)`` that are measured on the image of each patch, reduced without blur: that of
+            the original image, or texture that looks like noise.
         """
 
     def describe(self) -> str:

@@ -46,9 +46,11 @@ class Bicubic:
             reduced = np.rint(reduced * 255.0).clip(0, 255) / 255.0
         return np.asarray(reduced, dtype=np.float32)
 
-    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def expose(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the reduced patches, each compressed with its own quality, and the high-resolution ones."""
-        del scale
+        del scale, own_noise
         assert lr is not None
         if self.jpeg is not None:
             qualities = random.uniform(*self.jpeg, len(lr)).round().astype(int)
@@ -92,9 +94,11 @@ class KSpace:
         """Return the plane with only its lowest spatial frequencies."""
         return kspace.truncate(plane, scale).astype(np.float32)
 
-    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def expose(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return magnitudes, each patch with its own noise, and the high-resolution patches."""
-        del scale
+        del scale, own_noise
         assert lr is not None
         return add_rician_noise(lr, self.noise, random), hr
 
@@ -119,9 +123,11 @@ class Recorded:
     def reduce(self, plane: Plane, scale: Scale) -> None:
         """Return None: the low-resolution images are given."""
 
-    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def expose(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return both patches of each pair as they are."""
-        del scale, random
+        del scale, random, own_noise
         assert lr is not None
         return lr, hr
 

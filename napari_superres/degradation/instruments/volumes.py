@@ -52,9 +52,11 @@ class Slices:
     def reduce(self, plane: Plane, scale: Scale) -> None:
         """Return None: each recording has its own blur."""
 
-    def expose(self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def expose(
+        self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return recordings, each with its own blur and noise, and the patches without margin."""
-        del lr
+        del lr, own_noise
         count, margin = len(hr), self.margin(scale)
         sigma = draw_uniform(self.psf_sigma, count, random)
         blurred = _blur_along_z(hr, sigma) if self.psf_sigma[1] else hr
