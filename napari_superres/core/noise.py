@@ -27,8 +27,11 @@ BLOCK = 8
 MIN_BLOCKS = 4
 """Fewest blocks to which a line is fitted."""
 
-_MIDDLE, _CORNER = slice(2, 5), slice(5, 8)
-"""Spatial frequencies along each axis, in half periods per block."""
+_ORDER = np.arange(BLOCK)
+_SUM = _ORDER + _ORDER[:, None]
+_MIDDLE = (_SUM >= 5) & (_SUM <= 9) & (_ORDER > 0) & (_ORDER[:, None] > 0)
+_CORNER = _SUM >= 12
+"""Spatial frequencies along X and Y that count as middle and as corner, in half periods per block."""
 
 _SATURATED = 0.25
 """Share of pixels at the highest value of all from which a block counts as saturated.
@@ -36,13 +39,22 @@ _SATURATED = 0.25
 Many pixels at the lowest value are no reason to leave a block out: so looks darkness when single photons are counted.
 """
 
-_MAX_SHARE = 0.7
-"""Largest share of the middle's energy that is expected at the corner: white texture cannot be told from noise."""
+_MAX_SHARE = 0.5
+"""Largest share of the middle's energy that is expected at the corner. Structure of the images tried had up to 0.4."""
+
+_CAUTION = 3.0
+"""Weight of the assumption that the share is 0, in blocks: few blocks do not prove that the corner holds structure."""
+
+_FEW_PIXELS = 1 << 18
+"""Images of at most so many pixels are divided into blocks that overlap by half, which makes more of them."""
 
 _DARKEST = 0.005
 """Quantile of the brightness of blocks that stands for darkness."""
 
-_ROUNDS = 12
+_ROUNDING = 1 / 12
+"""Variance of the error of rounding to whole numbers. Where it is all the noise, neighbours are often rounded alike."""
+
+_ROUNDS = 8
 _FLOOR = 1e-2
 """Smallest expected energy of a block over the median one: an exact 0 would get all the weight."""
 
@@ -97,7 +109,8 @@ def measure_noise(planes: Sequence[npt.NDArray[Any]]) -> Noise:
     Returns
     -------
     Noise
-        In grey levels. It is 0 if all pixels are the same.
+        In grey levels. It is 0 if all pixels are the same; otherwise, whole numbers have at least the error of
+        rounding, a variance of 1/12.
 
     Raises
     ------
@@ -109,16 +122,20 @@ def measure_noise(planes: Sequence[npt.NDArray[Any]]) -> Noise:
     highest = max((float(values.max()) for values in finite if values.size), default=np.nan)
     if lowest == highest:
         return Noise(0.0, 0.0, lowest)
-    blocks = np.concatenate([_blocks(plane, highest) for plane in planes]) if planes else np.empty((0, 3))
+    starts = (0, BLOCK // 2) if sum(plane.size for plane in planes) <= _FEW_PIXELS else (0,)
+    parts = [_blocks(plane[y:, x:], highest) for plane in planes for y in starts for x in starts]
+    blocks = np.concatenate(parts) if parts else np.empty((0, 3))
     if len(blocks) < MIN_BLOCKS:
         raise SettingsError(
             f"noise is measured in at least {MIN_BLOCKS} blocks of {BLOCK} x {BLOCK} pixels that are finite and "
-            f"neither saturated nor constant; this image has {len(blocks)}.",
-            remedy="Set `noise` to the gain and the read noise of your instrument, or to 0.",
+            f"neither saturated nor constant, found {len(blocks)}.",
+            remedy="Choose more or larger images.",
         )
     means, middle, corner = blocks.T
     offset = float(np.quantile(means, _DARKEST))
     base, gain = _fit(np.maximum(means - offset, 0), middle, corner)
+    if all(plane.dtype.kind in "ui" for plane in planes) and base + gain * (means.max() - offset) < _ROUNDING:
+        base, gain = _ROUNDING, 0.0
     return Noise(gain, float(np.sqrt(base)), offset)
 
 
@@ -126,18 +143,13 @@ def _blocks(plane: npt.NDArray[Any], highest: float) -> Floats:
     """Return a row for each usable block of a plane: its mean, and the energies at the middle and at the corner."""
     rows, columns = (n // BLOCK for n in plane.shape)
     tiles = np.asarray(plane[: rows * BLOCK, : columns * BLOCK], dtype=np.float64)
-    tiles = tiles.reshape(rows, BLOCK, columns, BLOCK)
-    order = np.arange(BLOCK)
+    tiles = tiles.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
     # The orthonormal discrete cosine transform: white noise has the same energy in each of its coefficients.
-    waves = np.sqrt(2 / BLOCK) * np.cos(np.pi / BLOCK * (order + 0.5) * order[:, None])
+    waves = np.sqrt(2 / BLOCK) * np.cos(np.pi / BLOCK * (_ORDER + 0.5) * _ORDER[:, None])
     with np.errstate(invalid="ignore"):
-        means = tiles.mean(axis=(1, 3))
-        saturated = (tiles == highest).mean(axis=(1, 3))
-        along_y = np.matmul(waves[_MIDDLE.start :], tiles.reshape(rows, BLOCK, columns * BLOCK))
-        along_y = along_y.reshape(rows, BLOCK - _MIDDLE.start, columns, BLOCK)
-        energy = (along_y @ waves[_MIDDLE.start :].T) ** 2
-    half = _MIDDLE.stop - _MIDDLE.start
-    middle, corner = energy[:, :half, :, :half].mean(axis=(1, 3)), energy[:, half:, :, half:].mean(axis=(1, 3))
+        energy = (waves @ tiles @ waves.T) ** 2
+    means, saturated = tiles.mean(axis=(2, 3)), (tiles == highest).mean(axis=(2, 3))
+    middle, corner = energy[..., _MIDDLE].mean(axis=-1), energy[..., _CORNER].mean(axis=-1)
     usable = np.isfinite(means) & (saturated < _SATURATED) & (middle + corner > 0)
     return np.stack([means[usable], middle[usable], corner[usable]], axis=1)
 
@@ -153,17 +165,25 @@ def _fit(brightness: Floats, middle: Floats, corner: Floats) -> tuple[float, flo
     unit, span = float(np.median(corner)) or float(corner.mean()) or 1.0, float(brightness.max()) or 1.0
     corner, middle = corner / unit, middle / unit
     terms = np.stack([np.ones_like(corner), brightness / span, middle], axis=1)
+    caution = np.array([[0.0, 0.0, np.sqrt(_CAUTION)]])
     expected = corner.mean() + 0.5 * middle
     base = gain = 0.0
     for _ in range(_ROUNDS):
         weight = 1 / np.maximum(expected, _FLOOR)
-        (base, gain, share), _ = nnls(terms * weight[:, None], corner * weight)
+        rows = np.concatenate([terms * weight[:, None], caution])
+        (base, gain, share), _ = nnls(rows, np.append(corner * weight, 0.0))
         if share > _MAX_SHARE:
             share = _MAX_SHARE
-            rest = np.maximum(corner - share * middle, 0)
-            (base, gain), _ = nnls(terms[:, :2] * weight[:, None], rest * weight)
+            rest = (corner - share * middle) * weight
+            (base, gain), _ = nnls(terms[:, :2] * weight[:, None], rest)
         base, gain = base / (1 - share), gain / (1 - share)
         noise = base + gain * terms[:, 1]
         expected = (1 - share) * noise + share * middle
         expected = expected * np.sqrt(np.maximum(middle / np.maximum(noise, _FLOOR), 1))
-    return float(base * unit), float(gain * unit / span)
+    # A slope no larger than its own error is chance: it is shrunk towards 0 around the mean brightness.
+    weight = weight**2
+    centre = float(np.average(terms[:, 1], weights=weight))
+    scatter = np.mean(weight * (corner - (1 - share) * noise - share * middle) ** 2)
+    slope = ((1 - share) * gain) ** 2 * float(np.sum(weight * (terms[:, 1] - centre) ** 2))
+    kept = slope / (slope + 2 * scatter) if slope else 0.0
+    return float((base + (1 - kept) * gain * centre) * unit), float(kept * gain * unit / span)

@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.noise import measure_noise
 from napari_superres.degradation.optics import bin_mean, blur
 from napari_superres.errors import SettingsError
 
-_BLOCK = 16
-_BINS = 24
-_MIN_BLOCKS = 64
-_QUIET = 0.2
-"""Share of the blocks of one brightness that are assumed to show no structure."""
+_LEAST_NOISE = 1e-6
+"""Standard deviation of noise over the range of the grey levels, below which it is a rounding error."""
 
-_QUIET_BIAS = 0.86
-"""Largest variance of these blocks over the true one, for white noise in blocks of 16 x 16 pixels (simulated)."""
+_LEAST_GROWTH = 0.1
+"""Growth of the variance from dark to bright, over that at the middle, below which noise counts as constant."""
 
 _MAX_SIGMA = 6.0
 
@@ -60,14 +58,12 @@ class CameraFit:
 def fit_camera(planes: Sequence[npt.NDArray[Any]]) -> CameraFit:
     """Measure gain, offset and read noise of a camera on its images.
 
-    The variance of the noise grows linearly with brightness (Foi, Trimeche, Katkovnik, Egiazarian 2008,
-    doi:10.1109/TIP.2008.2001399). A line is fitted to the blocks with the least variance at each brightness.
+    The noise is measured by `core.noise.measure_noise`.
 
     Parameters
     ----------
     planes
-        Raw recordings ``YX`` of any size, neither denoised nor interpolated. Together they need at least 64 blocks of
-        16 x 16 pixels, some of them without fine structure.
+        Raw recordings ``YX`` of any size, neither denoised nor interpolated.
 
     Returns
     -------
@@ -79,27 +75,14 @@ def fit_camera(planes: Sequence[npt.NDArray[Any]]) -> CameraFit:
     SettingsError
         If the images have too few pixels, or no noise.
     """
-    means, variances = (np.concatenate(each) for each in zip(*map(_blocks, planes), strict=True))
-    if len(means) < _MIN_BLOCKS:
-        raise SettingsError(
-            f"a camera is fitted to at least {_MIN_BLOCKS} blocks of {_BLOCK} x {_BLOCK} pixels that are neither "
-            f"saturated nor constant; these images have {len(means)}.",
-            remedy="Choose more or larger images.",
-        )
-    if not variances.max() > 0:
+    noise = measure_noise(planes)
+    low, high = (float(q) for q in np.nanpercentile(np.concatenate([np.ravel(p) for p in planes]), [0.1, 99.9]))
+    middle = float(noise.sigma((noise.offset + high) / 2))
+    if not middle > _LEAST_NOISE * (high - low):
         raise SettingsError("the images hold no noise, so no camera can be fitted.", remedy="Choose raw recordings.")
-    order = np.argsort(means)
-    bins = [part for part in np.array_split(order, min(_BINS, len(order) // 8)) if len(part)]
-    brightness = np.array([means[part].mean() for part in bins])
-    noise = np.array([np.quantile(variances[part], _QUIET) for part in bins]) / _QUIET_BIAS
-    # The scatter of an estimated variance is proportional to the variance: weigh each by its inverse.
-    gain, base = np.polyfit(brightness, noise, 1, w=1 / np.maximum(noise, noise.max() * 1e-3))
-    high = float(np.percentile(np.concatenate([np.ravel(p) for p in planes]), 99.9))
-    offset = float(np.quantile(means, 0.005))
-    if gain * (brightness[-1] - brightness[0]) < 0.1 * noise.mean():
-        return CameraFit(0.0, offset, float(np.sqrt(noise.mean())), high)
-    dark = max(float(base + gain * offset), 0.0)
-    return CameraFit(float(gain), offset, float(np.sqrt(dark)), high)
+    if noise.gain * (high - noise.offset) < _LEAST_GROWTH * middle**2:
+        return CameraFit(0.0, noise.offset, middle, high)
+    return CameraFit(noise.gain, noise.offset, noise.read_noise, high)
 
 
 def fit_psf(low: npt.NDArray[Any], high: npt.NDArray[Any], scale: int) -> float:
@@ -128,18 +111,3 @@ def fit_psf(low: npt.NDArray[Any], high: npt.NDArray[Any], scale: int) -> float:
         return 1.0 - float(np.corrcoef(simulated, recorded)[0, 1])
 
     return float(minimize_scalar(misfit, bounds=(0.0, _MAX_SIGMA), method="bounded").x)
-
-
-def _blocks(plane: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return mean and noise variance of each block of a plane that is not saturated."""
-    values = np.asarray(plane, dtype=np.float64)
-    rows = values[:-2] - 2 * values[1:-1] + values[2:]
-    # Second differences along both axes cancel smooth structure and have 36 times the variance of white noise.
-    both = (rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) ** 2 / 36
-    inner = values[1:-1, 1:-1]
-    if min(inner.shape) < _BLOCK:
-        return np.empty(0), np.empty(0)
-    means, variances = (bin_mean(each, (_BLOCK, _BLOCK)).ravel() for each in (inner, both))
-    clipped = bin_mean((inner >= values.max()) | (inner <= values.min()), (_BLOCK, _BLOCK)).ravel()
-    kept = clipped < 0.02
-    return means[kept], variances[kept]

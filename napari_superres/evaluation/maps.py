@@ -142,7 +142,7 @@ def residual_map(result: Image, lr: Image) -> Image:
     if all(c.noise is None for c in channels):
         raise EvaluationError(
             "the residual is given in standard deviations of the input's noise, which cannot be measured: "
-            "the input is too small, or its quietest parts show structure."
+            "the input is too small, or shows no noise."
         )
     return _stack_channels([c.residual for c in channels], lr.axes)
 

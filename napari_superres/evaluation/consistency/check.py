@@ -168,7 +168,7 @@ def _compare(
         offset=fit.offset,
         rsp=rsp,
         rse=fit.rmse,
-        noise=None if noise is None else (noise.slope, noise.intercept),
+        noise=None if noise is None else (noise.gain, noise.read_noise**2 - noise.gain * noise.offset),
         rse_in_sigmas=float(np.sqrt(np.mean(residual[valid] ** 2))),
         residual=pair.lr.replace(data=residual.astype(np.float32), axes=axes, channel_names=(), metadata={}),
         outside=np.nan if noise is None else float(np.mean(np.abs(residual[valid]) > 3)),

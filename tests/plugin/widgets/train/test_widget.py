@@ -76,7 +76,7 @@ def test_fit_measures_the_instrument(viewer, widget, qtbot):
     viewer.layers.remove("sharp")
     viewer.layers[0].data = np.ones((32, 32), np.uint16)
     widget.degradation.fit.click()
-    qtbot.waitUntil(lambda: "at least 64 blocks" in widget.degradation.caption.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "hold no noise" in widget.degradation.caption.text(), timeout=LONG)
 
 
 @pytest.mark.slow
