@@ -127,7 +127,7 @@ def test_more_than_the_training_had_is_doubted_and_limited(told: Model) -> None:
 
 
 def test_an_image_too_small_to_measure_says_so(told: Model) -> None:
-    run = prepare(Image.from_array(photons(100, shape=(12, 12)), "YX"), told, {}, measure=False)
+    run = prepare(Image.from_array(photons(100, shape=(10, 10)), "YX"), told, {}, measure=False)
     assert any("measured roughly" in doubt for doubt in run.doubts)
     assert run.plans[0].told is not None
     assert run.plans[0].told.noise[0].read_noise > 0
