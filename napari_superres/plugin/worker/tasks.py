@@ -35,7 +35,7 @@ ModelNames = str | Mapping[str, str]
 
 _in_use = threading.Lock()
 _COMPUTE_AGAIN = "Compute the result again with `upscale()`."
-_FIRST_TILE = 128  # tile of a preview that shows its first pixels at once
+_FIRST_TILE = 192  # tile of a preview that shows its first pixels at once
 _measured: set[str] = set()  # models whose speed was measured once; on a busy machine that gives no number
 
 

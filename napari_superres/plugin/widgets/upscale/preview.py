@@ -94,11 +94,16 @@ class Preview(QCheckBox):
         self._is_busy = self._is_requested_again = self._is_changed = self._are_data_new = False
         self._place: tuple[Any, Any] = (None, None)
         self._last: tuple[Any, Any] = (None, None)  # a place and the pixels that were computed for it
-        self._drawn = 0.0
+        self._drawn, self._has_shown = 0.0, False
         self.toggled.connect(self._switch)
 
-    def ask(self, _: Any = None) -> None:
-        """Compute the preview again, shortly after the last change."""
+    def ask(self) -> None:
+        """Compute the preview again, also while changes go on: of a slider that is dragged, or of a camera's frames."""
+        self._is_changed = True
+        if self.isChecked() and not self._timer.isActive():
+            self._timer.start()
+
+    def _follow_looks(self, _: Any = None) -> None:
         self._is_changed = True
         self._follow_view()
 
@@ -140,17 +145,15 @@ class Preview(QCheckBox):
                 getattr(layer.events.data, act)(self._follow_data)
                 getattr(layer.events.set_data, act)(self._follow_data)
                 for name in (*PLACE, *_LOOKS):
-                    getattr(getattr(layer.events, name), act)(self.ask)
+                    getattr(getattr(layer.events, name), act)(self._follow_looks)
         if self._source is not None:
             self._remove_layer()
         self._source = source
 
     def _follow_data(self, _: Any = None) -> None:
-        self._is_changed = self._are_data_new = True
+        self._are_data_new = True
         self._data_changed()
-        # A stream never pauses, so a running timer is not restarted: its frames would postpone the preview forever.
-        if self.isChecked() and not self._timer.isActive():
-            self._timer.start()
+        self.ask()
 
     def _visible_field(self) -> _Field | None:
         """Return the field to compute, None if nothing can be computed.
@@ -172,10 +175,9 @@ class Preview(QCheckBox):
     def _compute(self) -> None:
         if not self.isChecked():
             return
-        if self._is_busy:  # The running job is out of date. It stops after its current tile.
+        if self._is_busy:
             self._is_requested_again = True
-            if self._job is not None:
-                self._job.cancel()
+            self._stop_old_job()
             return
         try:
             target = self._visible_field()
@@ -190,6 +192,11 @@ class Preview(QCheckBox):
             in_parts = is_new or not self._are_data_new
             self._is_changed, self._are_data_new, self._place = False, False, (target.layer, target.roi)
             self._start(target, in_parts=in_parts)
+
+    def _stop_old_job(self) -> None:
+        """Stop the running job if it is out of date. It shows a tile first, or dragging a slider would show none."""
+        if self._is_requested_again and self._has_shown and self._job is not None:
+            self._job.cancel()
 
     def _start(self, target: _Field, *, in_parts: bool) -> None:
         """Compute a field. Its old pixels stay until new ones replace them: tile by tile, or all of them in the end."""
@@ -208,7 +215,8 @@ class Preview(QCheckBox):
         def show_part(done: int) -> None:
             if in_parts and done and is_wanted() and time.monotonic() - self._drawn > REFRESH_S:
                 self._show(results[0], target)
-                self._drawn = time.monotonic()
+                self._drawn, self._has_shown = time.monotonic(), True
+                self._stop_old_job()
 
         def finish(complete: bool) -> None:
             self._is_busy = False
@@ -219,9 +227,9 @@ class Preview(QCheckBox):
                 self._show(results[0], target)
             if self._is_requested_again:
                 self._is_requested_again = False
-                self._timer.start()
+                self._compute()
 
-        self._is_busy = True
+        self._is_busy, self._has_shown = True, not in_parts
         self._drawn = 0.0
         self._job = Job(steps, stepped=show_part, failed=lambda _: None, ended=finish)
         self.session.add(self._job)
