@@ -4,41 +4,21 @@ import shlex
 
 import numpy as np
 import pytest
-import torch
+from helpers.conditioned import write_conditioned_model
 from helpers.upscaling import LONG, run
 
 import napari_superres
 from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
 from napari_superres.inference.planning import conditions
-from napari_superres.models import ModelCard
-from napari_superres.models.architectures import build
-from napari_superres.models.model_file import write_model
 from napari_superres.plugin.host.layers import to_image
 
 pytestmark = pytest.mark.gui
 
-RANGES = {"psf_sigma": (0.0, 2.0), "gain": (0.0, 0.08), "read_noise": (0.0, 0.15)}
 
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """The file of a network with random weights that is told blur and noise."""
-    torch.manual_seed(0)
-    arguments = {"scale": [2, 2], "blocks": 1, "features": 4, "conditions": 3, "tail": "direct"}
-    network = build("edsr", arguments)
-    for weight in network.parameters():
-        torch.nn.init.normal_(weight, std=0.3)
-    card = ModelCard(
-        name="told",
-        architecture="edsr",
-        arguments=arguments,
-        scale=(2, 2),
-        halo=(8, 8),
-        modality="any",
-        conditions=RANGES,
-    )
-    return write_model(tmp_path_factory.mktemp("models") / "told.safetensors", card, network.state_dict())
+@pytest.fixture(name="model")
+def model_file(tmp_path):
+    return write_conditioned_model(tmp_path / "models" / "told.safetensors")
 
 
 @pytest.fixture
