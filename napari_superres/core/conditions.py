@@ -22,6 +22,9 @@ CONDITIONS = ("psf_sigma", "gain", "read_noise")
 TOLD = "half the sigma of the PSF in pixels of the result, 3 times the root of the gain, 5 times the read noise"
 """The planes in words."""
 
+SHADE = 0.2
+"""A known sigma is told narrower by this much, in pixels of the result."""
+
 
 def encode(name: str, value: Any) -> Any:
     """Return the value of the plane that tells a condition, about 0 to 1; for numbers, arrays and tensors alike."""

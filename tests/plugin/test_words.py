@@ -51,6 +51,13 @@ def test_a_card_says_whether_it_takes_planes_or_volumes():
     assert "(5 planes along T,\u00a0x2)" in card_html(card(frames=5), whole=False)
 
 
+def test_a_card_says_what_the_network_is_told():
+    told = card(conditions={"psf_sigma": (0, 2), "gain": (0, 0.1)})
+    line = "<b>Adapts to:</b> noise and a known PSF with a sigma of up to 2 pixels of the result"
+    assert line in card_html(told, whole=False)
+    assert "Adapts" not in card_html(card(), whole=True)
+
+
 def test_whole_card_cites_with_a_link():
     text = card_html(card(citation="Ours. doi:10.1000/182"), whole=True)
     assert 'href="https://doi.org/10.1000/182"' in text
@@ -73,7 +80,7 @@ def test_durations_and_sizes_have_readable_units():
 def test_a_plan_shows_its_duration_if_it_is_known():
     image = SimpleNamespace(axes="YX", shape=(20, 30), dtype=np.dtype("uint16"))
     region = {"Y": (0, 20), "X": (0, 30)}
-    plan = SimpleNamespace(out_shape=(40, 60), memory_bytes=1_230_000, device="cpu", region=region)
+    plan = SimpleNamespace(out_shape=(40, 60), memory_bytes=1_230_000, device="cpu", region=region, told=None)
     begin = "20 × 30 to 40 × 60 pixels (4.8 kB). Takes about "
     known, unknown = (SimpleNamespace(seconds=s, tiles=t) for s, t in ((42.0, 1), (None, 6)))
     assert plan_text(image, plan, known) == f"{begin}42 s and 1.2 MB of memory on cpu, in 1 step."

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_superres.core.conditions import CONDITIONS, encode
+from napari_superres.core.conditions import CONDITIONS, SHADE, encode
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.core.noise import Noise, measure_noise
@@ -22,9 +22,6 @@ from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard
 from napari_superres.models.suitability import noise_level
-
-SHADE = 0.2
-"""A known sigma is told narrower by this much, in pixels of the result."""
 
 SIGMA_PER_AIRY = 0.21
 """Sigma of the Gaussian core of a widefield microscope, in units of wavelength / NA (doi:10.1364/AO.46.001819)."""
@@ -75,7 +72,7 @@ class Told:
             if noise.gain or noise.read_noise
             else f"no noise ({of})"
         )
-        strength = "" if self.strength == 1 else f", removed at {self.strength:.0%}"
+        strength = "" if self.strength == 1 else f", removed at {100 * self.strength:.0f} %"
         psf = f"PSF sigma {self.psf_sigma:.3g} pixels of the result" if self.psf_sigma else "PSF unknown, not sharpened"
         return f"{words}{strength}; {psf}"
 

@@ -35,7 +35,7 @@ ModelNames = str | Mapping[str, str]
 
 _in_use = threading.Lock()
 _COMPUTE_AGAIN = "Compute the result again with `upscale()`."
-_FIRST_TILE = 128  # tile of a preview that shows its first pixels at once
+_FIRST_TILE = 192  # tile of a preview that shows its first pixels at once
 _measured: set[str] = set()  # models whose speed was measured once; on a busy machine that gives no number
 
 
@@ -127,9 +127,15 @@ def upscale(
 
 
 def preview(
-    image: Image, model: ModelNames, options: Mapping[str, Any], focus: Mapping[str, float], *, in_parts: bool = True
+    image: Image,
+    model: ModelNames,
+    options: Mapping[str, Any],
+    focus: Mapping[str, float],
+    before: Any = None,
+    *,
+    in_parts: bool = True,
 ) -> "Generator[Progress, None, None]":
-    """Yield the steps of a run on a region. The array shows the input's pixels where nothing is computed yet.
+    """Yield the steps of a run on a region. The array shows older pixels where nothing is computed yet.
 
     Parameters
     ----------
@@ -137,6 +143,9 @@ def preview(
         As for `upscale`.
     focus
         Position at which the computation begins.
+    before
+        Array of an earlier preview of the region, which is filled again if it has the right shape; the input's pixels
+        are shown first otherwise.
     in_parts
         Whether to show the first pixels at once, although all of them take slightly longer.
 
@@ -148,10 +157,13 @@ def preview(
     from napari_superres.inference.images import run_in_memory
 
     with _in_use:
+        loaded = _load_models(model)
+        models = loaded.values() if isinstance(loaded, Mapping) else [loaded]
+        if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(each.card) for each in models):
+            options = {**options, "tile": _FIRST_TILE}
         run = _prepare(image, model, options)
-        if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(m.card, p) for m, p, _ in run.parts):
-            run = _prepare(image, model, {**options, "tile": _FIRST_TILE})
-        yield from run_in_memory(image, run, _enlarge(image, run), focus)
+        fits = before is not None and (before.shape, before.dtype) == (run.shape, run.dtype)
+        yield from run_in_memory(image, run, before if fits else _enlarge(image, run), focus)
 
 
 def _prepare(image: Image, model: ModelNames, options: Mapping[str, Any], *, measure: bool = True) -> "UpscaleRun":
@@ -160,9 +172,9 @@ def _prepare(image: Image, model: ModelNames, options: Mapping[str, Any], *, mea
     return prepare(image, _load_models(model), cast("UpscaleOptions", options), measure=measure)
 
 
-def _is_quick_in_parts(card: "ModelCard", plan: "Plan") -> bool:
+def _is_quick_in_parts(card: "ModelCard") -> bool:
     """Return whether tiles below the best size take only slightly longer in all."""
-    return card.ndim == 2 and card.bounded and not card.global_statistics and 4 * max(plan.halo) <= _FIRST_TILE
+    return card.ndim == 2 and card.bounded and not card.global_statistics and 4 * max(card.halo) <= _FIRST_TILE
 
 
 def _enlarge(image: Image, run: "UpscaleRun") -> Any:

@@ -25,6 +25,11 @@ CHANGED = {
     "roi": {"T": (0, 1), "Y": (3, 60), "X": (0, 12)},
     "tta": True,
     "intensity_range": [(0.0, 4095.0), (-1.5, 1e-7)],
+    "psf_sigma": 0.8125,
+    "numerical_aperture": 1.4,
+    "wavelength": 0.52,
+    "noise": [(0.5, 3.0), (1e-7, 2.25, -100.0)],
+    "strength": 0.85,
     "suffix": ".ome.zarr",
 }
 PARSED = {
@@ -33,6 +38,7 @@ PARSED = {
     "channels": lambda text: list(parsing.parse_channels(text)),
     "roi": parsing.parse_roi,
     "intensity_range": parsing.parse_range,
+    "noise": parsing.parse_noise,
     "suffix": lambda text: f".{text}",
 }
 
@@ -55,6 +61,16 @@ def test_an_option_reaches_the_command_line(name):
 def test_all_options_together():
     assert option_arguments({**FILE_DEFAULTS, "suffix": None}) == []
     assert parsed(option_arguments(CHANGED))["roi"] == CHANGED["roi"]
+
+
+@pytest.mark.parametrize("noise", [(0.5, 3.0), (0.5, 3.0, 100.0)])
+def test_one_noise_for_all_channels_reaches_the_command_line(noise):
+    assert parsed(option_arguments({"noise": noise}))["noise"] == noise
+
+
+def test_no_noise_is_told_apart_from_measured_noise():
+    assert option_arguments({"noise": "measured"}) == []
+    assert parsed(option_arguments({"noise": 0}))["noise"] == (0.0, 0.0)
 
 
 def test_zero_is_no_default():

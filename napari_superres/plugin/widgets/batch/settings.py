@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,11 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres import io
-from napari_superres.models import list_models
+from napari_superres.errors import ModelFileError
+from napari_superres.models import find_card, list_models
 from napari_superres.plugin.widgets.batch.state import BatchOptions
 from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import in_groups, model_label
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
 
@@ -45,6 +48,10 @@ class BatchSettings(QWidget):
         layout = column(self)
         controls = (self.model, output_row, self.format, self.device, self.precision, self.tile, self.axes)
         layout.addWidget(forms.form(controls))
+        self.blur_noise = BlurNoiseForm(lambda: None)
+        layout.addWidget(self.blur_noise)
+        self.model.changed.connect(self._fit_model)
+        self._fit_model()
         layout.addLayout(line(self.resume, self.overwrite))
         for text in (self.axes.native, self.output):
             text.setAcceptDrops(False)  # Files that are dropped on the panel are input.
@@ -99,6 +106,12 @@ class BatchSettings(QWidget):
         if selected in [name for _, name in choices]:
             self.model.value = selected
 
+    def _fit_model(self, _: Any = None) -> None:
+        card = None
+        with suppress(ModelFileError):  # Its file was altered, as the run will say.
+            card = find_card(self.model.value) if self.model.value else None
+        self.blur_noise.fit(card)
+
     def options(self) -> BatchOptions:
         """Return the values of the form."""
         tile = self.tile.value
@@ -111,6 +124,7 @@ class BatchSettings(QWidget):
             axes=self.axes.value.strip() or None,
             resume=self.resume.isChecked(),
             overwrite=self.overwrite.isChecked(),
+            blur_noise=self.blur_noise.value,
         )
 
     def _choose_output(self) -> None:

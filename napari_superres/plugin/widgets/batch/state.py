@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from napari_superres import io
 from napari_superres.plugin.host.command_line import option_arguments
+from napari_superres.plugin.widgets.common.blur_noise import BlurNoise
 from napari_superres.plugin.widgets.common.wording import byte_count
 
 RESULT_FOLDER = "super-resolved"
@@ -36,6 +37,8 @@ class BatchOptions:
         Skip finished results and continue unfinished ones.
     overwrite
         Replace existing files.
+    blur_noise
+        What a conditioned network shall be told; None for other models.
     """
 
     model: str
@@ -46,13 +49,27 @@ class BatchOptions:
     axes: str | None = None
     resume: bool = True
     overwrite: bool = False
+    blur_noise: BlurNoise | None = None
 
     def keywords(self) -> dict[str, Any]:
-        """Return the options as keyword arguments of `upscale_files`."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Return the options as keyword arguments of `upscale_files`.
+
+        Raises
+        ------
+        SettingsError
+            If the text of the noise cannot be understood.
+        """
+        own = {name: getattr(self, name) for name in self.__slots__ if name != "blur_noise"}
+        return own if self.blur_noise is None else {**own, **self.blur_noise.options()}
 
     def arguments(self) -> list[str]:
-        """Return the options that are not the default as arguments of ``superres upscale``."""
+        """Return the options that are not the default as arguments of ``superres upscale``.
+
+        Raises
+        ------
+        SettingsError
+            As `keywords`.
+        """
         options = {name: value for name, value in self.keywords().items() if name != "model"}
         return ["--model", self.model, *option_arguments(options)]
 

@@ -120,7 +120,7 @@ class BatchWidget(Panel):
         self.copy_command = button(
             "Copy command",
             "Copy the command line that does the same as Run. Use it in a terminal, overnight or on another computer.",
-            lambda: to_clipboard(shlex.join(self.state.command)),
+            self._copy_command,
         )
         self.copy_table = button(
             "Copy table",
@@ -142,6 +142,12 @@ class BatchWidget(Panel):
             is_running=self.is_running,
             is_cancelling=self.is_cancelling,
         )
+
+    def _copy_command(self) -> None:
+        try:
+            to_clipboard(shlex.join(self.state.command))
+        except SuperResError as error:
+            forms.show_error(str(error))
 
     def _show_state(self) -> None:
         """Enable and label the controls as the state says."""

@@ -6,6 +6,8 @@ Begin with ``panel``.
 ``session``          the jobs of a panel, one after another, and changes of the viewer's layers
 ``forms``            rows with labels, choices of layers, lines of text, error notifications
 ``device_controls``  device, precision and tile size
+``blur_noise``       what a conditioned network is told: units and words; without Qt
+``blur_noise_form``  sliders for it
 ``card_html``        a model card as rich text
 ``wording``          plans, progress, durations and sizes in words
 ``activity``         the progress bar in napari's activity dock

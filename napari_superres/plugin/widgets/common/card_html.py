@@ -48,6 +48,7 @@ def card_html(card: ModelCard, *, whole: bool) -> str:
         lines = [
             _line("For", f"{card.modality}, {_pixels(card)}"),
             _line("Trained against", card.degradation),
+            _line("Adapts to", _conditions(card)),
             *_scores(card.scores, whole),
             *(grid_html(card.grid) if whole and card.grid else []),
             _line("Limits", card.limits),
@@ -79,6 +80,16 @@ def _pixels(card: ModelCard) -> str:
     if card.pixel_size is None:
         return "pixel size not stated"
     return f"pixels of {card.pixel_size[0]:g} to {card.pixel_size[1]:g} µm"
+
+
+def _conditions(card: ModelCard) -> str:
+    noise = ["noise"] if {"gain", "read_noise"} & card.conditions.keys() else []
+    blur = [
+        f"a known PSF with a sigma of up to {most:g} pixels of the result"
+        for name, (_, most) in card.conditions.items()
+        if name == "psf_sigma"
+    ]
+    return " and ".join(noise + blur)
 
 
 def _scores(scores: Mapping[str, Mapping[str, Any]], whole: bool) -> list[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 OURS, TEMPORARY = "napari_superres", "temporary"
 """Metadata key and value of temporary layers, which cannot be chosen."""
 
-_LABEL_WIDTH = 84  # so that the fields of all forms in a panel are aligned
+_LABEL_WIDTH = 92  # so that the fields of all forms in a panel are aligned
 
 
 def form(widgets: Iterable[Any]) -> QWidget:

@@ -98,7 +98,7 @@ class UpscaleControls(Panel):
         self.bar.setValue(done)
         self.bar.setVisible(state.is_running)
 
-    def arrange(self, pixel_size: QWidget, resample: QWidget, region: QWidget, preview: QWidget) -> None:
+    def arrange(self, pixel_size: QWidget, resample: QWidget, region: QWidget, *live: QWidget) -> None:
         """Put the controls into the panel, together with the parts that have a file of their own."""
         for widget in (
             forms.form([self.layer, self.axes]),
@@ -111,7 +111,7 @@ class UpscaleControls(Panel):
             self.add_model,
             region,
             forms.form([self.device, self.precision, self.tile, self.tta]),
-            preview,
+            *live,
             _row(self.copy_python, self.copy_command),
             forms.text(_CAUTION),
         ):

@@ -67,17 +67,23 @@ class Preview(QCheckBox):
         Session of the panel, for the jobs.
     choose
         Returns the chosen layer and its request, or None if nothing can be computed.
+    data_changed
+        Called when the layer's data have changed.
     """
 
     def __init__(
-        self, viewer: "Viewer", session: Session, choose: "Callable[[], tuple[ImageLayer, Request] | None]"
+        self,
+        viewer: "Viewer",
+        session: Session,
+        choose: "Callable[[], tuple[ImageLayer, Request] | None]",
+        data_changed: Callable[[], None],
     ) -> None:
         super().__init__("Live preview")
         self.setToolTip(
             "Show the model's result for the middle of the visible field, up to 384 pixels wide. It follows the view, "
             "the settings and the layer's data, such as a camera's."
         )
-        self.viewer, self.session, self._choose = viewer, session, choose
+        self.viewer, self.session, self._choose, self._data_changed = viewer, session, choose, data_changed
         self.layer: ImageLayer | None = None
         self._source: ImageLayer | None = None
         self._job: Job | None = None
@@ -85,13 +91,19 @@ class Preview(QCheckBox):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._compute)
-        self._is_busy = self._is_requested_again = self._is_changed = False
+        self._is_busy = self._is_requested_again = self._is_changed = self._are_data_new = False
         self._place: tuple[Any, Any] = (None, None)
-        self._drawn = 0.0
+        self._last: tuple[Any, Any] = (None, None)  # a place and the pixels that were computed for it
+        self._drawn, self._has_shown = 0.0, False
         self.toggled.connect(self._switch)
 
-    def ask(self, _: Any = None) -> None:
-        """Compute the preview again, shortly after the last change."""
+    def ask(self) -> None:
+        """Compute the preview again, also while changes go on: of a slider that is dragged, or of a camera's frames."""
+        self._is_changed = True
+        if self.isChecked() and not self._timer.isActive():
+            self._timer.start()
+
+    def _follow_looks(self, _: Any = None) -> None:
         self._is_changed = True
         self._follow_view()
 
@@ -103,7 +115,7 @@ class Preview(QCheckBox):
         """Remove the layer and stop following the view and the data."""
         self._timer.stop()
         self.session.forget(self._job)
-        self._job, self._is_requested_again = None, False
+        self._job, self._is_requested_again, self._last = None, False, (None, None)
         self._follow(None)
         self._remove_layer()
 
@@ -133,16 +145,15 @@ class Preview(QCheckBox):
                 getattr(layer.events.data, act)(self._follow_data)
                 getattr(layer.events.set_data, act)(self._follow_data)
                 for name in (*PLACE, *_LOOKS):
-                    getattr(getattr(layer.events, name), act)(self.ask)
+                    getattr(getattr(layer.events, name), act)(self._follow_looks)
         if self._source is not None:
             self._remove_layer()
         self._source = source
 
     def _follow_data(self, _: Any = None) -> None:
-        self._is_changed = True
-        # A stream never pauses, so a running timer is not restarted: its frames would postpone the preview forever.
-        if self.isChecked() and not self._timer.isActive():
-            self._timer.start()
+        self._are_data_new = True
+        self._data_changed()
+        self.ask()
 
     def _visible_field(self) -> _Field | None:
         """Return the field to compute, None if nothing can be computed.
@@ -164,10 +175,9 @@ class Preview(QCheckBox):
     def _compute(self) -> None:
         if not self.isChecked():
             return
-        if self._is_busy:  # The running job is out of date. It stops after its current tile.
+        if self._is_busy:
             self._is_requested_again = True
-            if self._job is not None:
-                self._job.cancel()
+            self._stop_old_job()
             return
         try:
             target = self._visible_field()
@@ -179,16 +189,23 @@ class Preview(QCheckBox):
         self._follow(target.layer)
         is_new = (target.layer, target.roi) != self._place or self.layer not in self.viewer.layers
         if is_new or self._is_changed:
-            self._is_changed, self._place = False, (target.layer, target.roi)
-            self._start(target, is_new=is_new)
+            in_parts = is_new or not self._are_data_new
+            self._is_changed, self._are_data_new, self._place = False, False, (target.layer, target.roi)
+            self._start(target, in_parts=in_parts)
 
-    def _start(self, target: _Field, *, is_new: bool) -> None:
-        """Compute a field. A new one is shown tile by tile; otherwise the old pixels stay until all are computed."""
-        request, results = target.request, list[Image]()
+    def _stop_old_job(self) -> None:
+        """Stop the running job if it is out of date. It shows a tile first, or dragging a slider would show none."""
+        if self._is_requested_again and self._has_shown and self._job is not None:
+            self._job.cancel()
+
+    def _start(self, target: _Field, *, in_parts: bool) -> None:
+        """Compute a field. Its old pixels stay until new ones replace them: tile by tile, or all of them in the end."""
+        request, place, results = target.request, self._place, list[Image]()
+        before = self._last[1] if self._last[0] == place else None
 
         def steps() -> Generator[int, None, None]:
             options = {**request.options, "roi": target.roi}
-            for step in tasks.preview(request.image, request.model, options, target.centre, in_parts=is_new):
+            for step in tasks.preview(request.image, request.model, options, target.centre, before, in_parts=in_parts):
                 results[:] = [step.image]
                 yield step.done
 
@@ -196,21 +213,23 @@ class Preview(QCheckBox):
             return self.isChecked() and target.layer in self.viewer.layers
 
         def show_part(done: int) -> None:
-            if is_new and done and is_wanted() and time.monotonic() - self._drawn > REFRESH_S:
+            if in_parts and done and is_wanted() and time.monotonic() - self._drawn > REFRESH_S:
                 self._show(results[0], target)
-                self._drawn = time.monotonic()
+                self._drawn, self._has_shown = time.monotonic(), True
+                self._stop_old_job()
 
         def finish(complete: bool) -> None:
             self._is_busy = False
-            if not complete:
-                self._place = (None, None)  # The next request is computed even if nothing has changed.
+            if results:
+                self._last = place, results[0].data
+            self._is_changed |= not complete  # The next request is computed even if nothing has changed.
             if complete and results and is_wanted():
                 self._show(results[0], target)
             if self._is_requested_again:
                 self._is_requested_again = False
-                self._timer.start()
+                self._compute()
 
-        self._is_busy = True
+        self._is_busy, self._has_shown = True, not in_parts
         self._drawn = 0.0
         self._job = Job(steps, stepped=show_part, failed=lambda _: None, ended=finish)
         self.session.add(self._job)

@@ -13,6 +13,7 @@ from napari_superres.errors import SettingsError
 from napari_superres.models import ModelCard
 from napari_superres.models.suitability import pixel_size_doubt
 from napari_superres.plugin.host.labels import window_text
+from napari_superres.plugin.widgets.common.blur_noise import BlurNoise
 from napari_superres.plugin.widgets.common.card_html import card_html
 from napari_superres.plugin.widgets.common.wording import duration, progress_text
 
@@ -77,6 +78,18 @@ class Request:
         roi: Mapping[str, tuple[int, int]] = self.options["roi"] or {}
         return {"T": roi["T"][0]} if "T" in roi else {}
 
+    def with_noise(self, noise: Any) -> "Request":
+        """Return the request with noise that was measured before, if it would be measured again.
+
+        Parameters
+        ----------
+        noise
+            As the option `noise`; None if it was not measured.
+        """
+        if noise is None or self.options.get("noise") != "measured" or not isinstance(self.model, str):
+            return self
+        return replace(self, options={**self.options, "noise": noise})
+
     @property
     def model_names(self) -> tuple[str, ...]:
         """Names of the models, each once."""
@@ -108,6 +121,10 @@ class UpscaleState:
         Whether the layers of the other channels are computed, too.
     device, precision, tile, tta
         As the options of `napari_superres.upscale`; the tile as text.
+    blur_noise
+        What a conditioned network shall be told; None for other models.
+    noise_text
+        The noise of the plan in words.
     units_notice
         Warning about layers in pixels among layers with units.
     plan
@@ -136,6 +153,8 @@ class UpscaleState:
     precision: str = "auto"
     tile: str = "auto"
     tta: bool = False
+    blur_noise: BlurNoise | None = None
+    noise_text: str = ""
     units_notice: str = ""
     plan: str = ""
     is_ready: bool = False
@@ -222,9 +241,16 @@ class UpscaleState:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Options of the engine, without channels and region."""
+        """Options of the engine, without channels and region.
+
+        Raises
+        ------
+        SettingsError
+            If the text of the noise cannot be understood.
+        """
         tile = self.tile if self.tile == "auto" else int(self.tile)
-        return {"device": self.device, "precision": self.precision, "tile": tile, "tta": self.tta}
+        told = {} if self.blur_noise is None else self.blur_noise.options()
+        return {"device": self.device, "precision": self.precision, "tile": tile, "tta": self.tta, **told}
 
     def request(self, image: Image, roi: Mapping[str, tuple[int, int]]) -> Request:
         """Return the run that is chosen.
@@ -239,7 +265,7 @@ class UpscaleState:
         Raises
         ------
         SettingsError
-            If the channels field cannot be understood.
+            If a text field cannot be understood.
         """
         model, channels = parse_channels(self.channels if "C" in image.axes else "", self.model)
         return Request(image, model, {**self.options, "channels": channels, "roi": dict(roi) or None})

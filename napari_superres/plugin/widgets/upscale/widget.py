@@ -17,6 +17,8 @@ from napari_superres.plugin.host.layers import guess_layer_axes, other_channels,
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
+from napari_superres.plugin.widgets.common.blur_noise import as_measured, measured_noise, noise_text
+from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
@@ -69,9 +71,11 @@ class UpscaleWidget(UpscaleControls):
         self.pixel_size = PixelSizeForm(self._set_pixel_size)
         self.resample = ResampleButton(viewer, self.session, lambda layer: setattr(self.layer, "value", layer))
         self.region = RegionForm(viewer, self._read_controls)
-        self.preview = Preview(viewer, self.session, self._request_for_preview)
+        self.preview = Preview(viewer, self.session, self._request_for_preview, self._measure_again)
+        self.blur_noise = BlurNoiseForm(self._update)
+        self._noise: Any = None  # as it was measured; a moved slider does not measure it again
         self.destroyed.connect(lambda: activity.close())  # noqa: PLW0108 - a bound method would not keep it alive
-        self.arrange(self.pixel_size, self.resample, self.region, self.preview)
+        self.arrange(self.pixel_size, self.resample, self.region, self.preview, self.blur_noise)
         self.precision.value = preferences().precision
         self._connect()
         self._choose_layer()
@@ -101,6 +105,7 @@ class UpscaleWidget(UpscaleControls):
         super().show_state(state)
         self.pixel_size.setVisible(state.asks_for_pixel_size)
         self.region.show_state(state)
+        self.blur_noise.say(state.noise_text)
 
     @property
     def is_running(self) -> bool:
@@ -209,14 +214,20 @@ class UpscaleWidget(UpscaleControls):
     # Plan
 
     def _read_controls(self, _: Any = None) -> None:
-        """Read all controls, show what follows from them, and ask for a plan and a preview."""
-        layer = self._layer_facts()
+        """Read all controls, measure the noise again, show what follows, and ask for a plan and a preview."""
+        self._noise = None
+        self._update()
+
+    def _update(self) -> None:
+        layer, card = self._layer_facts(), self.models.card
+        pixels = (layer.pixel_size[1], layer.pixel_unit) if layer and layer.pixel_size else (None, None)
+        self.blur_noise.fit(card, *pixels)
         self._set_state(
             replace(
                 self.state,
                 layer=layer,
                 model=self.model.value or "",
-                card=self.models.card,
+                card=card,
                 region=self.region.kind.value,
                 channels=self.region.channels.value,
                 all_channels=self.all_channels.isChecked(),
@@ -224,6 +235,7 @@ class UpscaleWidget(UpscaleControls):
                 precision=self.precision.value,
                 tile=self.tile.value,
                 tta=self.tta.value,
+                blur_noise=self.blur_noise.value,
                 units_notice=mixed_units(self.viewer.layers),
                 plan="" if layer is None else self.state.plan,
             )
@@ -259,7 +271,13 @@ class UpscaleWidget(UpscaleControls):
         return self.state.request(image, self.region.roi(layer, image.axes))
 
     def _request_for_preview(self) -> "tuple[ImageLayer, Request] | None":
-        return (self.layer.value, self._request(self.layer.value)) if self.state.can_plan else None
+        if not self.state.can_plan:
+            return None
+        return self.layer.value, self._request(self.layer.value).with_noise(self._noise)
+
+    def _measure_again(self) -> None:
+        self._noise = None
+        self._plan_timer.start()
 
     def _layers_to_run(self) -> "list[ImageLayer]":
         """Return the chosen layer, and those of the other channels of its file if they are computed, too."""
@@ -278,16 +296,22 @@ class UpscaleWidget(UpscaleControls):
             self._show_plan(str(error))
             return
 
+        known = request.with_noise(self._noise)
+
         def show(result: tuple[Any, Any]) -> None:
-            self._show_plan(plan_text(request.image, *result, runs=len(self._layers_to_run())))
+            plan, expected = result
+            plan = plan if known is request else as_measured(plan)
+            self._noise = measured_noise(plan)
+            text = plan_text(request.image, plan, expected, runs=len(self._layers_to_run()))
+            self._show_plan(text, noise_text(plan))
 
         self._plan_job = Job(
-            lambda: tasks.plan(request.image, request.model, request.options), stepped=show, failed=self._show_plan
+            lambda: tasks.plan(known.image, known.model, known.options), stepped=show, failed=self._show_plan
         )
         self.session.add(self._plan_job)
 
-    def _show_plan(self, text: str) -> None:
-        self._set_state(replace(self.state, plan=text))
+    def _show_plan(self, text: str, noise: str = "") -> None:
+        self._set_state(replace(self.state, plan=text, noise_text=noise))
 
     def _copy(self, write: Callable[..., str]) -> None:
         if self.layer.value is None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_superres.errors import SettingsError
 from napari_superres.plugin.widgets.batch.state import (
     BatchOptions,
     BatchState,
@@ -13,6 +14,7 @@ from napari_superres.plugin.widgets.batch.state import (
     search_text,
     suggest_folder,
 )
+from napari_superres.plugin.widgets.common.blur_noise import BlurNoise
 
 COMPLETE = BatchState(BatchOptions("bicubic-x2"), folder=Path("/out"), sources=("/in",), file_count=3)
 
@@ -53,13 +55,29 @@ def test_the_command_line_names_only_what_is_not_the_default():
     assert replace(COMPLETE, options=options).command == [*start, *given, "--overwrite"]
 
 
+def test_blur_and_noise_are_options_of_models_that_are_told_them():
+    told = BlurNoise(strength=0.5, noise="0.5, 3", psf_sigma=0.8)
+    options = BatchOptions("m", blur_noise=told, resume=False)
+    assert options.arguments()[2:] == ["--noise", "0.5,3.0", "--strength", "0.5", "--psf-sigma", "0.8"]
+    assert options.keywords() == {
+        **BatchOptions("m", resume=False).keywords(),
+        "noise": (0.5, 3.0),
+        "strength": 0.5,
+        "psf_sigma": 0.8,
+    }
+    assert BatchOptions("m", blur_noise=BlurNoise(), resume=False).arguments() == ["--model", "m"]
+    with pytest.raises(SettingsError, match="`noise` must be"):
+        BatchOptions("m", blur_noise=BlurNoise(noise="much")).keywords()
+
+
 def test_the_options_are_those_of_python():
     from inspect import signature
 
     from napari_superres.inference import upscale_file, upscale_files
 
     known = {*signature(upscale_files).parameters, *signature(upscale_file).parameters, "device", "precision", "tile"}
-    assert BatchOptions("m").keywords().keys() <= known
+    known |= {"noise", "strength", "psf_sigma"}
+    assert BatchOptions("m", blur_noise=BlurNoise()).keywords().keys() <= known
 
 
 def test_results_go_next_to_a_file_and_into_a_folder(tmp_path):

@@ -4,6 +4,7 @@ import shlex
 
 import numpy as np
 import pytest
+from helpers.conditioned import write_conditioned_model
 from helpers.widgets.batch_files import (
     LONG,
     choose,
@@ -18,7 +19,9 @@ from helpers.widgets.batch_files import (
 )
 
 from napari_superres import read_image, upscale
+from napari_superres.models import add_model
 from napari_superres.plugin.widgets.batch.work import Batch
+from napari_superres.plugin.widgets.common.library_events import library
 
 pytestmark = pytest.mark.gui
 
@@ -234,3 +237,30 @@ def watch_shares(monkeypatch, react=lambda _: None):
 
     monkeypatch.setattr(Batch, "_record_progress", watched)
     return shares
+
+
+def test_a_model_is_told_what_the_sliders_say(widget, qtbot, tmp_path, monkeypatch, told):
+    monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path / "library"))
+    add_model(write_conditioned_model(tmp_path / "told.safetensors"))
+    library.changed.emit()
+    source = write(tmp_path / "in" / "a.ome.tif", (40, 48))
+    choose(widget, qtbot, source)
+    form = widget.settings.blur_noise
+    widget.settings.model.value = "bicubic-x2"
+    assert form.isHidden()
+    widget.settings.model.value = "told"
+    assert not form.isHidden()
+    form.strength.slider.setValue(50)
+    form.sigma.number.setValue(0.9)
+    assert form.sigma.number.text() == "0.90 px"
+    form.noise.value = "loud"
+    widget.copy_command.click()
+    assert "“Known noise” must be" in str(told.pop())
+    form.noise.value = "2, 1"
+    widget.copy_command.click()
+    assert "--noise 2.0,1.0 --strength 0.5 --psf-sigma 0.9" in clipboard()
+    run(widget, qtbot)
+    assert states(widget) == ["done"]
+    found = read_image(tmp_path / "in" / "super-resolved" / "a_told.ome.tif")
+    expected = upscale(read_image(source), "told", noise=(2, 1), strength=0.5, psf_sigma=0.9)
+    np.testing.assert_array_equal(np.asarray(found.data), np.asarray(expected.data))
