@@ -24,8 +24,8 @@ class ImageFacts:
         Of the array.
     extent
         What is computed of it.
-    normalisation
-        Intensity map per channel.
+    normalisation, nonnegative
+        Intensity map per channel, and whether the channel has no values below 0.
     doubts
         Reasons why the model may not suit the image, in sentences.
     """
@@ -35,6 +35,7 @@ class ImageFacts:
     dtype: np.dtype[Any]
     extent: Extent
     normalisation: Normalisation
+    nonnegative: tuple[bool, ...]
     doubts: tuple[str, ...] = ()
 
 
@@ -47,12 +48,13 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         If an option does not fit the image or the model; before pixels are read.
     """
     extent = find_extent(image, card, options)
-    normalisation = intensity.fit_normalisation(image, card.intensity, options["intensity_range"], card.percentiles)
+    normalisation, nonnegative = intensity.measure(image, card.intensity, options["intensity_range"], card.percentiles)
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,
         dtype=image.dtype,
         extent=extent,
         normalisation=normalisation,
+        nonnegative=nonnegative,
         doubts=doubts(card, image, normalisation, extent.channels[0]),
     )
