@@ -18,6 +18,9 @@ Kind = Literal["unit", "percentile", "standard", "none"]
 Floats = npt.NDArray[np.floating[Any]]
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
+FAR_BELOW = 0.01
+"""Distance below 0, as a fraction of a channel's range, from which a value is no rounding error of a network."""
+
 _SAMPLES_PER_CHANNEL = 4_000_000
 _PLANES_PER_CHANNEL = 64
 
@@ -75,6 +78,25 @@ class Normalisation:
         return values
 
 
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """How many values of a result were changed because the image cannot have them.
+
+    Attributes
+    ----------
+    saturated
+        Beyond the limits of the data type.
+    raised
+        Below 0 in a channel without values below 0, and set to 0; integers after rounding.
+    raised_far
+        Those of `raised` that were below 0 by more than `FAR_BELOW` of the channel's range.
+    """
+
+    saturated: int = 0
+    raised: int = 0
+    raised_far: int = 0
+
+
 def _working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     # In single precision, data of 32 and more bits with a large offset would lose their low bits.
     return np.float64 if dtype.itemsize > 2 else np.float32
@@ -86,9 +108,19 @@ def fit_normalisation(
     ranges: Sequence[tuple[float, float]] | None = None,
     percentiles: tuple[float, float] = (LOW_PERCENTILE, HIGH_PERCENTILE),
 ) -> Normalisation:
-    """Fit the intensity map of an image, once per channel over all of T and Z.
+    """Fit the intensity map of an image, once per channel over all of T and Z: the first value of `measure`."""
+    return measure(image, kind, ranges, percentiles)[0]
 
-    NaN and infinite pixels are left out.
+
+def measure(
+    image: Image,
+    kind: Kind,
+    ranges: Sequence[tuple[float, float]] | None = None,
+    percentiles: tuple[float, float] = (LOW_PERCENTILE, HIGH_PERCENTILE),
+) -> tuple[Normalisation, tuple[bool, ...]]:
+    """Fit the intensity map of each channel over all of T and Z, and find channels without values below 0.
+
+    NaN and infinite pixels are left out. Each channel is sampled once.
 
     Parameters
     ----------
@@ -103,6 +135,13 @@ def fit_normalisation(
     percentiles
         Lower and upper percentile, 0 to 100, for the kind ``"percentile"``.
 
+    Returns
+    -------
+    normalisation : Normalisation
+        The intensity map.
+    nonnegative : tuple of bool
+        Whether each channel has no value below 0 in the sample; true for unsigned integers.
+
     Raises
     ------
     SettingsError
@@ -111,15 +150,22 @@ def fit_normalisation(
     channels = image.size("C")
     if ranges is not None:
         _check_ranges(ranges, channels)
-        pairs = list(ranges) * (channels if len(ranges) == 1 else 1)
+        fixed = list(ranges) * (channels if len(ranges) == 1 else 1)
     elif kind == "none":
-        pairs = [(0.0, 1.0)] * channels
+        fixed = [(0.0, 1.0)] * channels
     elif kind == "unit" and image.dtype == np.uint8:
-        pairs = [(0.0, 255.0)] * channels
+        fixed = [(0.0, 255.0)] * channels
     else:
-        fit_range = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
-        pairs = [fit_range(sample(image, c)) for c in range(channels)]
-    return Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs))
+        fixed = []
+    fit_range = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
+    unsigned = image.dtype.kind == "u"
+    pairs, nonnegative = list(fixed), [True] * channels
+    for channel in range(0 if fixed and unsigned else channels):
+        values = sample(image, channel)
+        nonnegative[channel] = bool(values.min(initial=0) >= 0)
+        if not fixed:
+            pairs.append(fit_range(values))
+    return Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs)), tuple(nonnegative)
 
 
 def _check_ranges(ranges: Sequence[tuple[float, float]], channels: int) -> None:
@@ -178,6 +224,32 @@ def sample(image: Image, channel: int) -> npt.NDArray[Any]:
         plane = np.asarray(image.data[index]).ravel()
         values.append(plane[np.isfinite(plane)] if plane.dtype.kind == "f" else plane)
     return np.concatenate(values)
+
+
+def raise_to(floor: npt.NDArray[Any] | float, values: Floats, far: float, dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Set values below a floor to the floor, in place.
+
+    Parameters
+    ----------
+    floor
+        Least values, at most 0; of a shape that suits that of `values`.
+    values
+        Floating-point values of any shape.
+    far
+        Distance below the floor from which a value counts as far.
+    dtype
+        Data type that the values will have. Values that are rounded to the floor do not count.
+
+    Returns
+    -------
+    raised, raised_far : int
+        Number of values below the floor, and of those far below it.
+    """
+    rounding = 0.0 if dtype.kind == "f" else 0.5
+    raised = int(np.count_nonzero(values < floor - rounding))
+    raised_far = int(np.count_nonzero(values < floor - max(far, rounding))) if raised else 0
+    np.maximum(values, floor, out=values)
+    return raised, raised_far
 
 
 def cast(values: Floats, dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], int]:

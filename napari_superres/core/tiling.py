@@ -167,3 +167,8 @@ def reflect_indices(start: int, stop: int, size: int) -> npt.NDArray[np.intp]:
     period = max(2 * (size - 1), 1)
     index = np.abs(np.arange(start, stop)) % period
     return np.minimum(index, period - index) if size > 1 else np.zeros(stop - start, dtype=np.intp)
+
+
+def inner_core(tile: Tile) -> Box:
+    """Return the core of a tile in pixels of the tile."""
+    return tuple(slice(c.start - r.start, c.stop - r.start) for c, r in zip(tile.core, tile.read, strict=True))

@@ -127,16 +127,17 @@ def _fill_zeros(lr: Image, base: Image, scale: Mapping[str, int]) -> Image:
     from napari_superres.degradation.kspace import fill_zeros
 
     values = fill_zeros(np.asarray(lr.data), [scale.get(a, 1) for a in lr.axes])
-    return base.replace(data=_cast(values, base.dtype))
+    return base.replace(data=_cast(values, base.dtype, _least(base)))
 
 
 def _deconvolve(base: Image, name: str, settings: Deconvolution) -> Image:
     data = np.asarray(base.data)
     axes = [base.axes.index(a) for a in "YX"]
     planes = np.moveaxis(data, axes, (-2, -1))
-    flat = planes.reshape(-1, *planes.shape[-2:])
+    flat, least = planes.reshape(-1, *planes.shape[-2:]), _least(base)
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        sharp = np.stack([_cast(v, base.dtype) for v in pool.map(lambda p: _deconvolve_plane(p, name, settings), flat)])
+        restored = pool.map(lambda p: _deconvolve_plane(p, name, settings), flat)
+        sharp = np.stack([_cast(v, base.dtype, least) for v in restored])
     return base.replace(data=np.moveaxis(sharp.reshape(planes.shape), (-2, -1), axes))
 
 
@@ -174,8 +175,14 @@ def middle_plane(image: Image) -> Floats:
     return np.asarray(image.data[key], dtype=np.float64)
 
 
-def _cast(values: Floats, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return intensities as float32, or in an integer type, rounded and clipped to its range."""
+def _least(base: Image) -> float:
+    """Return the least possible value: as in `upscale`, 0 if the interpolated image has no values below 0."""
+    return -np.inf if (np.asarray(base.data) < 0).any() else 0.0
+
+
+def _cast(values: Floats, dtype: np.dtype[Any], least: float) -> npt.NDArray[Any]:
+    """Return intensities of at least `least` as float32, or in an integer type, rounded and clipped to its range."""
+    values = np.maximum(values, least)
     if dtype.kind == "f":
         return values.astype(np.float32)
     limits = np.iinfo(dtype)

@@ -196,7 +196,7 @@ def run_in_memory(
             if done < total - 1e-6:
                 yield step(region)
         records.append(make_record(image, model, plan, counts))
-        notes += run_notes(counts, plan)
+        notes += run_notes(counts, plan, model.card)
     result = result.replace(metadata={**result.metadata, "provenance": join_records(records)})
     yield Progress(round(total), round(total), result, region, time.monotonic() - start, 0.0, notes)
 

@@ -1,14 +1,17 @@
 """What a result says of itself: the record of how it was made, and notes on what happened."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from typing import Any
 
 from napari_superres.core.image import Image
+from napari_superres.core.intensity import FAR_BELOW
 from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.planning.plan import Plan, plan_record
+from napari_superres.models.card import ModelCard
 from napari_superres.models.model import Model
 
 WARNING = "Fine detail was estimated by a trained network; it was not measured. Not for diagnosis."
@@ -16,6 +19,8 @@ _WARNING_INTERPOLATED = "Interpolated: no detail was added. Not for diagnosis."
 
 _POOR_DB = 40.0
 _NAMED_CHUNKS = 5
+_MANY_RAISED = 0.01
+"""Share of a result's values below 0 from which the user hears of it."""
 
 
 def make_record(image: Image, model: Model, plan: Plan, counts: Counts) -> dict[str, Any]:
@@ -46,6 +51,8 @@ def make_record(image: Image, model: Model, plan: Plan, counts: Counts) -> dict[
         **plan_record(plan),
         "counts": {
             "saturated": counts.saturated,
+            "raised_to_zero": counts.raised,
+            "raised_far": counts.raised_far,
             "non_finite": counts.invalid,
             "recomputed_in_fp32": counts.recomputed,
         },
@@ -63,9 +70,9 @@ def join_records(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return records[0] if len(records) == 1 else {**records[0], "per_channel": list(records)}
 
 
-def run_notes(counts: Counts, plan: Plan) -> tuple[str, ...]:
+def run_notes(counts: Counts, plan: Plan, card: ModelCard) -> tuple[str, ...]:
     """Return what the user should know of a finished run, in sentences."""
-    notes = []
+    notes = list(_raised_notes(counts, plan, card))
     if counts.invalid:
         notes.append(f"{counts.invalid} pixels are NaN or infinite: they were computed around and put back.")
     if counts.reduced:
@@ -80,6 +87,23 @@ def run_notes(counts: Counts, plan: Plan) -> tuple[str, ...]:
             f"the last pass changed intensities by up to {left:.2g}. Increase `max_passes`."
         )
     return tuple(notes)
+
+
+def _raised_notes(counts: Counts, plan: Plan, card: ModelCard) -> Iterator[str]:
+    """Yield a sentence on values below 0 that were set to 0, if there were many."""
+    values = prod(plan.out_shape)
+    if counts.raised <= _MANY_RAISED * values:
+        return
+    note = (
+        f"{counts.raised / values:.1%} of the values came out below 0 and were set to 0, because the image has no "
+        "values below 0."
+    )
+    if counts.raised_far > _MANY_RAISED * values and not card.is_interpolation:
+        note += (
+            f" {counts.raised_far / values:.1%} were below 0 by more than {FAR_BELOW:.0%} of the intensity range: "
+            f"{card.name} may not suit this image. Compare the result with bicubic interpolation."
+        )
+    yield note
 
 
 def chunk_notes(bad_chunks: Sequence[str]) -> tuple[str, ...]:

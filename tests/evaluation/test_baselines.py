@@ -169,3 +169,13 @@ def test_gates_that_cannot_be(text, said):
     report = evaluate(reference, reference, lr=degrade(reference, 2), baselines=())
     with pytest.raises(SettingsError, match=said):
         check_gate(text, report.rows)
+
+
+@pytest.mark.parametrize("shift", [0.0, 5.0], ids=["magnitudes", "values below 0"])
+def test_every_baseline_knows_whether_values_below_0_are_possible(shift):
+    """As networks do: knowledge of the range is no advantage of either."""
+    spots = np.where(np.random.default_rng(0).random((40, 40)) > 0.9, 100.0, 0.0) - shift
+    names = ("lanczos", "wiener", "zero-filling")
+    found = dict(baselines(Image.from_array(spots, "YX"), {"Y": 2, "X": 2}, names, psf_sigma=1.0))
+    for name, image in found.items():
+        assert (image.data.min() >= 0) == (shift == 0), name

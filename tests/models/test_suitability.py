@@ -99,7 +99,7 @@ def test_doubts_reach_the_plan_the_warning_and_the_record():
     model = load_model("fsrcnn-x2")
     told_card = replace(model.card, noise=(0.0, 0.01))
     model = Model(told_card, model.module)
-    image = Image.from_array((np.random.default_rng(0).random((60, 60)) * 255).astype(np.uint8), "YX")
+    image = Image.from_array(np.random.default_rng(0).integers(100, 156, (60, 60), np.uint8), "YX")
     assert plan_of(image, model).doubts == doubts(told_card, image, fit_normalisation(image, "unit"))
     with pytest.warns(SuperResWarning, match="noisier") as told:
         result = upscale(image, model)

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.core.tiling import Box
+from napari_superres.core.intensity import Limited
+from napari_superres.core.tiling import Box, inner_core
 from napari_superres.inference.engine.global_statistics import GlobalStatistics, find_global_statistics
 from napari_superres.inference.engine.sweep import (
     Counts,
+    LoadedTiles,
     Outputs,
     PlaneStatistics,
     PlaneTile,
     TileRunner,
-    inner_core,
     sweep,
 )
 from napari_superres.inference.engine.tile_io import load_tile, store_core, to_image_type
@@ -77,14 +78,14 @@ def execute(
             return accelerator.start(tiles)
         loaded = runner.load(tiles)
         planes = of_planes()
-        return lambda: _cores(runner, tiles, runner.run(loaded, tiles, planes))
+        return lambda: _cores(runner, tiles, loaded, runner.run(loaded, tiles, planes))
 
     tiles: Iterable[PlaneTile] = itertools.starmap(PlaneTile, itertools.product(plan.planes(), plan.tiles()))
     if focus:
         tiles = sorted(tiles, key=partial(_distance, plan, focus))
     for tile, core in sweep(runner, tiles, start_batch, counts):
         region, invalid = store_core(out, plan, tile.plane, tile.tile, core.values, core.original)
-        counts.saturated += core.saturated
+        counts.add_limited(core.limited)
         counts.invalid += invalid
         counts.recomputed += core.recomputed
         yield region, tile.share
@@ -108,8 +109,8 @@ class Core:
     ----------
     values
         In the image's type.
-    saturated
-        Number of values limited to the range of the type.
+    limited
+        Number of values that were limited.
     recomputed
         Number of tiles that half precision overflowed in.
     original
@@ -117,18 +118,17 @@ class Core:
     """
 
     values: np.ndarray[Any, Any]
-    saturated: int
+    limited: Limited
     recomputed: int
     original: np.ndarray[Any, Any] | None
 
 
-def _cores(runner: TileRunner, tiles: Sequence[PlaneTile], outputs: Outputs) -> list[Core]:
+def _cores(runner: TileRunner, tiles: Sequence[PlaneTile], loaded: LoadedTiles, outputs: Outputs) -> list[Core]:
     recomputed = [outputs.recomputed] + [0] * (len(tiles) - 1)
-    dtype = runner.image.dtype
-    values = [to_image_type(runner.plan, t.plane, c, dtype) for t, c in zip(tiles, outputs.cores, strict=True)]
+    batch = zip(tiles, loaded.read, outputs.cores, recomputed, strict=True)
     return [
-        Core(cast, saturated, again, original)
-        for (cast, saturated), again, original in zip(values, recomputed, outputs.originals, strict=True)
+        Core(*to_image_type(runner.plan, each.plane, output, read.core), again, read.original)
+        for each, read, output, again in batch
     ]
 
 
@@ -144,18 +144,17 @@ class _Accelerator:
         """Start to compute tiles; the returned function waits for them."""
         runner, plan = self._runner, self._runner.plan
         normalisation, scale = plan.normalisation, plan.work_scale
-        inputs, originals = [], []
-        for each in tiles:
-            values, original = load_tile(runner.image, plan, each.plane, each.tile)
+        read = [load_tile(runner.image, plan, each.plane, each.tile) for each in tiles]
+        inputs = []
+        for each, tile in zip(tiles, read, strict=True):
             channel, inside = each.plane.get("C", 0), inner_core(each.tile)
             core = tuple(slice(c.start * s, c.stop * s) for c, s in zip(inside, scale, strict=True))
             low, high = normalisation.low[channel], normalisation.high[channel]
-            inputs.append(TileInput(values, low, high, core, runner.told(each)))
-            originals.append(original)
+            told = runner.told(each)
+            inputs.append(TileInput(tile.values, low, high, core, plan.nonnegative[channel], told))
         fetch = self._pipeline_for(inputs[0].values.shape).submit(inputs)
         return lambda: [
-            Core(o.values, o.saturated, int(o.recomputed), original)
-            for o, original in zip(fetch(), originals, strict=True)
+            Core(o.values, o.limited, int(o.recomputed), tile.original) for o, tile in zip(fetch(), read, strict=True)
         ]
 
     def _pipeline_for(self, shape: Sequence[int]) -> Pipeline:

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from napari_superres.core.image import Image
-from napari_superres.core.tiling import Box, Tile, balanced_tile, smallest_tile
+from napari_superres.core.intensity import Limited
+from napari_superres.core.tiling import Tile, balanced_tile, inner_core, smallest_tile
 from napari_superres.errors import TileTooLargeError
 from napari_superres.inference.engine.color import Network, compute
-from napari_superres.inference.engine.tile_io import load_tile
+from napari_superres.inference.engine.tile_io import TileRead, load_tile
 from napari_superres.inference.machine.cuda_pipeline import CONVERTED, IN_FLIGHT
 from napari_superres.inference.machine.device import DTYPES, to_device, without_tf32
 from napari_superres.inference.machine.threads import parallel_threads
@@ -29,8 +30,6 @@ from napari_superres.models.probes.global_layers import Statistics, TrackedNetwo
 PlaneStatistics = Mapping[tuple[int, ...], Statistics]
 """Global-layer statistics of each plane, keyed by its (T, C, Z) index."""
 
-LoadedTiles = tuple[np.ndarray[Any, Any], list[np.ndarray[Any, Any] | None]]
-"""A batch of normalised tiles, and per tile the original values if some are not finite."""
 
 _OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 _R = TypeVar("_R")
@@ -42,8 +41,8 @@ class Counts:
 
     Attributes
     ----------
-    saturated
-        Values limited to the range of the data type.
+    saturated, raised, raised_far
+        Values that were limited; see `intensity.Limited`.
     invalid
         Input pixels that were NaN or infinite.
     recomputed
@@ -55,6 +54,8 @@ class Counts:
     """
 
     saturated: int = 0
+    raised: int = 0
+    raised_far: int = 0
     invalid: int = 0
     recomputed: int = 0
     reduced: list[str] = field(default_factory=list)
@@ -62,10 +63,16 @@ class Counts:
 
     def add(self, other: "Counts") -> None:
         """Add the counts of another part of the run."""
-        self.saturated += other.saturated
+        self.add_limited(Limited(other.saturated, other.raised, other.raised_far))
         self.invalid += other.invalid
         self.recomputed += other.recomputed
         self.reduced += [r for r in other.reduced if r not in self.reduced]
+
+    def add_limited(self, limited: Limited) -> None:
+        """Add the values that were limited in a tile."""
+        self.saturated += limited.saturated
+        self.raised += limited.raised
+        self.raised_far += limited.raised_far
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +100,18 @@ class PlaneTile:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedTiles:
+    """A batch of tiles: normalised for the model, and each as it was read."""
+
+    values: np.ndarray[Any, Any]
+    read: list[TileRead]
+
+
+@dataclass(frozen=True, slots=True)
 class Outputs:
-    """The model's output for some tiles: normalised cores on the finer grid, and original non-finite values."""
+    """The model's output for some tiles: normalised cores on the finer grid."""
 
     cores: list[np.ndarray[Any, Any]]
-    originals: list[np.ndarray[Any, Any] | None]
     recomputed: int
 
 
@@ -174,7 +188,7 @@ class TileRunner:
     ) -> Outputs:
         """Return the cores of some tiles, computed with the global statistics of their planes."""
         plan = self.plan
-        x, originals = self._on_device(loaded)
+        x = self._on_device(loaded)
         y = self.autocast(self._network_for(tiles, statistics), x)
         recomputed = 0
         if plan.precision in ("fp16", "bf16") and not bool(torch.isfinite(y).all()):
@@ -185,14 +199,14 @@ class TileRunner:
             core = inner_core(each.tile)
             box = tuple(slice(c.start * s, c.stop * s) for c, s in zip(core, plan.work_scale, strict=True))
             cores.append(y[i][(slice(None), *box)].to("cpu", dtype).numpy())
-        return Outputs(cores, originals, recomputed)
+        return Outputs(cores, recomputed)
 
     @torch.inference_mode()
     def gather(
         self, loaded: LoadedTiles, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None = None
     ) -> list[Statistics]:
         """Return the statistics of the cores of some tiles, while layers use those of their planes."""
-        x, _ = self._on_device(loaded)
+        x = self._on_device(loaded)
         network = self._tracked(tiles, statistics, gather=True)
         self.autocast(network, x)
         if not all(np.isfinite(rows).all() for tile in network.statistics() for rows in tile):
@@ -203,15 +217,15 @@ class TileRunner:
     def load(self, tiles: Sequence[PlaneTile]) -> LoadedTiles:
         """Read and normalise tiles, in the calling thread: not every file may be read by several threads."""
         dtype = np.float64 if self.plan.precision == "fp64" else np.float32
-        loaded = [(each, *load_tile(self.image, self.plan, each.plane, each.tile)) for each in tiles]
+        read = [load_tile(self.image, self.plan, each.plane, each.tile) for each in tiles]
         normalise = self.plan.normalisation.apply
-        normalised = [normalise(values, each.plane.get("C", 0), dtype) for each, values, _ in loaded]
+        normalised = [normalise(r.values, t.plane.get("C", 0), dtype) for t, r in zip(tiles, read, strict=True)]
         x = np.stack(normalised)
         if self.plan.told is not None:
             told = np.reshape([self.told(each) for each in tiles], (len(x), -1, *[1] * (x.ndim - 2)))
             planes = np.broadcast_to(told, (*told.shape[:2], *x.shape[2:]))
             x = np.concatenate([x, planes], axis=1, dtype=dtype)
-        return x, [original for _, _, original in loaded]
+        return LoadedTiles(x, read)
 
     def told(self, each: PlaneTile) -> tuple[float, ...]:
         """Return the values of the planes that tell the network about a tile: those of its channel."""
@@ -234,10 +248,9 @@ class TileRunner:
         with torch.autocast(x.device.type, dtype=dtype, enabled=half, cache_enabled=False):
             return self.exact(x, network)
 
-    def _on_device(self, loaded: LoadedTiles) -> tuple[Tensor, list[np.ndarray[Any, Any] | None]]:
-        values, originals = loaded
-        x = torch.from_numpy(values).to(self.device)
-        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x, originals
+    def _on_device(self, loaded: LoadedTiles) -> Tensor:
+        x = torch.from_numpy(loaded.values).to(self.device)
+        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
     def _plain_network(self, x: Tensor, **_: Any) -> Tensor:
         y: Tensor = self._network(x)
@@ -303,8 +316,3 @@ class TileRunner:
         """Return tiles of the present size whose cores fill the core of a larger one."""
         tiles = self.plan.cover(each.tile.core, self.tile)
         return [PlaneTile(each.plane, tile, each.share / len(tiles)) for tile in tiles]
-
-
-def inner_core(tile: Tile) -> Box:
-    """Return the core of a tile in pixels of the tile."""
-    return tuple(slice(c.start - r.start, c.stop - r.start) for c, r in zip(tile.core, tile.read, strict=True))

@@ -1,6 +1,7 @@
 """Read a tile of the image for the model; write the core of its output into the result."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,31 @@ import numpy.typing as npt
 
 from napari_superres.core import intensity, invalid
 from napari_superres.core.image import Image
-from napari_superres.core.tiling import Box, Tile, reflect_indices
+from napari_superres.core.intensity import Limited
+from napari_superres.core.tiling import Box, Tile, inner_core, reflect_indices
 from napari_superres.inference.planning.plan import Plan
 
 Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TileRead:
+    """A tile as it was read, in the image's own type.
+
+    Attributes
+    ----------
+    values
+        ``(frames * S, (Z)YX)``, frame by frame: what the model reads. Non-finite pixels are filled from their
+        neighbours, with the same values however the image is tiled.
+    core
+        ``(S, ...)``: the part of `values` from which the kept output is computed, without neighbouring frames.
+    original
+        ``(S, (Z)YX)`` before non-finite pixels were filled; None if all are finite.
+    """
+
+    values: npt.NDArray[Any]
+    core: npt.NDArray[Any]
+    original: npt.NDArray[Any] | None
 
 
 def read_box(image: Image, plan: Plan, plane: Mapping[str, int], box: Box) -> npt.NDArray[Any]:
@@ -32,22 +54,12 @@ def read_box(image: Image, plan: Plan, plane: Mapping[str, int], box: Box) -> np
     return values
 
 
-def load_tile(
-    image: Image, plan: Plan, plane: Mapping[str, int], tile: Tile
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """Return the pixels that the model reads for a tile, in the image's own type, and the original ones.
-
-    Returns
-    -------
-    values
-        ``(frames * S, (Z)YX)``, frame by frame. Non-finite pixels are filled from their neighbours, with the same
-        values however the image is tiled.
-    original
-        The values of `plane` before non-finite pixels were filled; None if all are finite.
-    """
+def load_tile(image: Image, plan: Plan, plane: Mapping[str, int], tile: Tile) -> TileRead:
+    """Read the pixels that the model needs for a tile."""
     loaded = [_load_frame(image, plan, frame, tile) for frame in plan.neighbours(plane)]
     values = np.concatenate([v for v, _ in loaded]) if len(loaded) > 1 else loaded[0][0]
-    return values, loaded[len(loaded) // 2][1]
+    own, original = loaded[len(loaded) // 2]
+    return TileRead(values, own[(slice(None), *inner_core(tile))], original)
 
 
 def _load_frame(
@@ -69,10 +81,42 @@ def _load_frame(
 
 
 def to_image_type(
-    plan: Plan, plane: Mapping[str, int], output: Floats, dtype: np.dtype[Any]
-) -> tuple[npt.NDArray[Any], int]:
-    """Return the model's output in the image's own type and intensities, and the number of saturated values."""
-    return intensity.cast(plan.normalisation.invert(output, plane.get("C", 0), dtype), dtype)
+    plan: Plan, plane: Mapping[str, int], output: Floats, core: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], Limited]:
+    """Convert the model's output for the core of a tile to the image's own intensities, and limit it to possible ones.
+
+    Parameters
+    ----------
+    plan, plane
+        Where the output belongs.
+    output
+        ``(S, ...)`` core on the finer grid, normalised. It may be changed in place.
+    core
+        ``(S, ...)`` the core of the tile as it was read.
+
+    Returns
+    -------
+    values : ndarray
+        In the type of `core`.
+    limited : Limited
+        How many values were changed to possible ones.
+
+    Notes
+    -----
+    In a channel without values below 0, values below 0 become 0. The channel is known by a sample. If the sample missed
+    a pixel below 0, the output of this pixel may fall as low as the pixel itself.
+    """
+    channel = plane.get("C", 0)
+    normalisation, dtype = plan.normalisation, core.dtype
+    values = normalisation.invert(output, channel, dtype)
+    raised = raised_far = 0
+    if plan.nonnegative[channel] and not values.min() >= 0:
+        below = np.minimum(core, 0)
+        floor = invalid.repeat_pixels(below, (1, *plan.work_scale)) if below.any() else 0.0
+        far = intensity.FAR_BELOW * (normalisation.high[channel] - normalisation.low[channel])
+        raised, raised_far = intensity.raise_to(floor, values, far, dtype)
+    cast, saturated = intensity.cast(values, dtype)
+    return cast, Limited(saturated, raised, raised_far)
 
 
 def store_core(
@@ -105,8 +149,7 @@ def store_core(
     """
     bad = 0
     if original is not None:
-        inside = tuple(slice(c.start - r.start, c.stop - r.start) for c, r in zip(tile.core, tile.read, strict=True))
-        given = original[(slice(None), *inside)]
+        given = original[(slice(None), *inner_core(tile))]
         finite = np.isfinite(given)
         bad = int(given.size - np.count_nonzero(finite))
         scale = (1, *plan.work_scale)

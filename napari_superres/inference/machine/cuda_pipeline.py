@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_superres.core.intensity import FAR_BELOW, Limited
 from napari_superres.core.tiling import Box
 
 IN_FLIGHT = 2
@@ -36,6 +37,8 @@ class TileInput:
         Intensities that become 0 and 1 for the model.
     core
         Pixels of the result to keep, over the spatial axes.
+    nonnegative
+        Whether values below 0 are impossible; see `to_image_type` in ``engine/tile_io``.
     told
         Values of the planes that tell the network about the tile.
     """
@@ -44,6 +47,7 @@ class TileInput:
     low: float
     high: float
     core: Box
+    nonnegative: bool
     told: tuple[float, ...] = ()
 
 
@@ -55,14 +59,14 @@ class TileOutput:
     ----------
     values
         ``(S, ...)`` on the finer grid.
-    saturated
-        Values limited to the range of the type.
+    limited
+        Number of values that were limited.
     recomputed
         Whether half precision overflowed and it was computed again in 32 bits.
     """
 
     values: npt.NDArray[Any]
-    saturated: int
+    limited: Limited
     recomputed: bool
 
 
@@ -188,9 +192,9 @@ class _Slot:
     ) -> None:
         batch = shape[0]
         self.host_input, self.host_output = backend.memory(shape, dtype), backend.memory(finer, dtype)
-        # Each row of the range is one tile: low, high, and the values of its planes.
-        self.host_range = backend.memory((batch, 2 + conditions), torch.float32)
-        self.host_flags = backend.memory((2, batch), torch.int64)
+        # Each row of the range is one tile: low, high, the least possible value, and the values of its planes.
+        self.host_range = backend.memory((batch, 3 + conditions), torch.float32)
+        self.host_flags = backend.memory((4, batch), torch.int64).zero_()
         self.input, self.output = (
             torch.empty_like(self.host_input, device=device),
             torch.empty_like(self.host_output, device=device),
@@ -261,7 +265,7 @@ class Pipeline:
         given, bounds = slot.host_input.numpy(), slot.host_range.numpy()
         for i, tile in enumerate(tiles):
             given[i] = tile.values
-            bounds[i] = tile.low, tile.high, *tile.told
+            bounds[i] = tile.low, tile.high, 0.0 if tile.nonnegative else -np.inf, *tile.told
         backend = self._backend
         with backend.on("up"):
             slot.input.copy_(slot.host_input, non_blocking=True)
@@ -283,27 +287,47 @@ class Pipeline:
         """Return the low end and the span of intensities, and what is told: ``(B, 1 or conditions, 1, ...)``."""
         rows = slot.range.reshape(*slot.range.shape, *[1] * (slot.input.ndim - 2))
         low = rows[:, :1]
-        return low, rows[:, 1:2] - low, rows[:, 2:]
+        return low, rows[:, 1:2] - low, rows[:, 3:]
 
     def _normalised(self, slot: _Slot, low: Tensor, span: Tensor, told: Tensor) -> Tensor:
-        x = slot.input.float().sub_(low).mul_(1.0 / span)
+        x = slot.input.float().sub(low).mul_(1.0 / span)
         if told.shape[1]:
             x = torch.cat([x, told.expand(-1, -1, *x.shape[2:])], dim=1)
         return x.contiguous(memory_format=self._layout)
 
     def _convert(self, slot: _Slot, tiles: Sequence[TileInput], y: Tensor, low: Tensor, span: Tensor) -> None:
-        """Convert outputs to the image's own type, and count values that do not fit into it."""
+        """Convert outputs to the image's own type, limit them to possible values, and count those that were limited."""
         values = y.mul(span).add_(low)
-        if self._dtype.kind == "f":
-            slot.output.copy_(values)
-            return
-        limits = np.iinfo(self._dtype)
-        values.round_()
-        beyond = (values < limits.min) | (values > limits.max)
+        integer = self._dtype.kind != "f"
+        if integer:
+            values.round_()
+        below, far = self._raise(slot, values, span)
+        counted = [below, far]
+        if integer:
+            limits = np.iinfo(self._dtype)
+            counted.append((values < limits.min) | (values > limits.max))
+            values.clamp_(limits.min, limits.max)
         for i, tile in enumerate(tiles):
             kept: Any = (i, slice(None), *tile.core)
-            slot.flags[1, i] = beyond[kept].sum()
-        slot.output.copy_(values.clamp_(limits.min, limits.max))
+            for number, found in enumerate(counted, start=1):
+                slot.flags[number, i] = found[kept].sum()
+        slot.output.copy_(values)
+
+    def _raise(self, slot: _Slot, values: Tensor, span: Tensor) -> tuple[Tensor, Tensor]:
+        """Raise values to the least possible ones in place; return where they were below, and where far below."""
+        samples = values.shape[1]
+        middle = slot.input.shape[1] // samples // 2 * samples
+        own = slot.input[:, middle : middle + samples].float()
+        floor = torch.minimum(slot.range[:, 2].reshape(span.shape), own.clamp(max=0))
+        # Each pixel of the input is the floor of one block of the result.
+        blocks, edges = values, own.shape[2:]
+        for axis, (n, finer) in enumerate(zip(edges, values.shape[2:], strict=True)):
+            blocks = torch.unflatten(blocks, 2 + 2 * axis, (n, finer // n))
+            floor = floor.unsqueeze(3 + 2 * axis)
+        below = (blocks < floor).reshape(values.shape)
+        far = (blocks < floor - FAR_BELOW * span.reshape(-1, *[1] * (floor.ndim - 1))).reshape(values.shape)
+        torch.maximum(blocks, floor, out=blocks)
+        return below, far
 
     @torch.inference_mode()
     def _fetch(self, slot: _Slot, tiles: Sequence[TileInput]) -> list[TileOutput]:
@@ -315,8 +339,10 @@ class Pipeline:
                 y = self._exact(self._normalised(slot, low, span, told)).float()
                 self._convert(slot, tiles, y, low, span)
                 slot.host_output.copy_(slot.output)
-                slot.host_flags[1] = slot.flags[1].cpu()
-        output, saturated = slot.host_output.numpy(), slot.host_flags[1].tolist()
-        integer = self._dtype.kind != "f"
-        kept: list[Any] = [(i, slice(None), *tile.core) for i, tile in enumerate(tiles)]
-        return [TileOutput(output[box], saturated[i] if integer else 0, not finite[i]) for i, box in enumerate(kept)]
+                slot.host_flags[1:] = slot.flags[1:].cpu()
+        output, counted = slot.host_output.numpy(), slot.host_flags[1:, : len(tiles)].T.tolist()
+        kept: list[Any] = [(slice(None), *tile.core) for tile in tiles]
+        return [
+            TileOutput(output[i][box], Limited(saturated, raised, raised_far), not finite[i])
+            for i, (box, (raised, raised_far, saturated)) in enumerate(zip(kept, counted, strict=True))
+        ]

@@ -24,6 +24,8 @@ _SPEED_EDGE = {2: 512, 3: 48}
 _REPEATS = 3
 _STAND_IN_HALO = 32
 _EQUAL_DB = 300.0
+_RANGE = (-0.5, 0.5)
+"""Intensities of the images that are measured on. With values below 0, no value of a result is limited."""
 
 
 def check_model(model: str | Path | Model) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def _noise(card: ModelCard, size: tuple[int, ...], dtype: type[np.floating[Any]]
     axes = "ZYX"[-len(size) :]
     if card.frames > 1:
         axes, size = card.context + axes, (card.frames, *size)
-    values = np.random.default_rng(0).random(size).astype(dtype)
+    values = (np.random.default_rng(0).random(size) + _RANGE[0]).astype(dtype)
     return Image.from_array(values, axes)
 
 
@@ -94,12 +96,7 @@ def _tiling_error(model: Model) -> float:
     tile = [smallest_tile(h, m) + 8 * m for h, m in zip(card.halo, card.multiple, strict=True)]
     # An odd size with several tiles along each axis.
     size = tuple(2 * t - 2 * h + 3 for t, h in zip(tile, card.halo, strict=True))
-    options: UpscaleOptions = {
-        "precision": "fp64",
-        "device": "cpu",
-        "intensity_range": [(0.0, 1.0)],
-        "max_passes": 10**6,
-    }
+    options: UpscaleOptions = {"precision": "fp64", "device": "cpu", "intensity_range": [_RANGE], "max_passes": 10**6}
     image = _noise(card, size, np.float64)
     untiled: UpscaleOptions = {**options, "tile": [10**6] * card.ndim}
     whole = upscale(image, model, **untiled).data
@@ -111,7 +108,7 @@ def _tiling_error(model: Model) -> float:
 def _precision_and_speed(model: Model, device: str) -> dict[str, Any]:
     size = (_SPEED_EDGE[model.card.ndim],) * model.card.ndim
     image = _noise(model.card, size, np.float32)
-    options: UpscaleOptions = {"device": device, "intensity_range": [(0.0, 1.0)], "precision": "fp32"}
+    options: UpscaleOptions = {"device": device, "intensity_range": [_RANGE], "precision": "fp32"}
     single = upscale(image, model, **options).data
     runs = {"fp32": lambda: upscale(image, model, **options)}
     seconds = interleaved_medians(runs, _REPEATS, device)["fp32"].wall

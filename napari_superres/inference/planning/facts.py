@@ -25,8 +25,8 @@ class ImageFacts:
         Of the array.
     extent
         What is computed of it.
-    normalisation
-        Intensity map per channel.
+    normalisation, nonnegative
+        Intensity map per channel, and whether the channel has no values below 0.
     told
         What a conditioned network is told of the image; None for other networks.
     doubts
@@ -38,6 +38,7 @@ class ImageFacts:
     dtype: np.dtype[Any]
     extent: Extent
     normalisation: Normalisation
+    nonnegative: tuple[bool, ...]
     told: Told | None = None
     doubts: tuple[str, ...] = ()
 
@@ -51,7 +52,7 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         If an option does not fit the image or the model; before pixels are read.
     """
     extent = find_extent(image, card, options)
-    normalisation = intensity.fit_normalisation(image, card.intensity, options["intensity_range"], card.percentiles)
+    normalisation, nonnegative = intensity.measure(image, card.intensity, options["intensity_range"], card.percentiles)
     told = find_told(image, card, normalisation, extent.channels, options)
     return ImageFacts(
         axes=image.axes,
@@ -59,6 +60,7 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         dtype=image.dtype,
         extent=extent,
         normalisation=normalisation,
+        nonnegative=nonnegative,
         told=told,
         doubts=doubts(card, image, normalisation, extent.channels[0]) + (told.doubts if told else ()),
     )

@@ -43,6 +43,8 @@ class Plan:
         Indices along C that are computed.
     normalisation
         Intensity map per channel of the image.
+    nonnegative
+        Whether each channel of the image has no values below 0; then its result has none either.
     tile, halo, multiple
         Edges of a tile, context per side and size multiple over `work_axes`, in low-resolution pixels.
     frames, context, ends
@@ -80,6 +82,7 @@ class Plan:
     region: Mapping[str, Range]
     channels: tuple[int, ...]
     normalisation: Normalisation
+    nonnegative: tuple[bool, ...]
     tile: tuple[int, ...]
     halo: tuple[int, ...]
     multiple: tuple[int, ...]
@@ -181,6 +184,7 @@ def resolve(facts: ImageFacts, resources: Resources, card: ModelCard, options: U
         region=extent.region,
         channels=extent.channels,
         normalisation=facts.normalisation,
+        nonnegative=facts.nonnegative,
         tile=tiling.tile,
         halo=tiling.halo,
         multiple=card.multiple,
@@ -252,4 +256,5 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         **({} if plan.precision_db is None else {"precision_db": round(plan.precision_db, 1)}),
         "told": told_record(plan.told),
         "normalisation": {"low": list(plan.normalisation.low), "high": list(plan.normalisation.high)},
+        "nonnegative": list(plan.nonnegative),
     }

@@ -212,7 +212,7 @@ def _finish(source: Source, target: Path, journal: Journal, job: Job, meter: "_M
         statistics = job.statistics[number]
         counts.statistics = {} if statistics is None else statistics.summary
         records.append(make_record(source.image, model, plan, counts))
-        notes += run_notes(counts, plan)
+        notes += run_notes(counts, plan, model.card)
     bad = sorted({name for line in journal.lines for name in line["bad_chunks"]})
     record = with_identity(join_records(records), source.identity, bad)
     record |= {"threads": job.threads, "boxes": len(job.boxes)}

@@ -85,7 +85,7 @@ def load_like(model: Model) -> torch.nn.Module:
 )
 def test_tiles_never_show(architecture, scale, height, width, extra, batch, seed):
     model = trained_like(architecture, scale, seed)
-    data = np.random.default_rng(seed).random((height, width))
+    data = np.random.default_rng(seed).random((height, width)) - 1.0
     tile = tuple(
         2 * (-(-h // m) * m) + m + e for h, m, e in zip(model.card.halo, model.card.multiple, extra, strict=True)
     )
@@ -102,7 +102,7 @@ def test_tiles_never_show(architecture, scale, height, width, extra, batch, seed
 @pytest.mark.parametrize("scale", [(2, 1, 1), (2, 2, 2), (1, 3, 3)])
 def test_tiles_never_show_in_volumes(architecture, scale):
     model = trained_like(architecture, scale)
-    data = np.random.default_rng(1).random((7, 30, 27))
+    data = np.random.default_rng(1).random((7, 30, 27)) - 1.0
     tile = tuple(min(n, 2 * h + 4) for n, h in zip(data.shape, model.card.halo, strict=True))
     found = upscale(data, model, axes="ZYX", tile=tile, precision="fp64").data
     assert np.abs(found - whole(model, data)).max() <= 1e-10 * np.ptp(found)
@@ -116,7 +116,7 @@ def test_shipped_models_in_single_precision(name):
     axes, shape, tile = ("YX", (150, 131), 64) if card.ndim == 2 else ("ZYX", (9, 70, 61), (9, 56, 56))
     if card.frames > 1:
         axes, shape = card.context + axes, (3, *shape)
-    data = np.random.default_rng(2).random(shape).astype(np.float32)
+    data = (np.random.default_rng(2).random(shape) - 1.0).astype(np.float32)
     options = {"axes": axes, "intensity_range": [(0, 1)]}
     one = upscale(data, model, tile=shape[-card.ndim :] if card.ndim == 3 else 150, **options).data
     many = upscale(data, model, tile=tile, **options).data
@@ -129,14 +129,14 @@ def test_a_halo_too_small_is_seen():
 
     model = trained_like("fsrcnn", (2, 2))
     card = replace(model.card, halo=tuple(h - 1 for h in model.card.halo))
-    data = np.random.default_rng(0).random((60, 60))
+    data = np.random.default_rng(0).random((60, 60)) - 1.0
     found = upscale(data, Model(card, model.module), axes="YX", tile=30, precision="fp64").data
     assert np.abs(found - whole(model, data)).max() > 1e-6
 
 
 def test_part_of_the_image_equals_part_of_the_result():
     model = trained_like("espcn", (2, 2))
-    data = np.random.default_rng(0).random((3, 50, 40))
+    data = np.random.default_rng(0).random((3, 50, 40)) - 1.0
     all_of_it = upscale(data, model, axes="ZYX", precision="fp64")
     part = upscale(data, model, axes="ZYX", precision="fp64", roi={"Z": (1, 2), "Y": (7, 33), "X": (11, 40)}, tile=16)
     assert np.abs(part.data - all_of_it.data[1:2, 14:66, 22:80]).max() <= 1e-12

@@ -22,7 +22,7 @@ def test_put_back_and_counted_once(dtype, espcn, plane):
         result = upscale(data, espcn, axes="YX", tile=20)
     assert len(heard) == 1
     counts = result.metadata["provenance"]["counts"]
-    assert counts == {"saturated": 0, "non_finite": 15, "recomputed_in_fp32": 0}
+    assert counts == {"saturated": 0, "raised_to_zero": 0, "raised_far": 0, "non_finite": 15, "recomputed_in_fp32": 0}
     expected = np.kron(np.where(np.isfinite(data), 0, data.astype("f8")), np.ones((2, 2)))
     bad = ~np.isfinite(expected)
     assert np.array_equal(result.data[bad], expected[bad].astype(result.dtype), equal_nan=True)
