@@ -1,7 +1,7 @@
 """Baselines for every result: interpolation and classical restoration of the same input."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,17 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
+from napari_superres.core.noise import Noise
 from napari_superres.errors import SettingsError
-from napari_superres.evaluation.classical import ITERATIONS, richardson_lucy, wiener
+from napari_superres.evaluation.classical import ITERATIONS, denoise, richardson_lucy, wiener
 from napari_superres.evaluation.registration.match import match
 
 Floats = npt.NDArray[np.float64]
 
 BICUBIC = "bicubic"
-BASELINES = ("lanczos", "wiener", "richardson-lucy", "zero-filling")
+NLM, NLM_RICHARDSON_LUCY = "non-local-means", "nlm-richardson-lucy"
+DENOISING = (NLM, NLM_RICHARDSON_LUCY)
+BASELINES = ("lanczos", "wiener", "richardson-lucy", *DENOISING, "zero-filling")
 """Baselines to choose from. Bicubic interpolation is always included."""
 
-DEFAULT_BASELINES = ("lanczos", "wiener", "richardson-lucy")
+DEFAULT_BASELINES = ("lanczos", "wiener", "richardson-lucy", NLM)
 _DECONVOLUTIONS = ("wiener", "richardson-lucy")
 _BALANCES = (0.001, 0.01, 0.1, 1.0, 10.0)
 _ITERATIONS = (1, 2, 4, 8, 16, 32)
@@ -71,6 +74,7 @@ def baselines(
     names: Sequence[str],
     *,
     psf_sigma: float | None,
+    noise: Sequence[Noise] | None = None,
     reference: Image | None = None,
 ) -> Iterator[tuple[str, Image]]:
     """Yield the name and the image of bicubic interpolation, then of each baseline, one at a time.
@@ -83,10 +87,13 @@ def baselines(
         Factor per spatial axis.
     names
         Names of `BASELINES`. Wiener and Richardson-Lucy deconvolve the bicubic image, plane by plane. They are left out
-        if the image is not finer along Y and X, or the point-spread function is narrower than 0.3 pixels.
+        if the image is not finer along Y and X, or the point-spread function is narrower than 0.3 pixels. Non-local
+        means denoise the input, which is then interpolated, or interpolated and deconvolved.
     psf_sigma
         Standard deviation of the point-spread function of the input, in pixels of the result; None = unknown, so that
         nothing is deconvolved.
+    noise
+        Noise of each channel of the input; None = unknown, so that nothing is denoised.
     reference
         Image to which balance and iterations are tuned: they minimise the error in its middle plane. The baselines are
         then as good as they can be.
@@ -94,19 +101,27 @@ def baselines(
     base = interpolate(lr, BICUBIC, scale)
     yield BICUBIC, base
     if max(scale.values()) == 1:
-        # On the grid of the input, every baseline is the input itself.
-        return
+        # On the grid of the input, every other baseline is the input itself.
+        names = [name for name in names if name == NLM]
     deconvolved = psf_sigma is not None and psf_sigma >= MIN_SIGMA and scale["Y"] > 1
     settings = Deconvolution(psf_sigma) if psf_sigma is not None and deconvolved else None
+    tuned = settings
     if settings is not None and reference is not None and set(names) & set(_DECONVOLUTIONS):
-        settings = _tune(base, reference, settings)
+        tuned = _tune(base, reference, settings)
     for name in names:
         if name == "lanczos":
             yield name, interpolate(lr, name, scale)
         elif name == "zero-filling":
             yield name, _fill_zeros(lr, base, scale)
-        elif settings is not None:
-            yield name, _deconvolve(base, name, settings)
+        elif name in DENOISING and noise is not None:
+            quiet = _denoise(lr, noise, scale)
+            if name == NLM:
+                yield name, quiet
+            elif settings is not None:
+                best = settings if reference is None else _tune(quiet, reference, settings)
+                yield name, _deconvolve(quiet, "richardson-lucy", best)
+        elif name in _DECONVOLUTIONS and tuned is not None:
+            yield name, _deconvolve(base, name, tuned)
 
 
 def interpolate(lr: Image, kind: str, scale: Mapping[str, int]) -> Image:
@@ -130,27 +145,49 @@ def _fill_zeros(lr: Image, base: Image, scale: Mapping[str, int]) -> Image:
     return base.replace(data=_cast(values, base.dtype, _least(base)))
 
 
+def _denoise(lr: Image, noise: Sequence[Noise], scale: Mapping[str, int]) -> Image:
+    """Return the input denoised, then interpolated."""
+
+    def restore(plane: Floats, channel: int) -> Floats:
+        of = noise[channel]
+        return denoise(plane, of.gain, of.read_noise, of.offset)
+
+    # Denoised intensities lie between the grey levels of an integer type, so they are rounded after interpolation.
+    fine = interpolate(lr.replace(data=_each_plane(lr, restore).astype(np.float32)), BICUBIC, scale)
+    return fine.replace(data=_cast(np.asarray(fine.data, dtype=np.float64), lr.dtype, _least(lr)))
+
+
 def _deconvolve(base: Image, name: str, settings: Deconvolution) -> Image:
-    data = np.asarray(base.data)
-    axes = [base.axes.index(a) for a in "YX"]
-    planes = np.moveaxis(data, axes, (-2, -1))
-    flat, least = planes.reshape(-1, *planes.shape[-2:]), _least(base)
+    sharp = _each_plane(base, lambda plane, _: _deconvolve_plane(plane, name, settings))
+    return base.replace(data=_cast(sharp, base.dtype, _least(base)))
+
+
+def _each_plane(image: Image, restore: Callable[[Floats, int], Floats]) -> Floats:
+    """Return the pixels after `restore`, which gets each plane and its channel.
+
+    Pixels that are not finite are filled for it, and become NaN.
+    """
+    axes = [image.axes.index(a) for a in "YX"]
+    planes = np.moveaxis(np.asarray(image.data), axes, (-2, -1))
+    outer = [a for a in image.axes if a not in "YX"]
+
+    def run(index: tuple[int, ...]) -> Floats:
+        plane = planes[index].astype(np.float64)
+        finite = np.isfinite(plane)
+        if not finite.any():
+            return np.asarray(plane)
+        filled = np.where(finite, plane, plane[finite].min())
+        return np.where(finite, restore(filled, index[outer.index("C")] if "C" in outer else 0), np.nan)
+
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        restored = pool.map(lambda p: _deconvolve_plane(p, name, settings), flat)
-        sharp = np.stack([_cast(v, base.dtype, least) for v in restored])
-    return base.replace(data=np.moveaxis(sharp.reshape(planes.shape), (-2, -1), axes))
+        done = np.stack(list(pool.map(run, np.ndindex(planes.shape[:-2]))))
+    return np.asarray(np.moveaxis(done.reshape(planes.shape), (-2, -1), axes))
 
 
-def _deconvolve_plane(plane: npt.NDArray[Any], name: str, settings: Deconvolution) -> Floats:
-    finite = np.isfinite(plane)
-    if not finite.any():
-        return plane.astype(np.float64)
-    filled = np.where(finite, plane, plane[finite].min()).astype(np.float64)
+def _deconvolve_plane(plane: Floats, name: str, settings: Deconvolution) -> Floats:
     if name == "wiener":
-        sharp = wiener(filled, settings.psf_sigma, settings.balance)
-    else:
-        sharp = richardson_lucy(filled, settings.psf_sigma, settings.iterations)
-    return np.where(finite, sharp, np.nan)
+        return wiener(plane, settings.psf_sigma, settings.balance)
+    return richardson_lucy(plane, settings.psf_sigma, settings.iterations)
 
 
 def _tune(base: Image, reference: Image, settings: Deconvolution) -> Deconvolution:

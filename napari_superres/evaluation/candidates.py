@@ -6,8 +6,9 @@ import numpy as np
 
 from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
-from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.baselines import MIN_SIGMA, middle_plane
+from napari_superres.core.noise import Noise, measure_noise
+from napari_superres.errors import EvaluationError, SettingsError
+from napari_superres.evaluation.baselines import DENOISING, MIN_SIGMA, NLM_RICHARDSON_LUCY, middle_plane
 from napari_superres.evaluation.baselines import baselines as baseline_images
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
@@ -17,6 +18,9 @@ RESULT = "result"
 
 _PSF_EDGE = 256
 """Largest edge, in input pixels, of the field that the point-spread function is fitted to."""
+
+_NOISE_PLANES = 16
+"""About the number of planes in which the noise of a channel is measured."""
 
 _PSF_MARGIN = 4
 """Input pixels trimmed from each side of the PSF field if the reference contains non-finite pixels."""
@@ -78,9 +82,10 @@ def candidates(
         image, doubts = run_model(lr, model)
         notes += [f"{model}: {doubt}" for doubt in doubts]
         yield f"{model}{suffix}", "judged" if result is None else "beside", image
-    needs_psf = {"wiener", "richardson-lucy"} & set(baselines)
+    needs_psf = {"wiener", "richardson-lucy", NLM_RICHARDSON_LUCY} & set(baselines)
     sigma = _psf_width(lr, common, scale, psf_sigma, notes) if needs_psf else None
-    for label, image in baseline_images(lr, scale, baselines, psf_sigma=sigma, reference=common):
+    noise = _measure_noise(lr, notes) if set(DENOISING) & set(baselines) else None
+    for label, image in baseline_images(lr, scale, baselines, psf_sigma=sigma, noise=noise, reference=common):
         yield f"{label}{suffix}", "baseline", image
 
 
@@ -130,6 +135,21 @@ def _simulate_input(reference: Image, scale: Scale, notes: list[str]) -> Image:
         "without blur or noise: its row is no fair rival of a result made from a real input"
     )
     return degrade(reference, [scale[a] for a in reference.spatial])
+
+
+def _measure_noise(lr: Image, notes: list[str]) -> list[Noise] | None:
+    """Return the noise of each channel of the input; None, with a note, where it cannot be measured."""
+    noise = []
+    for channel in range(lr.size("C")):
+        key = tuple(slice(channel, channel + 1) if a == "C" else slice(None) for a in lr.axes)
+        data = np.moveaxis(np.asarray(lr.data[key]), [lr.axes.index(a) for a in "YX"], (-2, -1))
+        planes = data.reshape(-1, *data.shape[-2:])
+        try:
+            noise.append(measure_noise(list(planes[:: max(1, len(planes) // _NOISE_PLANES)])))
+        except SettingsError as error:
+            notes.append(f"nothing was denoised: {error.message}")
+            return None
+    return noise
 
 
 def _psf_width(lr: Image, reference: Image, scale: Scale, psf_sigma: float | None, notes: list[str]) -> float | None:

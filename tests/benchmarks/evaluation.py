@@ -91,7 +91,7 @@ def volume() -> None:
     low = degrade(reference, (1, 2, 2), kernel="gaussian", psf_sigma=(0.0, 1.2, 1.2), photons=500)
     result = upscale(low, "bicubic-x2")
     size = np.asarray(reference.data).nbytes
-    for baselines in ((), ("lanczos", "wiener", "richardson-lucy")):
+    for baselines in ((), ("lanczos", "wiener", "richardson-lucy", "non-local-means")):
         with Peak() as peak:
             start = time.perf_counter()
             evaluate(result, reference, lr=low, baselines=baselines)

@@ -46,7 +46,7 @@ def test_a_result_and_its_files(superres, sr, ref, lr, tmp_path):
     done = superres("evaluate", sr, ref, "--lr", lr, *options)
     assert (done.code, done.err) == (0, "")
     document = json.loads(files["json"].read_text("utf-8"))
-    assert candidates(document) == ["result", "bicubic", "lanczos", "wiener", "richardson-lucy"]
+    assert candidates(document) == ["result", "bicubic", "lanczos", "wiener", "richardson-lucy", "non-local-means"]
     assert psnr(document, "result") == pytest.approx(psnr(document, "lanczos"), abs=0.01)
     header, *lines = csv.reader(files["csv"].read_text("utf-8").splitlines())
     assert header == list(COLUMNS)

@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_superres import Image, degrade, evaluate, evaluate_folder, write_image
+from napari_superres.core.noise import Noise
 from napari_superres.degradation.kspace import fill_zeros
 from napari_superres.errors import EvaluationError, SettingsError, SuperResWarning
 from napari_superres.evaluation.baselines import baselines
@@ -72,6 +73,37 @@ def test_what_cannot_be_deconvolved_is_left_out():
     assert np.isfinite(found[:, 30:]).all()
     with pytest.raises(SettingsError, match=r"unknown baseline 'sinc'.*zero-filling"):
         evaluate(low, low, lr=low, baselines=["sinc"])
+
+
+def test_denoising_is_a_rival_of_models_that_denoise():
+    scene = gaussian_filter(np.asarray(blobs((192, 160)).data, np.float64), 2)
+    reference = Image.from_array((30000 * scene / scene.max()).astype(np.uint16), "YX", pixel_size=0.1)
+    lr = degrade(reference, 2, kernel="gaussian", psf_sigma=1.0, photons=20, read_noise=1)
+    names = ["non-local-means", "nlm-richardson-lucy", "richardson-lucy"]
+    report = evaluate(None, reference, lr=lr, models=["bicubic-x2"], baselines=names)
+    psnr = {r["candidate"]: r["psnr"] for r in report.rows}
+    assert psnr["non-local-means"] > psnr["bicubic"] + 1
+    assert psnr["nlm-richardson-lucy"] > psnr["non-local-means"] + 0.1
+    # On the grid of the input it is the only baseline that is not the input itself.
+    same = baselines(lr, {"Y": 1, "X": 1}, ["lanczos", *names], psf_sigma=1.0, noise=[Noise(0.0, 100.0, 0.0)])
+    assert list(dict(same)) == ["bicubic", "non-local-means"]
+
+
+def test_channels_are_denoised_by_their_own_noise():
+    clean = np.asarray(blobs().data, dtype=np.float64)
+    noisy = np.random.default_rng(0).normal(clean, 0.1 * clean.max()).clip(0, 65535).astype(np.uint16)
+    image = Image.from_array(np.stack([blobs().data, noisy]), "CYX")
+    noise = [Noise(0.0, 0.0, 0.0), Noise(0.0, 0.1 * clean.max(), 0.0)]
+    both = dict(baselines(image, {"Y": 2, "X": 2}, ["non-local-means"], psf_sigma=None, noise=noise))
+    assert np.array_equal(both["non-local-means"].data[0], both["bicubic"].data[0])
+    assert both["non-local-means"].data[1].astype(float).std() < 0.9 * both["bicubic"].data[1].astype(float).std()
+
+
+def test_an_image_without_room_for_noise_says_so():
+    reference = blobs((24, 24))
+    report = evaluate(None, reference, lr=degrade(reference, 2), models=["bicubic-x2"], baselines=["non-local-means"])
+    assert [r["candidate"] for r in report.rows] == ["bicubic-x2", "bicubic"]
+    assert any("nothing was denoised: noise is measured in at least" in note for note in report.notes)
 
 
 def test_without_a_result_models_are_needed():

@@ -42,8 +42,15 @@ def test_the_interpolated_input_always_stands_beside_the_result():
     lr = degrade(reference, 2)
     sharp = reference.replace(data=np.asarray(reference.data) + np.uint16(7))
     report = evaluate(sharp, reference, lr=lr)
-    assert [r["candidate"] for r in report.rows] == ["result", "bicubic", "lanczos", "wiener", "richardson-lucy"]
-    assert [r["role"] for r in report.rows] == ["judged", *["baseline"] * 4]
+    assert [r["candidate"] for r in report.rows] == [
+        "result",
+        "bicubic",
+        "lanczos",
+        "wiener",
+        "richardson-lucy",
+        "non-local-means",
+    ]
+    assert [r["role"] for r in report.rows] == ["judged", *["baseline"] * 5]
     bicubic = np.asarray(upscale(lr, "bicubic-x2").data)
     reach = float(np.ptp(reference.data))
     expected = full_reference.psnr(np.asarray(reference.data), bicubic, data_range=reach)
@@ -217,7 +224,7 @@ def test_json_is_strict_and_complete(report, tmp_path):
     text = report.to_json(tmp_path / "r.json")
     assert (tmp_path / "r.json").read_text(encoding="utf-8") == text
     document = json.loads(text, parse_constant=pytest.fail)
-    assert [set(r) for r in document["rows"]] == [{*COLUMNS, "planes", "role"}] * 5
+    assert [set(r) for r in document["rows"]] == [{*COLUMNS, "planes", "role"}] * 6
     assert document["rows"][0]["psnr"] == "inf"
     assert document["conventions"]["data_range"] == "reference-range"
 
@@ -289,7 +296,7 @@ def test_a_restoration_on_its_inputs_grid_stands_beside_its_input():
     record = {"scale": {"Y": 1, "X": 1}}
     better = truth.replace(data=(truth.data + lr.data) / 2, metadata={"provenance": record})
     report = evaluate(better, truth, lr=lr)
-    assert [row["candidate"] for row in report.rows] == ["result", "bicubic"]
+    assert [row["candidate"] for row in report.rows] == ["result", "bicubic", "non-local-means"]
     ours, base = (row_of(report, name)["psnr"] for name in ("result", "bicubic"))
     expected = 10 * np.log10(np.ptp(truth.data) ** 2 / np.mean((lr.data - truth.data) ** 2))
     assert base == pytest.approx(expected, abs=1e-6)

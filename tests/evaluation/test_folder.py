@@ -34,7 +34,14 @@ def test_a_folder_has_rows_per_image_and_their_mean_over_one_data_range(folders)
     assert report.failures == ()
     result = {r["image"]: r for r in report.rows if r["candidate"] == "result"}
     assert list(result) == ["a_lanczos-x2", "b_lanczos-x2", "mean"]
-    assert {r["candidate"] for r in report.rows} == {"result", "bicubic", "lanczos", "wiener", "richardson-lucy"}
+    assert {r["candidate"] for r in report.rows} == {
+        "result",
+        "bicubic",
+        "lanczos",
+        "wiener",
+        "richardson-lucy",
+        "non-local-means",
+    }
     assert result["mean"]["psnr"] == pytest.approx(
         (result["a_lanczos-x2"]["psnr"] + result["b_lanczos-x2"]["psnr"]) / 2
     )
