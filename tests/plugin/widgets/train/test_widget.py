@@ -71,7 +71,7 @@ def test_fit_measures_the_instrument(viewer, widget, qtbot):
     assert found["kind"] == "optics"
     assert found["psf_sigma"] == pytest.approx([1.5 / 1.2, 1.5 * 1.2], rel=0.1)
     low, high = found["photons"]
-    assert low < 200 < high
+    assert low < 155 < high, "with 200 in the brightest pixel, the 99.9 percentile has 155"
     assert "grey levels per electron" in widget.degradation.caption.text()
     viewer.layers.remove("sharp")
     viewer.layers[0].data = np.ones((32, 32), np.uint16)
