@@ -64,7 +64,7 @@ def _reduce_bicubic(planes: Tensor, scale: Scale, margin: tuple[int, ...]) -> Te
         count = (planes.shape[axis] - 2 * m) // factor
         part = planes.narrow(axis, m + first, (count - 1) * factor + len(weights))
         lines = part.unfold(axis, len(weights), factor)  # (..., taps)
-        planes = sum(lines[..., k] * weight for k, weight in enumerate(weights))
+        planes = torch.stack([lines[..., k] * weight for k, weight in enumerate(weights)]).sum(dim=0)
     return planes
 
 

@@ -26,8 +26,9 @@ class Instrument(Protocol):
     `reduce` does once for a whole plane what depends on pixels far away; `expose` does the rest for each patch.
     """
 
-    eight_bit: bool
-    """Whether the images have 8 bits; results are then rounded to 8 bits before they are scored."""
+    @property
+    def eight_bit(self) -> bool:
+        """Whether the images have 8 bits; results are then rounded to 8 bits before they are scored."""
 
     frames: int
     """Frames recorded of a moving patch, as channels; the middle one shows the patch itself."""
@@ -36,8 +37,9 @@ class Instrument(Protocol):
     def conditions(self) -> Mapping[str, Range]:
         """What the network is told of each recording, as planes after its frames, with its range."""
 
-    unchanged: float
-    """Share of a batch, its first patches (rounded up), that `expose` records exactly as `reduce` made them."""
+    @property
+    def unchanged(self) -> float:
+        """Share of a batch, its first patches (rounded up), that `expose` records exactly as `reduce` made them."""
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the margin that patches need, in high-resolution pixels per axis, multiples of `scale`."""

@@ -3,18 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from statistics import mean
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_superres.degradation.instruments import Conditioned, Strengths
+from napari_superres.degradation.instruments import Conditioned, Scale, Strengths
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.training.fields_of_view import Field
 from napari_superres.training.losses import MIN_ERROR
-from napari_superres.training.patches import reduce_field
-from napari_superres.training.recipes import Recipe
 from napari_superres.training.validation import crop_to_structure, select_evenly
 
 _SIGMAS = (0.0, 0.5, 1.0, 1.5)
@@ -36,20 +33,20 @@ class HeldOut:
     ----------
     fields
         Fields of view; the part of each with most structure is scored.
-    recipe
-        Recipe of the training.
+    scale, instrument
+        Scale and instrument of the training.
     device
         Where the network is.
     """
 
-    def __init__(self, fields: Sequence[Field], recipe: Recipe, device: torch.device) -> None:
-        self._bicubic = Interpolation("bicubic", recipe.scale).to(device)
-        self._border = recipe.scale[0]
-        crops = [crop_to_structure(field, recipe.scale) for field in select_evenly(fields)]
+    def __init__(self, fields: Sequence[Field], scale: Scale, instrument: Conditioned, device: torch.device) -> None:
+        self._bicubic = Interpolation("bicubic", scale).to(device)
+        self._border = scale[0]
+        crops = [crop_to_structure(field, scale) for field in select_evenly(fields)]
         largest = max((crop.hr.shape for crop in crops), default=(0, 0))
         self.parts = [crop for crop in crops if crop.hr.shape == largest]
         """The parts that are scored, all of one size."""
-        recordings = _record(self.parts, recipe) if self.parts else ()
+        recordings = _record(self.parts, scale, instrument) if self.parts else ()
         self._recordings = [(name, low.to(device), high.to(device)) for name, low, high in recordings]
 
     @torch.inference_mode()
@@ -86,19 +83,13 @@ def describe_protocol(held_out: HeldOut, gains: Gains) -> str:
     return f"{len(held_out.parts)} patches of {edge} pixels of held-out training images; mean of {', '.join(gains)}"
 
 
-def _record(parts: Sequence[Field], recipe: Recipe) -> Iterator[tuple[str, Tensor, Tensor]]:
+def _record(parts: Sequence[Field], scale: Scale, instrument: Conditioned) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Yield the name of each condition, low- and high-resolution patches."""
-    instrument, scale = recipe.instrument, recipe.scale
-    high = torch.from_numpy(np.stack([part.hr for part in parts]))[:, None]
-    if not isinstance(instrument, Conditioned):
-        reduced: list[Any] = [reduce_field(part, scale, instrument) for part in parts]
-        yield instrument.describe(), torch.from_numpy(np.stack(reduced))[:, None], high
-        return
-    pads = [(0, 0), (0, 0), *((m, m) for m in instrument.margin(scale))]
-    padded = torch.from_numpy(np.pad(high.numpy(), pads, mode="symmetric"))
+    pads = [(margin, margin) for margin in instrument.margin(scale)]
+    high = torch.from_numpy(np.stack([np.pad(part.hr, pads, mode="symmetric") for part in parts]))[:, None]
     for sigma, photons in product(_SIGMAS, _PHOTONS):
         values = (sigma, 1 / photons if photons else 0.0, 0.0)
         strengths = Strengths(*(torch.full((len(parts),), value) for value in values))
         generator = torch.Generator().manual_seed(_SEED)
         name = f"PSF {sigma:g}, {f'{photons} photons' if photons else 'no noise'}"
-        yield name, *instrument.record(padded, strengths, scale, generator=generator)
+        yield name, *instrument.record(high, strengths, scale, generator=generator)

@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -58,11 +59,10 @@ class Images:
         TrainingError
             If none is.
         """
-        there = [(d, s) for d, s in zip(recipe.data, recipe.shares, strict=True) if (self._folder / d).is_dir()]
-        if not there:
+        there = [(self._folder / d).is_dir() for d in recipe.data]
+        if not any(there):
             raise TrainingError(f"the data of {recipe.name} need at least one of the folders {', '.join(recipe.data)}.")
-        data, shares = zip(*there, strict=True)
-        return replace(recipe, data=data, shares=shares)
+        return replace(recipe, data=tuple(compress(recipe.data, there)), shares=tuple(compress(recipe.shares, there)))
 
     def read(self, recipe: Recipe) -> Fields:
         """Return the fields of a training.
@@ -73,10 +73,10 @@ class Images:
             If a folder has no readable image.
         """
         folders = [self._read_folder(d, recipe.channel, recipe.shrink) for d in recipe.data]
-        shared = list(zip(folders, recipe.shares, strict=True))
+        shares = recipe.shares or (None,) * len(folders)
         return Fields(
             [fields for folder in folders for fields in folder.images],
-            [replace(f, weight=share * (f.weight or 0.0)) for folder, share in shared for f in folder.training],
+            [_weigh(field, s) for folder, s in zip(folders, shares, strict=True) for field in folder.training],
             [field for folder in folders for field in folder.held_out],
         )
 
@@ -88,6 +88,11 @@ class Images:
             few = len(images) < _FEWEST_TO_HOLD_OUT
             self._read[key] = Fields(images, *((everything, []) if few else hold_out(images, _SEED)))
         return self._read[key]
+
+
+def _weigh(field: Field, share: float | None) -> Field:
+    """Return a field with the share of its folder; without one, it is drawn by its size."""
+    return replace(field, weight=None if share is None or field.weight is None else share * field.weight)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from napari_superres.degradation.instruments import Conditioned
 from napari_superres.errors import TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.card import ModelCard
@@ -60,12 +61,14 @@ class ModelTraining:
         first = folder / f"{recipe.start}{SUFFIX}"
         start = self._path if self._share else first if recipe.start and first.exists() else None
         if start is not None:
-            load_matching_weights(network, start)
+            load_matching_weights(network, start, len(recipe.instrument.conditions))
         self._start = recipe.start if recipe.start and first.exists() else ""
+        instrument = recipe.instrument
+        assert isinstance(instrument, Conditioned)
         patches = DevicePatches(
-            fields.training, scale=recipe.scale, edge=recipe.edges[0], instrument=recipe.instrument, device=device
+            fields.training, scale=recipe.scale, edge=recipe.edges[0], instrument=instrument, device=device
         )
-        self._held_out = HeldOut(fields.held_out, recipe, device)
+        self._held_out = HeldOut(fields.held_out, recipe.scale, instrument, device)
         self._card = self._make_card(network.eval(), fields)
         self._steps = Steps(
             network.train(),
@@ -105,7 +108,7 @@ class ModelTraining:
         shown = {"protocol": describe_protocol(self._held_out, gains), **scores} if gains else {}
         card = replace(
             self._card,
-            training=describe_training(self._recipe, self._images, steps, self._start, registered=False),
+            training=describe_training(self._recipe, self._images, steps, self._start, None, registered=False),
             scores={"validation": shown} if shown else {},
         )
         write_model(self._path, card, self._steps.average.state_dict(), overwrite=True)

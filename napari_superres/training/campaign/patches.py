@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_superres.degradation.instruments import Conditioned, Instrument, Scale
+from napari_superres.degradation.instruments import Conditioned, Scale
 from napari_superres.errors import TrainingError
 from napari_superres.training.fields_of_view import Field
 from napari_superres.training.patches import ANY_KIND, crop_to_scale, reduce_field
@@ -26,7 +26,7 @@ class DevicePatches:
     edge
         Edge of a low-resolution patch in pixels.
     instrument
-        `Conditioned`, or one whose `expose` returns what it is given.
+        Instrument that makes the low-resolution patches.
     device
         Where the patches are drawn.
 
@@ -37,7 +37,7 @@ class DevicePatches:
     """
 
     def __init__(
-        self, fields: Sequence[Field], *, scale: Scale, edge: int, instrument: Instrument, device: torch.device
+        self, fields: Sequence[Field], *, scale: Scale, edge: int, instrument: Conditioned, device: torch.device
     ) -> None:
         self._scale, self._factor, self._instrument, self._device = scale, scale[0], instrument, device
         self._edge = edge * self._factor + 2 * instrument.margin(scale)[0]
@@ -51,7 +51,7 @@ class DevicePatches:
         self._heights, self._widths = sizes.unbind(1)
         ends = self._heights.mul(self._widths).cumsum(0)
         self._starts = ends - self._heights * self._widths
-        chance = np.cumsum([f.weight or 0.0 for f in large])
+        chance = np.cumsum([f.hr.size if f.weight is None else f.weight for f in large])
         self._chance = torch.from_numpy((chance / chance[-1]).astype(np.float32)).to(device)
         self.pixels = len(self._hr)
 
@@ -74,10 +74,8 @@ class DevicePatches:
         candidates = self._cut(self._hr, corners, turns, self._factor)
         kept = self._choose(candidates, count, generator)
         hr = candidates[kept][:, None]
-        if isinstance(self._instrument, Conditioned):
-            return self._instrument.simulate(hr, self._scale, generator)
-        assert self._lr is not None
-        return self._cut(self._lr, corners[kept], turns[kept], 1)[:, None], hr
+        lr = None if self._lr is None else self._cut(self._lr, corners[kept], turns[kept], 1)[:, None]
+        return self._instrument.simulate(hr, lr, self._scale, generator)
 
     def _draw_corners(self, count: int, generator: torch.Generator | None) -> Tensor:
         """Return field, top and left of patches, ``(count, 3)``; top and left in low-resolution pixels."""
@@ -104,13 +102,16 @@ class DevicePatches:
         return flat[start + (top * factor + y) * width + left * factor + x]
 
     def _choose(self, candidates: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-        """Return the numbers of the candidates to keep: those with most structure, and some of the others."""
+        """Return the numbers of the candidates to keep: those with most structure, and some others; in any order."""
         detail = sum(candidates.diff(dim=d).abs().mean(dim=(1, 2)) for d in (1, 2))
         assert isinstance(detail, Tensor)
         order, any_kind = detail.argsort(), count // ANY_KIND
-        lower = order[: count + any_kind]
-        some = self._uniform(len(lower), generator=generator).argsort()[:any_kind]
-        return torch.cat([order[count + any_kind :], lower[some]])
+        lower, best = order[: count + any_kind], order[count + any_kind :]
+        kept = torch.cat([best, lower[self._permute(len(lower), generator)[:any_kind]]])
+        return kept[self._permute(count, generator)]
+
+    def _permute(self, count: int, generator: torch.Generator | None) -> Tensor:
+        return self._uniform(count, generator=generator).argsort()
 
     def _uniform(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         return torch.rand(*shape, device=self._device, generator=generator)

@@ -13,7 +13,7 @@ from napari_superres.errors import OutputError
 from napari_superres.training.campaign.images import Images, open_data
 from napari_superres.training.campaign.log import Log
 from napari_superres.training.campaign.model import ModelTraining
-from napari_superres.training.campaign.table import TRAININGS, shrink_network
+from napari_superres.training.campaign.table import list_trainings
 from napari_superres.training.recipes import Recipe
 
 
@@ -80,7 +80,7 @@ def run_campaign(
     log = Log(folder, {"tiny": tiny, "device": name, "torch": torch.__version__, "minutes": minutes})
     torch.manual_seed(0)
     with open_data(data) as images:
-        recipes = [shrink_network(r) if tiny else r for r in TRAININGS]
+        recipes = list_trainings(tiny=tiny)
         left = {r.name: r.minutes * (1.0 - float(log.of(r.name).get("share", 0.0))) for r in recipes}
         for recipe in recipes:
             # What preparing or failing takes, all the trainings that follow pay alike.
@@ -129,7 +129,7 @@ def _describe(name: str, log: Log) -> str:
 
 
 def _outcome(log: Log) -> Outcome:
-    names = [recipe.name for recipe in TRAININGS]
+    names = [recipe.name for recipe in list_trainings()]
     finished = tuple(n for n in names if log.of(n).get("share", 0.0) >= 1.0)
     errors = {n: str(log.of(n)["error"]) for n in names if log.of(n).get("error")}
     return Outcome(finished, tuple(n for n in names if n not in finished), errors)

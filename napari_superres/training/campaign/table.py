@@ -1,4 +1,7 @@
-"""What is trained, in order of value: one model for all images, then models for some, which start from its weights."""
+"""What is trained, in order of value: one model for all images, then models for some, which start from its weights.
+
+Images, degradation, loss and card are those of the shipped recipes. The networks are larger, and so are the patches.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,115 +9,53 @@ from typing import Any
 
 from napari_superres.training.recipes import Recipe, load_recipe
 
-BASE = "science-x2-large"
-_SCIENCE = load_recipe("science-x2")
+_BASE, _LARGE = "science-x2", "-large"
+_MINUTES = {_BASE: 3.0, "fluo-x2": 1.2, "em-x2": 0.9, "ct-x2": 0.9, "photo-x2": 1.2, "fluo-x1": 0.8}
+"""Minutes of each training on an H200; a shorter or longer campaign divides its time alike."""
 
-_SETTINGS: Mapping[str, Any] = {
-    "architecture": "edsr",
-    "arguments": {"blocks": 16, "features": 64, "tail": "direct"},
-    "scale": (2, 2),
-    "channel": "each",
-    "shrink": (1, 2),
-    "degradation": {"kind": "conditioned"},
-    "patch": 48,
-    "batch": 32,
-    "loss": {"kind": "l1", "finish": "psnr"},
-}
+_NETWORK: Mapping[str, Any] = {"blocks": 16, "features": 64, "tail": "direct"}
+_PATCH, _BATCH = 48, 32
 _BASE_RATE, _RATE = 5e-4, 2e-4
 """Learning rates of the first training, and of those that start from its weights."""
 
-_FLUORESCENCE = {
-    "fluorescence": 0.30,
-    "fluorescence/bbbc007": 0.04,
-    "fluorescence/bbbc038": 0.06,
-    "fluorescence/bbbc039": 0.10,
-    "fluorescence/neubias": 0.24,
-    "fluorescence/brainreg": 0.04,
-    "em": 0.06,
-    "BSD200": 0.08,
-    "photographs": 0.08,
-}
-_ELECTRON = {"em": 0.55, "sem": 0.20, "microct": 0.05, "BSD200": 0.10, "photographs": 0.10}
-_TOMOGRAPHY = {
-    "ct": 0.10,
-    "ct/thorax": 0.38,
-    "ct/micro": 0.14,
-    "microct": 0.16,
-    "mri": 0.06,
-    "BSD200": 0.08,
-    "photographs": 0.08,
-}
-_PHOTOGRAPHS = {"T91": 0.10, "BSD200": 0.38, "BSDS500_test": 0.40, "photographs": 0.12}
+_TINY: Mapping[str, Any] = {"blocks": 1, "features": 4}
+_TINY_PATCH, _TINY_BATCH = 8, 4
 
 
-def _recipe(name: str, shares: Mapping[str, float], minutes: float, title: str, **facts: Any) -> Recipe:
-    settings = {"rate": _RATE, "start": BASE, **_SETTINGS, **facts}
-    card = {**_SCIENCE.card, "title": title, **facts.get("card", {})}
-    shared = {"data": tuple(shares), "shares": tuple(shares.values()), "minutes": minutes}
-    return Recipe(name=name, **{**settings, **shared, "card": card})
+def list_trainings(*, tiny: bool = False) -> list[Recipe]:
+    """Return the trainings in order, with their minutes.
 
-
-TRAININGS: tuple[Recipe, ...] = (
-    _recipe(
-        BASE,
-        dict(zip(_SCIENCE.data, _SCIENCE.shares, strict=True)),
-        3.0,
-        "Scientific images x2: told blur and noise, large",
-        rate=_BASE_RATE,
-        start="",
-    ),
-    _recipe(
-        "fluo-x2-large",
-        _FLUORESCENCE,
-        1.2,
-        "Fluorescence x2: told blur and noise, large",
-        card={"modality": "fluorescence"},
-    ),
-    _recipe(
-        "em-x2-large",
-        _ELECTRON,
-        0.9,
-        "Electron microscopy x2: told blur and noise, large",
-        card={"modality": "electron microscopy"},
-    ),
-    _recipe("ct-x2-large", _TOMOGRAPHY, 0.9, "CT x2: told blur and noise, large", card={"modality": "CT"}),
-    _recipe(
-        "photo-x2-large",
-        _PHOTOGRAPHS,
-        1.2,
-        "Photographs x2, large",
-        channel="luma",
-        shrink=(1,),
-        degradation={"kind": "bicubic"},
-        card={
-            "modality": "photograph",
-            "intensity": "unit",
-            "color": "luma",
-            "limits": "Sharp photographs and documents. Not for blurred or noisy images: it sharpens noise.",
-            "citation": load_recipe("photo-x2").card["citation"],
-        },
-    ),
-    _recipe(
-        "fluo-x1-large",
-        _FLUORESCENCE,
-        0.8,
-        "Fluorescence, denoised at its own size: told blur and noise, large",
-        scale=(1, 1),
-        card={"modality": "fluorescence"},
-    ),
-)
-"""The trainings. Their minutes add up to the eight of a campaign; shorter or longer ones divide their time alike."""
-
-
-def shrink_network(recipe: Recipe) -> Recipe:
-    """Return a training that takes a CPU a second: the same but for the sizes of network, patches and batches."""
-    return replace(recipe, arguments={**recipe.arguments, "blocks": 1, "features": 4}, patch=8, batch=4)
+    Parameters
+    ----------
+    tiny
+        Make networks, patches and batches so small that a CPU learns something within a second.
+    """
+    return [_enlarge(load_recipe(name), tiny=tiny) for name in _MINUTES]
 
 
 def share_of_patches() -> dict[str, float]:
     """Return the share of each folder in the patches of all trainings; they add up to 1."""
     total: dict[str, float] = {}
-    for recipe in TRAININGS:
-        for folder, share in zip(recipe.data, recipe.shares, strict=True):
-            total[folder] = total.get(folder, 0.0) + recipe.minutes * share / sum(recipe.shares)
-    return {folder: part / sum(r.minutes for r in TRAININGS) for folder, part in total.items()}
+    trainings = list_trainings()
+    for recipe in trainings:
+        shares = recipe.shares or (1.0,) * len(recipe.data)
+        for folder, share in zip(recipe.data, shares, strict=True):
+            total[folder] = total.get(folder, 0.0) + recipe.minutes * share / sum(shares)
+    return {folder: part / sum(r.minutes for r in trainings) for folder, part in total.items()}
+
+
+def _enlarge(recipe: Recipe, *, tiny: bool) -> Recipe:
+    is_base = recipe.name == _BASE
+    return replace(
+        recipe,
+        name=f"{recipe.name}{_LARGE}",
+        arguments={**_NETWORK, **(_TINY if tiny else {})},
+        patch=_TINY_PATCH if tiny else _PATCH,
+        batch=_TINY_BATCH if tiny else _BATCH,
+        rate=_BASE_RATE if is_base else _RATE,
+        minutes=_MINUTES[recipe.name],
+        start="" if is_base else f"{_BASE}{_LARGE}",
+        # A larger network knows no more from a teacher that is smaller than itself.
+        teacher="",
+        card={**recipe.card, "title": f"{recipe.card['title']}, large"},
+    )
