@@ -40,7 +40,7 @@ Many pixels at the lowest value are no reason to leave a block out: so looks dar
 """
 
 _MAX_SHARE = 0.5
-"""Largest share of the middle's energy that is expected at the corner. Structure of the images tried had up to 0.4."""
+"""Largest share of the middle's energy that is expected at the corner. It was at most 0.4 in the images tried."""
 
 _CAUTION = 3.0
 """Weight of the assumption that the share is 0, in blocks: few blocks do not prove that the corner holds structure."""
@@ -180,7 +180,8 @@ def _fit(brightness: Floats, middle: Floats, corner: Floats) -> tuple[float, flo
         noise = base + gain * terms[:, 1]
         expected = (1 - share) * noise + share * middle
         expected = expected * np.sqrt(np.maximum(middle / np.maximum(noise, _FLOOR), 1))
-    # A slope no larger than its own error is chance: it is shrunk towards 0 around the mean brightness.
+    # A slope no larger than its own error is chance: it is shrunk towards 0 around the mean brightness. Overlapping
+    # blocks are not independent, hence the factor of 2.
     weight = weight**2
     centre = float(np.average(terms[:, 1], weights=weight))
     scatter = np.mean(weight * (corner - (1 - share) * noise - share * middle) ** 2)
