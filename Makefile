@@ -12,7 +12,7 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores tables tables-slow screenshots \
+.PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores grids tables tables-slow screenshots \
 	pictures system version dist clean
 
 help:
@@ -60,6 +60,10 @@ bench: $(VENV)/.bench
 # DATA is a folder with benchmark/Set5, benchmark/Set14 and test/fluorescence.
 scores: $(VENV)/.tests
 	$(BIN)/python tests/benchmarks/scores.py $(DATA)
+
+# DATA as superres-bench describes it (docs/reference/superres-bench.md); MODELS are names or files: a minute each.
+grids: $(VENV)/.tests
+	$(BIN)/python tests/benchmarks/grid.py $(DATA) $(MODELS) --write
 
 # docs/_build/html; the gallery's examples are run, and so is what the pages show: minutes.
 docs: $(VENV)/.docs

@@ -11,6 +11,8 @@ ITERATIONS = 10
 """Iterations of Richardson-Lucy where nothing is known to choose them by."""
 
 _PSF_RADIUS = 4  # standard deviations
+_MARGIN = 12
+"""Mirrored pixels around a plane, besides the radius of the point-spread function."""
 _PATCH, _REACH = 5, 6
 _STRENGTH = 0.5
 """Filter strength over the standard deviation of the noise: the best of 0.5 to 1.0, on images outside any test set."""
@@ -62,7 +64,9 @@ def _invert_anscombe(values: Floats) -> Floats:
     return np.asarray(z**2 / 4 + root / (4 * z) - 11 / (8 * z**2) + 5 * root / (8 * z**3) - 1 / 8)
 
 
-def richardson_lucy(plane: npt.NDArray[Any], psf_sigma: float, iterations: int = ITERATIONS) -> Floats:
+def richardson_lucy(
+    plane: npt.NDArray[Any], psf_sigma: float, iterations: int = ITERATIONS, *, pixel: int = 1
+) -> Floats:
     """Deconvolve a plane by Richardson-Lucy (doi:10.1364/JOSA.62.000055) with a Gaussian point-spread function.
 
     Parameters
@@ -70,9 +74,12 @@ def richardson_lucy(plane: npt.NDArray[Any], psf_sigma: float, iterations: int =
     plane
         ``(Y, X)``, finite.
     psf_sigma
-        Standard deviation of the point-spread function in pixels of the plane, above 0.
+        Standard deviation of the point-spread function in pixels of the plane, above 0; also 0 with a `pixel`.
     iterations
         Number of iterations, at least 1.
+    pixel
+        Edge of the pixels that were recorded, in pixels of the interpolated plane. Their area, and interpolation, are
+        undone as well: a triangle twice as wide. 1 = the point-spread function alone.
 
     Returns
     -------
@@ -81,7 +88,7 @@ def richardson_lucy(plane: npt.NDArray[Any], psf_sigma: float, iterations: int =
     """
     from skimage import restoration
 
-    psf = _gaussian(psf_sigma)
+    psf = _gaussian(psf_sigma, pixel)
     low = float(plane.min())
     padded = _mirror(plane - np.float64(low), psf).clip(1e-9, None)
     return _inner(restoration.richardson_lucy(padded, psf, num_iter=iterations, clip=False), psf) + low
@@ -111,17 +118,18 @@ def wiener(plane: npt.NDArray[Any], psf_sigma: float, balance: float) -> Floats:
     return _inner(restoration.wiener(_mirror(plane - np.float64(low), psf), psf, balance, clip=False), psf) + low
 
 
-def _gaussian(sigma: float) -> Floats:
+def _gaussian(sigma: float, pixel: int = 1) -> Floats:
     radius = int(np.ceil(_PSF_RADIUS * sigma))
-    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2) if sigma else np.ones(1)
+    taps = np.convolve(taps, np.convolve(np.ones(pixel), np.ones(pixel)))
     return np.asarray(np.outer(taps, taps) / taps.sum() ** 2)
 
 
 def _mirror(values: Floats, psf: Floats) -> Floats:
-    # Both functions treat the plane as periodic. Mirrored borders keep opposite sides apart.
-    return np.pad(values, psf.shape[0] // 2, mode="symmetric")
+    # Both functions take what lies outside for dark or periodic, an error that creeps inwards with each iteration.
+    return np.pad(values, psf.shape[0] // 2 + _MARGIN, mode="symmetric")
 
 
 def _inner(values: Floats, psf: Floats) -> Floats:
-    radius = psf.shape[0] // 2
-    return np.asarray(values[radius:-radius, radius:-radius], dtype=np.float64)
+    margin = psf.shape[0] // 2 + _MARGIN
+    return np.asarray(values[margin:-margin, margin:-margin], dtype=np.float64)

@@ -26,7 +26,7 @@ Context = Literal["T", "Z"]
 Ends = Literal["reflect", "replicate"]
 Color = Literal["luma", "per-channel"]
 
-FORMAT = 2
+FORMAT = 1
 """Version of the card's layout. A file with a higher number was made by a newer program."""
 
 _ONE_LINE = ("title", "version", "license", "modality")

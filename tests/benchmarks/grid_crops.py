@@ -6,15 +6,18 @@ Gaussians of sigma 2 so that noise counts little, is the largest. Crops are at m
 pixels, and those of one plane do not overlap. A source that is small gives fewer.
 """
 
-from collections.abc import Iterator
+import re
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import log10
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_gradient_magnitude
 
-from napari_superres import read_image
+from napari_superres import Image, degrade, read_image, write_image
 from napari_superres.core.color import luma
 
 EDGE, STEP = 256, 32
@@ -24,6 +27,10 @@ CROPS = 24
 
 PER_SOURCE = 4
 PERCENTILES = (0.1, 99.9)
+SIGMAS = (0.0, 0.5, 1.0, 1.5)
+PHOTONS = (None, 300, 30)
+LEAST_ERROR = 1e-10
+"""Mean square from which results count as equal to the truth: 100 dB."""
 
 
 @dataclass(frozen=True)
@@ -133,3 +140,51 @@ def richest(plane: np.ndarray, count: int) -> Iterator[tuple[int, int, np.ndarra
         if len(taken) < count and all(abs(y - v) >= height or abs(x - u) >= width for v, u in taken):
             taken.append((y, x))
             yield y, x, plane[y : y + height, x : x + width]
+
+
+@dataclass(frozen=True)
+class Input:
+    """The low-resolution image of a crop in one condition; its noise has the variance ``gain * intensity``."""
+
+    crop: Crop
+    scale: int
+    sigma: float
+    photons: int | None
+    pixels: np.ndarray
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file of the image, and of each result of it."""
+        name = re.sub(r"[^\w-]+", "_", f"{self.crop.source.name} {self.crop.name}").strip("_")
+        return f"{name}_sigma{self.sigma:g}_{'clean' if self.photons is None else f'{self.photons}photons'}.tif"
+
+    @property
+    def gain(self) -> float:
+        return 0.0 if self.photons is None else 1 / self.photons
+
+    def score(self, result: np.ndarray) -> float:
+        """Return the PSNR of a result in dB."""
+        return -10 * log10(max(float(np.square(result - self.crop.pixels, dtype=np.float64).mean()), LEAST_ERROR))
+
+
+def inputs_of(crop: Crop, scale: int) -> Iterator[Input]:
+    """Yield the low-resolution images of a crop, one per condition."""
+    for photons in PHOTONS:
+        for sigma in SIGMAS:
+            low = degrade(
+                Image.from_array(crop.pixels, "YX"),
+                scale,
+                kernel="gaussian",
+                psf_sigma=sigma,
+                photons=photons,
+                seed=zlib.crc32(f"{crop.name} {sigma} {photons}".encode()),
+            )
+            yield Input(crop, scale, sigma, photons, np.asarray(low.data))
+
+
+def export(crops: Iterable[Crop], scale: int, folder: Path) -> None:
+    """Write all low-resolution images of crops, to be upscaled by any program."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for crop in crops:
+        for low in inputs_of(crop, scale):
+            write_image(Image.from_array(low.pixels, "YX"), folder / low.file_name)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_superres import upscale
 from napari_superres.evaluation.classical import denoise, richardson_lucy, wiener
 
 SCENE = gaussian_filter(np.random.default_rng(0).random((96, 80)), 3)
@@ -47,3 +48,18 @@ def test_deconvolution_undoes_a_blur_and_leaves_a_flat_field(restore):
     np.testing.assert_allclose(restore(np.full((20, 30), 5.0), 2.0), 5.0)
     shifted = restore(blurred + 300, 2.0) - 300
     np.testing.assert_allclose(shifted, restore(blurred, 2.0), atol=1e-6)
+
+
+def test_the_area_of_pixels_is_undone_too():
+    sharp = gaussian_filter(np.random.default_rng(0).random((96, 80)), 1.2)
+    coarse = sharp.reshape(48, 2, 40, 2).mean((1, 3)).astype(np.float32)
+    smooth = upscale(coarse, "bicubic-x2", axes="YX").data
+    assert error(richardson_lucy(smooth, 0.0, 10, pixel=2), sharp) < 0.8 * error(smooth, sharp)
+    np.testing.assert_allclose(richardson_lucy(SCENE, 0.0, 3), SCENE, atol=1e-8)  # nothing to undo
+
+
+def test_borders_gain_as_the_middle_does():
+    blurred = gaussian_filter(SCENE, 1, mode="reflect")
+    edges = np.ones(SCENE.shape, dtype=bool)
+    edges[2:-2, 2:-2] = False
+    assert error(richardson_lucy(blurred, 1.0, 30)[edges], SCENE[edges]) < 0.1 * error(blurred[edges], SCENE[edges])

@@ -11,7 +11,7 @@ from napari_superres.models.model_file import digest
 from superres_docs.text import plain, table
 
 _MEASURES = {"psnr": "PSNR / dB", "ssim": "SSIM"}
-_BASELINES = ("bicubic", "lanczos", "wiener", "richardson_lucy", "zero_filling")
+_BASELINES = ("bicubic", "lanczos", "wiener", "richardson_lucy", "non_local_means", "zero_filling")
 _REMARKS = {
     "intensity_over_bicubic": "Mean intensity divided by that of bicubic interpolation: {}.",
     "least_gain_over_bicubic_db": "Least gain over bicubic interpolation in any of the images: {} dB.",
