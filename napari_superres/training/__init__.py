@@ -7,8 +7,7 @@ layer; docs/explanation/architecture.md lists all imports.
 ``options``          their options and defaults
 ``preparation``      reads images and builds the network; checks everything before the first step
 ``recipes``          `Recipe`: what makes a model, as small TOML files; recipes for your own images
-``fields_of_view``   reads high-resolution images onto the intensity scale of the model
-``recorded_pairs``   reads pairs that instruments recorded, and checks or aligns them
+``images``           reads images, and pairs that instruments recorded, onto the intensity scale of the model
 ``patches``          draws patches, turns and degrades them
 ``teacher``          a larger network whose results are learnt as well
 ``losses``           the losses that training minimises
@@ -18,6 +17,7 @@ layer; docs/explanation/architecture.md lists all imports.
 ``validation``       scores images held out of training next to bicubic interpolation
 ``progress``         `TrainingStep`: the progress of a training, with notes for the user
 ``trained_card``     the card of a trained model
+``campaign``         trains all larger models within minutes on a GPU
 """
 
 from napari_superres.training.options import TrainOptions as TrainOptions

@@ -14,7 +14,7 @@ from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.degradation.instruments.strengths import trim
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import SettingsError, TrainingError
-from napari_superres.training.fields_of_view import Field, Plane
+from napari_superres.training.images.fields_of_view import Field, Plane
 
 ANY_KIND = 8
 """One of this many patches of a batch is drawn among those with less structure."""

@@ -12,11 +12,11 @@ from napari_superres.models.architectures import build
 from napari_superres.models.library.registry import find_card, model_path
 from napari_superres.models.model_file import check_model_target, digest, read_weights
 from napari_superres.training.checkpoint import find_checkpoint, settings_json
-from napari_superres.training.fields_of_view import Field, ImageSet, read_fields
+from napari_superres.training.images.fields_of_view import Field, ImageSet, read_fields
+from napari_superres.training.images.recorded_pairs import read_pairs
 from napari_superres.training.options import TrainOptions
 from napari_superres.training.patches import PatchSampler
 from napari_superres.training.recipes import Recipe, load_recipe
-from napari_superres.training.recorded_pairs import read_pairs
 from napari_superres.training.teacher import Teacher
 from napari_superres.training.validation import hold_out
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from napari_superres.errors import TrainingError
 from napari_superres.models.library.registry import open_model
-from napari_superres.training.fields_of_view import Plane
+from napari_superres.training.images.fields_of_view import Plane
 from napari_superres.training.recipes import Recipe
 
 

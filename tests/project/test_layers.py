@@ -25,8 +25,9 @@ READERS = {
     "evaluation/folder.py",
     "evaluation/pairing.py",
     "evaluation/uncertainty/fit_calibration.py",
-    "training/fields_of_view.py",
-    "training/recorded_pairs.py",
+    "training/images/fields_of_view.py",
+    "training/images/recorded_pairs.py",
+    "training/campaign/pack.py",
     "training/recipes/own_data.py",
 }
 HOST = {"napari", "qtpy", "superqt", "magicgui", "PyQt5", "PyQt6", "PySide6", "npe2"}
@@ -65,7 +66,12 @@ WARNING_FUNCTIONS = {
     "training/trainer.py": {"train"},
 }
 # Files whose work is to write a command, or to read one.
-WRITERS_OF_COMMANDS = {"plugin/demo.py", "plugin/widgets/batch/state.py", "plugin/widgets/upscale/snippets.py"}
+WRITERS_OF_COMMANDS = {
+    "plugin/demo.py",
+    "plugin/widgets/batch/state.py",
+    "plugin/widgets/upscale/snippets.py",
+    "training/campaign/__main__.py",
+}
 # One file per model: a folder that nobody browses.
 DATA = {"napari_superres/weights"}
 MAX_ENTRIES, MAX_LINES, LONGEST_FUNCTION = 16, 400, 60

@@ -11,7 +11,7 @@ from napari_superres import Image, degrade, upscale, write_image
 from napari_superres.errors import SuperResWarning
 from napari_superres.models.library.registry import find_card, open_model
 from napari_superres.training import Recipe, train
-from napari_superres.training.fields_of_view import Field, read_fields
+from napari_superres.training.images.fields_of_view import Field, read_fields
 from napari_superres.training.patches import PatchSampler, own_noise
 
 pytest.importorskip("lightning", reason="training needs Lightning")

@@ -11,7 +11,7 @@ from napari_superres.degradation.instruments import lenses, make_instrument
 from napari_superres.errors import TrainingError
 from napari_superres.inference.measure import check
 from napari_superres.training import Recipe, make_recipe, train
-from napari_superres.training.fields_of_view import Field, read_fields
+from napari_superres.training.images.fields_of_view import Field, read_fields
 from napari_superres.training.patches import PatchSampler
 
 pytest.importorskip("lightning", reason="training needs Lightning")

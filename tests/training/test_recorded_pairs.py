@@ -8,7 +8,7 @@ from napari_superres import Image, load_model, write_image
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import TrainingError
 from napari_superres.training import make_recipe, train
-from napari_superres.training.recorded_pairs import read_pairs
+from napari_superres.training.images.recorded_pairs import read_pairs
 
 
 def scene(seed, size=120):

@@ -13,7 +13,7 @@ from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.models import find_card
 from napari_superres.models.model_file import read_weights
 from napari_superres.training import Recipe, train
-from napari_superres.training.fields_of_view import Field
+from napari_superres.training.images.fields_of_view import Field
 from napari_superres.training.trainer import iter_train
 from napari_superres.training.validation import crop_to_structure
 

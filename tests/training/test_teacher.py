@@ -13,7 +13,7 @@ from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.model_file import write_model
 from napari_superres.training import Recipe, train
-from napari_superres.training.fields_of_view import Field
+from napari_superres.training.images.fields_of_view import Field
 from napari_superres.training.losses import Loss
 from napari_superres.training.options import TRAIN_DEFAULTS
 from napari_superres.training.patches import PatchSampler

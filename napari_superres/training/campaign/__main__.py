@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--data", type=Path, default=Path("campaign.zip"), help="folder of images, or packed file (campaign.zip)"
     )
     parser.add_argument("--minutes", type=float, default=8.0, help="time for all trainings (8)")
-    parser.add_argument("--tiny", action="store_true", help="tiny networks, to try the way")
+    parser.add_argument("--tiny", action="store_true", help="tiny networks and a few steps, to try the way")
     options = parser.parse_args(arguments)
     stopped = threading.Event()
 
@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    print(f"unfinished: {', '.join(outcome.unfinished) or 'none'}")  # noqa: T201 - the command's output
     return _STOPPED if stopped.is_set() else _FAILED if outcome.errors else 0
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from napari_superres.degradation.instruments import Conditioned, Scale, Strengths
 from napari_superres.models.interpolate import Interpolation
-from napari_superres.training.fields_of_view import Field
+from napari_superres.training.images.fields_of_view import Field
 from napari_superres.training.losses import MIN_ERROR
 from napari_superres.training.validation import crop_to_structure, select_evenly
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from napari_superres.errors import TrainingError
 from napari_superres.training.campaign.pack import unpack
-from napari_superres.training.fields_of_view import Field, read_fields
+from napari_superres.training.images.fields_of_view import Field, read_fields
 from napari_superres.training.recipes import Recipe
 from napari_superres.training.validation import hold_out
 

@@ -78,8 +78,10 @@ class ModelTraining:
             device=device,
         )
 
-    def run(self, seconds: float, stop: Callable[[], bool]) -> None:
-        """Train until the time is over, or `stop` returns True; write the model now and then, and at the end.
+    def run(self, seconds: float, steps: int | None, stop: Callable[[], bool]) -> None:
+        """Train until the time is over, or the steps are done, or `stop` returns True.
+
+        The model is written now and then, and at the end.
 
         Raises
         ------
@@ -87,11 +89,12 @@ class ModelTraining:
             If the loss is not finite. The last model file stays.
         """
         first, began = self._share, time.monotonic()
-        saved, steps = began, _STEPS_BETWEEN_LOOKS if self._device.type == "cuda" else 1
+        saved, at_once = began, _STEPS_BETWEEN_LOOKS if self._device.type == "cuda" else 1
         while self._share < 1.0 and not stop():
-            self._steps.run(steps, self._share)
+            self._steps.run(at_once, self._share)
             now = time.monotonic()
-            self._share = min(1.0, first + (1.0 - first) * (now - began) / seconds)
+            spent = max((now - began) / seconds, self._steps.count / steps if steps else 0.0)
+            self._share = min(1.0, first + (1.0 - first) * spent)
             if now - saved >= _SAVE_SECONDS and self._share < 1.0:
                 self._save(now - began)
                 saved = time.monotonic()

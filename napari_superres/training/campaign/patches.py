@@ -8,7 +8,7 @@ from torch import Tensor
 
 from napari_superres.degradation.instruments import Conditioned, Scale
 from napari_superres.errors import TrainingError
-from napari_superres.training.fields_of_view import Field
+from napari_superres.training.images.fields_of_view import Field
 from napari_superres.training.patches import ANY_KIND, crop_to_scale, reduce_field
 
 

@@ -16,6 +16,8 @@ from napari_superres.training.campaign.model import ModelTraining
 from napari_superres.training.campaign.table import list_trainings
 from napari_superres.training.recipes import Recipe
 
+_TINY_STEPS = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -57,7 +59,7 @@ def run_campaign(
     minutes
         Time from the start to the end of the last training. Writing the last model takes some seconds more.
     tiny
-        Train tiny networks, which only try the way.
+        Train tiny networks, and only for some steps, to try the way.
     stop
         Called between steps. If it returns True, the models are written as they are.
     show
@@ -87,7 +89,9 @@ def run_campaign(
             part = left[recipe.name] / (sum(left.values()) or 1.0)
             del left[recipe.name]
             if part > 0 and not stop() and time.monotonic() < end:
-                failure = _try_training(recipe, images, folder, log, device, end, part, stop)
+                failure = _try_training(
+                    recipe, images, folder, log, device, end, part, _TINY_STEPS if tiny else None, stop
+                )
                 log.write(recipe.name, error=failure)
                 show(_describe(recipe.name, log))
                 _free(device)
@@ -102,6 +106,7 @@ def _try_training(
     device: torch.device,
     end: float,
     part: float,
+    steps: int | None,
     stop: Callable[[], bool],
 ) -> str:
     """Train one model for its part of the time that is left once it is prepared; return the trace of an error."""
@@ -109,7 +114,7 @@ def _try_training(
         recipe = images.restrict(recipe)
         training = ModelTraining(recipe, images.read(recipe), folder, log, device)
         if (seconds := (end - time.monotonic()) * part) > 0:
-            training.run(seconds, stop)
+            training.run(seconds, steps, stop)
     except Exception:  # noqa: BLE001 - the other trainings must go on
         return traceback.format_exc()
     return ""

@@ -84,7 +84,7 @@ class Steps:
         self._renewal.fill_(max(1.0 - _DECAY, 1.0 / (1.0 + self.count / 10)))
         is_finish = progress > FINISH_FROM
         if self._is_cuda and not self.note and is_finish not in self._graphs:
-            self._capture(is_finish)
+            self._capture(is_finish=is_finish)
         for _ in range(steps):
             if is_finish in self._graphs:
                 self._graphs[is_finish].replay()
@@ -119,7 +119,7 @@ class Steps:
             torch._foreach_add_(self._averages, change)
             self._sum.add_(loss.detach())
 
-    def _capture(self, is_finish: bool) -> None:
+    def _capture(self, *, is_finish: bool) -> None:
         """Do a few steps, then record one as a graph; a note says why if that fails."""
         before = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         before.wait_stream(torch.cuda.current_stream())

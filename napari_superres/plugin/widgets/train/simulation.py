@@ -57,7 +57,7 @@ def simulate(
         If the image cannot be read, or is too small.
     """
     from napari_superres.degradation.instruments import make_instrument
-    from napari_superres.training.fields_of_view import Field
+    from napari_superres.training.images.fields_of_view import Field
     from napari_superres.training.validation import iter_recordings
 
     volume = len(scale) == 3

@@ -12,7 +12,7 @@ from napari_superres.core.intensity import fit_normalisation
 from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import TrainingError
 from napari_superres.io import find_images, read_image, stem
-from napari_superres.training.fields_of_view import Field, ImageSet, pixel_size_um
+from napari_superres.training.images.fields_of_view import Field, ImageSet, pixel_size_um
 
 _MAX_SHIFT = 2.0
 """Shift in low-resolution pixels beyond which pairs must be registered."""
