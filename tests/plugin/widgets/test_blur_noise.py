@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -101,6 +102,9 @@ def test_the_plan_says_what_is_assumed():
     assert told_text(plan(noise)) == f"N{said}"
     assert told_text(plan(noise, noise, channels=(1, 0))) == f"Channel 1: n{said}"
     assert told_text(SimpleNamespace(told=None)) == ""
+    far = plan(noise)
+    far.told = replace(far.told, doubts=("The image does not fit.",))
+    assert told_text(far) == f"N{said} The image does not fit."
 
 
 def test_noise_is_measured_once():

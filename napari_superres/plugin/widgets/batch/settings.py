@@ -53,7 +53,7 @@ class BatchSettings(QWidget):
         self.model.changed.connect(self._fit_model)
         self._fit_model()
         layout.addLayout(line(self.resume, self.overwrite))
-        for text in (self.axes.native, self.output):
+        for text in (self.axes.native, self.output, self.blur_noise.noise.native):
             text.setAcceptDrops(False)  # Files that are dropped on the panel are input.
 
     def _add_computing(self) -> None:

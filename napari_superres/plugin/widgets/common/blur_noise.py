@@ -151,12 +151,13 @@ def as_measured(plan: "Plan") -> "Plan":
 
 
 def told_text(plan: "Plan") -> str:
-    """Return what a plan assumes of blur and noise, as a sentence; empty if the network is not told any."""
+    """Return what a plan assumes of blur and noise, and doubts; empty if the network is not told any."""
     if plan.told is None:
         return ""
     channel, *others = plan.channels
     text = plan.told.describe(channel)
-    return f"Channel {channel}: {text}." if others else f"{text[:1].upper()}{text[1:]}."
+    text = f"Channel {channel}: {text}." if others else f"{text[:1].upper()}{text[1:]}."
+    return " ".join([text, *plan.told.doubts])
 
 
 def _digits(value: float) -> str:

@@ -38,10 +38,11 @@ class NumberSlider(QWidget):
         self.number.setStyleSheet("min-width: 56px")  # The style of napari is wider than a narrow dock allows.
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget, stretch in ((self.slider, 1), (self.number, 0)):
+        layout.addWidget(self.slider, 1)
+        layout.addWidget(self.number)
+        for widget in (self.slider, self.number, self.number.lineEdit()):
             widget.setToolTip(tooltip)
             widget.setAccessibleName(label)
-            layout.addWidget(widget, stretch)
         self.slider.valueChanged.connect(lambda at: self.number.setValue(at * self.number.maximum() / _STEPS))
         self.number.valueChanged.connect(self._follow)
 
