@@ -68,7 +68,7 @@ def test_blur_is_the_one_that_is_told() -> None:
 
 def test_some_patches_are_flat_and_all_stay_within_the_range() -> None:
     low, high, _ = expose(2, count=400)
-    assert 0.005 < (np.ptp(high, axis=(1, 2, 3)) == 0).mean() < 0.08
+    assert 0.005 < (np.ptp(high, axis=(1, 2, 3)) == 0).mean() < 0.12
     assert high.min() >= 0
     assert high.max() <= 1
     assert np.isfinite(low).all()
@@ -82,7 +82,7 @@ def test_draws_depend_on_the_generator_alone() -> None:
 
 def test_its_ranges_are_those_of_the_card() -> None:
     instrument = make_instrument({"kind": "conditioned", "psf_sigma": [0, 1], "gain": [0.001, 0.01]})
-    assert instrument.conditions == {"psf_sigma": (0, 1), "gain": (0, 0.01), "read_noise": (0, 0.15)}
+    assert instrument.conditions == {"psf_sigma": (0, 1), "gain": (0, 0.01), "read_noise": (0, 0.25)}
     assert "told" in instrument.describe()
     with pytest.raises(SettingsError, match="read_noise must be a range"):
         make_instrument({"kind": "conditioned", "read_noise": [0, 0.1]})

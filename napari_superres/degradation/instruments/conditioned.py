@@ -47,7 +47,7 @@ _TOLD_ERROR = 0.1
 _TEXTURE, _TEXTURE_GAIN, _TEXTURE_NOISE = 0.5, (1e-6, 1e-3), (5e-4, 1e-2)
 """Share of unchanged patches of which noise is told, and how much: what is measured on photographs without noise."""
 
-_FAINT, _FLAT = 0.5, 0.03
+_FAINT, _FLAT = 0.5, 0.06
 """Share of patches of less contrast than their image's range, and without any: noise stretches the range."""
 
 _LEAST_CONTRAST = 0.4
@@ -96,8 +96,8 @@ class Conditioned:
     """
 
     psf_sigma: Range = (0.0, 2.0)
-    gain: Range = (2e-4, 0.08)
-    read_noise: Range = (2e-3, 0.15)
+    gain: Range = (2e-4, 0.2)
+    read_noise: Range = (2e-3, 0.25)
     reduction: str = "binning"
     frames = 1
 
