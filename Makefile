@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores grids tables tables-slow screenshots \
-	pictures system version dist clean
+	pictures thumbnails system version dist clean
 
 help:
 	@echo "make demo        upscale the shipped samples and compare the results with their references"
@@ -76,6 +76,10 @@ screenshots: $(VENV)/.tests system
 # The pictures of the README, from the samples: seconds.
 pictures: $(VENV)/.tests
 	$(BIN)/python docs/pictures.py
+
+# An image before and after each shipped model, next to its weights: a minute.
+thumbnails: $(VENV)/.tests
+	$(BIN)/python docs/thumbnails.py
 
 # The tables of layers and models. That of spandrel's architectures takes minutes: make tables-slow.
 tables: $(VENV)/.tests

@@ -1,6 +1,7 @@
 """``superres models``: the models that come with the program and those in the library."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from helpers.scenes import check_refusal
 from napari_superres.models import ModelCard, find_card
 from napari_superres.models.architectures import build
 from napari_superres.models.library.shipped import shipped_folder
-from napari_superres.models.model_file import digest, write_model
+from napari_superres.models.model_file import digest, read_card, read_weights, write_model
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +74,24 @@ def test_show_tells_where_a_model_comes_from(superres, mine):
         assert f"origin:              {origin}\n" in text
         assert (f"sha256:              {sha256}\n" in text) == bool(sha256)
         assert str(mine.parent) not in text
+
+
+def test_show_draws_the_grid(superres, mine, tmp_path):
+    assert "grid:" not in superres("models", "show", mine).out
+    grid = {
+        "psf_sigma": [0, 1],
+        "photons": [None, 30],
+        "over_bicubic": [[1.2, 2], [0.4, -0.3]],
+        "over_classical": [[0.8, 0.1], [-0.1, -0.9]],
+        "worst": -0.9,
+        "worst_image": "cells",
+        "images": 3,
+    }
+    card = replace(read_card(mine), grid=grid)
+    text = superres("models", "show", write_model(tmp_path / "measured.safetensors", card, read_weights(mine))).out
+    assert "grid:                PSF sigma        0           1\n" in text
+    assert " 30 photons     - +0.40    -- -0.30\n" in text
+    assert "worst of 3 images: -0.90 dB relative to bicubic (cells)\n" in text
 
 
 def test_added_twice(superres, mine):

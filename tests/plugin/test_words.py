@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from napari_superres.models import ModelCard, find_card, list_models
-from napari_superres.plugin.widgets.common.card_html import card_html, in_groups, model_label
+from napari_superres.plugin.widgets.common.card_html import card_html, grid_html, in_groups, model_label
 from napari_superres.plugin.widgets.common.wording import byte_count, duration, plan_text, progress_text
 
 
@@ -87,3 +87,21 @@ def test_a_plan_shows_its_duration_if_it_is_known():
     part = SimpleNamespace(**{**vars(plan), "out_shape": (10, 60), "region": {"Y": (3, 8), "X": (0, 30)}})
     assert plan_text(image, part, known).startswith("5 × 30 of 20 × 30 to 10 × 60 pixels (1.2 kB).")
     assert plan_text(image, plan, unknown) == f"{begin}1.2 MB of memory on cpu, in 6 steps."
+
+
+def test_a_card_draws_its_grid():
+    grid = {
+        "psf_sigma": [0, 1],
+        "photons": [None, 30],
+        "over_bicubic": [[1.2, 2], [0.4, -0.3]],
+        "over_classical": [[0.8, 0.1], [-0.1, -0.9]],
+        "worst": -0.9,
+        "worst_image": "<b>cells</b>",
+        "images": 3,
+    }
+    short, whole = (card_html(card(grid=grid), whole=w) for w in (False, True))
+    assert "<table" not in short
+    for cell in ("<th>1</th>", "<td>no noise</td><td>++&nbsp;+1.2</td>", "<td>-&nbsp;+0.4</td><td>--&nbsp;-0.3</td>"):
+        assert cell in whole
+    assert "-0.90 dB relative to bicubic (&lt;b&gt;cells" in whole
+    assert "<b>[--&nbsp;-0.3]</b>" in "".join(grid_html(card(grid=grid).grid, marker=(1, 1)))

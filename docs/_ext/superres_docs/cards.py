@@ -1,14 +1,19 @@
 """Section per shipped model with the facts and scores on its card, grouped by modality."""
 
 from collections.abc import Iterator, Mapping
+from os.path import relpath
+from pathlib import Path
 from typing import Any
 
 from napari_superres.models.card import ModelCard
 from napari_superres.models.card_grid import Grid
 from napari_superres.models.grid_map import LEGEND, grid_facts, noise_label
-from napari_superres.models.library.shipped import interpolation_cards, shipped_cards, shipped_file
+from napari_superres.models.library.shipped import interpolation_cards, shipped_cards, shipped_file, thumbnail_file
 from napari_superres.models.model_file import digest
 from superres_docs.text import plain, table
+
+_PAGE = Path(__file__).resolve().parents[2] / "reference" / "zoo.md"
+"""The page that holds the sections."""
 
 _MEASURES = {"psnr": "PSNR / dB", "ssim": "SSIM"}
 _BASELINES = ("bicubic", "lanczos", "wiener", "richardson_lucy", "non_local_means", "zero_filling")
@@ -40,12 +45,23 @@ def write() -> str:
 
 def _section(card: ModelCard) -> Iterator[str]:
     yield from [f"### {card.name}", "", f"{plain(card.title)}.", ""]
+    if picture := thumbnail_file(card.name):
+        shown = relpath(picture, _PAGE.parent).replace("\\", "/")
+        yield from [f"![An image before and after {card.name}]({shown})", "", f"{plain(_source(picture))}.", ""]
     for name, value in _facts(card).items():
         yield from [f"**{name}**", f": {value}", ""]
     for test, scores in sorted(card.scores.items(), key=lambda item: item[0] == "validation"):
         yield from _scores(card.name, test, scores)
     if card.grid:
         yield from _grid(card.grid)
+
+
+def _source(picture: Path) -> str:
+    """Return what a thumbnail shows, from its header."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        return f"Before and after: {image.info['Source']}"
 
 
 def _facts(card: ModelCard) -> dict[str, str]:

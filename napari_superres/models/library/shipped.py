@@ -31,6 +31,17 @@ def shipped_file(name: str) -> Path | None:
     return path if len(name) <= 100 and "/" not in name and "\\" not in name and path.is_file() else None
 
 
+def thumbnail_folder() -> Path:
+    """Return the folder of the thumbnails of shipped models."""
+    return shipped_folder() / "thumbnails"
+
+
+def thumbnail_file(name: str) -> Path | None:
+    """Return the picture of an image before and after a shipped model; None if there is none."""
+    path = thumbnail_folder() / f"{name}.png"
+    return path if shipped_file(name) and path.is_file() else None
+
+
 def shipped_cards() -> list[ModelCard]:
     """Return the cards of the shipped models, by name."""
     return [read_card(path) for path in sorted(shipped_folder().glob(f"*{SUFFIX}"))]

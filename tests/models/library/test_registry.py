@@ -6,9 +6,11 @@ from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
+from PIL import Image
 
 from napari_superres.errors import ModelFileError, SuperResWarning, UnknownModelError
 from napari_superres.models import Model, find_card, list_models, load_model
+from napari_superres.models.library.shipped import thumbnail_file, thumbnail_folder
 from napari_superres.models.model_file import write_model
 from napari_superres.models.probes.halo import measure_reach
 
@@ -102,3 +104,16 @@ def test_a_card_whose_halo_is_too_small_is_corrected_by_measurement(espcn, tmp_p
     with patch("napari_superres.models.probes.halo.measure_reach") as measured, pytest.warns(SuperResWarning):
         assert load_model(lying).card == found.card
     measured.assert_not_called()
+
+
+def test_thumbnails_show_shipped_models_and_name_their_source():
+    pictures = list(thumbnail_folder().glob("*.png"))
+    assert "fluo-x2" in {path.stem for path in pictures}
+    for path in pictures:
+        assert thumbnail_file(path.stem) == path
+        with Image.open(path) as picture:
+            assert picture.info["Source"]
+            assert picture.height == 96
+        assert path.stat().st_size < 50_000
+    assert thumbnail_file("bicubic-x2") is None
+    assert thumbnail_file("../fluo-x2") is None
