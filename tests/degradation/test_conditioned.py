@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from napari_superres.core.conditions import CONDITIONS, encode
-from napari_superres.degradation.instruments import Conditioned, make_instrument
+from napari_superres.degradation.instruments import Conditioned, Strengths, make_instrument
 from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 
 
@@ -111,3 +112,26 @@ def test_noise_of_the_original_is_told_of_most_patches_as_far_as_the_blur_leaves
     assert 0.5 < (added[sharp] > 1e-3).mean() < 0.9
     assert 0.0499 < added[sharp].max() < 0.0501
     assert added[wide].max() < 0.002
+
+
+@pytest.mark.parametrize("reduction", ["binning", "bicubic"])
+def test_given_strengths_are_recorded_and_told(reduction: str) -> None:
+    """One blur per patch, then the reduction of the whole plane, then noise of the variance gain x + read noise^2."""
+    instrument = Conditioned(reduction=reduction)
+    margin = instrument.margin((2, 2))[0]
+    scene = patches(2, 128 + 2 * margin)
+    clean = Strengths(torch.tensor([0.0, 1.3]), torch.zeros(2), torch.zeros(2))
+    low, high = (part.numpy() for part in instrument.record(scene, clean, (2, 2)))
+    assert np.array_equal(high, scene[..., margin:-margin, margin:-margin].numpy())
+    for sigma, each in zip((0.0, 1.3), low, strict=True):
+        wide = blur(scene[0, 0].numpy().astype(np.float64), (sigma, sigma))
+        reduced = bin_mean(wide, (2, 2)) if reduction == "binning" else resize_bicubic(wide, 2)
+        inside = slice(margin // 2, -(margin // 2))
+        assert np.abs(each[0] - reduced[inside, inside]).max() < 2e-3  # the kernels end at different distances
+        assert each[1:, 0, 0] == pytest.approx([sigma / 2, 0, 0])
+    noisy = Strengths(clean.psf_sigma, torch.tensor([0.01, 0.0]), torch.tensor([0.0, 0.05]))
+    recorded = instrument.record(scene, noisy, (2, 2), generator=torch.Generator().manual_seed(0))[0].numpy()
+    difference = recorded[:, 0] - low[:, 0]
+    assert difference[0].var() == pytest.approx(0.01 * low[0, 0].mean(), rel=0.06)
+    assert difference[1].std() == pytest.approx(0.05, rel=0.03)
+    assert recorded[:, 2:, 0, 0] == pytest.approx(np.array([[0.3, 0], [0, 0.25]]))

@@ -224,8 +224,9 @@ def test_tiles_have_structure_but_some() -> None:
 
 
 def draws(fields: list[Field], count: int = 64, *, device: torch.device = CPU, **settings: str) -> DevicePatches:
+    noise = [(0.0, 0.1 * number) for number in range(len(fields))]
     return DevicePatches(
-        fields, scale=(2, 2), edge=16, instrument=Conditioned(psf_sigma=(0, 0.5), **settings), device=device
+        fields, noise, scale=(2, 2), edge=16, instrument=Conditioned(psf_sigma=(0, 0.5), **settings), device=device
     )
 
 
@@ -265,6 +266,14 @@ def test_patches_prefer_structure() -> None:
     assert (high.flatten(1).std(dim=1) > 1e-3).float().mean() > 0.8
     with pytest.raises(TrainingError, match="at least 36 pixels"):
         draws([Field(np.zeros((30, 99), np.float32), weight=1.0)])
+
+
+def test_the_noise_of_each_field_is_told() -> None:
+    """The second field has more."""
+    fields = [Field(np.full((64, 64), level, np.float32), weight=1.0) for level in (0.0, 1.0)]
+    low, high = draws(fields).batch(400, torch.Generator().manual_seed(0))
+    told = [low[high.mean(dim=(1, 2, 3)) == level, 3].mean().item() for level in (0.0, 1.0)]
+    assert told[1] > told[0] + 0.1
 
 
 @pytest.mark.parametrize("reduction", ["binning", "bicubic"])

@@ -77,10 +77,14 @@ def summarise(gains: Gains) -> dict[str, float]:
     return {**means, "worst": min(row["worst"] for row in gains.values())}
 
 
-def describe_protocol(held_out: HeldOut, gains: Gains) -> str:
+def describe_protocol(held_out: HeldOut) -> str:
     """Return in words what the scores are, for a card."""
     edge = held_out.parts[0].hr.shape[-1]
-    return f"{len(held_out.parts)} patches of {edge} pixels of held-out training images; mean of {', '.join(gains)}"
+    sigmas, photons = ", ".join(f"{s:g}" for s in _SIGMAS), ", ".join(str(p) for p in _PHOTONS if p)
+    return (
+        f"{len(held_out.parts)} patches of {edge} pixels of held-out training images; mean over PSF sigma {sigmas} "
+        f"fine pixels, each without noise and with {photons} photons, which the network is told"
+    )
 
 
 def _record(parts: Sequence[Field], scale: Scale, instrument: Conditioned) -> Iterator[tuple[str, Tensor, Tensor]]:

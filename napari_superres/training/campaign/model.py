@@ -66,7 +66,12 @@ class ModelTraining:
         instrument = recipe.instrument
         assert isinstance(instrument, Conditioned)
         patches = DevicePatches(
-            fields.training, scale=recipe.scale, edge=recipe.edges[0], instrument=instrument, device=device
+            fields.training,
+            fields.noise,
+            scale=recipe.scale,
+            edge=recipe.edges[0],
+            instrument=instrument,
+            device=device,
         )
         self._held_out = HeldOut(fields.held_out, recipe.scale, instrument, device)
         self._card = self._make_card(network.eval(), fields)
@@ -108,7 +113,7 @@ class ModelTraining:
         steps = self._earlier_steps + self._steps.count
         gains = self._held_out.score(self._steps.average)
         scores = summarise(gains)
-        shown = {"protocol": describe_protocol(self._held_out, gains), **scores} if gains else {}
+        shown = {"protocol": describe_protocol(self._held_out), **scores} if gains else {}
         card = replace(
             self._card,
             training=describe_training(self._recipe, self._images, steps, self._start, None, registered=False),

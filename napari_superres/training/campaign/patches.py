@@ -1,6 +1,7 @@
 """Draw patches on the device that trains, by the rule of `training.patches`: a GPU would wait for the CPU's."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ class DevicePatches:
     ----------
     fields
         Fields of view with weights. Those smaller than a patch are left out.
+    noise
+        Gain and read noise of each field.
     scale
         Factor along Y and X.
     edge
@@ -37,11 +40,19 @@ class DevicePatches:
     """
 
     def __init__(
-        self, fields: Sequence[Field], *, scale: Scale, edge: int, instrument: Conditioned, device: torch.device
+        self,
+        fields: Sequence[Field],
+        noise: Sequence[tuple[float, float]],
+        *,
+        scale: Scale,
+        edge: int,
+        instrument: Conditioned,
+        device: torch.device,
     ) -> None:
         self._scale, self._factor, self._instrument, self._device = scale, scale[0], instrument, device
         self._edge = edge * self._factor + 2 * instrument.margin(scale)[0]
-        large = [f for f in fields if min(crop_to_scale(f.hr, scale).shape) >= self._edge]
+        is_large = [min(crop_to_scale(f.hr, scale).shape) >= self._edge for f in fields]
+        large = [*compress(fields, is_large)]
         if not large:
             raise TrainingError(f"training images must be at least {self._edge} pixels long and wide.")
         planes = [crop_to_scale(f.hr, scale) for f in large]
@@ -53,7 +64,7 @@ class DevicePatches:
         self._starts = ends - self._heights * self._widths
         chance = np.cumsum([f.hr.size if f.weight is None else f.weight for f in large])
         self._chance = torch.from_numpy((chance / chance[-1]).astype(np.float32)).to(device)
-        self.pixels = len(self._hr)
+        self._noise = torch.tensor([*compress(noise, is_large)], dtype=torch.float32, device=device)
 
     def _join(self, planes: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.concatenate([p.ravel() for p in planes])).to(self._device)
@@ -75,7 +86,7 @@ class DevicePatches:
         kept = self._choose(candidates, count, generator)
         hr = candidates[kept][:, None]
         lr = None if self._lr is None else self._cut(self._lr, corners[kept], turns[kept], 1)[:, None]
-        return self._instrument.simulate(hr, lr, self._scale, generator)
+        return self._instrument.simulate(hr, lr, self._scale, generator, self._noise[corners[kept, 0]])
 
     def _draw_corners(self, count: int, generator: torch.Generator | None) -> Tensor:
         """Return field, top and left of patches, ``(count, 3)``; top and left in low-resolution pixels."""
