@@ -26,7 +26,13 @@ _VALIDATION_SHARE = 0.15
 """Share of a time budget that validation may take: a deep network needs as long for a few images as for many steps."""
 
 _PATIENCE = 8
-"""Validations in a row without a better score after which training ends."""
+"""Validations in a row without a better score after which training ends, if the score has fallen."""
+
+_FALL_DB = 0.2
+"""Fall of the score below the best one, in dB, that shows that more training is in vain.
+
+A score that stands still may rise again: weights that were trained before gain only when the learning rate falls.
+"""
 
 _MAX_BAD = 10
 """Steps in a row with a loss or gradient that is not finite, after which training fails."""
@@ -41,7 +47,7 @@ class SuperResolution(lightning.LightningModule):
     """Trains a network with Adam, a cosine schedule and an average of its weights.
 
     Progress is the share of the budget that is spent, in steps or minutes, whichever is larger. Training ends early
-    after eight validations in a row, two fifths of the budget, without a better score.
+    after eight validations in a row, two fifths of the budget, without a better score, if the score has fallen.
 
     Parameters
     ----------
@@ -193,7 +199,8 @@ class SuperResolution(lightning.LightningModule):
         if decibels > max(self.scores, default=-math.inf):
             self.best = dict(averaged.state_dict())
         self.scores.append(decibels)
-        if len(self.scores) - self.scores.index(max(self.scores)) > _PATIENCE:
+        best = max(self.scores)
+        if len(self.scores) - self.scores.index(best) > _PATIENCE and decibels < best - _FALL_DB:
             self.trainer.should_stop = True
 
     def best_network(self) -> nn.Module:
