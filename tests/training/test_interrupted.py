@@ -207,10 +207,19 @@ def test_a_training_that_brings_nothing_stops_early(data, tmp_path, monkeypatch)
     from napari_superres.training import lightning_module as module
     from napari_superres.training import trainer
 
+    def score(fall: float) -> None:
+        scores = iter(20.0 - fall * i for i in range(100))
+        monkeypatch.setattr(
+            trainer, "score_fields", lambda *_, **__: {"psnr": next(scores), "bicubic_psnr": 21.0, "images": 1}
+        )
+
     monkeypatch.setattr(module, "_PATIENCE", 3)
-    monkeypatch.setattr(trainer, "score_fields", lambda *_, **__: {"psnr": 20.0, "bicubic_psnr": 21.0, "images": 1})
+    score(0.1)
     path = train(TINY, data, tmp_path / "m.safetensors", steps=200)
     assert "40 steps" in find_card(path).training, "the first look and three more, at a twentieth each"
+    score(0.0)
+    path = train(TINY, data, tmp_path / "still.safetensors", steps=200)
+    assert "200 steps" in find_card(path).training, "a score that stands still may rise when the rate falls"
 
 
 def test_curves_are_written(data, tmp_path):
