@@ -16,6 +16,7 @@ noise, and both one after the other. *Tuned* adds stronger deconvolution of imag
 import argparse
 import inspect
 import json
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +30,7 @@ from grid_crops import PHOTONS, SIGMAS, SOURCES, Crop, Input, crops_of, export, 
 
 from napari_superres import read_image, upscale
 from napari_superres.degradation.instruments import make_instrument
+from napari_superres.errors import SuperResWarning
 from napari_superres.evaluation import classical
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models import Model, ModelCard, load_model
@@ -318,13 +320,19 @@ def main() -> None:
     parser.add_argument(
         "--noise", choices=("measured", *STRENGTHS), default="measured", help="what it is told of the noise"
     )
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="folder that keeps the classical scores")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps the classical scores of this version of the program",
+    )
     parser.add_argument("--export", type=Path, metavar="DIR", help="write the low-resolution images")
     parser.add_argument("--scale", type=int, default=2, help="factor of --export and of folders with results")
     parser.add_argument("--write", action="store_true", help="write the grid on the card of each model, and print it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore", SuperResWarning)  # thousands of crops, most of them noisy
     cache, written = Cache(options.cache), []
     if options.export:
         for kind in options.kind or SOURCES:

@@ -73,7 +73,7 @@ WRITERS_OF_COMMANDS = {
     "training/campaign/__main__.py",
 }
 # One file per model: a folder that nobody browses.
-DATA = {"napari_superres/weights"}
+DATA = {"napari_superres/weights", "napari_superres/weights/thumbnails"}
 MAX_ENTRIES, MAX_LINES, LONGEST_FUNCTION = 16, 400, 60
 
 each_file = pytest.mark.parametrize("path", FILES, ids=relative)
