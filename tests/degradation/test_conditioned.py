@@ -55,16 +55,21 @@ def test_noise_has_the_variance_that_is_told_or_less() -> None:
     assert np.array(variances)[~noisy].max() < 1e-9
 
 
-def test_blur_is_the_one_that_is_told() -> None:
+def test_blur_is_the_one_that_is_told_or_a_little_wider() -> None:
+    """A known width is told too narrow, so the network learns that it is."""
     low, _, margin = expose(2, count=300)
     clean = (low[:, 2] == 0).all((1, 2)) & (low[:, 3] == 0).all((1, 2))
     assert clean.sum() > 10
-    scene = patches(1, 64 + 2 * margin)[0, 0].numpy()
+    scene, found = patches(1, 64 + 2 * margin)[0, 0].numpy(), []
     for each in low[clean]:
-        sigma = 2 * each[1, 0, 0]
-        inside = bin_mean(blur(scene, (sigma, sigma))[margin:-margin, margin:-margin], (2, 2))
-        if each[0].std() > 1e-3:  # contrast and offset are drawn
-            assert np.corrcoef(inside.ravel(), each[0].ravel())[0, 1] > 0.9999
+        if each[0].std() < 1e-3:  # contrast and offset are drawn
+            continue
+        widths = 2 * each[1, 0, 0] + np.arange(0, 0.26, 0.025)
+        blurred = (blur(scene, (s, s))[margin:-margin, margin:-margin] for s in widths)
+        alike = [np.corrcoef(bin_mean(b, (2, 2)).ravel(), each[0].ravel())[0, 1] for b in blurred]
+        assert max(alike) > 0.99999
+        found.append(float(widths[int(np.argmax(alike))]) - 2 * each[1, 0, 0])
+    assert 0.08 < np.mean(found) < 0.17
 
 
 def test_some_patches_are_flat_and_all_stay_within_the_range() -> None:
@@ -110,7 +115,7 @@ def test_noise_of_the_original_is_told_of_most_patches_as_far_as_the_blur_leaves
     assert np.array_equal(none[:, :2], some[:, :2])
     sharp, wide = none[:, 0] == 0, none[:, 0] > 1.5
     assert 0.5 < (added[sharp] > 1e-3).mean() < 0.9
-    assert 0.0499 < added[sharp].max() < 0.0501
+    assert 0.0499 < added[sharp].max() < 0.0501  # some of them have no blur at all
     assert added[wide].max() < 0.002
 
 

@@ -47,6 +47,9 @@ _TOLD_ERROR = 0.1
 _TEXTURE, _TEXTURE_GAIN, _TEXTURE_NOISE = 0.5, (1e-6, 1e-3), (5e-4, 1e-2)
 """Share of unchanged patches of which noise is told, and how much: what is measured on photographs without noise."""
 
+_NARROWER = 0.25
+"""Largest difference by which the sigma is told too narrow, in fine pixels: `upscale` shades it by `SHADE`."""
+
 _FAINT, _FLAT = 0.5, 0.06
 """Share of patches of less contrast than their image's range, and without any: noise stretches the range."""
 
@@ -277,10 +280,11 @@ def _tell_texture(draw: _Draws) -> Strengths:
 
 
 def _tell(strengths: Strengths, draw: _Draws) -> Strengths:
-    """Return gain and read noise as they might be measured."""
+    """Return noise as it might be measured, and a width as `upscale` tells it: a little too narrow."""
+    sigma = (strengths.psf_sigma - draw.uniform((0.0, _NARROWER))).clamp(min=0)
     factor = torch.where(draw.uniform() < 0.5, (draw.normal() * _TOLD_ERROR).exp(), 1.0)
     extra = draw.log_uniform(_MISTOLD_NOISE) * (draw.uniform() < _MISTOLD)
-    return Strengths(strengths.psf_sigma, strengths.gain * factor**2, torch.hypot(strengths.read_noise * factor, extra))
+    return Strengths(sigma, strengths.gain * factor**2, torch.hypot(strengths.read_noise * factor, extra))
 
 
 def _own_strengths(own: Tensor, contrast: Tensor, offset: Tensor, sigma: Tensor, scale: Scale) -> Strengths:
