@@ -321,10 +321,7 @@ def main() -> None:
         "--noise", choices=("measured", *STRENGTHS), default="measured", help="what it is told of the noise"
     )
     parser.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="folder that keeps the classical scores of this version of the program",
+        "--cache", type=Path, metavar="DIR", help="folder that keeps the classical scores, of one version"
     )
     parser.add_argument("--export", type=Path, metavar="DIR", help="write the low-resolution images")
     parser.add_argument("--scale", type=int, default=2, help="factor of --export and of folders with results")
