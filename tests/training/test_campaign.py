@@ -184,6 +184,8 @@ def test_signals_stop_the_training_and_let_it_save(
 def test_missing_data_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([str(tmp_path / "out"), "--data", str(tmp_path / "nothing.zip")]) == 1
     assert "neither a folder of images nor a packed file" in capsys.readouterr().err
+    assert pack.main([str(tmp_path), str(tmp_path / "campaign.zip")]) == 1
+    assert "must hold folders of the trainings" in capsys.readouterr().err
 
 
 def test_packed_images_are_those_of_the_folder(data: Path, tmp_path: Path) -> None:
