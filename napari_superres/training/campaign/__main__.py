@@ -1,9 +1,11 @@
 """The command ``python -m napari_superres.training.campaign``."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from napari_superres.errors import SuperResError
@@ -22,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=8.0, help="time for all trainings (8)")
     parser.add_argument("--tiny", action="store_true", help="tiny networks and a few steps, to try the way")
     options = parser.parse_args(arguments)
-    stopped = threading.Event()
+    stopped, began = threading.Event(), time.monotonic()
 
     def stop(*_: object) -> None:
         if stopped.is_set():
@@ -45,8 +47,17 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if outcome.broken and not stopped.is_set():
+        _start_again(options, options.minutes - (time.monotonic() - began) / 60)
     print(f"unfinished: {', '.join(outcome.unfinished) or 'none'}")  # noqa: T201 - the command's output
     return _STOPPED if stopped.is_set() else _FAILED if outcome.errors else 0
+
+
+def _start_again(options: argparse.Namespace, minutes: float) -> None:
+    """Replace this process by a new one, for which the GPU works again, for the rest of the time."""
+    print("starting again, because the GPU may refuse all further work", flush=True)  # noqa: T201 - the command's output
+    words = [str(options.out), "--data", str(options.data), "--minutes", f"{minutes:.2f}", *["--tiny"] * options.tiny]
+    os.execv(sys.executable, [sys.executable, "-m", "napari_superres.training.campaign", *words])
 
 
 if __name__ == "__main__":

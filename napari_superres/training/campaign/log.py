@@ -40,10 +40,21 @@ class Log:
                 self._trainings, self._earlier_seconds = dict(saved["trainings"]), float(saved["seconds"])
             except (ValueError, KeyError, TypeError) as error:
                 raise TrainingError(f"{path} is damaged.", remedy="Use an empty folder.") from error
+            self._facts.setdefault("graphs", saved.get("graphs", ""))
             if saved.get("tiny") != facts["tiny"]:
                 raise TrainingError(
                     f"{folder} holds a campaign with networks of another size.", remedy="Use an empty folder."
                 )
+
+    @property
+    def graphs(self) -> str:
+        """Why steps are not repeated as graphs on this machine, if an earlier run could not."""
+        return str(self._facts.get("graphs", ""))
+
+    @graphs.setter
+    def graphs(self, reason: str) -> None:
+        self._facts["graphs"] = reason
+        self._write()
 
     def of(self, name: str) -> dict[str, Any]:
         """Return what is known of a training, by column of the curves; empty before its first entry."""
@@ -53,11 +64,16 @@ class Log:
         """Add facts about a training, and a line to the curves if the steps are among them."""
         entry = self._trainings.setdefault(name, {})
         entry.update(facts)
+        seconds = self._write()
+        if "steps" in facts:
+            self._write_line({**entry, "training": name, "seconds": seconds})
+
+    def _write(self) -> float:
+        """Write the summary; return the seconds of all runs."""
         seconds = round(self._earlier_seconds + time.monotonic() - self._began, 1)
         content = {**self._facts, "seconds": seconds, "trainings": self._trainings}
         write_text(self._folder / SUMMARY, json.dumps(content, indent=1) + "\n")
-        if "steps" in facts:
-            self._write_line({**entry, "training": name, "seconds": seconds})
+        return seconds
 
     def _write_line(self, values: Mapping[str, Any]) -> None:
         path = self._folder / CURVES

@@ -45,6 +45,8 @@ class ModelTraining:
         Takes scores and loss.
     device
         Where to train.
+    graphs
+        Whether a GPU repeats the steps as graphs.
 
     Raises
     ------
@@ -52,7 +54,9 @@ class ModelTraining:
         If no field is as large as a patch, or a model file has other weights than the recipe's network.
     """
 
-    def __init__(self, recipe: Recipe, fields: Fields, folder: Path, log: Log, device: torch.device) -> None:
+    def __init__(
+        self, recipe: Recipe, fields: Fields, folder: Path, log: Log, device: torch.device, *, graphs: bool = True
+    ) -> None:
         self._recipe, self._images, self._log, self._device = recipe, fields.images, log, device
         self._path = folder / f"{recipe.name}{SUFFIX}"
         self._share = float(log.of(recipe.name).get("share", 0.0)) if self._path.exists() else 0.0
@@ -81,6 +85,7 @@ class ModelTraining:
             loss=make_loss(recipe.loss),
             rate=recipe.rate,
             device=device,
+            graphs=graphs,
         )
 
     def run(self, seconds: float, steps: int | None, stop: Callable[[], bool]) -> None:
@@ -92,6 +97,8 @@ class ModelTraining:
         ------
         TrainingError
             If the loss is not finite. The last model file stays.
+        GraphError
+            If the steps cannot be recorded as a graph.
         """
         first, began = self._share, time.monotonic()
         saved, at_once = began, _STEPS_BETWEEN_LOOKS if self._device.type == "cuda" else 1
@@ -127,7 +134,6 @@ class ModelTraining:
             steps_per_second=round(self._steps.count / max(seconds, 1e-6), 2),
             loss=round(loss, 6),
             start=self._start,
-            note=self._steps.note,
             **scores,
             conditions=gains,
         )

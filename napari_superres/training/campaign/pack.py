@@ -21,10 +21,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.atomic import replacing
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.degradation.optics import bin_mean
-from napari_superres.errors import SuperResError
+from napari_superres.errors import SuperResError, TrainingError
 from napari_superres.io import find_images, read_image, stem, write_image
 from napari_superres.training.campaign.table import share_of_patches
 from napari_superres.training.patches import ANY_KIND
@@ -80,13 +81,19 @@ def pack(data: Path, file: Path, *, megabytes: float = _MEGABYTES) -> dict[str, 
     ------
     UnreadableImageError
         If a folder has no images, or one cannot be read.
+    OutputError
+        If the file cannot be written.
+    TrainingError
+        If the folder holds none of them.
     """
     shares = {name: share for name, share in share_of_patches().items() if (data / name).is_dir()}
+    if not shares:
+        raise TrainingError(f"{data} must hold folders of the trainings, such as {next(iter(share_of_patches()))}.")
     sources = {name: [_measure(path) for path in find_images(data / name)] for name in shares}
     sizes = {name: (sum(s.size for s in found), shares[name]) for name, found in sources.items()}
     room = divide(megabytes * 2**20, sizes)
     written: dict[str, tuple[int, int]] = {}
-    with zipfile.ZipFile(file, "w") as target:
+    with replacing(file) as (temporary,), zipfile.ZipFile(temporary, "w") as target:
         for name, found in sources.items():
             contents: dict[str, bytes] = {}
             carried = 0.5

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
-from napari_superres.errors import OutputError
+from napari_superres.errors import OutputError, SuperResError
 from napari_superres.training.campaign.images import Images, open_data
 from napari_superres.training.campaign.log import Log
 from napari_superres.training.campaign.model import ModelTraining
+from napari_superres.training.campaign.step import GraphError
 from napari_superres.training.campaign.table import list_trainings
 from napari_superres.training.recipes import Recipe
 
@@ -29,11 +30,14 @@ class Outcome:
         Names of the trainings that had all of their time, and of those that had not.
     errors
         Trace of each training that failed, by name.
+    broken
+        Whether the GPU may be unusable until the process starts again, and trainings are left.
     """
 
     finished: tuple[str, ...]
     unfinished: tuple[str, ...]
     errors: dict[str, str]
+    broken: bool = False
 
 
 def run_campaign(
@@ -48,7 +52,8 @@ def run_campaign(
     """Train all models of the table, in order, and write them with complete cards.
 
     A folder of an earlier run is continued: finished models stay, and an unfinished one goes on from its averaged
-    weights at its place in the schedule. A training that fails leaves its last model file, and its time to the others.
+    weights at its place in the schedule. A training that fails leaves its last model file, and its time to the others;
+    the next run tries it last. If it fails on a GPU, this run ends: the GPU may refuse all work of this process.
 
     Parameters
     ----------
@@ -82,20 +87,21 @@ def run_campaign(
     log = Log(folder, {"tiny": tiny, "device": name, "torch": torch.__version__, "minutes": minutes})
     torch.manual_seed(0)
     with open_data(data) as images:
-        recipes = list_trainings(tiny=tiny)
+        # Those that failed come last: they may fail again.
+        recipes = sorted(list_trainings(tiny=tiny), key=lambda recipe: bool(log.of(recipe.name).get("error")))
         left = {r.name: r.minutes * (1.0 - float(log.of(r.name).get("share", 0.0))) for r in recipes}
+        broken = False
         for recipe in recipes:
             # What preparing or failing takes, all the trainings that follow pay alike.
             part = left[recipe.name] / (sum(left.values()) or 1.0)
             del left[recipe.name]
-            if part > 0 and not stop() and time.monotonic() < end:
-                failure = _try_training(
-                    recipe, images, folder, log, device, end, part, _TINY_STEPS if tiny else None, stop
-                )
-                log.write(recipe.name, error=failure)
+            if part > 0 and not broken and not stop() and time.monotonic() < end:
+                steps = _TINY_STEPS if tiny else None
+                broken = _try_training(recipe, images, folder, log, device, end, part, steps, stop)
                 show(_describe(recipe.name, log))
-                _free(device)
-    return _outcome(log)
+                if not broken:
+                    _free(device)
+    return _outcome(log, broken=broken)
 
 
 def _try_training(
@@ -108,16 +114,21 @@ def _try_training(
     part: float,
     steps: int | None,
     stop: Callable[[], bool],
-) -> str:
-    """Train one model for its part of the time that is left once it is prepared; return the trace of an error."""
+) -> bool:
+    """Train one model for its part of the time that is left once it is prepared; return whether that broke the GPU."""
+    failure, broken = "", False
     try:
         recipe = images.restrict(recipe)
-        training = ModelTraining(recipe, images.read(recipe), folder, log, device)
+        training = ModelTraining(recipe, images.read(recipe), folder, log, device, graphs=not log.graphs)
         if (seconds := (end - time.monotonic()) * part) > 0:
             training.run(seconds, steps, stop)
-    except Exception:  # noqa: BLE001 - the other trainings must go on
-        return traceback.format_exc()
-    return ""
+    except GraphError as error:
+        log.graphs, broken = str(error), True
+    except Exception as error:  # noqa: BLE001 - the other trainings must go on
+        failure = traceback.format_exc()
+        broken = device.type == "cuda" and not isinstance(error, SuperResError)
+    log.write(recipe.name, error=failure)
+    return broken
 
 
 def _free(device: torch.device) -> None:
@@ -129,12 +140,13 @@ def _free(device: torch.device) -> None:
 
 def _describe(name: str, log: Log) -> str:
     entry = log.of(name)
-    shown = ("share", "steps", "steps_per_second", "loss", "gain", "worst", "note", "error")
+    shown = ("share", "steps", "steps_per_second", "loss", "gain", "worst", "error")
     return f"{name}: {', '.join(f'{key} {entry[key]}' for key in shown if entry.get(key))}"
 
 
-def _outcome(log: Log) -> Outcome:
+def _outcome(log: Log, *, broken: bool) -> Outcome:
     names = [recipe.name for recipe in list_trainings()]
     finished = tuple(n for n in names if log.of(n).get("share", 0.0) >= 1.0)
+    unfinished = tuple(n for n in names if n not in finished)
     errors = {n: str(log.of(n)["error"]) for n in names if log.of(n).get("error")}
-    return Outcome(finished, tuple(n for n in names if n not in finished), errors)
+    return Outcome(finished, unfinished, errors, broken and not errors.keys() >= {*unfinished})

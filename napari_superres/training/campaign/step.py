@@ -26,6 +26,10 @@ _CLIP = 1.0
 _STEPS_BEFORE_CAPTURE = 3
 
 
+class GraphError(RuntimeError):
+    """A graph could not be recorded. The GPU's generator of random numbers is then unusable in this process."""
+
+
 class Steps:
     """Trains a network, a few steps at a time.
 
@@ -41,13 +45,12 @@ class Steps:
         Learning rate after warm-up.
     device
         Where to train.
+    graphs
+        Whether a GPU repeats the steps as graphs.
     """
 
     count = 0
     """Steps done."""
-
-    note = ""
-    """Why the steps are not repeated as a graph on a GPU; empty if they are."""
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Steps:
         loss: Loss,
         rate: float,
         device: torch.device,
+        graphs: bool = True,
     ) -> None:
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.network).requires_grad_(False).eval()
@@ -67,6 +71,7 @@ class Steps:
         self._summed = 0
         self._weights, self._averages = list(self.network.parameters()), list(self.average.parameters())
         self._optimizer = torch.optim.Adam(self._weights, lr=self._rate, capturable=self._is_cuda, fused=self._is_cuda)
+        self._takes_graphs = graphs and self._is_cuda
         self._graphs: dict[bool, torch.cuda.CUDAGraph] = {}
 
     def run(self, steps: int, progress: float) -> None:
@@ -78,12 +83,17 @@ class Steps:
             Number of steps.
         progress
             Share of the time that is spent, 0 to 1: it decides the learning rate and the loss.
+
+        Raises
+        ------
+        GraphError
+            If the steps cannot be recorded as a graph.
         """
         rise = min(1.0, progress / _WARM_UP + 0.01, (self.count + 1) / _RISING_STEPS)
         self._rate.fill_(self._peak * rise * (0.01 + 0.99 * 0.5 * (1.0 + cos(pi * progress))))
         self._renewal.fill_(max(1.0 - _DECAY, 1.0 / (1.0 + self.count / 10)))
         is_finish = progress > FINISH_FROM
-        if self._is_cuda and not self.note and is_finish not in self._graphs:
+        if self._takes_graphs and is_finish not in self._graphs:
             self._capture(is_finish=is_finish)
         for _ in range(steps):
             if is_finish in self._graphs:
@@ -120,7 +130,7 @@ class Steps:
             self._sum.add_(loss.detach())
 
     def _capture(self, *, is_finish: bool) -> None:
-        """Do a few steps, then record one as a graph; a note says why if that fails."""
+        """Do a few steps, then record one as a graph."""
         before = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         before.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(before), torch.backends.cudnn.flags(enabled=True, benchmark=True):
@@ -135,7 +145,5 @@ class Steps:
             with torch.cuda.graph(graph), torch.backends.cudnn.flags(enabled=True, benchmark=True):
                 self._step(is_finish=is_finish)
         except RuntimeError as error:
-            self.note = f"no graph: {error}".splitlines()[0]
-            torch.cuda.synchronize()
-            return
+            raise GraphError(str(error)) from error
         self._graphs[is_finish] = graph
