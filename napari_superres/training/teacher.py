@@ -47,7 +47,7 @@ class Teacher:
         if different := [f"{key} {own} instead of {needed}" for key, (own, needed) in facts.items() if own != needed]:
             raise TrainingError(
                 f"{card.name} cannot teach this network: it has {', '.join(different)}.",
-                remedy="Choose another `teacher`, or none.",
+                remedy="Name another teacher in the recipe, or none.",
             )
         self.sha256 = self._model.sha256
         self.notes = self._model.notes
