@@ -40,7 +40,8 @@ def lopsided(seed=0, ndim=2):
 
 
 def scene(shape, axes="YX", dtype=np.float32, **grid):
-    data = np.random.default_rng(0).random(shape) * 1000
+    """Return random pixels; floats of both signs, so that no result is limited to values of at least 0."""
+    data = np.random.default_rng(0).random(shape) * 1000 - (500 if np.dtype(dtype).kind == "f" else 0)
     return Image.from_array(data.astype(dtype), axes, **grid)
 
 
