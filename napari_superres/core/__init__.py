@@ -12,6 +12,7 @@ docs/explanation/architecture.md lists all imports.
 ``noise``      noise measured on an image: its variance as a line over brightness
 ``conditions`` what a network may be told about an image: blur and noise
 ``invalid``    NaN and infinite pixels
+``binning``    means of blocks of pixels
 ``decibels``   the formula behind every PSNR
 ``turns``      flips and quarter turns of a plane, for arrays and tensors
 ``kernels``    interpolation kernels and their weights

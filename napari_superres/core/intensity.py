@@ -19,10 +19,16 @@ Floats = npt.NDArray[np.floating[Any]]
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
 FAR_BELOW = 0.01
-"""Distance below 0, as a fraction of a channel's range, from which a value is no rounding error of a network."""
+"""Distance below 0, as a fraction of a channel's contrast, from which a value is no rounding error of a network."""
 
 _SAMPLES_PER_CHANNEL = 4_000_000
 _PLANES_PER_CHANNEL = 64
+_SAMPLES_FOR_CONTRAST = 250_000
+MANY_LEVELS = 16
+"""Number of different intensities above which they are not counted."""
+
+FEW_VALUES = 1000
+"""Number of values below which different intensities are not counted: so few values are rarely more than a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,29 @@ class Normalisation:
 
 
 @dataclass(frozen=True, slots=True)
+class Intensities:
+    """The intensities of an image, seen in a sample of each channel.
+
+    Attributes
+    ----------
+    normalisation
+        Intensity map per channel.
+    nonnegative
+        Whether each channel has no value below 0.
+    contrast
+        Span of intensities of each channel, from its 0.1th to its 99.9th percentile; above 0.
+    levels
+        Number of different intensities within this span, at most `MANY_LEVELS`; also `MANY_LEVELS` where fewer than
+        `FEW_VALUES` values were seen.
+    """
+
+    normalisation: Normalisation
+    nonnegative: tuple[bool, ...]
+    contrast: tuple[float, ...]
+    levels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Limited:
     """How many values of a result were changed because the image cannot have them.
 
@@ -89,7 +118,7 @@ class Limited:
     raised
         Below 0 in a channel without values below 0, and set to 0; integers after rounding.
     raised_far
-        Those of `raised` that were below 0 by more than `FAR_BELOW` of the channel's range.
+        Those of `raised` that were below 0 by more than `FAR_BELOW` of the channel's contrast.
     """
 
     saturated: int = 0
@@ -108,8 +137,8 @@ def fit_normalisation(
     ranges: Sequence[tuple[float, float]] | None = None,
     percentiles: tuple[float, float] = (LOW_PERCENTILE, HIGH_PERCENTILE),
 ) -> Normalisation:
-    """Fit the intensity map of an image, once per channel over all of T and Z: the first value of `measure`."""
-    return measure(image, kind, ranges, percentiles)[0]
+    """Fit the intensity map of an image, once per channel over all of T and Z, as `measure` does."""
+    return measure(image, kind, ranges, percentiles).normalisation
 
 
 def measure(
@@ -117,8 +146,8 @@ def measure(
     kind: Kind,
     ranges: Sequence[tuple[float, float]] | None = None,
     percentiles: tuple[float, float] = (LOW_PERCENTILE, HIGH_PERCENTILE),
-) -> tuple[Normalisation, tuple[bool, ...]]:
-    """Fit the intensity map of each channel over all of T and Z, and find channels without values below 0.
+) -> Intensities:
+    """Fit the intensity map of each channel over all of T and Z, and measure what values the channel has.
 
     NaN and infinite pixels are left out. Each channel is sampled once.
 
@@ -134,13 +163,6 @@ def measure(
         Fixed ``(low, high)`` instead of a fit: one pair for all channels, or one pair per channel.
     percentiles
         Lower and upper percentile, 0 to 100, for the kind ``"percentile"``.
-
-    Returns
-    -------
-    normalisation : Normalisation
-        The intensity map.
-    nonnegative : tuple of bool
-        Whether each channel has no value below 0 in the sample; true for unsigned integers.
 
     Raises
     ------
@@ -158,14 +180,25 @@ def measure(
     else:
         fixed = []
     fit_range = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
-    unsigned = image.dtype.kind == "u"
-    pairs, nonnegative = list(fixed), [True] * channels
-    for channel in range(0 if fixed and unsigned else channels):
+    pairs, nonnegative, contrast, levels = list(fixed), [], [], []
+    for channel in range(channels):
         values = sample(image, channel)
-        nonnegative[channel] = bool(values.min(initial=0) >= 0)
+        nonnegative.append(bool(values.min(initial=0) >= 0))
+        few = values[:: max(1, values.size // _SAMPLES_FOR_CONTRAST)].copy()
+        low, high = _percentile_range(few, (LOW_PERCENTILE, HIGH_PERCENTILE))
+        contrast.append(high - low)
+        levels.append(_count_levels(few[(few >= low) & (few <= high)]))
         if not fixed:
             pairs.append(fit_range(values))
-    return Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs)), tuple(nonnegative)
+    normalisation = Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs))
+    return Intensities(normalisation, tuple(nonnegative), tuple(contrast), tuple(levels))
+
+
+def _count_levels(values: npt.NDArray[Any]) -> int:
+    # Most images have many levels, which a few values show without sorting all.
+    if values.size < FEW_VALUES or len(np.unique(values[:FEW_VALUES])) >= MANY_LEVELS:
+        return MANY_LEVELS
+    return min(MANY_LEVELS, len(np.unique(values)))
 
 
 def _check_ranges(ranges: Sequence[tuple[float, float]], channels: int) -> None:

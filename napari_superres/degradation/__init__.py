@@ -5,7 +5,7 @@ Begin with `simulate.degrade`, which chains the operators in the order of nature
 imports.
 
 ``simulate``    `degrade`: optics, pixels, noise, read-out, compression
-``optics``      Gaussian point-spread function and pixel binning
+``optics``      Gaussian point-spread function
 ``diffraction`` blur by the aperture of a widefield or confocal microscope, in focus
 ``kspace``      truncation of spatial frequencies and Rician noise, for magnetic resonance
 ``camera``      photon noise, read noise, offset, saturation

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.noise import measure_noise
-from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.optics import blur
 from napari_superres.errors import SettingsError
 
 _LEAST_NOISE = 1e-6

@@ -1,4 +1,4 @@
-"""A lens and larger pixels: blur by a Gaussian point-spread function, then the mean over blocks of pixels."""
+"""A lens: blur by a Gaussian point-spread function."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,15 +28,3 @@ def blur(values: npt.NDArray[Any], sigma: Sequence[float]) -> Floats:
 
     wide = np.asarray(values, dtype=np.float64)
     return np.asarray(ndimage.gaussian_filter(wide, sigma, mode="reflect")) if any(sigma) else wide
-
-
-def bin_mean(values: npt.NDArray[Any], factor: Sequence[int]) -> Floats:
-    """Return the mean of each block of ``factor`` pixels per axis.
-
-    Pixels at the far end that do not fill a block are left out. The centre of a block is the centre of the new pixel,
-    as the grid rule requires.
-    """
-    kept = tuple(slice(0, n // f * f) for n, f in zip(values.shape, factor, strict=True))
-    split = [k for n, f in zip(values.shape, factor, strict=True) for k in (n // f, f)]
-    blocks = np.asarray(values[kept], dtype=np.float64).reshape(split)
-    return np.asarray(blocks.mean(axis=tuple(range(1, 2 * values.ndim, 2))))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_superres.core import intensity, invalid
 from napari_superres.core.axes import guess_axes
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Array, Image
 from napari_superres.core.options import checks_names
@@ -18,7 +19,7 @@ from napari_superres.degradation import kspace
 from napari_superres.degradation.camera import Camera
 from napari_superres.degradation.diffraction import diffract
 from napari_superres.degradation.jpeg import check_quality, compress
-from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.optics import blur
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 

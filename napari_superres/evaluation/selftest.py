@@ -10,11 +10,11 @@ from math import log, log10, pi, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.color import luma
 from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
-from napari_superres.degradation.optics import bin_mean
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.evaluation.consistency import check_consistency
 from napari_superres.evaluation.maps import difference_map

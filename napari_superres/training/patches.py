@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.noise import measure_noise
 from napari_superres.core.turns import Turn
 from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.degradation.instruments.strengths import trim
-from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import SettingsError, TrainingError
 from napari_superres.training.images.fields_of_view import Field, Plane
 

@@ -28,8 +28,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_superres import read_image
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.noise import measure_noise
-from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.optics import blur
 from napari_superres.errors import SuperResError
 from napari_superres.io import find_images
 

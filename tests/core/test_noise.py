@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from skimage import data
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.noise import Noise, measure_noise
-from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.optics import blur
 from napari_superres.errors import SettingsError
 from napari_superres.models.suitability import noise_level
 

@@ -6,9 +6,10 @@ import skimage.data
 import torch
 from numpy.typing import NDArray
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.conditions import CONDITIONS, encode
 from napari_superres.degradation.instruments import Conditioned, Strengths, make_instrument
-from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.optics import blur
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 

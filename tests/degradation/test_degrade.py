@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade
-from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.optics import blur
 from napari_superres.errors import AxesError, SettingsError, SuperResError
 
 KERNELS = [{"kernel": "bicubic"}, {"kernel": "gaussian", "psf_sigma": 1.3}, {"kernel": "kspace"}]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.degradation.fit import fit_camera, fit_psf
-from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.optics import blur
 from napari_superres.errors import SettingsError
 
 

@@ -59,7 +59,7 @@ def test_few_changed_values_are_only_counted(espcn, plane, recwarn):
     image = plane.copy()
     image[:2, :3] = 0.0
     result = upscale(image, espcn, axes="YX")
-    assert not recwarn
+    assert not any("below 0" in str(w.message) for w in recwarn)
     assert 0 < counts_of(result)["raised_to_zero"] < 0.01 * result.data.size
 
 

@@ -175,5 +175,5 @@ def test_an_accelerator_gets_the_same_planes(told: Model) -> None:
     )
     low, high = plan.normalisation.low[0], plan.normalisation.high[0]
     core = tuple(slice(0, 2 * n) for n in image.shape)
-    got = pipeline.submit([TileInput(values.astype(np.float32), low, high, core, False, runner.told(each))])()[0]
+    got = pipeline.submit([TileInput(values.astype(np.float32), low, high, core, False, 1.0, runner.told(each))])()[0]
     assert np.abs((got.values - low) / (high - low) - expected).max() < 1e-5

@@ -8,7 +8,7 @@ from helpers.runs import plan_of
 from scipy import ndimage
 
 from napari_superres import Image, upscale
-from napari_superres.core.intensity import fit_normalisation
+from napari_superres.core.intensity import measure
 from napari_superres.errors import SuperResWarning
 from napari_superres.models import Model, ModelCard, find_card, load_model
 from napari_superres.models.suitability import doubts, noise_level, pixel_size_doubt, trained_pixel_size
@@ -57,11 +57,11 @@ def test_the_nearest_model_that_fits_is_named(monkeypatch):
 )
 def test_another_modality_is_doubted(seen, trained, warns):
     image = Image.from_array(np.ones((9, 9)), "YX", metadata={"modality": seen} if seen else {})
-    message = doubts(card(modality=trained), image, fit_normalisation(image, "percentile"))
+    message = doubts(card(modality=trained), image, measure(image, "percentile"))
     assert bool(message) is warns
     if warns:
         named = {"CT": "Use ct-x2;", "US (DICOM)": "Use interpolation", "electron microscopy": "Use em-x2;"}[seen]
-        assert f"it is {seen}, and mine was trained on {trained}. {named}" in message[0]
+        assert f"it is {seen}, and the training was on {trained}. {named}" in message[0]
 
 
 def test_the_nearest_pixels_of_training():
@@ -87,11 +87,11 @@ def test_an_image_noisier_than_the_training_is_doubted(axes):
     rng = np.random.default_rng(0)
     shape = [{"C": 2, "T": 2, "Z": 3, "S": 3}.get(a, 100) for a in axes]
     noisy = Image.from_array((rng.random(shape) * 4000).astype(np.uint16), axes)
-    message = doubts(card(noise=(0.0, 0.02)), noisy, fit_normalisation(noisy, "percentile"))
+    message = doubts(card(noise=(0.0, 0.02)), noisy, measure(noisy, "percentile"))
     assert len(message) == 1
     assert "noisier" in message[0]
-    assert not doubts(card(noise=(0.0, 0.5)), noisy, fit_normalisation(noisy, "percentile"))
-    assert not doubts(card(), noisy, fit_normalisation(noisy, "percentile"))
+    assert not doubts(card(noise=(0.0, 0.5)), noisy, measure(noisy, "percentile"))
+    assert not doubts(card(), noisy, measure(noisy, "percentile"))
 
 
 def test_doubts_reach_the_plan_the_warning_and_the_record():
@@ -100,10 +100,53 @@ def test_doubts_reach_the_plan_the_warning_and_the_record():
     told_card = replace(model.card, noise=(0.0, 0.01))
     model = Model(told_card, model.module)
     image = Image.from_array(np.random.default_rng(0).integers(100, 156, (60, 60), np.uint8), "YX")
-    assert plan_of(image, model).doubts == doubts(told_card, image, fit_normalisation(image, "unit"))
+    assert plan_of(image, model).doubts == doubts(told_card, image, measure(image, "unit"))
     with pytest.warns(SuperResWarning, match="noisier") as told:
         result = upscale(image, model)
     assert len(told) == 1
     assert result.metadata["provenance"]["doubts"] == [str(told[0].message)]
     assert not plan_of(image, load_model("bicubic-x2")).doubts
     assert find_card("bicubic-x2").noise is None
+
+
+def reduced(levels):
+    """A smooth image in whole steps between two numbers of levels."""
+    smooth = ndimage.gaussian_filter(np.random.default_rng(0).random((128, 128)), 6.0)
+    return np.rint((smooth - smooth.min()) / np.ptp(smooth) * (levels - 1))
+
+
+@pytest.mark.parametrize(
+    ("values", "warns"),
+    [
+        (reduced(4), True),
+        (reduced(4) * 60 + 7, True),
+        ((reduced(8) / 7).astype(np.float32), True),
+        (reduced(64), False),
+        (reduced(1) + 5, False),
+        (np.random.default_rng(0).poisson(reduced(3)), False),
+    ],
+    ids=["4 levels", "far apart", "of a float image", "enough", "a constant image", "single photons"],
+)
+def test_few_grey_levels_do_not_fit(values, warns):
+    image = Image.from_array(np.asarray(values), "YX")
+    message = doubts(card(), image, measure(image, "percentile"))
+    assert bool(message) is warns
+    assert not warns or ("The image does not fit mine" in message[0] and "grey levels" in message[0])
+    interpolation = find_card("bicubic-x2")
+    assert not doubts(interpolation, image, measure(image, "none"))
+
+
+def test_the_noise_of_the_grid_of_tests_counts():
+    noisy = Image.from_array(np.random.default_rng(0).normal(0.5, 0.15, (100, 100)), "YX")
+    grid = {
+        "psf_sigma": (0.0,),
+        "photons": (None, 30.0),
+        "over_bicubic": ((0.0,), (1.0,)),
+        "over_classical": ((0.0,), (1.0,)),
+        "worst": 0.0,
+        "worst_image": "none",
+        "images": 1,
+    }
+    (message,) = doubts(card(noise=(0.0, 0.02)), noisy, measure(noisy, "none"))
+    assert "does not fit mine: it is noisier" in message
+    assert not doubts(card(noise=(0.0, 0.02), grid=grid), noisy, measure(noisy, "none"))

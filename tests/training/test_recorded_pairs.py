@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from napari_superres import Image, load_model, write_image
-from napari_superres.degradation.optics import bin_mean
+from napari_superres.core.binning import bin_mean
 from napari_superres.errors import TrainingError
 from napari_superres.training import make_recipe, train
 from napari_superres.training.images.recorded_pairs import read_pairs

@@ -15,6 +15,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Limited
 from napari_superres.core.tiling import Box, inner_core
+from napari_superres.inference.engine.consistency import ConsistencyCheck
 from napari_superres.inference.engine.global_statistics import GlobalStatistics, find_global_statistics
 from napari_superres.inference.engine.sweep import (
     Counts,
@@ -25,7 +26,7 @@ from napari_superres.inference.engine.sweep import (
     TileRunner,
     sweep,
 )
-from napari_superres.inference.engine.tile_io import load_tile, store_core, to_image_type
+from napari_superres.inference.engine.tile_io import TileRead, load_tile, store_core, to_image_type
 from napari_superres.inference.machine.cuda_pipeline import Pipeline, TileInput
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
@@ -61,7 +62,7 @@ def execute(
         If not even the smallest tile fits into memory.
     """
     runner = TileRunner(image, model, plan)
-    accelerator = _Accelerator(runner)
+    accelerator, check = _Accelerator(runner), ConsistencyCheck(plan, model.card)
 
     def of_planes() -> PlaneStatistics | None:
         nonlocal statistics
@@ -84,8 +85,12 @@ def execute(
     if focus:
         tiles = sorted(tiles, key=partial(_distance, plan, focus))
     for tile, core in sweep(runner, tiles, start_batch, counts):
-        region, invalid = store_core(out, plan, tile.plane, tile.tile, core.values, core.original)
+        region, invalid = store_core(out, plan, tile.plane, tile.tile, core.values, core.read.original)
         counts.add_limited(core.limited)
+        if check.is_checked(tile.plane, tile.tile.core):
+            residual, blocks = check.compare(core.values, core.read.core, tile.plane.get("C", 0))
+            counts.residual += residual
+            counts.blocks += blocks
         counts.invalid += invalid
         counts.recomputed += core.recomputed
         yield region, tile.share
@@ -113,21 +118,21 @@ class Core:
         Number of values that were limited.
     recomputed
         Number of tiles that half precision overflowed in.
-    original
-        The image's own values of the tile if some are not finite, else None.
+    read
+        The tile as it was read.
     """
 
     values: np.ndarray[Any, Any]
     limited: Limited
     recomputed: int
-    original: np.ndarray[Any, Any] | None
+    read: TileRead
 
 
 def _cores(runner: TileRunner, tiles: Sequence[PlaneTile], loaded: LoadedTiles, outputs: Outputs) -> list[Core]:
     recomputed = [outputs.recomputed] + [0] * (len(tiles) - 1)
     batch = zip(tiles, loaded.read, outputs.cores, recomputed, strict=True)
     return [
-        Core(*to_image_type(runner.plan, each.plane, output, read.core), again, read.original)
+        Core(*to_image_type(runner.plan, each.plane, output, read.core), again, read)
         for each, read, output, again in batch
     ]
 
@@ -150,11 +155,11 @@ class _Accelerator:
             channel, inside = each.plane.get("C", 0), inner_core(each.tile)
             core = tuple(slice(c.start * s, c.stop * s) for c, s in zip(inside, scale, strict=True))
             low, high = normalisation.low[channel], normalisation.high[channel]
-            told = runner.told(each)
-            inputs.append(TileInput(tile.values, low, high, core, plan.nonnegative[channel], told))
+            limits = plan.nonnegative[channel], plan.contrast[channel]
+            inputs.append(TileInput(tile.values, low, high, core, *limits, runner.told(each)))
         fetch = self._pipeline_for(inputs[0].values.shape).submit(inputs)
         return lambda: [
-            Core(o.values, o.limited, int(o.recomputed), tile.original) for o, tile in zip(fetch(), read, strict=True)
+            Core(o.values, o.limited, int(o.recomputed), tile) for o, tile in zip(fetch(), read, strict=True)
         ]
 
     def _pipeline_for(self, shape: Sequence[int]) -> Pipeline:

@@ -7,7 +7,7 @@ their cores are disjoint.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
+from math import prod, sqrt
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,6 +47,8 @@ class Counts:
         Input pixels that were NaN or infinite.
     recomputed
         Tiles computed again in 32 bits because half precision overflowed.
+    residual, blocks
+        How far a few windows are from their input; see `ConsistencyCheck.compare`.
     reduced
         What was made smaller for lack of memory, in words.
     statistics
@@ -58,6 +60,8 @@ class Counts:
     raised_far: int = 0
     invalid: int = 0
     recomputed: int = 0
+    residual: float = 0.0
+    blocks: int = 0
     reduced: list[str] = field(default_factory=list)
     statistics: dict[str, float] = field(default_factory=dict)
 
@@ -66,7 +70,14 @@ class Counts:
         self.add_limited(Limited(other.saturated, other.raised, other.raised_far))
         self.invalid += other.invalid
         self.recomputed += other.recomputed
+        self.residual += other.residual
+        self.blocks += other.blocks
         self.reduced += [r for r in other.reduced if r not in self.reduced]
+
+    @property
+    def inconsistency(self) -> float | None:
+        """Root mean square difference from the input as a share of the contrast; None if nothing was compared."""
+        return sqrt(max(0.0, self.residual / self.blocks)) if self.blocks else None
 
     def add_limited(self, limited: Limited) -> None:
         """Add the values that were limited in a tile."""

@@ -113,7 +113,7 @@ def to_image_type(
     if plan.nonnegative[channel] and not values.min() >= 0:
         below = np.minimum(core, 0)
         floor = invalid.repeat_pixels(below, (1, *plan.work_scale)) if below.any() else 0.0
-        far = intensity.FAR_BELOW * (normalisation.high[channel] - normalisation.low[channel])
+        far = intensity.FAR_BELOW * plan.contrast[channel]
         raised, raised_far = intensity.raise_to(floor, values, far, dtype)
     cast, saturated = intensity.cast(values, dtype)
     return cast, Limited(saturated, raised, raised_far)

@@ -39,6 +39,8 @@ class TileInput:
         Pixels of the result to keep, over the spatial axes.
     nonnegative
         Whether values below 0 are impossible; see `to_image_type` in ``engine/tile_io``.
+    contrast
+        Span of the channel's intensities; see `intensity.Intensities`.
     told
         Values of the planes that tell the network about the tile.
     """
@@ -48,6 +50,7 @@ class TileInput:
     high: float
     core: Box
     nonnegative: bool
+    contrast: float
     told: tuple[float, ...] = ()
 
 
@@ -192,8 +195,9 @@ class _Slot:
     ) -> None:
         batch = shape[0]
         self.host_input, self.host_output = backend.memory(shape, dtype), backend.memory(finer, dtype)
-        # Each row of the range is one tile: low, high, the least possible value, and the values of its planes.
-        self.host_range = backend.memory((batch, 3 + conditions), torch.float32)
+        # Each row of the range is one tile: low, high, the least possible value, how much lower is far below it, and
+        # the values of its planes.
+        self.host_range = backend.memory((batch, 4 + conditions), torch.float32)
         self.host_flags = backend.memory((4, batch), torch.int64).zero_()
         self.input, self.output = (
             torch.empty_like(self.host_input, device=device),
@@ -265,7 +269,8 @@ class Pipeline:
         given, bounds = slot.host_input.numpy(), slot.host_range.numpy()
         for i, tile in enumerate(tiles):
             given[i] = tile.values
-            bounds[i] = tile.low, tile.high, 0.0 if tile.nonnegative else -np.inf, *tile.told
+            least = 0.0 if tile.nonnegative else -np.inf
+            bounds[i] = tile.low, tile.high, least, FAR_BELOW * tile.contrast, *tile.told
         backend = self._backend
         with backend.on("up"):
             slot.input.copy_(slot.host_input, non_blocking=True)
@@ -287,7 +292,7 @@ class Pipeline:
         """Return the low end and the span of intensities, and what is told: ``(B, 1 or conditions, 1, ...)``."""
         rows = slot.range.reshape(*slot.range.shape, *[1] * (slot.input.ndim - 2))
         low = rows[:, :1]
-        return low, rows[:, 1:2] - low, rows[:, 3:]
+        return low, rows[:, 1:2] - low, rows[:, 4:]
 
     def _normalised(self, slot: _Slot, low: Tensor, span: Tensor, told: Tensor) -> Tensor:
         x = slot.input.float().sub(low).mul_(1.0 / span)
@@ -301,7 +306,7 @@ class Pipeline:
         integer = self._dtype.kind != "f"
         if integer:
             values.round_()
-        below, far = self._raise(slot, values, span)
+        below, far = self._raise(slot, values)
         counted = [below, far]
         if integer:
             limits = np.iinfo(self._dtype)
@@ -313,19 +318,19 @@ class Pipeline:
                 slot.flags[number, i] = found[kept].sum()
         slot.output.copy_(values)
 
-    def _raise(self, slot: _Slot, values: Tensor, span: Tensor) -> tuple[Tensor, Tensor]:
+    def _raise(self, slot: _Slot, values: Tensor) -> tuple[Tensor, Tensor]:
         """Raise values to the least possible ones in place; return where they were below, and where far below."""
         samples = values.shape[1]
         middle = slot.input.shape[1] // samples // 2 * samples
         own = slot.input[:, middle : middle + samples].float()
-        floor = torch.minimum(slot.range[:, 2].reshape(span.shape), own.clamp(max=0))
+        floor = torch.minimum(slot.range[:, 2].reshape(-1, *[1] * (own.ndim - 1)), own.clamp(max=0))
         # Each pixel of the input is the floor of one block of the result.
         blocks, edges = values, own.shape[2:]
         for axis, (n, finer) in enumerate(zip(edges, values.shape[2:], strict=True)):
             blocks = torch.unflatten(blocks, 2 + 2 * axis, (n, finer // n))
             floor = floor.unsqueeze(3 + 2 * axis)
         below = (blocks < floor).reshape(values.shape)
-        far = (blocks < floor - FAR_BELOW * span.reshape(-1, *[1] * (floor.ndim - 1))).reshape(values.shape)
+        far = (blocks < floor - slot.range[:, 3].reshape(-1, *[1] * (floor.ndim - 1))).reshape(values.shape)
         torch.maximum(blocks, floor, out=blocks)
         return below, far
 

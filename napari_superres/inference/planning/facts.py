@@ -7,7 +7,7 @@ import numpy as np
 
 from napari_superres.core import intensity
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import Normalisation
+from napari_superres.core.intensity import Intensities
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.conditions import Told, find_told
 from napari_superres.inference.planning.extent import Extent, find_extent
@@ -25,8 +25,8 @@ class ImageFacts:
         Of the array.
     extent
         What is computed of it.
-    normalisation, nonnegative
-        Intensity map per channel, and whether the channel has no values below 0.
+    intensities
+        Intensity map and further facts of each channel.
     told
         What a conditioned network is told of the image; None for other networks.
     doubts
@@ -37,8 +37,7 @@ class ImageFacts:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     extent: Extent
-    normalisation: Normalisation
-    nonnegative: tuple[bool, ...]
+    intensities: Intensities
     told: Told | None = None
     doubts: tuple[str, ...] = ()
 
@@ -52,15 +51,14 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         If an option does not fit the image or the model; before pixels are read.
     """
     extent = find_extent(image, card, options)
-    normalisation, nonnegative = intensity.measure(image, card.intensity, options["intensity_range"], card.percentiles)
-    told = find_told(image, card, normalisation, extent.channels, options)
+    intensities = intensity.measure(image, card.intensity, options["intensity_range"], card.percentiles)
+    told = find_told(image, card, intensities.normalisation, extent.channels, options)
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,
         dtype=image.dtype,
         extent=extent,
-        normalisation=normalisation,
-        nonnegative=nonnegative,
+        intensities=intensities,
         told=told,
-        doubts=doubts(card, image, normalisation, extent.channels[0]) + (told.doubts if told else ()),
+        doubts=doubts(card, image, intensities, extent.channels[0]) + (told.doubts if told else ()),
     )

@@ -43,8 +43,9 @@ class Plan:
         Indices along C that are computed.
     normalisation
         Intensity map per channel of the image.
-    nonnegative
-        Whether each channel of the image has no values below 0; then its result has none either.
+    nonnegative, contrast
+        Whether each channel of the image has no values below 0, so that its result has none either; and the span of
+        its intensities. See `intensity.Intensities`.
     tile, halo, multiple
         Edges of a tile, context per side and size multiple over `work_axes`, in low-resolution pixels.
     frames, context, ends
@@ -83,6 +84,7 @@ class Plan:
     channels: tuple[int, ...]
     normalisation: Normalisation
     nonnegative: tuple[bool, ...]
+    contrast: tuple[float, ...]
     tile: tuple[int, ...]
     halo: tuple[int, ...]
     multiple: tuple[int, ...]
@@ -183,8 +185,9 @@ def resolve(facts: ImageFacts, resources: Resources, card: ModelCard, options: U
         offset=extent.offset,
         region=extent.region,
         channels=extent.channels,
-        normalisation=facts.normalisation,
-        nonnegative=facts.nonnegative,
+        normalisation=facts.intensities.normalisation,
+        nonnegative=facts.intensities.nonnegative,
+        contrast=facts.intensities.contrast,
         tile=tiling.tile,
         halo=tiling.halo,
         multiple=card.multiple,

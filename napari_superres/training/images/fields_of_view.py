@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.color import luma
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.core.units import METRES
-from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import SuperResError, TrainingError
 from napari_superres.io import READ_SUFFIXES, find_images, read_image, suffix
 

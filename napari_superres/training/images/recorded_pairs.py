@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit_normalisation
-from napari_superres.degradation.optics import bin_mean
 from napari_superres.errors import TrainingError
 from napari_superres.io import find_images, read_image, stem
 from napari_superres.training.images.fields_of_view import Field, ImageSet, pixel_size_um

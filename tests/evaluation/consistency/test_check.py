@@ -5,9 +5,10 @@ import pytest
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.grid import downscale_affine
 from napari_superres.core.image import Image
-from napari_superres.degradation.optics import bin_mean, blur
+from napari_superres.degradation.optics import blur
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.consistency import check_consistency
 from napari_superres.evaluation.consistency.spectral_degradation import degrade_spectrum

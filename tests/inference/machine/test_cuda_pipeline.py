@@ -26,7 +26,7 @@ def windows(dtype: np.dtype, count: int, seed: int = 0) -> list[TileInput]:
     values = generator.integers(0, 120, (count, 1, 12, 12))
     if dtype.kind != "u":
         values[:, :, 5, 5:8] = -4  # Missed by the sample where values below 0 are taken to be impossible.
-    return [TileInput(v.astype(dtype), float(i), 90.0 + i, CORE, i % 2 == 0) for i, v in enumerate(values)]
+    return [TileInput(v.astype(dtype), float(i), 90.0 + i, CORE, i % 2 == 0, 90.0) for i, v in enumerate(values)]
 
 
 def expected(window: TileInput) -> tuple[np.ndarray, Limited]:
@@ -34,7 +34,7 @@ def expected(window: TileInput) -> tuple[np.ndarray, Limited]:
     map_ = Normalisation((window.low,), (window.high,))
     y = doubled(torch.from_numpy(map_.apply(window.values, 0))[None])[0].numpy()
     inside = tuple(slice(c.start // 2, c.stop // 2) for c in CORE)
-    plan = SimpleNamespace(normalisation=map_, nonnegative=(window.nonnegative,), work_scale=(2, 2))
+    plan = SimpleNamespace(normalisation=map_, nonnegative=(window.nonnegative,), contrast=(90.0,), work_scale=(2, 2))
     return to_image_type(plan, {}, y[:, *CORE].copy(), window.values[:, *inside])
 
 

@@ -229,8 +229,8 @@ def _number(value: float) -> str:
 
 def _measure_psf(real: Image, hr: Image, scale: int) -> float | None:
     """Return the width of the point-spread function in high-resolution pixels; None for images of different fields."""
+    from napari_superres.core.binning import bin_mean
     from napari_superres.degradation.fit import fit_psf
-    from napari_superres.degradation.optics import bin_mean
 
     low, high = (_field(image, volume=False) for image in (real, hr))
     if high.shape != tuple(n * scale for n in low.shape):
