@@ -108,6 +108,7 @@ def test_terminated_as_batch_systems_do(large, undisturbed, pixels, tmp_path):
     assert program.returncode == 143
     assert said == "terminated; finished files are kept. Commands that have --resume continue from there.\n"
     again = command(large, target)
-    assert again.communicate(timeout=60)[1] == ""
+    said = again.communicate(timeout=60)[1]
+    assert all(line.startswith("warning: ") for line in said.splitlines())  # the pixels are random
     assert again.returncode == 0
     assert pixels(target) == undisturbed
