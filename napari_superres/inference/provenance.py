@@ -104,7 +104,7 @@ def _raised_notes(counts: Counts, plan: Plan, card: ModelCard) -> Iterator[str]:
         return
     note = (
         f"{counts.raised / values:.1%} of the values came out below 0 and were set to 0, because the image has no "
-        "values below 0."
+        "values below 0, or hardly any."
     )
     if counts.raised_far > _MANY_RAISED * values and not card.is_interpolation:
         note += (
