@@ -24,6 +24,13 @@ FAR_BELOW = 0.01
 _SAMPLES_PER_CHANNEL = 4_000_000
 _PLANES_PER_CHANNEL = 64
 _SAMPLES_FOR_CONTRAST = 250_000
+RARE = 0.01
+"""Share of values below 0 from which they belong to an image.
+
+Images of magnitudes that were interpolated have up to 0.6 % of them, CT and images with a subtracted background tens of
+percent.
+"""
+
 MANY_LEVELS = 16
 """Number of different intensities above which they are not counted."""
 
@@ -93,7 +100,7 @@ class Intensities:
     normalisation
         Intensity map per channel.
     nonnegative
-        Whether each channel has no value below 0.
+        Whether each channel has no values below 0, or only a share below `RARE`.
     contrast
         Span of intensities of each channel, from its 0.1th to its 99.9th percentile; above 0.
     levels
@@ -116,7 +123,8 @@ class Limited:
     saturated
         Beyond the limits of the data type.
     raised
-        Below 0 in a channel without values below 0, and set to 0; integers after rounding.
+        Below 0 in a channel without values below 0, and set to 0, or to the value of the input's pixel where that is
+        below 0; integers after rounding.
     raised_far
         Those of `raised` that were below 0 by more than `FAR_BELOW` of the channel's contrast.
     """
@@ -183,7 +191,7 @@ def measure(
     pairs, nonnegative, contrast, levels = list(fixed), [], [], []
     for channel in range(channels):
         values = sample(image, channel)
-        nonnegative.append(bool(values.min(initial=0) >= 0))
+        nonnegative.append(bool(np.count_nonzero(values < 0) < RARE * max(1, values.size)))
         few = values[:: max(1, values.size // _SAMPLES_FOR_CONTRAST)].copy()
         low, high = _percentile_range(few, (LOW_PERCENTILE, HIGH_PERCENTILE))
         contrast.append(high - low)

@@ -103,8 +103,8 @@ def to_image_type(
 
     Notes
     -----
-    In a channel without values below 0, values below 0 become 0. The channel is known by a sample. If the sample missed
-    a pixel below 0, the output of this pixel may fall as low as the pixel itself.
+    In a channel without values below 0, values below 0 become 0. If a few pixels are below 0 nevertheless, because such
+    are rare or the sample missed them, the output of each may fall as low as the pixel itself.
     """
     channel = plane.get("C", 0)
     normalisation, dtype = plan.normalisation, core.dtype

@@ -44,8 +44,8 @@ class Plan:
     normalisation
         Intensity map per channel of the image.
     nonnegative, contrast
-        Whether each channel of the image has no values below 0, so that its result has none either; and the span of
-        its intensities. See `intensity.Intensities`.
+        Whether each channel of the image has hardly any values below 0, so that its result has no others; and the span
+        of its intensities. See `intensity.Intensities`.
     tile, halo, multiple
         Edges of a tile, context per side and size multiple over `work_axes`, in low-resolution pixels.
     frames, context, ends

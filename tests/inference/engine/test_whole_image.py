@@ -23,7 +23,7 @@ EXACT = {"precision": "fp64", "max_passes": 99}
 
 
 def image_of(*size, seed=0):
-    return np.random.default_rng(seed).random(size) - 0.01
+    return np.random.default_rng(seed).random(size) - 0.05
 
 
 def error(found, expected):

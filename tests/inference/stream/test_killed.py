@@ -42,7 +42,7 @@ def lines_of(target):
 
 @pytest.fixture
 def large(tmp_path):
-    data = np.random.default_rng(0).integers(0, 5000, (3, 256, 250)).astype(np.uint16)
+    data = np.random.default_rng(0).integers(4000, 9000, (3, 256, 250)).astype(np.uint16)
     return write_image(Image.from_array(data, "CYX", pixel_size=0.5), tmp_path / "large.ome.zarr")
 
 
