@@ -204,12 +204,9 @@ class SuperResolution(lightning.LightningModule):
             self.trainer.should_stop = True
 
     def best_network(self) -> nn.Module:
-        """Return the network with the last averaged weights, or those that scored best if the score has fallen since.
-
-        Few images are scored, so a small difference is chance, and the last weights saw the lowest learning rate.
-        """
+        """Return the network with the averaged weights that scored best, or the last ones if none were scored."""
         network = self._averaged_network()
-        if self.best and self.scores[-1] < max(self.scores) - _FALL_DB:
+        if self.best:
             network.load_state_dict(self.best)
         return network
 
