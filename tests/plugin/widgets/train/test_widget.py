@@ -82,13 +82,13 @@ def test_fit_measures_the_instrument(viewer, widget, qtbot):
 @pytest.mark.slow
 def test_refining_a_shipped_model_fills_in_what_it_was_trained_with(viewer, widget):
     widget.degradation.ranges["photons"].value = (1, 2)
-    widget.start.value = "fluo-x2"
+    widget.start.value = "em-x4"
     assert not widget.network.enabled
     assert widget.degradation.settings == {
         "kind": "optics",
         "psf": "gaussian",
-        "psf_sigma": [0.8, 2.2],
-        "photons": [15, 400],
+        "psf_sigma": [1.2, 2.4],
+        "photons": [80, 2000],
         "read_noise": [0, 2],
     }
     widget.start.value = "photo-x3"
@@ -97,9 +97,9 @@ def test_refining_a_shipped_model_fills_in_what_it_was_trained_with(viewer, widg
     widget.start.value = ""
     assert widget.network.enabled
     viewer.add_image(picture())
-    widget.start.value = "fluo-x2"
+    widget.start.value = "em-x4"
     task = widget._ask_for_task()
-    assert (task.start, task.network, task.arguments) == ("fluo-x2", "edsr", {"blocks": 6, "features": 32})
+    assert (task.start, task.network, task.arguments) == ("em-x4", "edsr", {"blocks": 8, "features": 32})
 
 
 @pytest.mark.slow
