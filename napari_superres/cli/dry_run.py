@@ -88,6 +88,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
         "tile": plans[0].tile,
         "batch": plans[0].batch,
         "result": expected.pop("shape"),
+        "told": [plan.told.describe(c) for plan in plans if plan.told is not None for c in plan.channels],
         "notes": [as_flags(note) for note in run.doubts],
         **expected,
     }
@@ -105,10 +106,11 @@ def _sentence(row: dict[str, Any]) -> str:
         return f"{row['source']}: would fail: {row['problem']}"
     passes = f" after up to {row['passes'] - 1} passes over the image," if row["passes"] > 1 else ""
     time = "time not measured yet" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
+    told = "".join(f"; {words}" for words in dict.fromkeys(row["told"]))
     return (
         f"{row['source']}: {row['axes']} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
         f"tiles of {row['tile']} on {row['device']} in {row['precision']}, {in_units(row['memory_bytes'])} memory, "
-        f"{in_units(row['disk_bytes'])} on disk, {time}"
+        f"{in_units(row['disk_bytes'])} on disk, {time}{told}"
     )
 
 

@@ -136,7 +136,7 @@ def _told(told: dict[str, Any] | None) -> dict[str, Any]:
     if told is None:
         return {}
     noise = [(n["gain"], n["read_noise"], n["offset"]) for n in told["noise"]]
-    return {"noise": noise, "strength": told["strength"], "psf_sigma": told["psf_sigma"]}
+    return {"noise": noise, "strength": told["strength"], "psf_sigma": told["psf_sigma"] or None}
 
 
 def _integers(text: str, option: str, form: str) -> tuple[int, ...]:

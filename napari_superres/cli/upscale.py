@@ -1,5 +1,6 @@
 """``superres upscale``: one image to a file, or several to a folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -166,8 +167,10 @@ def upscale(
     if record is not None:
         recorded, settings = parsing.parse_record(record)
         chosen = recorded if chosen is None else chosen
-        left_out = (None, False, "auto", "measured", 1.0)
-        running = {**running, **{k: v for k, v in settings.items() if running[k] in left_out}}
+        from napari_superres.inference.options import UPSCALE_DEFAULTS
+
+        defaults: Mapping[str, Any] = UPSCALE_DEFAULTS
+        running = {**running, **{k: v for k, v in settings.items() if running[k] == defaults[k]}}
     if chosen is None:
         raise SettingsError(
             "no model is given.", remedy="Choose one with --model, or repeat a recorded result with --from."

@@ -25,6 +25,9 @@ TOLD = "half the sigma of the PSF in pixels of the result, 3 times the root of t
 SHADE = 0.2
 """A known sigma is told narrower by this much, in pixels of the result."""
 
+SIGMA_PER_AIRY = 0.21
+"""Sigma of the Gaussian core of a widefield microscope, in units of wavelength / NA (doi:10.1364/AO.46.001819)."""
+
 
 def encode(name: str, value: Any) -> Any:
     """Return the value of the plane that tells a condition, about 0 to 1; for numbers, arrays and tensors alike."""

@@ -16,9 +16,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-SIGMA_PER_AIRY = 0.21
-"""Sigma of the Gaussian core of a widefield microscope, in units of wavelength / NA."""
-
 _GRID, _GRID_CUTOFF = 1024, 1 / 16
 """Pixels per axis, and widefield cutoff in cycles per pixel, on which the confocal transfer is computed."""
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.conditioned import write_conditioned_model
 
 from napari_superres import Image, read_image, upscale, write_image
 
@@ -78,6 +79,9 @@ def test_a_model_per_channel_and_a_repeated_record(superres, cells, tmp_path):
         k: two[k] for k in ("normalisation", "tta", "precision")
     }
     assert np.array_equal(read_image(tmp_path / "b.ome.tif").data[...], read_image(tmp_path / "c.ome.tif").data[...])
+    superres("upscale", cells, "-o", tmp_path / "d.ome.tif", "-m", "bicubic-x2")
+    superres("upscale", cells, "-o", tmp_path / "e.ome.tif", "--from", tmp_path / "d.provenance.json", "--tta")
+    assert json.loads((tmp_path / "e.provenance.json").read_text())["tta"] is True, "what is given counts"
 
 
 @pytest.mark.parametrize(
@@ -265,3 +269,19 @@ def test_notes_of_a_batch_are_printed_once(superres, tmp_path):
     done = superres("upscale", tmp_path / "*.tif", "-o", tmp_path / "out", "-m", "bicubic-x2", "-q")
     assert done.code == 0
     assert [line[:18] for line in done.err.splitlines()] == ["warning: 1 pixels "]
+
+
+def test_what_a_network_was_told_is_shown_and_repeated(superres, cells, tmp_path):
+    model = write_conditioned_model(tmp_path / "told.safetensors")
+    options = ("--noise", "0.5,3,100", "--noise", "0", "--psf-sigma", "1.2", "--strength", "0.8")
+    planned = superres("upscale", cells, "-o", tmp_path / "a.ome.tif", "-m", model, *options, "--dry-run")
+    assert "noise given: gain 0.5, read noise 3, removed at 80 %; PSF sigma 1.2 pixels of the result" in planned.out
+    assert superres("upscale", cells, "-o", tmp_path / "a.ome.tif", "-m", model, *options).code == 0
+    record = tmp_path / "a.provenance.json"
+    assert superres("upscale", cells, "-o", tmp_path / "b.ome.tif", "-m", model, "--from", record).code == 0
+    one, two = (json.loads((tmp_path / f"{n}.provenance.json").read_text())["told"] for n in "ab")
+    assert one == two
+    assert one["noise"][0] == {"gain": 0.5, "read_noise": 3.0, "offset": 100.0}
+    assert np.array_equal(read_image(tmp_path / "a.ome.tif").data[...], read_image(tmp_path / "b.ome.tif").data[...])
+    refused = superres("upscale", cells, "-o", tmp_path / "c.ome.tif", "-m", model, "--noise", "much")
+    assert "--noise must be measured, 0, or GAIN,READ" in refused.err

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from napari_superres import Image, upscale
 from napari_superres.core.conditions import CONDITIONS, encode
-from napari_superres.errors import SettingsError
+from napari_superres.errors import SettingsError, SuperResWarning
 from napari_superres.inference.engine.sweep import TileRunner
 from napari_superres.inference.images import prepare
 from napari_superres.inference.machine.cuda_pipeline import Pipeline, TileInput
+from napari_superres.inference.planning.conditions import _sample_squares
 from napari_superres.models import Model
 
 RANGES = {"psf_sigma": (0.0, 2.0), "gain": (0.0, 0.08), "read_noise": (0.0, 0.15)}
@@ -133,11 +134,42 @@ def test_an_image_too_small_to_measure_says_so(told: Model) -> None:
     assert run.plans[0].told.noise[0].read_noise > 0
 
 
+def test_pixels_that_are_not_finite_do_not_spoil_the_noise(told: Model) -> None:
+    holes = photons(100, shape=(40, 40))
+    holes[::6, ::6] = np.nan  # one in every block
+    with pytest.warns(SuperResWarning, match="measured roughly"):
+        result = np.asarray(upscale(holes, told, intensity_range=[(0, 400)]).data)
+    assert np.isfinite(result).mean() > 0.95
+
+
+def test_noise_is_measured_in_all_parts_of_all_planes() -> None:
+    places = np.add.outer(np.arange(4) * 4, np.arange(4)).repeat(512, 0).repeat(512, 1).astype(np.uint8)
+    for count in (1, 4, 16):
+        stack = np.broadcast_to(places, (count, *places.shape)) + 16 * np.arange(count, dtype=np.uint8)[:, None, None]
+        seen = [np.unique(square) for square in _sample_squares(Image.from_array(stack, "ZYX"), 0)]
+        assert len(seen) == 16
+        assert {int(s[0]) % 16 for s in seen} == set(range(16))
+        assert {int(s[0]) // 16 for s in seen} == set(range(count))
+
+
+def test_the_record_holds_the_noise_of_all_channels(told: Model) -> None:
+    image = Image.from_array(np.stack([photons(30), photons(3000)]), "CYX")
+    some, whole = (_record(upscale(image, told, channels=c)) for c in ([1], None))
+    assert some == whole
+    assert some[0][0]["gain"] > 0
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"noise": "none"}, "`noise` must be"),
         ({"noise": 3.0}, "`noise` must be"),
+        ({"noise": True}, "`noise` must be"),
+        ({"noise": ()}, "`noise` must be"),
+        ({"noise": None}, "`noise` must be"),
+        ({"noise": [(1, 1), (1,)]}, "`noise` must be"),
+        ({"noise": ("a", "b")}, "`noise` must be"),
+        ({"noise": (np.nan, 1)}, "`noise` must be"),
         ({"noise": (1.0, -1.0)}, "`noise` must be"),
         ({"noise": [(1, 1), (1, 1)]}, "once for each of 1 channels"),
         ({"strength": 2}, "`strength` must be a number from 0 to 1.5"),

@@ -7,6 +7,7 @@ import pytest
 from napari_superres.errors import TrainingError
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build, list_architectures
+from napari_superres.models.library.registry import find_card
 from napari_superres.training import Recipe, list_recipes, load_recipe
 
 TINY = Recipe(
@@ -28,6 +29,7 @@ def test_shipped_recipes_are_whole(name):
     assert recipe.architecture in list_architectures()
     assert recipe.minutes > 0
     build(recipe.architecture, recipe.network_arguments)
+    assert not recipe.start or find_card(recipe.start).name == recipe.start, "users have these weights too"
     card = ModelCard(
         name=name,
         architecture=recipe.architecture,

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_superres.core.conditions import SIGMA_PER_AIRY
 from napari_superres.core.tiling import reflect_indices
-from napari_superres.degradation.diffraction import SIGMA_PER_AIRY, diffract
+from napari_superres.degradation.diffraction import diffract
 from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Range, Scale
 from napari_superres.degradation.instruments.strengths import (
     add_photon_noise,

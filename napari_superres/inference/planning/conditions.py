@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_superres.core.conditions import CONDITIONS, SHADE, encode
+from napari_superres.core import invalid
+from napari_superres.core.conditions import SHADE, SIGMA_PER_AIRY, encode
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.core.noise import Noise, measure_noise
@@ -22,9 +23,6 @@ from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard
 from napari_superres.models.suitability import noise_level
-
-SIGMA_PER_AIRY = 0.21
-"""Sigma of the Gaussian core of a widefield microscope, in units of wavelength / NA (doi:10.1364/AO.46.001819)."""
 
 _STRONGEST = 1.5
 """Largest `strength`."""
@@ -91,7 +89,7 @@ def find_told(
     normalisation
         Intensity map per channel.
     channels
-        Channels that are computed.
+        Channels that are computed: only they are doubted.
     options
         Complete options of the run.
 
@@ -106,28 +104,22 @@ def find_told(
     psf_sigma = _psf_sigma(image, card, options)
     strength = _strength(options["strength"])
     given = _given_noise(image, options["noise"])
-    doubts: list[str] = []
-    noise: list[Noise] = []
-    for channel in range(image.size("C")):
-        if given is not None:
-            noise.append(given[channel])
-        elif channel in channels:
-            noise.append(_measured(image, channel, doubts))
-        else:
-            noise.append(_NO_NOISE)
+    doubts_of: list[list[str]] = [[] for _ in range(image.size("C"))]
+    # Of all channels, so that the record can repeat a run of others.
+    noise = given or tuple(_measured(image, channel, doubts) for channel, doubts in enumerate(doubts_of))
     sigma = max(0.0, psf_sigma - SHADE)
     values = []
-    for channel, each in enumerate(noise):
+    for channel, (each, doubts) in enumerate(zip(noise, doubts_of, strict=True)):
         gain, read_noise = each.scaled(strength).on_scale(normalisation.low[channel], normalisation.high[channel])
         truth = {"psf_sigma": sigma, "gain": gain, "read_noise": read_noise}
         values.append(tuple(_within(card, name, truth[name], doubts) for name in card.conditions))
     return Told(
         values=tuple(values),
         psf_sigma=psf_sigma,
-        noise=tuple(noise),
+        noise=noise,
         is_measured=given is None,
         strength=strength,
-        doubts=tuple(dict.fromkeys(doubts)),
+        doubts=tuple(dict.fromkeys(doubt for channel in channels for doubt in doubts_of[channel])),
     )
 
 
@@ -144,7 +136,6 @@ def told_record(told: Told | None) -> dict[str, Any] | None:
     }
 
 
-_NO_NOISE = Noise(0.0, 0.0, 0.0)
 _SQUARES, _EDGE = 16, 512
 """Squares in which noise is measured, per channel, and their edge in pixels."""
 
@@ -206,18 +197,28 @@ def _given_noise(image: Image, noise: Any) -> tuple[Noise, ...] | None:
     if isinstance(noise, str) and noise == "measured":
         return None
     channels = image.size("C")
-    pairs: list[Any] = [(0.0, 0.0)] if np.isscalar(noise) and noise == 0 else []
-    if not pairs and not isinstance(noise, str) and np.ndim(noise) in (1, 2):
-        pairs = list(noise) if np.ndim(noise) == 2 else [noise]
-    values = [np.asarray(pair, dtype=np.float64) for pair in pairs if np.shape(pair) in ((2,), (3,))]
-    if len(values) not in (1, channels) or not all(np.isfinite(v).all() and (v[:2] >= 0).all() for v in values):
+    several = np.iterable(noise) and not isinstance(noise, str) and all(map(np.iterable, noise))
+    rows = [_noise_values(each) for each in (noise if several else [noise])]
+    noises = [row for row in rows if row is not None]
+    if len(noises) not in (1, channels) or len(noises) < len(rows):
         raise SettingsError(
             f"`noise` must be 'measured', 0, or gain and read noise of at least 0, and the offset of darkness if it is "
             f"not 0; once, or once for each of {channels} channels; got {noise!r}.",
             remedy="Leave it out to have the noise measured.",
         )
-    noises = [Noise(*map(float, v), *([] if len(v) == 3 else [0.0])) for v in values]
     return tuple(noises * channels if len(noises) == 1 else noises)
+
+
+def _noise_values(noise: Any) -> Noise | None:
+    """Return the noise that gain, read noise and offset state, or a single 0; None if they state none."""
+    try:
+        values = [0.0, 0.0] if np.isscalar(noise) and noise == 0 else [float(v) for v in noise]
+    except (TypeError, ValueError):
+        return None
+    if len(values) not in (2, 3) or not all(map(isfinite, values)) or min(values[:2]) < 0:
+        return None
+    gain, read_noise, offset = (*values, 0.0)[:3]
+    return Noise(gain, read_noise, offset)
 
 
 def _measured(image: Image, channel: int, doubts: list[str]) -> Noise:
@@ -225,7 +226,8 @@ def _measured(image: Image, channel: int, doubts: list[str]) -> Noise:
     try:
         return measure_noise(squares)
     except SettingsError as error:
-        level = float(np.median([noise_level(square) for square in squares]))
+        finite = [invalid.fill(square, 0.0) if square.dtype.kind == "f" else square for square in squares]
+        level = float(np.median([noise_level(square) for square in finite]))
         doubts.append(
             f"Noise is measured roughly, from differences of neighbouring pixels ({level:.3g}), because "
             f"{error.message.rstrip('.')}. Give it with `noise` if you know it."
@@ -249,7 +251,6 @@ _WORDS = {
     "gain": "photon noise with a variance per intensity, on the model's scale,",
     "read_noise": "read noise, as a share of the range,",
 }
-assert set(_WORDS) == set(CONDITIONS)
 
 
 def _sample_squares(image: Image, channel: int) -> Iterator[NDArray[Any]]:
@@ -258,9 +259,10 @@ def _sample_squares(image: Image, channel: int) -> Iterator[NDArray[Any]]:
     counts = [image.size(a) for a in outer]
     planes = int(np.prod(counts, dtype=np.int64))
     rows, columns = (max(1, min(4, image.size(a) // _EDGE)) for a in "YX")
-    numbers = np.unique(np.linspace(0, planes - 1, min(planes, _SQUARES)).round().astype(int))
-    places = [(n, y, x) for n in numbers for y in range(rows) for x in range(columns)]
-    for n, row, column in places[:: max(1, -(-len(places) // _SQUARES))]:
+    count = min(_SQUARES, planes * rows * columns)
+    for number in range(count):
+        # Steps of 5 reach every place of at most 4 x 4.
+        n, (row, column) = number * planes // count, divmod(number * 5 % (rows * columns), columns)
         at = dict(zip(outer, np.unravel_index(n, counts) if outer else (), strict=True)) | {"C": channel}
         box = {"Y": _part(image.size("Y"), row, rows), "X": _part(image.size("X"), column, columns)}
         index = tuple(box[a] if a in box else slice(None) if a == "S" else int(at[a]) for a in image.axes)
