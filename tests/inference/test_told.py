@@ -134,6 +134,7 @@ def test_an_image_too_small_to_measure_says_so(told: Model) -> None:
     assert run.plans[0].told.noise[0].read_noise > 0
 
 
+@pytest.mark.filterwarnings("ignore:49 pixels are NaN")
 def test_pixels_that_are_not_finite_do_not_spoil_the_noise(told: Model) -> None:
     holes = photons(100, shape=(40, 40))
     holes[::6, ::6] = np.nan  # one in every block

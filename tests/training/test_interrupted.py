@@ -12,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.recipes import TINY
 
 from napari_superres import Image, write_image
 from napari_superres.errors import OutputExistsError, SuperResWarning, TrainingError
 from napari_superres.models import find_card
 from napari_superres.models.model_file import read_weights
-from napari_superres.training import Recipe, checkpoint, train
+from napari_superres.training import checkpoint, train
 from napari_superres.training.checkpoint import checkpoint_path
 
 pytest.importorskip("lightning", reason="training needs Lightning")
@@ -27,16 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:the model is no better than bicubic"),  # after seconds
 ]
 
-TINY = Recipe(
-    name="tiny-x2",
-    architecture="espcn",
-    arguments={"features": [8, 4]},
-    scale=(2, 2),
-    data=("photos",),
-    patch=8,
-    batch=2,
-    card={"title": "Tiny", "license": "BSD-3-Clause"},
-)
 STEPS = 40
 
 

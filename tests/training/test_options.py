@@ -9,22 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.recipes import TINY
 
 from napari_superres import Image, write_image
 from napari_superres.degradation import degrade, resample
 from napari_superres.errors import SettingsError
-from napari_superres.training import Recipe, TrainOptions, fit_instrument, iter_train, make_recipe, train
-
-TINY = Recipe(
-    name="tiny-x2",
-    architecture="espcn",
-    arguments={"features": [8, 4]},
-    scale=(2, 2),
-    data=("photos",),
-    patch=8,
-    batch=2,
-    card={"license": "BSD-3-Clause"},
-)
+from napari_superres.training import TrainOptions, fit_instrument, iter_train, make_recipe, train
 
 
 @pytest.mark.parametrize("function", [train, iter_train])

@@ -3,23 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from helpers.recipes import TINY
 
 from napari_superres.errors import TrainingError
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build, list_architectures
 from napari_superres.models.library.registry import find_card
-from napari_superres.training import Recipe, list_recipes, load_recipe
-
-TINY = Recipe(
-    name="tiny-x2",
-    architecture="espcn",
-    arguments={"features": [8, 4]},
-    scale=(2, 2),
-    data=("photos",),
-    patch=8,
-    batch=2,
-    card={"title": "Tiny", "modality": "photograph", "license": "BSD-3-Clause", "limits": "A test."},
-)
+from napari_superres.training import list_recipes, load_recipe
 
 
 @pytest.mark.parametrize("name", list_recipes())

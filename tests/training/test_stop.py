@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.recipes import TINY
 
 from napari_superres import Image, write_image
 from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.models import find_card
 from napari_superres.models.model_file import read_weights
-from napari_superres.training import Recipe, train
+from napari_superres.training import train
 from napari_superres.training.images.fields_of_view import Field
 from napari_superres.training.trainer import iter_train
 from napari_superres.training.validation import crop_to_structure
@@ -23,17 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
     pytest.mark.filterwarnings("ignore:the model is no better than bicubic"),  # after seconds
 ]
-
-TINY = Recipe(
-    name="tiny-x2",
-    architecture="espcn",
-    arguments={"features": [8, 4]},
-    scale=(2, 2),
-    data=("photos",),
-    patch=8,
-    batch=2,
-    card={"title": "Tiny", "license": "BSD-3-Clause"},
-)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.recipes import TINY
 
 from napari_superres import Image, load_model, write_image
 from napari_superres.degradation.instruments import make_instrument
@@ -12,7 +13,7 @@ from napari_superres.errors import TrainingError, UnknownModelError
 from napari_superres.models import ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.model_file import write_model
-from napari_superres.training import Recipe, train
+from napari_superres.training import train
 from napari_superres.training.images.fields_of_view import Field
 from napari_superres.training.losses import Loss
 from napari_superres.training.options import TRAIN_DEFAULTS
@@ -26,17 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:the model is no better than bicubic"),
 ]
 
-PUPIL = Recipe(
-    name="pupil-x2",
-    architecture="espcn",
-    arguments={"features": [8, 4]},
-    scale=(2, 2),
-    data=("photos",),
-    patch=8,
-    batch=2,
-    teacher="teacher.safetensors",
-    card={"modality": "photograph"},
-)
+PUPIL = replace(TINY, name="pupil-x2", teacher="teacher.safetensors", card={"modality": "photograph"})
 CONDITIONED = {"kind": "conditioned", "reduction": "bicubic"}
 
 

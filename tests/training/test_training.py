@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.recipes import TINY
 
 from napari_superres import Image, load_model, upscale, write_image
 from napari_superres.core.color import luma
@@ -17,7 +18,7 @@ from napari_superres.errors import OutputError, OutputExistsError, SuperResWarni
 from napari_superres.inference.measure import check
 from napari_superres.models.library.registry import find_card
 from napari_superres.models.model_file import read_weights
-from napari_superres.training import Recipe, TrainingStep, make_recipe, preparation, train
+from napari_superres.training import TrainingStep, make_recipe, preparation, train
 from napari_superres.training.images.fields_of_view import Field, read_fields
 from napari_superres.training.patches import PatchSampler, _draw_turn
 from napari_superres.training.validation import hold_out, score_fields, select_evenly
@@ -28,17 +29,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
     pytest.mark.filterwarnings("ignore:the model is no better than bicubic"),  # after seconds
 ]
-
-TINY = Recipe(
-    name="tiny-x2",
-    architecture="espcn",
-    arguments={"features": [8, 4]},
-    scale=(2, 2),
-    data=("photos",),
-    patch=8,
-    batch=2,
-    card={"title": "Tiny", "modality": "photograph", "license": "BSD-3-Clause", "limits": "A test."},
-)
 
 
 @pytest.fixture(scope="module")
