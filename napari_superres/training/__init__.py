@@ -12,7 +12,7 @@ layer; docs/explanation/architecture.md lists all imports.
 ``teacher``          a larger network whose results are learnt as well
 ``losses``           the losses that training minimises
 ``loop``             runs Lightning: batches, checkpoints, progress, curves
-``lightning_module`` one step: learning rate, averaged weights, best weights
+``lightning_module`` one step: learning rate, averaged weights, the score that has fallen
 ``checkpoint``       saves an unfinished training, and finds it again
 ``validation``       scores images held out of training next to bicubic interpolation
 ``progress``         `TrainingStep`: the progress of a training, with notes for the user

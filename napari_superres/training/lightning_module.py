@@ -31,7 +31,8 @@ _PATIENCE = 8
 _FALL_DB = 0.2
 """Fall of the score below the best one, in dB, that shows that more training is in vain.
 
-A score that stands still may rise again: weights that were trained before gain only when the learning rate falls.
+A score that stands still may rise again: weights that were trained before gain only when the learning rate falls. A
+smaller fall is chance: a few images decide it.
 """
 
 _MAX_BAD = 10
@@ -200,15 +201,19 @@ class SuperResolution(lightning.LightningModule):
             self.best = dict(averaged.state_dict())
         self.scores.append(decibels)
         best = max(self.scores)
-        if len(self.scores) - self.scores.index(best) > _PATIENCE and decibels < best - _FALL_DB:
+        if len(self.scores) - self.scores.index(best) > _PATIENCE and self._has_fallen:
             self.trainer.should_stop = True
 
     def best_network(self) -> nn.Module:
-        """Return the network with the averaged weights that scored best, or the last ones if none were scored."""
+        """Return the network with the last averaged weights, or with those that scored best if the score has fallen."""
         network = self._averaged_network()
-        if self.best:
+        if self.best and self._has_fallen:
             network.load_state_dict(self.best)
         return network
+
+    @property
+    def _has_fallen(self) -> bool:
+        return self.scores[-1] < max(self.scores) - _FALL_DB
 
     def _averaged_network(self) -> nn.Module:
         """Return a copy of the network with the averaged weights."""

@@ -28,6 +28,9 @@ _EXAMPLE_EDGE, _EXAMPLE_ROWS = 96, 16
 _MIN_RECORDINGS = 16
 """Least number of recordings from which the range of noise is measured."""
 
+_RECORDINGS = 4
+"""Recordings of each field of an instrument whose blur and noise differ from one to the next."""
+
 _BEST_PSNR = 200.0
 """Score in dB of an image without any error: a finite number, so that means stay finite."""
 
@@ -79,11 +82,12 @@ def score_fields(
     """
     bicubic, middle = Interpolation("bicubic", scale), instrument.frames // 2
     rows: list[tuple[float, ...]] = []
-    for lr, hr in iter_recordings(fields, scale=scale, instrument=instrument):
+    repeated = list(fields) * (_RECORDINGS if instrument.conditions else 1)
+    for lr, hr in iter_recordings(repeated, scale=scale, instrument=instrument):
         results = (model(x)[0, 0].numpy() for model, x in ((network, lr), (bicubic, lr[:, middle : middle + 1])))
         rows.append(tuple(_score(sr, hr, scale, eight_bit=instrument.eight_bit) for sr in results))
     mean = np.mean(rows, axis=0)
-    return {"psnr": round(float(mean[0]), 3), "bicubic_psnr": round(float(mean[1]), 3), "images": len(rows)}
+    return {"psnr": round(float(mean[0]), 3), "bicubic_psnr": round(float(mean[1]), 3), "images": len(fields)}
 
 
 def measure_noise_range(fields: Sequence[Field], *, scale: Scale, instrument: Instrument) -> tuple[float, float]:

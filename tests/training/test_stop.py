@@ -64,7 +64,7 @@ def test_in_a_thread_the_same_is_learnt_and_more_is_told(data, tmp_path):
     assert threads() == []
     scores = find_card(path).scores["validation"]
     assert steps[-1].bicubic == scores["bicubic_psnr"]
-    assert max(steps[-1].scores) == scores["psnr"]
+    assert steps[-1].scores[-1] == scores["psnr"]
     example = steps[-1].example
     assert example.lr.shape == (20, 22)
     assert example.sr.shape == example.hr.shape == (40, 44)
@@ -84,6 +84,24 @@ def test_enough_ends_after_the_step_and_keeps_the_best(data, tmp_path):
     assert taken(path) == 5
     assert len(steps[-1].scores) == 1, "what there is at the end is looked at"
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+@pytest.mark.parametrize(("fall", "kept"), [(0.1, 20), (0.3, 1)])
+def test_the_last_weights_are_kept_unless_the_score_has_fallen(data, tmp_path, monkeypatch, fall, kept):
+    from napari_superres.training import trainer
+
+    looked = []
+
+    def falling(network, fields, **_):
+        looked.append({k: v.clone() for k, v in network.state_dict().items()})
+        return {"psnr": 30.0 - fall * (len(looked) > 1), "bicubic_psnr": 29.0}
+
+    monkeypatch.setattr(trainer, "score_fields", falling)
+    found = read_weights(train(TINY, data, tmp_path / "m.safetensors", steps=20))
+    assert len(looked) == 20 + 1, "twenty validations, and the finished network"
+    expected = looked[kept - 1]
+    assert all(torch.equal(found[k], v) for k, v in expected.items())
+    assert not torch.equal(*(next(iter(looked[i].values())) for i in (0, 19)))
 
 
 def test_notes_travel_on_the_steps_and_nothing_is_warned(data, tmp_path):
