@@ -34,6 +34,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print the cards 
 @app.command("show")
 def show(
     name: Annotated[str, typer.Argument(help="Model name or file.")],
+    image: Annotated[
+        Path | None, typer.Option(help="Image to mark in the map of measured gains by blur and noise.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
     """Print a model's card, its origin and the sha256 of its file."""
@@ -43,19 +46,29 @@ def show(
     from napari_superres.models.model_file import digest
 
     card = find_card(name)
+    cell = None if image is None else _grid_cell(name, image)
     facts = {"origin": model_origin(name), "sha256": "" if card.is_interpolation else digest(model_path(name))}
     if as_json:
-        terminal.document({**card.to_dict(), **facts})
+        terminal.document({**card.to_dict(), **facts, **({} if image is None else {"grid_cell": cell})})
         return
     for key, value in (card.to_dict() | facts).items():
         if key == "scores":
             for test, scores in sorted(card.scores.items()):
                 terminal.result(f"{f'{test}:':20} {_scores(scores)}")
         elif key == "grid" and card.grid is not None:
-            for line, text in enumerate(grid_lines(card.grid)):
+            for line, text in enumerate(grid_lines(card.grid, cell)):
                 terminal.result(f"{'' if line else 'grid:':20} {text}")
         elif value not in (None, "", {}, ()):
             terminal.result(f"{key.replace('_', ' ') + ':':20} {_text(value)}")
+
+
+def _grid_cell(name: str, path: Path) -> tuple[int, int] | None:
+    """Return the cell of a model's grid that is nearest to an image."""
+    from napari_superres import io
+    from napari_superres.inference.images import prepare
+    from napari_superres.inference.options import complete
+
+    return prepare(io.read_image(path), name, complete({}), measure=False).plans[0].grid_cell
 
 
 def _scores(scores: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ def grid_lines(grid: Grid, marker: tuple[int, int] | None = None) -> Iterator[st
         cells = [f"{grid.sign(row, c):>2} {gain:+.2f}" for c, gain in enumerate(grid.over_bicubic[row])]
         marked = [f"[{cell}]" if marker == (row, c) else cell for c, cell in enumerate(cells)]
         yield noise_label(photons).ljust(12) + "".join(f"{cell:^12}" for cell in marked).rstrip()
-    yield f"({LEGEND})"
+    yield f"({LEGEND}{'; [your image]' if marker else ''})"
     yield from grid_facts(grid)
 
 

@@ -11,6 +11,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.intensity import Intensities, Normalisation
 from napari_superres.core.units import METRES
 from napari_superres.models.card import ModelCard
+from napari_superres.models.grid_map import grid_marker
 
 _TOLERANCE = 1.05
 """Factor by which pixels may be smaller or larger than those of the training: stated sizes are rounded."""
@@ -61,6 +62,19 @@ def doubts(card: ModelCard, image: Image, intensities: Intensities, channel: int
         _levels_doubt(card, levels, contrast, noise),
     )
     return tuple(reason for reason in reasons if reason)
+
+
+def find_cell(card: ModelCard, image: Image, intensities: Intensities, channel: int = 0) -> tuple[int, int] | None:
+    """Return the cell of a card's grid that is nearest to an image whose blur is unknown; None if there is no grid.
+
+    Parameters
+    ----------
+    card, image, intensities, channel
+        As in `doubts`.
+    """
+    if card.grid is None:
+        return None
+    return grid_marker(card, 0.0, (0.0, _measure_plane(image, intensities.normalisation, channel)))
 
 
 def plane_size(image: Image) -> tuple[float, float]:

@@ -3,10 +3,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers.scenes import check_refusal
+from scipy.ndimage import gaussian_filter
 
+from napari_superres import Image, write_image
 from napari_superres.models import ModelCard, find_card
 from napari_superres.models.architectures import build
 from napari_superres.models.library.shipped import shipped_folder
@@ -92,6 +95,30 @@ def test_show_draws_the_grid(superres, mine, tmp_path):
     assert "grid:                PSF sigma        0           1\n" in text
     assert " 30 photons     - +0.40    -- -0.30\n" in text
     assert "worst of 3 images: -0.90 dB relative to bicubic (cells)\n" in text
+
+
+def test_show_marks_an_image_in_the_grid(superres, mine, tmp_path):
+    grid = {
+        "psf_sigma": [0, 1],
+        "photons": [None, 30],
+        "over_bicubic": [[1.2, 2], [0.4, -0.3]],
+        "over_classical": [[0.8, 0.1], [-0.1, -0.9]],
+        "worst": -0.9,
+        "worst_image": "cells",
+        "images": 3,
+    }
+    model = write_model(tmp_path / "m.safetensors", replace(read_card(mine), grid=grid), read_weights(mine))
+    scene = 40 + 200 * gaussian_filter(np.random.default_rng(0).random((96, 96)), 5)
+    for name, values, cell, row in (
+        ("clean", scene, [0, 0], "no noise     [++ +1.20]"),
+        ("noisy", np.random.default_rng(0).poisson(scene / 8) * 8.0, [1, 0], "30 photons   [ - +0.40]"),
+    ):
+        path = write_image(Image.from_array(values.astype(np.float32), "YX"), tmp_path / f"{name}.tif")
+        text = superres("models", "show", model, "--image", path).out
+        assert row in text
+        assert "[your image]" in text
+        assert json.loads(superres("models", "show", model, "--image", path, "--json").out)["grid_cell"] == cell
+    assert json.loads(superres("models", "show", mine, "--image", path, "--json").out)["grid_cell"] is None
 
 
 def test_added_twice(superres, mine):

@@ -16,6 +16,7 @@ from napari_superres.errors import SettingsError, SuperResWarning
 from napari_superres.inference.engine.sweep import TileRunner
 from napari_superres.inference.images import prepare
 from napari_superres.inference.machine.cuda_pipeline import Pipeline, TileInput
+from napari_superres.inference.options import complete
 from napari_superres.inference.planning.conditions import _sample_squares
 from napari_superres.models import Model
 
@@ -52,6 +53,24 @@ def photons(high: float, seed: int = 0, shape: tuple[int, int] = (96, 112)) -> n
     """Return the camera's photograph, counted photon by photon."""
     scene = skimage.data.camera()[: shape[0], 60 : 60 + shape[1]] / 255
     return np.random.default_rng(seed).poisson(scene * high).astype(np.float32)
+
+
+def test_the_plan_finds_the_cell_of_the_grid(told: Model) -> None:
+    from dataclasses import replace
+
+    gains = [[0, 0], [0, 0]]
+    grid = {"psf_sigma": [0, 1], "photons": [None, 30], "over_bicubic": gains, "over_classical": gains}
+    grid |= {"worst": 0, "worst_image": "a", "images": 1}
+    model = Model(replace(told.card, grid=grid), told.module)
+    image = Image.from_array(photons(30), "YX")
+    for options, cell in (
+        ({}, (1, 0)),
+        ({"noise": 0}, (0, 0)),
+        ({"psf_sigma": 1.1}, (1, 1)),
+        ({"strength": 0.1, "psf_sigma": 0.9}, (0, 1)),
+    ):
+        assert prepare(image, model, complete(options), measure=False).plans[0].grid_cell == cell
+    assert prepare(image, told, complete({}), measure=False).plans[0].grid_cell is None
 
 
 def test_a_known_width_is_told_a_little_narrower(told: Model) -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from napari_superres.models import ModelCard, find_card, list_models
-from napari_superres.plugin.widgets.common.card_html import card_html, grid_html, in_groups, model_label
+from napari_superres.plugin.widgets.common.card_html import card_html, in_groups, model_label
 from napari_superres.plugin.widgets.common.wording import byte_count, duration, plan_text, progress_text
 
 
@@ -104,4 +104,6 @@ def test_a_card_draws_its_grid():
     for cell in ("<th>1</th>", "<td>no noise</td><td>++&nbsp;+1.2</td>", "<td>-&nbsp;+0.4</td><td>--&nbsp;-0.3</td>"):
         assert cell in whole
     assert "-0.90 dB relative to bicubic (&lt;b&gt;cells" in whole
-    assert "<b>[--&nbsp;-0.3]</b>" in "".join(grid_html(card(grid=grid).grid, marker=(1, 1)))
+    marked = card_html(card(grid=grid), whole=True, marker=(1, 1))
+    assert "<b>[--&nbsp;-0.3]</b>" in marked
+    assert ("[your image]" in marked, "[your image]" in whole) == (True, False)

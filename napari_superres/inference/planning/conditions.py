@@ -22,6 +22,7 @@ from napari_superres.core.units import METRES
 from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard
+from napari_superres.models.grid_map import grid_marker
 from napari_superres.models.suitability import noise_level
 
 _STRONGEST = 1.5
@@ -60,6 +61,11 @@ class Told:
     def planes(self, names: Sequence[str], channel: int) -> tuple[float, ...]:
         """Return the values of the planes of a channel."""
         return tuple(float(encode(n, v)) for n, v in zip(names, self.values[channel], strict=True))
+
+    def find_cell(self, card: ModelCard, channel: int) -> tuple[int, int] | None:
+        """Return the cell of the card's grid that is nearest to a channel; None if there is no grid."""
+        values = dict(zip(card.conditions, self.values[channel], strict=True))
+        return grid_marker(card, self.psf_sigma, (values.get("gain", 0.0), values.get("read_noise", 0.0)))
 
     def describe(self, channel: int = 0) -> str:
         """Return what is told of a channel in one sentence."""

@@ -12,7 +12,7 @@ from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.conditions import Told, find_told
 from napari_superres.inference.planning.extent import Extent, find_extent
 from napari_superres.models.card import ModelCard
-from napari_superres.models.suitability import doubts
+from napari_superres.models.suitability import doubts, find_cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class ImageFacts:
         What a conditioned network is told of the image; None for other networks.
     doubts
         Reasons why the model may not suit the image, in sentences.
+    grid_cell
+        Row and column of the card's grid that are nearest to the first channel; None if there is no grid.
     """
 
     axes: str
@@ -40,6 +42,7 @@ class ImageFacts:
     intensities: Intensities
     told: Told | None = None
     doubts: tuple[str, ...] = ()
+    grid_cell: tuple[int, int] | None = None
 
 
 def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
@@ -52,7 +55,7 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
     """
     extent = find_extent(image, card, options)
     intensities = intensity.measure(image, card.intensity, options["intensity_range"], card.percentiles)
-    told = find_told(image, card, intensities.normalisation, extent.channels, options)
+    told, first = find_told(image, card, intensities.normalisation, extent.channels, options), extent.channels[0]
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,
@@ -60,5 +63,6 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         extent=extent,
         intensities=intensities,
         told=told,
-        doubts=doubts(card, image, intensities, extent.channels[0]) + (told.doubts if told else ()),
+        doubts=doubts(card, image, intensities, first) + (told.doubts if told else ()),
+        grid_cell=told.find_cell(card, first) if told else find_cell(card, image, intensities, first),
     )

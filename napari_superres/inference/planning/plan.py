@@ -71,6 +71,8 @@ class Plan:
         precision.
     doubts
         Why the model may not suit the image, in sentences.
+    grid_cell
+        Row and column of the card's grid of measured gains that are nearest to the image; None if there is no grid.
     """
 
     model: str
@@ -103,6 +105,7 @@ class Plan:
     told: Told | None = None
     precision_db: float | None = None
     doubts: tuple[str, ...] = ()
+    grid_cell: tuple[int, int] | None = None
 
     @property
     def work_scale(self) -> tuple[int, ...]:
@@ -207,6 +210,7 @@ def resolve(facts: ImageFacts, resources: Resources, card: ModelCard, options: U
         seconds_per_tile=seconds,
         told=facts.told,
         doubts=facts.doubts + _tile_doubt(card, extent, tiling),
+        grid_cell=facts.grid_cell,
     )
 
 

@@ -29,7 +29,7 @@ def in_groups(cards: Sequence[ModelCard]) -> list[list[ModelCard]]:
     return [groups[key] for key in sorted(groups, key=lambda key: (key == "", key))]
 
 
-def card_html(card: ModelCard, *, whole: bool) -> str:
+def card_html(card: ModelCard, *, whole: bool, marker: tuple[int, int] | None = None) -> str:
     """Return a card as a few lines of rich text, with a link to `MORE` for the rest.
 
     Parameters
@@ -38,6 +38,8 @@ def card_html(card: ModelCard, *, whole: bool) -> str:
         Card of the model.
     whole
         Whether to show the whole card, or only what matters for the choice.
+    marker
+        Cell of the user's image in the grid of gains.
     """
     if card.is_interpolation:
         lines = [
@@ -50,7 +52,7 @@ def card_html(card: ModelCard, *, whole: bool) -> str:
             _line("Trained against", card.degradation),
             _line("Adapts to", _conditions(card)),
             *_scores(card.scores, whole),
-            *(grid_html(card.grid) if whole and card.grid else []),
+            *(grid_html(card.grid, marker) if whole and card.grid else []),
             _line("Limits", card.limits),
         ]
     if whole:
@@ -124,7 +126,7 @@ def grid_html(grid: Grid, marker: tuple[int, int] | None = None) -> list[str]:
     grid
         Grid of a card.
     marker
-        Row and column of the cell to mark, as `grid_marker` returns it.
+        Cell of the user's image, which is marked, as row and column.
     """
     head = "".join(f"<th>{sigma:g}</th>" for sigma in grid.psf_sigma)
     rows = []
@@ -133,7 +135,8 @@ def grid_html(grid: Grid, marker: tuple[int, int] | None = None) -> list[str]:
         marked = [f"<b>[{cell}]</b>" if marker == (row, c) else cell for c, cell in enumerate(cells)]
         rows.append(f"<tr><td>{noise_label(photons)}</td>{''.join(f'<td>{cell}</td>' for cell in marked)}</tr>")
     table = f'<table cellspacing="4"><tr><th>PSF sigma</th>{head}</tr>{"".join(rows)}</table>'
-    return ["<b>Measured over blur and noise:</b>" + table + LEGEND, *map(escape, grid_facts(grid))]
+    yours = "; [your image]" if marker else ""
+    return ["<b>Measured over blur and noise:</b>" + table + LEGEND + yours, *map(escape, grid_facts(grid))]
 
 
 def _citation(text: str) -> str:

@@ -125,6 +125,8 @@ class UpscaleState:
         What a conditioned network shall be told; None for other models.
     noise_text
         The noise of the plan in words.
+    grid_cell
+        Row and column of the card's grid of gains that are nearest to the layer; None until there is a plan.
     units_notice
         Warning about layers in pixels among layers with units.
     plan
@@ -155,6 +157,7 @@ class UpscaleState:
     tta: bool = False
     blur_noise: BlurNoise | None = None
     noise_text: str = ""
+    grid_cell: tuple[int, int] | None = None
     units_notice: str = ""
     plan: str = ""
     is_ready: bool = False
@@ -202,7 +205,7 @@ class UpscaleState:
     @property
     def card_text(self) -> str:
         """The model's card as rich text."""
-        return "" if self.card is None else card_html(self.card, whole=self.is_card_whole)
+        return "" if self.card is None else card_html(self.card, whole=self.is_card_whole, marker=self.grid_cell)
 
     @property
     def notice(self) -> str:

@@ -238,6 +238,7 @@ class UpscaleWidget(UpscaleControls):
                 blur_noise=self.blur_noise.value,
                 units_notice=mixed_units(self.viewer.layers),
                 plan="" if layer is None else self.state.plan,
+                grid_cell=None if layer is None or self.state.model != self.model.value else self.state.grid_cell,
             )
         )
         self.resample.offer(self.layer.value, self._chosen_image(), self.state.card)
@@ -303,15 +304,15 @@ class UpscaleWidget(UpscaleControls):
             plan = plan if known is request else as_measured(plan)
             self._noise = measured_noise(plan)
             text = plan_text(request.image, plan, expected, runs=len(self._layers_to_run()))
-            self._show_plan(text, noise_text(plan))
+            self._show_plan(text, noise_text(plan), plan.grid_cell)
 
         self._plan_job = Job(
             lambda: tasks.plan(known.image, known.model, known.options), stepped=show, failed=self._show_plan
         )
         self.session.add(self._plan_job)
 
-    def _show_plan(self, text: str, noise: str = "") -> None:
-        self._set_state(replace(self.state, plan=text, noise_text=noise))
+    def _show_plan(self, text: str, noise: str = "", grid_cell: tuple[int, int] | None = None) -> None:
+        self._set_state(replace(self.state, plan=text, noise_text=noise, grid_cell=grid_cell))
 
     def _copy(self, write: Callable[..., str]) -> None:
         if self.layer.value is None:
