@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from grid_crops import PHOTONS, SIGMAS, SOURCES, Crop, Input, crops_of, export, inputs_of
+from grid_pictures import choose, write_picture
 
 from napari_superres import read_image, upscale
 from napari_superres.degradation.instruments import make_instrument
@@ -92,8 +93,8 @@ def interpolate(pixels: np.ndarray, scale: int) -> np.ndarray:
     return np.asarray(upscale(pixels, f"bicubic-x{scale}", axes="YX").data) if scale > 1 else pixels
 
 
-def classical_scores(low: Input) -> dict[str, float]:
-    """Return the PSNR of each classical method; without blur or noise some of them are the same."""
+def classical_results(low: Input) -> dict[str, np.ndarray]:
+    """Return the result of each classical method; without blur or noise some of them are the same."""
     bicubic = interpolate(low.pixels, low.scale)
     quiet = classical.denoise(low.pixels, low.gain, 0.0).astype(np.float32)
     denoised = interpolate(quiet, low.scale) if low.gain else bicubic
@@ -102,15 +103,15 @@ def classical_scores(low: Input) -> dict[str, float]:
         return classical.richardson_lucy(pixels, low.sigma) if low.sigma else pixels
 
     found = {
-        "bicubic": low.score(bicubic),
-        "richardson-lucy": low.score(deconvolve(bicubic)),
-        "non-local means": low.score(denoised),
-        "non-local means, richardson-lucy": low.score(deconvolve(denoised)),
+        "bicubic": bicubic,
+        "richardson-lucy": deconvolve(bicubic),
+        "non-local means": denoised,
+        "non-local means, richardson-lucy": deconvolve(denoised),
     }
     if not low.gain:
         for iterations in TUNED:
             sharp = classical.richardson_lucy(bicubic, low.sigma, iterations, pixel=low.scale)
-            found[f"richardson-lucy, {iterations} iterations, pixel area"] = low.score(sharp)
+            found[f"richardson-lucy, {iterations} iterations, pixel area"] = sharp
     return found
 
 
@@ -118,7 +119,7 @@ class Cache:
     """Classical scores on disk, so that they are computed once for all models. Without a folder nothing is kept."""
 
     def __init__(self, folder: Path | None) -> None:
-        code = zlib.crc32((inspect.getsource(classical) + inspect.getsource(classical_scores)).encode())
+        code = zlib.crc32((inspect.getsource(classical) + inspect.getsource(classical_results)).encode())
         self.path = folder / f"classical-{code:08x}.json" if folder else None
         self.known: dict[str, dict[str, float]] = {}
         if self.path and self.path.exists():
@@ -127,7 +128,7 @@ class Cache:
     def scores(self, low: Input) -> dict[str, float]:
         key = f"{zlib.crc32(low.pixels.tobytes()):08x} {low.scale} {low.sigma} {low.photons}"
         if key not in self.known:
-            self.known[key] = classical_scores(low)
+            self.known[key] = {name: low.score(result) for name, result in classical_results(low).items()}
         return self.known[key]
 
     def save(self) -> None:
@@ -185,6 +186,24 @@ def measure(restore: Restore, scale: int, crops: Sequence[Crop], cache: Cache) -
             found = low.score(restore(low))
             source = crop.source
             yield Row(crop.name, source.name, source.seen, low.sigma, low.photons, found, cache.scores(low))
+
+
+def draw(restore: Restore, scale: int, crops: Sequence[Crop], rows: Sequence[Row], folder: Path) -> None:
+    """Write a picture of the worst image of each condition, and of the median one."""
+    for photons in PHOTONS:
+        for sigma in SIGMAS:
+            some = [row for row in rows if (row.sigma, row.photons) == (sigma, photons)]
+            for rule, row in choose(some, lambda r: r.over_bicubic).items():
+                crop = next(c for c in crops if (c.name, c.source.name) == (row.crop, row.source))
+                low = next(i for i in inputs_of(crop, scale) if (i.sigma, i.photons) == (sigma, photons))
+                best = max(CLASSICAL, key=lambda name: row.classical[name])
+                others = classical_results(low)
+                named = [("input", np.kron(low.pixels, np.ones((scale, scale)))), ("bicubic", others["bicubic"])]
+                named += [(f"best classical: {best} ({row.best - row.classical['bicubic']:+.2f} dB)", others[best])]
+                named += [(f"model ({row.over_bicubic:+.2f} dB)", restore(low))]
+                title = f"{rule} of {len(some)}: {row.source}, {row.crop}, {condition(sigma, photons)}"
+                name = condition(sigma, photons).replace(" ", "_").replace(",", "")
+                write_picture(named, crop.pixels, title, folder / f"{name}_{rule}.png")
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
@@ -326,6 +345,7 @@ def main() -> None:
     parser.add_argument("--export", type=Path, metavar="DIR", help="write the low-resolution images")
     parser.add_argument("--scale", type=int, default=2, help="factor of --export and of folders with results")
     parser.add_argument("--write", action="store_true", help="write the grid on the card of each model, and print it")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw the worst and the median of each condition")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -349,6 +369,8 @@ def main() -> None:
             found = summaries(rows)
             show(f"{name} on {kind}, PSF {options.psf}, noise {options.noise}", found)
             print(verdict(kind, options.psf, options.noise, found))
+            if options.pictures:
+                draw(restore, scale, crops[kind], rows, options.pictures / f"{Path(name).stem}-{kind}")
             settings = {"model": name, "kind": kind, "psf": options.psf, "noise": options.noise}
             written.append({**settings, "summary": found, "rows": [asdict(r) for r in rows]})
     if options.json:
