@@ -22,7 +22,7 @@ from napari_superres.degradation import degrade, kspace
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.evaluation.classical import denoise, richardson_lucy
 from napari_superres.io import find_images
-from napari_superres.models import Model, load_model
+from napari_superres.models import Model, find_card, load_model
 from napari_superres.models.library.shipped import shipped_folder
 from napari_superres.models.model_file import read_card, read_weights, write_model
 
@@ -218,7 +218,11 @@ def score_restoration(model: Model, data: Path, protocol: Protocol, beside: str 
             noisy = kspace.rician(np.asarray(low.data), protocol.rician * span, np.random.default_rng(len(rows)))
             low = low.replace(data=np.rint(noisy).astype(low.dtype) if low.dtype.kind in "ui" else noisy)
         true = norm.apply(np.asarray(high.data), 0, np.float64)
-        found = {name: norm.apply(np.asarray(upscale(low, m).data), 0, np.float64) for name, m in candidates.items()}
+        told = {name: {"psf_sigma": protocol.psf_sigma} if has_conditions(m) else {} for name, m in candidates.items()}
+        found = {
+            name: norm.apply(np.asarray(upscale(low, m, **told[name]).data), 0, np.float64)
+            for name, m in candidates.items()
+        }
         if protocol.kernel == "kspace":
             found["zero_filling_"] = norm.apply(kspace.fill_zeros(np.asarray(low.data), protocol.scale), 0, np.float64)
         elif len(protocol.scale) == 2:
@@ -238,7 +242,12 @@ def score_restoration(model: Model, data: Path, protocol: Protocol, beside: str 
         "least_gain_over_best_baseline_db": round(float(min(gains)), 2),
         "intensity_over_bicubic": round(float(np.mean(kept)), 4),
     }
-    return summary(rows, protocol.words, tuple(found)) | extra
+    words = protocol.words + ("; PSF told, noise measured" if model.card.conditions else "")
+    return summary(rows, words, tuple(found)) | extra
+
+
+def has_conditions(model: Model | str) -> bool:
+    return bool((find_card(model) if isinstance(model, str) else model.card).conditions)
 
 
 def summary(rows: list[list[float]], protocol: str, names: tuple[str, ...]) -> dict[str, object]:

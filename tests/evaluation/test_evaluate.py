@@ -310,7 +310,7 @@ def test_a_restoration_on_its_inputs_grid_stands_beside_its_input():
 
 def test_doubts_about_a_model_are_notes_of_the_report():
     """Python warnings are errors in these tests."""
-    coarse = scene().with_pixel_size(500.0)
-    report = evaluate(None, coarse, lr=degrade(coarse, 2), models=["ct-x2"], baselines=())
-    doubts = [note for note in report.notes if note.startswith("ct-x2: ")]
+    fine = scene().with_pixel_size(5.0)
+    report = evaluate(None, fine, lr=degrade(fine, 2), models=["mri-x2"], baselines=())
+    doubts = [note for note in report.notes if note.startswith("mri-x2: ")]
     assert any("pixel" in doubt for doubt in doubts)

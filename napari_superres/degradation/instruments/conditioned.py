@@ -34,7 +34,7 @@ _NO_NOISE, _ONLY_READ_NOISE, _BOTH_NOISES = 0.2, 0.25, 0.3
 _MISTOLD, _MISTOLD_NOISE = 0.15, (0.003, 0.03)
 """Share of patches of which more read noise is told than they have, and how much: measured noise may be texture."""
 
-_OWN = 0.7
+_OWN = 0.85
 """Share of patches of which the noise of their own image is told too, which the originals keep: it is measured with the
 added one, and a network that removed it would lose what may be texture."""
 
@@ -44,13 +44,16 @@ _CORNER = 0.85
 _TOLD_ERROR = 0.1
 """Relative error with which noise is told in half of the patches, as one standard deviation."""
 
+_OVERSTATED, _MOST_OVERSTATED = 0.25, 2.0
+"""Share of patches whose noise is told too high, and by what factor at most: a network that believes it loses detail."""
+
 _TEXTURE, _TEXTURE_GAIN, _TEXTURE_NOISE = 0.5, (1e-6, 1e-3), (5e-4, 1e-2)
 """Share of unchanged patches of which noise is told, and how much: what is measured on photographs without noise."""
 
 _NARROWER = 0.25
 """Largest difference by which the sigma is told too narrow, in fine pixels: `upscale` shades it by `SHADE`."""
 
-_FAINT, _FLAT = 0.5, 0.06
+_FAINT, _FLAT = 0.5, 0.1
 """Share of patches of less contrast than their image's range, and without any: noise stretches the range."""
 
 _LEAST_CONTRAST = 0.4
@@ -283,6 +286,7 @@ def _tell(strengths: Strengths, draw: _Draws) -> Strengths:
     """Return noise as it might be measured, and a width as `upscale` tells it: a little too narrow."""
     sigma = (strengths.psf_sigma - draw.uniform((0.0, _NARROWER))).clamp(min=0)
     factor = torch.where(draw.uniform() < 0.5, (draw.normal() * _TOLD_ERROR).exp(), 1.0)
+    factor = torch.where(draw.uniform() < _OVERSTATED, draw.uniform((1.0, _MOST_OVERSTATED)), factor)
     extra = draw.log_uniform(_MISTOLD_NOISE) * (draw.uniform() < _MISTOLD)
     return Strengths(sigma, strengths.gain * factor**2, torch.hypot(strengths.read_noise * factor, extra))
 
