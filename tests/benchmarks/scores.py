@@ -186,19 +186,22 @@ def fields_of(image: Image, protocol: Protocol) -> Iterator[Image]:
         yield Image.from_array(movie, "TYX")
 
 
-def denoised(low: Image, interpolation: str) -> np.ndarray:
+def denoised(low: Image, interpolation: str | None) -> np.ndarray:
     """The other classical restoration: non-local means of each plane by the measured noise, then interpolation."""
     planes = np.asarray(low.data).reshape(-1, *low.shape[-2:])
     noise = measure_noise(list(planes))
     quiet = [denoise(plane, noise.gain, noise.read_noise, noise.offset) for plane in planes]
     pixels = np.stack(quiet).reshape(low.shape).astype(np.float32)
-    return np.asarray(upscale(low.replace(data=pixels), interpolation).data)
+    return np.asarray(upscale(low.replace(data=pixels), interpolation).data) if interpolation else pixels
 
 
 def score_restoration(model: Model, data: Path, protocol: Protocol, beside: str | None = None) -> dict[str, object]:
     """Measure a model, interpolation, a classical restoration, and another model where there is one."""
     factors = "x".join(map(str, protocol.scale)) if len(protocol.scale) == 3 else str(protocol.scale[0])
-    candidates = {"": model, "bicubic_": f"bicubic-x{factors}", "lanczos_": f"lanczos-x{factors}"}
+    same_grid = set(protocol.scale) == {1}
+    candidates: dict[str, Model | str] = {"": model}
+    if not same_grid:
+        candidates |= {"bicubic_": f"bicubic-x{factors}", "lanczos_": f"lanczos-x{factors}"}
     if beside:
         candidates[f"{Path(beside).stem.replace('-', '_')}_"] = beside
     rows, kept = [], []
@@ -223,13 +226,16 @@ def score_restoration(model: Model, data: Path, protocol: Protocol, beside: str 
             name: norm.apply(np.asarray(upscale(low, m, **told[name]).data), 0, np.float64)
             for name, m in candidates.items()
         }
+        if same_grid:  # interpolation leaves the image as it is
+            found["bicubic_"] = norm.apply(np.asarray(low.data), 0, np.float64)
         if protocol.kernel == "kspace":
             found["zero_filling_"] = norm.apply(kspace.fill_zeros(np.asarray(low.data), protocol.scale), 0, np.float64)
         elif len(protocol.scale) == 2:
             planes = found["bicubic_"].reshape(-1, *true.shape[-2:])
             restored = [richardson_lucy(plane, float(protocol.psf_sigma or 1.0)) for plane in planes]
             found["richardson_lucy_"] = np.stack(restored).reshape(true.shape)
-        found["non_local_means_"] = norm.apply(denoised(low, f"bicubic-x{factors}"), 0, np.float64)
+        quiet = denoised(low, None if same_grid else f"bicubic-x{factors}")
+        found["non_local_means_"] = norm.apply(quiet, 0, np.float64)
         row: list[float] = []
         for values in found.values():
             pairs = zip(*(v.reshape(-1, *true.shape[-2:]) for v in (values, true)), strict=True)
@@ -274,6 +280,8 @@ def main(data: Path, names: list[str]) -> None:
             protocol = replace(OF_VOLUMES[card.modality], scale=card.scale)
         else:
             protocol = X4 if card.scale == (4, 4) else PROTOCOLS.get(card.modality)
+            if protocol and card.scale == (1, 1):
+                protocol = replace(protocol, scale=(1, 1), wording=protocol.wording.replace("2 x 2 binning, ", ""))
         what = f"{card.modality} test {'images' if card.ndim == 2 else 'volumes'}"
         for strength, measured in protocol or ():
             scores[what + strength] = score_restoration(model, data, measured)
