@@ -45,7 +45,7 @@ _TOLD_ERROR = 0.1
 """Relative error with which noise is told in half of the patches, as one standard deviation."""
 
 _OVERSTATED, _MOST_OVERSTATED = 0.25, 2.0
-"""Share of patches whose noise is told too high, and by what factor at most: a network that believes it loses detail."""
+"""Share of patches whose noise is told too high, and by what factor at most: believing it costs detail."""
 
 _TEXTURE, _TEXTURE_GAIN, _TEXTURE_NOISE = 0.5, (1e-6, 1e-3), (5e-4, 1e-2)
 """Share of unchanged patches of which noise is told, and how much: what is measured on photographs without noise."""
