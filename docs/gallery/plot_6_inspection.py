@@ -23,8 +23,8 @@ cameras = {
 }
 
 # %%
-# ``photo-x2`` was trained on images without noise, and sharpens it. ``em-x2`` is told the noise, which superres measures
-# on each image, and removes that much. Both run with their default settings, so ``em-x2`` sharpens no blur.
+# ``photo-x2`` was trained on images without noise, and sharpens it. ``em-x2`` is told the noise, which superres
+# measures on each image, and removes that much. Both run with their default settings, so ``em-x2`` sharpens no blur.
 
 figure, axes = plt.subplots(2, 4, figsize=(12, 6.4), layout="constrained")
 for row, (camera, image) in zip(axes, cameras.items(), strict=True):
