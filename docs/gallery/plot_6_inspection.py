@@ -3,7 +3,7 @@ Inspecting a surface, and a model that loses
 ============================================
 
 A model for sharp photographs suits images of a surface from a good camera. On images from a noisy camera it is worse
-than interpolation, and the program warns.
+than interpolation, and the program warns. A model that is told the noise is better than interpolation on both.
 """
 
 import warnings
@@ -23,8 +23,8 @@ cameras = {
 }
 
 # %%
-# ``photo-x2`` was trained on images without noise, and sharpens it. ``em-x2`` was trained on noisy micrographs and
-# photographs, and removes it.
+# ``photo-x2`` was trained on images without noise, and sharpens it. ``em-x2`` is told the noise, which superres
+# measures on each image, and removes that much. Both run with their default settings, so ``em-x2`` sharpens no blur.
 
 figure, axes = plt.subplots(2, 4, figsize=(12, 6.4), layout="constrained")
 for row, (camera, image) in zip(axes, cameras.items(), strict=True):
@@ -45,9 +45,9 @@ for row, (camera, image) in zip(axes, cameras.items(), strict=True):
     print(f"{camera}: {'; '.join(str(warning.message) for warning in caught) or 'no warning'}\n")
 
 # %%
-# Each model is better than all baselines on one camera, and worse than bicubic interpolation on the other. No warning
-# tells that ``em-x2`` made the clean image too smooth. To find out which model suits your camera, evaluate a few
-# images that have a reference.
+# ``em-x2`` is better than all baselines on both cameras, but on the noisy one only by 0.3 dB over Wiener restoration,
+# which is tuned on the original. ``photo-x2`` is the best on the good camera, and 3 dB below bicubic interpolation on
+# the noisy one. To find out which model suits your camera, evaluate a few images that have a reference.
 
 for camera, image in cameras.items():
     with warnings.catch_warnings():

@@ -196,10 +196,13 @@ def _teacher_file(name: str, data: Path) -> Path | str:
 def load_matching_weights(network: torch.nn.Module, path: Path, conditions: int) -> tuple[str, ...]:
     """Load the weights of a file whose shapes agree, and return notes about the others.
 
-    Planes of conditions that the file's network was not told begin without effect.
+    Planes of conditions that the file's network was not told begin without effect; those that only the file's network
+    was told are left out.
     """
+    told = len(find_card(path).conditions)
     own: dict[str, Any] = network.state_dict()
-    given = {k: _without_effect(v, own[k].shape, conditions) for k, v in read_weights(path).items() if k in own}
+    weights = read_weights(path)
+    given = {k: _fit_conditions(v, own[k].shape, conditions - told) for k, v in weights.items() if k in own}
     matching = {k: v for k, v in given.items() if own[k].shape == v.shape}
     if not matching:
         raise TrainingError(
@@ -214,9 +217,10 @@ def load_matching_weights(network: torch.nn.Module, path: Path, conditions: int)
     )
 
 
-def _without_effect(weight: torch.Tensor, shape: torch.Size, conditions: int) -> torch.Tensor:
-    """Return a weight with zeros for the planes of conditions, if only these are missing for `shape`."""
-    if conditions and weight.ndim > 1 and shape[1] == weight.shape[1] + conditions:
-        missing = weight.new_zeros(weight.shape[0], conditions, *weight.shape[2:])
-        return torch.cat([weight, missing], dim=1)
-    return weight
+def _fit_conditions(weight: torch.Tensor, shape: torch.Size, missing: int) -> torch.Tensor:
+    """Return a weight with zeros for missing planes of conditions, or without surplus ones, if only these differ."""
+    if not missing or weight.ndim < 2 or shape[1] != weight.shape[1] + missing:
+        return weight
+    if missing < 0:
+        return weight[:, :missing].contiguous()
+    return torch.cat([weight, weight.new_zeros(weight.shape[0], missing, *weight.shape[2:])], dim=1)

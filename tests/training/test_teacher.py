@@ -185,3 +185,16 @@ def test_conditions_begin_without_effect(data, tmp_path):
     image, planes = torch.rand(1, 1, 9, 9), torch.rand(1, 3, 9, 9)
     with torch.inference_mode():
         torch.testing.assert_close(network(torch.cat([image, planes], 1)), load_model(start)(image))
+
+
+def test_a_network_may_stop_being_told(data, tmp_path):
+    told = replace(PUPIL, architecture="edsr", arguments={"blocks": 1, "features": 4}, teacher="", patch=4)
+    start = train(replace(told, degradation=CONDITIONED), data, tmp_path / "start.safetensors", steps=2)
+    # A model that training starts from passes on all arguments of its network.
+    plain = replace(told, arguments=dict(load_model(start).card.arguments), start=str(start))
+    prepared = prepare(plain, data, tmp_path / "m.safetensors", {**TRAIN_DEFAULTS, "steps": 1})
+    image = torch.rand(1, 1, 9, 9)
+    with torch.inference_mode():
+        expected = load_model(start)(torch.cat([image, torch.zeros(1, 3, 9, 9)], 1))
+        torch.testing.assert_close(prepared.network(image), expected)
+    assert not any("weights are taken" in note for note in prepared.notes)

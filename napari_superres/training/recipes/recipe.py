@@ -135,10 +135,12 @@ class Recipe:
 
     @property
     def network_arguments(self) -> dict[str, Any]:
-        """All arguments that build the network: those of the recipe, the scale and the number of axes."""
+        """All arguments that build the network: those of the recipe, the scale, and how many axes and conditions."""
+        # A network to start from may be told conditions that this instrument does not state.
+        own = {name: value for name, value in self.arguments.items() if name != "conditions"}
         volume = {"ndim": 3} if len(self.scale) == 3 else {}
         told = {"conditions": len(self.instrument.conditions)} if self.instrument.conditions else {}
-        return {**self.arguments, **volume, **told, "scale": list(self.scale)}
+        return {**own, **volume, **told, "scale": list(self.scale)}
 
     @property
     def instrument(self) -> Instrument:
