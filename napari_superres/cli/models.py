@@ -34,8 +34,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print the cards 
 @app.command("show")
 def show(
     name: Annotated[str, typer.Argument(help="Model name or file.")],
-    image: Annotated[
-        Path | None, typer.Option(help="Image to mark in the map of measured gains by blur and noise.")
+    mark: Annotated[
+        Path | None, typer.Option(metavar="IMAGE", help="Image to mark in the map of measured gains by blur and noise.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
@@ -46,10 +46,10 @@ def show(
     from napari_superres.models.model_file import digest
 
     card = find_card(name)
-    cell = None if image is None else _grid_cell(name, image)
+    cell = None if mark is None else _grid_cell(name, mark)
     facts = {"origin": model_origin(name), "sha256": "" if card.is_interpolation else digest(model_path(name))}
     if as_json:
-        terminal.document({**card.to_dict(), **facts, **({} if image is None else {"grid_cell": cell})})
+        terminal.document({**card.to_dict(), **facts, **({} if mark is None else {"grid_cell": cell})})
         return
     for key, value in (card.to_dict() | facts).items():
         if key == "scores":

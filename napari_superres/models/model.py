@@ -40,9 +40,9 @@ class Model:
     def for_any_image(self) -> "Model":
         """Return the model without the limits of its training, for measurements on synthetic images.
 
-        No such image suits a card that states noise or pixel size, and doubts about it would be meaningless.
+        No such image suits a card that states noise, pixel size or a grid, and doubts about it would be meaningless.
         """
-        return replace(self, card=replace(self.card, noise=None, pixel_size=None))
+        return replace(self, card=replace(self.card, noise=None, pixel_size=None, grid=None))
 
     @property
     def runner(self) -> nn.Module:

@@ -114,11 +114,11 @@ def test_show_marks_an_image_in_the_grid(superres, mine, tmp_path):
         ("noisy", np.random.default_rng(0).poisson(scene / 8) * 8.0, [1, 0], "30 photons   [ - +0.40]"),
     ):
         path = write_image(Image.from_array(values.astype(np.float32), "YX"), tmp_path / f"{name}.tif")
-        text = superres("models", "show", model, "--image", path).out
+        text = superres("models", "show", model, "--mark", path).out
         assert row in text
         assert "[your image]" in text
-        assert json.loads(superres("models", "show", model, "--image", path, "--json").out)["grid_cell"] == cell
-    assert json.loads(superres("models", "show", mine, "--image", path, "--json").out)["grid_cell"] is None
+        assert json.loads(superres("models", "show", model, "--mark", path, "--json").out)["grid_cell"] == cell
+    assert json.loads(superres("models", "show", mine, "--mark", path, "--json").out)["grid_cell"] is None
 
 
 def test_added_twice(superres, mine):

@@ -304,7 +304,7 @@ def test_patches_prefer_structure() -> None:
     busy = np.kron(np.random.default_rng(0).random((16, 16)), np.ones((4, 4))).astype(np.float32)
     fields = [Field(busy, weight=1.0), Field(np.full((64, 64), 0.5, np.float32), weight=1.0)]
     _, high = draws(fields).batch(256, torch.Generator().manual_seed(0))
-    assert (high.flatten(1).std(dim=1) > 1e-3).float().mean() > 0.8
+    assert (high.flatten(1).std(dim=1) > 1e-3).float().mean() > 0.75
     with pytest.raises(TrainingError, match="at least 36 pixels"):
         draws([Field(np.zeros((30, 99), np.float32), weight=1.0)])
 

@@ -148,16 +148,28 @@ _SQUARES, _EDGE = 16, 512
 
 def _refuse(card: ModelCard, options: UpscaleOptions) -> None:
     given: Mapping[str, Any] = options
+    idle: Mapping[str, Any] = _IDLE
     for name in _OPTIONS:
-        if given[name] != _IDLE[name]:
+        if given[name] != idle[name]:
             raise SettingsError(
                 f"{card.name} is not told blur and noise, got {name}={given[name]!r}.",
                 remedy=f"Leave out `{name}`, or use a model whose card states conditions.",
             )
 
 
-_IDLE = {"psf_sigma": None, "numerical_aperture": None, "wavelength": None, "noise": "measured", "strength": 1.0}
+_IDLE: UpscaleOptions = {
+    "psf_sigma": None,
+    "numerical_aperture": None,
+    "wavelength": None,
+    "noise": "measured",
+    "strength": 1.0,
+}
 """Options that leave all to the program."""
+
+
+def untold(options: UpscaleOptions) -> UpscaleOptions:
+    """Return the options for a network that is told nothing, of a run in which networks of other channels are."""
+    return {**options, **_IDLE}
 
 
 def _psf_sigma(image: Image, card: ModelCard, options: UpscaleOptions) -> float:

@@ -13,6 +13,7 @@ from napari_superres.core.image import Array, Image
 from napari_superres.errors import SettingsError
 from napari_superres.inference.machine.speed import is_worth_measuring, known_speed, measure_speed
 from napari_superres.inference.options import ModelChoice, UpscaleOptions, complete
+from napari_superres.inference.planning.conditions import untold
 from napari_superres.inference.planning.extent import Extent
 from napari_superres.inference.planning.facts import look
 from napari_superres.inference.planning.plan import Plan, count_tiles, resolve
@@ -145,10 +146,12 @@ def _plans_per_channel(
             f"one model per channel needs an image with channels, got axes {image.axes}.",
             remedy="State the axes with `axes`, or give one model.",
         )
-    plans = [
-        (model, _plan(image, model, {**options, "channels": [_channel_index(image, key)]}, measure=measure))
-        for key, model in models.items()
-    ]
+    is_told = any(model.card.conditions for model in models.values())
+    plans = []
+    for key, model in models.items():
+        known = untold(options) if is_told and not model.card.conditions else options
+        own: UpscaleOptions = {**known, "channels": [_channel_index(image, key)]}
+        plans.append((model, _plan(image, model, own, measure=measure)))
     if len({(*plan.scale.items(), *plan.offset.items()) for _, plan in plans}) != 1:
         raise SettingsError("models of different channels must have the same scale and grid.")
     return plans

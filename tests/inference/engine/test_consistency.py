@@ -94,7 +94,7 @@ def test_sharpening_is_no_disagreement(recwarn):
 
 def test_a_network_at_intensities_it_does_not_know():
     with pytest.warns(SuperResWarning, match=r"does not agree with the image.*`intensity_range`"):
-        upscale(scene(), load_model("em-x2"), axes="YX", intensity_range=[(-6000, -5000)])
+        upscale(scene(), load_model("mri-x2"), axes="YX", intensity_range=[(-6000, -5000)])
 
 
 @pytest.mark.parametrize(
