@@ -27,7 +27,9 @@ GET_AGAIN = "Get the file again."
 ASK_FOR_SAFETENSORS = "Ask its author for the weights as .safetensors."
 """Remedy for a pickle that would run code."""
 
-_LARGEST_HEADER = 100_000_000
+_LARGEST_HEADER = 10_000_000
+"""Bytes of the longest header: 100,000 tensors. As JSON it takes up to thirty times as much memory."""
+
 _CLOCK_TICK_NS = 2 * 10**9
 
 
@@ -106,7 +108,7 @@ def read_weights(path: Path) -> "dict[str, Tensor]":
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(f"{path.name} is damaged or truncated ({error}).", remedy=GET_AGAIN) from error
+        raise ModelFileError(f"{path.name} is damaged or truncated ({str(error)[:200]}).", remedy=GET_AGAIN) from error
 
 
 def check_model_target(path: Path, *, overwrite: bool) -> None:
