@@ -38,7 +38,7 @@ def build_own(file: str, card: ModelCard, weights: "Mapping[str, Tensor]") -> "n
     ------
     ModelFileError
         If the architecture is unknown, does not take the card's arguments, is larger than the weights, or does not
-        fit them.
+        fit them; or if the weights are not finite.
     """
     from napari_superres.models.architectures import build
 
@@ -63,6 +63,8 @@ def build_own(file: str, card: ModelCard, weights: "Mapping[str, Tensor]") -> "n
             f"damaged ({str(error).splitlines()[-1].strip()[:200]}).",
             remedy=GET_AGAIN,
         ) from error
+    if not all(bool(weight.isfinite().all()) for weight in network.parameters()):
+        raise ModelFileError(f"{file} holds weights that are not finite, so it is damaged.", remedy=GET_AGAIN)
     return network.eval().requires_grad_(False)
 
 

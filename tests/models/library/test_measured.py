@@ -94,13 +94,29 @@ def test_a_network_that_shows_no_grid_has_the_usual_one(tmp_path, espcn):
         assert load_model(path).card.grid_offset is None
 
 
-def test_a_network_that_moves_the_image_keeps_its_grid(tmp_path):
-    class Moved(torch.nn.Module):
-        def forward(self, x):
-            return x.repeat_interleave(2, -1).repeat_interleave(2, -2).roll(1, -1)
+class Moved(torch.nn.Module):
+    """Repeat pixels, move them by whole pixels of the result, and add a faint ramp where the image is bright."""
 
-    card = ModelCard(name="a", architecture="espcn", scale=(2, 2), grid_offset=(0.5, 0.5))
-    assert measure_grid(card, Moved()).grid_offset == pytest.approx((0.5, 1.5), abs=0.02)
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, x):
+        fine = x.repeat_interleave(2, -1).repeat_interleave(2, -2).roll(self.by, -1)
+        return fine + 0.02 * x.mean() * torch.linspace(0, 1, fine.shape[-1])
+
+
+@pytest.mark.parametrize("by", [0, 1, 2, 5])
+def test_a_network_that_moves_the_image_has_its_own_grid(by):
+    """A centroid would be drawn to the ramp."""
+    card = ModelCard(name="a", architecture="espcn", scale=(2, 2), grid_offset=(9.0, 9.0))
+    expected = pytest.approx((0.5, 0.5 + by), abs=0.02) if by else None
+    assert measure_grid(card, Moved(by)).grid_offset == expected
+
+
+@pytest.mark.parametrize("card", shipped_cards(), ids=lambda card: card.name)
+def test_the_grid_of_shipped_models_is_the_usual_one(card):
+    assert measure_grid(card, load_model(card.name).runner).grid_offset == card.grid_offset
 
 
 def test_conditions_are_told_while_a_network_is_measured(tmp_path):
@@ -204,7 +220,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, espcn):
         damaged = {name: weight.clone() for name, weight in weights.items()}
         next(iter(damaged.values())).flatten()[0] = value
         path = write_model(tmp_path / f"{number}.safetensors", card, damaged)
-        with pytest.raises(ModelFileError, match="makes numbers that are not finite, so the file is damaged"):
+        with pytest.raises(ModelFileError, match="holds weights that are not finite, so it is damaged"):
             load_model(path)
 
 
