@@ -6,7 +6,7 @@ import time
 import warnings
 
 import pytest
-from helpers.fuzz_models.kinds import KINDS, write_case
+from helpers.fuzz.models.kinds import KINDS, write_case
 
 from napari_superres.errors import SuperResError
 from napari_superres.models.foreign import confined

@@ -6,10 +6,9 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from helpers.fuzz.models.cards import damage_json
+from helpers.fuzz.models.checkpoints import read_members, write_members
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-
-from helpers.fuzz_models.cards import damage_json
-from helpers.fuzz_models.checkpoints import read_members, write_members
 
 _OPERATIONS = (
     "Identity",
