@@ -1,5 +1,6 @@
 """The program and its commands."""
 
+import os
 import signal
 import sys
 import traceback
@@ -11,6 +12,7 @@ from napari_superres.cli import bench, demo, evaluate, images, models, terminal,
 from napari_superres.errors import SuperResError
 
 _CANCELLED, _TERMINATED = 130, 143
+_STDERR = 2
 
 app = typer.Typer(
     name="superres",
@@ -53,10 +55,12 @@ def program(
 
 def run() -> None:
     """Run the program; every error that a user can mend becomes one line on stderr."""
+    _open_standard_streams()
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
-    # Batch systems end a job with SIGTERM: as after Ctrl-C, unfinished files must be removed.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    # Batch systems end a job with SIGTERM, and a lost connection with SIGHUP: as after Ctrl-C, unfinished files must
+    # be removed.
+    before = {number: signal.signal(number, lambda *_: sys.exit(_TERMINATED)) for number in _ending_signals()}
     hook = sys.excepthook  # Typer sets one of its own.
     try:
         with terminal.python_warnings():
@@ -71,8 +75,24 @@ def run() -> None:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is printed only on request
         _fail(f"unexpected error: {type(error).__name__}: {error} (--debug shows where)", debug)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sys.excepthook = hook
+
+
+def _open_standard_streams() -> None:
+    """Occupy the numbers of closed standard streams: libraries would write their messages into files that get these."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(number, True)
+    os.close(number)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the program ends
+
+
+def _ending_signals() -> list[signal.Signals]:
+    """Return the signals that end the program: SIGTERM, and that of a closed terminal unless `nohup` ignores it."""
+    hangup = [s for s in signal.Signals if s.name == "SIGHUP" and signal.getsignal(s) is signal.SIG_DFL]
+    return [signal.SIGTERM, *hangup]
 
 
 def _fail(line: str, debug: bool) -> None:

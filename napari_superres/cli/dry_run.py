@@ -1,5 +1,6 @@
 """``superres upscale --dry-run``: report the plan, its cost, and what a run would refuse."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -73,7 +74,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     running: Any = {k: v for k, v in options.items() if k not in _READING + _WRITING}
     run = prepare(image, model, running)
     plans = run.plans
-    if target.exists() and options["resume"] and not options["overwrite"]:
+    if os.path.lexists(target) and options["resume"] and not options["overwrite"]:
         pass  # A finished result of the same run is skipped; the run itself reports any difference.
     elif not many or target.parent.exists():  # A batch creates its folder.
         io.check_target(target, overwrite=options["overwrite"], image=image, allow_loss=options["allow_loss"])

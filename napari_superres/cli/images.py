@@ -63,7 +63,7 @@ def degrade(
     from napari_superres.io import check_target, read_image, write_image
 
     image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
-    check_target(output, overwrite=overwrite, image=image)
+    check_target(output, overwrite=overwrite, image=image, inputs=[source])
     if kernel is None:
         is_ideal = all(value is None for value in (psf_sigma, photons, read_noise))
         kernel = "bicubic" if is_ideal else "gaussian"
@@ -108,7 +108,7 @@ def resample(
         raise SettingsError("the new pixel size comes either from --to or from --for.", remedy="Use one of the two.")
     card = None if model is None else find_card(model)
     image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
-    check_target(output, overwrite=overwrite, image=image)
+    check_target(output, overwrite=overwrite, image=image, inputs=[source])
     new_size = parsing.parse_pixel_size(to, "--to")
     if card is not None:
         new_size = trained_pixel_size(card, plane_size(image), image.units["X"])

@@ -8,19 +8,58 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_superres.cli.wording import as_flags
+from napari_superres.errors import OutputError
 
 if TYPE_CHECKING:
     from napari_superres.inference import Progress as Step
     from napari_superres.training import TrainingStep
 
-messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+_HIDDEN = "rich_proxied_file"
+
+
+class Messages:
+    """The stream of messages. If it dies, on a full disk for example, messages are lost and the work goes on."""
+
+    def write(self, text: str) -> int:
+        """Write a text, or lose it."""
+        try:
+            return self._stream().write(text)
+        except OSError:
+            _silence(self._stream())
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written, or lose it."""
+        try:
+            self._stream().flush()
+        except OSError:
+            _silence(self._stream())
+
+    def __getattr__(self, name: str) -> Any:
+        # rich asks for the stream that its own replacement of stderr hides: that would circumvent this class.
+        if name == _HIDDEN:
+            raise AttributeError(name)
+        return getattr(self._stream(), name)
+
+    @staticmethod
+    def _stream() -> IO[str]:
+        return cast(IO[str], getattr(sys.stderr, _HIDDEN, sys.stderr))
+
+
+def _silence(stream: IO[str]) -> None:
+    """Discard what is written to a stream from now on, and what is in its buffer, which Python writes at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+messages = Console(file=cast(IO[str], Messages()), soft_wrap=True, highlight=False, markup=False)
 
 
 def result(text: str) -> None:
@@ -34,13 +73,17 @@ def document(value: Any) -> None:
 
 
 def _write(text: str) -> None:
+    if sys.stdout is None:
+        raise OutputError("the results cannot be printed: stdout is closed.")
     try:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The program that reads the results, such as `head`, has closed the pipe: that is no error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        _silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            # The program that reads the results, such as `head`, has closed the pipe: that is no error.
+            sys.exit(0)
+        raise OutputError(f"the results cannot be printed: {error.strerror}.") from error
 
 
 def say(text: str, *, quiet: bool = False) -> None:

@@ -1,8 +1,9 @@
 """`upscale_file` and `upscale_files`: from files to files, with records, resumption and isolated failures."""
 
 import json
+import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -13,7 +14,7 @@ from napari_superres import io
 from napari_superres.atomic import make_folder
 from napari_superres.core.image import Image
 from napari_superres.core.options import as_list, takes_options
-from napari_superres.errors import OutputError, OutputExistsError, SettingsError, SuperResError, UnreadableImageError
+from napari_superres.errors import OutputExistsError, SettingsError, SuperResError, UnreadableImageError
 from napari_superres.inference.images import Progress, prepare, run_in_memory, warn_of_notes
 from napari_superres.inference.options import (
     FILE_DEFAULTS,
@@ -97,7 +98,7 @@ def upscale_file(
     Returns
     -------
     Path
-        The target. Its record lies next to it as ``NAME.provenance.json``.
+        The target. Its record lies next to it, for ``x.ome.tif`` as ``x.ome.tif.provenance.json``.
 
     Raises
     ------
@@ -130,17 +131,24 @@ def _steps(
     image = io.read_image(source, **reading)
     identity = _identity(source, reading)
     resume, overwrite, allow_loss = writing["resume"], writing["overwrite"], writing["allow_loss"]
-    if resume and target.exists():
+    if resume and os.path.lexists(target):
         if _is_finished(target, image, identity, prepare(image, model, running, measure=False)):
             return
         if not overwrite:
             raise _made_otherwise(target)
-    io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
-    if into_zarr:
-        known = Source(path=source.resolve(), reading=reading, image=image, identity=identity)
-        yield from stream_file(known, target, model, executor, running, resume=resume, overwrite=overwrite)
-        return
-    run = prepare(image, model, running)
+    with io.one_result(target):
+        io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
+        if into_zarr:
+            known = Source(path=source.resolve(), reading=reading, image=image, identity=identity)
+            yield from stream_file(known, target, model, executor, running, resume=resume, overwrite=overwrite)
+        else:
+            yield from _in_memory(image, identity, target, prepare(image, model, running), writing)
+
+
+def _in_memory(
+    image: Image, identity: Mapping[str, Any], target: Path, run: UpscaleRun, writing: WritingOptions
+) -> Iterator[Progress]:
+    """Yield the steps of a run whose result is computed in memory and then written."""
     disk_notes = check_disk(target.parent, estimate(run).disk_bytes)
     last = None
     for last in run_in_memory(image, run):
@@ -149,7 +157,7 @@ def _steps(
     bad = getattr(image.data, "bad_chunks", ())
     record = with_identity(last.image.metadata["provenance"], identity, bad)
     result = last.image.replace(metadata={**last.image.metadata, "provenance": record})
-    lost = io.write_with_notes(result, target, overwrite=overwrite, allow_loss=allow_loss)
+    lost = io.write_with_notes(result, target, overwrite=writing["overwrite"], allow_loss=writing["allow_loss"])
     if bad or lost:
         yield _with_notes(last, (*disk_notes, *chunk_notes(bad), *lost))
 
@@ -170,27 +178,20 @@ def _identity(source: Path, reading: ReadingOptions) -> dict[str, Any]:
 
 def _made_otherwise(target: Path) -> OutputExistsError:
     remedy = "Replace it with `overwrite` or choose another name."
-    if is_unfinished(target, io.stem(target)):
+    if is_unfinished(target):
         remedy = "To finish the later run that was started next to it, give `overwrite` and `resume`."
     return OutputExistsError(f"{target} was made from another input or with other settings.", remedy=remedy)
 
 
 def check_paths(source: Path, target: Path, *, by_workers: bool) -> bool:
-    """Refuse a target that is the source or lies inside it, or that workers cannot write; return whether it is a zarr.
+    """Refuse a target that would change the source, or that workers cannot write; return whether it is a zarr.
 
     Raises
     ------
     OutputExistsError, OutputError, SettingsError
         If it is refused.
     """
-    if target.exists() and target.resolve() == source.resolve():
-        raise OutputExistsError(
-            f"{target} is the input itself, which is never overwritten.", remedy="Choose another name."
-        )
-    if io.suffix(source) in io.ZARR_SUFFIXES and source.resolve() in target.resolve().parents:
-        raise OutputError(
-            f"{target} lies inside the input {source}, which is never changed.", remedy="Choose another folder."
-        )
+    io.check_apart(target, [source])
     into_zarr = io.suffix(target) in io.ZARR_SUFFIXES
     if by_workers and not into_zarr:
         raise SettingsError(
@@ -252,8 +253,8 @@ def upscale_files(
     # An error of the model concerns every file: it is raised once, before the first.
     models = load_models(model)
     folder = Path(folder)
-    batch = _Batch(folder, models, suffix, options, progress)
     paths = batch_sources(as_list(sources), folder)
+    batch = _Batch(folder, models, suffix, options, progress, {path.resolve() for path in paths})
     make_folder(folder)
     with open_executor(workers, scheduler) as executor:
         for index, path in enumerate(paths):
@@ -294,6 +295,7 @@ class _Batch:
     suffix: str | None
     options: FileOptions
     progress: Callable[[str, int, Progress], None] | None
+    inputs: set[Path]
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self, path: Path, index: int, executor: Executor) -> Outcome:
@@ -324,6 +326,11 @@ class _Batch:
         if any(o.target == target and o.status != "failed" for o in self.outcomes):
             raise OutputExistsError(
                 f"{target.name} is already the result of another file of this batch.", remedy="Rename one of the files."
+            )
+        if target.resolve() in self.inputs:
+            raise OutputExistsError(
+                f"{target.name} is itself an input of this batch, which is never overwritten.",
+                remedy="Choose another folder.",
             )
         return target
 

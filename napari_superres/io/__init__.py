@@ -11,6 +11,7 @@ docs/explanation/architecture.md lists all imports.
 ``unsupported``  the features of an image that a format cannot store
 ``lazy``         arrays that read only what is sliced
 ``pyramid``      the coarser levels of a file, for viewers
+``protect``      what a result never replaces: inputs, and folders that hold more than one image
 ``sidecar``      the provenance record next to a result
 ``samples``      the images that come with the package
 
@@ -30,6 +31,7 @@ imported inside functions, by ``series.import_library``.
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
 from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget
+from napari_superres.io.protect import check_apart
 from napari_superres.io.pyramid import read_pyramids
 from napari_superres.io.read import (
     describe,
@@ -44,7 +46,7 @@ from napari_superres.io.read import (
 )
 from napari_superres.io.samples import list_samples, sample_path
 from napari_superres.io.sidecar import put_in_place, sidecar_path
-from napari_superres.io.write import check_target, write_image, write_with_notes
+from napari_superres.io.write import check_target, one_result, write_image, write_with_notes
 
 __all__ = [
     "READ_SUFFIXES",
@@ -52,6 +54,7 @@ __all__ = [
     "ZARR_SUFFIXES",
     "Layout",
     "ZarrTarget",
+    "check_apart",
     "check_target",
     "describe",
     "file_digest",
@@ -59,6 +62,7 @@ __all__ = [
     "find_images",
     "is_anonymous",
     "list_samples",
+    "one_result",
     "output_suffix",
     "put_in_place",
     "read_image",

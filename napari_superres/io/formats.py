@@ -168,8 +168,11 @@ def format_to_write(path: Path) -> Format:
 
 
 def is_zarr(path: Path) -> bool:
-    """Return whether a folder is a zarr array or group."""
-    return any((path / name).is_file() for name in ZARR_METADATA)
+    """Return whether a folder is a zarr array or group. One that cannot be read is none."""
+    try:
+        return any((path / name).is_file() for name in ZARR_METADATA)
+    except OSError:
+        return False
 
 
 def has_dicom_prefix(path: Path) -> bool:
@@ -182,8 +185,11 @@ def has_dicom_prefix(path: Path) -> bool:
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files directly inside a folder, sorted, without the index file DICOMDIR."""
-    files = (p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith("."))
+    """Return the DICOM files directly inside a folder, sorted, without DICOMDIR; none if it cannot be read."""
+    try:
+        files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
+    except OSError:
+        return []
     return [p for p in files if p.name.upper() != "DICOMDIR" and (suffix(p) in DICOM.read or _may_be_dicom(p))]
 
 

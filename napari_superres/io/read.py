@@ -192,7 +192,7 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     -------
     list of pathlib.Path
         Sorted paths. An OME-Zarr folder is one image, and so is a folder that holds DICOM files. Other files, and
-        subfolders of a folder, are left out.
+        subfolders of a folder, are left out; also subfolders that may not be read, unless their name ends in ``.zarr``.
 
     Raises
     ------
@@ -304,12 +304,14 @@ def _scan(path: Path, require_pixel_size: bool) -> list[Series]:
 def _is_image(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    return find_format(path) is not None and (path.is_file() or path.is_dir()) and _kind_fits(path)
-
-
-def _kind_fits(path: Path) -> bool:
-    # A file named a.zarr is not an image, and neither is a folder named a.tif.
-    return path.is_dir() or suffix(path) not in ZARR.read
+    named_zarr = suffix(path) in ZARR.read
+    try:
+        # A file named a.zarr is no image. A folder with that name is: if it is damaged, reading it reports that.
+        if path.is_dir():
+            return named_zarr or find_format(path) is not None
+        return path.is_file() and not named_zarr and find_format(path) is not None
+    except OSError:  # a disk that is gone
+        return False
 
 
 def _digest(path: Path) -> str:

@@ -58,7 +58,7 @@ def import_library(name: str, install: str | None = None) -> Any:
 
 
 def check_present(path: Path) -> None:
-    """Check that `path` exists and is not empty.
+    """Check that `path` exists and is not empty, and that a folder can be listed.
 
     Raises
     ------
@@ -70,8 +70,14 @@ def check_present(path: Path) -> None:
             raise UnreadableImageError(f"{path} does not exist.", remedy="Check the path.")
         if path.is_file() and path.stat().st_size == 0:
             raise UnreadableImageError(f"{path} is empty (0 bytes).", remedy="Copy or export it again.")
+        if path.is_dir():
+            next(path.iterdir(), None)
+    except SuperResError:
+        raise
     except PermissionError as error:
         raise _permission_error(path) from error
+    except OSError as error:  # a disk that is gone, a name that is too long
+        raise UnreadableImageError(f"{path} cannot be read: {error.strerror}.", remedy="Check the path.") from error
 
 
 @contextmanager

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from napari_superres.atomic import replacing
+from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.errors import ModelFileError, OutputError, OutputExistsError
 from napari_superres.models.card import ModelCard
 
@@ -123,20 +122,11 @@ def check_model_target(path: Path, *, overwrite: bool) -> None:
         raise OutputError(
             f"a model file must end in {SUFFIX}, got {path.name}.", remedy=f"Name it {path.stem}{SUFFIX}."
         )
+    check_writable(path)
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists.", remedy="Set `overwrite` or choose another name.")
-    if not path.parent.is_dir():
-        raise OutputError(f"folder {path.parent} does not exist.", remedy="Create it or choose another one.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
-    try:  # This finds a missing permission, a read-only disk and a full one.
-        with TemporaryFile(dir=path.parent) as probe:
-            probe.write(b"probe")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(
-            f"{path} cannot be written: {reason}.", remedy="Choose a folder that you may write to."
-        ) from error
 
 
 def write_model(path: Path | str, card: ModelCard, weights: "dict[str, Tensor]", *, overwrite: bool = False) -> Path:
@@ -170,7 +160,7 @@ def write_model(path: Path | str, card: ModelCard, weights: "dict[str, Tensor]",
     path = Path(path)
     check_model_target(path, overwrite=overwrite)
     content = save({k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()})
-    with replacing(path) as (partial,):
+    with one_writer(path), replacing(path) as (partial,):
         partial.write_bytes(content)
     return path
 

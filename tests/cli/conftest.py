@@ -42,9 +42,8 @@ def superres(monkeypatch, capfd) -> Callable[..., Done]:
 
     from napari_superres.cli import terminal
 
-    monkeypatch.setattr(
-        terminal, "messages", Console(stderr=True, soft_wrap=True, highlight=False, markup=False, force_terminal=False)
-    )
+    settings = {"soft_wrap": True, "highlight": False, "markup": False, "force_terminal": False}
+    monkeypatch.setattr(terminal, "messages", Console(file=terminal.Messages(), **settings))
     return run
 
 

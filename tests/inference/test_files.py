@@ -29,7 +29,7 @@ def source(tmp_path, plane):
 
 
 def record_of(target):
-    return json.loads(target.with_name(target.name.split(".")[0] + ".provenance.json").read_text())
+    return json.loads(target.with_name(target.name + ".provenance.json").read_text())
 
 
 def test_a_file_holds_what_memory_holds(source, tmp_path):
@@ -42,7 +42,7 @@ def test_a_file_holds_what_memory_holds(source, tmp_path):
     assert record["input"]["name"] == "cells.ome.tif"
     assert len(record["input"]["sha256"]) == 64
     assert record["model"]["sha256"] == load_model("fsrcnn-x2").sha256
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["cells.ome.tif", "out.ome.tif", "out.provenance.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cells.ome.tif", "out.ome.tif", "out.ome.tif.provenance.json"]
 
 
 def test_steps_are_told(source, tmp_path):
@@ -128,10 +128,10 @@ def test_resume_refuses_another_input_or_no_record(source, tmp_path, plane):
     with pytest.raises(OutputExistsError):
         upscale_file(source, target, model=MODEL, resume=True)
     for damaged in ("{", "[]", "null", '{"input": 5}'):
-        (tmp_path / "out.provenance.json").write_text(damaged)
+        (tmp_path / "out.ome.tif.provenance.json").write_text(damaged)
         with pytest.raises(OutputExistsError):
             upscale_file(source, target, model=MODEL, resume=True)
-    (tmp_path / "out.provenance.json").unlink()
+    (tmp_path / "out.ome.tif.provenance.json").unlink()
     with pytest.raises(OutputExistsError):
         upscale_file(source, target, model=MODEL, resume=True)
 

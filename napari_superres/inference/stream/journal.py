@@ -26,14 +26,13 @@ _FILES = {_LINES, "journal.new", _STATISTICS, "record.json", "replaced.json", _R
 _OURS = re.compile(rf"[0-9a-f]{{12}}{re.escape(_RESULT)}")
 
 
-def is_unfinished(target: Path, stem: str) -> bool:
-    """Return whether an unfinished run to a target, named `stem` without suffix, exists."""
-    return (_folder(target, stem) / _LINES).exists()
+def is_unfinished(target: Path) -> bool:
+    """Return whether an unfinished run to a target exists."""
+    return (_folder(target) / _LINES).exists()
 
 
-def _folder(target: Path, stem: str) -> Path:
-    # Named after the stem, because NAME.zarr and NAME.ome.zarr share one record.
-    return target.with_name(f".{stem}.unfinished")
+def _folder(target: Path) -> Path:
+    return target.with_name(f".{target.name}.unfinished")
 
 
 class Journal:
@@ -43,8 +42,6 @@ class Journal:
     ----------
     target
         Where the result will be.
-    stem
-        Its name without suffix.
     forget
         Forget an unfinished run, even one whose record is damaged.
 
@@ -58,9 +55,9 @@ class Journal:
         One per finished box.
     """
 
-    def __init__(self, target: Path, stem: str, *, forget: bool = False) -> None:
+    def __init__(self, target: Path, *, forget: bool = False) -> None:
         self.target = target
-        self.folder = _folder(target, stem)
+        self.folder = _folder(target)
         # The name is unique, because a worker of a killed run may still write to the folder of that run.
         self.result = self.folder / f"{uuid4().hex[:12]}{_RESULT}"
         self.header: dict[str, Any] | None = None

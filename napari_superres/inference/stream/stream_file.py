@@ -87,7 +87,7 @@ def stream_file(
         As `upscale` and `read_image`.
     """
     # Absolute, because workers may run in another folder.
-    with Journal(target.absolute(), io.stem(target), forget=overwrite and not resume) as journal:
+    with Journal(target.absolute(), forget=overwrite and not resume) as journal:
         if journal.header is not None and not resume:
             if not overwrite:
                 raise OutputExistsError(
@@ -139,7 +139,8 @@ def _new_job(
     run = prepare(source.image, model, options)
     notes = check_disk(target.parent, estimate(run, zarr=True).disk_bytes)
     volume = len(run.plans[0].work_axes) == 3
-    boxes = io.ZarrTarget.create(journal.result, _outline(source.image, run), volume=volume).boxes()
+    outline, apart = _outline(source.image, run), len(run.parts) > 1
+    boxes = io.ZarrTarget.create(journal.result, outline, volume=volume, apart=apart).boxes()
     run = run.with_plans([tiled_for(plan, boxes) for plan in run.plans])
     none = (None,) * len(run.parts)
     return Job(source.path, source.reading, run, none, journal.result, tuple(boxes), executor.threads), notes

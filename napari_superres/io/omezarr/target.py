@@ -1,13 +1,12 @@
 """An OME-Zarr that is written box by box. Each box also writes its part of the pyramid, without being read again."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.atomic import flush
 from napari_superres.core.image import Image
 from napari_superres.io.lazy import Box, reorder_axes
 from napari_superres.io.omezarr.attributes import make_attributes
@@ -41,8 +40,8 @@ class ZarrTarget:
         self._from_disk = [layout.axes.index(a) for a in axes]
 
     @classmethod
-    def create(cls, path: str | Path, outline: Image, *, volume: bool = False) -> Self:
-        """Create the folder with empty levels. An existing folder is replaced.
+    def create(cls, path: str | Path, outline: Image, *, volume: bool = False, apart: bool = False) -> Self:
+        """Create the folder with empty levels. It must not exist.
 
         Parameters
         ----------
@@ -52,9 +51,11 @@ class ZarrTarget:
             Image with the shape, data type and axes of the result. Its pixels are not read.
         volume
             Whether chunks and boxes are deep along Z, for results of 3-D models.
+        apart
+            Whether no box holds several channels, for results of several models.
         """
-        layout = Layout.plan(outline.shape, outline.axes, volume=volume)
-        group = import_library("zarr").open_group(str(path), mode="w", zarr_format=3)
+        layout = Layout.plan(outline.shape, outline.axes, volume=volume, apart=apart)
+        group = import_library("zarr").open_group(str(path), mode="w-", zarr_format=3)
         levels = [_create(group, level, layout, outline.dtype) for level in range(len(layout.levels))]
         target = cls(path, outline.axes, layout, levels)
         target._flush([Path(path, "zarr.json"), *(Path(path, str(k), "zarr.json") for k in range(len(levels)))])
@@ -171,15 +172,8 @@ class ZarrTarget:
 
     def _flush(self, files: list[Path]) -> None:
         """Wait until the files, and the entries of their folders, are on the disk."""
-        folders = {f for file in files for f in file.parents if f.is_relative_to(self.path)}
-        for path in (*files, *folders):
-            # Windows cannot open folders, and does not need to.
-            with suppress(PermissionError):
-                handle = os.open(path, os.O_RDONLY if path in folders else os.O_RDWR)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+        for path in (*files, *{f for file in files for f in file.parents if f.is_relative_to(self.path)}):
+            flush(path)
 
 
 def average_pairs(fine: npt.NDArray[Any]) -> npt.NDArray[Any]:

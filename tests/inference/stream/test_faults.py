@@ -19,7 +19,7 @@ from napari_superres.io import ZarrTarget
 
 def interrupted(source, target, boxes=3, **options):
     """Begin a run, interrupt it after some boxes, and return the hidden folder."""
-    hidden = target.with_name(".out.unfinished")
+    hidden = target.with_name(".out.ome.zarr.unfinished")
 
     def watch(_):
         lines = hidden / "journal.jsonl"
@@ -33,7 +33,7 @@ def interrupted(source, target, boxes=3, **options):
     return hidden
 
 
-DONE = ["out.ome.zarr", "out.provenance.json"]
+DONE = ["out.ome.zarr", "out.ome.zarr.provenance.json"]
 
 
 def test_an_interrupted_run_goes_on_where_it_was(source, target, espcn, whole, pixels, monkeypatch, beside):
@@ -214,7 +214,7 @@ def test_the_record_of_another_version(header, error, said, source, target, espc
 
 
 def test_two_runs_at_once(source, target, espcn, beside):
-    with Journal(target, "out"), pytest.raises(OutputExistsError, match="being written by another run"):
+    with Journal(target), pytest.raises(OutputExistsError, match="being written by another run"):
         upscale_file(source, target, model=espcn)
     said = []
 
@@ -264,7 +264,7 @@ def test_a_full_disk_in_the_middle(where, source, target, espcn, whole, pixels, 
             patch.setattr("napari_superres.io.sidecar.write_record", full)
         with pytest.raises(OutputError, match=r"could not be written.*[Ff]ree space"):
             upscale_file(source, target, model=espcn, tile=20)
-    assert beside(target) == [".out.unfinished"]
+    assert beside(target) == [".out.ome.zarr.unfinished"]
     upscale_file(source, target, model=espcn, resume=True)
     assert pixels(target) == whole
     assert beside(target) == DONE
@@ -301,8 +301,8 @@ def test_a_folder_that_may_not_be_written(number, source, target, espcn, monkeyp
 
 def test_an_existing_result_stays_until_the_new_one_is_complete(source, target, espcn, toy, whole, pixels, beside):
     upscale_file(source, target, model=toy(seed=1, name="other"))
-    before, record = pixels(target), target.with_name("out.provenance.json").read_bytes()
-    hidden = target.with_name(".out.unfinished")
+    before, record = pixels(target), target.with_name("out.ome.zarr.provenance.json").read_bytes()
+    hidden = target.with_name(".out.ome.zarr.unfinished")
 
     def watch(_):
         assert pixels(target) == before
@@ -312,7 +312,7 @@ def test_an_existing_result_stays_until_the_new_one_is_complete(source, target, 
     with pytest.raises(KeyboardInterrupt):
         upscale_file(source, target, model=espcn, tile=20, overwrite=True, progress=watch)
     assert pixels(target) == before
-    assert target.with_name("out.provenance.json").read_bytes() == record
+    assert target.with_name("out.ome.zarr.provenance.json").read_bytes() == record
     with pytest.raises(OutputExistsError, match="later run that was started next to it, give `overwrite` and `resume`"):
         upscale_file(source, target, model=espcn, tile=20, resume=True)
     upscale_file(source, target, model=espcn, tile=20, overwrite=True, resume=True)
@@ -321,7 +321,7 @@ def test_an_existing_result_stays_until_the_new_one_is_complete(source, target, 
 
 
 def test_what_others_left_in_the_hidden_folder_stays(source, target, espcn, whole, pixels):
-    hidden = target.with_name(".out.unfinished")
+    hidden = target.with_name(".out.ome.zarr.unfinished")
     (hidden / "thesis").mkdir(parents=True)
     (hidden / "thesis" / "chapter.txt").write_text("years of work")
     upscale_file(source, target, model=espcn, tile=20)

@@ -26,7 +26,14 @@ from napari_superres.io.omezarr.target import ZarrTarget, average_pairs
 @pytest.fixture
 def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Divide small images like large ones: boxes of up to 4 x 4 chunks, and some levels that no box owns."""
-    small = {"_CHUNK": 8, "_BOX": 32, "_BOX_PIXELS": 2048, "_VOLUME_CHUNK": (2, 4), "_VOLUME_BOX": 16}
+    small = {
+        "_CHUNK": 8,
+        "_BOX": 32,
+        "_BOX_PIXELS": 2048,
+        "_LEAST_BOX_PIXELS": 1,
+        "_VOLUME_CHUNK": (2, 4),
+        "_VOLUME_BOX": 16,
+    }
     for name, value in {**small, "_VOLUME_BOX_PIXELS": 1024}.items():
         monkeypatch.setattr(omezarr_layout, name, value)
 

@@ -19,6 +19,7 @@ from helpers.widgets.batch_files import (
 )
 
 from napari_superres import read_image, upscale
+from napari_superres.io.omezarr import layout
 from napari_superres.models import add_model
 from napari_superres.plugin.widgets.batch.work import Batch
 from napari_superres.plugin.widgets.common.library_events import library
@@ -44,7 +45,7 @@ def test_a_folder_is_done_as_python_does_it_and_a_bad_file_stops_no_other(listed
         source = read_image(next(folder.glob(f"{name}.*")))
         np.testing.assert_array_equal(found.data[...], upscale(source, "fsrcnn-x2").data)
         assert found.pixel_size == pytest.approx((0.1, 0.1))
-        assert (out / f"{name}_fsrcnn-x2.provenance.json").is_file()
+        assert (out / f"{name}_fsrcnn-x2.ome.tif.provenance.json").is_file()
     assert no_bars_left()
 
 
@@ -74,7 +75,7 @@ def test_the_command_line_does_the_same(listed, folder, qtbot, tmp_path, monkeyp
     words[at] = str(tmp_path / "others")
     app(words[1:], standalone_mode=False)
     ours, theirs = ({p.name for p in (tmp_path / n).iterdir()} for n in ("my results", "others"))
-    assert ours == theirs == {f"{n}_fsrcnn-x2.{e}" for n in "ad" for e in ("nrrd", "provenance.json")}
+    assert ours == theirs == {f"{n}_fsrcnn-x2.{e}" for n in "ad" for e in ("nrrd", "nrrd.provenance.json")}
     for name in "ad":
         made, again = (read_image(tmp_path / n / f"{name}_fsrcnn-x2.nrrd") for n in ("my results", "others"))
         np.testing.assert_array_equal(made.data[...], again.data[...])
@@ -132,7 +133,7 @@ def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, to
     assert widget.table.files.rows[1].share <= share + 0.15
     assert widget.status.text().startswith("Cancelled: 1 done in")
     out = tmp_path / "in" / "super-resolved"
-    assert {p.name for p in out.iterdir()} == {"a_fsrcnn-x2.ome.tif", "a_fsrcnn-x2.provenance.json"}
+    assert {p.name for p in out.iterdir()} == {"a_fsrcnn-x2.ome.tif", "a_fsrcnn-x2.ome.tif.provenance.json"}
     assert widget.run.text() == "Run"
     assert widget.settings.isEnabled()
     assert widget.bar.isHidden()
@@ -144,11 +145,12 @@ def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, to
 
 @pytest.mark.slow
 def test_an_unfinished_zarr_is_gone_on_with(widget, qtbot, tmp_path, monkeypatch):
-    write(tmp_path / "in" / "a.ome.tif", (4, 40, 40), axes="CYX")  # parts of a result are channels at most
+    monkeypatch.setattr(layout, "_LEAST_BOX_PIXELS", 1)  # each channel is a part of the result
+    write(tmp_path / "in" / "a.ome.tif", (4, 40, 40), axes="CYX")
     choose(widget, qtbot, tmp_path / "in")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.format.value = ".ome.zarr"
-    unfinished = tmp_path / "in" / "super-resolved" / ".a_fsrcnn-x2.unfinished"
+    unfinished = tmp_path / "in" / "super-resolved" / ".a_fsrcnn-x2.ome.zarr.unfinished"
     with monkeypatch.context() as patch:
         shares = watch_shares(patch, lambda share: share < 0.6 or widget._job.cancel())
         run(widget, qtbot)

@@ -47,7 +47,7 @@ def test_large_result_is_shown_from_its_file(viewer, dock, qtbot, tight):
     assert result.metadata["provenance"]["model"]["name"] == "bicubic-x2"
     path = Path(result.metadata[FILE])
     assert path.parent.parent == tight
-    assert sorted(p.name for p in path.parent.iterdir()) == ["result.ome.zarr", "result.provenance.json"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["result.ome.zarr", "result.ome.zarr.provenance.json"]
 
 
 def test_channels_on_disk_stay_one_layer(viewer, dock, qtbot, tight):
