@@ -262,7 +262,8 @@ def make_folder(folder: Path) -> None:
 
 def is_disk_error(error: OSError) -> bool:
     """Return whether writing failed because of the disk: it is full, over quota, read-only, forbidden or broken."""
-    return error.errno in {*_FULL, *_FORBIDDEN, errno.EIO, errno.ENOENT}
+    # zarr reports a missing folder without a number.
+    return isinstance(error, FileNotFoundError) or error.errno in {*_FULL, *_FORBIDDEN, errno.EIO, errno.ENOENT}
 
 
 def output_error(error: OSError, target: Path) -> OutputError:

@@ -111,10 +111,13 @@ def stem(path: str | Path) -> str:
 
 
 def find_format(path: str | Path) -> Format | None:
-    """Return the format of a path, from the content of a folder and the suffix of a file; None if unknown."""
+    """Return the format of a path, from the content of a folder and the suffix of a file; None if unknown.
+
+    A folder that is named like an OME-Zarr counts as one even if it is damaged: reading it then reports the damage.
+    """
     path = Path(path)
     if path.is_dir():
-        if is_zarr(path):
+        if is_zarr(path) or suffix(path) in ZARR.read:
             return ZARR
         return DICOM if dicom_files(path) else None
     by_suffix = next((f for f in FORMATS if suffix(path) in f.read), None)

@@ -29,7 +29,7 @@ def check_apart(target: Path, inputs: Iterable[Path]) -> None:
             raise OutputExistsError(
                 f"{target} is the input itself, which is never overwritten.", remedy="Choose another name."
             )
-        if target.is_dir() and any(_is_same(target, p) for p in source.resolve().parents):
+        if any(_is_same(target, p) for p in source.resolve().parents):
             raise OutputExistsError(
                 f"{target} contains the input, which is never overwritten.", remedy="Choose another name."
             )

@@ -210,8 +210,7 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
             )
         return images
     check_present(path)
-    # A folder named like an OME-Zarr counts as one even if it is damaged: reading it then reports the damage.
-    if not path.is_dir() or is_zarr(path) or suffix(path) in ZARR.read:
+    if not path.is_dir() or find_format(path) is ZARR:
         return [path]
     dicom = set(dicom_files(path))
     images = [p for p in sorted(path.iterdir()) if p not in dicom and _is_image(p)]
@@ -304,12 +303,10 @@ def _scan(path: Path, require_pixel_size: bool) -> list[Series]:
 def _is_image(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    named_zarr = suffix(path) in ZARR.read
     try:
-        # A file named a.zarr is no image. A folder with that name is: if it is damaged, reading it reports that.
-        if path.is_dir():
-            return named_zarr or find_format(path) is not None
-        return path.is_file() and not named_zarr and find_format(path) is not None
+        # A file named a.zarr is not an image, and neither is a folder named a.tif.
+        fits = path.is_dir() or (path.is_file() and suffix(path) not in ZARR.read)
+        return fits and find_format(path) is not None
     except OSError:  # a disk that is gone
         return False
 

@@ -241,6 +241,30 @@ def test_paths_of_every_kind(image: Callable[[str], Image], tmp_path: Path, monk
             assert read_image(name).shape == (7, 9)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_that_are_no_text(ending: str, image: Callable[[str], Image], tmp_path: Path) -> None:
+    """Some libraries end the whole process at such names."""
+    no_text = os.fsdecode(b"caf\xe9")
+    for path in (tmp_path / f"{no_text}{ending}", tmp_path / no_text / f"a{ending}"):
+        path.parent.mkdir(exist_ok=True)
+        made = image(ending).replace(metadata={"provenance": {"name": path.name}})
+        found = read_image(write_image(made, path))
+        np.testing.assert_array_equal(np.asarray(found.data), made.data)
+        assert found.metadata["provenance"] == {"name": path.name}
+
+
+@pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr", ".nii.gz"])
+def test_names_that_are_too_long(ending: str, image: Callable[[str], Image], tmp_path: Path) -> None:
+    longest = 255 - len(ending) - len(".provenance.json")
+    for name, fits in (("x" * longest, True), ("x" * (longest + 1), False), ("x" * 300, False)):
+        path = tmp_path / f"{name}{ending}"
+        if fits:
+            assert read_image(write_image(image(ending), path)).shape == (7, 9)
+            continue
+        with pytest.raises(OutputError, match="too long"):
+            check_target(path, overwrite=True)
+
+
 def test_a_record_next_to_a_file_is_read_with_it(image: Callable[[str], Image], tmp_path: Path) -> None:
     write_image(image(".png"), tmp_path / "x.png")
     assert read_image(tmp_path / "x.png").metadata["provenance"] == RECORD

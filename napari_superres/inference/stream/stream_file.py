@@ -101,7 +101,7 @@ def stream_file(
             if isinstance(error, OutputError) or not is_disk_error(error):
                 raise
             raise OutputError(
-                f"{target} could not be written: {error.strerror}; {journal.state}.",
+                f"{target} could not be written: {error.strerror or error}; {journal.state}.",
                 remedy="Free space or repair the disk, and continue with `resume`.",
             ) from error
 

@@ -24,7 +24,7 @@ from napari_superres.io.formats import stem, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
 from napari_superres.io.series import Series, import_library, summarize, translate_errors
 from napari_superres.io.volume.header import VolumeHeader, check_header
-from napari_superres.io.volume.simpleitk import affine_in_array_order, quiet_simpleitk
+from napari_superres.io.volume.simpleitk import affine_in_array_order, is_text, quiet_simpleitk
 from napari_superres.io.volume.write import NOTE
 
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "CTZYX"}
@@ -77,10 +77,11 @@ def _read(path: Path) -> Any:
 def _unambiguous_name(path: Path) -> Iterator[Path]:
     """Yield a name under which SimpleITK reads this file.
 
-    Next to ``a.nii``, SimpleITK reads ``a.nii`` when it is asked for ``a.nii.gz``, and the other way round.
+    Next to ``a.nii``, SimpleITK reads ``a.nii`` when it is asked for ``a.nii.gz``, and the other way round. It opens no
+    names that are no text.
     """
     pair = {".nii.gz": ".nii", ".nii": ".nii.gz"}.get(suffix(path))
-    if pair is None or not path.with_name(stem(path) + pair).exists():
+    if is_text(path) and (pair is None or not path.with_name(stem(path) + pair).exists()):
         yield path
         return
     with TemporaryDirectory() as folder:
