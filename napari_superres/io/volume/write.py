@@ -4,6 +4,7 @@ NRRD and MetaImage get a note with the unit, the provenance and everything else 
 `make_note`). NIfTI has no place for a note, so an unknown pixel size is refused: readers would take it for 1 mm.
 """
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.core.units import convert
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.formats import NIFTI, suffix
+from napari_superres.io.formats import NIFTI, NRRD, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
 from napari_superres.io.unsupported import Unsupported, is_sheared, unsupported_data_type
 from napari_superres.io.volume.header import check_header
@@ -27,6 +28,7 @@ NOTE = "napari_superres"
 _TYPES = "uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64"
 # MetaImage cuts off longer fields.
 _META_FIELD_BYTES = 16_000
+_STEP = 2**22
 
 
 def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
@@ -77,7 +79,9 @@ def write(image: Image, path: Path) -> None:
             _write(sitk, volume, path)
             # On a full disk SimpleITK may end without an error and leave half a file.
             check_header(path)
-        except (RuntimeError, UnreadableImageError) as error:
+            if suffix(path) in NRRD.write:
+                _check_end(path)
+        except (RuntimeError, UnreadableImageError, EOFError) as error:
             raise OSError("the file was not written completely") from error
 
 
@@ -90,6 +94,16 @@ def _write(sitk: Any, volume: Any, path: Path) -> None:
         made = Path(folder) / f"volume{suffix(path)}"
         sitk.WriteImage(volume, str(made), useCompression=compress)
         shutil.move(made, path)
+
+
+def _check_end(path: Path) -> None:
+    """Raise EOFError if the last bytes of a packed NRRD are missing. SimpleITK can do without these."""
+    with path.open("rb") as file:
+        while file.readline().strip():
+            pass
+        with gzip.GzipFile(fileobj=file) as packed:
+            while packed.read(_STEP):
+                pass
 
 
 def _set_grid(volume: Any, image: Image) -> None:
