@@ -11,7 +11,6 @@ docs/explanation/architecture.md lists all imports.
 ``unsupported``  the features of an image that a format cannot store
 ``lazy``         arrays that read only what is sliced
 ``pyramid``      the coarser levels of a file, for viewers
-``protect``      what a result never replaces: inputs, and folders that hold more than one image
 ``sidecar``      the provenance record next to a result
 ``samples``      the images that come with the package
 
@@ -31,7 +30,6 @@ imported inside functions, by ``series.import_library``.
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
 from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget
-from napari_superres.io.protect import check_apart
 from napari_superres.io.pyramid import read_pyramids
 from napari_superres.io.read import (
     describe,
@@ -46,7 +44,7 @@ from napari_superres.io.read import (
 )
 from napari_superres.io.samples import list_samples, sample_path
 from napari_superres.io.sidecar import put_in_place, sidecar_path
-from napari_superres.io.write import check_target, one_result, write_image, write_with_notes
+from napari_superres.io.write import check_apart, check_target, one_result, write_image, write_with_notes
 
 __all__ = [
     "READ_SUFFIXES",

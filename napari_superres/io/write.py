@@ -9,9 +9,9 @@ from typing import Any
 from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.errors import LossyWriteError, OutputExistsError, SuperResWarning
-from napari_superres.io.formats import ZARR, format_to_write, suffix
-from napari_superres.io.protect import check_apart, check_replaceable
+from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SuperResWarning
+from napari_superres.io.formats import ZARR, format_to_write, is_zarr, suffix
+from napari_superres.io.omezarr.replaceable import check_replaceable
 from napari_superres.io.sidecar import SIDECAR, sidecar_path, write_record
 from napari_superres.io.unsupported import Unsupported
 
@@ -135,6 +135,29 @@ def check_target(
         _check_format(image, path, allow_loss)
 
 
+def check_apart(target: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a target that is an input, contains one, or lies inside the zarr folder of one.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        If it is refused.
+    """
+    for source in inputs:
+        if _is_same(target, source):
+            raise OutputExistsError(
+                f"{target} is the input itself, which is never overwritten.", remedy="Choose another name."
+            )
+        if any(_is_same(target, p) for p in source.resolve().parents):
+            raise OutputExistsError(
+                f"{target} contains the input, which is never overwritten.", remedy="Choose another name."
+            )
+        if any(_is_same(p, _outermost_zarr(source)) for p in target.resolve().parents):
+            raise OutputError(
+                f"{target} lies inside the input, which is never changed.", remedy="Choose another folder."
+            )
+
+
 def _check_format(image: Image, path: Path, allow_loss: bool) -> None:
     refused = [x for x in _find_unsupported(image, path) if x.fatal or not allow_loss]
     if not refused:
@@ -166,3 +189,18 @@ def _record(image: Image, lost: list[Unsupported]) -> dict[str, Any] | None:
         "units": dict(image.units),
         "space": image.space,
     }
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
+def _outermost_zarr(source: Path) -> Path:
+    """Return the outermost of the nested zarr folders that a folder lies in; other paths are returned as they are."""
+    folder = source.resolve()
+    while folder.is_dir() and is_zarr(folder.parent):
+        folder = folder.parent
+    return folder

@@ -7,6 +7,7 @@ Begin with ``read.scan`` and ``target.ZarrTarget``. Only `napari_superres.io` im
 ``array``       an array that names its missing and damaged chunks
 ``write``       writes a whole image, and says what OME-Zarr cannot store
 ``target``      `ZarrTarget`: a result that several processes may write box by box
+``replaceable``  whether a folder holds one image and nothing else, so that a result may replace it
 ``layout``      numbers of a result: shape, chunks, shards and pyramid levels
 ``attributes``  makes the OME metadata of a result
 """

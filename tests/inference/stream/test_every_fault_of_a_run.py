@@ -7,7 +7,7 @@ import shutil
 import sys
 
 import pytest
-from helpers.disk import Disk, watching, write
+from helpers.faults.disk import Disk, watching, write
 
 from napari_superres import read_image, upscale_file
 from napari_superres.errors import OutputError

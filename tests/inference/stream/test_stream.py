@@ -9,8 +9,8 @@ import warnings
 import numpy as np
 import pytest
 from helpers import networks
+from helpers.faults.memory import failing
 from helpers.runs import plan_of
-from helpers.shortage import failing
 
 from napari_superres import Image, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import OutputError, SettingsError, SuperResWarning, TileTooLargeError

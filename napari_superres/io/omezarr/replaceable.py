@@ -1,42 +1,18 @@
-"""What a result never replaces: an input, what holds an input, and folders that hold more than one image."""
+"""Whether a folder holds one zarr image and nothing else, so that a result may replace it."""
 
 import json
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from napari_superres.errors import OutputError, OutputExistsError
-from napari_superres.io.formats import ZARR_METADATA, is_zarr
+from napari_superres.errors import OutputExistsError
+from napari_superres.io.formats import ZARR_METADATA
 
 _METADATA = {*ZARR_METADATA, ".zmetadata"}
 # File managers leave these in every folder that they show.
 _IGNORED = {".DS_Store", "Thumbs.db"}
 _CHUNK = re.compile(r"c|(c[./])?\d+([./]\d+)*")
-
-
-def check_apart(target: Path, inputs: Iterable[Path]) -> None:
-    """Refuse a target that is an input, contains one, or lies inside the zarr folder of one.
-
-    Raises
-    ------
-    OutputExistsError, OutputError
-        If it is refused.
-    """
-    for source in inputs:
-        if _is_same(target, source):
-            raise OutputExistsError(
-                f"{target} is the input itself, which is never overwritten.", remedy="Choose another name."
-            )
-        if any(_is_same(target, p) for p in source.resolve().parents):
-            raise OutputExistsError(
-                f"{target} contains the input, which is never overwritten.", remedy="Choose another name."
-            )
-        if any(_is_same(p, _outermost_zarr(source)) for p in target.resolve().parents):
-            raise OutputError(
-                f"{target} lies inside the input, which is never changed.", remedy="Choose another folder."
-            )
 
 
 def check_replaceable(folder: Path) -> None:
@@ -53,21 +29,6 @@ def check_replaceable(folder: Path) -> None:
             f"{folder} is a folder that holds other things, such as {other}, and is never replaced.",
             remedy="Choose another name.",
         )
-
-
-def _is_same(first: Path, second: Path) -> bool:
-    try:
-        return first.samefile(second)
-    except OSError:
-        return False
-
-
-def _outermost_zarr(source: Path) -> Path:
-    """Return the outermost of the nested zarr folders that a folder lies in; other paths are returned as they are."""
-    folder = source.resolve()
-    while folder.is_dir() and is_zarr(folder.parent):
-        folder = folder.parent
-    return folder
 
 
 def _find_other(folder: Path) -> str | None:

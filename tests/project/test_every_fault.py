@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers.disk import Disk, watching
+from helpers.faults.disk import Disk, watching
 from lightning.fabric.utilities.cloud_io import _atomic_save
 from safetensors.torch import load_file
 
