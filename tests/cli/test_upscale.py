@@ -285,3 +285,23 @@ def test_what_a_network_was_told_is_shown_and_repeated(superres, cells, tmp_path
     assert np.array_equal(read_image(tmp_path / "a.ome.tif").data[...], read_image(tmp_path / "b.ome.tif").data[...])
     refused = superres("upscale", cells, "-o", tmp_path / "c.ome.tif", "-m", model, "--noise", "much")
     assert "--noise must be measured, 0, or GAIN,READ" in refused.err
+
+
+@pytest.mark.parametrize(("command", "options"), [("upscale", ("-m", "bicubic-x2")), ("degrade", ("--scale", "2"))])
+def test_no_input_is_overwritten(command, options, superres, cells, tmp_path):
+    """Neither the image itself nor the folder that it lies in."""
+    write_image(read_image(cells), tmp_path / "exp.ome.zarr")
+    write_image(read_image(cells), tmp_path / "exp.ome.zarr" / "raw.ome.tif")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for source, target in (
+        ("exp.ome.zarr/0", "exp.ome.zarr"),
+        ("exp.ome.zarr/raw.ome.tif", "exp.ome.zarr"),
+        ("cells.ome.tif", "cells.ome.tif"),
+        ("exp.ome.zarr/0", "exp.ome.zarr/more.ome.tif"),
+    ):
+        words = (command, tmp_path / source, "-o", tmp_path / target, *options, "--overwrite")
+        for dry in ((), ("--dry-run",)) if command == "upscale" else ((),):
+            done = superres(*words, *dry)
+            assert (done.code, done.err.count("\n")) == (1, 1)
+            assert "which is never" in done.err
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
