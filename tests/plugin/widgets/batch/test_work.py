@@ -186,7 +186,7 @@ def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path):
 
 def test_what_is_wrong_for_all_is_one_notification(listed, folder, qtbot, told, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("napari_superres.io.write.os.access", lambda *_: False)
+        patch.setattr("os.access", lambda *_: False)
         run(listed, qtbot)
     assert states(listed) == ["failed"] * 3
     assert "may not be written" in column(listed, 2)[0]
