@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 from helpers.faults.disk import Disk, watching
-from lightning.fabric.utilities.cloud_io import _atomic_save
 from safetensors.torch import load_file
 
 from napari_superres import Image, read_image, write_image
@@ -25,6 +24,7 @@ from napari_superres.models import ModelCard
 from napari_superres.models.model_file import write_model
 from napari_superres.training.checkpoint import CheckpointWriter
 
+lightning = pytest.importorskip("lightning.fabric.utilities.cloud_io", reason="training needs Lightning")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and limits the size of files")
 
 ENDINGS = [".ome.tif", ".tif", ".ome.zarr", ".nii.gz", ".nrrd", ".mha", ".png"]
@@ -55,7 +55,7 @@ def write_card(path: Path, value: int) -> None:
 
 def write_checkpoint(path: Path, value: int) -> None:
     def save(file: Path, *, weights_only: bool) -> None:
-        _atomic_save({"w": torch.full((5000,), float(value))}, file)  # as Lightning's trainer saves
+        lightning._atomic_save({"w": torch.full((5000,), float(value))}, file)  # as Lightning's trainer saves
 
     writer = CheckpointWriter(SimpleNamespace(save_checkpoint=save), path)
     writer.write()

@@ -133,6 +133,9 @@ def test_what_cannot_be_is_said_before_training(data, trained, tmp_path):
     ):
         with pytest.raises(error):
             train(TINY, data, output, steps=1)
+    for log in (Path("/proc/gone"), Path("/proc"), trained):
+        with pytest.raises(OutputError):
+            train(TINY, data, new, steps=1, log=log)
     for budget in ({"steps": 0}, {"minutes": 0}, {"minutes": -1.0}):
         with pytest.raises(TrainingError, match="above 0"):
             train(TINY, data, new, **budget)
