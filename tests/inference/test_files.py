@@ -1,9 +1,11 @@
 """Files: whole or not at all, with their record; resumed only where nothing has changed; failures stay alone."""
 
 import json
+import os
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_superres import Image, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import (
@@ -165,6 +167,22 @@ def test_a_bad_file_does_not_stop_the_others(source, tmp_path, plane):
     assert {n for n in made if not n.endswith(".json")} == {o.target.name for o in outcomes if o.status == "done"}
     again = upscale_files([folder], tmp_path / "out", model=MODEL, resume=True)
     assert [o.status for o in again] == ["skipped", "failed", "failed", "skipped"]
+
+
+def test_a_batch_goes_on_after_a_file_that_is_cut_off_while_it_is_read(source, tmp_path):
+    """A memory map would end the process with SIGBUS."""
+    cut = tmp_path / "a.tif"
+    tifffile.imwrite(cut, np.zeros((4, 64, 80), np.uint16), photometric="minisblack", metadata={"axes": "TYX"})
+    outcomes = upscale_files(
+        [cut, source],
+        tmp_path / "out",
+        model=MODEL,
+        tile=40,
+        progress=lambda name, *_: os.truncate(cut, 14000) if name == cut.name else None,
+    )
+    assert [o.status for o in outcomes] == ["failed", "done"]
+    assert "the file ends before its pixels do" in outcomes[0].message
+    assert not outcomes[0].target.exists()
 
 
 def test_a_missing_file_among_others_is_one_failure(source, tmp_path):

@@ -7,11 +7,12 @@ import numpy as np
 
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
+from napari_superres.io.lazy import PlainArray
 from napari_superres.io.series import Series, import_library, summarize, translate_errors
 
 
 def scan(path: Path, require_pixel_size: bool) -> list[Series]:
-    """Map an MRC file into memory and return its one image.
+    """Return the one image of an MRC file, not yet read.
 
     Pixel sizes are in angstrom. A pixel size of 0 in the file means that it is unknown.
 
@@ -27,8 +28,10 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     with translate_errors(path, "MRC file"), warnings.catch_warnings():
         # mrcfile warns of small faults in a header, which do no harm. Damage still raises.
         warnings.simplefilter("ignore")
+        # The map is only asked for its place in the file: reading it would kill the process if the file is cut off.
         with mrcfile.mmap(path, mode="r") as file:
-            data, voxel, header = file.data, file.voxel_size, file.header
+            mapped, voxel, header = file.data, file.voxel_size, file.header
+            data = PlainArray(path, "MRC file", mapped.offset, mapped.shape, mapped.dtype)
             stack = file.is_image_stack()
             sizes = np.array([float(voxel.z), float(voxel.y), float(voxel.x)])
             origin = np.array([float(header.origin.z), float(header.origin.y), float(header.origin.x)])
