@@ -124,7 +124,7 @@ def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[st
         if parts is None:
             return str(record["model"]["name"]), settings
         return {int(part["channels"][0]): str(part["model"]["name"]) for part in parts}, settings
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise SettingsError(
             f"--from needs the record of a result, but {path} is missing or is no record.",
             remedy="Choose the .provenance.json next to the result.",

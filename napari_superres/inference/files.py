@@ -7,11 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Literal, Unpack
 
 from napari_superres import io
 from napari_superres.atomic import make_folder
-from napari_superres.core.image import Image
 from napari_superres.core.options import as_list, takes_options
 from napari_superres.errors import OutputError, OutputExistsError, SettingsError, SuperResError, UnreadableImageError
 from napari_superres.inference.images import Progress, prepare, run_in_memory, warn_of_notes
@@ -28,7 +27,9 @@ from napari_superres.inference.planning.estimate import check_disk, estimate
 from napari_superres.inference.planning.upscale_run import UpscaleRun, load_models
 from napari_superres.inference.provenance import chunk_notes
 from napari_superres.inference.stream.journal import is_unfinished
-from napari_superres.inference.stream.stream_file import SETTINGS, Source, pixel_settings, stream_file, with_identity
+from napari_superres.inference.stream.resume import SETTINGS, pixel_settings
+from napari_superres.inference.stream.source import Source
+from napari_superres.inference.stream.stream_file import stream_file, with_identity
 from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
 from napari_superres.models.model import Model
 
@@ -127,25 +128,27 @@ def _steps(
     """Yield the steps of a run from file to file; nothing for a result that is finished."""
     reading, writing, running = split(options)
     into_zarr = check_paths(source, target, by_workers=not isinstance(executor, ThisProcess))
-    image = io.read_image(source, **reading)
-    identity = _identity(source, reading)
+    opened = Source(source, reading)
+    image = opened.image
     resume, overwrite, allow_loss = writing["resume"], writing["overwrite"], writing["allow_loss"]
     if resume and target.exists():
-        if _is_finished(target, image, identity, prepare(image, model, running, measure=False)):
+        problem = _problem_of(target, opened, prepare(image, model, running, measure=False))
+        if not problem:
             return
         if not overwrite:
-            raise _made_otherwise(target)
+            raise _unusable(target, problem)
     io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
     if into_zarr:
-        known = Source(path=source.resolve(), reading=reading, image=image, identity=identity)
-        yield from stream_file(known, target, model, executor, running, resume=resume, overwrite=overwrite)
+        yield from stream_file(opened, target, model, executor, running, resume=resume, overwrite=overwrite)
         return
+    identity = opened.identity()
     run = prepare(image, model, running)
     disk_notes = check_disk(target.parent, estimate(run).disk_bytes)
     last = None
     for last in run_in_memory(image, run):
         yield _with_notes(last, disk_notes)
     assert last is not None
+    opened.check_unchanged()
     bad = getattr(image.data, "bad_chunks", ())
     record = with_identity(last.image.metadata["provenance"], identity, bad)
     result = last.image.replace(metadata={**last.image.metadata, "provenance": record})
@@ -158,21 +161,11 @@ def _with_notes(step: Progress, notes: tuple[str, ...]) -> Progress:
     return replace(step, notes=(*step.notes, *notes)) if notes else step
 
 
-def _identity(source: Path, reading: ReadingOptions) -> dict[str, Any]:
-    """Return how the record of a result identifies its input."""
-    identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": reading["series"] or 0}
-    if not io.is_anonymous(source):
-        identity["name"] = source.name
-    if source.is_dir():  # Only the metadata of a folder are digested.
-        identity["state"] = io.file_state(source)
-    return identity
-
-
-def _made_otherwise(target: Path) -> OutputExistsError:
+def _unusable(target: Path, problem: str) -> OutputExistsError:
     remedy = "Replace it with `overwrite` or choose another name."
     if is_unfinished(target, io.stem(target)):
         remedy = "To finish the later run that was started next to it, give `overwrite` and `resume`."
-    return OutputExistsError(f"{target} was made from another input or with other settings.", remedy=remedy)
+    return OutputExistsError(f"{target} {problem}.", remedy=remedy)
 
 
 def check_paths(source: Path, target: Path, *, by_workers: bool) -> bool:
@@ -341,29 +334,21 @@ def _model_name(model: ModelChoice) -> str:
     return "-".join(dict.fromkeys(_model_name(m) for m in model.values()))
 
 
-def _is_finished(target: Path, image: Image, identity: dict[str, Any], run: UpscaleRun) -> bool:
-    """Return whether a target is the complete result of a run."""
+def _problem_of(target: Path, source: Source, run: UpscaleRun) -> str:
+    """Return why a target is not the result of a run; empty if it is, complete and undamaged."""
+    otherwise = "was made from another input or with other settings"
     try:
         record = json.loads(io.sidecar_path(target).read_text(encoding="utf-8"))
         records = record.get("per_channel", [record])
         made = [{**{k: r["model"][k] for k in ("name", "sha256")}, **{k: r[k] for k in SETTINGS}} for r in records]
         before = {"affine": record["affine"], **record["input"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    # Axes and pixel size may be given differently now.
-    now = {
-        "sha256": identity["sha256"],
-        "series": identity["series"],
-        "axes": image.axes,
-        "units": dict(image.units),
-        "affine": image.affine.tolist(),
-        **({"state": identity["state"]} if "state" in identity else {}),
-    }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return otherwise
     settings = [pixel_settings(model, plan) for model, plan, _ in run.parts]
-    if made != settings or any(before.get(k) != v for k, v in now.items()):
-        return False
-    try:  # The record may have outlived its result.
-        size = prod(io.read_image(target).shape)
-    except SuperResError:
-        return False
-    return size == prod(run.shape)
+    # Axes and pixel size may be given differently now.
+    if made != settings or not source.is_same_as(before):
+        return otherwise
+    if not io.is_as_written(target, record):  # The record may have outlived its result.
+        for damage in io.find_damage(target):
+            return f"is damaged: {damage.rstrip('.')}"
+    return otherwise if prod(io.read_image(target).shape) != prod(run.shape) else ""

@@ -34,7 +34,7 @@ from napari_superres.io.pyramid import read_pyramids
 from napari_superres.io.read import (
     describe,
     file_digest,
-    file_state,
+    find_damage,
     find_images,
     is_anonymous,
     output_suffix,
@@ -43,7 +43,7 @@ from napari_superres.io.read import (
     safe_name,
 )
 from napari_superres.io.samples import list_samples, sample_path
-from napari_superres.io.sidecar import put_in_place, sidecar_path
+from napari_superres.io.sidecar import file_state, is_as_written, put_in_place, sidecar_path
 from napari_superres.io.write import check_target, write_image, write_with_notes
 
 __all__ = [
@@ -56,8 +56,10 @@ __all__ = [
     "describe",
     "file_digest",
     "file_state",
+    "find_damage",
     "find_images",
     "is_anonymous",
+    "is_as_written",
     "list_samples",
     "output_suffix",
     "put_in_place",

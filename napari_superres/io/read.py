@@ -2,8 +2,10 @@
 
 import glob
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,12 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.errors import SeriesError, SettingsError, UnreadableImageError
+from napari_superres.errors import SeriesError, SettingsError, SuperResError, UnreadableImageError
 from napari_superres.io.formats import (
     DICOM,
     READ_SUFFIXES,
     ZARR,
-    ZARR_METADATA,
+    content_files,
     dicom_files,
     find_format,
     format_to_read,
@@ -25,8 +27,10 @@ from napari_superres.io.formats import (
     suffix,
 )
 from napari_superres.io.lazy import LazyArray
-from napari_superres.io.series import Series, check_present
-from napari_superres.io.sidecar import sidecar_path
+from napari_superres.io.series import Series, check_present, sha256, translate_errors
+from napari_superres.io.sidecar import RESULT, sidecar_path
+
+_DIGESTED_AT_ONCE = 8
 
 
 @checks_names
@@ -102,9 +106,12 @@ def _with_record(image: Image, path: Path) -> Image:
         return image
     try:
         record = json.loads(record_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return image
-    return image.replace(metadata={**image.metadata, "provenance": record}) if isinstance(record, dict) else image
+    if not isinstance(record, dict):
+        return image
+    record.pop(RESULT, None)  # which tells of the file, not of the image
+    return image.replace(metadata={**image.metadata, "provenance": record})
 
 
 @checks_names
@@ -224,41 +231,53 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
 def file_digest(path: str | Path) -> str:
     """Return the SHA-256 of a file or folder as hexadecimal digits.
 
-    For an OME-Zarr folder only the metadata files are digested, because the pixels may be terabytes. For a folder
-    of DICOM files the sorted digests of the files are digested.
+    For an OME-Zarr folder the names and digests of its files are digested. For a folder of DICOM files the sorted
+    digests of the files are digested.
 
     Raises
     ------
     UnreadableImageError
-        If the path does not exist.
+        If the path does not exist or may not be read.
     """
     path = Path(path)
     check_present(path)
-    if path.is_file():
-        return _digest(path)
-    total = hashlib.sha256()
-    if is_zarr(path):
-        for file in sorted(p for name in ZARR_METADATA for p in path.rglob(name)):
-            total.update(f"{file.relative_to(path).as_posix()}\0{_digest(file)}\n".encode())
-    else:
-        for digest in sorted(_digest(p) for p in dicom_files(path)):
-            total.update(f"{digest}\n".encode())
-    return total.hexdigest()
+    with translate_errors(path, "file"):
+        if path.is_file():
+            return sha256(path)
+        files = content_files(path)
+        with ThreadPoolExecutor(_DIGESTED_AT_ONCE) as threads:  # of files in many folders, most time is waiting
+            digests = list(threads.map(sha256, files))
+        if not is_zarr(path):
+            return hashlib.sha256("".join(f"{digest}\n" for digest in sorted(digests)).encode()).hexdigest()
+        names = (file.relative_to(path).as_posix() for file in files)
+        lines = (f"{name}\0{digest}\n" for name, digest in zip(names, digests, strict=True))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def file_state(path: str | Path) -> str:
-    """Return a digest of the sizes and modification times of a file, or of all files in a folder.
+def find_damage(path: str | Path, *, read_data: bool = True) -> Iterator[str]:
+    """Yield what of a file or folder cannot be read, in sentences: of all its images, channels and resolutions.
 
-    The digest changes when pixels change. It takes less time than `file_digest`, but can only be compared with
-    digests from the same computer.
+    Parameters
+    ----------
+    path
+        File or folder.
+    read_data
+        Read all pixels. Otherwise only the metadata are read, and the lengths of files are compared with them.
     """
     path = Path(path)
-    total = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        facts = file.stat()
-        if not file.is_dir():
-            total.update(f"{file.relative_to(path).as_posix()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
-    return total.hexdigest()
+    try:
+        series = _scan(path, require_pixel_size=False)
+        if is_zarr(path):
+            from napari_superres.io.omezarr.damage import find_bad_chunks
+
+            yield from find_bad_chunks(path, read_data=read_data)
+            return
+        for image in [one.open(None) for one in series] if read_data else ():
+            sides = [range(n) if a in "TCZ" else [slice(None)] for a, n in zip(image.axes, image.shape, strict=True)]
+            for plane in itertools.product(*sides):
+                np.asarray(image.data[plane])
+    except SuperResError as error:
+        yield error.message
 
 
 def output_suffix(path: str | Path) -> str:
@@ -310,8 +329,3 @@ def _is_image(path: Path) -> bool:
 def _kind_fits(path: Path) -> bool:
     # A file named a.zarr is not an image, and neither is a folder named a.tif.
     return path.is_dir() or suffix(path) not in ZARR.read
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
-"""What every reader shares: the `Series` it returns, and errors for damaged files and missing libraries."""
+"""What readers share: the `Series` they return, digests, and errors for damaged files and missing libraries."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,12 @@ def translate_errors(path: Path, kind: str) -> Iterator[None]:
 def damage_error(path: Path, kind: str, problem: str = _DAMAGE) -> SuperResError:
     """Return the error for a file that is not a complete file of the format `kind`."""
     return UnreadableImageError(f"{path} must be a complete {kind}, but {problem}.", remedy="Copy or export it again.")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def summarize(image: Image) -> str:

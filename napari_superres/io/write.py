@@ -70,9 +70,9 @@ def write_with_notes(
     lost = _find_unsupported(image, path)
     record = _record(image, lost)
     with replacing(path, sidecar_path(path)) as (temporary, temporary_record):
-        if record is not None:
-            write_record(temporary_record, record)
         format_to_write(path).import_writer().write(image, temporary)
+        if record is not None:
+            write_record(temporary_record, record, temporary)
     return (f"{path.name} does not hold {_in_words(lost)}; the record next to it does.",) if lost else ()
 
 

@@ -225,7 +225,9 @@ def test_no_format_can_hold_a_shear(volume: Image, tmp_path: Path) -> None:
 def test_the_record_next_to_the_image(image: Callable[[str], Image], tmp_path: Path) -> None:
     for ending in ENDINGS:
         write_image(image(ending), tmp_path / f"x{ending}", overwrite=True)
-        assert json.loads((tmp_path / "x.provenance.json").read_text()) == RECORD
+        record = json.loads((tmp_path / "x.provenance.json").read_text())
+        assert record.pop("result").keys() == {"state"}
+        assert record == RECORD
         (tmp_path / "x.provenance.json").unlink()
 
 

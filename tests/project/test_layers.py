@@ -21,6 +21,8 @@ READERS = {
     "inference/files.py",
     "inference/planning/estimate.py",
     "inference/stream/boxes.py",
+    "inference/stream/resume.py",
+    "inference/stream/source.py",
     "inference/stream/stream_file.py",
     "evaluation/folder.py",
     "evaluation/pairing.py",

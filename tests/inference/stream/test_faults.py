@@ -10,7 +10,7 @@ import pytest
 from helpers import networks
 
 from napari_superres import read_image, upscale_file, write_image
-from napari_superres.errors import OutputError, OutputExistsError
+from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning
 from napari_superres.inference.machine import speed
 from napari_superres.inference.planning import upscale_run
 from napari_superres.inference.stream.journal import Journal
@@ -39,7 +39,12 @@ DONE = ["out.ome.zarr", "out.provenance.json"]
 def test_an_interrupted_run_goes_on_where_it_was(source, target, espcn, whole, pixels, monkeypatch, beside):
     interrupted(source, target, model=espcn, tile=20)
     stored, store = [], ZarrTarget.store
-    monkeypatch.setattr(ZarrTarget, "store", lambda self, box, values: (stored.append(box), store(self, box, values)))
+
+    def watching(self, box, values):
+        stored.append(box)
+        return store(self, box, values)
+
+    monkeypatch.setattr(ZarrTarget, "store", watching)
     steps = []
     upscale_file(source, target, model=espcn, resume=True, progress=steps.append)
     assert pixels(target) == whole
@@ -124,7 +129,8 @@ def test_what_was_lost_from_an_unfinished_result_is_computed_again(source, targe
     lost, emptied = sorted(p for p in (result / "0" / "c").rglob("*") if p.is_file())[:2]
     lost.unlink()
     emptied.write_bytes(b"")
-    upscale_file(source, target, model=espcn, resume=True)
+    with pytest.warns(SuperResWarning, match="finished parts were lost or damaged on the disk"):
+        upscale_file(source, target, model=espcn, resume=True)
     assert pixels(target) == whole
 
 
@@ -151,10 +157,8 @@ def test_a_finished_result_of_an_input_changed_since_is_not_done(name, source, t
     """Also where only pixels changed, and no metadata."""
     upscale_file(source, tmp_path / name, model=espcn)
     upscale_file(source, tmp_path / name, model=espcn, resume=True)
-    image = read_image(source)
-    changed = next(p for p in (source / "0" / "c").rglob("*") if p.is_file())
-    changed.write_bytes(changed.read_bytes())
-    assert image.shape
+    one, other = [p for p in (source / "0" / "c").rglob("*") if p.is_file()][:2]
+    one.write_bytes(other.read_bytes())
     with pytest.raises(OutputExistsError, match="made from another input"):
         upscale_file(source, tmp_path / name, model=espcn, resume=True)
 
@@ -251,7 +255,7 @@ def test_a_full_disk_in_the_middle(where, source, target, espcn, whole, pixels, 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def later(done):
-        return lambda *given: full(*given) if len(calls) > 3 else (calls.append(1), done(*given))
+        return lambda *given: full(*given) if len(calls) > 3 else (calls.append(1), done(*given))[1]
 
     with monkeypatch.context() as patch:
         if where == "store":
