@@ -6,10 +6,9 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
@@ -31,6 +30,8 @@ from napari_superres.io.series import Series, check_present, sha256, translate_e
 from napari_superres.io.sidecar import RESULT, sidecar_path
 
 _DIGESTED_AT_ONCE = 8
+_READ_AT_ONCE = 2**28
+"""Bytes."""
 
 
 @checks_names
@@ -176,7 +177,7 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "time_step": image.metadata.get("time_step"),
             "channel_names": list(image.channel_names),
             "space": image.space,
-            "bytes": int(np.prod(image.shape, dtype=np.int64)) * image.dtype.itemsize,
+            "bytes": prod(image.shape) * image.dtype.itemsize,
         }
         for index, (name, image) in enumerate(read_series(path))
     ]
@@ -273,11 +274,21 @@ def find_damage(path: str | Path, *, read_data: bool = True) -> Iterator[str]:
             yield from find_bad_chunks(path, read_data=read_data)
             return
         for image in [one.open(None) for one in series] if read_data else ():
-            sides = [range(n) if a in "TCZ" else [slice(None)] for a, n in zip(image.axes, image.shape, strict=True)]
-            for plane in itertools.product(*sides):
-                np.asarray(image.data[plane])
+            _read_through(image)
     except SuperResError as error:
         yield error.message
+
+
+def _read_through(image: Image) -> None:
+    """Read all pixels, a part of a plane at a time."""
+    if not isinstance(image.data, LazyArray):  # has been read already
+        return
+    row = image.data.nbytes // prod(image.size(a) for a in "TCZY")
+    rows = max(1, _READ_AT_ONCE // row)
+    parts = [slice(start, start + rows) for start in range(0, image.size("Y"), rows)]
+    sides = {"Y": parts, "X": [slice(None)], "S": [slice(None)]}
+    for part in itertools.product(*(sides.get(a, range(image.size(a))) for a in image.axes)):
+        image.data[part]
 
 
 def output_suffix(path: str | Path) -> str:
