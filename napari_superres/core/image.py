@@ -16,6 +16,29 @@ from napari_superres.errors import AxesError, DataTypeError, GridError
 Array = Any  # numpy, dask, zarr, or any other array with shape, dtype and basic slicing
 
 
+def as_array(data: Any) -> Array:
+    """Return an array whose shape and data type numpy understands, and anything else as a numpy array.
+
+    Raises
+    ------
+    DataTypeError
+        If it cannot become a numpy array, like a tensor on a GPU.
+    """
+    try:
+        if hasattr(data, "shape") and np.dtype(data.dtype) and not hasattr(data, "toarray"):
+            return data
+    except (AttributeError, TypeError):  # tensors have types of their own
+        pass
+    try:
+        # Sparse matrices would become an array of one object.
+        return data.toarray() if hasattr(data, "toarray") else np.asarray(data)
+    except Exception as error:  # any library may refuse in its own way
+        raise DataTypeError(
+            f"an image must hold numbers that numpy can read, but a {type(data).__name__} cannot be read: {error}.",
+            remedy="Convert it to a numpy array first.",
+        ) from error
+
+
 class ImageChanges(TypedDict, total=False):
     """Attributes of an `Image` that `Image.replace` can change."""
 
@@ -62,6 +85,7 @@ class Image:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
+        set_(self, "data", as_array(self.data))
         dtype = np.dtype(self.data.dtype)
         if dtype.kind not in "uif" or dtype.itemsize > 8:
             raise DataTypeError(
@@ -130,8 +154,7 @@ class Image:
         AxesError, DataTypeError, GridError
             If the array, its axes or its grid do not make an image.
         """
-        if not hasattr(data, "shape") or not hasattr(data, "dtype"):
-            data = np.asarray(data)
+        data = as_array(data)
         axes = validate_axes(axes, tuple(data.shape))
         spatial = spatial_axes(axes)
         known = pixel_size is not None or affine is not None
