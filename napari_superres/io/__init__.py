@@ -43,7 +43,7 @@ from napari_superres.io.read import (
     safe_name,
 )
 from napari_superres.io.samples import list_samples, sample_path
-from napari_superres.io.sidecar import file_state, is_as_written, put_in_place, sidecar_path
+from napari_superres.io.sidecar import file_state, is_as_written, put_in_place, sidecar_path, with_state
 from napari_superres.io.write import check_target, write_image, write_with_notes
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "sidecar_path",
     "stem",
     "suffix",
+    "with_state",
     "write_image",
     "write_with_notes",
 ]

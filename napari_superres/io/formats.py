@@ -3,7 +3,6 @@
 To add a format, see the text of `napari_superres.io`.
 """
 
-import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -180,26 +179,6 @@ def has_dicom_prefix(path: Path) -> bool:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False
-
-
-def content_files(path: Path) -> list[Path]:
-    """Return the files of an image in a fixed order: the file itself, those of a zarr, or the DICOM files of a folder.
-
-    Hidden files other than the metadata of a zarr do not count: desktops and network disks leave theirs anywhere.
-    """
-    if not path.is_dir():
-        return [path]
-    if not is_zarr(path):
-        return dicom_files(path)
-    files: list[Path] = []
-    linked: set[Path] = set()
-    for folder, inner, names in os.walk(path, followlinks=True):
-        files += [Path(folder, name) for name in names if name in ZARR_METADATA or not name.startswith(".")]
-        # Levels may be links to another disk. A link to a folder above would never end.
-        links = {name: Path(folder, name).resolve() for name in inner if Path(folder, name).is_symlink()}
-        inner[:] = [name for name in inner if links.get(name) not in linked]
-        linked.update(links.values())
-    return sorted(files)
 
 
 def dicom_files(folder: Path) -> list[Path]:

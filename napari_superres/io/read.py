@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from napari_superres.io.formats import (
     DICOM,
     READ_SUFFIXES,
     ZARR,
-    content_files,
     dicom_files,
     find_format,
     format_to_read,
@@ -26,10 +24,11 @@ from napari_superres.io.formats import (
     suffix,
 )
 from napari_superres.io.lazy import LazyArray
+from napari_superres.io.omezarr.contents import zarr_digest
+from napari_superres.io.omezarr.damage import find_bad_chunks
 from napari_superres.io.series import Series, check_present, sha256, translate_errors
 from napari_superres.io.sidecar import RESULT, sidecar_path
 
-_DIGESTED_AT_ONCE = 8
 _READ_AT_ONCE = 2**28
 """Bytes."""
 
@@ -232,27 +231,25 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
 def file_digest(path: str | Path) -> str:
     """Return the SHA-256 of a file or folder as hexadecimal digits.
 
-    For an OME-Zarr folder the names and digests of its files are digested. For a folder of DICOM files the sorted
+    For an OME-Zarr folder the names and digests of all its files are digested. For a folder of DICOM files the sorted
     digests of the files are digested.
 
     Raises
     ------
     UnreadableImageError
-        If the path does not exist or may not be read.
+        If the path does not exist, or may not be read.
     """
     path = Path(path)
     check_present(path)
     with translate_errors(path, "file"):
         if path.is_file():
             return sha256(path)
-        files = content_files(path)
-        with ThreadPoolExecutor(_DIGESTED_AT_ONCE) as threads:  # of files in many folders, most time is waiting
-            digests = list(threads.map(sha256, files))
-        if not is_zarr(path):
-            return hashlib.sha256("".join(f"{digest}\n" for digest in sorted(digests)).encode()).hexdigest()
-        names = (file.relative_to(path).as_posix() for file in files)
-        lines = (f"{name}\0{digest}\n" for name, digest in zip(names, digests, strict=True))
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        if is_zarr(path):
+            return zarr_digest(path)
+        total = hashlib.sha256()
+        for digest in sorted(sha256(p) for p in dicom_files(path)):
+            total.update(f"{digest}\n".encode())
+        return total.hexdigest()
 
 
 def find_damage(path: str | Path, *, read_data: bool = True) -> Iterator[str]:
@@ -269,8 +266,6 @@ def find_damage(path: str | Path, *, read_data: bool = True) -> Iterator[str]:
     try:
         series = _scan(path, require_pixel_size=False)
         if is_zarr(path):
-            from napari_superres.io.omezarr.damage import find_bad_chunks
-
             yield from find_bad_chunks(path, read_data=read_data)
             return
         for image in [one.open(None) for one in series] if read_data else ():

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_superres.atomic import output_error, remove
-from napari_superres.io.formats import content_files, stem
+from napari_superres.io.formats import dicom_files, is_zarr, stem
+from napari_superres.io.omezarr.contents import zarr_files
 
 SIDECAR = ".provenance.json"
 """End of a record's file name, after the stem of the result's."""
@@ -21,41 +22,8 @@ def sidecar_path(target: Path) -> Path:
     return target.with_name(stem(target) + SIDECAR)
 
 
-def file_state(path: str | Path, *, exact: bool = False) -> str:
-    """Return a digest of the sizes and modification times of a file, or of the files of an image folder.
-
-    It changes when pixels change, and takes less time than `file_digest`.
-
-    Parameters
-    ----------
-    path
-        File or folder. What does not exist has a state, too.
-    exact
-        Count inodes and times of status changes, too. Programs cannot reset these, as they can modification times, but
-        a copy has others.
-    """
-    path, total = Path(path), hashlib.sha256()
-    for file in content_files(path):
-        try:
-            facts = file.stat()
-        except OSError as error:
-            states: tuple[int | None, ...] = (error.errno,)
-        else:
-            states = (facts.st_size, facts.st_mtime_ns)
-            states += (facts.st_ino, facts.st_ctime_ns) if exact else ()
-        total.update(f"{file.relative_to(path).as_posix()}\0{states}\n".encode())
-    return total.hexdigest()
-
-
-def is_as_written(target: Path, record: Mapping[str, Any]) -> bool:
-    """Return whether a result is unchanged since its record was written, by sizes and times."""
-    entry = record.get(RESULT)
-    return isinstance(entry, dict) and entry.get("state") == file_state(target)
-
-
-def write_record(path: Path, record: Mapping[str, Any], result: Path) -> None:
-    """Write a record as indented JSON, with the state of the result as it lies on the disk."""
-    record = {**record, RESULT: {"state": file_state(result)}}
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record as indented JSON."""
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -88,7 +56,7 @@ def put_in_place(temporary: Path, target: Path, record: Mapping[str, Any]) -> No
     )
     done: list[tuple[Path, Path]] = []
     try:
-        write_record(temporary_record, record, temporary)
+        write_record(temporary_record, record)
         for old, new in moves:
             if old.exists():
                 remove(new)
@@ -98,3 +66,46 @@ def put_in_place(temporary: Path, target: Path, record: Mapping[str, Any]) -> No
         for old, new in reversed(done):
             new.replace(old)
         raise output_error(error, target) from error
+
+
+def file_state(path: str | Path, *, exact: bool = False) -> str:
+    """Return a digest of the sizes and modification times of a file, or of the files of an image folder.
+
+    It changes when pixels change, and takes less time than `file_digest`.
+
+    Parameters
+    ----------
+    path
+        File or folder. What does not exist has a state, too.
+    exact
+        Count inodes and times of status changes, too. Programs cannot reset these, as they can modification times, but
+        a copy has others.
+    """
+    path, total = Path(path), hashlib.sha256()
+    for file in _files(path):
+        try:
+            facts = file.stat()
+        except OSError as error:
+            states: tuple[int | None, ...] = (error.errno,)
+        else:
+            states = (facts.st_size, facts.st_mtime_ns)
+            states += (facts.st_ino, facts.st_ctime_ns) if exact else ()
+        total.update(f"{file.relative_to(path).as_posix()}\0{states}\n".encode())
+    return total.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return zarr_files(path) if is_zarr(path) else dicom_files(path)
+
+
+def with_state(record: Mapping[str, Any], result: Path) -> dict[str, Any]:
+    """Return a record with the state of the finished result that it will lie next to."""
+    return {**record, RESULT: {"state": file_state(result)}}
+
+
+def is_as_written(target: Path, record: Mapping[str, Any]) -> bool:
+    """Return whether a result is unchanged since its record was written, by sizes and times."""
+    entry = record.get(RESULT)
+    return isinstance(entry, dict) and entry.get("state") == file_state(target)

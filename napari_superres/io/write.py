@@ -11,7 +11,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SuperResWarning
 from napari_superres.io.formats import WRITE_SUFFIXES, format_to_write, is_zarr, stem, suffix
-from napari_superres.io.sidecar import sidecar_path, write_record
+from napari_superres.io.sidecar import sidecar_path, with_state, write_record
 from napari_superres.io.unsupported import Unsupported
 
 
@@ -72,7 +72,7 @@ def write_with_notes(
     with replacing(path, sidecar_path(path)) as (temporary, temporary_record):
         format_to_write(path).import_writer().write(image, temporary)
         if record is not None:
-            write_record(temporary_record, record, temporary)
+            write_record(temporary_record, with_state(record, temporary))
     return (f"{path.name} does not hold {_in_words(lost)}; the record next to it does.",) if lost else ()
 
 

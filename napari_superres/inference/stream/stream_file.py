@@ -180,7 +180,7 @@ def _finish(source: Source, target: Path, journal: Journal, job: Job, meter: "_M
     record |= {"threads": job.threads, "boxes": len(job.boxes)}
     outline = meter.image.replace(metadata={**meter.image.metadata, "provenance": record})
     io.ZarrTarget.open(journal.result, outline.axes).finish(outline)
-    io.put_in_place(journal.result, target, record)
+    io.put_in_place(journal.result, target, io.with_state(record, journal.result))
     journal.remove()
     meter.image = outline.replace(data=io.read_image(target).data)
     return meter.step(*notes, *chunk_notes(bad), finished=True)

@@ -5,6 +5,7 @@ Begin with ``read.scan`` and ``target.ZarrTarget``. Only `napari_superres.io` im
 
 ``read``        finds the images of a zarr folder
 ``array``       an array that names its missing and damaged chunks
+``contents``    the files of a zarr folder, and a digest of all of them
 ``damage``      finds the missing and damaged chunks of a whole folder
 ``write``       writes a whole image, and says what OME-Zarr cannot store
 ``target``      `ZarrTarget`: a result that several processes may write box by box

@@ -92,7 +92,7 @@ class ZarrArray(LazyArray):
             If a chunk is missing or damaged and must not be filled.
         """
         with translate_errors(self._path, "zarr array"):
-            if not self._local or self.look_at_files(box):
+            if not self._local or self._check_files(box):
                 try:
                     return np.asarray(self._array[box])
                 except (PermissionError, MemoryError):
@@ -101,8 +101,15 @@ class ZarrArray(LazyArray):
                     pass
             return self._read_by_chunk(box)
 
-    def look_at_files(self, box: Box) -> bool:
-        """Return whether all files that a box touches look complete; list the chunks of those that do not, or raise."""
+    def check_box(self, box: Box, *, read_data: bool) -> None:
+        """Read the chunks that a box touches, or only look at their files; those that are bad are listed, or raise."""
+        if read_data:
+            self.read_box(box)
+        else:
+            self._check_files(box)
+
+    def _check_files(self, box: Box) -> bool:
+        """Return whether all files that the box touches look complete. Report the chunks of those that do not."""
         complete = True
         for piece in _pieces(box, self._file_shape):
             if piece.chunk in self._complete_files:

@@ -35,10 +35,7 @@ def find_bad_chunks(path: Path, *, read_data: bool) -> Iterator[str]:
                 part = array.chunks
             sides = ([slice(i, min(i + p, n)) for i in range(0, n, p)] for n, p in zip(array.shape, part, strict=True))
             for box in itertools.product(*sides):
-                if read_data:
-                    pixels[box]
-                else:
-                    pixels.look_at_files(box)
+                pixels.check_box(box, read_data=read_data)
             for name in pixels.bad_chunks:
                 yield f"chunk {name} is missing or damaged"
 
