@@ -12,20 +12,32 @@ _METADATA = (".zgroup", ".zarray", ".zattrs", ".zmetadata")
 _DIGESTED_AT_ONCE = 8
 
 
-def zarr_files(folder: Path) -> list[Path]:
-    """Return the files of a zarr folder in a fixed order: metadata and chunks of all its groups and arrays.
+def zarr_files(folder: Path) -> list[str]:
+    """Return the names in a zarr folder of its files, sorted: metadata and chunks of all its groups and arrays.
 
-    Other hidden files do not count: desktops and network disks leave theirs anywhere.
+    Other hidden files do not count: desktops and network disks leave theirs anywhere. There may be millions, so they
+    are texts: paths would take ten times as long.
     """
-    files: list[Path] = []
-    linked: set[Path] = set()
-    for inside, inner, names in os.walk(folder, followlinks=True):
-        files += [Path(inside, name) for name in names if name in _METADATA or not name.startswith(".")]
-        # Levels may be links to another disk. A link to a folder above would never end.
-        links = {name: Path(inside, name).resolve() for name in inner if Path(inside, name).is_symlink()}
-        inner[:] = [name for name in inner if links.get(name) not in linked]
-        linked.update(links.values())
-    return sorted(files)
+    names: list[str] = []
+    linked: set[str] = set()
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        with os.scandir(folder / inside) as entries:
+            for entry in entries:
+                name = f"{inside}{entry.name}"
+                if not entry.is_dir():
+                    if entry.name in _METADATA or not entry.name.startswith("."):
+                        names.append(name)
+                    continue
+                if entry.is_symlink():
+                    # Levels may be links to another disk. A link to a folder above would never end.
+                    real = os.path.realpath(entry.path)
+                    if real in linked:
+                        continue
+                    linked.add(real)
+                waiting.append(f"{name}/")
+    return sorted(names)
 
 
 def zarr_digest(folder: Path) -> str:
@@ -36,8 +48,8 @@ def zarr_digest(folder: Path) -> str:
     OSError
         If one of them cannot be read.
     """
-    files = zarr_files(folder)
+    names = zarr_files(folder)
     with ThreadPoolExecutor(_DIGESTED_AT_ONCE) as threads:
-        digests = threads.map(sha256, files)
-        lines = [f"{f.relative_to(folder).as_posix()}\0{d}\n" for f, d in zip(files, digests, strict=True)]
+        digests = threads.map(lambda name: sha256(folder / name), names)
+        lines = [f"{name}\0{digest}\n" for name, digest in zip(names, digests, strict=True)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
