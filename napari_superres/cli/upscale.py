@@ -72,7 +72,7 @@ def upscale(
     scheduler: Annotated[
         str | None,
         typer.Option(
-            metavar="tcp://...", help="Compute on the workers of this dask scheduler.", rich_help_panel=PANEL_RUN
+            metavar="tls://...", help="Compute on the workers of this dask scheduler.", rich_help_panel=PANEL_RUN
         ),
     ] = None,
     max_passes: Annotated[

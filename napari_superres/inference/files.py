@@ -88,7 +88,7 @@ def upscale_file(
     workers : int, optional
         Number of processes on this computer that compute an OME-Zarr.
     scheduler : str, optional
-        Address of a running dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers compute an OME-Zarr.
+        Address of a running dask scheduler, such as ``"tls://10.0.0.1:8786"``, whose workers compute an OME-Zarr.
     progress : callable, optional
         Called with every `Progress`.
     **options

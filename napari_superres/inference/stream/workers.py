@@ -60,6 +60,10 @@ _ATTEMPTS = 3
 _PER_CORE = 4
 _computing = threading.Lock()
 _KEPT = "Finished parts are kept: continue with `resume`."
+_PLAIN = (
+    "{} is a scheduler without TLS: whoever reaches its port or those of its workers can run code as you. Keep it "
+    "inside a network that you trust, or give it a key (see the page on large images)."
+)
 _ALONE = f"no worker is left; the run waits for new ones. Start some, or stop the run. {_KEPT}"
 
 
@@ -128,10 +132,12 @@ class Cluster:
     ----------
     client
         A connected ``distributed.Client``.
+    note
+        What the user should know of these workers; mostly empty. The first run yields it.
     """
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, note: str = "") -> None:
+        self._client, self._note = client, note
 
     @property
     def count(self) -> int:
@@ -158,6 +164,9 @@ class Cluster:
         from distributed.scheduler import KilledWorker
 
         self._check(job)
+        if self._note:
+            yield Step((), note=self._note)
+            self._note = ""
         # The job is sent once. Each worker keeps it, with its model and open files. As the result of a task it can be
         # computed again when the worker that holds it dies, unlike scattered data. It is sent as bytes, because a
         # worker that cannot load it then reports an error; otherwise everybody would wait for ever.
@@ -283,7 +292,7 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         Number of processes to start on this computer, each with its share of the cores and, if there are several, a
         GPU of its own. They end with the block.
     scheduler
-        Address of a running dask scheduler, such as ``"tcp://10.0.0.1:8786"``.
+        Address of a running dask scheduler, such as ``"tls://10.0.0.1:8786"``. Its keys come from dask's configuration.
 
     Raises
     ------
@@ -329,13 +338,13 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         try:
             distributed.utils.LoopRunner().run_sync(_check_answer, scheduler)
             client = distributed.Client(scheduler, timeout=_PATIENCE)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, RuntimeError) as error:  # TypeError and RuntimeError: keys are missing.
             raise DeviceError(
                 f"the scheduler {scheduler} does not answer.",
-                remedy="Check the address, and that the scheduler runs (dask scheduler).",
+                remedy="Check the address, that it runs (dask scheduler), and that DASK_CONFIG gives its key.",
             ) from error
         with client:
-            yield Cluster(client)
+            yield Cluster(client, "" if client.scheduler.address.startswith("tls://") else _PLAIN.format(scheduler))
 
 
 async def _check_answer(address: str) -> None:

@@ -45,13 +45,6 @@ def whole(source, folder, pixels):
     return pixels(upscale_file(source, folder / "one.ome.zarr", model=MODEL, tile=100))
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """Return a user's own cluster: a scheduler with two workers in processes, which may be killed."""
-    with local_cluster.start_cluster(distributed, 2) as found:
-        yield found
-
-
 def processes():
     """Return the workers that this process has started."""
     return {p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline())}
