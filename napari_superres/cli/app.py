@@ -3,8 +3,12 @@
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from napari_superres import __version__
 from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, trust, upscale
@@ -12,8 +16,35 @@ from napari_superres.errors import SuperResError
 
 _CANCELLED, _TERMINATED = 130, 143
 
+
+class _Program(TyperGroup):
+    """The program; its errors of usage quote arguments, such as names of files, in a harmless form."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the arguments of the program."""
+        with _harmless_quotes():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the arguments of a command, and run it."""
+        with _harmless_quotes():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _harmless_quotes() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Versions of typer have their errors of usage in different modules; all of them have these two attributes.
+        if hasattr(error, "format_message") and isinstance(text := getattr(error, "message", None), str):
+            vars(error)["message"] = terminal.harmless(text)
+        raise
+
+
 app = typer.Typer(
     name="superres",
+    cls=_Program,
     help="Super-resolution of scientific images. Fine detail is estimated, not measured: not for diagnosis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -44,7 +75,10 @@ def _print_version(requested: bool) -> None:
 @app.callback()
 def program(
     debug: bool = typer.Option(
-        False, "--debug", help="Print the traceback of an error. May stand anywhere in the command."
+        False,
+        "--debug",
+        help="Print the traceback of an error, which may hold names and paths of medical images. May stand anywhere in "
+        "the command.",
     ),
     version: bool = typer.Option(False, "--version", help="Print the version.", callback=_print_version, is_eager=True),
 ) -> None:
@@ -59,7 +93,7 @@ def run() -> None:
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     hook = sys.excepthook  # Typer sets one of its own.
     try:
-        with terminal.python_warnings():
+        with terminal.python_messages():
             app(arguments)
     except SystemExit as stop:
         if stop.code in (_CANCELLED, _TERMINATED):
@@ -77,6 +111,10 @@ def run() -> None:
 
 def _fail(line: str, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        terminal.say(
+            "--debug shows names and paths of files, of medical images too: remove them before you share this."
+        )
+        for text in traceback.format_exc().splitlines():
+            terminal.say(text)
     terminal.say(" ".join(line.split()))
     sys.exit(1)

@@ -53,7 +53,7 @@ def bench(
         rows.append(row)
         terminal.say(f"{row.model} on {row.device}, tile {' x '.join(map(str, row.tile))}: {row.engine:.2f} Mpx/s")
     table, document = figures.to_markdown(machine, rows), figures.to_json(machine, rows)
-    terminal.result(document if to_stdout else table)
+    terminal.result(*(document if to_stdout else table).splitlines())
     for file, text in ((None if to_stdout else json_file, document), (markdown_file, table)):
         if file is not None:
             with replacing(file) as (partial,):

@@ -107,7 +107,7 @@ def evaluate(
     else:
         report = evaluate_folder(result, reference, lr_dir=lr, **options)
         targets, written = {}, {}
-    terminal.result(report.table())
+    terminal.result(*report.table().splitlines())
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:
             write(file)
@@ -247,7 +247,7 @@ def resolution(
             facts = {k: getattr(phases, k) for k in ("value", "unit", "cutoff", "contrast", "reason")}
             rows.append({"channel": channel, "method": "decorrelation", **facts})
         if not as_json:
-            terminal.result("\n".join(lines))
+            terminal.result(*lines)
     if map_file is not None:
         terminal.say(f"wrote {io.write_image(local_agreement(*images), map_file)}")
     if as_json:

@@ -187,6 +187,8 @@ def verify() -> None:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{k}: {_text(v)}" for k, v in value.items())
+    if isinstance(value, str):
+        return " ".join(value.split())
     return (", ".join(map(str, value)) or "none") if isinstance(value, list | tuple) else str(value)
 
 

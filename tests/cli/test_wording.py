@@ -137,6 +137,6 @@ def test_errors_warnings_and_results_are_printed_as_flags(superres, monkeypatch,
 
 def test_the_filters_of_warnings_are_restored():
     before = list(warnings.filters), warnings.showwarning
-    with terminal.python_warnings():
+    with terminal.python_messages():
         pass
     assert (list(warnings.filters), warnings.showwarning) == before
