@@ -3,7 +3,7 @@
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -103,10 +103,20 @@ def run() -> None:
     except SuperResError as error:
         _fail(f"error: {error}", debug)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is printed only on request
-        _fail(f"unexpected error: {type(error).__name__}: {error} (--debug shows where)", debug)
+        _fail(f"unexpected error: {_reason(error, arguments)} (--debug shows where)", debug)
     finally:
         signal.signal(signal.SIGTERM, before)
         sys.excepthook = hook
+
+
+def _reason(error: Exception, arguments: Sequence[str]) -> str:
+    """Return what is known of an unexpected error, whose text may hold paths: not if one could be a patient's."""
+    from napari_superres.io import is_anonymous
+
+    name = type(error).__name__
+    if any(is_anonymous(argument) for argument in arguments):
+        return f"{name}: {error.strerror}" if isinstance(error, OSError) and error.strerror else name
+    return f"{name}: {error}"
 
 
 def _fail(line: str, debug: bool) -> None:

@@ -41,8 +41,8 @@ def print_plans(
         with open_executor(None, options["scheduler"]):
             pass
     rows: list[dict[str, Any]] = []
-    for path in batch_sources(sources, output) if many else [Path(sources[0])]:
-        shown = "DICOM" if io.is_anonymous(path) else str(path)
+    for path in batch_sources(sources, output) if many else [io.InputPath(sources[0])]:
+        shown = io.label(path)
         try:
             target = result_path(path, output, model, suffix) if many else output
             rows.append({"source": shown, "target": str(target), **_facts(path, target, model, options, many=many)})

@@ -11,11 +11,14 @@ from napari_superres.cli import parsing, terminal
 def info(
     file: Annotated[Path, typer.Argument(help="File or folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Leave out all names, so that the output can be passed on.")
+    ] = False,
 ) -> None:
     """Print what a file holds: axes, shape, data type, pixel size."""
     from napari_superres.io import describe
 
-    rows = describe(file)
+    rows = describe(file, redact=redact)
     if as_json:
         terminal.document(rows)
         return

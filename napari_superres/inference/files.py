@@ -42,7 +42,7 @@ class Outcome:
     Attributes
     ----------
     source
-        Its name; for DICOM the start of its sha256.
+        Its name; for medical images the format and the start of the sha256.
     target
         Where the result is, or would have been.
     status
@@ -113,7 +113,7 @@ def upscale_file(
     # The steps are closed here even if the traceback of an error keeps this frame, so the run lets go of the target.
     with (
         open_executor(workers, scheduler) as executor,
-        closing(_steps(Path(source), Path(target), models, executor, options)) as steps,
+        closing(_steps(io.InputPath(source), Path(target), models, executor, options)) as steps,
     ):
         for step in warn_of_notes(steps):
             if progress is not None:
@@ -185,7 +185,7 @@ def check_paths(source: Path, target: Path, *, by_workers: bool) -> bool:
     """
     if target.exists() and target.resolve() == source.resolve():
         raise OutputExistsError(
-            f"{target} is the input itself, which is never overwritten.", remedy="Choose another name."
+            f"{io.label(target)} is the input itself, which is never overwritten.", remedy="Choose another name."
         )
     if io.suffix(source) in io.ZARR_SUFFIXES and source.resolve() in target.resolve().parents:
         raise OutputError(
@@ -220,8 +220,8 @@ def upscale_files(
     sources
         One or several files, folders of images, or glob patterns.
     folder
-        Created if it does not exist. Results are named ``STEM_MODEL.EXT``; for DICOM the stem is ``dicom-`` and the
-        start of the input's sha256.
+        Created if it does not exist. Results are named ``STEM_MODEL.EXT``; for medical images the stem is the
+        format and the start of the input's sha256, such as ``nifti-0123456789ab``.
     model
         As for `upscale`.
     suffix : str, optional
@@ -281,7 +281,7 @@ def _find_images(sources: Sequence[str | Path]) -> list[Path]:
         try:
             paths += io.find_images(source)
         except UnreadableImageError:
-            paths.append(Path(source))
+            paths.append(io.InputPath(source))
     return list(dict.fromkeys(paths))
 
 
@@ -299,10 +299,9 @@ class _Batch:
     def run(self, path: Path, index: int, executor: Executor) -> Outcome:
         """Upscale one file; an error becomes its outcome."""
         start, last = time.monotonic(), None
-        label, target = path.name, self.folder / path.name
+        label = io.short_label(path)
+        target = self.folder / label
         try:
-            if io.is_anonymous(path):
-                label = io.safe_name(path)
             target = self._free_target(path)
             with closing(_steps(path, target, self.model, executor, self.options)) as steps:
                 for last in steps:
@@ -311,6 +310,8 @@ class _Batch:
         except (SuperResError, OSError, MemoryError, RuntimeError, ValueError) as error:
             # A batch over a night must reach its end whatever happens to one file.
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if io.is_anonymous(path) and not isinstance(error, SuperResError):
+                message = f"unexpected error: {type(error).__name__}"  # Messages of libraries name the file.
             outcome = Outcome(label, target, "failed", message, time.monotonic() - start)
         else:
             status: Literal["done", "skipped"] = "skipped" if last is None else "done"

@@ -7,6 +7,7 @@ docs/explanation/architecture.md lists all imports.
 ``read``         `read_image` and other questions about a path
 ``write``        `write_image` and its refusals
 ``tiff``, ``omezarr``, ``volume`` (NIfTI, NRRD, MetaImage), ``dicom``, ``picture``, ``mrc``   one format family each
+``identity``     digests and labels of inputs; which ones messages must not name
 ``series``       what readers return, and their common errors
 ``unsupported``  the features of an image that a format cannot store
 ``lazy``         arrays that read only what is sliced
@@ -28,20 +29,11 @@ imported inside functions, by ``series.import_library``.
 """
 
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
+from napari_superres.io.identity import InputPath, file_digest, is_anonymous, label, safe_name, short_label
 from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget
 from napari_superres.io.pyramid import read_pyramids
-from napari_superres.io.read import (
-    describe,
-    file_digest,
-    file_state,
-    find_images,
-    is_anonymous,
-    output_suffix,
-    read_image,
-    read_series,
-    safe_name,
-)
+from napari_superres.io.read import describe, file_state, find_images, output_suffix, read_image, read_series
 from napari_superres.io.samples import list_samples, sample_path
 from napari_superres.io.sidecar import put_in_place, sidecar_path
 from napari_superres.io.write import check_target, write_image, write_with_notes
@@ -50,6 +42,7 @@ __all__ = [
     "READ_SUFFIXES",
     "WRITE_SUFFIXES",
     "ZARR_SUFFIXES",
+    "InputPath",
     "Layout",
     "ZarrTarget",
     "check_target",
@@ -58,6 +51,7 @@ __all__ = [
     "file_state",
     "find_images",
     "is_anonymous",
+    "label",
     "list_samples",
     "output_suffix",
     "put_in_place",
@@ -66,6 +60,7 @@ __all__ = [
     "read_series",
     "safe_name",
     "sample_path",
+    "short_label",
     "sidecar_path",
     "stem",
     "suffix",

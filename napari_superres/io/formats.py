@@ -51,6 +51,8 @@ class Format:
         Suffixes that can be read and written, longest first.
     result
         Suffix of a result whose input has this format.
+    is_medical
+        Whether it is made for images of patients: names and paths of such files may be those of a patient.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Format:
     read: tuple[str, ...]
     write: tuple[str, ...]
     result: str
+    is_medical: bool = False
 
     def import_reader(self) -> Reader:
         """Import the module that reads this format."""
@@ -78,10 +81,12 @@ TIFF = Format(
 ZARR = Format(
     "OME-Zarr", folder="omezarr", read=(".ome.zarr", ".zarr"), write=(".ome.zarr", ".zarr"), result=".ome.zarr"
 )
-NIFTI = Format("NIfTI", folder="volume", read=(".nii.gz", ".nii"), write=(".nii.gz", ".nii"), result=".nii.gz")
-NRRD = Format("NRRD", folder="volume", read=(".nrrd", ".nhdr"), write=(".nrrd",), result=".nrrd")
-METAIMAGE = Format("MetaImage", folder="volume", read=(".mha", ".mhd"), write=(".mha",), result=".mha")
-DICOM = Format("DICOM", folder="dicom", read=(".dicom", ".dcm", ".ima"), write=(), result=".nii.gz")
+NIFTI = Format(
+    "NIfTI", folder="volume", read=(".nii.gz", ".nii"), write=(".nii.gz", ".nii"), result=".nii.gz", is_medical=True
+)
+NRRD = Format("NRRD", folder="volume", read=(".nrrd", ".nhdr"), write=(".nrrd",), result=".nrrd", is_medical=True)
+METAIMAGE = Format("MetaImage", folder="volume", read=(".mha", ".mhd"), write=(".mha",), result=".mha", is_medical=True)
+DICOM = Format("DICOM", folder="dicom", read=(".dicom", ".dcm", ".ima"), write=(), result=".nii.gz", is_medical=True)
 PICTURE = Format("picture", folder="picture", read=(".png", ".jpeg", ".jpg", ".bmp"), write=(".png",), result=".png")
 MRC = Format("MRC", folder="mrc", read=(".mrc", ".mrcs", ".rec"), write=(), result=".ome.tif")
 

@@ -12,18 +12,8 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import SeriesError, SettingsError, UnreadableImageError
-from napari_superres.io.formats import (
-    DICOM,
-    READ_SUFFIXES,
-    ZARR,
-    ZARR_METADATA,
-    dicom_files,
-    find_format,
-    format_to_read,
-    is_zarr,
-    stem,
-    suffix,
-)
+from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_format, format_to_read, is_zarr, suffix
+from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.series import Series, check_present
 from napari_superres.io.sidecar import sidecar_path
@@ -75,7 +65,7 @@ def read_image(
     AxesError, GridError
         If `axes` or `pixel_size` do not fit the array.
     """
-    path = Path(path)
+    path = InputPath(path)
     available = _scan(path, require_pixel_size=pixel_size is None)
     if series is None:
         if len(available) > 1:
@@ -130,35 +120,40 @@ def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str,
     AxesError
         If `axes` do not fit an array.
     """
-    return [(s.name, s.open(axes)) for s in _scan(Path(path), require_pixel_size=True)]
+    return [(s.name, s.open(axes)) for s in _scan(InputPath(path), require_pixel_size=True)]
 
 
-def describe(path: str | Path) -> list[dict[str, Any]]:
+def describe(path: str | Path, *, redact: bool = False) -> list[dict[str, Any]]:
     """Describe every image of a file or folder in values that JSON can hold.
 
     Parameters
     ----------
     path
         File or folder.
+    redact
+        Leave out all names, so that the description can be given away: those of images and channels, and in errors
+        that of the file.
 
     Returns
     -------
     list of dict
         One dictionary per image with ``series``, ``name``, ``format``, ``axes``, ``shape``, ``dtype``,
         ``pixel_size`` (None while unknown), ``origin``, ``units``, ``time_step``, ``channel_names``, ``space`` and
-        ``bytes``. Pixel sizes and origins have seven digits. Data about a patient or another person are left out.
+        ``bytes``. Pixel sizes and origins have seven digits. Data about a patient or another person are left out; of
+        medical images, ``name`` is not that of the file.
 
     Raises
     ------
     UnreadableImageError
         If the file is missing, empty, damaged, or of a format that cannot be read.
     """
-    path = Path(path)
+    path = HiddenPath(path) if redact else InputPath(path)
     format_name = format_to_read(path).name if path.exists() else ""
-    return [
+    names = {"name", "channel_names"} if redact else set()
+    rows = [
         {
             "series": index,
-            "name": name,
+            "name": series.name,
             "format": format_name,
             "axes": image.axes,
             "shape": list(image.shape),
@@ -171,8 +166,10 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "space": image.space,
             "bytes": int(np.prod(image.shape, dtype=np.int64)) * image.dtype.itemsize,
         }
-        for index, (name, image) in enumerate(read_series(path))
+        for index, series in enumerate(_scan(path, require_pixel_size=True))
+        for image in [series.open(None)]
     ]
+    return [{key: value for key, value in row.items() if key not in names} for row in rows]
 
 
 def _round(values: Sequence[float]) -> list[float]:
@@ -199,15 +196,14 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     UnreadableImageError
         If nothing exists there, or nothing of it can be read.
     """
-    path = Path(path_or_glob)
+    path: Path = InputPath(path_or_glob)
     readable = f"Choose files that can be read: {', '.join(READ_SUFFIXES)}."
     if not path.exists() and glob.has_magic(str(path_or_glob)):
-        matches = [Path(p) for p in sorted(glob.glob(str(path_or_glob), recursive=True))]  # noqa: PTH207 - absolute patterns too
+        matches: list[Path] = [InputPath(p) for p in sorted(glob.glob(str(path_or_glob), recursive=True))]  # noqa: PTH207 - absolute patterns too
         images = [p for p in matches if _is_image(p)]
         if not images:
-            raise UnreadableImageError(
-                f"no image matches {path_or_glob} ({len(matches)} other files do).", remedy=readable
-            )
+            pattern = "the pattern" if is_anonymous(path) or is_anonymous(path.parent) else path_or_glob
+            raise UnreadableImageError(f"no image matches {pattern} ({len(matches)} other files do).", remedy=readable)
         return images
     check_present(path)
     # A folder named like an OME-Zarr counts as one even if it is damaged: reading it then reports the damage.
@@ -219,31 +215,6 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     if not images:
         raise UnreadableImageError(f"the folder {path} holds no image.", remedy=readable)
     return images
-
-
-def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file or folder as hexadecimal digits.
-
-    For an OME-Zarr folder only the metadata files are digested, because the pixels may be terabytes. For a folder
-    of DICOM files the sorted digests of the files are digested.
-
-    Raises
-    ------
-    UnreadableImageError
-        If the path does not exist.
-    """
-    path = Path(path)
-    check_present(path)
-    if path.is_file():
-        return _digest(path)
-    total = hashlib.sha256()
-    if is_zarr(path):
-        for file in sorted(p for name in ZARR_METADATA for p in path.rglob(name)):
-            total.update(f"{file.relative_to(path).as_posix()}\0{_digest(file)}\n".encode())
-    else:
-        for digest in sorted(_digest(p) for p in dicom_files(path)):
-            total.update(f"{digest}\n".encode())
-    return total.hexdigest()
 
 
 def file_state(path: str | Path) -> str:
@@ -274,6 +245,7 @@ def output_suffix(path: str | Path) -> str:
     SettingsError
         If the format of the input is unknown.
     """
+    path = InputPath(path)
     file_format = find_format(path)
     if file_format is None:
         raise SettingsError(
@@ -281,19 +253,6 @@ def output_suffix(path: str | Path) -> str:
             remedy=f"Choose an input that can be read: {', '.join(READ_SUFFIXES)}.",
         )
     return file_format.result
-
-
-def is_anonymous(path: str | Path) -> bool:
-    """Return whether the name and path of an input must stay out of records and logs, as for DICOM."""
-    return find_format(path) is DICOM
-
-
-def safe_name(path: str | Path) -> str:
-    """Return the name of an input for records, logs and results.
-
-    It is the stem of the file name. For DICOM, where the name may be a patient's, it is made of the file's digest.
-    """
-    return f"dicom-{file_digest(path)[:12]}" if is_anonymous(path) else stem(path)
 
 
 def _scan(path: Path, require_pixel_size: bool) -> list[Series]:
@@ -310,8 +269,3 @@ def _is_image(path: Path) -> bool:
 def _kind_fits(path: Path) -> bool:
     # A file named a.zarr is not an image, and neither is a folder named a.tif.
     return path.is_dir() or suffix(path) not in ZARR.read
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,7 @@ import logging
 import os
 import pickle
 import threading
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,7 +147,7 @@ class Cluster:
     @property
     def threads(self) -> int:
         """Smallest number of threads that torch uses in a worker."""
-        found = self._client.run(_inspection([], []), on_error="ignore")
+        found = self._client.run(_inspection({}, []), on_error="ignore")
         return min((threads for _, threads, problem in found.values() if not problem), default=1)
 
     def run(self, job: Job, task: Task, arguments: Sequence[tuple[int, ...]]) -> Iterator[Step]:
@@ -223,7 +223,8 @@ class Cluster:
         wanted = package_version("napari-superres-torch")
         devices = sorted({plan.device for plan in job.run.plans})
         # A worker that dies meanwhile need not answer.
-        found = self._client.run(_inspection([str(job.source), str(job.target)], devices), on_error="ignore")
+        paths = {str(path): f"{path}" for path in (job.source, job.target)}
+        found = self._client.run(_inspection(paths, devices), on_error="ignore")
         if not found:
             raise DeviceError(
                 "no worker answers.",
@@ -239,8 +240,11 @@ class Cluster:
                 )
 
 
-def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tuple[str, int, str]]:
-    """Return a function that returns a worker's version, its threads, and which of the files and devices it lacks."""
+def _inspection(paths: Mapping[str, str], devices: Sequence[str]) -> Callable[[], tuple[str, int, str]]:
+    """Return a function that returns a worker's version, its threads, and which of the files and devices it lacks.
+
+    It calls the files by the values of `paths`.
+    """
 
     def inspect() -> tuple[str, int, str]:
         # This function is sent by value, so that a worker without the package can run it.
@@ -254,9 +258,9 @@ def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tu
         except ImportError as error:
             return "", 0, f"cannot import {error.name}; install napari-superres-torch[distributed] where workers run"
         problem = ""
-        for path in paths:
+        for path, label in paths.items():
             if not pathlib.Path(path).exists():
-                problem = f"does not see {path}; source and target must lie on a disk that all workers share"
+                problem = f"does not see {label}; source and target must lie on a disk that all workers share"
         for device in devices:
             if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
                 problem = f"has no device {device}; use `device='cuda'` for the first GPU of each, or `device='cpu'`"

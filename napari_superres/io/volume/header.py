@@ -203,7 +203,7 @@ def _check_unpacked(path: Path, data_file: Path, start: int, needed: int) -> Non
 def _check_length(path: Path, data_file: Path, needed: int) -> None:
     present = data_file.stat().st_size if data_file.is_file() else 0
     if present < needed:
-        raise _cut_off_error(path, "MetaImage", needed, present, "" if data_file == path else f" in {data_file.name}")
+        raise _cut_off_error(path, "MetaImage", needed, present, "" if data_file == path else " in its file of pixels")
 
 
 def _cut_off_error(path: Path, kind: str, needed: int, present: int, place: str = "") -> SuperResError:

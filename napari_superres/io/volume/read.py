@@ -20,7 +20,7 @@ from napari_superres.core.axes import spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.formats import stem, suffix
+from napari_superres.io.formats import format_to_read, stem, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
 from napari_superres.io.series import Series, import_library, summarize, translate_errors
 from napari_superres.io.volume.header import VolumeHeader, check_header
@@ -47,7 +47,7 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     def open_image(axes: str | None) -> Image:
         return image if axes is None else _with_axes(image, validate_axes(axes, image.shape))
 
-    return [Series(path.name, summarize(image), open_image)]
+    return [Series(f"{format_to_read(path).name} volume", summarize(image), open_image)]
 
 
 def _with_axes(image: Image, axes: str) -> Image:

@@ -67,7 +67,10 @@ def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
 
 def _read(path: str | Path) -> list[LayerData]:
     layers = []
-    for index, (name, (image, *coarser)) in enumerate(read_pyramids(path)):
+    file_format = find_format(path)
+    for index, (label, (image, *coarser)) in enumerate(read_pyramids(path)):
+        # napari shows the name to nobody but the user, who knows the file by it.
+        name = Path(path).name if file_format is not None and file_format.folder == "volume" else label
         channels = image_layers(image, _title(name), coarser)
         for _, keywords, _ in channels if index else ():
             keywords["metadata"] = {**keywords["metadata"], "series": index}
