@@ -8,8 +8,7 @@ docs/explanation/architecture.md lists all imports.
 ``write``        `write_image` and its refusals
 ``tiff``, ``omezarr``, ``volume`` (NIfTI, NRRD, MetaImage), ``dicom``, ``picture``, ``mrc``   one format family each
 ``identity``     digests and labels of inputs; which ones messages must not name
-``series``       what readers return, and their common errors
-``unsupported``  the features of an image that a format cannot store
+``series``       what readers return, what writers cannot store, and their common errors
 ``lazy``         arrays that read only what is sliced
 ``pyramid``      the coarser levels of a file, for viewers
 ``sidecar``      the provenance record next to a result

@@ -10,8 +10,7 @@ from typing import Protocol, cast
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
-from napari_superres.io.series import Series
-from napari_superres.io.unsupported import Unsupported
+from napari_superres.io.series import Series, Unsupported
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """Names of the metadata files of zarr, versions 2 and 3."""

@@ -11,8 +11,8 @@ from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SuperResWarning
 from napari_superres.io.formats import WRITE_SUFFIXES, format_to_write, is_zarr, stem, suffix
+from napari_superres.io.series import Unsupported
 from napari_superres.io.sidecar import sidecar_path, write_record
-from napari_superres.io.unsupported import Unsupported
 
 
 @checks_names

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.dicom_files import series
+from helpers.prepared import slices
 
 from napari_superres import Image, io, read_image, write_image
 
@@ -22,8 +22,8 @@ def scans(tmp_path):
     for ending in (".nii.gz", ".nrrd", ".mha"):
         write_image(image, folder / f"{SECRET}_t1{ending}")
     (folder / f"{SECRET}_cut.nii").write_bytes(b"\x5c\x01\0\0" + b"\0" * 400)
-    series(folder / "ct", [0, 3, 6])
-    series(folder / "gap", [0, 3, 9, 12])
+    slices(folder / "ct", [0, 3, 6])
+    slices(folder / "gap", [0, 3, 9, 12])
     return folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.dicom_files import series, slice_file
+from helpers.prepared import slice_file, slices
 
 from napari_superres import Image, read_image, write_image
 from napari_superres.errors import SuperResError
@@ -101,7 +101,7 @@ def test_a_name_that_a_header_refers_to_is_secret(tmp_path):
 
 
 def test_folders_of_a_patient(tmp_path):
-    folder = series(tmp_path / SECRET, [0, 3, 9, 12])
+    folder = slices(tmp_path / SECRET, [0, 3, 9, 12])
     with pytest.raises(SuperResError) as error:
         read_image(folder)
     assert SECRET not in str(error.value)
@@ -112,7 +112,7 @@ def test_folders_of_a_patient(tmp_path):
 @pytest.mark.parametrize("name", ["IM0001", "notes.txt", "gone"])
 def test_other_files_among_medical_ones(name, tmp_path):
     """A slice that has lost its beginning is not known as DICOM any more."""
-    folder = series(tmp_path / SECRET, [0, 3])
+    folder = slices(tmp_path / SECRET, [0, 3])
     if name == "IM0001":
         shutil.copy(folder / "000.dcm", folder / name)
         (folder / name).write_bytes(b"")
@@ -127,7 +127,7 @@ def test_other_files_among_medical_ones(name, tmp_path):
 def test_a_folder_of_volumes_or_of_series_is_secret(tmp_path):
     volume(tmp_path / SECRET / "t1.nii.gz")
     (tmp_path / "study").mkdir()
-    series(tmp_path / "study" / SECRET, [0, 3])
+    slices(tmp_path / "study" / SECRET, [0, 3])
     assert label(tmp_path / SECRET) == "the folder"
     assert label(tmp_path / "study") == "the folder"
 

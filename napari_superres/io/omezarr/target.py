@@ -12,8 +12,7 @@ from napari_superres.core.image import Image
 from napari_superres.io.lazy import Box, reorder_axes
 from napari_superres.io.omezarr.attributes import make_attributes
 from napari_superres.io.omezarr.layout import Layout, disk_order
-from napari_superres.io.series import import_library
-from napari_superres.io.unsupported import drop_rotation
+from napari_superres.io.series import drop_rotation, import_library
 
 # Number of rows of the coarser level that are averaged at once.
 _BAND = 64

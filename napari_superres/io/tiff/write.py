@@ -18,10 +18,15 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import convert
 from napari_superres.io.formats import suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.series import import_library
+from napari_superres.io.series import (
+    Unsupported,
+    drop_rotation,
+    import_library,
+    unsupported_data_type,
+    unsupported_orientation,
+)
 from napari_superres.io.tiff.metadata import NAMESPACE, PIXEL
 from napari_superres.io.tiff.quiet import quiet_tifffile
-from napari_superres.io.unsupported import Unsupported, drop_rotation, unsupported_data_type, unsupported_orientation
 
 _OME_TYPES = "uint8 uint16 uint32 int8 int16 int32 float32 float64"
 _IMAGEJ_TYPES = "uint8 uint16 int16 float32"

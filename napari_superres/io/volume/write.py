@@ -15,7 +15,7 @@ from napari_superres.core.units import convert
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import NIFTI, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.unsupported import Unsupported, is_sheared, unsupported_data_type
+from napari_superres.io.series import Unsupported, is_sheared, unsupported_data_type
 from napari_superres.io.volume.header import check_header
 from napari_superres.io.volume.simpleitk import quiet_simpleitk
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from helpers.dicom_files import CT, series, slice_file
+from helpers.prepared import CT, slice_file, slices
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -18,7 +18,7 @@ from napari_superres.io import describe, file_digest, find_images, is_anonymous,
 
 
 def test_a_series_is_sorted_and_lies_right(tmp_path: Path) -> None:
-    path = series(tmp_path / "ct", [30, 36, 33, 27.0])
+    path = slices(tmp_path / "ct", [30, 36, 33, 27.0])
     image = read_image(path)
     assert (image.axes, image.shape, image.dtype, image.space) == ("ZYX", (4, 6, 5), np.dtype("int16"), "LPS")
     # The values are Hounsfield units, and the slices are in order of their position.
@@ -33,14 +33,14 @@ def test_an_oblique_series(tmp_path: Path) -> None:
     across, down = np.array([c, s, 0]), np.array([0, 0, -1.0])
     normal = np.cross(across, down)
     positions = [(np.array([5, 6, 7]) + 2.5 * k * normal).tolist() for k in range(4)]
-    image = read_image(series(tmp_path / "mr", positions, ImageOrientationPatient=[*across, *down], Modality="MR"))
+    image = read_image(slices(tmp_path / "mr", positions, ImageOrientationPatient=[*across, *down], Modality="MR"))
     for z, y, x in [(0, 0, 0), (3, 2, 4)]:
         world = np.array([5, 6, 7]) + 2.5 * z * normal + 0.7 * y * down + 0.5 * x * across
         np.testing.assert_allclose((image.affine @ [z, y, x, 1])[:3][::-1], world, atol=1e-6)
 
 
 def test_files_without_a_suffix(tmp_path: Path) -> None:
-    folder = series(tmp_path / "ct", [0, 2, 4])
+    folder = slices(tmp_path / "ct", [0, 2, 4])
     for path in list(folder.iterdir()):
         path.rename(path.with_suffix(""))
     (folder / "notes.txt").write_text("no image")
@@ -73,7 +73,7 @@ SHIFTED = [[-10 + 0.4 * k, 20, 3.0 * k] for k in range(4)]
     ],
 )
 def test_doubtful_geometry_is_refused(positions: list[Any], tags: dict[str, Any], message: str, tmp_path: Path) -> None:
-    folder = series(tmp_path / "ct", positions, **tags)
+    folder = slices(tmp_path / "ct", positions, **tags)
     with pytest.raises(UnreadableImageError) as error:
         read_image(folder)
     assert re.search(message, with_names(error, folder))
@@ -90,7 +90,7 @@ def test_doubtful_geometry_is_refused(positions: list[Any], tags: dict[str, Any]
     ],
 )
 def test_a_slice_that_does_not_fit(tags: dict[str, Any], message: str, tmp_path: Path) -> None:
-    folder = series(tmp_path / "ct", [0, 3, 6])
+    folder = slices(tmp_path / "ct", [0, 3, 6])
     slice_file(folder / "odd.dcm", **({"ImagePositionPatient": [-10, 20, 9]} | tags))
     with pytest.raises(UnreadableImageError) as error:
         read_image(folder)
@@ -98,8 +98,8 @@ def test_a_slice_that_does_not_fit(tags: dict[str, Any], message: str, tmp_path:
 
 
 def test_several_series_are_listed(tmp_path: Path) -> None:
-    folder = series(tmp_path / "study", [0, 3, 6], prefix="a")
-    series(folder, [0, 5], prefix="b", SeriesInstanceUID="1.2.3.5", Modality="MR")
+    folder = slices(tmp_path / "study", [0, 3, 6], prefix="a")
+    slices(folder, [0, 5], prefix="b", SeriesInstanceUID="1.2.3.5", Modality="MR")
     with pytest.raises(SeriesError, match=r"0: .*3 slice\(s\) of 5 x 6, CT; 1: .*2 slice\(s\) of 5 x 6, MR.*`series`"):
         read_image(folder)
     assert read_image(folder, series=1).shape == (2, 6, 5)
@@ -148,7 +148,7 @@ def test_values_are_those_of_the_file(
 
 
 def test_slices_may_have_slopes_of_their_own(tmp_path: Path) -> None:
-    folder = series(tmp_path / "pet", [0, 3])
+    folder = slices(tmp_path / "pet", [0, 3])
     slice_file(folder / "x.dcm", ImagePositionPatient=[-10, 20, 6], RescaleSlope="0.25", RescaleIntercept=0)
     assert read_image(folder).data[:, 0, 0].tolist() == [-924, -923, 25.0]
 
@@ -213,7 +213,7 @@ def test_enhanced_frames(tmp_path: Path) -> None:
 
 
 def test_personal_data_are_not_read(tmp_path: Path) -> None:
-    folder = series(tmp_path / "ct", [0, 3, 6])
+    folder = slices(tmp_path / "ct", [0, 3, 6])
     image = read_image(folder)
     told = f"{describe(folder)} {dict(image.metadata)} {image}"
     for secret in ("Doe", "Jane", "4711", "1970"):
@@ -224,7 +224,7 @@ def test_personal_data_are_not_read(tmp_path: Path) -> None:
 
 
 def test_digest_of_a_folder_knows_no_names(tmp_path: Path) -> None:
-    folder = series(tmp_path / "ct", [0, 3])
+    folder = slices(tmp_path / "ct", [0, 3])
     before = file_digest(folder)
     (folder / "000.dcm").rename(folder / "zzz.dcm")
     assert file_digest(folder) == before
@@ -252,12 +252,12 @@ def test_a_real_file() -> None:
 
 
 def test_other_axes(tmp_path: Path, make_image: Callable[..., Any]) -> None:
-    image = read_image(series(tmp_path / "ct", [0, 3, 6]), axes="TYX")
+    image = read_image(slices(tmp_path / "ct", [0, 3, 6]), axes="TYX")
     assert (image.axes, image.pixel_size, image.units["X"]) == ("TYX", (0.7, 0.5), "millimeter")
 
 
 def test_spacing_that_a_series_does_not_state_can_be_given(tmp_path: Path) -> None:
-    folder = series(tmp_path / "ct", [0, 3, 6])
+    folder = slices(tmp_path / "ct", [0, 3, 6])
     for file in folder.iterdir():
         slice_ = pydicom.dcmread(file)
         del slice_.PixelSpacing
