@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores grids tables tables-slow screenshots \
-	pictures thumbnails system version dist clean
+	pictures thumbnails system version dist sbom clean
 
 help:
 	@echo "make demo        upscale the shipped samples and compare the results with their references"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"
 	@echo "make tables      write the tables of the documentation that are made from the program"
 	@echo "make dist        build the package"
+	@echo "make sbom        list what is installed, with versions and licences, as build/sbom.cdx.json"
 
 demo: $(VENV)/.program
 	$(BIN)/superres demo -o results
@@ -101,6 +102,14 @@ version:
 dist: $(VENV)/.tests
 	rm -rf dist
 	$(BIN)/python -m build
+
+# What is installed in the environment, with versions and licences. The tool has an environment of its own.
+sbom: $(VENV)/.program
+	$(BIN)/python -m venv $(VENV)/sbom
+	$(BIN:$(VENV)/%=$(VENV)/sbom/%)/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	mkdir -p build
+	$(BIN:$(VENV)/%=$(VENV)/sbom/%)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON \
+		-o build/sbom.cdx.json $(BIN)/python
 
 $(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found. Install it, or name it: make PYTHON=/path/to/python3.12 ..."; exit 1; }
