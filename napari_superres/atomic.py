@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ PARTIAL = ".partial"
 """Part of the names of unfinished files."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -22,7 +24,8 @@ def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
     """Yield one temporary path per target; rename them to the targets when the block ends, or remove them if it fails.
 
     Temporary names have the suffixes of the targets, because format libraries choose the format by the suffix. A
-    target whose temporary path was not written stays as it was.
+    target whose temporary path was not written stays as it was. Targets that exist keep their permissions, and what
+    replaces a private file is private from its first byte.
 
     Raises
     ------
@@ -31,9 +34,11 @@ def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
     """
     temporary = tuple(t.with_name(f".{uuid4().hex[:8]}{PARTIAL}.{t.name[-40:]}") for t in targets)
     try:
+        for path, target in zip(temporary, targets, strict=True):
+            _reserve(path, target)
         yield temporary
         for path, target in zip(temporary, targets, strict=True):
-            if path.exists():
+            if path.is_dir() or (path.exists() and path.stat().st_size):
                 _rename(path, target)
     except (SuperResError, MemoryError):
         raise
@@ -101,7 +106,22 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def keep_permissions(made: Path, target: Path) -> None:
+    """Give a finished file or folder the permissions of the target that it replaces, if there is one."""
+    if target.is_dir() == made.is_dir() and target.exists():
+        with suppress(OSError):  # Some disks have no permissions.
+            shutil.copymode(target, made)
+
+
+def _reserve(path: Path, target: Path) -> None:
+    """Make an empty file with the permissions of the target, if that is a file that others may not read."""
+    mode = stat.S_IMODE(target.stat().st_mode) if target.is_file() else _READ_BY_OTHERS
+    if not mode & _READ_BY_OTHERS:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+
+
 def _rename(temporary: Path, target: Path) -> None:
+    keep_permissions(temporary, target)
     if not (target.is_dir() or (temporary.is_dir() and target.exists())):
         temporary.replace(target)
         return

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_superres.atomic import output_error, remove
+from napari_superres.atomic import keep_permissions, output_error, remove
 from napari_superres.io.formats import stem
 
 SIDECAR = ".provenance.json"
@@ -52,6 +52,8 @@ def put_in_place(temporary: Path, target: Path, record: Mapping[str, Any]) -> No
     done: list[tuple[Path, Path]] = []
     try:
         write_record(temporary_record, record)
+        keep_permissions(temporary, target)
+        keep_permissions(temporary_record, sidecar)
         for old, new in moves:
             if old.exists():
                 remove(new)

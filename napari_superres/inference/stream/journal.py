@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from napari_superres.atomic import keep_permissions
 from napari_superres.errors import OutputError, OutputExistsError
 from napari_superres.inference.engine.global_statistics import GlobalStatistics
 
@@ -83,6 +84,7 @@ class Journal:
 
         try:
             self.folder.mkdir(exist_ok=True)
+            keep_permissions(self.folder, self.target)
             self._lock = FileLock(self.folder / _LOCK)
             self._lock.acquire(timeout=0)
         except Timeout as error:
