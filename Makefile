@@ -12,7 +12,7 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores grids tables tables-slow screenshots \
+.PHONY: help demo napari environment test test-gui test-stress test-slow lint format docs bench scores grids tables tables-slow screenshots \
 	pictures thumbnails system version dist sbom clean
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make napari      open napari with a sample and the Super-Resolution widget"
 	@echo "make test        run the tests that take seconds"
 	@echo "make test-gui    run the widgets' tests that take minutes"
+	@echo "make test-stress run the widgets' tests while four processes keep the processors busy"
 	@echo "make test-slow   run all tests and measure their coverage (hours)"
 	@echo "make lint        run ruff and mypy"
 	@echo "make docs        build the documentation and run every command that it shows"
@@ -39,6 +40,10 @@ test: $(VENV)/.tests system
 
 test-gui: $(VENV)/.tests system
 	$(BIN)/pytest -m "gui and slow"
+
+# The widgets' tests while four processes keep the processors busy: tests wait for events, never for time.
+test-stress: $(VENV)/.tests system
+	tests/stress.sh 4 $(BIN)/pytest -m gui
 
 # Coverage counts only if all tests run, so the quick ones run as well.
 test-slow: $(VENV)/.tests system

@@ -1,6 +1,7 @@
 """Runs of the Batch widget in real viewers: done as Python and the command line do, failed, cancelled, gone on with."""
 
 import shlex
+import threading
 
 import numpy as np
 import pytest
@@ -110,13 +111,14 @@ def test_resume_and_overwrite(listed, folder, qtbot):
     assert made.stat().st_mtime_ns > stamp
 
 
-def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, told):
+def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, monkeypatch, told):
     write(tmp_path / "in" / "a.ome.tif")
     write(tmp_path / "in" / "b.ome.tif", (300, 300))
     write(tmp_path / "in" / "c.ome.tif")
     choose(widget, qtbot, tmp_path / "in")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.tile.value = "64"
+    go_on = pause_at(monkeypatch, 0.2)
     widget.run.click()
     qtbot.waitUntil(lambda: states(widget)[1] == "running" and widget.table.files.rows[1].share > 0, timeout=LONG)
     qtbot.waitUntil(lambda: "running" in column(widget, 2)[1] and "of 3" in widget.status.text(), timeout=LONG)
@@ -125,6 +127,7 @@ def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, to
     assert not widget.bar.isHidden()
     widget.run.click()
     share = widget.table.files.rows[1].share
+    go_on.set()
     assert widget.run.text() == "Cancelling…"
     assert not widget.run.isEnabled()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
@@ -166,17 +169,19 @@ def test_an_unfinished_zarr_is_gone_on_with(widget, qtbot, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path):
+def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path, monkeypatch):
     from napari.utils import progress
 
     write(tmp_path / "a.ome.tif", (900, 900))
     choose(widget, qtbot, tmp_path / "a.ome.tif")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.tile.value = "64"
+    go_on = pause_at(monkeypatch, 0.01)
     widget.run.click()
     qtbot.waitUntil(lambda: len(progress._all_instances) == 1, timeout=LONG)
     (bar,) = progress._all_instances
     bar.cancel()
+    go_on.set()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     assert states(widget) == ["cancelled"]
     assert no_bars_left()
@@ -205,17 +210,19 @@ def test_what_is_wrong_for_all_is_one_notification(listed, folder, qtbot, told, 
     assert not listed.run.isEnabled()
 
 
-def test_closing_the_dock_ends_the_run(viewer, widget, qtbot, tmp_path):
+def test_closing_the_dock_ends_the_run(viewer, widget, qtbot, tmp_path, monkeypatch):
     from qtpy.QtCore import QThreadPool
 
     write(tmp_path / "a.ome.tif", (300, 300))
     choose(widget, qtbot, tmp_path / "a.ome.tif")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.tile.value = "64"
+    go_on = pause_at(monkeypatch, 0.2)
     widget.run.click()
     qtbot.waitUntil(lambda: not no_bars_left(), timeout=LONG)
     batch = widget._batch
     viewer.window.remove_dock_widget(widget)
+    go_on.set()
     qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=LONG)
     assert batch.position == 0
     assert no_bars_left()
@@ -223,6 +230,13 @@ def test_closing_the_dock_ends_the_run(viewer, widget, qtbot, tmp_path):
 
 
 # Helpers
+
+
+def pause_at(monkeypatch, share):
+    """Let a batch wait as soon as so much of a file is done, until the event that is returned is set."""
+    released = threading.Event()
+    watch_shares(monkeypatch, lambda done: share <= done < 1 and released.wait(LONG / 1000))
+    return released
 
 
 def watch_shares(monkeypatch, react=lambda _: None):
