@@ -191,6 +191,21 @@ def test_the_preview_shows_the_middle_of_the_visible_field(viewer, widget, qtbot
     assert len(viewer.layers) == 2
 
 
+def test_the_preview_follows_a_view_that_is_drawn_late(viewer, widget, qtbot, monkeypatch):
+    """On a busy machine napari draws long after the camera has moved, and only then tells what is visible."""
+    viewer.add_image(pixels((1200, 1300)))
+    widget.preview.setChecked(True)
+    qtbot.waitUntil(lambda: shown(viewer) is not None)
+    seen = {"Y": (500, 700), "X": (500, 700)}
+    monkeypatch.setattr(field, "visible_box", lambda *_: dict(seen))
+    field.camera(viewer).zoom *= 6
+    qtbot.waitUntil(lambda: np.allclose(shown(viewer).translate, 500, atol=1))
+    assert not widget.preview._timer.isActive()
+    seen.update(Y=(100, 300), X=(100, 300))  # it is drawn
+    qtbot.waitUntil(lambda: np.allclose(shown(viewer).translate, 100, atol=1))
+    qtbot.waitUntil(lambda: not widget.preview._looking.isActive())
+
+
 @pytest.mark.parametrize("region", [SLICE, "whole layer"])
 def test_command_and_script_compute_the_same_pixels(viewer, widget, qtbot, tmp_path, monkeypatch, region):
     from qtpy.QtWidgets import QApplication
