@@ -10,8 +10,9 @@ from typing import Protocol, cast
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
-from napari_superres.io.series import Series
+from napari_superres.io.series import Accept, Series
 from napari_superres.io.unsupported import Unsupported
+from napari_superres.limits import is_special
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """Names of the metadata files of zarr, versions 2 and 3."""
@@ -20,11 +21,8 @@ ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 class Reader(Protocol):
     """The module ``read`` in the folder of a format."""
 
-    def scan(self, path: Path, require_pixel_size: bool, /) -> list[Series]:
-        """Return the images of an existing file or folder.
-
-        `require_pixel_size` is False where the user states the pixel size; only DICOM insists on one otherwise.
-        """
+    def scan(self, path: Path, accept: Accept, /) -> list[Series]:
+        """Return the images of an existing file or folder."""
 
 
 class Writer(Protocol):
@@ -175,6 +173,8 @@ def is_zarr(path: Path) -> bool:
 def has_dicom_prefix(path: Path) -> bool:
     """Return whether a file has the DICOM prefix ``DICM`` after its preamble of 128 bytes."""
     try:
+        if is_special(path):
+            return False
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:

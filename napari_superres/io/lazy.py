@@ -1,5 +1,6 @@
 """Arrays that read only what is sliced out of them, and images with their axes or units changed without reading."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +33,7 @@ class LazyArray(ABC):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:

@@ -2,7 +2,7 @@
 
 import glob
 import hashlib
-import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from napari_superres.io.formats import (
     suffix,
 )
 from napari_superres.io.lazy import LazyArray
-from napari_superres.io.series import Series, check_present
+from napari_superres.io.series import Accept, Series, check_present
 from napari_superres.io.sidecar import sidecar_path
+from napari_superres.limits import parse_json
 
 
 @checks_names
@@ -38,6 +39,7 @@ def read_image(
     pixel_size: Sequence[float] | float | None = None,
     unit: str = "micrometer",
     skip_bad: bool = False,
+    trust: bool = False,
 ) -> Image:
     """Read one image from a file, an OME-Zarr folder or a folder with a DICOM series.
 
@@ -59,6 +61,8 @@ def read_image(
     skip_bad
         Replace missing or damaged chunks of an OME-Zarr by its fill value, and list them in ``data.bad_chunks``.
         Otherwise reading such a chunk is an error.
+    trust
+        Also read data that the file names outside its own folder. A file from a stranger could name any file of yours.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def read_image(
         If `axes` or `pixel_size` do not fit the array.
     """
     path = Path(path)
-    available = _scan(path, require_pixel_size=pixel_size is None)
+    available = _scan(path, Accept(unknown_pixel_size=pixel_size is not None, outside_files=trust))
     if series is None:
         if len(available) > 1:
             lines = "; ".join(f"{i}: {s.name}, {s.summary}" for i, s in enumerate(available))
@@ -101,14 +105,14 @@ def _with_record(image: Image, path: Path) -> Image:
     if "provenance" in image.metadata or not record_file.is_file():
         return image
     try:
-        record = json.loads(record_file.read_text(encoding="utf-8"))
+        record = parse_json(record_file.read_bytes())
     except (OSError, ValueError):
         return image
     return image.replace(metadata={**image.metadata, "provenance": record}) if isinstance(record, dict) else image
 
 
 @checks_names
-def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str, Image]]:
+def read_series(path: str | Path, *, axes: str | None = None, trust: bool = False) -> list[tuple[str, Image]]:
     """Read every image of a file or folder.
 
     Parameters
@@ -117,6 +121,8 @@ def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str,
         File or folder.
     axes
         One letter of ``"TCZYXS"`` per array axis, for every image; replaces the axes that the file states.
+    trust
+        As in `read_image`.
 
     Returns
     -------
@@ -130,16 +136,18 @@ def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str,
     AxesError
         If `axes` do not fit an array.
     """
-    return [(s.name, s.open(axes)) for s in _scan(Path(path), require_pixel_size=True)]
+    return [(s.name, s.open(axes)) for s in _scan(Path(path), Accept(outside_files=trust))]
 
 
-def describe(path: str | Path) -> list[dict[str, Any]]:
+def describe(path: str | Path, *, trust: bool = False) -> list[dict[str, Any]]:
     """Describe every image of a file or folder in values that JSON can hold.
 
     Parameters
     ----------
     path
         File or folder.
+    trust
+        As in `read_image`.
 
     Returns
     -------
@@ -169,9 +177,9 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "time_step": image.metadata.get("time_step"),
             "channel_names": list(image.channel_names),
             "space": image.space,
-            "bytes": int(np.prod(image.shape, dtype=np.int64)) * image.dtype.itemsize,
+            "bytes": math.prod(image.shape) * image.dtype.itemsize,
         }
-        for index, (name, image) in enumerate(read_series(path))
+        for index, (name, image) in enumerate(read_series(path, trust=trust))
     ]
 
 
@@ -296,9 +304,9 @@ def safe_name(path: str | Path) -> str:
     return f"dicom-{file_digest(path)[:12]}" if is_anonymous(path) else stem(path)
 
 
-def _scan(path: Path, require_pixel_size: bool) -> list[Series]:
+def _scan(path: Path, accept: Accept) -> list[Series]:
     check_present(path)
-    return format_to_read(path).import_reader().scan(path, require_pixel_size)
+    return format_to_read(path).import_reader().scan(path, accept)
 
 
 def _is_image(path: Path) -> bool:

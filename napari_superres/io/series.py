@@ -1,4 +1,4 @@
-"""What every reader shares: the `Series` it returns, and errors for damaged files and missing libraries."""
+"""What every reader shares: the `Series` it returns, what it accepts, and errors for bad files and missing libraries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_superres.core.image import Image
 from napari_superres.errors import MissingExtraError, SuperResError, UnreadableImageError
+from napari_superres.limits import Packing, is_inside, is_special, most_bytes
 
 _DAMAGE = "its content is damaged, cut off, or of another format"
 
@@ -30,6 +31,22 @@ class Series:
     name: str
     summary: str
     open: Callable[[str | None], Image]
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """What a reader accepts that it refuses otherwise.
+
+    Attributes
+    ----------
+    unknown_pixel_size
+        DICOM files without pixel spacing, because the user states the pixel size.
+    outside_files
+        Headers that name data outside the folder of their file, because the user trusts them.
+    """
+
+    unknown_pixel_size: bool = False
+    outside_files: bool = False
 
 
 def import_library(name: str, install: str | None = None) -> Any:
@@ -58,16 +75,21 @@ def import_library(name: str, install: str | None = None) -> Any:
 
 
 def check_present(path: Path) -> None:
-    """Check that `path` exists and is not empty.
+    """Check that `path` is a file or folder, and not empty.
 
     Raises
     ------
     UnreadableImageError
-        If it is missing, empty, or may not be read.
+        If it is missing, empty, a pipe or device, or may not be read.
     """
     try:
         if not path.exists():
             raise UnreadableImageError(f"{path} does not exist.", remedy="Check the path.")
+        if is_special(path):
+            raise UnreadableImageError(
+                f"{path} must be a file or a folder, but is a pipe, a socket or a device.",
+                remedy="Save its content as a file first.",
+            )
         if path.is_file() and path.stat().st_size == 0:
             raise UnreadableImageError(f"{path} is empty (0 bytes).", remedy="Copy or export it again.")
     except PermissionError as error:
@@ -78,7 +100,7 @@ def check_present(path: Path) -> None:
 def translate_errors(path: Path, kind: str) -> Iterator[None]:
     """Turn every exception that a format library raises in this block into an `UnreadableImageError`.
 
-    Errors of this package and `MemoryError` pass unchanged.
+    Errors of this package pass unchanged.
 
     Parameters
     ----------
@@ -89,8 +111,13 @@ def translate_errors(path: Path, kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except (SuperResError, MemoryError):
+    except SuperResError:
         raise
+    except MemoryError as error:
+        raise UnreadableImageError(
+            f"{path} must fit into memory, but there is too little.",
+            remedy="Close other programs, or convert it to OME-Zarr, which is read in parts.",
+        ) from error
     except PermissionError as error:
         raise _permission_error(path) from error
     except Exception as error:  # parsers raise any exception on damaged files; it stays as the cause
@@ -100,6 +127,75 @@ def translate_errors(path: Path, kind: str) -> Iterator[None]:
 def damage_error(path: Path, kind: str, problem: str = _DAMAGE) -> SuperResError:
     """Return the error for a file that is not a complete file of the format `kind`."""
     return UnreadableImageError(f"{path} must be a complete {kind}, but {problem}.", remedy="Copy or export it again.")
+
+
+def check_claim(path: Path, kind: str, claimed: int, stored: int, packing: Packing = "none") -> None:
+    """Check that a file can hold as many bytes of pixels as its header claims, before they are allocated.
+
+    Parameters
+    ----------
+    path, kind
+        As in `damage_error`.
+    claimed
+        Size of the unpacked pixels by the header, in bytes.
+    stored
+        Size of the stored pixels, in bytes.
+    packing
+        How the stored pixels are packed.
+
+    Raises
+    ------
+    UnreadableImageError
+        If they can hold less. See `napari_superres.limits`.
+    """
+    if claimed <= most_bytes(stored, packing):
+        return
+    if packing == "none":
+        raise damage_error(path, kind, f"it is cut off: {claimed} bytes are needed and {stored} are present")
+    raise damage_error(path, kind, f"{stored} packed bytes cannot hold the {claimed} that its header states")
+
+
+def check_confined(path: Path, name: str, accept: Accept) -> Path:
+    """Return the path of a file that a header names, after a check that it may be read.
+
+    Parameters
+    ----------
+    path
+        File with the header.
+    name
+        Name in the header, relative to the folder of `path`.
+    accept
+        Whether files outside this folder may be read.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file lies outside the folder and this is not accepted, or if it is a pipe or device.
+    """
+    target = path.parent / name
+    try:
+        inside, special = is_inside(target, path.parent), target.exists() and is_special(target)
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long, a zero byte
+        raise damage_error(path, "image", f"{name!r} cannot be the name of a file") from error
+    if not inside and not accept.outside_files:
+        raise UnreadableImageError(
+            f"{path} must name data in its own folder, but names {name!r}.",
+            remedy="Move the data there. If you know who wrote the file, set `trust`.",
+        )
+    if special:
+        raise UnreadableImageError(f"{path} must name files, but {name!r} is a pipe, a socket or a device.")
+    return target
+
+
+def find_reference(path: Path, name: str, accept: Accept) -> Path:
+    """Return the path of an existing file that a header names.
+
+    Parameters and errors are those of `check_confined`. A missing file is an error, too.
+    """
+    target = check_confined(path, name, accept)
+    if not target.is_file():
+        raise damage_error(path, "image", f"the file {name!r} that it names is missing")
+    return target
 
 
 def summarize(image: Image) -> str:

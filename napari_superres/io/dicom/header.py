@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
+from napari_superres.io.dicom.elements import check_elements
 from napari_superres.io.series import translate_errors
 from napari_superres.io.volume.simpleitk import quiet_simpleitk
 
@@ -76,8 +77,9 @@ def read_header(path: Path) -> SliceHeader:
     Raises
     ------
     UnreadableImageError
-        If the file is not a DICOM image.
+        If the file is not a DICOM image, or is cut off.
     """
+    check_elements(path)
     with translate_errors(path, "DICOM image"), quiet_simpleitk() as sitk:
         file = make_reader(sitk, path)
         file.ReadImageInformation()

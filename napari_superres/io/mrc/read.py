@@ -7,10 +7,10 @@ import numpy as np
 
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
-from napari_superres.io.series import Series, import_library, summarize, translate_errors
+from napari_superres.io.series import Accept, Series, import_library, summarize, translate_errors
 
 
-def scan(path: Path, require_pixel_size: bool) -> list[Series]:
+def scan(path: Path, accept: Accept) -> list[Series]:
     """Map an MRC file into memory and return its one image.
 
     Pixel sizes are in angstrom. A pixel size of 0 in the file means that it is unknown.
@@ -22,7 +22,7 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     MissingExtraError
         If mrcfile is not installed.
     """
-    del require_pixel_size
+    del accept
     mrcfile = import_library("mrcfile")
     with translate_errors(path, "MRC file"), warnings.catch_warnings():
         # mrcfile warns of small faults in a header, which do no harm. Damage still raises.

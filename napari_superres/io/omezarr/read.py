@@ -20,12 +20,12 @@ from napari_superres.io.lazy import reorder_axes
 from napari_superres.io.omezarr.array import ZarrArray
 from napari_superres.io.omezarr.attributes import NOTE
 from napari_superres.io.pyramid import PyramidSeries
-from napari_superres.io.series import Series, damage_error, import_library, summarize, translate_errors
+from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
 
 _KIND = "OME-Zarr"
 
 
-def scan(path: Path, require_pixel_size: bool) -> list[Series]:
+def scan(path: Path, accept: Accept) -> list[Series]:
     """Return the images of an OME-Zarr or zarr folder, not yet opened.
 
     Raises
@@ -33,7 +33,7 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     UnreadableImageError
         If its metadata are damaged, or it holds no image.
     """
-    del require_pixel_size
+    del accept
     with translate_errors(path, _KIND):
         images = list(_images(import_library("zarr").open(str(path), mode="r"), path, path.name))
     if not images:

@@ -3,5 +3,6 @@
 Begin with ``read.scan``. Only `napari_superres.io` imports this folder.
 
 ``read``   reads a still picture
+``png``    checks that a PNG is whole
 ``write``  writes one plane as PNG, and says what a PNG cannot store
 """

@@ -22,15 +22,16 @@ from napari_superres.core.units import METRES, SECONDS
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import stem, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.series import Series, import_library, summarize, translate_errors
-from napari_superres.io.volume.header import VolumeHeader, check_header
+from napari_superres.io.series import Accept, Series, import_library, summarize, translate_errors
+from napari_superres.io.volume.check import check_header
+from napari_superres.io.volume.header import VolumeHeader
 from napari_superres.io.volume.simpleitk import affine_in_array_order, quiet_simpleitk
 from napari_superres.io.volume.write import NOTE
 
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "CTZYX"}
 
 
-def scan(path: Path, require_pixel_size: bool) -> list[Series]:
+def scan(path: Path, accept: Accept) -> list[Series]:
     """Read a volume file and return its one image.
 
     Raises
@@ -38,10 +39,9 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     UnreadableImageError
         If the file is damaged or cut off, or its axes are not at right angles.
     """
-    del require_pixel_size
     kind = suffix(path).lstrip(".")
     with translate_errors(path, f"{kind} file"):
-        header = check_header(path)
+        header = check_header(path, accept)
         image = _image(_read(path), header)
 
     def open_image(axes: str | None) -> Image:

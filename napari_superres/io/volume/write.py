@@ -15,8 +15,9 @@ from napari_superres.core.units import convert
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import NIFTI, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
+from napari_superres.io.series import Accept
 from napari_superres.io.unsupported import Unsupported, is_sheared, unsupported_data_type
-from napari_superres.io.volume.header import check_header
+from napari_superres.io.volume.check import check_header
 from napari_superres.io.volume.simpleitk import quiet_simpleitk
 
 NOTE = "napari_superres"
@@ -74,7 +75,7 @@ def write(image: Image, path: Path) -> None:
         try:
             sitk.WriteImage(volume, str(path), useCompression=suffix(path) != ".nii")
             # On a full disk SimpleITK may end without an error and leave half a file.
-            check_header(path)
+            check_header(path, Accept())
         except (RuntimeError, UnreadableImageError) as error:
             raise OSError("the file was not written completely") from error
 
