@@ -17,6 +17,9 @@ COPIES = 3
 SPARE_BYTES = 64 * 2**20
 """Bytes that packed data of any size may unpack to: an empty image packs well, and so little harms no machine."""
 
+_MOST_LEVELS = 100
+_TOO_DEEP = f"it is nested in more than {_MOST_LEVELS} levels"
+
 Packing = Literal["none", "run-length", "lzw", "deflate", "jpeg", "other"]
 
 _EXPANSION: dict[Packing, int] = {
@@ -53,9 +56,9 @@ def parse_json(text: str | bytes) -> Any:
         If the text is no JSON, is not UTF-8, or is nested too deeply.
     """
     try:
-        return json.loads(text)
+        return _shallow(json.loads(text))
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError(_TOO_DEEP) from error
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -67,9 +70,26 @@ def parse_toml(text: str) -> dict[str, Any]:
         If the text is no TOML or is nested too deeply.
     """
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError(_TOO_DEEP) from error
+    _shallow(values)
+    return values
+
+
+def _shallow(value: Any) -> Any:
+    """Return a value of lists and dictionaries that later code may walk by recursion, as writing it does."""
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, list | dict)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return value
+    raise ValueError(_TOO_DEEP)
 
 
 def is_special(path: Path) -> bool:

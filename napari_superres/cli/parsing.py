@@ -1,11 +1,11 @@
 """Parse the texts of options into values; every error names the option, the form it takes and the text."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from napari_superres.errors import SettingsError
+from napari_superres.limits import parse_json
 
 
 def parse_tile(text: str) -> int | tuple[int, ...] | Literal["auto"]:
@@ -112,7 +112,7 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
 def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[str, Any]]:
     """Return the model, or one per channel, and the settings that determine the pixels, from a result's record."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_bytes())
         norm = record["normalisation"]
         settings = {
             "precision": record["precision"],

@@ -1,5 +1,6 @@
 """`Image`: an array with its axes, position in the world, units and metadata."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypedDict, Unpack
@@ -12,6 +13,8 @@ from napari_superres.core.axes import spatial_axes, validate_axes
 from napari_superres.core.options import check_names, checks_names
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import AxesError, DataTypeError, GridError
+
+_MOST_BYTES = 2**63  # what numbers of 64 bits can count
 
 Array = Any  # numpy, dask, zarr, or any other array with shape, dtype and basic slicing
 
@@ -69,6 +72,8 @@ class Image:
                 remedy="Take the magnitude of complex data, and convert masks to uint8.",
             )
         set_(self, "axes", validate_axes(self.axes, tuple(self.data.shape)))
+        if math.prod(self.data.shape) * dtype.itemsize >= _MOST_BYTES:
+            raise AxesError(f"an image must have fewer than 2**63 bytes, got the shape {tuple(self.data.shape)}.")
         n = len(self.spatial)
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (n + 1, n + 1):

@@ -2,16 +2,31 @@
 
 import bz2
 import gzip
+import lzma
 import zlib
-from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
 
-Codec = Literal["zlib", "gzip", "bz2"]
+Codec = Literal["zlib", "gzip", "bz2", "lzma"]
 
 _STEP = 2**22
 
 
-def unpacked_length(file: BinaryIO, codec: Codec, limit: int) -> int:
+class Readable(Protocol):
+    """A file, or a part of one, that is read from its beginning to its end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+
+
+_FILES: dict[str, Callable[[Any], Any]] = {
+    "gzip": lambda file: gzip.GzipFile(fileobj=file),
+    "bz2": bz2.BZ2File,
+    "lzma": lzma.LZMAFile,
+}
+
+
+def unpacked_length(file: Readable, codec: Codec, limit: int) -> int:
     """Return how many bytes the rest of a file unpacks to.
 
     Parameters
@@ -30,7 +45,7 @@ def unpacked_length(file: BinaryIO, codec: Codec, limit: int) -> int:
 
     Raises
     ------
-    EOFError, OSError, zlib.error
+    EOFError, OSError, lzma.LZMAError, zlib.error
         If the data end too early or are damaged.
     """
     count = 0
@@ -41,17 +56,17 @@ def unpacked_length(file: BinaryIO, codec: Codec, limit: int) -> int:
     return count
 
 
-def unpack(file: BinaryIO, codec: Codec) -> Iterator[bytes]:
+def unpack(file: Readable, codec: Codec) -> Iterator[bytes]:
     """Yield the unpacked rest of a file in pieces of at most 4 MiB; errors are those of `unpacked_length`."""
     if codec == "zlib":
         yield from inflate(file, zlib.decompressobj())
         return
-    with gzip.GzipFile(fileobj=file) if codec == "gzip" else bz2.BZ2File(file) as opened:
+    with _FILES[codec](file) as opened:
         while piece := opened.read(_STEP):
             yield piece
 
 
-def inflate(file: BinaryIO, unpacker: "zlib._Decompress") -> Iterator[bytes]:
+def inflate(file: Readable, unpacker: "zlib._Decompress") -> Iterator[bytes]:
     """Yield what the rest of a file unpacks to by a decompressor of zlib, in pieces of at most 4 MiB."""
     while not unpacker.eof:
         packed = unpacker.unconsumed_tail or file.read(_STEP)

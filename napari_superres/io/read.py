@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import SeriesError, SettingsError, UnreadableImageError

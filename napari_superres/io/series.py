@@ -1,4 +1,4 @@
-"""What every reader shares: the `Series` it returns, what it accepts, and errors for bad files and missing libraries."""
+"""What every reader shares: the `Series` it returns, what it accepts, its checks, and its errors."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -5,18 +5,17 @@ GDCM believes every length and every number of pixels: it allocates them, and re
 
 import re
 import struct
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from io import SEEK_END
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 from zlib import MAX_WBITS, decompressobj
 
+from napari_superres.io.jpeg import jpeg_fault, stated_pixels
 from napari_superres.io.packed import inflate
 from napari_superres.io.series import check_claim, damage_error, translate_errors
-from napari_superres.limits import Packing, most_bytes
+from napari_superres.limits import SPARE_BYTES, Packing
 
 _KIND = "DICOM image"
 _UNDEFINED = 0xFFFFFFFF
@@ -25,12 +24,12 @@ _SYNTAX, _SAMPLES, _PHOTOMETRIC, _FRAMES = 0x00020010, 0x00280002, 0x00280004, 0
 _ROWS, _COLUMNS, _BITS = 0x00280010, 0x00280011, 0x00280100
 _WANTED = {_SYNTAX, _SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _BITS}
 _PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
-_SHORT = {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS"}
-_SHORT |= {b"ST", b"TM", b"UI", b"UL", b"US"}
+_SHORT = set(re.findall(b"..", b"AEASATCSDADSDTFLFDISLOLTPNSHSLSSSTTMUIULUS"))
 # Value representations whose length has four bytes, after two that are unused.
-_LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+_LONG = set(re.findall(b"..", b"OBODOFOLOVOWSQSVUCUNURUTUV"))
 _IMPLICIT, _BIG_ENDIAN, _DEFLATED, _RLE = (f"1.2.840.10008.1.2{end}" for end in ("", ".2", ".1.99", ".5"))
 _NATIVE = {"", _IMPLICIT, _BIG_ENDIAN, _DEFLATED, "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.98"}
+_JPEG = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
 _DEEPEST = 64
 
 
@@ -46,8 +45,10 @@ class _Walker:
         Whether elements state their value representation, and their byte order.
     values
         Bytes of the wanted elements.
-    stored, fragments
-        Length of the pixels, None before they are met; and the number of items that they are divided into.
+    stored
+        Length of the pixels; None before they are met.
+    items
+        Place and length of the items that the pixels are divided into; None if they are not.
     """
 
     file: BinaryIO
@@ -56,7 +57,7 @@ class _Walker:
     order: str = "<"
     values: dict[int, bytes] = field(default_factory=dict)
     stored: int | None = None
-    fragments: int | None = None
+    items: list[tuple[int, int]] | None = None
 
     def read(self, count: int) -> bytes:
         """Return so many bytes."""
@@ -98,9 +99,9 @@ class _Walker:
         """Walk the value of an element, and keep it if it is wanted."""
         if length == _UNDEFINED:
             # Pixels are divided into items of bytes, those of an icon in a sequence as well.
-            lengths = self.items(end, depth, walk=tag not in _PIXELS and kind not in (b"OB", b"OW"))
+            places = self.walk_items(end, depth, deeper=tag not in _PIXELS and kind not in (b"OB", b"OW"))
             if tag in _PIXELS and not depth:
-                self.stored, self.fragments = lengths
+                self.items, self.stored = places, sum(length for _, length in places)
             return
         after = self.skip(length, end)
         if tag in _PIXELS and not depth:
@@ -110,26 +111,26 @@ class _Walker:
                 raise ValueError("an element is stated twice")
             self.values[tag] = self.read(length)
         elif kind == b"SQ" or (not kind and length >= 8 and self.next_tag() == _ITEM):
-            self.items(after, depth, walk=True)
+            self.walk_items(after, depth, deeper=True)
         self.file.seek(after)
 
-    def items(self, end: int, depth: int, *, walk: bool) -> tuple[int, int]:
-        """Walk the items of a sequence, or skip them; return their length and number."""
-        total = count = 0
+    def walk_items(self, end: int, depth: int, *, deeper: bool) -> list[tuple[int, int]]:
+        """Walk the items of a sequence, or skip those of pixels; return place and length of the latter."""
+        places = []
         while self.file.tell() < end:
             tag, _, length = self.element()
             if tag == _SEQUENCE_END:
                 break
             if tag != _ITEM:
                 raise ValueError("a sequence must consist of items")
-            count += 1
             after = end if length == _UNDEFINED else self.skip(length, end)
-            if walk:
+            if deeper:
                 self.walk(after, depth + 1)
+            else:
+                places.append((self.file.tell(), length))
             if length != _UNDEFINED:
                 self.file.seek(after)
-                total += length
-        return total, count
+        return places
 
     def next_tag(self) -> int:
         """Return the tag of the next element, without moving on."""
@@ -177,9 +178,35 @@ def check_elements(path: Path) -> None:
             raise damage_error(path, _KIND, "it holds no pixels")
         frames = walker.frames()
         # The first item is a table of where each frame begins.
-        if walker.fragments is not None and walker.fragments - 1 < frames:
-            raise damage_error(path, _KIND, f"it has {frames} frames, of which {walker.fragments - 1} are present")
+        if walker.items is not None and len(walker.items) - 1 < frames:
+            raise damage_error(path, _KIND, f"it has {frames} frames, of which {len(walker.items) - 1} are present")
         check_claim(path, _KIND, _plane_bytes(walker) * frames, walker.stored, _packing(walker.text(_SYNTAX)))
+
+
+def check_frames(path: Path) -> None:
+    """Check that compressed frames have the size that the file states, and that those of JPEG are whole.
+
+    GDCM fills what is missing with grey, and allocates as many pixels as a frame itself states.
+
+    Raises
+    ------
+    UnreadableImageError
+        If not. The number of the frame is in the message.
+    """
+    with translate_errors(path, _KIND), ExitStack() as stack:
+        walker = _open(path, stack)
+        walker.walk(walker.size)
+        pixels = walker.number(_ROWS, 0) * walker.number(_COLUMNS, 0)
+        items = (walker.items or [])[1:]
+        # A frame that is divided into several items is not checked.
+        for number, (start, length) in enumerate(items if len(items) == walker.frames() else []):
+            walker.file.seek(start)
+            data = walker.read(length)
+            if stated_pixels(data) > pixels:
+                raise damage_error(path, _KIND, f"frame {number} states more than {pixels} pixels")
+            fault = jpeg_fault(data) if walker.text(_SYNTAX) in _JPEG else None
+            if fault and "remature end" in fault:
+                raise damage_error(path, _KIND, f"frame {number} is cut off ({fault})")
 
 
 def _open(path: Path, stack: ExitStack) -> _Walker:
@@ -200,20 +227,12 @@ def _open(path: Path, stack: ExitStack) -> _Walker:
     walker.explicit = syntax != _IMPLICIT if syntax else bool(kind)
     walker.order = ">" if syntax == _BIG_ENDIAN else "<"
     if syntax == _DEFLATED:
-        walker.file = stack.enter_context(TemporaryFile())
-        for piece in _inflated(file, most_bytes(walker.size, "deflate")):
-            walker.file.write(piece)
-        walker.size = walker.file.seek(0, SEEK_END)
-        walker.file.seek(0)
+        unpacked = stack.enter_context(SpooledTemporaryFile(SPARE_BYTES))  # noqa: SIM115 - the stack closes it
+        for piece in inflate(file, decompressobj(-MAX_WBITS)):
+            unpacked.write(piece)
+        walker.file, walker.size = cast(BinaryIO, unpacked), unpacked.tell()
+        unpacked.seek(0)
     return walker
-
-
-def _inflated(file: BinaryIO, limit: int) -> Iterator[bytes]:
-    for piece in inflate(file, decompressobj(-MAX_WBITS)):
-        limit -= len(piece)
-        if limit < 0:
-            raise ValueError("the data set unpacks to more than it can hold")
-        yield piece
 
 
 def _plane_bytes(walker: _Walker) -> int:
@@ -227,4 +246,4 @@ def _plane_bytes(walker: _Walker) -> int:
 def _packing(syntax: str) -> Packing:
     if syntax in _NATIVE:
         return "none"
-    return "run-length" if syntax == _RLE else "other"
+    return "run-length" if syntax == _RLE else "jpeg" if syntax in _JPEG else "other"

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
+from napari_superres.io.dicom.elements import check_frames
 from napari_superres.io.dicom.header import SliceHeader, has_place, make_reader, need_spacing, read_header
 from napari_superres.io.dicom.stack import stack_slices
 from napari_superres.io.formats import dicom_files
@@ -139,6 +140,7 @@ def _image(
 
 def _pixels(header: SliceHeader) -> tuple[npt.NDArray[Any], Any]:
     """Return the pixels ``(frames, Y, X[, samples])``, rescaled as the file says, and SimpleITK's image."""
+    check_frames(header.path)
     with translate_errors(header.path, "DICOM image"), quiet_simpleitk() as sitk:
         volume = make_reader(sitk, header.path).Execute()
         data = sitk.GetArrayFromImage(volume)

@@ -1,7 +1,7 @@
 """Read PNG, JPEG and BMP strictly: a picture that is not whole is an error.
 
-Grey and colour of 8 and 16 bits, with and without transparency, and palettes can be read. Grey with transparency becomes
-RGBA, which keeps the transparency. The picture is turned as the camera's orientation mark says.
+Grey and colour of 8 and 16 bits, with and without transparency, and palettes can be read. Grey with transparency
+becomes RGBA, which keeps the transparency. The picture is turned as the camera's orientation mark says.
 """
 
 import warnings
@@ -41,13 +41,13 @@ _CONVERTED = {
 _ORIENTATION = 0x0112
 # How the marks of the camera turn rows and columns.
 _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
-    2: np.fliplr,
+    2: lambda a: np.flip(a, 1),
     3: lambda a: np.rot90(a, 2),
-    4: np.flipud,
+    4: lambda a: np.flip(a, 0),
     5: lambda a: a.swapaxes(0, 1),
     6: lambda a: np.rot90(a, -1),
     7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: np.rot90,
+    8: lambda a: np.rot90(a, 1),
 }
 
 
@@ -120,4 +120,5 @@ def _deep_pixels(path: Path, picture: Any) -> npt.NDArray[Any]:
     data: npt.NDArray[Any] = import_library("imagecodecs").png_decode(path.read_bytes())
     if data.shape[-1] == 2:
         data = data[..., [0, 0, 0, 1]]
-    return np.ascontiguousarray(_TURNS.get(picture.getexif().get(_ORIENTATION), lambda a: a)(data))
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION))
+    return data if turn is None else np.ascontiguousarray(turn(data))

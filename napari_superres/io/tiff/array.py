@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_superres.io.lazy import Box, LazyArray
 from napari_superres.io.series import import_library, translate_errors
 from napari_superres.io.tiff.quiet import quiet_tifffile
+from napari_superres.io.tiff.strict import decode_strictly
 
 
 class TiffArray(LazyArray):
@@ -73,6 +74,7 @@ class TiffArray(LazyArray):
                     dtype, shape = series.dtype.newbyteorder(file.byteorder), series.get_shape(squeeze=False)
                     self._zarr = np.memmap(self._facts[0], dtype, "r", series.dataoffset, shape)
                 else:
+                    decode_strictly(series)
                     store = file.series[index].aszarr(level=level, squeeze=False)
                     self._zarr = import_library("zarr").open_array(store, mode="r")
             return self._zarr

@@ -20,7 +20,7 @@ _CHECKED_PAGES = 4096
 _NEEDED_TAGS = {270, 273, 279, 282, 283, 324, 325, 330, 50838, 50839}
 # Bytes of one value per TIFF data type.
 _VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_PACKING: dict[int, Packing] = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 32773: "run-length"}
+_PACKING: dict[int, Packing] = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32773: "run-length", 32946: "deflate"}
 # tifffile keeps a list with a pointer for each plane.
 _PLANE_BYTES = 8
 

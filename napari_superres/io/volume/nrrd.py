@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import GridError, UnreadableImageError
+from napari_superres.io.packed import Codec
 from napari_superres.io.series import Accept, check_claim, damage_error, find_reference
 from napari_superres.io.volume.header import VolumeHeader, check_packed
 
@@ -26,7 +27,7 @@ _VALUE_BYTES = {
     }.items()
     for name in names.split(", ")
 }
-_CODECS = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "bzip2": "bz2"}
+_CODECS: Mapping[str, Codec] = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "bzip2": "bz2"}
 # NRRD's names of a patient's frame. "scanner-xyz" and free spaces are not among them.
 _MEDICAL = re.compile(r"(left|right)-(posterior|anterior)-(superior|inferior)|LPS|RAS|LAS", re.IGNORECASE)
 
@@ -67,15 +68,15 @@ def _check_data(path: Path, fields: Mapping[str, str], end: int, listed: list[st
     if encoding in _CODECS:
         for data_file, start in files:
             needed = values * size // len(files) + max(0, skipped)
-            start += _lines_end(data_file, start, skipped_lines)
-            check_packed(path, _KIND, data_file, start, "bz2" if _CODECS[encoding] == "bz2" else "gzip", needed)
+            begin = start + _lines_length(data_file, start, skipped_lines)
+            check_packed(path, _KIND, data_file, begin, _CODECS[encoding], needed)
         return
     # Numbers in words need a digit and a space each; hexadecimal digits come in pairs.
     needed = {"raw": values * size, "hex": 2 * values * size}.get(encoding, 2 * values - 1)
     check_claim(path, _KIND, needed, sum(f.stat().st_size - start - max(0, skipped) for f, start in files))
 
 
-def _lines_end(data_file: Path, start: int, lines: int) -> int:
+def _lines_length(data_file: Path, start: int, lines: int) -> int:
     """Return the length of the lines that are skipped before the data."""
     with data_file.open("rb") as file:
         file.seek(start)

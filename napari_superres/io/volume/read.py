@@ -6,7 +6,6 @@ so the rows and columns of its ``direction * spacing``, and its origin, are reve
 MetaImage files restores the unit and everything else that has no field.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from napari_superres.io.volume.check import check_header
 from napari_superres.io.volume.header import VolumeHeader
 from napari_superres.io.volume.simpleitk import affine_in_array_order, quiet_simpleitk
 from napari_superres.io.volume.write import NOTE
+from napari_superres.limits import parse_json
 
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "CTZYX"}
 
@@ -95,7 +95,7 @@ def _unambiguous_name(path: Path) -> Iterator[Path]:
 def _image(volume: Any, header: VolumeHeader) -> Image:
     note: dict[str, Any] = {}
     with suppress(ValueError, RuntimeError):
-        note = json.loads(volume.GetMetaData(NOTE)) if volume.HasMetaDataKey(NOTE) else {}
+        note = parse_json(volume.GetMetaData(NOTE)) if volume.HasMetaDataKey(NOTE) else {}
     data, axes = _data_and_axes(volume, note)
     n = min(volume.GetDimension(), 3)
     affine = affine_in_array_order(volume.GetSpacing(), volume.GetOrigin(), volume.GetDirection(), n)

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_superres.atomic import write_text
 from napari_superres.errors import TrainingError
+from napari_superres.limits import parse_json
 
 SUMMARY, CURVES = "summary.json", "curves.csv"
 _COLUMNS = ("training", "seconds", "share", "steps", "loss", "psnr", "bicubic_psnr", "gain", "worst")
@@ -36,7 +37,7 @@ class Log:
         path = folder / SUMMARY
         if path.exists():
             try:
-                saved = json.loads(path.read_text(encoding="utf-8"))
+                saved = parse_json(path.read_bytes())
                 self._trainings, self._earlier_seconds = dict(saved["trainings"]), float(saved["seconds"])
             except (ValueError, KeyError, TypeError) as error:
                 raise TrainingError(f"{path} is damaged.", remedy="Use an empty folder.") from error
