@@ -12,8 +12,6 @@ docs/explanation/architecture.md lists all imports.
 ``lazy``         arrays that read only what is sliced
 ``pyramid``      the coarser levels of a file, for viewers
 ``sidecar``      the provenance record next to a result
-``packed``       the length of compressed data, before they are unpacked
-``jpeg``         the check that JPEG data are whole
 ``samples``      the images that come with the package
 
 To add a file format:

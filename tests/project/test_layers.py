@@ -49,6 +49,7 @@ LATE = {
     "scipy",
     "mrcfile",
     "imagecodecs",
+    "simplejpeg",
 }
 # The files of the plugin may import the libraries of their host at the top, and no other that ruff bans there.
 LATE_IN_PLUGIN = {"torch", "safetensors", "psutil", "platformdirs", "filelock"}

@@ -12,10 +12,9 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 from zlib import MAX_WBITS, decompressobj
 
-from napari_superres.io.jpeg import jpeg_fault, stated_pixels
-from napari_superres.io.packed import inflate
+from napari_superres.io.picture.jpeg import jpeg_fault, stated_pixels
 from napari_superres.io.series import check_claim, damage_error, translate_errors
-from napari_superres.limits import SPARE_BYTES, Packing
+from napari_superres.limits import SPARE_BYTES, Packing, inflate
 
 _KIND = "DICOM image"
 _UNDEFINED = 0xFFFFFFFF

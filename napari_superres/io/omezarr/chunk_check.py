@@ -13,8 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.io.packed import Codec, unpacked_length
-from napari_superres.limits import COPIES, SPARE_BYTES, Packing, most_bytes
+from napari_superres.limits import COPIES, SPARE_BYTES, Codec, Packing, most_bytes, unpacked_length
 
 _HEADER_BYTES = 32
 _CHECKSUM_BYTES = 4

@@ -6,8 +6,8 @@ from io import SEEK_CUR
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from napari_superres.io.packed import unpacked_length
 from napari_superres.io.series import check_claim, damage_error
+from napari_superres.limits import unpacked_length
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
-from napari_superres.io.jpeg import jpeg_fault
+from napari_superres.io.picture.jpeg import jpeg_fault
 from napari_superres.io.picture.png import SIGNATURE, check_png
 from napari_superres.io.series import (
     Accept,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from napari_superres.io.jpeg import jpeg_fault, stated_pixels
+from napari_superres.io.picture.jpeg import jpeg_fault, stated_pixels
 
 _JPEG, _JPEG_2000 = {7}, {33003, 33005, 34712}
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_superres.io.packed import Codec, unpacked_length
 from napari_superres.io.series import check_claim, damage_error
-from napari_superres.limits import COPIES
+from napari_superres.limits import COPIES, Codec, unpacked_length
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import GridError, UnreadableImageError
-from napari_superres.io.packed import Codec
 from napari_superres.io.series import Accept, check_claim, damage_error, find_reference
 from napari_superres.io.volume.header import VolumeHeader, check_packed
+from napari_superres.limits import Codec
 
 _KIND = "NRRD file"
 _HEADER_BYTES = 2**24
