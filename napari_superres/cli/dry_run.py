@@ -11,7 +11,7 @@ from napari_superres.cli import terminal
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SuperResError
 
-_READING = ("axes", "series", "pixel_size", "unit", "skip_bad")
+_READING = ("axes", "series", "pixel_size", "unit", "skip_bad", "trust")
 _WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")
 
 

@@ -14,10 +14,10 @@ def parse_json(text: str | bytes) -> Any:
     Raises
     ------
     ValueError
-        If the text is no JSON, is not UTF-8, or is nested too deeply.
+        If the text is no JSON, is not UTF-8, is nested too deeply, or has an integer of more than 64 bits.
     """
     try:
-        return _shallow(json.loads(text))
+        return _moderate(json.loads(text))
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
 
@@ -28,20 +28,22 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the text is no TOML or is nested too deeply.
+        If the text is no TOML, is nested too deeply, or has an integer of more than 64 bits.
     """
     try:
         values = tomllib.loads(text)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
-    _shallow(values)
+    _moderate(values)
     return values
 
 
-def _shallow(value: Any) -> Any:
-    """Return a value of lists and dictionaries that later code may walk by recursion, as writing it does."""
+def _moderate(value: Any) -> Any:
+    """Return a value that later code may walk by recursion, as writing it does, and whose integers fit into floats."""
     level = [value]
     for _ in range(_MOST_LEVELS):
+        if any(isinstance(v, int) and abs(v) >= 2**64 for v in level):
+            raise ValueError("it has an integer of more than 64 bits")
         level = [
             inner
             for outer in level

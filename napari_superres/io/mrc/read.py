@@ -2,12 +2,16 @@
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
-from napari_superres.io.series import Accept, Series, import_library, summarize, translate_errors
+from napari_superres.io.series import Accept, Series, check_claim, import_library, summarize, translate_errors
+
+
+_HEADER_BYTES = 1024
 
 
 def scan(path: Path, accept: Accept) -> list[Series]:
@@ -27,6 +31,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
     with translate_errors(path, "MRC file"), warnings.catch_warnings():
         # mrcfile warns of small faults in a header, which do no harm. Damage still raises.
         warnings.simplefilter("ignore")
+        _check_header(path)
         with mrcfile.mmap(path, mode="r") as file:
             data, voxel, header = file.data, file.voxel_size, file.header
             stack = file.is_image_stack()
@@ -48,3 +53,12 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         )
 
     return [Series(path.name, summarize(open_image(None)), open_image)]
+
+
+def _check_header(path: Path) -> None:
+    """Check the length of the extended header. mrcfile allocates it before it reads it."""
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    order: Literal["little", "big"] = "big" if header[212:213] == b"\x11" else "little"
+    extended = int.from_bytes(header[92:96], order, signed=True)
+    check_claim(path, "MRC file", _HEADER_BYTES + max(0, extended), path.stat().st_size)

@@ -6,6 +6,7 @@ Begin with ``read.scan`` and ``target.ZarrTarget``. Only `napari_superres.io` im
 ``read``        finds the images of a zarr folder
 ``array``       an array that names its missing and damaged chunks
 ``chunk_check`` checks the packed bytes of a chunk before they are decoded
+``store``       reads the metadata of a folder
 ``write``       writes a whole image, and says what OME-Zarr cannot store
 ``target``      `ZarrTarget`: a result that several processes may write box by box
 ``layout``      numbers of a result: shape, chunks, shards and pyramid levels

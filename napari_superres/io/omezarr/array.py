@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.lazy import Box, LazyArray
 from napari_superres.io.omezarr.chunk_check import ChunkCheck
+from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.series import Accept, import_library, translate_errors
 from napari_superres.limits import is_inside
 
@@ -99,7 +100,7 @@ class ZarrArray(LazyArray):
         with translate_errors(self._path, "zarr array"):
             if self._fill != "none":
                 np.empty(shape, self.dtype)  # too large a box fails here, before its chunks are looked for
-            if not self._local or self._check_files(box):
+            if not self._local or self.look_at_files(box):
                 try:
                     return np.asarray(self._array[box])
                 except (PermissionError, MemoryError):
@@ -108,7 +109,7 @@ class ZarrArray(LazyArray):
                     pass
             return self._read_by_chunk(box, shape)
 
-    def _check_files(self, box: Box) -> bool:
+    def look_at_files(self, box: Box) -> bool:
         """Return whether all chunks that the box touches look complete. Report those that do not."""
         complete = True
         for piece in _pieces(box, self._file_shape):
@@ -193,7 +194,7 @@ class ZarrArray(LazyArray):
 
 def _open(path: Path, inner: str, accept: Accept, fill: Fill) -> ZarrArray:
     with translate_errors(path, "zarr array"):
-        return ZarrArray(path, import_library("zarr").open_array(str(path), path=inner, mode="r"), accept, fill)
+        return ZarrArray(path, import_library("zarr").open_array(open_store(path), path=inner, mode="r"), accept, fill)
 
 
 def _pieces(box: Box, chunk_shape: Sequence[int]) -> Iterator[_Piece]:

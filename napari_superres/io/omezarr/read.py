@@ -19,6 +19,7 @@ from napari_superres.errors import AxesError, GridError, UnreadableImageError
 from napari_superres.io.lazy import reorder_axes
 from napari_superres.io.omezarr.array import ZarrArray
 from napari_superres.io.omezarr.attributes import NOTE
+from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
 
@@ -41,7 +42,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         If its metadata are damaged, or it holds no image.
     """
     with translate_errors(path, _KIND):
-        images = list(_images(import_library("zarr").open(str(path), mode="r"), _Source(path, accept), path.name))
+        images = list(_images(import_library("zarr").open(open_store(path), mode="r"), _Source(path, accept), path.name))
     if not images:
         raise UnreadableImageError(
             f"{path} must hold an image, but its zarr group has no multiscale image and no array.",

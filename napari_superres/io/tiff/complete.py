@@ -34,10 +34,13 @@ def check_chain(path: Path, file: Any) -> None:
     offset = struct.unpack(tiff.offsetformat, handle.read(tiff.offsetsize))[0]
     entry = file.byteorder + ("HHII" if tiff.version == 42 else "HHQQ")
     seen: set[int] = set()
-    while offset and offset not in seen:
+    while offset:
+        if offset in seen:
+            raise damage_error(path, _KIND, "its pages follow each other in a circle")
         seen.add(offset)
         handle.seek(offset)
         count = struct.unpack(tiff.tagnoformat, handle.read(tiff.tagnosize))[0]
+        check_claim(path, _KIND, offset + tiff.tagnosize + count * tiff.tagsize, handle.size)
         for code, kind, length, where in struct.iter_unpack(entry, handle.read(count * tiff.tagsize)):
             size = length * _VALUE_BYTES.get(kind, 0)
             if code in _NEEDED_TAGS and size > tiff.offsetsize and where + size > handle.size:

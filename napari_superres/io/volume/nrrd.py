@@ -15,6 +15,10 @@ from napari_superres.limits import Codec
 _KIND = "NRRD file"
 _HEADER_BYTES = 2**24
 _MOST_FILES = 10**6
+# The library behind SimpleITK copies a wrong field into a message of 1024 characters, and kills the process if it is
+# longer. Fields of free text are not among them.
+_LONGEST_LINE = 500
+_WORDS = {"content", "labels", "sampleunits"}
 _VALUE_BYTES = {
     name: size
     for size, names in {
@@ -116,6 +120,8 @@ def _read_fields(path: Path) -> tuple[dict[str, str], int, list[str]]:
             key = key.replace(" ", "").lower()
             if key in fields:
                 raise damage_error(path, _KIND, f"its header states {key} twice")
+            if len(raw) > _LONGEST_LINE and key not in _WORDS:
+                raise damage_error(path, _KIND, f"its header has {len(raw)} characters for {key[:20]!r}")
             fields[key] = value.strip()
             if key == "datafile" and value.split()[:1] == ["LIST"]:
                 lines = file.read(_HEADER_BYTES).decode("utf-8", "replace").splitlines()
