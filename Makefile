@@ -12,7 +12,7 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores grids tables tables-slow screenshots \
+.PHONY: help demo napari environment test test-gui test-slow fuzz lint format docs bench scores grids tables tables-slow screenshots \
 	pictures thumbnails system version dist clean
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make test        run the tests that take seconds"
 	@echo "make test-gui    run the widgets' tests that take minutes"
 	@echo "make test-slow   run all tests and measure their coverage (hours)"
+	@echo "make fuzz        read 20,000 damaged files (half an hour; goes on where it was stopped)"
 	@echo "make lint        run ruff and mypy"
 	@echo "make docs        build the documentation and run every command that it shows"
 	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"
@@ -42,6 +43,12 @@ test-gui: $(VENV)/.tests system
 # Coverage counts only if all tests run, so the quick ones run as well.
 test-slow: $(VENV)/.tests system
 	$(BIN)/pytest -m "not docs" --cov --cov-report=term --cov-report=xml
+
+# What is done, and what failed, is in fuzz.json.
+CASES ?= 20000
+SEED ?= 1
+fuzz: $(VENV)/.tests
+	PYTHONPATH=tests $(BIN)/python -m helpers.fuzz --cases $(CASES) --seed $(SEED)
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .

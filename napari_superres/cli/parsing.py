@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_superres.errors import SettingsError
-from napari_superres.limits import parse_json
+from napari_superres.limits import read_json
 
 
 def parse_tile(text: str) -> int | tuple[int, ...] | Literal["auto"]:
@@ -112,7 +112,7 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
 def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[str, Any]]:
     """Return the model, or one per channel, and the settings that determine the pixels, from a result's record."""
     try:
-        record = parse_json(path.read_bytes())
+        record = read_json(path)
         norm = record["normalisation"]
         settings = {
             "precision": record["precision"],

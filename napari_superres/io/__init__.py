@@ -16,11 +16,12 @@ docs/explanation/architecture.md lists all imports.
 
 To add a file format:
 
-1. Make a folder with a module ``read``, whose ``scan(path, require_pixel_size)`` returns a list of `series.Series`.
+1. Make a folder with a module ``read``, whose ``scan(path, accept)`` returns a list of `series.Series`.
 2. If the format can be written, add a module ``write`` with ``find_unsupported(image, suffix)``, which returns what
    the format cannot store, and ``write(image, path)``.
 3. Add a line to the table in ``formats``.
-4. Add the format to the tests in ``tests/io``: round trip, position of a blob, broken files.
+4. Add the format to the tests in ``tests/io``: round trip, position of a blob, broken files; and to the fuzzing in
+   ``tests/helpers/fuzz``.
 5. To let napari open and save it, add its patterns to ``napari_superres/napari.yaml``.
 
 ``mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries are

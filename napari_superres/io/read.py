@@ -25,7 +25,7 @@ from napari_superres.io.formats import (
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.series import Accept, Series, check_present
 from napari_superres.io.sidecar import sidecar_path
-from napari_superres.limits import parse_json
+from napari_superres.limits import read_json
 
 
 @checks_names
@@ -103,7 +103,7 @@ def _with_record(image: Image, path: Path) -> Image:
     if "provenance" in image.metadata or not record_file.is_file():
         return image
     try:
-        record = parse_json(record_file.read_bytes())
+        record = read_json(record_file)
     except (OSError, ValueError):
         return image
     return image.replace(metadata={**image.metadata, "provenance": record}) if isinstance(record, dict) else image

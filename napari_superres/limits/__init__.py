@@ -9,7 +9,7 @@ This layer imports nothing. All that read files use it.
 """
 
 from napari_superres.limits.memory import COPIES, SPARE_BYTES, Packing, most_bytes
-from napari_superres.limits.nesting import parse_json, parse_toml
+from napari_superres.limits.nesting import parse_json, parse_toml, read_json
 from napari_superres.limits.packed import Codec, Readable, inflate, unpacked_length
 from napari_superres.limits.paths import is_inside, is_special
 
@@ -25,5 +25,6 @@ __all__ = [
     "most_bytes",
     "parse_json",
     "parse_toml",
+    "read_json",
     "unpacked_length",
 ]

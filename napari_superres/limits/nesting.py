@@ -2,7 +2,11 @@
 
 import json
 import tomllib
+from errno import EINVAL
+from pathlib import Path
 from typing import Any
+
+from napari_superres.limits.paths import is_special
 
 _MOST_LEVELS = 100
 _TOO_DEEP = f"it is nested in more than {_MOST_LEVELS} levels"
@@ -20,6 +24,21 @@ def parse_json(text: str | bytes) -> Any:
         return _moderate(json.loads(text))
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read, or is a pipe or device, of which reading might never end.
+    ValueError
+        As in `parse_json`.
+    """
+    if is_special(path):
+        raise OSError(EINVAL, "it is a pipe, a socket or a device")
+    return parse_json(path.read_bytes())
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import METRES
 from napari_superres.errors import EvaluationError, SuperResWarning
 from napari_superres.evaluation.uncertainty.spread import Spread
-from napari_superres.limits import parse_json
+from napari_superres.limits import read_json
 
 Pair = tuple[float, float]
 
@@ -253,7 +253,7 @@ class Calibration:
         """
         source = Path(path)
         try:
-            values = parse_json(source.read_bytes())
+            values = read_json(source)
             version = values.pop("format")
             if version <= FORMAT:
                 return cls(**{**values, "binding": Binding(**values["binding"])})

@@ -10,7 +10,6 @@ from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
 from napari_superres.io.series import Accept, Series, check_claim, import_library, summarize, translate_errors
 
-
 _HEADER_BYTES = 1024
 
 

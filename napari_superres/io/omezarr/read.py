@@ -42,7 +42,9 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         If its metadata are damaged, or it holds no image.
     """
     with translate_errors(path, _KIND):
-        images = list(_images(import_library("zarr").open(open_store(path), mode="r"), _Source(path, accept), path.name))
+        images = list(
+            _images(import_library("zarr").open(open_store(path), mode="r"), _Source(path, accept), path.name)
+        )
     if not images:
         raise UnreadableImageError(
             f"{path} must hold an image, but its zarr group has no multiscale image and no array.",

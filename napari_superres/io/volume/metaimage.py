@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from napari_superres.io.series import Accept, check_claim, damage_error, find_reference
@@ -10,6 +10,7 @@ from napari_superres.io.volume.header import VolumeHeader, check_packed
 
 _KIND = "MetaImage"
 _HEADER_BYTES = 2**20
+_MOST_FILES = 10**6
 _VALUE_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -30,30 +31,33 @@ _PATTERN = re.compile(r"[^%]*%(0[1-9])?d[^%]*")
 
 def check(path: Path, accept: Accept) -> VolumeHeader:
     """Check that the data are as long as the header says, and return the facts of the header."""
-    fields, end, rest = _read_fields(path)
+    fields, end, listed = _read_fields(path)
     try:
         shape = [int(n) for n in fields["DimSize"].split()]
         size = _VALUE_BYTES[fields["ElementType"]]
         channels, dimensions = int(fields.get("ElementNumberOfChannels", "1")), int(fields["NDims"])
         skipped = max(0, int(fields.get("HeaderSize", "0")))
-        names = list(_data_files(fields["ElementDataFile"], rest))
+        names, axes = _data_files(fields["ElementDataFile"], listed, dimensions)
     except (KeyError, ValueError) as error:
         raise damage_error(path, _KIND) from error
     if not shape or min(shape) < 1 or channels < 1 or len(shape) != dimensions:
         raise damage_error(path, _KIND, f"its dimensions are {shape}")
-    values = math.prod(shape) * channels
-    files = [(path, end)] if names == ["LOCAL"] else [(find_reference(path, n, accept), skipped) for n in names]
-    if _is_true(fields.get("CompressedData", "False")):
-        for data_file, start in files:
-            stated = int(fields.get("CompressedDataSize", "0")) if len(files) == 1 else 0
-            whole = check_packed(path, _KIND, data_file, start, "zlib", values * size // len(files))
-            # Of other data SimpleITK prints a message and returns pixels that are not theirs.
-            if not whole or stated not in (0, data_file.stat().st_size - start):
-                raise damage_error(path, _KIND, "its compressed data are longer than its header states")
-    else:
-        # Numbers in words need a digit and a space each.
-        needed = values * size if _is_true(fields.get("BinaryData", "False")) else 2 * values - 1
-        check_claim(path, _KIND, needed, sum(max(0, f.stat().st_size - start) for f, start in files))
+    # SimpleITK returns memory as it finds it where files are missing.
+    if len(names) != math.prod(shape[axes:]):
+        raise damage_error(path, _KIND, f"it names {len(names)} of {math.prod(shape[axes:])} files")
+    values = math.prod(shape[:axes]) * channels
+    # Numbers in words need a digit and a space each.
+    needed = values * size if _is_true(fields.get("BinaryData", "False")) else 2 * values - 1
+    for name in names:
+        data_file, start = (path, end) if name == "LOCAL" else (find_reference(path, name, accept), skipped)
+        stored = max(0, data_file.stat().st_size - start)
+        if not _is_true(fields.get("CompressedData", "False")):
+            check_claim(path, _KIND, needed, stored)
+            continue
+        stated = int(fields.get("CompressedDataSize", "0")) if len(names) == 1 else 0
+        # Of other data SimpleITK prints a message and returns pixels that are not theirs.
+        if not check_packed(path, _KIND, data_file, start, "zlib", values * size) or stated not in (0, stored):
+            raise damage_error(path, _KIND, "its compressed data are longer than its header states")
     known = "ElementSpacing" in fields or "ElementSize" in fields
     return VolumeHeader("millimeter" if known else None, medical=True)
 
@@ -77,23 +81,22 @@ def _read_fields(path: Path) -> tuple[dict[str, str], int, list[str]]:
     raise damage_error(path, _KIND)
 
 
-def _data_files(text: str, rest: list[str]) -> Iterator[str]:
-    """Yield the names of the files that hold the data; ``LOCAL`` for the file itself."""
+def _data_files(text: str, listed: list[str], dimensions: int) -> tuple[list[str], int]:
+    """Return the files that hold the data, ``LOCAL`` for the file itself, and the number of axes of each."""
     words = text.split()
     if text.upper() == "LOCAL":
-        yield "LOCAL"
-    elif words and words[0].upper() == "LIST":
-        if not rest:
-            raise ValueError("the list of files is empty")
-        yield from rest
-    elif "%" in text:
-        if not _PATTERN.fullmatch(words[0]):
-            raise ValueError(f"{words[0]!r} must have one place for a number")
-        first, last, step = (int(w) for w in words[1:4])
-        # A missing file ends the search before the range does.
-        yield from (words[0] % n for n in range(first, last + 1, step))
-    else:
-        yield text
+        return ["LOCAL"], dimensions
+    if words and words[0].upper() == "LIST":
+        axes = int(words[1].rstrip("Dd")) if len(words) > 1 else dimensions - 1
+        if axes == dimensions:  # SimpleITK would read nothing
+            raise ValueError("files of a list are parts of the image")
+        return listed, axes if 1 <= axes < dimensions else dimensions - 1
+    if "%" not in text:
+        return [text], dimensions
+    if not _PATTERN.fullmatch(words[0]):
+        raise ValueError(f"{words[0]!r} must have one place for a number")
+    first, last, step = (int(w) for w in words[1:4])
+    return [words[0] % n for n in islice(range(first, last + 1, step), _MOST_FILES)], dimensions - 1
 
 
 def _is_true(text: str) -> bool:

@@ -8,10 +8,10 @@ repeated: ``python -m helpers.fuzz --seed 1 --only 1234``.
 ``kinds``     the table of kinds; add a new kind there
 ``case``      `Kind`, `Sample`, and how a case is made of them
 ``values``    values that programs stumble over, and damage to bytes
-``json_text`` damage to JSON, as trees and as text
-``text``      damage to headers and settings made of lines
-``tiff``, ``pictures``, ``volumes``, ``dicom``, ``mrc``, ``zarrs``   samples and damage of one family of formats each
-``state``     recipes, journals, records, caches and calibrations
+``text``      damage to JSON, and to headers and settings made of lines
+``tiff``, ``pictures``, ``volumes``, ``dicom``, ``zarrs``   samples and damage of one family of formats each
+``state``     recipes, journals, records and calibrations
+``bombs``     small files that claim much
 ``worker``    the process that reads
 ``run``       the process that watches
 """

@@ -33,7 +33,8 @@ def main() -> int:
         outcomes[f"{KINDS[answer['index'] % len(KINDS)].name}: {answer['outcome']}"] += 1
         if answer["outcome"] in BAD:
             state["failures"].append(answer)
-            print(f"{answer['index']}: {KINDS[answer['index'] % len(KINDS)].name}: {answer['outcome']}: {answer['error'][:300]}", flush=True)
+            name = KINDS[answer["index"] % len(KINDS)].name
+            print(f"{answer['index']}: {name}: {answer['outcome']}: {answer['error'][:300]}", flush=True)
         if answer["outcome"] in BAD or answer["index"] % 100 == 0:
             state |= {"done": answer["index"] + 1, "outcomes": dict(outcomes)}
             arguments.state.write_text(json.dumps(state, indent=1), encoding="utf-8")

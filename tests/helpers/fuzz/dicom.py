@@ -7,12 +7,13 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from helpers.fuzz.case import Sample
-from helpers.fuzz.values import damage_bytes, packed
 from PIL import Image as Pillow
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as DicomSequence
+
+from helpers.fuzz.case import Sample
+from helpers.fuzz.values import damage_bytes, packed
 
 _CT, _MR, _SECONDARY = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "4", "7"))
 _EXPLICIT, _IMPLICIT, _BIG, _DEFLATED = (f"1.2.840.10008.1.2{end}" for end in (".1", "", ".2", ".1.99"))
@@ -25,21 +26,44 @@ def dicom_samples() -> tuple[Sample, ...]:
     """Return single files, a folder of slices, and a file of frames."""
     noise = np.random.default_rng(0).integers(0, 4000, (4, 20, 24)).astype("uint16")
     singles = {
-        "a.dcm": _file(_EXPLICIT, noise[0]),
-        "b.dcm": _file(_IMPLICIT, noise[0]),
-        "c.dcm": _file(_DEFLATED, noise[0]),
-        "d.dcm": _file(_EXPLICIT, noise, NumberOfFrames=4, FrameTime="40"),
-        "e.dcm": _file(_JPEG, (noise[0] >> 4).astype("uint8")),
-        "f.dcm": _file(_EXPLICIT, noise[0], PhotometricInterpretation="MONOCHROME1", RescaleSlope="2.5"),
-        "g.dcm": _file(_EXPLICIT, noise[0], sequence=True),
+        "a.dcm": dicom_file(noise[0], _EXPLICIT),
+        "b.dcm": dicom_file(noise[0], _IMPLICIT),
+        "c.dcm": dicom_file(noise[0], _DEFLATED),
+        "d.dcm": dicom_file(noise, _EXPLICIT, NumberOfFrames=4, FrameTime="40"),
+        "e.dcm": dicom_file((noise[0] >> 4).astype("uint8"), _JPEG),
+        "f.dcm": dicom_file(noise[0], _EXPLICIT, PhotometricInterpretation="MONOCHROME1", RescaleSlope="2.5"),
+        "g.dcm": dicom_file(noise[0], _EXPLICIT, sequence=True),
     }
-    folder = {f"ct/{i}.dcm": _file(_EXPLICIT, noise[i], place=2.5 * i) for i in range(4)}
+    folder = {f"ct/{i}.dcm": dicom_file(noise[i], _EXPLICIT, place=2.5 * i) for i in range(4)}
     return (*(Sample(name, {name: data}) for name, data in singles.items()), Sample("ct", folder))
 
 
-def _file(syntax: str, pixels: Any, *, place: float | None = None, sequence: bool = False, **tags: Any) -> bytes:
+def dicom_file(
+    pixels: Any,
+    syntax: str = _EXPLICIT,
+    *,
+    place: float | None = None,
+    sequence: bool = False,
+    private: bool = False,
+    **tags: Any,
+) -> bytes:
+    """Return a file with pixels ``([frames,] Y, X)``.
+
+    Parameters
+    ----------
+    pixels, syntax
+        Pixels, and the transfer syntax in which they are stored.
+    place
+        Position along the normal of the slice, in millimeters.
+    sequence, private
+        Whether the file has a sequence with pixels of its own, and a private element.
+    tags
+        Other elements by keyword.
+    """
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = syntax, _CT, "1.2.3"
+    uids = {"TransferSyntaxUID": syntax, "MediaStorageSOPClassUID": _CT, "MediaStorageSOPInstanceUID": "1.2.3"}
+    for name, uid in uids.items():
+        setattr(meta, name, uid)
     data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     bits = pixels.itemsize * 8
     content = pixels.tobytes()
@@ -49,7 +73,7 @@ def _file(syntax: str, pixels: Any, *, place: float | None = None, sequence: boo
         content = encapsulate([buffer.getvalue()])
     values = {
         "SOPClassUID": _CT,
-        "SOPInstanceUID": f"1.2.{place}",
+        "SOPInstanceUID": f"1.2.{round(10 * (place or 0))}",
         "SeriesInstanceUID": "1.2.4",
         "Modality": "CT",
         "PatientName": "Doe^Jane",
@@ -73,6 +97,9 @@ def _file(syntax: str, pixels: Any, *, place: float | None = None, sequence: boo
         inner.CodeValue, inner.PixelData = "x", b"\0" * 8
         inner["PixelData"].VR = "OW"
         data.IconImageSequence = DicomSequence([inner])
+    if private:
+        data.add_new(0x00090010, "LO", "MINE")
+        data.add_new(0x00091001, "OB", b"abcd" * 4)
     data["PixelData"].VR = "OB" if bits == 8 else "OW"
     if syntax == _JPEG:
         data["PixelData"].is_undefined_length = True

@@ -3,28 +3,25 @@
 from pathlib import Path
 
 import numpy as np
+
 from helpers.fuzz.case import Kind
 from helpers.fuzz.dicom import damage_elements, dicom_samples
-from helpers.fuzz.json_text import damage_json, damage_json_lines
-from helpers.fuzz.mrc import damage_mrc, mrc_samples
 from helpers.fuzz.pictures import damage_bmp, damage_jpeg, damage_png, picture_samples
 from helpers.fuzz.state import (
-    cache_samples,
     calibration_samples,
     damage_toml,
     journal_samples,
     recipe_samples,
     record_samples,
-    use_cache,
     use_calibration,
     use_journal,
     use_recipe,
     use_record,
 )
+from helpers.fuzz.text import damage_json, damage_json_lines
 from helpers.fuzz.tiff import damage_chain, damage_description, damage_tags, tiff_samples
-from helpers.fuzz.volumes import damage_meta, damage_nifti, damage_nrrd, volume_samples
+from helpers.fuzz.volumes import damage_meta, damage_mrc, damage_nifti, damage_nrrd, mrc_samples, volume_samples
 from helpers.fuzz.zarrs import damage_chunk, zarr_samples
-
 from napari_superres.io import describe, find_images
 from napari_superres.io.pyramid import read_pyramids
 
@@ -41,9 +38,14 @@ def use_image(path: Path) -> None:
 _JSON = (damage_json,)
 _ZARR = {"*.json": _JSON, "*.zarray": _JSON, "*.zattrs": _JSON, "*.zgroup": _JSON, "*": (damage_chunk,)}
 
-# Model files go here, too: their samples and damage belong in a module `models`.
+# Model files belong here, too: their samples and damage go into a module `models`.
 KINDS = (
-    Kind("TIFF", tiff_samples, use_image, {"*": (damage_tags, damage_tags, damage_tags, damage_description, damage_chain)}),
+    Kind(
+        "TIFF",
+        tiff_samples,
+        use_image,
+        {"*": (damage_tags, damage_tags, damage_tags, damage_description, damage_chain)},
+    ),
     Kind("picture", picture_samples, use_image, {"*.png": (damage_png,), "*.bmp": (damage_bmp,), "*": (damage_jpeg,)}),
     Kind(
         "volume",
@@ -57,6 +59,5 @@ KINDS = (
     Kind("recipe", recipe_samples, use_recipe, {"*": (damage_toml,)}),
     Kind("journal", journal_samples, use_journal, {"*.jsonl": (damage_json_lines,), **_ZARR}),
     Kind("record", record_samples, use_record, {"*.json": _JSON}),
-    Kind("cache", cache_samples, use_cache, {"*.json": _JSON}),
     Kind("calibration", calibration_samples, use_calibration, {"*": _JSON}),
 )

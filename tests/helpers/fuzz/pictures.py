@@ -8,9 +8,10 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from PIL import Image as Pillow
+
 from helpers.fuzz.case import Sample
 from helpers.fuzz.values import damage_bytes, packed
-from PIL import Image as Pillow
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -75,7 +76,9 @@ def damage_png(rng: Random, data: bytes) -> bytes:
 
 def damage_jpeg(rng: Random, data: bytes) -> bytes:
     """Return a JPEG with other numbers in its frame, a segment removed or repeated, or its scan cut off."""
-    starts = [i for i in range(2, len(data) - 4) if data[i] == 0xFF and data[i + 1] not in (0, 0xFF, *range(0xD0, 0xDA))]
+    starts = [
+        i for i in range(2, len(data) - 4) if data[i] == 0xFF and data[i + 1] not in (0, 0xFF, *range(0xD0, 0xDA))
+    ]
     raw, how = bytearray(data), rng.random()
     if how < 0.4 or not starts:
         frames = [i for i in starts if data[i + 1] in (0xC0, 0xC1, 0xC2)]

@@ -21,6 +21,9 @@ _WAIT_S = 60.0
 BAD = ("foreign", "large", "killed", "hang")
 """Outcomes that are failures."""
 
+FATAL = ("large", "killed", "hang")
+"""Outcomes after which the process is gone, busy, or so large that the next outcome would tell little."""
+
 
 class Worker:
     """A process that reads damaged files."""
@@ -48,11 +51,11 @@ class Worker:
             self._lines.put(line)
         self._lines.put("")
 
-    def run(self, seed: int, index: int) -> dict[str, Any]:
-        """Return the outcome of a case. If that is no answer of the worker, the worker must be replaced."""
+    def run(self, case: str) -> dict[str, Any]:
+        """Return the outcome of a case, named as `worker` says. After one of `FATAL`, the worker must be replaced."""
         assert self._process.stdin is not None
         before = self._seconds()
-        self._process.stdin.write(f"{seed} {index}\n")
+        self._process.stdin.write(f"{case}\n")
         self._process.stdin.flush()
         waited = 0.0
         while True:
@@ -86,15 +89,16 @@ class Worker:
         return float(times.user + times.system)
 
 
-def run_cases(seed: int, indices: Iterable[int]) -> Iterator[dict[str, Any]]:
-    """Yield the outcome of each case, with its number."""
-    worker = Worker()
+def run_cases(seed: int, indices: Iterable[int], worker: Worker | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the outcome of each case, with its number; `worker` is a process to begin with."""
+    process = worker or Worker()
     try:
         for index in indices:
-            answer = worker.run(seed, index)
-            if answer["outcome"] in ("killed", "hang", "large"):
-                worker.end()
-                worker = Worker()
+            answer = process.run(f"{seed} {index}")
+            if answer["outcome"] in FATAL:
+                process.end()
+                process = Worker()
             yield {"index": index, **answer}
     finally:
-        worker.end()
+        if process is not worker:
+            process.end()

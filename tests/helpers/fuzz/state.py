@@ -1,11 +1,9 @@
-"""Samples and damage of what the program itself keeps: recipes, journals, records, caches and calibrations."""
+"""Samples and damage of what the program itself keeps: recipes, journals, records and calibrations."""
 
 import json
 import os
-import shutil
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.resources import files
@@ -15,22 +13,18 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+
 from helpers.fuzz.case import FIXED_TIME, Sample, read_files
 from helpers.fuzz.text import damage_lines
-
 from napari_superres.cli.parsing import parse_record
 from napari_superres.core.image import Image
 from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration
 from napari_superres.inference import upscale_file
-from napari_superres.inference.machine.speed import known_speed
 from napari_superres.io import read_image, write_image
 from napari_superres.io.omezarr import layout
-from napari_superres.models import load_model
-from napari_superres.models.library import loading
-from napari_superres.models.library.shipped import shipped_folder
 from napari_superres.training.recipes.shipped import load_recipe
 
-_PLAIN, _NETWORK = "bicubic-x2", "fsrcnn-x2"
+_MODEL = "bicubic-x2"
 _DATA = np.random.default_rng(0).integers(0, 1000, (2, 40, 44)).astype("uint16")
 _TOML = (
     b"scale = [1, 1, 1]",
@@ -85,7 +79,7 @@ def journal_samples() -> tuple[Sample, ...]:
         source = write_image(Image.from_array(_DATA, "CYX", pixel_size=0.1), folder / "in.ome.zarr")
         _set_times(folder)
         with suppress(_InterruptedError):
-            upscale_file(source, folder / "out.ome.zarr", model=_PLAIN, device="cpu", progress=stop)
+            upscale_file(source, folder / "out.ome.zarr", model=_MODEL, device="cpu", progress=stop)
         return (Sample("out.ome.zarr", _with_fixed_names(read_files(folder))),)
 
 
@@ -101,7 +95,7 @@ def _with_fixed_names(contents: dict[str, bytes]) -> dict[str, bytes]:
 def use_journal(path: Path) -> None:
     """Resume the run."""
     with _small_boxes():
-        upscale_file(path.with_name("in.ome.zarr"), path, model=_PLAIN, device="cpu", resume=True)
+        upscale_file(path.with_name("in.ome.zarr"), path, model=_MODEL, device="cpu", resume=True)
 
 
 @cache
@@ -111,7 +105,7 @@ def record_samples() -> tuple[Sample, ...]:
         folder = Path(name)
         source = write_image(Image.from_array(_DATA, "CYX", pixel_size=0.1), folder / "in.ome.tif")
         _set_times(folder)
-        upscale_file(source, folder / "out.ome.tif", model=_PLAIN, device="cpu")
+        upscale_file(source, folder / "out.ome.tif", model=_MODEL, device="cpu")
         return (Sample("out.ome.tif", read_files(folder)),)
 
 
@@ -121,52 +115,7 @@ def use_record(path: Path) -> None:
         if record.is_file():
             parse_record(record)
     read_image(path)
-    upscale_file(path.with_name("in.ome.tif"), path, model=_PLAIN, device="cpu", resume=True)
-
-
-def _model_copy(folder: Path) -> Path:
-    """Return a copy of a shipped model, which is measured like a stranger's."""
-    return Path(shutil.copy(shipped_folder() / f"{_NETWORK}.safetensors", folder / "mine.safetensors"))
-
-
-@contextmanager
-def _cache_folder(folder: Path) -> Iterator[None]:
-    """Let the program keep what it measures in a folder, and measure no network more than once."""
-    real: Callable[..., Any] = loading._measure
-
-    def measure(*arguments: Any) -> Any:
-        if not _measured:
-            _measured.append(real(*arguments))
-        return _measured[0]
-
-    with patch.dict(os.environ, XDG_CACHE_HOME=str(folder)), patch.object(loading, "_measure", measure):
-        yield
-
-
-_measured: list[Any] = []
-
-
-@cache
-def cache_samples() -> tuple[Sample, ...]:
-    """Return the cache after a model was measured, with a speed."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = _model_copy(folder)
-        with _cache_folder(folder):
-            model = load_model(path)
-        path.unlink()
-        place = next(folder.rglob("*.json")).parent
-        speeds = {f"{model.sha256} cpu fp32": {"4096": 1e-6, "65536": 8e-7}}
-        (place / "speed.json").write_text(json.dumps(speeds), encoding="utf-8")
-        return (Sample(".", read_files(folder)),)
-
-
-def use_cache(path: Path) -> None:
-    """Load the model that the cache knows, and ask for its speed."""
-    model_file = _model_copy(path)
-    with _cache_folder(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        known_speed(load_model(model_file), "cpu", "fp32")
+    upscale_file(path.with_name("in.ome.tif"), path, model=_MODEL, device="cpu", resume=True)
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
+
 from helpers.fuzz.case import Sample
 from helpers.fuzz.text import damage_lines
 from helpers.fuzz.values import packed
@@ -26,12 +27,12 @@ _XML = (
 
 
 class _Entry(NamedTuple):
-    """A tag in the file: where its entry begins, its type, its count, and where its value is."""
+    """A tag in the file: where its entry begins, its type, the number of its values, and where they are."""
 
     at: int
     code: int
     kind: int
-    count: int
+    number: int
     value: int
 
 
@@ -92,7 +93,7 @@ def damage_tags(rng: Random, data: bytes) -> bytes:
         raw[entry.at + 4 : entry.at + 4 + form.offset] = packed(rng, form.offset, form.order)
     else:
         size = _VALUE_BYTES.get(entry.kind, 1)
-        place = entry.value + size * rng.randrange(max(1, min(entry.count, 64)))
+        place = entry.value + size * rng.randrange(max(1, min(entry.number, 64)))
         if place + size <= len(raw):
             raw[place : place + size] = packed(rng, min(size, 8), form.order)
     return bytes(raw)
@@ -104,7 +105,7 @@ def damage_description(rng: Random, data: bytes) -> bytes:
     found = next((e for e in _entries(data) if e.code == _DESCRIPTION), None)
     if found is None:
         return damage_tags(rng, data)
-    text = data[found.value : found.value + found.count].rstrip(b"\0")
+    text = data[found.value : found.value + found.number].rstrip(b"\0")
     if rng.random() < 0.2:
         deep = rng.choice((500, 20_000))
         text = text.replace(b"<Image", b"<a>" * deep + b"</a>" * deep + b"<Image", 1)
@@ -136,7 +137,7 @@ def _form(data: bytes) -> _Form:
 
 def _entries(data: bytes) -> Iterator[_Entry]:
     """Yield the tags of all pages, as far as they can be followed."""
-    form, seen = _form(data), set()
+    form, seen = _form(data), set[int]()
     code = {2: "H", 4: "I", 8: "Q"}
 
     def number(at: int, size: int) -> int:

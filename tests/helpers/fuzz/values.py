@@ -9,7 +9,20 @@ import numpy as np
 INTEGERS = (0, 1, 2, 3, 7, 8, 16, 255, 256, 32767, 32768, 65535, 65536, 10**6, 2**31 - 1, 2**31, 2**32 - 1, 2**32)
 LARGE = (2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**30)
 FLOATS = (0.0, -0.0, 1e-300, 1e-30, 1e30, 1e300, -1.0, float("nan"), float("inf"), float("-inf"))
-NAMES = ("/etc/passwd", "../../outside.raw", "/dev/zero", "LOCAL", "LIST", "-", "", ".", "x" * 300, "a\0b", "%d", "%n%s")
+NAMES = (
+    "/etc/passwd",
+    "../../outside.raw",
+    "/dev/zero",
+    "LOCAL",
+    "LIST",
+    "-",
+    "",
+    ".",
+    "x" * 300,
+    "a\0b",
+    "%d",
+    "%n%s",
+)
 
 
 def integer(rng: Random) -> int:
@@ -23,7 +36,8 @@ def packed(rng: Random, size: int, order: str = "") -> bytes:
     order = order or rng.choice("<>")
     if size in (4, 8) and rng.random() < 0.2:
         value = np.array(rng.choice(FLOATS[:2] + FLOATS[6:]), order + ("f4" if size == 4 else "f8"))
-        return value.tobytes()
+        raw: bytes = value.tobytes()
+        return raw
     return (integer(rng) % 256**size).to_bytes(size, "little" if order == "<" else "big")
 
 

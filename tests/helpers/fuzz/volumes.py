@@ -1,4 +1,4 @@
-"""Samples and damage of NIfTI, NRRD and MetaImage, attached and detached, packed and plain."""
+"""Samples and damage of NIfTI, NRRD, MetaImage and MRC, attached and detached, packed and plain."""
 
 import gzip
 import tempfile
@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+import mrcfile
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
+
 from helpers.fuzz.case import Sample, read_files
 from helpers.fuzz.text import damage_lines
 from helpers.fuzz.values import damage_bytes, packed, packed_zeros
@@ -68,7 +70,10 @@ def volume_samples() -> tuple[Sample, ...]:
     vector = np.random.default_rng(0).random((6, 7, 2)).astype("float32")
     samples = []
     for number, (data, ending, packs) in enumerate(
-        (d, e, p) for d in (noise, vector) for e in ("nii", "nii.gz", "nrrd", "nhdr", "mha", "mhd") for p in (False, True)
+        (d, e, p)
+        for d in (noise, vector)
+        for e in ("nii", "nii.gz", "nrrd", "nhdr", "mha", "mhd")
+        for p in (False, True)
     ):
         with tempfile.TemporaryDirectory() as folder:
             name = f"v{number}.{ending}"
@@ -115,3 +120,31 @@ def damage_meta(rng: Random, data: bytes) -> bytes:
     if rng.random() < 0.2 and b"CompressedData = True" in head and pixels:
         pixels = packed_zeros(rng.choice((0, 100, 2 * 10**7, 3 * 10**8)))
     return damage_lines(rng, head, _META_LINES) + pixels
+
+
+@cache
+def mrc_samples() -> tuple[Sample, ...]:
+    """Return a volume, a stack and a plane."""
+    noise = np.random.default_rng(0).random((4, 9, 10)).astype("float32")
+    samples = []
+    for name, data, is_stack in (("a.mrc", noise, False), ("b.mrcs", noise, True), ("c.rec", noise[0], False)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "x.mrc"
+            with mrcfile.new(path) as file:
+                file.set_data(data)
+                file.voxel_size = 1.5
+                if is_stack:
+                    file.set_image_stack()
+            # Two of the labels hold the date of writing.
+            content = bytearray(path.read_bytes())
+            content[224:1024] = bytes(800)
+            samples.append(Sample(name, {name: bytes(content)}))
+    return tuple(samples)
+
+
+def damage_mrc(rng: Random, data: bytes) -> bytes:
+    """Return a file with one number of its header changed."""
+    raw = bytearray(data)
+    at = 4 * rng.randrange(56)
+    raw[at : at + 4] = packed(rng, 4, "<")
+    return bytes(raw)

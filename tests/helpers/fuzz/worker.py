@@ -1,4 +1,6 @@
-"""The process that reads damaged files. It reads numbers of cases from its input, and answers each with a line of JSON.
+"""The process that reads damaged files.
+
+It reads lines from its input, seed and number of a case or the name of a bomb, and answers each with a line of JSON.
 
 What libraries print goes nowhere: answers have a handle of their own.
 """
@@ -11,11 +13,15 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from napari_superres.errors import SuperResError
 from napari_superres.limits import COPIES, SPARE_BYTES
+
+BOMB = "bomb "
+"""Before the name of a bomb."""
 
 MOST_BYTES = COPIES * SPARE_BYTES + 2**26
 """Growth of the process that is allowed while it reads: the rule, for files that are far smaller than its spare, and
@@ -27,8 +33,11 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
+    from helpers.fuzz.bombs import bomb
     from helpers.fuzz.case import write_case, write_files
-    from helpers.fuzz.kinds import KINDS
+    from helpers.fuzz.kinds import KINDS, use_image
+
+    use: Callable[[Path], None]
 
     warnings.simplefilter("ignore")
     samples = {kind.name: kind.samples() for kind in KINDS}
@@ -42,13 +51,18 @@ def main() -> None:
                 kind.use(folder / sample.main)
                 shutil.rmtree(folder)
         os.dup2(nothing, 2)
-        print(json.dumps({"ready": True}), file=answers, flush=True)
+        print(json.dumps({"ready": _memory()}), file=answers, flush=True)
         for line in sys.stdin:
-            seed, index = map(int, line.split())
-            kind = KINDS[index % len(KINDS)]
             folder.mkdir()
-            path = write_case(kind, samples[kind.name], seed, index, folder)
-            print(json.dumps({"kind": kind.name, **_outcome(kind.use, path)}), file=answers, flush=True)
+            if line.startswith(BOMB):
+                hostile, use = bomb(line.removeprefix(BOMB).rstrip("\n")), use_image
+                write_files(folder, hostile.files)
+                path = folder / hostile.main
+            else:
+                seed, index = map(int, line.split())
+                kind = KINDS[index % len(KINDS)]
+                use, path = kind.use, write_case(kind, samples[kind.name], seed, index, folder)
+            print(json.dumps(_outcome(use, path)), file=answers, flush=True)
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -62,7 +76,7 @@ def _outcome(use: Any, path: Path) -> dict[str, Any]:
         outcome, error = "refused", f"{type(caught).__name__}: {caught}"
         if "\n" in error or _has_memory_error(caught):
             outcome, where = "foreign", "".join(traceback.format_exception(caught))[-3000:]
-    except BaseException as caught:
+    except BaseException as caught:  # noqa: BLE001 - whatever comes is reported
         outcome, error = "foreign", f"{type(caught).__name__}: {caught}"
         where = traceback.format_exc()[-3000:]
     after = _memory()

@@ -10,10 +10,10 @@ from typing import Any
 import numcodecs
 import numpy as np
 import zarr
-from helpers.fuzz.case import Sample, read_files
-from helpers.fuzz.values import damage_bytes, packed, packed_zeros
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
+from helpers.fuzz.case import Sample, read_files
+from helpers.fuzz.values import damage_bytes, packed, packed_zeros
 from napari_superres.core.image import Image
 from napari_superres.io import write_image
 
@@ -40,11 +40,23 @@ def zarr_samples() -> tuple[Sample, ...]:
             name = f"z{number}.zarr"
             zarr.create_array(str(Path(folder, name)), shape=_DATA.shape, dtype=_DATA.dtype, **way)[...] = _DATA
             samples.append(Sample(name, read_files(Path(folder))))
-    for name, data, axes in (("i.ome.zarr", _DATA, "CYX"), ("s.ome.zarr", _DATA.astype("uint8").T[..., [0, 0, 1]], "YXS")):
+    for name, data, axes in (
+        ("i.ome.zarr", _DATA, "CYX"),
+        ("s.ome.zarr", _DATA.astype("uint8").T[..., [0, 0, 1]], "YXS"),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             write_image(Image.from_array(data, axes, pixel_size=0.1), Path(folder) / name)
             samples.append(Sample(name, {k: v for k, v in read_files(Path(folder)).items() if "provenance" not in k}))
     return tuple(samples)
+
+
+def packed_array(codec: str) -> dict[str, bytes]:
+    """Return the files of ``a.zarr``: one chunk of 20 x 24 pixels, packed by the codec."""
+    codecs: dict[str, Any] = {"blosc": BloscCodec(), "zstd": ZstdCodec(), "gzip": GzipCodec()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "a.zarr"))
+        zarr.create_array(path, data=_DATA[0], chunks=(20, 24), compressors=[codecs[codec]])
+        return read_files(Path(folder))
 
 
 def damage_chunk(rng: Random, data: bytes) -> bytes:
