@@ -1,10 +1,9 @@
 """Values that programs stumble over, and damage to bytes without knowledge of what they mean."""
 
+import struct
 import zlib
 from functools import cache
 from random import Random
-
-import numpy as np
 
 INTEGERS = (0, 1, 2, 3, 7, 8, 16, 255, 256, 32767, 32768, 65535, 65536, 10**6, 2**31 - 1, 2**31, 2**32 - 1, 2**32)
 LARGE = (2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**30)
@@ -35,9 +34,8 @@ def packed(rng: Random, size: int, order: str = "") -> bytes:
     """Return an integer or, for 4 and 8 bytes, sometimes a float in so many bytes."""
     order = order or rng.choice("<>")
     if size in (4, 8) and rng.random() < 0.2:
-        value = np.array(rng.choice(FLOATS[:2] + FLOATS[6:]), order + ("f4" if size == 4 else "f8"))
-        raw: bytes = value.tobytes()
-        return raw
+        value = rng.choice(FLOATS[:2] + FLOATS[6:])
+        return struct.pack(order + ("f" if size == 4 else "d"), value)
     return (integer(rng) % 256**size).to_bytes(size, "little" if order == "<" else "big")
 
 
