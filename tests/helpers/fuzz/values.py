@@ -36,7 +36,7 @@ def packed(rng: Random, size: int, order: str = "") -> bytes:
     if size in (4, 8) and rng.random() < 0.2:
         value = rng.choice(FLOATS[:2] + FLOATS[6:])
         return struct.pack(order + ("f" if size == 4 else "d"), value)
-    return (integer(rng) % 256**size).to_bytes(size, "little" if order == "<" else "big")
+    return (integer(rng) % (1 << 8 * size)).to_bytes(size, "little" if order == "<" else "big")
 
 
 @cache
