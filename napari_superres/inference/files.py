@@ -1,6 +1,5 @@
 """`upscale_file` and `upscale_files`: from files to files, with records, resumption and isolated failures."""
 
-import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -30,6 +29,7 @@ from napari_superres.inference.provenance import chunk_notes
 from napari_superres.inference.stream.journal import is_unfinished
 from napari_superres.inference.stream.stream_file import SETTINGS, Source, pixel_settings, stream_file, with_identity
 from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
+from napari_superres.limits import read_json
 from napari_superres.models.model import Model
 
 _KINDS = (ReadingOptions, WritingOptions, UpscaleOptions)
@@ -344,7 +344,7 @@ def _model_name(model: ModelChoice) -> str:
 def _is_finished(target: Path, image: Image, identity: dict[str, Any], run: UpscaleRun) -> bool:
     """Return whether a target is the complete result of a run."""
     try:
-        record = json.loads(io.sidecar_path(target).read_text(encoding="utf-8"))
+        record = read_json(io.sidecar_path(target))
         records = record.get("per_channel", [record])
         made = [{**{k: r["model"][k] for k in ("name", "sha256")}, **{k: r[k] for k in SETTINGS}} for r in records]
         before = {"affine": record["affine"], **record["input"]}

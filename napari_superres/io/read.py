@@ -23,7 +23,7 @@ from napari_superres.io.formats import (
     suffix,
 )
 from napari_superres.io.lazy import LazyArray
-from napari_superres.io.series import Accept, Series, check_present
+from napari_superres.io.series import Accept, Series, check_present, check_regular
 from napari_superres.io.sidecar import sidecar_path
 from napari_superres.limits import read_json
 
@@ -319,5 +319,6 @@ def _kind_fits(path: Path) -> bool:
 
 
 def _digest(path: Path) -> str:
+    check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

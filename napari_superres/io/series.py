@@ -85,15 +85,26 @@ def check_present(path: Path) -> None:
     try:
         if not path.exists():
             raise UnreadableImageError(f"{path} does not exist.", remedy="Check the path.")
-        if is_special(path):
-            raise UnreadableImageError(
-                f"{path} must be a file or a folder, but is a pipe, a socket or a device.",
-                remedy="Save its content as a file first.",
-            )
+        check_regular(path)
         if path.is_file() and path.stat().st_size == 0:
             raise UnreadableImageError(f"{path} is empty (0 bytes).", remedy="Copy or export it again.")
     except PermissionError as error:
         raise _permission_error(path) from error
+
+
+def check_regular(path: Path) -> None:
+    """Check that an existing path is a file or folder.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it is a pipe, a socket or a device.
+    """
+    if is_special(path):
+        raise UnreadableImageError(
+            f"{path} must be a file or a folder, but is a pipe, a socket or a device.",
+            remedy="Save its content as a file first.",
+        )
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A zarr array that names its missing or damaged chunks in an error, or fills and lists them."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
@@ -198,10 +197,16 @@ def _open(path: Path, inner: str, accept: Accept, fill: Fill) -> ZarrArray:
 
 
 def _pieces(box: Box, chunk_shape: Sequence[int]) -> Iterator[_Piece]:
-    """Yield the part of a box in each chunk that it touches, for a regular grid of chunks."""
-    sides = [_side(part, size) for part, size in zip(box, chunk_shape, strict=True)]
-    for side in itertools.product(*sides):
-        yield _Piece(*(tuple(column) for column in zip(*side, strict=True)))
+    """Yield the part of a box in each chunk that it touches, for a regular grid of chunks.
+
+    Nothing is listed in advance: metadata may state more chunks than any computer can count, and the first is missing.
+    """
+    if not box:
+        yield _Piece((), (), ())
+        return
+    for chunk, source, target in _side(box[0], chunk_shape[0]):
+        for inner in _pieces(box[1:], chunk_shape[1:]):
+            yield _Piece((chunk, *inner.chunk), (source, *inner.source), (target, *inner.target))
 
 
 def _side(part: slice, size: int) -> Iterator[tuple[int, slice, slice]]:

@@ -14,7 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m helpers.fuzz", description="Read damaged files of every kind.")
     parser.add_argument("--cases", type=int, default=20_000, help="number of cases (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the damage (%(default)s)")
-    parser.add_argument("--kind", choices=[kind.name for kind in KINDS], help="only cases of this kind")
+    parser.add_argument("--kind", nargs="*", choices=[kind.name for kind in KINDS], help="only cases of these kinds")
     parser.add_argument("--only", type=int, help="run this case alone and print where it failed")
     parser.add_argument("--state", type=Path, default=Path("fuzz.json"), help="file of what is done (%(default)s)")
     arguments = parser.parse_args()
@@ -22,7 +22,7 @@ def main() -> int:
         (answer,) = run_cases(arguments.seed, [arguments.only])
         print(answer.pop("where", ""), json.dumps(answer, indent=1), sep="\n")
         return int(answer["outcome"] in BAD)
-    kinds = {i for i, kind in enumerate(KINDS) if arguments.kind in (None, kind.name)}
+    kinds = {i for i, kind in enumerate(KINDS) if not arguments.kind or kind.name in arguments.kind}
     facts = {"seed": arguments.seed, "kinds": [KINDS[i].name for i in sorted(kinds)]}
     state = json.loads(arguments.state.read_text(encoding="utf-8")) if arguments.state.exists() else {}
     if {key: state.get(key) for key in facts} != facts:

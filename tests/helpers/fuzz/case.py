@@ -49,12 +49,15 @@ class Kind:
         Do with the input, in an empty folder, what the program does.
     damages
         Kinds of damage by the pattern of the files that they suit; the first pattern that fits decides.
+    quick
+        Whether a case takes milliseconds. The quick tests leave out the others.
     """
 
     name: str
     samples: Callable[[], Sequence[Sample]]
     use: Callable[[Path], None]
     damages: Mapping[str, Sequence[Damage]] = field(default_factory=dict)
+    quick: bool = True
 
 
 def write_case(kind: Kind, samples: Sequence[Sample], seed: int, index: int, folder: Path) -> Path:

@@ -57,7 +57,7 @@ KINDS = (
     Kind("MRC", mrc_samples, use_image, {"*": (damage_mrc,)}),
     Kind("zarr", zarr_samples, use_image, _ZARR),
     Kind("recipe", recipe_samples, use_recipe, {"*": (damage_toml,)}),
-    Kind("journal", journal_samples, use_journal, {"*.jsonl": (damage_json_lines,), **_ZARR}),
+    Kind("journal", journal_samples, use_journal, {"*.jsonl": (damage_json_lines,), **_ZARR}, quick=False),
     Kind("record", record_samples, use_record, {"*.json": _JSON}),
     Kind("calibration", calibration_samples, use_calibration, {"*": _JSON}),
 )

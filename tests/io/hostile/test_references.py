@@ -10,7 +10,7 @@ import zarr
 
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io import describe, find_images, read_image, write_image
+from napari_superres.io import describe, file_digest, find_images, read_image, write_image
 
 SECRET = bytes(range(64))
 OUTSIDE = "must name data in its own folder, but names .*set `trust`"
@@ -162,6 +162,16 @@ def test_a_header_names_no_pipe(tmp_path: Path) -> None:
     for name in ("a.zarr", "g.zarr"):
         with pytest.raises(UnreadableImageError):
             read_image(tmp_path / name)
+
+
+@needs_pipes
+def test_the_digest_of_a_folder_reads_no_pipe(tmp_path: Path) -> None:
+    path = write_image(Image.from_array(np.zeros((9, 9), np.uint8), "YX"), tmp_path / "a.ome.zarr")
+    assert len(file_digest(path)) == 64
+    (path / "0/zarr.json").unlink()
+    os.mkfifo(path / "0/zarr.json")
+    with pytest.raises(UnreadableImageError, match="is a pipe, a socket or a device"):
+        file_digest(path)
 
 
 def test_a_device_is_no_image() -> None:
