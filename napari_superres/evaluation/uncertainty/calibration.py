@@ -259,7 +259,7 @@ class Calibration:
                 return cls(**{**values, "binding": Binding(**values["binding"])})
         except OSError as error:
             raise EvaluationError(f"calibration {source} cannot be read: {error.strerror or error}.") from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise EvaluationError(
                 f"{source.name} is no calibration or is damaged ({error}).", remedy=_CALIBRATE
             ) from error

@@ -103,8 +103,8 @@ def _pixels(picture: Any) -> npt.NDArray[Any]:
     mode = picture.mode
     if mode == "P" and "transparency" in picture.info:
         mode = "PA"
-    upright = import_library("PIL.ImageOps", "pillow").exif_transpose(picture)
-    data = np.asarray(upright.convert(_CONVERTED[mode]) if mode in _CONVERTED else upright)
+    import_library("PIL.ImageOps", "pillow").exif_transpose(picture, in_place=True)  # without a copy
+    data = np.asarray(picture.convert(_CONVERTED[mode]) if mode in _CONVERTED else picture)
     if data.dtype == np.int32 and mode.startswith("I"):
         # Some versions of Pillow return 16-bit grey as 32-bit integers.
         return data.astype(np.uint16) if data.min() >= 0 and data.max() <= 65535 else data

@@ -3,6 +3,7 @@
 TIFF files and zarr arrays without OME metadata are left to napari's own reader.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -235,7 +236,7 @@ def sliceable(data: Any) -> Any:
         chunks[-2:] = data.shape[-2:]
         if len(data.shape) > 2 and data.shape[-1] in (3, 4):
             chunks[-3] = data.shape[-3]
-        if int(np.prod(chunks)) > _LARGEST_CHUNK:
+        if math.prod(chunks) > _LARGEST_CHUNK:
             chunks = [min(c, 2048) for c in chunks]
     return da.from_array(data, chunks=tuple(chunks), name=False)
 
