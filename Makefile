@@ -12,20 +12,23 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-slow lint format docs bench scores grids tables tables-slow screenshots \
-	pictures thumbnails system version dist clean
+.PHONY: help demo napari environment test test-gui test-stress test-slow fuzz lint format docs bench scores grids tables tables-slow \
+	screenshots pictures thumbnails system version dist sbom clean
 
 help:
 	@echo "make demo        upscale the shipped samples and compare the results with their references"
 	@echo "make napari      open napari with a sample and the Super-Resolution widget"
 	@echo "make test        run the tests that take seconds"
 	@echo "make test-gui    run the widgets' tests that take minutes"
+	@echo "make test-stress run the widgets' tests while four processes keep the processors busy"
 	@echo "make test-slow   run all tests and measure their coverage (hours)"
+	@echo "make fuzz        read 20,000 damaged files (half an hour; goes on where it was stopped)"
 	@echo "make lint        run ruff and mypy"
 	@echo "make docs        build the documentation and run every command that it shows"
 	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"
 	@echo "make tables      write the tables of the documentation that are made from the program"
 	@echo "make dist        build the package"
+	@echo "make sbom        list what is installed, with versions and licences, as build/sbom.cdx.json"
 
 demo: $(VENV)/.program
 	$(BIN)/superres demo -o results
@@ -39,9 +42,19 @@ test: $(VENV)/.tests system
 test-gui: $(VENV)/.tests system
 	$(BIN)/pytest -m "gui and slow"
 
+# The widgets' tests while four processes keep the processors busy: tests wait for events, never for time.
+test-stress: $(VENV)/.tests system
+	tests/stress.sh 4 $(BIN)/pytest -m gui
+
 # Coverage counts only if all tests run, so the quick ones run as well.
 test-slow: $(VENV)/.tests system
 	$(BIN)/pytest -m "not docs" --cov --cov-report=term --cov-report=xml
+
+# What is done, and what failed, is in fuzz.json.
+CASES ?= 20000
+SEED ?= 1
+fuzz: $(VENV)/.tests
+	PYTHONPATH=tests $(BIN)/python -m helpers.fuzz --cases $(CASES) --seed $(SEED)
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
@@ -101,6 +114,14 @@ version:
 dist: $(VENV)/.tests
 	rm -rf dist
 	$(BIN)/python -m build
+
+# What is installed in the environment, with versions and licences. The tool has an environment of its own.
+sbom: $(VENV)/.program
+	$(BIN)/python -m venv $(VENV)/sbom
+	$(BIN:$(VENV)/%=$(VENV)/sbom/%)/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	mkdir -p build
+	$(BIN:$(VENV)/%=$(VENV)/sbom/%)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON \
+		-o build/sbom.cdx.json $(BIN)/python
 
 $(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found. Install it, or name it: make PYTHON=/path/to/python3.12 ..."; exit 1; }

@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+import pytest
+
 # Test images are small and test machines are shared: threads would wait for each other longer than they compute.
 # Set before torch is imported, and inherited by the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,3 +12,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="superres-tests-")
 # Nor may tests meet the models that the person keeps.
 os.environ["NAPARI_SUPERRES_MODELS"] = tempfile.mkdtemp(prefix="superres-tests-models-")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_child():
+    """Open the files of other programs in one child process. It is started by the first test that needs it."""
+    from napari_superres.models.foreign.confined import kept_child
+
+    with kept_child():
+        yield

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from napari_superres.cli import parsing, terminal
-from napari_superres.errors import OutputError
 
 _DEFAULT = ("fsrcnn-x2", "fluo-x2")
 
@@ -34,14 +33,14 @@ def bench(
     ] = None,
 ) -> None:
     """Measure throughput on this machine: the engine and the network alone, per model, device and tile size."""
-    from napari_superres.atomic import replacing
+    from napari_superres.atomic import check_writable, write_text
     from napari_superres.inference.machine.memory import tune_allocator
     from napari_superres.inference.measure import bench as figures
 
     to_stdout = json_file == Path("-")
     for file in (None if to_stdout else json_file, markdown_file):
-        if file is not None and not file.resolve().parent.is_dir():
-            raise OutputError(f"the folder {file.parent} does not exist.", remedy="Create it first.")
+        if file is not None:
+            check_writable(file)
     tune_allocator()
     devices = device or ["auto"]
     machine = figures.describe_machine(devices)
@@ -53,8 +52,7 @@ def bench(
         rows.append(row)
         terminal.say(f"{row.model} on {row.device}, tile {' x '.join(map(str, row.tile))}: {row.engine:.2f} Mpx/s")
     table, document = figures.to_markdown(machine, rows), figures.to_json(machine, rows)
-    terminal.result(document if to_stdout else table)
     for file, text in ((None if to_stdout else json_file, document), (markdown_file, table)):
         if file is not None:
-            with replacing(file) as (partial,):
-                partial.write_text(text, encoding="utf-8")
+            write_text(file, text)
+    terminal.result(*(document if to_stdout else table).splitlines())

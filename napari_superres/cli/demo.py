@@ -30,10 +30,11 @@ def demo(
         result = io.read_image(target)
         report = evaluate(result, io.read_image(high), lr=image, name=sample["name"])
         report.to_json(target.with_name(io.stem(target) + ".report.json"))
-        terminal.result(f"{sample['title']}, {sample['model']}\n  input  {image!r}\n  result {result!r}")
+        terminal.result(f"{sample['title']}, {sample['model']}", f"  input  {image!r}", f"  result {result!r}")
         for row in (r for r in report.rows if r["channel"] == "all"):
             terminal.result(f"  {row['candidate']:8} PSNR {row['psnr']:.2f} dB, SSIM {row['ssim']:.4f}")
+    terminal.say("")
     terminal.say(
-        f"\nThe results, with their records and reports, are in {output}/. "
+        f"The results, with their records and reports, are in {output}/. "
         "A network estimated their fine detail; it was not measured. Do not use them for diagnosis."
     )

@@ -1,5 +1,6 @@
 """``superres upscale --dry-run``: report the plan, its cost, and what a run would refuse."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from napari_superres.cli import terminal
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SuperResError
 
-_READING = ("axes", "series", "pixel_size", "unit", "skip_bad")
+_READING = ("axes", "series", "pixel_size", "unit", "skip_bad", "trust")
 _WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")
 
 
@@ -41,8 +42,8 @@ def print_plans(
         with open_executor(None, options["scheduler"]):
             pass
     rows: list[dict[str, Any]] = []
-    for path in batch_sources(sources, output) if many else [Path(sources[0])]:
-        shown = "DICOM" if io.is_anonymous(path) else str(path)
+    for path in batch_sources(sources, output) if many else [io.InputPath(sources[0])]:
+        shown = io.label(path)
         try:
             target = result_path(path, output, model, suffix) if many else output
             rows.append({"source": shown, "target": str(target), **_facts(path, target, model, options, many=many)})
@@ -73,7 +74,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     running: Any = {k: v for k, v in options.items() if k not in _READING + _WRITING}
     run = prepare(image, model, running)
     plans = run.plans
-    if target.exists() and options["resume"] and not options["overwrite"]:
+    if os.path.lexists(target) and options["resume"] and not options["overwrite"]:
         pass  # A finished result of the same run is skipped; the run itself reports any difference.
     elif not many or target.parent.exists():  # A batch creates its folder.
         io.check_target(target, overwrite=options["overwrite"], image=image, allow_loss=options["allow_loss"])

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from napari_superres.atomic import check_writable
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.map_files import map_targets, write_maps
-from napari_superres.errors import EvaluationError, SettingsError
+from napari_superres.errors import EvaluationError, OutputError, SettingsError
 
 if TYPE_CHECKING:
     from napari_superres import Image
@@ -94,9 +95,13 @@ def evaluate(
         parse_gate(text)
     if reference is None and (baseline or gate):
         raise SettingsError("--baseline and --gate need a reference.")
+    inputs = [path for path in (first, second, lr, repeat, calibration) if path is not None]
+    for path in (json_file, csv_file, html_file):
+        if path is not None:
+            _check_report(path, inputs)
     single = result if reference is None else reference
     if single is None or io.find_images(single) == [single]:
-        targets = _map_targets(maps, result, reference, lr, extension, overwrite)
+        targets = _map_targets(maps, result, reference, lr, extension, overwrite, inputs)
         images = _read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit)
         report = compare(**images, calibration=calibration, name=io.safe_name(first), **options)
         written = _maps(images, targets, transform if register else None, data_range)
@@ -107,11 +112,12 @@ def evaluate(
     else:
         report = evaluate_folder(result, reference, lr_dir=lr, **options)
         targets, written = {}, {}
-    terminal.result(report.table())
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:
             write(file)
     write_maps(written, targets, overwrite=overwrite)
+    # Files come first: they are not lost if stdout dies.
+    terminal.result(report.table())
     passed = _check_gates(gate or (), report)
     if report.failures:
         raise typer.Exit(3)
@@ -138,8 +144,24 @@ def _check_gates(texts: Sequence[str], report: "Report") -> bool:
     return all(gate.passed for gate in gates)
 
 
+def _check_report(path: Path, inputs: Sequence[Path]) -> None:
+    """Raise the error that writing a report would raise, or that it would replace an input."""
+    from napari_superres import io
+
+    check_writable(path)
+    io.check_apart(path, inputs)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
+
+
 def _map_targets(
-    folder: Path | None, result: Path | None, reference: Path | None, lr: Path | None, extension: str, overwrite: bool
+    folder: Path | None,
+    result: Path | None,
+    reference: Path | None,
+    lr: Path | None,
+    extension: str,
+    overwrite: bool,
+    inputs: Sequence[Path],
 ) -> dict[str, Path]:
     """Return the file of each map that the images allow; none if no folder for maps is given."""
     from napari_superres import io
@@ -150,7 +172,7 @@ def _map_targets(
         raise SettingsError("--maps need a result: give SR and REF, or SR and --lr.")
     names = [] if reference is None else ["difference", "ssim", "agreement"]
     names += [] if lr is None else ["residual"]
-    return map_targets(folder, io.safe_name(result), names, extension, overwrite=overwrite)
+    return map_targets(folder, io.safe_name(result), names, extension, overwrite=overwrite, inputs=inputs)
 
 
 def _maps(
@@ -226,8 +248,12 @@ def resolution(
 
     if second is None and (volume or map_file is not None):
         raise SettingsError("--volume and --map need two recordings.")
+    if map_file is not None:
+        io.check_target(map_file, overwrite=False)
     size = parsing.parse_pixel_size(pixel_size)
     images = [io.read_image(path, pixel_size=size, unit=unit) for path in (first, second) if path is not None]
+    if map_file is not None:
+        terminal.say(f"wrote {io.write_image(local_agreement(*images), map_file)}")
     rows: list[dict[str, Any]] = []
     for channel in range(images[0].size("C")):
         label = f"channel {channel}: " if images[0].size("C") > 1 else ""
@@ -247,9 +273,7 @@ def resolution(
             facts = {k: getattr(phases, k) for k in ("value", "unit", "cutoff", "contrast", "reason")}
             rows.append({"channel": channel, "method": "decorrelation", **facts})
         if not as_json:
-            terminal.result("\n".join(lines))
-    if map_file is not None:
-        terminal.say(f"wrote {io.write_image(local_agreement(*images), map_file)}")
+            terminal.result(*lines)
     if as_json:
         terminal.document({"channels": rows})
 

@@ -11,11 +11,15 @@ from napari_superres.cli import parsing, terminal
 def info(
     file: Annotated[Path, typer.Argument(help="File or folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Leave out all names, so that the output can be passed on.")
+    ] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Also read data that the file names elsewhere.")] = False,
 ) -> None:
     """Print what a file holds: axes, shape, data type, pixel size."""
     from napari_superres.io import describe
 
-    rows = describe(file)
+    rows = describe(file, redact=redact, trust=trust)
     if as_json:
         terminal.document(rows)
         return
@@ -57,13 +61,14 @@ def degrade(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random noise.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Also read data that the file names elsewhere.")] = False,
 ) -> None:
     """Simulate a low-resolution image from a high-resolution one."""
     from napari_superres.degradation import degrade as simulate
     from napari_superres.io import check_target, read_image, write_image
 
-    image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
-    check_target(output, overwrite=overwrite, image=image)
+    image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit, trust=trust)
+    check_target(output, overwrite=overwrite, image=image, inputs=[source])
     if kernel is None:
         is_ideal = all(value is None for value in (psf_sigma, photons, read_noise))
         kernel = "bicubic" if is_ideal else "gaussian"
@@ -96,6 +101,7 @@ def resample(
     pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Pixel size, if the file does not say.")] = None,
     unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Also read data that the file names elsewhere.")] = False,
 ) -> None:
     """Resample an image to another pixel size along Y and X, such as the one a model was trained on."""
     from napari_superres.degradation import resample as resample_image
@@ -107,8 +113,8 @@ def resample(
     if (to is None) == (model is None):
         raise SettingsError("the new pixel size comes either from --to or from --for.", remedy="Use one of the two.")
     card = None if model is None else find_card(model)
-    image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
-    check_target(output, overwrite=overwrite, image=image)
+    image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit, trust=trust)
+    check_target(output, overwrite=overwrite, image=image, inputs=[source])
     new_size = parsing.parse_pixel_size(to, "--to")
     if card is not None:
         new_size = trained_pixel_size(card, plane_size(image), image.units["X"])

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from napari_superres import Image
 
 
-def map_targets(folder: Path, stem: str, names: Sequence[str], extension: str, *, overwrite: bool) -> dict[str, Path]:
-    """Return the file of each map, after checks that all of them can be written.
+def map_targets(
+    folder: Path, stem: str, names: Sequence[str], extension: str, *, overwrite: bool, inputs: Sequence[Path]
+) -> dict[str, Path]:
+    """Make the folder and return the file of each map, after checks that all of them can be written.
 
     Parameters
     ----------
     folder
-        Folder of the maps; it need not exist yet.
+        Folder of the maps.
     stem
         First part of the files' names.
     names
@@ -27,11 +29,13 @@ def map_targets(folder: Path, stem: str, names: Sequence[str], extension: str, *
         Format of the files, with or without a dot.
     overwrite
         Replace existing files.
+    inputs
+        Files that the maps are made from.
 
     Raises
     ------
     OutputError, OutputExistsError
-        If the folder is a file, or a map exists.
+        If the folder cannot be made or is a file, or a map exists.
     SettingsError
         If this format cannot hold 32-bit floating-point numbers.
     """
@@ -44,18 +48,17 @@ def map_targets(folder: Path, stem: str, names: Sequence[str], extension: str, *
     if suffix not in suitable:
         raise SettingsError(f"maps cannot be written as {suffix}.", remedy=f"Use one of: {', '.join(suitable)}.")
     targets = {name: folder / f"{stem}_{name}{suffix}" for name in names}
-    if folder.is_dir():
-        for target in targets.values():
-            io.check_target(target, overwrite=overwrite)
+    make_folder(folder)
+    for target in targets.values():
+        io.check_target(target, overwrite=overwrite, inputs=inputs)
     return targets
 
 
 def write_maps(maps: "Mapping[str, Image]", targets: Mapping[str, Path], *, overwrite: bool) -> None:
-    """Write each map to its file, in a folder that is made if necessary, and say so."""
+    """Write each map to its file, and say so."""
     from napari_superres import io
 
     for name, image in maps.items():
-        make_folder(targets[name].parent)
         terminal.say(f"wrote {io.write_image(image, targets[name], overwrite=overwrite)}")
 
 

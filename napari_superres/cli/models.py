@@ -187,14 +187,50 @@ def verify() -> None:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{k}: {_text(v)}" for k, v in value.items())
+    if isinstance(value, str):
+        return " ".join(value.split())
     return (", ".join(map(str, value)) or "none") if isinstance(value, list | tuple) else str(value)
 
 
 def check(
-    name: Annotated[str, typer.Argument(metavar="MODEL", help="Model name or file.")],
+    name: Annotated[str, typer.Argument(metavar="MODEL|IMAGE", help="Model name or file, or an image.")],
+    read_data: Annotated[
+        bool, typer.Option("--read-data", help="Read all pixels of an image, and compare them with their checksums.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measurements as JSON.")] = False,
 ) -> None:
-    """Measure a model on this machine: halo, global layers, exactness of tiling, precision and speed."""
+    """Measure a model on this machine: halo, global layers, exactness of tiling, precision and speed.
+
+    Of an image, such as a result, look for damage instead: in all its channels and resolutions.
+    """
+    from napari_superres.io.formats import find_format
+
+    path = Path(name)
+    if read_data or (path.exists() and find_format(path) is not None):
+        is_sound = _check_image(path, read_data=read_data, as_json=as_json)
+    else:
+        is_sound = _check_model(name, as_json=as_json)
+    if not is_sound:
+        raise typer.Exit(1)
+
+
+def _check_image(path: Path, *, read_data: bool, as_json: bool) -> bool:
+    from napari_superres import io
+
+    if read_data:
+        terminal.say(f"reading {path.name} ...")
+    damage = list(io.find_damage(path, read_data=read_data))
+    if as_json:
+        terminal.document({"file": path.name, "read_data": read_data, "damage": damage})
+        return not damage
+    for found in damage:
+        terminal.result(found)
+    looked_at = "all pixels were read" if read_data else "only metadata and the lengths of files were read"
+    terminal.say(f"{len(damage) or 'no'} damaged {'part' if len(damage) == 1 else 'parts'} found: {looked_at}")
+    return not damage
+
+
+def _check_model(name: str, *, as_json: bool) -> bool:
     from napari_superres.inference.machine.memory import tune_allocator
     from napari_superres.inference.measure.check import check_model
     from napari_superres.models import find_card
@@ -208,5 +244,4 @@ def check(
     else:
         for key, value in measured.items():
             terminal.result(f"{key.replace('_', ' ') + ':':34} {_text(value)}")
-    if not measured["exact"]:
-        raise typer.Exit(1)
+    return bool(measured["exact"])

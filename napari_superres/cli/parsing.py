@@ -1,11 +1,11 @@
 """Parse the texts of options into values; every error names the option, the form it takes and the text."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from napari_superres.errors import SettingsError
+from napari_superres.limits import read_json
 
 
 def parse_tile(text: str) -> int | tuple[int, ...] | Literal["auto"]:
@@ -112,7 +112,7 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
 def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[str, Any]]:
     """Return the model, or one per channel, and the settings that determine the pixels, from a result's record."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         norm = record["normalisation"]
         settings = {
             "precision": record["precision"],
@@ -124,7 +124,7 @@ def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[st
         if parts is None:
             return str(record["model"]["name"]), settings
         return {int(part["channels"][0]): str(part["model"]["name"]) for part in parts}, settings
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise SettingsError(
             f"--from needs the record of a result, but {path} is missing or is no record.",
             remedy="Choose the .provenance.json next to the result.",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from napari_superres.atomic import check_writable
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.map_files import map_targets, write_maps
 from napari_superres.errors import EvaluationError, OutputError, OutputExistsError, SettingsError
@@ -74,7 +75,7 @@ def trust(
 
     bars = None if calibration is None else Calibration.from_json(calibration)
     names = ("mean", "disagreement", "error-bar", "residual")
-    targets = map_targets(output, io.safe_name(image), names, extension, overwrite=overwrite)
+    targets = map_targets(output, io.safe_name(image), names, extension, overwrite=overwrite, inputs=[image])
     lr = io.read_image(image, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
     results = spread(lr, model, tta=tta)
     maps = {"mean": results.mean, "disagreement": results.deviation}
@@ -90,9 +91,8 @@ def trust(
 
 
 def _check_target(path: Path, overwrite: bool) -> None:
+    check_writable(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists.", remedy="Set `overwrite` or choose another name.")
-    if not path.parent.is_dir():
-        raise OutputError(f"folder {path.parent} does not exist.", remedy="Make it first or choose another one.")

@@ -65,6 +65,9 @@ def upscale(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Fill missing or damaged chunks of a zarr file, and list them.")
     ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Also read data that a file names outside its own folder.")
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", help="Number of processes that compute an .ome.zarr.", rich_help_panel=PANEL_RUN),
@@ -72,7 +75,7 @@ def upscale(
     scheduler: Annotated[
         str | None,
         typer.Option(
-            metavar="tcp://...", help="Compute on the workers of this dask scheduler.", rich_help_panel=PANEL_RUN
+            metavar="tls://...", help="Compute on the workers of this dask scheduler.", rich_help_panel=PANEL_RUN
         ),
     ] = None,
     max_passes: Annotated[
@@ -140,6 +143,7 @@ def upscale(
         "pixel_size": parsing.parse_pixel_size(pixel_size),
         "unit": unit,
         "skip_bad": skip_bad,
+        "trust": trust,
     }
     running: dict[str, Any] = {
         "device": device,

@@ -1,5 +1,6 @@
 """`Image`: an array with its axes, position in the world, units and metadata."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypedDict, Unpack
@@ -13,7 +14,32 @@ from napari_superres.core.options import check_names, checks_names
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import AxesError, DataTypeError, GridError
 
+_MOST_BYTES = 2**63  # what numbers of 64 bits can count
+
 Array = Any  # numpy, dask, zarr, or any other array with shape, dtype and basic slicing
+
+
+def as_array(data: Any) -> Array:
+    """Return an array whose shape and data type numpy understands, and anything else as a numpy array.
+
+    Raises
+    ------
+    DataTypeError
+        If it cannot become a numpy array, like a tensor on a GPU.
+    """
+    try:
+        if hasattr(data, "shape") and np.dtype(data.dtype) and not hasattr(data, "toarray"):
+            return data
+    except (AttributeError, TypeError):  # tensors have types of their own
+        pass
+    try:
+        # Sparse matrices would become an array of one object.
+        return data.toarray() if hasattr(data, "toarray") else np.asarray(data)
+    except Exception as error:  # any library may refuse in its own way
+        raise DataTypeError(
+            f"an image must hold numbers that numpy can read, but a {type(data).__name__} cannot be read: {error}.",
+            remedy="Convert it to a numpy array first.",
+        ) from error
 
 
 class ImageChanges(TypedDict, total=False):
@@ -62,6 +88,7 @@ class Image:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
+        set_(self, "data", as_array(self.data))
         dtype = np.dtype(self.data.dtype)
         if dtype.kind not in "uif" or dtype.itemsize > 8:
             raise DataTypeError(
@@ -69,6 +96,8 @@ class Image:
                 remedy="Take the magnitude of complex data, and convert masks to uint8.",
             )
         set_(self, "axes", validate_axes(self.axes, tuple(self.data.shape)))
+        if math.prod(self.data.shape) * dtype.itemsize >= _MOST_BYTES:
+            raise AxesError(f"an image must have fewer than 2**63 bytes, got the shape {tuple(self.data.shape)}.")
         n = len(self.spatial)
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (n + 1, n + 1):
@@ -130,8 +159,7 @@ class Image:
         AxesError, DataTypeError, GridError
             If the array, its axes or its grid do not make an image.
         """
-        if not hasattr(data, "shape") or not hasattr(data, "dtype"):
-            data = np.asarray(data)
+        data = as_array(data)
         axes = validate_axes(axes, tuple(data.shape))
         spatial = spatial_axes(axes)
         known = pixel_size is not None or affine is not None

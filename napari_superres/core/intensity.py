@@ -6,6 +6,7 @@ A map per tile or per frame would make tiles visible and movies flicker.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isinf
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +31,12 @@ RARE = 0.01
 Images of magnitudes that were interpolated have up to 0.6 % of them, CT and images with a subtracted background tens of
 percent.
 """
+
+_LARGEST, _LARGEST_SINGLE = 1e307, 1e37
+"""Largest intensities that leave 64-bit and 32-bit numbers room for what a network adds to them."""
+
+_FARTHEST = 1e30
+"""Largest distance of a value from the range of its channel, in multiples of the range: networks overflow beyond."""
 
 MANY_LEVELS = 16
 """Number of different intensities above which they are not counted."""
@@ -68,7 +75,10 @@ class Normalisation:
             return np.array(values, dtype=dtype)
         wide = np.promote_types(dtype, _working_type(values.dtype)).type
         out: Floats = np.subtract(values, wide(low), dtype=wide)
-        out *= wide(1.0 / (high - low))
+        if isinf(1.0 / (high - low)):  # a span of denormal numbers
+            out /= wide(high - low)
+        else:
+            out *= wide(1.0 / (high - low))
         return out.astype(dtype, copy=False)
 
     def invert(self, values: Floats, channel: int, dtype: npt.DTypeLike) -> Floats:
@@ -89,6 +99,12 @@ class Normalisation:
             values *= values.dtype.type(high - low)
             values += values.dtype.type(low)
         return values
+
+    @property
+    def suits_single_precision(self) -> bool:
+        """Whether 32-bit numbers hold the ranges with room for what a network adds to them."""
+        pairs = list(zip(self.low, self.high, strict=True))
+        return all(high - low > 1 / _LARGEST_SINGLE and max(-low, high) < _LARGEST_SINGLE for low, high in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +191,8 @@ def measure(
     Raises
     ------
     SettingsError
-        If `ranges` has the wrong length, or a range is empty.
+        If `ranges` has the wrong length, a range is empty, or intensities are too large for 64-bit numbers or too far
+        from their range.
     """
     channels = image.size("C")
     if ranges is not None:
@@ -198,6 +215,7 @@ def measure(
         levels.append(_count_levels(few[(few >= low) & (few <= high)]))
         if not fixed:
             pairs.append(fit_range(values))
+        _check_possible(values, None if kind == "none" and ranges is None else pairs[channel])
     normalisation = Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs))
     return Intensities(normalisation, tuple(nonnegative), tuple(contrast), tuple(levels))
 
@@ -220,10 +238,29 @@ def _check_ranges(ranges: Sequence[tuple[float, float]], channels: int) -> None:
             f"got {len(ranges)}.",
             remedy="Set `intensity_range` to one pair, or to one pair per channel.",
         )
-    if any(not (high > low and np.isfinite([low, high]).all()) for low, high in ranges):
+    if any(not -_LARGEST <= low < high <= _LARGEST for low, high in ranges):
         raise SettingsError(
-            f"an intensity range needs finite low < high, got {list(ranges)}.",
+            f"an intensity range needs finite low < high within {_LARGEST:g} of 0, got {list(ranges)}.",
             remedy="Set `intensity_range` to the darkest and brightest intensity.",
+        )
+
+
+def _check_possible(values: npt.NDArray[Any], pair: tuple[float, float] | None) -> None:
+    if not values.size:
+        return
+    least, most = float(values.min()), float(values.max())
+    if max(-least, most) > _LARGEST:
+        raise SettingsError(
+            f"intensities must lie within {_LARGEST:g} of 0, got {least:g} to {most:g}.",
+            remedy="Divide the image by a number.",
+        )
+    if pair is None:
+        return
+    low, high = pair
+    if max(low - least, most - high) / _FARTHEST > high - low:
+        raise SettingsError(
+            f"intensities of {least:g} to {most:g} are too far from their range of {low:g} to {high:g}.",
+            remedy="Set pixels without a value to NaN, or set `intensity_range`.",
         )
 
 
@@ -231,8 +268,17 @@ def _standard_range(values: npt.NDArray[Any]) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 1.0
     wide = values.astype(np.float64)
-    mean, deviation = float(wide.mean()), float(wide.std())
-    return (mean, mean + deviation) if mean + deviation > mean else (mean, mean + 1.0)
+    # Powers of two change no digit, and keep squares from overflow and underflow.
+    _, exponent = np.frexp(np.abs(wide).max())
+    scaled = np.ldexp(wide, -exponent)
+    mean, deviation = (float(np.ldexp(value, exponent)) for value in (scaled.mean(), scaled.std()))
+    return (mean, mean + deviation) if mean + deviation > mean else _range_of_constant(mean, values.dtype)
+
+
+def _range_of_constant(value: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return a range for a channel without contrast: 1 wide, or as wide as a real number below 1 is large."""
+    width = 1.0 if dtype.kind in "ui" or value == 0 else min(1.0, abs(value))
+    return value, max(value + width, float(np.nextafter(value, np.inf)))
 
 
 def _percentile_range(values: npt.NDArray[Any], percentiles: tuple[float, float]) -> tuple[float, float]:
@@ -243,7 +289,7 @@ def _percentile_range(values: npt.NDArray[Any], percentiles: tuple[float, float]
     low, high = (float(v) for v in np.percentile(values, percentiles, method="nearest", overwrite_input=True))
     if not high > low:  # a sparse signal on a constant background needs the whole range
         low, high = float(values.min()), float(values.max())
-    return (low, high) if high > low else (low, low + 1.0)
+    return (low, high) if high > low else _range_of_constant(low, values.dtype)
 
 
 def sample(image: Image, channel: int) -> npt.NDArray[Any]:

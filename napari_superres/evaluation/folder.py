@@ -82,8 +82,11 @@ def evaluate_folder(
             "without results, a folder of inputs and at least one model are needed.",
             remedy="Give the folder as `lr_dir`, and `models`.",
         )
-    results, inputs = (None if folder is None else Path(folder) for folder in (sr_dir, lr_dir))
-    trios, unpaired = pair_files(results, Path(ref_dir), inputs)
+    from napari_superres.io import InputPath
+
+    results, inputs = (None if folder is None else InputPath(folder) for folder in (sr_dir, lr_dir))
+    references = InputPath(ref_dir)
+    trios, unpaired = pair_files(results, references, inputs)
     failures = [{"image": u.name, "reason": f"{u.reason} in {u.folder}"} for u in unpaired]
     notes: list[str] = []
     limits = _common_limits(trios, settings.rules, failures, notes)
@@ -91,7 +94,7 @@ def evaluate_folder(
     rows = _score_all([trio for trio in trios if trio.name not in failed], settings, limits, failures, notes)
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
-        raise EvaluationError(f"no image of {results or inputs} could be compared with {ref_dir}. {reasons}")
+        raise EvaluationError(f"no image of {results or inputs} could be compared with {references}. {reasons}")
     comparisons = compare_with_bicubic(rows)
     notes.append("only the images where the result gains least and most are examined beyond metrics")
     findings = {trio.name: _examine(trio, settings, comparisons) for trio in _extremes(trios, rows)}

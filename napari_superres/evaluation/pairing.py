@@ -17,7 +17,7 @@ class Trio:
     Attributes
     ----------
     name
-        Stem of the result, or of the input where there is no result. A DICOM file's name may be a patient's: a
+        Stem of the result, or of the input where there is no result. The name of a medical image may be a patient's: a
         digest replaces it.
     result
         None where models make the results.
@@ -68,7 +68,8 @@ def pair_files(result_dir: Path | None, ref_dir: Path, lr_dir: Path | None) -> t
     Returns
     -------
     trios
-        One per result (or input) that has all partners.
+        One per result (or input) that has all partners. Results of medical images are named after the digest of their
+        input: they need `lr_dir`.
     unpaired
         Results (or inputs) without a partner, then references that no result belongs to.
 
@@ -88,6 +89,7 @@ def pair_files(result_dir: Path | None, ref_dir: Path, lr_dir: Path | None) -> t
     inputs = None if lr_dir is None else _by_stem(lr_dir)
     reference_of = pair_by_stem(list(files), list(references))
     input_of = {} if inputs is None else pair_by_stem(list(files), list(inputs))
+    _pair_by_digest(inputs or {}, references, input_of, reference_of)
     trios, unpaired = [], []
     for stem, path in files.items():
         reference, lr = reference_of[stem], input_of.get(stem)
@@ -104,6 +106,24 @@ def pair_files(result_dir: Path | None, ref_dir: Path, lr_dir: Path | None) -> t
     return trios, unpaired
 
 
+def _pair_by_digest(
+    inputs: dict[str, Path],
+    references: Iterable[str],
+    input_of: dict[str, str | None],
+    reference_of: dict[str, str | None],
+) -> None:
+    """Add the partners of results that are named after the digest of their input, as those of medical images are."""
+    from napari_superres.io import safe_name
+
+    alone = [stem for stem, lr in input_of.items() if lr is None]
+    stems = {safe_name(path): stem for stem, path in inputs.items()} if alone else {}
+    for result, name in pair_by_stem(alone, stems).items():
+        if name is not None:
+            lr = stems[name]
+            input_of[result] = lr
+            reference_of[result] = reference_of[result] or pair_by_stem([lr], references)[lr]
+
+
 def pair_by_stem(stems: Sequence[str], partners: Iterable[str]) -> dict[str, str | None]:
     """Return the partner of each stem: the same stem, or the longest one that it continues with ``_``."""
     partners = list(partners)
@@ -114,4 +134,4 @@ def pair_by_stem(stems: Sequence[str], partners: Iterable[str]) -> dict[str, str
 def _by_stem(folder: Path) -> dict[str, Path]:
     from napari_superres.io import find_images, stem
 
-    return {stem(path): Path(path) for path in find_images(folder)}
+    return {stem(path): path for path in find_images(folder)}

@@ -1,19 +1,18 @@
 """`upscale_file` and `upscale_files`: from files to files, with records, resumption and isolated failures."""
 
-import json
+import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Literal, Unpack
 
 from napari_superres import io
 from napari_superres.atomic import make_folder
-from napari_superres.core.image import Image
 from napari_superres.core.options import as_list, takes_options
-from napari_superres.errors import OutputError, OutputExistsError, SettingsError, SuperResError, UnreadableImageError
+from napari_superres.errors import OutputExistsError, SettingsError, SuperResError, UnreadableImageError
 from napari_superres.inference.images import Progress, prepare, run_in_memory, warn_of_notes
 from napari_superres.inference.options import (
     FILE_DEFAULTS,
@@ -28,8 +27,11 @@ from napari_superres.inference.planning.estimate import check_disk, estimate
 from napari_superres.inference.planning.upscale_run import UpscaleRun, load_models
 from napari_superres.inference.provenance import chunk_notes
 from napari_superres.inference.stream.journal import is_unfinished
-from napari_superres.inference.stream.stream_file import SETTINGS, Source, pixel_settings, stream_file, with_identity
+from napari_superres.inference.stream.resume import SETTINGS, pixel_settings
+from napari_superres.inference.stream.source import Source
+from napari_superres.inference.stream.stream_file import stream_file, with_identity
 from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
+from napari_superres.limits import read_json
 from napari_superres.models.model import Model
 
 _KINDS = (ReadingOptions, WritingOptions, UpscaleOptions)
@@ -42,7 +44,7 @@ class Outcome:
     Attributes
     ----------
     source
-        Its name; for DICOM the start of its sha256.
+        Its name; for medical images the format and the start of the sha256.
     target
         Where the result is, or would have been.
     status
@@ -88,7 +90,7 @@ def upscale_file(
     workers : int, optional
         Number of processes on this computer that compute an OME-Zarr.
     scheduler : str, optional
-        Address of a running dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers compute an OME-Zarr.
+        Address of a running dask scheduler, such as ``"tls://10.0.0.1:8786"``, whose workers compute an OME-Zarr.
     progress : callable, optional
         Called with every `Progress`.
     **options
@@ -97,7 +99,7 @@ def upscale_file(
     Returns
     -------
     Path
-        The target. Its record lies next to it as ``NAME.provenance.json``.
+        The target. Its record lies next to it, for ``x.ome.tif`` as ``x.ome.tif.provenance.json``.
 
     Raises
     ------
@@ -113,7 +115,7 @@ def upscale_file(
     # The steps are closed here even if the traceback of an error keeps this frame, so the run lets go of the target.
     with (
         open_executor(workers, scheduler) as executor,
-        closing(_steps(Path(source), Path(target), models, executor, options)) as steps,
+        closing(_steps(io.InputPath(source), Path(target), models, executor, options)) as steps,
     ):
         for step in warn_of_notes(steps):
             if progress is not None:
@@ -127,29 +129,36 @@ def _steps(
     """Yield the steps of a run from file to file; nothing for a result that is finished."""
     reading, writing, running = split(options)
     into_zarr = check_paths(source, target, by_workers=not isinstance(executor, ThisProcess))
-    image = io.read_image(source, **reading)
-    identity = _identity(source, reading)
+    opened = Source(source, reading)
+    image = opened.image
     resume, overwrite, allow_loss = writing["resume"], writing["overwrite"], writing["allow_loss"]
-    if resume and target.exists():
-        if _is_finished(target, image, identity, prepare(image, model, running, measure=False)):
+    if resume and os.path.lexists(target):
+        problem = _problem_of(target, opened, prepare(image, model, running, measure=False))
+        if not problem:
             return
         if not overwrite:
-            raise _made_otherwise(target)
-    io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
-    if into_zarr:
-        known = Source(path=source.resolve(), reading=reading, image=image, identity=identity)
-        yield from stream_file(known, target, model, executor, running, resume=resume, overwrite=overwrite)
-        return
-    run = prepare(image, model, running)
+            raise _unusable(target, problem)
+    with io.one_result(target):
+        io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
+        if into_zarr:
+            yield from stream_file(opened, target, model, executor, running, resume=resume, overwrite=overwrite)
+        else:
+            yield from _in_memory(opened, target, prepare(image, model, running), writing)
+
+
+def _in_memory(opened: Source, target: Path, run: UpscaleRun, writing: WritingOptions) -> Iterator[Progress]:
+    """Yield the steps of a run whose result is computed in memory and then written."""
+    image, identity = opened.image, opened.identity()
     disk_notes = check_disk(target.parent, estimate(run).disk_bytes)
     last = None
     for last in run_in_memory(image, run):
         yield _with_notes(last, disk_notes)
     assert last is not None
+    opened.check_unchanged()
     bad = getattr(image.data, "bad_chunks", ())
     record = with_identity(last.image.metadata["provenance"], identity, bad)
     result = last.image.replace(metadata={**last.image.metadata, "provenance": record})
-    lost = io.write_with_notes(result, target, overwrite=overwrite, allow_loss=allow_loss)
+    lost = io.write_with_notes(result, target, overwrite=writing["overwrite"], allow_loss=writing["allow_loss"])
     if bad or lost:
         yield _with_notes(last, (*disk_notes, *chunk_notes(bad), *lost))
 
@@ -158,39 +167,22 @@ def _with_notes(step: Progress, notes: tuple[str, ...]) -> Progress:
     return replace(step, notes=(*step.notes, *notes)) if notes else step
 
 
-def _identity(source: Path, reading: ReadingOptions) -> dict[str, Any]:
-    """Return how the record of a result identifies its input."""
-    identity: dict[str, Any] = {"sha256": io.file_digest(source), "series": reading["series"] or 0}
-    if not io.is_anonymous(source):
-        identity["name"] = source.name
-    if source.is_dir():  # Only the metadata of a folder are digested.
-        identity["state"] = io.file_state(source)
-    return identity
-
-
-def _made_otherwise(target: Path) -> OutputExistsError:
+def _unusable(target: Path, problem: str) -> OutputExistsError:
     remedy = "Replace it with `overwrite` or choose another name."
-    if is_unfinished(target, io.stem(target)):
+    if is_unfinished(target):
         remedy = "To finish the later run that was started next to it, give `overwrite` and `resume`."
-    return OutputExistsError(f"{target} was made from another input or with other settings.", remedy=remedy)
+    return OutputExistsError(f"{target} {problem}.", remedy=remedy)
 
 
 def check_paths(source: Path, target: Path, *, by_workers: bool) -> bool:
-    """Refuse a target that is the source or lies inside it, or that workers cannot write; return whether it is a zarr.
+    """Refuse a target that would change the source, or that workers cannot write; return whether it is a zarr.
 
     Raises
     ------
     OutputExistsError, OutputError, SettingsError
         If it is refused.
     """
-    if target.exists() and target.resolve() == source.resolve():
-        raise OutputExistsError(
-            f"{target} is the input itself, which is never overwritten.", remedy="Choose another name."
-        )
-    if io.suffix(source) in io.ZARR_SUFFIXES and source.resolve() in target.resolve().parents:
-        raise OutputError(
-            f"{target} lies inside the input {source}, which is never changed.", remedy="Choose another folder."
-        )
+    io.check_apart(target, [source])
     into_zarr = io.suffix(target) in io.ZARR_SUFFIXES
     if by_workers and not into_zarr:
         raise SettingsError(
@@ -220,8 +212,8 @@ def upscale_files(
     sources
         One or several files, folders of images, or glob patterns.
     folder
-        Created if it does not exist. Results are named ``STEM_MODEL.EXT``; for DICOM the stem is ``dicom-`` and the
-        start of the input's sha256.
+        Created if it does not exist. Results are named ``STEM_MODEL.EXT``; for medical images the stem is the
+        format and the start of the input's sha256, such as ``nifti-0123456789ab``.
     model
         As for `upscale`.
     suffix : str, optional
@@ -252,8 +244,8 @@ def upscale_files(
     # An error of the model concerns every file: it is raised once, before the first.
     models = load_models(model)
     folder = Path(folder)
-    batch = _Batch(folder, models, suffix, options, progress)
     paths = batch_sources(as_list(sources), folder)
+    batch = _Batch(folder, models, suffix, options, progress, {path.resolve() for path in paths})
     make_folder(folder)
     with open_executor(workers, scheduler) as executor:
         for index, path in enumerate(paths):
@@ -281,7 +273,7 @@ def _find_images(sources: Sequence[str | Path]) -> list[Path]:
         try:
             paths += io.find_images(source)
         except UnreadableImageError:
-            paths.append(Path(source))
+            paths.append(io.InputPath(source))
     return list(dict.fromkeys(paths))
 
 
@@ -294,15 +286,15 @@ class _Batch:
     suffix: str | None
     options: FileOptions
     progress: Callable[[str, int, Progress], None] | None
+    inputs: set[Path]
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self, path: Path, index: int, executor: Executor) -> Outcome:
         """Upscale one file; an error becomes its outcome."""
         start, last = time.monotonic(), None
-        label, target = path.name, self.folder / path.name
+        label = io.short_label(path)
+        target = self.folder / label
         try:
-            if io.is_anonymous(path):
-                label = io.safe_name(path)
             target = self._free_target(path)
             with closing(_steps(path, target, self.model, executor, self.options)) as steps:
                 for last in steps:
@@ -311,6 +303,8 @@ class _Batch:
         except (SuperResError, OSError, MemoryError, RuntimeError, ValueError) as error:
             # A batch over a night must reach its end whatever happens to one file.
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if io.is_anonymous(path) and not isinstance(error, SuperResError):
+                message = f"unexpected error: {type(error).__name__}"  # Messages of libraries name the file.
             outcome = Outcome(label, target, "failed", message, time.monotonic() - start)
         else:
             status: Literal["done", "skipped"] = "skipped" if last is None else "done"
@@ -324,6 +318,11 @@ class _Batch:
         if any(o.target == target and o.status != "failed" for o in self.outcomes):
             raise OutputExistsError(
                 f"{target.name} is already the result of another file of this batch.", remedy="Rename one of the files."
+            )
+        if target.resolve() in self.inputs:
+            raise OutputExistsError(
+                f"{target.name} is itself an input of this batch, which is never overwritten.",
+                remedy="Choose another folder.",
             )
         return target
 
@@ -341,29 +340,21 @@ def _model_name(model: ModelChoice) -> str:
     return "-".join(dict.fromkeys(_model_name(m) for m in model.values()))
 
 
-def _is_finished(target: Path, image: Image, identity: dict[str, Any], run: UpscaleRun) -> bool:
-    """Return whether a target is the complete result of a run."""
+def _problem_of(target: Path, source: Source, run: UpscaleRun) -> str:
+    """Return why a target is not the result of a run; empty if it is, complete and undamaged."""
+    otherwise = "was made from another input or with other settings"
     try:
-        record = json.loads(io.sidecar_path(target).read_text(encoding="utf-8"))
+        record = read_json(io.sidecar_path(target))
         records = record.get("per_channel", [record])
         made = [{**{k: r["model"][k] for k in ("name", "sha256")}, **{k: r[k] for k in SETTINGS}} for r in records]
         before = {"affine": record["affine"], **record["input"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    # Axes and pixel size may be given differently now.
-    now = {
-        "sha256": identity["sha256"],
-        "series": identity["series"],
-        "axes": image.axes,
-        "units": dict(image.units),
-        "affine": image.affine.tolist(),
-        **({"state": identity["state"]} if "state" in identity else {}),
-    }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return otherwise
     settings = [pixel_settings(model, plan) for model, plan, _ in run.parts]
-    if made != settings or any(before.get(k) != v for k, v in now.items()):
-        return False
-    try:  # The record may have outlived its result.
-        size = prod(io.read_image(target).shape)
-    except SuperResError:
-        return False
-    return size == prod(run.shape)
+    # Axes and pixel size may be given differently now.
+    if made != settings or not source.is_same_as(before):
+        return otherwise
+    if not io.is_as_written(target, record):  # The record may have outlived its result.
+        for damage in io.find_damage(target):
+            return f"is damaged: {damage.rstrip('.')}"
+    return otherwise if prod(io.read_image(target).shape) != prod(run.shape) else ""

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from napari_superres.core.axes import guess_axes
-from napari_superres.core.image import Array, Image
+from napari_superres.core.image import Array, Image, as_array
 from napari_superres.core.options import takes_options
 from napari_superres.core.tiling import Box
 from napari_superres.errors import SettingsError, SuperResWarning
@@ -146,8 +146,7 @@ def as_image(image: Image | Array, axes: str | None = None) -> Image:
         raise SettingsError(
             f"an image or array is needed, got the path {image}.", remedy="Use `read_image()` or `upscale_file()`."
         )
-    if not hasattr(image, "shape") or not hasattr(image, "dtype"):
-        image = np.asarray(image)
+    image = as_array(image)
     return Image.from_array(image, axes or guess_axes(tuple(image.shape)))
 
 

@@ -82,6 +82,8 @@ class ReadingOptions(TypedDict, total=False):
         Unit of `pixel_size`.
     skip_bad : bool
         Fill chunks of a zarr that are missing or damaged and list them in the record, instead of failing.
+    trust : bool
+        Also read data that a file names outside its own folder.
     """
 
     axes: str | None
@@ -89,6 +91,7 @@ class ReadingOptions(TypedDict, total=False):
     pixel_size: Sequence[float] | float | None
     unit: str
     skip_bad: bool
+    trust: bool
 
 
 class WritingOptions(TypedDict, total=False):
@@ -136,6 +139,7 @@ READING_DEFAULTS: ReadingOptions = {
     "pixel_size": None,
     "unit": "micrometer",
     "skip_bad": False,
+    "trust": False,
 }
 WRITING_DEFAULTS: WritingOptions = {"overwrite": False, "resume": False, "allow_loss": False}
 FILE_DEFAULTS: FileOptions = {**READING_DEFAULTS, **WRITING_DEFAULTS, **UPSCALE_DEFAULTS}

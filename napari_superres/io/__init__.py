@@ -7,8 +7,8 @@ docs/explanation/architecture.md lists all imports.
 ``read``         `read_image` and other questions about a path
 ``write``        `write_image` and its refusals
 ``tiff``, ``omezarr``, ``volume`` (NIfTI, NRRD, MetaImage), ``dicom``, ``picture``, ``mrc``   one format family each
-``series``       what readers return, and their common errors
-``unsupported``  the features of an image that a format cannot store
+``identity``     digests and labels of inputs; which ones messages must not name
+``series``       what readers return, what writers cannot store, and their common errors
 ``lazy``         arrays that read only what is sliced
 ``pyramid``      the coarser levels of a file, for viewers
 ``sidecar``      the provenance record next to a result
@@ -16,11 +16,12 @@ docs/explanation/architecture.md lists all imports.
 
 To add a file format:
 
-1. Make a folder with a module ``read``, whose ``scan(path, require_pixel_size)`` returns a list of `series.Series`.
+1. Make a folder with a module ``read``, whose ``scan(path, accept)`` returns a list of `series.Series`.
 2. If the format can be written, add a module ``write`` with ``find_unsupported(image, suffix)``, which returns what
    the format cannot store, and ``write(image, path)``.
 3. Add a line to the table in ``formats``.
-4. Add the format to the tests in ``tests/io``: round trip, position of a blob, broken files.
+4. Add the format to the tests in ``tests/io``: round trip, position of a blob, broken files; and to the fuzzing in
+   ``tests/helpers/fuzz``.
 5. To let napari open and save it, add its patterns to ``napari_superres/napari.yaml``.
 
 ``mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries are
@@ -28,37 +29,34 @@ imported inside functions, by ``series.import_library``.
 """
 
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
+from napari_superres.io.identity import InputPath, file_digest, is_anonymous, label, safe_name, short_label
 from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget
 from napari_superres.io.pyramid import read_pyramids
-from napari_superres.io.read import (
-    describe,
-    file_digest,
-    file_state,
-    find_images,
-    is_anonymous,
-    output_suffix,
-    read_image,
-    read_series,
-    safe_name,
-)
+from napari_superres.io.read import describe, find_damage, find_images, output_suffix, read_image, read_series
 from napari_superres.io.samples import list_samples, sample_path
-from napari_superres.io.sidecar import put_in_place, sidecar_path
-from napari_superres.io.write import check_target, write_image, write_with_notes
+from napari_superres.io.sidecar import file_state, is_as_written, put_in_place, sidecar_path, with_state
+from napari_superres.io.write import check_apart, check_target, one_result, write_image, write_with_notes
 
 __all__ = [
     "READ_SUFFIXES",
     "WRITE_SUFFIXES",
     "ZARR_SUFFIXES",
+    "InputPath",
     "Layout",
     "ZarrTarget",
+    "check_apart",
     "check_target",
     "describe",
     "file_digest",
     "file_state",
+    "find_damage",
     "find_images",
     "is_anonymous",
+    "is_as_written",
+    "label",
     "list_samples",
+    "one_result",
     "output_suffix",
     "put_in_place",
     "read_image",
@@ -66,9 +64,11 @@ __all__ = [
     "read_series",
     "safe_name",
     "sample_path",
+    "short_label",
     "sidecar_path",
     "stem",
     "suffix",
+    "with_state",
     "write_image",
     "write_with_notes",
 ]

@@ -10,8 +10,8 @@ from typing import Protocol, cast
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
-from napari_superres.io.series import Series
-from napari_superres.io.unsupported import Unsupported
+from napari_superres.io.series import Accept, Series, Unsupported
+from napari_superres.limits import is_special
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """Names of the metadata files of zarr, versions 2 and 3."""
@@ -20,11 +20,8 @@ ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 class Reader(Protocol):
     """The module ``read`` in the folder of a format."""
 
-    def scan(self, path: Path, require_pixel_size: bool, /) -> list[Series]:
-        """Return the images of an existing file or folder.
-
-        `require_pixel_size` is False where the user states the pixel size; only DICOM insists on one otherwise.
-        """
+    def scan(self, path: Path, accept: Accept, /) -> list[Series]:
+        """Return the images of an existing file or folder."""
 
 
 class Writer(Protocol):
@@ -51,6 +48,8 @@ class Format:
         Suffixes that can be read and written, longest first.
     result
         Suffix of a result whose input has this format.
+    is_medical
+        Whether it is made for images of patients: names and paths of such files may be those of a patient.
     """
 
     name: str
@@ -58,6 +57,7 @@ class Format:
     read: tuple[str, ...]
     write: tuple[str, ...]
     result: str
+    is_medical: bool = False
 
     def import_reader(self) -> Reader:
         """Import the module that reads this format."""
@@ -78,10 +78,12 @@ TIFF = Format(
 ZARR = Format(
     "OME-Zarr", folder="omezarr", read=(".ome.zarr", ".zarr"), write=(".ome.zarr", ".zarr"), result=".ome.zarr"
 )
-NIFTI = Format("NIfTI", folder="volume", read=(".nii.gz", ".nii"), write=(".nii.gz", ".nii"), result=".nii.gz")
-NRRD = Format("NRRD", folder="volume", read=(".nrrd", ".nhdr"), write=(".nrrd",), result=".nrrd")
-METAIMAGE = Format("MetaImage", folder="volume", read=(".mha", ".mhd"), write=(".mha",), result=".mha")
-DICOM = Format("DICOM", folder="dicom", read=(".dicom", ".dcm", ".ima"), write=(), result=".nii.gz")
+NIFTI = Format(
+    "NIfTI", folder="volume", read=(".nii.gz", ".nii"), write=(".nii.gz", ".nii"), result=".nii.gz", is_medical=True
+)
+NRRD = Format("NRRD", folder="volume", read=(".nrrd", ".nhdr"), write=(".nrrd",), result=".nrrd", is_medical=True)
+METAIMAGE = Format("MetaImage", folder="volume", read=(".mha", ".mhd"), write=(".mha",), result=".mha", is_medical=True)
+DICOM = Format("DICOM", folder="dicom", read=(".dicom", ".dcm", ".ima"), write=(), result=".nii.gz", is_medical=True)
 PICTURE = Format("picture", folder="picture", read=(".png", ".jpeg", ".jpg", ".bmp"), write=(".png",), result=".png")
 MRC = Format("MRC", folder="mrc", read=(".mrc", ".mrcs", ".rec"), write=(), result=".ome.tif")
 
@@ -111,10 +113,13 @@ def stem(path: str | Path) -> str:
 
 
 def find_format(path: str | Path) -> Format | None:
-    """Return the format of a path, from the content of a folder and the suffix of a file; None if unknown."""
+    """Return the format of a path, from the content of a folder and the suffix of a file; None if unknown.
+
+    A folder that is named like an OME-Zarr counts as one even if it is damaged: reading it then reports the damage.
+    """
     path = Path(path)
     if path.is_dir():
-        if is_zarr(path):
+        if is_zarr(path) or suffix(path) in ZARR.read:
             return ZARR
         return DICOM if dicom_files(path) else None
     by_suffix = next((f for f in FORMATS if suffix(path) in f.read), None)
@@ -168,13 +173,18 @@ def format_to_write(path: Path) -> Format:
 
 
 def is_zarr(path: Path) -> bool:
-    """Return whether a folder is a zarr array or group."""
-    return any((path / name).is_file() for name in ZARR_METADATA)
+    """Return whether a folder is a zarr array or group. One that cannot be read is none."""
+    try:
+        return any((path / name).is_file() for name in ZARR_METADATA)
+    except OSError:
+        return False
 
 
 def has_dicom_prefix(path: Path) -> bool:
     """Return whether a file has the DICOM prefix ``DICM`` after its preamble of 128 bytes."""
     try:
+        if is_special(path):
+            return False
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:
@@ -182,8 +192,11 @@ def has_dicom_prefix(path: Path) -> bool:
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files directly inside a folder, sorted, without the index file DICOMDIR."""
-    files = (p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith("."))
+    """Return the DICOM files directly inside a folder, sorted, without DICOMDIR; none if it cannot be read."""
+    try:
+        files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
+    except OSError:
+        return []
     return [p for p in files if p.name.upper() != "DICOMDIR" and (suffix(p) in DICOM.read or _may_be_dicom(p))]
 
 

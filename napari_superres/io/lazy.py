@@ -1,7 +1,13 @@
 """Arrays that read only what is sliced out of them, and images with their axes or units changed without reading."""
 
+import itertools
+import math
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from io import FileIO
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -9,6 +15,7 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Array, Image
 from napari_superres.core.units import METRES
+from napari_superres.io.series import damage_error, translate_errors
 
 Box = tuple[slice, ...]
 
@@ -32,7 +39,7 @@ class LazyArray(ABC):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -126,6 +133,82 @@ class TransposedArray(LazyArray):
         for axis, item in zip(self._order, box, strict=True):
             inner[axis] = item
         return np.asarray(self._base[tuple(inner)]).transpose(self._order)
+
+
+class PlainArray(LazyArray):
+    """Uncompressed numbers in one block of a file, in C order.
+
+    The file is read, never mapped into memory: reading a map of a file that has been cut off kills the process.
+
+    Parameters
+    ----------
+    path
+        The file. The first slicing opens it; it closes when the array is deleted.
+    kind
+        Name of the format for error messages, such as ``"TIFF"``.
+    offset
+        Number of bytes before the block.
+    shape, dtype
+        Shape and data type, with the byte order of the file.
+    """
+
+    def __init__(self, path: Path, kind: str, offset: int, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
+        super().__init__(shape, dtype)
+        self._facts = (path, kind, int(offset), self.shape, np.dtype(dtype).str)
+        self._file: FileIO | None = None
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PlainArray, self._facts
+
+    def read_box(self, box: Box) -> npt.NDArray[Any]:
+        """Read the rows that the box touches.
+
+        Raises
+        ------
+        UnreadableImageError
+            If the file ends before the box.
+        """
+        path, kind, offset, _, stored = self._facts
+        # Every axis after `last` is read whole, so that the pixels of a run lie in the file one after another.
+        last = max((a for a, b in enumerate(box) if len(range(*b.indices(self.shape[a]))) < self.shape[a]), default=0)
+        outer = [range(b.start, b.stop, b.step or 1) for b in box[:last]]
+        runs = np.empty((*map(len, outer), box[last].stop - box[last].start, *self.shape[last + 1 :]), stored)
+        steps = [math.prod(self.shape[axis + 1 :]) * runs.itemsize for axis in range(last + 1)]
+        pixels, size = runs.reshape(-1).view(np.uint8).data, math.prod(runs.shape[last:]) * runs.itemsize
+        with translate_errors(path, kind), self._lock:
+            if self._file is None:
+                # Unbuffered: a buffer would hold what the file contained before.
+                self._file = path.open("rb", buffering=0)
+                weakref.finalize(self, self._file.close)
+            for number, index in enumerate(itertools.product(*outer)):
+                start = sum(i * step for i, step in zip((*index, box[last].start), steps, strict=True))
+                self._fill(pixels[number * size : (number + 1) * size], offset + start)
+        return runs[(slice(None),) * last + (slice(None, None, box[last].step),)]
+
+    def _fill(self, pixels: memoryview, position: int) -> None:
+        """Fill a buffer with the bytes of the file from a position on."""
+        assert self._file is not None
+        self._file.seek(position)
+        while pixels:
+            count = self._file.readinto(pixels)
+            if not count:
+                raise damage_error(self._facts[0], self._facts[1], "the file ends before its pixels do")
+            pixels = pixels[count:]
+
+
+def without_map(array: Array) -> Array:
+    """Return an array that reads the file that a numpy array maps into memory, and other arrays unchanged.
+
+    Reading a map of a file that has been cut off kills the process; reading the file is an error.
+    """
+    if not isinstance(array, np.memmap) or array.filename is None or array.mode == "c" or not array.flags.c_contiguous:
+        return array
+    mapped = array
+    while isinstance(mapped.base, np.memmap):
+        mapped = mapped.base
+    offset = mapped.offset + array.ctypes.data - mapped.ctypes.data
+    return PlainArray(Path(array.filename), "mapped file", offset, array.shape, array.dtype)
 
 
 def reorder_axes(image: Image, axes: str) -> Image:

@@ -9,7 +9,8 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.io.formats import format_to_read
-from napari_superres.io.series import Series, check_present
+from napari_superres.io.identity import InputPath
+from napari_superres.io.series import Accept, Series, check_present
 
 # Files round their metadata: pixel centres may be off by this part of a coarse pixel.
 _ROUNDING = 0.1
@@ -51,9 +52,9 @@ def read_pyramids(path: str | Path) -> list[tuple[str, list[Image]]]:
     UnreadableImageError, AxesError
         As in `read_series`, for level 0 only.
     """
-    path = Path(path)
+    path = InputPath(path)
     check_present(path)
-    return [(series.name, _levels(series)) for series in format_to_read(path).import_reader().scan(path, True)]
+    return [(series.name, _levels(series)) for series in format_to_read(path).import_reader().scan(path, Accept())]
 
 
 def _levels(series: Series) -> list[Image]:

@@ -1,32 +1,25 @@
 """Read any supported file or folder as an `Image`, and answer questions about paths without reading pixels."""
 
 import glob
-import hashlib
-import json
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.errors import SeriesError, SettingsError, UnreadableImageError
-from napari_superres.io.formats import (
-    DICOM,
-    READ_SUFFIXES,
-    ZARR,
-    ZARR_METADATA,
-    dicom_files,
-    find_format,
-    format_to_read,
-    is_zarr,
-    stem,
-    suffix,
-)
+from napari_superres.errors import SeriesError, SettingsError, SuperResError, UnreadableImageError
+from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_format, format_to_read, is_zarr, suffix
+from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
-from napari_superres.io.series import Series, check_present
-from napari_superres.io.sidecar import sidecar_path
+from napari_superres.io.omezarr.damage import find_bad_chunks
+from napari_superres.io.series import Accept, Series, check_present
+from napari_superres.io.sidecar import RESULT, sidecar_path
+from napari_superres.limits import read_json
+
+_READ_AT_ONCE = 2**28
+"""Bytes."""
 
 
 @checks_names
@@ -38,6 +31,7 @@ def read_image(
     pixel_size: Sequence[float] | float | None = None,
     unit: str = "micrometer",
     skip_bad: bool = False,
+    trust: bool = False,
 ) -> Image:
     """Read one image from a file, an OME-Zarr folder or a folder with a DICOM series.
 
@@ -59,6 +53,8 @@ def read_image(
     skip_bad
         Replace missing or damaged chunks of an OME-Zarr by its fill value, and list them in ``data.bad_chunks``.
         Otherwise reading such a chunk is an error.
+    trust
+        Also read data that the file names outside its own folder. A file from a stranger could name any file of yours.
 
     Returns
     -------
@@ -75,8 +71,8 @@ def read_image(
     AxesError, GridError
         If `axes` or `pixel_size` do not fit the array.
     """
-    path = Path(path)
-    available = _scan(path, require_pixel_size=pixel_size is None)
+    path = InputPath(path)
+    available = _scan(path, Accept(unknown_pixel_size=pixel_size is not None, outside_files=trust))
     if series is None:
         if len(available) > 1:
             lines = "; ".join(f"{i}: {s.name}, {s.summary}" for i, s in enumerate(available))
@@ -101,14 +97,17 @@ def _with_record(image: Image, path: Path) -> Image:
     if "provenance" in image.metadata or not record_file.is_file():
         return image
     try:
-        record = json.loads(record_file.read_text(encoding="utf-8"))
+        record = read_json(record_file)
     except (OSError, ValueError):
         return image
-    return image.replace(metadata={**image.metadata, "provenance": record}) if isinstance(record, dict) else image
+    if not isinstance(record, dict):
+        return image
+    record.pop(RESULT, None)  # which tells of the file, not of the image
+    return image.replace(metadata={**image.metadata, "provenance": record})
 
 
 @checks_names
-def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str, Image]]:
+def read_series(path: str | Path, *, axes: str | None = None, trust: bool = False) -> list[tuple[str, Image]]:
     """Read every image of a file or folder.
 
     Parameters
@@ -117,6 +116,8 @@ def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str,
         File or folder.
     axes
         One letter of ``"TCZYXS"`` per array axis, for every image; replaces the axes that the file states.
+    trust
+        As in `read_image`.
 
     Returns
     -------
@@ -130,35 +131,42 @@ def read_series(path: str | Path, *, axes: str | None = None) -> list[tuple[str,
     AxesError
         If `axes` do not fit an array.
     """
-    return [(s.name, s.open(axes)) for s in _scan(Path(path), require_pixel_size=True)]
+    return [(s.name, s.open(axes)) for s in _scan(InputPath(path), Accept(outside_files=trust))]
 
 
-def describe(path: str | Path) -> list[dict[str, Any]]:
+def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> list[dict[str, Any]]:
     """Describe every image of a file or folder in values that JSON can hold.
 
     Parameters
     ----------
     path
         File or folder.
+    redact
+        Leave out all names, so that the description can be given away: those of images and channels, and in errors
+        that of the file.
+    trust
+        As in `read_image`.
 
     Returns
     -------
     list of dict
         One dictionary per image with ``series``, ``name``, ``format``, ``axes``, ``shape``, ``dtype``,
         ``pixel_size`` (None while unknown), ``origin``, ``units``, ``time_step``, ``channel_names``, ``space`` and
-        ``bytes``. Pixel sizes and origins have seven digits. Data about a patient or another person are left out.
+        ``bytes``. Pixel sizes and origins have seven digits. Data about a patient or another person are left out; of
+        medical images, ``name`` is not that of the file.
 
     Raises
     ------
     UnreadableImageError
         If the file is missing, empty, damaged, or of a format that cannot be read.
     """
-    path = Path(path)
+    path = HiddenPath(path) if redact else InputPath(path)
     format_name = format_to_read(path).name if path.exists() else ""
-    return [
+    names = {"name", "channel_names"} if redact else set()
+    rows = [
         {
             "series": index,
-            "name": name,
+            "name": series.name,
             "format": format_name,
             "axes": image.axes,
             "shape": list(image.shape),
@@ -169,10 +177,12 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "time_step": image.metadata.get("time_step"),
             "channel_names": list(image.channel_names),
             "space": image.space,
-            "bytes": int(np.prod(image.shape, dtype=np.int64)) * image.dtype.itemsize,
+            "bytes": prod(image.shape) * image.dtype.itemsize,
         }
-        for index, (name, image) in enumerate(read_series(path))
+        for index, series in enumerate(_scan(path, Accept(outside_files=trust)))
+        for image in [series.open(None)]
     ]
+    return [{key: value for key, value in row.items() if key not in names} for row in rows]
 
 
 def _round(values: Sequence[float]) -> list[float]:
@@ -192,26 +202,24 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     -------
     list of pathlib.Path
         Sorted paths. An OME-Zarr folder is one image, and so is a folder that holds DICOM files. Other files, and
-        subfolders of a folder, are left out.
+        subfolders of a folder, are left out; also subfolders that may not be read, unless their name ends in ``.zarr``.
 
     Raises
     ------
     UnreadableImageError
         If nothing exists there, or nothing of it can be read.
     """
-    path = Path(path_or_glob)
+    path: Path = InputPath(path_or_glob)
     readable = f"Choose files that can be read: {', '.join(READ_SUFFIXES)}."
     if not path.exists() and glob.has_magic(str(path_or_glob)):
-        matches = [Path(p) for p in sorted(glob.glob(str(path_or_glob), recursive=True))]  # noqa: PTH207 - absolute patterns too
+        matches: list[Path] = [InputPath(p) for p in sorted(glob.glob(str(path_or_glob), recursive=True))]  # noqa: PTH207 - absolute patterns too
         images = [p for p in matches if _is_image(p)]
         if not images:
-            raise UnreadableImageError(
-                f"no image matches {path_or_glob} ({len(matches)} other files do).", remedy=readable
-            )
+            pattern = "the pattern" if is_anonymous(path) or is_anonymous(path.parent) else path_or_glob
+            raise UnreadableImageError(f"no image matches {pattern} ({len(matches)} other files do).", remedy=readable)
         return images
     check_present(path)
-    # A folder named like an OME-Zarr counts as one even if it is damaged: reading it then reports the damage.
-    if not path.is_dir() or is_zarr(path) or suffix(path) in ZARR.read:
+    if not path.is_dir() or find_format(path) is ZARR:
         return [path]
     dicom = set(dicom_files(path))
     images = [p for p in sorted(path.iterdir()) if p not in dicom and _is_image(p)]
@@ -221,44 +229,38 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     return images
 
 
-def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file or folder as hexadecimal digits.
+def find_damage(path: str | Path, *, read_data: bool = True) -> Iterator[str]:
+    """Yield what of a file or folder cannot be read, in sentences: of all its images, channels and resolutions.
 
-    For an OME-Zarr folder only the metadata files are digested, because the pixels may be terabytes. For a folder
-    of DICOM files the sorted digests of the files are digested.
-
-    Raises
-    ------
-    UnreadableImageError
-        If the path does not exist.
+    Parameters
+    ----------
+    path
+        File or folder.
+    read_data
+        Read all pixels. Otherwise only the metadata are read, and the lengths of files are compared with them.
     """
-    path = Path(path)
-    check_present(path)
-    if path.is_file():
-        return _digest(path)
-    total = hashlib.sha256()
-    if is_zarr(path):
-        for file in sorted(p for name in ZARR_METADATA for p in path.rglob(name)):
-            total.update(f"{file.relative_to(path).as_posix()}\0{_digest(file)}\n".encode())
-    else:
-        for digest in sorted(_digest(p) for p in dicom_files(path)):
-            total.update(f"{digest}\n".encode())
-    return total.hexdigest()
+    path = InputPath(path)
+    try:
+        series = _scan(path, Accept(unknown_pixel_size=True))
+        if is_zarr(path):
+            yield from find_bad_chunks(path, read_data=read_data)
+            return
+        for image in [one.open(None) for one in series] if read_data else ():
+            _read_through(image)
+    except SuperResError as error:
+        yield error.message
 
 
-def file_state(path: str | Path) -> str:
-    """Return a digest of the sizes and modification times of a file, or of all files in a folder.
-
-    The digest changes when pixels change. It takes less time than `file_digest`, but can only be compared with
-    digests from the same computer.
-    """
-    path = Path(path)
-    total = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        facts = file.stat()
-        if not file.is_dir():
-            total.update(f"{file.relative_to(path).as_posix()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
-    return total.hexdigest()
+def _read_through(image: Image) -> None:
+    """Read all pixels, a part of a plane at a time."""
+    if not isinstance(image.data, LazyArray):  # has been read already
+        return
+    row = image.data.nbytes // prod(image.size(a) for a in "TCZY")
+    rows = max(1, _READ_AT_ONCE // row)
+    parts = [slice(start, start + rows) for start in range(0, image.size("Y"), rows)]
+    sides = {"Y": parts, "X": [slice(None)], "S": [slice(None)]}
+    for part in itertools.product(*(sides.get(a, range(image.size(a))) for a in image.axes)):
+        image.data[part]
 
 
 def output_suffix(path: str | Path) -> str:
@@ -274,6 +276,7 @@ def output_suffix(path: str | Path) -> str:
     SettingsError
         If the format of the input is unknown.
     """
+    path = InputPath(path)
     file_format = find_format(path)
     if file_format is None:
         raise SettingsError(
@@ -283,35 +286,20 @@ def output_suffix(path: str | Path) -> str:
     return file_format.result
 
 
-def is_anonymous(path: str | Path) -> bool:
-    """Return whether the name and path of an input must stay out of records and logs, as for DICOM."""
-    return find_format(path) is DICOM
-
-
-def safe_name(path: str | Path) -> str:
-    """Return the name of an input for records, logs and results.
-
-    It is the stem of the file name. For DICOM, where the name may be a patient's, it is made of the file's digest.
-    """
-    return f"dicom-{file_digest(path)[:12]}" if is_anonymous(path) else stem(path)
-
-
-def _scan(path: Path, require_pixel_size: bool) -> list[Series]:
+def _scan(path: Path, accept: Accept) -> list[Series]:
     check_present(path)
-    return format_to_read(path).import_reader().scan(path, require_pixel_size)
+    return format_to_read(path).import_reader().scan(path, accept)
 
 
 def _is_image(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    return find_format(path) is not None and (path.is_file() or path.is_dir()) and _kind_fits(path)
+    try:
+        return find_format(path) is not None and (path.is_file() or path.is_dir()) and _kind_fits(path)
+    except OSError:  # a disk that is gone
+        return False
 
 
 def _kind_fits(path: Path) -> bool:
     # A file named a.zarr is not an image, and neither is a folder named a.tif.
     return path.is_dir() or suffix(path) not in ZARR.read
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

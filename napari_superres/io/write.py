@@ -1,18 +1,20 @@
 """Write an `Image` to a file, completely or not at all, and refuse formats that would lose part of it."""
 
-import os
-import shutil
 import warnings
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from napari_superres.atomic import replacing
+from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SuperResWarning
-from napari_superres.io.formats import WRITE_SUFFIXES, format_to_write, is_zarr, stem, suffix
-from napari_superres.io.sidecar import sidecar_path, write_record
-from napari_superres.io.unsupported import Unsupported
+from napari_superres.io.formats import ZARR, format_to_write, is_zarr, suffix
+from napari_superres.io.identity import label
+from napari_superres.io.omezarr.replaceable import check_replaceable
+from napari_superres.io.series import Unsupported
+from napari_superres.io.sidecar import SIDECAR, sidecar_path, with_state, write_record
 
 
 @checks_names
@@ -20,7 +22,7 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
     """Write an image in the format that the suffix names, completely or not at all.
 
     The provenance record ``image.metadata["provenance"]`` is stored inside the file if the format has a place
-    for it, and always next to it as ``NAME.provenance.json``.
+    for it, and always next to it, for ``x.ome.tif`` as ``x.ome.tif.provenance.json``.
 
     Parameters
     ----------
@@ -46,7 +48,8 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
     LossyWriteError
         If the format cannot store a feature of the image. The message names a format that can.
     OutputExistsError
-        If the target exists and `overwrite` is False.
+        If the target exists and `overwrite` is False, if it is a folder that holds more than one zarr image, or if
+        another run is writing it.
     OutputError
         If the folder may not be written or the disk is full. The target stays as it was.
 
@@ -55,29 +58,47 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
     SuperResWarning
         If `allow_loss` is True and the format cannot store a feature of the image.
     """
-    for note in write_with_notes(image, path, overwrite=overwrite, allow_loss=allow_loss):
+    path = Path(path)
+    with one_result(path):
+        notes = write_with_notes(image, path, overwrite=overwrite, allow_loss=allow_loss)
+    for note in notes:
         # Level 3 is the caller: the decorator adds a frame.
         warnings.warn(note, SuperResWarning, stacklevel=3)
-    return Path(path)
+    return path
 
 
-def write_with_notes(
-    image: Image, path: str | Path, *, overwrite: bool = False, allow_loss: bool = False
-) -> tuple[str, ...]:
-    """Write an image like `write_image`, but return its warnings as notes instead of issuing them."""
-    path = Path(path)
+def one_result(target: Path) -> AbstractContextManager[None]:
+    """Return a context that refuses every other run which wants to write a result and its record.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        As `atomic.one_writer`.
+    """
+    return one_writer(target, longest=SIDECAR)
+
+
+def write_with_notes(image: Image, path: Path, *, overwrite: bool = False, allow_loss: bool = False) -> tuple[str, ...]:
+    """Write an image like `write_image`, but return its warnings as notes. The caller must hold `one_result`."""
     check_target(path, overwrite=overwrite, image=image, allow_loss=allow_loss)
     lost = _find_unsupported(image, path)
     record = _record(image, lost)
     with replacing(path, sidecar_path(path)) as (temporary, temporary_record):
-        if record is not None:
-            write_record(temporary_record, record)
         format_to_write(path).import_writer().write(image, temporary)
+        if record is not None:
+            write_record(temporary_record, with_state(record, temporary))
     return (f"{path.name} does not hold {_in_words(lost)}; the record next to it does.",) if lost else ()
 
 
 @checks_names
-def check_target(path: str | Path, *, overwrite: bool, image: Image | None = None, allow_loss: bool = False) -> None:
+def check_target(
+    path: str | Path,
+    *,
+    overwrite: bool,
+    image: Image | None = None,
+    allow_loss: bool = False,
+    inputs: Iterable[Path] = (),
+) -> None:
     """Raise the error that `write_image` would raise, before any time is spent on computing.
 
     Parameters
@@ -90,6 +111,8 @@ def check_target(path: str | Path, *, overwrite: bool, image: Image | None = Non
         Image with the axes, data type and grid of the result. Its pixels are not read.
     allow_loss
         Whether the result may be written even if the format cannot store every feature of it.
+    inputs
+        Files and folders that the result is made from. The target may neither be one of them nor contain one.
 
     Raises
     ------
@@ -97,22 +120,43 @@ def check_target(path: str | Path, *, overwrite: bool, image: Image | None = Non
         As in `write_image`.
     """
     path = Path(path)
-    format_to_write(path)
-    _check_folder(path.parent)
+    written = format_to_write(path)
+    check_writable(path, longest=SIDECAR)
+    check_apart(path, inputs)
     if path.exists() or path.is_symlink():
         if not overwrite:
             raise OutputExistsError(f"{path} exists already.", remedy="Set `overwrite` or choose another name.")
-        if path.is_dir() and not is_zarr(path):
-            raise OutputExistsError(
-                f"{path} is a folder that holds other things, and is never replaced.", remedy="Choose another name."
-            )
-    elif (other := _other_owner(path)) is not None and not overwrite:
-        raise OutputExistsError(
-            f"{path.name} would replace the record of {other.name} ({sidecar_path(path).name}).",
-            remedy="Choose another name or set `overwrite`.",
-        )
+        if path.is_dir():
+            if written is not ZARR:
+                raise OutputExistsError(
+                    f"{path} is a folder, and is never replaced by a file.", remedy="Choose another name."
+                )
+            check_replaceable(path)
     if image is not None:
         _check_format(image, path, allow_loss)
+
+
+def check_apart(target: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a target that is an input, contains one, or lies inside the zarr folder of one.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        If it is refused.
+    """
+    for source in inputs:
+        if _is_same(target, source):
+            raise OutputExistsError(
+                f"{label(target)} is the input itself, which is never overwritten.", remedy="Choose another name."
+            )
+        if any(_is_same(target, p) for p in source.resolve().parents):
+            raise OutputExistsError(
+                f"{target} contains the input, which is never overwritten.", remedy="Choose another name."
+            )
+        if any(_is_same(p, _outermost_zarr(source)) for p in target.resolve().parents):
+            raise OutputError(
+                f"{target} lies inside the input, which is never changed.", remedy="Choose another folder."
+            )
 
 
 def _check_format(image: Image, path: Path, allow_loss: bool) -> None:
@@ -123,29 +167,6 @@ def _check_format(image: Image, path: Path, allow_loss: bool) -> None:
     remedy = f"Write {first.alternative} instead" if first.alternative else "Resample it to a straight grid first"
     alternative = "" if first.fatal else ", or set `allow_loss`"
     raise LossyWriteError(f"{suffix(path)} cannot hold {_in_words(refused)}.", remedy=f"{remedy}{alternative}.")
-
-
-def _check_folder(folder: Path) -> None:
-    elsewhere = "Choose another folder for the output."
-    if not folder.exists():
-        raise OutputError(f"the folder {folder} does not exist.", remedy="Create it first.")
-    if not folder.is_dir():
-        raise OutputError(f"{folder} is a file, not a folder.", remedy=elsewhere)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {folder} may not be written.", remedy=elsewhere)
-    usage = shutil.disk_usage(folder)
-    if usage.total == 0:
-        raise OutputError(f"the folder {folder} belongs to a file system that stores no files.", remedy=elsewhere)
-    if usage.free == 0:
-        raise OutputError(f"the disk of {folder} is full.", remedy="Free space there or choose another folder.")
-
-
-def _other_owner(path: Path) -> Path | None:
-    """Return another image in the folder whose record has the name that the record of `path` would have."""
-    if not sidecar_path(path).exists():
-        return None
-    neighbours = (p for p in path.parent.iterdir() if p.name.startswith(stem(path)) and p != path)
-    return next((p for p in neighbours if stem(p) == stem(path) and suffix(p) in WRITE_SUFFIXES), None)
 
 
 def _find_unsupported(image: Image, path: Path) -> list[Unsupported]:
@@ -169,3 +190,18 @@ def _record(image: Image, lost: list[Unsupported]) -> dict[str, Any] | None:
         "units": dict(image.units),
         "space": image.space,
     }
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
+def _outermost_zarr(source: Path) -> Path:
+    """Return the outermost of the nested zarr folders that a folder lies in; other paths are returned as they are."""
+    folder = source.resolve()
+    while folder.is_dir() and is_zarr(folder.parent):
+        folder = folder.parent
+    return folder

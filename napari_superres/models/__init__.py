@@ -12,9 +12,9 @@ Each line imports only lines above it:
 ``card``            `ModelCard`, the facts that a model carries
 ``model_file``      the one-file format: safetensors with the card in its header
 ``library_folder``  the folder of the user's models
-``size_guard``      stops a network that outgrows its file's weights
 ``interpolate``     nearest, bicubic, Lanczos and sinc on the right grid; also the networks' skip
 ``architectures``   one network per file
+``own_network``     builds one from a file, no larger than the file's weights
 ``probes``          what a network does, measured: halo, global layers, memory
 ``model``           `Model`: a card and its network, ready to run
 ``foreign``         models made by others, converted to this program's format

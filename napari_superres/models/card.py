@@ -7,17 +7,24 @@ from typing import Any, Literal, Self, get_args
 
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card_checks import (
+    check_arguments,
     check_channels,
     check_choice,
     check_conditions,
     check_flag,
+    check_growth,
     check_mapping,
     check_name,
     check_number,
     check_numbers,
+    check_offset,
+    check_range,
     check_scale,
+    check_scores,
     check_sizes,
     check_texts,
+    is_number,
+    shortened,
 )
 from napari_superres.models.card_grid import Grid
 
@@ -28,6 +35,9 @@ Color = Literal["luma", "per-channel"]
 
 FORMAT = 1
 """Version of the card's layout. A file with a higher number was made by a newer program."""
+
+_SMALLEST_PIXEL = 1e-6
+"""Smallest pixel size that a card may state, in micrometers: a hundredth of an atom."""
 
 _ONE_LINE = ("title", "version", "license", "modality")
 _TEXTS = ("name", "architecture", "degradation", "training", "limits", "citation", *_ONE_LINE)
@@ -163,22 +173,32 @@ class ModelCard:
             check_choice(name, getattr(self, name), choices)
         for name in ("global_statistics", "bounded"):
             check_flag(name, getattr(self, name))
+        if not self.is_interpolation:
+            check_growth(multiple, self.scale)
         check_channels(self.channels, self.frames, self.ndim)
         self._set("conditions", check_conditions(self.conditions))
-        for name in ("arguments", "scores", "precision"):
-            self._set(name, check_mapping(name, getattr(self, name)))
+        self._set("arguments", check_arguments(self.arguments))
+        self._set("scores", check_scores(self.scores))
+        self._set("precision", check_mapping("precision", self.precision))
         for value in self.precision.values():
             check_number("precision", value)
-        if self.tile_error is not None:
-            check_number("tile_error", self.tile_error)
-        for name, length in {"pixel_size": 2, "noise": 2, "grid_offset": self.ndim}.items():
-            if getattr(self, name) is not None:
-                self._set(name, check_numbers(name, getattr(self, name), length))
+        self._set_numbers()
         if self.grid is not None:
             self._set("grid", Grid.from_values(self.grid))
         self._set("percentiles", check_numbers("percentiles", self.percentiles, 2))
         if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
             raise ModelFileError(f"card: percentiles must rise between 0 and 100, got {self.percentiles}.")
+
+    def _set_numbers(self) -> None:
+        """Check the numbers that a card may leave out."""
+        if self.tile_error is not None and not (is_number(self.tile_error) and self.tile_error >= 0):
+            raise ModelFileError(f"card: tile_error must be a number of at least 0, got {shortened(self.tile_error)}.")
+        if self.pixel_size is not None:
+            self._set("pixel_size", check_range("pixel_size", self.pixel_size, _SMALLEST_PIXEL))
+        if self.noise is not None:
+            self._set("noise", check_range("noise", self.noise, 0.0))
+        if self.grid_offset is not None:
+            self._set("grid_offset", check_offset(self.grid_offset, self.ndim))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -11,7 +11,17 @@ from napari_superres.errors import ModelFileError
 LARGEST_SCALE = 64
 """Largest factor per axis. A larger one is a wrong number that would ask for all memory."""
 
-_LARGEST_MULTIPLE = 256
+_LARGEST_MULTIPLE = 128
+"""Largest size multiple; no known network needs a larger one."""
+
+_LARGEST_GROWTH, _LARGEST_UNIT = 100, 2**16
+"""Most pixels that a network makes of one pixel, and of the smallest image, whose size is one multiple."""
+
+_LARGEST_HALO = 2048
+"""Largest halo: as long as the longest image with which a halo is measured."""
+
+_MOST_FRAMES = 99
+_MOST_ARGUMENTS, _DEEPEST_ARGUMENT = 10_000, 20
 _LONGEST_TEXT, _LONGEST_TITLE, _LONGEST_NAME = 20_000, 300, 100
 
 
@@ -26,8 +36,8 @@ def check_texts(texts: Mapping[str, Any], one_line: tuple[str, ...]) -> None:
     for field, value in texts.items():
         if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
             raise ModelFileError(f"card: {field} must be a text of at most {_LONGEST_TEXT} characters.")
-        # Control characters can command the terminal that shows the card.
-        if any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in value):
+        # Control characters can command the terminal that shows the card; halves of characters cannot be written.
+        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
             raise ModelFileError(f"card: {field} must be plain text, without control characters.")
     if any("\n" in texts[field] for field in one_line) or len(texts.get("title", "")) > _LONGEST_TITLE:
         names = ", ".join(one_line)
@@ -74,7 +84,21 @@ def check_sizes(multiple: Any, halo: Any, ndim: int) -> tuple[tuple[int, ...], t
         raise ModelFileError(f"card: multiple and halo need {ndim} integers, as scale has.")
     if max(multiple) > _LARGEST_MULTIPLE:
         raise ModelFileError(f"card: multiple may be up to {_LARGEST_MULTIPLE}, got {shortened(multiple)}.")
+    if max(halo) > _LARGEST_HALO:
+        raise ModelFileError(f"card: halo may be up to {_LARGEST_HALO}, got {shortened(halo)}.")
     return multiple, halo
+
+
+def check_growth(multiple: tuple[int, ...], scale: tuple[int, ...]) -> None:
+    """Check that a network does not make large images of the smallest ones; ModelFileError otherwise."""
+    if math.prod(scale) > _LARGEST_GROWTH:
+        raise ModelFileError(f"card: scale may make up to {_LARGEST_GROWTH} pixels of one, got {shortened(scale)}.")
+    sizes = [m * s for m, s in zip(multiple, scale, strict=True)]
+    if math.prod(sizes) > _LARGEST_UNIT:
+        raise ModelFileError(
+            f"card: multiple and scale may make up to {_LARGEST_UNIT} pixels of the smallest image, got "
+            f"{' x '.join(map(str, sizes))}."
+        )
 
 
 def check_channels(channels: Any, frames: Any, ndim: int) -> None:
@@ -87,8 +111,8 @@ def check_channels(channels: Any, frames: Any, ndim: int) -> None:
     """
     if isinstance(channels, bool) or channels not in (1, 3):
         raise ModelFileError(f"card: channels must be 1 or 3, got {shortened(channels)}.")
-    if not isinstance(frames, int) or frames < 1 or frames % 2 == 0:
-        raise ModelFileError(f"card: frames must be odd, got {shortened(frames)}.")
+    if not isinstance(frames, int) or not 1 <= frames <= _MOST_FRAMES or frames % 2 == 0:
+        raise ModelFileError(f"card: frames must be odd and at most {_MOST_FRAMES}, got {shortened(frames)}.")
     if frames > 1 and ndim == 3:
         raise ModelFileError(f"card: frames must be 1 for volumes, got {frames}.")
 
@@ -124,10 +148,49 @@ def check_mapping(field: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def check_arguments(arguments: Any) -> dict[str, Any]:
+    """Return the arguments of a network as a dict; ModelFileError if they are no mapping, too many or too deep."""
+    checked, remaining, count = check_mapping("arguments", arguments), [(arguments, 0)], 0
+    while remaining:
+        value, depth = remaining.pop()
+        count += 1
+        if count > _MOST_ARGUMENTS or depth > _DEEPEST_ARGUMENT:
+            raise ModelFileError(
+                f"card: arguments may be up to {_MOST_ARGUMENTS} values in up to {_DEEPEST_ARGUMENT} levels."
+            )
+        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        remaining += [(v, depth + 1) for v in inner]
+    return checked
+
+
+def check_scores(scores: Any) -> dict[str, Any]:
+    """Return the scores, a mapping for each test set, as a dict; ModelFileError for anything else."""
+    return {
+        name: check_mapping(f"scores of {name[:100]}", values)
+        for name, values in check_mapping("scores", scores).items()
+    }
+
+
 def check_number(field: str, value: Any) -> None:
     """Check that a value is a finite number; ModelFileError otherwise."""
     if not is_number(value):
         raise ModelFileError(f"card: {field} must be a number, got {shortened(value)}.")
+
+
+def check_range(field: str, values: Any, lowest: float) -> tuple[float, ...]:
+    """Return two finite numbers that rise from at least `lowest`; ModelFileError for anything else."""
+    low, high = check_numbers(field, values, 2)
+    if not lowest <= low <= high:
+        raise ModelFileError(f"card: {field} must rise from at least {lowest:g}, got {shortened(values)}.")
+    return low, high
+
+
+def check_offset(offset: Any, ndim: int) -> tuple[float, ...]:
+    """Return the grid offset as one number per axis; ModelFileError for anything else, or beyond the largest scale."""
+    numbers = check_numbers("grid_offset", offset, ndim)
+    if max(map(abs, numbers)) > LARGEST_SCALE:
+        raise ModelFileError(f"card: grid_offset may be up to {LARGEST_SCALE} pixels, got {shortened(offset)}.")
+    return numbers
 
 
 def check_numbers(field: str, values: Any, length: int) -> tuple[float, ...]:
@@ -148,7 +211,12 @@ def integers(field: str, values: Any, *, lowest: int) -> tuple[int, ...]:
 
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number; True and False are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floating-point numbers
+        return False
 
 
 def shortened(value: Any) -> str:

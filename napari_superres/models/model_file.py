@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from napari_superres.atomic import replacing
+from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.errors import ModelFileError, OutputError, OutputExistsError
 from napari_superres.models.card import ModelCard
 
@@ -27,7 +26,9 @@ GET_AGAIN = "Get the file again."
 ASK_FOR_SAFETENSORS = "Ask its author for the weights as .safetensors."
 """Remedy for a pickle that would run code."""
 
-_LARGEST_HEADER = 100_000_000
+_LARGEST_HEADER = 10_000_000
+"""Bytes of the longest header: 100,000 tensors. As JSON it takes up to thirty times as much memory."""
+
 _CLOCK_TICK_NS = 2 * 10**9
 
 
@@ -106,7 +107,7 @@ def read_weights(path: Path) -> "dict[str, Tensor]":
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(f"{path.name} is damaged or truncated ({error}).", remedy=GET_AGAIN) from error
+        raise ModelFileError(f"{path.name} is damaged or truncated ({str(error)[:200]}).", remedy=GET_AGAIN) from error
 
 
 def check_model_target(path: Path, *, overwrite: bool) -> None:
@@ -123,20 +124,11 @@ def check_model_target(path: Path, *, overwrite: bool) -> None:
         raise OutputError(
             f"a model file must end in {SUFFIX}, got {path.name}.", remedy=f"Name it {path.stem}{SUFFIX}."
         )
+    check_writable(path)
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists.", remedy="Set `overwrite` or choose another name.")
-    if not path.parent.is_dir():
-        raise OutputError(f"folder {path.parent} does not exist.", remedy="Create it or choose another one.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
-    try:  # This finds a missing permission, a read-only disk and a full one.
-        with TemporaryFile(dir=path.parent) as probe:
-            probe.write(b"probe")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(
-            f"{path} cannot be written: {reason}.", remedy="Choose a folder that you may write to."
-        ) from error
 
 
 def write_model(path: Path | str, card: ModelCard, weights: "dict[str, Tensor]", *, overwrite: bool = False) -> Path:
@@ -170,7 +162,7 @@ def write_model(path: Path | str, card: ModelCard, weights: "dict[str, Tensor]",
     path = Path(path)
     check_model_target(path, overwrite=overwrite)
     content = save({k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()})
-    with replacing(path) as (partial,):
+    with one_writer(path), replacing(path) as (partial,):
         partial.write_bytes(content)
     return path
 

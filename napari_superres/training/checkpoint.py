@@ -15,8 +15,8 @@ from napari_superres.atomic import replacing
 from napari_superres.errors import OutputError, OutputExistsError, TrainingError
 
 EVERY_SECONDS = 60.0
-KEY = "training"
-"""Key under which a checkpoint holds the settings of its training, as JSON."""
+KEY, PROGRESS = "training", "progress"
+"""Keys under which a checkpoint holds the settings of its training, as JSON, and what was reached so far."""
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -54,9 +54,12 @@ def find_checkpoint(output: Path, settings: Mapping[str, Any], *, resume: bool, 
             remedy="Set `resume` to continue it, or `overwrite` to start again.",
         )
     try:
-        saved = json.loads(torch.load(path, map_location="cpu", weights_only=True)[KEY])
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        saved, is_whole = json.loads(checkpoint[KEY]), _is_progress(checkpoint[PROGRESS])
     except Exception as error:  # a file that is not a checkpoint may raise anything
-        raise TrainingError(f"the checkpoint {path} is damaged.", remedy="Set `overwrite` to start again.") from error
+        raise damaged(path) from error
+    if not is_whole or not isinstance(saved, dict):
+        raise damaged(path)
     now = json.loads(settings_json(settings))
     if different := [key for key in {*saved, *now} if saved.get(key) != now.get(key)]:
         raise TrainingError(
@@ -65,6 +68,19 @@ def find_checkpoint(output: Path, settings: Mapping[str, Any], *, resume: bool, 
             remedy="Use the same settings, or set `overwrite` to start again.",
         )
     return path
+
+
+def damaged(path: Path) -> TrainingError:
+    """Return the error for a checkpoint from which training cannot continue."""
+    return TrainingError(f"the checkpoint {path} is damaged.", remedy="Set `overwrite` to start again.")
+
+
+def _is_progress(saved: Mapping[str, Any]) -> bool:
+    """Return whether the counters, scores and weights that a checkpoint holds can be those of a training."""
+    counts, numbers = [saved["batches"], saved["bad"], saved["looked"]], [saved["seconds"], saved["looking"]]
+    numbers += saved["scores"]
+    possible = all(type(n) is int and n >= 0 for n in counts) and all(isinstance(n, int | float) for n in numbers)
+    return possible and all(isinstance(weight, torch.Tensor) for weight in saved["best"].values())
 
 
 class CheckpointWriter:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_superres.errors import TrainingError
-from napari_superres.training.checkpoint import KEY
+from napari_superres.training.checkpoint import KEY, PROGRESS
 from napari_superres.training.losses import Loss
 from napari_superres.training.progress import Example, TrainingStep
 
@@ -224,7 +224,7 @@ class SuperResolution(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save counters, scores and the best weights in the checkpoint."""
         checkpoint[KEY] = self.settings
-        checkpoint["progress"] = {
+        checkpoint[PROGRESS] = {
             "batches": self.batches,
             "bad": self.bad,
             "seconds": self.seconds,
@@ -236,7 +236,7 @@ class SuperResolution(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore counters, scores and the best weights."""
-        saved = checkpoint["progress"]
+        saved = checkpoint[PROGRESS]
         self.batches, self.bad, self.earlier_seconds = saved["batches"], saved["bad"], saved["seconds"]
         self.scores, self.best = list(saved["scores"]), dict(saved["best"])
         self.validations_due, self.validation_seconds = saved["looked"], saved["looking"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from napari_superres.training.checkpoint import CheckpointWriter, checkpoint_path
+from napari_superres.training.checkpoint import CheckpointWriter, checkpoint_path, damaged
 from napari_superres.training.lightning_module import SuperResolution
 from napari_superres.training.patches import PatchSampler
 from napari_superres.training.progress import TrainingStep
@@ -77,12 +77,16 @@ def fit(
         module.write_checkpoint = writer = CheckpointWriter(trainer, checkpoint_path(output))
         if report is not None:
             module.report = lambda step: report(replace(step, notes=(*notes, *writer.notes)))
-        batches = DataLoader(_Batches(sampler, batch, module), batch_size=None)
+        batches = _Batches(sampler, batch, module)
         with writer.delay_interrupt():
             try:
-                trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+                trainer.fit(module, DataLoader(batches, batch_size=None), ckpt_path=checkpoint, weights_only=True)
             except SystemExit as error:  # Lightning raises it for an interrupt
                 raise KeyboardInterrupt from error
+            except Exception as error:
+                if checkpoint is None or batches.are_asked_for:
+                    raise
+                raise damaged(checkpoint) from error
     return writer.notes
 
 
@@ -110,10 +114,14 @@ def _has_bf16_instructions() -> bool:
 class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
     """An endless stream of batches, from the step at which the training stands."""
 
+    are_asked_for = False
+    """Whether training has begun, so that a checkpoint has been restored."""
+
     def __init__(self, sampler: PatchSampler, size: int, module: SuperResolution) -> None:
         self._sampler, self._size, self._module = sampler, size, module
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        self.are_asked_for = True
         for step in itertools.count(self._module.batches):
             yield self._sampler.batch(self._size, step)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from napari_superres.atomic import check_writable, make_folder
 from napari_superres.errors import MissingExtraError, TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.library.registry import find_card, model_path
@@ -87,6 +88,9 @@ def prepare(recipe: Recipe | str | Path, data: Path, output: Path, options: Trai
     _check_lightning()
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     check_model_target(output, overwrite=options["overwrite"])
+    if options["log"] is not None:
+        make_folder(Path(options["log"]))
+        check_writable(Path(options["log"], "curves"))
     steps, minutes = options["steps"], _minutes(recipe, options)
     first = options["start"] or recipe.start or None
     start = None if first is None else _weights_file(first)

@@ -14,6 +14,7 @@ from typing import Any, Unpack
 
 import torch
 
+from napari_superres.atomic import one_writer, remove
 from napari_superres.core.options import takes_options
 from napari_superres.errors import SuperResWarning
 from napari_superres.models.model_file import write_model
@@ -84,7 +85,7 @@ def train(
         If images are left out, or the model is no better than bicubic interpolation.
     """
     options = TRAIN_DEFAULTS | options
-    with _seeded(options["seed"]):
+    with one_writer(checkpoint_path(Path(output))), _seeded(options["seed"]):
         preparation = prepare(recipe, Path(data), Path(output), options)
         for note in preparation.notes:
             warnings.warn(note, SuperResWarning, stacklevel=3)  # the caller of the decorated function
@@ -152,7 +153,7 @@ def iter_train(
             steps.put(now)
 
         try:
-            with _seeded(options["seed"]):
+            with one_writer(checkpoint_path(Path(output))), _seeded(options["seed"]):
                 preparation = prepare(recipe, Path(data), Path(output), options)
                 report(replace(last, notes=preparation.notes))
                 training = _run(preparation, options, progress=report, stop=stop_or_close)
@@ -247,7 +248,7 @@ def _run(
         teacher=preparation.teacher,
     )
     path = write_model(output, card, best.state_dict(), overwrite=options["overwrite"])
-    checkpoint_path(output).unlink(missing_ok=True)
+    remove(checkpoint_path(output))
     return _Training(path, (*notes, *_note_scores(scores)))
 
 

@@ -38,13 +38,9 @@ def superres(monkeypatch, capfd) -> Callable[..., Done]:
         return Done(code, printed.out, printed.err)
 
     # Every run of the real program is a process of its own with a console of its own.
-    from rich.console import Console
-
     from napari_superres.cli import terminal
 
-    monkeypatch.setattr(
-        terminal, "messages", Console(stderr=True, soft_wrap=True, highlight=False, markup=False, force_terminal=False)
-    )
+    monkeypatch.setattr(terminal, "messages", terminal.make_console())
     return run
 
 

@@ -340,3 +340,26 @@ def test_a_command_leaves_the_process_as_it_was(superres):
     before = state()
     superres("models", "list")
     assert state() == before
+
+
+@pytest.mark.parametrize("read_data", [True, False])
+def test_check_of_a_result(read_data, superres, cells, tmp_path):
+    target = tmp_path / "out.ome.zarr"
+    assert superres("upscale", cells, "-o", target, "-m", "bicubic-x2").code == 0
+    options = ["--read-data"] if read_data else []
+    done = superres("check", target, *options)
+    assert (done.code, done.out) == (0, "")
+    assert "no damaged parts found" in done.err
+    shard = next(p for p in (target / "0" / "c").rglob("*") if p.is_file())
+    shard.write_bytes(bytes(shard.stat().st_size) if read_data else b"")
+    done = superres("check", target, *options, "--json")
+    assert done.code == 1
+    (found,) = json.loads(done.out)["damage"]
+    assert shard.relative_to(target).as_posix() in found
+    assert superres("upscale", cells, "-o", target, "-m", "bicubic-x2", "--resume").code == 1
+
+
+def test_check_of_what_is_no_image(superres, tmp_path):
+    done = superres("check", tmp_path / "missing.ome.zarr", "--read-data")
+    assert done.code == 1
+    assert "does not exist" in done.out

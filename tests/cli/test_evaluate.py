@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import re
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -95,10 +98,24 @@ def test_what_is_missing(superres, sr, ref, lr, data, tmp_path):
 
 
 def test_a_file_that_cannot_be_written(superres, sr, ref, lr, tmp_path):
-    target = tmp_path / "gone" / "r.json"
-    done = superres("evaluate", sr, ref, "--lr", lr, "--baseline", "none", "--json", target)
-    assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "could not be written" in done.err
+    """It is known before anything is computed, and no input is overwritten."""
+    (tmp_path / "folder.html").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    kept = ref.read_bytes()
+    for target, message in {
+        tmp_path / "gone" / "r.json": "does not exist. Create it first.",
+        Path("/proc/r.json"): "stores no files",
+        tmp_path / "folder.html": "is a folder",
+        tmp_path / "pipe": "is a device or a pipe, which is never replaced",
+        ref: "is the input itself, which is never overwritten",
+    }.items():
+        for option in ("--json", "--csv", "--html"):
+            with patch("napari_superres.evaluation.evaluate", side_effect=AssertionError("computed")):
+                done = superres("evaluate", sr, ref, "--lr", lr, "--baseline", "none", option, target)
+            assert (done.code, done.err.count("\n")) == (1, 1)
+            assert message in done.err
+    assert ref.read_bytes() == kept
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_folders(judge, data):

@@ -53,7 +53,7 @@ def test_add_use_verify_remove(superres, mine, cells, tmp_path):
     mine.unlink()
     done = superres("upscale", cells, "-o", tmp_path / "sr.ome.tif", "-m", "mine", "-q")
     assert done.code == 0, done.err
-    record = json.loads((tmp_path / "sr.provenance.json").read_text())
+    record = json.loads((tmp_path / "sr.ome.tif.provenance.json").read_text())
     assert record["model"]["name"] == "mine"
     assert record["model"]["sha256"] == json.loads(superres("models", "show", "mine", "--json").out)["sha256"]
     assert superres("models", "remove", "mine").code == 0

@@ -1,5 +1,7 @@
 """``superres calibrate`` and ``trust``."""
 
+from unittest.mock import patch
+
 import numpy as np
 from helpers.scenes import check_refusal, copy_scans
 
@@ -21,6 +23,19 @@ def test_calibrations_that_are_refused(superres, data, tmp_path):
     (tmp_path / "c.json").write_text("mine")
     check_refusal(superres("calibrate", *folders, *given), "c.json exists", "--overwrite")
     assert (tmp_path / "c.json").read_text() == "mine"
+
+
+def test_maps_that_cannot_be_written_are_refused_before_computing(superres, lr, tmp_path):
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "0_mean.ome.tif").write_text("mine")
+    with patch("napari_superres.evaluation.spread", side_effect=AssertionError("computed")):
+        for folder, message in {
+            "/proc": "stores no files",
+            "/proc/self/maps": "is a file",
+            "/proc/gone": "cannot be made",
+            tmp_path / "maps": "exists already",
+        }.items():
+            check_refusal(superres("trust", lr, "-m", "bicubic-x2", "-o", folder), message)
 
 
 def test_too_few_images_for_error_bars(superres, data, tmp_path):

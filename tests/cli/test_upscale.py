@@ -62,7 +62,7 @@ def test_options_reach_the_engine(superres, cells, tmp_path):
     )
     found = read_image(target)
     assert np.array_equal(np.squeeze(found.data[...]), np.squeeze(expected.data))
-    record = json.loads((tmp_path / "out.provenance.json").read_text())
+    record = json.loads((tmp_path / "out.ome.tif.provenance.json").read_text())
     assert record["tta"] is True
     assert record["normalisation"] == {"low": [0.0, 0.0], "high": [1000.0, 1000.0]}
 
@@ -73,15 +73,15 @@ def test_a_model_per_channel_and_a_repeated_record(superres, cells, tmp_path):
     found = read_image(tmp_path / "a.ome.tif").data[...]
     assert np.array_equal(found[1], upscale(image, "nearest-x2").data[1])
     superres("upscale", cells, "-o", tmp_path / "b.ome.tif", "-m", "bicubic-x2", "--intensity-range", "0,5000", "--tta")
-    superres("upscale", cells, "-o", tmp_path / "c.ome.tif", "--from", tmp_path / "b.provenance.json")
-    one, two = (json.loads((tmp_path / f"{n}.provenance.json").read_text()) for n in "bc")
+    superres("upscale", cells, "-o", tmp_path / "c.ome.tif", "--from", tmp_path / "b.ome.tif.provenance.json")
+    one, two = (json.loads((tmp_path / f"{n}.ome.tif.provenance.json").read_text()) for n in "bc")
     assert {k: one[k] for k in ("normalisation", "tta", "precision")} == {
         k: two[k] for k in ("normalisation", "tta", "precision")
     }
     assert np.array_equal(read_image(tmp_path / "b.ome.tif").data[...], read_image(tmp_path / "c.ome.tif").data[...])
     superres("upscale", cells, "-o", tmp_path / "d.ome.tif", "-m", "bicubic-x2")
-    superres("upscale", cells, "-o", tmp_path / "e.ome.tif", "--from", tmp_path / "d.provenance.json", "--tta")
-    assert json.loads((tmp_path / "e.provenance.json").read_text())["tta"] is True, "what is given counts"
+    superres("upscale", cells, "-o", tmp_path / "e.ome.tif", "--from", tmp_path / "d.ome.tif.provenance.json", "--tta")
+    assert json.loads((tmp_path / "e.ome.tif.provenance.json").read_text())["tta"] is True, "what is given counts"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_warning_is_one_line(superres, tmp_path):
 def test_a_recorded_run_with_a_model_per_channel_is_repeated(superres, cells, tmp_path):
     models = "DNA=fluo-x2,actin=bicubic-x2"
     assert superres("upscale", cells, "-o", tmp_path / "a.ome.tif", "-m", models, "-q").code == 0
-    record = tmp_path / "a.provenance.json"
+    record = tmp_path / "a.ome.tif.provenance.json"
     assert superres("upscale", cells, "-o", tmp_path / "b.ome.tif", "--from", record, "-q").code == 0
     a, b = (np.asarray(read_image(tmp_path / f"{name}.ome.tif").data) for name in "ab")
     assert np.array_equal(a, b)
@@ -277,11 +277,31 @@ def test_what_a_network_was_told_is_shown_and_repeated(superres, cells, tmp_path
     planned = superres("upscale", cells, "-o", tmp_path / "a.ome.tif", "-m", model, *options, "--dry-run")
     assert "noise given: gain 0.5, read noise 3, removed at 80 %; PSF sigma 1.2 pixels of the result" in planned.out
     assert superres("upscale", cells, "-o", tmp_path / "a.ome.tif", "-m", model, *options).code == 0
-    record = tmp_path / "a.provenance.json"
+    record = tmp_path / "a.ome.tif.provenance.json"
     assert superres("upscale", cells, "-o", tmp_path / "b.ome.tif", "-m", model, "--from", record).code == 0
-    one, two = (json.loads((tmp_path / f"{n}.provenance.json").read_text())["told"] for n in "ab")
+    one, two = (json.loads((tmp_path / f"{n}.ome.tif.provenance.json").read_text())["told"] for n in "ab")
     assert one == two
     assert one["noise"][0] == {"gain": 0.5, "read_noise": 3.0, "offset": 100.0}
     assert np.array_equal(read_image(tmp_path / "a.ome.tif").data[...], read_image(tmp_path / "b.ome.tif").data[...])
     refused = superres("upscale", cells, "-o", tmp_path / "c.ome.tif", "-m", model, "--noise", "much")
     assert "--noise must be measured, 0, or GAIN,READ" in refused.err
+
+
+@pytest.mark.parametrize(("command", "options"), [("upscale", ("-m", "bicubic-x2")), ("degrade", ("--scale", "2"))])
+def test_no_input_is_overwritten(command, options, superres, cells, tmp_path):
+    """Neither the image itself nor the folder that it lies in."""
+    write_image(read_image(cells), tmp_path / "exp.ome.zarr")
+    write_image(read_image(cells), tmp_path / "exp.ome.zarr" / "raw.ome.tif")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for source, target in (
+        ("exp.ome.zarr/0", "exp.ome.zarr"),
+        ("exp.ome.zarr/raw.ome.tif", "exp.ome.zarr"),
+        ("cells.ome.tif", "cells.ome.tif"),
+        ("exp.ome.zarr/0", "exp.ome.zarr/more.ome.tif"),
+    ):
+        words = (command, tmp_path / source, "-o", tmp_path / target, *options, "--overwrite")
+        for dry in ((), ("--dry-run",)) if command == "upscale" else ((),):
+            done = superres(*words, *dry)
+            assert (done.code, done.err.count("\n")) == (1, 1)
+            assert "which is never" in done.err
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before

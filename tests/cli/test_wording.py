@@ -119,7 +119,7 @@ def test_wording(text, printed):
 
 
 def test_errors_warnings_and_results_are_printed_as_flags(superres, monkeypatch, tmp_path):
-    def noted(path):
+    def noted(path, **_):
         warnings.warn("a note: use `roi`.", SuperResWarning, stacklevel=1)
         if path == tmp_path:
             raise OutputExistsError("a.tif exists.", remedy="Set `overwrite` or see `verify_models()`.")
@@ -137,6 +137,6 @@ def test_errors_warnings_and_results_are_printed_as_flags(superres, monkeypatch,
 
 def test_the_filters_of_warnings_are_restored():
     before = list(warnings.filters), warnings.showwarning
-    with terminal.python_warnings():
+    with terminal.python_messages():
         pass
     assert (list(warnings.filters), warnings.showwarning) == before

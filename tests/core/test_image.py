@@ -132,3 +132,31 @@ def test_an_attribute_that_does_not_exist_is_answered():
 
 def test_every_attribute_can_be_changed():
     assert set(ImageChanges.__annotations__) == {f.name for f in dataclasses.fields(Image)}
+
+
+def test_a_tensor_is_an_image():
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(0).random((9, 8)).astype(np.float32)
+    image = Image.from_array(torch.from_numpy(values), "YX")
+    assert isinstance(image.data, np.ndarray)
+    np.testing.assert_array_equal(image.data, values)
+    np.testing.assert_array_equal(image.replace(data=torch.from_numpy(2 * values)).data, 2 * values)
+    assert Image.from_array(torch.zeros((9, 8), dtype=torch.int16), "YX").dtype == np.int16
+    for tensor, says in (
+        (torch.zeros((9, 8), requires_grad=True), "detach"),
+        (torch.zeros((9, 8), dtype=torch.bfloat16), "BFloat16"),
+        (torch.zeros((9, 8), device="meta"), "Tensor.cpu"),
+        (torch.zeros((9, 8), dtype=torch.bool), "got bool"),
+        (torch.zeros((9, 8), dtype=torch.complex64), "got complex64"),
+    ):
+        with pytest.raises(DataTypeError, match=says):
+            Image.from_array(tensor, "YX")
+
+
+def test_other_things_become_arrays_or_are_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    assert Image.from_array([[1, 2], [3, 4]], "YX").shape == (2, 2)
+    assert Image.from_array(sparse.csr_matrix(np.eye(5)), "YX").data[2, 2] == 1.0
+    for ragged in ([[1, 2], [3]], [[None, 1], [2, 3]], [["a"]]):
+        with pytest.raises(DataTypeError):
+            Image.from_array(ragged, "YX")

@@ -46,7 +46,7 @@ def test_page_runs(page: Path, folder: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "helpers.run_page", page],
+        [sys.executable, "-m", "helpers.pages", page],
         cwd=folder,
         env=environment,
         timeout=_LONGEST,

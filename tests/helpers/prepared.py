@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from helpers.pages import ROOT
 from napari_superres import Image, degrade, read_image, write_image
 
 SAMPLES = ROOT / "sample_data"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+"""SOP class of a CT slice."""
 
 
 def _planes(kind: str) -> list[Image]:
@@ -77,46 +80,88 @@ def training(folder: Path) -> None:
 
 def dicom_series(folder: Path) -> None:
     """Write the sample brain as a series of 24 slices, with a patient who does not exist."""
-    from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+    from pydicom.uid import MRImageStorage, generate_uid
 
     brain = read_image(SAMPLES / "brain_lr.nii.gz")
     study, series, frame = generate_uid(), generate_uid(), generate_uid()
     (folder / "series").mkdir()
     for z, plane in enumerate(np.asarray(brain.data).astype(np.uint16)):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        path = folder / "series" / f"IM{z:04d}.dcm"
-        slice_ = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-        corner = (brain.affine @ (z, 0, 0, 1))[:3][::-1]
-        facts = {
-            "SOPClassUID": MRImageStorage,
-            "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
-            "Modality": "MR",
-            "PatientName": "Nobody^Sample",
-            "PatientID": "0",
-            "StudyInstanceUID": study,
-            "SeriesInstanceUID": series,
-            "FrameOfReferenceUID": frame,
-            "InstanceNumber": z + 1,
-            "Rows": plane.shape[0],
-            "Columns": plane.shape[1],
-            "PixelSpacing": [2.0, 2.0],
-            "SliceThickness": 1.0,
-            "ImageOrientationPatient": [-1, 0, 0, 0, -1, 0],
-            "ImagePositionPatient": corner.tolist(),
-            "BitsAllocated": 16,
-            "BitsStored": 12,
-            "HighBit": 11,
-            "PixelRepresentation": 0,
-            "SamplesPerPixel": 1,
-            "PhotometricInterpretation": "MONOCHROME2",
-            "PixelData": plane.tobytes(),
-        }
-        for key, value in facts.items():
-            setattr(slice_, key, value)
-        slice_.save_as(path, enforce_file_format=True)
+        slice_file(
+            folder / "series" / f"IM{z:04d}.dcm",
+            SOPClassUID=MRImageStorage,
+            Modality="MR",
+            PatientName="Nobody^Sample",
+            PatientID="0",
+            StudyDate=None,
+            StudyInstanceUID=study,
+            SeriesInstanceUID=series,
+            FrameOfReferenceUID=frame,
+            InstanceNumber=z + 1,
+            Rows=plane.shape[0],
+            Columns=plane.shape[1],
+            PixelSpacing=[2.0, 2.0],
+            SliceThickness=1.0,
+            ImageOrientationPatient=[-1, 0, 0, 0, -1, 0],
+            ImagePositionPatient=(brain.affine @ (z, 0, 0, 1))[:3][::-1].tolist(),
+            RescaleSlope=None,
+            RescaleIntercept=None,
+            PixelData=plane.tobytes(),
+        )
+
+
+def slice_file(path: Path, **tags: Any) -> Path:
+    """Write one slice of a DICOM series. A tag with the value None is left out."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = tags.get("SOPClassUID", CT)
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    values = {
+        "SOPClassUID": CT,
+        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
+        "Modality": "CT",
+        "PatientName": "Doe^Jane",
+        "PatientID": "4711",
+        "StudyDate": "19700102",
+        "StudyInstanceUID": "1.2.3",
+        "SeriesInstanceUID": "1.2.3.4",
+        "Rows": 6,
+        "Columns": 5,
+        "PixelSpacing": [0.7, 0.5],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "ImagePositionPatient": [-10, 20, 30],
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "RescaleSlope": 1,
+        "RescaleIntercept": -1024,
+        "PixelData": np.full((6, 5), 100, "uint16").tobytes(),
+    } | tags
+    for name, value in values.items():
+        if value is not None:
+            setattr(data, name, value)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def slices(folder: Path, positions: list[Any], prefix: str = "", **tags: Any) -> Path:
+    """Write slices at positions along Z, or at whole positions, into a folder."""
+    folder.mkdir(exist_ok=True)
+    for number, position in enumerate(positions):
+        full = position if isinstance(position, (list, tuple)) else [-10, 20, position]
+        slice_file(
+            folder / f"{prefix}{number:03d}.dcm",
+            ImagePositionPatient=list(full),
+            PixelData=np.full((6, 5), 100 + number, "uint16").tobytes(),
+            **tags,
+        )
+    return folder
 
 
 PREPARED: dict[str, Callable[[Path], None]] = {

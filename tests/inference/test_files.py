@@ -1,9 +1,13 @@
 """Files: whole or not at all, with their record; resumed only where nothing has changed; failures stay alone."""
 
+import errno
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_superres import Image, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import (
@@ -29,7 +33,7 @@ def source(tmp_path, plane):
 
 
 def record_of(target):
-    return json.loads(target.with_name(target.name.split(".")[0] + ".provenance.json").read_text())
+    return json.loads(target.with_name(target.name + ".provenance.json").read_text())
 
 
 def test_a_file_holds_what_memory_holds(source, tmp_path):
@@ -42,7 +46,7 @@ def test_a_file_holds_what_memory_holds(source, tmp_path):
     assert record["input"]["name"] == "cells.ome.tif"
     assert len(record["input"]["sha256"]) == 64
     assert record["model"]["sha256"] == load_model("fsrcnn-x2").sha256
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["cells.ome.tif", "out.ome.tif", "out.provenance.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cells.ome.tif", "out.ome.tif", "out.ome.tif.provenance.json"]
 
 
 def test_steps_are_told(source, tmp_path):
@@ -128,10 +132,10 @@ def test_resume_refuses_another_input_or_no_record(source, tmp_path, plane):
     with pytest.raises(OutputExistsError):
         upscale_file(source, target, model=MODEL, resume=True)
     for damaged in ("{", "[]", "null", '{"input": 5}'):
-        (tmp_path / "out.provenance.json").write_text(damaged)
+        (tmp_path / "out.ome.tif.provenance.json").write_text(damaged)
         with pytest.raises(OutputExistsError):
             upscale_file(source, target, model=MODEL, resume=True)
-    (tmp_path / "out.provenance.json").unlink()
+    (tmp_path / "out.ome.tif.provenance.json").unlink()
     with pytest.raises(OutputExistsError):
         upscale_file(source, target, model=MODEL, resume=True)
 
@@ -165,6 +169,22 @@ def test_a_bad_file_does_not_stop_the_others(source, tmp_path, plane):
     assert {n for n in made if not n.endswith(".json")} == {o.target.name for o in outcomes if o.status == "done"}
     again = upscale_files([folder], tmp_path / "out", model=MODEL, resume=True)
     assert [o.status for o in again] == ["skipped", "failed", "failed", "skipped"]
+
+
+def test_a_batch_goes_on_after_a_file_that_is_cut_off_while_it_is_read(source, tmp_path):
+    """A memory map would end the process with SIGBUS."""
+    cut = tmp_path / "a.tif"
+    tifffile.imwrite(cut, np.zeros((4, 64, 80), np.uint16), photometric="minisblack", metadata={"axes": "TYX"})
+    outcomes = upscale_files(
+        [cut, source],
+        tmp_path / "out",
+        model=MODEL,
+        tile=40,
+        progress=lambda name, *_: os.truncate(cut, 14000) if name == cut.name else None,
+    )
+    assert [o.status for o in outcomes] == ["failed", "done"]
+    assert "the file ends before its pixels do" in outcomes[0].message
+    assert not outcomes[0].target.exists()
 
 
 def test_a_missing_file_among_others_is_one_failure(source, tmp_path):
@@ -259,3 +279,115 @@ def test_a_path_is_one_source_and_not_its_letters(tmp_path, espcn, monkeypatch):
     for source in ("a.ome.tif", tmp_path / "a.ome.tif"):
         outcomes = upscale_files(source, tmp_path / "out", model=espcn, overwrite=True)
         assert [(o.source, o.status) for o in outcomes] == [("a.ome.tif", "done")]
+
+
+@pytest.mark.parametrize("name", ["out.ome.tif", "out.nrrd", "out.ome.zarr"])
+def test_a_target_has_one_writer(name, source, tmp_path):
+    """The second of two runs is refused before it computes, whatever it may overwrite."""
+    target, refused = tmp_path / name, []
+
+    def meanwhile(step):
+        if step.done == 1:
+            for options in ({}, {"overwrite": True}, {"resume": True}):
+                with pytest.raises(OutputExistsError, match="being written by another run"):
+                    upscale_file(source, target, model=MODEL, progress=refused.append, **options)
+            with pytest.raises(OutputExistsError, match="being written by another run"):
+                write_image(read_image(source), target, overwrite=True)
+            refused.append("asked")
+
+    upscale_file(source, target, model=MODEL, tile=20, progress=meanwhile)
+    assert refused == ["asked"]
+    assert read_image(target).shape == (74, 90)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["cells.ome.tif", name, f"{name}.provenance.json"])
+
+
+def test_results_of_one_stem_have_a_record_each(source, tmp_path):
+    """Of every format, in one folder, also where they are replaced and resumed."""
+    names = ["a.ome.tif", "a.tif", "a.nrrd", "a.zarr", "a.ome.zarr"]
+    for options in ({}, {"overwrite": True}):
+        for name in names:
+            upscale_file(source, tmp_path / name, model=MODEL, **options)
+    steps = []
+    for name in names:
+        assert record_of(tmp_path / name)["input"]["name"] == "cells.ome.tif"
+        upscale_file(source, tmp_path / name, model=MODEL, resume=True, progress=steps.append)
+    assert not steps
+
+
+def test_an_unfinished_result_is_not_that_of_its_stem(source, tmp_path):
+    def stop(step):
+        if step.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upscale_file(source, tmp_path / "a.ome.zarr", model=MODEL, tile=20, progress=stop)
+    kept = sorted(tmp_path.rglob(".a*"))
+    upscale_file(source, tmp_path / "a.zarr", model=MODEL, overwrite=True)
+    assert sorted(tmp_path.rglob(".a*")) == kept
+
+
+def test_a_folder_that_may_not_be_read_stops_no_batch(source, tmp_path, monkeypatch):
+    """One that is named as an image fails as one."""
+    folder = tmp_path / "in"
+    for name in ("lost+found", "b.ome.zarr"):
+        (folder / name).mkdir(parents=True)
+    write_image(read_image(source), folder / "a.tif")
+    locked = [str(folder / "lost+found"), str(folder / "b.ome.zarr")]
+
+    def refusing(name, call):
+        def refuse(path=".", *given, **options):
+            inside = [place for place in locked if str(path).startswith(f"{place}/")]
+            if inside or (name != "stat" and str(path) in locked):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return call(path, *given, **options)
+
+        return refuse
+
+    for name in ("stat", "listdir", "scandir"):
+        monkeypatch.setattr(os, name, refusing(name, getattr(os, name)))
+    outcomes = upscale_files(folder, tmp_path / "out", model=MODEL)
+    assert [(o.source, o.status) for o in outcomes] == [("a.tif", "done"), ("b.ome.zarr", "failed")]
+    assert "may not be read: permission denied" in outcomes[1].message
+    with pytest.raises(UnreadableImageError, match="may not be read: permission denied"):
+        upscale_files(folder / "lost+found", tmp_path / "out", model=MODEL)
+
+
+def test_names_that_no_disk_takes_are_refused_before_computing(source, tmp_path):
+    folder, steps = tmp_path / "in", []
+    folder.mkdir()
+    for name in ("x" * 230, os.fsdecode(b"caf\xe9"), "short"):
+        write_image(read_image(source), folder / f"{name}.ome.tif")
+    outcomes = upscale_files(folder, tmp_path / "out", model=MODEL, progress=lambda name, *_: steps.append(name))
+    assert [(o.source[:3], o.status) for o in outcomes] == [("caf", "done"), ("sho", "done"), ("xxx", "failed")]
+    assert "is too long" in outcomes[2].message
+    assert not any(name.startswith("xxx") for name in steps)
+    assert record_of(outcomes[0].target)["input"]["name"] == os.fsdecode(b"caf\xe9.ome.tif")
+    for options in ({}, {"resume": True}):
+        with pytest.raises(OutputError, match="too long"):
+            upscale_file(source, tmp_path / f"{'x' * 300}.tif", model=MODEL, **options)
+
+
+def test_a_batch_overwrites_none_of_its_inputs(source, tmp_path):
+    other = write_image(read_image(source), tmp_path / f"cells_{MODEL}.ome.tif")
+    before = other.read_bytes()
+    outcomes = upscale_files([source, other], tmp_path, model=MODEL, overwrite=True)
+    assert [o.status for o in outcomes] == ["failed", "done"]
+    assert "is itself an input of this batch" in outcomes[0].message
+    assert other.read_bytes() == before
+
+
+def test_a_folder_that_vanishes(source, tmp_path):
+    """While it is computed: one clear error, and nothing elsewhere."""
+    before = sorted(p.name for p in tmp_path.iterdir())
+    for name in ("out.ome.tif", "out.nrrd", "out.ome.zarr"):
+        (tmp_path / "gone").mkdir()
+
+        def vanish(step):
+            if step.done:
+                shutil.rmtree(tmp_path / "gone", ignore_errors=True)
+
+        with pytest.raises(
+            OutputError, match=r"gone does not exist|could not be written: .*([Nn]o such file|does not exist)"
+        ):
+            upscale_file(source, tmp_path / "gone" / name, model=MODEL, tile=20, progress=vanish)
+        assert sorted(p.name for p in tmp_path.iterdir()) == before

@@ -15,7 +15,7 @@ from napari_superres.io.formats import FORMATS, Format
 
 @pytest.mark.parametrize("file_format", FORMATS, ids=lambda f: f.name)
 def test_every_folder_has_the_same_functions(file_format: Format) -> None:
-    assert list(inspect.signature(file_format.import_reader().scan).parameters) == ["path", "require_pixel_size"]
+    assert list(inspect.signature(file_format.import_reader().scan).parameters) == ["path", "accept"]
     if file_format.write:
         writer = file_format.import_writer()
         assert list(inspect.signature(writer.find_unsupported).parameters) == ["image", "suffix"]

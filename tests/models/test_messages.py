@@ -30,7 +30,7 @@ def test_a_model_carries_its_notes(espcn, tmp_path, folder):
         _, notes = import_model(lying)
         _, again = import_model(lying)
         assert open_model("bicubic-x2").notes == open_model("fsrcnn-x2").notes == ()
-    assert "looks farther than its card says" in note
+    assert "is wrong: halo" in note
     assert notes == (note,)
     assert again == (note, "lying.safetensors is in the library already, as lying; nothing was copied.")
 

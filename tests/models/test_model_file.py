@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_superres.atomic import one_writer
 from napari_superres.errors import ModelFileError, OutputError, OutputExistsError, SuperResError
 from napari_superres.models import find_card, load_model
 from napari_superres.models.model_file import KEY, digest, read_card, read_weights, write_model
@@ -194,6 +195,14 @@ def test_a_file_that_may_not_be_read(model_file):
     model_file.chmod(0)
     with pytest.raises(SuperResError, match="Permission denied"):
         find_card(model_file)
+
+
+def test_a_model_file_has_one_writer(model_file):
+    before = model_file.read_bytes()
+    with one_writer(model_file), pytest.raises(OutputExistsError, match="being written by another run"):
+        write_model(model_file, read_card(model_file), {}, overwrite=True)
+    assert model_file.read_bytes() == before
+    assert [p.name for p in model_file.parent.iterdir()] == [model_file.name]
 
 
 def test_digest_is_kept_until_the_file_changes(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Fixtures for tests in real viewers, which run on a virtual display with software OpenGL."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,14 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
+def qtbot(qtbot, monkeypatch):
+    """Wait for what must happen as long as a busy machine needs; five seconds are the default."""
+    for name in ("waitUntil", "waitSignal"):
+        monkeypatch.setattr(qtbot, name, partial(getattr(qtbot, name), timeout=120_000))
+    return qtbot
+
+
+@pytest.fixture
 def viewer(make_napari_viewer, qtbot):
     """A viewer that leaves no threads and no panels behind."""
     from qtpy.QtCore import QThreadPool
@@ -41,7 +50,7 @@ def viewer(make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     yield viewer
     viewer.close()
-    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=60_000)
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0)
     qtbot.wait(10)
     assert not [w for w in QApplication.allWidgets() if isinstance(w, Panel)], "a panel outlived its viewer"
 
@@ -54,7 +63,7 @@ def dock(viewer, qtbot):
     def dock(kind):
         widget = kind(viewer)
         viewer.window.add_dock_widget(widget, name=kind.__name__)
-        qtbot.waitUntil(lambda: getattr(widget, "is_ready", True), timeout=60_000)
+        qtbot.waitUntil(lambda: getattr(widget, "is_ready", True))
         made.append(widget)
         return widget
 

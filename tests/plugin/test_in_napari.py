@@ -64,7 +64,7 @@ def test_pictures_of_the_documentation_can_be_taken(tmp_path):
     from skimage.io import imread
 
     command = [sys.executable, ROOT / "docs" / "screenshots.py", "--to", tmp_path]
-    subprocess.run(command, check=True, timeout=600)
+    subprocess.run(command, check=True)
     # The README's picture is not a screenshot: docs/pictures.py draws it, and tests/project/test_readme.py tests that.
     kept = sorted({p.name for p in (ROOT / "docs" / "images").glob("*.png")} - {"before-after.png"})
     assert sorted(p.name for p in tmp_path.glob("*.png")) == kept

@@ -243,7 +243,7 @@ def test_viewer_reads_the_coarsest_level_and_then_what_is_zoomed_to(tmp_path, vi
     viewer.dims.set_point(0, 0)
     viewer.scene.camera.center = (0, 64.0, 32.0)
     viewer.scene.camera.zoom *= 60
-    qtbot.waitUntil(lambda: layer.data_level == 0, timeout=20_000)
+    qtbot.waitUntil(lambda: layer.data_level == 0)
     assert layer.get_value((0, 64.0, 32.0), world=True) == (0, 5)
     assert count(boxes) < 2e7
 

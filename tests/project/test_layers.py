@@ -21,6 +21,8 @@ READERS = {
     "inference/files.py",
     "inference/planning/estimate.py",
     "inference/stream/boxes.py",
+    "inference/stream/resume.py",
+    "inference/stream/source.py",
     "inference/stream/stream_file.py",
     "evaluation/folder.py",
     "evaluation/pairing.py",
@@ -49,6 +51,7 @@ LATE = {
     "scipy",
     "mrcfile",
     "imagecodecs",
+    "simplejpeg",
 }
 # The files of the plugin may import the libraries of their host at the top, and no other that ruff bans there.
 LATE_IN_PLUGIN = {"torch", "safetensors", "psutil", "platformdirs", "filelock"}

@@ -125,6 +125,30 @@ def test_a_damaged_checkpoint_is_one_clear_error(data, tmp_path):
             train(TINY, data, output, steps=2, resume=True)
 
 
+def test_a_checkpoint_that_lacks_something_or_holds_other_things_is_one_clear_error(data, tmp_path, monkeypatch):
+    output = tmp_path / "m.safetensors"
+    interrupted(data, output, 1, monkeypatch)
+    whole = torch.load(checkpoint_path(output), weights_only=True)
+    first = next(iter(whole["state_dict"]))
+    alterations = [
+        {"progress": None},
+        {"progress": {**whole["progress"], "batches": "one"}},
+        {"progress": {**whole["progress"], "batches": -1}},
+        {"progress": {**whole["progress"], "best": {first: 7}}},
+        {"progress": {**whole["progress"], "scores": [None]}},
+        {"state_dict": {}},
+        {"state_dict": {**whole["state_dict"], first: torch.zeros(3)}},
+        {"optimizer_states": [{}]},
+        {"loops": {}},
+    ]
+    for altered in alterations:
+        torch.save({**whole, **altered}, checkpoint_path(output))
+        with pytest.raises(TrainingError, match=r"is damaged. Set `overwrite`"):
+            train(TINY, data, output, steps=STEPS, resume=True)
+    torch.save(whole, checkpoint_path(output))
+    train(TINY, data, output, steps=STEPS, resume=True)
+
+
 def test_a_full_disk_keeps_the_last_good_checkpoint(data, whole, tmp_path, monkeypatch):
     output = tmp_path / "m.safetensors"
     interrupted(data, output, 9, monkeypatch)

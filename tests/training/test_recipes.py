@@ -82,7 +82,7 @@ def test_recipes_that_cannot_be(text, said, tmp_path):
         ("card", {"wibble": "x"}, "card has no entry wibble. Valid entries: title"),
         ("card", {"title": 3}, "title must be"),
         ("card", {"intensity": "foo"}, "intensity must be"),
-        ("card", {"pixel_size": [2, 1]}, "two increasing numbers"),
+        ("card", {"pixel_size": [2, 1]}, "pixel_size must rise from at least 1e-06"),
         ("card", {"scores": {}}, "no entry scores"),
     ],
 )

@@ -12,6 +12,7 @@ import torch
 from helpers.recipes import TINY
 
 from napari_superres import Image, load_model, upscale, write_image
+from napari_superres.atomic import one_writer
 from napari_superres.core.color import luma
 from napari_superres.degradation.instruments import make_instrument
 from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning, TrainingError, UnknownModelError
@@ -19,6 +20,7 @@ from napari_superres.inference.measure import check
 from napari_superres.models.library.registry import find_card
 from napari_superres.models.model_file import read_weights
 from napari_superres.training import TrainingStep, make_recipe, preparation, train
+from napari_superres.training.checkpoint import checkpoint_path
 from napari_superres.training.images.fields_of_view import Field, read_fields
 from napari_superres.training.patches import PatchSampler, _draw_turn
 from napari_superres.training.validation import hold_out, score_fields, select_evenly
@@ -131,6 +133,9 @@ def test_what_cannot_be_is_said_before_training(data, trained, tmp_path):
     ):
         with pytest.raises(error):
             train(TINY, data, output, steps=1)
+    for log in (Path("/proc/gone"), Path("/proc"), trained):
+        with pytest.raises(OutputError):
+            train(TINY, data, new, steps=1, log=log)
     for budget in ({"steps": 0}, {"minutes": 0}, {"minutes": -1.0}):
         with pytest.raises(TrainingError, match="above 0"):
             train(TINY, data, new, **budget)
@@ -139,6 +144,13 @@ def test_what_cannot_be_is_said_before_training(data, trained, tmp_path):
     with pytest.raises(TrainingError, match="must be the folder that holds those of the recipe, elsewhere"):
         train(replace(TINY, data=("elsewhere",)), data, new, steps=1)
     assert not new.exists()
+
+
+def test_a_model_is_trained_once_at_a_time(data, tmp_path):
+    output = tmp_path / "m.safetensors"
+    with one_writer(checkpoint_path(output)), pytest.raises(OutputExistsError, match="being written by another run"):
+        train(TINY, data, output, steps=1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_image_is_never_on_both_sides():

@@ -51,7 +51,7 @@ def single_image_correlation(image: Image, *, channel: int = 0) -> RingCorrelati
     EvaluationError
         If an axis is shorter than 32 pixels, the image has colour samples or no such channel, or no pixel is finite.
     """
-    shape = tuple(image.size(a) // 2 for a in "YX")
+    shape = tuple(max(1, image.size(a) // 2) for a in "YX")  # images this small are refused below
     spacing = [2 * image.pixel_size[image.spatial.index(a)] for a in "YX"]
     rings = FrequencyRings.of_shape(shape, spacing)
     fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])

@@ -16,6 +16,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import METRES
 from napari_superres.errors import EvaluationError, SuperResWarning
 from napari_superres.evaluation.uncertainty.spread import Spread
+from napari_superres.limits import read_json
 
 Pair = tuple[float, float]
 
@@ -252,13 +253,13 @@ class Calibration:
         """
         source = Path(path)
         try:
-            values = json.loads(source.read_text("utf-8"))
+            values = read_json(source)
             version = values.pop("format")
             if version <= FORMAT:
                 return cls(**{**values, "binding": Binding(**values["binding"])})
         except OSError as error:
             raise EvaluationError(f"calibration {source} cannot be read: {error.strerror or error}.") from error
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise EvaluationError(
                 f"{source.name} is no calibration or is damaged ({error}).", remedy=_CALIBRATE
             ) from error

@@ -134,11 +134,14 @@ def calibrate_folder(
     SettingsError
         If alpha or delta is not between 0 and 1, or an option does not fit.
     """
+    from napari_superres.io import InputPath
+
     check_levels(alpha, delta)
     models = load_models(model)
     samples: list[_Sample] = []
     bindings: list[Binding] = []
-    trios, unpaired = pair_files(None, Path(ref_dir), Path(lr_dir))
+    inputs, references = InputPath(lr_dir), InputPath(ref_dir)
+    trios, unpaired = pair_files(None, references, inputs)
     notes = [f"{u.name}: {u.reason}" for u in unpaired]
     for trio in trios:
         try:
@@ -156,7 +159,7 @@ def calibrate_folder(
     if len(samples) < 2:
         raise EvaluationError(
             f"a calibration needs at least 2 pairs ({least_images(alpha, delta)} for the bound), got {len(samples)} "
-            f"from {lr_dir} and {ref_dir}. {'; '.join(notes[:3])}"
+            f"from {inputs} and {references}. {'; '.join(notes[:3])}"
         )
     binding = replace(
         bindings[0],

@@ -74,11 +74,12 @@ class ConsistencyCheck:
         reduced = bin_mean(values[:, *finer], (1, *scale))
         difference = _grey(reduced - core[:, *window]) / self._plan.contrast[channel]
         block = (difference.shape[0], _BLOCK, _BLOCK) if difference.ndim == 3 else (_BLOCK, _BLOCK)
-        means = bin_mean(difference, block)
-        squares = bin_mean(difference**2, block)
-        size = np.prod(block)
-        # The variance within a block, over its number of pixels, is that of the mean of white noise.
-        residual = means**2 - (squares - means**2) / (size - 1)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is left out below
+            means = bin_mean(difference, block)
+            squares = bin_mean(difference**2, block)
+            size = np.prod(block)
+            # The variance within a block, over its number of pixels, is that of the mean of white noise.
+            residual = means**2 - (squares - means**2) / (size - 1)
         residual = residual[np.isfinite(residual)]
         return float(residual.sum()), residual.size
 

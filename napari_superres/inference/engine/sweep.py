@@ -191,6 +191,7 @@ class TileRunner:
     def is_pipelined(self) -> bool:
         """Whether batches go through the pipeline of an accelerator."""
         suits = self.device.startswith("cuda") and self.plan.precision != "fp64" and self.image.dtype in CONVERTED
+        suits = suits and self.plan.normalisation.suits_single_precision
         return suits and not replace(self.plan, tile=self.tile).needs_passes
 
     @torch.inference_mode()

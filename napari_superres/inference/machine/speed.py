@@ -8,6 +8,7 @@ import time
 from bisect import bisect_left
 from dataclasses import dataclass
 from math import log2, prod
+from typing import Any
 
 import torch
 
@@ -66,8 +67,15 @@ class Speed:
 
 def known_speed(model: Model, device: str, precision: str) -> Speed | None:
     """Return the speed that earlier runs measured on this computer, or None."""
-    points = recall("speed").get(_key(model, device, precision), {})
-    return Speed(tuple(sorted((int(p), float(s)) for p, s in points.items()))) if points else None
+    return recall("speed", _key(model, device, precision), _read_speed)
+
+
+def _read_speed(points: Any) -> Speed:
+    """Return the speed that the cache holds; ValueError if it cannot be one."""
+    measured = sorted((int(pixels), float(seconds)) for pixels, seconds in points.items())
+    if not measured or not all(pixels > 0 and 0 < seconds < torch.inf for pixels, seconds in measured):
+        raise ValueError("a speed needs seconds above 0 for some numbers of pixels")
+    return Speed(tuple(measured))
 
 
 def typical_speed(model: Model, device: str) -> Speed:

@@ -22,6 +22,9 @@ from napari_superres.inference.planning.resources import Resources
 from napari_superres.inference.planning.tile_size import Tiling, choose_tiling
 from napari_superres.models.card import ModelCard
 
+_SINGLE_STEPS, _DOUBLE_STEPS = 2**24, 2**53
+"""Number of steps that floating-point numbers of 32 and 64 bits tell apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -209,7 +212,7 @@ def resolve(facts: ImageFacts, resources: Resources, card: ModelCard, options: U
         ),
         seconds_per_tile=seconds,
         told=facts.told,
-        doubts=facts.doubts + _tile_doubt(card, extent, tiling),
+        doubts=facts.doubts + _tile_doubt(card, extent, tiling) + _rounding_doubt(facts, resources.precision),
         grid_cell=facts.grid_cell,
     )
 
@@ -242,6 +245,26 @@ def _tile_doubt(card: ModelCard, extent: Extent, tiling: Tiling) -> tuple[str, .
         f"Tiles may show: no halo makes tiles of {card.name} exact. With a halo of {max(card.halo)} pixels, tiles of "
         f"noise were off by up to {card.tile_error:.1g} of the range. Crop the image to one tile to be sure.",
     )
+
+
+def _rounding_doubt(facts: ImageFacts, precision: Precision) -> tuple[str, ...]:
+    """Return a sentence on whole numbers with more digits than floating-point numbers have."""
+    if facts.dtype.kind not in "ui" or facts.dtype.itemsize < 4:
+        return ()
+    normalisation, channels = facts.intensities.normalisation, facts.extent.channels
+    span = max(facts.intensities.contrast[c] for c in channels)
+    if precision != "fp64" and span > _SINGLE_STEPS:
+        return (
+            f"The intensities span {span:.3g}, and 32-bit numbers tell {_SINGLE_STEPS} of them apart: the result is "
+            f"rounded to steps of about {span / _SINGLE_STEPS:.3g}. Use `precision='fp64'`.",
+        )
+    largest = max(max(-normalisation.low[c], normalisation.high[c]) for c in channels)
+    if largest > _DOUBLE_STEPS:
+        return (
+            f"The intensities reach {largest:.3g}, and 64-bit numbers tell whole numbers apart up to 2^53: the "
+            f"result is rounded to steps of about {largest / _DOUBLE_STEPS:.3g}. Subtract an offset first.",
+        )
+    return ()
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from napari_superres.inference.machine.threads import thread_count
 from napari_superres.inference.options import ReadingOptions
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.inference.planning.upscale_run import UpscaleRun
+from napari_superres.inference.stream.entries import Line
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ class Job:
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
-    def compute(self, index: int) -> Generator[float, None, Callable[[], dict[str, Any]]]:
+    def compute(self, index: int) -> Generator[float, None, Callable[[], Line]]:
         """Compute a box; yield the finished share of it after each tile.
 
         Returns
         -------
         function
-            Stores the box and returns its line for the journal: the box, the counts of the run, and chunks of the
-            input that could not be read. May be called in another thread. Raises OSError if the disk is full or fails.
+            Stores the box and returns its line for the journal. May be called in another thread. Raises OSError if
+            the disk is full or fails.
 
         Raises
         ------
@@ -89,11 +90,11 @@ class Job:
                 done += share
                 yield done / plan.total
         bad = list(getattr(self.image.data, "bad_chunks", ()))
-        line = {"box": index, "counts": {**asdict(counts), "statistics": {}}, "bad_chunks": bad}
 
-        def store() -> dict[str, Any]:
-            self.output.store(box, out[inside])
-            return line
+        def store() -> Line:
+            files = self.output.store(box, out[inside])
+            plain = {**asdict(counts), "statistics": {}}
+            return {"box": index, "counts": plain, "bad_chunks": bad, "files": files}
 
         return store
 

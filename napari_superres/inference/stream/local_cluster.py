@@ -1,4 +1,8 @@
-"""A cluster of processes on this computer: its environment, its start, and what starting it changes."""
+"""A cluster of processes on this computer: its environment, its start, its secret, and what starting it changes.
+
+Whoever can talk to a scheduler or worker can run code in it, and every account of this computer can reach the loopback
+address. So all of them talk TLS, with a key that is made for this cluster and that each side must know.
+"""
 
 import logging
 import os
@@ -7,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from napari_superres.errors import MissingExtraError
 from napari_superres.inference.machine.device import list_devices
 from napari_superres.inference.machine.memory import allocator_environment
 
@@ -26,29 +31,43 @@ def restored_environment() -> Iterator[None]:
 
 
 def start_cluster(distributed: Any, workers: int) -> Any:
-    """Return a cluster of processes on this computer that listens on the loopback address only."""
-    options = {
-        "nthreads": 1,
-        "memory_limit": 0,
+    """Return a cluster of processes on this computer that listens on the loopback address only, to holders of its key.
+
+    Raises
+    ------
+    MissingExtraError
+        If the library that makes the key is not installed.
+    """
+    import dask
+
+    security = _one_run_secret(distributed)
+    everybody = {
         "host": "127.0.0.1",
+        "protocol": "tls",
+        "security": security,
         "dashboard_address": "127.0.0.1:0",
         "dashboard": False,
-        "death_timeout": 60,
-        "silence_logs": logging.CRITICAL,
     }
+    options = {**everybody, "nthreads": 1, "memory_limit": 0, "death_timeout": 60, "silence_logs": logging.CRITICAL}
     description = {
         i: {"cls": distributed.Nanny, "options": {**options, "env": env}} for i, env in enumerate(environments(workers))
     }
-    scheduler = {
-        "cls": distributed.Scheduler,
-        "options": {
-            "host": "127.0.0.1",
-            "dashboard_address": "127.0.0.1:0",
-            "dashboard": False,
-            "allowed_failures": _ATTEMPTS,
-        },
-    }
-    return distributed.SpecCluster(workers=description, scheduler=scheduler, silence_logs=logging.CRITICAL)
+    scheduler = {"cls": distributed.Scheduler, "options": {**everybody, "allowed_failures": _ATTEMPTS}}
+    # Without a dashboard, dask still serves logs and the names of tasks to every account, by HTTP.
+    with dask.config.set({f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")}):
+        return distributed.SpecCluster(
+            workers=description, scheduler=scheduler, security=security, silence_logs=logging.CRITICAL
+        )
+
+
+def _one_run_secret(distributed: Any) -> Any:
+    """Return a new key with its certificate. They are held in memory and passed to the workers through pipes."""
+    try:
+        return distributed.Security.temporary()
+    except ImportError as error:
+        raise MissingExtraError(
+            "several workers need cryptography.", remedy="pip install 'napari-superres-torch[distributed]'"
+        ) from error
 
 
 def environments(workers: int) -> list[dict[str, str]]:

@@ -1,55 +1,29 @@
 """`stream_file`: from a file of any size to an OME-Zarr, started or resumed."""
 
-import json
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from napari_superres import io
 from napari_superres.atomic import is_disk_error
 from napari_superres.core.image import Image
-from napari_superres.errors import OutputError, OutputExistsError
+from napari_superres.errors import OutputError, OutputExistsError, UnreadableImageError
 from napari_superres.inference.engine.global_statistics import GlobalStatistics
 from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.images import Progress, prepare
-from napari_superres.inference.options import ModelChoice, ReadingOptions, UpscaleOptions
+from napari_superres.inference.options import ModelChoice, UpscaleOptions
 from napari_superres.inference.planning.estimate import check_disk, estimate
-from napari_superres.inference.planning.plan import Plan, plan_record
-from napari_superres.inference.planning.upscale_run import UpscaleRun
-from napari_superres.inference.provenance import chunk_notes, join_records, make_record, package_version, run_notes
+from napari_superres.inference.provenance import chunk_notes, join_records, make_record, run_notes
 from napari_superres.inference.stream.boxes import Job, tiled_for
-from napari_superres.inference.stream.journal import FORMAT, Journal
+from napari_superres.inference.stream.journal import Journal
+from napari_superres.inference.stream.resume import header_of, is_volume, outline_of, resumed_job
+from napari_superres.inference.stream.source import Source
 from napari_superres.inference.stream.workers import Executor
-from napari_superres.models.model import Model
 
 _PASSES_GUESSED = 3
-SETTINGS = ("precision", "tta", "scale", "region", "channels", "normalisation", "told")
-"""What of a plan decides the pixels, apart from rounding."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """An input file.
-
-    Attributes
-    ----------
-    path, reading
-        Where it is, and the options of `read_image` for it.
-    image
-        Its image, read lazily.
-    identity
-        How the record of a result identifies it: digest, series, and its name where names may be published.
-    """
-
-    path: Path
-    reading: ReadingOptions
-    image: Image
-    identity: Mapping[str, Any]
 
 
 def stream_file(
@@ -87,7 +61,7 @@ def stream_file(
         As `upscale` and `read_image`.
     """
     # Absolute, because workers may run in another folder.
-    with Journal(target.absolute(), io.stem(target), forget=overwrite and not resume) as journal:
+    with Journal(target.absolute(), forget=overwrite and not resume) as journal:
         if journal.header is not None and not resume:
             if not overwrite:
                 raise OutputExistsError(
@@ -101,7 +75,7 @@ def stream_file(
             if isinstance(error, OutputError) or not is_disk_error(error):
                 raise
             raise OutputError(
-                f"{target} could not be written: {error.strerror}; {journal.state}.",
+                f"{target} could not be written: {error.strerror or error}; {journal.state}.",
                 remedy="Free space or repair the disk, and continue with `resume`.",
             ) from error
 
@@ -109,26 +83,19 @@ def stream_file(
 def _run(
     source: Source, target: Path, model: ModelChoice, executor: Executor, journal: Journal, options: UpscaleOptions
 ) -> Iterator[Progress]:
-    header = journal.header
-    if header is None:
+    is_new = journal.header is None
+    if is_new:
         job, notes = _new_job(source, target, model, executor, journal, options)
     else:
-        job, notes = _resumed_job(source, model, journal, header, options), ()
-    started = {
-        **_identity(source, job.run),
-        "asked": _requested(options),
-        "threads": job.threads,
-        "boxes": len(job.boxes),
-    }
-    if header is not None:
-        _check_same(journal, started)
-    meter = _Meter(_outline(source.image, job.run), job, (*job.run.doubts, *notes))
+        job, notes = resumed_job(source, model, journal, options)
+    meter = _Meter(outline_of(source.image, job.run), job, (*job.run.doubts, *notes))
     yield meter.step()
-    if header is None:
+    if is_new:
         job = replace(job, statistics=(yield from _statistics(job, executor, meter)))
-        journal.save_statistics(job.statistics)
-        journal.begin(started)
-    yield from _compute(job, executor, journal, meter)
+        header = header_of(source, job, options)
+        source.check_unchanged()
+        journal.begin(header, job.statistics)
+    yield from _compute(source, job, executor, journal, meter)
     yield _finish(source, target, journal, job, meter)
 
 
@@ -138,27 +105,11 @@ def _new_job(
     """Create the target of a new run; return its job, and notes on the disk."""
     run = prepare(source.image, model, options)
     notes = check_disk(target.parent, estimate(run, zarr=True).disk_bytes)
-    volume = len(run.plans[0].work_axes) == 3
-    boxes = io.ZarrTarget.create(journal.result, _outline(source.image, run), volume=volume).boxes()
+    outline, volume, apart = outline_of(source.image, run), is_volume(run), len(run.parts) > 1
+    boxes = io.ZarrTarget.create(journal.result, outline, volume=volume, apart=apart).boxes()
     run = run.with_plans([tiled_for(plan, boxes) for plan in run.plans])
     none = (None,) * len(run.parts)
-    return Job(source.path, source.reading, run, none, journal.result, tuple(boxes), executor.threads), notes
-
-
-def _resumed_job(
-    source: Source, model: ModelChoice, journal: Journal, header: Mapping[str, Any], options: UpscaleOptions
-) -> Job:
-    """Return the job of an unfinished run."""
-    _check_version(journal)
-    run = prepare(source.image, model, _adopted(options, header), measure=False)
-    pinned = zip(run.plans, header["plans"], strict=False)
-    run = run.with_plans([replace(p, tile=tuple(h["tile"]), batch=h["batch"]) for p, h in pinned])
-    output = io.ZarrTarget.open(journal.result, source.image.axes)
-    boxes = output.boxes()
-    # Boxes that were lost from the disk since are computed again.
-    journal.lines = [line for line in journal.lines if output.is_stored(boxes[line["box"]])]
-    statistics = journal.load_statistics(len(run.parts))
-    return Job(source.path, source.reading, run, statistics, journal.result, tuple(boxes), header["threads"])
+    return Job(source.path.absolute(), source.reading, run, none, journal.result, tuple(boxes), executor.threads), notes
 
 
 def _statistics(
@@ -182,22 +133,34 @@ def _statistics(
     return tuple(statistics)
 
 
-def _compute(job: Job, executor: Executor, journal: Journal, meter: "_Meter") -> Iterator[Progress]:
+def _compute(
+    source: Source, job: Job, executor: Executor, journal: Journal, meter: "_Meter"
+) -> Generator[Progress, None, None]:
     """Compute the boxes that are not in the journal, and enter them."""
-    finished = {line["box"] for line in journal.lines}
-    for index in finished:
+    for index in journal.lines:
         meter.shares[index,] = meter.weight(index)
     meter.start()
-    missing = [(i,) for i in range(len(job.boxes)) if i not in finished]
-    for step in executor.run(job, "compute", missing) if missing else ():
-        if step.note:
-            yield meter.step(step.note)
-            continue
-        (index,) = step.arguments
-        meter.shares[index,] = step.share * meter.weight(index)
-        if step.result is not None:
-            journal.add(step.result)
-        yield meter.step()
+    missing = [(i,) for i in range(len(job.boxes)) if i not in journal.lines]
+    unconfirmed: list[int] = []  # entered since the last look at the input
+    try:
+        for step in executor.run(job, "compute", missing) if missing else ():
+            if step.note:
+                yield meter.step(step.note)
+                continue
+            (index,) = step.arguments
+            meter.shares[index,] = step.share * meter.weight(index)
+            if step.result is not None:
+                journal.add(step.result)
+                unconfirmed.append(index)
+                if source.is_look_due:
+                    source.check_unchanged()
+                    unconfirmed.clear()
+            yield meter.step()
+        source.check_unchanged()
+    except UnreadableImageError:
+        if source.has_changed():
+            journal.drop(unconfirmed)
+        raise
 
 
 def _finish(source: Source, target: Path, journal: Journal, job: Job, meter: "_Meter") -> Progress:
@@ -206,19 +169,19 @@ def _finish(source: Source, target: Path, journal: Journal, job: Job, meter: "_M
     notes: list[str] = []
     for number, (model, plan, _) in enumerate(job.run.parts):
         counts = Counts()
-        for line in journal.lines:
+        for line in journal.lines.values():
             if job.part_number(job.boxes[line["box"]]) == number:
                 counts.add(Counts(**line["counts"]))
         statistics = job.statistics[number]
         counts.statistics = {} if statistics is None else statistics.summary
         records.append(make_record(source.image, model, plan, counts))
         notes += run_notes(counts, plan, model.card)
-    bad = sorted({name for line in journal.lines for name in line["bad_chunks"]})
-    record = with_identity(join_records(records), source.identity, bad)
+    bad = sorted({name for line in journal.lines.values() for name in line["bad_chunks"]})
+    record = with_identity(join_records(records), source.identity(), bad)
     record |= {"threads": job.threads, "boxes": len(job.boxes)}
     outline = meter.image.replace(metadata={**meter.image.metadata, "provenance": record})
     io.ZarrTarget.open(journal.result, outline.axes).finish(outline)
-    io.put_in_place(journal.result, target, record)
+    io.put_in_place(journal.result, target, io.with_state(record, journal.result))
     journal.remove()
     meter.image = outline.replace(data=io.read_image(target).data)
     return meter.step(*notes, *chunk_notes(bad), finished=True)
@@ -259,93 +222,3 @@ class _Meter:
         seconds, computed = time.monotonic() - self._started_at, done - self._done_before
         remaining = seconds * (self.total - done) / computed if computed > 0 else None
         return Progress(int(done + 1e-6), round(self.total), self.image, None, seconds, remaining, self._notes)
-
-
-def _outline(image: Image, run: UpscaleRun) -> Image:
-    """Return the result as an image without memory for its pixels."""
-    return run.result_of(image, np.broadcast_to(np.zeros((), image.dtype), run.shape))
-
-
-def pixel_settings(model: Model, plan: Plan) -> dict[str, Any]:
-    """Return the settings that decide the pixels of a run, apart from rounding, as plain values."""
-    record = plan_record(plan)
-    settings = {"name": model.card.name, "sha256": model.sha256, **{k: record[k] for k in SETTINGS}}
-    return dict(json.loads(json.dumps(settings)))
-
-
-def _identity(source: Source, run: UpscaleRun) -> dict[str, Any]:
-    image = source.image
-    names = ("batch", "device", "precision", "max_passes")
-    return {
-        "version": package_version("napari-superres-torch"),
-        "settings": [pixel_settings(model, plan) for model, plan, _ in run.parts],
-        "input": {
-            **source.identity,
-            "state": io.file_state(source.path),
-            "axes": image.axes,
-            "shape": list(image.shape),
-            "dtype": str(image.dtype),
-            "units": dict(image.units),
-            "affine": image.affine.tolist(),
-        },
-        "plans": [{"tile": list(plan.tile), **{n: getattr(plan, n) for n in names}} for plan in run.plans],
-    }
-
-
-def _requested(options: UpscaleOptions) -> dict[str, Any]:
-    """Return the options that were given and decide how a result is computed, as plain values."""
-    names = ("tile", "batch", "device", "max_passes")
-    given: Mapping[str, Any] = options
-    return dict(json.loads(json.dumps({k: given[k] for k in names if given.get(k, "auto") != "auto"})))
-
-
-def _adopted(options: UpscaleOptions, header: Mapping[str, Any]) -> UpscaleOptions:
-    """Return the options with those of the unfinished run where none are given; tiles are pinned later."""
-    started = {k: header["plans"][0][k] for k in ("batch", "device", "precision", "max_passes")}
-    given = {k: v for k, v in options.items() if v != "auto"}
-    return cast("UpscaleOptions", {**started, **given, "tile": "auto"})
-
-
-def _check_version(journal: Journal) -> None:
-    header = journal.header or {}
-    here = package_version("napari-superres-torch")
-    if header.get("format") != FORMAT or header.get("version") != here:
-        raise OutputExistsError(
-            f"the unfinished run of {journal.target.name} was started by version {header.get('version')} (journal "
-            f"{header.get('format')}), and this is {here} (journal {FORMAT}).",
-            remedy="Finish it with that version, or start again with `overwrite`.",
-        )
-
-
-def _check_same(journal: Journal, now: Mapping[str, Any]) -> None:
-    """Refuse to continue a run of another input, model or settings."""
-    header, name = journal.header or {}, journal.target.name
-    causes = {
-        "input": "another input, or the input changed since",
-        "settings": _difference(header, now),
-        "boxes": "another shape",
-    }
-    for key, cause in causes.items():
-        if header.get(key) != json.loads(json.dumps(now[key])):
-            raise OutputExistsError(
-                f"the unfinished run of {name} was started with {cause}.",
-                remedy="Repeat what it was started with, or start again with `overwrite`.",
-            )
-    started = header["plans"][0]
-    others = [k for k, v in now["asked"].items() if v not in (header["asked"].get(k), started[k])]
-    if others:
-        raise OutputExistsError(
-            f"the unfinished run of {name} was started with other settings ({', '.join(others)}).",
-            remedy="Leave these out to continue it as it was started, or start again with `overwrite`.",
-        )
-
-
-def _difference(header: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return which settings of an unfinished run differ from those of now."""
-    started = header.get("settings") or []
-    if len(started) != len(now["settings"]):
-        return "other models"
-    differing = {k for old, new in zip(started, now["settings"], strict=True) for k in new if old.get(k) != new[k]}
-    if differing & {"name", "sha256"}:
-        return "another model"
-    return f"other settings ({', '.join(sorted(differing))})"

@@ -9,7 +9,7 @@ import logging
 import os
 import pickle
 import threading
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +60,10 @@ _ATTEMPTS = 3
 _PER_CORE = 4
 _computing = threading.Lock()
 _KEPT = "Finished parts are kept: continue with `resume`."
+_PLAIN = (
+    "{} is a scheduler without TLS: whoever reaches its port or those of its workers can run code as you. Keep it "
+    "inside a network that you trust, or give it a key (see the page on large images)."
+)
 _ALONE = f"no worker is left; the run waits for new ones. Start some, or stop the run. {_KEPT}"
 
 
@@ -128,10 +132,12 @@ class Cluster:
     ----------
     client
         A connected ``distributed.Client``.
+    note
+        What the user should know of these workers; mostly empty. The first run yields it.
     """
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, note: str = "") -> None:
+        self._client, self._note = client, note
 
     @property
     def count(self) -> int:
@@ -141,7 +147,7 @@ class Cluster:
     @property
     def threads(self) -> int:
         """Smallest number of threads that torch uses in a worker."""
-        found = self._client.run(_inspection([], []), on_error="ignore")
+        found = self._client.run(_inspection({}, []), on_error="ignore")
         return min((threads for _, threads, problem in found.values() if not problem), default=1)
 
     def run(self, job: Job, task: Task, arguments: Sequence[tuple[int, ...]]) -> Iterator[Step]:
@@ -158,6 +164,9 @@ class Cluster:
         from distributed.scheduler import KilledWorker
 
         self._check(job)
+        if self._note:
+            yield Step((), note=self._note)
+            self._note = ""
         # The job is sent once. Each worker keeps it, with its model and open files. As the result of a task it can be
         # computed again when the worker that holds it dies, unlike scattered data. It is sent as bytes, because a
         # worker that cannot load it then reports an error; otherwise everybody would wait for ever.
@@ -214,7 +223,8 @@ class Cluster:
         wanted = package_version("napari-superres-torch")
         devices = sorted({plan.device for plan in job.run.plans})
         # A worker that dies meanwhile need not answer.
-        found = self._client.run(_inspection([str(job.source), str(job.target)], devices), on_error="ignore")
+        paths = {str(path): f"{path}" for path in (job.source, job.target)}
+        found = self._client.run(_inspection(paths, devices), on_error="ignore")
         if not found:
             raise DeviceError(
                 "no worker answers.",
@@ -230,8 +240,11 @@ class Cluster:
                 )
 
 
-def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tuple[str, int, str]]:
-    """Return a function that returns a worker's version, its threads, and which of the files and devices it lacks."""
+def _inspection(paths: Mapping[str, str], devices: Sequence[str]) -> Callable[[], tuple[str, int, str]]:
+    """Return a function that returns a worker's version, its threads, and which of the files and devices it lacks.
+
+    It calls the files by the values of `paths`.
+    """
 
     def inspect() -> tuple[str, int, str]:
         # This function is sent by value, so that a worker without the package can run it.
@@ -245,9 +258,9 @@ def _inspection(paths: Sequence[str], devices: Sequence[str]) -> Callable[[], tu
         except ImportError as error:
             return "", 0, f"cannot import {error.name}; install napari-superres-torch[distributed] where workers run"
         problem = ""
-        for path in paths:
+        for path, label in paths.items():
             if not pathlib.Path(path).exists():
-                problem = f"does not see {path}; source and target must lie on a disk that all workers share"
+                problem = f"does not see {label}; source and target must lie on a disk that all workers share"
         for device in devices:
             if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
                 problem = f"has no device {device}; use `device='cuda'` for the first GPU of each, or `device='cpu'`"
@@ -283,7 +296,7 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         Number of processes to start on this computer, each with its share of the cores and, if there are several, a
         GPU of its own. They end with the block.
     scheduler
-        Address of a running dask scheduler, such as ``"tcp://10.0.0.1:8786"``.
+        Address of a running dask scheduler, such as ``"tls://10.0.0.1:8786"``. Its keys come from dask's configuration.
 
     Raises
     ------
@@ -329,13 +342,13 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         try:
             distributed.utils.LoopRunner().run_sync(_check_answer, scheduler)
             client = distributed.Client(scheduler, timeout=_PATIENCE)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, RuntimeError) as error:  # TypeError and RuntimeError: keys are missing.
             raise DeviceError(
                 f"the scheduler {scheduler} does not answer.",
-                remedy="Check the address, and that the scheduler runs (dask scheduler).",
+                remedy="Check the address, that it runs (dask scheduler), and that DASK_CONFIG gives its key.",
             ) from error
         with client:
-            yield Cluster(client)
+            yield Cluster(client, "" if client.scheduler.address.startswith("tls://") else _PLAIN.format(scheduler))
 
 
 async def _check_answer(address: str) -> None:

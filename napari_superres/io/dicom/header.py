@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
+from napari_superres.io.dicom.elements import check_elements
 from napari_superres.io.series import translate_errors
-from napari_superres.io.volume.simpleitk import quiet_simpleitk
+from napari_superres.io.volume.simpleitk import is_text, quiet_simpleitk
 
 Vector = npt.NDArray[np.float64]
 
@@ -63,7 +64,18 @@ class SliceHeader:
 
 
 def make_reader(sitk: Any, path: Path) -> Any:
-    """Return SimpleITK's reader for one DICOM file."""
+    """Return SimpleITK's reader for one DICOM file.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the path of the file is no text.
+    """
+    if not is_text(path):
+        raise UnreadableImageError(
+            "a DICOM file cannot be opened, because its name or that of its folder is no text in UTF-8.",
+            remedy="Rename it.",
+        )
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
@@ -76,8 +88,9 @@ def read_header(path: Path) -> SliceHeader:
     Raises
     ------
     UnreadableImageError
-        If the file is not a DICOM image.
+        If the file is not a DICOM image, or is cut off.
     """
+    check_elements(path)
     with translate_errors(path, "DICOM image"), quiet_simpleitk() as sitk:
         file = make_reader(sitk, path)
         file.ReadImageInformation()

@@ -21,10 +21,11 @@ import numpy.typing as npt
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
+from napari_superres.io.dicom.elements import check_frames
 from napari_superres.io.dicom.header import SliceHeader, has_place, make_reader, need_spacing, read_header
 from napari_superres.io.dicom.stack import stack_slices
 from napari_superres.io.formats import dicom_files
-from napari_superres.io.series import Series, translate_errors
+from napari_superres.io.series import Accept, Series, translate_errors
 from napari_superres.io.volume.simpleitk import affine_in_array_order, quiet_simpleitk
 
 _SOP = "1.2.840.10008.5.1.4.1.1."
@@ -35,15 +36,15 @@ _SLICED = {_SOP + x for x in ("2.1", "2.2", "4.1", "4.4", "130", "128.1", "481.2
 _MODALITIES = {"MR": "MRI", "CT": "CT"}
 
 
-def scan(path: Path, require_pixel_size: bool) -> list[Series]:
+def scan(path: Path, accept: Accept) -> list[Series]:
     """Return the series of a DICOM file or folder. Headers are read, pixels are not.
 
     Parameters
     ----------
     path
         A file, or a folder whose files are DICOM. Its subfolders are left out.
-    require_pixel_size
-        Whether files without pixel spacing are refused. False if the user states the pixel size.
+    accept
+        Whether files without pixel spacing are read, because the user states the pixel size.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
         # A multi-frame file is an image of its own, even if other files belong to the same series.
         key = header.series if header.size[2] == 1 else str(header.path)
         groups.setdefault(key, []).append(header)
-    return [_series(group, number, require_pixel_size) for number, group in enumerate(groups.values())]
+    return [_series(group, number, not accept.unknown_pixel_size) for number, group in enumerate(groups.values())]
 
 
 def _series(group: list[SliceHeader], number: int, require_pixel_size: bool) -> Series:
@@ -139,13 +140,16 @@ def _image(
 
 def _pixels(header: SliceHeader) -> tuple[npt.NDArray[Any], Any]:
     """Return the pixels ``(frames, Y, X[, samples])``, rescaled as the file says, and SimpleITK's image."""
+    check_frames(header.path)
     with translate_errors(header.path, "DICOM image"), quiet_simpleitk() as sitk:
         volume = make_reader(sitk, header.path).Execute()
         data = sitk.GetArrayFromImage(volume)
         samples = volume.GetNumberOfComponentsPerPixel()
+        data = data.reshape((-1, *data.shape[-3 if samples > 1 else -2 :]))
         if header.mirror is not None:
-            data = (header.mirror - data.astype(np.float64)).astype(data.dtype)
-        return data.reshape((-1, *data.shape[-3 if samples > 1 else -2 :])), volume
+            for frame in data:
+                frame[...] = (header.mirror - frame.astype(np.float64)).astype(data.dtype)
+        return data, volume
 
 
 def _narrowest(data: npt.NDArray[Any]) -> npt.NDArray[Any]:

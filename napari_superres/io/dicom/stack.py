@@ -68,7 +68,7 @@ def _check_same_grid(header: SliceHeader, first: SliceHeader) -> None:
     if first.orientation is not None and not parallel:
         raise UnreadableImageError(
             f"{header.path} must lie parallel to the other slices of its series, but is not parallel to "
-            f"{first.path.name} (mixed orientations).",
+            f"{first.path} (mixed orientations).",
             remedy="Move slices of one orientation to a folder of their own.",
         )
     if first.spacing is not None and not np.allclose(need_spacing(header), first.spacing, rtol=1e-3):
@@ -110,7 +110,7 @@ def _check_gaps(ordered: Sequence[SliceHeader], gaps: Vector, usual: float) -> N
         before, after = ordered[number].path, ordered[number + 1].path
         if gap < 1e-3:
             raise UnreadableImageError(
-                f"{after} must have a position of its own, but has the same as {before.name} "
+                f"{after} must have a position of its own, but has the same as {before} "
                 "(several time points, echoes or copies).",
                 remedy=_COMPLETE,
             )
@@ -121,9 +121,7 @@ def _check_gaps(ordered: Sequence[SliceHeader], gaps: Vector, usual: float) -> N
             missing = round(gap / usual) - 1
             raise UnreadableImageError(
                 f"{before} must be followed by the next slice, but {missing} slice(s) are missing before "
-                f"{after.name} ({lengths}).",
+                f"{after} ({lengths}).",
                 remedy=_COMPLETE,
             )
-        raise UnreadableImageError(
-            f"{after} must follow {before.name} evenly, but the gap is {lengths}.", remedy=_COMPLETE
-        )
+        raise UnreadableImageError(f"{after} must follow {before} evenly, but the gap is {lengths}.", remedy=_COMPLETE)

@@ -1,6 +1,5 @@
 """A zarr array that names its missing or damaged chunks in an error, or fills and lists them."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
@@ -11,7 +10,10 @@ import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.lazy import Box, LazyArray
-from napari_superres.io.series import import_library, translate_errors
+from napari_superres.io.omezarr.chunk_check import ChunkCheck
+from napari_superres.io.omezarr.store import open_store
+from napari_superres.io.series import Accept, import_library, translate_errors
+from napari_superres.limits import is_inside
 
 Fill = Literal["none", "missing", "bad"]
 _MISSING = "missing"
@@ -39,7 +41,7 @@ class ZarrArray(LazyArray):
     """An array of a zarr folder, of any version, sharded or not.
 
     zarr returns the fill value if the file of a chunk is missing. Here that is an error, and so is a chunk that
-    cannot be decoded. Each file is checked once, before it is first read.
+    cannot be decoded, or claims to be larger than it is. Each file is checked once, before it is first read.
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ class ZarrArray(LazyArray):
         The zarr folder.
     array
         An open zarr array inside the folder.
+    accept
+        Whether links to files outside the folder are followed.
     fill
         Chunks that are replaced by the fill value and listed, instead of raising an error: ``"none"``, ``"missing"``
         ones, or all ``"bad"`` ones, both missing and damaged.
@@ -57,21 +61,21 @@ class ZarrArray(LazyArray):
         Shape of the smallest part that can be decoded by itself.
     """
 
-    def __init__(self, path: Path, array: Any, fill: Fill = "none") -> None:
+    def __init__(self, path: Path, array: Any, accept: Accept, fill: Fill = "none") -> None:
         super().__init__(array.shape, array.dtype)
         self.chunks: tuple[int, ...] = array.chunks
-        self._path, self._array, self._fill = path, array, fill
+        self._path, self._array, self._accept, self._fill = path, array, accept, fill
         # Shape of the part of the array that one file holds.
         self._file_shape: tuple[int, ...] = array.shards or array.chunks
-        # Whether each file is one chunk with a header by Blosc.
-        self._blosc = not array.shards and any(type(c).__name__.startswith("Blosc") for c in array.compressors)
         self._local = isinstance(array.store, import_library("zarr.storage", "zarr").LocalStore)
+        self._check = ChunkCheck(array)
         self._complete_files: set[tuple[int, ...]] = set()
+        self._faults: dict[tuple[int, ...], str] = {}
         self._bad: set[str] = set()
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open, (self._path, self._array.path, self._fill)
+        return _open, (self._path, self._array.path, self._accept, self._fill)
 
     @property
     def bad_chunks(self) -> list[str]:
@@ -81,7 +85,7 @@ class ZarrArray(LazyArray):
 
     def fill_bad_chunks(self, *, damaged: bool = True) -> Self:
         """Return the same array, which fills its missing chunks, and its damaged ones too by default."""
-        return type(self)(self._path, self._array, "bad" if damaged else "missing")
+        return type(self)(self._path, self._array, self._accept, "bad" if damaged else "missing")
 
     def read_box(self, box: Box) -> npt.NDArray[Any]:
         """Read the chunks that the box touches.
@@ -91,49 +95,72 @@ class ZarrArray(LazyArray):
         UnreadableImageError
             If a chunk is missing or damaged and must not be filled.
         """
+        shape = [len(range(b.start, b.stop, b.step or 1)) for b in box]
         with translate_errors(self._path, "zarr array"):
-            if not self._local or self._check_files(box):
+            if self._fill != "none":
+                np.empty(shape, self.dtype)  # too large a box fails here, before its chunks are looked for
+            if not self._local or self.look_at_files(box):
                 try:
                     return np.asarray(self._array[box])
                 except (PermissionError, MemoryError):
                     raise
                 except Exception:  # noqa: BLE001 - codecs raise any exception; the search below finds the bad chunk
                     pass
-            return self._read_by_chunk(box)
+            return self._read_by_chunk(box, shape)
 
-    def _check_files(self, box: Box) -> bool:
-        """Return whether all files that the box touches look complete. Report the chunks of those that do not."""
+    def check_box(self, box: Box, *, read_data: bool) -> None:
+        """Read the chunks that a box touches, or only look at their files; those that are bad are listed, or raise."""
+        if read_data:
+            self.read_box(box)
+        else:
+            self.look_at_files(box)
+
+    def look_at_files(self, box: Box) -> bool:
+        """Return whether all chunks that the box touches look complete. Report those that do not."""
         complete = True
         for piece in _pieces(box, self._file_shape):
             if piece.chunk in self._complete_files:
                 continue
-            fault = self._fault(self._path / self._key(piece.chunk))
+            fault = self._file_fault(self._path / self._key(piece.chunk))
             if fault:
                 complete = False
                 self._report_bad(piece.chunk, self._file_shape, fault)
             else:
+                self._faults.update(self._chunk_faults(piece.chunk))
                 self._complete_files.add(piece.chunk)
+        if self._faults:
+            for piece in _pieces(box, self.chunks):
+                if piece.chunk in self._faults:
+                    complete = False
+                    self._report_bad(piece.chunk, self.chunks, self._faults[piece.chunk])
         return complete
 
-    def _fault(self, file: Path) -> str | None:
-        """Return the fault of a file in words; None if it looks complete."""
+    def _file_fault(self, file: Path) -> str | None:
+        """Return the fault of a file in words; None if it is not empty."""
         if not file.is_file():
             return f"{_MISSING}, and zarr would take it for {self._fill_value} everywhere"
-        size = file.stat().st_size
-        if not size:  # a power failure can leave empty files
+        if not self._accept.outside_files and not is_inside(file, self._path):
+            raise UnreadableImageError(
+                f"{self._path} must hold its own chunks, but {file.name} is a link to another folder.",
+                remedy="Copy the data there. If you know who made the links, set `trust`.",
+            )
+        if not file.stat().st_size:  # a power failure can leave empty files
             return f"empty, and zarr would take it for {self._fill_value} everywhere"
-        if self._blosc:
-            # Blosc reads beyond the end of a chunk that is cut off, into other memory. The header states the length.
-            with file.open("rb") as opened:
-                header = opened.read(16)
-            if size < max(16, int.from_bytes(header[12:16], "little")):
-                return "cut off"
         return None
 
-    def _read_by_chunk(self, box: Box) -> npt.NDArray[Any]:
-        out = np.full([len(range(b.start, b.stop, b.step or 1)) for b in box], self._fill_value, self.dtype)
+    def _chunk_faults(self, index: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], str]]:
+        """Yield the index and the fault of each chunk of a file that must not be decoded."""
+        per_file = [f // c for f, c in zip(self._file_shape, self.chunks, strict=True)]
+        for inner in np.ndindex(*per_file):
+            fault = self._check.fault(self._path / self._key(index), inner)
+            if fault:
+                yield tuple(i * n + k for i, n, k in zip(index, per_file, inner, strict=True)), fault
+
+    def _read_by_chunk(self, box: Box, shape: Sequence[int]) -> npt.NDArray[Any]:
+        out = np.full(shape, self._fill_value, self.dtype)
         for piece in _pieces(box, self.chunks):
-            if self._local and self._file_index(piece.chunk, self.chunks) not in self._complete_files:
+            file_index = self._file_index(piece.chunk, self.chunks)
+            if self._local and (file_index not in self._complete_files or piece.chunk in self._faults):
                 continue
             try:
                 out[piece.target] = self._array[piece.source]
@@ -171,16 +198,22 @@ class ZarrArray(LazyArray):
         return f"{self._array.path}/{self._array.metadata.encode_chunk_key(index)}".lstrip("/")
 
 
-def _open(path: Path, inner: str, fill: Fill) -> ZarrArray:
+def _open(path: Path, inner: str, accept: Accept, fill: Fill) -> ZarrArray:
     with translate_errors(path, "zarr array"):
-        return ZarrArray(path, import_library("zarr").open_array(str(path), path=inner, mode="r"), fill)
+        return ZarrArray(path, import_library("zarr").open_array(open_store(path), path=inner, mode="r"), accept, fill)
 
 
 def _pieces(box: Box, chunk_shape: Sequence[int]) -> Iterator[_Piece]:
-    """Yield the part of a box in each chunk that it touches, for a regular grid of chunks."""
-    sides = [_side(part, size) for part, size in zip(box, chunk_shape, strict=True)]
-    for side in itertools.product(*sides):
-        yield _Piece(*(tuple(column) for column in zip(*side, strict=True)))
+    """Yield the part of a box in each chunk that it touches, for a regular grid of chunks.
+
+    Nothing is listed in advance: metadata may state more chunks than any computer can count, and the first is missing.
+    """
+    if not box:
+        yield _Piece((), (), ())
+        return
+    for chunk, source, target in _side(box[0], chunk_shape[0]):
+        for inner in _pieces(box[1:], chunk_shape[1:]):
+            yield _Piece((chunk, *inner.chunk), (source, *inner.source), (target, *inner.target))
 
 
 def _side(part: slice, size: int) -> Iterator[tuple[int, slice, slice]]:

@@ -16,6 +16,8 @@ _ORDER = "TCSZYX"
 _CHUNK = 512
 _BOX = 4096
 _BOX_PIXELS = 2**24
+# Smaller boxes take longer to flush to the disk, each as a file in a folder of its own, than to compute.
+_LEAST_BOX_PIXELS = 2**20
 # Results of 3-D networks have deep boxes, so that few borders between boxes cross Z.
 _VOLUME_CHUNK = (8, 256)
 _VOLUME_BOX = 1024
@@ -44,7 +46,7 @@ class Layout:
     box: tuple[int, ...]
 
     @classmethod
-    def plan(cls, shape: Sequence[int], axes: str, *, volume: bool = False) -> Self:
+    def plan(cls, shape: Sequence[int], axes: str, *, volume: bool = False, apart: bool = False) -> Self:
         """Choose the division of an image.
 
         Parameters
@@ -53,6 +55,8 @@ class Layout:
             Shape and axes of the image, in any order of axes.
         volume
             Whether chunks and boxes are deep along Z.
+        apart
+            Whether no box holds several channels, because different models compute them.
         """
         sizes = dict(zip(axes, (int(n) for n in shape), strict=True))
         stack = "Z" if "Z" in sizes else "T"
@@ -66,6 +70,11 @@ class Layout:
         plane = box["S"] * math.prod(min(box[a], sizes[a]) for a in "YX")
         planes = (_VOLUME_BOX_PIXELS if volume else _BOX_PIXELS) // plane
         box[stack] = max(1, planes // depth) * depth
+        few = _LEAST_BOX_PIXELS // (plane * min(box[stack], sizes.get(stack, 1)))
+        for axis in "TC":
+            if axis in sizes and axis != stack and not (apart and axis == "C"):
+                box[axis] = max(1, min(few, sizes[axis]))
+                few //= box[axis]
         order = disk_order(axes)
         chunks = tuple(min(chunk[a], sizes[a]) for a in order)
         whole = tuple(c * math.ceil(min(box[a], sizes[a]) / c) for a, c in zip(order, chunks, strict=True))

@@ -7,7 +7,7 @@ images, the bioformats2raw layout and plates are several series.
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,21 @@ from napari_superres.errors import AxesError, GridError, UnreadableImageError
 from napari_superres.io.lazy import reorder_axes
 from napari_superres.io.omezarr.array import ZarrArray
 from napari_superres.io.omezarr.attributes import NOTE
+from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.pyramid import PyramidSeries
-from napari_superres.io.series import Series, damage_error, import_library, summarize, translate_errors
+from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
 
 _KIND = "OME-Zarr"
 
 
-def scan(path: Path, require_pixel_size: bool) -> list[Series]:
+class _Source(NamedTuple):
+    """The folder that is read, and what is accepted in it."""
+
+    path: Path
+    accept: Accept
+
+
+def scan(path: Path, accept: Accept) -> list[Series]:
     """Return the images of an OME-Zarr or zarr folder, not yet opened.
 
     Raises
@@ -33,9 +41,10 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     UnreadableImageError
         If its metadata are damaged, or it holds no image.
     """
-    del require_pixel_size
     with translate_errors(path, _KIND):
-        images = list(_images(import_library("zarr").open(str(path), mode="r"), path, path.name))
+        images = list(
+            _images(import_library("zarr").open(open_store(path), mode="r"), _Source(path, accept), path.name)
+        )
     if not images:
         raise UnreadableImageError(
             f"{path} must hold an image, but its zarr group has no multiscale image and no array.",
@@ -44,32 +53,33 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     return images
 
 
-def _images(node: Any, path: Path, name: str) -> Iterator[Series]:
+def _images(node: Any, source: _Source, name: str) -> Iterator[Series]:
     """Yield the series of a zarr array, or of a group and the groups that its metadata name."""
     if not hasattr(node, "members"):
-        yield _series(name, node, path, {}, {}, {})
+        yield _series(name, node, source, {}, {}, {})
         return
     attributes = dict(node.attrs)
     ome = attributes.get("ome", attributes)
     if "multiscales" in ome:
         for number, multiscale in enumerate(ome["multiscales"]):
             title = name if number == 0 else f"{name} [{number}]"
-            array = _dataset(node, multiscale, path)
+            array = _dataset(node, multiscale, source)
             omero, note = ome.get("omero") or {}, attributes.get(NOTE) or {}
-            one = _series(title, array, path, multiscale, omero, note)
-            yield PyramidSeries(one.name, one.summary, one.open, partial(_coarser, node, path, multiscale, omero, note))
+            one = _series(title, array, source, multiscale, omero, note)
+            coarser = partial(_coarser, node, source, multiscale, omero, note)
+            yield PyramidSeries(one.name, one.summary, one.open, coarser)
     elif "plate" in ome:
         for well in ome["plate"]["wells"]:
             attributes = dict(node[well["path"]].attrs)
             for field in attributes.get("ome", attributes)["well"]["images"]:
                 inner = f"{well['path']}/{field['path']}"
-                yield from _images(node[inner], path, f"{name}/{inner}")
+                yield from _images(node[inner], source, f"{name}/{inner}")
     elif "bioformats2raw.layout" in ome:
         for inner in _layout(node):
-            yield from _images(node[inner], path, f"{name}/{inner}")
+            yield from _images(node[inner], source, f"{name}/{inner}")
     else:
         for inner, array in sorted(node.arrays()):
-            yield _series(f"{name}/{inner}", array, path, {}, {}, {})
+            yield _series(f"{name}/{inner}", array, source, {}, {}, {})
 
 
 def _layout(node: Any) -> list[str]:
@@ -82,39 +92,44 @@ def _layout(node: Any) -> list[str]:
     return sorted((n for n, _ in node.groups() if n.isdigit()), key=int)
 
 
-def _dataset(node: Any, multiscale: Mapping[str, Any], path: Path) -> Any:
+def _dataset(node: Any, multiscale: Mapping[str, Any], source: _Source) -> Any:
     inner = multiscale["datasets"][0]["path"]
     try:
         array = node[inner]
     except KeyError as error:
-        raise damage_error(path, _KIND, f"the array {inner!r} that its metadata name is missing") from error
+        raise damage_error(source.path, _KIND, f"the array {inner!r} that its metadata name is missing") from error
     if not hasattr(array, "dtype"):
-        raise damage_error(path, _KIND, f"{inner!r} is not an array")
+        raise damage_error(source.path, _KIND, f"{inner!r} is not an array")
     return array
 
 
 def _coarser(
-    node: Any, path: Path, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any]
+    node: Any, source: _Source, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any]
 ) -> Iterator[Image]:
     """Yield the coarser levels of a multiscale image, each as an image on its own grid."""
-    with translate_errors(path, _KIND):
+    with translate_errors(source.path, _KIND):
         finest, *datasets = multiscale["datasets"]
-        shape = _dataset(node, multiscale, path).shape
+        shape = _dataset(node, multiscale, source).shape
         for dataset in datasets:
             level = {**multiscale, "datasets": [dataset]}
-            array = _dataset(node, level, path)
+            array = _dataset(node, level, source)
             if "coordinateTransformations" not in {**finest, **dataset}:  # absent before version 0.4
                 scale = {"type": "scale", "scale": np.divide(shape, array.shape)}
                 level["datasets"] = [{**dataset, "coordinateTransformations": [scale]}]
-            yield _image(ZarrArray(path, array), level, omero, note, None)
+            yield _image(ZarrArray(source.path, array, source.accept), level, omero, note, None)
 
 
 def _series(
-    name: str, array: Any, path: Path, multiscale: Mapping[str, Any], omero: Mapping[str, Any], note: Mapping[str, Any]
+    name: str,
+    array: Any,
+    source: _Source,
+    multiscale: Mapping[str, Any],
+    omero: Mapping[str, Any],
+    note: Mapping[str, Any],
 ) -> Series:
     def open_image(axes: str | None) -> Image:
-        with translate_errors(path, _KIND):
-            return _image(ZarrArray(path, array), multiscale, omero, note, axes)
+        with translate_errors(source.path, _KIND):
+            return _image(ZarrArray(source.path, array, source.accept), multiscale, omero, note, axes)
 
     try:
         summary = summarize(open_image(None))

@@ -1,19 +1,19 @@
 """An OME-Zarr that is written box by box. Each box also writes its part of the pyramid, without being read again."""
 
-import os
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.atomic import flush, replacing
 from napari_superres.core.image import Image
+from napari_superres.errors import OutputError
 from napari_superres.io.lazy import Box, reorder_axes
 from napari_superres.io.omezarr.attributes import make_attributes
 from napari_superres.io.omezarr.layout import Layout, disk_order
-from napari_superres.io.series import import_library
-from napari_superres.io.unsupported import drop_rotation
+from napari_superres.io.series import drop_rotation, import_library, sha256
 
 # Number of rows of the coarser level that are averaged at once.
 _BAND = 64
@@ -41,8 +41,8 @@ class ZarrTarget:
         self._from_disk = [layout.axes.index(a) for a in axes]
 
     @classmethod
-    def create(cls, path: str | Path, outline: Image, *, volume: bool = False) -> Self:
-        """Create the folder with empty levels. An existing folder is replaced.
+    def create(cls, path: str | Path, outline: Image, *, volume: bool = False, apart: bool = False) -> Self:
+        """Create the folder with empty levels. It must not exist.
 
         Parameters
         ----------
@@ -52,13 +52,42 @@ class ZarrTarget:
             Image with the shape, data type and axes of the result. Its pixels are not read.
         volume
             Whether chunks and boxes are deep along Z, for results of 3-D models.
+        apart
+            Whether no box holds several channels, for results of several models.
         """
-        layout = Layout.plan(outline.shape, outline.axes, volume=volume)
-        group = import_library("zarr").open_group(str(path), mode="w", zarr_format=3)
-        levels = [_create(group, level, layout, outline.dtype) for level in range(len(layout.levels))]
+        layout = Layout.plan(outline.shape, outline.axes, volume=volume, apart=apart)
+        levels = _create_levels(str(path), layout, outline.dtype)
         target = cls(path, outline.axes, layout, levels)
         target._flush([Path(path, "zarr.json"), *(Path(path, str(k), "zarr.json") for k in range(len(levels)))])
         return target
+
+    @classmethod
+    def restore(cls, path: str | Path, outline: Image, *, volume: bool = False, apart: bool = False) -> Self:
+        """Open a folder that `create` made with the same arguments, to continue writing.
+
+        Its metadata are not trusted: those that are missing or differ are written again.
+
+        Raises
+        ------
+        OutputError
+            If the folder holds links, which may lead anywhere.
+        OSError
+            If the disk is full or fails.
+        """
+        path = Path(path)
+        if any(p.is_symlink() for p in (path, *path.rglob("*"))):
+            raise OutputError(f"the unfinished result {path} must not hold links.", remedy=f"Remove {path.parent}.")
+        metadata: dict[str, Any] = {}
+        store = import_library("zarr.storage", "zarr").MemoryStore(metadata)
+        layout = Layout.plan(outline.shape, outline.axes, volume=volume, apart=apart)
+        _create_levels(store, layout, outline.dtype)
+        for name, content in metadata.items():
+            file = path / name
+            if not file.is_file() or file.read_bytes() != content.to_bytes():
+                file.parent.mkdir(exist_ok=True)
+                with replacing(file) as (temporary,):
+                    temporary.write_bytes(content.to_bytes())
+        return cls.open(path, outline.axes)
 
     @classmethod
     def open(cls, path: str | Path, axes: str) -> Self:
@@ -90,7 +119,7 @@ class ZarrTarget:
         """
         return [tuple(box[i] for i in self._from_disk) for box in self.layout.boxes()]
 
-    def store(self, box: Box, values: npt.NDArray[Any]) -> None:
+    def store(self, box: Box, values: npt.NDArray[Any]) -> dict[str, str]:
         """Write a box to level 0 and to every other level that it owns, and wait until it is on the disk.
 
         Parameters
@@ -99,6 +128,11 @@ class ZarrTarget:
             One of `boxes`.
         values
             Pixels of the box, in the outline's order of axes. They are cast to the data type of the target.
+
+        Returns
+        -------
+        dict of str to str
+            The sha256 of each file of the box, by its name in the folder.
 
         Raises
         ------
@@ -113,13 +147,20 @@ class ZarrTarget:
             if part.size:
                 files.append(self._write(level, self.layout.share(owned, level), part))
         self._flush(files)
+        return {file.relative_to(self.path).as_posix(): sha256(file) for file in files}
 
-    def is_stored(self, box: Box) -> bool:
-        """Return whether all files of a box exist and are not empty."""
+    def is_stored(self, box: Box, digests: Mapping[str, str]) -> bool:
+        """Return whether the files of a box are still those of which `store` returned the digests."""
         owned = tuple(box[i] for i in self._to_disk)
         shares = [(level, self.layout.share(owned, level)) for level in range(self.layout.owned_levels)]
         files = [self._file(level, share) for level, share in shares if all(b.stop > b.start for b in share)]
-        return all(file.is_file() and file.stat().st_size > 0 for file in files)
+        named = {file.relative_to(self.path).as_posix(): file for file in files}
+        if digests.keys() != named.keys():
+            return False
+        try:
+            return all(sha256(file) == digests[name] for name, file in named.items())
+        except OSError:
+            return False
 
     def finish(self, outline: Image) -> None:
         """Write the levels that no box owns, and the metadata that make the folder an image.
@@ -171,15 +212,8 @@ class ZarrTarget:
 
     def _flush(self, files: list[Path]) -> None:
         """Wait until the files, and the entries of their folders, are on the disk."""
-        folders = {f for file in files for f in file.parents if f.is_relative_to(self.path)}
-        for path in (*files, *folders):
-            # Windows cannot open folders, and does not need to.
-            with suppress(PermissionError):
-                handle = os.open(path, os.O_RDONLY if path in folders else os.O_RDWR)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+        for path in (*files, *{f for file in files for f in file.parents if f.is_relative_to(self.path)}):
+            flush(path)
 
 
 def average_pairs(fine: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -204,6 +238,12 @@ def average_pairs(fine: npt.NDArray[Any]) -> npt.NDArray[Any]:
             mean = (rows[:, ::2] + rows[:, 1::2]) / 4
             out[plane][top : top + _BAND] = np.rint(mean) if fine.dtype.kind in "ui" else mean
     return out
+
+
+def _create_levels(store: Any, layout: Layout, dtype: np.dtype[Any]) -> list[Any]:
+    """Create a group with empty levels in a store, whose content is replaced, and return the levels."""
+    group = import_library("zarr").open_group(store, mode="w", zarr_format=3)
+    return [_create(group, level, layout, dtype) for level in range(len(layout.levels))]
 
 
 def _create(group: Any, level: int, layout: Layout, dtype: np.dtype[Any]) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.io.omezarr.target import ZarrTarget
-from napari_superres.io.unsupported import Unsupported, unsupported_orientation
+from napari_superres.io.series import Unsupported, unsupported_orientation
 
 
 def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.io.series import import_library
-from napari_superres.io.unsupported import Unsupported, unsupported_data_type, unsupported_orientation
+from napari_superres.io.series import Unsupported, import_library, unsupported_data_type, unsupported_orientation
 
 
 def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:

@@ -2,8 +2,10 @@
 
 Begin with ``read.scan``. Only `napari_superres.io` imports this folder.
 
-``read``      finds the series of a file and checks that the file is complete
+``read``      finds the series of a file
+``complete``  checks that the file is complete and claims no more than it holds
 ``array``     the lazy array of a series
+``strict``    decodes JPEG tiles strictly
 ``metadata``  pixel size, origin, units and channel names from OME-XML, ImageJ's description or resolution tags
 ``write``     writes OME-TIFF, with a pyramid when large, and ImageJ TIFF, and says what they cannot store
 ``quiet``     keeps the messages of tifffile off stderr

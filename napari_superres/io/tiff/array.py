@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.io.lazy import Box, LazyArray
+from napari_superres.io.lazy import Box, LazyArray, PlainArray
 from napari_superres.io.series import import_library, translate_errors
 from napari_superres.io.tiff.quiet import quiet_tifffile
+from napari_superres.io.tiff.strict import decode_strictly
 
 
 class TiffArray(LazyArray):
@@ -69,10 +70,11 @@ class TiffArray(LazyArray):
                 weakref.finalize(self, file.close)
                 _, index, level, *_ = self._facts
                 series = file.series[index].levels[level]
-                if series.dataoffset is not None:  # one block of plain numbers, any part of which can be mapped
+                if series.dataoffset is not None:  # one block of plain numbers, any part of which can be read
                     dtype, shape = series.dtype.newbyteorder(file.byteorder), series.get_shape(squeeze=False)
-                    self._zarr = np.memmap(self._facts[0], dtype, "r", series.dataoffset, shape)
+                    self._zarr = PlainArray(self._facts[0], "TIFF", series.dataoffset, shape, dtype)
                 else:
+                    decode_strictly(series)
                     store = file.series[index].aszarr(level=level, squeeze=False)
                     self._zarr = import_library("zarr").open_array(store, mode="r")
             return self._zarr

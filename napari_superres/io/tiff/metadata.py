@@ -1,6 +1,5 @@
 """Read the grid of a TIFF series from OME-XML, ImageJ's description, or the resolution tags."""
 
-import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,6 +9,7 @@ from xml.etree import ElementTree
 
 from napari_superres.core.units import METRES, convert, unit_name
 from napari_superres.errors import GridError
+from napari_superres.limits import parse_json
 
 NAMESPACE = "napari-superres"
 """Name of this package's annotation in OME-XML, and of its note in ImageJ's description."""
@@ -131,7 +131,7 @@ def _annotation(root: ElementTree.Element) -> dict[str, Any]:
         if annotation.get("Namespace") == NAMESPACE:
             note: dict[str, Any] = {m.get("K", ""): m.text or "" for m in _all(annotation, "M")}
             with suppress(ValueError, KeyError):
-                note["provenance"] = json.loads(note.pop("provenance"))
+                note["provenance"] = parse_json(note.pop("provenance"))
             return note
     return {}
 
@@ -139,7 +139,7 @@ def _annotation(root: ElementTree.Element) -> dict[str, Any]:
 def _info(text: Any) -> dict[str, Any]:
     """Return this package's note in ImageJ's free text about the image."""
     with suppress(ValueError, TypeError, AttributeError):
-        note = json.loads(text).get(NAMESPACE)
+        note = parse_json(text).get(NAMESPACE)
         return note if isinstance(note, dict) else {}
     return {}
 

@@ -5,11 +5,12 @@ exceeds 4096 pixels. ImageJ TIFF stores the origin in pixels, and few data types
 other axes keep their order in OME-TIFF; in ImageJ TIFF they are T, Z, C.
 """
 
+import io
 import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,15 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import convert
 from napari_superres.io.formats import suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.series import import_library
+from napari_superres.io.series import (
+    Unsupported,
+    drop_rotation,
+    import_library,
+    unsupported_data_type,
+    unsupported_orientation,
+)
 from napari_superres.io.tiff.metadata import NAMESPACE, PIXEL
 from napari_superres.io.tiff.quiet import quiet_tifffile
-from napari_superres.io.unsupported import Unsupported, drop_rotation, unsupported_data_type, unsupported_orientation
 
 _OME_TYPES = "uint8 uint16 uint32 int8 int16 int32 float32 float64"
 _IMAGEJ_TYPES = "uint8 uint16 int16 float32"
@@ -68,14 +74,22 @@ def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
 def write(image: Image, path: Path) -> None:
     """Write an image as OME-TIFF if the suffix says so, else as ImageJ TIFF."""
     image = drop_rotation(image)
-    with quiet_tifffile():
+    with quiet_tifffile(), _CheckedFile(io.FileIO(path, "w+")) as file:
         if ".ome" in suffix(path):
-            _write_ome(image, path)
+            _write_ome(image, file)
         else:
-            _write_imagej(image, path)
+            _write_imagej(image, file)
 
 
-def _write_ome(image: Image, path: Path) -> None:
+class _CheckedFile(io.BufferedRandom):
+    """A file whose every write is checked. numpy would write past Python, and lose the last bytes on a full disk."""
+
+    def fileno(self) -> int:
+        """Keep numpy from it."""
+        raise io.UnsupportedOperation
+
+
+def _write_ome(image: Image, target: BinaryIO) -> None:
     image = reorder_axes(image, "".join(a for a in image.axes if a not in "YXS") + _plane_axes(image))
     height, width = image.size("Y"), image.size("X")
     levels = _levels(height, width)
@@ -91,7 +105,7 @@ def _write_ome(image: Image, path: Path) -> None:
     if image.size("S") == 4:
         options["extrasamples"] = ["unassalpha"]
     big = _nbytes(image) * 4 / 3 > _BIGTIFF_ABOVE
-    with import_library("tifffile").TiffWriter(path, bigtiff=big, ome=True) as file:
+    with import_library("tifffile").TiffWriter(target, bigtiff=big, ome=True) as file:
         for level in range(levels + 1):
             plane = (height >> level, width >> level)
             file.write(
@@ -136,7 +150,7 @@ def _ome_metadata(image: Image) -> dict[str, Any]:
     return metadata
 
 
-def _write_imagej(image: Image, path: Path) -> None:
+def _write_imagej(image: Image, target: BinaryIO) -> None:
     image = reorder_axes(image, "".join(a for a in "TZC" if a in image.axes) + _plane_axes(image))
     unit = image.units["X"] if image.has_pixel_size else None
     affine = affine_in_unit(image, unit)
@@ -155,7 +169,7 @@ def _write_imagej(image: Image, path: Path) -> None:
         metadata["Labels"] = list(image.channel_names) * planes
     metadata["Info"] = json.dumps({NAMESPACE: _note(image)})
     import_library("tifffile").imwrite(
-        path,
+        target,
         _blocks(image, 0, (image.size("Y"), image.size("X")), tiled=False),
         shape=tuple(image.size(a) for a in "TZCYXS"),
         dtype=image.dtype,

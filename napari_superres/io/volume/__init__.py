@@ -4,6 +4,8 @@ Begin with ``read.scan``. Only `napari_superres.io` imports this folder; its nei
 
 ``read``       reads a volume
 ``write``      writes a volume, and says what its format cannot store
-``header``     checks headers: is the file complete, and is the pixel size known
+``check``      checks headers: is the file complete, is its data near by, and is the pixel size known
+``nifti``, ``nrrd``, ``metaimage``   the check of one format each
+``header``     what these checks share
 ``simpleitk``  imports SimpleITK without its warnings, and converts its geometry to array order
 """

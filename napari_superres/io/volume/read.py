@@ -6,7 +6,6 @@ so the rows and columns of its ``direction * spacing``, and its origin, are reve
 MetaImage files restores the unit and everything else that has no field.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,17 +19,19 @@ from napari_superres.core.axes import spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.formats import stem, suffix
+from napari_superres.io.formats import format_to_read, stem, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.series import Series, import_library, summarize, translate_errors
-from napari_superres.io.volume.header import VolumeHeader, check_header
-from napari_superres.io.volume.simpleitk import affine_in_array_order, quiet_simpleitk
+from napari_superres.io.series import Accept, Series, import_library, summarize, translate_errors
+from napari_superres.io.volume.check import check_header
+from napari_superres.io.volume.header import VolumeHeader
+from napari_superres.io.volume.simpleitk import affine_in_array_order, is_text, quiet_simpleitk
 from napari_superres.io.volume.write import NOTE
+from napari_superres.limits import parse_json
 
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "CTZYX"}
 
 
-def scan(path: Path, require_pixel_size: bool) -> list[Series]:
+def scan(path: Path, accept: Accept) -> list[Series]:
     """Read a volume file and return its one image.
 
     Raises
@@ -38,16 +39,15 @@ def scan(path: Path, require_pixel_size: bool) -> list[Series]:
     UnreadableImageError
         If the file is damaged or cut off, or its axes are not at right angles.
     """
-    del require_pixel_size
     kind = suffix(path).lstrip(".")
     with translate_errors(path, f"{kind} file"):
-        header = check_header(path)
+        header = check_header(path, accept)
         image = _image(_read(path), header)
 
     def open_image(axes: str | None) -> Image:
         return image if axes is None else _with_axes(image, validate_axes(axes, image.shape))
 
-    return [Series(path.name, summarize(image), open_image)]
+    return [Series(f"{format_to_read(path).name} volume", summarize(image), open_image)]
 
 
 def _with_axes(image: Image, axes: str) -> Image:
@@ -77,10 +77,11 @@ def _read(path: Path) -> Any:
 def _unambiguous_name(path: Path) -> Iterator[Path]:
     """Yield a name under which SimpleITK reads this file.
 
-    Next to ``a.nii``, SimpleITK reads ``a.nii`` when it is asked for ``a.nii.gz``, and the other way round.
+    Next to ``a.nii``, SimpleITK reads ``a.nii`` when it is asked for ``a.nii.gz``, and the other way round. It opens no
+    names that are no text.
     """
     pair = {".nii.gz": ".nii", ".nii": ".nii.gz"}.get(suffix(path))
-    if pair is None or not path.with_name(stem(path) + pair).exists():
+    if is_text(path) and (pair is None or not path.with_name(stem(path) + pair).exists()):
         yield path
         return
     with TemporaryDirectory() as folder:
@@ -95,7 +96,7 @@ def _unambiguous_name(path: Path) -> Iterator[Path]:
 def _image(volume: Any, header: VolumeHeader) -> Image:
     note: dict[str, Any] = {}
     with suppress(ValueError, RuntimeError):
-        note = json.loads(volume.GetMetaData(NOTE)) if volume.HasMetaDataKey(NOTE) else {}
+        note = parse_json(volume.GetMetaData(NOTE)) if volume.HasMetaDataKey(NOTE) else {}
     data, axes = _data_and_axes(volume, note)
     n = min(volume.GetDimension(), 3)
     affine = affine_in_array_order(volume.GetSpacing(), volume.GetOrigin(), volume.GetDirection(), n)

@@ -1,7 +1,8 @@
-"""SimpleITK without its warnings, and its geometry in array order."""
+"""SimpleITK without its warnings, the names that it opens, and its geometry in array order."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -35,6 +36,15 @@ def quiet_simpleitk() -> Iterator[Any]:
             _users -= 1
             if not _users:
                 sitk.ProcessObject.SetGlobalWarningDisplay(_shows_warnings)
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a path is text in UTF-8. SimpleITK ends the whole process at one that is not."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def affine_in_array_order(

@@ -5,7 +5,9 @@ NRRD and MetaImage get a note with the unit, the provenance and everything else 
 """
 
 import json
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,9 @@ from napari_superres.core.units import convert
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import NIFTI, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.unsupported import Unsupported, is_sheared, unsupported_data_type
-from napari_superres.io.volume.header import check_header
-from napari_superres.io.volume.simpleitk import quiet_simpleitk
+from napari_superres.io.series import Accept, Unsupported, is_sheared, unsupported_data_type
+from napari_superres.io.volume.check import check_header
+from napari_superres.io.volume.simpleitk import is_text, quiet_simpleitk
 
 NOTE = "napari_superres"
 """Key of the note in the metadata of a file."""
@@ -72,11 +74,22 @@ def write(image: Image, path: Path) -> None:
             volume.SetMetaData(NOTE, _note_text(image, path))
         del data
         try:
-            sitk.WriteImage(volume, str(path), useCompression=suffix(path) != ".nii")
+            _write(sitk, volume, path)
             # On a full disk SimpleITK may end without an error and leave half a file.
-            check_header(path)
+            check_header(path, Accept())
         except (RuntimeError, UnreadableImageError) as error:
             raise OSError("the file was not written completely") from error
+
+
+def _write(sitk: Any, volume: Any, path: Path) -> None:
+    compress = suffix(path) != ".nii"
+    if is_text(path):
+        sitk.WriteImage(volume, str(path), useCompression=compress)
+        return
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / f"volume{suffix(path)}"
+        sitk.WriteImage(volume, str(made), useCompression=compress)
+        shutil.move(made, path)
 
 
 def _set_grid(volume: Any, image: Image) -> None:

@@ -42,6 +42,8 @@ _HOMES = {
     "rendering": "textbook:Rendering",
 }
 
+BUILT_IN = tuple(_HOMES)
+"""Names of the networks of this package."""
 
 GROUP = "napari_superres.architectures"
 """Group of the entry points by which other packages register their networks."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_superres.atomic import replacing
+from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.core.options import checks_names
 from napari_superres.errors import OutputError, OutputExistsError, SettingsError
 from napari_superres.models.card import ModelCard
@@ -74,6 +74,7 @@ def check_export_target(target: Path, *suffixes: str, overwrite: bool) -> None:
         raise OutputError(
             f"the target must be a file that ends in {' or '.join(suffixes)}, got {target}.", remedy="Rename it."
         )
+    check_writable(target)
     if target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists.", remedy="Set `overwrite` or choose another name.")
 
@@ -89,7 +90,7 @@ def export_target(target: Path, suffix: str, *, overwrite: bool) -> Iterator[Pat
     OutputError
         If its suffix is another one, it is a folder, or it cannot be written.
     """
-    check_export_target(target, suffix, overwrite=overwrite)
-    with replacing(target) as (partial,):
-        partial.touch()  # A folder that may not be written to is found before the work begins.
-        yield partial
+    with one_writer(target):
+        check_export_target(target, suffix, overwrite=overwrite)
+        with replacing(target) as (partial,):
+            yield partial

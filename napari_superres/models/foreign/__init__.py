@@ -1,9 +1,12 @@
 """Models made by others, converted to this program's one-file format once, when they are added to the library.
 
-Begin with ``convert.convert``: a file in, a card and weights out. From then on the models are like any other: known by
-sha256, measured, tiled, with a card. A loader for another kind of file becomes a file here that returns a
-`ForeignModel`, and a line in ``convert``. This folder imports neither ``library`` nor ``export``.
+Begin with ``confined``, where a file is opened, then ``convert.convert``: a file in, a card and weights out. From then
+on the models are like any other: known by sha256, measured, tiled, with a card. A loader for another kind of file
+becomes a file here that returns a `ForeignModel`, and a line in ``convert``. This folder imports neither ``library``
+nor ``export``.
 
+``confined``         the child process in which a file is read, built and measured, and its limits
+``child``            what that process does
 ``foreign_model``    `ForeignModel`: the card and the weights that a loader returns
 ``convert``          chooses the loader, builds the network, completes the card
 ``checkpoint``       tensors of ``.pth``, ``.ckpt`` and foreign ``.safetensors`` files, without running their contents
@@ -15,5 +18,5 @@ sha256, measured, tiled, with a card. A loader for another kind of file becomes 
 ``programs``         models that are programs: TorchScript, ONNX, architecture source
 ``archive``          unpacking of zip files that may be hostile
 ``trust``            programs that the user allowed to run, by sha256
-``measure_card``     what a card needs and no file states: halo, tile error, grid, precision
+``measure_card``     what a card needs and no file states
 """

@@ -21,6 +21,9 @@ _MAX_SHARED, _SPARE_BYTES = 16, 2**20
 """Tensors may take this many times the file's size, because some share memory, and this many bytes more."""
 
 _MAX_TENSORS = 100_000
+_LEVELS = 3
+"""Levels of mappings in which a checkpoint may keep the weights."""
+
 _READ_ERRORS = (
     OSError,
     EOFError,
@@ -64,13 +67,18 @@ def _state_dict(content: Any) -> Mapping[Any, Any]:
 
     if not isinstance(content, Mapping):
         return {}
-    state: Any = import_spandrel().canonicalize_state_dict(_with_text_keys(content))
+    state: Any = import_spandrel().canonicalize_state_dict(_with_text_keys(content, _LEVELS))
     return state if isinstance(state, Mapping) else {}
 
 
-def _with_text_keys(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the entries whose key is a text, in nested mappings too."""
-    return {k: _with_text_keys(v) if isinstance(v, Mapping) else v for k, v in content.items() if isinstance(k, str)}
+def _with_text_keys(content: Mapping[Any, Any], levels: int) -> dict[str, Any]:
+    """Return the entries whose key is a text, in mappings nested that many levels deep too."""
+    # A mapping may hold itself, or another one many times.
+    return {
+        k: _with_text_keys(v, levels - 1) if levels and isinstance(v, Mapping) else v
+        for k, v in content.items()
+        if isinstance(k, str)
+    }
 
 
 def _unpickle(path: Path) -> Any:

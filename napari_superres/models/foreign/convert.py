@@ -1,25 +1,29 @@
 """From another program's file to a complete card and weights, and from these to a network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from napari_superres.errors import ModelFileError
-from napari_superres.models.architectures import build, list_architectures
+from napari_superres.models.architectures import list_architectures
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.checkpoint import read_checkpoint
-from napari_superres.models.foreign.measure_card import measure_card
-from napari_superres.models.foreign.package import is_package, package_root, read_package
-from napari_superres.models.foreign.programs import NEEDS_TRUST, build_program
+from napari_superres.models.foreign.package import is_package, read_package
+from napari_superres.models.foreign.package_check import Check
+from napari_superres.models.foreign.programs import build_program
 from napari_superres.models.foreign.spandrel_models import ARCHITECTURE, build_spandrel, detect_model
-from napari_superres.models.foreign.trust import fingerprint, grant_trust, is_trusted, require_trust
+from napari_superres.models.own_network import build_own
+
+Measure = Callable[[ModelCard, nn.Module, Check | None], ModelCard]
+"""Takes card, network, and the check that its author's test asks for; returns the card, measured."""
 
 
-def convert(path: Path, *, trusted: bool = False) -> tuple[ModelCard, Mapping[str, Tensor]]:
+def convert(path: Path, *, trusted: bool, measure: Measure) -> tuple[ModelCard, Mapping[str, Tensor]]:
     """Return another program's model as a card and weights, measured.
+
+    What a stranger's file holds may crash, never end, or fill the memory: see ``confined``.
 
     Parameters
     ----------
@@ -27,6 +31,8 @@ def convert(path: Path, *, trusted: bool = False) -> tuple[ModelCard, Mapping[st
         A checkpoint that spandrel recognises, or a bioimage.io package: a zip file or a folder.
     trusted
         Whether the user allows the model to run if it is a program.
+    measure
+        Checks and measures the network.
 
     Returns
     -------
@@ -42,55 +48,35 @@ def convert(path: Path, *, trusted: bool = False) -> tuple[ModelCard, Mapping[st
     MissingExtraError
         If a library that reads it is not installed.
     """
-    if is_package(path):
-        sha256 = fingerprint(package_root(path))
-        model = read_package(path, trusted=trusted or is_trusted(sha256))
-        if trusted and model.card.architecture in NEEDS_TRUST:
-            grant_trust(sha256)
-    else:
-        model = detect_model(path, read_checkpoint(path))
-    is_own = model.card.architecture in list_architectures()
-    network = (_build_own if is_own else _build)(path.name, model.card, model.weights)
+    model = read_package(path, trusted=trusted) if is_package(path) else detect_model(path, read_checkpoint(path))
+    if model.card.architecture not in list_architectures():
+        network = build_foreign(path.name, model.card, model.weights)
+        return measure(model.card, network, model.check), model.weights
+    # A model of this program is measured when its file is loaded, as every file of it is.
+    network = build_own(path.name, model.card, model.weights)
     if model.check is not None:
         model.check(network)
-    # A model of this program is measured when its file is loaded, as every file of it is.
-    return model.card if is_own else measure_card(model.card, network), model.weights
+    return model.card, model.weights
 
 
-def build_foreign(name: str, card: ModelCard, weights: Mapping[str, Tensor], sha256: str) -> nn.Module:
+def build_foreign(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
     """Return the network of a converted model, in evaluation mode.
 
     Parameters
     ----------
     name
         Name of the file, for messages.
-    card, weights, sha256
-        Card, tensors and sha256 of the file.
+    card, weights
+        Card and tensors of the file. The caller has checked that it may run if it is a program.
 
     Raises
     ------
-    ModelFileError, UntrustedModelError, MissingExtraError
+    ModelFileError, MissingExtraError
         As `convert`.
     """
-    if card.architecture in NEEDS_TRUST:
-        require_trust(name, card.architecture, sha256)
-    return _build(name, card, weights)
-
-
-def _build(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
-    """Return the network of another program, whether or not it is trusted."""
     is_spandrel = card.architecture == ARCHITECTURE
     network = build_spandrel(name, card, weights) if is_spandrel else build_program(card, weights)
     return PicklableNetwork(name, card, weights, network.eval().requires_grad_(False))
-
-
-def _build_own(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
-    network = build(card.architecture, dict(card.arguments)).eval().requires_grad_(False)
-    try:
-        network.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        raise ModelFileError(f"{name}: the weights do not fit {card.architecture}, which the card names.") from error
-    return network
 
 
 class PicklableNetwork(nn.Module):
@@ -110,4 +96,4 @@ class PicklableNetwork(nn.Module):
         return PicklableNetwork(*self._recipe, deepcopy(self.network, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _build, self._recipe
+        return build_foreign, self._recipe

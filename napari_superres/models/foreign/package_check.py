@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.package_card import Processing, Step
-from napari_superres.models.foreign.package_files import read_array
+from napari_superres.models.foreign.package_files import one_line, read_array
 from napari_superres.models.foreign.programs import apply_steps, to_image_axes
+from napari_superres.models.probes.passes import NETWORK_ERRORS
 
 _TOLERANCE = 1e-3
 """Largest difference from the author's test output, as a fraction of the output's range."""
@@ -56,7 +57,10 @@ def package_check(folder: Path, description: Any, card: ModelCard, processing: P
     @torch.inference_mode()
     def check(network: nn.Module) -> None:
         scaled = x if processing.fitted is None else _rescale(x, processing.fitted, x)
-        output = network(scaled.float()).double()
+        try:
+            output = network(scaled.float()).double()
+        except NETWORK_ERRORS as error:
+            raise ModelFileError(f"{card.name} fails on its author's test input ({one_line(error)}).") from error
         wanted = expected
         if processing.matched is None:
             wanted = apply_steps(expected, processing.restore)

@@ -58,7 +58,7 @@ def check_library() -> None:
 def is_package(path: Path) -> bool:
     """Return whether a path is a bioimage.io package: a zip file, a folder, or the description in a folder."""
     if path.is_dir():
-        return any(_is_description(file.name) for file in path.iterdir())
+        return bool(_descriptions(path))
     if not path.is_file():
         return False
     if _is_description(path.name):
@@ -89,6 +89,11 @@ def open_package(path: Path) -> Iterator[tuple[Path, Path]]:
         yield folder, folder / name
 
 
+def _descriptions(folder: Path) -> list[str]:
+    """Return the names of the descriptions in a folder. Opening a pipe of such a name would wait forever."""
+    return sorted(file.name for file in folder.iterdir() if _is_description(file.name) and file.is_file())
+
+
 def _is_description(name: str) -> bool:
     return name in _DESCRIPTION_NAMES or name.endswith(".bioimageio.yaml")
 
@@ -105,7 +110,7 @@ def _unpacked(path: Path) -> Iterator[Path]:
 
 
 def _description_name(path: Path, folder: Path) -> str:
-    names = sorted(file.name for file in folder.iterdir() if _is_description(file.name))
+    names = _descriptions(folder)
     if not names:
         raise ModelFileError(f"{path.name} has no {' or '.join(_DESCRIPTION_NAMES)}, so it is no bioimage.io package.")
     return next((name for name in _DESCRIPTION_NAMES if name in names), names[0])

@@ -7,7 +7,7 @@ run only if the user trusts them: callers of `build_program` must check that fir
 import hashlib
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from importlib import import_module
 from io import BytesIO
@@ -180,9 +180,8 @@ class _Onnx(nn.Module):
         try:
             import onnxruntime
         except ImportError as error:
-            raise MissingExtraError(
-                "models in ONNX need onnxruntime.", remedy="Install it with: pip install 'napari-superres-torch[zoo]'"
-            ) from error
+            raise _missing("onnxruntime") from error
+        _check_references(program, name)
         self._state = program, name, data
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -219,6 +218,44 @@ class _Onnx(nn.Module):
         return type(self), self._state
 
 
+def _check_references(program: bytes, name: str) -> None:
+    """Refuse a graph whose weights lie in other files than `name`, which its package declares.
+
+    Raises
+    ------
+    ModelFileError
+        If one does, or the graph is damaged.
+    MissingExtraError
+        If onnx is not installed.
+    """
+    try:
+        from onnx import ModelProto
+    except ImportError as error:
+        raise _missing("onnx") from error
+    try:
+        model = ModelProto.FromString(program)
+    except Exception as error:  # Protobuf's errors depend on its version.
+        raise ModelFileError("the program is no ONNX, or is damaged.", remedy=GET_AGAIN) from error
+    for place in _references(model):
+        if place != name or not name:
+            raise ModelFileError(
+                f"the ONNX program refers to the file {place[:200]!r}, which is not part of the model.",
+                remedy="Ask its author for a package that holds all of its data.",
+            )
+
+
+def _references(message: Any) -> Iterator[str]:
+    """Yield the places of the data of all tensors in a message of ONNX that lie elsewhere."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        if message.data_location == message.EXTERNAL:
+            yield next((entry.value for entry in message.external_data if entry.key == "location"), "")
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in value if hasattr(value, "append") else [value]:
+                yield from _references(part)
+
+
 class _Script(nn.Module):
     """A TorchScript program.
 
@@ -239,6 +276,12 @@ class _Script(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """Return the program's output."""
         return self._hidden[0](x)
+
+
+def _missing(library: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"models in ONNX need {library}.", remedy="Install it with: pip install 'napari-superres-torch[zoo]'"
+    )
 
 
 def _onnx(arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:

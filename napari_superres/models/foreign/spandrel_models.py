@@ -21,7 +21,7 @@ from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.foreign_model import ForeignModel
 from napari_superres.models.model_file import GET_AGAIN
-from napari_superres.models.size_guard import limit_network_size
+from napari_superres.models.own_network import limit_network_size
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor

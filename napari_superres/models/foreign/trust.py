@@ -62,6 +62,6 @@ def require_trust(name: str, kind: str, sha256: str) -> None:
 def _trusted() -> set[str]:
     try:
         entries = json.loads((library_folder() / _FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return set()
     return {entry for entry in entries if isinstance(entry, str)} if isinstance(entries, list) else set()

@@ -21,10 +21,11 @@ from napari_superres.models.library.index import (
     locked_entries,
     write_index,
 )
-from napari_superres.models.library.loading import file_card, file_name, is_file, is_folder, open_file, remember_reach
+from napari_superres.models.library.loading import file_card, file_name, is_file, is_folder, open_file
 from napari_superres.models.library.shipped import interpolation_card, shipped_cards, shipped_file
 from napari_superres.models.library.user_models import file_problem
-from napari_superres.models.model_file import SUFFIX, digest, is_model_file, write_model
+from napari_superres.models.model_file import SUFFIX, digest, is_model_file
+from napari_superres.models.probes.facts import remember_facts
 
 
 @checks_names
@@ -33,7 +34,8 @@ def add_model(path: str | Path, *, trust: bool = False) -> ModelCard:
 
     It is loaded first, as any model file is, and measured: halo, size multiple, grid. A link is followed. Models of
     other programs are converted to this program's format: checkpoints whose architecture spandrel recognises, and
-    bioimage.io packages. Pickles are read by a reader that creates nothing but tensors.
+    bioimage.io packages. This happens in a process of its own, with limits of time and memory. Pickles are read by a
+    reader that creates nothing but tensors.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def add_model(path: str | Path, *, trust: bool = False) -> ModelCard:
     Returns
     -------
     ModelCard
-        Card of the model under its name in the library, with the measured halo if it is larger than the stated one.
+        Card of the model under its name in the library, with what was measured.
 
     Raises
     ------
@@ -64,8 +66,8 @@ def add_model(path: str | Path, *, trust: bool = False) -> ModelCard:
     Warns
     -----
     SuperResWarning
-        If the same model is in the library already, whose card is then returned; or if its network looks farther
-        than its card states.
+        If the same model is in the library already, whose card is then returned; or if its card is wrong about what
+        can be measured.
     """
     card, notes = import_model(path, trust=trust)
     for note in notes:
@@ -75,12 +77,16 @@ def add_model(path: str | Path, *, trust: bool = False) -> ModelCard:
 
 def import_model(path: str | Path, *, trust: bool = False) -> tuple[ModelCard, tuple[str, ...]]:
     """Copy a model into the library as `add_model` does, and return its card and the notes instead of warning."""
+    from napari_superres.models.foreign.package_files import is_package
+
     source = Path(path)
     source = source.parent if source.suffix in (".yaml", ".yml") else source
     if not is_file(source) and not is_folder(source):
         raise ModelFileError(f"model file {str(source)[:300]} does not exist or is no file.")
     if source.suffix.lower() == SUFFIX and not source.is_dir() and is_model_file(source):
         return _store(source, source)
+    if source.is_dir() and not is_package(source):
+        raise ModelFileError(f"{source.name[:300]} is a folder, and no package of bioimage.io: it has no description.")
     known = fingerprint(source)
     for name, entry in library_entries().items():
         if entry.source == known and not file_problem(library_path(name), entry, whole=True):
@@ -88,23 +94,22 @@ def import_model(path: str | Path, *, trust: bool = False) -> tuple[ModelCard, t
     # The name is checked before measuring, which may take minutes.
     _check_name(source.name, file_name(source), library_entries())
     with TemporaryDirectory(prefix="superres-") as folder:
-        return _store(_convert(source, Path(folder), trusted=trust), source)
+        return _store(_convert(source, Path(folder), trust=trust), source)
 
 
-def _convert(source: Path, folder: Path, *, trusted: bool) -> Path:
+def _convert(source: Path, folder: Path, *, trust: bool) -> Path:
     """Write another program's model as a model file of this program."""
-    from napari_superres.models.foreign.convert import convert
+    from napari_superres.models.foreign.confined import convert_confined
     from napari_superres.models.foreign.programs import NEEDS_TRUST
-    from napari_superres.models.foreign.trust import grant_trust
+    from napari_superres.models.foreign.trust import grant_trust, is_trusted
 
-    card, weights = convert(source, trusted=trusted)
-    # The file's name does not depend on the source's, so that the same model always has the same sha256.
-    converted = write_model(folder / f"model{SUFFIX}", card, dict(weights))
+    known, converted = fingerprint(source), folder / f"{file_name(source)}{SUFFIX}"
+    card = convert_confined(source, converted, trusted=trust or is_trusted(known))
     sha256 = digest(converted)
     if card.architecture in NEEDS_TRUST:
-        grant_trust(sha256)
-    if card.bounded and card.architecture in FOREIGN_ARCHITECTURES:
-        remember_reach(card, sha256)
+        grant_trust(known, sha256)
+    if card.architecture in FOREIGN_ARCHITECTURES:
+        remember_facts(card, sha256)
     return converted
 
 

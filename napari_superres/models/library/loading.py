@@ -1,26 +1,21 @@
 """From a model file to its network: built no larger than the file's weights, checked against its card, measured."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
-from napari_superres.models.card_checks import LARGEST_SCALE
 from napari_superres.models.library.shipped import shipped_folder
 from napari_superres.models.model_file import GET_AGAIN, digest, read_card, read_weights
-from napari_superres.models.probes.cache import recall, remember
-from napari_superres.models.size_guard import limit_network_size
+from napari_superres.models.own_network import build_own
+from napari_superres.models.probes.facts import correction, recall_facts, remember_facts, with_facts
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from napari_superres.models.model import Model
-
-_LARGEST_ARGUMENT = 2**16
-_PATIENCE_S = 120.0
 
 
 def is_file(path: Path) -> bool:
@@ -58,8 +53,8 @@ def file_card(path: Path) -> ModelCard:
 def open_file(path: Path) -> "Model":
     """Load a model from its file, in evaluation and deploy form, on the CPU.
 
-    For a file from elsewhere, the halo of the network is measured the first time and then remembered. If it exceeds
-    the stated one, the card of the model has the measured halo, and its notes say so.
+    For a file from elsewhere, the facts of its card that can be measured are measured the first time and then
+    remembered, whatever the card says. The card of the model has the measured facts, and its notes say what was wrong.
 
     Raises
     ------
@@ -74,116 +69,87 @@ def open_file(path: Path) -> "Model":
 
 
 def _open(path: Path) -> "Model":
-    import torch
-
     from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
-    from napari_superres.models.model import Model
 
     card = file_card(path)
-    if not _is_moderate(card.arguments) or not _is_moderate(card.arguments.get("scale"), LARGEST_SCALE):
-        raise ModelFileError(
-            f"{path.name}: {card.architecture} cannot be built with {str(card.arguments)[:300]}: "
-            "these numbers are too large."
-        )
-    weights, sha256 = read_weights(path), digest(path)
-    if card.architecture in FOREIGN_ARCHITECTURES:
-        from napari_superres.models.foreign.convert import build_foreign
+    return (_open_foreign if card.architecture in FOREIGN_ARCHITECTURES else _open_own)(path, card)
 
-        network = build_foreign(path.name, card, weights, sha256)
-        _check_shape(path, card, network)
-        card, notes = _with_reach(card, network, sha256)
-        return Model(card, network, sha256, notes)
-    network = _build_own(path, card, weights)
-    notes = ()
-    if path.parent != shipped_folder():
-        card, notes = _with_reach(card, network, sha256)
+
+def _open_foreign(path: Path, card: ModelCard) -> "Model":
+    """Load a model whose network is another program's: it is measured in a process of its own before it runs here."""
+    from napari_superres.models.foreign.confined import measure_confined
+    from napari_superres.models.foreign.convert import build_foreign
+    from napari_superres.models.foreign.programs import NEEDS_TRUST
+    from napari_superres.models.foreign.trust import require_trust
+    from napari_superres.models.model import Model
+
+    sha256 = digest(path)
+    if card.architecture in NEEDS_TRUST:
+        require_trust(path.name, card.architecture, sha256)
+    measured = recall_facts(card, sha256)
+    if measured is None:
+        measured = with_facts(card, measure_confined(path))
+        remember_facts(measured, sha256)
+    network = build_foreign(path.name, measured, read_weights(path))
+    _check_result(path, measured, network)
+    return Model(measured, network, sha256, _notes(card, measured))
+
+
+def _open_own(path: Path, card: ModelCard) -> "Model":
+    """Load a model whose network is one of this program's, in deploy form. Shipped cards were measured."""
+    import torch
+
+    from napari_superres.models.model import Model
+
+    weights, sha256 = read_weights(path), digest(path)
+    network = build_own(path.name, card, weights)
+    _check_result(path, card, network)
+    deploy = getattr(network, "deploy", None)
+    network = network if deploy is None else deploy()
+    measured = card if path.parent == shipped_folder() else recall_facts(card, sha256)
+    if measured is None:
+        measured = _measure(card, network)
+        remember_facts(measured, sha256)
     if card.ndim == 2:
         # CPU and GPU convolutions are fastest in the channels-last layout.
         network = network.to(memory_format=torch.channels_last)
-    return Model(card, network, sha256, notes)
+    return Model(measured, network, sha256, _notes(card, measured))
 
 
-def _build_own(path: Path, card: ModelCard, weights: "dict[str, Tensor]") -> "nn.Module":
-    """Return the network of one of this program's architectures, in deploy form."""
-    from napari_superres.models.architectures import build
-
-    with limit_network_size(weights):
-        network = build(card.architecture, dict(card.arguments))
-    _check_shape(path, card, network)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelFileError(
-            f"{path.name}: weights do not fit the architecture {card.architecture!r} of its card, so the file is "
-            f"damaged ({str(error).splitlines()[-1].strip()[:200]}).",
-            remedy=GET_AGAIN,
-        ) from error
-    deploy = getattr(network, "deploy", None)
-    return network if deploy is None else deploy()
+def _notes(stated: ModelCard, measured: ModelCard) -> tuple[str, ...]:
+    """Return what the user should know about a card that is wrong."""
+    note = correction(stated, measured)
+    return (note,) if note else ()
 
 
-def remember_reach(card: ModelCard, sha256: str) -> None:
-    """Remember the halo on a model file's card as one that was measured on this computer."""
-    remember("reach", sha256, {"halo": card.halo, "is_global": card.global_statistics, "is_bounded": card.bounded})
-
-
-def _is_moderate(value: Any, largest: int = _LARGEST_ARGUMENT) -> bool:
-    """Return whether no number in a card's arguments is so large that it alone would take all memory or time."""
-    if isinstance(value, Mapping):
-        return all(_is_moderate(v, largest) for v in value.values())
-    if isinstance(value, list | tuple):
-        return all(_is_moderate(v, largest) for v in value)
-    return not isinstance(value, int | float) or abs(value) <= largest
-
-
-def _with_reach(card: ModelCard, network: "nn.Module", sha256: str) -> tuple[ModelCard, tuple[str, ...]]:
-    """Return the card with at least the measured halo, and a note if that differs from the stated one.
-
-    A stated halo that is too small would make tiles visible.
-    """
-    if not card.bounded:  # Such a card promises no halo.
-        return card, ()
-    reach = recall("reach").get(sha256)
-    if reach is None:
-        reach = _measure(card, network)
-        remember("reach", sha256, reach)
-    halo = tuple(max(stated, measured) for stated, measured in zip(card.halo, reach["halo"], strict=True))
-    corrected = replace(
-        card,
-        halo=halo,
-        global_statistics=card.global_statistics or reach["is_global"],
-        bounded=card.bounded and reach["is_bounded"],
-    )
-    if corrected == card:
-        return card, ()
-    note = f"{card.name} looks farther than its card says (halo {card.halo}, measured {halo})."
-    return corrected, (f"{note} The measured halo is used.",)
-
-
-def _measure(card: ModelCard, network: "nn.Module") -> dict[str, Any]:
-    """Return the measured reach of a network, as the cache keeps it."""
-    from napari_superres.models.probes.halo import measure_reach
+def _measure(card: ModelCard, network: "nn.Module") -> ModelCard:
+    """Return the card with the facts that the network shows."""
+    from napari_superres.models.probes.grid import measure_grid
+    from napari_superres.models.probes.tiles import measure_tiles
 
     try:
-        reach = measure_reach(network, card.scale, channels=card.inputs, multiple=card.multiple, seconds=_PATIENCE_S)
+        return measure_grid(measure_tiles(card, network), network)
     except RuntimeError as error:
         raise ModelFileError(
             f"{card.name}: how far the network looks cannot be measured, so it cannot be run in tiles ({error})."
         ) from error
-    return {"halo": reach.halo, "is_global": reach.is_global, "is_bounded": reach.is_bounded}
 
 
-def _check_shape(path: Path, card: ModelCard, network: "nn.Module") -> None:
-    """Check the shape of a result against the card: a wrong scale would shift every pixel without notice."""
+def _check_result(path: Path, card: ModelCard, network: "nn.Module") -> None:
+    """Check a result, and its shape against the card: a wrong scale would shift every pixel without notice."""
     import torch
+
+    from napari_superres.models.probes.passes import NETWORK_ERRORS, result_shape
 
     # Odd numbers of multiples find a network that needs a larger multiple.
     size = [m * (-(-8 // m) | 1) for m in card.multiple]
-    expected = [1, card.channels, *(n * s for n, s in zip(size, card.scale, strict=True))]
+    expected = result_shape(card, size)
     try:
         with torch.inference_mode():
-            shape = list(network.eval()(torch.zeros(1, card.inputs, *size)).shape)
-    except (RuntimeError, ValueError) as error:
+            noise = torch.rand(1, card.inputs, *size, generator=torch.Generator().manual_seed(0))
+            result = network.eval()(noise)
+            shape, is_finite = list(result.shape), bool(result.isfinite().all())
+    except NETWORK_ERRORS as error:
         raise ModelFileError(
             f"{path.name}: the network does not take {card.inputs} channels of a {card.ndim}-D image of {size} pixels, "
             "as its card says, so the file is damaged.",
@@ -193,4 +159,8 @@ def _check_shape(path: Path, card: ModelCard, network: "nn.Module") -> None:
         raise ModelFileError(
             f"{path.name}: the network makes {shape} where its card promises {expected}, so the file is damaged.",
             remedy=GET_AGAIN,
+        )
+    if not is_finite:
+        raise ModelFileError(
+            f"{path.name}: the network makes numbers that are not finite, so the file is damaged.", remedy=GET_AGAIN
         )

@@ -80,7 +80,8 @@ def find_card(name: str | Path) -> ModelCard:
 def load_model(name: str | Path) -> "Model":
     """Load a model by name or from a file, in evaluation and deploy form, on the CPU.
 
-    For a file from elsewhere, the halo of the network is measured the first time and then remembered.
+    For a file from elsewhere, what its card says about tiles and the grid is measured the first time and then
+    remembered.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def load_model(name: str | Path) -> "Model":
     Warns
     -----
     SuperResWarning
-        If the network looks farther than its card states. The returned card has the measured halo.
+        If the card is wrong about what can be measured. The returned card has the measured values.
     """
     model = open_model(name)
     for note in model.notes:

@@ -1,32 +1,64 @@
 """Measurements of models on this computer, kept between runs in the user's cache folder.
 
-Losing the cache costs time only: everything in it can be measured again.
+Losing the cache costs time only: everything in it can be measured again. A damaged entry, or one that an older version
+wrote, counts as missing.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from napari_superres.atomic import write_text
 
+T = TypeVar("T")
 
-def recall(topic: str) -> dict[str, Any]:
-    """Return everything that is remembered about a topic, by key."""
+_LARGEST_FILE = 2**24
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+def recall(topic: str, key: str, read: Callable[[Any], T]) -> T | None:
+    """Return what is remembered under a topic and a key; None if nothing is, or the entry is damaged.
+
+    Parameters
+    ----------
+    topic, key
+        As for `remember`.
+    read
+        Turns the remembered value into what is needed. It may raise for a value that it does not understand.
+    """
+    values = _entries(topic)
+    if key not in values:
+        return None
     try:
-        values = json.loads(_file(topic).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+        return read(values[key])
+    except _DAMAGE:
+        return None
 
 
 def remember(topic: str, key: str, value: Any) -> None:
     """Keep a value that JSON can hold, under a topic and a key."""
     file = _file(topic)
     try:
+        text = json.dumps({**_entries(topic), key: value}, indent=1)
+    except RecursionError:  # Other entries are damaged: nested deeper than anything that this program writes.
+        text = json.dumps({key: value}, indent=1)
+    try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps({**recall(topic), key: value}, indent=1) + "\n")
+        write_text(file, text + "\n")
     except OSError:
         return  # The value will be measured again.
+
+
+def _entries(topic: str) -> dict[str, Any]:
+    file = _file(topic)
+    try:
+        if not file.is_file() or file.stat().st_size > _LARGEST_FILE:
+            return {}
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _file(topic: str) -> Path:

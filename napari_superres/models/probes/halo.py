@@ -9,21 +9,29 @@ pixels far, and a square of that size would take minutes.
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from math import inf
-from time import monotonic
+from math import inf, isfinite
+from time import thread_time
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from napari_superres.models.probes.global_layers import Statistics, TrackedNetwork, statistic_kinds
+from napari_superres.models.probes.global_layers import (
+    Statistics,
+    TrackedNetwork,
+    merge,
+    relative_change,
+    statistic_kinds,
+)
 
 Network = Callable[[Tensor], Tensor]
 
-_LONGEST_PROBE = 2048
+LONGEST_PROBE = 2048
 """Length in pixels of the longest image that is tried. It suffices for a halo of 1000 pixels; RCAN's is 417."""
 
 _THICKNESS = 16
+_CONSTANT = 0.5
+_SAME_STATISTICS = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class Reach:
     is_global
         Whether the output depends on statistics of the whole image.
     is_bounded
-        Whether the halo suffices, given these statistics.
+        Whether the halo suffices, given these statistics, and these can be merged from those of tiles.
     layers
         Number of calls that reduce the whole map.
     kinds
@@ -59,7 +67,7 @@ def measure_reach(
     channels: int = 1,
     multiple: Sequence[int] | None = None,
     seconds: float = inf,
-    longest: int = _LONGEST_PROBE,
+    longest: int = LONGEST_PROBE,
 ) -> Reach:
     """Measure a network's halo with NaN probes along each axis, one at every phase of its size multiple.
 
@@ -77,7 +85,8 @@ def measure_reach(
     multiple
         Sizes that the network accepts are multiples of this, in pixels per axis; 1 by default.
     seconds
-        Patience. A network that takes longer counts as not bounded.
+        Patience, in seconds of the processor: other programs do not count. A network that takes longer counts as not
+        bounded.
     longest
         Length of the longest probe in pixels. A network that looks beyond it counts as not bounded.
 
@@ -86,26 +95,26 @@ def measure_reach(
     Reach
         The halo, and whether it suffices.
     """
-    until = monotonic() + seconds
+    until = thread_time() + seconds
     multiple = tuple(multiple or (1,) * len(scale))
     # In double precision torch uses plain loops, which spread a NaN exactly as far as the kernels reach.
     network = deepcopy(module).double().cpu()
-    thin = [-(-max(_THICKNESS, 2 * m) // m) * m for m in multiple]
+    thin = _thin(multiple)
     fixed = _statistics(network, torch.zeros(1, channels, *thin, dtype=torch.float64), multiple)
     probed: Network = network
     if fixed and bool(_affected(network, channels, thin, (slice(None), 0, *[0] * len(scale))).all()):
         probed = _with_statistics(network, fixed, multiple)
     else:
         fixed = []
-    halo = [_reach_along(axis, probed, scale, channels, multiple, thin, until, longest) for axis in range(len(scale))]
-    bounded = None not in halo
-    return Reach(
-        tuple(h if bounded and h is not None else 0 for h in halo),
-        is_global=bool(fixed) or not bounded,
-        is_bounded=bounded,
-        layers=len(fixed),
-        kinds=statistic_kinds(fixed),
-    )
+    reaches = [
+        _reach_along(axis, probed, scale, channels, multiple, thin, until, longest) for axis in range(len(scale))
+    ]
+    halo = [h for h in reaches if h is not None]
+    if len(halo) < len(reaches):
+        return Reach((0,) * len(scale), True, False, len(fixed), statistic_kinds(fixed))
+    if fixed and not _statistics_add_up(network, halo, channels, multiple):
+        return Reach((0,) * len(scale), is_global=True, is_bounded=False)
+    return Reach(tuple(halo), bool(fixed), True, len(fixed), statistic_kinds(fixed))
 
 
 @torch.inference_mode()
@@ -117,6 +126,8 @@ def tiling_error(
     channels: int,
     multiple: Sequence[int],
     core: int,
+    constant: int = 0,
+    axis: int | None = None,
     statistics: bool = True,
     dtype: torch.dtype = torch.float64,
 ) -> float:
@@ -133,6 +144,10 @@ def tiling_error(
         Context per side, in low-resolution pixels.
     core
         Edge of the core, in low-resolution pixels, rounded up to a multiple.
+    constant
+        Number of input channels, the last ones, that are constant, as conditions are.
+    axis
+        Axis along which the image is cut; the others are then as thin as in `measure_reach`. All by default.
     statistics
         Whether layers that reduce the whole map use the statistics of the whole image in a tile.
     dtype
@@ -142,14 +157,22 @@ def tiling_error(
     -------
     float
         Largest absolute difference, as a fraction of the range of the result.
+
+    Raises
+    ------
+    ValueError
+        If the result is not finite.
     """
     network = deepcopy(module).to("cpu", dtype)
-    context = [-(-h // m) * m for h, m in zip(halo, multiple, strict=True)]
-    kept = [-(-core // m) * m for m in multiple]
-    start = [m * (7 if m <= 4 else 3 if m <= 16 else 1) for m in multiple]
+    is_cut = [axis in (None, i) for i in range(len(scale))]
+    context = [-(-h // m) * m if cut else 0 for h, m, cut in zip(halo, multiple, is_cut, strict=True)]
+    kept = [-(-core // m) * m if cut else n for m, n, cut in zip(multiple, _thin(multiple), is_cut, strict=True)]
+    begin = [m * (7 if m <= 4 else 3 if m <= 16 else 1) for m in multiple]
+    start = [a if cut else 0 for a, cut in zip(begin, is_cut, strict=True)]
     inner_stop = [a + 2 * c + k for a, c, k in zip(start, context, kept, strict=True)]
     size = [2 * (a + c) + k for a, c, k in zip(start, context, kept, strict=True)]
     image = torch.rand(1, channels, *size, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    image[:, channels - constant :] = _CONSTANT
     fixed = _statistics(network, image, multiple) if statistics else []
     truth = network(image)
     on_tile: Network = _with_statistics(network, fixed, multiple) if fixed else network
@@ -164,7 +187,14 @@ def tiling_error(
             core_in_image.append(slice((a + c) * s, (b - far) * s))
         worst = max(worst, float((result[tuple(core_in_tile)] - truth[tuple(core_in_image)]).abs().max()))
     span = float(truth.max() - truth.min())
+    if not isfinite(span):
+        raise ValueError("the network turns noise into numbers that are not finite")
     return worst / span if span > 0 else worst
+
+
+def _thin(multiple: Sequence[int]) -> list[int]:
+    """Return the edges of an image that is short along all axes."""
+    return [-(-max(_THICKNESS, 2 * m) // m) * m for m in multiple]
 
 
 def _whole(x: Tensor) -> tuple[slice, ...]:
@@ -177,6 +207,33 @@ def _statistics(module: nn.Module, x: Tensor, multiple: Sequence[int]) -> Statis
     tracked = TrackedNetwork(module, [_whole(x)], multiple, gather=True)
     tracked(x)
     return tracked.statistics()[0]
+
+
+@torch.inference_mode()
+def _statistics_add_up(module: nn.Module, halo: Sequence[int], channels: int, multiple: Sequence[int]) -> bool:
+    """Return whether the statistics of an image are those of its tiles together, along each axis.
+
+    Those of a Fourier transform are not: its map has no place for a tile.
+    """
+    for axis, (reach, m) in enumerate(zip(halo, multiple, strict=True)):
+        size, context = _thin(multiple), -(-reach // m) * m
+        half = size[axis] + context
+        size[axis] = 2 * half
+        image = torch.rand(1, channels, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        whole = _statistics(module, image, multiple)
+        parts = []
+        for start, core in ((0, 0), (half - context, context)):
+            tile = image.narrow(2 + axis, start, half + context).contiguous()
+            box = list(_whole(tile))
+            box[axis] = slice(core, core + half)
+            tracked = TrackedNetwork(module, [tuple(box)], multiple, estimates=[whole], gather=True)
+            tracked(tile)
+            parts.append(tracked.statistics()[0])
+        if not all(len(part) == len(whole) for part in parts):
+            return False
+        if not relative_change(whole, list(map(merge, *parts))) <= _SAME_STATISTICS:
+            return False
+    return True
 
 
 def _with_statistics(module: nn.Module, fixed: Statistics, multiple: Sequence[int]) -> Network:
@@ -200,7 +257,7 @@ def _reach_along(
     while size[axis] <= longest:
         length, reaches = size[axis], []
         for at in range(length // 2 // m * m, length // 2 // m * m + m):
-            if monotonic() > until:
+            if thread_time() > until:
                 return None
             plane: list[Any] = [slice(None)] * (2 + len(size))
             plane[2 + axis] = at

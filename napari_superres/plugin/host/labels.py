@@ -53,6 +53,7 @@ WORDS = {
     "ref_dir": "folder of references",
     "skip_bad": "skip_bad in Python",
     "sr_dir": "folder of results",
+    "trust": "trust in Python",
 }
 """Plain words for settings that no window has, where the setting's name alone does not say it."""
 

@@ -16,6 +16,7 @@ from napari_superres.core.grid import upscale_layer
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError
+from napari_superres.io.lazy import without_map
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -110,7 +111,7 @@ def to_image(layer: "ImageLayer", axes: str | None = None) -> Image:
     AxesError, DataTypeError, GridError
         If the layer's data, axes or transform cannot be an image.
     """
-    data = pixels_of(layer)
+    data = without_map(pixels_of(layer))
     axes = validate_axes(guess_layer_axes(layer) if axes is None else axes, tuple(data.shape))
     if layer.rgb and axes[-1] != "S":
         raise AxesError(

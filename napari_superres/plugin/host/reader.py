@@ -3,6 +3,7 @@
 TIFF files and zarr arrays without OME metadata are left to napari's own reader.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,10 @@ def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
 
 def _read(path: str | Path) -> list[LayerData]:
     layers = []
-    for index, (name, (image, *coarser)) in enumerate(read_pyramids(path)):
+    file_format = find_format(path)
+    for index, (label, (image, *coarser)) in enumerate(read_pyramids(path)):
+        # napari shows the name to nobody but the user, who knows the file by it.
+        name = Path(path).name if file_format is not None and file_format.folder == "volume" else label
         channels = image_layers(image, _title(name), coarser)
         for _, keywords, _ in channels if index else ():
             keywords["metadata"] = {**keywords["metadata"], "series": index}
@@ -235,7 +239,7 @@ def sliceable(data: Any) -> Any:
         chunks[-2:] = data.shape[-2:]
         if len(data.shape) > 2 and data.shape[-1] in (3, 4):
             chunks[-3] = data.shape[-3]
-        if int(np.prod(chunks)) > _LARGEST_CHUNK:
+        if math.prod(chunks) > _LARGEST_CHUNK:
             chunks = [min(c, 2048) for c in chunks]
     return da.from_array(data, chunks=tuple(chunks), name=False)
 

@@ -191,7 +191,7 @@ def _log(error: Exception) -> str:
             log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n{''.join(format_exception(error))}\n")
     except OSError:
         return f"{message} Please report it."
-    return f"{message} Please report it with the end of {path}."
+    return f"{message} Please report it with the end of {path}, without the names of files in it."
 
 
 def _limit_rate(generator: Iterator[Any], stop: threading.Event) -> Iterator[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_superres.atomic import write_text
 from napari_superres.errors import TrainingError
+from napari_superres.limits import read_json
 
 SUMMARY, CURVES = "summary.json", "curves.csv"
 _COLUMNS = ("training", "seconds", "share", "steps", "loss", "psnr", "bicubic_psnr", "gain", "worst")
@@ -36,9 +37,9 @@ class Log:
         path = folder / SUMMARY
         if path.exists():
             try:
-                saved = json.loads(path.read_text(encoding="utf-8"))
+                saved = read_json(path)
                 self._trainings, self._earlier_seconds = dict(saved["trainings"]), float(saved["seconds"])
-            except (ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 raise TrainingError(f"{path} is damaged.", remedy="Use an empty folder.") from error
             self._facts.setdefault("graphs", saved.get("graphs", ""))
             if saved.get("tiny") != facts["tiny"]:

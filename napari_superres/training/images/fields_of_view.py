@@ -14,7 +14,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.core.units import METRES
 from napari_superres.errors import SuperResError, TrainingError
-from napari_superres.io import READ_SUFFIXES, find_images, read_image, suffix
+from napari_superres.io import READ_SUFFIXES, InputPath, find_images, read_image, short_label, suffix
 
 Plane = npt.NDArray[np.float32]
 
@@ -90,7 +90,7 @@ def read_fields(
         if not found:
             kind = "volume (Z, Y, X)" if ndim == 3 else "image"
             raise TrainingError(
-                f"no {kind} in {folder} could be read. {' '.join(unreadable)}".strip(),
+                f"no {kind} in {InputPath(folder)} could be read. {' '.join(unreadable)}".strip(),
                 remedy="Choose a folder with at least one.",
             )
         images += _weigh(found, shares[number]) if shares else found
@@ -110,19 +110,20 @@ def _read_folder(folder: Path, channel: str, shrink: Sequence[int], ndim: int) -
     """Return the fields of each image in a folder, and a note for each image that cannot be read."""
     images, notes = [], []
     for path in find_images(folder):
+        name = short_label(path)
         try:
             image = read_image(path)
         except SuperResError as error:
             if suffix(path) in READ_SUFFIXES:  # a folder of images may hold other files too
-                notes.append(f"{path.name} is left out: {error}")
+                notes.append(f"{name} is left out: {error}")
             continue
         if ndim == 3 and "Z" not in image.axes:
             continue  # a plane among volumes
         if channel == "luma" and image.dtype != np.uint8:
             raise TrainingError(
-                f"{path.name} holds {image.dtype}, and luma needs 8 bits.", remedy="Use channel = 'each' in the recipe."
+                f"{name} holds {image.dtype}, and luma needs 8 bits.", remedy="Use channel = 'each' in the recipe."
             )
-        _check_pixels(image, path.name)
+        _check_pixels(image, name)
         size = pixel_size_um(image)
         planes = _fields_of(image, channel, ndim)
         images.append([Field(_bin(p, s), pixel_size=size and size * s) for p in planes for s in shrink])

@@ -11,7 +11,7 @@ from napari_superres.core.binning import bin_mean
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.errors import TrainingError
-from napari_superres.io import find_images, read_image, stem
+from napari_superres.io import InputPath, find_images, read_image, safe_name, stem
 from napari_superres.training.images.fields_of_view import Field, ImageSet, pixel_size_um
 
 _MAX_SHIFT = 2.0
@@ -53,21 +53,21 @@ def read_pairs(lr_folder: Path, hr_folder: Path, scale: int, *, register: bool =
         low-resolution pixels apart and `register` is False.
     """
     lows, highs = ({stem(p): p for p in find_images(folder)} for folder in (lr_folder, hr_folder))
-    if unmatched := sorted(set(lows) ^ set(highs)):
+    if alone := set(lows) ^ set(highs):
+        unmatched = sorted(safe_name(path) for name, path in {**highs, **lows}.items() if name in alone)
         raise TrainingError(
-            f"every image of {lr_folder} needs a partner of the same name in {hr_folder}; these have none: "
+            f"every image of {InputPath(lr_folder)} needs a partner of the same name in {InputPath(hr_folder)}; these "
+            "have none: "
             f"{', '.join(unmatched[:_MENTIONED])}{', ...' if len(unmatched) > _MENTIONED else ''}.",
             remedy="Rename or remove them.",
         )
     notes: list[str] = []
-    images = [list(_read_pair(name, lows[name], highs[name], scale, register, notes)) for name in sorted(lows)]
+    images = [list(_read_pair(lows[name], highs[name], scale, register, notes)) for name in sorted(lows)]
     return ImageSet(images, tuple(notes))
 
 
-def _read_pair(
-    name: str, lr_path: Path, hr_path: Path, scale: int, register: bool, notes: list[str]
-) -> Iterator[Field]:
-    low, high = read_image(lr_path), read_image(hr_path)
+def _read_pair(lr_path: Path, hr_path: Path, scale: int, register: bool, notes: list[str]) -> Iterator[Field]:
+    name, low, high = safe_name(lr_path), read_image(lr_path), read_image(hr_path)
     _check_pair(name, low, high, scale)
     norm = fit_normalisation(low, "percentile")
     size = pixel_size_um(high)

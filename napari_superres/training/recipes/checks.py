@@ -97,8 +97,6 @@ def check_card(name: str, facts: Mapping[str, Any]) -> None:
     if unknown := [field for field in facts if field not in known]:
         raise TrainingError(f"card has no entry {', '.join(unknown)}.", remedy=f"Valid entries: {', '.join(known)}.")
     try:
-        card = ModelCard(name=name, architecture="edsr", scale=(2, 2), **facts)
+        ModelCard(name=name, architecture="edsr", scale=(2, 2), **facts)
     except ModelFileError as error:
         raise TrainingError(error.message, remedy=error.remedy) from error
-    if card.pixel_size is not None and not 0 < card.pixel_size[0] <= card.pixel_size[1]:
-        raise TrainingError(f"card: pixel_size must be two increasing numbers above 0, got {list(card.pixel_size)}.")

@@ -1,11 +1,11 @@
 """Find shipped recipes by name, and read recipes from TOML files."""
 
-import tomllib
 from dataclasses import MISSING, fields
 from importlib.resources import files
 from pathlib import Path
 
 from napari_superres.errors import TrainingError
+from napari_superres.limits import parse_toml
 from napari_superres.training.recipes.recipe import Recipe
 
 
@@ -37,7 +37,7 @@ def load_recipe(name: str | Path) -> Recipe:
         path = shipped[str(name)]
     try:
         return _read(path)
-    except (OSError, tomllib.TOMLDecodeError, TypeError, TrainingError) as error:
+    except (OSError, ValueError, TypeError) as error:
         remedy = error.remedy if isinstance(error, TrainingError) else ""
         reason = error.message if isinstance(error, TrainingError) else str(error)
         raise TrainingError(f"recipe {path.name} cannot be used: {reason.rstrip('.')}.", remedy=remedy) from error
@@ -50,7 +50,7 @@ def _shipped_files() -> dict[str, Path]:
 
 
 def _read(path: Path) -> Recipe:
-    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    values = parse_toml(path.read_text(encoding="utf-8"))
     known = {f.name: f for f in fields(Recipe) if f.name != "name"}
     required = [n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
     if unknown := sorted(set(values) - set(known)):

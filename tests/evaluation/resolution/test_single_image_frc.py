@@ -123,3 +123,10 @@ def test_a_map_of_volumes_and_of_what_is_empty():
     assert (found.data[..., :40] == 2).all()
     with pytest.raises(EvaluationError, match="at least 64 pixels"):
         local_agreement(plane(a[: BLOCK - 1]), plane(a[: BLOCK - 1]))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (2, 2)])
+@pytest.mark.parametrize("measure", [single_image_correlation, decorrelation])
+def test_an_image_of_hardly_any_pixel_is_refused(measure, shape):
+    with pytest.raises(EvaluationError, match="at least 32 pixels along Y and X"):
+        measure(plane(np.ones(shape)))

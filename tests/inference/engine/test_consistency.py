@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers.shortage import failing
+from helpers.faults.memory import failing
 from scipy.ndimage import gaussian_filter
 from torch import nn
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from helpers.shortage import failing
+from helpers.faults.memory import failing
 
 from napari_superres import Image, upscale
 from napari_superres.errors import SuperResError, SuperResWarning, TileTooLargeError

@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from helpers.faults.memory import failing
 from helpers.networks import least_tile, make, whole
 from helpers.runs import plan_of
-from helpers.shortage import failing
 
 from napari_superres import upscale
 from napari_superres.errors import SettingsError, SuperResWarning, TileTooLargeError

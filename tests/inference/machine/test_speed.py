@@ -47,6 +47,19 @@ def test_measured_once_and_remembered(forgotten, monkeypatch):
     assert known_speed(model, "cpu", "fp32") is None
 
 
+@pytest.mark.parametrize(
+    "entry", [[1], {"a": 1.0}, {"4096": "fast"}, {"4096": -1.0}, {"4096": float("nan")}, {"0": 1.0}, {}, None, 3]
+)
+def test_a_damaged_entry_is_measured_again(entry, forgotten, monkeypatch):
+    model = load_model("srcnn-x3")
+    monkeypatch.setattr(module, "_seconds", lambda *_: 1.0)
+    measure_one_pass(model, "cpu", "fp32")
+    (key,) = json.loads(forgotten.read_text())
+    forgotten.write_text(json.dumps({key: entry}))
+    assert known_speed(model, "cpu", "fp32") is None
+    assert measure_one_pass(model, "cpu", "fp32")
+
+
 def test_a_glance_measures_one_small_pass(forgotten, monkeypatch):
     model = load_model("srcnn-x3")
     passes = []

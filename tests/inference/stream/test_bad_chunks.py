@@ -37,13 +37,13 @@ def test_bad_chunks(damage, suffix, small_cuts, espcn, tmp_path):
         upscale_file(path, target, **options)
     assert not target.exists()
     if suffix == ".ome.zarr":
-        resumed = {"resume": True} if target.with_name(".out.unfinished").exists() else {}
+        resumed = {"resume": True} if target.with_name(".out.ome.zarr.unfinished").exists() else {}
         with pytest.raises(UnreadableImageError, match=r"c/0/1/2 .*`skip_bad`"):
             upscale_file(path, target, **options, **resumed)
     with pytest.warns(SuperResWarning, match="2 chunks of the input are missing or damaged"):
         upscale_file(path, target, skip_bad=True, overwrite=True, **options)
     found = read_image(target)
-    listed = json.loads((tmp_path / "out.provenance.json").read_text())["input"]["bad_chunks"]
+    listed = json.loads(target.with_name(f"{target.name}.provenance.json").read_text())["input"]["bad_chunks"]
     assert [name.split(" ")[0] for name in listed] == names
     filled = data.copy()
     for c, y, x in corners:

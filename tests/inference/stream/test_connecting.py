@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import distributed
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from napari_superres import Image, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError
+from napari_superres.inference.provenance import package_version
 from napari_superres.inference.stream import local_cluster
 from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import ThisProcess, open_executor
@@ -75,6 +77,32 @@ def test_a_scheduler_without_workers(source, tmp_path):
     ):
         upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, scheduler=empty.scheduler_address)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheduler_without_tls_is_named():
+    class Client:
+        """Its workers are sound, and nothing is left to compute."""
+
+        status = "running"
+
+        def run(self, *_, **__):
+            return {"tcp://1": (package_version("napari-superres-torch"), 1, "")}
+
+        def submit(self, *_, **__):
+            return None
+
+        cancel = submit
+
+    class Job:
+        source = target = "somewhere"
+        run = SimpleNamespace(plans=())
+
+        def __reduce__(self):
+            return str, ()
+
+    workers = module.Cluster(Client(), "whoever reaches it can run code")
+    assert [step.note for step in workers.run(Job(), "compute", [])] == ["whoever reaches it can run code"]
+    assert list(workers.run(Job(), "compute", [])) == []
 
 
 @pytest.mark.parametrize("workers", [{}, {"tcp://1": {}}])

@@ -15,7 +15,8 @@ from napari_superres.io.omezarr import layout as omezarr_layout
 COMMAND = """
 import sys
 from napari_superres.io.omezarr import layout as omezarr_layout
-omezarr_layout._CHUNK, omezarr_layout._BOX, omezarr_layout._BOX_PIXELS = 32, 128, 2**14
+omezarr_layout._CHUNK, omezarr_layout._BOX = 32, 128
+omezarr_layout._BOX_PIXELS, omezarr_layout._LEAST_BOX_PIXELS = 2**14, 1
 from napari_superres.cli import main
 sys.exit(main())
 """
@@ -35,7 +36,7 @@ def wait_for(condition, process):
 
 def lines_of(target):
     try:
-        return (target.with_name(".out.unfinished") / "journal.jsonl").read_bytes().count(b"\n") - 1
+        return (target.with_name(".out.ome.zarr.unfinished") / "journal.jsonl").read_bytes().count(b"\n") - 1
     except FileNotFoundError:
         return -1
 
@@ -49,7 +50,7 @@ def large(tmp_path):
 @pytest.fixture
 def undisturbed(large, pixels, tmp_path, monkeypatch):
     """Return the files of a run in this process, cut as the program cuts them."""
-    for name, value in {"_CHUNK": 32, "_BOX": 128, "_BOX_PIXELS": 2**14}.items():
+    for name, value in {"_CHUNK": 32, "_BOX": 128, "_BOX_PIXELS": 2**14, "_LEAST_BOX_PIXELS": 1}.items():
         monkeypatch.setattr(omezarr_layout, name, value)
     return pixels(upscale_file(large, tmp_path / "whole.ome.zarr", model="fsrcnn-x2", tile=40))
 
@@ -81,7 +82,10 @@ def test_the_program_is_killed_several_times(large, undisturbed, pixels, tmp_pat
         before = after
     finish(large, target)
     assert pixels(target) == undisturbed
-    assert sorted(p.name for p in tmp_path.iterdir() if "out." in p.name) == ["out.ome.zarr", "out.provenance.json"]
+    assert sorted(p.name for p in tmp_path.iterdir() if "out." in p.name) == [
+        "out.ome.zarr",
+        "out.ome.zarr.provenance.json",
+    ]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 
 from napari_superres import read_image, upscale_file
 
-DONE = ["out.ome.zarr", "out.provenance.json"]
+DONE = ["out.ome.zarr", "out.ome.zarr.provenance.json"]
 # What changes a folder, as the interpreter tells of it.
 EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"}
 
@@ -72,7 +72,7 @@ def test_killed_before_any_change_on_the_disk(moments, there, source, espcn, toy
         folder.mkdir()
         if there:
             shutil.copytree(other, target)
-            shutil.copy(tmp_path / "other.provenance.json", folder / "out.provenance.json")
+            shutil.copy(tmp_path / "other.ome.zarr.provenance.json", folder / "out.ome.zarr.provenance.json")
 
     prepare()
     total = killed_at(-1, folder, lambda: upscale_file(source, target, **options))
@@ -82,11 +82,11 @@ def test_killed_before_any_change_on_the_disk(moments, there, source, espcn, toy
         prepare()
         assert killed_at(moment, folder, lambda: upscale_file(source, target, **options)) is None
         if target.exists():
-            made_of = json.loads((folder / "out.provenance.json").read_text())["model"]
+            made_of = json.loads((folder / "out.ome.zarr.provenance.json").read_text())["model"]
             assert made_of == read_image(target).metadata["provenance"]["model"], f"moment {moment}"
         upscale_file(source, target, resume=True, **options)
         assert pixels(target) == whole, f"moment {moment}"
-        assert [n for n in beside(target) if n != ".out.unfinished"] == DONE
+        assert [n for n in beside(target) if not n.startswith(".")] == DONE
     # What is left of a kill after the very end goes with the next run.
     upscale_file(source, target, model=espcn, tile=20, overwrite=True)
     assert beside(target) == DONE

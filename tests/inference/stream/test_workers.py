@@ -20,6 +20,7 @@ from napari_superres.inference import upscale_files
 from napari_superres.inference.stream import local_cluster
 from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import Cluster, open_executor
+from napari_superres.io.omezarr import layout as omezarr_layout
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.model_file import write_model
@@ -30,6 +31,14 @@ MODEL = "fsrcnn-x2"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_boxes():
+    """Channels have boxes of their own, as those of large images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(omezarr_layout, "_LEAST_BOX_PIXELS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +52,6 @@ def source(folder):
 def whole(source, folder, pixels):
     """Return the files that one process makes with the threads that each worker has."""
     return pixels(upscale_file(source, folder / "one.ome.zarr", model=MODEL, tile=100))
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Return a user's own cluster: a scheduler with two workers in processes, which may be killed."""
-    with local_cluster.start_cluster(distributed, 2) as found:
-        yield found
 
 
 def processes():
@@ -76,7 +78,7 @@ def test_same_bytes_by_workers_here(source, whole, pixels, tmp_path, monkeypatch
 def test_two_writers_never_touch_one_shard(source, whole, pixels, cluster, tmp_path, monkeypatch):
     """Each file of the result is as it was when its box was recorded: nobody wrote to it again."""
     target = tmp_path / "out.ome.zarr"
-    hidden = tmp_path / ".out.unfinished"
+    hidden = tmp_path / ".out.ome.zarr.unfinished"
     seen = {}
 
     def watch(_):
@@ -122,7 +124,7 @@ def test_cancelled_and_gone_on_with_by_one_process(source, whole, pixels, cluste
 
     with pytest.raises(KeyboardInterrupt):
         upscale_file(source, target, model=MODEL, tile=100, scheduler=cluster.scheduler_address, progress=stop)
-    assert len((tmp_path / ".out.unfinished" / "journal.jsonl").read_text().splitlines()) == 2
+    assert len((tmp_path / ".out.ome.zarr.unfinished" / "journal.jsonl").read_text().splitlines()) == 2
     upscale_file(source, target, model=MODEL, resume=True)
     assert pixels(target) == whole
 
@@ -138,7 +140,7 @@ def test_cancelling_stops_the_workers_here(source, tmp_path):
         upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, tile=100, workers=2, progress=stop)
     assert time.monotonic() - start < 60
     assert processes() <= before
-    assert (tmp_path / ".out.unfinished" / "journal.jsonl").exists()
+    assert (tmp_path / ".out.ome.zarr.unfinished" / "journal.jsonl").exists()
 
 
 def test_statistics_of_the_whole_image_by_workers(cluster, tmp_path):
@@ -167,7 +169,7 @@ def test_bad_chunks_are_listed_by_workers(cluster, tmp_path):
         upscale_file(source, tmp_path / "out.ome.zarr", **options)
     with pytest.warns(SuperResWarning, match="1 chunk of the input is missing or damaged"):
         upscale_file(source, tmp_path / "out.ome.zarr", skip_bad=True, overwrite=True, **options)
-    listed = json.loads((tmp_path / "out.provenance.json").read_text())["input"]["bad_chunks"]
+    listed = json.loads((tmp_path / "out.ome.zarr.provenance.json").read_text())["input"]["bad_chunks"]
     assert [name.split(" ")[0] for name in listed] == ["0/c/1/0/0"]
     found = np.asarray(read_image(tmp_path / "out.ome.zarr").data)
     data[1] = 0
@@ -219,7 +221,7 @@ def test_workers_of_another_version_or_disk(source, cluster, tmp_path, monkeypat
         patch.setattr(module, "package_version", lambda _: "99.0")
         refused(rf"has version {there('napari-superres-torch')} of napari-superres-torch, and this process 99.0")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_inspection", lambda _, devices: inspection(["/not/shared"], devices))
+        patch.setattr(module, "_inspection", lambda _, devices: inspection({"/not/shared": "/not/shared"}, devices))
         refused("does not see /not/shared; source and target must lie on a disk that all workers share")
     with monkeypatch.context() as patch:
         patch.setattr(module, "_inspection", lambda paths, _: inspection(paths, ["cuda:7"]))

@@ -94,6 +94,14 @@ def test_a_bare_array_opens_at_once_however_large(tmp_path: Path) -> None:
     assert lazy.bad_chunks == ["c/99999/3 [9999900:10000000, 300:400]"]
 
 
+def test_a_missing_chunk_is_named_at_once_however_many_there_are(tmp_path: Path) -> None:
+    zarr.create_array(str(tmp_path / "a.zarr"), shape=(10**9, 10**9), chunks=(1, 1), dtype="uint8")
+    with pytest.raises(UnreadableImageError, match=r"c/0/0 \[0:1, 0:1\] is missing"):
+        np.asarray(read_image(tmp_path / "a.zarr").data)
+    with pytest.raises(UnreadableImageError, match="must fit into memory"):
+        np.asarray(read_image(tmp_path / "a.zarr", skip_bad=True).data)
+
+
 def test_reordered_axes_keep_bad_chunks(tmp_path: Path, make_image: Callable[..., Image]) -> None:
     image = make_image("YXS", "uint8")
     path = write_image(image, tmp_path / "a.zarr")

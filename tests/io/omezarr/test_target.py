@@ -26,7 +26,14 @@ from napari_superres.io.omezarr.target import ZarrTarget, average_pairs
 @pytest.fixture
 def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Divide small images like large ones: boxes of up to 4 x 4 chunks, and some levels that no box owns."""
-    small = {"_CHUNK": 8, "_BOX": 32, "_BOX_PIXELS": 2048, "_VOLUME_CHUNK": (2, 4), "_VOLUME_BOX": 16}
+    small = {
+        "_CHUNK": 8,
+        "_BOX": 32,
+        "_BOX_PIXELS": 2048,
+        "_LEAST_BOX_PIXELS": 1,
+        "_VOLUME_CHUNK": (2, 4),
+        "_VOLUME_BOX": 16,
+    }
     for name, value in {**small, "_VOLUME_BOX_PIXELS": 1024}.items():
         monkeypatch.setattr(omezarr_layout, name, value)
 
@@ -123,6 +130,22 @@ def test_cuts(
     assert (layout.box, layout.chunk, layout.owned_levels) == (box, chunk, owned)
 
 
+@pytest.mark.parametrize(
+    ("axes", "shape", "apart", "box"),
+    [
+        ("CYX", (4000, 64, 64), False, (256, 64, 64)),
+        ("CYX", (4000, 64, 64), True, (1, 64, 64)),  # different models compute the channels
+        ("CYX", (3, 512, 512), False, (3, 512, 512)),
+        ("CYX", (3, 1024, 1024), False, (1, 1024, 1024)),
+        ("TCZYX", (900, 2, 3, 64, 64), False, (85, 1, 3, 64, 64)),
+        ("TCZYX", (20, 9, 3, 64, 64), False, (20, 4, 3, 64, 64)),
+    ],
+)
+def test_small_planes_share_a_box(axes: str, shape: tuple[int, ...], apart: bool, box: tuple[int, ...]) -> None:
+    """4000 small channels, each in a file of its own, took minutes to flush to the disk."""
+    assert Layout.plan(shape, axes, apart=apart).box == box
+
+
 def test_levels_of_large_images_share_their_boxes() -> None:
     layout = Layout.plan((16384, 30000), "YX")
     assert [layout.shards(k)[-1] for k in range(4)] == [4096, 2048, 1024, 512]
@@ -133,7 +156,9 @@ KILLED = """
 import os, sys
 import numpy as np
 from napari_superres.core.image import Image
+from napari_superres.io.omezarr import layout
 from napari_superres.io.omezarr.target import ZarrTarget
+layout._LEAST_BOX_PIXELS = 1  # each channel is a box
 path, seed = sys.argv[1:]
 data = np.load(seed)
 target = ZarrTarget.create(path, Image.from_array(data, "CYX"))
@@ -148,7 +173,8 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(omezarr_layout, "_LEAST_BOX_PIXELS", 1)
     data = np.random.default_rng(0).integers(0, 999, (3, 700, 601), "uint16")
     data[1] = 0  # an opened target must write zeros, too
     image = Image.from_array(data, "CYX")

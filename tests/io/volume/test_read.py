@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io import read_image, write_image
+from napari_superres.io import label, read_image, write_image
 
 
 def to_ras(affine: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_sheared_and_unknown(tmp_path: Path) -> None:
     stored = nibabel.Nifti1Image(data, None)
     stored.set_sform(shear, code=1)
     nibabel.save(stored, tmp_path / "s.nii")
-    with pytest.raises(UnreadableImageError, match=r"s\.nii.*sheared"):
+    with pytest.raises(UnreadableImageError, match=r"nifti-\w{12} .*sheared"):
         read_image(tmp_path / "s.nii")
     (tmp_path / "u.nrrd").write_bytes(
         b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 3 2\nencoding: raw\n\n" + bytes(range(6))
@@ -111,7 +111,7 @@ def test_a_cut_off_volume_is_an_error(
         target = next(p for p in tmp_path.iterdir() if p != path)
     whole = target.read_bytes()
     target.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(UnreadableImageError, match="whole"):
+    with pytest.raises(UnreadableImageError, match=label(path)):
         read_image(path)
     assert capfd.readouterr().err == ""
 

@@ -1,6 +1,7 @@
 """Damaged and hostile files of other programs: refused in one line, without running or writing anything."""
 
 import io
+import os
 import pickle
 import tarfile
 import zipfile
@@ -143,6 +144,26 @@ def test_refused_in_one_line(name, tmp_path, folder):
     assert len(str(found.value)) < 500
     assert file_names(folder) == []
     assert file_names(place) == before, "something was run or written"
+
+
+def test_pipes_are_not_opened(tmp_path, folder):
+    """Opening one would wait forever."""
+    package = tmp_path / "model"
+    package.mkdir()
+    for path in (package / "rdf.yaml", tmp_path / "a.pth", tmp_path / "a.zip"):
+        os.mkfifo(path)
+    for path in (package, package / "rdf.yaml", tmp_path / "a.pth", tmp_path / "a.zip"):
+        with pytest.raises(ModelFileError, match=r"is no file|no package of bioimage\.io"):
+            add_model(path)
+    assert file_names(folder) == []
+
+
+def test_a_folder_without_a_description_is_not_read(tmp_path, monkeypatch):
+    """It may be a whole disk."""
+    (tmp_path / "data").write_bytes(b"0" * 100)
+    monkeypatch.setattr("napari_superres.models.library.add.fingerprint", lambda path: pytest.fail(f"read {path}"))
+    with pytest.raises(ModelFileError, match=r"is a folder, and no package of bioimage\.io"):
+        add_model(tmp_path)
 
 
 def test_training_checkpoint_gives_the_networks_weights_only(tmp_path):

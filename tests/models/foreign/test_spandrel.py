@@ -19,6 +19,7 @@ from napari_superres.core.tiling import smallest_tile
 from napari_superres.errors import MissingExtraError, ModelFileError, SuperResWarning
 from napari_superres.models import ModelCard, add_model, find_card, remove_model
 from napari_superres.models.foreign import spandrel_models
+from napari_superres.models.foreign.convert import convert
 from napari_superres.models.foreign.measure_card import measure_card
 from napari_superres.models.library.index import library_entries
 
@@ -201,10 +202,14 @@ def test_a_missing_library_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "spandrel", None)
     try:
         with pytest.raises(MissingExtraError, match=r"pip install 'napari-superres-torch\[zoo\]'"):
-            add_model(path)
+            convert(path, trusted=False, measure=no_measure)
     finally:
         monkeypatch.undo()
         spandrel_models.import_spandrel.cache_clear()
+
+
+def no_measure(*_):
+    raise AssertionError("it was built")
 
 
 def test_models_can_be_sent_to_workers(tmp_path):

@@ -144,11 +144,11 @@ def test_a_card_whose_halo_is_too_small_is_corrected(tmp_path, espcn):
     lying = write_model(tmp_path / "lying.safetensors", replace(card, halo=(1, 1)), weights)
     with pytest.warns(SuperResWarning, match=r"halo \(1, 1\), measured \(4, 4\)"):
         assert add_model(lying).halo == (4, 4)
-    with pytest.warns(SuperResWarning, match="The measured halo is used"):
+    with pytest.warns(SuperResWarning, match="The measured values are used"):
         assert load_model("lying").card.halo == (4, 4)
     short = write_model(tmp_path / "short.safetensors", card, {k: v + 7 for k, v in weights.items()})
     with (
-        patch("napari_superres.models.probes.halo.measure_reach", side_effect=RuntimeError("no")),
+        patch("napari_superres.models.probes.tiles.measure_reach", side_effect=RuntimeError("no")),
         pytest.raises(ModelFileError, match="how far the network looks cannot be measured"),
     ):
         add_model(short)
@@ -178,10 +178,11 @@ BAD = {
     "a tensor of nothing known": (with_tensor(dtype="PICKLE"), "damaged or truncated"),
     "a card that is no text": (lambda p: rewrite(p, lambda h: {**h, "__metadata__": {KEY: 3}}), "not JSON"),
     "a card without a network": (with_card(architecture="os.system"), "unknown architecture"),
-    "a name of 10 MB": (with_card(name="x" * 10_000_000), "name must be a text of at most"),
-    "a scale of 10 MB": (with_card(scale=[2] * 3_000_000), "scale needs 2 or 3 integers"),
-    "an intensity of 10 MB": (with_card(intensity="x" * 10_000_000), "intensity must be one of"),
-    "a field of 10 MB": (with_card(**{"x" * 10_000_000: 1}), "unknown fields"),
+    "a header of 10 MB": (with_card(name="x" * 10_000_000), "truncated or not a safetensors file"),
+    "a name of 9 MB": (with_card(name="x" * 9_000_000), "name must be a text of at most"),
+    "a scale of 9 MB": (with_card(scale=[2] * 3_000_000), "scale needs 2 or 3 integers"),
+    "an intensity of 9 MB": (with_card(intensity="x" * 9_000_000), "intensity must be one of"),
+    "a field of 9 MB": (with_card(**{"x" * 9_000_000: 1}), "unknown fields"),
     "a multiple that asks for all memory": (with_card(multiple=[10**9, 10**9]), "multiple may be up to"),
     "layers that ask for all memory": (
         with_card(arguments={"scale": [2, 2], "features": [30_000, 30_000]}),
@@ -196,7 +197,7 @@ BAD = {
         "network is larger than the weights",
     ),
     "an argument beyond all bounds": (with_card(arguments={"scale": [2, 2], "ndim": 10**9}), "numbers are too large"),
-    "arguments of 10 MB": (with_card(arguments={"x" * 10_000_000: 1}), "cannot be built"),
+    "arguments of 9 MB": (with_card(arguments={"x" * 9_000_000: 1}), "cannot be built"),
 }
 WRONG_TYPES = {
     "name": 3,

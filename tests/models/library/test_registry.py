@@ -98,10 +98,10 @@ def test_a_card_whose_halo_is_too_small_is_corrected_by_measurement(espcn, tmp_p
     """The first load measures; later ones remember."""
     card, weights = espcn
     lying = write_model(tmp_path / "lying.safetensors", replace(card, halo=(1, 1)), weights)
-    with pytest.warns(SuperResWarning, match=r"looks farther than its card says \(halo \(1, 1\), measured \(4, 4\)\)"):
+    with pytest.warns(SuperResWarning, match=r"The card of lying is wrong: halo \(1, 1\), measured \(4, 4\)\."):
         found = load_model(lying)
     assert found.card.halo == (4, 4)
-    with patch("napari_superres.models.probes.halo.measure_reach") as measured, pytest.warns(SuperResWarning):
+    with patch("napari_superres.models.probes.tiles.measure_reach") as measured, pytest.warns(SuperResWarning):
         assert load_model(lying).card == found.card
     measured.assert_not_called()
 

@@ -15,6 +15,7 @@ CHANGED = {
     "pixel_size": (0.5, 0.25, 0.25),
     "unit": "nanometer",
     "skip_bad": True,
+    "trust": True,
     "overwrite": True,
     "resume": True,
     "allow_loss": True,

@@ -1,12 +1,16 @@
 """A result lies where its source lies, whatever the transform of the layer."""
 
+import os
+
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 
 from napari_superres.core.grid import crop_affine, upscale_affine
-from napari_superres.errors import AxesError, DataTypeError, GridError
+from napari_superres.errors import AxesError, DataTypeError, GridError, UnreadableImageError
+from napari_superres.plugin.host import reader
 from napari_superres.plugin.host.layers import guess_layer_axes, to_image, to_layer
 
 _TURN = np.deg2rad(25.0)
@@ -197,3 +201,26 @@ def test_layers_that_cannot_be_images_say_why():
         to_image(ImageLayer(np.zeros((1, 1, 1, 1, 9, 9), np.float32), rgb=False))
     with pytest.raises(AxesError, match="3 letters"):
         to_image(ImageLayer(np.zeros((5, 9, 9), np.float32)), "YX")
+
+
+@pytest.mark.parametrize("part", [np.s_[:], np.s_[1:3]], ids=["map", "part of a map"])
+def test_a_mapped_layer_whose_file_is_cut_off_is_an_error(part, tmp_path):
+    """Reading the map would end napari with SIGBUS."""
+    path, data = tmp_path / "pixels", np.random.default_rng(0).integers(0, 99, (4, 64, 64)).astype(np.uint16)
+    data.tofile(path)
+    layer = ImageLayer(np.memmap(path, np.uint16, "r", 0, data.shape)[part], contrast_limits=(0, 99))
+    image = to_image(layer)
+    np.testing.assert_array_equal(np.asarray(image.data), data[part])
+    os.truncate(path, 9000)
+    with pytest.raises(UnreadableImageError, match="the file ends before its pixels do"):
+        np.asarray(image.data[1])
+
+
+def test_a_layer_of_a_file_that_is_cut_off_is_an_error(tmp_path):
+    path = tmp_path / "cells.ome.tif"
+    tifffile.imwrite(path, np.zeros((4, 64, 64), np.uint16), photometric="minisblack", metadata={"axes": "ZYX"})
+    ((data, _, _),) = reader.read(path)
+    np.asarray(data[0])
+    os.truncate(path, 14000)
+    with pytest.raises(UnreadableImageError, match="the file ends before its pixels do"):
+        np.asarray(data[3])

@@ -128,4 +128,4 @@ def test_neither_units_nor_words_need_a_window():
         "import sys, napari_superres.plugin.widgets.common.blur_noise\n"
         "assert not {'qtpy', 'magicgui', 'napari', 'torch'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True)

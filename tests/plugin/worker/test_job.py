@@ -24,7 +24,7 @@ def test_an_unexpected_error_is_one_line_that_names_the_log(qtbot, monkeypatch, 
     (message,) = said
     path = tmp_path / "logs" / "errors.log"
     fault = "this should not have happened: ZeroDivisionError: by nought."
-    assert message == f"{fault} Please report it with the end of {path}."
+    assert message == f"{fault} Please report it with the end of {path}, without the names of files in it."
     text = path.read_text()
     assert "in faulty" in text
     assert text.count("ZeroDivisionError: by nought") == 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_superres import io
-from napari_superres.io.formats import is_zarr
+from napari_superres.io.formats import find_format, is_zarr
 
 _CHUNK = 250
 """Files found between two checks of whether the user has chosen other files meanwhile."""
@@ -24,7 +24,7 @@ class Row:
     size
         Bytes; None for a folder.
     label
-        Name that may be shown to others: the file name of a DICOM image may be a patient's.
+        Name that may be shown to others: the file name of a medical image may be a patient's.
     status
         ``"waiting"``, ``"running"``, ``"cancelled"``, or a status of `Outcome`.
     share
@@ -141,6 +141,7 @@ def _is_zarr_folder(folder: Path) -> bool:
 def _row(path: Path) -> Row:
     try:
         size = None if path.is_dir() else path.stat().st_size
-        return Row(path, size, "DICOM" if io.is_anonymous(path) else path.name)
+        file_format = find_format(path)
+        return Row(path, size, file_format.name if file_format is not None and file_format.is_medical else path.name)
     except OSError:  # The file was deleted after it was found: the run reports that.
         return Row(path, None, path.name)

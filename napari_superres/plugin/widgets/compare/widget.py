@@ -232,8 +232,9 @@ class CompareWidget(Panel):
         except SuperResError as error:
             forms.show_error(str(error))
             return
-        name = result_layer.name
-        title = f"{name} against {reference_layer.name}"
+        title = f"{result_layer.name} against {reference_layer.name}"
+        # Reports are given away, and the layers of a patient's images bear the names of files.
+        name = "result" if result.space or reference.space else result_layer.name
 
         def steps() -> "Generator[Report, None, None]":
             yield tasks.evaluate(result, reference, lr=lr, name=name, **state.evaluate_options)

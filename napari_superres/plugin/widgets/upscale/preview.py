@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _DELAY_MS = 150
+_LOOKS_AFTER_MOVING = 20
+"""Looks at what is visible after the view was moved: napari knows it only when it has drawn, which may take long."""
+
 _LOOKS = ("colormap", "contrast_limits", "gamma", "opacity", "blending")
 _LARGEST = 384
 """Pixels along an edge that are computed, from the middle of the visible field."""
@@ -91,6 +95,10 @@ class Preview(QCheckBox):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._compute)
+        self._looks_left = 0
+        self._looking = QTimer(self)
+        self._looking.setInterval(_DELAY_MS)
+        self._looking.timeout.connect(self._look)
         self._is_busy = self._is_requested_again = self._is_changed = self._are_data_new = False
         self._place: tuple[Any, Any] = (None, None)
         self._last: tuple[Any, Any] = (None, None)  # a place and the pixels that were computed for it
@@ -110,10 +118,23 @@ class Preview(QCheckBox):
     def _follow_view(self, _: Any = None) -> None:
         if self.isChecked():
             self._timer.start()
+            self._looks_left = _LOOKS_AFTER_MOVING
+            self._looking.start()
+
+    def _look(self) -> None:
+        """Compute again if another field is visible than was thought when the view was moved."""
+        self._looks_left -= 1
+        if self._looks_left <= 0:
+            self._looking.stop()
+        with suppress(SuperResError):
+            target = self._visible_field()
+            if target is not None and not self._timer.isActive() and (target.layer, target.roi) != self._place:
+                self._compute()
 
     def close_down(self) -> None:
         """Remove the layer and stop following the view and the data."""
         self._timer.stop()
+        self._looking.stop()
         self.session.forget(self._job)
         self._job, self._is_requested_again, self._last = None, False, (None, None)
         self._follow(None)

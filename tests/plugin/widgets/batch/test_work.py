@@ -1,6 +1,7 @@
 """Runs of the Batch widget in real viewers: done as Python and the command line do, failed, cancelled, gone on with."""
 
 import shlex
+import threading
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from helpers.widgets.batch_files import (
 )
 
 from napari_superres import read_image, upscale
+from napari_superres.io.omezarr import layout
 from napari_superres.models import add_model
 from napari_superres.plugin.widgets.batch.work import Batch
 from napari_superres.plugin.widgets.common.library_events import library
@@ -44,7 +46,7 @@ def test_a_folder_is_done_as_python_does_it_and_a_bad_file_stops_no_other(listed
         source = read_image(next(folder.glob(f"{name}.*")))
         np.testing.assert_array_equal(found.data[...], upscale(source, "fsrcnn-x2").data)
         assert found.pixel_size == pytest.approx((0.1, 0.1))
-        assert (out / f"{name}_fsrcnn-x2.provenance.json").is_file()
+        assert (out / f"{name}_fsrcnn-x2.ome.tif.provenance.json").is_file()
     assert no_bars_left()
 
 
@@ -74,7 +76,7 @@ def test_the_command_line_does_the_same(listed, folder, qtbot, tmp_path, monkeyp
     words[at] = str(tmp_path / "others")
     app(words[1:], standalone_mode=False)
     ours, theirs = ({p.name for p in (tmp_path / n).iterdir()} for n in ("my results", "others"))
-    assert ours == theirs == {f"{n}_fsrcnn-x2.{e}" for n in "ad" for e in ("nrrd", "provenance.json")}
+    assert ours == theirs == {f"{n}_fsrcnn-x2.{e}" for n in "ad" for e in ("nrrd", "nrrd.provenance.json")}
     for name in "ad":
         made, again = (read_image(tmp_path / n / f"{name}_fsrcnn-x2.nrrd") for n in ("my results", "others"))
         np.testing.assert_array_equal(made.data[...], again.data[...])
@@ -110,13 +112,14 @@ def test_resume_and_overwrite(listed, folder, qtbot):
     assert made.stat().st_mtime_ns > stamp
 
 
-def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, told):
+def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, monkeypatch, told):
     write(tmp_path / "in" / "a.ome.tif")
     write(tmp_path / "in" / "b.ome.tif", (300, 300))
     write(tmp_path / "in" / "c.ome.tif")
     choose(widget, qtbot, tmp_path / "in")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.tile.value = "64"
+    go_on = pause_at(monkeypatch, 0.2)
     widget.run.click()
     qtbot.waitUntil(lambda: states(widget)[1] == "running" and widget.table.files.rows[1].share > 0, timeout=LONG)
     qtbot.waitUntil(lambda: "running" in column(widget, 2)[1] and "of 3" in widget.status.text(), timeout=LONG)
@@ -125,6 +128,7 @@ def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, to
     assert not widget.bar.isHidden()
     widget.run.click()
     share = widget.table.files.rows[1].share
+    go_on.set()
     assert widget.run.text() == "Cancelling…"
     assert not widget.run.isEnabled()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
@@ -132,7 +136,7 @@ def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, to
     assert widget.table.files.rows[1].share <= share + 0.15
     assert widget.status.text().startswith("Cancelled: 1 done in")
     out = tmp_path / "in" / "super-resolved"
-    assert {p.name for p in out.iterdir()} == {"a_fsrcnn-x2.ome.tif", "a_fsrcnn-x2.provenance.json"}
+    assert {p.name for p in out.iterdir()} == {"a_fsrcnn-x2.ome.tif", "a_fsrcnn-x2.ome.tif.provenance.json"}
     assert widget.run.text() == "Run"
     assert widget.settings.isEnabled()
     assert widget.bar.isHidden()
@@ -144,11 +148,12 @@ def test_cancel_acts_within_one_tile_and_run_goes_on(widget, qtbot, tmp_path, to
 
 @pytest.mark.slow
 def test_an_unfinished_zarr_is_gone_on_with(widget, qtbot, tmp_path, monkeypatch):
-    write(tmp_path / "in" / "a.ome.tif", (4, 40, 40), axes="CYX")  # parts of a result are channels at most
+    monkeypatch.setattr(layout, "_LEAST_BOX_PIXELS", 1)  # each channel is a part of the result
+    write(tmp_path / "in" / "a.ome.tif", (4, 40, 40), axes="CYX")
     choose(widget, qtbot, tmp_path / "in")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.format.value = ".ome.zarr"
-    unfinished = tmp_path / "in" / "super-resolved" / ".a_fsrcnn-x2.unfinished"
+    unfinished = tmp_path / "in" / "super-resolved" / ".a_fsrcnn-x2.ome.zarr.unfinished"
     with monkeypatch.context() as patch:
         shares = watch_shares(patch, lambda share: share < 0.6 or widget._job.cancel())
         run(widget, qtbot)
@@ -166,17 +171,19 @@ def test_an_unfinished_zarr_is_gone_on_with(widget, qtbot, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path):
+def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path, monkeypatch):
     from napari.utils import progress
 
     write(tmp_path / "a.ome.tif", (900, 900))
     choose(widget, qtbot, tmp_path / "a.ome.tif")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.tile.value = "64"
+    go_on = pause_at(monkeypatch, 0.01)
     widget.run.click()
     qtbot.waitUntil(lambda: len(progress._all_instances) == 1, timeout=LONG)
     (bar,) = progress._all_instances
     bar.cancel()
+    go_on.set()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     assert states(widget) == ["cancelled"]
     assert no_bars_left()
@@ -184,7 +191,7 @@ def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path):
 
 def test_what_is_wrong_for_all_is_one_notification(listed, folder, qtbot, told, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("napari_superres.io.write.os.access", lambda *_: False)
+        patch.setattr("os.access", lambda *_: False)
         run(listed, qtbot)
     assert states(listed) == ["failed"] * 3
     assert "may not be written" in column(listed, 2)[0]
@@ -205,17 +212,19 @@ def test_what_is_wrong_for_all_is_one_notification(listed, folder, qtbot, told, 
     assert not listed.run.isEnabled()
 
 
-def test_closing_the_dock_ends_the_run(viewer, widget, qtbot, tmp_path):
+def test_closing_the_dock_ends_the_run(viewer, widget, qtbot, tmp_path, monkeypatch):
     from qtpy.QtCore import QThreadPool
 
     write(tmp_path / "a.ome.tif", (300, 300))
     choose(widget, qtbot, tmp_path / "a.ome.tif")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.tile.value = "64"
+    go_on = pause_at(monkeypatch, 0.2)
     widget.run.click()
     qtbot.waitUntil(lambda: not no_bars_left(), timeout=LONG)
     batch = widget._batch
     viewer.window.remove_dock_widget(widget)
+    go_on.set()
     qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=LONG)
     assert batch.position == 0
     assert no_bars_left()
@@ -223,6 +232,13 @@ def test_closing_the_dock_ends_the_run(viewer, widget, qtbot, tmp_path):
 
 
 # Helpers
+
+
+def pause_at(monkeypatch, share):
+    """Let a batch wait as soon as so much of a file is done, until the event that is returned is set."""
+    released = threading.Event()
+    watch_shares(monkeypatch, lambda done: share <= done < 1 and released.wait(LONG / 1000))
+    return released
 
 
 def watch_shares(monkeypatch, react=lambda _: None):

@@ -63,7 +63,7 @@ def test_cancel_keeps_nothing(viewer, widget, qtbot, tmp_path):
     begun(widget, qtbot)
     widget.run.click()
     assert widget.run.text() == "Cancelling…"
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=10_000)
+    qtbot.waitUntil(lambda: not widget.is_running)
     assert widget.status.text() == "Cancelled: no model was made."
     assert training_threads() == []
     assert [p.name for p in tmp_path.iterdir()] == []
@@ -73,7 +73,7 @@ def test_closing_the_dock_ends_training_at_once(viewer, widget, qtbot, tmp_path)
     viewer.add_image(picture(), name="cells")
     begun(widget, qtbot)
     viewer.window.remove_dock_widget(widget)
-    qtbot.waitUntil(lambda: training_threads() == [], timeout=5_000)
+    qtbot.waitUntil(lambda: training_threads() == [])
     qtbot.wait(300)
     assert [p.name for p in tmp_path.iterdir()] == []
 
@@ -89,7 +89,7 @@ def test_closing_the_viewer_ends_training(make_napari_viewer, qtbot, tmp_path):
     widget.output.line.setText(str(tmp_path / "mine"))
     begun(widget, qtbot)
     viewer.close()
-    qtbot.waitUntil(lambda: training_threads() == [], timeout=5_000)
+    qtbot.waitUntil(lambda: training_threads() == [])
 
 
 def test_without_lightning_the_extra_is_named_and_the_widget_goes_on(viewer, widget, qtbot, told, monkeypatch):

@@ -1,7 +1,6 @@
 """Super-resolve while layers are added, changed or removed, and with mixed units."""
 
 import shlex
-import time
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import napari_superres
 from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
 from napari_superres.plugin.host.samples import sample_layers
-from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.state import SHAPE, SLICE
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 from napari_superres.plugin.worker.job import Job
@@ -103,41 +101,31 @@ def test_an_error_in_a_callback_does_not_block_the_next_job(viewer, widget, qtbo
     assert [kind for kind, *_ in faults] == [ZeroDivisionError]
 
 
-def slow(monkeypatch):
-    """Let every step of a run take a moment."""
-    whole = upscale_widget.tasks.upscale
-
-    def steps(*given, **more):
-        for step in whole(*given, **more):
-            time.sleep(0.05)
-            yield step
-
-    monkeypatch.setattr(upscale_widget.tasks, "upscale", steps)
-
-
 def begun(viewer, widget, qtbot, count):
     widget.tile.value = "64"
     widget.run.click()
     qtbot.waitUntil(lambda: len(viewer.layers) > count, timeout=LONG)
 
 
-def test_removing_the_result_ends_the_run(viewer, widget, qtbot, monkeypatch):
-    slow(monkeypatch)
+def test_removing_the_result_ends_the_run(viewer, widget, qtbot, pause):
+    go_on = pause(after=5)
     layer = viewer.add_image(pixels((400, 400)))
     begun(viewer, widget, qtbot, 1)
     viewer.layers.pop()
+    go_on.set()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     assert list(viewer.layers) == [layer]
     assert widget.status.text() == "Cancelled. Nothing was added."
 
 
-def test_a_result_follows_its_moved_source_and_reports_replaced_pixels(viewer, widget, qtbot, monkeypatch):
-    slow(monkeypatch)
+def test_a_result_follows_its_moved_source_and_reports_replaced_pixels(viewer, widget, qtbot, pause):
+    go_on = pause(after=5)
     layer = viewer.add_image(pixels((400, 400)), scale=(0.5, 0.5))
     before = layer.data
     begun(viewer, widget, qtbot, 1)
     layer.translate, layer.rotate = (30, 40), 15
     layer.data = pixels((400, 400), 5)
+    go_on.set()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     made = viewer.layers[-1]
     lies_on(made, layer)
@@ -146,11 +134,12 @@ def test_a_result_follows_its_moved_source_and_reports_replaced_pixels(viewer, w
     assert "were replaced during the run" in widget.status.text()
 
 
-def test_the_record_of_a_kept_part_is_marked_as_incomplete(viewer, widget, qtbot, monkeypatch):
-    slow(monkeypatch)
+def test_the_record_of_a_kept_part_is_marked_as_incomplete(viewer, widget, qtbot, pause):
+    go_on = pause(after=5)
     viewer.add_image(pixels((400, 400)))
     begun(viewer, widget, qtbot, 1)
     widget.keep.click()
+    go_on.set()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     record = viewer.layers[-1].metadata["provenance"]
     assert (record["complete"], record["model"]["name"]) == (False, "bicubic-x2")

@@ -1,6 +1,5 @@
 """Results that do not fit into memory, and the user's preferences."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import napari_superres
 from napari_superres import Image
 from napari_superres.plugin.host.preferences import Preferences, preferences
-from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.disk import FILE
@@ -47,7 +45,7 @@ def test_large_result_is_shown_from_its_file(viewer, dock, qtbot, tight):
     assert result.metadata["provenance"]["model"]["name"] == "bicubic-x2"
     path = Path(result.metadata[FILE])
     assert path.parent.parent == tight
-    assert sorted(p.name for p in path.parent.iterdir()) == ["result.ome.zarr", "result.provenance.json"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["result.ome.zarr", "result.ome.zarr.provenance.json"]
 
 
 def test_channels_on_disk_stay_one_layer(viewer, dock, qtbot, tight):
@@ -60,26 +58,16 @@ def test_channels_on_disk_stay_one_layer(viewer, dock, qtbot, tight):
     np.testing.assert_array_equal(np.asarray(viewer.layers[1].data), data.repeat(2, 1).repeat(2, 2))
 
 
-def test_cancelled_large_result_leaves_nothing_on_disk(viewer, dock, qtbot, tight, monkeypatch):
+def test_cancelled_large_result_leaves_nothing_on_disk(viewer, dock, qtbot, tight, pause):
     widget = dock(UpscaleWidget)
     viewer.add_image(np.zeros((300, 300), np.uint16))
     widget.model.value = "nearest-x2"
     widget.tile.value = "64"
-    original = upscale_widget.tasks.upscale
-
-    def slowly(*arguments, **options):
-        steps = original(*arguments, **options)
-        try:
-            for step in steps:
-                time.sleep(0.05)
-                yield step
-        finally:
-            steps.close()
-
-    monkeypatch.setattr(upscale_widget.tasks, "upscale", slowly)
+    go_on = pause(after=3)
     widget.run.click()
     qtbot.waitUntil(lambda: tight.is_dir() and any(tight.iterdir()), timeout=LONG)
     widget.run.click()
+    go_on.set()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     assert list(tight.iterdir()) == []
     assert len(viewer.layers) == 1

@@ -20,11 +20,13 @@ pytestmark = pytest.mark.gui
 
 
 def look(viewer, qtbot, zoom, y, x):
-    """Move the camera of a drawn window, because only then napari knows what is visible."""
+    """Move the camera of a window, and wait until it is drawn, because only then napari knows what is visible."""
     viewer.window.show()
     field.camera(viewer).zoom *= zoom
     field.camera(viewer).center = (0, y, x)
-    qtbot.wait(400)
+    layer = viewer.layers[0]
+    nearest = np.minimum((y, x), np.subtract(layer.data.shape, 1))
+    qtbot.waitUntil(lambda: np.abs(layer.corner_pixels.mean(axis=0) - nearest).max() < 3)
 
 
 def whole(layer, axes="YX", model="bicubic-x2"):
@@ -93,21 +95,20 @@ def test_a_model_for_each_channel(viewer, widget, qtbot, told):
     assert "“Channels” must be numbers" in told.pop()
 
 
-def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeypatch):
+def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeypatch, pause):
     layer = viewer.add_image(pixels((400, 400)))
     look(viewer, qtbot, 10, 350, 60)
     widget.tile.value = "64"
-    regions = []
+    go_on, regions = pause(after=15), []
     original = upscale_widget.tasks.upscale
 
-    def slowly(*arguments, **options):
+    def noted(*arguments, **options):
         for step in original(*arguments, **options):
             if step.region is not None:
                 regions.append(step.region)
-                time.sleep(0.03)
             yield step
 
-    monkeypatch.setattr(upscale_widget.tasks, "upscale", slowly)
+    monkeypatch.setattr(upscale_widget.tasks, "upscale", noted)
     widget.run.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=LONG)
     assert widget.is_running
@@ -118,6 +119,7 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
     assert x.start <= 120 < x.stop
     as_input = growing.data == layer.data.repeat(2, axis=0).repeat(2, axis=1)
     assert 0.1 < as_input.mean() < 0.99  # where nothing is done yet
+    go_on.set()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     np.testing.assert_array_equal(growing.data, whole(layer))
     assert growing in viewer.layers
@@ -126,20 +128,14 @@ def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeyp
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_the_finished_part_is_kept_only_on_request(viewer, widget, qtbot, monkeypatch, keep):
+def test_the_finished_part_is_kept_only_on_request(viewer, widget, qtbot, pause, keep):
     layer = viewer.add_image(pixels((300, 300)))
     widget.tile.value = "64"
-    original = upscale_widget.tasks.upscale
-
-    def slowly(*arguments, **options):
-        for step in original(*arguments, **options):
-            time.sleep(0.05)
-            yield step
-
-    monkeypatch.setattr(upscale_widget.tasks, "upscale", slowly)
+    go_on = pause(after=12)
     widget.run.click()
     qtbot.waitUntil(lambda: not widget.keep.isHidden(), timeout=LONG)
     (widget.keep if keep else widget.run).click()
+    go_on.set()
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     if keep:
         assert viewer.layers[1].name.endswith("(unfinished)")
@@ -182,16 +178,32 @@ def test_the_preview_shows_the_middle_of_the_visible_field(viewer, widget, qtbot
     qtbot.waitUntil(lambda: shown(viewer) is not None, timeout=LONG)
     first = shown(viewer)
     assert max(first.data.shape) <= 2 * 384
-    before = np.array(first.translate)
     look(viewer, qtbot, 6, 200, 200)
-    qtbot.waitUntil(lambda: not np.allclose(shown(viewer).translate, before), timeout=LONG)
-    qtbot.wait(300)
-    centre = shown(viewer).data_to_world(np.array(shown(viewer).data.shape) / 2)
-    np.testing.assert_allclose(centre, (200, 200), atol=3)
+
+    def is_there():
+        centre = shown(viewer).data_to_world(np.array(shown(viewer).data.shape) / 2)
+        np.testing.assert_allclose(centre, (200, 200), atol=3)
+
+    qtbot.waitUntil(is_there)
     widget.run.click()  # the preview makes way for the result
     qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
     widget.preview.setChecked(False)
     assert len(viewer.layers) == 2
+
+
+def test_the_preview_follows_a_view_that_is_drawn_late(viewer, widget, qtbot, monkeypatch):
+    """On a busy machine napari draws long after the camera has moved, and only then tells what is visible."""
+    viewer.add_image(pixels((1200, 1300)))
+    widget.preview.setChecked(True)
+    qtbot.waitUntil(lambda: shown(viewer) is not None)
+    seen = {"Y": (500, 700), "X": (500, 700)}
+    monkeypatch.setattr(field, "visible_box", lambda *_: dict(seen))
+    field.camera(viewer).zoom *= 6
+    qtbot.waitUntil(lambda: np.allclose(shown(viewer).translate, 500, atol=1))
+    assert not widget.preview._timer.isActive()
+    seen.update(Y=(100, 300), X=(100, 300))  # it is drawn
+    qtbot.waitUntil(lambda: np.allclose(shown(viewer).translate, 100, atol=1))
+    qtbot.waitUntil(lambda: not widget.preview._looking.isActive())
 
 
 @pytest.mark.parametrize("region", [SLICE, "whole layer"])

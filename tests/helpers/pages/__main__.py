@@ -1,4 +1,4 @@
-"""Run the blocks of one page, in the current folder: ``python -m helpers.run_page PAGE``.
+"""Run the blocks of one page, in the current folder: ``python -m helpers.pages PAGE``.
 
 Bash blocks are processes of their own; the Python blocks share one namespace, as in a session that a reader keeps open.
 The first block that fails ends the run and is named.

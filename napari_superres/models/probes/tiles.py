@@ -1,0 +1,200 @@
+"""How a network can be computed in tiles, measured: size multiple, halo, statistics, and the error that is left."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import log2, prod
+from time import thread_time
+
+import psutil
+import torch
+from torch import nn
+
+from napari_superres.models.architectures import BUILT_IN
+from napari_superres.models.card import ModelCard
+from napari_superres.models.probes.halo import LONGEST_PROBE, Reach, measure_reach, tiling_error
+from napari_superres.models.probes.memory import pass_bytes
+from napari_superres.models.probes.passes import NETWORK_ERRORS, noise_image, result_shape
+
+EXACT = 1e-10
+"""Largest tile error, as a fraction of the result's range, with which tiles count as exact."""
+
+_EXACT_IN_SINGLE = 1e-5
+"""The same for programs that compute in single precision whatever the type of their input."""
+
+_MIN_SECONDS, _SECONDS_PER_PASS_SECOND, _MAX_SECONDS = 5.0, 200.0, 180.0
+"""Patience for the halo, in seconds of the processor: at least, per second of a small pass, and at most."""
+
+_OUR_SECONDS = 120.0
+"""Patience for the halo of a network of this program."""
+
+_CORE = {2: 24, 3: 8}
+_STAND_IN_HALOS = {2: (16, 32, 64), 3: (8, 16)}
+"""Halos in pixels that are tried, by number of axes, if no halo is exact."""
+
+_TILE_ERROR_GOAL = 1e-3
+_PADDED_MULTIPLE = 16
+_THICKNESS = 16
+_MAX_PIXELS = 2**22
+
+
+def measure_tiles(card: ModelCard, network: nn.Module) -> ModelCard:
+    """Return the card with the size multiple and halo with which tiles are exact.
+
+    Failing that, with a halo and the error that it leaves.
+
+    Parameters
+    ----------
+    card
+        Card of the model; what it says about tiles is not used, but for the size multiple.
+    network
+        The network, in evaluation mode on the CPU.
+
+    Raises
+    ------
+    RuntimeError
+        If a network of this program does not run in double precision.
+    """
+    measure = _of_built_in if card.architecture in BUILT_IN else _of_others
+    return measure(card, network, _affordable_pixels(card, network))
+
+
+def _of_built_in(card: ModelCard, network: nn.Module, affordable: int) -> ModelCard:
+    """Measure a network of this program, which fails at sizes that are not on its multiple."""
+    card = replace(card, multiple=_smallest_multiple(card, network))
+    reach = _reach(card, network, card.multiple, _OUR_SECONDS, affordable)
+    if reach.is_bounded:
+        return _with_reach(card, reach, card.multiple)
+    return _with_stand_in(card, network, affordable, thread_time() + _OUR_SECONDS, statistics=reach.layers > 0)
+
+
+def _of_others(card: ModelCard, network: nn.Module, affordable: int) -> ModelCard:
+    """Measure a network of another program, which may have a larger multiple than its file states if it pads."""
+    patience, batched, layers = _patience(card, network), card.arguments.get("batched", True), 0
+    own = max(card.multiple)
+    for edge in (own, _PADDED_MULTIPLE if own < _PADDED_MULTIPLE else 4 * own):
+        multiple = tuple(-(-edge // m) * m for m in card.multiple)
+        try:
+            reach = _reach(card, network, multiple, patience, affordable)
+            layers = max(layers, reach.layers if batched else 0)
+            if reach.is_bounded and (batched or not reach.is_global) and _is_exact(card, network, reach, multiple):
+                return _with_reach(card, reach, _smallest_exact(card, network, reach, multiple))
+        except NETWORK_ERRORS:
+            continue  # The network does not run in double precision, or not at such sizes.
+    return _with_stand_in(card, network, affordable, thread_time() + patience, statistics=layers > 0)
+
+
+def _reach(card: ModelCard, network: nn.Module, multiple: Sequence[int], seconds: float, affordable: int) -> Reach:
+    longest = min(LONGEST_PROBE, affordable // _THICKNESS ** (card.ndim - 1))
+    return measure_reach(network, card.scale, channels=card.inputs, multiple=multiple, seconds=seconds, longest=longest)
+
+
+def _with_reach(card: ModelCard, reach: Reach, multiple: Sequence[int]) -> ModelCard:
+    return replace(
+        card,
+        halo=reach.halo,
+        multiple=tuple(multiple),
+        bounded=True,
+        tile_error=None,
+        global_statistics=reach.is_global,
+    )
+
+
+@torch.inference_mode()
+def _smallest_multiple(card: ModelCard, network: nn.Module) -> tuple[int, ...]:
+    """Return the smallest size multiple with which the network makes the image that its card promises."""
+    for power in range(max(card.multiple).bit_length()):
+        multiple = tuple(min(2**power, m) for m in card.multiple)
+        if any(m % k for m, k in zip(card.multiple, multiple, strict=True)):
+            break
+        # Odd numbers of multiples find a network that needs a larger one.
+        size = [k * (-(-8 // k) | 1) for k in multiple]
+        try:
+            if list(network(torch.zeros(1, card.inputs, *size)).shape) == result_shape(card, size):
+                return multiple
+        except NETWORK_ERRORS:
+            continue
+    return card.multiple
+
+
+def _smallest_exact(card: ModelCard, network: nn.Module, reach: Reach, multiple: Sequence[int]) -> tuple[int, ...]:
+    """Return the smallest size multiple for which a halo is exact."""
+    exact = tuple(multiple)
+    smaller = tuple(max(own, m // 2) for own, m in zip(card.multiple, exact, strict=True))
+    while smaller != exact and _is_exact(card, network, reach, smaller):
+        exact = smaller
+        smaller = tuple(max(own, m // 2) for own, m in zip(card.multiple, exact, strict=True))
+    return exact
+
+
+def _is_exact(card: ModelCard, network: nn.Module, reach: Reach, multiple: Sequence[int]) -> bool:
+    """Return whether tiles equal the whole image, along each axis: images that are long along one axis are small."""
+    limit = _EXACT_IN_SINGLE if card.architecture == "onnx" else EXACT
+    try:
+        return all(_tile_error(card, network, reach.halo, multiple, axis=axis) <= limit for axis in range(card.ndim))
+    except NETWORK_ERRORS:
+        return False
+
+
+def _with_stand_in(
+    card: ModelCard, network: nn.Module, affordable: int, until: float, *, statistics: bool
+) -> ModelCard:
+    """Return the card with the smallest stand-in halo that is good enough, or the largest, and the error it leaves."""
+    best = replace(card, bounded=False, tile_error=None, global_statistics=False)
+    try:
+        for edge in _STAND_IN_HALOS[card.ndim]:
+            halo = tuple(-(-edge // k) * k for k in card.multiple)
+            too_large = (4 * edge + 4 * max(card.multiple)) ** card.ndim > affordable
+            if too_large or (best.tile_error is not None and thread_time() > until):
+                break
+            error = _tile_error(card, network, halo, card.multiple, statistics=statistics, dtype=torch.float32)
+            best = replace(card, halo=halo, bounded=False, tile_error=error, global_statistics=statistics)
+            if error <= _TILE_ERROR_GOAL:
+                break
+    except NETWORK_ERRORS:
+        if statistics:
+            return _with_stand_in(card, network, affordable, until, statistics=False)
+    return best
+
+
+@torch.inference_mode()
+def _patience(card: ModelCard, network: nn.Module) -> float:
+    """Return the seconds to spend on a network's halo."""
+    image, start = noise_image(card, 64 if card.ndim == 2 else 16), thread_time()
+    network(image)
+    return min(_MIN_SECONDS + _SECONDS_PER_PASS_SECOND * (thread_time() - start), _MAX_SECONDS)
+
+
+@torch.inference_mode()
+def _affordable_pixels(card: ModelCard, network: nn.Module) -> int:
+    """Return how many pixels fit into memory at once: attention between all of them may fill any memory."""
+    small = noise_image(card, 32 if card.ndim == 2 else 8)
+    large = small.repeat(1, 1, *[2] * card.ndim)
+    before, after = (max(1.0, pass_bytes(card, network, image)[0]) for image in (small, large))
+    pixels, growth = prod(large.shape[2:]), max(1.0, log2(after / before) / card.ndim)
+    # A quarter of the free memory, halved because probes compute in double precision.
+    room = psutil.virtual_memory().available / 4 / 2
+    return int(min(_MAX_PIXELS, pixels * (room / after) ** (1.0 / growth)))
+
+
+def _tile_error(
+    card: ModelCard,
+    network: nn.Module,
+    halo: Sequence[int],
+    multiple: Sequence[int],
+    *,
+    axis: int | None = None,
+    statistics: bool = True,
+    dtype: torch.dtype = torch.float64,
+) -> float:
+    return tiling_error(
+        network,
+        card.scale,
+        halo,
+        channels=card.inputs,
+        constant=len(card.conditions),
+        multiple=multiple,
+        core=_CORE[card.ndim],
+        axis=axis,
+        statistics=statistics,
+        dtype=dtype,
+    )
