@@ -44,7 +44,7 @@ test-gui: $(VENV)/.tests system
 
 # The widgets' tests while four processes keep the processors busy: tests wait for events, never for time.
 test-stress: $(VENV)/.tests system
-	tests/stress.sh 4 $(BIN)/pytest -m gui
+	tests/helpers/widgets/stress.sh 4 $(BIN)/pytest -m gui
 
 # Coverage counts only if all tests run, so the quick ones run as well.
 test-slow: $(VENV)/.tests system
