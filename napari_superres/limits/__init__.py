@@ -11,7 +11,7 @@ This layer imports nothing. All that read files use it.
 from napari_superres.limits.memory import COPIES, SPARE_BYTES, Packing, most_bytes
 from napari_superres.limits.nesting import parse_json, parse_toml, read_json
 from napari_superres.limits.packed import Codec, Readable, inflate, unpacked_length
-from napari_superres.limits.paths import is_inside, is_special
+from napari_superres.limits.paths import is_inside, is_link_or_special, is_special
 
 __all__ = [
     "COPIES",
@@ -21,6 +21,7 @@ __all__ = [
     "Readable",
     "inflate",
     "is_inside",
+    "is_link_or_special",
     "is_special",
     "most_bytes",
     "parse_json",

@@ -24,6 +24,7 @@ from napari_superres.atomic import keep_permissions
 from napari_superres.errors import OutputError, OutputExistsError
 from napari_superres.inference.engine.global_statistics import GlobalStatistics
 from napari_superres.inference.stream.entries import FORMAT, Line, as_header, as_line
+from napari_superres.limits import is_link_or_special
 
 _RESULT, _LINES, _STATISTICS, _LOCK = ".ome.zarr", "journal.jsonl", "statistics.npz", "lock"
 _REPLACED = "replaced"
@@ -86,8 +87,8 @@ class Journal:
         try:
             self.folder.mkdir(exist_ok=True)
             # What is cut, renamed or deleted here must not lie elsewhere.
-            if self.folder.is_symlink() or any(path.is_symlink() for path in self.folder.iterdir()):
-                raise OutputError(f"{self.folder} must be a folder without links.", remedy="Remove it.")
+            if any(map(is_link_or_special, (self.folder, *self.folder.iterdir()))):
+                raise OutputError(f"{self.folder} must be a folder without links and pipes.", remedy="Remove it.")
             keep_permissions(self.folder, self.target)
             self._lock = FileLock(self.folder / _LOCK)
             self._lock.acquire(timeout=0)

@@ -14,6 +14,7 @@ from napari_superres.io.lazy import Box, reorder_axes
 from napari_superres.io.omezarr.attributes import make_attributes
 from napari_superres.io.omezarr.layout import Layout, disk_order
 from napari_superres.io.series import drop_rotation, import_library, sha256
+from napari_superres.limits import is_link_or_special
 
 # Number of rows of the coarser level that are averaged at once.
 _BAND = 64
@@ -70,13 +71,15 @@ class ZarrTarget:
         Raises
         ------
         OutputError
-            If the folder holds links, which may lead anywhere.
+            If the folder holds links, which may lead anywhere, or pipes, which may never end.
         OSError
             If the disk is full or fails.
         """
         path = Path(path)
-        if any(p.is_symlink() for p in (path, *path.rglob("*"))):
-            raise OutputError(f"the unfinished result {path} must not hold links.", remedy=f"Remove {path.parent}.")
+        if any(map(is_link_or_special, (path, *path.rglob("*")))):
+            raise OutputError(
+                f"the unfinished result {path} must not hold links and pipes.", remedy=f"Remove {path.parent}."
+            )
         metadata: dict[str, Any] = {}
         store = import_library("zarr.storage", "zarr").MemoryStore(metadata)
         layout = Layout.plan(outline.shape, outline.axes, volume=volume, apart=apart)

@@ -183,6 +183,18 @@ def test_links_out_of_the_hidden_folder_are_refused(name, begun, source, target,
     assert before == (outside.read_bytes() if outside.is_file() else sorted(p.name for p in outside.rglob("*")))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["journal.jsonl", "lock", "zarr.json", "0/zarr.json"])
+def test_pipes_in_the_hidden_folder_are_refused(name, begun, source, target, espcn):
+    """Reading one would wait forever."""
+    (result,) = begun.glob("*.ome.zarr")
+    path = (result if name.endswith("zarr.json") else begun) / name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OutputError, match="pipes"):
+        upscale_file(source, target, model=espcn, resume=True)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
