@@ -56,8 +56,8 @@ def _without_mask(data: np.ma.MaskedArray[Any, Any]) -> npt.NDArray[Any]:
         return np.asarray(data.data)
     if data.dtype.kind != "f":
         raise DataTypeError(
-            f"{np.ma.count_masked(data)} pixels are masked, and whole numbers of type {data.dtype} cannot say so.",
-            remedy="Convert the array to floating-point numbers: masked pixels then stay without a value. Or fill them.",
+            f"{np.count_nonzero(data.mask)} pixels are masked, and whole numbers of type {data.dtype} cannot say so.",
+            remedy="Convert the array to floating-point numbers, so that they stay without a value, or fill them.",
         )
     return np.asarray(data.filled(np.nan))
 

@@ -129,12 +129,7 @@ def to_image_type(
 
 
 def store_core(
-    out: Any,
-    plan: Plan,
-    plane: Mapping[str, int],
-    tile: Tile,
-    values: npt.NDArray[Any],
-    read: TileRead,
+    out: Any, plan: Plan, plane: Mapping[str, int], tile: Tile, values: npt.NDArray[Any], read: TileRead
 ) -> tuple[Box, int]:
     """Write the core of a tile and its alpha into the result, and put non-finite pixels back.
 

@@ -39,8 +39,7 @@ def check_no_labels(image: Image, card: ModelCard, options: UpscaleOptions, chan
     remedy = f"Use the model {_nearest(card)}, which keeps labels."
     if image.metadata.get("labels"):
         raise SettingsError(
-            f"{card.name} computes with intensities, and the file says that its numbers are labels.",
-            remedy=remedy,
+            f"{card.name} computes with intensities, and the file says that its numbers are labels.", remedy=remedy
         )
     if options["intensity_range"] is None and looks_like_labels(_middle(image, channel)):
         raise SettingsError(

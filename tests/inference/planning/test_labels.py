@@ -57,7 +57,7 @@ def test_intensities(name):
 def test_labels_are_refused_and_the_nearest_pixel_keeps_them(toy, tmp_path):
     labels = np.stack([np.zeros_like(LABELS["objects"]), LABELS["objects"], LABELS["objects"][::-1]])
     for model in (toy(), "bicubic-x2"):
-        with pytest.raises(SettingsError, match="looks like labels.*nearest-x2"):
+        with pytest.raises(SettingsError, match=r"looks like labels.*nearest-x2"):
             upscale(labels, model, axes="ZYX")
     found = upscale(labels, "nearest-x2", axes="ZYX")
     np.testing.assert_array_equal(found.data, labels.repeat(2, 1).repeat(2, 2))
