@@ -35,9 +35,9 @@ class Calibration:
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return calibrated values."""
         if self.dtype.kind == "i":
-            return values.astype(self.dtype) + self.dtype.type(self.coefficients[0])
-        calibrated = np.polynomial.polynomial.polyval(values.astype(np.float64), self.coefficients)
-        return np.asarray(calibrated, self.dtype)
+            return np.asarray(values.astype(self.dtype) + self.dtype.type(self.coefficients[0]))
+        calibrated: npt.NDArray[Any] = np.polynomial.Polynomial(self.coefficients)(values.astype(np.float64))
+        return calibrated.astype(self.dtype)
 
 
 def find_calibration(path: Path, file: Any, series: Any) -> Calibration | None:

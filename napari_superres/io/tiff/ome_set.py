@@ -15,7 +15,7 @@ _KIND = "OME-TIFF"
 
 
 def open_tiff(path: Path, accept: Accept) -> Any:
-    """Open a TIFF with the OME-XML of its companion, if it has one; or the first TIFF of a companion.
+    """Open a TIFF with the OME-XML of its companion, if it has one; or the first or main TIFF of a set.
 
     Raises
     ------
@@ -38,10 +38,9 @@ def open_tiff(path: Path, accept: Accept) -> Any:
             return file
         companion = find_reference(path, binary[0].get("MetadataFile", ""), accept)
         file.close()
-        if companion.suffix.lower() == ".ome":
-            return open_file(path, omexml=companion.read_text(encoding="utf-8"))
-        with open_file(companion) as main:  # another file of the set can hold the metadata of all
-            return open_file(path, omexml=main.ome_metadata)
+        if companion.suffix.lower() != ".ome":  # the main file of a set, which holds the metadata of all
+            return open_file(companion)
+        return open_file(path, omexml=companion.read_text(encoding="utf-8"))
     except BaseException:
         file.close()
         raise
@@ -70,19 +69,12 @@ def find_image(root: ElementTree.Element, file: Any, series: Any) -> ElementTree
     return None
 
 
-def own_series(file: Any) -> list[int]:
+def own_series(path: Path, file: Any) -> list[int]:
     """Return the indices of the series to show: without those of other positions, whose files show them themselves."""
     numbers = range(len(file.series))
-    own = [i for i in numbers if any(p is not None and p.parent is file for p in file.series[i].pages)]
-    if not own:
-        return list(numbers)
-
-    def is_shown_elsewhere(index: int) -> bool:
-        first = next(p for p in file.series[index].pages if p is not None)
-        description = first.parent.pages.first.description
-        return bool(first.parent.pages.first.is_ome) and "BinaryOnly" not in description
-
-    return [i for i in numbers if i in own or not is_shown_elsewhere(i)]
+    pages = [[p for p in series.pages if p is not None] for series in file.series]
+    own = [i for i in numbers if any(p.parent.filename == path.name for p in pages[i])]
+    return [i for i in numbers if not own or i in own or not pages[i][0].parent.pages.first.is_ome]
 
 
 def find_parts(path: Path) -> set[Path]:

@@ -43,7 +43,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         check_chain(path, file)
         if not file.series:
             raise damage_error(path, "TIFF", "it holds no image")
-        for index in own_series(file):
+        for index in own_series(path, file):
             series = file.series[index]
             check_complete(path, file, series, accept)
             array, axes = _array(path, index, series, accept)
