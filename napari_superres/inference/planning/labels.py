@@ -19,7 +19,7 @@ _SPECK = 9
 """Pixels below which a value does not count: thresholds leave specks of noise, each with a label of its own."""
 
 _EQUAL = 0.9
-"""Share of equal neighbours within objects. Noise and texture have fewer, and so have pixels repeated up to 8 times."""
+"""Share of equal neighbours within objects. Noise and texture have fewer."""
 
 
 def check_no_labels(image: Image, card: ModelCard, options: UpscaleOptions, channel: int) -> None:
@@ -56,17 +56,20 @@ def looks_like_labels(plane: npt.NDArray[np.integer]) -> bool:
     index = index.reshape(plane.shape)
     objects = index != counts.argmax()
     agreeing = np.zeros(plane.shape, np.uint8)  # neighbours of the same value
-    steps, equal, pairs = [], 0, 0
+    steps, equal, pairs, is_curved = [], 0, 0, False
     for axis in (0, 1):
         first = tuple(slice(None, -1) if a == axis else slice(None) for a in (0, 1))
         after = tuple(slice(1, None) if a == axis else slice(None) for a in (0, 1))
         same = index[first] == index[after]
+        changes = ~same.all(axis=1 - axis)
+        is_curved |= bool((changes[1:] & changes[:-1]).any())
         agreeing[first] += same
         agreeing[after] += same
         both = objects[first] & objects[after]
         equal, pairs = equal + int(np.count_nonzero(same & both)), pairs + int(np.count_nonzero(both))
         steps.append(np.abs(plane[first][~same].astype(np.float64) - plane[after][~same]))
-    if equal < _EQUAL * max(1, pairs):
+    # Blocks whose edges all lie on a coarse grid are pixels of an image that was enlarged.
+    if not is_curved or equal < _EQUAL * max(1, pairs):
         return False
     in_areas = np.bincount(index.ravel(), agreeing.ravel() >= 2, len(values)) / counts
     counts[counts.argmax()] = 0

@@ -40,6 +40,7 @@ INTENSITIES = {
     "board": skimage.data.checkerboard(),
     "every value once": np.arange(40000, dtype="u2").reshape(200, 200),
     "repeated pixels": np.kron(RANDOM.integers(0, 200, (50, 50)), np.ones((4, 4))).astype("u2"),
+    "pixels repeated often": np.kron(RANDOM.integers(0, 60000, (8, 8)), np.ones((25, 25))).astype("u2"),
     "smooth discs": (np.clip(60 - np.hypot(*(GRID - 100)), 0, 30) * 100).astype("u2"),
 }
 
