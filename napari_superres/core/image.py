@@ -22,11 +22,20 @@ Array = Any  # numpy, dask, zarr, or any other array with shape, dtype and basic
 def as_array(data: Any) -> Array:
     """Return an array whose shape and data type numpy understands, and anything else as a numpy array.
 
+    Masked pixels of real floating-point numbers become NaN.
+
     Raises
     ------
     DataTypeError
-        If it cannot become a numpy array, like a tensor on a GPU.
+        If it cannot become a numpy array, like a tensor on a GPU, or if pixels are masked that cannot become NaN.
     """
+    if isinstance(data, np.ma.MaskedArray):
+        return _without_mask(data)
+    if isinstance(getattr(data, "_meta", None), np.ma.MaskedArray):  # of dask
+        raise DataTypeError(
+            "a lazy array must have no mask, which would be lost.",
+            remedy="Replace masked pixels by NaN first: `dask.array.ma.filled(array, numpy.nan)`.",
+        )
     try:
         if hasattr(data, "shape") and np.dtype(data.dtype) and not hasattr(data, "toarray"):
             return data
@@ -40,6 +49,17 @@ def as_array(data: Any) -> Array:
             f"an image must hold numbers that numpy can read, but a {type(data).__name__} cannot be read: {error}.",
             remedy="Convert it to a numpy array first.",
         ) from error
+
+
+def _without_mask(data: np.ma.MaskedArray[Any, Any]) -> npt.NDArray[Any]:
+    if not np.ma.is_masked(data):
+        return np.asarray(data.data)
+    if data.dtype.kind != "f":
+        raise DataTypeError(
+            f"{np.count_nonzero(data.mask)} pixels are masked, and whole numbers of type {data.dtype} cannot say so.",
+            remedy="Convert the array to floating-point numbers, so that they stay without a value, or fill them.",
+        )
+    return np.asarray(data.filled(np.nan))
 
 
 class ImageChanges(TypedDict, total=False):

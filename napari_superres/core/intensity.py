@@ -38,6 +38,9 @@ _LARGEST, _LARGEST_SINGLE = 1e307, 1e37
 _FARTHEST = 1e30
 """Largest distance of a value from the range of its channel, in multiples of the range: networks overflow beyond."""
 
+COLOURS = 3
+"""Samples of a pixel that are intensities: a fourth is alpha, which belongs to no range and no network."""
+
 MANY_LEVELS = 16
 """Number of different intensities above which they are not counted."""
 
@@ -293,7 +296,7 @@ def _percentile_range(values: npt.NDArray[Any], percentiles: tuple[float, float]
 
 
 def sample(image: Image, channel: int) -> npt.NDArray[Any]:
-    """Return a copy of at most four million finite values of a channel, spread evenly over T, Z, Y and X."""
+    """Return a copy of at most four million finite values of a channel, without alpha, spread over T, Z, Y and X."""
     outer = [a for a in image.axes if a in "TZ"]
     counts = [image.size(a) for a in outer]
     planes = int(np.prod(counts))
@@ -305,7 +308,7 @@ def sample(image: Image, channel: int) -> npt.NDArray[Any]:
         plane_index = dict(zip(outer, np.unravel_index(number, counts) if outer else (), strict=True))
         plane_index["C"] = channel
         index = tuple(
-            slice(None, None, step) if a in "YX" else slice(None) if a == "S" else int(plane_index[a])
+            slice(None, None, step) if a in "YX" else slice(COLOURS) if a == "S" else int(plane_index[a])
             for a in image.axes
         )
         plane = np.asarray(image.data[index]).ravel()

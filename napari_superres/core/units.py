@@ -40,6 +40,8 @@ _ALIASES = {
     "µs": "microsecond",
     "μs": "microsecond",
     "ms": "millisecond",
+    "msec": "millisecond",
+    "usec": "microsecond",
     "s": "second",
     "sec": "second",
     "min": "minute",

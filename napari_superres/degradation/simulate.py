@@ -287,6 +287,9 @@ def _record(image: Image, optics: _Optics, camera: Camera, random: np.random.Gen
             small = camera.digitise(kspace.rician(small, camera.read_noise or 0.0, random))
         else:
             small = camera.expose(small, levels[channel], random)
+        if image.size("S") > intensity.COLOURS:  # transparency is no light: it has neither blur nor noise
+            alpha = tuple(slice(intensity.COLOURS, None) if a == "S" else slice(None) for a in axes)
+            small[alpha] = bin_mean(block[alpha], optics.steps(axes))
         if not is_valid:
             small[bin_mean(invalid_pixels, optics.steps(axes)) > 0] = np.nan
         out[index] = intensity.cast(small, image.dtype)[0]

@@ -274,7 +274,7 @@ def _find_images(sources: Sequence[str | Path]) -> list[Path]:
             paths += io.find_images(source)
         except UnreadableImageError:
             paths.append(io.InputPath(source))
-    return list(dict.fromkeys(paths))
+    return io.without_parts(list(dict.fromkeys(paths)))
 
 
 @dataclass

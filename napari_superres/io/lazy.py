@@ -135,6 +135,30 @@ class TransposedArray(LazyArray):
         return np.asarray(self._base[tuple(inner)]).transpose(self._order)
 
 
+class FlippedArray(LazyArray):
+    """A view of a lazy array with some axes reversed.
+
+    Parameters
+    ----------
+    base
+        Array to view.
+    axes
+        Indices of the reversed axes.
+    """
+
+    def __init__(self, base: LazyArray, axes: Sequence[int]) -> None:
+        super().__init__(base.shape, base.dtype)
+        self._base, self._axes = base, tuple(axes)
+
+    def read_box(self, box: Box) -> npt.NDArray[Any]:
+        """Read the mirrored box from the base, backwards."""
+        inner = list(box)
+        for axis in self._axes:
+            at = range(self.shape[axis])[::-1][box[axis]]
+            inner[axis] = slice(at.start, at.stop if at.stop >= 0 else None, at.step)
+        return np.asarray(self._base[tuple(inner)])
+
+
 class PlainArray(LazyArray):
     """Uncompressed numbers in one block of a file, in C order.
 

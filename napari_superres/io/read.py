@@ -16,6 +16,7 @@ from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
 from napari_superres.io.series import Accept, Series, check_present
 from napari_superres.io.sidecar import RESULT, sidecar_path
+from napari_superres.io.tiff.ome_set import find_parts
 from napari_superres.limits import read_json
 
 _READ_AT_ONCE = 2**28
@@ -201,8 +202,9 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        Sorted paths. An OME-Zarr folder is one image, and so is a folder that holds DICOM files. Other files, and
-        subfolders of a folder, are left out; also subfolders that may not be read, unless their name ends in ``.zarr``.
+        Sorted paths. An OME-Zarr folder is one image, and so is a folder that holds DICOM files; of the files of one
+        OME-TIFF the first is returned. Other files, and subfolders of a folder, are left out; also subfolders that
+        may not be read, unless their name ends in ``.zarr``.
 
     Raises
     ------
@@ -217,7 +219,7 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
         if not images:
             pattern = "the pattern" if is_anonymous(path) or is_anonymous(path.parent) else path_or_glob
             raise UnreadableImageError(f"no image matches {pattern} ({len(matches)} other files do).", remedy=readable)
-        return images
+        return without_parts(images)
     check_present(path)
     if not path.is_dir() or find_format(path) is ZARR:
         return [path]
@@ -226,7 +228,17 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     images = sorted([*images, path]) if dicom else images
     if not images:
         raise UnreadableImageError(f"the folder {path} holds no image.", remedy=readable)
-    return images
+    return without_parts(images)
+
+
+def without_parts(paths: Sequence[Path]) -> list[Path]:
+    """Return paths without those whose pixels an earlier one shows: files of one OME-TIFF, and its companion."""
+    kept, parts = [], set[Path]()
+    for path in paths:
+        if path not in parts:
+            kept.append(path)
+            parts |= find_parts(path) if ".ome" in suffix(path) and not path.is_dir() else set()
+    return kept
 
 
 def find_damage(path: str | Path, *, read_data: bool = True) -> Iterator[str]:

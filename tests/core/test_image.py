@@ -160,3 +160,22 @@ def test_other_things_become_arrays_or_are_refused():
     for ragged in ([[1, 2], [3]], [[None, 1], [2, 3]], [["a"]]):
         with pytest.raises(DataTypeError):
             Image.from_array(ragged, "YX")
+
+
+def test_masked_pixels_have_no_value():
+    values = np.ma.array(np.arange(12, dtype="f4").reshape(3, 4), mask=np.arange(12).reshape(3, 4) % 5 == 0)
+    found = Image.from_array(values, "YX").data
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(np.isnan(found), values.mask)
+    np.testing.assert_array_equal(found[~values.mask], values.compressed())
+    assert not np.isnan(values.data).any(), "the array of the caller stays as it was"
+
+
+def test_a_mask_that_would_be_lost_is_refused():
+    values = np.ma.array(np.arange(12, dtype="u2").reshape(3, 4), mask=np.arange(12).reshape(3, 4) == 5)
+    with pytest.raises(DataTypeError, match="1 pixels are masked"):
+        Image.from_array(values, "YX")
+    np.testing.assert_array_equal(Image.from_array(np.ma.array(values.data, mask=False), "YX").data, values.data)
+    dask = pytest.importorskip("dask.array", reason="dask is an extra (distributed)")
+    with pytest.raises(DataTypeError, match="lazy"):
+        Image.from_array(dask.ma.masked_equal(dask.from_array(values.data), 5), "YX")

@@ -221,3 +221,12 @@ def test_axes_that_do_not_fit_are_refused():
         degrade(np.ones((8, 8)), 2, axes="ZYX")
     with pytest.raises(SuperResError, match="Leave `axes` out"):
         degrade(Image.from_array(np.ones((8, 8)), "YX"), 2, axes="XY")
+
+
+@pytest.mark.parametrize("options", KERNELS)
+def test_transparency_is_averaged_without_blur_and_noise(options):
+    rgba = np.random.default_rng(0).random((12, 14, 4))
+    noise = {"read_noise": 0.1} if options.get("kernel") == "kspace" else {"read_noise": 0.1, "photons": 50.0}
+    image = Image.from_array(rgba, "YXS", pixel_size=0.1)
+    found = degrade(image, 2, **{**options, **noise}).data
+    np.testing.assert_allclose(found[..., 3], rgba[..., 3].reshape(6, 2, 7, 2).mean((1, 3)), rtol=1e-12)

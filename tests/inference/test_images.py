@@ -129,11 +129,10 @@ def test_rgb_with_a_network_on_each_channel(toy):
         assert np.array_equal(result[..., s], upscale(rgb[..., s], model, axes="YX").data)
 
 
-@pytest.mark.parametrize("samples", [3, 4])
-def test_rgb_with_a_network_on_luminance(toy, samples):
-    """Luminance by the network, colour differences and transparency by bicubic interpolation."""
+def test_rgb_with_a_network_on_luminance(toy):
+    """Luminance by the network, colour differences by bicubic interpolation."""
     model = toy(intensity="none", color="luma")
-    rgb = np.random.default_rng(2).random((14, 16, samples)) - 0.3
+    rgb = np.random.default_rng(2).random((14, 16, 3)) - 0.3
     result = upscale(rgb, model, axes="YXS", precision="fp64", tile=13).data
     bicubic = upscale(rgb, "bicubic-x2", axes="YXS", precision="fp64").data
     weights = np.array([65.481, 128.553, 24.966]) / 255
@@ -145,8 +144,6 @@ def test_rgb_with_a_network_on_luminance(toy, samples):
     assert np.abs(added - gain[..., None] / weights.sum()).max() <= 1e-5, (
         "only brightness is added, alike in R, G and B"
     )
-    if samples == 4:
-        assert np.abs(result[..., 3] - bicubic[..., 3]).max() <= 1e-12
 
 
 def test_a_colour_network(toy):
@@ -163,7 +160,6 @@ def test_a_colour_network(toy):
     rgba = np.concatenate([rgb, rng.random((14, 16, 1)) - 0.3], axis=-1)
     found = upscale(rgba, model, axes="YXS", precision="fp64", tile=13).data
     assert np.abs(found[..., :3] - whole).max() <= 1e-10
-    assert np.abs(found[..., 3] - upscale(rgba[..., 3], "bicubic-x2", axes="YX").data).max() <= 1e-12
     grey = rgb[..., 0]
     expected = upscale(np.repeat(grey[..., None], 3, axis=-1), model, axes="YXS", precision="fp64").data.mean(axis=-1)
     found = upscale(grey, model, axes="YX", precision="fp64", tile=13)

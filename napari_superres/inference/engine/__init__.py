@@ -6,6 +6,7 @@ folder imports only ``planning``, ``options`` and ``machine``.
 ``execute``            computes a plan into an array
 ``sweep``              the loop over tiles, and what becomes smaller when memory is short
 ``tile_io``            reads a tile of the image, writes a core of the result
+``alpha``              enlarges the transparency of RGBA
 ``consistency``        compares a few windows of a result with the input
 ``color``              one-channel and colour networks on grey and RGB images
 ``global_statistics``  passes that find the statistics of the whole image, for layers that need them

@@ -1,4 +1,4 @@
-"""One-channel and colour networks on grey and RGB(A) images."""
+"""One-channel and colour networks on grey and RGB images."""
 
 from functools import lru_cache
 from typing import Protocol
@@ -34,7 +34,7 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
     runner
         The model's network on the device of `x`.
     x
-        ``(B, frames * S + conditions, (Z)YX)``, frame by frame, with S of 1, 3 or 4, normalised; then the planes of
+        ``(B, frames * S + conditions, (Z)YX)``, frame by frame, with S of 1 or 3, normalised; then the planes of
         the card's conditions.
 
     Returns
@@ -57,20 +57,16 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
 
     samples = x.shape[1] // card.frames
     frames = x.reshape(len(x), card.frames, samples, *size)
-    middle = frames[:, card.frames // 2]
     if samples == 1:  # A colour network on a grey image.
         return network(frames.expand(-1, -1, 3, *size).flatten(1, 2).contiguous()).mean(dim=1, keepdim=True)
-    bicubic = _bicubic(card.scale, x.device, x.dtype)
-    if card.channels == 3:  # The alpha of RGBA.
-        return torch.cat([network(frames[:, :, :3].flatten(1, 2).contiguous()), bicubic(middle[:, 3:])], dim=1)
     if card.color == "per-channel":
         flat = network(frames.transpose(1, 2).reshape(-1, card.frames, *size))
         return flat.reshape(-1, samples, *flat.shape[2:])
-    ycbcr = torch.einsum("ij,bfj...->bfi...", _TO_YCBCR.to(x), frames[:, :, :3])
+    ycbcr = torch.einsum("ij,bfj...->bfi...", _TO_YCBCR.to(x), frames)
     luma = network(ycbcr[:, :, 0] + _BLACK) - _BLACK
-    rest = bicubic(torch.cat([ycbcr[:, card.frames // 2, 1:], middle[:, 3:]], dim=1))
-    full = torch.cat([luma.to(rest.dtype), rest[:, :2]], dim=1)
-    return torch.cat([torch.einsum("ij,bj...->bi...", _FROM_YCBCR.to(full), full), rest[:, 2:]], dim=1)
+    differences = _bicubic(card.scale, x.device, x.dtype)(ycbcr[:, card.frames // 2, 1:])
+    full = torch.cat([luma.to(differences.dtype), differences], dim=1)
+    return torch.einsum("ij,bj...->bi...", _FROM_YCBCR.to(full), full)
 
 
 def _average_turns(runner: Network, x: Tensor) -> Tensor:

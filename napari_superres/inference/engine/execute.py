@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import Limited
+from napari_superres.core.intensity import COLOURS, Limited
 from napari_superres.core.tiling import Box, inner_core
 from napari_superres.inference.engine.consistency import ConsistencyCheck
 from napari_superres.inference.engine.global_statistics import GlobalStatistics, find_global_statistics
@@ -85,7 +85,7 @@ def execute(
     if focus:
         tiles = sorted(tiles, key=partial(_distance, plan, focus))
     for tile, core in sweep(runner, tiles, start_batch, counts):
-        region, invalid = store_core(out, plan, tile.plane, tile.tile, core.values, core.read.original)
+        region, invalid = store_core(out, plan, tile.plane, tile.tile, core.values, core.read)
         counts.add_limited(core.limited)
         if check.is_checked(tile.plane, tile.tile.core):
             residual, blocks = check.compare(core.values, core.read.core, tile.plane.get("C", 0))
@@ -174,7 +174,7 @@ class _Accelerator:
                 plan.work_scale,
                 runner.image.dtype,
                 runner.device,
-                samples=runner.image.size("S"),
+                samples=min(runner.image.size("S"), COLOURS),
                 conditions=len(runner.model.card.conditions),
             )
             self._built_for = batch

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from napari_superres.core import intensity, invalid
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import Limited
+from napari_superres.core.intensity import COLOURS, Limited
 from napari_superres.core.tiling import Box, Tile, inner_core, reflect_indices
+from napari_superres.inference.engine import alpha
 from napari_superres.inference.planning.plan import Plan
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -23,17 +24,20 @@ class TileRead:
     Attributes
     ----------
     values
-        ``(frames * S, (Z)YX)``, frame by frame: what the model reads. Non-finite pixels are filled from their
-        neighbours, with the same values however the image is tiled.
+        ``(frames * S, (Z)YX)``, frame by frame: what the model reads; S without alpha. Non-finite pixels are filled
+        from their neighbours, with the same values however the image is tiled.
     core
         ``(S, ...)``: the part of `values` from which the kept output is computed, without neighbouring frames.
     original
-        ``(S, (Z)YX)`` before non-finite pixels were filled; None if all are finite.
+        ``(S, (Z)YX)`` with alpha, before non-finite pixels were filled; None if all are finite.
+    alpha
+        ``(1, (Z)YX)``: the alpha of RGBA, filled as `values`; None for other images.
     """
 
     values: npt.NDArray[Any]
     core: npt.NDArray[Any]
     original: npt.NDArray[Any] | None
+    alpha: npt.NDArray[Any] | None
 
 
 def read_box(image: Image, plan: Plan, plane: Mapping[str, int], box: Box) -> npt.NDArray[Any]:
@@ -57,9 +61,14 @@ def read_box(image: Image, plan: Plan, plane: Mapping[str, int], box: Box) -> np
 def load_tile(image: Image, plan: Plan, plane: Mapping[str, int], tile: Tile) -> TileRead:
     """Read the pixels that the model needs for a tile."""
     loaded = [_load_frame(image, plan, frame, tile) for frame in plan.neighbours(plane)]
-    values = np.concatenate([v for v, _ in loaded]) if len(loaded) > 1 else loaded[0][0]
+    frames = [values[:COLOURS] for values, _ in loaded]
     own, original = loaded[len(loaded) // 2]
-    return TileRead(values, own[(slice(None), *inner_core(tile))], original)
+    return TileRead(
+        values=np.concatenate(frames) if len(frames) > 1 else frames[0],
+        core=own[(slice(COLOURS), *inner_core(tile))],
+        original=original,
+        alpha=own[COLOURS:] if len(own) > COLOURS else None,
+    )
 
 
 def _load_frame(
@@ -120,14 +129,9 @@ def to_image_type(
 
 
 def store_core(
-    out: Any,
-    plan: Plan,
-    plane: Mapping[str, int],
-    tile: Tile,
-    values: npt.NDArray[Any],
-    original: npt.NDArray[Any] | None,
+    out: Any, plan: Plan, plane: Mapping[str, int], tile: Tile, values: npt.NDArray[Any], read: TileRead
 ) -> tuple[Box, int]:
-    """Write the core of a tile into the result, and put non-finite pixels back.
+    """Write the core of a tile and its alpha into the result, and put non-finite pixels back.
 
     Parameters
     ----------
@@ -136,9 +140,9 @@ def store_core(
     plan, plane, tile
         Where the core belongs.
     values
-        ``(S, ...)`` core on the finer grid, in the type of `out`.
-    original
-        The image's own values of the tile if some are not finite, else None.
+        ``(S, ...)`` core on the finer grid without alpha, in the type of `out`.
+    read
+        The tile as it was read.
 
     Returns
     -------
@@ -148,8 +152,10 @@ def store_core(
         Number of input pixels of the core that are not finite.
     """
     bad = 0
-    if original is not None:
-        given = original[(slice(None), *inner_core(tile))]
+    if read.alpha is not None:
+        values = np.concatenate([values, alpha.enlarge(read.alpha, plan, tile)])
+    if read.original is not None:
+        given = read.original[(slice(None), *inner_core(tile))]
         finite = np.isfinite(given)
         bad = int(given.size - np.count_nonzero(finite))
         scale = (1, *plan.work_scale)

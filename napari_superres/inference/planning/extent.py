@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from napari_superres.core.image import Image
+from napari_superres.core.intensity import COLOURS
 from napari_superres.core.kernels import KERNELS
 from napari_superres.core.tiling import padded_size
 from napari_superres.errors import SettingsError
@@ -80,7 +81,7 @@ def find_extent(image: Image, card: ModelCard, options: UpscaleOptions) -> Exten
         sizes=sizes,
         padded=tuple(padded_size(n, m) for n, m in zip(sizes, card.multiple, strict=True)),
         halo=_halo(image, card, tta=options["tta"]),
-        samples=image.size("S") if card.color == "per-channel" and card.channels == 1 else 1,
+        samples=min(image.size("S"), COLOURS) if card.color == "per-channel" and card.channels == 1 else 1,
         precision=resolve_precision(options["precision"], wide=wide),
     )
 

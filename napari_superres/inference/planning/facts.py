@@ -11,6 +11,7 @@ from napari_superres.core.intensity import Intensities
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.conditions import Told, find_told
 from napari_superres.inference.planning.extent import Extent, find_extent
+from napari_superres.inference.planning.labels import check_no_labels
 from napari_superres.models.card import ModelCard
 from napari_superres.models.suitability import doubts, find_cell
 
@@ -51,9 +52,10 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
     Raises
     ------
     SettingsError
-        If an option does not fit the image or the model; before pixels are read.
+        If an option does not fit the image or the model; before pixels are read. If the image looks like labels.
     """
     extent = find_extent(image, card, options)
+    check_no_labels(image, card, options, extent.channels[0])
     intensities = intensity.measure(image, card.intensity, options["intensity_range"], card.percentiles)
     told, first = find_told(image, card, intensities.normalisation, extent.channels, options), extent.channels[0]
     return ImageFacts(

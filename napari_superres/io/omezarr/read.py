@@ -64,7 +64,8 @@ def _images(node: Any, source: _Source, name: str) -> Iterator[Series]:
         for number, multiscale in enumerate(ome["multiscales"]):
             title = name if number == 0 else f"{name} [{number}]"
             array = _dataset(node, multiscale, source)
-            omero, note = ome.get("omero") or {}, attributes.get(NOTE) or {}
+            omero, note = ome.get("omero") or {}, dict(attributes.get(NOTE) or {})
+            note["labels"] = "image-label" in ome
             one = _series(title, array, source, multiscale, omero, note)
             coarser = partial(_coarser, node, source, multiscale, omero, note)
             yield PyramidSeries(one.name, one.summary, one.open, coarser)
@@ -158,6 +159,8 @@ def _image(
         time_unit = _unit(named_axes[axes.index("T")].get("unit"), SECONDS)
         if time_unit and scale[axes.index("T")] > 0:
             units["T"], metadata["time_step"] = time_unit, float(scale[axes.index("T")])
+    if note.get("labels"):
+        metadata["labels"] = True
     if note.get("provenance") is not None:
         metadata["provenance"] = note["provenance"]
     labels = [str(c.get("label") or "") for c in omero.get("channels", [])]

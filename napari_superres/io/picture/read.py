@@ -1,7 +1,8 @@
 """Read PNG, JPEG and BMP strictly: a picture that is not whole is an error.
 
-Grey and colour of 8 and 16 bits, with and without transparency, and palettes can be read. Grey with transparency
-becomes RGBA, which keeps the transparency. The picture is turned as the camera's orientation mark says.
+Grey and colour of 8 and 16 bits, with and without transparency, and palettes can be read; PNG by imagecodecs, JPEG and
+BMP by Pillow. Grey with transparency becomes RGBA, which keeps the transparency. The picture is turned as the camera's
+orientation mark says.
 """
 
 import warnings
@@ -26,17 +27,8 @@ from napari_superres.io.series import (
     translate_errors,
 )
 
-# Pillow's modes, and the modes that they are converted to. Other modes keep their values.
-_CONVERTED = {
-    "P": "RGB",
-    "PA": "RGBA",
-    "LA": "RGBA",
-    "CMYK": "RGB",
-    "YCbCr": "RGB",
-    "HSV": "RGB",
-    "LAB": "RGB",
-    "1": "L",
-}
+# Pillow's modes of JPEG and BMP, and the modes that they are converted to. Other modes keep their values.
+_CONVERTED = {"P": "RGB", "CMYK": "RGB", "1": "L"}
 
 _ORIENTATION = 0x0112
 # How the marks of the camera turn rows and columns.
@@ -65,7 +57,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         picture = _open(path, file)
         if getattr(picture, "n_frames", 1) > 1:
             raise damage_error(path, "still picture", "it is an animation")
-        data = _deep_pixels(path, picture) if _is_deep(picture) else _pixels(picture)
+        data = _png_pixels(path, picture) if picture.format == "PNG" else _pixels(picture)
 
     def open_image(axes: str | None) -> Image:
         return Image.from_array(data, validate_axes(axes or ("YX" if data.ndim == 2 else "YXS"), data.shape))
@@ -100,25 +92,20 @@ def _open(path: Path, file: BinaryIO) -> Any:
 
 
 def _pixels(picture: Any) -> npt.NDArray[Any]:
-    mode = picture.mode
-    if mode == "P" and "transparency" in picture.info:
-        mode = "PA"
     import_library("PIL.ImageOps", "pillow").exif_transpose(picture, in_place=True)  # without a copy
-    data = np.asarray(picture.convert(_CONVERTED[mode]) if mode in _CONVERTED else picture)
-    if data.dtype == np.int32 and mode.startswith("I"):
-        # Some versions of Pillow return 16-bit grey as 32-bit integers.
-        return data.astype(np.uint16) if data.min() >= 0 and data.max() <= 65535 else data
-    return data
+    return np.asarray(picture.convert(_CONVERTED[picture.mode]) if picture.mode in _CONVERTED else picture)
 
 
-def _is_deep(picture: Any) -> bool:
-    """Return whether the colours of a PNG have 16 bits, of which Pillow drops eight."""
-    return picture.mode != "I;16" and str(picture.tile[0][3]).endswith(";16B")
+def _png_pixels(path: Path, picture: Any) -> npt.NDArray[Any]:
+    """Return the pixels of a PNG, of which Pillow drops eight bits of sixteen and the transparent colour.
 
-
-def _deep_pixels(path: Path, picture: Any) -> npt.NDArray[Any]:
-    data: npt.NDArray[Any] = import_library("imagecodecs").png_decode(path.read_bytes())
-    if data.shape[-1] == 2:
+    libpng replaces palettes by their colours, a transparent colour by alpha, and fewer than eight bits by eight.
+    """
+    raw = path.read_bytes()
+    data: npt.NDArray[Any] = import_library("imagecodecs").png_decode(raw)
+    if data.ndim == 3 and data.shape[-1] == 2:
         data = data[..., [0, 0, 0, 1]]
-    turn = _TURNS.get(picture.getexif().get(_ORIENTATION))
+    # Pillow decodes the whole picture to look for a mark after the pixels.
+    marked = any(name in raw for name in (b"eXIf", b"Raw profile type exif"))
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION)) if marked else None
     return data if turn is None else np.ascontiguousarray(turn(data))

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.io.lazy import Box, LazyArray, PlainArray
-from napari_superres.io.series import import_library, translate_errors
+from napari_superres.io.series import Accept, import_library, translate_errors
+from napari_superres.io.tiff.ome_set import open_tiff
 from napari_superres.io.tiff.quiet import quiet_tifffile
 from napari_superres.io.tiff.strict import decode_strictly
 
@@ -27,13 +28,22 @@ class TiffArray(LazyArray):
         Axes of tifffile's full shape that the array has. The other axes have one element.
     shape, dtype
         Shape and data type of the array.
+    accept
+        As for the reader.
     """
 
     def __init__(
-        self, path: Path, series: int, level: int, keep: tuple[int, ...], shape: tuple[int, ...], dtype: npt.DTypeLike
+        self,
+        path: Path,
+        series: int,
+        level: int,
+        keep: tuple[int, ...],
+        shape: tuple[int, ...],
+        dtype: npt.DTypeLike,
+        accept: Accept,
     ) -> None:
         super().__init__(shape, dtype)
-        self._facts = (path, series, level, keep, shape, np.dtype(dtype).str)
+        self._facts = (path, series, level, keep, shape, np.dtype(dtype).str, accept)
         self._zarr: Any = None
         self._lock = Lock()
 
@@ -60,19 +70,19 @@ class TiffArray(LazyArray):
         shape
             Its full shape, as tifffile states it.
         """
-        path, series, _, keep, _, dtype = self._facts
-        return TiffArray(path, series, number, keep, tuple(shape[i] for i in keep), dtype)
+        path, series, _, keep, _, dtype, accept = self._facts
+        return TiffArray(path, series, number, keep, tuple(shape[i] for i in keep), dtype, accept)
 
     def _open(self) -> Any:
         with self._lock:
             if self._zarr is None:
-                file = import_library("tifffile").TiffFile(self._facts[0])
+                path, index, level, *_, accept = self._facts
+                file = open_tiff(path, accept)
                 weakref.finalize(self, file.close)
-                _, index, level, *_ = self._facts
                 series = file.series[index].levels[level]
                 if series.dataoffset is not None:  # one block of plain numbers, any part of which can be read
                     dtype, shape = series.dtype.newbyteorder(file.byteorder), series.get_shape(squeeze=False)
-                    self._zarr = PlainArray(self._facts[0], "TIFF", series.dataoffset, shape, dtype)
+                    self._zarr = PlainArray(path.with_name(file.filename), "TIFF", series.dataoffset, shape, dtype)
                 else:
                     decode_strictly(series)
                     store = file.series[index].aszarr(level=level, squeeze=False)

@@ -107,7 +107,7 @@ def check_complete(path: Path, file: Any, series: Any, accept: Accept) -> None:
         if page is None:
             raise UnreadableImageError(
                 f"{path} must have {count} planes, but plane {number} is missing.",
-                remedy="Put all files of a multi-file OME-TIFF into one folder, or copy the file again.",
+                remedy="Put all files of a multi-file OME-TIFF into one folder under their own names, or copy again.",
             )
         packing = _check_page(path, page, check_ends=page.parent is file or Path(page.parent.filehandle.path) == path)
     claimed = math.prod(shape) * _bits(series.keyframe) // 8

@@ -1,14 +1,15 @@
 """Read the grid of a TIFF series from OME-XML, ImageJ's description, or the resolution tags."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
-from napari_superres.core.units import METRES, convert, unit_name
+from napari_superres.core.units import METRES, SECONDS, convert, unit_name
 from napari_superres.errors import GridError
+from napari_superres.io.tiff.ome_set import find_all, find_image
 from napari_superres.limits import parse_json
 
 NAMESPACE = "napari-superres"
@@ -19,6 +20,9 @@ PIXEL = "pixel"
 
 # Resolutions, in dots per inch, that programs write if they know none.
 _PLACEHOLDER_DPI = (72.0, 96.0)
+_EXACT = 1e-6
+_ROUNDED = 1.0
+"""Dots per inch by which a placeholder may be off: 28 and 38 pixels per centimetre are 71.1 and 96.5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,12 @@ class TiffFacts:
     space: str | None = None
 
 
-def read_facts(file: Any, index: int, series: Any) -> TiffFacts:
-    """Return the facts of the series with this index."""
+def read_facts(file: Any, series: Any) -> TiffFacts:
+    """Return the facts of a series."""
     if series.kind == "ome" and file.ome_metadata:
-        return _ome(file.ome_metadata, index)
+        root = ElementTree.fromstring(file.ome_metadata)
+        image = find_image(root, file, series)
+        return TiffFacts() if image is None else _ome(root, image)
     if file.is_imagej and file.imagej_metadata:
         return _imagej(file.imagej_metadata, series)
     return _plain(series.keyframe.tags)
@@ -70,12 +76,8 @@ def read_note(series: Any) -> dict[str, Any]:
     return {}
 
 
-def _ome(xml: str, index: int) -> TiffFacts:
-    root = ElementTree.fromstring(xml)
-    images = _all(root, "Image")
-    if index >= len(images):
-        return TiffFacts()
-    pixels = _all(images[index], "Pixels")[0]
+def _ome(root: ElementTree.Element, image: ElementTree.Element) -> TiffFacts:
+    pixels = find_all(image, "Pixels")[0]
     sizes: dict[str, float] = {}
     units: dict[str, str | None] = {}
     for axis in "XYZ":
@@ -83,13 +85,15 @@ def _ome(xml: str, index: int) -> TiffFacts:
         size = _number(pixels.get(f"PhysicalSize{axis}"))
         if size is not None and size > 0 and (_length(text) or text == PIXEL):
             sizes[axis], units[axis] = size, _length(text)
-    channels = [c.get("Name") or "" for c in _all(pixels, "Channel")]
+    channels = [c.get("Name") or "" for c in find_all(pixels, "Channel")]
     own = _annotation(root)
     unit = units.get("X")
     if "X" not in sizes or "Y" not in sizes or (unit is None) != (units["Y"] is None):
         sizes = {}
     if unit is not None:
         sizes = {a: convert(s, own_unit, unit) for a, s in sizes.items() if (own_unit := units[a])}
+    if "Z" in sizes and _descends(pixels, sizes["Z"], unit):
+        sizes["Z"] = -sizes["Z"]
     return TiffFacts(
         unit=unit if sizes else None,
         sizes=sizes,
@@ -103,7 +107,7 @@ def _ome(xml: str, index: int) -> TiffFacts:
 
 def _plane_origin(pixels: ElementTree.Element, unit: str | None) -> dict[str, float]:
     """Return the position of the first plane by axis. Without a unit its reference is unknown: it is left out."""
-    planes = _all(pixels, "Plane")
+    planes = find_all(pixels, "Plane")
     origin: dict[str, float] = {}
     first = next((p for p in planes if all(p.get(f"The{a}", "0") == "0" for a in "ZCT")), None)
     if first is not None:
@@ -117,6 +121,24 @@ def _plane_origin(pixels: ElementTree.Element, unit: str | None) -> dict[str, fl
     return origin
 
 
+def _descends(pixels: ElementTree.Element, size: float, unit: str | None) -> bool:
+    """Return whether the planes were recorded from the top down: their positions fall by about a pixel size each."""
+    heights: dict[int, float] = {}
+    for plane in find_all(pixels, "Plane"):
+        value, text = _number(plane.get("PositionZ")), plane.get("PositionZUnit", "")
+        if value is not None and plane.get("TheC", "0") == "0" == plane.get("TheT", "0"):
+            length = _length(text)
+            if length is not None and unit is not None:
+                heights[int(plane.get("TheZ", 0))] = convert(value, length, unit)
+            elif unit is None and text == PIXEL:
+                heights[int(plane.get("TheZ", 0))] = value
+    if len(heights) < 2:
+        return False
+    first, last = min(heights), max(heights)
+    step = (heights[last] - heights[first]) / (last - first)
+    return -2.0 * size < step < -0.5 * size
+
+
 def _time_step(pixels: ElementTree.Element) -> tuple[float, str] | None:
     step = _number(pixels.get("TimeIncrement"))
     with suppress(GridError):
@@ -127,9 +149,9 @@ def _time_step(pixels: ElementTree.Element) -> tuple[float, str] | None:
 
 
 def _annotation(root: ElementTree.Element) -> dict[str, Any]:
-    for annotation in _all(root, "MapAnnotation"):
+    for annotation in find_all(root, "MapAnnotation"):
         if annotation.get("Namespace") == NAMESPACE:
-            note: dict[str, Any] = {m.get("K", ""): m.text or "" for m in _all(annotation, "M")}
+            note: dict[str, Any] = {m.get("K", ""): m.text or "" for m in find_all(annotation, "M")}
             with suppress(ValueError, KeyError):
                 note["provenance"] = parse_json(note.pop("provenance"))
             return note
@@ -144,24 +166,19 @@ def _info(text: Any) -> dict[str, Any]:
     return {}
 
 
-def _all(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    # The XML namespace contains the year of the schema. All years are accepted.
-    return [e for e in element.iter() if e.tag.rpartition("}")[2] == name]
-
-
 def _imagej(description: Mapping[str, Any], series: Any) -> TiffFacts:
     note = _info(description.get("Info"))
-    step = _number(description.get("finterval"))
-    text = str(description.get("unit", ""))
-    if "\\u" in text:  # ImageJ writes the micro sign as an escape
-        with suppress(UnicodeDecodeError):
-            text = text.encode("ascii", "backslashreplace").decode("unicode_escape")
-    unit = _length(text)
+    unit = _imagej_unit(description, "unit")
+    units = {"X": unit, **{a: _imagej_unit(description, f"{a.lower()}unit", unit) for a in "YZ"}}
     tags = series.keyframe.tags
     sizes = {axis: s for axis in "XY" if (s := _size(tags, f"{axis}Resolution")) is not None}
     spacing = _number(description.get("spacing"))
     if spacing:
         sizes["Z"] = abs(spacing)
+    if unit is not None:  # an axis may have a unit of its own
+        sizes = {a: convert(size, own, unit) for a, size in sizes.items() if (own := units[a]) is not None}
+    if unit is not None and _is_placeholder([sizes[a] for a in "XY" if a in sizes], unit):
+        sizes = {}
     # Numbers without a unit count only if this package wrote them.
     if "X" not in sizes or "Y" not in sizes or (unit is None and not note):
         sizes, unit = {}, None
@@ -170,11 +187,31 @@ def _imagej(description: Mapping[str, Any], series: Any) -> TiffFacts:
         sizes=sizes,
         # ImageJ: position = (index - origin) * size.
         origin={a: -(_number(description.get(f"{a.lower()}origin")) or 0.0) * size for a, size in sizes.items()},
-        time_step=(step, "second") if step is not None and step > 0 else None,
+        time_step=_frame_interval(description),
         channel_names=_labels(description.get("Labels"), series),
         metadata={"provenance": note["provenance"]} if "provenance" in note else {},
         space=note.get("space"),
     )
+
+
+def _imagej_unit(description: Mapping[str, Any], key: str, default: str | None = None) -> str | None:
+    """Return a unit of length that ImageJ states; None if it is none."""
+    if key not in description:
+        return default
+    text = str(description[key])
+    if "\\u" in text:  # ImageJ writes the micro sign as an escape
+        with suppress(UnicodeDecodeError):
+            text = text.encode("ascii", "backslashreplace").decode("unicode_escape")
+    return _length(text)
+
+
+def _frame_interval(description: Mapping[str, Any]) -> tuple[float, str] | None:
+    """Return ImageJ's interval of frames, in seconds unless it says otherwise."""
+    step = _number(description.get("finterval"))
+    with suppress(GridError):
+        unit = unit_name(str(description.get("tunit", "second")))
+        return (step, unit) if step is not None and step > 0 and unit in SECONDS else None
+    return None
 
 
 def _labels(labels: Any, series: Any) -> tuple[str, ...]:
@@ -199,7 +236,7 @@ def _plain(tags: Any) -> TiffFacts:
     known = {a: s for a, s in sizes.items() if s is not None}
     if unit is None or len(known) < 2:
         return TiffFacts()
-    if unit == "inch" and any(abs(1.0 / s - dpi) < 1e-6 for s in known.values() for dpi in (1.0, *_PLACEHOLDER_DPI)):
+    if _is_placeholder(known.values(), unit):
         return TiffFacts()
     factor = METRES[unit] / METRES["micrometer"]
     origin = {}
@@ -208,6 +245,16 @@ def _plain(tags: Any) -> TiffFacts:
         if position is not None:
             origin[axis] = position * factor
     return TiffFacts("micrometer", {a: s * factor for a, s in known.items()}, origin)
+
+
+def _is_placeholder(sizes: Collection[float], unit: str) -> bool:
+    """Return whether a pixel size is a resolution that programs write if they know none, also in pixels per cm."""
+    if unit not in ("inch", "centimeter"):
+        return False
+    if any(abs(1.0 / size - 1.0) < _EXACT for size in sizes):
+        return True
+    dots = [1.0 / convert(size, unit, "inch") for size in sizes]
+    return any(abs(n - dpi) < _ROUNDED for n in dots for dpi in _PLACEHOLDER_DPI)
 
 
 def _size(tags: Any, name: str) -> float | None:

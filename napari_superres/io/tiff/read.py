@@ -5,6 +5,7 @@ tags without a unit, and the 72 and 96 dots per inch that many programs write by
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ import numpy as np
 from napari_superres.core.axes import ALLOWED, spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, GridError
+from napari_superres.io.lazy import LazyArray
 from napari_superres.io.pyramid import PyramidSeries
-from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
+from napari_superres.io.series import Accept, Series, damage_error, summarize, translate_errors
 from napari_superres.io.tiff.array import TiffArray
+from napari_superres.io.tiff.colour import Present, find_presentation
 from napari_superres.io.tiff.complete import check_chain, check_complete, check_description, iter_levels
 from napari_superres.io.tiff.metadata import TiffFacts, read_facts, read_note
+from napari_superres.io.tiff.ome_set import open_tiff, own_series
 from napari_superres.io.tiff.quiet import quiet_tifffile
+from napari_superres.io.tiff.turn import Turn, find_turn
+
+_SWAPPED = {"Y": "X", "X": "Y"}
 
 
 def scan(path: Path, accept: Accept) -> list[Series]:
@@ -27,27 +34,44 @@ def scan(path: Path, accept: Accept) -> list[Series]:
     Raises
     ------
     UnreadableImageError
-        If the file is not a TIFF, is cut off, claims more pixels than it can hold, or names files elsewhere.
+        If the file is not a TIFF, is cut off, claims more pixels than it can hold, names files elsewhere, or holds no
+        intensities.
     """
-    tifffile = import_library("tifffile")
-    all_series = []
-    with translate_errors(path, "TIFF"), quiet_tifffile(), tifffile.TiffFile(path) as file:
+    all_series: list[Series] = []
+    with translate_errors(path, "TIFF"), quiet_tifffile(), open_tiff(path, accept) as file:
         check_description(path, file, accept)
         check_chain(path, file)
         if not file.series:
             raise damage_error(path, "TIFF", "it holds no image")
-        for index, series in enumerate(file.series):
+        for index in own_series(path, file):
+            series = file.series[index]
             check_complete(path, file, series, accept)
-            array, axes = _array(path, index, series)
-            facts = read_facts(file, index, series)
+            array, axes = _array(path, index, series, accept)
+            present, turn = find_presentation(path, file, series), find_turn(series)
+            facts = read_facts(file, series)
+            if turn.is_swapped:
+                facts = replace(facts, sizes={_SWAPPED.get(a, a): size for a, size in facts.sizes.items()})
             levels = list(iter_levels(path, file, series, accept))
-            all_series.append(_series(path, index, series, levels, array, axes, facts))
+            name = path.name if not all_series else f"{path.name} [{series.name or index}]"
+            all_series.append(_series(name, levels, array, axes, present, turn, facts))
     return all_series
 
 
 def _series(
-    path: Path, index: int, series: Any, levels: Sequence[Any], array: TiffArray, axes: str, facts: TiffFacts
+    name: str,
+    levels: Sequence[Any],
+    stored: TiffArray,
+    stored_axes: str,
+    present: Present,
+    turn: Turn,
+    facts: TiffFacts,
 ) -> Series:
+    def shown(level: TiffArray) -> tuple[LazyArray, str]:
+        array, axes = present(level, stored_axes)
+        return turn.apply(array, axes), axes
+
+    array, axes = shown(stored)
+
     def open_image(new_axes: str | None) -> Image:
         return _image(array, validate_axes(new_axes, array.shape) if new_axes else _known_axes(axes, array), facts)
 
@@ -55,18 +79,17 @@ def _series(
         summary = summarize(open_image(None))
     except (AxesError, GridError, TypeError) as error:
         summary = f"{array.shape} {array.dtype}: {error}"
-    name = path.name if index == 0 else f"{path.name} [{series.name or index}]"
     shapes = [level.get_shape(squeeze=False) for level in levels]
 
     def coarser() -> Iterator[Image]:
         finest = open_image(None)
         for number, shape in enumerate(shapes, 1):
-            yield _coarser(finest, array.level(number, shape))
+            yield _coarser(finest, shown(stored.level(number, shape))[0])
 
     return PyramidSeries(name, summary, open_image, coarser) if shapes else Series(name, summary, open_image)
 
 
-def _coarser(finest: Image, array: TiffArray) -> Image:
+def _coarser(finest: Image, array: LazyArray) -> Image:
     """Return the image of a coarser level. TIFF states only its shape; its pixels cover blocks of finest pixels."""
     counts = dict(zip(finest.axes, array.shape, strict=True))
     step = np.array([max(1.0, round(finest.size(a) / counts[a])) for a in finest.spatial])
@@ -75,7 +98,7 @@ def _coarser(finest: Image, array: TiffArray) -> Image:
     return finest.replace(data=array, affine=finest.affine @ relative)
 
 
-def _array(path: Path, index: int, series: Any) -> tuple[TiffArray, str]:
+def _array(path: Path, index: int, series: Any, accept: Accept) -> tuple[TiffArray, str]:
     """Return the lazy array of a series and its axes as tifffile names them.
 
     Axes of one element are left out, unless this package noted them in the file.
@@ -87,11 +110,11 @@ def _array(path: Path, index: int, series: Any) -> tuple[TiffArray, str]:
         noted = [i for i, a in enumerate(axes) if a in noted_axes]
         if all(shape[i] == 1 for i in range(len(shape)) if i not in noted):
             keep = noted
-    array = TiffArray(path, index, 0, tuple(keep), tuple(shape[i] for i in keep), series.dtype)
+    array = TiffArray(path, index, 0, tuple(keep), tuple(shape[i] for i in keep), series.dtype, accept)
     return array, "".join(axes[i] for i in keep)
 
 
-def _known_axes(axes: str, array: TiffArray) -> str:
+def _known_axes(axes: str, array: LazyArray) -> str:
     """Return the axes with unknown letters replaced by the free ones of Z, C and T, from the last axis to the first."""
     letters = list(axes)
     for i, letter in enumerate(letters):
@@ -109,7 +132,7 @@ def _known_axes(axes: str, array: TiffArray) -> str:
     return validate_axes("".join(letters), array.shape)
 
 
-def _image(array: TiffArray, axes: str, facts: TiffFacts) -> Image:
+def _image(array: LazyArray, axes: str, facts: TiffFacts) -> Image:
     spatial = spatial_axes(axes)
     n = len(spatial)
     affine = np.eye(n + 1)

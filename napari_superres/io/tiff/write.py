@@ -60,7 +60,7 @@ _BUFFER_BYTES = 32 * 2**20
 def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
     """Return the features of an image that a TIFF with this suffix cannot store."""
     if ".ome" in suffix:
-        return [*unsupported_data_type(image, _OME_TYPES, ".ome.zarr"), *unsupported_orientation(image)]
+        return [*unsupported_data_type(image, _OME_TYPES, ".ome.zarr"), *unsupported_orientation(_upwards(image))]
     larger = ".ome.tif or .ome.zarr"
     features = [*unsupported_data_type(image, _IMAGEJ_TYPES, larger), *unsupported_orientation(image)]
     if "S" in image.axes and image.dtype != np.uint8:
@@ -73,12 +73,23 @@ def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
 
 def write(image: Image, path: Path) -> None:
     """Write an image as OME-TIFF if the suffix says so, else as ImageJ TIFF."""
-    image = drop_rotation(image)
+    is_ome = ".ome" in suffix(path)
+    if not is_ome or unsupported_orientation(_upwards(image)):
+        image = drop_rotation(image)
     with quiet_tifffile(), _CheckedFile(io.FileIO(path, "w+")) as file:
-        if ".ome" in suffix(path):
+        if is_ome:
             _write_ome(image, file)
         else:
             _write_imagej(image, file)
+
+
+def _upwards(image: Image) -> Image:
+    """Return the image with a rising Z axis. OME-TIFF has a position for each plane, which may fall."""
+    if "Z" not in image.spatial or image.size("Z") == 1:
+        return image
+    affine, z = np.array(image.affine), image.spatial.index("Z")
+    affine[:, z] *= -1.0 if affine[z, z] < 0 else 1.0
+    return image.replace(affine=affine)
 
 
 class _CheckedFile(io.BufferedRandom):
@@ -132,7 +143,7 @@ def _ome_metadata(image: Image) -> dict[str, Any]:
         size, origin = affine[i, i], affine[i, -1]
         if unit and image.units[axis] is None:
             continue
-        metadata[f"PhysicalSize{axis}"] = float(size)
+        metadata[f"PhysicalSize{axis}"] = abs(float(size))
         metadata[f"PhysicalSize{axis}Unit"] = symbol
         at = [a for a, _ in leading].index("Z") if axis == "Z" else None
         plane[f"Position{axis}"] = [float(origin + (size * p[at] if at is not None else 0.0)) for p in planes]

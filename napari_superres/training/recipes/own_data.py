@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_superres.core.intensity import COLOURS
 from napari_superres.core.options import checks_names
 from napari_superres.degradation.fit import fit_camera
 from napari_superres.errors import TrainingError
@@ -124,6 +125,6 @@ def fit_instrument(folder: Path, psf_sigma: tuple[float, float]) -> dict[str, An
     for path in find_images(folder):
         image = read_image(path)
         values = np.asarray(image.data)
-        values = np.moveaxis(values, image.axes.index("S"), 0) if "S" in image.axes else values
+        values = np.moveaxis(values, image.axes.index("S"), 0)[:COLOURS] if "S" in image.axes else values
         planes += list(values.reshape(-1, *values.shape[-2:]))
     return fit_camera(planes).optics(psf_sigma)

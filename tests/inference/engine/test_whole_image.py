@@ -68,9 +68,9 @@ def test_colour(name, channels, samples):
     model = make(name, channels=channels)
     data = image_of(50, 43, samples) * np.arange(1, samples + 1)
     found = upscale(data, model, axes="YXS", tile=least_tile(model), batch=2, **EXACT).data
-    planes = np.moveaxis(data, -1, 0)
+    planes = np.moveaxis(data[..., :3], -1, 0)
     expected = whole(model, planes) if channels == 3 else np.concatenate([whole(model, p[None]) for p in planes])
-    assert error(np.moveaxis(found, -1, 0), expected) <= 1e-10
+    assert error(np.moveaxis(found[..., :3], -1, 0), expected) <= 1e-10
 
 
 @pytest.mark.parametrize("name", GLOBAL)

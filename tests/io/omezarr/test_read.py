@@ -163,3 +163,12 @@ def test_garbage_and_empty_groups(tmp_path: Path) -> None:
     zarr.open_group(str(tmp_path / "b.zarr"), mode="w")
     with pytest.raises(UnreadableImageError, match="no multiscale image and no array"):
         read_image(tmp_path / "b.zarr")
+
+
+def test_labels_are_marked(tmp_path: Path) -> None:
+    path = write_image(Image.from_array(np.arange(12, dtype="u2").reshape(3, 4), "YX"), tmp_path / "a.ome.zarr")
+    assert "labels" not in read_image(path).metadata
+    described = json.loads((path / "zarr.json").read_text())
+    described["attributes"]["ome"]["image-label"] = {"version": "0.5"}
+    (path / "zarr.json").write_text(json.dumps(described))
+    assert read_image(path).metadata["labels"] is True
