@@ -75,7 +75,8 @@ class Image:
     channel_names
         One name per channel, or empty.
     metadata
-        Facts that processing keeps. They never identify a patient or another person.
+        Facts that processing keeps. They never identify a patient or another person. ``notes`` are sentences on what
+        is doubtful in the file, which users should read.
     """
 
     data: Array

@@ -33,7 +33,15 @@ from napari_superres.io.identity import InputPath, file_digest, is_anonymous, la
 from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget
 from napari_superres.io.pyramid import read_pyramids
-from napari_superres.io.read import describe, find_damage, find_images, output_suffix, read_image, read_series
+from napari_superres.io.read import (
+    describe,
+    find_damage,
+    find_images,
+    output_suffix,
+    read_image,
+    read_series,
+    read_with_notes,
+)
 from napari_superres.io.samples import list_samples, sample_path
 from napari_superres.io.sidecar import file_state, is_as_written, put_in_place, sidecar_path, with_state
 from napari_superres.io.write import check_apart, check_target, one_result, write_image, write_with_notes
@@ -62,6 +70,7 @@ __all__ = [
     "read_image",
     "read_pyramids",
     "read_series",
+    "read_with_notes",
     "safe_name",
     "sample_path",
     "short_label",

@@ -43,7 +43,8 @@ class Format:
     name
         Name to display.
     folder
-        Folder of ``napari_superres/io`` with the modules ``read`` and, if the format can be written, ``write``.
+        Folder of ``napari_superres/io`` with the modules ``read`` and, if the format can be written, ``write``; a dot
+        before the name of an inner folder.
     read, write
         Suffixes that can be read and written, longest first.
     result
@@ -79,7 +80,12 @@ ZARR = Format(
     "OME-Zarr", folder="omezarr", read=(".ome.zarr", ".zarr"), write=(".ome.zarr", ".zarr"), result=".ome.zarr"
 )
 NIFTI = Format(
-    "NIfTI", folder="volume", read=(".nii.gz", ".nii"), write=(".nii.gz", ".nii"), result=".nii.gz", is_medical=True
+    "NIfTI",
+    folder="volume.nifti",
+    read=(".nii.gz", ".nii"),
+    write=(".nii.gz", ".nii"),
+    result=".nii.gz",
+    is_medical=True,
 )
 NRRD = Format("NRRD", folder="volume", read=(".nrrd", ".nhdr"), write=(".nrrd",), result=".nrrd", is_medical=True)
 METAIMAGE = Format("MetaImage", folder="volume", read=(".mha", ".mhd"), write=(".mha",), result=".mha", is_medical=True)

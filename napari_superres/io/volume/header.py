@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_superres.io.series import check_claim, damage_error
-from napari_superres.limits import COPIES, Codec, unpacked_length
+from napari_superres.limits import Codec, unpacked_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,3 @@ def check_packed(path: Path, kind: str, data_file: Path, start: int, codec: Code
             raise damage_error(path, kind, "its compressed data are cut off") from error
     check_claim(path, kind, needed, present)
     return present == needed
-
-
-def is_modest(needed: int, stored: int) -> bool:
-    """Return whether pixels take little more memory than their file, so that a wrong header does no harm."""
-    return needed <= COPIES * stored

@@ -1,4 +1,4 @@
-"""Read NIfTI, NRRD and MetaImage with SimpleITK, with position and orientation.
+"""Read NRRD and MetaImage with SimpleITK, with position and orientation.
 
 The world is the patient's left-posterior-superior frame, in millimeters. SimpleITK's first axis is X and ours is Z,
 so the rows and columns of its ``direction * spacing``, and its origin, are reversed. Images that are not medical
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_superres.core.axes import spatial_axes, validate_axes
+from napari_superres.core.axes import spatial_axes
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.formats import format_to_read, stem, suffix
-from napari_superres.io.lazy import affine_in_unit, reorder_axes
+from napari_superres.io.formats import format_to_read, suffix
+from napari_superres.io.lazy import affine_in_unit, reorder_axes, with_axes
 from napari_superres.io.series import Accept, Series, import_library, summarize, translate_errors
 from napari_superres.io.volume.check import check_header
 from napari_superres.io.volume.header import VolumeHeader
@@ -44,25 +44,13 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         header = check_header(path, accept)
         image = _image(_read(path), header)
 
-    def open_image(axes: str | None) -> Image:
-        return image if axes is None else _with_axes(image, validate_axes(axes, image.shape))
-
-    return [Series(f"{format_to_read(path).name} volume", summarize(image), open_image)]
-
-
-def _with_axes(image: Image, axes: str) -> Image:
-    spatial = spatial_axes(axes)
-    sizes = dict(zip(image.spatial, image.pixel_size, strict=True))
-    affine = image.affine if spatial == image.spatial else np.diag([*(sizes.get(a, 1.0) for a in spatial), 1.0])
-    units = {**dict.fromkeys(spatial, image.units["X"]), "T": image.units.get("T")}
-    names = image.channel_names if "C" in axes and "C" in image.axes else ()
-    return image.replace(axes=axes, affine=affine, units=units, channel_names=names)
+    return [Series(f"{format_to_read(path).name} volume", summarize(image), lambda axes: with_axes(image, axes))]
 
 
 def _read(path: Path) -> Any:
     """Return the volume as SimpleITK's image."""
     try:
-        with quiet_simpleitk() as sitk, _unambiguous_name(path) as name:
+        with quiet_simpleitk() as sitk, _readable_name(path) as name:
             return sitk.ReadImage(str(name))
     except RuntimeError as error:
         if "orthonormal" in str(error) or "orthogonal" in str(error):
@@ -74,14 +62,9 @@ def _read(path: Path) -> Any:
 
 
 @contextmanager
-def _unambiguous_name(path: Path) -> Iterator[Path]:
-    """Yield a name under which SimpleITK reads this file.
-
-    Next to ``a.nii``, SimpleITK reads ``a.nii`` when it is asked for ``a.nii.gz``, and the other way round. It opens no
-    names that are no text.
-    """
-    pair = {".nii.gz": ".nii", ".nii": ".nii.gz"}.get(suffix(path))
-    if is_text(path) and (pair is None or not path.with_name(stem(path) + pair).exists()):
+def _readable_name(path: Path) -> Iterator[Path]:
+    """Yield a name under which SimpleITK reads this file: it opens none that is no text."""
+    if is_text(path):
         yield path
         return
     with TemporaryDirectory() as folder:
