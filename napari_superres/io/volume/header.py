@@ -17,13 +17,19 @@ class VolumeHeader:
         Unit of the lengths that SimpleITK returns; None if the pixel size is unknown.
     medical
         Whether the world is the frame of a patient.
-    time_unit
-        Unit of the fourth spacing, or None.
+    time
+        Step and unit of the fourth axis, or None.
+    fourth
+        Letter of the fourth axis: ``"T"`` or ``"C"``; None if the header does not say.
+    components
+        Letter of the components of a pixel: ``"S"`` for colours or ``"C"``; None if the header does not say.
     """
 
     unit: str | None
     medical: bool
-    time_unit: str | None = None
+    time: tuple[float, str] | None = None
+    fourth: str | None = None
+    components: str | None = None
 
 
 def check_packed(path: Path, kind: str, data_file: Path, start: int, codec: Codec, needed: int) -> bool:

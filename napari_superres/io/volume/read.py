@@ -19,7 +19,7 @@ from napari_superres.core.axes import spatial_axes
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.formats import format_to_read, suffix
+from napari_superres.io.formats import METAIMAGE, find_format, format_to_read, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes, with_axes
 from napari_superres.io.series import Accept, Series, import_library, summarize, translate_errors
 from napari_superres.io.volume.check import check_header
@@ -28,6 +28,8 @@ from napari_superres.io.volume.simpleitk import affine_in_array_order, is_text, 
 from napari_superres.io.volume.write import NOTE
 from napari_superres.limits import parse_json
 
+# By the content, as `find_format` decided: SimpleITK knows no suffix in capitals.
+_READERS = {False: "NrrdImageIO", True: "MetaImageIO"}
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "CTZYX"}
 
 
@@ -51,14 +53,17 @@ def _read(path: Path) -> Any:
     """Return the volume as SimpleITK's image."""
     try:
         with quiet_simpleitk() as sitk, _readable_name(path) as name:
-            return sitk.ReadImage(str(name))
+            return sitk.ReadImage(str(name), imageIO=_READERS[find_format(path) is METAIMAGE])
     except RuntimeError as error:
         if "orthonormal" in str(error) or "orthogonal" in str(error):
             raise UnreadableImageError(
                 f"{path} must have axes at right angles, but its orientation is sheared.",
                 remedy="Resample it to a straight grid first.",
             ) from error
-        raise
+        raise UnreadableImageError(
+            f"{path} is complete, but SimpleITK does not understand its header.",
+            remedy="Save it again with another program, or as NIfTI.",
+        ) from error
 
 
 @contextmanager
@@ -80,14 +85,14 @@ def _image(volume: Any, header: VolumeHeader) -> Image:
     note: dict[str, Any] = {}
     with suppress(ValueError, RuntimeError):
         note = parse_json(volume.GetMetaData(NOTE)) if volume.HasMetaDataKey(NOTE) else {}
-    data, axes = _data_and_axes(volume, note)
+    data, axes = _data_and_axes(volume, note, header)
     n = min(volume.GetDimension(), 3)
     affine = affine_in_array_order(volume.GetSpacing(), volume.GetOrigin(), volume.GetDirection(), n)
     unit = header.unit if note.get("known", True) else None
     metadata: dict[str, Any] = {k: v for k, v in note.items() if k == "provenance"}
     units: dict[str, str | None] = dict.fromkeys(spatial_axes(axes), unit)
     if "T" in axes:
-        step, time_unit = note.get("time") or (volume.GetSpacing()[3], header.time_unit)
+        step, time_unit = note.get("time") or header.time or (0.0, None)
         if time_unit in SECONDS and step > 0:
             units["T"], metadata["time_step"] = time_unit, float(step)
     space = note.get("space") if note else ("LPS" if header.medical else None)
@@ -101,14 +106,17 @@ def _image(volume: Any, header: VolumeHeader) -> Image:
     return image.replace(affine=affine_in_unit(image, original_unit), units=units)
 
 
-def _data_and_axes(volume: Any, note: dict[str, Any]) -> tuple[Any, str]:
-    """Return the values and their axes. Components are colour if there are 3 or 4 of uint8, unless a note says."""
+def _data_and_axes(volume: Any, note: dict[str, Any], header: VolumeHeader) -> tuple[Any, str]:
+    """Return the values and their axes.
+
+    Components are colour if there are 3 or 4 of uint8, unless a note or the header says what they are.
+    """
     data = import_library("SimpleITK").GetArrayFromImage(volume)
     count = volume.GetNumberOfComponentsPerPixel()
     dimension = volume.GetDimension()
     axes = _AXES[dimension]
     if count > 1:
-        usual = "S" if count in (3, 4) and (data.dtype == np.uint8) else "C"
+        usual = header.components or ("S" if count in (3, 4) and (data.dtype == np.uint8) else "C")
         axes += str(note.get("components", usual))
     elif "components" in note:
         data, axes = data[..., None], axes + str(note["components"])

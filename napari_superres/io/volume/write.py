@@ -68,7 +68,7 @@ def write(image: Image, path: Path) -> None:
 
 
 def _write(sitk: Any, volume: Any, path: Path) -> None:
-    if is_text(path):
+    if is_text(path) and path.suffix.islower():  # SimpleITK writes something else under a suffix in capitals
         sitk.WriteImage(volume, str(path), useCompression=True)
         return
     with TemporaryDirectory() as folder:

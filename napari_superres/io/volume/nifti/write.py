@@ -3,6 +3,7 @@
 NIfTI has no place for an unknown pixel size: readers would take it for 1 mm.
 """
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,13 @@ def write(image: Image, path: Path) -> None:
     _set_grid(stored.header, image, unit, facts)
     if last and not _has_colours(image) and "T" not in image.axes:
         stored.header.set_intent("vector")
-    stored.to_filename(path)
+    # To a stream, because nibabel changes names whose suffix is in capitals.
+    with path.open("wb") as file:
+        if path.suffix.lower() != ".gz":
+            stored.to_stream(file)
+            return
+        with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
+            stored.to_stream(packed)
 
 
 def _set_grid(header: Any, image: Image, unit: str, facts: dict[str, Any]) -> None:
