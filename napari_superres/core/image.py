@@ -76,7 +76,7 @@ class Image:
         One name per channel, or empty.
     metadata
         Facts that processing keeps. They never identify a patient or another person. ``notes`` are sentences on what
-        is doubtful in the file, which users should read.
+        is doubtful in the file, which users should read. ``axes_guessed`` is True if no file or user named the axes.
     """
 
     data: Array

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from napari_superres.core.axes import spatial_axes, validate_axes
 from napari_superres.core.image import Array, Image
 from napari_superres.core.units import METRES
-from napari_superres.io.series import damage_error, translate_errors
+from napari_superres.io.series import GUESSED, damage_error, translate_errors
 
 Box = tuple[slice, ...]
 
@@ -250,7 +250,8 @@ def with_axes(image: Image, axes: str | None) -> Image:
     affine = image.affine if spatial == image.spatial else np.diag([*(sizes.get(a, 1.0) for a in spatial), 1.0])
     units = {**dict.fromkeys(spatial, image.units["X"]), "T": image.units.get("T")}
     names = image.channel_names if "C" in axes and "C" in image.axes else ()
-    return image.replace(axes=axes, affine=affine, units=units, channel_names=names)
+    metadata = {k: v for k, v in image.metadata.items() if k != GUESSED}
+    return image.replace(axes=axes, affine=affine, units=units, channel_names=names, metadata=metadata)
 
 
 def affine_in_unit(image: Image, unit: str | None) -> npt.NDArray[np.float64]:

@@ -15,7 +15,7 @@ from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_fo
 from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
-from napari_superres.io.series import Accept, Series, check_present
+from napari_superres.io.series import GUESSED, Accept, Series, check_present
 from napari_superres.io.sidecar import RESULT, sidecar_path
 from napari_superres.limits import read_json
 
@@ -177,9 +177,9 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
     Returns
     -------
     list of dict
-        One dictionary per image with ``series``, ``name``, ``format``, ``axes``, ``shape``, ``dtype``,
-        ``pixel_size`` (None while unknown), ``origin``, ``units``, ``time_step``, ``channel_names``, ``space``,
-        ``frame`` (the name of a NIfTI's space), ``bytes`` and ``notes``, the warnings of `read_image`.
+        One dictionary per image with ``series``, ``name``, ``format``, ``axes``, ``axes_guessed``, ``shape``,
+        ``dtype``, ``pixel_size`` (None while unknown), ``origin``, ``units``, ``time_step``, ``channel_names``,
+        ``space``, ``frame`` (the name of a NIfTI's space), ``bytes`` and ``notes``, the warnings of `read_image`.
         Pixel sizes and origins have seven digits. Data about a patient or another person are left out; of medical
         images, ``name`` is not that of the file.
 
@@ -197,6 +197,7 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
             "name": series.name,
             "format": format_name,
             "axes": image.axes,
+            "axes_guessed": bool(image.metadata.get(GUESSED)),
             "shape": list(image.shape),
             "dtype": image.dtype.name,
             "pixel_size": _round(image.pixel_size) if any(image.units.get(a) for a in image.spatial) else None,

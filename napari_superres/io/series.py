@@ -19,6 +19,9 @@ from napari_superres.limits import Packing, is_inside, is_special, most_bytes
 _ROUNDING = 1e-6
 # Part of a pixel. Headers with numbers of 32 bits are never quite straight.
 _MISPLACED = 0.02
+GUESSED = "axes_guessed"
+"""Key in the metadata of an image whose file does not name all of its axes."""
+
 _DAMAGE = "its content is damaged, cut off, or of another format"
 
 
@@ -236,7 +239,8 @@ def summarize(image: Image) -> str:
     sizes = " x ".join(f"{size:.4g}" for size in image.pixel_size)
     unit = image.units.get("X")
     pixel = f"pixel {sizes} {unit}" if unit else "pixel size unknown"
-    return f"{image.axes} {' x '.join(map(str, image.shape))} {image.dtype}, {pixel}"
+    axes = f"{image.axes} (a guess)" if image.metadata.get(GUESSED) else image.axes
+    return f"{axes} {' x '.join(map(str, image.shape))} {image.dtype}, {pixel}"
 
 
 def _permission_error(path: Path) -> UnreadableImageError:

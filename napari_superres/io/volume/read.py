@@ -21,7 +21,7 @@ from napari_superres.core.units import METRES, SECONDS
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import METAIMAGE, find_format, format_to_read, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes, with_axes
-from napari_superres.io.series import Accept, Series, import_library, summarize, translate_errors
+from napari_superres.io.series import GUESSED, Accept, Series, import_library, summarize, translate_errors
 from napari_superres.io.volume.check import check_header
 from napari_superres.io.volume.header import VolumeHeader
 from napari_superres.io.volume.simpleitk import affine_in_array_order, is_text, quiet_simpleitk
@@ -90,6 +90,9 @@ def _image(volume: Any, header: VolumeHeader) -> Image:
     affine = affine_in_array_order(volume.GetSpacing(), volume.GetOrigin(), volume.GetDirection(), n)
     unit = header.unit if note.get("known", True) else None
     metadata: dict[str, Any] = {k: v for k, v in note.items() if k == "provenance"}
+    components = volume.GetNumberOfComponentsPerPixel() > 1 and header.components is None
+    if not note and (components or (volume.GetDimension() > 3 and header.fourth is None)):
+        metadata[GUESSED] = True
     units: dict[str, str | None] = dict.fromkeys(spatial_axes(axes), unit)
     if "T" in axes:
         step, time_unit = note.get("time") or header.time or (0.0, None)

@@ -6,6 +6,7 @@ on the source fit the result, too.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError
 from napari_superres.io.lazy import without_map
+from napari_superres.io.series import GUESSED
 from napari_superres.plugin.host.orientation import file_axes, rows_of
 
 if TYPE_CHECKING:
@@ -92,6 +94,15 @@ def guess_layer_axes(layer: "ImageLayer") -> str:
             remedy="Make a layer of one element along the others.",
         )
     return _USUAL[layer.ndim] + samples
+
+
+def is_guess(layer: "ImageLayer", axes: str) -> bool:
+    """Return whether these axes of a layer are only a guess: nobody has named or corrected them."""
+    with suppress(AxesError):
+        if axes != guess_layer_axes(layer):
+            return False
+    named = all(label.strip().lower() in _NAMES for label in layer.axis_labels)
+    return bool(layer.metadata.get(GUESSED)) or (not named and layer.ndim > 2)
 
 
 def to_image(layer: "ImageLayer", axes: str | None = None) -> Image:
