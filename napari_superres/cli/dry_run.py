@@ -70,7 +70,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     from napari_superres.inference.planning.estimate import estimate
 
     into_zarr = check_paths(path, target, by_workers=options["workers"] is not None or options["scheduler"] is not None)
-    image = io.read_image(path, **{k: options[k] for k in _READING})
+    image = io.read_with_notes(path, **{k: options[k] for k in _READING})
     running: Any = {k: v for k, v in options.items() if k not in _READING + _WRITING}
     run = prepare(image, model, running)
     plans = run.plans
@@ -81,6 +81,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     expected = asdict(estimate(run, zarr=into_zarr))
     return {
         "axes": image.axes,
+        "axes_guessed": bool(image.metadata.get("axes_guessed")),
         "shape": image.shape,
         "dtype": str(image.dtype),
         "models": [p.model for p in plans],
@@ -107,9 +108,10 @@ def _sentence(row: dict[str, Any]) -> str:
         return f"{row['source']}: would fail: {row['problem']}"
     passes = f" after up to {row['passes'] - 1} passes over the image," if row["passes"] > 1 else ""
     time = "time not measured yet" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
+    axes = f"{row['axes']} (a guess)" if row["axes_guessed"] else row["axes"]
     told = "".join(f"; {words}" for words in dict.fromkeys(row["told"]))
     return (
-        f"{row['source']}: {row['axes']} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
+        f"{row['source']}: {axes} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
         f"tiles of {row['tile']} on {row['device']} in {row['precision']}, {in_units(row['memory_bytes'])} memory, "
         f"{in_units(row['disk_bytes'])} on disk, {time}{told}"
     )

@@ -24,6 +24,8 @@ def info(
         terminal.document(rows)
         return
     for row in rows:
+        if row.pop("axes_guessed"):
+            row["axes"] += " (a guess: set --axes where it matters)"
         for key, value in row.items():
             if value not in (None, [], {}):
                 terminal.result(f"{key.replace('_', ' ') + ':':15} {value}")

@@ -5,6 +5,7 @@ array order. Upscaling by ``s`` divides each pixel into ``s`` pixels that fill t
 therefore lies at ``(1/s - 1)/2`` on the old grid.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -103,6 +104,29 @@ def crop_affine(affine: Matrix, start: Sequence[float]) -> Matrix:
 def pixel_size_of(affine: Matrix) -> tuple[float, ...]:
     """Return the distance of neighbouring pixel centres per axis: the norms of the columns."""
     return tuple(float(v) for v in np.linalg.norm(affine[:-1, :-1], axis=0))
+
+
+def closest_axes(affine: Matrix) -> tuple[int, ...]:
+    """Return for each world axis the array axis that lies closest to it, each array axis once.
+
+    A viewer that shows the world slice by slice needs the array axes in this order: slices of any other order may lie
+    across the slices of the world. Mirroring does not matter.
+
+    Parameters
+    ----------
+    affine
+        Index-to-world matrix ``(n + 1, n + 1)``.
+
+    Returns
+    -------
+    tuple of int
+        The order in which the largest angle between a world axis and its array axis is smallest. Array axes stay
+        where they are if no other order is better.
+    """
+    along = np.abs(affine[:-1, :-1] / np.asarray(pixel_size_of(affine)))
+    orders = list(itertools.permutations(range(len(along))))
+    # Rounded, because at 45 degrees two orders are alike but for rounding errors.
+    return max(orders, key=lambda order: round(float(along[range(len(along)), order].min()), 6))
 
 
 def upscale_layer(

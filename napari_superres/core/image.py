@@ -95,7 +95,8 @@ class Image:
     channel_names
         One name per channel, or empty.
     metadata
-        Facts that processing keeps. They never identify a patient or another person.
+        Facts that processing keeps. They never identify a patient or another person. ``notes`` are sentences on what
+        is doubtful in the file, which users should read. ``axes_guessed`` is True if no file or user named the axes.
     """
 
     data: Array

@@ -357,4 +357,4 @@ def _problem_of(target: Path, source: Source, run: UpscaleRun) -> str:
     if not io.is_as_written(target, record):  # The record may have outlived its result.
         for damage in io.find_damage(target):
             return f"is damaged: {damage.rstrip('.')}"
-    return otherwise if prod(io.read_image(target).shape) != prod(run.shape) else ""
+    return otherwise if prod(io.read_with_notes(target).shape) != prod(run.shape) else ""

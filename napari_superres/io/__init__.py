@@ -40,6 +40,7 @@ from napari_superres.io.read import (
     output_suffix,
     read_image,
     read_series,
+    read_with_notes,
     without_parts,
 )
 from napari_superres.io.samples import list_samples, sample_path
@@ -70,6 +71,7 @@ __all__ = [
     "read_image",
     "read_pyramids",
     "read_series",
+    "read_with_notes",
     "safe_name",
     "sample_path",
     "short_label",

@@ -17,6 +17,24 @@ ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """Names of the metadata files of zarr, versions 2 and 3."""
 
 
+_TO_NIFTI = "Convert it to NIfTI, for example with {}."
+# Suffixes of volumes and other objects that people have next to their images, with what they are and what to do.
+_OTHERS = {
+    ".hdr": ("the header of a pair of files (ANALYZE or NIfTI)", _TO_NIFTI.format("nibabel")),
+    ".img": ("the pixels of a pair of files (ANALYZE or NIfTI)", _TO_NIFTI.format("nibabel")),
+    ".mgz": ("a volume of FreeSurfer", _TO_NIFTI.format("mri_convert")),
+    ".mgh": ("a volume of FreeSurfer", _TO_NIFTI.format("mri_convert")),
+    ".mnc": ("a MINC volume", _TO_NIFTI.format("mnc2nii")),
+    ".par": ("a volume of a Philips scanner (PAR/REC)", _TO_NIFTI.format("parrec2nii")),
+    ".head": ("a volume of AFNI", _TO_NIFTI.format("3dAFNItoNIFTI")),
+    ".brik": ("a volume of AFNI", _TO_NIFTI.format("3dAFNItoNIFTI")),
+    ".v": ("an ECAT volume", _TO_NIFTI.format("nibabel")),
+    ".gii": ("a GIFTI surface, not an image", "Choose the volume that it was made from."),
+    ".trk": ("a set of streamlines, not an image", "Choose the volume that it was made from."),
+    ".tck": ("a set of streamlines, not an image", "Choose the volume that it was made from."),
+}
+
+
 class Reader(Protocol):
     """The module ``read`` in the folder of a format."""
 
@@ -43,7 +61,8 @@ class Format:
     name
         Name to display.
     folder
-        Folder of ``napari_superres/io`` with the modules ``read`` and, if the format can be written, ``write``.
+        Folder of ``napari_superres/io`` with the modules ``read`` and, if the format can be written, ``write``; a dot
+        before the name of an inner folder.
     read, write
         Suffixes that can be read and written, longest first.
     result
@@ -79,7 +98,12 @@ ZARR = Format(
     "OME-Zarr", folder="omezarr", read=(".ome.zarr", ".zarr"), write=(".ome.zarr", ".zarr"), result=".ome.zarr"
 )
 NIFTI = Format(
-    "NIfTI", folder="volume", read=(".nii.gz", ".nii"), write=(".nii.gz", ".nii"), result=".nii.gz", is_medical=True
+    "NIfTI",
+    folder="volume.nifti",
+    read=(".nii.gz", ".nii"),
+    write=(".nii.gz", ".nii"),
+    result=".nii.gz",
+    is_medical=True,
 )
 NRRD = Format("NRRD", folder="volume", read=(".nrrd", ".nhdr"), write=(".nrrd",), result=".nrrd", is_medical=True)
 METAIMAGE = Format("MetaImage", folder="volume", read=(".mha", ".mhd"), write=(".mha",), result=".mha", is_medical=True)
@@ -137,6 +161,8 @@ def format_to_read(path: Path) -> Format:
         If this format cannot be read. The message lists those that can.
     """
     file_format = find_format(path)
+    if (named := _name_of_other(path)) is not None:
+        raise UnreadableImageError(f"{path} is {named[0]}, which cannot be read.", remedy=named[1])
     if file_format is ZARR and not path.is_dir():
         raise UnreadableImageError(
             f"{path} must be a folder, because OME-Zarr is a folder of chunks, but it is a file.",
@@ -153,6 +179,14 @@ def format_to_read(path: Path) -> Format:
         f"{path} has the suffix {suffix(path) or '(none)'!r}, which cannot be read.",
         remedy=f"Convert it to a readable format: {', '.join(READ_SUFFIXES)}.",
     )
+
+
+def _name_of_other(path: Path) -> tuple[str, str] | None:
+    """Return what a file is that no format here reads, and what to do; None for all others."""
+    name = path.name.lower()
+    if name.endswith(".rec") and any(path.with_suffix(s).exists() for s in (".par", ".PAR", ".Par")):
+        return _OTHERS[".par"]  # and not the tomogram in an MRC file, which has this suffix, too
+    return next((words for s, words in _OTHERS.items() if name.endswith((s, f"{s}.gz", f"{s}.bz2"))), None)
 
 
 def format_to_write(path: Path) -> Format:

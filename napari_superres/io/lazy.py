@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.axes import spatial_axes, validate_axes
 from napari_superres.core.image import Array, Image
 from napari_superres.core.units import METRES
-from napari_superres.io.series import damage_error, translate_errors
+from napari_superres.io.series import GUESSED, damage_error, translate_errors
 
 Box = tuple[slice, ...]
 
@@ -253,6 +254,28 @@ def reorder_axes(image: Image, axes: str) -> Image:
     rows = [image.spatial.index(a) for a in axes if a in image.spatial]
     affine = image.affine[np.ix_([*rows, len(rows)], [*rows, len(rows)])]
     return image.replace(data=data, axes=axes, affine=affine)
+
+
+def with_axes(image: Image, axes: str | None) -> Image:
+    """Return the image with other letters for its axes; None keeps them.
+
+    Its place is kept if the spatial axes stay where they are. Otherwise only their pixel sizes are.
+
+    Raises
+    ------
+    AxesError
+        If the letters do not fit the shape.
+    """
+    if axes is None:
+        return image
+    axes = validate_axes(axes, image.shape)
+    spatial = spatial_axes(axes)
+    sizes = dict(zip(image.spatial, image.pixel_size, strict=True))
+    affine = image.affine if spatial == image.spatial else np.diag([*(sizes.get(a, 1.0) for a in spatial), 1.0])
+    units = {**dict.fromkeys(spatial, image.units["X"]), "T": image.units.get("T")}
+    names = image.channel_names if "C" in axes and "C" in image.axes else ()
+    metadata = {k: v for k, v in image.metadata.items() if k != GUESSED}
+    return image.replace(axes=axes, affine=affine, units=units, channel_names=names, metadata=metadata)
 
 
 def affine_in_unit(image: Image, unit: str | None) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import glob
 import itertools
+import warnings
 from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import Any
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.errors import SeriesError, SettingsError, SuperResError, UnreadableImageError
+from napari_superres.errors import SeriesError, SettingsError, SuperResError, SuperResWarning, UnreadableImageError
 from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_format, format_to_read, is_zarr, suffix
 from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
-from napari_superres.io.series import Accept, Series, check_present
+from napari_superres.io.series import GUESSED, Accept, Series, check_present
 from napari_superres.io.sidecar import RESULT, sidecar_path
 from napari_superres.io.tiff.ome_set import find_parts
 from napari_superres.limits import read_json
@@ -71,7 +72,33 @@ def read_image(
         If the file holds several images and `series` is None. The message lists the images.
     AxesError, GridError
         If `axes` or `pixel_size` do not fit the array.
+
+    Warns
+    -----
+    SuperResWarning
+        If the file contradicts itself or leaves a choice, such as two orientations. The sentences are also in
+        ``metadata["notes"]``.
     """
+    image = read_with_notes(
+        path, axes=axes, series=series, pixel_size=pixel_size, unit=unit, skip_bad=skip_bad, trust=trust
+    )
+    for note in image.metadata.get("notes", ()):
+        # Level 3 is the caller: the decorator adds a frame.
+        warnings.warn(note, SuperResWarning, stacklevel=3)
+    return image
+
+
+def read_with_notes(
+    path: str | Path,
+    *,
+    axes: str | None = None,
+    series: int | None = None,
+    pixel_size: Sequence[float] | float | None = None,
+    unit: str = "micrometer",
+    skip_bad: bool = False,
+    trust: bool = False,
+) -> Image:
+    """Read an image like `read_image`, but leave its warnings as ``metadata["notes"]``, which `upscale` passes on."""
     path = InputPath(path)
     available = _scan(path, Accept(unknown_pixel_size=pixel_size is not None, outside_files=trust))
     if series is None:
@@ -151,10 +178,11 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
     Returns
     -------
     list of dict
-        One dictionary per image with ``series``, ``name``, ``format``, ``axes``, ``shape``, ``dtype``,
-        ``pixel_size`` (None while unknown), ``origin``, ``units``, ``time_step``, ``channel_names``, ``space`` and
-        ``bytes``. Pixel sizes and origins have seven digits. Data about a patient or another person are left out; of
-        medical images, ``name`` is not that of the file.
+        One dictionary per image with ``series``, ``name``, ``format``, ``axes``, ``axes_guessed``, ``shape``,
+        ``dtype``, ``pixel_size`` (None while unknown), ``origin``, ``units``, ``time_step``, ``channel_names``,
+        ``space``, ``frame`` (the name of a NIfTI's space), ``bytes`` and ``notes``, the warnings of `read_image`.
+        Pixel sizes and origins have seven digits. Data about a patient or another person are left out; of medical
+        images, ``name`` is not that of the file.
 
     Raises
     ------
@@ -170,6 +198,7 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
             "name": series.name,
             "format": format_name,
             "axes": image.axes,
+            "axes_guessed": bool(image.metadata.get(GUESSED)),
             "shape": list(image.shape),
             "dtype": image.dtype.name,
             "pixel_size": _round(image.pixel_size) if any(image.units.get(a) for a in image.spatial) else None,
@@ -178,7 +207,9 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
             "time_step": image.metadata.get("time_step"),
             "channel_names": list(image.channel_names),
             "space": image.space,
+            "frame": image.metadata.get("nifti", {}).get("code"),
             "bytes": prod(image.shape) * image.dtype.itemsize,
+            "notes": list(image.metadata.get("notes", ())),
         }
         for index, series in enumerate(_scan(path, Accept(outside_files=trust)))
         for image in [series.open(None)]

@@ -17,6 +17,11 @@ from napari_superres.limits import Packing, is_inside, is_special, most_bytes
 
 # Off-diagonal elements below this part of a pixel are rounding errors.
 _ROUNDING = 1e-6
+# Part of a pixel. Headers with numbers of 32 bits are never quite straight.
+_MISPLACED = 0.02
+GUESSED = "axes_guessed"
+"""Key in the metadata of an image whose file does not name all of its axes."""
+
 _DAMAGE = "its content is damaged, cut off, or of another format"
 
 
@@ -234,7 +239,8 @@ def summarize(image: Image) -> str:
     sizes = " x ".join(f"{size:.4g}" for size in image.pixel_size)
     unit = image.units.get("X")
     pixel = f"pixel {sizes} {unit}" if unit else "pixel size unknown"
-    return f"{image.axes} {' x '.join(map(str, image.shape))} {image.dtype}, {pixel}"
+    axes = f"{image.axes} (a guess)" if image.metadata.get(GUESSED) else image.axes
+    return f"{axes} {' x '.join(map(str, image.shape))} {image.dtype}, {pixel}"
 
 
 def _permission_error(path: Path) -> UnreadableImageError:
@@ -275,7 +281,7 @@ def unsupported_orientation(image: Image, alternative: str = ".nii.gz, .nrrd or 
     if np.all(np.abs(linear - np.diag(sizes)) <= _ROUNDING * sizes):
         return []
     if is_sheared(image):
-        return [Unsupported("the shear of the pixel grid", "")]
+        return [Unsupported("the shear of the pixel grid", ".nii.gz")]
     plane = len(image.spatial) == 2
     return [Unsupported("the rotation or flip of the pixel grid", ".nrrd or .mha" if plane else alternative)]
 
@@ -288,9 +294,11 @@ def drop_rotation(image: Image) -> Image:
 
 
 def is_sheared(image: Image) -> bool:
-    """Return whether the axes of the pixel grid are not at right angles."""
-    direction = image.affine[:-1, :-1] / np.asarray(image.pixel_size)
-    return bool(np.max(np.abs(direction.T @ direction - np.eye(len(direction)))) > _ROUNDING)
+    """Return whether straight axes, the nearest to those of the image, would misplace a corner by `_MISPLACED`."""
+    linear, sizes = image.affine[:-1, :-1], np.asarray(image.pixel_size)
+    left, _, right = np.linalg.svd(linear / sizes)
+    extent = np.array([image.size(a) - 1 for a in image.spatial])
+    return bool(np.abs(linear - (left @ right) * sizes) @ extent @ (1 / sizes) > _MISPLACED)
 
 
 def unsupported_data_type(image: Image, supported: str, alternative: str) -> list[Unsupported]:

@@ -5,11 +5,15 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
+import tifffile
+import zarr
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
-from napari_superres.io import check_target, read_image, read_series, write_image, write_with_notes
+from napari_superres.io import check_target, describe, read_image, read_series, write_image, write_with_notes
 from napari_superres.io.formats import FORMATS, Format
 
 
@@ -51,3 +55,18 @@ def test_libraries_warn_again_after_use(ending: str, make_image: Callable[..., I
     read_image(write_image(make_image("YX", "uint8", unit="millimeter"), tmp_path / f"a{ending}"))
     assert SimpleITK.ProcessObject.GetGlobalWarningDisplay()
     assert logging.getLogger("tifffile").handlers == handlers
+
+
+def test_axes_that_no_file_names_are_marked_as_a_guess(make_image: Callable[..., Image], tmp_path: Path) -> None:
+    stack = np.zeros((4, 12, 13), np.uint8)
+    tifffile.imwrite(tmp_path / "plain.tif", stack, photometric="minisblack")
+    zarr.create_array(str(tmp_path / "plain.zarr"), data=stack)
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 4, 12, 13), np.uint8)), tmp_path / "movie.mha")
+    for name in ("plain.tif", "plain.zarr", "movie.mha"):
+        (row,) = describe(tmp_path / name)
+        assert row["axes_guessed"], name
+        named = read_image(tmp_path / name, axes=row["axes"].replace("Z", "T") if len(row["axes"]) == 3 else "CZYX")
+        assert "axes_guessed" not in named.metadata
+    tifffile.imwrite(tmp_path / "plane.tif", stack[0])
+    for path in (tmp_path / "plane.tif", write_image(make_image("ZYX", "uint8"), tmp_path / "a.ome.tif")):
+        assert not describe(path)[0]["axes_guessed"]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from fnmatch import fnmatch
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from napari._app_model.constants._menus import is_menu_contributable
 from npe2 import PluginManifest
 
 import napari_superres
-from napari_superres.io import list_samples
+from napari_superres.io import READ_SUFFIXES, list_samples
+from napari_superres.io.formats import PICTURE
 
 FILE = Path(napari_superres.__file__).with_name("napari.yaml")
 
@@ -44,10 +46,15 @@ def test_menus_are_real(manifest):
     assert all(is_menu_contributable(menu) for menu in menus)
 
 
-def test_readers_and_writers_leave_plain_tiff_to_napari(manifest):
+def test_the_reader_claims_what_the_command_line_reads_but_pictures(manifest):
     (reader,) = manifest.contributions.readers
     assert reader.accepts_directories
-    assert "*.tif" not in reader.filename_patterns
+    for suffix in READ_SUFFIXES:
+        claimed = any(fnmatch(f"a{suffix}", pattern) for pattern in reader.filename_patterns)
+        assert claimed == (suffix not in (*PICTURE.read, ".zarr")), suffix
+
+
+def test_writers_leave_plain_tiff_to_napari(manifest):
     for writer in manifest.contributions.writers:
         assert ".tif" not in writer.filename_extensions
 

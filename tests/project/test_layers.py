@@ -59,6 +59,7 @@ LIGHTNING_AT_TOP = {"training/lightning_module.py", "training/loop.py"}
 
 # Thin public functions turn the notes of a result into Python warnings. All else returns or yields notes.
 WARNING_FUNCTIONS = {
+    "io/read.py": {"read_image"},
     "io/write.py": {"write_image"},
     "models/library/add.py": {"add_model"},
     "models/library/registry.py": {"list_models", "load_model"},

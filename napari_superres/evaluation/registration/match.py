@@ -144,6 +144,11 @@ def _find_shift(result: Image, reference: Image, names: tuple[str, str]) -> tupl
     extent = np.array([min(result.size(a), reference.size(a)) for a in result.spatial]) - 1.0
     drift = np.abs(mapping[:n, :n] - np.eye(n)) @ extent
     if drift.max() > TOLERANCE:
+        if (orientation := _describe_turn(mapping[:n, :n], result.spatial)) and names[1] == "reference":
+            raise EvaluationError(
+                f"the {names[1]} must have the orientation of the {names[0]}, but is {orientation}.",
+                remedy="Set `register`, which resamples the reference onto the grid of the result.",
+            )
         raise EvaluationError(
             f"{names[0]} and {names[1]} must lie on one grid, got pixels of {_format_pixel_size(result)} and "
             f"{_format_pixel_size(reference)}"
@@ -165,7 +170,9 @@ def _find_shift(result: Image, reference: Image, names: tuple[str, str]) -> tupl
         raise EvaluationError(
             f"{names[1]} begins {_format_numbers(offset)} pixels from {names[0]} along {result.spatial}, "
             "not a whole number.",
-            remedy="Correct the origins, or resample the reference onto the grid of the result.",
+            remedy="Set `register`, which resamples the reference onto the grid of the result, or correct the origins."
+            if names[1] == "reference"
+            else "Correct the origins, or resample it.",
         )
     return [int(v) for v in whole], []
 
@@ -213,6 +220,15 @@ def _format_pixel_size(image: Image) -> str:
 
 def _similar_pixel_sizes(result: Image, reference: Image) -> bool:
     return bool(np.allclose(result.pixel_size, reference.pixel_size, rtol=0.02))
+
+
+def _describe_turn(mapping: npt.NDArray[np.float64], axes: str) -> str:
+    """Return how a grid is turned against another, in words; nothing if its axes lie along the other's."""
+    direction = mapping / np.linalg.norm(mapping, axis=0)
+    if np.abs(np.abs(direction) - np.eye(len(axes))).max() > 1e-3:
+        return "rotated against it"
+    mirrored = [axis for axis, cosine in zip(axes, np.diag(direction), strict=True) if cosine < 0]
+    return f"mirrored along {' and '.join(mirrored)}" if mirrored else ""
 
 
 def _format_numbers(values: npt.NDArray[Any]) -> str:

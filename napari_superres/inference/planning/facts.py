@@ -65,6 +65,10 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         extent=extent,
         intensities=intensities,
         told=told,
-        doubts=doubts(card, image, intensities, first) + (told.doubts if told else ()),
+        doubts=(
+            *image.metadata.get("notes", ()),
+            *doubts(card, image, intensities, first),
+            *(told.doubts if told else ()),
+        ),
         grid_cell=told.find_cell(card, first) if told else find_cell(card, image, intensities, first),
     )

@@ -54,7 +54,7 @@ class Job:
     @cached_property
     def image(self) -> Image:
         """The input, opened once per process."""
-        return io.read_image(self.source, **self.reading)
+        return io.read_with_notes(self.source, **self.reading)
 
     @cached_property
     def output(self) -> io.ZarrTarget:

@@ -40,7 +40,7 @@ class Source:
         # Before the first byte is read, so that whatever happens later is noticed.
         self._states = {io.file_state(path, exact=True)}
         self._changed, self._looked, self._took = False, 0.0, 0.0
-        self.image = io.read_image(path, **reading)
+        self.image = io.read_with_notes(path, **reading)
 
     @cached_property
     def digest(self) -> str:

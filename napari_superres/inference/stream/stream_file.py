@@ -183,7 +183,7 @@ def _finish(source: Source, target: Path, journal: Journal, job: Job, meter: "_M
     io.ZarrTarget.open(journal.result, outline.axes).finish(outline)
     io.put_in_place(journal.result, target, io.with_state(record, journal.result))
     journal.remove()
-    meter.image = outline.replace(data=io.read_image(target).data)
+    meter.image = outline.replace(data=io.read_with_notes(target).data)
     return meter.step(*notes, *chunk_notes(bad), finished=True)
 
 

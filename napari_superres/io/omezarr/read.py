@@ -21,7 +21,7 @@ from napari_superres.io.omezarr.array import ZarrArray
 from napari_superres.io.omezarr.attributes import NOTE
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.pyramid import PyramidSeries
-from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
+from napari_superres.io.series import GUESSED, Accept, Series, damage_error, import_library, summarize, translate_errors
 
 _KIND = "OME-Zarr"
 
@@ -154,7 +154,8 @@ def _image(
     affine = np.diag([*scale[at], 1.0])
     affine[:-1, -1] = translation[at]
     units = {a: _unit(named_axes[axes.index(a)].get("unit"), METRES) for a in spatial}
-    metadata: dict[str, Any] = {}
+    is_named = new_axes or any(axis.get("name") for axis in named_axes)
+    metadata: dict[str, Any] = {} if is_named else {GUESSED: True}
     if "T" in axes:
         time_unit = _unit(named_axes[axes.index("T")].get("unit"), SECONDS)
         if time_unit and scale[axes.index("T")] > 0:

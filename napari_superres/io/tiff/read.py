@@ -16,7 +16,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, GridError
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.pyramid import PyramidSeries
-from napari_superres.io.series import Accept, Series, damage_error, summarize, translate_errors
+from napari_superres.io.series import GUESSED, Accept, Series, damage_error, summarize, translate_errors
 from napari_superres.io.tiff.array import TiffArray
 from napari_superres.io.tiff.colour import Present, find_presentation
 from napari_superres.io.tiff.complete import check_chain, check_complete, check_description, iter_levels
@@ -73,7 +73,9 @@ def _series(
     array, axes = shown(stored)
 
     def open_image(new_axes: str | None) -> Image:
-        return _image(array, validate_axes(new_axes, array.shape) if new_axes else _known_axes(axes, array), facts)
+        letters = validate_axes(new_axes, array.shape) if new_axes else _known_axes(axes, array)
+        image = _image(array, letters, facts)
+        return image if new_axes or letters == axes else image.replace(metadata={**image.metadata, GUESSED: True})
 
     try:
         summary = summarize(open_image(None))

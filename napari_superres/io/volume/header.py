@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_superres.io.series import check_claim, damage_error
-from napari_superres.limits import COPIES, Codec, unpacked_length
+from napari_superres.limits import Codec, unpacked_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,19 @@ class VolumeHeader:
         Unit of the lengths that SimpleITK returns; None if the pixel size is unknown.
     medical
         Whether the world is the frame of a patient.
-    time_unit
-        Unit of the fourth spacing, or None.
+    time
+        Step and unit of the fourth axis, or None.
+    fourth
+        Letter of the fourth axis: ``"T"`` or ``"C"``; None if the header does not say.
+    components
+        Letter of the components of a pixel: ``"S"`` for colours or ``"C"``; None if the header does not say.
     """
 
     unit: str | None
     medical: bool
-    time_unit: str | None = None
+    time: tuple[float, str] | None = None
+    fourth: str | None = None
+    components: str | None = None
 
 
 def check_packed(path: Path, kind: str, data_file: Path, start: int, codec: Codec, needed: int) -> bool:
@@ -60,8 +66,3 @@ def check_packed(path: Path, kind: str, data_file: Path, start: int, codec: Code
             raise damage_error(path, kind, "its compressed data are cut off") from error
     check_claim(path, kind, needed, present)
     return present == needed
-
-
-def is_modest(needed: int, stored: int) -> bool:
-    """Return whether pixels take little more memory than their file, so that a wrong header does no harm."""
-    return needed <= COPIES * stored

@@ -5,6 +5,8 @@ import re
 from itertools import islice
 from pathlib import Path
 
+from napari_superres.core.units import METRES, unit_name
+from napari_superres.errors import GridError, UnreadableImageError
 from napari_superres.io.series import Accept, check_claim, damage_error, find_reference
 from napari_superres.io.volume.header import VolumeHeader, check_packed
 
@@ -53,13 +55,34 @@ def check(path: Path, accept: Accept) -> VolumeHeader:
         stored = max(0, data_file.stat().st_size - start)
         if not _is_true(fields.get("CompressedData", "False")):
             check_claim(path, _KIND, needed, stored)
+            if not _is_true(fields.get("BinaryData", "False")):
+                _check_last_number(path, data_file)
             continue
         stated = int(fields.get("CompressedDataSize", "0")) if len(names) == 1 else 0
         # Of other data SimpleITK prints a message and returns pixels that are not theirs.
         if not check_packed(path, _KIND, data_file, start, "zlib", values * size) or stated not in (0, stored):
             raise damage_error(path, _KIND, "its compressed data are longer than its header states")
     known = "ElementSpacing" in fields or "ElementSize" in fields
-    return VolumeHeader("millimeter" if known else None, medical=True)
+    return VolumeHeader(_unit(fields.get("DistanceUnits", "mm")) if known else None, medical=True)
+
+
+def _unit(text: str) -> str:
+    try:
+        name = unit_name(text)
+    except GridError:
+        return "millimeter"
+    return name if name in METRES else "millimeter"
+
+
+def _check_last_number(path: Path, data_file: Path) -> None:
+    """Refuse numbers in words without a space or line break at their end: SimpleITK takes them for cut off."""
+    with data_file.open("rb") as file:
+        file.seek(-1, 2)
+        if not file.read(1).isspace():
+            raise UnreadableImageError(
+                f"{path} must end its last number with a line break, or SimpleITK cannot read it.",
+                remedy="Add the line break to the file with the numbers.",
+            )
 
 
 def _read_fields(path: Path) -> tuple[dict[str, str], int, list[str]]:

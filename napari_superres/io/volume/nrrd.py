@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-from napari_superres.core.units import METRES, unit_name
-from napari_superres.errors import GridError, UnreadableImageError
+from napari_superres.errors import UnreadableImageError
 from napari_superres.io.series import Accept, check_claim, damage_error, find_reference
 from napari_superres.io.volume.header import VolumeHeader, check_packed
+from napari_superres.io.volume.nrrd_axes import read_facts
 from napari_superres.limits import Codec
 
 _KIND = "NRRD file"
@@ -31,9 +31,7 @@ _VALUE_BYTES = {
     }.items()
     for name in names.split(", ")
 }
-_CODECS: Mapping[str, Codec] = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "bzip2": "bz2"}
-# NRRD's names of a patient's frame. "scanner-xyz" and free spaces are not among them.
-_MEDICAL = re.compile(r"(left|right)-(posterior|anterior)-(superior|inferior)|LPS|RAS|LAS", re.IGNORECASE)
+_CODECS: Mapping[str, Codec] = {"gz": "gzip", "gzip": "gzip"}
 
 
 def check(path: Path, accept: Accept) -> VolumeHeader:
@@ -43,20 +41,10 @@ def check(path: Path, accept: Accept) -> VolumeHeader:
         _check_data(path, fields, end, listed, accept)
     except (KeyError, ValueError) as error:
         raise damage_error(path, _KIND) from error
-    known = "spacings" in fields or "spacedirections" in fields
-    names = [u for u in re.findall(r'"([^"]*)"', fields.get("spaceunits") or fields.get("units") or "") if u]
-    unit: str | None = "millimeter"
     try:
-        spatial = [u for u in map(unit_name, names) if u in METRES]
-        unit = spatial[0] if spatial else "millimeter"
-    except GridError:
-        unit = None if names and names[0] in ("pixel", "voxel", "???") else "millimeter"
-    if len(set(names[:2])) > 1:
-        raise UnreadableImageError(
-            f"{path} must have one unit of length, but its axes have {', '.join(names)}.",
-            remedy="Convert all axes to one unit.",
-        )
-    return VolumeHeader(unit if known else None, medical=bool(_MEDICAL.match(fields.get("space", ""))))
+        return read_facts(path, fields)
+    except (ValueError, IndexError) as error:
+        raise damage_error(path, _KIND) from error
 
 
 def _check_data(path: Path, fields: Mapping[str, str], end: int, listed: list[str], accept: Accept) -> None:
@@ -69,6 +57,11 @@ def _check_data(path: Path, fields: Mapping[str, str], end: int, listed: list[st
     if "datafile" in fields:
         files = [(find_reference(path, name, accept), 0) for name in _data_files(fields["datafile"], listed)]
     encoding = fields["encoding"].lower()
+    if encoding in ("bz2", "bzip2"):
+        raise UnreadableImageError(
+            f"{path} must be packed with gzip or not at all, but is packed with bzip2, which SimpleITK cannot unpack.",
+            remedy="Save it with gzip.",
+        )
     if encoding in _CODECS:
         for data_file, start in files:
             needed = values * size // len(files) + max(0, skipped)

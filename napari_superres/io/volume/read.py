@@ -1,4 +1,4 @@
-"""Read NIfTI, NRRD and MetaImage with SimpleITK, with position and orientation.
+"""Read NRRD and MetaImage with SimpleITK, with position and orientation.
 
 The world is the patient's left-posterior-superior frame, in millimeters. SimpleITK's first axis is X and ours is Z,
 so the rows and columns of its ``direction * spacing``, and its origin, are reversed. Images that are not medical
@@ -15,19 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from napari_superres.core.axes import spatial_axes, validate_axes
+from napari_superres.core.axes import spatial_axes
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.formats import format_to_read, stem, suffix
-from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.series import Accept, Series, import_library, summarize, translate_errors
+from napari_superres.io.formats import METAIMAGE, find_format, format_to_read, suffix
+from napari_superres.io.lazy import affine_in_unit, reorder_axes, with_axes
+from napari_superres.io.series import GUESSED, Accept, Series, import_library, summarize, translate_errors
 from napari_superres.io.volume.check import check_header
 from napari_superres.io.volume.header import VolumeHeader
 from napari_superres.io.volume.simpleitk import affine_in_array_order, is_text, quiet_simpleitk
 from napari_superres.io.volume.write import NOTE
 from napari_superres.limits import parse_json
 
+# By the content, as `find_format` decided: SimpleITK knows no suffix in capitals.
+_READERS = {False: "NrrdImageIO", True: "MetaImageIO"}
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "CTZYX"}
 
 
@@ -44,44 +46,30 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         header = check_header(path, accept)
         image = _image(_read(path), header)
 
-    def open_image(axes: str | None) -> Image:
-        return image if axes is None else _with_axes(image, validate_axes(axes, image.shape))
-
-    return [Series(f"{format_to_read(path).name} volume", summarize(image), open_image)]
-
-
-def _with_axes(image: Image, axes: str) -> Image:
-    spatial = spatial_axes(axes)
-    sizes = dict(zip(image.spatial, image.pixel_size, strict=True))
-    affine = image.affine if spatial == image.spatial else np.diag([*(sizes.get(a, 1.0) for a in spatial), 1.0])
-    units = {**dict.fromkeys(spatial, image.units["X"]), "T": image.units.get("T")}
-    names = image.channel_names if "C" in axes and "C" in image.axes else ()
-    return image.replace(axes=axes, affine=affine, units=units, channel_names=names)
+    return [Series(f"{format_to_read(path).name} volume", summarize(image), lambda axes: with_axes(image, axes))]
 
 
 def _read(path: Path) -> Any:
     """Return the volume as SimpleITK's image."""
     try:
-        with quiet_simpleitk() as sitk, _unambiguous_name(path) as name:
-            return sitk.ReadImage(str(name))
+        with quiet_simpleitk() as sitk, _readable_name(path) as name:
+            return sitk.ReadImage(str(name), imageIO=_READERS[find_format(path) is METAIMAGE])
     except RuntimeError as error:
         if "orthonormal" in str(error) or "orthogonal" in str(error):
             raise UnreadableImageError(
                 f"{path} must have axes at right angles, but its orientation is sheared.",
                 remedy="Resample it to a straight grid first.",
             ) from error
-        raise
+        raise UnreadableImageError(
+            f"{path} is complete, but SimpleITK does not understand its header.",
+            remedy="Save it again with another program, or as NIfTI.",
+        ) from error
 
 
 @contextmanager
-def _unambiguous_name(path: Path) -> Iterator[Path]:
-    """Yield a name under which SimpleITK reads this file.
-
-    Next to ``a.nii``, SimpleITK reads ``a.nii`` when it is asked for ``a.nii.gz``, and the other way round. It opens no
-    names that are no text.
-    """
-    pair = {".nii.gz": ".nii", ".nii": ".nii.gz"}.get(suffix(path))
-    if is_text(path) and (pair is None or not path.with_name(stem(path) + pair).exists()):
+def _readable_name(path: Path) -> Iterator[Path]:
+    """Yield a name under which SimpleITK reads this file: it opens none that is no text."""
+    if is_text(path):
         yield path
         return
     with TemporaryDirectory() as folder:
@@ -97,14 +85,17 @@ def _image(volume: Any, header: VolumeHeader) -> Image:
     note: dict[str, Any] = {}
     with suppress(ValueError, RuntimeError):
         note = parse_json(volume.GetMetaData(NOTE)) if volume.HasMetaDataKey(NOTE) else {}
-    data, axes = _data_and_axes(volume, note)
+    data, axes = _data_and_axes(volume, note, header)
     n = min(volume.GetDimension(), 3)
     affine = affine_in_array_order(volume.GetSpacing(), volume.GetOrigin(), volume.GetDirection(), n)
     unit = header.unit if note.get("known", True) else None
     metadata: dict[str, Any] = {k: v for k, v in note.items() if k == "provenance"}
+    components = volume.GetNumberOfComponentsPerPixel() > 1 and header.components is None
+    if not note and (components or (volume.GetDimension() > 3 and header.fourth is None)):
+        metadata[GUESSED] = True
     units: dict[str, str | None] = dict.fromkeys(spatial_axes(axes), unit)
     if "T" in axes:
-        step, time_unit = note.get("time") or (volume.GetSpacing()[3], header.time_unit)
+        step, time_unit = note.get("time") or header.time or (0.0, None)
         if time_unit in SECONDS and step > 0:
             units["T"], metadata["time_step"] = time_unit, float(step)
     space = note.get("space") if note else ("LPS" if header.medical else None)
@@ -118,14 +109,17 @@ def _image(volume: Any, header: VolumeHeader) -> Image:
     return image.replace(affine=affine_in_unit(image, original_unit), units=units)
 
 
-def _data_and_axes(volume: Any, note: dict[str, Any]) -> tuple[Any, str]:
-    """Return the values and their axes. Components are colour if there are 3 or 4 of uint8, unless a note says."""
+def _data_and_axes(volume: Any, note: dict[str, Any], header: VolumeHeader) -> tuple[Any, str]:
+    """Return the values and their axes.
+
+    Components are colour if there are 3 or 4 of uint8, unless a note or the header says what they are.
+    """
     data = import_library("SimpleITK").GetArrayFromImage(volume)
     count = volume.GetNumberOfComponentsPerPixel()
     dimension = volume.GetDimension()
     axes = _AXES[dimension]
     if count > 1:
-        usual = "S" if count in (3, 4) and (data.dtype == np.uint8) else "C"
+        usual = header.components or ("S" if count in (3, 4) and (data.dtype == np.uint8) else "C")
         axes += str(note.get("components", usual))
     elif "components" in note:
         data, axes = data[..., None], axes + str(note["components"])

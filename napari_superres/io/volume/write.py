@@ -1,7 +1,6 @@
-"""Write NIfTI, NRRD and MetaImage with SimpleITK.
+"""Write NRRD and MetaImage with SimpleITK.
 
-NRRD and MetaImage get a note with the unit, the provenance and everything else that has no field of its own (see
-`make_note`). NIfTI has no place for a note, so an unknown pixel size is refused: readers would take it for 1 mm.
+Files get a note with the unit, the provenance and everything else that has no field of its own (see `make_note`).
 """
 
 import json
@@ -15,7 +14,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.core.units import convert
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.formats import NIFTI, suffix
+from napari_superres.io.formats import suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
 from napari_superres.io.series import Accept, Unsupported, is_sheared, unsupported_data_type
 from napari_superres.io.volume.check import check_header
@@ -31,31 +30,19 @@ _META_FIELD_BYTES = 16_000
 
 def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
     """Return the features of an image that a volume file with this suffix cannot store."""
+    del suffix
     features = unsupported_data_type(image, _TYPES, ".ome.zarr")
     if is_sheared(image):
-        features.append(Unsupported("the shear of the pixel grid", ""))
+        features.append(Unsupported("the shear of the pixel grid", ".nii.gz"))
     if "T" in image.axes and "Z" not in image.axes:
         features.append(Unsupported("time without Z", ".ome.tif or .ome.zarr", fatal=True))
     if "C" in image.axes and "S" in image.axes:
         features.append(Unsupported("both colour samples and channels", ".ome.tif", fatal=True))
-    return [*features, *_unsupported_by_nifti(image)] if suffix in NIFTI.write else features
-
-
-def _unsupported_by_nifti(image: Image) -> list[Unsupported]:
-    features = []
-    if not image.has_pixel_size:
-        features.append(Unsupported("an unknown pixel size (it would be read as 1 mm)", ".nrrd, .ome.tif or .ome.zarr"))
-    if image.channel_names and "C" in image.axes:
-        features.append(Unsupported("channel names", ".nrrd, .ome.tif or .ome.zarr"))
-    if (image.size("C") in (3, 4) and image.dtype == np.uint8) or ("S" in image.axes and image.dtype != np.uint8):
-        features.append(Unsupported("whether its components are colour or channels", ".nrrd, .ome.tif"))
-    if len(image.spatial) == 2 and np.any(image.affine[:2, :2] != np.diag(np.diag(image.affine)[:2])):
-        features.append(Unsupported("the rotation of a plane", ".nrrd or .mha"))
     return features
 
 
 def write(image: Image, path: Path) -> None:
-    """Write a volume. Every format but ``.nii`` is compressed.
+    """Write a volume, compressed.
 
     SimpleITK needs a copy of the data in memory.
 
@@ -70,8 +57,7 @@ def write(image: Image, path: Path) -> None:
     with quiet_simpleitk() as sitk:
         volume = sitk.GetImageFromArray(data, isVector=bool(components))
         _set_grid(volume, image)
-        if suffix(path) not in NIFTI.write:
-            volume.SetMetaData(NOTE, _note_text(image, path))
+        volume.SetMetaData(NOTE, _note_text(image, path))
         del data
         try:
             _write(sitk, volume, path)
@@ -82,13 +68,12 @@ def write(image: Image, path: Path) -> None:
 
 
 def _write(sitk: Any, volume: Any, path: Path) -> None:
-    compress = suffix(path) != ".nii"
-    if is_text(path):
-        sitk.WriteImage(volume, str(path), useCompression=compress)
+    if is_text(path) and path.suffix.islower():  # SimpleITK writes something else under a suffix in capitals
+        sitk.WriteImage(volume, str(path), useCompression=True)
         return
     with TemporaryDirectory() as folder:
         made = Path(folder) / f"volume{suffix(path)}"
-        sitk.WriteImage(volume, str(made), useCompression=compress)
+        sitk.WriteImage(volume, str(made), useCompression=True)
         shutil.move(made, path)
 
 

@@ -7,6 +7,8 @@ Begin with ``layers``. This folder imports no other folder of the plugin.
 ``command_line``       options of a run as arguments of the command line
 ``labels``             settings and functions in messages, spelled as the windows name them
 ``reader``             File > Open
+``orientation``        sagittal and coronal volumes, whose axes napari cannot slice in the order of the file
+``contrast``           contrast limits of what is read on demand
 ``writer``             File > Save
 ``samples``            File > Open Sample
 ``preferences``        the plugin's settings in napari's Preferences

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.errors import SettingsError
+from napari_superres.plugin.host.orientation import file_axes
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -98,6 +99,9 @@ def shape_box(viewer: "Viewer", shapes: "Shapes | None", layer: "ImageLayer", ax
     box = {}
     for axis in "YX":
         values = inside[:, plain.index(axis)]
+        if file_axes(layer) and np.ptp(values) < 1e-3:  # drawn across this axis, which is the slider of such a layer
+            box[axis] = (0, sizes[axis])
+            continue
         start, stop = max(0, int(np.rint(values.min()))), min(sizes[axis], int(np.rint(values.max())) + 1)
         if stop <= start:
             raise SettingsError(f"the shape does not overlap the layer {layer.name!r}.", remedy="Draw it on the layer.")

@@ -6,6 +6,7 @@ on the source fit the result, too.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError
 from napari_superres.io.lazy import without_map
+from napari_superres.io.series import GUESSED
+from napari_superres.plugin.host.orientation import file_axes, rows_of
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -27,7 +30,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 _NAMES = {"t": "T", "time": "T", "c": "C", "ch": "C", "channel": "C", "z": "Z", "y": "Y", "x": "X"}
 _USUAL = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
-_KEPT = ("provenance", "time_step", "modality")
+_KEPT = ("provenance", "time_step", "modality", "notes", "nifti")
 _STYLE = (
     "contrast_limits",
     "gamma",
@@ -70,8 +73,9 @@ def other_channels(viewer: "Viewer", layer: Any) -> "list[ImageLayer]":
 def guess_layer_axes(layer: "ImageLayer") -> str:
     """Return the axes of an image layer, one letter of ``"TCZYXS"`` per array axis.
 
-    The layer's axis labels decide if all of them name t, c, z, y or x. Otherwise the last two axes are Y and X, a third
-    is Z, and a fourth is time, because napari shows channels as layers. Colour samples are S.
+    A sagittal or coronal volume has the letters of its file. The layer's axis labels decide if all of them name t, c,
+    z, y or x. Otherwise the last two axes are Y and X, a third is Z, and a fourth is time, because napari shows
+    channels as layers. Colour samples are S.
 
     Raises
     ------
@@ -79,6 +83,8 @@ def guess_layer_axes(layer: "ImageLayer") -> str:
         If there are more than five axes besides the colour samples.
     """
     samples = "S" if layer.rgb else ""
+    if kept := file_axes(layer):
+        return kept + samples
     named = [_NAMES.get(label.strip().lower()) for label in layer.axis_labels]
     if all(named) and len(set(named)) == len(named) and {"Y", "X"} <= set(named):
         return "".join(str(n) for n in named) + samples
@@ -88,6 +94,15 @@ def guess_layer_axes(layer: "ImageLayer") -> str:
             remedy="Make a layer of one element along the others.",
         )
     return _USUAL[layer.ndim] + samples
+
+
+def is_guess(layer: "ImageLayer", axes: str) -> bool:
+    """Return whether these axes of a layer are only a guess: nobody has named or corrected them."""
+    with suppress(AxesError):
+        if axes != guess_layer_axes(layer):
+            return False
+    named = all(label.strip().lower() in _NAMES for label in layer.axis_labels)
+    return bool(layer.metadata.get(GUESSED)) or (not named and layer.ndim > 2)
 
 
 def to_image(layer: "ImageLayer", axes: str | None = None) -> Image:
@@ -123,8 +138,10 @@ def to_image(layer: "ImageLayer", axes: str | None = None) -> Image:
             remedy="Use C in `axes`.",
         )
     spatial = [i for i, a in enumerate(axes) if a in "ZYX"]
-    world = _world(layer)
     keep = [*spatial, layer.ndim]
+    affine = _world(layer)[np.ix_(keep, keep)]
+    if axes.replace("S", "") == file_axes(layer):
+        affine = rows_of(axes, affine)
     facts = {k: layer.metadata[k] for k in _KEPT if k in layer.metadata}
     units = {a: _unit(layer.units[i], a) for i, a in enumerate(axes) if a in "TZYX"}
     if "T" in axes and units["T"]:
@@ -133,7 +150,7 @@ def to_image(layer: "ImageLayer", axes: str | None = None) -> Image:
     return Image(
         data=data,
         axes=axes,
-        affine=world[np.ix_(keep, keep)],
+        affine=affine,
         units=units,
         space="LPS" if layer.metadata.get("space") == "LPS" else None,
         channel_names=tuple(names) if "C" in axes and len(names) == data.shape[axes.index("C")] else (),

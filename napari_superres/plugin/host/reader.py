@@ -1,6 +1,6 @@
 """File > Open: images at their place in the world, with channels as layers and pixels read on demand.
 
-TIFF files and zarr arrays without OME metadata are left to napari's own reader.
+Pictures and zarr arrays without OME metadata are left to napari's own reader.
 """
 
 import math
@@ -14,14 +14,17 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.io import READ_SUFFIXES, read_pyramids, stem, suffix
-from napari_superres.io.formats import DICOM, find_format, is_zarr
+from napari_superres.io.formats import DICOM, PICTURE, find_format, is_zarr
 from napari_superres.io.lazy import Box, LazyArray, reorder_axes
+from napari_superres.plugin.host.contrast import find_contrast
 from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.host.layers import LayerData
+from napari_superres.plugin.host.orientation import lay_along_world
 
 Reader = Callable[[str | Path | Sequence[str | Path]], list[LayerData]]
 
-SUFFIXES = (".ome.tif", ".ome.tiff", ".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
+# What napari opens as completely stays its own.
+SUFFIXES = tuple(s for s in READ_SUFFIXES if s not in PICTURE.read)
 _OME_MARKS = (b'"multiscales"', b'"bioformats2raw.layout"', b'"plate"')
 _COLORMAPS = {1: ("gray",), 2: ("magenta", "green")}
 _MANY_COLORMAPS = ("cyan", "magenta", "yellow", "blue", "green", "red")
@@ -38,8 +41,8 @@ _LARGEST_DRAWN = 2**29
 def get_reader(path: str | Path | Sequence[str | Path]) -> Reader | None:
     """Return `read` if this plugin reads the file or folder, otherwise None.
 
-    It reads OME-TIFF, NIfTI, NRRD, MetaImage and DICOM files, OME-Zarr folders and folders of DICOM files. It does not
-    read several paths at once, which napari would stack.
+    It reads what the command line reads: files but PNG, JPEG and BMP, OME-Zarr folders and folders of DICOM files. It
+    does not read several paths at once, which napari would stack.
     """
     if not isinstance(path, str | Path):
         if len(path) != 1:
@@ -50,7 +53,7 @@ def get_reader(path: str | Path | Sequence[str | Path]) -> Reader | None:
 
 
 def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
-    """Return one layer per series and channel of a file or folder, reading nothing but metadata.
+    """Return one layer per series and channel of a file or folder. Large data stay lazy.
 
     A file with coarser levels becomes a multiscale layer. So does one of very large planes without such levels: its
     coarser levels are every n-th pixel.
@@ -67,15 +70,19 @@ def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
 
 
 def _read(path: str | Path) -> list[LayerData]:
+    from napari.utils.notifications import show_warning
+
     layers = []
     file_format = find_format(path)
     for index, (label, (image, *coarser)) in enumerate(read_pyramids(path)):
         # napari shows the name to nobody but the user, who knows the file by it.
-        name = Path(path).name if file_format is not None and file_format.folder == "volume" else label
+        name = Path(path).name if file_format is not None and file_format.folder.startswith("volume") else label
         channels = image_layers(image, _title(name), coarser)
         for _, keywords, _ in channels if index else ():
             keywords["metadata"] = {**keywords["metadata"], "series": index}
         layers += channels
+        for note in image.metadata.get("notes", ()):
+            show_warning(f"{_title(name)}: {note}.")
         if _is_larger((image, *coarser)[-1], _LARGEST_DRAWN):
             _announce_hidden(_title(name), (image, *coarser)[-1])
     return layers
@@ -94,13 +101,14 @@ def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list
         Coarser levels of the image, as `napari_superres.io.read_pyramids` returns them.
     """
     levels = [_drawable(level, damaged=level is not image) for level in (image, *coarser)]
+    image, *coarser = levels = lay_along_world(levels)
     arrays, axes = _with_overviews(levels), levels[0].axes
     shared = {**_geometry(image, axes.replace("C", "").replace("S", "")), "rgb": "S" in axes}
     shared["multiscale"] = len(arrays) > 1
     if _is_larger(levels[-1], _LARGEST_DRAWN):
         shared["visible"] = False
     if "C" not in axes:
-        return [(_pixels(arrays), {"name": name, **shared}, "image")]
+        return [(_pixels(arrays), {"name": name, **shared, **find_contrast(levels[-1].data, axes)}, "image")]
     count = image.size("C")
     names = image.channel_names or tuple(f"channel {i}" for i in range(count))
     colormaps = _COLORMAPS.get(count, _MANY_COLORMAPS)
@@ -111,6 +119,7 @@ def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list
                 "name": f"{names[i]} - {name}" if count > 1 or image.channel_names else name,
                 "blending": "additive" if count > 1 else "translucent",
                 **({} if "S" in axes else {"colormap": colormaps[i % len(colormaps)]}),
+                **find_contrast(_channel(levels[-1].data, axes.index("C"), i), axes.replace("C", "")),
                 **shared,
                 "metadata": {**shared["metadata"], "channel": i},
             },

@@ -7,6 +7,7 @@ from napari_superres.core.grid import crop_affine, upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.registration.match import match
+from napari_superres.evaluation.registration.register import register
 
 FIELD = np.arange(40 * 50, dtype=float).reshape(40, 50)
 
@@ -86,9 +87,8 @@ def test_unknown_pixel_size_is_said():
     [
         (Image.from_array(FIELD, "YX", pixel_size=0.2), "Upscale by the factor"),
         (Image.from_array(FIELD, "YX", pixel_size=0.101), "correct `pixel_size`"),
-        (Image.from_array(FIELD, "YX", pixel_size=0.1, origin=(0.05, 1)), "begins 0.5, 10 pixels"),
+        (Image.from_array(FIELD, "YX", pixel_size=0.1, origin=(0.05, 1)), r"begins 0.5, 10 pixels .*`register`"),
         (Image.from_array(FIELD, "YX", pixel_size=0.1, origin=(400, 0)), "do not overlap"),
-        (Image.from_array(FIELD[::-1], "YX", affine=[[-0.1, 0, 3.9], [0, 0.1, 0], [0, 0, 1]]), "one grid"),
         (Image.from_array(FIELD[:20, :20], "YX"), "must have one size"),
         (Image.from_array(np.stack([FIELD] * 3, -1), "YXS", pixel_size=0.1), r"only the reference has S \(3\)"),
     ],
@@ -96,6 +96,33 @@ def test_unknown_pixel_size_is_said():
 def test_grids_that_do_not_fit_are_refused_with_advice(reference, says):
     with pytest.raises(EvaluationError, match=says):
         match(Image.from_array(FIELD, "YX", pixel_size=0.1), reference)
+
+
+C, S = np.cos(0.1), np.sin(0.1)
+TURNED = {
+    "mirrored along Y": [[-0.1, 0, 3.9], [0, 0.1, 0], [0, 0, 1]],
+    "mirrored along Y and X": [[-0.1, 0, 3.9], [0, -0.1, 4.9], [0, 0, 1]],
+    "rotated": [[0.1 * C, -0.1 * S, 0.2], [0.1 * S, 0.1 * C, -0.2], [0, 0, 1]],
+    "begins": [[0.1, 0, 0.05], [0, 0.1, 0.05], [0, 0, 1]],
+}
+
+
+@pytest.mark.parametrize("words", TURNED)
+def test_a_turned_reference_is_refused_with_the_advice_that_works(words):
+    """The advice is `register`; with it, a smooth field is compared where it lies."""
+    y, x = np.indices((60, 70))
+
+    def image(affine):
+        world = np.tensordot(np.array(affine)[:2], np.stack([y, x, np.ones_like(y)]), 1)
+        return Image.from_array(np.sin(2 * world[0]) + np.cos(3 * world[1]), "YX", affine=affine)
+
+    result, reference = image(np.diag([0.1, 0.1, 1])), image(TURNED[words])
+    with pytest.raises(EvaluationError, match=rf"{words}.*Set `register`"):
+        match(result, reference)
+    pair = register(result, reference)
+    inside = np.isfinite(pair.reference.data)
+    assert inside.mean() > 0.7
+    assert np.corrcoef(pair.reference.data[inside], pair.result.data[inside])[0, 1] > 0.999
 
 
 def test_channels_and_frames_must_be_as_many():

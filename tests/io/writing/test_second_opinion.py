@@ -97,12 +97,13 @@ def test_nifti(axes: str, ending: str, make_image: Callable[..., Image], tmp_pat
         header = (gzip.decompress(content) if ending == ".nii.gz" else content)[:348]
         assert nibabel.Nifti1Header.diagnose_binaryblock(header) == ""
         found = nibabel.load(path)
-        assert found.header.get_data_dtype() == dtype
+        assert found.header.get_data_dtype() == ([(c, "u1") for c in "RGB"] if "S" in axes else dtype)
         steps = [abs(image.affine[i, i]) for i in range(len(image.spatial))]
         np.testing.assert_allclose(found.header.get_zooms()[: len(steps)], steps[::-1], rtol=1e-6)
         values = np.asarray(found.dataobj)
         if "S" in axes:
-            np.testing.assert_array_equal(np.squeeze(values), np.asarray(image.data).transpose(1, 0, 2))
+            colours = np.stack([values[c] for c in "RGB"], axis=-1)
+            np.testing.assert_array_equal(colours, np.asarray(image.data).transpose(1, 0, 2))
         elif "C" in axes:
             np.testing.assert_array_equal(np.squeeze(values).transpose(3, 2, 1, 0), image.data)
         else:

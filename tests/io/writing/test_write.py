@@ -123,7 +123,7 @@ def test_half_a_file_from_the_library_is_an_error(
         os.truncate(name, Path(name).stat().st_size // 2)
 
     monkeypatch.setattr(SimpleITK, "WriteImage", half)
-    for ending in (".nii", ".nii.gz", ".mha"):
+    for ending in (".nrrd", ".mha"):
         with pytest.raises(OutputError):
             write_image(image(ending), tmp_path / f"a{ending}")
     assert not list(tmp_path.iterdir())
@@ -211,15 +211,17 @@ def test_a_rotation_is_refused_or_kept_in_the_record(ending: str, volume: Image,
     assert read_image(path).pixel_size == pytest.approx(volume.pixel_size)
 
 
-def test_no_format_can_hold_a_shear(volume: Image, tmp_path: Path) -> None:
+def test_only_nifti_can_hold_a_shear(volume: Image, tmp_path: Path) -> None:
     affine = np.array(volume.affine)
     affine[:3, 1] += 0.2 * affine[:3, 2]
-    for ending in (".ome.tif", ".ome.zarr", ".nii.gz", ".nrrd", ".mha"):
-        with pytest.raises(LossyWriteError, match=r"shear.*[Rr]esample it to a straight grid"):
+    for ending in (".ome.tif", ".ome.zarr", ".nrrd", ".mha"):
+        with pytest.raises(LossyWriteError, match=r"shear.*Write \.nii\.gz instead, or set `allow_loss`"):
             check_target(tmp_path / f"a{ending}", overwrite=False, image=volume.replace(affine=affine))
     with pytest.warns(SuperResWarning, match="shear"):
         path = write_image(volume.replace(affine=affine), tmp_path / "a.nrrd", allow_loss=True)
     assert read_image(path).shape == volume.shape
+    path = write_image(volume.replace(affine=affine), tmp_path / "a.nii.gz")
+    np.testing.assert_allclose(read_image(path).affine, affine, atol=1e-5)
 
 
 def test_the_record_next_to_the_image(image: Callable[[str], Image], tmp_path: Path) -> None:

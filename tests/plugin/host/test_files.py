@@ -183,7 +183,9 @@ def test_the_reader_claims_only_files_that_napari_reads_incompletely(tmp_path):
     assert get_reader("a.ome.tif") is read
     assert get_reader(tmp_path / "a.nii.gz") is read
     assert get_reader(["a.OME.TIFF"]) is read
-    for other in ("a.tif", "a.png", "a.npy", "a.tiff", "nii", ["a.nrrd", "b.nrrd"], []):
+    for claimed in ("a.tif", "A.TIFF", "a.nhdr", "a.IMA", "a.mrc", "a.rec", "A.MHA", "a.MHD", "a.dicom"):
+        assert get_reader(claimed) is read, claimed
+    for other in ("a.png", "a.jpg", "a.npy", "nii", ["a.nrrd", "b.nrrd"], []):
         assert get_reader(other) is None, other
     assert get_reader(tmp_path) is None
     write_image(image_of(), tmp_path / "named.zarr")

@@ -11,7 +11,7 @@ from napari.layers import Layer
 from napari_superres.core.grid import crop_affine, upscale_affine
 from napari_superres.errors import AxesError, DataTypeError, GridError, UnreadableImageError
 from napari_superres.plugin.host import reader
-from napari_superres.plugin.host.layers import guess_layer_axes, to_image, to_layer
+from napari_superres.plugin.host.layers import guess_layer_axes, is_guess, to_image, to_layer
 
 _TURN = np.deg2rad(25.0)
 _AFFINE_2D = [[0.9, 0.2, 3.0], [-0.1, 1.1, 5.0], [0, 0, 1]]
@@ -163,6 +163,17 @@ def test_image_that_is_not_parallel_is_refused():
 )
 def test_axes_are_guessed(shape, labels, axes):
     assert guess_layer_axes(ImageLayer(np.zeros(shape, np.float32), axis_labels=labels, rgb=False)) == axes
+
+
+def test_axes_that_nobody_named_are_a_guess():
+    plain, labelled = (ImageLayer(np.zeros((4, 9, 9), np.float32), axis_labels=x) for x in (None, ("t", "y", "x")))
+    assert is_guess(plain, "ZYX")
+    assert not is_guess(plain, "TYX")
+    assert not is_guess(labelled, "TYX")
+    assert not is_guess(ImageLayer(np.zeros((9, 9), np.float32)), "YX")
+    assert is_guess(
+        ImageLayer(np.zeros((4, 9, 9)), axis_labels=("z", "y", "x"), metadata={"axes_guessed": True}), "ZYX"
+    )
 
 
 def test_colour_layers_have_samples():

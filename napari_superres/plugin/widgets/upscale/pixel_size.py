@@ -60,7 +60,7 @@ def set_pixel_size(layer: "ImageLayer", axes: str, size: float, unit: str) -> No
     unit
         Unit of `size`, for all spatial axes.
     """
-    factor = size / abs(layer.scale[-1])
+    factor = size / abs(layer.scale[axes.replace("S", "").index("X")])
     scale, translate, units = list(layer.scale), list(layer.translate), [str(u) for u in layer.units]
     for i, axis in enumerate(axes.replace("S", "")):
         if axis in "ZYX":

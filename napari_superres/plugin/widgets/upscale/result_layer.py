@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.io import read_image
+from napari_superres.io import read_with_notes
 from napari_superres.plugin.host import reader
 from napari_superres.plugin.host.layers import to_layer
 from napari_superres.plugin.worker.disk import FILE
@@ -118,7 +118,7 @@ class ResultLayer:
         """Show the file of a result, placed and coloured as the source."""
         from napari.layers import Layer
 
-        stored = read_image(path)
+        stored = read_with_notes(path)
         order = [stored.axes.index(a) for a in image.axes]
         data: Any = reader.sliceable(stored.data).transpose(order)
         if "C" not in image.axes:  # The reader would make a layer of each channel.

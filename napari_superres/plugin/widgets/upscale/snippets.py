@@ -9,8 +9,10 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, SuperResError
-from napari_superres.io import read_image
+from napari_superres.io import read_with_notes
+from napari_superres.io.lazy import reorder_axes
 from napari_superres.plugin.host.command_line import changed_options, option_arguments
+from napari_superres.plugin.host.orientation import file_axes
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -96,15 +98,17 @@ def _reading_options(path: Path, layer: "ImageLayer", image: Image) -> dict[str,
     """Return options of `read_image` with which the file equals a layer, or None if there are none."""
     options: dict[str, Any] = {"series": layer.metadata["series"]} if layer.metadata.get("series") else {}
     try:
-        stored = read_image(path, **options)
+        stored = read_with_notes(path, **options)
+        if file_axes(layer) == image.axes.replace("S", ""):
+            image = reorder_axes(image, "".join(a for a in stored.axes if a in image.axes))
         if (axes := _file_axes(stored.axes, layer, image)) is None:
             return None
         if axes != stored.axes:
             options["axes"] = axes
-            stored = read_image(path, **options)
+            stored = read_with_notes(path, **options)
         if not np.allclose(stored.pixel_size, image.pixel_size, rtol=1e-6) or not _same_units(stored, image):
             options |= {"pixel_size": tuple(map(float, image.pixel_size)), "unit": image.units["X"]}
-            stored = read_image(path, **options)
+            stored = read_with_notes(path, **options)
     except SuperResError:
         return None
     return options if _equals_layer(stored, layer, image) else None

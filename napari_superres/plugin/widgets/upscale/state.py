@@ -54,6 +54,8 @@ class LayerFacts:
         Unit of length; None if the pixel size is unknown.
     channel_layers
         Number of layers that hold channels of the same file, this one included.
+    axes_guessed
+        Whether neither the file nor the user named the axes.
     """
 
     axes: str
@@ -62,6 +64,7 @@ class LayerFacts:
     pixel_size: tuple[float, float] | None = None
     pixel_unit: str | None = None
     channel_layers: int = 1
+    axes_guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,7 @@ class UpscaleState:
             doubts.append(pixel_size_doubt(self.card, layer.pixel_size, layer.pixel_unit))
         if layer is not None:
             doubts.append(self.units_notice)
+            doubts.append(f"The axes {layer.axes} are a guess: correct them if they are others." * layer.axes_guessed)
         return "\n".join(window_text(text) for text in doubts if text)
 
     @property

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.models.suitability import plane_size
-from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, to_image
+from napari_superres.plugin.host.layers import guess_layer_axes, is_guess, other_channels, to_image
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
@@ -169,6 +169,7 @@ class UpscaleWidget(UpscaleControls):
             pixel_size=None if image is None else plane_size(image),
             pixel_unit=image.units["X"] if image is not None and image.has_pixel_size else None,
             channel_layers=1 + len(other_channels(self.viewer, layer)),
+            axes_guessed=is_guess(layer, self.axes.value),
         )
 
     def _set_pixel_size(self, size: float, unit: str) -> None:
