@@ -24,7 +24,7 @@ def info(
         terminal.document(rows)
         return
     for row in rows:
-        if row.pop("axes_guessed"):
+        if row.pop("axes_guessed", False):
             row["axes"] += " (a guess: set --axes where it matters)"
         for key, value in row.items():
             if value not in (None, [], {}):
