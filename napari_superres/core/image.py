@@ -52,6 +52,7 @@ class ImageChanges(TypedDict, total=False):
     space: str | None
     channel_names: tuple[str, ...]
     metadata: Mapping[str, Any]
+    no_data: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class Image:
         One name per channel, or empty.
     metadata
         Facts that processing keeps. They never identify a patient or another person.
+    no_data
+        Least and greatest of the whole numbers that mean "nothing was measured here", such as the padding around the
+        round field of a CT; None if there are none. Floating-point data have NaN there, and ignore this range.
     """
 
     data: Array
@@ -85,6 +89,7 @@ class Image:
     space: str | None = None
     channel_names: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    no_data: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -119,6 +124,11 @@ class Image:
             )
         set_(self, "channel_names", names)
         set_(self, "metadata", dict(self.metadata))
+        if self.no_data is not None:
+            low, high = (float(v) for v in self.no_data)
+            if not low <= high:
+                raise DataTypeError(f"no_data must be a least and a greatest value, got {self.no_data}.")
+            set_(self, "no_data", (low, high))
 
     @classmethod
     @checks_names
