@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_superres.core import grid
 from napari_superres.core.axes import spatial_axes, validate_axes
+from napari_superres.core.invalid import find_missing
 from napari_superres.core.options import check_names, checks_names
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import AxesError, DataTypeError, GridError
@@ -230,6 +231,18 @@ class Image:
         """Return a copy with some attributes changed. The copy is checked like a new image."""
         check_names(changes, ImageChanges.__annotations__)
         return replace(self, **changes)
+
+    def with_nan(self) -> Self:
+        """Return the image with NaN where nothing was measured; unchanged if it has no whole numbers that say so."""
+        if self.no_data is None or self.dtype.kind == "f":
+            return self
+        values = np.asarray(self.data)
+        wide = np.promote_types(values.dtype, np.float32)
+        missing = find_missing(values, self.no_data)
+        values = values.astype(wide)
+        return self.replace(
+            data=values if missing is None else np.where(missing, wide.type(np.nan), values), no_data=None
+        )
 
     def with_pixel_size(self, pixel_size: Sequence[float] | float, unit: str = "micrometer") -> Self:
         """Return the image with another pixel size, and the same orientation.

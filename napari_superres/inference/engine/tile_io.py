@@ -23,12 +23,12 @@ class TileRead:
     Attributes
     ----------
     values
-        ``(frames * S, (Z)YX)``, frame by frame: what the model reads. Non-finite pixels are filled from their
-        neighbours, with the same values however the image is tiled.
+        ``(frames * S, (Z)YX)``, frame by frame: what the model reads. Pixels without a measurement are filled from
+        their neighbours, with the same values however the image is tiled.
     core
         ``(S, ...)``: the part of `values` from which the kept output is computed, without neighbouring frames.
     original
-        ``(S, (Z)YX)`` before non-finite pixels were filled; None if all are finite.
+        ``(S, (Z)YX)`` before pixels without a measurement were filled; None if all are measured.
     """
 
     values: npt.NDArray[Any]
@@ -67,7 +67,7 @@ def _load_frame(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
     values = read_box(image, plan, plane, tile.read)
     channel = plane.get("C", 0)
-    if values.dtype.kind != "f" or np.isfinite(values).all():
+    if invalid.find_missing(values, plan.no_data) is None:
         return values, None
     wide = tuple(
         slice(max(0, b.start - invalid.REACH), min(n, b.stop + invalid.REACH))
@@ -75,7 +75,7 @@ def _load_frame(
     )
     fallback = (plan.normalisation.low[channel] + plan.normalisation.high[channel]) / 2
     around = read_box(image, plan, plane, wide)
-    filled = np.stack([invalid.fill(sample, fallback) for sample in around])
+    filled = np.stack([invalid.fill(sample, fallback, plan.no_data) for sample in around])
     inside = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(tile.read, wide, strict=True))
     return filled[(slice(None), *inside)], values
 
@@ -127,7 +127,7 @@ def store_core(
     values: npt.NDArray[Any],
     original: npt.NDArray[Any] | None,
 ) -> tuple[Box, int]:
-    """Write the core of a tile into the result, and put non-finite pixels back.
+    """Write the core of a tile into the result, and put pixels without a measurement back.
 
     Parameters
     ----------
@@ -138,22 +138,23 @@ def store_core(
     values
         ``(S, ...)`` core on the finer grid, in the type of `out`.
     original
-        The image's own values of the tile if some are not finite, else None.
+        The image's own values of the tile if some are no measurements, else None.
 
     Returns
     -------
     region
         Part of `out` that was written.
     invalid
-        Number of input pixels of the core that are not finite.
+        Number of input pixels of the core without a measurement.
     """
     bad = 0
     if original is not None:
         given = original[(slice(None), *inner_core(tile))]
-        finite = np.isfinite(given)
-        bad = int(given.size - np.count_nonzero(finite))
-        scale = (1, *plan.work_scale)
-        values = np.where(invalid.repeat_pixels(finite, scale), values, invalid.repeat_pixels(given, scale))
+        missing = invalid.find_missing(given, plan.no_data)
+        if missing is not None:
+            bad = int(np.count_nonzero(missing))
+            scale = (1, *plan.work_scale)
+            values = np.where(invalid.repeat_pixels(missing, scale), invalid.repeat_pixels(given, scale), values)
     where = {
         a: slice((c.start - plan.region[a][0]) * plan.scale[a], (c.stop - plan.region[a][0]) * plan.scale[a])
         for a, c in zip(plan.work_axes, tile.core, strict=True)

@@ -33,6 +33,8 @@ class ImageFacts:
         Reasons why the model may not suit the image, in sentences.
     grid_cell
         Row and column of the card's grid that are nearest to the first channel; None if there is no grid.
+    no_data
+        Of the image: whole numbers that mean "not measured".
     """
 
     axes: str
@@ -43,6 +45,7 @@ class ImageFacts:
     told: Told | None = None
     doubts: tuple[str, ...] = ()
     grid_cell: tuple[int, int] | None = None
+    no_data: tuple[float, float] | None = None
 
 
 def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
@@ -65,4 +68,5 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         told=told,
         doubts=doubts(card, image, intensities, first) + (told.doubts if told else ()),
         grid_cell=told.find_cell(card, first) if told else find_cell(card, image, intensities, first),
+        no_data=image.no_data,
     )

@@ -169,17 +169,18 @@ def _ranks(along: Vector) -> npt.NDArray[np.intp]:
 
 
 def _dimensions(header: SliceHeader, ranks: npt.NDArray[np.intp], places: int) -> dict[str, list[Value]]:
-    """Return the values per frame of each dimension whose values differ at some place, and are the same at all."""
+    """Return the values per frame of the dimensions that differ at some place; if possible, of those the same at all."""
     per_frame = items(header.tags, "PerFrameFunctionalGroupsSequence")
     listed = _listed(header, per_frame) or {k: [_found(f, k) for f in per_frame] for k in _USUAL}
     sparse = _may_lack_frames(header)
-    out = {}
+    differing, regular = {}, {}
     for keyword, values in listed.items():
         at = [{values[i] for i in np.flatnonzero(ranks == place)} for place in range(places)]
-        differs = any(len(found) > 1 for found in at) or (sparse and len(set(values)) > 1)
-        if differs and (sparse or all(found == at[0] for found in at)):
-            out[keyword] = values
-    return out
+        if any(len(found) > 1 for found in at) or (sparse and len(set(values)) > 1):
+            differing[keyword] = values
+            if sparse or all(found == at[0] for found in at):
+                regular[keyword] = values
+    return regular or differing
 
 
 def _may_lack_frames(header: SliceHeader) -> bool:
