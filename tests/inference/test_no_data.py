@@ -1,4 +1,4 @@
-"""Whole numbers that mean "not measured": out of the fit, unseen by the network, exact in the result and in its file."""
+"""Whole numbers that mean "not measured": out of the fit, unseen by networks, exact in the result and in its file."""
 
 from pathlib import Path
 from typing import Any

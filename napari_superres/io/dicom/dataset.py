@@ -212,6 +212,19 @@ def items(tags: Any, keyword: str) -> list[Any]:
     return [] if found is None or isinstance(found, str | bytes) else list(found)
 
 
+def groups_of(tags: Any) -> list[Any]:
+    """Return the items of all sequences of a data set. What cannot be read is left out."""
+    found: list[Any] = []
+    for tag in list(tags.keys()):
+        try:
+            element = tags[tag]
+        except Exception:  # noqa: BLE001 - as in `value`
+            continue
+        if element.VR == "SQ" and element.value:
+            found.extend(element.value)
+    return found
+
+
 def first_item(keyword: str, *groups: Any) -> Any:
     """Return the first item of a sequence in the first group that has it; None if none has it."""
     return next((found[0] for group in groups if group is not None and (found := items(group, keyword))), None)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.dicom.dataset import KIND, UNDEFINED, Elements, integer, number, quiet_pydicom, text, value
-from napari_superres.io.picture.jpeg import jpeg_fault, stated_pixels
+from napari_superres.io.picture.jpeg import has_empty_box, jpeg_fault, stated_pixels
 from napari_superres.io.series import check_claim, damage_error, import_library
 from napari_superres.limits import Packing
 
@@ -25,6 +25,8 @@ _JPEG_LS = {f"{_PREFIX}.4.80", f"{_PREFIX}.4.81"}
 _JPEG_2000 = {f"{_PREFIX}.4.90", f"{_PREFIX}.4.91", *(f"{_PREFIX}.4.{end}" for end in (201, 202, 203))}
 _OURS = {_EXTENDED, *_LOSSLESS, *_JPEG_LS, *_JPEG_2000}
 _PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
+
+_BITS = {1, 8, 16, 32, 64}
 
 DECODER_DEPENDENCIES = dict.fromkeys(_OURS, ("imagecodecs",))
 """What pydicom asks of a plug-in, besides `is_available` and a function that decodes a frame."""
@@ -74,17 +76,21 @@ def check_pixels(path: Path, elements: Elements) -> None:
         raise damage_error(path, KIND, f"it does not state its {' and '.join(missing) or 'colour model'}")
     if frame_count(elements) < 1 or (number(tags, "NumberOfFrames") is None and value(tags, "NumberOfFrames")):
         raise damage_error(path, KIND, "its number of frames (tag 0028,0008) is no number above 0")
+    bits = integer(tags, "BitsAllocated", 0)
+    used = integer(tags, "BitsStored", bits)
+    if bits not in _BITS or not 1 <= used <= bits:
+        raise damage_error(path, KIND, f"its pixels use {used} of {bits} bits (tags 0028,0101 and 0028,0100)")
     model = text(tags, "PhotometricInterpretation")
     if model not in _PHOTOMETRIC:
         raise UnreadableImageError(
-            f"{path} must be grey, RGB, YBR or have a palette, but has the colour model {model[:16]}.",
+            f"{path} must be grey, RGB, YBR or have a palette, but has the colour model {model[:16]!a}.",
             remedy="Convert it to RGB with a DICOM tool first.",
         )
     if elements.syntax not in _NATIVE | _OURS | {_RLE, _BASELINE}:
         with quiet_pydicom() as pydicom:
-            name = pydicom.uid.UID(elements.syntax).name
+            name = ascii(str(pydicom.uid.UID(elements.syntax).name)[:64])
         raise UnreadableImageError(
-            f"{path} is compressed as {name[:64]}, which cannot be read.",
+            f"{path} is compressed as {name}, which cannot be read.",
             remedy="Store it uncompressed with a DICOM tool such as dcmdjpeg or gdcmconv first.",
         )
     check_claim(path, KIND, _claimed_bytes(elements), elements.stored, _packing(elements.syntax))
@@ -142,6 +148,8 @@ def _check_frames(path: Path, elements: Elements, pydicom: Any) -> None:
         found += 1
         if stated_pixels(data) > pixels:
             raise damage_error(path, KIND, f"frame {index} states more than {pixels} pixels")
+        if has_empty_box(data):
+            raise damage_error(path, KIND, f"frame {index} has a box without a length")
         fault = jpeg_fault(data) if elements.syntax in (_BASELINE, _EXTENDED) else None
         if fault and "remature end" in fault:
             raise damage_error(path, KIND, f"frame {index} is cut off ({fault})")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.dicom.dataset import first_item, items, numbers, quiet_pydicom, value
+from napari_superres.io.dicom.dataset import first_item, groups_of, items, numbers, quiet_pydicom, value
 from napari_superres.io.dicom.header import SliceHeader, Vector, with_groups
 from napari_superres.io.dicom.stack import slice_normal, stack_slices
 
@@ -169,7 +169,7 @@ def _ranks(along: Vector) -> npt.NDArray[np.intp]:
 
 
 def _dimensions(header: SliceHeader, ranks: npt.NDArray[np.intp], places: int) -> dict[str, list[Value]]:
-    """Return the values per frame of the dimensions that differ at some place; if possible, of those the same at all."""
+    """Return the values per frame of dimensions that differ at some place; if possible, of those the same at all."""
     per_frame = items(header.tags, "PerFrameFunctionalGroupsSequence")
     listed = _listed(header, per_frame) or {k: [_found(f, k) for f in per_frame] for k in _USUAL}
     sparse = _may_lack_frames(header)
@@ -209,8 +209,8 @@ def _keyword(tag: Any) -> str:
 
 def _found(frame: Any, keyword: str) -> Value:
     """Return the value of an element in the functional groups of a frame, at most two sequences deep."""
-    for group in [frame, *(item for element in frame if element.VR == "SQ" for item in element.value)]:
-        for inner in [group, *(item for element in group if element.VR == "SQ" for item in element.value)]:
+    for group in [frame, *groups_of(frame)]:
+        for inner in [group, *groups_of(group)]:
             if (given := value(inner, keyword)) is not None:
                 return numbers(inner, keyword) or ((given,) if isinstance(given, str) else tuple(map(str, given)))
     return ()

@@ -20,14 +20,14 @@ import numpy.typing as npt
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.dicom.dataset import number, numbers, text
+from napari_superres.io.dicom.dataset import KIND, number, numbers, text
 from napari_superres.io.dicom.frames import frame_headers, sort_frames
 from napari_superres.io.dicom.header import SliceHeader, has_place, need_spacing, read_header
 from napari_superres.io.dicom.mosaic import read_volumes
 from napari_superres.io.dicom.stack import stack_slices
 from napari_superres.io.dicom.values import Pixels, read_pixels
 from napari_superres.io.formats import dicom_files
-from napari_superres.io.series import Accept, Series
+from napari_superres.io.series import Accept, Series, translate_errors
 
 # Names of modalities on model cards.
 _MODALITIES = {"MR": "MRI", "CT": "CT"}
@@ -71,7 +71,8 @@ def _series(group: list[SliceHeader], number_: int, require_pixel_size: bool) ->
         read = partial(_plane if first.size[2] == 1 else _frames, first, require_pixel_size)
 
     def open_image(axes: str | None) -> Image:
-        image = read(axes)
+        with translate_errors(first.path, KIND):
+            image = read(axes)
         return image if axes is None or validate_axes(axes, image.shape) == image.axes else _with_axes(image, axes)
 
     return Series(f"{first.modality or 'DICOM'} series {number_}", words, open_image)

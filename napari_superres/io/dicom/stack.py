@@ -9,6 +9,9 @@ from napari_superres.errors import UnreadableImageError
 from napari_superres.io.dicom.header import SliceHeader, Vector, need_spacing
 from napari_superres.io.series import damage_error
 
+_ROUNDING = 0.02
+"""Part of a pixel by which stated directions may move a pixel of the volume without a meaning."""
+
 _SPLIT = "Export it again, or split it by its dimensions with a DICOM tool first."
 
 
@@ -48,9 +51,21 @@ def stack_slices(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], Vec
         step = normal * abs(first.slice_spacing or first.thickness or 1.0)
     affine = np.eye(4)
     columns = np.stack([step, down * spacing[0], across * spacing[1]], axis=1)
-    affine[:3, :3] = columns[::-1]
+    affine[:3, :3] = _straightened(columns, (len(ordered), first.size[1], first.size[0]), spacing)[::-1]
     affine[:3, 3] = _position(ordered[0])[::-1]
     return ordered, affine
+
+
+def _straightened(columns: Vector, shape: tuple[int, int, int], spacing: tuple[float, float]) -> Vector:
+    """Return the steps along Z, Y and X at right angles, if that moves no pixel by more than a rounding error.
+
+    Files state directions and positions with few digits.
+    """
+    sizes = np.array([np.linalg.norm(columns[:, 0]), *spacing])
+    left, _, right = np.linalg.svd(columns / np.linalg.norm(columns, axis=0))
+    straight: Vector = (left @ right) * sizes
+    farthest = np.abs(straight - columns) @ (np.array(shape) - 1.0)
+    return straight if float(farthest.max()) < _ROUNDING * min(spacing) else columns
 
 
 def slice_normal(header: SliceHeader) -> Vector:
@@ -66,7 +81,8 @@ def slice_normal(header: SliceHeader) -> Vector:
     across, down = header.orientation[:3], header.orientation[3:]
     if abs(across @ down) > 1e-3 or max(abs(np.linalg.norm(across) - 1), abs(np.linalg.norm(down) - 1)) > 1e-3:
         raise damage_error(header.path, "slice", "its rows and columns are not at right angles (tag 0020,0037)")
-    return np.cross(across, down)
+    normal = np.cross(across, down)
+    return np.asarray(normal / np.linalg.norm(normal))
 
 
 def _position(header: SliceHeader) -> Vector:

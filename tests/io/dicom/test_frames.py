@@ -126,8 +126,7 @@ def test_the_groups_decide_if_no_dimensions_are_listed(tmp_path: Path) -> None:
 def test_time_points_are_time(tmp_path: Path) -> None:
     places = [0, 2, 4] * 3
     groups = [
-        index(k // 3 + 1, k % 3 + 1)
-        | {"TemporalPositionSequence": item(TemporalPositionTimeOffset=1.5 * (k // 3))}
+        index(k // 3 + 1, k % 3 + 1) | {"TemporalPositionSequence": item(TemporalPositionTimeOffset=1.5 * (k // 3))}
         for k in range(9)
     ]
     dimensions = ("TemporalPositionTimeOffset", "ImagePositionPatient")
@@ -140,7 +139,9 @@ def test_time_points_are_time(tmp_path: Path) -> None:
 def test_time_and_channels(tmp_path: Path) -> None:
     frames = [(t, e, z) for t in (1, 2) for z in (1, 2, 3) for e in (1, 2)]
     dimensions = ("TemporalPositionIndex", "EffectiveEchoTime", "InStackPositionNumber")
-    path = enhanced(tmp_path / "a.dcm", [3.0 * z for _, _, z in frames], [index(*f) for f in frames], dimensions=dimensions)
+    path = enhanced(
+        tmp_path / "a.dcm", [3.0 * z for _, _, z in frames], [index(*f) for f in frames], dimensions=dimensions
+    )
     image = read_image(path)
     assert (image.axes, image.shape) == ("TCZYX", (2, 2, 3, 6, 5))
     assert firsts(image) == [[[10 + frames.index((t, e, z)) for z in (1, 2, 3)] for e in (1, 2)] for t in (1, 2)]
@@ -149,7 +150,9 @@ def test_time_and_channels(tmp_path: Path) -> None:
 def test_a_dimension_that_follows_from_another_adds_nothing(tmp_path: Path) -> None:
     frames = [(b, b, z) for b in (1, 2) for z in (1, 2, 3)]
     dimensions = ("TemporalPositionIndex", "DiffusionBValue", "InStackPositionNumber")
-    path = enhanced(tmp_path / "a.dcm", [3.0 * z for *_, z in frames], [index(*f) for f in frames], dimensions=dimensions)
+    path = enhanced(
+        tmp_path / "a.dcm", [3.0 * z for *_, z in frames], [index(*f) for f in frames], dimensions=dimensions
+    )
     assert read_image(path).axes == "CZYX"
 
 
@@ -291,7 +294,12 @@ def nuclear(path: Path, **tags: Any) -> Path:
 
 def test_nuclear_medicine_has_its_place_at_the_detector(tmp_path: Path) -> None:
     image = read_image(nuclear(tmp_path / "a.dcm", SpacingBetweenSlices=4))
-    assert (image.axes, image.pixel_size, image.origin, firsts(image)) == ("ZYX", (4, 0.7, 0.5), (3, 2, 1), [10, 11, 12])
+    assert (image.axes, image.pixel_size, image.origin, firsts(image)) == (
+        "ZYX",
+        (4, 0.7, 0.5),
+        (3, 2, 1),
+        [10, 11, 12],
+    )
     image = read_image(nuclear(tmp_path / "b.dcm", SpacingBetweenSlices=-4))  # against the normal
     assert (image.pixel_size, image.origin, firsts(image)) == ((4, 0.7, 0.5), (-5, 2, 1), [12, 11, 10])
     with pytest.raises(UnreadableImageError, match="also differ in their Energy Window Vector"):

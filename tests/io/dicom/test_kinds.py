@@ -16,8 +16,17 @@ from napari_superres.io import find_images
 
 RT = "1.2.840.10008.5.1.4.1.1.481"
 NO_PIXELS = dict.fromkeys(
-    "Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel PhotometricInterpretation "
-    "PixelData".split()
+    [
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "PixelData",
+    ]
 )
 
 
