@@ -15,19 +15,8 @@ from napari_superres.errors import UnreadableImageError
 from napari_superres.io import find_images
 
 RT = "1.2.840.10008.5.1.4.1.1.481"
-NO_PIXELS = dict.fromkeys(
-    [
-        "Rows",
-        "Columns",
-        "BitsAllocated",
-        "BitsStored",
-        "HighBit",
-        "PixelRepresentation",
-        "SamplesPerPixel",
-        "PhotometricInterpretation",
-        "PixelData",
-    ]
-)
+_KEYWORDS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel")
+NO_PIXELS = dict.fromkeys((*_KEYWORDS, "PhotometricInterpretation", "PixelData"))
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,18 @@ def test_signed_jpeg_2000(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path).data, pixels)
 
 
+@pytest.mark.parametrize("length", [0, 7])
+def test_a_box_without_a_length_is_damage(length: int, tmp_path: Path) -> None:
+    """pydicom 3.0 looks for the next box forever."""
+    pixels = np.zeros((20, 24), "uint8")
+    frame = imagecodecs.jpeg2k_encode(pixels, level=0, reversible=True, codecformat="jp2")
+    path = compressed(tmp_path / "a.dcm", frame, pixels, JPEG_2000, 8)
+    assert read_image(path).shape == (20, 24)
+    path = compressed(tmp_path / "a.dcm", frame[:12] + length.to_bytes(4, "big") + frame[16:], pixels, JPEG_2000, 8)
+    with pytest.raises(UnreadableImageError, match="box without a length"):
+        read_image(path)
+
+
 def test_jpeg_of_12_bits(tmp_path: Path) -> None:
     y, x = np.indices((24, 32))
     pixels = (40 * y + 60 * x).astype("uint16")
