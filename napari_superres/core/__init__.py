@@ -11,7 +11,7 @@ docs/explanation/architecture.md lists all imports.
 ``intensity``  one invertible intensity map per channel, and the cast back to the data type of the input
 ``noise``      noise measured on an image: its variance as a line over brightness
 ``conditions`` what a network may be told about an image: blur and noise
-``invalid``    NaN and infinite pixels
+``invalid``    pixels without a measurement: NaN, infinite, or in the range `Image.no_data`
 ``binning``    means of blocks of pixels
 ``decibels``   the formula behind every PSNR
 ``turns``      flips and quarter turns of a plane, for arrays and tensors
@@ -19,8 +19,9 @@ docs/explanation/architecture.md lists all imports.
 ``color``      luma and colour differences of BT.601
 ``options``    options of public functions: visible to editors, and checked for misspelt names
 
-What happens to NaN: NaN and infinite pixels never reach a model. ``invalid.fill`` replaces each by the mean of its
-finite neighbours, or by a fallback if no neighbour within three pixels is finite: the engine uses the middle of the
+What happens to pixels without a measurement: NaN, infinite pixels and whole numbers in the range `Image.no_data` never
+reach a model. ``invalid.fill`` replaces each by the mean of its measured neighbours, or by a fallback if no neighbour
+within three pixels is measured: the engine uses the middle of the
 channel's intensity range. The engine (``inference/engine/tile_io.py``) then puts the original value back into every
 pixel of the result that it covers. Their number enters the record and the notes of the result.
 `intensity.fit_normalisation` and the metrics leave such pixels out.

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_superres.core import grid
 from napari_superres.core.axes import spatial_axes, validate_axes
+from napari_superres.core.invalid import find_missing
 from napari_superres.core.options import check_names, checks_names
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import AxesError, DataTypeError, GridError
@@ -72,6 +73,7 @@ class ImageChanges(TypedDict, total=False):
     space: str | None
     channel_names: tuple[str, ...]
     metadata: Mapping[str, Any]
+    no_data: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,9 @@ class Image:
     metadata
         Facts that processing keeps. They never identify a patient or another person. ``notes`` are sentences on what
         is doubtful in the file, which users should read. ``axes_guessed`` is True if no file or user named the axes.
+    no_data
+        Least and greatest of the whole numbers that mean "nothing was measured here", such as the padding around the
+        round field of a CT; None if there are none. Floating-point data have NaN there, and ignore this range.
     """
 
     data: Array
@@ -106,6 +111,7 @@ class Image:
     space: str | None = None
     channel_names: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    no_data: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -140,6 +146,11 @@ class Image:
             )
         set_(self, "channel_names", names)
         set_(self, "metadata", dict(self.metadata))
+        if self.no_data is not None:
+            low, high = (float(v) for v in self.no_data)
+            if not low <= high:
+                raise DataTypeError(f"no_data must be a least and a greatest value, got {self.no_data}.")
+            set_(self, "no_data", (low, high))
 
     @classmethod
     @checks_names
@@ -241,6 +252,18 @@ class Image:
         """Return a copy with some attributes changed. The copy is checked like a new image."""
         check_names(changes, ImageChanges.__annotations__)
         return replace(self, **changes)
+
+    def with_nan(self) -> Self:
+        """Return the image with NaN where nothing was measured; unchanged if it has no whole numbers that say so."""
+        if self.no_data is None or self.dtype.kind == "f":
+            return self
+        values = np.asarray(self.data)
+        wide = np.promote_types(values.dtype, np.float32)
+        missing = find_missing(values, self.no_data)
+        values = values.astype(wide)
+        return self.replace(
+            data=values if missing is None else np.where(missing, wide.type(np.nan), values), no_data=None
+        )
 
     def with_pixel_size(self, pixel_size: Sequence[float] | float, unit: str = "micrometer") -> Self:
         """Return the image with another pixel size, and the same orientation.

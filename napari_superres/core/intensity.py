@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
+from napari_superres.core.invalid import find_missing
 from napari_superres.errors import SettingsError
 
 Kind = Literal["unit", "percentile", "standard", "none"]
@@ -176,7 +177,7 @@ def measure(
 ) -> Intensities:
     """Fit the intensity map of each channel over all of T and Z, and measure what values the channel has.
 
-    NaN and infinite pixels are left out. Each channel is sampled once.
+    Pixels without a measurement are left out. Each channel is sampled once.
 
     Parameters
     ----------
@@ -296,7 +297,7 @@ def _percentile_range(values: npt.NDArray[Any], percentiles: tuple[float, float]
 
 
 def sample(image: Image, channel: int) -> npt.NDArray[Any]:
-    """Return a copy of at most four million finite values of a channel, without alpha, spread over T, Z, Y and X."""
+    """Return a copy of at most four million measured values of a channel, without alpha, spread over T, Z, Y and X."""
     outer = [a for a in image.axes if a in "TZ"]
     counts = [image.size(a) for a in outer]
     planes = int(np.prod(counts))
@@ -312,7 +313,8 @@ def sample(image: Image, channel: int) -> npt.NDArray[Any]:
             for a in image.axes
         )
         plane = np.asarray(image.data[index]).ravel()
-        values.append(plane[np.isfinite(plane)] if plane.dtype.kind == "f" else plane)
+        missing = find_missing(plane, image.no_data)
+        values.append(plane if missing is None else plane[~missing])
     return np.concatenate(values)
 
 

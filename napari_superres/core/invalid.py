@@ -1,7 +1,8 @@
-"""NaN and infinite pixels: replaced by the mean of their finite neighbours before a model sees them.
+"""Pixels without a measurement: replaced by the mean of their measured neighbours before a model sees them.
 
-A single NaN would spread over the whole receptive field of a model. The fill looks only at a fixed distance, so it does
-not depend on the division into tiles. The original values return to the result afterwards, enlarged by `repeat_pixels`.
+They are NaN and infinite pixels, and whole numbers in the range `Image.no_data`. A single NaN would spread over the
+whole receptive field of a model. The fill looks only at a fixed distance, so it does not depend on the division into
+tiles. The original values return to the result afterwards, enlarged by `repeat_pixels`.
 """
 
 from typing import Any
@@ -13,20 +14,46 @@ REACH = 3
 """Distance in pixels, along each axis, within which finite neighbours are averaged."""
 
 
-def fill(values: npt.NDArray[Any], fallback: float) -> npt.NDArray[Any]:
-    """Replace each NaN or infinite value by the mean of the finite values within `REACH`.
+def find_missing(values: npt.NDArray[Any], no_data: tuple[float, float] | None = None) -> npt.NDArray[np.bool_] | None:
+    """Return where values hold no measurement; None if all do.
 
     Parameters
     ----------
     values
-        ``(Z)YX`` floating-point numbers. They are not changed.
-    fallback
-        Value for pixels without a finite neighbour within `REACH`.
+        Intensities of any shape.
+    no_data
+        Least and greatest of the whole numbers that mean "not measured", as in `Image`. Other numbers have NaN.
     """
-    valid = np.isfinite(values)
+    if values.dtype.kind == "f":
+        missing = ~np.isfinite(values)
+    elif no_data is None:
+        return None
+    else:
+        missing = (values >= no_data[0]) & (values <= no_data[1])
+    return missing if missing.any() else None
+
+
+def fill(values: npt.NDArray[Any], fallback: float, no_data: tuple[float, float] | None = None) -> npt.NDArray[Any]:
+    """Replace each value without a measurement by the mean of the measured values within `REACH`.
+
+    Parameters
+    ----------
+    values
+        ``(Z)YX`` intensities. They are not changed.
+    fallback
+        Value for pixels without a measured neighbour within `REACH`.
+    no_data
+        As in `find_missing`.
+    """
+    missing = find_missing(values, no_data)
+    if missing is None:
+        return values
+    valid = ~missing
     total = _box_sum(np.where(valid, values, 0.0).astype(np.float64))
     count = _box_sum(valid.astype(np.float64))
     mean = np.divide(total, count, out=np.full_like(total, fallback), where=count > 0.5)
+    if values.dtype.kind != "f":
+        mean = np.rint(mean)
     return np.where(valid, values, mean.astype(values.dtype))
 
 

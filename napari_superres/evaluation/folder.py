@@ -128,8 +128,8 @@ def _score_all(
 def _score(trio: Trio, settings: EvaluationSettings, limits: IntensityLimits | None) -> ImageScores:
     from napari_superres.io import read_image
 
-    result, lr = (None if path is None else read_image(path) for path in (trio.result, trio.lr))
-    return compare(result, read_image(trio.reference), lr, settings, name=trio.name, limits=limits)
+    result, lr = (None if path is None else read_image(path).with_nan() for path in (trio.result, trio.lr))
+    return compare(result, read_image(trio.reference).with_nan(), lr, settings, name=trio.name, limits=limits)
 
 
 def _describe(rules: ComparisonRules) -> dict[str, str]:
@@ -157,13 +157,13 @@ def _extremes(trios: Sequence[Trio], rows: Sequence[Row]) -> list[Trio]:
 def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison]) -> Findings:
     from napari_superres.io import read_image
 
-    lr = None if trio.lr is None else read_image(trio.lr)
+    lr = None if trio.lr is None else read_image(trio.lr).with_nan()
     if trio.result is not None:
-        result = read_image(trio.result)
+        result = read_image(trio.result).with_nan()
     else:
         assert lr is not None
         result, _ = run_model(lr, settings.models[0])
-    reference = read_image(trio.reference)
+    reference = read_image(trio.reference).with_nan()
     if settings.transform is not None:
         moved = register_images(result, reference, transform=settings.transform)
         findings = examine(moved.result, moved.reference, lr, whole=result, registration=moved)
@@ -185,7 +185,7 @@ def _common_limits(
     per_image, types = [], set()
     for trio in trios:
         try:
-            image = read_image(trio.reference)
+            image = read_image(trio.reference).with_nan()
             per_image.append(intensity_limits(image, rules, None))
             types.add(str(image.dtype))
         except SuperResError as error:

@@ -147,4 +147,4 @@ def _as_image(image: Image | Array, axes: str | None) -> Image:
     """Return an image as it is, or a bare array as an image of unknown pixel size."""
     from napari_superres.inference.images import as_image
 
-    return image if isinstance(image, Image) else as_image(image, axes)
+    return image.with_nan() if isinstance(image, Image) else as_image(image, axes)

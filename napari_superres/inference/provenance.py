@@ -54,6 +54,7 @@ def make_record(image: Image, model: Model, plan: Plan, counts: Counts) -> dict[
             "pixel_size": list(image.pixel_size),
             "origin": list(image.origin),
             "units": dict(image.units),
+            **({} if image.no_data is None else {"no_data": list(image.no_data)}),
         },
         "affine": image.affine.tolist(),
         **plan_record(plan),
@@ -82,7 +83,7 @@ def join_records(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def run_notes(counts: Counts, plan: Plan, card: ModelCard) -> tuple[str, ...]:
     """Return what the user should know of a finished run, in sentences."""
     notes = [*_raised_notes(counts, plan, card), *_consistency_notes(counts, card)]
-    if counts.invalid:
+    if counts.invalid and plan.no_data is None:  # padding that the file states is no surprise
         notes.append(f"{counts.invalid} pixels are NaN or infinite: they were computed around and put back.")
     if counts.reduced:
         notes.append(f"memory was short; the run went on with {counts.reduced[-1]}.")

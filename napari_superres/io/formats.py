@@ -6,12 +6,15 @@ To add a format, see the text of `napari_superres.io`.
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
 from napari_superres.io.series import Accept, Series, Unsupported
 from napari_superres.limits import is_special
+
+_FIRST_ELEMENT, _FIRST_NUMBER = 256, 0x0020
+"""Bytes of the first element, and its number, below which a file without a preamble may be DICOM."""
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """Names of the metadata files of zarr, versions 2 and 3."""
@@ -147,7 +150,7 @@ def find_format(path: str | Path) -> Format | None:
             return ZARR
         return DICOM if dicom_files(path) else None
     by_suffix = next((f for f in FORMATS if suffix(path) in f.read), None)
-    if by_suffix is None and has_dicom_prefix(path):
+    if by_suffix is None and is_dicom(path):
         return DICOM
     return by_suffix
 
@@ -214,15 +217,33 @@ def is_zarr(path: Path) -> bool:
         return False
 
 
-def has_dicom_prefix(path: Path) -> bool:
-    """Return whether a file has the DICOM prefix ``DICM`` after its preamble of 128 bytes."""
+def is_dicom(path: Path) -> bool:
+    """Return whether a file begins like a DICOM file; False if it cannot be read."""
     try:
         if is_special(path):
             return False
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            return begins_like_dicom(file.read(132))
     except OSError:
         return False
+
+
+def begins_like_dicom(start: bytes) -> bool:
+    """Return whether the first 132 bytes of a file are those of a DICOM file.
+
+    They are a preamble of 128 bytes and ``DICM``, or the first element of a file without a preamble, as older programs
+    write it: its group is 0002 or 0008, its number is low, and it is short.
+    """
+    if start[128:132] == b"DICM":
+        return True
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    for order in orders:
+        group, number = (int.from_bytes(start[i : i + 2], order) for i in (0, 2))
+        states_kind = start[4:6].isalpha() and start[4:6].isupper()
+        is_short = int.from_bytes(start[4:8], order) < _FIRST_ELEMENT
+        if len(start) > 8 and group in (0x0002, 0x0008) and number < _FIRST_NUMBER and (states_kind or is_short):
+            return True
+    return False
 
 
 def dicom_files(folder: Path) -> list[Path]:
@@ -235,4 +256,4 @@ def dicom_files(folder: Path) -> list[Path]:
 
 
 def _may_be_dicom(path: Path) -> bool:
-    return suffix(path) not in READ_SUFFIXES and has_dicom_prefix(path)
+    return suffix(path) not in READ_SUFFIXES and is_dicom(path)

@@ -15,7 +15,7 @@ from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_fo
 from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
-from napari_superres.io.series import GUESSED, Accept, Series, check_present
+from napari_superres.io.series import GUESSED, Accept, Series, check_present, noted_no_data
 from napari_superres.io.sidecar import RESULT, sidecar_path
 from napari_superres.io.tiff.ome_set import find_parts
 from napari_superres.limits import read_json
@@ -122,7 +122,9 @@ def read_with_notes(
 def _with_record(image: Image, path: Path) -> Image:
     """Return the image with the provenance record next to its file, unless the file itself holds one."""
     record_file = sidecar_path(path)
-    if "provenance" in image.metadata or not record_file.is_file():
+    if "provenance" in image.metadata:
+        return _with_no_data(image)
+    if not record_file.is_file():
         return image
     try:
         record = read_json(record_file)
@@ -131,7 +133,16 @@ def _with_record(image: Image, path: Path) -> Image:
     if not isinstance(record, dict):
         return image
     record.pop(RESULT, None)  # which tells of the file, not of the image
-    return image.replace(metadata={**image.metadata, "provenance": record})
+    return _with_no_data(image.replace(metadata={**image.metadata, "provenance": record}))
+
+
+def _with_no_data(image: Image) -> Image:
+    """Return the image with the values "not measured" of the input it was computed from, if its file states none."""
+    given = image.metadata["provenance"].get("input") if isinstance(image.metadata["provenance"], dict) else None
+    pair = given.get("no_data") if isinstance(given, dict) else None
+    if image.no_data is not None or not isinstance(pair, list):
+        return image
+    return image.replace(no_data=noted_no_data({"no_data": " ".join(map(str, pair))}))
 
 
 @checks_names

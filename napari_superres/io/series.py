@@ -1,7 +1,7 @@
 """What readers and writers share: `Series`, what a reader accepts, what a writer cannot store, checks and errors."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -232,6 +232,20 @@ def find_reference(path: Path, name: str, accept: Accept) -> Path:
     if not target.is_file():
         raise damage_error(path, "image", "a file that it names is missing")
     return target
+
+
+def note_no_data(image: Image) -> dict[str, str]:
+    """Return what the note of this package in a file says of values that mean "not measured"; nothing without any."""
+    return {} if image.no_data is None else {"no_data": " ".join(map(repr, image.no_data))}
+
+
+def noted_no_data(note: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the range of values that a note says to mean "not measured"; None if it says nothing."""
+    try:
+        low, high = (float(v) for v in str(note.get("no_data", "")).split())
+    except ValueError:
+        return None
+    return (low, high) if low <= high else None
 
 
 def summarize(image: Image) -> str:

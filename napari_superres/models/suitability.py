@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Intensities, Normalisation
+from napari_superres.core.invalid import find_missing
 from napari_superres.core.units import METRES
 from napari_superres.models.card import ModelCard
 from napari_superres.models.grid_map import grid_marker
@@ -216,12 +217,15 @@ def _levels_doubt(card: ModelCard, levels: int, contrast: float, noise: float) -
 
 
 def _measure_plane(image: Image, normalisation: Normalisation, channel: int) -> float:
-    """Return the noise in the middle of one plane on the model's intensity scale; 0 if it is not finite."""
+    """Return the noise in the middle of one plane on the model's intensity scale; 0 if pixels hold no measurement."""
     index = tuple(
         slice(max(0, (n - _SAMPLE_EDGE) // 2), (n + _SAMPLE_EDGE) // 2)
         if a in "YX"
         else (channel if a == "C" else 0 if a == "S" else n // 2)
         for a, n in zip(image.axes, image.shape, strict=True)
     )
-    plane = normalisation.apply(np.asarray(image.data[index]), channel, np.float32)
+    values = np.asarray(image.data[index])
+    if find_missing(values, image.no_data) is not None:
+        return 0.0
+    plane = normalisation.apply(values, channel, np.float32)
     return noise_level(plane) if np.isfinite(plane).all() else 0.0

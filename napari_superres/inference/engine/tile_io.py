@@ -24,12 +24,12 @@ class TileRead:
     Attributes
     ----------
     values
-        ``(frames * S, (Z)YX)``, frame by frame: what the model reads; S without alpha. Non-finite pixels are filled
-        from their neighbours, with the same values however the image is tiled.
+        ``(frames * S, (Z)YX)``, frame by frame: what the model reads; S without alpha. Pixels without a measurement are
+        filled from their neighbours, with the same values however the image is tiled.
     core
         ``(S, ...)``: the part of `values` from which the kept output is computed, without neighbouring frames.
     original
-        ``(S, (Z)YX)`` with alpha, before non-finite pixels were filled; None if all are finite.
+        ``(S, (Z)YX)`` with alpha, before pixels without a measurement were filled; None if all are measured.
     alpha
         ``(1, (Z)YX)``: the alpha of RGBA, filled as `values`; None for other images.
     """
@@ -76,7 +76,7 @@ def _load_frame(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
     values = read_box(image, plan, plane, tile.read)
     channel = plane.get("C", 0)
-    if values.dtype.kind != "f" or np.isfinite(values).all():
+    if invalid.find_missing(values, plan.no_data) is None:
         return values, None
     wide = tuple(
         slice(max(0, b.start - invalid.REACH), min(n, b.stop + invalid.REACH))
@@ -84,7 +84,7 @@ def _load_frame(
     )
     fallback = (plan.normalisation.low[channel] + plan.normalisation.high[channel]) / 2
     around = read_box(image, plan, plane, wide)
-    filled = np.stack([invalid.fill(sample, fallback) for sample in around])
+    filled = np.stack([invalid.fill(sample, fallback, plan.no_data) for sample in around])
     inside = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(tile.read, wide, strict=True))
     return filled[(slice(None), *inside)], values
 
@@ -131,7 +131,7 @@ def to_image_type(
 def store_core(
     out: Any, plan: Plan, plane: Mapping[str, int], tile: Tile, values: npt.NDArray[Any], read: TileRead
 ) -> tuple[Box, int]:
-    """Write the core of a tile and its alpha into the result, and put non-finite pixels back.
+    """Write the core of a tile and its alpha into the result, and put pixels without a measurement back.
 
     Parameters
     ----------
@@ -149,17 +149,18 @@ def store_core(
     region
         Part of `out` that was written.
     invalid
-        Number of input pixels of the core that are not finite.
+        Number of input pixels of the core without a measurement.
     """
     bad = 0
     if read.alpha is not None:
         values = np.concatenate([values, alpha.enlarge(read.alpha, plan, tile)])
     if read.original is not None:
         given = read.original[(slice(None), *inner_core(tile))]
-        finite = np.isfinite(given)
-        bad = int(given.size - np.count_nonzero(finite))
-        scale = (1, *plan.work_scale)
-        values = np.where(invalid.repeat_pixels(finite, scale), values, invalid.repeat_pixels(given, scale))
+        missing = invalid.find_missing(given, plan.no_data)
+        if missing is not None:
+            bad = int(np.count_nonzero(missing))
+            scale = (1, *plan.work_scale)
+            values = np.where(invalid.repeat_pixels(missing, scale), invalid.repeat_pixels(given, scale), values)
     where = {
         a: slice((c.start - plan.region[a][0]) * plan.scale[a], (c.stop - plan.region[a][0]) * plan.scale[a])
         for a, c in zip(plan.work_axes, tile.core, strict=True)

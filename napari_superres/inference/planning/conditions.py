@@ -285,6 +285,8 @@ def _sample_squares(image: Image, channel: int) -> Iterator[NDArray[Any]]:
         box = {"Y": _part(image.size("Y"), row, rows), "X": _part(image.size("X"), column, columns)}
         index = tuple(box[a] if a in box else slice(None) if a == "S" else int(at[a]) for a in image.axes)
         values = np.asarray(image.data[index])
+        if (missing := invalid.find_missing(values, image.no_data)) is not None:
+            values = np.where(missing, np.float32(np.nan), values)
         if "S" not in image.axes:
             yield values if image.axes.index("Y") < image.axes.index("X") else values.T
             continue

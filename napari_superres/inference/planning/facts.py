@@ -34,6 +34,8 @@ class ImageFacts:
         Reasons why the model may not suit the image, in sentences.
     grid_cell
         Row and column of the card's grid that are nearest to the first channel; None if there is no grid.
+    no_data
+        Of the image: whole numbers that mean "not measured".
     """
 
     axes: str
@@ -44,6 +46,7 @@ class ImageFacts:
     told: Told | None = None
     doubts: tuple[str, ...] = ()
     grid_cell: tuple[int, int] | None = None
+    no_data: tuple[float, float] | None = None
 
 
 def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
@@ -71,4 +74,5 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
             *(told.doubts if told else ()),
         ),
         grid_cell=told.find_cell(card, first) if told else find_cell(card, image, intensities, first),
+        no_data=image.no_data,
     )

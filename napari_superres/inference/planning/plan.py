@@ -76,6 +76,8 @@ class Plan:
         Why the model may not suit the image, in sentences.
     grid_cell
         Row and column of the card's grid of measured gains that are nearest to the image; None if there is no grid.
+    no_data
+        Least and greatest of the whole numbers that mean "not measured" in the image; None if there are none.
     """
 
     model: str
@@ -109,6 +111,7 @@ class Plan:
     precision_db: float | None = None
     doubts: tuple[str, ...] = ()
     grid_cell: tuple[int, int] | None = None
+    no_data: tuple[float, float] | None = None
 
     @property
     def work_scale(self) -> tuple[int, ...]:
@@ -214,6 +217,7 @@ def resolve(facts: ImageFacts, resources: Resources, card: ModelCard, options: U
         told=facts.told,
         doubts=facts.doubts + _tile_doubt(card, extent, tiling) + _rounding_doubt(facts, resources.precision),
         grid_cell=facts.grid_cell,
+        no_data=facts.no_data,
     )
 
 

@@ -1,9 +1,6 @@
 """Read the few DICOM tags that describe the pixels and where they lie; never who was imaged."""
 
-import math
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.dicom.elements import check_elements
+from napari_superres.io.dicom.dataset import KIND, first_item, integer, items, number, numbers, read_elements, text
+from napari_superres.io.dicom.decode import check_pixels, frame_count
+from napari_superres.io.dicom.kinds import check_is_grid, no_image_error
 from napari_superres.io.series import translate_errors
-from napari_superres.io.volume.simpleitk import is_text, quiet_simpleitk
 
 Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class SliceHeader:
-    """Tags of one file: a slice, or all frames of a multi-frame file.
+    """Tags of one file, or of one frame of it.
 
     Attributes
     ----------
-    path
-        The file.
+    path, frame
+        The file, and the number of the frame if the tags are those of one frame among others.
     series
         Series instance UID.
-    modality, photometric, sop_class
-        Modality, photometric interpretation and SOP class; empty if absent.
+    modality, photometric
+        Modality and photometric interpretation; empty if absent.
     size
         Number of columns, rows and frames.
     spacing
@@ -38,48 +36,37 @@ class SliceHeader:
         Pixel spacing of the detector, not of the body, in millimeters; None if absent.
     position, orientation
         Image position (3 numbers) and image orientation (6 numbers); None if absent.
-    frame_time
-        Time between frames, in milliseconds; None if absent.
     slice_spacing, thickness
-        Spacing between slices and thickness of a slice, in millimeters; None if absent.
-    mirror
-        For MONOCHROME1 files (high values are displayed dark), which SimpleITK inverts: the values of the file are
-        `mirror` minus the values that SimpleITK returns. None for other files.
+        Spacing between slices (negative if they lie against the normal) and thickness of a slice, in millimeters; None
+        if absent.
+    instance
+        Number of the file within its series; 0 if absent.
+    is_mosaic
+        Whether the file holds the slices of a volume side by side, as Siemens stores functional MRI.
+    tags
+        pydicom's data set, for questions about several frames. It holds no personal data.
     """
 
     path: Path
+    frame: int | None
     series: str
     modality: str
     photometric: str
-    sop_class: str
     size: tuple[int, int, int]
     spacing: tuple[float, float] | None
     detector_spacing: tuple[float, ...] | None
     position: Vector | None
     orientation: Vector | None
-    frame_time: float | None
     slice_spacing: float | None
     thickness: float | None
-    mirror: float | None
+    instance: int
+    is_mosaic: bool
+    tags: Any = field(repr=False)
 
-
-def make_reader(sitk: Any, path: Path) -> Any:
-    """Return SimpleITK's reader for one DICOM file.
-
-    Raises
-    ------
-    UnreadableImageError
-        If the path of the file is no text.
-    """
-    if not is_text(path):
-        raise UnreadableImageError(
-            "a DICOM file cannot be opened, because its name or that of its folder is no text in UTF-8.",
-            remedy="Rename it.",
-        )
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    return reader
+    @property
+    def name(self) -> str:
+        """How messages name it: the label of the file, and the frame."""
+        return f"{self.path}" if self.frame is None else f"frame {self.frame} of {self.path}"
 
 
 def read_header(path: Path) -> SliceHeader:
@@ -90,50 +77,69 @@ def read_header(path: Path) -> SliceHeader:
     UnreadableImageError
         If the file is not a DICOM image, or is cut off.
     """
-    check_elements(path)
-    with translate_errors(path, "DICOM image"), quiet_simpleitk() as sitk:
-        file = make_reader(sitk, path)
-        file.ReadImageInformation()
-        size = tuple(file.GetSize())
+    with translate_errors(path, KIND):
+        elements = read_elements(path)
+        tags = elements.tags
+        if elements.stored is None:
+            raise no_image_error(path, elements)
+        check_is_grid(path, elements)
+        check_pixels(path, elements)
+        header = SliceHeader(
+            path=path,
+            frame=None,
+            series=text(tags, "SeriesInstanceUID"),
+            modality=text(tags, "Modality"),
+            photometric=text(tags, "PhotometricInterpretation"),
+            size=(integer(tags, "Columns", 0), integer(tags, "Rows", 0), frame_count(elements)),
+            spacing=None,
+            detector_spacing=numbers(tags, "ImagerPixelSpacing", 2),
+            position=None,
+            orientation=None,
+            slice_spacing=None,
+            thickness=None,
+            instance=integer(tags, "InstanceNumber", 0),
+            is_mosaic="MOSAIC" in text(tags, "ImageType").upper(),
+            tags=tags,
+        )
+        shared = first_item("SharedFunctionalGroupsSequence", tags)
+        per_frame = items(tags, "PerFrameFunctionalGroupsSequence")
+        alone = per_frame[0] if len(per_frame) == 1 else None
+        detector = first_item("DetectorInformationSequence", tags)  # nuclear medicine has its place there
+        for group in (tags, detector):
+            header = _with_place(header, group, group, group)
+        return with_groups(header, alone, shared)
 
-    def text(tag: str) -> str:
-        return str(file.GetMetaData(tag)).strip(" \0") if file.HasMetaDataKey(tag) else ""
 
-    def numbers(tag: str, count: int) -> tuple[float, ...] | None:
-        with suppress(ValueError):
-            values = tuple(float(v) for v in text(tag).split("\\"))
-            return values if len(values) == count and all(math.isfinite(v) for v in values) else None
-        return None
+def with_groups(header: SliceHeader, frame: Any, shared: Any) -> SliceHeader:
+    """Return a header with what the functional groups of a frame, or else those of all frames, say of its place.
 
-    spacing = numbers("0028|0030", 2)
-    if spacing is not None and min(spacing) <= 0:
-        spacing = None
-    position, orientation = numbers("0020|0032", 3), numbers("0020|0037", 6)
-    frame_time, slice_spacing = numbers("0018|1063", 1), numbers("0018|0088", 1)
-    thickness = numbers("0018|0050", 1)
-    return SliceHeader(
-        path=path,
-        series=text("0020|000e"),
-        modality=text("0008|0060"),
-        photometric=text("0028|0004"),
-        sop_class=text("0008|0016"),
-        size=(size[0], size[1], size[2] if len(size) > 2 else 1),
-        spacing=None if spacing is None else (spacing[0], spacing[1]),
-        detector_spacing=numbers("0018|1164", 2),
-        position=None if position is None else np.asarray(position),
-        orientation=None if orientation is None else np.asarray(orientation),
-        frame_time=None if frame_time is None else frame_time[0],
-        slice_spacing=None if slice_spacing is None else slice_spacing[0],
-        thickness=None if thickness is None or thickness[0] <= 0 else thickness[0],
-        mirror=_mirror(numbers) if text("0028|0004") == "MONOCHROME1" else None,
+    Parameters
+    ----------
+    header
+        Header of the file.
+    frame, shared
+        Items with functional groups; None if absent.
+    """
+    return _with_place(
+        header,
+        first_item("PixelMeasuresSequence", frame, shared),
+        first_item("PlanePositionSequence", frame, shared),
+        first_item("PlaneOrientationSequence", frame, shared),
     )
 
 
-def _mirror(numbers: Callable[[str, int], tuple[float, ...] | None]) -> float:
-    bits, signed = numbers("0028|0101", 1) or (16.0,), numbers("0028|0103", 1) or (0.0,)
-    intercept, slope = numbers("0028|1052", 1) or (0.0,), numbers("0028|1053", 1) or (1.0,)
-    smallest_plus_largest = -1.0 if signed[0] else 2.0 ** bits[0] - 1.0
-    return slope[0] * smallest_plus_largest + 2.0 * intercept[0]
+def _with_place(header: SliceHeader, measures: Any, position: Any, orientation: Any) -> SliceHeader:
+    spacing = numbers(measures, "PixelSpacing", 2)
+    place, direction = numbers(position, "ImagePositionPatient", 3), numbers(orientation, "ImageOrientationPatient", 6)
+    thickness = number(measures, "SliceThickness")
+    found: dict[str, Any] = {
+        "spacing": None if spacing is None or min(spacing) <= 0 else spacing,
+        "position": None if place is None else np.asarray(place),
+        "orientation": None if direction is None else np.asarray(direction),
+        "slice_spacing": number(measures, "SpacingBetweenSlices") or None,
+        "thickness": thickness if thickness is not None and thickness > 0 else None,
+    }
+    return replace(header, **{name: value for name, value in found.items() if value is not None})
 
 
 def need_spacing(header: SliceHeader) -> tuple[float, float]:
@@ -142,7 +148,7 @@ def need_spacing(header: SliceHeader) -> tuple[float, float]:
     Raises
     ------
     UnreadableImageError
-        If the file states none. SimpleITK would silently take 1 mm. The message names the missing tag.
+        If the file states none. The message names the missing tag.
     """
     if header.spacing is not None:
         return header.spacing

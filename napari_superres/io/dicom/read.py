@@ -1,8 +1,7 @@
 """Read DICOM strictly: single files, multi-frame files and folders that hold series.
 
-Some faults are errors here that SimpleITK accepts silently: a missing slice (it widens the spacing), an absent pixel
-spacing (it takes 1 mm), a tilted gantry, and mixed orientations. The message names the file. Only tags about the
-pixels are read.
+Some faults are errors here that other readers accept silently: a missing slice, an absent pixel spacing, a tilted
+gantry, and mixed orientations. The message names the file. Only tags about the pixels are read.
 
 A single slice becomes a volume of one slice, which keeps its place in the body. If its file states no position,
 orientation or thickness, it becomes a plane. Values of MONOCHROME1 files (high values are displayed dark)
@@ -21,16 +20,14 @@ import numpy.typing as npt
 from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.dicom.elements import check_frames
-from napari_superres.io.dicom.header import SliceHeader, has_place, make_reader, need_spacing, read_header
+from napari_superres.io.dicom.dataset import KIND, number, numbers, text
+from napari_superres.io.dicom.frames import frame_headers, sort_frames
+from napari_superres.io.dicom.header import SliceHeader, has_place, need_spacing, read_header
+from napari_superres.io.dicom.mosaic import read_volumes
 from napari_superres.io.dicom.stack import stack_slices
+from napari_superres.io.dicom.values import Pixels, read_pixels
 from napari_superres.io.formats import dicom_files
 from napari_superres.io.series import Accept, Series, translate_errors
-from napari_superres.io.volume.simpleitk import affine_in_array_order, quiet_simpleitk
-
-_SOP = "1.2.840.10008.5.1.4.1.1."
-# Multi-frame objects whose frames are slices. SimpleITK reads their positions from the tags of each frame.
-_SLICED = {_SOP + x for x in ("2.1", "2.2", "4.1", "4.4", "130", "128.1", "481.2", "13.1.3")}
 
 # Names of modalities on model cards.
 _MODALITIES = {"MR": "MRI", "CT": "CT"}
@@ -49,7 +46,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
     Raises
     ------
     UnreadableImageError
-        If a file is damaged.
+        If a file is damaged, or holds no image.
     """
     headers = [read_header(p) for p in (dicom_files(path) if path.is_dir() else [path])]
     groups: dict[str, list[SliceHeader]] = {}
@@ -57,108 +54,132 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         # A multi-frame file is an image of its own, even if other files belong to the same series.
         key = header.series if header.size[2] == 1 else str(header.path)
         groups.setdefault(key, []).append(header)
-    return [_series(group, number, not accept.unknown_pixel_size) for number, group in enumerate(groups.values())]
+    return [_series(group, number_, not accept.unknown_pixel_size) for number_, group in enumerate(groups.values())]
 
 
-def _series(group: list[SliceHeader], number: int, require_pixel_size: bool) -> Series:
+def _series(group: list[SliceHeader], number_: int, require_pixel_size: bool) -> Series:
     first = group[0]
     count = first.size[2] if len(group) == 1 else len(group)
     words = f"{count} slice(s) of {first.size[0]} x {first.size[1]}, {first.modality or 'unknown modality'}"
-    read: Callable[[], Image]
-    if len(group) > 1 or (first.size[2] == 1 and has_place(first)):
+    read: Callable[[str | None], Image]
+    if any(header.is_mosaic for header in group):
+        words = words.replace("slice(s)", "mosaic(s)")
+        read = partial(_mosaics, group)
+    elif len(group) > 1 or (first.size[2] == 1 and has_place(first)):
         read = partial(_stack, group, require_pixel_size)
     else:
         read = partial(_plane if first.size[2] == 1 else _frames, first, require_pixel_size)
 
     def open_image(axes: str | None) -> Image:
-        image = read()
+        with translate_errors(first.path, KIND):
+            image = read(axes)
         return image if axes is None or validate_axes(axes, image.shape) == image.axes else _with_axes(image, axes)
 
-    return Series(f"{first.modality or 'DICOM'} series {number}", words, open_image)
+    return Series(f"{first.modality or 'DICOM'} series {number_}", words, open_image)
 
 
-def _stack(group: list[SliceHeader], require_pixel_size: bool) -> Image:
-    known = require_pixel_size or group[0].spacing is not None
-    # If the files state no spacing, 1 holds its place: the caller then replaces it by the user's pixel size.
-    ordered, affine = stack_slices(group if known else [replace(h, spacing=(1.0, 1.0)) for h in group])
-    planes = _pixels(ordered[0])[0]
-    planes = np.concatenate([planes, np.empty((len(ordered) - 1, *planes.shape[1:]), planes.dtype)])
-    for number, header in enumerate(ordered[1:], start=1):
-        plane = _pixels(header)[0][0]
-        # Each slice may have its own rescale slope, and therefore its own data type.
-        planes = planes.astype(np.result_type(planes, plane), copy=False)
-        planes[number] = plane
-    return _image(planes, "ZYX", affine, ordered[0], "LPS")
+def _known(header: SliceHeader, require_pixel_size: bool) -> SliceHeader:
+    """Return a header with 1 in the place of an absent spacing, if the caller replaces it by the user's pixel size."""
+    return header if require_pixel_size or header.spacing is not None else replace(header, spacing=(1.0, 1.0))
 
 
-def _plane(header: SliceHeader, require_pixel_size: bool) -> Image:
+def _stack(group: list[SliceHeader], require_pixel_size: bool, _axes: str | None) -> Image:
+    ordered, affine = stack_slices([_known(h, require_pixel_size or group[0].spacing is not None) for h in group])
+    planes = read_pixels(ordered[0].path)
+    data = np.concatenate([planes.data, np.empty((len(ordered) - 1, *planes.data.shape[1:]), planes.data.dtype)])
+    joined = Pixels(data, planes.no_data)
+    for index, header in enumerate(ordered[1:], start=1):
+        joined = _put(joined, index, read_pixels(header.path))
+    return _image(joined, "ZYX", affine, ordered[0], "LPS")
+
+
+def _put(joined: Pixels, index: int, plane: Pixels) -> Pixels:
+    """Put a slice into its place in a stack. Each may have its own rescaling, and therefore its own data type."""
+    data, values, no_data = joined.data, plane.data[0], joined.no_data
+    if plane.no_data is not None and no_data is None and data.dtype.kind in "ui":
+        no_data = plane.no_data
+    elif plane.no_data is not None and plane.no_data != no_data:
+        values = _as_nan(values, plane.no_data)
+    dtype = np.result_type(data, values)
+    if dtype.kind == "f" and no_data is not None:
+        data, no_data = _as_nan(data, no_data), None
+    if dtype.kind == "f":
+        dtype = np.dtype(np.float32)
+    data = data.astype(dtype, copy=False)
+    data[index] = values
+    return Pixels(data, no_data)
+
+
+def _as_nan(values: npt.NDArray[Any], no_data: tuple[float, float]) -> npt.NDArray[np.float32]:
+    """Return values with 32 bits in which those that were not measured are NaN."""
+    return np.where((values >= no_data[0]) & (values <= no_data[1]), np.float32(np.nan), values).astype(np.float32)
+
+
+def _mosaics(group: list[SliceHeader], _axes: str | None) -> Image:
+    volumes, mosaic = read_volumes(group)
+    if len(volumes) == 1:
+        return _image(volumes[0], "ZYX", mosaic.affine, group[0], "LPS")
+    joined = Pixels(np.stack([volume.data for volume in volumes]), volumes[0].no_data)
+    image = _image(joined, "TZYX", mosaic.affine, group[0], "LPS")
+    step = number(group[0].tags, "RepetitionTime")
+    return image if not step else _with_time(image, step, "millisecond")
+
+
+def _plane(header: SliceHeader, require_pixel_size: bool, _axes: str | None) -> Image:
     known = require_pixel_size or header.spacing is not None
-    sizes = need_spacing(header) if known else (1.0, 1.0)
-    return _image(_pixels(header)[0][0], "YX", np.diag([*sizes, 1.0]), header, None, known)
+    sizes = need_spacing(_known(header, require_pixel_size))
+    pixels = read_pixels(header.path)
+    return _image(replace(pixels, data=pixels.data[0]), "YX", np.diag([*sizes, 1.0]), header, None, known)
 
 
-def _frames(header: SliceHeader, require_pixel_size: bool) -> Image:
-    """Return a multi-frame file: as slices if their distance is known, else as frames in time."""
-    data, volume = _pixels(header)
-    if header.sop_class in _SLICED or (header.spacing and header.slice_spacing and not header.frame_time):
-        spacing = list(volume.GetSpacing())
-        if header.sop_class not in _SLICED and header.slice_spacing:
-            spacing[2] = abs(header.slice_spacing)
-        affine = affine_in_array_order(tuple(spacing), volume.GetOrigin(), volume.GetDirection(), 3)
-        if header.spacing is None and require_pixel_size and spacing[:2] == [1.0, 1.0]:
-            need_spacing(header)
-        return _image(data, "ZYX", affine, header, "LPS")
-    if header.frame_time is None:
+def _frames(header: SliceHeader, require_pixel_size: bool, axes: str | None) -> Image:
+    """Return a multi-frame file: as slices if their places are known, else as frames in time."""
+    known = require_pixel_size or header.spacing is not None
+    header = _known(header, require_pixel_size)
+    frames = frame_headers(header)
+    if frames:
+        grid = sort_frames(header, frames)
+        pixels = read_pixels(header.path)
+        data = pixels.data[grid.order]
+        data[grid.order < 0] = 0
+        image = _image(replace(pixels, data=data), grid.axes, grid.affine, header, "LPS", channels=grid.channel_names)
+        return image if grid.time is None else _with_time(image, *grid.time)
+    steps = numbers(header.tags, "FrameTime", 1) or (numbers(header.tags, "FrameTimeVector") or ())[1:]
+    if header.slice_spacing and header.spacing and not steps:
+        affine = np.diag([abs(header.slice_spacing), *header.spacing, 1.0])
+        return _image(read_pixels(header.path), "ZYX", affine, header, None)
+    if not steps and axes is None:
         raise UnreadableImageError(
-            f"{header.path} must say what its {header.size[2]} frames are, but states neither the distance of slices "
-            "(tag 0018,0088) nor a frame time (0018,1063).",
-            remedy="Convert it to NIfTI with a DICOM tool first.",
+            f"{header.path} must say what its {header.size[2]} frames are, but states neither their places "
+            "(tags 0020,0032 and 0018,0088) nor a frame time (0018,1063).",
+            remedy="If you know what they are, set `axes`, for example to 'TYX'.",
         )
-    known = require_pixel_size or header.spacing is not None
-    sizes = need_spacing(header) if known else (1.0, 1.0)
-    image = _image(data, "TYX", np.diag([*sizes, 1.0]), header, None, known)
-    return image.replace(
-        units={**image.units, "T": "millisecond"}, metadata={**image.metadata, "time_step": header.frame_time}
-    )
+    image = _image(read_pixels(header.path), "TYX", np.diag([*need_spacing(header), 1.0]), header, None, known)
+    even = steps and min(steps) > 0 and np.allclose(steps, steps[0], rtol=0.01)
+    return _with_time(image, float(np.mean(steps)), "millisecond") if even else image
+
+
+def _with_time(image: Image, step: float, unit: str) -> Image:
+    return image.replace(units={**image.units, "T": unit}, metadata={**image.metadata, "time_step": step})
 
 
 def _image(
-    data: npt.NDArray[Any],
+    pixels: Pixels,
     axes: str,
     affine: npt.NDArray[np.float64],
     header: SliceHeader,
     space: str | None,
     known: bool = True,
+    channels: tuple[str, ...] = (),
 ) -> Image:
-    axes += "S" * (data.ndim - len(axes))
+    axes += "S" * (pixels.data.ndim - len(axes))
     units = dict.fromkeys((a for a in axes if a in "ZYX"), "millimeter" if known else None)
-    metadata = {"photometric": "MONOCHROME1"} if header.photometric == "MONOCHROME1" else {}
+    metadata: dict[str, Any] = {"photometric": "MONOCHROME1"} if header.photometric == "MONOCHROME1" else {}
+    if header.modality == "SEG" and text(header.tags, "SegmentationType") != "FRACTIONAL":
+        metadata["labels"] = True
     if header.modality:
         metadata["modality"] = _MODALITIES.get(header.modality, f"{header.modality} (DICOM)")
-    return Image(_narrowest(data), axes, affine, units, space, (), metadata)
-
-
-def _pixels(header: SliceHeader) -> tuple[npt.NDArray[Any], Any]:
-    """Return the pixels ``(frames, Y, X[, samples])``, rescaled as the file says, and SimpleITK's image."""
-    check_frames(header.path)
-    with translate_errors(header.path, "DICOM image"), quiet_simpleitk() as sitk:
-        volume = make_reader(sitk, header.path).Execute()
-        data = sitk.GetArrayFromImage(volume)
-        samples = volume.GetNumberOfComponentsPerPixel()
-        data = data.reshape((-1, *data.shape[-3 if samples > 1 else -2 :]))
-        if header.mirror is not None:
-            for frame in data:
-                frame[...] = (header.mirror - frame.astype(np.float64)).astype(data.dtype)
-        return data, volume
-
-
-def _narrowest(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Undo the widening by the rescaling: return integers as int16 if they fit, and floats with 32 bits."""
-    if data.dtype == np.float64:
-        return data.astype(np.float32)
-    if data.dtype == np.int32 and data.size and data.min() >= -(2**15) and data.max() < 2**15:
-        return data.astype(np.int16)
-    return data
+    return Image(pixels.data, axes, affine, units, space, channels, metadata, pixels.no_data)
 
 
 def _with_axes(image: Image, axes: str) -> Image:

@@ -6,10 +6,10 @@ import numpy as np
 
 from napari_superres.core.grid import Matrix, downscale_affine
 from napari_superres.core.image import Image
-from napari_superres.io.series import import_library
+from napari_superres.io.series import import_library, note_no_data
 
 NOTE = "napari_superres"
-"""Key of this package's own attributes, next to ``"ome"``: ``samples``, ``space`` and ``provenance``."""
+"""Key of this package's own attributes, next to ``"ome"``: ``samples``, ``space``, ``no_data`` and ``provenance``."""
 _SAMPLE_NAMES: tuple[str, ...] = ("red", "green", "blue", "alpha")
 _COLORS: tuple[str, ...] = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 _SAMPLE_COLORS: tuple[str, ...] = ("FF0000", "00FF00", "0000FF", "FFFFFF")
@@ -38,6 +38,7 @@ def make_attributes(stored: Image, image: Image, levels: int) -> dict[str, Any]:
     note: dict[str, Any] = {"samples": True} if "S" in image.axes else {}
     if image.space:
         note["space"] = image.space
+    note |= note_no_data(image)
     if image.metadata.get("provenance") is not None:
         note["provenance"] = image.metadata["provenance"]
     ome = model.model_dump(mode="json", exclude_none=True)

@@ -21,7 +21,16 @@ from napari_superres.io.omezarr.array import ZarrArray
 from napari_superres.io.omezarr.attributes import NOTE
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.pyramid import PyramidSeries
-from napari_superres.io.series import GUESSED, Accept, Series, damage_error, import_library, summarize, translate_errors
+from napari_superres.io.series import (
+    GUESSED,
+    Accept,
+    Series,
+    damage_error,
+    import_library,
+    noted_no_data,
+    summarize,
+    translate_errors,
+)
 
 _KIND = "OME-Zarr"
 
@@ -175,6 +184,7 @@ def _image(
         space=note.get("space"),
         channel_names=tuple(labels) if any(labels) and len(labels) == count and not samples else (),
         metadata=metadata,
+        no_data=noted_no_data(note),
     )
     # OME-Zarr has no samples. RGB images written by this package are stored as channels, and become RGB again here.
     return reorder_axes(image, image.axes.replace("S", "") + "S") if samples else image

@@ -5,6 +5,7 @@ from napari_superres.io.series import import_library
 _COLORSPACES = {"Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
 # Start of frame: all codes from C0 to CF that are no table (C4, CC) and no extension (C8).
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_BOXES = b"\0\0\0\x0cjP  "
 _JPEG_2000 = b"\xff\x4f\xff\x51"
 
 
@@ -20,6 +21,17 @@ def jpeg_fault(data: bytes) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def has_empty_box(data: bytes) -> bool:
+    """Return whether JPEG 2000 data in a file of boxes have one that is too short: pydicom would look at it forever."""
+    position = len(_BOXES) + 4
+    while data.startswith(_BOXES) and position < len(data) and data[position + 4 : position + 8] != b"jp2c":
+        length = int.from_bytes(data[position : position + 4], "big")
+        if length < 8:
+            return True
+        position += length
+    return False
 
 
 def stated_pixels(data: bytes) -> int:

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.etree import ElementTree
 
 from napari_superres.core.units import METRES, SECONDS, convert, unit_name
 from napari_superres.errors import GridError
+from napari_superres.io.series import noted_no_data
 from napari_superres.io.tiff.ome_set import find_all, find_image
 from napari_superres.limits import parse_json
 
@@ -17,6 +18,9 @@ NAMESPACE = "napari-superres"
 
 PIXEL = "pixel"
 """OME's unit for numbers without a physical meaning, used for the grid of an image with an unknown pixel size."""
+
+GDAL_NO_DATA = 42113
+"""Tag with the value that means "not measured"."""
 
 # Resolutions, in dots per inch, that programs write if they know none.
 _PLACEHOLDER_DPI = (72.0, 96.0)
@@ -43,6 +47,8 @@ class TiffFacts:
         Facts for ``Image.metadata``.
     space
         As in ``Image.space``. Only files of this package state it.
+    no_data
+        As in ``Image.no_data``: from files of this package, or GDAL's tag.
     """
 
     unit: str | None = None
@@ -52,17 +58,27 @@ class TiffFacts:
     channel_names: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     space: str | None = None
+    no_data: tuple[float, float] | None = None
 
 
 def read_facts(file: Any, series: Any) -> TiffFacts:
     """Return the facts of a series."""
+    tags = series.keyframe.tags
     if series.kind == "ome" and file.ome_metadata:
         root = ElementTree.fromstring(file.ome_metadata)
         image = find_image(root, file, series)
-        return TiffFacts() if image is None else _ome(root, image)
-    if file.is_imagej and file.imagej_metadata:
-        return _imagej(file.imagej_metadata, series)
-    return _plain(series.keyframe.tags)
+        facts = TiffFacts() if image is None else _ome(root, image)
+    elif file.is_imagej and file.imagej_metadata:
+        facts = _imagej(file.imagej_metadata, series)
+    else:
+        facts = _plain(tags)
+    no_data = noted_no_data(read_note(series)) or _gdal_no_data(tags.valueof(GDAL_NO_DATA))
+    return replace(facts, no_data=no_data)
+
+
+def _gdal_no_data(text: Any) -> tuple[float, float] | None:
+    value = _number(text)
+    return None if value is None else (value, value)
 
 
 def read_note(series: Any) -> dict[str, Any]:

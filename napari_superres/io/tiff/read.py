@@ -150,5 +150,12 @@ def _image(array: LazyArray, axes: str, facts: TiffFacts) -> Image:
     count = array.shape[axes.index("C")] if "C" in axes else 1
     names = facts.channel_names if len(facts.channel_names) == count else ()
     return Image(
-        data=array, axes=axes, affine=affine, units=units, space=facts.space, channel_names=names, metadata=metadata
+        data=array,
+        axes=axes,
+        affine=affine,
+        units=units,
+        space=facts.space,
+        channel_names=names,
+        metadata=metadata,
+        no_data=facts.no_data,
     )

@@ -23,10 +23,11 @@ from napari_superres.io.series import (
     Unsupported,
     drop_rotation,
     import_library,
+    note_no_data,
     unsupported_data_type,
     unsupported_orientation,
 )
-from napari_superres.io.tiff.metadata import NAMESPACE, PIXEL
+from napari_superres.io.tiff.metadata import GDAL_NO_DATA, NAMESPACE, PIXEL
 from napari_superres.io.tiff.quiet import quiet_tifffile
 
 _OME_TYPES = "uint8 uint16 uint32 int8 int16 int32 float32 float64"
@@ -126,6 +127,7 @@ def _write_ome(image: Image, target: BinaryIO) -> None:
                 subifds=levels if level == 0 else None,
                 subfiletype=int(level > 0),
                 metadata=_ome_metadata(image) if level == 0 else None,
+                extratags=_extra_tags(image),
                 **options,
             )
 
@@ -188,14 +190,23 @@ def _write_imagej(image: Image, target: BinaryIO) -> None:
         resolution=(1.0 / sizes["X"], 1.0 / sizes["Y"]),
         photometric="rgb" if "S" in image.axes else "minisblack",
         metadata=metadata,
+        extratags=_extra_tags(image),
     )
 
 
+def _extra_tags(image: Image) -> list[tuple[int, int, int, str, bool]]:
+    """Return the tag of GDAL for a single value that means "not measured", which other programs know."""
+    if image.no_data is None or image.no_data[0] != image.no_data[1]:
+        return []
+    return [(GDAL_NO_DATA, 2, 0, f"{image.no_data[0]:.17g}", True)]
+
+
 def _note(image: Image) -> dict[str, Any]:
-    """Return the facts that the format has no field for: all axes, the name of the space, and the provenance."""
+    """Return the facts that the format has no field for: all axes, the space, values without meaning, provenance."""
     note: dict[str, Any] = {"axes": image.axes}
     if image.space:
         note["space"] = image.space
+    note |= note_no_data(image)
     if image.metadata.get("provenance") is not None:
         note["provenance"] = image.metadata["provenance"]
     return note

@@ -21,7 +21,15 @@ from napari_superres.core.units import METRES, SECONDS
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import METAIMAGE, find_format, format_to_read, suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes, with_axes
-from napari_superres.io.series import GUESSED, Accept, Series, import_library, summarize, translate_errors
+from napari_superres.io.series import (
+    GUESSED,
+    Accept,
+    Series,
+    import_library,
+    noted_no_data,
+    summarize,
+    translate_errors,
+)
 from napari_superres.io.volume.check import check_header
 from napari_superres.io.volume.header import VolumeHeader
 from napari_superres.io.volume.simpleitk import affine_in_array_order, is_text, quiet_simpleitk
@@ -100,7 +108,7 @@ def _image(volume: Any, header: VolumeHeader) -> Image:
             units["T"], metadata["time_step"] = time_unit, float(step)
     space = note.get("space") if note else ("LPS" if header.medical else None)
     names = tuple(note.get("channel_names") or ()) if "C" in axes else ()
-    image = Image(data, axes, affine, units, space, names, metadata)
+    image = Image(data, axes, affine, units, space, names, metadata, noted_no_data(note))
     image = reorder_axes(image, "".join(a for a in "TCZYXS" if a in axes))
     original_unit = note.get("unit")
     if unit is None or original_unit not in METRES:

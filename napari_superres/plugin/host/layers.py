@@ -155,6 +155,7 @@ def to_image(layer: "ImageLayer", axes: str | None = None) -> Image:
         space="LPS" if layer.metadata.get("space") == "LPS" else None,
         channel_names=tuple(names) if "C" in axes and len(names) == data.shape[axes.index("C")] else (),
         metadata=facts,
+        no_data=layer.metadata.get("no_data"),
     )
 
 

@@ -230,6 +230,8 @@ def _geometry(image: Image, axes: str) -> dict[str, Any]:
     if any(image.units.values()):
         keywords["units"] = tuple(image.units.get(a) or "pixel" for a in axes)
     metadata = {**image.metadata, "space": image.space} if image.space else dict(image.metadata)
+    if image.no_data is not None:
+        metadata["no_data"] = image.no_data
     return {**keywords, "metadata": metadata}
 
 

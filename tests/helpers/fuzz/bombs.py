@@ -27,7 +27,7 @@ def bomb(name: str) -> Sample:
 def _dicom_with_length(tag: int, length: int) -> bytes:
     """Return a file with an element, at the top or in a sequence, whose length is a lie."""
     data = bytearray(dicom_file(_PLANE, private=True, sequence=True))
-    at = data.find(struct.pack("<HH", tag >> 16, tag & 0xFFFF))
+    at = data.rfind(struct.pack("<HH", tag >> 16, tag & 0xFFFF))
     data[at + 4 : at + 12] = b"OB\0\0" + length.to_bytes(4, "little")
     return bytes(data)
 

@@ -6,9 +6,11 @@ from functools import cache
 from random import Random
 from typing import Any
 
+import imagecodecs
 import numpy as np
+import pydicom
 from PIL import Image as Pillow
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as DicomSequence
 
@@ -17,7 +19,8 @@ from helpers.fuzz.values import damage_bytes, packed
 
 _CT, _MR, _SECONDARY = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "4", "7"))
 _EXPLICIT, _IMPLICIT, _BIG, _DEFLATED = (f"1.2.840.10008.1.2{end}" for end in (".1", "", ".2", ".1.99"))
-_JPEG, _RLE = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"
+_JPEG, _LOSSLESS, _JPEG_LS, _JPEG_2000 = (f"1.2.840.10008.1.2.4.{end}" for end in (50, 70, 80, 90))
+_RLE = "1.2.840.10008.1.2.5"
 _LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT")
 
 
@@ -34,8 +37,55 @@ def dicom_samples() -> tuple[Sample, ...]:
         "f.dcm": dicom_file(noise[0], _EXPLICIT, PhotometricInterpretation="MONOCHROME1", RescaleSlope="2.5"),
         "g.dcm": dicom_file(noise[0], _EXPLICIT, sequence=True),
     }
+    singles |= _compressed(noise) | {"k.dcm": _enhanced(noise), "l.dcm": _looked_up(noise[0])}
     folder = {f"ct/{i}.dcm": dicom_file(noise[i], _EXPLICIT, place=2.5 * i) for i in range(4)}
     return (*(Sample(name, {name: data}) for name, data in singles.items()), Sample("ct", folder))
+
+
+def _compressed(noise: Any) -> dict[str, bytes]:
+    """Return files of every other kind of compression."""
+    files = {"h.dcm": (_JPEG_2000, imagecodecs.jpeg2k_encode(noise[0], level=0, reversible=True))}
+    files["i.dcm"] = (_JPEG_LS, imagecodecs.jpegls_encode(noise[0]))
+    files["m.dcm"] = (_LOSSLESS, imagecodecs.ljpeg_encode(noise[0], bitspersample=16))
+    out = {name: dicom_file(noise[0], syntax, frame=bytes(frame)) for name, (syntax, frame) in files.items()}
+    rle = pydicom.dcmread(io.BytesIO(dicom_file(noise, NumberOfFrames=4, FrameTime="40")))
+    rle.compress(_RLE)
+    buffer = io.BytesIO()
+    rle.save_as(buffer)
+    return {**out, "j.dcm": buffer.getvalue()}
+
+
+def _enhanced(noise: Any) -> bytes:
+    """Return two time points of two slices, with the tags of each frame."""
+    shared, frames = Dataset(), []
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = (
+        DicomSequence([Dataset()]),
+        DicomSequence([Dataset()]),
+    )
+    shared.PixelMeasuresSequence[0].PixelSpacing = [0.5, 0.6]
+    shared.PlaneOrientationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    for number in range(4):
+        frame = Dataset()
+        frame.PlanePositionSequence, frame.FrameContentSequence = DicomSequence([Dataset()]), DicomSequence([Dataset()])
+        frame.PixelValueTransformationSequence = DicomSequence([Dataset()])
+        frame.PlanePositionSequence[0].ImagePositionPatient = [0, 0, 2.5 * (number % 2)]
+        frame.FrameContentSequence[0].TemporalPositionIndex = number // 2 + 1
+        frame.PixelValueTransformationSequence[0].RescaleSlope = str(1 + number)
+        frame.PixelValueTransformationSequence[0].RescaleIntercept = "0"
+        frames.append(frame)
+    groups: dict[str, Any] = {
+        "SharedFunctionalGroupsSequence": DicomSequence([shared]),
+        "PerFrameFunctionalGroupsSequence": DicomSequence(frames),
+    }
+    return dicom_file(noise, NumberOfFrames=4, **groups)
+
+
+def _looked_up(plane: Any) -> bytes:
+    """Return a file with a look-up table and padding."""
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData, table.ModalityLUTType = [4000, 0, 16], list(range(4000)), "US"
+    table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
+    return dicom_file(plane, ModalityLUTSequence=DicomSequence([table]), PixelPaddingValue=int(plane[0, 0]))
 
 
 def dicom_file(
@@ -45,6 +95,7 @@ def dicom_file(
     place: float | None = None,
     sequence: bool = False,
     private: bool = False,
+    frame: bytes | None = None,
     **tags: Any,
 ) -> bytes:
     """Return a file with pixels ``([frames,] Y, X)``.
@@ -57,6 +108,8 @@ def dicom_file(
         Position along the normal of the slice, in millimeters.
     sequence, private
         Whether the file has a sequence with pixels of its own, and a private element.
+    frame
+        The compressed pixels, instead of `pixels`.
     tags
         Other elements by keyword.
     """
@@ -70,7 +123,9 @@ def dicom_file(
     if syntax == _JPEG:
         buffer = io.BytesIO()
         Pillow.fromarray(pixels).save(buffer, "JPEG")
-        content = encapsulate([buffer.getvalue()])
+        frame = buffer.getvalue()
+    if frame is not None:
+        content = encapsulate([frame])
     values = {
         "SOPClassUID": _CT,
         "SOPInstanceUID": f"1.2.{round(10 * (place or 0))}",
@@ -97,11 +152,14 @@ def dicom_file(
         inner.CodeValue, inner.PixelData = "x", b"\0" * 8
         inner["PixelData"].VR = "OW"
         data.IconImageSequence = DicomSequence([inner])
+        data.SharedFunctionalGroupsSequence = DicomSequence([Dataset()])
+        data.SharedFunctionalGroupsSequence[0].CodeValue = "x"
     if private:
         data.add_new(0x00090010, "LO", "MINE")
         data.add_new(0x00091001, "OB", b"abcd" * 4)
     data["PixelData"].VR = "OB" if bits == 8 else "OW"
-    if syntax == _JPEG:
+    if frame is not None:
+        data["PixelData"].VR = "OB"
         data["PixelData"].is_undefined_length = True
     buffer = io.BytesIO()
     data.save_as(buffer, enforce_file_format=True)

@@ -15,6 +15,7 @@ from pydicom.sequence import Sequence
 
 from napari_superres.errors import SeriesError, UnreadableImageError
 from napari_superres.io import describe, file_digest, find_images, is_anonymous, output_suffix, read_image
+from napari_superres.io.series import is_sheared
 
 
 def test_a_series_is_sorted_and_lies_right(tmp_path: Path) -> None:
@@ -266,3 +267,17 @@ def test_spacing_that_a_series_does_not_state_can_be_given(tmp_path: Path) -> No
         read_image(folder)
     image = read_image(folder, pixel_size=(3.0, 0.7, 0.5), unit="millimeter")
     assert (image.axes, image.pixel_size) == ("ZYX", (3.0, 0.7, 0.5))
+
+
+def test_rounded_directions_are_no_shear(tmp_path: Path) -> None:
+    """A result with a shear could not be written as NIfTI. Real files round to five digits."""
+    c, s = np.cos(0.3), np.sin(0.3)
+    across, down = np.array([c, s, 0]), np.array([-s * 0.8, c * 0.8, 0.6])
+    normal = np.cross(across, down)
+    positions = [np.round(np.array([5, 6, 7]) + 2.5 * k * normal, 4).tolist() for k in range(4)]
+    directions = [*np.round(across, 5), *np.round(down, 5)]
+    image = read_image(slices(tmp_path / "mr", positions, ImageOrientationPatient=directions, Modality="MR"))
+    assert not is_sheared(image)
+    assert image.pixel_size == pytest.approx((2.5, 0.7, 0.5), rel=1e-4)
+    world = np.array([5, 6, 7]) + 2.5 * 3 * normal + 0.7 * 5 * down + 0.5 * 4 * across
+    np.testing.assert_allclose((image.affine @ [3, 5, 4, 1])[:3][::-1], world, atol=1e-3)
