@@ -1,6 +1,7 @@
 """A zarr array that names its missing or damaged chunks in an error, or fills and lists them."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, NamedTuple, Self
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.lazy import Box, LazyArray
 from napari_superres.io.omezarr.chunk_check import ChunkCheck
+from napari_superres.io.omezarr.sparse import leaves_out_chunks, unstored_note
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.series import Accept, import_library, translate_errors
 from napari_superres.limits import is_inside
@@ -40,8 +42,9 @@ class _Piece(NamedTuple):
 class ZarrArray(LazyArray):
     """An array of a zarr folder, of any version, sharded or not.
 
-    zarr returns the fill value if the file of a chunk is missing. Here that is an error, and so is a chunk that
-    cannot be decoded, or claims to be larger than it is. Each file is checked once, before it is first read.
+    zarr returns the fill value if the file of a chunk is missing. Here that is an error where the array stores all
+    chunks, see ``sparse``. So is a chunk that cannot be decoded, or claims to be larger than it is. Each file is
+    checked once, before it is first read.
 
     Parameters
     ----------
@@ -83,6 +86,12 @@ class ZarrArray(LazyArray):
         with self._lock:
             return sorted(self._bad)
 
+    @property
+    def note(self) -> str:
+        """What the user should know of the array, in a sentence; mostly empty."""
+        with translate_errors(self._path, "zarr array"):
+            return unstored_note(self._path, self._array) if self._local else ""
+
     def fill_bad_chunks(self, *, damaged: bool = True) -> Self:
         """Return the same array, which fills its missing chunks, and its damaged ones too by default."""
         return type(self)(self._path, self._array, self._accept, "bad" if damaged else "missing")
@@ -121,7 +130,10 @@ class ZarrArray(LazyArray):
         for piece in _pieces(box, self._file_shape):
             if piece.chunk in self._complete_files:
                 continue
-            fault = self._file_fault(self._path / self._key(piece.chunk))
+            file = self._path / self._key(piece.chunk)
+            if self._leaves_out and not file.is_file():
+                continue
+            fault = self._file_fault(file)
             if fault:
                 complete = False
                 self._report_bad(piece.chunk, self._file_shape, fault)
@@ -134,6 +146,10 @@ class ZarrArray(LazyArray):
                     complete = False
                     self._report_bad(piece.chunk, self.chunks, self._faults[piece.chunk])
         return complete
+
+    @cached_property
+    def _leaves_out(self) -> bool:
+        return leaves_out_chunks(self._path, self._array)
 
     def _file_fault(self, file: Path) -> str | None:
         """Return the fault of a file in words; None if it is not empty."""

@@ -11,8 +11,9 @@ from napari_superres.atomic import flush, replacing
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError
 from napari_superres.io.lazy import Box, reorder_axes
-from napari_superres.io.omezarr.attributes import make_attributes
+from napari_superres.io.omezarr.attributes import NOTE, make_attributes
 from napari_superres.io.omezarr.layout import Layout, disk_order
+from napari_superres.io.omezarr.sparse import COMPLETE
 from napari_superres.io.series import drop_rotation, import_library, sha256
 
 # Number of rows of the coarser level that are averaged at once.
@@ -260,4 +261,5 @@ def _create(group: Any, level: int, layout: Layout, dtype: np.dtype[Any]) -> Any
         dimension_names=[a.lower().replace("s", "c") for a in layout.axes],
         # A missing shard therefore means damage, never zeros.
         config={"write_empty_chunks": True},
+        attributes={NOTE: {COMPLETE: True}},
     )
