@@ -22,7 +22,7 @@ help:
 	@echo "make test-gui    run the widgets' tests that take minutes"
 	@echo "make test-stress run the widgets' tests while four processes keep the processors busy"
 	@echo "make test-slow   run all tests and measure their coverage (hours)"
-	@echo "make fuzz        read 20,000 damaged files (half an hour; goes on where it was stopped)"
+	@echo "make fuzz        read 20,000 damaged files and 2,000 damaged models (an hour; goes on where it was stopped)"
 	@echo "make lint        run ruff and mypy"
 	@echo "make docs        build the documentation and run every command that it shows"
 	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"
@@ -44,7 +44,7 @@ test-gui: $(VENV)/.tests system
 
 # The widgets' tests while four processes keep the processors busy: tests wait for events, never for time.
 test-stress: $(VENV)/.tests system
-	tests/stress.sh 4 $(BIN)/pytest -m gui
+	tests/helpers/widgets/stress.sh 4 $(BIN)/pytest -m gui
 
 # Coverage counts only if all tests run, so the quick ones run as well.
 test-slow: $(VENV)/.tests system
@@ -55,6 +55,7 @@ CASES ?= 20000
 SEED ?= 1
 fuzz: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.fuzz --cases $(CASES) --seed $(SEED)
+	SUPERRES_FUZZ_CASES=$$(($(CASES) / 10)) SUPERRES_FUZZ_SEED=$(SEED) $(BIN)/pytest -q tests/models/test_fuzz_models.py
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .

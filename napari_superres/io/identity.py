@@ -4,15 +4,19 @@ Everything that reads an image holds its path as an `InputPath`, so that each me
 """
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_superres.io.formats import FORMATS, Format, dicom_files, find_format, is_zarr, stem, suffix
-from napari_superres.io.omezarr.contents import zarr_digest
 from napari_superres.io.series import check_present, sha256, translate_errors
 
 _DIGITS = 12
+_ZARR_METADATA = (".zgroup", ".zarray", ".zattrs", ".zmetadata")
+# Of files in many folders, most time is waiting.
+_DIGESTED_AT_ONCE = 8
 
 if TYPE_CHECKING:
     _Path = Path
@@ -131,3 +135,46 @@ def _digest(path: Path) -> str:
     for digest in sorted(sha256(p) for p in dicom_files(path)):
         total.update(f"{digest}\n".encode())
     return total.hexdigest()
+
+
+def zarr_files(folder: Path) -> list[str]:
+    """Return the names in a zarr folder of its files, sorted: metadata and chunks of all its groups and arrays.
+
+    Other hidden files do not count: desktops and network disks leave theirs anywhere. There may be millions, so they
+    are texts: paths would take ten times as long.
+    """
+    names: list[str] = []
+    linked: set[str] = set()
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        with os.scandir(folder / inside) as entries:
+            for entry in entries:
+                name = f"{inside}{entry.name}"
+                if not entry.is_dir():
+                    if entry.name in _ZARR_METADATA or not entry.name.startswith("."):
+                        names.append(name)
+                    continue
+                if entry.is_symlink():
+                    # Levels may be links to another disk. A link to a folder above would never end.
+                    real = os.path.realpath(entry.path)
+                    if real in linked:
+                        continue
+                    linked.add(real)
+                waiting.append(f"{name}/")
+    return sorted(names)
+
+
+def zarr_digest(folder: Path) -> str:
+    """Return the SHA-256 of the names and the digests of all files of a zarr folder.
+
+    Raises
+    ------
+    OSError
+        If one of them cannot be read.
+    """
+    names = zarr_files(folder)
+    with ThreadPoolExecutor(_DIGESTED_AT_ONCE) as threads:
+        digests = threads.map(lambda name: sha256(folder / name), names)
+        lines = [f"{name}\0{digest}\n" for name, digest in zip(names, digests, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

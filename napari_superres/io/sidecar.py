@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_superres import atomic
 from napari_superres.io.formats import dicom_files, is_zarr
-from napari_superres.io.omezarr.contents import zarr_files
+from napari_superres.io.identity import zarr_files
 
 SIDECAR = ".provenance.json"
 """End of a record's file name, after the whole name of the result's."""

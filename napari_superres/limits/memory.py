@@ -13,7 +13,7 @@ COPIES = 3
 SPARE_BYTES = 64 * 2**20
 """Bytes that packed data of any size may unpack to: an empty image packs well, and so little harms no machine."""
 
-Packing = Literal["none", "run-length", "lzw", "deflate", "jpeg", "other"]
+Packing = Literal["none", "run-length", "lzw", "deflate", "jpeg", "other", "sparse"]
 
 _EXPANSION: dict[Packing, int] = {
     "none": 1,
@@ -22,6 +22,7 @@ _EXPANSION: dict[Packing, int] = {
     "deflate": 1032,  # a match of 258 bytes in two bits
     "jpeg": 1024,  # progressive, colour at half resolution: a bit for each block of 64, six blocks for 768 bytes
     "other": 2**15,  # zstd: a block of 128 KiB in four bytes. Codecs without a bound of their own share it.
+    "sparse": 2**18,  # an entry of 16 bytes for an empty tile of 4 MiB
 }
 
 

@@ -5,7 +5,6 @@ Begin with ``read.scan`` and ``target.ZarrTarget``. Only `napari_superres.io` im
 
 ``read``        finds the images of a zarr folder
 ``array``       an array that names its missing and damaged chunks
-``contents``    the files of a zarr folder, and a digest of all of them
 ``damage``      finds the missing and damaged chunks of a whole folder
 ``chunk_check`` checks the packed bytes of a chunk before they are decoded
 ``sparse``      whether chunks that are not stored mean the fill value, or damage

@@ -128,8 +128,8 @@ def _check_page(path: Path, page: Any, *, check_ends: bool) -> Packing:
     segment = math.prod(page.keyframe.chunks) * _bits(page.keyframe) // 8
     if segment > SPARE_BYTES:
         check_claim(path, _KIND, segment, int(counts.max()), packing)
-    # A strip or tile of no bytes is an empty part of a sparse image.
-    return packing if counts[:number].all() else "other"
+    # A strip or tile of no bytes is an empty part of the image.
+    return packing if counts[:number].all() else "sparse"
 
 
 def _bits(keyframe: Any) -> int:

@@ -38,7 +38,6 @@ def use_image(path: Path) -> None:
 _JSON = (damage_json,)
 _ZARR = {"*.json": _JSON, "*.zarray": _JSON, "*.zattrs": _JSON, "*.zgroup": _JSON, "*": (damage_chunk,)}
 
-# Model files belong here, too: their samples and damage go into a module `models`.
 KINDS = (
     Kind(
         "TIFF",

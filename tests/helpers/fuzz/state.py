@@ -62,7 +62,7 @@ class _InterruptedError(Exception):
 
 @contextmanager
 def _small_boxes() -> Iterator[None]:
-    with patch.multiple(layout, _CHUNK=16, _BOX=32, _BOX_PIXELS=2**10):
+    with patch.multiple(layout, _CHUNK=16, _BOX=32, _BOX_PIXELS=2**10, _LEAST_BOX_PIXELS=1):
         yield
 
 

@@ -13,7 +13,7 @@ from napari_superres.errors import OutputError, OutputExistsError, SuperResError
 from napari_superres.inference.stream.entries import as_header, as_line
 from napari_superres.io.omezarr import layout as omezarr_layout
 
-CUTS = {"_CHUNK": 8, "_BOX": 32, "_BOX_PIXELS": 2048}
+CUTS = {"_CHUNK": 8, "_BOX": 32, "_BOX_PIXELS": 2048, "_LEAST_BOX_PIXELS": 1}
 AGAIN = "finished part.* lost or damaged on the disk since, and computed again"
 
 
@@ -27,7 +27,7 @@ def prepared(espcn, tmp_path_factory):
         data = np.random.default_rng(0).integers(0, 5000, (2, 33, 20)).astype(np.uint16)
         source = write_image(Image.from_array(data, "CYX", pixel_size=0.5), folder / "in.ome.zarr")
         upscale_file(source, folder / "whole.ome.zarr", model=espcn, tile=20)
-        stop = stop_at(folder / ".out.unfinished" / "journal.jsonl", 4)
+        stop = stop_at(folder / ".out.ome.zarr.unfinished" / "journal.jsonl", 4)
         with pytest.raises(KeyboardInterrupt):
             upscale_file(source, folder / "out.ome.zarr", model=espcn, tile=20, progress=stop)
     return folder
@@ -43,7 +43,7 @@ def source(prepared, small_cuts, tmp_path, monkeypatch):
 @pytest.fixture
 def begun(prepared, source):
     """Return the hidden folder of the interrupted run."""
-    return shutil.copytree(prepared / ".out.unfinished", source.parent / ".out.unfinished")
+    return shutil.copytree(prepared / ".out.ome.zarr.unfinished", source.parent / ".out.ome.zarr.unfinished")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def whole(prepared, pixels):
 @pytest.fixture
 def finished(prepared, source, target):
     """Return a finished result, with its record and the times of its files."""
-    shutil.copy2(prepared / "whole.provenance.json", target.with_name("out.provenance.json"))
+    shutil.copy2(prepared / "whole.ome.zarr.provenance.json", target.with_name("out.ome.zarr.provenance.json"))
     return shutil.copytree(prepared / "whole.ome.zarr", target)
 
 
@@ -199,7 +199,7 @@ def test_links_out_of_the_hidden_folder_are_refused(name, begun, source, target,
     ids=str,
 )
 def test_a_header_with_impossible_entries_is_damaged(changes, prepared):
-    first = (prepared / ".out.unfinished" / "journal.jsonl").read_bytes().splitlines()[0]
+    first = (prepared / ".out.ome.zarr.unfinished" / "journal.jsonl").read_bytes().splitlines()[0]
     assert as_header(first) == json.loads(first)
     assert as_header(json.dumps({**json.loads(first), **changes}).encode()) is None
 
@@ -238,7 +238,7 @@ def test_lines_for_no_box_are_dropped(begun, source, target, espcn, whole, pixel
 
 
 def test_entries_of_other_types_are_no_lines(prepared):
-    _, line, *_ = (prepared / ".out.unfinished" / "journal.jsonl").read_bytes().splitlines()
+    _, line, *_ = (prepared / ".out.ome.zarr.unfinished" / "journal.jsonl").read_bytes().splitlines()
     entries = json.loads(line)
     assert as_line(line) == entries
     for name in entries:
@@ -254,7 +254,7 @@ def test_entries_of_other_types_are_no_lines(prepared):
 def test_damaged_statistics_are_one_clear_error(source, target):
     model = networks.make("squeeze")
     options = {"model": model, "tile": networks.least_tile(model), "max_passes": 20}
-    path = target.with_name(".out.unfinished") / "statistics.npz"
+    path = target.with_name(".out.ome.zarr.unfinished") / "statistics.npz"
     with pytest.raises(KeyboardInterrupt):
         upscale_file(source, target, progress=stop_at(path.with_name("journal.jsonl"), 2), **options)
     kept = path.read_bytes()

@@ -59,7 +59,7 @@ def test_a_volume_names_data_in_its_folder(name: str, text: str, folder: Path) -
     path.write_text(text.format("inside.raw"), encoding="utf-8")
     assert np.asarray(read_image(path).data).tobytes() == expected
     path.write_text(text.format("none.raw"), encoding="utf-8")
-    with pytest.raises(UnreadableImageError, match=r"the file 'none\.raw' that it names is missing"):
+    with pytest.raises(UnreadableImageError, match="a file that it names is missing"):
         read_image(path)
 
 
@@ -151,7 +151,7 @@ def test_a_header_names_no_pipe(tmp_path: Path) -> None:
     (tmp_path / "a.nhdr").write_text(nrrd("data file: b.raw"), encoding="utf-8")
     (tmp_path / "a.mhd").write_text(meta("ElementDataFile = b.raw"), encoding="utf-8")
     for name in ("a.nhdr", "a.mhd"):
-        with pytest.raises(UnreadableImageError, match=r"'b\.raw' is a pipe"):
+        with pytest.raises(UnreadableImageError, match="names a pipe"):
             read_image(tmp_path / name)
     zarr.create_array(str(tmp_path / "a.zarr"), data=np.zeros((8, 8)), chunks=(8, 8))
     (tmp_path / "a.zarr/zarr.json").unlink()

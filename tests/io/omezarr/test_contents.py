@@ -7,7 +7,7 @@ import pytest
 
 from napari_superres import Image, write_image
 from napari_superres.io import file_digest, file_state
-from napari_superres.io.omezarr.contents import zarr_files
+from napari_superres.io.identity import zarr_files
 
 
 @pytest.fixture

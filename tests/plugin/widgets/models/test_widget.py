@@ -127,7 +127,7 @@ def test_a_model_is_exported(widget, qtbot, tmp_path, save_as):
     save_as(tmp_path / "gone" / "copy")
     press(widget.export, widget, qtbot)
     assert widget.status.isHidden()
-    assert "could not be written" in widget.problems.text()
+    assert "gone does not exist. Create it first." in widget.problems.text()
 
 
 def test_a_package_asks_for_what_the_card_does_not_say(widget, qtbot, tmp_path, model_file, save_as, monkeypatch):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command while other processes keep the processors busy: tests/stress.sh COUNT COMMAND...
+# Runs a command while other processes keep the processors busy: tests/helpers/widgets/stress.sh COUNT COMMAND...
 set -euo pipefail
 count=$1
 shift
