@@ -24,6 +24,7 @@ def print_plans(
     options: Mapping[str, Any],
     *,
     many: bool,
+    recursive: bool,
     as_json: bool,
 ) -> None:
     """Print what `upscale_file`, or `upscale_files` for `many`, would do.
@@ -34,7 +35,7 @@ def print_plans(
         Every error that a run would raise before it computes. In a batch, such files are printed as failures.
     """
     from napari_superres import io
-    from napari_superres.inference.files import batch_sources, result_path
+    from napari_superres.inference.batch_files import BatchFiles
     from napari_superres.inference.planning.estimate import check_disk
     from napari_superres.inference.stream.workers import open_executor
 
@@ -42,10 +43,11 @@ def print_plans(
         with open_executor(None, options["scheduler"]):
             pass
     rows: list[dict[str, Any]] = []
-    for path in batch_sources(sources, output) if many else [io.InputPath(sources[0])]:
+    files = BatchFiles.find(sources, output, model, suffix, recursive=recursive) if many else None
+    for path in [io.InputPath(sources[0])] if files is None else files.paths:
         shown = io.label(path)
         try:
-            target = result_path(path, output, model, suffix) if many else output
+            target = output if files is None else files.target(path)
             rows.append({"source": shown, "target": str(target), **_facts(path, target, model, options, many=many)})
         except SuperResError as error:
             if not many:

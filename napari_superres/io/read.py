@@ -2,6 +2,7 @@
 
 import glob
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
@@ -190,13 +191,15 @@ def _round(values: Sequence[float]) -> list[float]:
     return [float(f"{value:.7g}") for value in values]
 
 
-def find_images(path_or_glob: str | Path) -> list[Path]:
+def find_images(path_or_glob: str | Path, *, recursive: bool = False) -> list[Path]:
     """Find the images in a folder or of a glob pattern.
 
     Parameters
     ----------
     path_or_glob
         A file, a folder, or a pattern such as ``"plates/**/*.tif"``.
+    recursive
+        Of a folder, also take the images in its subfolders, except hidden ones and those that are images themselves.
 
     Returns
     -------
@@ -221,12 +224,25 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     check_present(path)
     if not path.is_dir() or find_format(path) is ZARR:
         return [path]
-    dicom = set(dicom_files(path))
-    images = [p for p in sorted(path.iterdir()) if p not in dicom and _is_image(p)]
-    images = sorted([*images, path]) if dicom else images
+    images = [image for folder in (_folders(path) if recursive else [path]) for image in _images_in(folder)]
     if not images:
         raise UnreadableImageError(f"the folder {path} holds no image.", remedy=readable)
     return images
+
+
+def _images_in(folder: Path) -> list[Path]:
+    dicom = set(dicom_files(folder))
+    images = [p for p in sorted(folder.iterdir()) if p not in dicom and _is_image(p)]
+    return sorted([*images, folder]) if dicom else images
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    """Yield a folder and its subfolders, except hidden ones, those that are a zarr, and those that may not be read."""
+    for name, subfolders, _ in os.walk(top):
+        folder: Path = InputPath(name)
+        subfolders[:] = sorted(n for n in subfolders if not n.startswith(".") and find_format(folder / n) is not ZARR)
+        if os.access(folder, os.R_OK | os.X_OK):
+            yield folder
 
 
 def find_damage(path: str | Path, *, read_data: bool = True) -> Iterator[str]:

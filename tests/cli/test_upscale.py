@@ -197,6 +197,22 @@ def test_patterns_and_formats(superres, cells, tmp_path):
     assert (done.code, done.err.count("\n")) == (1, 1)
 
 
+def test_subfolders(superres, cells, tmp_path):
+    for name in ("in/a/x.ome.tif", "in/b/x.ome.tif"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        write_image(read_image(cells), tmp_path / name)
+    command = ("upscale", tmp_path / "in", "-o", tmp_path / "out", "-m", "nearest-x2", "--recursive", "--json")
+    targets = [tmp_path / "out" / folder / "x_nearest-x2.ome.tif" for folder in "ab"]
+    planned = superres(*command, "--dry-run")
+    assert [row["target"] for row in json.loads(planned.out)["plans"]] == [str(target) for target in targets]
+    for status, more in (("done", ()), ("skipped", ("--resume",))):
+        done = superres(*command, *more)
+        assert done.code == 0
+        assert [(f["source"], f["target"], f["status"]) for f in json.loads(done.out)["files"]] == [
+            (f"{folder}/x.ome.tif", str(target), status) for folder, target in zip("ab", targets, strict=True)
+        ]
+
+
 def test_a_dry_run_computes_nothing(superres, cells, tmp_path):
     done = superres("upscale", cells, "-o", tmp_path / "o.tif", "-m", "fsrcnn-x2", "--dry-run", "--json")
     (plan,) = json.loads(done.out)["plans"]
