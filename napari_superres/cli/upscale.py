@@ -210,7 +210,10 @@ def upscale(
 def _is_batch(source: str, output: Path) -> bool:
     """Return whether a single source makes a batch: a folder or pattern, or the output is a folder."""
     from napari_superres import io
+    from napari_superres.remote import is_address
 
+    if is_address(source):
+        return is_address(output) is False and not output.suffix
     if not Path(source).exists():
         return any(c in source for c in "*?[")
     # Any suffix means a file. An unknown one is refused later, with a list of the known suffixes.

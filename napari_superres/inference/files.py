@@ -34,6 +34,7 @@ from napari_superres.inference.stream.stream_file import stream_file, with_ident
 from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
 from napari_superres.limits import read_json
 from napari_superres.models.model import Model
+from napari_superres.remote import as_path
 
 _KINDS = (ReadingOptions, WritingOptions, UpscaleOptions)
 
@@ -116,12 +117,12 @@ def upscale_file(
     # The steps are closed here even if the traceback of an error keeps this frame, so the run lets go of the target.
     with (
         open_executor(workers, scheduler) as executor,
-        closing(_steps(io.InputPath(source), Path(target), models, executor, options)) as steps,
+        closing(_steps(io.InputPath(source), as_path(target), models, executor, options)) as steps,
     ):
         for step in warn_of_notes(steps):
             if progress is not None:
                 progress(step)
-    return Path(target)
+    return as_path(target)
 
 
 def _steps(

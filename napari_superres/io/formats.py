@@ -12,6 +12,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
 from napari_superres.io.series import Accept, Series, Unsupported
 from napari_superres.limits import is_special
+from napari_superres.remote import RemotePath, as_path
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """Names of the metadata files of zarr, versions 2 and 3."""
@@ -117,7 +118,9 @@ def find_format(path: str | Path) -> Format | None:
 
     A folder that is named like an OME-Zarr counts as one even if it is damaged: reading it then reports the damage.
     """
-    path = Path(path)
+    path = as_path(path)
+    if isinstance(path, RemotePath):
+        return None if path.is_medical else ZARR
     if path.is_dir():
         if is_zarr(path) or suffix(path) in ZARR.read:
             return ZARR

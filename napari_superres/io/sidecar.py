@@ -10,6 +10,8 @@ from typing import Any
 from napari_superres import atomic
 from napari_superres.io.formats import dicom_files, is_zarr
 from napari_superres.io.identity import zarr_files
+from napari_superres.remote import RemotePath, as_path
+from napari_superres.remote.client import state_of
 
 SIDECAR = ".provenance.json"
 """End of a record's file name, after the whole name of the result's."""
@@ -73,7 +75,9 @@ def file_state(path: str | Path, *, exact: bool = False) -> str:
         Count inodes and times of status changes, too. Programs cannot reset these, as they can modification times, but
         a copy has others.
     """
-    path, total = Path(path), hashlib.sha256()
+    path, total = as_path(path), hashlib.sha256()
+    if isinstance(path, RemotePath):
+        return state_of(path)
     folder = f"{path}{os.sep}" if path.is_dir() else str(path)
     for name in _names(path):
         try:

@@ -15,6 +15,7 @@ from napari_superres.io.identity import label
 from napari_superres.io.omezarr.replaceable import check_replaceable
 from napari_superres.io.series import Unsupported
 from napari_superres.io.sidecar import SIDECAR, sidecar_path, with_state, write_record
+from napari_superres.remote import RemotePath
 
 
 @checks_names
@@ -145,6 +146,13 @@ def check_apart(target: Path, inputs: Iterable[Path]) -> None:
         If it is refused.
     """
     for source in inputs:
+        if isinstance(source, RemotePath) or isinstance(target, RemotePath):
+            both = sorted((f"{target.resolve()}/", f"{source.resolve()}/"), key=len)
+            if both[1].startswith(both[0]):
+                raise OutputExistsError(
+                    f"{target} is the input itself, or contains it, or lies in it.", remedy="Choose another name."
+                )
+            continue
         if _is_same(target, source):
             raise OutputExistsError(
                 f"{label(target)} is the input itself, which is never overwritten.", remedy="Choose another name."

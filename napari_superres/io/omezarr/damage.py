@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_superres.io.omezarr.array import ZarrArray
+from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.series import Accept, import_library, translate_errors
 
 # Files that are larger in memory, in bytes, are read one chunk at a time.
@@ -24,7 +25,7 @@ def find_bad_chunks(path: Path, *, read_data: bool) -> Iterator[str]:
         Decode all chunks, and so compare them with their checksums. Otherwise only their files are looked at.
     """
     with translate_errors(path, "zarr folder"):
-        for array in _arrays(import_library("zarr").open(str(path), mode="r")):
+        for array in _arrays(import_library("zarr").open(open_store(path), mode="r")):
             if not array.ndim or array.dtype.kind not in "buif":  # no pixels
                 array[...]
                 continue

@@ -24,6 +24,7 @@ from napari_superres.io.omezarr.attributes import NOTE
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
+from napari_superres.remote import RemotePath
 
 _KIND = "OME-Zarr"
 _KNOWN_VERSION = re.compile(r"0\.[1-5](\D.*)?")
@@ -80,6 +81,11 @@ def _images(node: Any, source: _Source, name: str) -> Iterator[Series]:
         yield from _present(node, _fields(node, ome["plate"]), source, name)
     elif "bioformats2raw.layout" in ome:
         yield from _present(node, _layout(node), source, name)
+    elif isinstance(source.path, RemotePath) and not source.path.is_writable:
+        raise UnreadableImageError(
+            f"{source.path} names no image, and a web server does not list what it holds.",
+            remedy="Give the address of an image or an array inside it.",
+        )
     else:
         for inner, array in sorted(node.arrays()):
             yield _series(f"{name}/{inner}", array, source, {}, {}, {})
