@@ -34,7 +34,7 @@ from napari_superres.inference.stream.stream_file import stream_file, with_ident
 from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
 from napari_superres.limits import read_json
 from napari_superres.models.model import Model
-from napari_superres.remote import as_path
+from napari_superres.remote import RemotePath, as_path
 
 _KINDS = (ReadingOptions, WritingOptions, UpscaleOptions)
 
@@ -134,14 +134,15 @@ def _steps(
     opened = Source(source, reading)
     image = opened.image
     resume, overwrite, allow_loss = writing["resume"], writing["overwrite"], writing["allow_loss"]
-    if resume and os.path.lexists(target):
+    begun = isinstance(target, RemotePath) and is_unfinished(target)
+    if resume and not begun and (target.exists() or os.path.lexists(target)):
         problem = _problem_of(target, opened, prepare(image, model, running, measure=False))
         if not problem:
             return
         if not overwrite:
             raise _unusable(target, problem)
     with io.one_result(target):
-        io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
+        io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss, begun=begun)
         if into_zarr:
             yield from stream_file(opened, target, model, executor, running, resume=resume, overwrite=overwrite)
         else:

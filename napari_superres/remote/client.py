@@ -45,9 +45,15 @@ def library() -> Any:
     return obstore
 
 
-@cache
 def client(address: str) -> Any:
     """Return the client of a bucket, a server, or a folder in it. Requests without credentials are not signed."""
+    told = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "GOOGLE_"))}
+    return _client(address, tuple(sorted(told.items())))
+
+
+@cache
+def _client(address: str, told: tuple[tuple[str, str], ...]) -> Any:
+    names = dict(told)
     pauses = {"base": 2, "init_backoff": timedelta(seconds=FIRST_PAUSE), "max_backoff": timedelta(seconds=10)}
     options: dict[str, Any] = {
         "client_options": {"timeout": f"{_REQUEST_SECONDS}s", "connect_timeout": f"{_CONNECT_SECONDS}s"},
@@ -58,13 +64,13 @@ def client(address: str) -> Any:
         },
     }
     scheme = address.partition(":")[0]
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", os.environ.get("AWS_ENDPOINT", ""))
+    endpoint = names.get("AWS_ENDPOINT_URL", names.get("AWS_ENDPOINT", ""))
     # Only who asks for a connection without encryption gets one.
     if scheme == "http" or (scheme == "s3" and endpoint.startswith("http:")):
         options["client_options"]["allow_http"] = True
     # Without credentials, the library would ask the metadata service of a cloud for them.
     known = {"s3": _AWS_CREDENTIALS, "gs": _GOOGLE_CREDENTIALS}.get(scheme, ())
-    if known and not any(name in os.environ for name in known):
+    if known and not any(name in names for name in known):
         options["skip_signature"] = True
     stores = library().store
     maker = {"s3": stores.S3Store, "gs": stores.GCSStore}.get(scheme, stores.HTTPStore)
@@ -166,6 +172,25 @@ def delete(path: RemotePath) -> None:
             repeated(lambda: library().delete(_of(path), path.key))
         except FileNotFoundError:
             return
+
+
+def tag_of(path: RemotePath) -> str:
+    """Return the size and tag of an object, which change with its content.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    with in_words(path):
+        meta = repeated(lambda: library().head(_of(path), path.key))
+    return f"{meta['size']} {meta['e_tag']}"
+
+
+def delete_folder(path: RemotePath) -> None:
+    """Delete all objects in a folder."""
+    for name in list_objects(path):
+        delete(path / name)
 
 
 def list_objects(path: RemotePath) -> dict[str, str]:

@@ -123,6 +123,9 @@ class RemotePath(_Path):
         del strict
         return self
 
+    def __truediv__(self, key: Any) -> "RemotePath":
+        return type(self)(*self.parts, *str(key).split("/"))
+
     def samefile(self, other_path: Any) -> bool:
         """Return whether two addresses are the same."""
         return str(self) == str(other_path)
@@ -156,7 +159,8 @@ def as_path(path: str | Path) -> Path:
     if not _ADDRESS.match(text):
         return path if isinstance(path, Path) else Path(path)
     scheme, _, rest = text.partition(":")
-    rest = rest.replace("\\", "/").lstrip("/")
+    rest = rest.replace("\\", "/")
+    rest = rest.removeprefix("//") if rest.startswith("//") else rest[1:]  # `Path` drops one of two slashes.
     if "@" in rest.partition("/")[0] or "?" in rest or "#" in rest:
         # The address is not repeated: it would carry the secret into logs.
         raise SettingsError(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 
@@ -30,6 +31,7 @@ class ObjectServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.objects: dict[str, bytes] = {}
+        self.parts: dict[str, bytes] = {}
         self.log: list[tuple[str, str]] = []
         self.fault: Callable[[str, str, int], int | str | None] = lambda *_: None
         self.tries: Counter[tuple[str, str]] = Counter()
@@ -60,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)
-        name, query = unquote(parts.path).strip("/"), parse_qs(parts.query)
+        name, query = unquote(parts.path).strip("/"), parse_qs(parts.query, keep_blank_values=True)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.server.lock:
             tries = self.server.tries[self.command, name]
@@ -74,20 +76,40 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(fault, b"<Error><Code>SlowDown</Code></Error>")
             return
         self._cut = fault == "cut"
-        if self.command == "PUT":
-            self.server.objects[name] = body
+        if self.command == "POST":
+            self._post(name, body, query)
+        elif self.command == "PUT":
+            part = query.get("partNumber", [""])[0]
+            (self.server.parts if part else self.server.objects)[f"{name}{part and '#' + part.zfill(5)}"] = body
             self._answer(200, b"", tag=body)
         elif self.command == "DELETE":
             self.server.objects.pop(name, None)
             self._answer(204, b"")
         elif "list-type" in query:
-            self._list(name, query.get("prefix", [""])[0])
+            self._list(name, query.get("prefix", [""])[0], "delimiter" in query)
         elif name not in self.server.objects:
             self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
         else:
             self._get(self.server.objects[name])
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = _serve
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve
+
+    def _post(self, name: str, body: bytes, query: dict[str, list[str]]) -> None:
+        """Delete several objects, or begin or complete one that is sent in parts."""
+        if "delete" in query:
+            keys = [element.text for element in ElementTree.fromstring(body).iter() if element.tag.endswith("Key")]
+            for key in keys:
+                self.server.objects.pop(f"{name}/{key}", None)
+            rows = "".join(f"<Deleted><Key>{escape(key or '')}</Key></Deleted>" for key in keys)
+            self._answer(200, f"<DeleteResult>{rows}</DeleteResult>".encode())
+        elif "uploads" in query:
+            self._answer(200, b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
+        else:
+            names = sorted(n for n in self.server.parts if n.startswith(f"{name}#"))
+            whole = b"".join(self.server.parts.pop(n) for n in names)
+            self.server.objects[name] = whole
+            done = f"<CompleteMultipartUploadResult><ETag>{_tag(whole)}</ETag></CompleteMultipartUploadResult>"
+            self._answer(200, done.encode())
 
     def _get(self, content: bytes) -> None:
         asked = self.headers.get("Range", "").removeprefix("bytes=")
@@ -100,13 +122,18 @@ class _Handler(BaseHTTPRequestHandler):
         extent = f"bytes {start}-{stop - 1}/{len(content)}"
         self._answer(206, content[start:stop], tag=content, extent=extent)
 
-    def _list(self, bucket: str, prefix: str) -> None:
+    def _list(self, bucket: str, prefix: str, one_level: bool) -> None:
         found = {n.partition("/")[2]: c for n, c in self.server.objects.items() if n.startswith(f"{bucket}/{prefix}")}
+        folders = {prefix + key[len(prefix) :].partition("/")[0] + "/" for key in found if "/" in key[len(prefix) :]}
+        if one_level:
+            found = {key: content for key, content in found.items() if "/" not in key[len(prefix) :]}
         rows = "".join(
             f"<Contents><Key>{escape(key)}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified>"
             f"<ETag>&quot;{_tag(c)}&quot;</ETag><Size>{len(c)}</Size></Contents>"
             for key, c in sorted(found.items())
         )
+        if one_level:
+            rows += "".join(f"<CommonPrefixes><Prefix>{escape(f)}</Prefix></CommonPrefixes>" for f in sorted(folders))
         text = f"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>{len(found)}</KeyCount>{rows}"
         self._answer(200, f"{text}</ListBucketResult>".encode())
 
