@@ -195,12 +195,9 @@ def delete_folder(path: RemotePath) -> None:
 
 def list_objects(path: RemotePath) -> dict[str, str]:
     """Return the size and tag of each object in a folder, by its name there. Only stores that can be written list."""
-    found: dict[str, str] = {}
     with in_words(path):
-        for metas in library().list(_of(path), f"{path.key}/"):
-            for meta in metas:
-                found[str(meta["path"]).removeprefix(f"{path.key}/")] = f"{meta['size']} {meta['e_tag']}"
-    return found
+        metas = repeated(lambda: [meta for some in library().list(_of(path), f"{path.key}/") for meta in some])
+    return {str(meta["path"]).removeprefix(f"{path.key}/"): f"{meta['size']} {meta['e_tag']}" for meta in metas}
 
 
 def state_of(path: RemotePath) -> str:

@@ -68,7 +68,13 @@ def _store_class() -> Any:
 
         async def _get(self, key: str, prototype: Any, byte_range: Any, most: int) -> Any:
             if byte_range is not None:
-                return await super().get(key, prototype, byte_range)
+                try:
+                    return await super().get(key, prototype, byte_range)
+                except client.library().exceptions.GenericError:
+                    # Servers answer with an error if an object has no bytes at all.
+                    if (await client.library().head_async(self.store, key))["size"] == 0:
+                        raise BadChunkError("empty") from None
+                    raise
             try:
                 answer = await client.library().get_async(self.store, key)
             except FileNotFoundError:

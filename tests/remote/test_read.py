@@ -81,7 +81,6 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda content: content[:-40],
     "empty": lambda _: b"",
     "damaged": lambda content: content[:300] + bytes(b ^ 0xFF for b in content[300:309]) + content[309:],
-    "larger than its array allows": lambda content: content + bytes(2**23),
 }
 
 
@@ -95,6 +94,14 @@ def test_damaged_chunks_are_named_or_filled(fault: str, address: str, server: Ob
     with pytest.raises(UnreadableImageError, match=rf"1/c/0/0/0 \[.*\] {shown}"):
         np.asarray(read_pyramids(address)[0][1][1].data)
     assert any("1/c/0/0/0" in line for line in find_damage(address))
+
+
+def test_an_object_larger_than_its_chunk_is_not_fetched(server: ObjectServer, image: Image) -> None:
+    store = zarr.create_array(store={}, data=image.data[0], chunks=(270, 300)).store._store_dict
+    server.objects |= {f"b/a.zarr/{name}": content.to_bytes() for name, content in store.items()}
+    server.objects["b/a.zarr/c/1/1"] += bytes(2**21)
+    with pytest.raises(UnreadableImageError, match=r"c/1/1 .* is larger than its array allows"):
+        np.asarray(read_image("s3://b/a.zarr").data)
 
 
 def test_plain_arrays_and_plates(server: ObjectServer) -> None:
