@@ -11,6 +11,7 @@ import typer
 from napari_superres.cli import terminal
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SuperResError
+from napari_superres.remote import is_address
 
 _READING = ("axes", "series", "pixel_size", "unit", "skip_bad", "trust")
 _WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")
@@ -98,7 +99,9 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
 
 
 def _nearest_folder(output: Path) -> Path:
-    """Return the nearest existing folder above an output, or the output itself if it is one."""
+    """Return the nearest existing folder above an output, or the output itself if it is one. Stores have no folders."""
+    if is_address(output):
+        return output
     return next(p for p in (output.resolve(), *output.resolve().parents) if p.is_dir())
 
 

@@ -137,7 +137,9 @@ def upscale(
 ) -> None:
     """Increase the resolution of images with a super-resolution model."""
     from napari_superres.inference.machine.memory import tune_allocator
+    from napari_superres.remote import as_path
 
+    output = as_path(output)
     # The allocator can only be tuned before torch allocates its first large block.
     tune_allocator()
     reading = {
@@ -213,7 +215,7 @@ def _is_batch(source: str, output: Path) -> bool:
     from napari_superres.remote import is_address
 
     if is_address(source):
-        return is_address(output) is False and not output.suffix
+        return not output.suffix
     if not Path(source).exists():
         return any(c in source for c in "*?[")
     # Any suffix means a file. An unknown one is refused later, with a list of the known suffixes.

@@ -251,7 +251,7 @@ def upscale_files(
     """
     # An error of the model concerns every file: it is raised once, before the first.
     models = load_models(model)
-    folder = Path(folder)
+    folder = as_path(folder)
     files = BatchFiles.find(as_list(sources), folder, models, suffix, recursive=recursive)
     batch = _Batch(models, options, progress, files)
     make_folder(folder)

@@ -57,11 +57,7 @@ def _client(address: str, told: tuple[tuple[str, str], ...]) -> Any:
     pauses = {"base": 2, "init_backoff": timedelta(seconds=FIRST_PAUSE), "max_backoff": timedelta(seconds=10)}
     options: dict[str, Any] = {
         "client_options": {"timeout": f"{_REQUEST_SECONDS}s", "connect_timeout": f"{_CONNECT_SECONDS}s"},
-        "retry_config": {
-            "max_retries": _RETRIES,
-            "retry_timeout": timedelta(seconds=_MOST_SECONDS),
-            "backoff": pauses,
-        },
+        "retry_config": {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_MOST_SECONDS), "backoff": pauses},
     }
     scheme = address.partition(":")[0]
     endpoint = names.get("AWS_ENDPOINT_URL", names.get("AWS_ENDPOINT", ""))

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from napari_superres.errors import SettingsError
@@ -125,6 +125,10 @@ class RemotePath(_Path):
 
     def __truediv__(self, key: Any) -> "RemotePath":
         return type(self)(*self.parts, *str(key).split("/"))
+
+    def relative_to(self, other: Any, *_: Any, **__: Any) -> PurePosixPath:  # type: ignore[override]
+        """Return the part of the address after another, as a relative path."""
+        return PurePosixPath(*self.parts).relative_to(PurePosixPath(*as_path(other).parts))
 
     def samefile(self, other_path: Any) -> bool:
         """Return whether two addresses are the same."""

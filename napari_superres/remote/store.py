@@ -8,7 +8,6 @@ from typing import Any
 from napari_superres.remote import client
 from napari_superres.remote.path import RemotePath
 
-# Checks the bytes of a chunk before they are decoded: array path, key in the array, bytes, and start of the range or None.
 Check = Callable[[bytes, int | None], str | None]
 
 
@@ -38,7 +37,7 @@ def _store_class() -> Any:
         def __init__(self, path: RemotePath, *, read_only: bool = True) -> None:
             super().__init__(client.client(str(path)), read_only=read_only)
             self.address = path
-            self._arrays: dict[str, tuple[bool, int, Any]] = {}
+            self._arrays: dict[str, tuple[bool, int, Check]] = {}
 
         def __reduce__(self) -> tuple[Any, ...]:
             return open_again, (self.address, self.read_only)
@@ -46,8 +45,11 @@ def _store_class() -> Any:
         def with_read_only(self, read_only: bool = False) -> Any:
             return open_store(self.address, read_only=read_only)
 
-        def expect(self, array: str, *, complete: bool, most: int, check: Any) -> None:
-            """Check the chunks of an array: whether each must be stored, its largest size, and its bytes."""
+        def expect(self, array: str, *, complete: bool, most: int, check: Check) -> None:
+            """Check the chunks of an array: whether each must be stored, its largest size, and its bytes.
+
+            `check` gets the bytes and where they start in the object, None for all of it; it returns a fault in words.
+            """
             self._arrays[f"{array}/".lstrip("/")] = complete, most, check
 
         async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
@@ -58,7 +60,7 @@ def _store_class() -> Any:
                 return found
             if found is None and expected[0]:
                 raise MissingChunkError(key)
-            if found is not None and expected[2] is not None:
+            if found is not None:
                 start = byte_range.start if isinstance(byte_range, RangeByteRequest) else None
                 if not isinstance(byte_range, SuffixByteRequest):
                     fault = expected[2](found.to_bytes(), start)
@@ -86,7 +88,7 @@ def _store_class() -> Any:
         async def set(self, key: str, value: Any, *arguments: Any) -> None:
             await self._repeated(lambda: super(RemoteStore, self).set(key, value, *arguments), key, writing=True)
 
-        def _expected(self, key: str) -> tuple[bool, int, Any] | None:
+        def _expected(self, key: str) -> tuple[bool, int, Check] | None:
             if key.rpartition("/")[2] in ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"):
                 return None
             return next((found for start, found in self._arrays.items() if key.startswith(start)), None)

@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._get(self.server.objects[name])
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - the names that the base class calls
 
     def _post(self, name: str, body: bytes, query: dict[str, list[str]]) -> None:
         """Delete several objects, or begin or complete one that is sent in parts."""

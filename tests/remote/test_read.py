@@ -62,7 +62,7 @@ def test_faults_that_stay_are_one_clear_error(
 
 def test_access_that_is_refused(server: ObjectServer, held: str) -> None:
     server.fault = lambda *_: 403
-    with pytest.raises(UnreadableImageError, match="holds no zarr|refuses access"):
+    with pytest.raises(UnreadableImageError, match=r"holds no zarr|refuses access"):
         read_image(f"s3://{held}")
     server.fault = lambda _method, name, _tries: 403 if "/c/" in name else None
     with pytest.raises(UnreadableImageError, match="refuses access"):

@@ -31,7 +31,11 @@ def test_a_result_in_a_store_is_that_on_a_disk(
     upscale_file(here, tmp_path / "out.ome.zarr", model=MODEL)
     found, local = read_image(TARGET), read_image(tmp_path / "out.ome.zarr")
     np.testing.assert_array_equal(np.asarray(found.data), expected(image))
-    assert (found.pixel_size, found.origin, found.channel_names) == (local.pixel_size, local.origin, local.channel_names)
+    assert (found.pixel_size, found.origin, found.channel_names) == (
+        local.pixel_size,
+        local.origin,
+        local.channel_names,
+    )
     for name, content in shards(server).items():
         assert content == (tmp_path / name.removeprefix("bucket/results/")).read_bytes()
     record, local_record = found.metadata["provenance"], local.metadata["provenance"]

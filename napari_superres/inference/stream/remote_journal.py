@@ -1,7 +1,7 @@
 """The journal of a result at an address: one object for the header, and one for each finished box.
 
-Stores rename nothing and append to nothing. The result is therefore written where it will be, and becomes an image when its
-OME metadata are written, last. A store has no locks either: two runs at the same time would compute the same boxes.
+Stores rename nothing and append to nothing. The result is therefore written where it will be, and becomes an image when
+its OME metadata are written, last. A store has no locks either: two runs at the same time would compute the same boxes.
 """
 
 import hashlib

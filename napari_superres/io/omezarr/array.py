@@ -79,9 +79,7 @@ class ZarrArray(LazyArray):
         self._check = ChunkCheck(array)
         if isinstance(path, RemotePath):
             most = 2 * math.prod(self._file_shape) * self.dtype.itemsize + _SPARE_BYTES
-            array.store.expect(
-                array.path, complete=says_complete(array), most=most, check=self._check.fault_of_object
-            )
+            array.store.expect(array.path, complete=says_complete(array), most=most, check=self._check.fault_of_object)
         self._complete_files: set[tuple[int, ...]] = set()
         self._faults: dict[tuple[int, ...], str] = {}
         self._bad: set[str] = set()

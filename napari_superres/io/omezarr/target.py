@@ -1,6 +1,7 @@
 """An OME-Zarr that is written box by box. Each box also writes its part of the pyramid, without being read again.
 
-At an address, it is written where it will be: stores rename no folders. Its OME metadata, which make it an image, come last.
+At an address, it is written where it will be: stores rename no folders. Its OME metadata, which make it an image, come
+last.
 """
 
 from collections.abc import Mapping
