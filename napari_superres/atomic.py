@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from napari_superres.errors import OutputError, OutputExistsError, SuperResError
+from napari_superres.remote import RemotePath
 
 PARTIAL = ".partial"
 """Part of the names of unfinished files."""
@@ -261,6 +262,8 @@ def make_folder(folder: Path) -> None:
     OutputError
         If the folder cannot be made.
     """
+    if isinstance(folder, RemotePath):  # Stores have no folders.
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -11,6 +11,7 @@ import typer
 from napari_superres.cli import terminal
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SuperResError
+from napari_superres.remote import is_address
 
 _READING = ("axes", "series", "pixel_size", "unit", "skip_bad", "trust")
 _WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")
@@ -24,6 +25,7 @@ def print_plans(
     options: Mapping[str, Any],
     *,
     many: bool,
+    recursive: bool,
     as_json: bool,
 ) -> None:
     """Print what `upscale_file`, or `upscale_files` for `many`, would do.
@@ -34,7 +36,7 @@ def print_plans(
         Every error that a run would raise before it computes. In a batch, such files are printed as failures.
     """
     from napari_superres import io
-    from napari_superres.inference.files import batch_sources, result_path
+    from napari_superres.inference.batch_files import BatchFiles
     from napari_superres.inference.planning.estimate import check_disk
     from napari_superres.inference.stream.workers import open_executor
 
@@ -42,10 +44,11 @@ def print_plans(
         with open_executor(None, options["scheduler"]):
             pass
     rows: list[dict[str, Any]] = []
-    for path in batch_sources(sources, output) if many else [io.InputPath(sources[0])]:
+    files = BatchFiles.find(sources, output, model, suffix, recursive=recursive) if many else None
+    for path in [io.InputPath(sources[0])] if files is None else files.paths:
         shown = io.label(path)
         try:
-            target = result_path(path, output, model, suffix) if many else output
+            target = output if files is None else files.target(path)
             rows.append({"source": shown, "target": str(target), **_facts(path, target, model, options, many=many)})
         except SuperResError as error:
             if not many:
@@ -97,7 +100,9 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
 
 
 def _nearest_folder(output: Path) -> Path:
-    """Return the nearest existing folder above an output, or the output itself if it is one."""
+    """Return the nearest existing folder above an output, or the output itself if it is one. Stores have no folders."""
+    if is_address(output):
+        return output
     return next(p for p in (output.resolve(), *output.resolve().parents) if p.is_dir())
 
 

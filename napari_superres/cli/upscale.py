@@ -122,6 +122,9 @@ def upscale(
     suffix: Annotated[
         str | None, typer.Option("--format", metavar="EXT", help="Format of the results in a folder, such as ome.zarr.")
     ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Also upscale the images in the subfolders of folders.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Report what would be done and what would be refused; compute nothing.")
     ] = False,
@@ -134,7 +137,9 @@ def upscale(
 ) -> None:
     """Increase the resolution of images with a super-resolution model."""
     from napari_superres.inference.machine.memory import tune_allocator
+    from napari_superres.remote import as_path
 
+    output = as_path(output)
     # The allocator can only be tuned before torch allocates its first large block.
     tune_allocator()
     reading = {
@@ -179,7 +184,7 @@ def upscale(
         raise SettingsError(
             "no model is given.", remedy="Choose one with --model, or repeat a recorded result with --from."
         )
-    many = len(sources) > 1 or _is_batch(sources[0], output)
+    many = recursive or len(sources) > 1 or _is_batch(sources[0], output)
     if suffix is not None:
         if not many:
             raise SettingsError(
@@ -187,9 +192,19 @@ def upscale(
             )
         suffix = "." + suffix.lstrip(".")
     if dry_run:
-        print_plans(sources, output, chosen, suffix, {**reading, **running, **writing}, many=many, as_json=as_json)
+        print_plans(
+            sources,
+            output,
+            chosen,
+            suffix,
+            {**reading, **running, **writing},
+            many=many,
+            recursive=recursive,
+            as_json=as_json,
+        )
     elif many:
-        _upscale_many(sources, output, chosen, suffix, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
+        options = {**reading, **running, **writing, "recursive": recursive}
+        _upscale_many(sources, output, chosen, suffix, options, as_json=as_json, quiet=quiet)
     else:
         _upscale_one(sources[0], output, chosen, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
 
@@ -197,7 +212,10 @@ def upscale(
 def _is_batch(source: str, output: Path) -> bool:
     """Return whether a single source makes a batch: a folder or pattern, or the output is a folder."""
     from napari_superres import io
+    from napari_superres.remote import is_address
 
+    if is_address(source):
+        return not output.suffix
     if not Path(source).exists():
         return any(c in source for c in "*?[")
     # Any suffix means a file. An unknown one is refused later, with a list of the known suffixes.
@@ -239,7 +257,11 @@ def _upscale_many(
     printed: set[str] = set()
 
     def print_outcome(outcome: Outcome) -> None:
-        detail = f": {outcome.message}" if outcome.message else f" -> {outcome.target.name} ({outcome.seconds:.1f} s)"
+        detail = (
+            f": {outcome.message}"
+            if outcome.message
+            else f" -> {outcome.target.relative_to(folder)} ({outcome.seconds:.1f} s)"
+        )
         # A failure is printed even if quiet, because nothing else reports it.
         terminal.say(f"{outcome.status} {outcome.source}{detail}", quiet=quiet and outcome.status != "failed")
         # The images of a batch are alike: what is true of all of them is printed once.

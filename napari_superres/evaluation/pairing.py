@@ -76,7 +76,7 @@ def pair_files(result_dir: Path | None, ref_dir: Path, lr_dir: Path | None) -> t
     Raises
     ------
     EvaluationError
-        If neither `result_dir` nor `lr_dir` is given.
+        If neither `result_dir` nor `lr_dir` is given, or a folder holds two images of the same stem.
     UnreadableImageError
         If a folder is missing or holds no image.
     """
@@ -132,6 +132,22 @@ def pair_by_stem(stems: Sequence[str], partners: Iterable[str]) -> dict[str, str
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    from napari_superres.io import find_images, stem
+    """Return the images of a folder by their stems.
 
-    return {stem(path): path for path in find_images(folder)}
+    Raises
+    ------
+    EvaluationError
+        If two have the same stem: which of them is meant is not known.
+    """
+    from napari_superres.io import find_images, short_label, stem
+
+    found: dict[str, Path] = {}
+    for path in find_images(folder):
+        other = found.setdefault(stem(path), path)
+        if other != path:
+            raise EvaluationError(
+                f"{short_label(other)} and {short_label(path)} in {folder} have the same name but for the suffix, so "
+                "which of them is meant is not known.",
+                remedy="Move one of them to another folder.",
+            )
+    return found

@@ -12,7 +12,8 @@ from typing import Literal, Unpack
 from napari_superres import io
 from napari_superres.atomic import make_folder
 from napari_superres.core.options import as_list, takes_options
-from napari_superres.errors import OutputExistsError, SettingsError, SuperResError, UnreadableImageError
+from napari_superres.errors import OutputExistsError, SettingsError, SuperResError
+from napari_superres.inference.batch_files import BatchFiles
 from napari_superres.inference.images import Progress, prepare, run_in_memory, warn_of_notes
 from napari_superres.inference.options import (
     FILE_DEFAULTS,
@@ -33,6 +34,7 @@ from napari_superres.inference.stream.stream_file import stream_file, with_ident
 from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
 from napari_superres.limits import read_json
 from napari_superres.models.model import Model
+from napari_superres.remote import RemotePath, as_path
 
 _KINDS = (ReadingOptions, WritingOptions, UpscaleOptions)
 
@@ -115,12 +117,12 @@ def upscale_file(
     # The steps are closed here even if the traceback of an error keeps this frame, so the run lets go of the target.
     with (
         open_executor(workers, scheduler) as executor,
-        closing(_steps(io.InputPath(source), Path(target), models, executor, options)) as steps,
+        closing(_steps(io.InputPath(source), as_path(target), models, executor, options)) as steps,
     ):
         for step in warn_of_notes(steps):
             if progress is not None:
                 progress(step)
-    return Path(target)
+    return as_path(target)
 
 
 def _steps(
@@ -132,14 +134,15 @@ def _steps(
     opened = Source(source, reading)
     image = opened.image
     resume, overwrite, allow_loss = writing["resume"], writing["overwrite"], writing["allow_loss"]
-    if resume and os.path.lexists(target):
+    begun = isinstance(target, RemotePath) and is_unfinished(target)
+    if resume and not begun and (target.exists() or os.path.lexists(target)):
         problem = _problem_of(target, opened, prepare(image, model, running, measure=False))
         if not problem:
             return
         if not overwrite:
             raise _unusable(target, problem)
     with io.one_result(target):
-        io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss)
+        io.check_target(target, overwrite=overwrite, image=image, allow_loss=allow_loss, begun=begun)
         if into_zarr:
             yield from stream_file(opened, target, model, executor, running, resume=resume, overwrite=overwrite)
         else:
@@ -199,6 +202,7 @@ def upscale_files(
     *,
     model: ModelChoice,
     suffix: str | None = None,
+    recursive: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Callable[[str, int, Progress], None] | None = None,
@@ -213,11 +217,15 @@ def upscale_files(
         One or several files, folders of images, or glob patterns.
     folder
         Created if it does not exist. Results are named ``STEM_MODEL.EXT``; for medical images the stem is the
-        format and the start of the input's sha256, such as ``nifti-0123456789ab``.
+        format and the start of the input's sha256, such as ``nifti-0123456789ab``. Inputs from several folders whose
+        results would have the same name keep their folders, below the one that all inputs share. Images that lie in
+        `folder` next to a record are results, and no inputs.
     model
         As for `upscale`.
     suffix : str, optional
         Format of the results, such as ``".ome.zarr"``; by default the format family of each input.
+    recursive
+        Also take the images in the subfolders of folders, except hidden ones and those that are images themselves.
     workers : int, optional
         As for `upscale_file`; the processes are started once for all files.
     scheduler : str, optional
@@ -243,59 +251,36 @@ def upscale_files(
     """
     # An error of the model concerns every file: it is raised once, before the first.
     models = load_models(model)
-    folder = Path(folder)
-    paths = batch_sources(as_list(sources), folder)
-    batch = _Batch(folder, models, suffix, options, progress, {path.resolve() for path in paths})
+    folder = as_path(folder)
+    files = BatchFiles.find(as_list(sources), folder, models, suffix, recursive=recursive)
+    batch = _Batch(models, options, progress, files)
     make_folder(folder)
     with open_executor(workers, scheduler) as executor:
-        for index, path in enumerate(paths):
+        for index, path in enumerate(files.paths):
             outcome = batch.run(path, index, executor)
             if finished is not None:
                 finished(outcome)
     return batch.outcomes
 
 
-def batch_sources(sources: Sequence[str | Path], folder: Path) -> list[Path]:
-    """Return the files of a batch whose results go into a folder, without results that lie among the sources."""
-    return [p for p in _find_images(sources) if not _is_result(p, folder)]
-
-
-def _is_result(path: Path, folder: Path) -> bool:
-    return path.parent.resolve() == folder.resolve() and io.sidecar_path(path).is_file()
-
-
-def _find_images(sources: Sequence[str | Path]) -> list[Path]:
-    """Return the images of all sources; a missing one among others becomes a failure of its own."""
-    if len(sources) == 1:
-        return io.find_images(sources[0])
-    paths: list[Path] = []
-    for source in sources:
-        try:
-            paths += io.find_images(source)
-        except UnreadableImageError:
-            paths.append(io.InputPath(source))
-    return io.without_parts(list(dict.fromkeys(paths)))
-
-
 @dataclass
 class _Batch:
     """Files with one model and one set of options, and what became of them so far."""
 
-    folder: Path
     model: Model | Mapping[int | str, Model]
-    suffix: str | None
     options: FileOptions
     progress: Callable[[str, int, Progress], None] | None
-    inputs: set[Path]
+    files: BatchFiles
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self, path: Path, index: int, executor: Executor) -> Outcome:
         """Upscale one file; an error becomes its outcome."""
         start, last = time.monotonic(), None
-        label = io.short_label(path)
-        target = self.folder / label
+        label = self.files.label(path)
+        target = self.files.folder / label
         try:
             target = self._free_target(path)
+            make_folder(target.parent)
             with closing(_steps(path, target, self.model, executor, self.options)) as steps:
                 for last in steps:
                     if self.progress is not None:
@@ -314,30 +299,19 @@ class _Batch:
         return outcome
 
     def _free_target(self, path: Path) -> Path:
-        target = result_path(path, self.folder, self.model, self.suffix)
+        target = self.files.target(path)
         if any(o.target == target and o.status != "failed" for o in self.outcomes):
+            other = next(p for p in self.files.paths if p != path and self.files.target(p) == target)
             raise OutputExistsError(
-                f"{target.name} is already the result of another file of this batch.", remedy="Rename one of the files."
+                f"{self.files.label(path)} and {self.files.label(other)} would have the same result, {target.name}.",
+                remedy="Rename one of the files, or upscale them into different folders.",
             )
-        if target.resolve() in self.inputs:
+        if target.resolve() in self.files.resolved:
             raise OutputExistsError(
                 f"{target.name} is itself an input of this batch, which is never overwritten.",
                 remedy="Choose another folder.",
             )
         return target
-
-
-def result_path(source: Path, folder: Path, model: ModelChoice, suffix: str | None = None) -> Path:
-    """Return where a batch puts the result of a file."""
-    return folder / f"{io.safe_name(source)}_{_model_name(model)}{suffix or io.output_suffix(source)}"
-
-
-def _model_name(model: ModelChoice) -> str:
-    if isinstance(model, Model):
-        return model.card.name
-    if isinstance(model, str | Path):
-        return Path(model).name.removesuffix(".safetensors")
-    return "-".join(dict.fromkeys(_model_name(m) for m in model.values()))
 
 
 def _problem_of(target: Path, source: Source, run: UpscaleRun) -> str:

@@ -12,6 +12,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
 from napari_superres.io.series import Accept, Series, Unsupported
 from napari_superres.limits import is_special
+from napari_superres.remote import RemotePath, as_path
 
 _FIRST_ELEMENT, _FIRST_NUMBER = 256, 0x0020
 """Bytes of the first element, and its number, below which a file without a preamble may be DICOM."""
@@ -144,7 +145,9 @@ def find_format(path: str | Path) -> Format | None:
 
     A folder that is named like an OME-Zarr counts as one even if it is damaged: reading it then reports the damage.
     """
-    path = Path(path)
+    path = as_path(path)
+    if isinstance(path, RemotePath):
+        return None if path.is_medical else ZARR
     if path.is_dir():
         if is_zarr(path) or suffix(path) in ZARR.read:
             return ZARR

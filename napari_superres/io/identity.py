@@ -8,10 +8,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from napari_superres.io.formats import FORMATS, Format, dicom_files, find_format, is_zarr, stem, suffix
 from napari_superres.io.series import check_present, sha256, translate_errors
+from napari_superres.remote import HiddenRemotePath, RemotePath, as_path, is_address
+from napari_superres.remote.client import state_of
 
 _DIGITS = 12
 _ZARR_METADATA = (".zgroup", ".zarray", ".zattrs", ".zmetadata")
@@ -32,6 +34,14 @@ class InputPath(_Path):
 
     __slots__ = ()
 
+    def __new__(cls, *parts: str | Path) -> "InputPath":
+        """Return an address as a `RemotePath`."""
+        if len(parts) == 1 and is_address(parts[0]):
+            remote = as_path(parts[0])
+            hidden = HiddenRemotePath(*remote.parts) if issubclass(cls, HiddenPath) else remote
+            return cast(InputPath, hidden)
+        return super().__new__(cls, *parts)
+
     def __format__(self, spec: str) -> str:
         return format(label(self), spec)
 
@@ -51,7 +61,9 @@ def is_anonymous(path: str | Path) -> bool:
     This is so for every medical format, for folders that hold such images, and for other files among them whose format
     is unknown.
     """
-    path = Path(path)
+    path = as_path(path)
+    if isinstance(path, RemotePath):
+        return path.is_medical
     if (file_format := find_format(path)) is not None:
         return file_format.is_medical
     if any(f.is_medical and suffix(path) in f.read for f in FORMATS):  # a folder with the name of a file
@@ -69,6 +81,9 @@ def _entries(folder: Path) -> list[Path]:
 
 def label(path: str | Path) -> str:
     """Return how messages name an input: its path, or for medical images the format and the start of the sha256."""
+    path = as_path(path)
+    if isinstance(path, RemotePath):
+        return f"{path}"
     if not is_anonymous(path):
         return str(path)
     if (file_format := find_format(path)) is not None:
@@ -113,7 +128,8 @@ def file_digest(path: str | Path) -> str:
     """Return the SHA-256 of a file or folder as hexadecimal digits.
 
     For an OME-Zarr folder the names and digests of all its files are digested. For a folder of DICOM files the sorted
-    digests of the files are digested.
+    digests of the files are digested. For an address, it is the names, sizes and tags of all objects, or the metadata
+    where they cannot be listed.
 
     Raises
     ------
@@ -127,6 +143,8 @@ def file_digest(path: str | Path) -> str:
 
 
 def _digest(path: Path) -> str:
+    if isinstance(path, RemotePath):
+        return state_of(path)
     if not path.is_dir():
         return sha256(path)
     if is_zarr(path):

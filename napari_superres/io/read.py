@@ -2,6 +2,7 @@
 
 import glob
 import itertools
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -233,13 +234,15 @@ def _round(values: Sequence[float]) -> list[float]:
     return [float(f"{value:.7g}") for value in values]
 
 
-def find_images(path_or_glob: str | Path) -> list[Path]:
+def find_images(path_or_glob: str | Path, *, recursive: bool = False) -> list[Path]:
     """Find the images in a folder or of a glob pattern.
 
     Parameters
     ----------
     path_or_glob
         A file, a folder, or a pattern such as ``"plates/**/*.tif"``.
+    recursive
+        Of a folder, also take the images in its subfolders, except hidden ones and those that are images themselves.
 
     Returns
     -------
@@ -265,9 +268,7 @@ def find_images(path_or_glob: str | Path) -> list[Path]:
     check_present(path)
     if not path.is_dir() or find_format(path) is ZARR:
         return [path]
-    dicom = set(dicom_files(path))
-    images = [p for p in sorted(path.iterdir()) if p not in dicom and _is_image(p)]
-    images = sorted([*images, path]) if dicom else images
+    images = [image for folder in (_folders(path) if recursive else [path]) for image in _images_in(folder)]
     if not images:
         raise UnreadableImageError(f"the folder {path} holds no image.", remedy=readable)
     return without_parts(images)
@@ -281,6 +282,21 @@ def without_parts(paths: Sequence[Path]) -> list[Path]:
             kept.append(path)
             parts |= find_parts(path) if ".ome" in suffix(path) and not path.is_dir() else set()
     return kept
+
+
+def _images_in(folder: Path) -> list[Path]:
+    dicom = set(dicom_files(folder))
+    images = [p for p in sorted(folder.iterdir()) if p not in dicom and _is_image(p)]
+    return sorted([*images, folder]) if dicom else images
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    """Yield a folder and its subfolders, except hidden ones, those that are a zarr, and those that may not be read."""
+    for name, subfolders, _ in os.walk(top):
+        folder: Path = InputPath(name)
+        subfolders[:] = sorted(n for n in subfolders if not n.startswith(".") and find_format(folder / n) is not ZARR)
+        if os.access(folder, os.R_OK | os.X_OK):
+            yield folder
 
 
 def find_damage(path: str | Path, *, read_data: bool = True) -> Iterator[str]:

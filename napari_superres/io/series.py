@@ -14,6 +14,7 @@ from napari_superres.core.grid import make_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import MissingExtraError, SuperResError, UnreadableImageError
 from napari_superres.limits import Packing, is_inside, is_special, most_bytes
+from napari_superres.remote import RemotePath
 
 # Off-diagonal elements below this part of a pixel are rounding errors.
 _ROUNDING = 1e-6
@@ -93,6 +94,13 @@ def check_present(path: Path) -> None:
     UnreadableImageError
         If it is missing, empty, a pipe or device, or may not be read.
     """
+    if isinstance(path, RemotePath):
+        if not path.is_dir():
+            raise UnreadableImageError(
+                f"{path} holds no zarr, and only OME-Zarr is read by address.",
+                remedy="Check the address and the credentials, or download the file.",
+            )
+        return
     try:
         if not path.exists():
             raise UnreadableImageError(f"{path} does not exist.", remedy="Check the path.")

@@ -10,6 +10,8 @@ from typing import Any
 from napari_superres import atomic
 from napari_superres.io.formats import dicom_files, is_zarr
 from napari_superres.io.identity import zarr_files
+from napari_superres.remote import RemotePath, as_path
+from napari_superres.remote.client import put, state_of
 
 SIDECAR = ".provenance.json"
 """End of a record's file name, after the whole name of the result's."""
@@ -26,6 +28,9 @@ def sidecar_path(target: Path) -> Path:
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """Write a record as indented JSON. Bytes of file names that are no text are escaped."""
     text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    if isinstance(path, RemotePath):
+        put(path, text.encode("utf-8", errors="backslashreplace"))
+        return
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
@@ -38,7 +43,7 @@ def put_in_place(temporary: Path, target: Path, record: Mapping[str, Any]) -> No
     Parameters
     ----------
     temporary
-        The finished result, in a folder on the same disk as `target`.
+        The finished result, in a folder on the same disk as `target`. At an address, it is there already.
     target
         Final path of the result.
     record
@@ -49,6 +54,9 @@ def put_in_place(temporary: Path, target: Path, record: Mapping[str, Any]) -> No
     OutputError
         If the folder may not be written or the disk is full. The target stays as it was.
     """
+    if isinstance(target, RemotePath):
+        write_record(sidecar_path(target), record)
+        return
     temporary_record, replaced = temporary.with_name("record.json"), temporary.with_name("replaced")
     moves = ((temporary, target, replaced), (temporary_record, sidecar_path(target), replaced.with_suffix(".json")))
     try:
@@ -73,7 +81,9 @@ def file_state(path: str | Path, *, exact: bool = False) -> str:
         Count inodes and times of status changes, too. Programs cannot reset these, as they can modification times, but
         a copy has others.
     """
-    path, total = Path(path), hashlib.sha256()
+    path, total = as_path(path), hashlib.sha256()
+    if isinstance(path, RemotePath):
+        return state_of(path)
     folder = f"{path}{os.sep}" if path.is_dir() else str(path)
     for name in _names(path):
         try:

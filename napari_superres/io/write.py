@@ -2,19 +2,21 @@
 
 import warnings
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SuperResWarning
-from napari_superres.io.formats import ZARR, format_to_write, is_zarr, suffix
+from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SettingsError, SuperResWarning
+from napari_superres.io.formats import ZARR, Format, format_to_write, is_zarr, suffix
 from napari_superres.io.identity import label
 from napari_superres.io.omezarr.replaceable import check_replaceable
 from napari_superres.io.series import Unsupported
 from napari_superres.io.sidecar import SIDECAR, sidecar_path, with_state, write_record
+from napari_superres.remote import RemotePath, as_path
+from napari_superres.remote.client import list_objects
 
 
 @checks_names
@@ -58,7 +60,7 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
     SuperResWarning
         If `allow_loss` is True and the format cannot store a feature of the image.
     """
-    path = Path(path)
+    path = as_path(path)
     with one_result(path):
         notes = write_with_notes(image, path, overwrite=overwrite, allow_loss=allow_loss)
     for note in notes:
@@ -75,7 +77,7 @@ def one_result(target: Path) -> AbstractContextManager[None]:
     OutputExistsError, OutputError
         As `atomic.one_writer`.
     """
-    return one_writer(target, longest=SIDECAR)
+    return nullcontext() if isinstance(target, RemotePath) else one_writer(target, longest=SIDECAR)
 
 
 def write_with_notes(image: Image, path: Path, *, overwrite: bool = False, allow_loss: bool = False) -> tuple[str, ...]:
@@ -83,6 +85,11 @@ def write_with_notes(image: Image, path: Path, *, overwrite: bool = False, allow
     check_target(path, overwrite=overwrite, image=image, allow_loss=allow_loss)
     lost = _find_unsupported(image, path)
     record = _record(image, lost)
+    if isinstance(path, RemotePath):
+        format_to_write(path).import_writer().write(image, path)
+        if record is not None:
+            write_record(sidecar_path(path), with_state(record, path))
+        return ()
     with replacing(path, sidecar_path(path)) as (temporary, temporary_record):
         format_to_write(path).import_writer().write(image, temporary)
         if record is not None:
@@ -98,6 +105,7 @@ def check_target(
     image: Image | None = None,
     allow_loss: bool = False,
     inputs: Iterable[Path] = (),
+    begun: bool = False,
 ) -> None:
     """Raise the error that `write_image` would raise, before any time is spent on computing.
 
@@ -113,16 +121,23 @@ def check_target(
         Whether the result may be written even if the format cannot store every feature of it.
     inputs
         Files and folders that the result is made from. The target may neither be one of them nor contain one.
+    begun
+        Whether an unfinished run has written part of a target at an address.
 
     Raises
     ------
     SettingsError, LossyWriteError, OutputExistsError, OutputError
         As in `write_image`.
     """
-    path = Path(path)
+    path = as_path(path)
     written = format_to_write(path)
-    check_writable(path, longest=SIDECAR)
     check_apart(path, inputs)
+    if isinstance(path, RemotePath):
+        _check_remote(path, written, begun)
+        if image is not None:
+            _check_format(image, path, allow_loss)
+        return
+    check_writable(path, longest=SIDECAR)
     if path.exists() or path.is_symlink():
         if not overwrite:
             raise OutputExistsError(f"{path} exists already.", remedy="Set `overwrite` or choose another name.")
@@ -136,6 +151,22 @@ def check_target(
         _check_format(image, path, allow_loss)
 
 
+def _check_remote(path: RemotePath, written: Format, begun: bool) -> None:
+    """Refuse an address that is not that of a new OME-Zarr in an object store."""
+    if written is not ZARR:
+        raise SettingsError(f"only OME-Zarr is written to an address, got {path.name!r}.", remedy="Name it .ome.zarr.")
+    if not path.is_writable:
+        raise SettingsError(
+            "results are written to object stores, at s3:// or gs://; a web server is only read.",
+            remedy="Choose another address, or a folder.",
+        )
+    if not begun and list_objects(path):
+        raise OutputExistsError(
+            f"{path} exists already, and a store cannot replace it completely or not at all.",
+            remedy="Choose another name, or delete it there first.",
+        )
+
+
 def check_apart(target: Path, inputs: Iterable[Path]) -> None:
     """Refuse a target that is an input, contains one, or lies inside the zarr folder of one.
 
@@ -145,6 +176,13 @@ def check_apart(target: Path, inputs: Iterable[Path]) -> None:
         If it is refused.
     """
     for source in inputs:
+        if isinstance(source, RemotePath) or isinstance(target, RemotePath):
+            both = sorted((f"{target.resolve()}/", f"{source.resolve()}/"), key=len)
+            if both[1].startswith(both[0]):
+                raise OutputExistsError(
+                    f"{target} is the input itself, or contains it, or lies in it.", remedy="Choose another name."
+                )
+            continue
         if _is_same(target, source):
             raise OutputExistsError(
                 f"{label(target)} is the input itself, which is never overwritten.", remedy="Choose another name."

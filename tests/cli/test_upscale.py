@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from helpers.conditioned import write_conditioned_model
+from helpers.object_server import object_server
 
 from napari_superres import Image, read_image, upscale, write_image
 
@@ -197,6 +198,22 @@ def test_patterns_and_formats(superres, cells, tmp_path):
     assert (done.code, done.err.count("\n")) == (1, 1)
 
 
+def test_subfolders(superres, cells, tmp_path):
+    for name in ("in/a/x.ome.tif", "in/b/x.ome.tif"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        write_image(read_image(cells), tmp_path / name)
+    command = ("upscale", tmp_path / "in", "-o", tmp_path / "out", "-m", "nearest-x2", "--recursive", "--json")
+    targets = [tmp_path / "out" / folder / "x_nearest-x2.ome.tif" for folder in "ab"]
+    planned = superres(*command, "--dry-run")
+    assert [row["target"] for row in json.loads(planned.out)["plans"]] == [str(target) for target in targets]
+    for status, more in (("done", ()), ("skipped", ("--resume",))):
+        done = superres(*command, *more)
+        assert done.code == 0
+        assert [(f["source"], f["target"], f["status"]) for f in json.loads(done.out)["files"]] == [
+            (f"{folder}/x.ome.tif", str(target), status) for folder, target in zip("ab", targets, strict=True)
+        ]
+
+
 def test_a_dry_run_computes_nothing(superres, cells, tmp_path):
     done = superres("upscale", cells, "-o", tmp_path / "o.tif", "-m", "fsrcnn-x2", "--dry-run", "--json")
     (plan,) = json.loads(done.out)["plans"]
@@ -305,3 +322,27 @@ def test_no_input_is_overwritten(command, options, superres, cells, tmp_path):
             assert (done.code, done.err.count("\n")) == (1, 1)
             assert "which is never" in done.err
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_addresses(superres, monkeypatch, tmp_path):
+    pytest.importorskip("obstore", reason="addresses need the extra remote")
+    image = Image.from_array(np.arange(120, dtype=np.uint8).reshape(10, 12), "YX", pixel_size=0.5)
+    write_image(image, tmp_path / "in.ome.zarr")
+    with object_server() as server:
+        for name, value in (("ENDPOINT_URL", server.address), ("ACCESS_KEY_ID", "me"), ("SECRET_ACCESS_KEY", "geheim")):
+            monkeypatch.setenv(f"AWS_{name}", value)
+        address = server.serve_folder(tmp_path / "in.ome.zarr", "b/in.ome.zarr")
+        assert json.loads(superres("info", address, "--json").out)[0]["shape"] == [10, 12]
+        planned = superres("upscale", address, "-o", "s3://b/out.ome.zarr", "-m", "nearest-x2", "--dry-run", "--json")
+        assert json.loads(planned.out)["plans"][0]["target"] == "s3://b/out.ome.zarr"
+        done = superres("upscale", address, "-o", "s3://b/out.ome.zarr", "-m", "nearest-x2")
+        assert (done.code, "wrote s3://b/out.ome.zarr" in done.err) == (0, True)
+        batch = superres("upscale", address, "-o", "s3://b/more", "-m", "nearest-x2", "--json")
+        outcomes = json.loads(batch.out)["files"]
+        assert [row["status"] for row in outcomes] == ["done"]
+        assert outcomes[0]["target"] == "s3://b/more/in_nearest-x2.ome.zarr"
+        assert read_image("s3://b/out.ome.zarr").shape == (20, 24)
+        secret = superres("upscale", "https://me:geheim@b/x.zarr", "-o", tmp_path / "o.ome.zarr", "-m", "nearest-x2")
+        assert secret.code == 1
+        assert "geheim" not in secret.out + secret.err
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("s3")]

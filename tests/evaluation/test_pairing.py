@@ -58,3 +58,10 @@ def test_without_results_inputs_are_paired_with_references(folders):
 def test_something_must_be_paired(folders):
     with pytest.raises(EvaluationError, match="a folder of results or one of inputs"):
         pair_files(None, Path(folders[1]), None)
+
+
+def test_two_files_of_one_stem_are_both_named(folders):
+    sr, ref, _ = folders
+    (ref / "a.tif").write_bytes(b"")
+    with pytest.raises(EvaluationError, match=r"a\.png and a\.tif .* which of them is meant"):
+        pair_files(sr, ref, None)

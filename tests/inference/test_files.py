@@ -200,7 +200,7 @@ def test_a_file_named_twice_is_computed_once_and_two_of_one_stem_do_not_collide(
     write_image(Image.from_array((plane * 255).astype(np.uint8), "YX"), tmp_path / "cells.png")
     outcomes = upscale_files([source, tmp_path / "cells.png"], tmp_path / "two", model=MODEL, suffix=".ome.tif")
     assert [o.status for o in outcomes] == ["done", "failed"]
-    assert "already the result of another file" in outcomes[1].message
+    assert "cells.png and cells.ome.tif would have the same result" in outcomes[1].message
 
 
 def test_what_is_wrong_for_all_is_said_before_the_first(source, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_superres import io
 from napari_superres.errors import OutputError
 from napari_superres.inference.planning.upscale_run import UpscaleRun
+from napari_superres.remote import RemotePath
 
 _MIN_COMPRESSION = 0.5
 """Share of its uncompressed size that a result needs at least: noise in 16 bits compresses 1.9 times."""
@@ -90,6 +91,8 @@ def check_disk(folder: Path, needed: int) -> tuple[str, ...]:
     OutputError
         If the free space is less than any compression could need.
     """
+    if isinstance(folder, RemotePath):
+        return ()
     free = shutil.disk_usage(folder).free
     sizes = f"the result takes {in_units(needed)} uncompressed, and {in_units(free)} are free in {folder}"
     if free < needed * _MIN_COMPRESSION:

@@ -9,6 +9,7 @@ box, and a box enters the journal when it is safe on the disk; finished boxes ar
 ``source``       `Source`: the input, its identity, and whether it stays the same
 ``boxes``        `Job`: what a process needs to compute boxes
 ``journal``      the journal of finished boxes, and the folder of an unfinished result
+``remote_journal``  the same in an object store
 ``entries``      the entries of a journal, checked before they are used
 ``workers``      executors: this process, a cluster on this computer, or a remote scheduler
 ``local_cluster``  a cluster of processes on this computer

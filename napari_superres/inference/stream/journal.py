@@ -26,15 +26,15 @@ from napari_superres.inference.engine.global_statistics import GlobalStatistics
 from napari_superres.inference.stream.entries import FORMAT, Line, as_header, as_line
 from napari_superres.limits import is_link_or_special
 
-_RESULT, _LINES, _STATISTICS, _LOCK = ".ome.zarr", "journal.jsonl", "statistics.npz", "lock"
+_RESULT, LINES, STATISTICS, _LOCK = ".ome.zarr", "journal.jsonl", "statistics.npz", "lock"
 _REPLACED = "replaced"
-_FILES = {_LINES, "journal.new", _STATISTICS, "record.json", "replaced.json", _REPLACED}
+_FILES = {LINES, "journal.new", STATISTICS, "record.json", "replaced.json", _REPLACED}
 _OURS = re.compile(rf"[0-9a-f]{{12}}{re.escape(_RESULT)}")
 
 
 def is_unfinished(target: Path) -> bool:
     """Return whether an unfinished run to a target exists."""
-    return (_folder(target) / _LINES).exists()
+    return (_folder(target) / LINES).exists()
 
 
 def _folder(target: Path) -> Path:
@@ -68,7 +68,7 @@ class Journal:
         self.result = self.folder / f"{uuid4().hex[:12]}{_RESULT}"
         self.header: dict[str, Any] | None = None
         self.lines: dict[int, Line] = {}
-        self._file = self.folder / _LINES
+        self._file = self.folder / LINES
         self._lock: Any = None
         self._forget = forget
 
@@ -192,7 +192,7 @@ class Journal:
 
     @property
     def _is_worth_keeping(self) -> bool:
-        return self.header is not None and (bool(self.lines) or (self.folder / _STATISTICS).exists())
+        return self.header is not None and (bool(self.lines) or (self.folder / STATISTICS).exists())
 
     def _read(self) -> None:
         if not self._file.exists():
@@ -222,20 +222,14 @@ class Journal:
 
     def _save_statistics(self, statistics: tuple[GlobalStatistics | None, ...]) -> str | None:
         """Keep the global statistics, so that a resumed run uses the same; return their sha256, None without any."""
-        arrays: dict[str, Any] = {}
-        for part, found in enumerate(statistics):
-            if found is None:
-                continue
-            arrays[f"{part}"] = np.array([found.layers, found.passes, found.left])
-            for key, rows in found.planes.items():
-                arrays |= {f"{part}/{','.join(map(str, key))}/{k}": values for k, values in enumerate(rows)}
-        if not arrays:
+        packed = BytesIO()
+        if not pack_statistics(statistics, packed):
             return None
-        path = self.folder / _STATISTICS
+        path = self.folder / STATISTICS
         with path.open("wb") as file:
-            np.savez(file, **arrays)
+            file.write(packed.getvalue())
             _flush(file)
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(packed.getvalue()).hexdigest()
 
     def load_statistics(self, parts: int) -> tuple[GlobalStatistics | None, ...]:
         """Return the global statistics of each of `parts` parts, as `begin` kept them.
@@ -249,13 +243,27 @@ class Journal:
         if digest is None:
             return (None,) * parts
         try:
-            content = (self.folder / _STATISTICS).read_bytes()
+            content = (self.folder / STATISTICS).read_bytes()
             if hashlib.sha256(content).hexdigest() != digest:
                 raise self.damaged()
             with np.load(BytesIO(content)) as arrays:
                 return tuple(_statistics_of(part, arrays) for part in range(parts))
         except (OSError, ValueError, KeyError, IndexError, TypeError, BadZipFile) as error:
             raise self.damaged() from error
+
+
+def pack_statistics(statistics: tuple[GlobalStatistics | None, ...], file: BytesIO) -> bool:
+    """Write the global statistics of all parts to a file; return whether there are any."""
+    arrays: dict[str, Any] = {}
+    for part, found in enumerate(statistics):
+        if found is None:
+            continue
+        arrays[f"{part}"] = np.array([found.layers, found.passes, found.left])
+        for key, rows in found.planes.items():
+            arrays |= {f"{part}/{','.join(map(str, key))}/{k}": values for k, values in enumerate(rows)}
+    if arrays:
+        np.savez(file, **arrays)
+    return bool(arrays)
 
 
 def _statistics_of(part: int, arrays: Mapping[str, Any]) -> GlobalStatistics | None:

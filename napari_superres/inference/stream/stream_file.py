@@ -19,6 +19,7 @@ from napari_superres.inference.planning.estimate import check_disk, estimate
 from napari_superres.inference.provenance import chunk_notes, join_records, make_record, run_notes
 from napari_superres.inference.stream.boxes import Job, tiled_for
 from napari_superres.inference.stream.journal import Journal
+from napari_superres.inference.stream.remote_journal import open_journal
 from napari_superres.inference.stream.resume import header_of, is_volume, outline_of, resumed_job
 from napari_superres.inference.stream.source import Source
 from napari_superres.inference.stream.workers import Executor
@@ -61,7 +62,7 @@ def stream_file(
         As `upscale` and `read_image`.
     """
     # Absolute, because workers may run in another folder.
-    with Journal(target.absolute(), forget=overwrite and not resume) as journal:
+    with open_journal(target.absolute(), forget=overwrite and not resume) as journal:
         if journal.header is not None and not resume:
             if not overwrite:
                 raise OutputExistsError(

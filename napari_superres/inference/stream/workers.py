@@ -249,18 +249,18 @@ def _inspection(paths: Mapping[str, str], devices: Sequence[str]) -> Callable[[]
     def inspect() -> tuple[str, int, str]:
         # This function is sent by value, so that a worker without the package can run it.
         import importlib.metadata
-        import pathlib
 
         try:
             import torch
 
             import napari_superres.inference.stream.boxes  # noqa: F401 - Only to see that it can be imported.
+            from napari_superres.remote import as_path
         except ImportError as error:
             return "", 0, f"cannot import {error.name}; install napari-superres-torch[distributed] where workers run"
         problem = ""
         for path, label in paths.items():
-            if not pathlib.Path(path).exists():
-                problem = f"does not see {label}; source and target must lie on a disk that all workers share"
+            if not as_path(path).exists():
+                problem = f"does not see {label}; source and target must lie on a disk or in a store that all can reach"
         for device in devices:
             if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
                 problem = f"has no device {device}; use `device='cuda'` for the first GPU of each, or `device='cpu'`"

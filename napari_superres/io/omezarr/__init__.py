@@ -7,6 +7,7 @@ Begin with ``read.scan`` and ``target.ZarrTarget``. Only `napari_superres.io` im
 ``array``       an array that names its missing and damaged chunks
 ``damage``      finds the missing and damaged chunks of a whole folder
 ``chunk_check`` checks the packed bytes of a chunk before they are decoded
+``sparse``      whether chunks that are not stored mean the fill value, or damage
 ``store``       reads the metadata of a folder
 ``write``       writes a whole image, and says what OME-Zarr cannot store
 ``target``      `ZarrTarget`: a result that several processes may write box by box

@@ -1,6 +1,8 @@
 """A zarr array that names its missing or damaged chunks in an error, or fills and lists them."""
 
+import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, NamedTuple, Self
@@ -8,15 +10,20 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.errors import UnreadableImageError
+from napari_superres.errors import SuperResError, UnreadableImageError
 from napari_superres.io.lazy import Box, LazyArray
 from napari_superres.io.omezarr.chunk_check import ChunkCheck
+from napari_superres.io.omezarr.sparse import leaves_out_chunks, says_complete, unstored_note
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.series import Accept, import_library, translate_errors
 from napari_superres.limits import is_inside
+from napari_superres.remote import RemotePath
+from napari_superres.remote.store import BadChunkError, MissingChunkError
 
 Fill = Literal["none", "missing", "bad"]
 _MISSING = "missing"
+# An object of a store is refused if it is larger than twice its pixels and this.
+_SPARE_BYTES = 2**20
 
 
 class _Piece(NamedTuple):
@@ -40,8 +47,9 @@ class _Piece(NamedTuple):
 class ZarrArray(LazyArray):
     """An array of a zarr folder, of any version, sharded or not.
 
-    zarr returns the fill value if the file of a chunk is missing. Here that is an error, and so is a chunk that
-    cannot be decoded, or claims to be larger than it is. Each file is checked once, before it is first read.
+    zarr returns the fill value if the file of a chunk is missing. Here that is an error where the array stores all
+    chunks, see ``sparse``. So is a chunk that cannot be decoded, or claims to be larger than it is. Each file is
+    checked once, before it is first read.
 
     Parameters
     ----------
@@ -69,6 +77,9 @@ class ZarrArray(LazyArray):
         self._file_shape: tuple[int, ...] = array.shards or array.chunks
         self._local = isinstance(array.store, import_library("zarr.storage", "zarr").LocalStore)
         self._check = ChunkCheck(array)
+        if isinstance(path, RemotePath):
+            most = 2 * math.prod(self._file_shape) * self.dtype.itemsize + _SPARE_BYTES
+            array.store.expect(array.path, complete=says_complete(array), most=most, check=self._check.fault_of_object)
         self._complete_files: set[tuple[int, ...]] = set()
         self._faults: dict[tuple[int, ...], str] = {}
         self._bad: set[str] = set()
@@ -82,6 +93,12 @@ class ZarrArray(LazyArray):
         """Missing or damaged chunks met so far: the name of the file in the folder, and the region in pixels."""
         with self._lock:
             return sorted(self._bad)
+
+    @property
+    def note(self) -> str:
+        """What the user should know of the array, in a sentence; mostly empty."""
+        with translate_errors(self._path, "zarr array"):
+            return unstored_note(self._path, self._array) if self._local else ""
 
     def fill_bad_chunks(self, *, damaged: bool = True) -> Self:
         """Return the same array, which fills its missing chunks, and its damaged ones too by default."""
@@ -102,7 +119,7 @@ class ZarrArray(LazyArray):
             if not self._local or self.look_at_files(box):
                 try:
                     return np.asarray(self._array[box])
-                except (PermissionError, MemoryError):
+                except (PermissionError, MemoryError, SuperResError):
                     raise
                 except Exception:  # noqa: BLE001 - codecs raise any exception; the search below finds the bad chunk
                     pass
@@ -121,7 +138,10 @@ class ZarrArray(LazyArray):
         for piece in _pieces(box, self._file_shape):
             if piece.chunk in self._complete_files:
                 continue
-            fault = self._file_fault(self._path / self._key(piece.chunk))
+            file = self._path / self._key(piece.chunk)
+            if self._leaves_out and not file.is_file():
+                continue
+            fault = self._file_fault(file)
             if fault:
                 complete = False
                 self._report_bad(piece.chunk, self._file_shape, fault)
@@ -135,10 +155,14 @@ class ZarrArray(LazyArray):
                     self._report_bad(piece.chunk, self.chunks, self._faults[piece.chunk])
         return complete
 
+    @cached_property
+    def _leaves_out(self) -> bool:
+        return leaves_out_chunks(self._path, self._array)
+
     def _file_fault(self, file: Path) -> str | None:
         """Return the fault of a file in words; None if it is not empty."""
         if not file.is_file():
-            return f"{_MISSING}, and zarr would take it for {self._fill_value} everywhere"
+            return self._missing
         if not self._accept.outside_files and not is_inside(file, self._path):
             raise UnreadableImageError(
                 f"{self._path} must hold its own chunks, but {file.name} is a link to another folder.",
@@ -164,8 +188,12 @@ class ZarrArray(LazyArray):
                 continue
             try:
                 out[piece.target] = self._array[piece.source]
-            except (PermissionError, MemoryError):
+            except (PermissionError, MemoryError, SuperResError):
                 raise
+            except MissingChunkError as error:
+                self._report_bad(piece.chunk, self.chunks, self._missing, error)
+            except BadChunkError as error:
+                self._report_bad(piece.chunk, self.chunks, str(error), error)
             except Exception as error:  # noqa: BLE001 - as above
                 self._report_bad(piece.chunk, self.chunks, "damaged", error)
         return out
@@ -188,6 +216,10 @@ class ZarrArray(LazyArray):
     def _file_index(self, index: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the index, in the grid of files, of the file that holds a chunk of a finer grid."""
         return tuple(i * s // f for i, s, f in zip(index, shape, self._file_shape, strict=True))
+
+    @property
+    def _missing(self) -> str:
+        return f"{_MISSING}, and zarr would take it for {self._fill_value} everywhere"
 
     @property
     def _fill_value(self) -> Any:

@@ -7,6 +7,7 @@ chunk that is cut off, into other memory.
 import lzma
 import math
 import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -58,16 +59,32 @@ class ChunkCheck:
         """
         size = file.stat().st_size
         with file.open("rb") as opened:
-            extent = _Extent(0, size)
-            if self._shard is not None:
-                found = self._shard.extent(opened, size, inner)
-                if found is None:
-                    return None
-                extent = found
-            if extent.start + extent.length > size:
-                return "cut off"
-            opened.seek(extent.start)
-            return self._packed_fault(opened, extent.length - self._trailer)
+            return self._fault_in(opened, size, inner)
+
+    def fault_of_object(self, content: bytes, start: int | None) -> str | None:
+        """Return the fault of the bytes of an object, from `start` on; None stands for all of them."""
+        if not content:
+            return "empty"
+        if self._shard is None:
+            return self._fault_in(BytesIO(content), len(content), ())
+        if start is None:
+            indices = np.ndindex(*self._shard.chunks)
+            return next(filter(None, (self._fault_in(BytesIO(content), len(content), i) for i in indices)), None)
+        if self._shard.at_start and start == 0:
+            return None
+        return self._packed_fault(BytesIO(content), len(content) - self._trailer)
+
+    def _fault_in(self, opened: BinaryIO, size: int, inner: tuple[int, ...]) -> str | None:
+        extent = _Extent(0, size)
+        if self._shard is not None:
+            found = self._shard.extent(opened, size, inner)
+            if found is None:
+                return None
+            extent = found
+        if extent.start + extent.length > size:
+            return "cut off"
+        opened.seek(extent.start)
+        return self._packed_fault(opened, extent.length - self._trailer)
 
     def _packed_fault(self, file: BinaryIO, length: int) -> str | None:
         if not self._codec:
@@ -113,20 +130,20 @@ class _ShardIndex:
     """The places of the chunks in a shard, by the table at its end or beginning."""
 
     def __init__(self, chunks: tuple[int, ...], at_start: bool, trailer: int, order: str) -> None:
-        self._chunks, self._at_start, self._trailer, self._order = chunks, at_start, trailer, order
+        self.chunks, self.at_start, self._trailer, self._order = chunks, at_start, trailer, order
         self._file: tuple[str, npt.NDArray[np.uint64]] | None = None
 
     def extent(self, file: BinaryIO, size: int, inner: tuple[int, ...]) -> _Extent | None:
         """Return where a chunk is; None if the shard has none there. A table that does not fit is an error."""
-        count = math.prod(self._chunks)
+        count = math.prod(self.chunks)
         length = 16 * count + self._trailer
         if length > size:
             return _Extent(size, 1)
-        last = self._file
-        if last is None or last[0] != file.name:
-            file.seek(0 if self._at_start else size - length)
-            table = np.frombuffer(file.read(16 * count), f"{self._order}u8").reshape(*self._chunks, 2)
-            last = self._file = (file.name, table)
+        last, name = self._file, getattr(file, "name", None)
+        if last is None or name is None or last[0] != name:
+            file.seek(0 if self.at_start else size - length)
+            table = np.frombuffer(file.read(16 * count), f"{self._order}u8").reshape(*self.chunks, 2)
+            last = self._file = (name or "", table)
         start, used = (int(n) for n in last[1][inner])
         return None if start == used == 2**64 - 1 else _Extent(start, used)
 

@@ -4,7 +4,9 @@ The grid comes from the scales and translations of the data set and of its multi
 images, the bioformats2raw layout and plates are several series.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,8 +33,12 @@ from napari_superres.io.series import (
     summarize,
     translate_errors,
 )
+from napari_superres.remote import RemotePath
 
 _KIND = "OME-Zarr"
+_KNOWN_VERSION = re.compile(r"0\.[1-5](\D.*)?")
+_FIRST_WITH_SYSTEMS = "0.6"
+_NAMED = 5
 
 
 class _Source(NamedTuple):
@@ -69,8 +75,10 @@ def _images(node: Any, source: _Source, name: str) -> Iterator[Series]:
         return
     attributes = dict(node.attrs)
     ome = attributes.get("ome", attributes)
+    _check_version(ome, source.path)
     if "multiscales" in ome:
         for number, multiscale in enumerate(ome["multiscales"]):
+            _check_version(multiscale, source.path)
             title = name if number == 0 else f"{name} [{number}]"
             array = _dataset(node, multiscale, source)
             omero, note = ome.get("omero") or {}, dict(attributes.get(NOTE) or {})
@@ -79,17 +87,61 @@ def _images(node: Any, source: _Source, name: str) -> Iterator[Series]:
             coarser = partial(_coarser, node, source, multiscale, omero, note)
             yield PyramidSeries(one.name, one.summary, one.open, coarser)
     elif "plate" in ome:
-        for well in ome["plate"]["wells"]:
-            attributes = dict(node[well["path"]].attrs)
-            for field in attributes.get("ome", attributes)["well"]["images"]:
-                inner = f"{well['path']}/{field['path']}"
-                yield from _images(node[inner], source, f"{name}/{inner}")
+        _check_version(ome["plate"], source.path)
+        yield from _present(node, _fields(node, ome["plate"]), source, name)
     elif "bioformats2raw.layout" in ome:
-        for inner in _layout(node):
-            yield from _images(node[inner], source, f"{name}/{inner}")
+        yield from _present(node, _layout(node), source, name)
+    elif isinstance(source.path, RemotePath) and not source.path.is_writable:
+        raise UnreadableImageError(
+            f"{source.path} names no image, and a web server does not list what it holds.",
+            remedy="Give the address of an image or an array inside it.",
+        )
     else:
         for inner, array in sorted(node.arrays()):
             yield _series(f"{name}/{inner}", array, source, {}, {}, {})
+
+
+def _check_version(metadata: Mapping[str, Any], path: Path) -> None:
+    """Refuse metadata of a version that may mean something else by the same names."""
+    version = metadata.get("version", _FIRST_WITH_SYSTEMS if "coordinateSystems" in metadata else None)
+    if version is not None and not _KNOWN_VERSION.fullmatch(str(version)):
+        raise UnreadableImageError(
+            f"{path} must be an OME-Zarr of version 0.1 to 0.5, but is of version {str(version)[:20]!r}.",
+            remedy="Convert it to version 0.5, or look for a newer version of this program.",
+        )
+
+
+def _fields(node: Any, plate: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of the images of a plate; of a well without a folder, the path of the well."""
+    for well in plate["wells"]:
+        if well["path"] not in node:
+            yield well["path"]
+            continue
+        attributes = dict(node[well["path"]].attrs)
+        for field in attributes.get("ome", attributes).get("well", {}).get("images", ()):
+            yield f"{well['path']}/{field['path']}"
+
+
+def _present(node: Any, paths: Iterable[str], source: _Source, name: str) -> Iterator[Series]:
+    """Yield the images at the paths that exist. Wells and fields that were not acquired have no folder."""
+    listed = list(paths)
+    found = [inner for inner in listed if inner in node]
+    absent = [inner for inner in listed if inner not in found]
+    names = ", ".join(absent[:_NAMED]) + (", ..." if len(absent) > _NAMED else "")
+    note = f"{name} names {len(listed)} wells or images, of which {len(absent)} are missing: {names}."
+    for inner in found:
+        for series in _images(node[inner], source, f"{name}/{inner}"):
+            yield _with_note(series, note) if absent else series
+
+
+def _with_note(series: Series, note: str) -> Series:
+    """Return a series whose image has one more note."""
+
+    def open_image(axes: str | None) -> Image:
+        image = series.open(axes)
+        return image.replace(metadata={**image.metadata, "notes": (*image.metadata.get("notes", ()), note)})
+
+    return replace(series, open=open_image)
 
 
 def _layout(node: Any) -> list[str]:
@@ -176,6 +228,8 @@ def _image(
     labels = [str(c.get("label") or "") for c in omero.get("channels", [])]
     count = array.shape[axes.index("C")] if "C" in axes else 1
     samples = note.get("samples") and new_axes is None and "C" in axes
+    if array.note:
+        metadata["notes"] = (array.note,)
     image = Image(
         data=array,
         axes=axes.replace("C", "S") if samples else axes,
@@ -228,6 +282,11 @@ def _transform(multiscale: Mapping[str, Any], ndim: int) -> tuple[npt.NDArray[np
         kind = step.get("type")
         if kind == "identity":
             continue
+        if "path" in step:
+            raise GridError(
+                f"a coordinate transformation must hold its numbers, but those of a {kind} are in another array.",
+                remedy="Write the image again with a scale and a translation.",
+            )
         if kind not in ("scale", "translation") or kind not in step:
             raise GridError(
                 f"a coordinate transformation must be a scale or a translation, got {kind!r}.",

@@ -8,10 +8,14 @@ from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import ZARR_METADATA
 from napari_superres.io.series import import_library
 from napari_superres.limits import is_inside, is_special
+from napari_superres.remote import RemotePath
+from napari_superres.remote import store as remote_store
 
 
 def open_store(path: Path) -> Any:
-    """Return zarr's store of a folder, for reading."""
+    """Return zarr's store of a folder or an address, for reading."""
+    if isinstance(path, RemotePath):
+        return remote_store.open_store(path)
     return _store_class()(path, read_only=True)
 
 

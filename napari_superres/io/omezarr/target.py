@@ -1,4 +1,8 @@
-"""An OME-Zarr that is written box by box. Each box also writes its part of the pyramid, without being read again."""
+"""An OME-Zarr that is written box by box. Each box also writes its part of the pyramid, without being read again.
+
+At an address, it is written where it will be: stores rename no folders. Its OME metadata, which make it an image, come
+last.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,17 +15,20 @@ from napari_superres.atomic import flush, replacing
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError
 from napari_superres.io.lazy import Box, reorder_axes
-from napari_superres.io.omezarr.attributes import make_attributes
+from napari_superres.io.omezarr.attributes import NOTE, make_attributes
 from napari_superres.io.omezarr.layout import Layout, disk_order
+from napari_superres.io.omezarr.sparse import COMPLETE
 from napari_superres.io.series import drop_rotation, import_library, sha256
 from napari_superres.limits import is_link_or_special
+from napari_superres.remote import RemotePath, as_path, client
+from napari_superres.remote.store import open_store
 
 # Number of rows of the coarser level that are averaged at once.
 _BAND = 64
 
 
 class ZarrTarget:
-    """A multiscale, sharded OME-Zarr 0.5 on a disk, written box by box.
+    """A multiscale, sharded OME-Zarr 0.5 on a disk or in an object store, written box by box.
 
     A box fills whole shards of the levels that it owns. Boxes can therefore be written in any order, more than once,
     and by several processes at the same time. Use `create` or `open` to get a target.
@@ -29,13 +36,13 @@ class ZarrTarget:
     Attributes
     ----------
     path
-        The folder.
+        The folder or address.
     layout
         Its levels, chunks, shards and boxes, in the order of axes on the disk.
     """
 
     def __init__(self, path: str | Path, axes: str, layout: Layout, levels: list[Any]) -> None:
-        self.path = Path(path)
+        self.path = as_path(path)
         self.layout = layout
         self._levels = levels
         self._to_disk = [axes.index(a) for a in layout.axes]
@@ -57,9 +64,9 @@ class ZarrTarget:
             Whether no box holds several channels, for results of several models.
         """
         layout = Layout.plan(outline.shape, outline.axes, volume=volume, apart=apart)
-        levels = _create_levels(str(path), layout, outline.dtype)
+        levels = _create_levels(_writable_store(path), layout, outline.dtype)
         target = cls(path, outline.axes, layout, levels)
-        target._flush([Path(path, "zarr.json"), *(Path(path, str(k), "zarr.json") for k in range(len(levels)))])
+        target._flush(["zarr.json", *(f"{k}/zarr.json" for k in range(len(levels)))])
         return target
 
     @classmethod
@@ -75,8 +82,9 @@ class ZarrTarget:
         OSError
             If the disk is full or fails.
         """
-        path = Path(path)
-        if any(map(is_link_or_special, (path, *path.rglob("*")))):
+        path = as_path(path)
+        remote = isinstance(path, RemotePath)
+        if not remote and any(map(is_link_or_special, (path, *path.rglob("*")))):
             raise OutputError(
                 f"the unfinished result {path} must not hold links and pipes.", remedy=f"Remove {path.parent}."
             )
@@ -86,7 +94,10 @@ class ZarrTarget:
         _create_levels(store, layout, outline.dtype)
         for name, content in metadata.items():
             file = path / name
-            if not file.is_file() or file.read_bytes() != content.to_bytes():
+            if isinstance(file, RemotePath):
+                if client.get(file) != content.to_bytes():
+                    client.put(file, content.to_bytes())
+            elif not file.is_file() or file.read_bytes() != content.to_bytes():
                 file.parent.mkdir(exist_ok=True)
                 with replacing(file) as (temporary,):
                     temporary.write_bytes(content.to_bytes())
@@ -103,7 +114,7 @@ class ZarrTarget:
         axes
             Axes of the outline that was passed to `create`.
         """
-        group = import_library("zarr").open_group(str(path), mode="r+")
+        group = import_library("zarr").open_group(_writable_store(path), mode="r+")
         first = group["0"]
         layout = Layout(disk_order(axes), first.shape, first.chunks, first.shards or first.chunks)
         # zarr does not store this setting. Without it, chunks of zeros would get no files.
@@ -135,7 +146,7 @@ class ZarrTarget:
         Returns
         -------
         dict of str to str
-            The sha256 of each file of the box, by its name in the folder.
+            The sha256 of each file of the box, by its name in the folder; at an address its size and tag.
 
         Raises
         ------
@@ -150,18 +161,17 @@ class ZarrTarget:
             if part.size:
                 files.append(self._write(level, self.layout.share(owned, level), part))
         self._flush(files)
-        return {file.relative_to(self.path).as_posix(): sha256(file) for file in files}
+        return {name: self._digest(name) for name in files}
 
     def is_stored(self, box: Box, digests: Mapping[str, str]) -> bool:
         """Return whether the files of a box are still those of which `store` returned the digests."""
         owned = tuple(box[i] for i in self._to_disk)
         shares = [(level, self.layout.share(owned, level)) for level in range(self.layout.owned_levels)]
-        files = [self._file(level, share) for level, share in shares if all(b.stop > b.start for b in share)]
-        named = {file.relative_to(self.path).as_posix(): file for file in files}
-        if digests.keys() != named.keys():
+        names = {self._name(level, share) for level, share in shares if all(b.stop > b.start for b in share)}
+        if digests.keys() != names:
             return False
         try:
-            return all(sha256(file) == digests[name] for name, file in named.items())
+            return all(self._digest(name) == digests[name] for name in names)
         except OSError:
             return False
 
@@ -181,25 +191,34 @@ class ZarrTarget:
         for level in range(self.layout.owned_levels, len(self._levels)):
             for box in self.layout.shard_boxes(level):
                 self._flush([self._write(level, box, self._average(level, box))])
-        for left in self.path.rglob("*.partial"):
-            left.unlink()
+        if not isinstance(self.path, RemotePath):
+            for left in self.path.rglob("*.partial"):
+                left.unlink()
         stored = reorder_axes(drop_rotation(outline), self.layout.axes)
-        group = import_library("zarr").open_group(str(self.path), mode="r+")
+        group = import_library("zarr").open_group(_writable_store(self.path), mode="r+")
         group.attrs.update(make_attributes(stored, outline, len(self._levels)))
-        self._flush([self.path / "zarr.json"])
+        self._flush(["zarr.json"])
 
-    def _write(self, level: int, box: Box, values: npt.NDArray[Any]) -> Path:
-        """Write a whole shard and return its file."""
-        file = self._file(level, box)
+    def _write(self, level: int, box: Box, values: npt.NDArray[Any]) -> str:
+        """Write a whole shard and return the name of its file."""
+        name = self._name(level, box)
+        file = self.path / name
         # zarr would first read an old shard, which may be damaged.
-        file.unlink(missing_ok=True)
+        if isinstance(file, RemotePath):
+            client.delete(file)
+        else:
+            file.unlink(missing_ok=True)
         self._levels[level][box] = values
-        return file
+        return name
 
-    def _file(self, level: int, box: Box) -> Path:
-        """Return the file of a shard."""
+    def _name(self, level: int, box: Box) -> str:
+        """Return the name of the file of a shard."""
         corner = tuple(b.start // s for b, s in zip(box, self.layout.shards(level), strict=True))
-        return self.path.joinpath(str(level), self._levels[level].metadata.encode_chunk_key(corner))
+        return f"{level}/{self._levels[level].metadata.encode_chunk_key(corner)}"
+
+    def _digest(self, name: str) -> str:
+        file = self.path / name
+        return client.tag_of(file) if isinstance(file, RemotePath) else sha256(file)
 
     def _average(self, level: int, box: Box) -> npt.NDArray[Any]:
         """Return pixels of a level, averaged from the finer level one row of chunks at a time to save memory."""
@@ -213,10 +232,18 @@ class ZarrTarget:
             out[..., top - rows.start : bottom - rows.start, :] = average_pairs(fine)
         return out
 
-    def _flush(self, files: list[Path]) -> None:
-        """Wait until the files, and the entries of their folders, are on the disk."""
+    def _flush(self, names: list[str]) -> None:
+        """Wait until the files, and the entries of their folders, are on the disk. Stores have no buffers."""
+        if isinstance(self.path, RemotePath):
+            return
+        files = [self.path / name for name in names]
         for path in (*files, *{f for file in files for f in file.parents if f.is_relative_to(self.path)}):
             flush(path)
+
+
+def _writable_store(path: str | Path) -> Any:
+    path = as_path(path)
+    return open_store(path, read_only=False) if isinstance(path, RemotePath) else str(path)
 
 
 def average_pairs(fine: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -263,4 +290,5 @@ def _create(group: Any, level: int, layout: Layout, dtype: np.dtype[Any]) -> Any
         dimension_names=[a.lower().replace("s", "c") for a in layout.axes],
         # A missing shard therefore means damage, never zeros.
         config={"write_empty_chunks": True},
+        attributes={NOTE: {COMPLETE: True}},
     )

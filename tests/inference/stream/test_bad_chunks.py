@@ -14,7 +14,10 @@ from napari_superres.inference import upscale_files
 def spoiled(image, folder, chunks, damage):
     """Write an image in chunks and damage some; return its folder and the names of these."""
     path = folder / "spoiled.zarr"
-    array = zarr.create_array(str(path), shape=image.shape, chunks=(1, 16, 16), dtype=image.dtype, fill_value=7)
+    note = {"napari_superres": {"every_chunk_is_stored": True}}
+    array = zarr.create_array(
+        str(path), shape=image.shape, chunks=(1, 16, 16), dtype=image.dtype, fill_value=7, attributes=note
+    )
     array[...] = np.asarray(image.data)
     names = ["c/" + "/".join(map(str, corner)) for corner in chunks]
     for name in names:

@@ -16,6 +16,8 @@ from napari_superres.io import read_image, write_image
 
 DATA = np.random.default_rng(0).integers(1, 1000, (2, 22, 31), "uint16")
 FILL = 7
+# A stored chunk of the fill value: this writer stores all chunks, so a missing one is damage.
+DATA[0, 16:, :10] = FILL
 LAYOUTS: dict[str, dict[str, Any]] = {
     "v2": {"chunks": (1, 8, 10)},
     "v2 nested": {"chunks": (1, 8, 10), "chunk_key_encoding": {"name": "v2", "separator": "/"}},
@@ -38,7 +40,10 @@ def made(tmp_path: Path, layout: str) -> Path:
     root.attrs["bioformats2raw.layout"] = 3
     root.create_group("OME").attrs["series"] = ["in"]
     group = root.create_group("in")
-    group.create_array("0", shape=DATA.shape, dtype=DATA.dtype, fill_value=FILL, **LAYOUTS[layout])[...] = DATA
+    array = group.create_array(
+        "0", shape=DATA.shape, dtype=DATA.dtype, fill_value=FILL, config={"write_empty_chunks": True}, **LAYOUTS[layout]
+    )
+    array[...] = DATA
     axes = [{"name": "c", "type": "channel"}, *({"name": a, "type": "space"} for a in "yx")]
     steps = [{"type": "scale", "scale": [1, 1, 1]}]
     group.attrs["multiscales"] = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}]
@@ -86,7 +91,11 @@ def test_one_chunk_of_a_shard(tmp_path: Path) -> None:
 
 
 def test_a_bare_array_opens_at_once_however_large(tmp_path: Path) -> None:
-    zarr.create_array(str(tmp_path / "a.zarr"), shape=(10**7, 10**7), chunks=(100, 100), dtype=">f4", fill_value=np.nan)
+    attributes = {"napari_superres": {"every_chunk_is_stored": True}}
+    shape, chunks = (10**7, 10**7), (100, 100)
+    zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=shape, chunks=chunks, dtype=">f4", fill_value=np.nan, attributes=attributes
+    )
     with pytest.raises(UnreadableImageError, match=r"c/99999/3 \[9999900:10000000, 300:400\] is missing.* nan "):
         read_image(tmp_path / "a.zarr").data[-1, 350]
     lazy = pickle.loads(pickle.dumps(read_image(tmp_path / "a.zarr", skip_bad=True).data))
@@ -95,8 +104,10 @@ def test_a_bare_array_opens_at_once_however_large(tmp_path: Path) -> None:
 
 
 def test_a_missing_chunk_is_named_at_once_however_many_there_are(tmp_path: Path) -> None:
-    zarr.create_array(str(tmp_path / "a.zarr"), shape=(10**9, 10**9), chunks=(1, 1), dtype="uint8")
-    with pytest.raises(UnreadableImageError, match=r"c/0/0 \[0:1, 0:1\] is missing"):
+    zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=(10**9, 10**9), chunks=(1, 1), dtype="uint8", zarr_format=2, fill_value=None
+    )
+    with pytest.raises(UnreadableImageError, match=r"0.0 \[0:1, 0:1\] is missing"):
         np.asarray(read_image(tmp_path / "a.zarr").data)
     with pytest.raises(UnreadableImageError, match="must fit into memory"):
         np.asarray(read_image(tmp_path / "a.zarr", skip_bad=True).data)

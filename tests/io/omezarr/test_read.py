@@ -91,6 +91,45 @@ def test_a_plate_is_its_fields(tmp_path: Path) -> None:
     assert [name for name, _ in read_series(tmp_path / "a.zarr")] == ["a.zarr/A/1/0"]
 
 
+def test_a_plate_without_some_of_its_wells_and_fields(tmp_path: Path) -> None:
+    root = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=2)
+    root.attrs["plate"] = {"version": "0.4", "wells": [{"path": f"A/{n}"} for n in range(3)]}
+    for well in ("A/0", "A/2"):
+        root.create_group(well).attrs["well"] = {"images": [{"path": "0"}, {"path": "1"}]}
+    for field in ("A/0/0", "A/0/1", "A/2/1"):
+        store(tmp_path / "a.zarr" / field, {"multiscales": [multiscale()]})
+    found = read_series(tmp_path / "a.zarr")
+    assert [name for name, _ in found] == ["a.zarr/A/0/0", "a.zarr/A/0/1", "a.zarr/A/2/1"]
+    for _, image in found:
+        assert image.metadata["notes"] == ("a.zarr names 5 wells or images, of which 2 are missing: A/1, A/2/0.",)
+        np.testing.assert_array_equal(np.asarray(image.data), DATA)
+
+
+def test_a_series_that_the_layout_names_may_be_missing(tmp_path: Path) -> None:
+    root = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=2)
+    root.attrs["bioformats2raw.layout"] = 3
+    root.create_group("OME").attrs["series"] = ["0", "1"]
+    store(tmp_path / "a.zarr" / "1", {"multiscales": [multiscale()]})
+    assert read_image(tmp_path / "a.zarr").metadata["notes"][0].endswith("1 are missing: 0.")
+
+
+@pytest.mark.parametrize("place", ["multiscale", "group", "plate", "none"])
+@pytest.mark.parametrize("version", ["0.6", "0.6.dev3", "1.0", "0.10"])
+def test_versions_that_are_not_known_are_refused_by_number(version: str, place: str, tmp_path: Path) -> None:
+    systems = {"coordinateSystems": [{"name": "physical", "axes": multiscale()["axes"]}]}
+    image = {k: v for k, v in multiscale().items() if k not in {"axes", "version"}} | systems
+    attributes = {
+        "multiscale": {"multiscales": [{**image, "version": version}]},
+        "group": {"ome": {"version": version, "multiscales": [image]}},
+        "plate": {"plate": {"version": version, "wells": []}},
+        "none": {"multiscales": [image]},
+    }[place]
+    store(tmp_path / "a.zarr", attributes)
+    shown = "0.6" if place == "none" else version
+    with pytest.raises(UnreadableImageError, match=rf"version 0\.1 to 0\.5, but is of version '{shown}'"):
+        read_image(tmp_path / "a.zarr")
+
+
 def test_ours_is_valid_and_every_level_lies_right(tmp_path: Path, make_image: Callable[..., Image]) -> None:
     image = make_image("CZYX", sizes={"Y": 1301, "X": 1100}, channel_names=("DAPI", "GFP"))
     image = image.replace(metadata={"provenance": {"model": "x"}})

@@ -96,18 +96,18 @@ def find_files(search: Search) -> Generator[Listing, None, None]:
 
     It holds the files that `upscale_files` takes, in the same order.
     """
-    from napari_superres.inference.files import batch_sources
+    from napari_superres.inference.batch_files import is_result
 
     listing, known = Listing(), set[Path]()
     for source in _sources(search):
         try:
-            paths = batch_sources([source], search.output)
+            found = io.find_images(source)
         except OSError as error:  # UnreadableImageError is an OSError.
             listing.problem = str(error)
             continue
         listing.sources.append(source)
-        for path in paths:
-            if path not in known:
+        for path in found:
+            if path not in known and not is_result(path, search.output, recursive=search.recursive):
                 known.add(path)
                 listing.rows.append(_row(path))
                 if len(listing.rows) % _CHUNK == 0:

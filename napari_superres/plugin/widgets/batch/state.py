@@ -86,6 +86,8 @@ class BatchState:
         Output folder; None where none is given.
     sources
         Files, folders and glob patterns in which the files of the table were found.
+    recursive
+        Whether results in subfolders of the output folder are left out, as `upscale_files` does with this option.
     file_count
         Number of files in the table.
     is_running
@@ -97,6 +99,7 @@ class BatchState:
     options: BatchOptions
     folder: Path | None = None
     sources: tuple[str, ...] = ()
+    recursive: bool = False
     file_count: int = 0
     is_running: bool = False
     is_cancelling: bool = False
@@ -141,7 +144,8 @@ class BatchState:
     @property
     def command(self) -> list[str]:
         """Words of the command line that does the same as Run."""
-        return ["superres", "upscale", *self.sources, "--output", str(self.folder), *self.options.arguments()]
+        where = [*self.sources, *(["--recursive"] if self.recursive else []), "--output", str(self.folder)]
+        return ["superres", "upscale", *where, *self.options.arguments()]
 
 
 def suggest_folder(place: Path) -> Path:

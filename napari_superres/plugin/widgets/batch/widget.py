@@ -93,7 +93,7 @@ class BatchWidget(Panel):
         )
         self.pattern.native.setPlaceholderText("all, or for example *_dapi.tif")
         self.recursive = QCheckBox("Include subfolders")
-        self.recursive.setToolTip("Also take the images in all subfolders. All results are written into one folder.")
+        self.recursive.setToolTip("Also take the images in all subfolders. Results of one name keep their subfolders.")
         self.pattern.native.setAcceptDrops(False)  # Files that are dropped on the panel are input.
         self.table = FileTable()
         self.pattern.changed.connect(self._search_soon)
@@ -138,6 +138,7 @@ class BatchWidget(Panel):
             options=self.settings.options(),
             folder=self.settings.folder,
             sources=self._sources,
+            recursive=self.recursive.isChecked(),
             file_count=len(self.table.files.rows),
             is_running=self.is_running,
             is_cancelling=self.is_cancelling,

@@ -82,6 +82,7 @@ class Batch:
                 upscale_files(
                     self.listing.sources,
                     self._search.output,
+                    recursive=self._search.recursive,
                     progress=self._record_progress,
                     finished=self._record_outcome,
                     **self._options.keywords(),
