@@ -10,6 +10,7 @@ from napari_superres.cli import parsing, terminal
 from napari_superres.cli.dry_run import print_plans
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
+from napari_superres.remote import as_path, is_address
 
 PANEL_FILE, PANEL_RUN = "If the file does not say", "Computation"
 PANEL_TOLD = "What the model is told"
@@ -137,9 +138,7 @@ def upscale(
 ) -> None:
     """Increase the resolution of images with a super-resolution model."""
     from napari_superres.inference.machine.memory import tune_allocator
-    from napari_superres.remote import as_path
 
-    output = as_path(output)
     # The allocator can only be tuned before torch allocates its first large block.
     tune_allocator()
     reading = {
@@ -184,35 +183,30 @@ def upscale(
         raise SettingsError(
             "no model is given.", remedy="Choose one with --model, or repeat a recorded result with --from."
         )
+    output, options = as_path(output), {**reading, **running, **writing}
     many = recursive or len(sources) > 1 or _is_batch(sources[0], output)
-    if suffix is not None:
-        if not many:
-            raise SettingsError(
-                "--format is for results in a folder.", remedy="Name the format of a single result by its suffix."
-            )
-        suffix = "." + suffix.lstrip(".")
+    suffix = _dotted(suffix, many=many)
     if dry_run:
-        print_plans(
-            sources,
-            output,
-            chosen,
-            suffix,
-            {**reading, **running, **writing},
-            many=many,
-            recursive=recursive,
-            as_json=as_json,
-        )
+        print_plans(sources, output, chosen, suffix, options, many=many, recursive=recursive, as_json=as_json)
     elif many:
-        options = {**reading, **running, **writing, "recursive": recursive}
+        options["recursive"] = recursive
         _upscale_many(sources, output, chosen, suffix, options, as_json=as_json, quiet=quiet)
     else:
-        _upscale_one(sources[0], output, chosen, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
+        _upscale_one(sources[0], output, chosen, options, as_json=as_json, quiet=quiet)
+
+
+def _dotted(suffix: str | None, *, many: bool) -> str | None:
+    """Return the suffix of the results in a folder with its dot."""
+    if suffix is not None and not many:
+        raise SettingsError(
+            "--format is for results in a folder.", remedy="Name the format of a single result by its suffix."
+        )
+    return suffix and "." + suffix.lstrip(".")
 
 
 def _is_batch(source: str, output: Path) -> bool:
     """Return whether a single source makes a batch: a folder or pattern, or the output is a folder."""
     from napari_superres import io
-    from napari_superres.remote import is_address
 
     if is_address(source):
         return not output.suffix

@@ -1,11 +1,12 @@
 """The engine: one plan, one loop over tiles, results exactly as if computed at once.
 
 Begin with ``images.upscale`` and follow it down: ``prepare`` makes the run, ``run_in_memory`` computes it. Only
-``files``, ``stream`` and ``planning.estimate`` import `io`; docs/explanation/architecture.md lists all imports.
+``files``, ``batch_files``, ``stream`` and ``planning.estimate`` import `io`; docs/explanation/architecture.md lists all imports.
 
 The road of an image
     ``images``      `upscale` and `iter_upscale`: an `Image` in, an `Image` out
     ``files``       `upscale_file` and `upscale_files`: the same for files and folders
+    ``batch_files``  the files of a batch, and where their results go
     ``options``     the options of all of them, with their defaults
     ``provenance``  the record and the notes that every result carries
 

@@ -20,10 +20,16 @@ MOST_METADATA = 2**26
 _CONNECT_SECONDS, _REQUEST_SECONDS = 10, 60
 # The library repeats requests that were refused (429, 5xx), and we those whose answer broke off.
 _RETRIES, ATTEMPTS, FIRST_PAUSE, _MOST_SECONDS = 5, 4, 0.2, 120
-_AWS_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-_AWS_CREDENTIALS += ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_SKIP_SIGNATURE")
-_GOOGLE_CREDENTIALS = ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY")
-_GOOGLE_CREDENTIALS += ("GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SKIP_SIGNATURE")
+_CREDENTIALS = {
+    "s3": {
+        *("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SKIP_SIGNATURE"),
+        *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    },
+    "gs": {
+        *("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"),
+        *("GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SKIP_SIGNATURE"),
+    },
+}
 
 
 def library() -> Any:
@@ -65,8 +71,7 @@ def _client(address: str, told: tuple[tuple[str, str], ...]) -> Any:
     if scheme == "http" or (scheme == "s3" and endpoint.startswith("http:")):
         options["client_options"]["allow_http"] = True
     # Without credentials, the library would ask the metadata service of a cloud for them.
-    known = {"s3": _AWS_CREDENTIALS, "gs": _GOOGLE_CREDENTIALS}.get(scheme, ())
-    if known and not any(name in names for name in known):
+    if scheme in _CREDENTIALS and _CREDENTIALS[scheme].isdisjoint(names):
         options["skip_signature"] = True
     stores = library().store
     maker = {"s3": stores.S3Store, "gs": stores.GCSStore}.get(scheme, stores.HTTPStore)
@@ -206,7 +211,7 @@ def state_of(path: RemotePath) -> str:
         entries: Iterator[tuple[str, Any]] = iter(sorted(list_objects(path).items()))
     else:
         names = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata", "0/zarr.json", "0/.zarray")
-        entries = ((name, get(path / name)) for name in names)  # type: ignore[arg-type]
+        entries = ((name, get(path / name)) for name in names)
     for name, value in entries:
         total.update(f"{name}\0{value!r}\n".encode())
     return total.hexdigest()

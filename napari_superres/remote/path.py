@@ -4,7 +4,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ class RemotePath(_Path):
         return _MEDICAL.search(self.name) is not None
 
     @property
-    def root(self) -> str:  # type: ignore[override]
+    def root(self) -> str:
         """Address of the bucket or server."""
         return f"{self.parts[0]}//{self.parts[1]}"
 
@@ -95,9 +95,9 @@ class RemotePath(_Path):
             raise FileNotFoundError(str(self))
         return os.stat_result((stat.S_IFREG | 0o644, 0, 0, 0, 0, 0, size, 0, 0, 0))
 
-    def iterdir(self) -> Iterator["RemotePath"]:
+    def iterdir(self) -> Generator["RemotePath", None, None]:
         """Yield nothing: web servers list no folders, and a zarr names its parts."""
-        return iter(())
+        yield from ()
 
     def read_bytes(self) -> bytes:
         """Return the content of an object."""
@@ -108,7 +108,7 @@ class RemotePath(_Path):
             raise FileNotFoundError(str(self))
         return content
 
-    def open(self, mode: str = "r", *_: Any, **__: Any) -> Any:  # type: ignore[override]
+    def open(self, mode: str = "r", *_: Any, **__: Any) -> Any:
         """Open an object for reading."""
         if mode not in ("r", "rb"):
             raise PermissionError("objects are written as a whole")

@@ -18,6 +18,7 @@ CODE = [
 
 # Files whose work is to read and write images; all else of these layers works in memory.
 READERS = {
+    "inference/batch_files.py",
     "inference/files.py",
     "inference/planning/estimate.py",
     "inference/stream/boxes.py",

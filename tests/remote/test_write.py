@@ -31,15 +31,11 @@ def test_a_result_in_a_store_is_that_on_a_disk(
     upscale_file(here, tmp_path / "out.ome.zarr", model=MODEL)
     found, local = read_image(TARGET), read_image(tmp_path / "out.ome.zarr")
     np.testing.assert_array_equal(np.asarray(found.data), expected(image))
-    assert (found.pixel_size, found.origin, found.channel_names) == (
-        local.pixel_size,
-        local.origin,
-        local.channel_names,
-    )
+    assert (found.affine == local.affine).all()
+    assert (found.units, found.channel_names) == (local.units, local.channel_names)
     for name, content in shards(server).items():
         assert content == (tmp_path / name.removeprefix("bucket/results/")).read_bytes()
-    record, local_record = found.metadata["provenance"], local.metadata["provenance"]
-    assert {k: v for k, v in record.items() if k not in ("input", "created", "utc")}.keys() <= local_record.keys()
+    assert found.metadata["provenance"].keys() == local.metadata["provenance"].keys()
     assert not [name for name in server.objects if "unfinished" in name]
     assert f"{TARGET[5:]}.provenance.json" in server.objects
     assert b"geheim" not in b"".join(server.objects.values())
@@ -87,7 +83,7 @@ def test_an_interrupted_run_is_resumed(server: ObjectServer, held: str, image: I
     assert before
     assert "ome" not in server.objects["bucket/results/out.ome.zarr/zarr.json"].decode()
     for options in ({}, {"overwrite": False}):
-        with pytest.raises(OutputExistsError, match="an unfinished run of out.ome.zarr exists"):
+        with pytest.raises(OutputExistsError, match=r"an unfinished run of out\.ome\.zarr exists"):
             upscale_file(f"s3://{held}", TARGET, model=MODEL, **options)
     with pytest.raises(OutputExistsError, match="another model"):
         upscale_file(f"s3://{held}", TARGET, model="bicubic-x2", resume=True)
