@@ -18,6 +18,9 @@ from napari_superres.plugin.host.reader import read
 
 MB = 2**20
 HUNDRED_GB = 10**11
+SAMPLED = 3 * 1024**2
+"""Pixels of a channel that its contrast is taken from."""
+
 TILE = np.arange(1024 * 1024, dtype=np.uint16).reshape(1024, 1024)
 
 
@@ -94,7 +97,7 @@ def count(boxes):
     ],
     ids=["tiff stack", "tiff plane", "zarr", "zarr with levels"],
 )
-def test_opening_reads_no_pixel_and_a_crop_only_the_chunks_it_touches(make, shape, tmp_path, boxes):
+def test_opening_reads_a_sample_and_a_crop_only_the_chunks_it_touches(make, shape, tmp_path, boxes):
     is_tiff = make is sparse_tiff
     suffix = ".ome.tif" if is_tiff else ".ome.zarr"
     # Modules that are imported on the way are not counted.
@@ -105,7 +108,8 @@ def test_opening_reads_no_pixel_and_a_crop_only_the_chunks_it_touches(make, shap
     tracemalloc.start()
     try:
         layers = read(path)
-        assert boxes == []
+        assert count(boxes) <= SAMPLED * (1 if is_tiff else shape[0][0]), "more than is needed for the contrast"
+        boxes.clear()
         data = pixels_of(layers[0])
         crop = np.asarray(data[(*[0] * (data.ndim - 2), slice(10, 110), slice(20, 220))])
         assert tracemalloc.get_traced_memory()[1] < 50 * MB
@@ -266,5 +270,5 @@ def test_very_large_planes_are_hidden_with_a_message(tmp_path, viewer, qtbot, to
     (layer,) = viewer.open(str(path), plugin="napari-superres-torch")
     qtbot.wait(50)
     assert not layer.visible
-    assert boxes == []
+    assert count(boxes) <= SAMPLED
     assert any("slide" in message and "224000 x 224000" in message for message in told)
