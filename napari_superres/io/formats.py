@@ -178,7 +178,7 @@ def format_to_read(path: Path) -> Format:
         return file_format
     if path.is_dir():
         raise UnreadableImageError(
-            f"the folder {path} is neither an OME-Zarr nor holds DICOM files.",
+            f"{path} is a folder, but neither an OME-Zarr nor one of DICOM files.",
             remedy="Choose one image file, or treat the folder as a batch.",
         )
     raise UnreadableImageError(

@@ -270,7 +270,7 @@ def find_images(path_or_glob: str | Path, *, recursive: bool = False) -> list[Pa
         return [path]
     images = [image for folder in (_folders(path) if recursive else [path]) for image in _images_in(folder)]
     if not images:
-        raise UnreadableImageError(f"the folder {path} holds no image.", remedy=readable)
+        raise UnreadableImageError(f"{path} holds no image.", remedy=readable)
     return without_parts(images)
 
 

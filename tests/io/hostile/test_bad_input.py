@@ -96,7 +96,7 @@ def test_unknown_kinds_list_the_known(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImageError, match=r"'\.docx'.*\.ome\.tif.*\.dcm.*\.png"):
         read_image(tmp_path / "a.docx")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UnreadableImageError, match="neither an OME-Zarr nor holds DICOM"):
+    with pytest.raises(UnreadableImageError, match="is a folder, but neither an OME-Zarr nor one of DICOM files"):
         read_image(tmp_path / "folder")
     (tmp_path / "a.zarr").write_bytes(b"x")
     with pytest.raises(UnreadableImageError, match="must be a folder"):
