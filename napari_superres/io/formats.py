@@ -12,7 +12,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
 from napari_superres.io.series import Accept, Series, Unsupported
 from napari_superres.limits import is_special
-from napari_superres.remote import RemotePath, as_path
+from napari_superres.storage import RemotePath, as_path
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """Names of the metadata files of zarr, versions 2 and 3."""

@@ -24,7 +24,7 @@ from napari_superres.io.omezarr.attributes import NOTE
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
-from napari_superres.remote import RemotePath
+from napari_superres.storage import RemotePath
 
 _KIND = "OME-Zarr"
 _KNOWN_VERSION = re.compile(r"0\.[1-5](\D.*)?")
