@@ -12,8 +12,7 @@ with the layer of your question, and read the docstring of its ``__init__``.
 ``models``       model cards and files, networks, and the library of models
 ``io``           file formats
 ``core``         images, axes, grids, tiles and intensities: numpy only
-``atomic``       files written all or nothing
-``remote``       OME-Zarr by address: the only folder that knows web servers and object stores
+``storage``      files written all or nothing; OME-Zarr by address
 ``limits``       what a file of unknown origin may make the program do
 ``errors``       all errors, and how messages name settings
 

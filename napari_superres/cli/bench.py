@@ -33,9 +33,9 @@ def bench(
     ] = None,
 ) -> None:
     """Measure throughput on this machine: the engine and the network alone, per model, device and tile size."""
-    from napari_superres.atomic import check_writable, write_text
     from napari_superres.inference.machine.memory import tune_allocator
     from napari_superres.inference.measure import bench as figures
+    from napari_superres.storage.atomic import check_writable, write_text
 
     to_stdout = json_file == Path("-")
     for file in (None if to_stdout else json_file, markdown_file):

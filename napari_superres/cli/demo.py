@@ -15,10 +15,10 @@ def demo(
 ) -> None:
     """Upscale the shipped samples and compare the results with the shipped references."""
     from napari_superres import io
-    from napari_superres.atomic import make_folder
     from napari_superres.evaluation import evaluate
     from napari_superres.inference import upscale_file
     from napari_superres.inference.machine.memory import tune_allocator
+    from napari_superres.storage.atomic import make_folder
 
     tune_allocator()
     make_folder(output)

@@ -11,7 +11,7 @@ import typer
 from napari_superres.cli import terminal
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SuperResError
-from napari_superres.remote import is_address
+from napari_superres.storage import is_address
 
 _READING = ("axes", "series", "pixel_size", "unit", "skip_bad", "trust")
 _WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from napari_superres.atomic import check_writable
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.map_files import map_targets, write_maps
 from napari_superres.errors import EvaluationError, OutputError, SettingsError
+from napari_superres.storage.atomic import check_writable
 
 if TYPE_CHECKING:
     from napari_superres import Image

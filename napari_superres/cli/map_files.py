@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_superres.atomic import make_folder
 from napari_superres.cli import terminal
 from napari_superres.errors import OutputError, SettingsError
+from napari_superres.storage.atomic import make_folder
 
 if TYPE_CHECKING:
     from napari_superres import Image

@@ -10,7 +10,7 @@ from napari_superres.cli import parsing, terminal
 from napari_superres.cli.dry_run import print_plans
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
-from napari_superres.remote import as_path, is_address
+from napari_superres.storage import as_path, is_address
 
 PANEL_FILE, PANEL_RUN = "If the file does not say", "Computation"
 PANEL_TOLD = "What the model is told"

@@ -1,7 +1,8 @@
 """The engine: one plan, one loop over tiles, results exactly as if computed at once.
 
 Begin with ``images.upscale`` and follow it down: ``prepare`` makes the run, ``run_in_memory`` computes it. Only
-``files``, ``batch_files``, ``stream`` and ``planning.estimate`` import `io`; docs/explanation/architecture.md lists all imports.
+``files``, ``batch_files``, ``stream`` and ``planning.estimate`` import `io`; docs/explanation/architecture.md lists all
+imports.
 
 The road of an image
     ``images``      `upscale` and `iter_upscale`: an `Image` in, an `Image` out

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from napari_superres import io
-from napari_superres.atomic import make_folder
 from napari_superres.core.options import as_list, takes_options
 from napari_superres.errors import OutputExistsError, SettingsError, SuperResError
 from napari_superres.inference.batch_files import BatchFiles
@@ -34,7 +33,8 @@ from napari_superres.inference.stream.stream_file import stream_file, with_ident
 from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
 from napari_superres.limits import read_json
 from napari_superres.models.model import Model
-from napari_superres.remote import RemotePath, as_path
+from napari_superres.storage import RemotePath, as_path
+from napari_superres.storage.atomic import make_folder
 
 _KINDS = (ReadingOptions, WritingOptions, UpscaleOptions)
 

@@ -1,7 +1,7 @@
 """Reading and writing of image files: the only layer that knows file formats.
 
-Begin with ``read.read_image`` and ``write.write_image``. This layer imports only ``core``, ``atomic`` and ``errors``;
-docs/explanation/architecture.md lists all imports.
+Begin with ``read.read_image`` and ``write.write_image``. This layer imports only ``core``, ``storage``, ``limits`` and
+``errors``; docs/explanation/architecture.md lists all imports.
 
 ``formats``      the table of formats: the suffixes and the folder of each
 ``read``         `read_image` and other questions about a path

@@ -12,7 +12,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError, UnreadableImageError
 from napari_superres.io.series import Accept, Series, Unsupported
 from napari_superres.limits import is_special
-from napari_superres.remote import RemotePath, as_path
+from napari_superres.storage import RemotePath, as_path
 
 _FIRST_ELEMENT, _FIRST_NUMBER = 256, 0x0020
 """Bytes of the first element, and its number, below which a file without a preamble may be DICOM."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, cast
 
 from napari_superres.io.formats import FORMATS, Format, dicom_files, find_format, is_zarr, stem, suffix
 from napari_superres.io.series import check_present, sha256, translate_errors
-from napari_superres.remote import HiddenRemotePath, RemotePath, as_path, is_address
-from napari_superres.remote.client import state_of
+from napari_superres.storage import HiddenRemotePath, RemotePath, as_path, is_address
+from napari_superres.storage.client import state_of
 
 _DIGITS = 12
 _ZARR_METADATA = (".zgroup", ".zarray", ".zattrs", ".zmetadata")

@@ -14,7 +14,7 @@ from napari_superres.core.grid import make_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import MissingExtraError, SuperResError, UnreadableImageError
 from napari_superres.limits import Packing, is_inside, is_special, most_bytes
-from napari_superres.remote import RemotePath
+from napari_superres.storage import RemotePath
 
 # Off-diagonal elements below this part of a pixel are rounding errors.
 _ROUNDING = 1e-6

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_superres import atomic
 from napari_superres.io.formats import dicom_files, is_zarr
 from napari_superres.io.identity import zarr_files
-from napari_superres.remote import RemotePath, as_path
-from napari_superres.remote.client import put, state_of
+from napari_superres.storage import RemotePath, as_path, atomic
+from napari_superres.storage.client import put, state_of
 
 SIDECAR = ".provenance.json"
 """End of a record's file name, after the whole name of the result's."""

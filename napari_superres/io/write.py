@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SettingsError, SuperResWarning
@@ -15,8 +14,9 @@ from napari_superres.io.identity import label
 from napari_superres.io.omezarr.replaceable import check_replaceable
 from napari_superres.io.series import Unsupported
 from napari_superres.io.sidecar import SIDECAR, sidecar_path, with_state, write_record
-from napari_superres.remote import RemotePath, as_path
-from napari_superres.remote.client import list_objects
+from napari_superres.storage import RemotePath, as_path
+from napari_superres.storage.atomic import check_writable, one_writer, replacing
+from napari_superres.storage.client import list_objects
 
 
 @checks_names

@@ -8,9 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.errors import ModelFileError, OutputError, OutputExistsError
 from napari_superres.models.card import ModelCard
+from napari_superres.storage.atomic import check_writable, one_writer, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from napari_superres.atomic import replacing
 from napari_superres.errors import OutputError, OutputExistsError, TrainingError
+from napari_superres.storage.atomic import replacing
 
 EVERY_SECONDS = 60.0
 KEY, PROGRESS = "training", "progress"

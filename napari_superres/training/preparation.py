@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from napari_superres.atomic import check_writable, make_folder
 from napari_superres.errors import MissingExtraError, TrainingError
 from napari_superres.models.architectures import build
 from napari_superres.models.library.registry import find_card, model_path
 from napari_superres.models.model_file import check_model_target, digest, read_weights
+from napari_superres.storage.atomic import check_writable, make_folder
 from napari_superres.training.checkpoint import find_checkpoint, settings_json
 from napari_superres.training.images.fields_of_view import Field, ImageSet, read_fields
 from napari_superres.training.images.recorded_pairs import read_pairs

@@ -14,10 +14,10 @@ from typing import Any, Unpack
 
 import torch
 
-from napari_superres.atomic import one_writer, remove
 from napari_superres.core.options import takes_options
 from napari_superres.errors import SuperResWarning
 from napari_superres.models.model_file import write_model
+from napari_superres.storage.atomic import one_writer, remove
 from napari_superres.training.checkpoint import checkpoint_path
 from napari_superres.training.losses import make_loss
 from napari_superres.training.options import TRAIN_DEFAULTS, TrainOptions

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from helpers.conditioned import write_conditioned_model
-from helpers.object_server import object_server
+from helpers.faults.object_server import object_server
 
 from napari_superres import Image, read_image, upscale, write_image
 

@@ -58,7 +58,7 @@ def test_libraries_warn_again_after_use(ending: str, make_image: Callable[..., I
 
 
 def test_axes_that_no_file_names_are_marked_as_a_guess(make_image: Callable[..., Image], tmp_path: Path) -> None:
-    stack = np.zeros((4, 12, 13), np.uint8)
+    stack = np.ones((4, 12, 13), np.uint8)
     tifffile.imwrite(tmp_path / "plain.tif", stack, photometric="minisblack")
     zarr.create_array(str(tmp_path / "plain.zarr"), data=stack)
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 4, 12, 13), np.uint8)), tmp_path / "movie.mha")

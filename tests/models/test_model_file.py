@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_superres.atomic import one_writer
 from napari_superres.errors import ModelFileError, OutputError, OutputExistsError, SuperResError
 from napari_superres.models import find_card, load_model
 from napari_superres.models.model_file import KEY, digest, read_card, read_weights, write_model
+from napari_superres.storage.atomic import one_writer
 
 
 def with_card(path, edit):

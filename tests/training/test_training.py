@@ -12,13 +12,13 @@ import torch
 from helpers.recipes import TINY
 
 from napari_superres import Image, load_model, upscale, write_image
-from napari_superres.atomic import one_writer
 from napari_superres.core.color import luma
 from napari_superres.degradation.instruments import make_instrument
 from napari_superres.errors import OutputError, OutputExistsError, SuperResWarning, TrainingError, UnknownModelError
 from napari_superres.inference.measure import check
 from napari_superres.models.library.registry import find_card
 from napari_superres.models.model_file import read_weights
+from napari_superres.storage.atomic import one_writer
 from napari_superres.training import TrainingStep, make_recipe, preparation, train
 from napari_superres.training.checkpoint import checkpoint_path
 from napari_superres.training.images.fields_of_view import Field, read_fields

@@ -10,7 +10,6 @@ from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
-from napari_superres.atomic import write_text
 from napari_superres.errors import spelled
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import CHANNEL_METRICS, PLANE_METRICS, Row
@@ -18,6 +17,7 @@ from napari_superres.evaluation.reporting import figures
 from napari_superres.evaluation.reporting.findings import Findings
 from napari_superres.evaluation.reporting.page import render
 from napari_superres.evaluation.uncertainty.calibration import Calibration
+from napari_superres.storage.atomic import write_text
 
 COLUMNS = (
     *("image", "candidate", "channel"),

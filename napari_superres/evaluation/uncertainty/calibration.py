@@ -10,13 +10,13 @@ from typing import Self
 
 import numpy as np
 
-from napari_superres.atomic import write_text
 from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES
 from napari_superres.errors import EvaluationError, SuperResWarning
 from napari_superres.evaluation.uncertainty.spread import Spread
 from napari_superres.limits import read_json
+from napari_superres.storage.atomic import write_text
 
 Pair = tuple[float, float]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_superres import io
 from napari_superres.errors import OutputError
 from napari_superres.inference.planning.upscale_run import UpscaleRun
-from napari_superres.remote import RemotePath
+from napari_superres.storage import RemotePath
 
 _MIN_COMPRESSION = 0.5
 """Share of its uncompressed size that a result needs at least: noise in 16 bits compresses 1.9 times."""

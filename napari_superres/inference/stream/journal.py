@@ -20,11 +20,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from napari_superres.atomic import keep_permissions
 from napari_superres.errors import OutputError, OutputExistsError
 from napari_superres.inference.engine.global_statistics import GlobalStatistics
 from napari_superres.inference.stream.entries import FORMAT, Line, as_header, as_line
 from napari_superres.limits import is_link_or_special
+from napari_superres.storage.atomic import keep_permissions
 
 _RESULT, LINES, STATISTICS, _LOCK = ".ome.zarr", "journal.jsonl", "statistics.npz", "lock"
 _REPLACED = "replaced"

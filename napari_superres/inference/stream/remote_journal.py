@@ -16,7 +16,7 @@ from napari_superres.errors import OutputError
 from napari_superres.inference.engine.global_statistics import GlobalStatistics
 from napari_superres.inference.stream.entries import Line, as_header, as_line
 from napari_superres.inference.stream.journal import LINES, STATISTICS, Journal, pack_statistics
-from napari_superres.remote import RemotePath, client
+from napari_superres.storage import RemotePath, client
 
 _BOX = re.compile(r"box-(\d+)\.json")
 

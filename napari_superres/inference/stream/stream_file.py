@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from napari_superres import io
-from napari_superres.atomic import is_disk_error
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError, OutputExistsError, UnreadableImageError
 from napari_superres.inference.engine.global_statistics import GlobalStatistics
@@ -23,6 +22,7 @@ from napari_superres.inference.stream.remote_journal import open_journal
 from napari_superres.inference.stream.resume import header_of, is_volume, outline_of, resumed_job
 from napari_superres.inference.stream.source import Source
 from napari_superres.inference.stream.workers import Executor
+from napari_superres.storage.atomic import is_disk_error
 
 _PASSES_GUESSED = 3
 

@@ -254,7 +254,7 @@ def _inspection(paths: Mapping[str, str], devices: Sequence[str]) -> Callable[[]
             import torch
 
             import napari_superres.inference.stream.boxes  # noqa: F401 - Only to see that it can be imported.
-            from napari_superres.remote import as_path
+            from napari_superres.storage import as_path
         except ImportError as error:
             return "", 0, f"cannot import {error.name}; install napari-superres-torch[distributed] where workers run"
         problem = ""

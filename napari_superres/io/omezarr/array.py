@@ -17,8 +17,8 @@ from napari_superres.io.omezarr.sparse import leaves_out_chunks, says_complete, 
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.series import Accept, import_library, translate_errors
 from napari_superres.limits import is_inside
-from napari_superres.remote import RemotePath
-from napari_superres.remote.store import BadChunkError, MissingChunkError
+from napari_superres.storage import RemotePath
+from napari_superres.storage.zarr_store import BadChunkError, MissingChunkError
 
 Fill = Literal["none", "missing", "bad"]
 _MISSING = "missing"

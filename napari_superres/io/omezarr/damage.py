@@ -12,7 +12,7 @@ from napari_superres.io.omezarr.read import scan
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import Accept, import_library, translate_errors
-from napari_superres.remote import RemotePath
+from napari_superres.storage import RemotePath
 
 # Files that are larger in memory, in bytes, are read one chunk at a time.
 _READ_AT_ONCE = 2**28

@@ -33,7 +33,7 @@ from napari_superres.io.series import (
     summarize,
     translate_errors,
 )
-from napari_superres.remote import RemotePath
+from napari_superres.storage import RemotePath
 
 _KIND = "OME-Zarr"
 _KNOWN_VERSION = re.compile(r"0\.[1-5](\D.*)?")

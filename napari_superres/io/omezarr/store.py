@@ -8,8 +8,8 @@ from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import ZARR_METADATA
 from napari_superres.io.series import import_library
 from napari_superres.limits import is_inside, is_special
-from napari_superres.remote import RemotePath
-from napari_superres.remote import store as remote_store
+from napari_superres.storage import RemotePath
+from napari_superres.storage import zarr_store as remote_store
 
 
 def open_store(path: Path) -> Any:

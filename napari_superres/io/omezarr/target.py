@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.atomic import flush, replacing
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError
 from napari_superres.io.lazy import Box, reorder_axes
@@ -20,8 +19,9 @@ from napari_superres.io.omezarr.layout import Layout, disk_order
 from napari_superres.io.omezarr.sparse import COMPLETE
 from napari_superres.io.series import drop_rotation, import_library, sha256
 from napari_superres.limits import is_link_or_special
-from napari_superres.remote import RemotePath, as_path, client
-from napari_superres.remote.store import open_store
+from napari_superres.storage import RemotePath, as_path, client
+from napari_superres.storage.atomic import flush, replacing
+from napari_superres.storage.zarr_store import open_store
 
 # Number of rows of the coarser level that are averaged at once.
 _BAND = 64

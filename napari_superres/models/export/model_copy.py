@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_superres.atomic import check_writable, one_writer, replacing
 from napari_superres.core.options import checks_names
 from napari_superres.errors import OutputError, OutputExistsError, SettingsError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.library.registry import find_card, model_path
 from napari_superres.models.model_file import SUFFIX, read_weights
+from napari_superres.storage.atomic import check_writable, one_writer, replacing
 
 
 @checks_names

@@ -7,10 +7,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from napari_superres.atomic import write_text
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models.library_folder import library_folder
 from napari_superres.models.model_file import digest
+from napari_superres.storage.atomic import write_text
 
 _FILE = "trusted.json"
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from napari_superres.atomic import PARTIAL, replacing, write_text
 from napari_superres.errors import ModelFileError, OutputError, SettingsError
 from napari_superres.models.library_folder import FOLDER_VARIABLE, library_folder
 from napari_superres.models.model_file import SUFFIX, digest
+from napari_superres.storage.atomic import PARTIAL, replacing, write_text
 
 _INDEX, _LOCK = "library.json", ".lock"
 _FORMAT = 1

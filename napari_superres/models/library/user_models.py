@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from errno import ENOSPC
 from pathlib import Path
 
-from napari_superres.atomic import PARTIAL
 from napari_superres.errors import ModelFileError, SettingsError, UnknownModelError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.library.index import (
@@ -25,6 +24,7 @@ from napari_superres.models.library.loading import file_card
 from napari_superres.models.library.shipped import interpolation_card, shipped_file
 from napari_superres.models.library_folder import library_folder
 from napari_superres.models.model_file import SUFFIX, digest
+from napari_superres.storage.atomic import PARTIAL
 
 _SMALL_FILE = 2**26
 """Files of fewer bytes are read completely whenever models are listed; larger ones when they are used."""

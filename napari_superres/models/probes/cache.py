@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from napari_superres.atomic import write_text
+from napari_superres.storage.atomic import write_text
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_superres.atomic import write_text
 from napari_superres.errors import TrainingError
 from napari_superres.limits import read_json
+from napari_superres.storage.atomic import write_text
 
 SUMMARY, CURVES = "summary.json", "curves.csv"
 _COLUMNS = ("training", "seconds", "share", "steps", "loss", "psnr", "bicubic_psnr", "gain", "worst")

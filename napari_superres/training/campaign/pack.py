@@ -21,12 +21,12 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.atomic import replacing
 from napari_superres.core.binning import bin_mean
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.errors import SuperResError, TrainingError
 from napari_superres.io import find_images, read_image, stem, write_image
+from napari_superres.storage.atomic import replacing
 from napari_superres.training.campaign.table import share_of_patches
 from napari_superres.training.patches import ANY_KIND
 

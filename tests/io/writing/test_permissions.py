@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from napari_superres import Image, upscale_file, write_image
-from napari_superres.atomic import replacing, write_text
 from napari_superres.io import ZARR_SUFFIXES, sidecar_path, suffix
+from napari_superres.storage.atomic import replacing, write_text
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions"),

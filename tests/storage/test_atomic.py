@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from napari_superres import atomic
-from napari_superres.atomic import check_writable, one_writer, put_in_place, replacing, write_text
 from napari_superres.errors import OutputError, OutputExistsError
+from napari_superres.storage import atomic
+from napari_superres.storage.atomic import check_writable, one_writer, put_in_place, replacing, write_text
 
 
 def texts(folder: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from napari_superres.errors import MissingExtraError, OutputError, UnreadableImageError
-from napari_superres.remote.path import RemotePath
+from napari_superres.storage.address import RemotePath
 
 T = TypeVar("T")
 

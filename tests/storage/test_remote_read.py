@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from helpers.object_server import ObjectServer
+from helpers.faults.object_server import ObjectServer
 
 from napari_superres import Image, upscale_file
 from napari_superres.errors import MissingExtraError, SettingsError, SuperResError, UnreadableImageError
 from napari_superres.io import describe, find_damage, read_image, read_pyramids, read_series
-from napari_superres.remote import RemotePath, as_path, client
+from napari_superres.storage import RemotePath, as_path, client
 
 
 @pytest.fixture(params=["http", "s3"])

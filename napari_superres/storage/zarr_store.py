@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
-from napari_superres.remote import client
-from napari_superres.remote.path import RemotePath
+from napari_superres.storage import client
+from napari_superres.storage.address import RemotePath
 
 Check = Callable[[bytes, int | None], str | None]
 """Gets bytes and where they start in their object, None for all of it; returns their fault in words, or None."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from napari_superres.errors import OutputError, OutputExistsError, SuperResError
-from napari_superres.remote import RemotePath
+from napari_superres.storage import RemotePath
 
 PARTIAL = ".partial"
 """Part of the names of unfinished files."""

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.object_server import ObjectServer
+from helpers.faults.object_server import ObjectServer
 
 from napari_superres import Image, read_image, upscale_file, write_image
 from napari_superres.errors import OutputError, OutputExistsError, SettingsError
-from napari_superres.remote import client
+from napari_superres.storage import client
 
 MODEL = "nearest-x2"
 TARGET = "s3://bucket/results/out.ome.zarr"

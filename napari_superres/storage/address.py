@@ -72,7 +72,7 @@ class RemotePath(_Path):
 
     def is_file(self, **_: Any) -> bool:
         """Return whether an object lies here."""
-        from napari_superres.remote.client import size_of
+        from napari_superres.storage.client import size_of
 
         return size_of(self) is not None
 
@@ -86,7 +86,7 @@ class RemotePath(_Path):
 
     def stat(self, **_: Any) -> os.stat_result:
         """Return the kind of what lies here; of an object also the size."""
-        from napari_superres.remote.client import size_of
+        from napari_superres.storage.client import size_of
 
         if self.is_dir():
             return os.stat_result((stat.S_IFDIR | 0o755, *(0,) * 9))
@@ -101,7 +101,7 @@ class RemotePath(_Path):
 
     def read_bytes(self) -> bytes:
         """Return the content of an object."""
-        from napari_superres.remote.client import get
+        from napari_superres.storage.client import get
 
         content = get(self)
         if content is None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.object_server import ObjectServer, object_server
+from helpers.faults.object_server import ObjectServer, object_server
 
 from napari_superres import Image, write_image
-from napari_superres.remote import client
+from napari_superres.storage import client
 
 SECRET = "geheim-7d1f"
 
