@@ -19,9 +19,17 @@ from napari_superres.io import sidecar_path, write_image
 
 # What the libraries raise for an image that they cannot write in a format.
 _CANNOT = (
-    CannotMakeError, ValueError, TypeError, KeyError, OSError, RuntimeError, AttributeError, NotImplementedError,
-    nibabel.spatialimages.HeaderDataError, tifffile.OmeXmlError,
-)  # fmt: skip
+    CannotMakeError,
+    ValueError,
+    TypeError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    AttributeError,
+    NotImplementedError,
+    nibabel.spatialimages.HeaderDataError,
+    tifffile.OmeXmlError,
+)
 
 _LOSS = 3
 """Grey levels by which JPEG may change pixels of uint8."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.pixels import apply_modality_lut
+from pydicom.pixels.processing import apply_modality_lut
 
 from helpers.tables.formats.facts import CannotMakeError, Facts
 
@@ -50,7 +50,7 @@ def _groups(facts: Facts, tags: dict[str, Any], orientation: list[float], places
     for first in range(len(facts.data)):
         for i, place in enumerate(places):
             content = {_ACROSS["T"]: first + 1} if facts.axes[0] == "T" else {}
-            frame = {"PlanePositionSequence": {"ImagePositionPatient": place}}
+            frame: dict[str, dict[str, Any]] = {"PlanePositionSequence": {"ImagePositionPatient": place}}
             frame["FrameContentSequence"] = content | {"InStackPositionNumber": i + 1}
             if facts.axes[0] == "C":
                 frame["MRDiffusionSequence"] = {_ACROSS["C"]: 1000.0 * first}
@@ -90,7 +90,7 @@ def _save(facts: Facts, pixels: Any, path: Path, tags: dict[str, Any]) -> None:
     if kind in "ui":
         values |= {"BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": int(kind == "i")}
     name = {"f4": "FloatPixelData", "f8": "DoubleFloatPixelData"}.get(f"{kind}{bits // 8}", "PixelData")
-    if bits > 32 and name == "PixelData" or pixels.dtype == np.float16 or values["SamplesPerPixel"] == 4:
+    if (bits > 32 and name == "PixelData") or pixels.dtype == np.float16 or values["SamplesPerPixel"] == 4:
         raise CannotMakeError
     if colour:
         values["PlanarConfiguration"] = 0
@@ -100,7 +100,10 @@ def _save(facts: Facts, pixels: Any, path: Path, tags: dict[str, Any]) -> None:
         values |= {"RescaleSlope": facts.scale[0], "RescaleIntercept": facts.scale[1]}
     meta = FileMetaDataset()
     values |= tags | {name: pixels.tobytes()}
-    meta.TransferSyntaxUID, meta.MediaStorageSOPInstanceUID = pydicom.uid.ExplicitVRLittleEndian, "1.2.3"
+    meta.TransferSyntaxUID, meta.MediaStorageSOPInstanceUID = (
+        pydicom.uid.ExplicitVRLittleEndian,
+        pydicom.uid.UID("1.2.3"),
+    )
     meta.MediaStorageSOPClassUID = values["SOPClassUID"]
     data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     for key, value in values.items():

@@ -56,7 +56,7 @@ def read(path: Path) -> Facts:
     affine = np.diag([*(scale[i] for i in at), 1.0])
     affine[:-1, -1] = [translation[i] for i in at]
     units = {str(a.name).upper(): a.unit for a in multiscale.axes}
-    time = (scale[axes.index("T")], units["T"]) if units.get("T") else None
+    time: Any = (scale[axes.index("T")], units["T"]) if units.get("T") else None
     attributes: Any = group.attrs["ome"]
     names = tuple(str(c.get("label") or "") for c in attributes.get("omero", {}).get("channels", []))
     labels = "image-label" in attributes

@@ -1,4 +1,4 @@
-"""NIfTI by nibabel, NRRD by pynrrd, and MetaImage: written by SimpleITK, read as its documentation describes the text."""
+"""NIfTI by nibabel, NRRD by pynrrd; MetaImage written by SimpleITK and read as its documentation describes the text."""
 
 import gzip
 import zlib
@@ -6,21 +6,30 @@ from pathlib import Path
 from typing import Any
 
 import nibabel
-import nrrd
+import nrrd  # type: ignore[import-untyped]
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
 from helpers.tables.formats.facts import LPS, REVERSE, CannotMakeError, Facts, from_lps
 from napari_superres.core.units import METRES, unit_name
 
+_nibabel: Any = nibabel  # without types
 _NIFTI_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "CTZYX"}
 _UNITS = {"micron": "micrometer", "mm": "millimeter", "meter": "meter"}
 _TIMES = {"sec": "second", "msec": "millisecond", "usec": "microsecond"}
 _KINDS = {"T": "time", "C": "list", "S": "RGB-color"}
 _ELEMENTS = {
-    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
-    "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
-}  # fmt: skip
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
+}
 
 
 def make_nifti(facts: Facts, path: Path) -> None:
@@ -40,7 +49,7 @@ def make_nifti(facts: Facts, path: Path) -> None:
     affine = np.eye(4)
     n = len(facts.spatial)
     affine[-n - 1 :, -n - 1 :] = facts.matrix
-    image = nibabel.Nifti1Image(data.T, LPS @ REVERSE @ affine @ REVERSE, dtype=data.dtype)
+    image: Any = _nibabel.Nifti1Image(data.T, LPS @ REVERSE @ affine @ REVERSE, dtype=data.dtype)
     image.header.set_xyzt_units(unit, "sec" if facts.time_step else None)
     if facts.time_step is not None:
         image.header["pixdim"][4] = facts.time_step[0]
@@ -52,12 +61,12 @@ def make_nifti(facts: Facts, path: Path) -> None:
         image.header["vox_offset"] = 352
         path.write_bytes(gzip.compress(image.header.binaryblock + b"\0" * 4 + data.T.tobytes(order="F")))
         return
-    nibabel.save(image, path)
+    _nibabel.save(image, path)
 
 
 def read_nifti(path: Path) -> Facts:
     """Return what a NIfTI file states."""
-    image: Any = nibabel.load(path)
+    image: Any = _nibabel.load(path)
     data = np.asarray(image.dataobj).T
     axes = _NIFTI_AXES[data.ndim]
     if data.dtype.names:
@@ -123,7 +132,7 @@ def read_nrrd(path: Path) -> Facts:
         affine, names = np.diag([*spacings[at][::-1], 1.0]), [header["units"][i] for i in at]
         if "T" in letters:
             time = (float(spacings[letters.index("T")]), unit_name(header["units"][letters.index("T")]))
-    unit = None if affine is None else unit_name(names[0]) if len(names) else "millimeter"
+    unit = None if affine is None else unit_name(names[0]) if names else "millimeter"
     labels = any(key.startswith("Segment0") for key in header)
     return Facts(
         data.T, "".join(letters)[::-1], affine, unit if unit in METRES else None, time_step=time, labels=labels
