@@ -95,12 +95,13 @@ pictures: $(VENV)/.tests
 thumbnails: $(VENV)/.tests
 	$(BIN)/python docs/thumbnails.py
 
-# The tables of layers and models. That of spandrel's architectures takes minutes: make tables-slow.
+# The tables of layers and models. Those of formats and of spandrel's architectures take minutes: make tables-slow.
 tables: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.architecture
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.models
 
 tables-slow: $(VENV)/.tests
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.formats
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.spandrel
 
 # What Qt and OpenGL need to draw without a screen.

@@ -21,7 +21,7 @@ To add a file format:
    the format cannot store, and ``write(image, path)``.
 3. Add a line to the table in ``formats``.
 4. Add the format to the tests in ``tests/io``: round trip, position of a blob, broken files; and to the fuzzing in
-   ``tests/helpers/fuzz``.
+   ``tests/helpers/fuzz``. Add a column to ``tests/helpers/tables/formats``, which makes the table of what is kept.
 5. To let napari open and save it, add its patterns to ``napari_superres/napari.yaml``.
 
 ``mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries are

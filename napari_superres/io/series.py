@@ -247,6 +247,11 @@ def note_no_data(image: Image) -> dict[str, str]:
     return {} if image.no_data is None else {"no_data": " ".join(map(repr, image.no_data))}
 
 
+def note_labels(image: Image) -> dict[str, bool]:
+    """Return what the note of this package in a file says if the values are labels; nothing of intensities."""
+    return {"labels": True} if image.metadata.get("labels") else {}
+
+
 def noted_no_data(note: Mapping[str, Any]) -> tuple[float, float] | None:
     """Return the range of values that a note says to mean "not measured"; None if it says nothing."""
     try:

@@ -227,6 +227,7 @@ def _record(image: Image, lost: list[Unsupported]) -> dict[str, Any] | None:
         "affine": image.affine.tolist(),
         "units": dict(image.units),
         "space": image.space,
+        "channel_names": list(image.channel_names),
     }
 
 

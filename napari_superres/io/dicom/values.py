@@ -72,7 +72,7 @@ def _rescaled(stored: npt.NDArray[Any], maps: Sequence[tuple[float, float]], pad
     one = len(set(maps)) == 1
     slope, intercept = maps[0]
     whole = one and slope.is_integer() and intercept.is_integer() and stored.dtype.kind in "ui"
-    if one and maps[0] == _IDENTITY and (whole or stored.dtype.itemsize <= 4):
+    if one and maps[0] == _IDENTITY:
         return Pixels(stored, padding_range(padding, *_IDENTITY))
     if whole:
         ends = [int(v) * int(slope) + int(intercept) for v in (stored.min(), stored.max())]

@@ -42,6 +42,8 @@ def make_attributes(stored: Image, image: Image, levels: int) -> dict[str, Any]:
     if image.metadata.get("provenance") is not None:
         note["provenance"] = image.metadata["provenance"]
     ome = model.model_dump(mode="json", exclude_none=True)
+    if image.metadata.get("labels"):
+        ome["image-label"] = {}
     return {"ome": ome, NOTE: note} if note else {"ome": ome}
 
 

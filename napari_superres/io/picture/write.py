@@ -19,6 +19,8 @@ def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
     if image.has_pixel_size:
         features.append(Unsupported("the pixel size", ".ome.tif"))
         features += unsupported_orientation(image)
+    if image.channel_names:
+        features.append(Unsupported("channel names", ".ome.tif or .ome.zarr"))
     return features
 
 

@@ -72,8 +72,11 @@ def read_facts(file: Any, series: Any) -> TiffFacts:
         facts = _imagej(file.imagej_metadata, series)
     else:
         facts = _plain(tags)
-    no_data = noted_no_data(read_note(series)) or _gdal_no_data(tags.valueof(GDAL_NO_DATA))
-    return replace(facts, no_data=no_data)
+    note = read_note(series)
+    no_data = noted_no_data(note) or _gdal_no_data(tags.valueof(GDAL_NO_DATA))
+    return replace(
+        facts, no_data=no_data, metadata={**facts.metadata, "labels": True} if note.get("labels") else facts.metadata
+    )
 
 
 def _gdal_no_data(text: Any) -> tuple[float, float] | None:

@@ -23,6 +23,7 @@ from napari_superres.io.series import (
     Unsupported,
     drop_rotation,
     import_library,
+    note_labels,
     note_no_data,
     unsupported_data_type,
     unsupported_orientation,
@@ -206,7 +207,7 @@ def _note(image: Image) -> dict[str, Any]:
     note: dict[str, Any] = {"axes": image.axes}
     if image.space:
         note["space"] = image.space
-    note |= note_no_data(image)
+    note |= note_no_data(image) | note_labels(image)
     if image.metadata.get("provenance") is not None:
         note["provenance"] = image.metadata["provenance"]
     return note

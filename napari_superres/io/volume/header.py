@@ -19,8 +19,8 @@ class VolumeHeader:
         Whether the world is the frame of a patient.
     time
         Step and unit of the fourth axis, or None.
-    fourth
-        Letter of the fourth axis: ``"T"`` or ``"C"``; None if the header does not say.
+    last
+        ``"T"`` if the header says that the last axis is time, else None.
     components
         Letter of the components of a pixel: ``"S"`` for colours or ``"C"``; None if the header does not say.
     """
@@ -28,7 +28,7 @@ class VolumeHeader:
     unit: str | None
     medical: bool
     time: tuple[float, str] | None = None
-    fourth: str | None = None
+    last: str | None = None
     components: str | None = None
 
 

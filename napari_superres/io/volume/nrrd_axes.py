@@ -53,7 +53,7 @@ def read_facts(path: Path, fields: Mapping[str, str]) -> VolumeHeader:
         unit if known else None,
         medical=bool(_MEDICAL.match(fields.get("space", ""))),
         time=_time(fields) if letters[-1:] == ["T"] else None,
-        fourth="T" if "T" in letters else None,
+        last="T" if "T" in letters else None,
         components=None if components == "?" else components,
     )
 

@@ -38,6 +38,8 @@ from napari_superres.limits import parse_json
 
 # By the content, as `find_format` decided: SimpleITK knows no suffix in capitals.
 _READERS = {False: "NrrdImageIO", True: "MetaImageIO"}
+_SEGMENT = "Segment0_ID"
+"""Key of the first label in a segmentation of 3D Slicer."""
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "CTZYX"}
 
 
@@ -94,12 +96,14 @@ def _image(volume: Any, header: VolumeHeader) -> Image:
     with suppress(ValueError, RuntimeError):
         note = parse_json(volume.GetMetaData(NOTE)) if volume.HasMetaDataKey(NOTE) else {}
     data, axes = _data_and_axes(volume, note, header)
-    n = min(volume.GetDimension(), 3)
+    n = len(spatial_axes(axes))
     affine = affine_in_array_order(volume.GetSpacing(), volume.GetOrigin(), volume.GetDirection(), n)
     unit = header.unit if note.get("known", True) else None
-    metadata: dict[str, Any] = {k: v for k, v in note.items() if k == "provenance"}
+    metadata: dict[str, Any] = {k: v for k, v in note.items() if k in ("provenance", "labels")}
+    if volume.HasMetaDataKey(_SEGMENT):
+        metadata["labels"] = True
     components = volume.GetNumberOfComponentsPerPixel() > 1 and header.components is None
-    if not note and (components or (volume.GetDimension() > 3 and header.fourth is None)):
+    if not note and (components or (volume.GetDimension() > 3 and header.last is None)):
         metadata[GUESSED] = True
     units: dict[str, str | None] = dict.fromkeys(spatial_axes(axes), unit)
     if "T" in axes:
@@ -126,6 +130,8 @@ def _data_and_axes(volume: Any, note: dict[str, Any], header: VolumeHeader) -> t
     count = volume.GetNumberOfComponentsPerPixel()
     dimension = volume.GetDimension()
     axes = _AXES[dimension]
+    if dimension == 3 and header.last == "T":
+        axes = "TYX"
     if count > 1:
         usual = header.components or ("S" if count in (3, 4) and (data.dtype == np.uint8) else "C")
         axes += str(note.get("components", usual))

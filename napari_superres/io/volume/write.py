@@ -16,7 +16,7 @@ from napari_superres.core.units import convert
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.formats import suffix
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.series import Accept, Unsupported, is_sheared, note_no_data, unsupported_data_type
+from napari_superres.io.series import Accept, Unsupported, is_sheared, note_labels, note_no_data, unsupported_data_type
 from napari_superres.io.volume.check import check_header
 from napari_superres.io.volume.simpleitk import is_text, quiet_simpleitk
 
@@ -104,7 +104,7 @@ def make_note(image: Image) -> dict[str, Any]:
     """Return the facts of an image that NRRD and MetaImage have no field for.
 
     They are ``space``, ``known`` (whether the pixel size is), ``unit``, and where the image has them ``components``
-    (C or S), ``channel_names``, ``time`` (step and unit), ``no_data`` and ``provenance``.
+    (C or S), ``channel_names``, ``time`` (step and unit), ``no_data``, ``labels`` and ``provenance``.
     """
     note: dict[str, Any] = {"space": image.space, "known": image.has_pixel_size, "unit": image.units["X"]}
     if image.axes[-1] in "CS":
@@ -113,7 +113,7 @@ def make_note(image: Image) -> dict[str, Any]:
         note["channel_names"] = list(image.channel_names)
     if "time_step" in image.metadata and image.units.get("T"):
         note["time"] = [image.metadata["time_step"], image.units["T"]]
-    note |= note_no_data(image)
+    note |= note_no_data(image) | note_labels(image)
     if image.metadata.get("provenance") is not None:
         note["provenance"] = image.metadata["provenance"]
     return note

@@ -69,6 +69,8 @@ def _image(path: Path, header: NiftiHeader, data: npt.NDArray[Any]) -> Image:
     metadata: dict[str, Any] = {FACTS: {**facts, "unit": unit, "version": version}}
     if notes:
         metadata["notes"] = notes
+    if header.raw.get_intent()[0] == "label":
+        metadata["labels"] = True
     step = abs(float(header.raw["pixdim"][4]))
     if "T" in axes and time in _TIMES and 0 < step < math.inf:
         units["T"], metadata["time_step"] = _TIMES[time], step

@@ -67,6 +67,8 @@ def write(image: Image, path: Path) -> None:
     _set_grid(stored.header, image, unit, facts)
     if last and not _has_colours(image) and "T" not in image.axes:
         stored.header.set_intent("vector")
+    elif image.metadata.get("labels"):
+        stored.header.set_intent("label")
     # To a stream, because nibabel changes names whose suffix is in capitals.
     with path.open("wb") as file:
         if path.suffix.lower() != ".gz":
