@@ -1,4 +1,4 @@
-"""Read TIFF lazily: OME-TIFF, ImageJ TIFF, plain, tiled, compressed, big-endian and BigTIFF.
+"""Read TIFF lazily: OME-TIFF, ImageJ TIFF, LSM, slides, plain, tiled, compressed, big-endian and BigTIFF.
 
 The pixel size and origin come from OME-XML, else from ImageJ's description, else from the resolution tags. Resolution
 tags without a unit, and the 72 and 96 dots per inch that many programs write by default, leave the pixel size unknown.
@@ -17,6 +17,7 @@ from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
 from napari_superres.io.tiff.array import TiffArray
 from napari_superres.io.tiff.complete import check_chain, check_complete, check_description, iter_levels
+from napari_superres.io.tiff.instruments import instrument_facts
 from napari_superres.io.tiff.metadata import TiffFacts, read_facts, read_note
 from napari_superres.io.tiff.quiet import quiet_tifffile
 
@@ -39,7 +40,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         for index, series in enumerate(file.series):
             check_complete(path, file, series, accept)
             array, axes = _array(path, index, series)
-            facts = read_facts(file, index, series)
+            facts = instrument_facts(file, index, series) or read_facts(file, index, series)
             levels = list(iter_levels(path, file, series, accept))
             all_series.append(_series(path, index, series, levels, array, axes, facts))
     return all_series
