@@ -6,7 +6,8 @@ Begin with ``read.read_image`` and ``write.write_image``. This layer imports onl
 ``formats``      the table of formats: the suffixes and the folder of each
 ``read``         `read_image` and other questions about a path
 ``write``        `write_image` and its refusals
-``tiff``, ``omezarr``, ``volume`` (NIfTI, NRRD, MetaImage), ``dicom``, ``picture``, ``mrc``   one format family each
+``tiff``, ``omezarr``, ``volume`` (NIfTI, NRRD, MetaImage), ``dicom``, ``picture``, ``microscope`` (CZI, ND2, LIF,
+    MRC)         one format family each
 ``identity``     digests and labels of inputs; which ones messages must not name
 ``series``       what readers return, what writers cannot store, and their common errors
 ``lazy``         arrays that read only what is sliced
@@ -24,7 +25,7 @@ To add a file format:
    ``tests/helpers/fuzz``. Add a column to ``tests/helpers/tables/formats``, which makes the table of what is kept.
 5. To let napari open and save it, add its patterns to ``napari_superres/napari.yaml``.
 
-``mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries are
+``microscope.mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries are
 imported inside functions, by ``series.import_library``.
 """
 

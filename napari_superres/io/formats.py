@@ -94,7 +94,7 @@ class Format:
 TIFF = Format(
     "TIFF",
     folder="tiff",
-    read=(".companion.ome", ".ome.tiff", ".ome.tif", ".ome.tf8", ".ome.btf", ".tiff", ".tif", ".tf8", ".btf"),
+    read=(".companion.ome", ".ome.tiff", ".ome.tif", ".ome.tf8", ".ome.btf", ".tiff", ".tif", ".tf8", ".btf", ".lsm"),
     write=(".ome.tiff", ".ome.tif", ".tiff", ".tif"),
     result=".ome.tif",
 )
@@ -113,9 +113,14 @@ NRRD = Format("NRRD", folder="volume", read=(".nrrd", ".nhdr"), write=(".nrrd",)
 METAIMAGE = Format("MetaImage", folder="volume", read=(".mha", ".mhd"), write=(".mha",), result=".mha", is_medical=True)
 DICOM = Format("DICOM", folder="dicom", read=(".dicom", ".dcm", ".ima"), write=(), result=".nii.gz", is_medical=True)
 PICTURE = Format("picture", folder="picture", read=(".png", ".jpeg", ".jpg", ".bmp"), write=(".png",), result=".png")
-MRC = Format("MRC", folder="mrc", read=(".mrc", ".mrcs", ".rec", ".map", ".st", ".ali"), write=(), result=".ome.tif")
+MRC = Format(
+    "MRC", folder="microscope.mrc", read=(".mrc", ".mrcs", ".rec", ".map", ".st", ".ali"), write=(), result=".ome.tif"
+)
+# Slides of pathology are TIFF files; labels of patients are their names.
+SLIDE = Format("slide", folder="tiff", read=(".svs", ".ndpi"), write=(), result=".ome.tif", is_medical=True)
+BIO = Format("microscope", folder="microscope.bio", read=(".czi", ".nd2", ".lif"), write=(), result=".ome.tif")
 
-FORMATS = (TIFF, ZARR, NIFTI, NRRD, METAIMAGE, DICOM, PICTURE, MRC)
+FORMATS = (TIFF, ZARR, NIFTI, NRRD, METAIMAGE, DICOM, PICTURE, MRC, SLIDE, BIO)
 READ_SUFFIXES: tuple[str, ...] = tuple(s for f in FORMATS for s in f.read)
 WRITE_SUFFIXES: tuple[str, ...] = tuple(s for f in FORMATS for s in f.write)
 ZARR_SUFFIXES: tuple[str, ...] = ZARR.write

@@ -12,7 +12,7 @@ from napari_superres.errors import SettingsError
 
 _SCHEMES = ("https:", "http:", "s3:", "gs:")
 _ADDRESS = re.compile(r"(https?|s3|gs):[/\\]", re.IGNORECASE)
-_MEDICAL = re.compile(r"\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|dicom|dcm|ima)$", re.IGNORECASE)
+_MEDICAL = re.compile(r"\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|dicom|dcm|ima|svs|ndpi)$", re.IGNORECASE)
 _METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 WRITABLE = ("s3:", "gs:")
 """Schemes of stores that can be written."""

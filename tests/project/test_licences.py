@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "reference" / "licences.md").read_text(encoding="utf-8")
 ROWS = {n: (extra, licence) for n, extra, licence in re.findall(r"^\| ([\w.-]+) \| `?(\w+)`? \| (.*) \|$", PAGE, re.M)}
 ROWS.pop("package", None)
 GNU = re.compile(r"\b[AL]?GPL|GNU (Lesser|Affero|General)", re.IGNORECASE)
-EXTRAS = ("gui", "train", "zoo", "distributed", "formats")
+EXTRAS = ("gui", "train", "zoo", "distributed", "remote", "formats")
 
 
 def names(requirements):

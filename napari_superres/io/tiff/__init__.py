@@ -11,6 +11,7 @@ Begin with ``read.scan``. Only `napari_superres.io` imports this folder.
 ``ome_set``   OME-TIFF of several files: companions, and positions with a file each
 ``strict``    decodes JPEG tiles strictly
 ``metadata``  pixel size, origin, units and channel names from OME-XML, ImageJ's description or resolution tags
+``instruments``  the grid of LSM and SVS files
 ``write``     writes OME-TIFF, with a pyramid when large, and ImageJ TIFF, and says what they cannot store
 ``quiet``     keeps the messages of tifffile off stderr
 """

@@ -1,4 +1,4 @@
-"""Read TIFF lazily: OME-TIFF, ImageJ TIFF, plain, tiled, compressed, big-endian and BigTIFF.
+"""Read TIFF lazily: OME-TIFF, ImageJ TIFF, LSM, slides, plain, tiled, compressed, big-endian and BigTIFF.
 
 The pixel size and origin come from OME-XML, else from ImageJ's description, else from the resolution tags. Resolution
 tags without a unit, and the 72 and 96 dots per inch that many programs write by default, leave the pixel size unknown.
@@ -20,6 +20,7 @@ from napari_superres.io.series import GUESSED, Accept, Series, damage_error, sum
 from napari_superres.io.tiff.array import TiffArray
 from napari_superres.io.tiff.colour import Present, find_presentation
 from napari_superres.io.tiff.complete import check_chain, check_complete, check_description, iter_levels
+from napari_superres.io.tiff.instruments import instrument_facts
 from napari_superres.io.tiff.metadata import TiffFacts, read_facts, read_note
 from napari_superres.io.tiff.ome_set import open_tiff, own_series
 from napari_superres.io.tiff.quiet import quiet_tifffile
@@ -48,7 +49,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
             check_complete(path, file, series, accept)
             array, axes = _array(path, index, series, accept)
             present, turn = find_presentation(path, file, series), find_turn(series)
-            facts = read_facts(file, series)
+            facts = instrument_facts(file, index, series) or read_facts(file, series)
             if turn.is_swapped:
                 facts = replace(facts, sizes={_SWAPPED.get(a, a): size for a, size in facts.sizes.items()})
             levels = list(iter_levels(path, file, series, accept))

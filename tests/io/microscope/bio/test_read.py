@@ -1,0 +1,130 @@
+"""CZI, ND2 and LIF are read lazily, with pixel size, time step and channel names; damage is one clear error."""
+
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_superres import upscale_file
+from napari_superres.errors import MissingExtraError, SeriesError, UnreadableImageError
+from napari_superres.io import describe, read_image, read_series
+from napari_superres.io.lazy import LazyArray
+
+pytest.importorskip("bioio_lif", reason="microscopes' formats need the extra formats")
+from .lif import write_lif
+
+DATA = np.random.default_rng(0).integers(0, 4000, (2, 3, 4, 20, 30)).astype(np.uint16)
+NAMES = ("DAPI", "GFP", "RFP")
+
+
+def write_czi(path: Path, data: np.ndarray[Any, Any] = DATA) -> None:
+    from pylibCZIrw import czi
+
+    with czi.create_czi(str(path)) as file:
+        for t, c, z in np.ndindex(data.shape[:3]):
+            file.write(data=data[t, c, z][..., None], plane={"T": t, "C": c, "Z": z})
+        file.write_metadata("a", channel_names=dict(enumerate(NAMES)), scale_x=1e-7, scale_y=2e-7, scale_z=5e-7)
+
+
+def write_leica(path: Path, data: np.ndarray[Any, Any] = DATA) -> None:
+    write_lif(path, {"cells": (data, {"X": 1e-7, "Y": 2e-7, "Z": 5e-7, "T": 3.0})})
+
+
+KINDS: dict[str, Callable[[Path], None]] = {".czi": write_czi, ".lif": write_leica}
+
+
+@pytest.fixture(params=KINDS)
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    KINDS[request.param](tmp_path / f"a{request.param}")
+    return tmp_path / f"a{request.param}"
+
+
+def test_pixels_and_grid(path: Path) -> None:
+    image = read_image(path)
+    assert image.axes == "TCZYX"
+    assert image.pixel_size == pytest.approx((0.5, 0.2, 0.1))
+    assert image.units["X"] == "micrometer"
+    assert isinstance(image.data, LazyArray)
+    np.testing.assert_array_equal(np.asarray(image.data), DATA)
+    again = pickle.loads(pickle.dumps(image.data))
+    np.testing.assert_array_equal(again[1, 2, ::2, 3:9, ::-1], DATA[1, 2, ::2, 3:9, ::-1])
+    with ThreadPoolExecutor(4) as threads:
+        for t, plane in enumerate(threads.map(lambda t: read_image(path).data[t], (0, 1))):
+            np.testing.assert_array_equal(plane, DATA[t])
+    if path.suffix == ".czi":
+        assert image.channel_names == NAMES
+    else:
+        assert (image.metadata["time_step"], image.units["T"]) == (pytest.approx(3.0), "second")
+    assert describe(path)[0]["shape"] == list(DATA.shape)
+
+
+def test_another_library_agrees(path: Path) -> None:
+    """Of the libraries below the plug-ins, another one than that which the plug-in uses, where there is one."""
+    if path.suffix == ".czi":
+        from pylibCZIrw import czi
+
+        with czi.open_czi(str(path)) as file:
+            planes = [file.read(plane={"T": t, "C": c, "Z": z})[..., 0] for t, c, z in np.ndindex(DATA.shape[:3])]
+        found = np.reshape(planes, DATA.shape)
+    else:
+        import liffile
+
+        with liffile.LifFile(path) as file:
+            series = file.images[0]
+            found = series.asxarray().transpose("T", "C", "Z", "Y", "X").data
+    np.testing.assert_array_equal(np.asarray(read_image(path).data), found)
+
+
+def test_several_scenes(tmp_path: Path) -> None:
+    plane = DATA[:1, :1, :1]
+    write_lif(tmp_path / "a.lif", {"first": (DATA, {}), "second": (plane, {"X": 1e-7, "Y": 1e-7})})
+    with pytest.raises(SeriesError, match="holds 2 images"):
+        read_image(tmp_path / "a.lif")
+    (_, first), (name, second) = read_series(tmp_path / "a.lif")
+    assert not first.has_pixel_size
+    assert (second.axes, second.pixel_size) == ("YX", pytest.approx((0.1, 0.1)))
+    assert "second" in name
+    np.testing.assert_array_equal(np.asarray(second.data), plane[0, 0, 0])
+    np.testing.assert_array_equal(np.asarray(first.data), DATA)
+
+
+def test_a_result(path: Path, tmp_path: Path) -> None:
+    result = read_image(upscale_file(path, tmp_path / "out.ome.tif", model="nearest-x2"))
+    np.testing.assert_array_equal(np.asarray(result.data), DATA.repeat(2, -2).repeat(2, -1))
+    assert result.pixel_size == pytest.approx((0.5, 0.1, 0.05))
+
+
+@pytest.mark.parametrize("suffix", [".czi", ".nd2", ".lif"])
+@pytest.mark.parametrize("damage", ["empty", "garbage", "cut off"])
+def test_damage_is_one_clear_error(damage: str, suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"a{suffix}"
+    if damage == "cut off" and suffix in KINDS:
+        KINDS[suffix](file)
+        file.write_bytes(file.read_bytes()[:-5000])
+    else:
+        file.write_bytes({"empty": b"", "garbage": bytes(range(256)) * 9}.get(damage, b"\xda\xce\xbe\x0a" + bytes(99)))
+    with pytest.raises(UnreadableImageError) as error:
+        np.asarray(read_image(file).data)
+    assert "\n" not in str(error.value)
+
+
+def test_more_pixels_than_a_file_can_hold(tmp_path: Path) -> None:
+    write_leica(tmp_path / "a.lif")
+    content = (tmp_path / "a.lif").read_bytes()
+    claim = [f'NumberOfElements="{n}"'.encode("utf-16-le") for n in ("30", "20", "4", "99")]
+    for text in claim[:2]:
+        content = content.replace(text, text[:-6] + text[-2:])
+    assert content != (tmp_path / "a.lif").read_bytes()
+    (tmp_path / "a.lif").write_bytes(content)
+    with pytest.raises(UnreadableImageError):
+        np.asarray(read_image(tmp_path / "a.lif").data)
+
+
+def test_without_the_library(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, f"bioio_{path.suffix[1:]}", None)
+    with pytest.raises(MissingExtraError, match=r"napari-superres-torch\[formats\]"):
+        read_image(path)
