@@ -14,6 +14,7 @@ import numpy as np
 from napari_superres.core.axes import ALLOWED, spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, GridError
+from napari_superres.io.formats import format_to_read
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import GUESSED, Accept, Series, damage_error, summarize, translate_errors
@@ -44,6 +45,8 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         check_chain(path, file)
         if not file.series:
             raise damage_error(path, "TIFF", "it holds no image")
+        file_format = format_to_read(path)
+        title = file_format.name if file_format.is_medical else path.name
         for index in own_series(path, file):
             series = file.series[index]
             check_complete(path, file, series, accept)
@@ -53,7 +56,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
             if turn.is_swapped:
                 facts = replace(facts, sizes={_SWAPPED.get(a, a): size for a, size in facts.sizes.items()})
             levels = list(iter_levels(path, file, series, accept))
-            name = path.name if not all_series else f"{path.name} [{series.name or index}]"
+            name = title if not all_series else f"{title} [{series.name or index}]"
             all_series.append(_series(name, levels, array, axes, present, turn, facts))
     return all_series
 

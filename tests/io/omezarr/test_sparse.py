@@ -13,6 +13,9 @@ from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io import find_damage, read_image, write_image
 
+# Reading says so, too.
+pytestmark = pytest.mark.filterwarnings("ignore:.*chunks are not stored")
+
 DATA = np.random.default_rng(0).integers(1, 200, (4, 20, 24), "uint16")
 DATA[:2] = 0
 LAYOUTS: dict[str, dict[str, Any]] = {
