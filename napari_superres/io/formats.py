@@ -44,7 +44,8 @@ class Format:
     name
         Name to display.
     folder
-        Folder of ``napari_superres/io``, with a dot between a folder and one inside it, with the modules ``read`` and, if the format can be written, ``write``.
+        Folder of ``napari_superres/io``, with a dot between a folder and one inside it. It has the modules ``read``
+        and, if the format can be written, ``write``.
     read, write
         Suffixes that can be read and written, longest first.
     result

@@ -13,6 +13,7 @@ import numpy as np
 from napari_superres.core.axes import ALLOWED, spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import AxesError, GridError
+from napari_superres.io.identity import is_anonymous
 from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
 from napari_superres.io.tiff.array import TiffArray
@@ -56,7 +57,9 @@ def _series(
         summary = summarize(open_image(None))
     except (AxesError, GridError, TypeError) as error:
         summary = f"{array.shape} {array.dtype}: {error}"
-    name = path.name if index == 0 else f"{path.name} [{series.name or index}]"
+    # The name of a slide may be that of a patient.
+    whole = "slide" if is_anonymous(path) else path.name
+    name = whole if index == 0 else f"{whole} [{series.name or index}]"
     shapes = [level.get_shape(squeeze=False) for level in levels]
 
     def coarser() -> Iterator[Image]:

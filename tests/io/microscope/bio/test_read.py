@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.fuzz.lif import write_lif
 
 from napari_superres import upscale_file
 from napari_superres.errors import MissingExtraError, SeriesError, UnreadableImageError
@@ -15,7 +16,6 @@ from napari_superres.io import describe, read_image, read_series
 from napari_superres.io.lazy import LazyArray
 
 pytest.importorskip("bioio_lif", reason="microscopes' formats need the extra formats")
-from .lif import write_lif
 
 DATA = np.random.default_rng(0).integers(0, 4000, (2, 3, 4, 20, 30)).astype(np.uint16)
 NAMES = ("DAPI", "GFP", "RFP")

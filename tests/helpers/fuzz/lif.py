@@ -16,8 +16,9 @@ def write_lif(path: Path, images: dict[str, tuple[np.ndarray[Any, Any], dict[str
         size = dict(zip("TCZYX", data.shape, strict=True))
         stride = dict(zip("TCZYX", data.strides, strict=True))
         channels = "".join(
-            f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="{8 * data.itemsize}" NameOfMeasuredQuantity="" '
-            f'Min="0" Max="1" Unit="" LUTName="Green" IsLUTInverted="0" BytesInc="{c * stride["C"]}" BitInc="0"/>'
+            f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="{8 * data.itemsize}" '
+            f'NameOfMeasuredQuantity="" Min="0" Max="1" Unit="" LUTName="Green" IsLUTInverted="0" '
+            f'BytesInc="{c * stride["C"]}" BitInc="0"/>'
             for c in range(size["C"])
         )
         dimensions = "".join(
