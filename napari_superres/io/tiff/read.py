@@ -18,7 +18,7 @@ from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import Accept, Series, damage_error, import_library, summarize, translate_errors
 from napari_superres.io.tiff.array import TiffArray
 from napari_superres.io.tiff.complete import check_chain, check_complete, check_description, iter_levels
-from napari_superres.io.tiff.instruments import instrument_facts
+from napari_superres.io.tiff.instruments import instrument_facts, is_image
 from napari_superres.io.tiff.metadata import TiffFacts, read_facts, read_note
 from napari_superres.io.tiff.quiet import quiet_tifffile
 
@@ -39,9 +39,11 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         if not file.series:
             raise damage_error(path, "TIFF", "it holds no image")
         for index, series in enumerate(file.series):
+            if not is_image(file, series):
+                continue
             check_complete(path, file, series, accept)
             array, axes = _array(path, index, series)
-            facts = instrument_facts(file, index, series) or read_facts(file, index, series)
+            facts = instrument_facts(file, series) or read_facts(file, index, series)
             levels = list(iter_levels(path, file, series, accept))
             all_series.append(_series(path, index, series, levels, array, axes, facts))
     return all_series
