@@ -7,7 +7,6 @@ repeated: ``python -m helpers.fuzz --seed 1 --only 1234``.
 
 ``kinds``     the table of kinds; add a new kind there
 ``case``      `Kind`, `Sample`, and how a case is made of them
-``lif``       writes small LIF files
 ``values``    values that programs stumble over, and damage to bytes
 ``text``      damage to JSON, and to headers and settings made of lines
 ``tiff``, ``pictures``, ``volumes``, ``dicom``, ``zarrs``   samples and damage of one family of formats each
