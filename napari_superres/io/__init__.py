@@ -25,8 +25,8 @@ To add a file format:
    ``tests/helpers/fuzz``. Add a column to ``tests/helpers/tables/formats``, which makes the table of what is kept.
 5. To let napari open and save it, add its patterns to ``napari_superres/napari.yaml``.
 
-``microscope.mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries are
-imported inside functions, by ``series.import_library``.
+``microscope.mrc`` is the smallest example that reads, and ``picture`` the smallest that also writes. Format libraries
+are imported inside functions, by ``series.import_library``.
 """
 
 from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix

@@ -142,7 +142,7 @@ def test_other_images_keep_their_names(name, tmp_path):
 
 
 def test_every_format_of_medicine_is_listed():
-    assert {f.name for f in FORMATS if f.is_medical} == {"DICOM", "NIfTI", "NRRD", "MetaImage"}
+    assert {f.name for f in FORMATS if f.is_medical} == {"DICOM", "NIfTI", "NRRD", "MetaImage", "slide"}
 
 
 def test_the_path_of_an_input_is_a_path(tmp_path):

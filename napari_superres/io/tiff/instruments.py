@@ -11,13 +11,19 @@ _METRE = 1e6
 _MPP = re.compile(r"\|\s*MPP\s*=\s*([0-9.]+)")
 
 
-def instrument_facts(file: Any, index: int, series: Any) -> TiffFacts | None:
+def is_image(file: Any, series: Any) -> bool:
+    """Return whether a series is an image: no thumbnail, and no label or overview of a slide; labels name patients."""
+    if file.is_lsm:
+        return not series.keyframe.is_reduced
+    return series.name == "Baseline" if file.is_svs or file.is_ndpi else True
+
+
+def instrument_facts(file: Any, series: Any) -> TiffFacts | None:
     """Return the facts of a series in such a file; None for other files."""
     if file.is_lsm and series.kind == "lsm":
         return _lsm(file.lsm_metadata or {})
     if file.is_svs and series.kind == "svs":
-        # Macro and label have no grid in common with the slide.
-        return _svs(file.pages[0].description) if index == 0 else TiffFacts()
+        return _svs(file.pages[0].description)
     return None
 
 

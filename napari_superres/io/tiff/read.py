@@ -21,7 +21,7 @@ from napari_superres.io.series import GUESSED, Accept, Series, damage_error, sum
 from napari_superres.io.tiff.array import TiffArray
 from napari_superres.io.tiff.colour import Present, find_presentation
 from napari_superres.io.tiff.complete import check_chain, check_complete, check_description, iter_levels
-from napari_superres.io.tiff.instruments import instrument_facts
+from napari_superres.io.tiff.instruments import instrument_facts, is_image
 from napari_superres.io.tiff.metadata import TiffFacts, read_facts, read_note
 from napari_superres.io.tiff.ome_set import open_tiff, own_series
 from napari_superres.io.tiff.quiet import quiet_tifffile
@@ -49,10 +49,12 @@ def scan(path: Path, accept: Accept) -> list[Series]:
         title = file_format.name if file_format.is_medical else path.name
         for index in own_series(path, file):
             series = file.series[index]
+            if not is_image(file, series):
+                continue
             check_complete(path, file, series, accept)
             array, axes = _array(path, index, series, accept)
             present, turn = find_presentation(path, file, series), find_turn(series)
-            facts = instrument_facts(file, index, series) or read_facts(file, series)
+            facts = instrument_facts(file, series) or read_facts(file, series)
             if turn.is_swapped:
                 facts = replace(facts, sizes={_SWAPPED.get(a, a): size for a, size in facts.sizes.items()})
             levels = list(iter_levels(path, file, series, accept))

@@ -129,10 +129,9 @@ def _open(path: Path) -> Any:
     if module != "bioio_czi":
         return reader
     try:
-        reader.scenes
-    except Exception:  # noqa: BLE001 - files without metadata of scenes; the other reader needs none
+        return reader if reader.scenes else reader_class(str(path), use_aicspylibczi=True)
+    except Exception:  # noqa: BLE001 - this reader needs metadata of the scenes, the other one does not
         return reader_class(str(path), use_aicspylibczi=True)
-    return reader
 
 
 def _stitched(reader: Any, path: Path) -> Any:
