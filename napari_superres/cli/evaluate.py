@@ -42,7 +42,7 @@ def evaluate(
     ] = "shift",
     convention: Annotated[str, typer.Option(help="microscopy or sr-paper.")] = "microscopy",
     data_range: Annotated[
-        str | None, typer.Option(help="dtype, reference-range, reference-percentile or fixed:VALUE.")
+        str | None, typer.Option(help="reference-percentile, reference-range, dtype or fixed:VALUE.")
     ] = None,
     repeat: Annotated[
         Path | None, typer.Option(metavar="LR2", help="Second recording of the input: its resolution is measured.")

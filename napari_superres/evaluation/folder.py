@@ -99,7 +99,9 @@ def evaluate_folder(
     notes.append("only the images where the result gains least and most are examined beyond metrics")
     findings = {trio.name: _examine(trio, settings, comparisons) for trio in _extremes(trios, rows)}
     conventions = _describe(settings.rules)
-    return Report(rows + _means(rows), conventions, tuple(notes), tuple(failures), comparisons, findings)
+    return Report(
+        rows + _means(rows, settings.rules), conventions, tuple(notes), tuple(failures), comparisons, findings
+    )
 
 
 def _score_all(
@@ -204,12 +206,17 @@ def _common_limits(
     return [(min(low for low, _ in c), max(high for _, high in c)) for c in zip(*per_image, strict=True)]
 
 
-def _means(rows: Sequence[Row]) -> list[Row]:
-    """Return one row per candidate: its mean over images; none if there is one image."""
+def _means(rows: Sequence[Row], rules: ComparisonRules) -> list[Row]:
+    """Return one row per candidate: its mean over images; none if there is one image.
+
+    Squared errors are pooled. The papers of ``sr-paper`` average decibels instead.
+    """
+    pooled = rules.convention != "sr-paper"
     overall = [r for r in rows if r["channel"] == "all"]
     if len({r["image"] for r in overall}) < 2:
         return []
     names = dict.fromkeys(r["candidate"] for r in overall)
     return [
-        average_rows([r for r in overall if r["candidate"] == name], image="mean", candidate=name) for name in names
+        average_rows([r for r in overall if r["candidate"] == name], pooled=pooled, image="mean", candidate=name)
+        for name in names
     ]

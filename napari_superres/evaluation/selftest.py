@@ -111,6 +111,9 @@ def _other_metrics() -> Iterator[_Row]:
     yield "SI-PSNR, by Pearson's r (dB)", si_psnr(scene, 3 * noisy + 100), expected, 1e-9
     fit = fit_micro_ssim(scene[None], 4 * scene[None])
     yield "MicroSSIM, factor of 4 x", fit.alpha if fit else 0.0, 0.25, 1e-3
+    planes = np.stack([scene, 0.1 * scene, 0.01 * scene])
+    fit = fit_micro_ssim(planes, 4 * planes)
+    yield "MicroSSIM of a stack, factor of 4 x", fit.alpha if fit else 0.0, 0.25, 1e-3
     yield "MS-SSIM of an image with itself", full_reference.ms_ssim(scene, scene, data_range=1.0), 1.0, 1e-9
     yield "HFEN, x against 1.1 x", full_reference.hfen(scene, 1.1 * scene), 0.1, 1e-9
     yield "HFEN, x against x + 5", full_reference.hfen(scene, scene + 5), 0.0, 1e-9
@@ -135,8 +138,8 @@ def _sr_paper_convention() -> Iterator[_Row]:
     yield "BT.601 luma of black", float(black), 16.0, 1e-9
     yield "BT.601 luma of white", float(white), 235.0, 1e-9
     # One grey level is 219/255 of luma. The convention crops the errors in the border.
-    reference = np.full((32, 32, 3), 100, np.uint8)
-    candidate = np.full((32, 32, 3), 101, np.uint8)
+    reference = np.tile(np.arange(100, 132, dtype=np.uint8)[:, None], (32, 1, 3))
+    candidate = reference + np.uint8(1)
     candidate[:2] = 255
     one, other = (Image.from_array(v, "YXS") for v in (candidate, reference))
     row = score(one, other, ComparisonRules.parse("sr-paper", None), [(0.0, 255.0)], image="", name="", scale=(2, 2))[0]
