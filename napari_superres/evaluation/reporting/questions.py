@@ -85,10 +85,14 @@ def place(registration: Registration | None, problem: str, moved: bool) -> Answe
     r = registration.correlation
     if r < MIN_CORRELATION:
         return Answer(question, "no", f"they hardly correlate (r {r:.2f}): check that both show the same field")
-    distance = float(np.hypot.reduce(registration.pixels))
-    reason = f"{distance:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)}), r {r:.3f}"
-    if distance <= _MAX_SHIFT:
+    distance, doubt = float(np.hypot.reduce(registration.pixels)), 2 * registration.error
+    shift = f"{distance:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)})"
+    reason = f"{shift}, known to {doubt:.2g}, r {r:.3f}"
+    if distance <= _MAX_SHIFT and doubt <= _MAX_SHIFT:
         return Answer(question, "yes", reason)
+    if distance <= doubt:
+        reason = f"{reason}: the images are too dim or too plain to say; limit {_MAX_SHIFT} pixels"
+        return Answer(question, "not measurable", reason)
     if moved:
         return Answer(question, "doubtful", f"{reason}; the reference was moved by that before anything was measured")
     advice = "set `register`, or correct the pixel size or origin"

@@ -314,14 +314,29 @@ def _hann_windowed(values: Floats) -> Floats:
 def _noise_products(a: Floats, b: Floats) -> Floats:
     """Return the power of the difference of two images, and the products of its neighbours along X and Y.
 
-    The difference is taken after a gain and offset fit, so that it holds noise only.
+    The difference is taken after gain and offset are matched, so that it holds noise only.
     """
     a, b = a - a.mean(), b - b.mean()
-    gain = float((a * b).sum() / (b * b).sum()) if b.any() else 0.0
-    difference = a - gain * b
-    along_x = (difference[..., 1:] * difference[..., :-1]).mean()
-    along_y = (difference[..., 1:, :] * difference[..., :-1, :]).mean()
-    return np.array([(difference * difference).mean(), along_x, along_y]) * prod(a.shape)
+    difference = a - _structure_gain(a, b) * b
+    return np.array([(difference * difference).mean(), *_neighbour_products(difference, difference)]) * prod(a.shape)
+
+
+def _structure_gain(a: Floats, b: Floats) -> float:
+    """Return the ratio of the structure of two images, whatever their noise.
+
+    Least squares would return too small a gain, because the noise of `b` adds to its power. White noise adds nothing to
+    the products of neighbours, so their ratio is that of the structure. Without structure, any gain will do.
+    """
+    own, other, common = (float(_neighbour_products(*pair).sum()) for pair in ((a, a), (b, b), (a, b)))
+    if own > 0 and other > 0:
+        return float(np.copysign(np.sqrt(own / other), common))
+    return float(a.std() / b.std()) if b.any() else 0.0
+
+
+def _neighbour_products(a: Floats, b: Floats) -> Floats:
+    """Return the mean product of each pixel with its neighbour in the other image, along X and along Y."""
+    pairs = ((a[..., 1:], b[..., :-1]), (a[..., 1:, :], b[..., :-1, :]))
+    return np.array([(one * other).mean() for one, other in pairs])
 
 
 def _noise_problem(noise: Floats) -> str:
