@@ -183,6 +183,46 @@ def test_a_gate_that_is_none(superres, sr, ref, lr, gate, said):
     assert said in done.err
 
 
+def test_a_misspelt_name_is_refused_before_anything_is_read(superres, sr, ref, lr, tmp_path):
+    """The files are damaged: whatever reads them says so."""
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"garbage")
+    for options, said in (
+        (("--gate", "nobody:psnr>1"), "unknown candidate 'nobody'"),
+        (("--gate", "psnr>wiener"), "neither a number nor a candidate"),  # left out by --baseline
+        (("--gate", "anwsers"), "METRIC>LIMIT"),
+        (("--model", "fluo-x22"), "fluo-x22"),
+        (("--json", tmp_path / "r", "--csv", tmp_path / "r"), "files of their own"),
+        (("--html", tmp_path / "none" / "r.html"), "does not exist"),
+        (("--csv", tmp_path), "is a folder"),
+    ):
+        done = superres("evaluate", broken, ref, "--lr", lr, "--baseline", "lanczos", *options)
+        check_refusal(done, said)
+
+
+def test_a_baseline_that_could_not_be_made_leaves_its_gate_unmet(superres, sr, ref, lr):
+    done = superres("evaluate", sr, ref, "--lr", lr, "--psf-sigma", "0.001", "--gate", "psnr>wiener")
+    assert (done.code, done.err) == (4, "")
+    assert "gate psnr>wiener: NOT MET" in done.out
+
+
+def test_answers_can_stop_a_script(superres, judge, sr, ref, lr, tmp_path):
+    image = read_image(sr)
+    values = np.array(image.data)
+    values[30:36, 40:46] = values.max()
+    lie = write_image(image.replace(data=values), tmp_path / "lie.tif")
+    for options in ((lie, ref, "--lr", lr), (lie, "--lr", lr)):
+        assert superres("evaluate", *options)[0] == 0
+        for gate in (("--gate", "answers"), ("--strict",)):
+            done = superres("evaluate", *options, *gate)
+            assert done.code == 4, gate
+            assert "NOT MET (" in done.out
+            assert "consistent with its input? no" in done.out.split("NOT MET")[1]
+    assert superres("evaluate", sr, "--lr", lr, "--gate", "answers").code == 0
+    done = superres("evaluate", sr, ref, "--lr", lr, "--gate", "answers", "--gate", "psnr>bicubic+90")
+    assert done.code == 4
+
+
 def test_registration(judge, sr, ref, lr, tmp_path):
     true = read_image(ref)
     moved = write_image(true.replace(data=np.roll(np.asarray(true.data), (3, -2), axis=(0, 1))), tmp_path / "m.tif")

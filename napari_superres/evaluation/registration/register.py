@@ -16,13 +16,8 @@ from napari_superres.core.invalid import fill
 from napari_superres.core.options import checks_names
 from napari_superres.core.units import METRES
 from napari_superres.errors import EvaluationError, MissingExtraError, SettingsError
-from napari_superres.evaluation.registration.match import (
-    LARGEST_SCALE,
-    align_axes,
-    crop_spatial,
-    lacks_origin,
-    unit_factor,
-)
+from napari_superres.evaluation.registration.lengths import length_unit, pixel_sizes
+from napari_superres.evaluation.registration.match import LARGEST_SCALE, align_axes, crop_spatial, lacks_origin
 from napari_superres.evaluation.registration.shifts import (
     MIN_LENGTH,
     Shift,
@@ -146,8 +141,8 @@ def _registration(
     """Return the registration, given the movement and its error in pixels of the result."""
     centre = np.array([*((result.size(a) - 1) / 2 for a in result.spatial), 1.0])
     pixels = (centre - movement @ centre)[:-1]
-    unit = str(result.units["X"]) if result.has_pixel_size else "pixel"
-    sizes = [s * unit_factor(result.units[a], unit) for a, s in zip(result.spatial, result.pixel_size, strict=True)]
+    unit = length_unit(result)
+    sizes = pixel_sizes(result, result.spatial)
     matrix = result.affine @ np.linalg.inv(movement) @ np.linalg.inv(result.affine)
     return Registration(
         *pair,

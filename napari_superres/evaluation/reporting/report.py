@@ -71,7 +71,7 @@ class Report:
     comparisons
         Each candidate compared with bicubic interpolation, over all images.
     findings
-        Measurements beyond metrics, by image; of a folder, for the images where the result gains least and most over
+        Measurements beyond metrics, by image; of a folder, with maps only where the result gains least and most over
         interpolation.
     calibration
         Calibration of the error bars, if one was given.
