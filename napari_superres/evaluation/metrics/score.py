@@ -179,8 +179,8 @@ def average_rows(rows: Sequence[Row], *, pooled: bool = True, **labels: str) -> 
         values = [row[key] for row in rows]
         out[key] = pool_decibels(values) if pooled and "psnr" in key else mean_without_nan(values)
     for key in ("gain", "offset", "data_range"):
-        values = {row[key] for row in rows}
-        out[key] = values.pop() if len(values) == 1 else nan
+        different = {row[key] for row in rows}
+        out[key] = different.pop() if len(different) == 1 else nan
     for key in ("invalid", "constant"):
         out[key] = sum(row[key] for row in rows)
     return out

@@ -239,8 +239,8 @@ def fit_micro_ssim(reference: Array, candidate: Array) -> MicroSsimFit | None:
     Notes
     -----
     The definition leaves the constants of SSIM open where planes differ in range. As in the authors' program (microssim
-    0.0.5), the fit uses the range of the last plane, and a plane's score its own range. That program fits with a uniform
-    window of 7 pixels, which changed scores by up to 0.007.
+    0.0.5), the fit uses the range of the last plane, and a plane's score its own range. Only in the fit, that program
+    has a uniform window of 7 pixels, which changed scores by up to 0.007.
     """
     from scipy.optimize import minimize_scalar
 

@@ -156,12 +156,12 @@ def _registration(
     )
 
 
-def _frame_with_contrast(*images: Image) -> Pair:
+def _frame_with_contrast(result: Image, reference: Image) -> Pair:
     """Return the frame nearest the middle in which both images have at least half the contrast of other frames."""
-    if (count := images[0].size("T")) == 1:
-        return images[0], images[1]
+    if (count := result.size("T")) == 1:
+        return result, reference
     tried = sorted({(2 * i + 1) * count // (2 * _FRAMES) for i in range(_FRAMES)} | {count // 2})
-    frames = {t: [_frame(image, t) for image in images] for t in tried}
+    frames = {t: (_frame(result, t), _frame(reference, t)) for t in tried}
     # Smoothed frames are compared, so that noise alone is hardly contrast.
     smooth = {t: smooth_channels(*pair) for t, pair in frames.items()}
     seen = {
@@ -170,7 +170,7 @@ def _frame_with_contrast(*images: Image) -> Pair:
     most = np.max(list(seen.values()), axis=0)
     good = [t for t in tried if np.all(seen[t] >= most / 2)] or tried
     best = min(good, key=lambda t: abs(t - count // 2))
-    return frames[best][0], frames[best][1]
+    return frames[best]
 
 
 def _frame(image: Image, at: int) -> Image:

@@ -261,7 +261,7 @@ def _correlation_peak(fixed: Floats, moving: Floats, most: npt.NDArray[np.intp])
     values = np.fft.fftshift(irfftn(spectra[0] * spectra[1].conj(), fixed.shape))
     centre = np.array(fixed.shape) // 2
     near = values[tuple(slice(c - m, c + m + 1) for c, m in zip(centre, most, strict=True))]
-    return np.array(np.unravel_index(near.argmax(), near.shape)) - most
+    return np.array(np.unravel_index(near.argmax(), near.shape), np.float64) - most
 
 
 def _cells(finite: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
@@ -289,7 +289,7 @@ def _shift_covariance(misfit: Floats, fixed: Floats, moved: Floats, cells: npt.N
     """
     n = len(fixed)
     pulls = np.stack([np.bincount(cells, weights=misfit * g) for g in moved])
-    used = max(np.count_nonzero(np.bincount(cells)), 1)
+    used = int(np.count_nonzero(np.bincount(cells)))
     stiffness = (fixed @ moved.T + moved @ fixed.T) / 2
     if used <= n + 2 or np.linalg.eigvalsh(stiffness)[0] <= 0:
         return np.diag(np.full(n, np.inf))

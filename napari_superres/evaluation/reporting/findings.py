@@ -123,7 +123,10 @@ def examine(
     if reference is not None:
         shift, failure = (registration, "") if registration is not None else _registration(result, reference)
         agreement = _correlation(result, reference)
-        interpolated = None if base is None else _correlation(reference, base)  # in the unit of the first
+        if base is not None and base.spatial == result.spatial:
+            # `match` found that both lie on one grid, also where their files state no origin or another unit.
+            base = base.replace(affine=result.affine, units={**base.units, **result.units})
+        interpolated = None if base is None else _correlation(base, reference)
         curves = _linearity(result, reference)
         placed = questions.place(shift, failure, registration is not None)
         answers += [questions.pixel_size(result, unknown), placed]
@@ -182,7 +185,7 @@ def _shared_beyond(result: Image, reference: Image, scale: Mapping[str, int]) ->
     fine = dict(zip("YX", pixel_sizes(result, "YX"), strict=True))
     factor = max(fine[a] * scale[a] for a in "YX") / max(fine.values())
     try:
-        return shared_detail(*(first_channel(few_planes(i)) for i in (result, reference)), factor)
+        return shared_detail(first_channel(few_planes(result)), first_channel(few_planes(reference)), factor)
     except EvaluationError:
         return None
 

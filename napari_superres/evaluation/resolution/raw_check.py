@@ -21,7 +21,7 @@ MIN_SIZE = 32
 """Smallest number of pixels per axis for a measurement of resolution."""
 
 _OUTER_BAND, _INNER_BAND = (0.42, 0.5), (0.33, 0.41)  # cycles per pixel
-_MIN_FLATNESS = 0.25
+_MIN_FLATNESS, _MAX_FLATNESS = 0.25, 1.6
 _BLOCK_PLANES = 4
 """Number of planes in whose blocks traces of processing are looked for."""
 
@@ -59,7 +59,9 @@ def spectral_problem(planes: Iterator[Floats], dtype: np.dtype[Any]) -> str:
         power += [_corner_power(plane, band) for band in (_OUTER_BAND, _INNER_BAND)]
         kept += [plane] if i < _BLOCK_PLANES else []
     trace = "its highest frequencies hold less noise than those below"
-    if power.all() and power[0] >= _MIN_FLATNESS * power[1]:
+    if power[0] > _MAX_FLATNESS * power[1]:
+        trace = "its highest frequencies hold more noise than those below"
+    elif power.all() and power[0] >= _MIN_FLATNESS * power[1]:
         if dtype.kind in "ui" and power[0] < _MIN_NOISE / 12 * max(i + 1, 1):
             return "the image holds only rounding noise; give a raw recording"
         trace = processing_trace(kept, power[0] / power[1])
