@@ -42,7 +42,7 @@ def evaluate(
     ] = "shift",
     convention: Annotated[str, typer.Option(help="microscopy or sr-paper.")] = "microscopy",
     data_range: Annotated[
-        str | None, typer.Option(help="dtype, reference-range, reference-percentile or fixed:VALUE.")
+        str | None, typer.Option(help="reference-percentile, reference-range, dtype or fixed:VALUE.")
     ] = None,
     repeat: Annotated[
         Path | None, typer.Option(metavar="LR2", help="Second recording of the input: its resolution is measured.")
@@ -52,8 +52,14 @@ def evaluate(
     ] = None,
     gate: Annotated[
         list[str] | None,
-        typer.Option(metavar="EXPR", help="Exit with 4 unless it holds, e.g. 'psnr>bicubic+1'; may be repeated."),
+        typer.Option(
+            metavar="EXPR",
+            help="Exit with 4 unless it holds, e.g. 'psnr>bicubic+1', or 'answers': none is no; may be repeated.",
+        ),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 4 if an answer is no or doubtful, or none is yes.")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report as JSON.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="F", help="Write the rows as CSV.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", metavar="F", help="Write one HTML page.")] = None,
@@ -78,7 +84,7 @@ def evaluate(
     from napari_superres import io
     from napari_superres.evaluation import evaluate as compare
     from napari_superres.evaluation import evaluate_folder
-    from napari_superres.evaluation.reporting.gates import parse_gate
+    from napari_superres.evaluation.reporting.gates import ANSWERS, STRICT
 
     result, reference = (None, first) if second is None and model else (first, second)
     if transform != "shift" and not register:
@@ -91,14 +97,12 @@ def evaluate(
         "register": transform if register else False,
         **_baselines(baseline),
     }
-    for text in gate or ():
-        parse_gate(text)
-    if reference is None and (baseline or gate):
-        raise SettingsError("--baseline and --gate need a reference.")
+    gates = [text for text in gate or () if text != ANSWERS]
+    if reference is None and (baseline or gates):
+        raise SettingsError("--baseline, and --gate with metrics, need a reference.")
+    _check_names(gates, options, result is not None, lr is not None)
     inputs = [path for path in (first, second, lr, repeat, calibration) if path is not None]
-    for path in (json_file, csv_file, html_file):
-        if path is not None:
-            _check_report(path, inputs)
+    _check_reports([path for path in (json_file, csv_file, html_file) if path is not None], inputs)
     single = result if reference is None else reference
     if single is None or io.find_images(single) == [single]:
         targets = _map_targets(maps, result, reference, lr, extension, overwrite, inputs)
@@ -118,7 +122,7 @@ def evaluate(
     write_maps(written, targets, overwrite=overwrite)
     # Files come first: they are not lost if stdout dies.
     terminal.result(report.table())
-    passed = _check_gates(gate or (), report)
+    passed = _check_gates([*(gate or ()), *([STRICT] if strict else [])], report)
     if report.failures:
         raise typer.Exit(3)
     if not passed:
@@ -136,22 +140,49 @@ def _baselines(names: list[str] | None) -> dict[str, Any]:
 
 def _check_gates(texts: Sequence[str], report: "Report") -> bool:
     """Print whether each gate is met, and return whether all are."""
-    from napari_superres.evaluation.reporting.gates import check_gate
+    from napari_superres.evaluation.reporting.gates import ANSWERS, STRICT, Gate, check_answers, check_gate
 
-    gates = [check_gate(text, report.rows) for text in texts]
+    gates = []
+    for text in texts:
+        if text in (ANSWERS, STRICT):
+            gates.append(check_answers(report.findings, strict=text == STRICT))
+            continue
+        try:
+            gates.append(check_gate(text, report.rows))
+        except SettingsError as error:  # Its names are known: a baseline could not be made of this input.
+            gates.append(Gate(text, False, error.message))
     for gate in gates:
         terminal.result(f"gate {gate.text}: {'met' if gate.passed else 'NOT MET'} ({gate.values})")
     return all(gate.passed for gate in gates)
 
 
-def _check_report(path: Path, inputs: Sequence[Path]) -> None:
-    """Raise the error that writing a report would raise, or that it would replace an input."""
+def _check_names(gates: Sequence[str], options: dict[str, Any], has_result: bool, has_input: bool) -> None:
+    """Refuse unknown models, baselines and gates before anything is read."""
+    from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES, check_baselines
+    from napari_superres.evaluation.candidates import RESULT
+    from napari_superres.evaluation.compare import UNREGISTERED
+    from napari_superres.evaluation.reporting.gates import check_names
+    from napari_superres.models import find_card
+
+    models = [*options["models"]]
+    for model in models:
+        find_card(model)
+    results = [RESULT, *([UNREGISTERED] if options["register"] else [])] if has_result else []
+    baselines = check_baselines(options.get("baselines", DEFAULT_BASELINES)) if has_input else ()
+    check_names(gates, [*results, *models, BICUBIC, *baselines])
+
+
+def _check_reports(paths: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raise the error that writing reports would raise, or that one would replace an input or another."""
     from napari_superres import io
 
-    check_writable(path)
-    io.check_apart(path, inputs)
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
+    for path in paths:
+        check_writable(path)
+        io.check_apart(path, inputs)
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise SettingsError("--json, --csv and --html need files of their own, got one file twice.")
 
 
 def _map_targets(

@@ -10,6 +10,7 @@ from napari_superres.core.noise import Noise, measure_noise
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import DENOISING, MIN_SIGMA, NLM_RICHARDSON_LUCY, middle_plane
 from napari_superres.evaluation.baselines import baselines as baseline_images
+from napari_superres.evaluation.registration.lengths import pixel_sizes
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
 
@@ -156,7 +157,7 @@ def _psf_width(lr: Image, reference: Image, scale: Scale, psf_sigma: float | Non
     """Return the width of the input's point-spread function in pixels of the result; None if it is not known."""
     factor = scale["Y"]
     if psf_sigma is not None:
-        width = psf_sigma / lr.pixel_size[lr.spatial.index("Y")] * factor
+        width = psf_sigma / pixel_sizes(lr, "Y")[0] * factor
         if width < MIN_SIGMA:
             notes.append(f"nothing was deconvolved: the PSF is only {width:.2g} pixels of the result wide")
         return width

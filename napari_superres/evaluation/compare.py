@@ -12,9 +12,16 @@ from napari_superres.evaluation.baselines import BICUBIC, check_baselines, inter
 from napari_superres.evaluation.candidates import RESULT, candidates, empty_grid, scale_between
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
-from napari_superres.evaluation.metrics.score import IntensityLimits, Row, intensity_limits, score
+from napari_superres.evaluation.metrics.score import (
+    IntensityLimits,
+    Row,
+    channel_planes,
+    has_contrast,
+    intensity_limits,
+    score,
+)
 from napari_superres.evaluation.metrics.ssim import MS_SSIM_MIN_SIZE, SSIM_WINDOW
-from napari_superres.evaluation.registration.match import crop_spatial, match
+from napari_superres.evaluation.registration.match import MatchedPair, crop_spatial, match
 from napari_superres.evaluation.registration.register import Registration, Transform, register
 from napari_superres.evaluation.registration.scale import Scale
 from napari_superres.evaluation.registration.shifts import describe_deformation, local_shifts
@@ -171,8 +178,8 @@ def compare(
         rows += [{**row, "role": role} for row in scores]
     if registration is not None and result is not None:
         rows += _unregistered_rows(result, reference, settings, ranges, name, plane_scale)
-    notes += _notes_on_rows(rows, theirs)
     assert judged is not None
+    notes += [*_notes_on_rows(rows, theirs), *_notes_on_constant_planes(judged)]
     assert whole is not None
     assert base is not None
     return ImageScores(rows, notes, judged.result, whole, judged.reference, lr, base, registration, tuple(unknown))
@@ -285,6 +292,21 @@ def _notes_on_rows(rows: Sequence[Row], reference: Image) -> list[str]:
     if smallest < SSIM_WINDOW:
         notes.append(f"SSIM was not measured: it needs {SSIM_WINDOW} pixels along Y and X, got {smallest}")
     return notes
+
+
+def _notes_on_constant_planes(judged: MatchedPair) -> list[str]:
+    """Return a note on planes that no row measures, and on what the result shows in them."""
+    constant = total = varying = 0
+    for channel in range(judged.reference.size("C")):
+        pair = [channel_planes(image, channel) for image in (judged.reference, judged.result)]
+        for reference, result in zip(*pair, strict=True):
+            total += 1
+            if not has_contrast(reference):
+                constant, varying = constant + 1, varying + has_contrast(result)
+    if not constant:
+        return []
+    note = f"{constant} of {total} planes have a constant reference and were left out of every row"
+    return [note + (f"; the result is not constant in {varying} of them" if varying else "")]
 
 
 def compare_with_bicubic(rows: Sequence[Row]) -> tuple[Comparison, ...]:

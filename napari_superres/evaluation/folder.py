@@ -96,10 +96,12 @@ def evaluate_folder(
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {results or inputs} could be compared with {references}. {reasons}")
     comparisons = compare_with_bicubic(rows)
-    notes.append("only the images where the result gains least and most are examined beyond metrics")
-    findings = {trio.name: _examine(trio, settings, comparisons) for trio in _extremes(trios, rows)}
+    scored = {row["image"] for row in rows}
+    findings = _examine_all([t for t in trios if t.name in scored], settings, comparisons, rows, failures)
     conventions = _describe(settings.rules)
-    return Report(rows + _means(rows), conventions, tuple(notes), tuple(failures), comparisons, findings)
+    return Report(
+        rows + _means(rows, settings.rules), conventions, tuple(notes), tuple(failures), comparisons, findings
+    )
 
 
 def _score_all(
@@ -140,7 +142,29 @@ def _describe(rules: ComparisonRules) -> dict[str, str]:
     return words
 
 
-def _extremes(trios: Sequence[Trio], rows: Sequence[Row]) -> list[Trio]:
+def _examine_all(
+    trios: Iterable[Trio],
+    settings: EvaluationSettings,
+    comparisons: Sequence[Comparison],
+    rows: Sequence[Row],
+    failures: list[dict[str, str]],
+) -> dict[str, Findings]:
+    """Return the findings of every image; maps only of those that gain least and most, to save memory.
+
+    Images that cannot be examined are added to `failures`.
+    """
+    found, shown = {}, _extremes(rows)
+    for trio in trios:
+        try:
+            findings = _examine(trio, settings, comparisons)
+        except SuperResError as error:
+            failures.append({"image": trio.name, "reason": f"it was scored, but not examined: {error}"})
+            continue
+        found[trio.name] = findings if trio.name in shown else replace(findings, maps={}, consistency=None)
+    return found
+
+
+def _extremes(rows: Sequence[Row]) -> set[str]:
     """Return the images where the judged candidate gains least and most over interpolation."""
     overall = [r for r in rows if r["channel"] == "all"]
     base = {r["image"]: r["psnr"] for r in overall if r["role"] == "baseline" and r["candidate"].startswith(BICUBIC)}
@@ -150,8 +174,7 @@ def _extremes(trios: Sequence[Trio], rows: Sequence[Row]) -> list[Trio]:
     }
     finite: Mapping[str, float] = {name: gain for name, gain in gains.items() if isfinite(gain)}
     finite = finite or dict.fromkeys(gains, 0.0)
-    chosen = {min(finite, key=finite.__getitem__), max(finite, key=finite.__getitem__)} if finite else set()
-    return [trio for trio in trios if trio.name in chosen]
+    return {min(finite, key=finite.__getitem__), max(finite, key=finite.__getitem__)} if finite else set()
 
 
 def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison]) -> Findings:
@@ -204,12 +227,17 @@ def _common_limits(
     return [(min(low for low, _ in c), max(high for _, high in c)) for c in zip(*per_image, strict=True)]
 
 
-def _means(rows: Sequence[Row]) -> list[Row]:
-    """Return one row per candidate: its mean over images; none if there is one image."""
+def _means(rows: Sequence[Row], rules: ComparisonRules) -> list[Row]:
+    """Return one row per candidate: its mean over images; none if there is one image.
+
+    Squared errors are pooled. The papers of ``sr-paper`` average decibels instead.
+    """
+    pooled = rules.convention != "sr-paper"
     overall = [r for r in rows if r["channel"] == "all"]
     if len({r["image"] for r in overall}) < 2:
         return []
     names = dict.fromkeys(r["candidate"] for r in overall)
     return [
-        average_rows([r for r in overall if r["candidate"] == name], image="mean", candidate=name) for name in names
+        average_rows([r for r in overall if r["candidate"] == name], pooled=pooled, image="mean", candidate=name)
+        for name in names
     ]

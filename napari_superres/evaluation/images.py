@@ -59,8 +59,8 @@ def evaluate(
         ``"microscopy"``: 64-bit floats, nothing cropped. ``"sr-paper"``: Y of 8-bit RGB, a border of `scale` pixels
         cropped, data range 255.
     data_range
-        ``"reference-range"`` (default: largest less smallest intensity of the reference, per channel),
-        ``"reference-percentile"`` (99.9 less 0.1 percentile), ``"dtype"`` or ``"fixed:VALUE"``.
+        ``"reference-percentile"`` (default: 99.9th less 0.1st percentile of the reference, per channel),
+        ``"reference-range"`` (largest less smallest intensity), ``"dtype"`` or ``"fixed:VALUE"``.
     baselines
         Baselines besides bicubic: ``"lanczos"``, ``"wiener"``, ``"richardson-lucy"``, ``"non-local-means"``, which
         removes the noise measured in the input, ``"nlm-richardson-lucy"``, which then deconvolves; ``"zero-filling"``

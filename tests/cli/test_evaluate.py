@@ -122,7 +122,7 @@ def test_folders(judge, data):
     done, document = judge(data / "sr", data / "ref", "--lr", data / "lr", "--baseline", "none")
     assert (done.code, done.err, document["failures"]) == (0, "", [])
     assert [r["image"] for r in document["rows"]] == [n for i in (*range(COUNT), "mean") for n in [str(i)] * 2]
-    assert len(document["findings"]) == 2
+    assert len(document["findings"]) == COUNT
     (comparison,) = document["comparisons"]
     assert (comparison["candidate"], comparison["images"], comparison["better"]) == ("result", COUNT, COUNT)
     done, judged = judge(data / "ref", "--lr", data / "lr", "--model", "lanczos-x2", "--baseline", "none")
@@ -181,6 +181,46 @@ def test_a_gate_that_is_none(superres, sr, ref, lr, gate, said):
     done = superres("evaluate", sr, ref, "--lr", lr, "--baseline", "none", "--gate", gate)
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert said in done.err
+
+
+def test_a_misspelt_name_is_refused_before_anything_is_read(superres, sr, ref, lr, tmp_path):
+    """The files are damaged: whatever reads them says so."""
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"garbage")
+    for options, said in (
+        (("--gate", "nobody:psnr>1"), "unknown candidate 'nobody'"),
+        (("--gate", "psnr>wiener"), "neither a number nor a candidate"),  # left out by --baseline
+        (("--gate", "anwsers"), "METRIC>LIMIT"),
+        (("--model", "fluo-x22"), "fluo-x22"),
+        (("--json", tmp_path / "r", "--csv", tmp_path / "r"), "files of their own"),
+        (("--html", tmp_path / "none" / "r.html"), "does not exist"),
+        (("--csv", tmp_path), "is a folder"),
+    ):
+        done = superres("evaluate", broken, ref, "--lr", lr, "--baseline", "lanczos", *options)
+        check_refusal(done, said)
+
+
+def test_a_baseline_that_could_not_be_made_leaves_its_gate_unmet(superres, sr, ref, lr):
+    done = superres("evaluate", sr, ref, "--lr", lr, "--psf-sigma", "0.001", "--gate", "psnr>wiener")
+    assert (done.code, done.err) == (4, "")
+    assert "gate psnr>wiener: NOT MET" in done.out
+
+
+def test_answers_can_stop_a_script(superres, judge, sr, ref, lr, tmp_path):
+    image = read_image(sr)
+    values = np.array(image.data)
+    values[30:36, 40:46] = values.max()
+    lie = write_image(image.replace(data=values), tmp_path / "lie.tif")
+    for options in ((lie, ref, "--lr", lr), (lie, "--lr", lr)):
+        assert superres("evaluate", *options)[0] == 0
+        for gate in (("--gate", "answers"), ("--strict",)):
+            done = superres("evaluate", *options, *gate)
+            assert done.code == 4, gate
+            assert "NOT MET (" in done.out
+            assert "consistent with its input? no" in done.out.split("NOT MET")[1]
+    assert superres("evaluate", sr, "--lr", lr, "--gate", "answers").code == 0
+    done = superres("evaluate", sr, ref, "--lr", lr, "--gate", "answers", "--gate", "psnr>bicubic+90")
+    assert done.code == 4
 
 
 def test_registration(judge, sr, ref, lr, tmp_path):

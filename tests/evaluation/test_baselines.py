@@ -10,7 +10,9 @@ from napari_superres.degradation.kspace import fill_zeros
 from napari_superres.errors import EvaluationError, SettingsError, SuperResWarning
 from napari_superres.evaluation.baselines import baselines
 from napari_superres.evaluation.metrics.paired import compare_paired
-from napari_superres.evaluation.reporting.gates import check_gate
+from napari_superres.evaluation.reporting.findings import Findings
+from napari_superres.evaluation.reporting.gates import check_answers, check_gate
+from napari_superres.evaluation.reporting.questions import Answer
 
 
 def blobs(shape=(64, 72), axes="YX", seed=0, **options):
@@ -201,6 +203,28 @@ def test_gates_that_cannot_be(text, said):
     report = evaluate(reference, reference, lr=degrade(reference, 2), baselines=())
     with pytest.raises(SettingsError, match=said):
         check_gate(text, report.rows)
+
+
+def answered(*states):
+    answers = tuple(Answer("?", state, "") for state in states)
+    return {"a": Findings(answers=answers, linearity={}, spectra={}, unit="pixel", maps={})}
+
+
+@pytest.mark.parametrize(
+    ("states", "passed", "strictly"),
+    [
+        (("yes", "yes"), True, True),
+        (("yes", "not measurable"), True, True),
+        (("yes", "doubtful"), True, False),
+        (("yes", "no"), False, False),
+        (("not measurable",), False, False),
+        ((), False, False),
+    ],
+)
+def test_gates_on_answers(states, passed, strictly):
+    assert check_answers(answered(*states)).passed is passed
+    assert check_answers(answered(*states), strict=True).passed is strictly
+    assert not check_answers({}).passed
 
 
 @pytest.mark.parametrize("shift", [0.0, 5.0], ids=["magnitudes", "values below 0"])

@@ -42,11 +42,26 @@ def test_a_folder_has_rows_per_image_and_their_mean_over_one_data_range(folders)
         "richardson-lucy",
         "non-local-means",
     }
-    assert result["mean"]["psnr"] == pytest.approx(
-        (result["a_lanczos-x2"]["psnr"] + result["b_lanczos-x2"]["psnr"]) / 2
-    )
+    errors = {image: 10 ** (-row["psnr"] / 10) for image, row in result.items()}
+    assert errors["mean"] == pytest.approx((errors["a_lanczos-x2"] + errors["b_lanczos-x2"]) / 2)
     assert len({r["data_range"] for r in report.rows}) == 1
-    assert result["mean"]["data_range"] > 3900
+    assert result["mean"]["data_range"] > 3800
+
+
+def test_a_blank_pair_is_left_out_and_counted(folders):
+    sr, ref, lr = folders
+    before = {r["candidate"]: r for r in evaluate_folder(sr, ref, lr_dir=lr).rows if r["image"] == "mean"}
+    blank = Image.from_array(np.full((64, 64), 7, np.uint16), "YX", pixel_size=0.1)
+    for folder, image in ((ref, blank), (lr, degrade(blank, 2)), (sr, blank)):
+        write_image(image, folder / "blank.ome.tif")
+    report = evaluate_folder(sr, ref, lr_dir=lr, data_range="fixed:4000")
+    after = {r["candidate"]: r for r in report.rows if r["image"] == "mean"}
+    for name in ("result", "bicubic"):
+        shift = after[name]["psnr"] - before[name]["psnr"]
+        assert shift == pytest.approx(20 * np.log10(4000 / before[name]["data_range"])), "as without the blank pair"
+        assert after[name]["constant"] == 1
+    assert [c.images for c in report.comparisons if c.candidate == "result"] == [2]
+    assert any("blank: 1 of 1 planes have a constant reference" in note for note in report.notes)
 
 
 def test_different_data_types_are_spoken_of(tmp_path):

@@ -1,7 +1,7 @@
 """Does a result agree with its own input? Degraded again, it must give the input, except for the input's noise.
 
-Begin with ``check``. Of the other folders of `napari_superres.evaluation`, this one imports ``metrics`` and
-``registration``.
+Begin with ``check``. Of the other folders of `napari_superres.evaluation`, this one imports ``metrics``,
+``registration`` and ``resolution``.
 
 ``check``                 `check_consistency`: degrades the result, compares it with its input, and says what differs
 ``field_pair``            result and input over their common field of view

@@ -189,7 +189,8 @@ def _degrade(pair: FieldPair, axes: str, sigma: float) -> tuple[Floats, Floats, 
         spectrum, invalid = pair.result_spectra(index)
         lr[target] = read_field(pair.lr, index, {})
         degraded[target] = degrade_field(spectrum, invalid, pair.factor, sigma)
-        energies.append(band_energies(spectrum, pair.factor, sigma))
+        whole = spectrum if invalid is None else pair.spectrum_without_holes(index)
+        energies += [] if whole is None else [band_energies(whole, pair.factor, sigma)]
     return degraded, lr, np.sum(energies, axis=0)
 
 

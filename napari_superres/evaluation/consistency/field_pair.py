@@ -13,6 +13,7 @@ from napari_superres.core.invalid import fill
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.scale import scale_of
+from napari_superres.evaluation.resolution.holes import without_holes
 
 Floats = npt.NDArray[np.float64]
 Index = tuple[int | slice, ...]
@@ -82,6 +83,16 @@ class FieldPair:
             return dctn(values, norm="ortho", overwrite_x=True), None
         filled = fill(values, 0.0 if invalid.all() else float(values[~invalid].mean()))
         return dctn(filled, norm="ortho"), dctn(invalid.astype(np.float64), norm="ortho")
+
+    def spectrum_without_holes(self, index: Index) -> Floats | None:
+        """Return the cosine spectrum of a plane or volume of the result that fades to 0 around its holes.
+
+        Their outlines would count as fine detail. None if no pixel is finite.
+        """
+        from scipy.fft import dctn
+
+        whole = without_holes(read_field(self.result, index, {}))
+        return None if whole is None else np.asarray(dctn(whole[0], norm="ortho"))
 
 
 def read_field(image: Image, index: Index, box: Mapping[str, slice]) -> Floats:

@@ -16,8 +16,16 @@ from napari_superres.core.color import luma
 from napari_superres.errors import EvaluationError, SettingsError
 
 Convention = Literal["microscopy", "sr-paper"]
-DATA_RANGES = ("dtype", "reference-range", "reference-percentile", "fixed:VALUE")
+DATA_RANGES = ("reference-percentile", "reference-range", "dtype", "fixed:VALUE")
+"""The first is the default of the convention ``microscopy``."""
 
+_PERCENTILES = (0.1, 99.9)
+
+_RANGES = {
+    "reference-percentile": " (from the 0.1st to the 99.9th percentile of the reference, per channel)",
+    "reference-range": " (from the lowest to the highest intensity of the reference, per channel)",
+    "dtype": " (that of the reference's data type)",
+}
 _DESCRIPTIONS = {
     "microscopy": {
         "values": "unchanged intensities as 64-bit floats; colour samples pooled, alpha left out",
@@ -75,7 +83,7 @@ class ComparisonRules:
                     remedy="Leave out `data_range`, or use `convention='microscopy'`.",
                 )
             return cls("sr-paper", "fixed:255", 255.0)
-        chosen = "reference-range" if data_range is None else data_range
+        chosen = DATA_RANGES[0] if data_range is None else data_range
         if chosen.startswith("fixed:"):
             return cls("microscopy", chosen, _parse_fixed(chosen))
         if chosen not in DATA_RANGES:
@@ -89,8 +97,9 @@ class ComparisonRules:
         return {
             "convention": self.convention,
             **_DESCRIPTIONS[self.convention],
-            "data_range": self.data_range,
-            "planes": "2-D metrics per YX plane, averaged over all Z and T",
+            "data_range": self.data_range + _RANGES.get(self.data_range, ""),
+            "planes": "2-D metrics per YX plane over all Z and T: squared errors (PSNR, NRMSE, HFEN) pooled, others "
+            "averaged; planes with a constant reference left out and counted",
             "ssim": "Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, border of 5 pixels left out",
             "nrmse": "divided by the root mean square of the reference",
             "aligned (a.)": "after the least-squares fit gain * candidate + offset, one per image and channel",
@@ -110,6 +119,11 @@ class ComparisonRules:
         ------
         EvaluationError
             If no range exists: floats with ``"dtype"``, or no finite pixel.
+
+        Notes
+        -----
+        Percentiles keep one hot pixel from widening the range and so raising PSNR. Where both percentiles are equal,
+        because fewer than one pixel in a thousand stands out, the range is that of all pixels.
         """
         if self.fixed is not None:
             return 0.0, self.fixed
@@ -127,8 +141,9 @@ class ComparisonRules:
                 remedy="Choose another reference, channel or frame.",
             )
         if self.data_range == "reference-percentile":
-            low, high = np.percentile(finite, [0.1, 99.9])
-            return float(low), float(high)
+            low, high = np.percentile(finite, _PERCENTILES)
+            if high > low:
+                return float(low), float(high)
         return float(finite.min()), float(finite.max())
 
     def compared_values(self, planes: npt.NDArray[Any], samples: bool, scale: Sequence[int] | None) -> npt.NDArray[Any]:

@@ -18,6 +18,8 @@ _BINS = 20
 _MIN_PER_BIN = 8
 _MAX_PIXELS = 1_000_000
 _GAMMA_BOUNDS = (0.2, 5.0)
+_LEAST_SUM = 0.5
+"""Sum of a reference over the sum of its magnitudes, below which its intensities are signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +92,18 @@ def flux(reference: Array, candidate: Array) -> float:
     Returns
     -------
     float
-        1 where intensity is preserved; nan where the reference sums to 0. Only pixels finite in both are summed.
+        1 where intensity is preserved. Only pixels finite in both are summed. nan where the reference is signed, such
+        as phases or Hounsfield units: its sum is then below half the sum of its magnitudes, and no amount of light.
     """
-    sums = np.zeros(2)
+    sums = np.zeros(3)
     for plane, other in zip(np.atleast_1d(reference), np.atleast_1d(candidate), strict=True):
         a, b = np.asarray(plane, dtype=np.float64), np.asarray(other, dtype=np.float64)
         keep = np.isfinite(a) & np.isfinite(b)
-        sums += a[keep].sum(), b[keep].sum()
-    return float(sums[1] / sums[0]) if sums[0] else nan
+        sums += a[keep].sum(), b[keep].sum(), np.abs(a[keep]).sum()
+    return float(sums[1] / sums[0]) if sums[0] > _LEAST_SUM * sums[2] else nan
 
 
-def si_psnr(reference: Array, candidate: Array) -> float:
+def si_psnr(reference: Array, candidate: Array, *, data_range: float | None = None) -> float:
     """Return the scale-invariant PSNR: that of the candidate after the best gain and offset.
 
     Its closed form is ``20 log10((max - min) / std) - 10 log10(1 - r^2)``. Range and standard deviation are those of
@@ -110,6 +113,8 @@ def si_psnr(reference: Array, candidate: Array) -> float:
     ----------
     reference, candidate
         Arrays of any shape, the same for both.
+    data_range
+        Range in place of ``max - min``, which one hot pixel can widen; None = that of the reference.
 
     Returns
     -------
@@ -131,11 +136,10 @@ def si_psnr(reference: Array, candidate: Array) -> float:
     if np.isnan(r):
         return nan
     unexplained = 1 - r * r
-    return (
-        inf
-        if unexplained <= 1e-15
-        else float(20 * np.log10(np.ptp(a[keep]) / a[keep].std()) - 10 * np.log10(unexplained))
-    )
+    if unexplained <= 1e-15:
+        return inf
+    span = np.ptp(a[keep]) if data_range is None else data_range
+    return float(20 * np.log10(span / a[keep].std()) - 10 * np.log10(unexplained))
 
 
 def _line_residual(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

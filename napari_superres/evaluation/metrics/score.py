@@ -3,13 +3,15 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from math import nan
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core.decibels import peak_to_error_db
 from napari_superres.core.image import Image
+from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.full_reference import (
     count_invalid,
@@ -57,7 +59,10 @@ PLANE_METRICS = (
     "mae_aligned",
     "hfen_aligned",
 )
-"""Metrics of single planes, of which a report gives the mean."""
+"""Metrics of single planes. A report pools the errors of `POOLED`, and gives the mean of the others."""
+
+POOLED = ("psnr", "psnr_aligned", "si_psnr", "nrmse", "nrmse_aligned", "hfen", "hfen_aligned")
+"""Metrics that are the logarithm, or the root, of a mean squared error."""
 
 CHANNEL_METRICS = ("gamma", "r_squared", "flux")
 """Metrics of all planes of a channel at once."""
@@ -126,10 +131,22 @@ def score(
     -------
     list of Row
         One row per channel and their mean, named ``"all"``. An image of one channel has the row ``"all"`` only.
+        ``constant`` counts the planes whose reference is constant: they have no contrast to compare, and an error of
+        0 in one of them would make PSNR infinite. They are left out of every metric.
+
+    Raises
+    ------
+    EvaluationError
+        If the reference is constant in every channel.
     """
     channels = reference.size("C")
     names = reference.channel_names or candidate.channel_names or tuple(str(c) for c in range(channels))
     samples = "S" in reference.axes
+    if not any(high > low for low, high in limits):
+        raise EvaluationError(
+            "the reference is constant, so that nothing can be compared.",
+            remedy="Choose another reference, channel or frame, or `data_range='fixed:VALUE'`.",
+        )
     rows = []
     for channel in range(channels):
         low, high = limits[channel]
@@ -143,45 +160,86 @@ def score(
     return [*rows, average_rows(rows, channel="all")]
 
 
-def average_rows(rows: Sequence[Row], **labels: str) -> Row:
+def average_rows(rows: Sequence[Row], *, pooled: bool = True, **labels: str) -> Row:
     """Return the mean of rows, with some labels replaced.
 
     Gain, offset and data range have no meaningful mean: they are nan unless all rows agree.
+
+    Parameters
+    ----------
+    rows
+        Rows of several channels or images.
+    pooled
+        Whether PSNR is that of the mean of all squared errors; otherwise it is the mean of decibels.
+    labels
+        Values of columns that the rows do not share.
     """
     out = {**rows[0], **labels, "planes": []}
     for key in (*PLANE_METRICS, *CHANNEL_METRICS):
-        out[key] = mean_without_nan([row[key] for row in rows])
+        values = [row[key] for row in rows]
+        out[key] = pool_decibels(values) if pooled and "psnr" in key else mean_without_nan(values)
     for key in ("gain", "offset", "data_range"):
-        values = {row[key] for row in rows}
-        out[key] = values.pop() if len(values) == 1 else nan
-    out["invalid"] = sum(row["invalid"] for row in rows)
+        different = {row[key] for row in rows}
+        out[key] = different.pop() if len(different) == 1 else nan
+    for key in ("invalid", "constant"):
+        out[key] = sum(row[key] for row in rows)
     return out
+
+
+def pool_decibels(values: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    """Return the decibels of the mean of the errors that these decibels stand for; nan values are left out.
+
+    One value may be infinite: it stands for no error, and does not make the result infinite.
+    """
+    errors = [0.0 if v == inf else 10 ** (-v / 10) for v in values]
+    error = _weighted_mean(errors, weights)
+    return nan if np.isnan(error) else peak_to_error_db(1.0, error)
+
+
+def _weighted_mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    """Return the weighted mean of the values that are not nan; nan if there are none of weight."""
+    array, weight = np.asarray(values, np.float64), np.ones(len(values)) if weights is None else np.asarray(weights)
+    known = ~np.isnan(array) & (weight > 0)
+    return float(np.average(array[known], weights=weight[known])) if known.any() else nan
 
 
 def mean_without_nan(values: Sequence[float]) -> float:
     """Return the mean of the values that are not nan; nan if all are."""
-    known = [v for v in values if not np.isnan(v)]
-    return float(np.mean(known)) if known else nan
+    return _weighted_mean(values)
+
+
+def has_contrast(plane: Planes) -> bool:
+    """Return whether the finite pixels of a plane differ."""
+    finite = plane[np.isfinite(plane)]
+    return bool(finite.size and finite.min() < finite.max())
 
 
 def _measure_channel(reference: Planes, candidate: Planes, data_range: float) -> dict[str, Any]:
     """Return every metric of one channel, given as planes ``(P, Y, X)`` or ``(P, Y, X, S)``."""
+    kept = np.array([has_contrast(plane) for plane in reference])
+    total = len(reference)
+    if not kept.all():
+        reference, candidate = reference[kept], candidate[kept]
     fit = fit_gain_offset(reference, candidate)
     colours = range(reference.shape[-1]) if reference.ndim == 4 else None
     micro = None if colours else fit_micro_ssim(reference, candidate)
 
-    def measure_plane(pair: tuple[Planes, Planes]) -> dict[str, float]:
-        pooled = _pixel_metrics(*pair, data_range, fit)
+    def measure_plane(pair: tuple[Planes, Planes]) -> tuple[dict[str, float], dict[str, float]]:
+        pooled, weights = _pixel_metrics(*pair, data_range, fit)
         parts = [pair] if colours is None else [(pair[0][..., s], pair[1][..., s]) for s in colours]
         local = [_neighbourhood_metrics(r, c, data_range, fit, micro) for r, c in parts]
-        return pooled | {k: mean_without_nan([m[k] for m in local]) for k in local[0]}
+        values = {k: mean_without_nan([m[k] for m in local]) for k in local[0]}
+        edges = values.pop("edge_energy")
+        return pooled | values, weights | {"hfen": edges, "hfen_aligned": edges}
 
     # SciPy's filters release the interpreter lock, so that threads measure several planes at once.
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        per_plane = list(pool.map(measure_plane, zip(reference, candidate, strict=True)))
+        measured = list(pool.map(measure_plane, zip(reference, candidate, strict=True)))
     curve = linearity(reference, candidate)
+    rest = iter(values for values, _ in measured)
+    unknown = dict.fromkeys(PLANE_METRICS, nan)
     return {
-        **{k: mean_without_nan([p[k] for p in per_plane]) for k in PLANE_METRICS},
+        **{k: _pool(k, measured) for k in PLANE_METRICS},
         "gain": fit.gain,
         "offset": fit.offset,
         "gamma": curve.gamma,
@@ -189,24 +247,48 @@ def _measure_channel(reference: Planes, candidate: Planes, data_range: float) ->
         "flux": flux(reference, candidate),
         "data_range": float(data_range),
         "invalid": count_invalid(reference, candidate),
-        "planes": per_plane if len(per_plane) > 1 else [],
+        "constant": total - len(measured),
+        "planes": [next(rest) if known else unknown for known in kept] if total > 1 else [],
     }
 
 
-def _pixel_metrics(reference: Planes, candidate: Planes, data_range: float, fit: GainOffset) -> dict[str, float]:
-    """Return the metrics that compare single pixels; colour samples are pooled."""
+def _pool(metric: str, planes: Sequence[tuple[dict[str, float], dict[str, float]]]) -> float:
+    """Return a metric of all planes, given the values and the weights of each."""
+    values = [metrics[metric] for metrics, _ in planes]
+    if metric not in POOLED:
+        return mean_without_nan(values)
+    weights = [weight[metric] for _, weight in planes]
+    if "psnr" in metric:
+        return pool_decibels(values, weights)
+    return float(np.sqrt(_weighted_mean(np.square(values).tolist(), weights)))
+
+
+def _pixel_metrics(
+    reference: Planes, candidate: Planes, data_range: float, fit: GainOffset
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the metrics that compare single pixels, and the weights by which their squared errors are pooled.
+
+    Colour samples are pooled.
+    """
     aligned = fit.apply(candidate)
-    return {
+    finite = np.isfinite(reference) & np.isfinite(candidate)
+    count = float(np.count_nonzero(finite))
+    energy = float(np.square(reference, dtype=np.float64, where=finite, out=np.zeros(finite.shape)).sum())
+    weights = dict.fromkeys(("psnr", "psnr_aligned", "si_psnr"), count) | dict.fromkeys(
+        ("nrmse", "nrmse_aligned"), energy
+    )
+    values = {
         "psnr": psnr(reference, candidate, data_range=data_range),
         "nrmse": nrmse(reference, candidate),
         "mae": mae(reference, candidate),
         "nmi": nmi(reference, candidate),
         "pearson": pearson(reference, candidate),
-        "si_psnr": si_psnr(reference, candidate),
+        "si_psnr": si_psnr(reference, candidate, data_range=data_range),
         "psnr_aligned": psnr(reference, aligned, data_range=data_range),
         "nrmse_aligned": nrmse(reference, aligned),
         "mae_aligned": mae(reference, aligned),
     }
+    return values, weights
 
 
 def _neighbourhood_metrics(
@@ -215,6 +297,7 @@ def _neighbourhood_metrics(
     """Return the metrics that compare neighbourhoods of a plane ``(Y, X)``, before and after the fit."""
     edges_r, edges_c = laplacian_of_gaussian(reference), laplacian_of_gaussian(candidate)
     edge_metrics = {
+        "edge_energy": float(np.nansum(np.square(edges_r))),
         "hfen": relative_difference(edges_r, edges_c),
         "hfen_aligned": relative_difference(edges_r, fit.gain * edges_c),
     }
@@ -228,7 +311,7 @@ def _neighbourhood_metrics(
     values = (
         moments.mean_ssim(data_range),
         combine_scales(scales, data_range=data_range),
-        nan if micro is None else micro.score(moments),
+        nan if micro is None else micro.score(moments, reference),
         moments.with_gain_offset((fit.gain, fit.offset)).mean_ssim(data_range),
         combine_scales(aligned_scales, data_range=data_range),
     )

@@ -195,24 +195,36 @@ class MicroSsimFit:
         candidate is multiplied by `alpha` too.
     alpha
         Factor of the candidate that maximises the mean SSIM.
-    data_range
-        Range of the reference after its transform.
     """
 
     reference: tuple[float, float]
     candidate: tuple[float, float]
     alpha: float
-    data_range: float
 
-    def score(self, moments: LocalMoments) -> float:
-        """Return the MicroSSIM of a plane, -1 to 1, from the moments of its unscaled intensities."""
-        return moments.with_gain_offset(self.candidate, self.reference).mean_ssim(self.data_range)
+    def score(self, moments: LocalMoments, plane: Array) -> float:
+        """Return the MicroSSIM of a plane.
+
+        Parameters
+        ----------
+        moments
+            Moments of the unscaled intensities of both images.
+        plane
+            The plane of the reference. Its own range, not that of the stack, sets the constants of SSIM.
+
+        Returns
+        -------
+        float
+            -1 to 1; nan where the plane is constant.
+        """
+        span = self.reference[0] * _finite_span(plane)
+        return moments.with_gain_offset(self.candidate, self.reference).mean_ssim(span) if span > 0 else nan
 
 
 def fit_micro_ssim(reference: Array, candidate: Array) -> MicroSsimFit | None:
     """Fit the intensity transforms of MicroSSIM (Ashesh, Deschamps, Jug 2024, doi:10.48550/arXiv.2408.08747).
 
     Background and brightest pixel are those of all planes. The factor is fitted to at most eight evenly spaced planes.
+    Pixels that are not finite in both are left out.
 
     Parameters
     ----------
@@ -223,37 +235,40 @@ def fit_micro_ssim(reference: Array, candidate: Array) -> MicroSsimFit | None:
     -------
     MicroSsimFit or None
         None where planes are smaller than the window, the reference is constant, or no window is finite.
+
+    Notes
+    -----
+    The definition leaves the constants of SSIM open where planes differ in range. As in the authors' program (microssim
+    0.0.5), the fit uses the range of the last plane, and a plane's score its own range. Only in the fit, that program
+    has a uniform window of 7 pixels, which changed scores by up to 0.007.
     """
     from scipy.optimize import minimize_scalar
 
     step = max(1, -(-len(reference) // _MICRO_PLANES))
-    planes = [
-        (np.asarray(r, np.float64), np.asarray(c, np.float64))
-        for r, c in zip(reference[::step], candidate[::step], strict=True)
-    ]
-    background_r, background_c = (_background(values) for values in (reference, candidate))
-    top, bottom = np.nanmax(reference) - background_r, np.nanmin(reference) - background_r
-    if min(reference.shape[1:]) < SSIM_WINDOW or not top > 0 or not np.isfinite(background_c):
+    planes = [(r, c) for r, c in zip(reference[::step], candidate[::step], strict=True) if _finite_span(r) > 0]
+    background_r, background_c = _backgrounds(reference, candidate)
+    top = max((float(v.max()) for r in reference if (v := r[np.isfinite(r)]).size), default=nan) - background_r
+    if min(reference.shape[1:]) < SSIM_WINDOW or not (planes and np.isfinite(background_c) and 0 < top < np.inf):
         return None
-    unit = float(top)
-    data_range = float(top - bottom) / unit
-    to_reference, to_candidate = (1 / unit, -background_r / unit), (1 / unit, -background_c / unit)
+    to_reference, to_candidate = (1 / top, -background_r / top), (1 / top, -background_c / top)
     every = max(1, round((sum(r.size for r, _ in planes) / _MICRO_PIXELS) ** 0.5))
     samples = [
         LocalMoments.between(r, c).with_gain_offset(to_candidate, to_reference).subsample(every) for r, c in planes
     ]
+    span = [s for r in reference if (s := _finite_span(r)) > 0][-1] / top
     if not any(m.valid is None or m.valid.any() for m in samples):
         return None
 
     def negative_ssim(log_factor: float) -> float:
-        maps = [m.with_gain_offset((float(np.exp(log_factor)), 0.0)).ssim_map(data_range) for m in samples]
+        gain = float(np.exp(log_factor)), 0.0
+        maps = [m.with_gain_offset(gain).ssim_map(span) for m in samples]
         return -float(np.nanmean(np.concatenate([v.ravel() for v in maps])))
 
     guess = _least_squares_factor(samples)
     bounds = np.log(guess) - _LOG_10, np.log(guess) + _LOG_10
     best = minimize_scalar(negative_ssim, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     alpha = float(np.exp(best.x))
-    return MicroSsimFit(to_reference, (alpha * to_candidate[0], alpha * to_candidate[1]), alpha, data_range)
+    return MicroSsimFit(to_reference, (alpha * to_candidate[0], alpha * to_candidate[1]), alpha)
 
 
 def _least_squares_factor(planes: Sequence[LocalMoments]) -> float:
@@ -263,10 +278,17 @@ def _least_squares_factor(planes: Sequence[LocalMoments]) -> float:
     return cross / power if cross > 0 and power > 0 else 1.0
 
 
-def _background(values: Array) -> float:
-    """Return the background intensity, from at most about four million evenly spaced pixels."""
-    flat = values.ravel()[:: max(1, values.size // 4_000_000)]
-    return float(np.nanpercentile(flat, _BACKGROUND_PERCENTILE))
+def _backgrounds(*images: Array) -> list[float]:
+    """Return the background intensity of each image, from at most about four million pixels finite in all of them."""
+    flat = np.stack([np.asarray(v.ravel()[:: max(1, v.size // 4_000_000)], np.float64) for v in images])
+    flat = flat[:, np.isfinite(flat).all(axis=0)]
+    return [float(np.percentile(v, _BACKGROUND_PERCENTILE)) if v.size else nan for v in flat]
+
+
+def _finite_span(values: Array) -> float:
+    """Return the largest less the smallest finite value; 0 if there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) - float(finite.min()) if finite.size else 0.0
 
 
 def _mean_inside_border(values: Floats) -> float:

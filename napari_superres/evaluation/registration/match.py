@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from napari_superres.core.grid import crop_affine
 from napari_superres.core.image import Image
-from napari_superres.core.units import METRES, convert
 from napari_superres.errors import EvaluationError
+from napari_superres.evaluation.registration.lengths import unit_factor
 
 TOLERANCE = 0.1
 """Largest distance between the centres of two pixels that count as the same, in pixels of the result."""
@@ -109,11 +109,11 @@ def align_axes(reference: Image, result: Image, names: tuple[str, str]) -> Image
     data = data.reshape((1,) * len(missing) + data.shape)
     data = data.transpose([(missing + kept).index(a) for a in result.axes])
     units = {**dict(reference.units), **{a: result.units.get(a) for a in missing}}
-    affine = _affine_over_axes_of(reference, result)
+    affine = affine_in_units_of(reference, result)
     return Image(data, result.axes, affine, units, channel_names=reference.channel_names)
 
 
-def _affine_over_axes_of(reference: Image, result: Image) -> npt.NDArray[np.float64]:
+def affine_in_units_of(reference: Image, result: Image) -> npt.NDArray[np.float64]:
     """Return the affine of the reference over the spatial axes of the result, in the units of the result."""
     order = result.spatial
     affine = np.array(result.affine)
@@ -125,11 +125,6 @@ def _affine_over_axes_of(reference: Image, result: Image) -> npt.NDArray[np.floa
         affine[row, rows] = reference.affine[reference_row, reference_rows] * factors[axis]
         affine[row, -1] = reference.affine[reference_row, -1] * factors[axis]
     return affine
-
-
-def unit_factor(unit: str | None, target: str | None) -> float:
-    """Return the factor that converts a length from one unit to another; 1 where either is unknown."""
-    return convert(1.0, unit, target) if unit in METRES and target in METRES else 1.0
 
 
 def _find_shift(result: Image, reference: Image, names: tuple[str, str]) -> tuple[list[int], list[str]]:

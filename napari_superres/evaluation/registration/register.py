@@ -16,15 +16,11 @@ from napari_superres.core.invalid import fill
 from napari_superres.core.options import checks_names
 from napari_superres.core.units import METRES
 from napari_superres.errors import EvaluationError, MissingExtraError, SettingsError
-from napari_superres.evaluation.registration.match import (
-    LARGEST_SCALE,
-    align_axes,
-    crop_spatial,
-    lacks_origin,
-    unit_factor,
-)
+from napari_superres.evaluation.registration.lengths import length_unit, pixel_sizes
+from napari_superres.evaluation.registration.match import LARGEST_SCALE, align_axes, crop_spatial, lacks_origin
 from napari_superres.evaluation.registration.shifts import (
     MIN_LENGTH,
+    Shift,
     contrast,
     correlation,
     fill_with_mean,
@@ -41,6 +37,8 @@ MIN_CORRELATION = 0.3
 """Correlation below which no shift or transform is applied."""
 
 _MAX_COARSENESS, _MIN_SHIFT, _MIN_IMPROVEMENT = 1.05, 0.05, 1e-4
+_FRAMES = 8
+"""About the number of frames in which contrast is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,9 @@ class Registration:
         How far the centre of the reference was moved from its recorded position, per spatial axis, in `unit`.
     pixels
         The same in pixels of the result.
+    error
+        Standard error of the length of `pixels`, in pixels of the result: from how the noise of both images pulls at
+        the shift. Infinite where they do not say, such as along a line.
     unit
         Unit of length; ``"pixel"`` where the pixel size is unknown.
     correlation_before, correlation
@@ -71,6 +72,7 @@ class Registration:
     reference: Image
     shift: tuple[float, ...]
     pixels: tuple[float, ...]
+    error: float
     unit: str
     correlation_before: float
     correlation: float
@@ -82,8 +84,9 @@ class Registration:
 def register(result: Image, reference: Image, *, transform: Transform = "shift") -> Registration:
     """Move a reference onto a result, so that metrics do not measure how the sample was placed.
 
-    Nothing is moved by less than 0.05 pixels, or where moving does not improve the correlation. Along Z, no shift is
-    searched in fewer than 12 planes. In movies, the middle frame is registered and all frames move with it.
+    Nothing is moved by less than 0.05 pixels, by less than twice the error of the shift, or where moving does not
+    improve the correlation. Along Z, no shift is searched in fewer than 12 planes. In movies, one frame is registered
+    and all frames move with it: the frame nearest the middle that has contrast.
 
     Parameters
     ----------
@@ -119,8 +122,9 @@ def register(result: Image, reference: Image, *, transform: Transform = "shift")
             remedy="Choose the same channels and frames.",
         )
     mapping, notes = _recorded_mapping(result, aligned)
-    frames = _middle_frame(result), _middle_frame(aligned)
-    shift, before, after = _search_shift(*_common_field(*frames, mapping), notes)
+    frames = _frame_with_contrast(result, aligned)
+    shift, found = _search_shift(*_common_field(*frames, mapping), notes)
+    before, after = found.before, found.after if shift.any() else found.before
     movement = _translation(-shift)
     if transform != "shift":
         refinement, after = _search_transform(frames, mapping @ movement, transform, after, notes)
@@ -128,22 +132,23 @@ def register(result: Image, reference: Image, *, transform: Transform = "shift")
     common, moved = _common_field(result, aligned, mapping @ movement)
     if not np.may_share_memory(moved.data, aligned.data):
         notes.append("the reference was interpolated by a cubic spline, once")
-    return _registration(result, (common, moved), movement, (before, after), notes)
+    return _registration(result, (common, moved), movement, found.error, (before, after), notes)
 
 
 def _registration(
-    result: Image, pair: Pair, movement: Floats, correlations: tuple[float, float], notes: list[str]
+    result: Image, pair: Pair, movement: Floats, error: float, correlations: tuple[float, float], notes: list[str]
 ) -> Registration:
-    """Return the registration, given the movement in pixels of the result."""
+    """Return the registration, given the movement and its error in pixels of the result."""
     centre = np.array([*((result.size(a) - 1) / 2 for a in result.spatial), 1.0])
     pixels = (centre - movement @ centre)[:-1]
-    unit = str(result.units["X"]) if result.has_pixel_size else "pixel"
-    sizes = [s * unit_factor(result.units[a], unit) for a, s in zip(result.spatial, result.pixel_size, strict=True)]
+    unit = length_unit(result)
+    sizes = pixel_sizes(result, result.spatial)
     matrix = result.affine @ np.linalg.inv(movement) @ np.linalg.inv(result.affine)
     return Registration(
         *pair,
         tuple((pixels * (sizes if unit != "pixel" else 1)).tolist()),
         tuple(pixels.tolist()),
+        error,
         unit,
         *correlations,
         None if np.array_equal(movement[:-1, :-1], np.eye(len(pixels))) else matrix,
@@ -151,10 +156,25 @@ def _registration(
     )
 
 
-def _middle_frame(image: Image) -> Image:
-    key = tuple(
-        slice(n // 2, n // 2 + 1) if a == "T" else slice(n) for a, n in zip(image.axes, image.shape, strict=True)
-    )
+def _frame_with_contrast(result: Image, reference: Image) -> Pair:
+    """Return the frame nearest the middle in which both images have at least half the contrast of other frames."""
+    if (count := result.size("T")) == 1:
+        return result, reference
+    tried = sorted({(2 * i + 1) * count // (2 * _FRAMES) for i in range(_FRAMES)} | {count // 2})
+    frames = {t: (_frame(result, t), _frame(reference, t)) for t in tried}
+    # Smoothed frames are compared, so that noise alone is hardly contrast.
+    smooth = {t: smooth_channels(*pair) for t, pair in frames.items()}
+    seen = {
+        t: np.max([[contrast(v) for v in channel] for channel in channels], axis=0) for t, channels in smooth.items()
+    }
+    most = np.max(list(seen.values()), axis=0)
+    good = [t for t in tried if np.all(seen[t] >= most / 2)] or tried
+    best = min(good, key=lambda t: abs(t - count // 2))
+    return frames[best]
+
+
+def _frame(image: Image, at: int) -> Image:
+    key = tuple(slice(at, at + 1) if a == "T" else slice(n) for a, n in zip(image.axes, image.shape, strict=True))
     return image.replace(data=image.data[key])
 
 
@@ -257,20 +277,25 @@ def _resample(reference: Image, mapping: Floats, shape: tuple[int, ...]) -> Imag
     return reference.replace(data=np.moveaxis(out, range(-n, 0), spatial))
 
 
-def _search_shift(result: Image, reference: Image, notes: list[str]) -> tuple[Floats, float, float]:
-    """Return the shift to apply, and the correlation without and with it; note why nothing is applied."""
+def _search_shift(result: Image, reference: Image, notes: list[str]) -> tuple[Floats, Shift]:
+    """Return the shift to apply along each spatial axis, and the shift that was found; note why they differ."""
     channels = smooth_channels(result, reference, middle=True)
     if not any(contrast(moving) for _, moving in channels):
         raise EvaluationError(
             "the reference must not be constant over the common field.", remedy="Check that both images overlap."
         )
     best = max((find_shift(fixed, moving) for fixed, moving in channels), key=lambda shift: shift.after)
-    shift = np.zeros(len(result.spatial))
-    if best.after > MIN_CORRELATION:
-        shift[searchable_axes(result)] = np.where(np.abs(best.pixels) < _MIN_SHIFT, 0.0, best.pixels)
-    else:
+    shift, length = np.zeros(len(result.spatial)), float(np.linalg.norm(best.pixels))
+    if best.after <= MIN_CORRELATION:
         notes.append(f"no shift was found at which both correlate by {MIN_CORRELATION}: the reference was not moved")
-    return shift, best.before, best.after if shift.any() else best.before
+    elif length > _MIN_SHIFT and length < 2 * best.error:
+        notes.append(
+            f"the shift of {length:.2g} pixels is smaller than twice its error of {best.error:.2g} pixels: the "
+            "reference was not moved"
+        )
+    else:
+        shift[searchable_axes(result)] = np.where(np.abs(best.pixels) < _MIN_SHIFT, 0.0, best.pixels)
+    return shift, best
 
 
 def _translation(shift: Floats) -> Floats:

@@ -5,6 +5,7 @@ from typing import Any
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
+from napari_superres.evaluation.registration.lengths import length_unit, pixel_sizes
 
 Scale = dict[str, int]
 """Factor per spatial axis."""
@@ -40,7 +41,8 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
         factor = result.size(axis) / lr.size(axis)
         if factor != round(factor) and result.has_pixel_size and lr.has_pixel_size:
             # The result may show a part of the field only. Then the pixel sizes give the factor.
-            factor = lr.pixel_size[lr.spatial.index(axis)] / result.pixel_size[result.spatial.index(axis)]
+            coarse, fine = (pixel_sizes(image, axis, length_unit(result))[0] for image in (lr, result))
+            factor = coarse / fine
         if factor < 0.5 or abs(factor - round(factor)) > 1e-3:
             raise _scale_error(result, lr)
         scale[axis] = round(factor)

@@ -25,7 +25,11 @@ MIN_LENGTH = 12
 """Number of pixels along an axis below which no shift is searched."""
 
 _SMOOTHING = 1.5
+_CELL = 16
+"""Edge in pixels of the cells over which the pulls of noise at a shift are summed: much wider than `_SMOOTHING`."""
+
 _MIN_BLOCK_CORRELATION, _MIN_GRADIENT_CORRELATION, _MIN_CONTRAST = 0.5, 0.3, 0.1
+_MAX_BLOCK_ERROR = MAX_DEFORMATION / 2
 _SEARCHED_FIELD = {2: (1024, 1024), 3: (32, 192, 192)}
 """Largest field, in the middle of the image, from which a shift is found: by number of axes, in pixels."""
 
@@ -46,7 +50,8 @@ def local_shifts(result: Image, reference: Image, *, block: int = 64) -> Image:
     -------
     Image
         float32, length of the shift in pixels of the result, with the axes of the result except C and S. nan where a
-        block has too little contrast, correlates by less than 0.5, or shows no common detail along some direction.
+        block has too little contrast, correlates by less than 0.5, shows no common detail along some direction, or
+        leaves the shift uncertain by 0.25 pixels or more.
 
     Raises
     ------
@@ -170,12 +175,20 @@ class Shift:
     gradients
         Correlation of the gradients along the direction in which it is lowest. In a direction without common detail,
         such as along a line, gradients hold noise only.
+    covariance
+        Covariance of `pixels`, in square pixels; infinite variances where the images do not say.
     """
 
     pixels: Floats
     before: float
     after: float
     gradients: float
+    covariance: Floats
+
+    @property
+    def error(self) -> float:
+        """Standard error of the length of the shift, in pixels."""
+        return float(np.sqrt(np.trace(self.covariance)))
 
 
 def find_shift(fixed: Floats, moving: Floats) -> Shift:
@@ -195,9 +208,10 @@ def find_shift(fixed: Floats, moving: Floats) -> Shift:
 
     n, most = fixed.ndim, np.array(fixed.shape) // 4
     step = no_shift = np.zeros(n)
+    nothing = Shift(no_shift, 0.0, 0.0, 0.0, np.diag(np.full(n, np.inf)))
     if min(fixed.shape) < MIN_LENGTH or not (contrast(fixed) and contrast(moving)):
-        return Shift(no_shift, 0.0, 0.0, 0.0)
-    shift = _correlation_peak(fixed, moving).clip(-most, most)
+        return nothing
+    shift = _correlation_peak(fixed, moving, most)
     splines, gradients = ndimage.spline_filter(fill_with_mean(moving), mode="mirror"), np.gradient(fixed)
     for _ in range(20):
         shift = shift + step
@@ -206,9 +220,10 @@ def find_shift(fixed: Floats, moving: Floats) -> Shift:
         invalid = np.isnan(np.roll(moving, np.rint(shift).astype(int), tuple(range(n))))
         moved = np.where(invalid, np.nan, ndimage.shift(splines, shift, mode="mirror", prefilter=False))
         rows = np.stack([v[inner].ravel() for v in (fixed, moving, *gradients, moved, *np.gradient(moved))])
-        rows = rows[:, np.isfinite(rows).all(axis=0)]
+        finite = np.isfinite(rows).all(axis=0)
+        rows = rows[:, finite]
         if rows.shape[1] < fixed.size / 16:
-            return Shift(no_shift, 0.0, 0.0, 0.0)
+            return nothing
         rows -= rows.mean(axis=1, keepdims=True)
         # To first order, fixed is the gain times (moved minus the step times its gradients).
         gain, *change = np.linalg.lstsq(rows[n + 2 :] @ rows[n + 2 :].T, rows[n + 2 :] @ rows[0], rcond=1e-9)[0]
@@ -219,17 +234,67 @@ def find_shift(fixed: Floats, moving: Floats) -> Shift:
             break
     common = _weakest_gradient_correlation(rows[2 : n + 2], rows[n + 3 :])
     before, after = correlation(rows[0], rows[1]), 0.0 if outside else correlation(rows[0], rows[n + 2])
-    return Shift(shift, before, after, common) if after > before or outside else Shift(no_shift, before, before, common)
+    misfit = rows[0] - gain * rows[n + 2]
+    covariance = _shift_covariance(misfit, rows[2 : n + 2], rows[n + 3 :], _cells(finite, moved[inner].shape))
+    if after > before or outside:
+        return Shift(shift, before, after, common, covariance)
+    return Shift(no_shift, before, before, common, covariance)
 
 
-def _correlation_peak(fixed: Floats, moving: Floats) -> Floats:
-    """Return the whole-pixel shift at the peak of the cross-correlation of two arrays faded to their borders."""
+def _correlation_peak(fixed: Floats, moving: Floats, most: npt.NDArray[np.intp]) -> Floats:
+    """Return the whole-pixel shift at the peak of the cross-correlation of two arrays faded to their borders.
+
+    The highest value is meant, not the largest magnitude: on periodic structures, that may be the opposite phase.
+
+    Parameters
+    ----------
+    fixed, moving
+        Arrays of one shape.
+    most
+        Largest shift along each axis.
+    """
+    from scipy.fft import irfftn, rfftn
     from scipy.signal.windows import tukey
-    from skimage.registration import phase_cross_correlation
 
     window = reduce(np.multiply.outer, [tukey(size + 2, 0.25)[1:-1] for size in fixed.shape])
-    faded = ((v - v.mean()) * window for v in map(fill_with_mean, (fixed, moving)))
-    return np.asarray(phase_cross_correlation(*faded, normalization=None)[0])
+    spectra = [rfftn((v - v.mean()) * window) for v in map(fill_with_mean, (fixed, moving))]
+    values = np.fft.fftshift(irfftn(spectra[0] * spectra[1].conj(), fixed.shape))
+    centre = np.array(fixed.shape) // 2
+    near = values[tuple(slice(c - m, c + m + 1) for c, m in zip(centre, most, strict=True))]
+    return np.array(np.unravel_index(near.argmax(), near.shape), np.float64) - most
+
+
+def _cells(finite: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    """Return, for each finite pixel of a field, the index of its cell: of `_CELL` pixels, or a quarter of the field."""
+    cells = [np.arange(size) // min(_CELL, max(size // 4, 4)) for size in shape]
+    index = np.ravel_multi_index(np.meshgrid(*cells, indexing="ij"), [c[-1] + 1 for c in cells])
+    return np.asarray(index.ravel()[finite])
+
+
+def _shift_covariance(misfit: Floats, fixed: Floats, moved: Floats, cells: npt.NDArray[np.intp]) -> Floats:
+    """Return the covariance of a least-squares shift, whatever the noise and however it is correlated.
+
+    What pulls at the shift, ``misfit * gradient``, is summed over cells wider than the noise is correlated. How much
+    these sums scatter says how much the noise pulls at the shift. How much the shift resists follows from the products
+    of the gradients of both images, to which noise that they do not share adds nothing.
+
+    Parameters
+    ----------
+    misfit
+        What remains of the fixed image.
+    fixed, moved
+        Gradients ``(axis, pixel)``.
+    cells
+        Index of the cell of each pixel.
+    """
+    n = len(fixed)
+    pulls = np.stack([np.bincount(cells, weights=misfit * g) for g in moved])
+    used = int(np.count_nonzero(np.bincount(cells)))
+    stiffness = (fixed @ moved.T + moved @ fixed.T) / 2
+    if used <= n + 2 or np.linalg.eigvalsh(stiffness)[0] <= 0:
+        return np.diag(np.full(n, np.inf))
+    inverse = np.linalg.inv(stiffness)
+    return np.asarray(inverse @ (pulls @ pulls.T) @ inverse * used / (used - n - 2))
 
 
 def _weakest_gradient_correlation(a: Floats, b: Floats) -> float:
@@ -247,7 +312,8 @@ def _block_shifts(fixed: Floats, moving: Floats, block: int) -> Floats:
         part = tuple(slice(s[k], s[k] + e) for s, k, e in zip(starts, index, edges, strict=True))
         if all(contrast(v[part]) > _MIN_CONTRAST * contrast(v) for v in (fixed, moving)):
             shift = find_shift(fixed[part], moving[part])
-            if shift.after > _MIN_BLOCK_CORRELATION and shift.gradients > _MIN_GRADIENT_CORRELATION:
+            certain = shift.gradients > _MIN_GRADIENT_CORRELATION and shift.error < _MAX_BLOCK_ERROR
+            if shift.after > _MIN_BLOCK_CORRELATION and certain:
                 lengths[index] = np.linalg.norm(shift.pixels)
     centres = [s + (e - 1) / 2 for s, e in zip(starts, edges, strict=True)]
     nearest = [np.abs(np.arange(n)[:, None] - c).argmin(axis=1) for n, c in zip(fixed.shape, centres, strict=True)]

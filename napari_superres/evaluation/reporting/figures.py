@@ -34,7 +34,9 @@ _LARGEST = 512
 
 
 def of_findings(findings: "Findings") -> list[tuple[str, str]]:
-    """Return titles and data URIs of all figures that can be drawn of one image."""
+    """Return titles and data URIs of all figures that can be drawn of one image; none where its maps were not kept."""
+    if not findings.maps:
+        return []
     figures = [(f"Maps of the middle plane ({_HINTS})", _png(_maps(findings)))]
     if findings.agreement is not None:
         figures.append(("Agreement with the reference, by detail", _svg(_panel(lambda a: _rings(a, findings)))))

@@ -12,11 +12,15 @@ from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.consistency import Consistency, check_consistency
 from napari_superres.evaluation.maps import average_samples, difference_map, ssim_map
 from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
+from napari_superres.evaluation.registration.lengths import length_unit, on_grid_of, pixel_sizes
 from napari_superres.evaluation.registration.register import Registration, register
+from napari_superres.evaluation.registration.scale import scale_of
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
-from napari_superres.evaluation.resolution.frc import FrequencyRings, length_unit, squared_magnitude, windowed_spectrum
+from napari_superres.evaluation.resolution.frc import FrequencyRings, squared_magnitude, windowed_spectrum
+from napari_superres.evaluation.resolution.holes import each_without_holes
+from napari_superres.evaluation.resolution.shared_detail import SharedDetail, shared_detail
 
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -119,6 +123,9 @@ def examine(
     if reference is not None:
         shift, failure = (registration, "") if registration is not None else _registration(result, reference)
         agreement = _correlation(result, reference)
+        if base is not None and base.spatial == result.spatial:
+            # `match` found that both lie on one grid, also where their files state no origin or another unit.
+            base = base.replace(affine=result.affine, units={**base.units, **result.units})
         interpolated = None if base is None else _correlation(base, reference)
         curves = _linearity(result, reference)
         placed = questions.place(shift, failure, registration is not None)
@@ -129,12 +136,13 @@ def examine(
         answers += [questions.linear(list(curves.values()), ratio)]
         maps |= _maps(_middle(result), _middle(reference))
     answers += [questions.consistent(consistency, problem)]
-    pixel = None if lr is None else max(lr.pixel_size[lr.spatial.index(a)] for a in "YX")
-    shared = None if reference is None or pixel is None else _shared_beyond(result, reference, 0.5 / pixel)
+    scale = scale_of(result if whole is None else whole, lr) if lr is not None else None
+    shared = None if reference is None or scale is None else _shared_beyond(result, reference, scale)
     answers += [questions.supported(shared, agreement, consistency, repeated, placed)]
     if consistency is not None:
         maps["residual"] = _middle(consistency.residual)
-    images = {"input": lr, "result": result, "reference": reference}
+    grid = None if lr is None or scale is None else on_grid_of(lr, result, scale)
+    images = {"input": grid, "result": result, "reference": reference}
     return Findings(
         answers=tuple(answers),
         consistency=consistency,
@@ -152,7 +160,7 @@ def _consistency(result: Image, lr: Image | None, psf_sigma: float | None) -> tu
     if lr is None:
         return None, "no input was given as `lr`"
     try:
-        width = None if psf_sigma is None else psf_sigma / lr.pixel_size[lr.spatial.index("Y")]
+        width = None if psf_sigma is None else psf_sigma / pixel_sizes(lr, "Y")[0]
         return check_consistency(result, lr, psf_sigma=width), ""
     except EvaluationError as error:
         return None, str(error)
@@ -172,23 +180,14 @@ def _correlation(first: Image, second: Image) -> RingCorrelation | None:
         return None
 
 
-def _shared_beyond(result: Image, reference: Image, limit: float) -> tuple[float, float] | None:
-    """Return the share of the result's spectrum beyond a frequency, and its correlation with the reference's there.
-
-    None if either has no power there.
-    """
-    ours, theirs = (_planes(first_channel(few_planes(i))) for i in (result, reference))
-    rings = FrequencyRings.of_shape(ours.shape[1:], [result.pixel_size[result.spatial.index(a)] for a in "YX"])
-    beyond = rings.frequency > limit
-    cross, power = np.zeros(len(beyond)), np.zeros((2, len(beyond)))
-    for a, b in zip(ours, theirs, strict=True):
-        fa, fb = windowed_spectrum(a), windowed_spectrum(b)
-        cross += rings.sum((fa * fb.conj()).real)
-        power += [rings.sum(squared_magnitude(f)) for f in (fa, fb)]
-    total, mine, other = power[0].sum(), power[0, beyond].sum(), power[1, beyond].sum()
-    if not (total > 0 and mine > 0 and other > 0):
+def _shared_beyond(result: Image, reference: Image, scale: Mapping[str, int]) -> SharedDetail | None:
+    """Return what the reference says of the detail beyond the input's pixels; None if there is none."""
+    fine = dict(zip("YX", pixel_sizes(result, "YX"), strict=True))
+    factor = max(fine[a] * scale[a] for a in "YX") / max(fine.values())
+    try:
+        return shared_detail(first_channel(few_planes(result)), first_channel(few_planes(reference)), factor)
+    except EvaluationError:
         return None
-    return float(mine / total), float(cross[beyond].sum() / np.sqrt(mine * other))
 
 
 def _planes(image: Image) -> npt.NDArray[np.float64]:
@@ -206,10 +205,16 @@ def _linearity(result: Image, reference: Image) -> dict[str, Linearity]:
 
 
 def _smooth(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return a plane without noise and fine detail, which would bend the curve of intensities."""
+    """Return a plane without noise and fine detail, which would bend the curve of intensities.
+
+    Pixels that are not finite are left out; nan where they are most of the neighbourhood.
+    """
     from scipy.ndimage import gaussian_filter
 
-    return np.asarray(gaussian_filter(plane, _COARSE))
+    finite = np.isfinite(plane)
+    weight = gaussian_filter(finite.astype(np.float64), _COARSE)
+    smooth = gaussian_filter(np.where(finite, plane, 0.0), _COARSE)
+    return np.where(weight > 0.5, smooth / np.maximum(weight, 0.5), np.nan)
 
 
 def _channel(image: Image, channel: int) -> Image:
@@ -238,13 +243,9 @@ def few_planes(image: Image) -> Image:
 
 
 def first_channel(image: Image) -> Image:
-    """Return the first channel in float64: colours averaged, pixels that are not finite filled with the mean."""
+    """Return the first channel in float64, colours averaged."""
     one = _without_channels(image)
-    values = np.asarray(one.data, dtype=np.float64)
-    finite = np.isfinite(values)
-    if not finite.all():
-        values = np.where(finite, values, float(values[finite].mean()) if finite.any() else 0.0)
-    return one.replace(data=values)
+    return one.replace(data=np.asarray(one.data, dtype=np.float64))
 
 
 def _middle(image: Image) -> Image:
@@ -263,7 +264,8 @@ def radial_power(image: Image) -> Curve:
     """Return the frequencies of rings and the power of an image's first channel in them, the mean of a few planes."""
     one = first_channel(few_planes(image))
     planes = _planes(one)
-    rings = FrequencyRings.of_shape(planes.shape[1:], [one.pixel_size[one.spatial.index(a)] for a in "YX"])
-    power: Sequence[Any] = [rings.sum(squared_magnitude(windowed_spectrum(p))) for p in planes]
+    rings = FrequencyRings.of_shape(planes.shape[1:], pixel_sizes(one, "YX"))
+    whole = each_without_holes((plane,) for plane in planes)
+    power: Sequence[Any] = [rings.sum(squared_magnitude(windowed_spectrum(p))) for (p,) in whole]
     with np.errstate(invalid="ignore", divide="ignore"):
         return rings.frequency, np.nan_to_num(np.mean(power, axis=0) / rings.pixels / np.prod(planes.shape[1:]))

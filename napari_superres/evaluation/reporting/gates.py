@@ -1,17 +1,25 @@
-"""Conditions on a report for pipelines: ``psnr>bicubic+1``, ``ssim>=0.9``, ``fluo-x2:psnr>lanczos``."""
+"""Conditions on a report for pipelines: ``psnr>bicubic+1``, ``ssim>=0.9``, ``fluo-x2:psnr>lanczos``, ``answers``."""
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 from napari_superres.errors import SettingsError
 from napari_superres.evaluation.metrics.score import Row
+from napari_superres.evaluation.reporting.findings import Findings
 from napari_superres.evaluation.reporting.report import COLUMNS
 
 _OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _FORM = re.compile(r"(?:(?P<who>[^:<>=]+):)?\s*(?P<metric>\w+)\s*(?P<sign>>=|<=|>|<)\s*(?P<limit>.+?)\s*")
 _NOT_NUMBERS = ("image", "candidate", "channel")
+
+_LISTED = 5
+"""Answers that are listed where a gate is not met."""
+
+ANSWERS, STRICT = "answers", "strict"
+"""Gates on the answers of a report: none may be no; with the second, none may be doubtful either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,47 @@ def check_gate(text: str, rows: Sequence[Row]) -> Gate:
     return Gate(text, all(compare(v, limit) for v in values.values()), f"{metric} of {listed}; limit {limit:.6g}")
 
 
+def check_answers(findings: Mapping[str, Findings], *, strict: bool = False) -> Gate:
+    """Check the answers of a report: none may be no, and one at least must be yes.
+
+    Parameters
+    ----------
+    findings
+        Findings of a report, by image.
+    strict
+        Whether an answer that is doubtful counts as no.
+    """
+    denied = ("no", "doubtful") if strict else ("no",)
+    answers = [(image, answer) for image, found in findings.items() for answer in found.answers]
+    bad = [f"{image}: {answer.question} {answer.state}" for image, answer in answers if answer.state in denied]
+    known = sum(answer.state == "yes" for _, answer in answers)
+    listed = "; ".join(bad[:_LISTED]) + (f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else "")
+    values = listed or f"{known} of {len(answers)} answers are yes"
+    return Gate(STRICT if strict else ANSWERS, not bad and known > 0, values)
+
+
+def check_names(texts: Sequence[str], candidates: Sequence[str]) -> None:
+    """Raise the error that `check_gate` would raise, before anything is computed.
+
+    Parameters
+    ----------
+    texts
+        Conditions, without the gates on answers.
+    candidates
+        Names of all candidates that can be in the report.
+
+    Raises
+    ------
+    SettingsError
+        If a condition has another form, or names an unknown metric or candidate.
+    """
+    row = {"channel": "all", "image": "", "role": "judged"} | dict.fromkeys(COLUMNS[3:], nan)
+    for text in texts:
+        check_gate(text, [{**row, "candidate": name} for name in candidates])
+
+
 def parse_gate(text: str) -> re.Match[str]:
-    """Return the parts of a condition, so that a wrong one is refused before anything is computed.
+    """Return the parts of a condition.
 
     Raises
     ------
@@ -79,7 +126,7 @@ def parse_gate(text: str) -> re.Match[str]:
     if form is None:
         raise SettingsError(
             f"a gate must have the form METRIC>LIMIT, got {text!r}.",
-            remedy="Write, for example, psnr>bicubic+1 or ssim>=0.9.",
+            remedy="Write, for example, psnr>bicubic+1, ssim>=0.9 or answers.",
         )
     if form["metric"] not in COLUMNS or form["metric"] in _NOT_NUMBERS:
         known = ", ".join(c for c in COLUMNS if c not in _NOT_NUMBERS)

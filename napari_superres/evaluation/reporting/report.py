@@ -24,7 +24,7 @@ COLUMNS = (
     *PLANE_METRICS,
     *("gain", "offset"),
     *CHANNEL_METRICS,
-    *("data_range", "invalid"),
+    *("data_range", "invalid", "constant"),
 )
 _IN_TEXT = (
     "image",
@@ -43,7 +43,9 @@ _IN_TEXT = (
     "offset",
     "gamma",
     "flux",
+    "data_range",
     "invalid",
+    "constant",
 )
 """Columns of `Report.table`; files have all columns."""
 
@@ -58,7 +60,8 @@ class Report:
         One row per image, candidate and channel, with the keys of `COLUMNS`. Channel ``"all"`` is the mean over
         channels, image ``"mean"`` the mean over images. PSNR is in dB, MAE and offset in the reference's intensity
         unit. ``*_aligned`` is measured on ``gain * candidate + offset``. ``invalid`` counts the pixels left out
-        because they are not finite; ``planes`` holds the metrics of each plane of a stack. NaN: not measurable.
+        because they are not finite, ``constant`` the planes left out because their reference is constant. ``planes``
+        holds the metrics of each plane of a stack. NaN: not measurable.
     conventions
         Which values were compared and how, in words.
     notes
@@ -68,7 +71,7 @@ class Report:
     comparisons
         Each candidate compared with bicubic interpolation, over all images.
     findings
-        Measurements beyond metrics, by image; of a folder, for the images where the result gains least and most over
+        Measurements beyond metrics, by image; of a folder, with maps only where the result gains least and most over
         interpolation.
     calibration
         Calibration of the error bars, if one was given.
@@ -138,7 +141,8 @@ class Report:
         """Return the rows as aligned plain text, with answers, conventions and notes below."""
         if not self.rows:
             return "\n".join(self._footnotes())
-        columns = [c for c in _IN_TEXT if c != "channel" or any(row["channel"] != "all" for row in self.rows)]
+        usual = {"channel": "all", "constant": 0}
+        columns = [c for c in _IN_TEXT if c not in usual or any(row[c] != usual[c] for row in self.rows)]
         cells = [[_TITLES.get(c, c) for c in columns]] + [[_text(c, row[c]) for c in columns] for row in self.rows]
         widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
         lines = [
@@ -213,7 +217,7 @@ def _text(column: str, value: Any) -> str:
         return value
     if isinstance(value, float) and isnan(value):
         return "-"
-    if column == "invalid":
+    if column in ("invalid", "constant"):
         return str(value)
     return format(value, ".6g" if column == "data_range" else _FORMATS.get(column, ".4f"))
 

@@ -7,6 +7,9 @@ Begin with ``frc``. Of the other folders of `napari_superres.evaluation`, this o
 ``decorrelation``     `decorrelation`: decorrelation analysis of one recording
 ``agreement_map``     `local_agreement`: a map of the finest detail in which two images agree
 ``raw_check``         is an image a raw recording, so that its resolution means anything?
+``noise_blocks``      traces that processing leaves in the noise
+``holes``             pixels that are not finite, left out of spectra
+``shared_detail``     how much of the detail beyond an input its reference confirms
 """
 
 from napari_superres.evaluation.resolution.agreement_map import local_agreement as local_agreement

@@ -9,9 +9,11 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import EvaluationError
+from napari_superres.evaluation.registration.lengths import pixel_sizes
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.resolution.frc import INDEPENDENT_SHARE, FrequencyRings, squared_magnitude
-from napari_superres.evaluation.resolution.raw_check import iter_planes
+from napari_superres.evaluation.resolution.holes import without_holes
+from napari_superres.evaluation.resolution.raw_check import iter_recorded
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,7 +39,7 @@ def local_agreement(first: Image, second: Image, *, channel: int = 0) -> Image:
     ----------
     first, second
         Images on the same grid, with square pixels, without colour samples, at least 64 pixels along Y and X.
-        Non-finite pixels are filled with the mean.
+        Pixels that are not finite are left out.
     channel
         Index of the channel.
 
@@ -65,9 +67,15 @@ def local_agreement(first: Image, second: Image, *, channel: int = 0) -> Image:
             f"a map of agreement needs at least {BLOCK} pixels along Y and X, got {shape}.",
             remedy="Give a larger field of view.",
         )
-    planes = zip(iter_planes(pair.result, channel), iter_planes(pair.reference, channel), strict=True)
-    pixel = max(pair.result.pixel_size[pair.result.spatial.index(a)] for a in "YX")
-    maps = np.stack([pixel * _plane_agreement(a, b) for a, b in planes])
+    planes = zip(iter_recorded(pair.result, channel), iter_recorded(pair.reference, channel), strict=True)
+    pixel = max(pixel_sizes(pair.result, "YX"))
+    whole = [without_holes(*both) for both in planes]
+    if all(both is None for both in whole):
+        raise EvaluationError(
+            "no pixel is finite in both images, so that nothing can be measured.",
+            remedy="Choose another plane or channel.",
+        )
+    maps = np.stack([np.full(shape, np.nan) if both is None else pixel * _plane_agreement(*both) for both in whole])
     axes = pair.result.axes.replace("C", "")
     sizes = [pair.result.size(a) for a in axes if a not in "YX"]
     order = [*(a for a in axes if a not in "YX"), "Y", "X"]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.evaluation.resolution.frc import FrequencyRings, length_unit, squared_magnitude
+from napari_superres.evaluation.registration.lengths import length_unit, pixel_sizes
+from napari_superres.evaluation.resolution.frc import FrequencyRings, squared_magnitude
 from napari_superres.evaluation.resolution.raw_check import (
     ORIGIN_UNVERIFIED,
     iter_planes,
@@ -67,7 +68,7 @@ def decorrelation(image: Image, *, channel: int = 0) -> Decorrelation:
     ----------
     image
         Raw recording with square pixels, as for `single_image_correlation`. All planes of the channel contribute to one
-        curve. Non-finite pixels are filled with the mean.
+        curve. Pixels that are not finite are left out.
     channel
         Index of the channel.
 
@@ -84,8 +85,7 @@ def decorrelation(image: Image, *, channel: int = 0) -> Decorrelation:
     problem = provenance_problem(image) or spectral_problem(iter_planes(image, channel), image.dtype)
     if not problem and cutoff == 0:
         problem = "no structure stands out of the noise"
-    sizes = [image.pixel_size[image.spatial.index(a)] for a in "YX"]
-    value = None if problem else 2 * max(sizes) / cutoff
+    value = None if problem else 2 * max(pixel_sizes(image, "YX")) / cutoff
     return Decorrelation(cutoff, value, length_unit(image), contrast, radius, curve, problem or ORIGIN_UNVERIFIED)
 
 

@@ -16,7 +16,10 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.resolution.raw_check import MIN_SIZE, fill_with_mean, provenance_problem
+from napari_superres.evaluation.registration.lengths import length_unit, pixel_sizes
+from napari_superres.evaluation.registration.match import affine_in_units_of
+from napari_superres.evaluation.resolution.holes import each_without_holes
+from napari_superres.evaluation.resolution.raw_check import MIN_SIZE, provenance_problem
 
 Threshold = Literal["1/7", "half-bit", "3-sigma"]
 Floats = npt.NDArray[Any]
@@ -164,7 +167,8 @@ def ring_correlation(first: Image, second: Image, *, channel: int = 0, volume: b
     ----------
     first, second
         Images on the same grid, with independent noise. For a resolution, both must be raw: not denoised, not
-        interpolated, not the output of a network. Non-finite pixels are filled with the mean.
+        interpolated, not the output of a network. Pixels that are not finite in both are left out. Where one has no
+        pixel size, that of the other is taken.
     channel
         Index of the channel.
     volume
@@ -184,11 +188,12 @@ def ring_correlation(first: Image, second: Image, *, channel: int = 0, volume: b
     axes = "ZYX" if volume else "YX"
     _check_pair(first, second, axes)
     shape = tuple(first.size(a) for a in axes)
-    spacing = [first.pixel_size[first.spatial.index(a)] for a in axes]
+    known = first if first.has_pixel_size else second
+    spacing = pixel_sizes(known, axes)
     rings = FrequencyRings.of_shape(shape, spacing)
     cross, power = np.zeros(len(rings.frequency)), np.zeros((2, len(rings.frequency)))
     noise = np.zeros(3)
-    for a, b in _iter_pairs(first, second, channel, axes):
+    for a, b in each_without_holes(_iter_pairs(first, second, channel, axes)):
         spectrum_a, spectrum_b = windowed_spectrum(a), windowed_spectrum(b)
         cross += rings.sum((spectrum_a * spectrum_b.conj()).real)
         power += [rings.sum(squared_magnitude(s)) for s in (spectrum_a, spectrum_b)]
@@ -197,12 +202,7 @@ def ring_correlation(first: Image, second: Image, *, channel: int = 0, volume: b
         correlation = np.nan_to_num(cross / np.sqrt(power[0] * power[1]))
     problem = provenance_problem(first) or provenance_problem(second) or _noise_problem(noise)
     count = rings.pixels * INDEPENDENT_SHARE ** (len(axes) - 1)
-    return RingCorrelation(rings.frequency, correlation, count, length_unit(first), problem)
-
-
-def length_unit(image: Image) -> str:
-    """Return the unit of lengths along X; ``"pixel"`` where the pixel size is unknown."""
-    return image.units.get("X") or "pixel" if image.has_pixel_size else "pixel"
+    return RingCorrelation(rings.frequency, correlation, count, length_unit(known), problem)
 
 
 def _check_pair(first: Image, second: Image, axes: str) -> None:
@@ -212,10 +212,11 @@ def _check_pair(first: Image, second: Image, axes: str) -> None:
             f"{second.shape}.",
             remedy="Crop both to their common field of view.",
         )
-    if not np.allclose(first.affine, second.affine, rtol=1e-4, atol=0.05 * min(first.pixel_size)):
+    known = first.has_pixel_size and second.has_pixel_size
+    other = affine_in_units_of(second, first)
+    if known and not np.allclose(first.affine, other, rtol=1e-4, atol=0.05 * min(first.pixel_size)):
         raise EvaluationError(
-            f"both images must lie on the same grid, got pixel sizes {first.pixel_size} and {second.pixel_size}, "
-            f"origins {first.origin} and {second.origin}.",
+            f"both images must lie on the same grid, got {first} at {first.origin} and {second} at {second.origin}.",
             remedy="Register them first, with `register()`.",
         )
     missing = [a for a in axes if a not in first.axes]
@@ -233,14 +234,13 @@ def _check_pair(first: Image, second: Image, axes: str) -> None:
 
 
 def _iter_pairs(first: Image, second: Image, channel: int, axes: str) -> Iterator[tuple[Floats, Floats]]:
-    """Yield the planes or volumes of a channel of both images, non-finite pixels filled with the mean."""
+    """Yield the planes or volumes of a channel of both images."""
     counts = [1 if a in axes else n for a, n in zip(first.axes, first.shape, strict=True)]
     for index in np.ndindex(*counts):
         if "C" in first.axes and index[first.axes.index("C")] != channel:
             continue
         key = tuple(slice(None) if a in axes else i for a, i in zip(first.axes, index, strict=True))
-        a, b = (np.asarray(image.data[key], dtype=np.float64) for image in (first, second))
-        yield fill_with_mean(a), fill_with_mean(b)
+        yield np.asarray(first.data[key]), np.asarray(second.data[key])
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,14 +314,29 @@ def _hann_windowed(values: Floats) -> Floats:
 def _noise_products(a: Floats, b: Floats) -> Floats:
     """Return the power of the difference of two images, and the products of its neighbours along X and Y.
 
-    The difference is taken after a gain and offset fit, so that it holds noise only.
+    The difference is taken after gain and offset are matched, so that it holds noise only.
     """
     a, b = a - a.mean(), b - b.mean()
-    gain = float((a * b).sum() / (b * b).sum()) if b.any() else 0.0
-    difference = a - gain * b
-    along_x = (difference[..., 1:] * difference[..., :-1]).mean()
-    along_y = (difference[..., 1:, :] * difference[..., :-1, :]).mean()
-    return np.array([(difference * difference).mean(), along_x, along_y]) * prod(a.shape)
+    difference = a - _structure_gain(a, b) * b
+    return np.array([(difference * difference).mean(), *_neighbour_products(difference, difference)]) * prod(a.shape)
+
+
+def _structure_gain(a: Floats, b: Floats) -> float:
+    """Return the ratio of the structure of two images, whatever their noise.
+
+    Least squares would return too small a gain, because the noise of `b` adds to its power. White noise adds nothing to
+    the products of neighbours, so their ratio is that of the structure. Without structure, any gain will do.
+    """
+    own, other, common = (float(_neighbour_products(*pair).sum()) for pair in ((a, a), (b, b), (a, b)))
+    if own > 0 and other > 0:
+        return float(np.copysign(np.sqrt(own / other), common))
+    return float(a.std() / b.std()) if b.any() else 0.0
+
+
+def _neighbour_products(a: Floats, b: Floats) -> Floats:
+    """Return the mean product of each pixel with its neighbour in the other image, along X and along Y."""
+    pairs = ((a[..., 1:], b[..., :-1]), (a[..., 1:, :], b[..., :-1, :]))
+    return np.array([(one * other).mean() for one, other in pairs])
 
 
 def _noise_problem(noise: Floats) -> str:

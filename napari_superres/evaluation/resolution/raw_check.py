@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
+from napari_superres.evaluation.resolution.holes import each_without_holes
+from napari_superres.evaluation.resolution.noise_blocks import processing_trace
 
 Floats = npt.NDArray[Any]
 
@@ -19,7 +21,10 @@ MIN_SIZE = 32
 """Smallest number of pixels per axis for a measurement of resolution."""
 
 _OUTER_BAND, _INNER_BAND = (0.42, 0.5), (0.33, 0.41)  # cycles per pixel
-_MIN_FLATNESS = 0.25
+_MIN_FLATNESS, _MAX_FLATNESS = 0.25, 1.6
+_BLOCK_PLANES = 4
+"""Number of planes in whose blocks traces of processing are looked for."""
+
 _MIN_NOISE = 1.5
 """Variance, relative to that of rounding, below which an image of integers holds no detector noise."""
 
@@ -49,26 +54,41 @@ def spectral_problem(planes: Iterator[Floats], dtype: np.dtype[Any]) -> str:
     dtype
         Data type of the recording, before conversion to floats.
     """
-    power = np.zeros(2)
-    for plane in planes:
+    power, kept = np.zeros(2), []
+    for i, plane in enumerate(planes):
         power += [_corner_power(plane, band) for band in (_OUTER_BAND, _INNER_BAND)]
-    if not power.all() or power[0] < _MIN_FLATNESS * power[1]:
-        return (
-            "the image is interpolated, denoised, compressed, smoothed or constant: its highest frequencies hold less "
-            "noise than those below; give a raw recording"
-        )
-    if dtype.kind in "ui" and power[0] < _MIN_NOISE / 12:
-        return "the image holds only rounding noise; give a raw recording"
+        kept += [plane] if i < _BLOCK_PLANES else []
+    trace = "its highest frequencies hold less noise than those below"
+    if power[0] > _MAX_FLATNESS * power[1]:
+        trace = "its highest frequencies hold more noise than those below"
+    elif power.all() and power[0] >= _MIN_FLATNESS * power[1]:
+        if dtype.kind in "ui" and power[0] < _MIN_NOISE / 12 * max(i + 1, 1):
+            return "the image holds only rounding noise; give a raw recording"
+        trace = processing_trace(kept, power[0] / power[1])
+    if trace:
+        return f"the image is interpolated, denoised, compressed, smoothed or constant: {trace}; give a raw recording"
     return ""
 
 
 def iter_planes(image: Image, channel: int) -> Iterator[Floats]:
-    """Yield the planes ``(Y, X)`` of a channel as 64-bit floats, non-finite pixels filled with the mean.
+    """Yield the planes ``(Y, X)`` of a channel as 64-bit floats, without pixels that are not finite.
 
     Raises
     ------
     EvaluationError
         If the image has colour samples or no such channel, an axis is shorter than 32 pixels, or no pixel is finite.
+    """
+    for (plane,) in each_without_holes((plane,) for plane in iter_recorded(image, channel)):
+        yield plane
+
+
+def iter_recorded(image: Image, channel: int) -> Iterator[Floats]:
+    """Yield the planes ``(Y, X)`` of a channel as they are.
+
+    Raises
+    ------
+    EvaluationError
+        If the image has colour samples or no such channel, or an axis is shorter than 32 pixels.
     """
     if "S" in image.axes or not 0 <= channel < image.size("C"):
         raise EvaluationError(
@@ -86,24 +106,7 @@ def iter_planes(image: Image, channel: int) -> Iterator[Floats]:
         if "C" in image.axes and index[image.axes.index("C")] != channel:
             continue
         key = tuple(slice(None) if a in "YX" else i for a, i in zip(image.axes, index, strict=True))
-        yield fill_with_mean(np.asarray(image.data[key], dtype=np.float64))
-
-
-def fill_with_mean(values: Floats) -> Floats:
-    """Return values with their mean in place of those that are not finite.
-
-    Raises
-    ------
-    EvaluationError
-        If no value is finite.
-    """
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise EvaluationError(
-            "an image holds no finite pixel, so that nothing can be measured.",
-            remedy="Choose another plane or channel.",
-        )
-    return values if finite.all() else np.where(finite, values, values[finite].mean())
+        yield np.asarray(image.data[key], dtype=np.float64)
 
 
 def _corner_power(plane: Floats, band: tuple[float, float]) -> float:

@@ -10,11 +10,11 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
+from napari_superres.evaluation.registration.lengths import length_unit, pixel_sizes
 from napari_superres.evaluation.resolution.frc import (
     INDEPENDENT_SHARE,
     FrequencyRings,
     RingCorrelation,
-    length_unit,
     squared_magnitude,
     windowed_spectrum,
 )
@@ -37,7 +37,7 @@ def single_image_correlation(image: Image, *, channel: int = 0) -> RingCorrelati
     ----------
     image
         Raw recording: not denoised, interpolated, compressed or demosaiced, and not the output of a network. All planes
-        of the channel contribute to one curve. Non-finite pixels are filled with the mean.
+        of the channel contribute to one curve. Pixels that are not finite are left out.
     channel
         Index of the channel.
 
@@ -52,7 +52,7 @@ def single_image_correlation(image: Image, *, channel: int = 0) -> RingCorrelati
         If an axis is shorter than 32 pixels, the image has colour samples or no such channel, or no pixel is finite.
     """
     shape = tuple(max(1, image.size(a) // 2) for a in "YX")  # images this small are refused below
-    spacing = [2 * image.pixel_size[image.spatial.index(a)] for a in "YX"]
+    spacing = [2 * size for size in pixel_sizes(image, "YX")]
     rings = FrequencyRings.of_shape(shape, spacing)
     fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])
     cross, power = np.zeros(len(rings.frequency)), np.zeros((2, len(rings.frequency)))

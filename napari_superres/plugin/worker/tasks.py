@@ -360,7 +360,7 @@ def radial_powers(images: Mapping[str, Image]) -> "dict[str, tuple[str, Curve]]"
 
     They are measured in some planes of the first channel; colours are averaged.
     """
+    from napari_superres.evaluation.registration.lengths import length_unit
     from napari_superres.evaluation.reporting import findings
-    from napari_superres.evaluation.resolution.frc import length_unit
 
     return {name: (length_unit(image), findings.radial_power(image)) for name, image in images.items()}

@@ -310,3 +310,15 @@ def test_settings_that_are_impossible(options):
     scene = points()
     with pytest.raises(SettingsError, match=next(iter(options))):
         check(scene, recorded(scene), **options)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outlines_of_holes_are_no_fine_detail(value):
+    """A result without anything beyond its input invents nothing, wherever it is missing."""
+    scene = 1000 + 10 * gaussian_filter(points(), 6) + np.linspace(0, 500, SIZE)
+    lr = recorded(scene, noise=0.5)
+    whole = check(scene, lr).invented
+    holed = scene.copy()
+    holed[100:300, 200:280] = value
+    assert whole < 1e-3
+    assert check(holed, lr).invented < 3e-3

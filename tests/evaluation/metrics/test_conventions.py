@@ -14,7 +14,7 @@ def test_luma_of_bt601():
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [("dtype", 65535), ("reference-range", 1000), (None, 1000), ("reference-percentile", 998), ("fixed:4095", 4095)],
+    [("dtype", 65535), ("reference-range", 1000), (None, 998), ("reference-percentile", 998), ("fixed:4095", 4095)],
 )
 def test_data_range_policies(policy, expected):
     reference = np.arange(100, 1101, dtype=np.uint16).reshape(1, 7, 143)
@@ -23,10 +23,22 @@ def test_data_range_policies(policy, expected):
 
 
 def test_the_range_ignores_invalid_pixels():
-    low, high = ComparisonRules.parse("microscopy", None).intensity_limits(
+    low, high = ComparisonRules.parse("microscopy", "reference-range").intensity_limits(
         np.array([np.nan, 1.0, np.inf, 4.0]), np.dtype(float)
     )
     assert (low, high) == (1.0, 4.0)
+
+
+def test_a_hot_pixel_does_not_widen_the_range_and_sparse_spots_still_have_one():
+    values = np.random.default_rng(0).uniform(100, 200, (1, 64, 64))
+    rules = ComparisonRules.parse("microscopy", None)
+    usual = rules.intensity_limits(values, values.dtype)
+    values[0, 5, 6] = 65535
+    low, high = rules.intensity_limits(values, values.dtype)
+    assert high - low == pytest.approx(usual[1] - usual[0], rel=0.01)
+    spots = np.zeros((1, 64, 64))
+    spots[0, 30, 30] = 50
+    assert rules.intensity_limits(spots, spots.dtype) == (0, 50)
 
 
 def test_what_the_paper_convention_compares():

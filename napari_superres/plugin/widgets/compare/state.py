@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
 CONVENTIONS = ("microscopy", "sr-paper")
-RANGES = ("reference-range", "reference-percentile", "dtype")
+RANGES = ("reference-percentile", "reference-range", "dtype")
 PARTNERS = ("reference", "input", "interpolation")
 """What the result can be shown next to."""
 
@@ -39,7 +39,7 @@ class CompareState:
     reference: "ImageLayer | None" = None
     lr: "ImageLayer | None" = None
     convention: str = "microscopy"
-    data_range: str = "reference-range"
+    data_range: str = "reference-percentile"
     register: bool = False
     activity: Activity = "idle"
 

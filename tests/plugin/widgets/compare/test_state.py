@@ -63,7 +63,11 @@ def test_the_partner_of_the_result():
 
 
 def test_the_convention_may_fix_the_range():
-    assert COMPLETE.evaluate_options == {"convention": "microscopy", "data_range": "reference-range", "register": False}
+    assert COMPLETE.evaluate_options == {
+        "convention": "microscopy",
+        "data_range": "reference-percentile",
+        "register": False,
+    }
     paper = replace(COMPLETE, convention="sr-paper", register=True)
     assert not paper.can_choose_range
     assert paper.evaluate_options == {"convention": "sr-paper", "data_range": None, "register": True}

@@ -58,7 +58,7 @@ def cells(table):
 
 def of_python(scene, **options):
     low, result, reference = scene
-    options = {"lr": to_image(low), "data_range": "reference-range", "name": result.name, **options}
+    options = {"lr": to_image(low), "name": result.name, **options}
     return evaluation.evaluate(to_image(result), to_image(reference), **options)
 
 
@@ -91,7 +91,7 @@ def test_numbers_are_those_of_python(scene, widget, qtbot):
         assert shown["r", column(row)] == f"{row['pearson']:.4f}"
     assert {c for _, c in shown} >= {"result", "bicubic\nbaseline", "lanczos\nbaseline"}
     assert "microscopy" in widget.report_view.conditions.text()
-    assert "reference-range" in widget.report_view.conditions.text()
+    assert "reference-percentile" in widget.report_view.conditions.text()
 
 
 def test_answers_are_those_of_python(scene, widget, qtbot):
@@ -218,7 +218,7 @@ def test_maps_lie_on_the_result(scene, viewer, widget, qtbot, kind):
         expected = evaluation.difference_map(*pair).data
         assert low == -high < 0
     elif kind == "SSIM":
-        expected = evaluation.ssim_map(*pair, data_range="reference-range").data
+        expected = evaluation.ssim_map(*pair).data
         assert (low, high) == (0, 1)
         assert made.colormap.name == "viridis"
     else:
