@@ -14,6 +14,7 @@ from napari_superres.core.noise import Noise
 from napari_superres.errors import SettingsError
 from napari_superres.evaluation.classical import ITERATIONS, denoise, richardson_lucy, wiener
 from napari_superres.evaluation.registration.match import match
+from napari_superres.evaluation.registration.scale import scale_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -129,6 +130,18 @@ def interpolate(lr: Image, kind: str, scale: Mapping[str, int]) -> Image:
     from napari_superres.inference import upscale
 
     return lr if max(scale.values()) == 1 else upscale(lr, interpolation_name(kind, scale))
+
+
+def interpolated_input(result: Image, lr: Image) -> Image | None:
+    """Return the input interpolated onto the grid of its result; None if the two lie on one grid.
+
+    Raises
+    ------
+    EvaluationError
+        If the factor between the two is not whole.
+    """
+    scale = scale_of(result, lr) or {}
+    return interpolate(lr, BICUBIC, scale) if max(scale.values(), default=1) > 1 else None
 
 
 def interpolation_name(kind: str, scale: Mapping[str, int]) -> str:

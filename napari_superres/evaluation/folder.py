@@ -17,7 +17,7 @@ from napari_superres.evaluation.pairing import Trio, pair_files
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.registration.register import register as register_images
-from napari_superres.evaluation.reporting import questions
+from napari_superres.evaluation.reporting import rivals
 from napari_superres.evaluation.reporting.findings import Findings, examine
 from napari_superres.evaluation.reporting.report import Report
 
@@ -170,7 +170,7 @@ def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Com
     else:
         pair = match(result, reference)
         findings = examine(pair.result, pair.reference, lr, whole=result)
-    verdict = questions.beats(comparisons, RESULT if trio.result is not None else settings.models[0])
+    verdict = rivals.beats(comparisons, RESULT if trio.result is not None else settings.models[0])
     return findings if verdict is None else replace(findings, answers=(verdict, *findings.answers))
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from napari_superres.core.image import Array, Image
 from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import DEFAULT_BASELINES
+from napari_superres.evaluation.baselines import DEFAULT_BASELINES, interpolated_input
 from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
 from napari_superres.evaluation.registration.register import Transform
-from napari_superres.evaluation.registration.scale import scale_of
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.findings import examine
 from napari_superres.evaluation.reporting.report import Report
@@ -114,6 +113,9 @@ def evaluate(
         repeat=again,
         unknown=scores.unknown,
         psf_sigma=psf_sigma,
+        interpolated=None if low is None else interpolated_input(scores.whole, low),
+        rows=scores.rows,
+        candidate=scores.rows[0]["candidate"],
     )
     coverage = None if calibration is None else measure_coverage(low, scan, models, calibration)
     if coverage is None:
@@ -137,8 +139,8 @@ def _compare_with_input(
         raise EvaluationError(
             "without a reference, a result and its input are needed.", remedy="Give the input as `lr`."
         )
-    scale_of(result, lr)
-    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
+    interpolated = interpolated_input(result, lr)
+    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma, interpolated=interpolated)
     note = "no reference was given, so nothing can be said about detail that the input does not show"
     return Report([], {"compared with": "the input only"}, (note,), findings={name: findings})
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 MAX_PEAK, MAX_SEAM, MAX_STRIPES = 40.0, 3.7, 3.2
-"""Limits of a sound result. Those of the honest results in the tests, and of train images, stayed below 15, 3.2, 2.3."""
+"""Limits of a sound result. Honest results stayed below 15, 3.2 and 3."""
 
 _PERIODS = range(2, 9)
 """Periods, in pixels, that upsampling networks and compression leave."""
@@ -133,7 +133,9 @@ def _step_profile(difference: Floats, base: Floats) -> Floats:
     steps = np.diff(difference / np.maximum(bright, 0.1 * np.abs(base).mean()), axis=-1)
     steps -= steps.mean(axis=-1, keepdims=True)
     spectrum = np.fft.rfft(steps, axis=-1)
-    power = gaussian_filter1d((np.abs(spectrum) ** 2).mean(axis=(0, 1)), max(2, spectrum.shape[-1] / 24), mode="nearest")
+    power = gaussian_filter1d(
+        (np.abs(spectrum) ** 2).mean(axis=(0, 1)), max(2, spectrum.shape[-1] / 24), mode="nearest"
+    )
     white = np.fft.irfft(spectrum / (power + 1e-3 * power.max()), n=steps.shape[-1], axis=-1)
     local = uniform_filter(white**2, (0, _WINDOW, _WINDOW))
     white /= np.sqrt(local + np.median(local) + 1e-30)

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter
 
 from napari_superres import Image, degrade, upscale
 
@@ -227,5 +227,42 @@ def good_result(name: str) -> Image:
     return upscale(of.lr, of.model).replace(metadata={})
 
 
-def _zoomed(values: Floats, factor: float) -> Floats:
-    return np.asarray(zoom(values, factor, order=1))
+@cache
+def _rivals(name: str) -> tuple[list[dict[str, object]], Image]:
+    """Return the rows of the baselines of a scene, and the interpolated input."""
+    of = scene(name)
+    made = [(n, i) for n, i in honest_results(of) if n != of.model]
+    rows = [{**row, "role": "baseline"} for n, i in made for row in _score(of, n, i)]
+    return rows, dict(made)["bicubic"]
+
+
+def _score(of: Scene, name: str, image: Image) -> list[dict[str, object]]:
+    from napari_superres.evaluation.metrics.conventions import ComparisonRules
+    from napari_superres.evaluation.metrics.score import intensity_limits, score
+
+    rules = ComparisonRules.parse("microscopy", None)
+    limits = intensity_limits(of.reference, rules, None)
+    return score(image, of.reference, rules, limits, image="image", name=name, scale=(of.scale, of.scale))
+
+
+def judge(name: str, result: Image, *, with_reference: bool) -> dict[str, tuple[str, str]]:
+    """Return state and reason of each answer about a result of a scene; that it was refused is an answer too.
+
+    As `evaluate` does, but the baselines of a scene are made and scored once.
+    """
+    from napari_superres.errors import SuperResError
+    from napari_superres.evaluation.reporting.findings import examine
+
+    of = scene(name)
+    rows, base = _rivals(name)
+    try:
+        if not with_reference:
+            found = examine(result, None, of.lr, interpolated=base)
+        else:
+            mine = [{**row, "role": "judged"} for row in _score(of, "result", result)]
+            found = examine(
+                result, of.reference, of.lr, base=base, interpolated=base, rows=[*mine, *rows], candidate="result"
+            )
+    except SuperResError as error:
+        return {"refused": ("no", str(error))}
+    return {a.question: (a.state, a.reason) for a in found.answers}

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from helpers.scenes.drill import Scene, good_result, scene
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from helpers.scenes.drill import Scene, good_result, scene
 from napari_superres import Image
 
 Floats = NDArray[np.float64]
@@ -498,4 +498,7 @@ SEEN_BY_REFERENCE_ONLY = ("the reference", "the reference and a little noise", "
 def count(table: dict[tuple[str, str], bool]) -> dict[str, Any]:
     """Return, for each kind, on how many of the scenes where it can be planted it was flagged."""
     kinds = dict.fromkeys(kind for _, kind in table)
-    return {k: (sum(f for (_, kind), f in table.items() if kind == k), sum(1 for _, kind in table if kind == k)) for k in kinds}
+    return {
+        k: (sum(f for (_, kind), f in table.items() if kind == k), sum(1 for _, kind in table if kind == k))
+        for k in kinds
+    }
