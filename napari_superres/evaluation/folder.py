@@ -97,7 +97,7 @@ def evaluate_folder(
         raise EvaluationError(f"no image of {results or inputs} could be compared with {references}. {reasons}")
     comparisons = compare_with_bicubic(rows)
     notes.append("only the images where the result gains least and most are examined beyond metrics")
-    findings = {trio.name: _examine(trio, settings, comparisons) for trio in _extremes(trios, rows)}
+    findings = {trio.name: _examine(trio, settings, comparisons, rows) for trio in _extremes(trios, rows)}
     conventions = _describe(settings.rules)
     return Report(rows + _means(rows), conventions, tuple(notes), tuple(failures), comparisons, findings)
 
@@ -154,7 +154,9 @@ def _extremes(trios: Sequence[Trio], rows: Sequence[Row]) -> list[Trio]:
     return [trio for trio in trios if trio.name in chosen]
 
 
-def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison]) -> Findings:
+def _examine(
+    trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison], rows: Sequence[Row]
+) -> Findings:
     from napari_superres.io import read_image
 
     lr = None if trio.lr is None else read_image(trio.lr)
@@ -164,13 +166,27 @@ def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Com
         assert lr is not None
         result, _ = run_model(lr, settings.models[0])
     reference = read_image(trio.reference)
+    candidate = RESULT if trio.result is not None else settings.models[0]
+    rows = [row for row in rows if row["image"] == trio.name]
+    unknown = [n for n, i in (("result", result), ("reference", reference)) if not i.has_pixel_size]
     if settings.transform is not None:
         moved = register_images(result, reference, transform=settings.transform)
-        findings = examine(moved.result, moved.reference, lr, whole=result, registration=moved)
+        findings = examine(
+            moved.result,
+            moved.reference,
+            lr,
+            whole=result,
+            registration=moved,
+            unknown=unknown,
+            rows=rows,
+            candidate=candidate,
+        )
     else:
         pair = match(result, reference)
-        findings = examine(pair.result, pair.reference, lr, whole=result)
-    verdict = rivals.beats(comparisons, RESULT if trio.result is not None else settings.models[0])
+        findings = examine(
+            pair.result, pair.reference, lr, whole=result, unknown=unknown, rows=rows, candidate=candidate
+        )
+    verdict = rivals.beats(comparisons, candidate)
     return findings if verdict is None else replace(findings, answers=(verdict, *findings.answers))
 
 

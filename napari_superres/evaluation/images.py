@@ -7,7 +7,7 @@ from pathlib import Path
 from napari_superres.core.image import Array, Image
 from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import DEFAULT_BASELINES, interpolated_input
+from napari_superres.evaluation.baselines import DEFAULT_BASELINES
 from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.reporting import questions
@@ -113,7 +113,6 @@ def evaluate(
         repeat=again,
         unknown=scores.unknown,
         psf_sigma=psf_sigma,
-        interpolated=None if low is None else interpolated_input(scores.whole, low),
         rows=scores.rows,
         candidate=scores.rows[0]["candidate"],
     )
@@ -139,8 +138,7 @@ def _compare_with_input(
         raise EvaluationError(
             "without a reference, a result and its input are needed.", remedy="Give the input as `lr`."
         )
-    interpolated = interpolated_input(result, lr)
-    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma, interpolated=interpolated)
+    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
     note = "no reference was given, so nothing can be said about detail that the input does not show"
     return Report([], {"compared with": "the input only"}, (note,), findings={name: findings})
 

@@ -150,7 +150,7 @@ def _step_profile(difference: Floats, base: Floats) -> Floats:
 def _find_seam(profile: Floats, scale: int) -> tuple[float, int]:
     """Return how far steps at the borders of equal tiles stand out, in deviations, and the edge of those tiles."""
     rest = profile.copy()
-    for phase in range(scale):
+    for phase in range(min(scale, len(rest))):
         rest[phase::scale] -= np.median(rest[phase::scale])
     inner = rest[_MARGIN:-_MARGIN]
     deviation = 1.4826 * float(np.median(np.abs(inner))) + 0.05

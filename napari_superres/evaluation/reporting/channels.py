@@ -16,6 +16,7 @@ from napari_superres.evaluation.consistency.places import Place, denied_by_input
 from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Registration, register
+from napari_superres.evaluation.registration.scale import scale_of
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -127,8 +128,9 @@ def compare_with_input(
         if base is not None:
             pair = match(one, base, names=("result", "interpolated input"))
             (first, second), sampled = sample_planes(pair.result, pair.reference)
-            scale = tuple(max(1, round(low.pixel_size[-i] / one.pixel_size[-i])) for i in (2, 1))
-            grids[name] = find_grids(to_planes(first), to_planes(second), (scale[0], scale[1]))
+            factor = scale_of(one, low) or {}
+            scale = factor.get("Y", 1), factor.get("X", 1)
+            grids[name] = find_grids(to_planes(first), to_planes(second), scale)
             if max(scale) > 1:
                 value, at = detail_excess(to_planes(first), max(scale))
                 excess[name] = value, describe_place(first, at)

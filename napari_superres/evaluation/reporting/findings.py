@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
+from napari_superres.evaluation.baselines import interpolated_input
 from napari_superres.evaluation.consistency import Consistency
 from napari_superres.evaluation.maps import average_samples, difference_map, ssim_map
 from napari_superres.evaluation.metrics.linearity import Linearity
@@ -98,7 +99,6 @@ def examine(
     *,
     whole: Image | None = None,
     base: Image | None = None,
-    interpolated: Image | None = None,
     registration: Registration | None = None,
     repeat: Image | None = None,
     unknown: Sequence[str] = (),
@@ -117,9 +117,7 @@ def examine(
     whole
         The result with all its pixels, to be compared with the input; `result` by default.
     base
-        The interpolated input, on the grid of `result`.
-    interpolated
-        The interpolated input, with all its pixels.
+        The interpolated input, on the grid of `result`; that of `lr` by default.
     registration
         How the reference was moved, if it was.
     repeat
@@ -134,6 +132,8 @@ def examine(
         Name of the result in them.
     """
     whole = result if whole is None else whole
+    interpolated = None if lr is None else interpolated_input(whole, lr)
+    base = _on_grid(result, interpolated if base is None else base)
     held = compare_with_input(whole, lr, interpolated, psf_sigma)
     agreement, placed = None, None
     curves: Mapping[str, Linearity] = {}
@@ -172,6 +172,17 @@ def examine(
         unit=length_unit(result),
         maps=maps,
     )
+
+
+def _on_grid(result: Image, base: Image | None) -> Image | None:
+    """Return the interpolated input on the grid of a result; None where they do not share one field."""
+    if base is None or base.shape == result.shape:
+        return base
+    try:
+        pair = match(result, base, names=("result", "interpolated input"))
+    except EvaluationError:  # a result that was registered may lie between its pixels
+        return None
+    return pair.reference if pair.reference.shape == result.shape else None
 
 
 def _against_reference(

@@ -70,6 +70,8 @@ def classical(rows: Sequence[Row], candidate: str) -> Answer:
         reason = "no classical method was run; give the input as `lr`, and `baselines`"
         return Answer(question, "not measurable", reason)
     gain, channel, name = min(least)
+    if min(_gains(rows, candidate, "bicubic").values(), default=0.0) <= _EQUAL:
+        return Answer(question, "not measurable", "it is not better than interpolation, which decides first")
     reason = _named(channel, f"{_signed(gain)} than {name} (PSNR; equal within {_EQUAL} dB)")
     if gain > _EQUAL:
         return Answer(question, "yes", reason)
@@ -144,7 +146,7 @@ def independent(shared: Mapping[str, float], equal: Sequence[str]) -> Answer:
         return Answer(question, "not measurable", reason)
     name = max(shared, key=shared.__getitem__)
     value = shared[name]
-    reason = f"correlation {value:.2f} at the highest frequencies, where recordings hold noise of their own (limit {_SHARED[0]:g})"
+    reason = f"correlation {value:.2f} (limit {_SHARED[0]:g}) at the highest frequencies, where noise differs"
     reason = f"channel {name}: {reason}" if name else reason
     if value < _SHARED[0]:
         return Answer(question, "yes", reason)

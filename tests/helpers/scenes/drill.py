@@ -257,12 +257,10 @@ def judge(name: str, result: Image, *, with_reference: bool) -> dict[str, tuple[
     rows, base = _rivals(name)
     try:
         if not with_reference:
-            found = examine(result, None, of.lr, interpolated=base)
+            found = examine(result, None, of.lr)
         else:
             mine = [{**row, "role": "judged"} for row in _score(of, "result", result)]
-            found = examine(
-                result, of.reference, of.lr, base=base, interpolated=base, rows=[*mine, *rows], candidate="result"
-            )
+            found = examine(result, of.reference, of.lr, base=base, rows=[*mine, *rows], candidate="result")
     except SuperResError as error:
         return {"refused": ("no", str(error))}
     return {a.question: (a.state, a.reason) for a in found.answers}
