@@ -82,12 +82,12 @@ def trust(
     if bars is not None:
         maps["error-bar"] = intervals(results, bars, Binding.of(results))
     try:
-        consistency, problem = check_consistency(results.mean, lr), ""
-        maps["residual"] = consistency.residual
+        found, problem = {"": check_consistency(results.mean, lr)}, ""
+        maps["residual"] = found[""].residual
     except EvaluationError as error:
-        consistency, problem = None, str(error)
+        found, problem = {}, str(error)
     write_maps(maps, targets, overwrite=overwrite)
-    terminal.result(f"{results.members} results; {consistent(consistency, problem).reason}")
+    terminal.result(f"{results.members} results; {consistent(found, {}, problem).reason}")
 
 
 def _check_target(path: Path, overwrite: bool) -> None:

@@ -14,6 +14,7 @@ from napari_superres.core.noise import Noise
 from napari_superres.errors import SettingsError
 from napari_superres.evaluation.classical import ITERATIONS, denoise, richardson_lucy, wiener
 from napari_superres.evaluation.registration.match import match
+from napari_superres.evaluation.registration.scale import scale_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -129,6 +130,26 @@ def interpolate(lr: Image, kind: str, scale: Mapping[str, int]) -> Image:
     from napari_superres.inference import upscale
 
     return lr if max(scale.values()) == 1 else upscale(lr, interpolation_name(kind, scale))
+
+
+def interpolated_input(result: Image, lr: Image) -> Image | None:
+    """Return the input interpolated onto the grid of its result; None if the two lie on one grid.
+
+    Raises
+    ------
+    EvaluationError
+        If the factor between the two is not whole.
+    """
+    scale = scale_of(result, lr) or {}
+    if max(scale.values(), default=1) == 1:
+        return None
+    base = interpolate(lr, BICUBIC, scale)
+    if base.shape == result.shape and not any(result.origin) and not any(lr.origin):
+        # Neither file records a position: both fields begin at the same corner, not at the same first centre.
+        affine = np.array(base.affine)
+        affine[:-1, -1] = 0.0
+        return base.replace(affine=affine)
+    return base
 
 
 def interpolation_name(kind: str, scale: Mapping[str, int]) -> str:

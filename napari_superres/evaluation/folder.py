@@ -17,7 +17,7 @@ from napari_superres.evaluation.pairing import Trio, pair_files
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.registration.register import register as register_images
-from napari_superres.evaluation.reporting import questions
+from napari_superres.evaluation.reporting import rivals
 from napari_superres.evaluation.reporting.findings import Findings, examine
 from napari_superres.evaluation.reporting.report import Report
 
@@ -156,7 +156,7 @@ def _examine_all(
     found, shown = {}, _extremes(rows)
     for trio in trios:
         try:
-            findings = _examine(trio, settings, comparisons)
+            findings = _examine(trio, settings, comparisons, rows)
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": f"it was scored, but not examined: {error}"})
             continue
@@ -177,7 +177,9 @@ def _extremes(rows: Sequence[Row]) -> set[str]:
     return {min(finite, key=finite.__getitem__), max(finite, key=finite.__getitem__)} if finite else set()
 
 
-def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison]) -> Findings:
+def _examine(
+    trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison], rows: Sequence[Row]
+) -> Findings:
     from napari_superres.io import read_image
 
     lr = None if trio.lr is None else read_image(trio.lr).with_nan()
@@ -187,13 +189,27 @@ def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Com
         assert lr is not None
         result, _ = run_model(lr, settings.models[0])
     reference = read_image(trio.reference).with_nan()
+    candidate = RESULT if trio.result is not None else settings.models[0]
+    rows = [row for row in rows if row["image"] == trio.name]
+    unknown = [n for n, i in (("result", result), ("reference", reference)) if not i.has_pixel_size]
     if settings.transform is not None:
         moved = register_images(result, reference, transform=settings.transform)
-        findings = examine(moved.result, moved.reference, lr, whole=result, registration=moved)
+        findings = examine(
+            moved.result,
+            moved.reference,
+            lr,
+            whole=result,
+            registration=moved,
+            unknown=unknown,
+            rows=rows,
+            candidate=candidate,
+        )
     else:
         pair = match(result, reference)
-        findings = examine(pair.result, pair.reference, lr, whole=result)
-    verdict = questions.beats(comparisons, RESULT if trio.result is not None else settings.models[0])
+        findings = examine(
+            pair.result, pair.reference, lr, whole=result, unknown=unknown, rows=rows, candidate=candidate
+        )
+    verdict = rivals.beats(comparisons, candidate)
     return findings if verdict is None else replace(findings, answers=(verdict, *findings.answers))
 
 

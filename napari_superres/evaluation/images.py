@@ -10,7 +10,6 @@ from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import DEFAULT_BASELINES
 from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
 from napari_superres.evaluation.registration.register import Transform
-from napari_superres.evaluation.registration.scale import scale_of
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.findings import examine
 from napari_superres.evaluation.reporting.report import Report
@@ -114,6 +113,8 @@ def evaluate(
         repeat=again,
         unknown=scores.unknown,
         psf_sigma=psf_sigma,
+        rows=scores.rows,
+        candidate=scores.rows[0]["candidate"],
     )
     coverage = None if calibration is None else measure_coverage(low, scan, models, calibration)
     if coverage is None:
@@ -137,7 +138,6 @@ def _compare_with_input(
         raise EvaluationError(
             "without a reference, a result and its input are needed.", remedy="Give the input as `lr`."
         )
-    scale_of(result, lr)
     findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
     note = "no reference was given, so nothing can be said about detail that the input does not show"
     return Report([], {"compared with": "the input only"}, (note,), findings={name: findings})

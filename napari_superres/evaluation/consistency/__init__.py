@@ -9,6 +9,9 @@ Begin with ``check``. Of the other folders of `napari_superres.evaluation`, this
 ``fit``                   width of the point-spread function, gain and offset of the intensities
 ``input_noise``           variance of the input's noise over brightness
 ``bands``                 spectral energy of the result, and the share that the input does not show
+``places``                the place where a result differs most from its input or its reference
+``grids``                 grids, seams and stripes that follow the pixels of a result
+``detail``                strength of fine detail, and noise that a result shares with its reference
 """
 
 from napari_superres.evaluation.consistency.bands import Band as Band

@@ -4,6 +4,9 @@ Begin with ``questions``, whose functions turn measurements into answers, and ``
 and answers.
 
 ``questions``  the questions that a report answers, one function each
+``additions``  more of them: what a result adds to its input
+``rivals``     more of them: is it better than other images of the same input?
+``channels``   what they rest on, measured of each channel and colour
 ``findings``   `Findings` and `examine`: everything measured of one image beyond metrics
 ``report``     `Report`: rows and answers as a table, JSON, CSV and HTML (schema: ``report.schema.json``)
 ``page``       the HTML page; ``figures`` its pictures

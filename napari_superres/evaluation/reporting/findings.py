@@ -9,26 +9,36 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
-from napari_superres.evaluation.consistency import Consistency, check_consistency
+from napari_superres.evaluation.baselines import interpolated_input
+from napari_superres.evaluation.consistency import Consistency
 from napari_superres.evaluation.maps import average_samples, difference_map, ssim_map
-from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
+from napari_superres.evaluation.metrics.linearity import Linearity
+from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.registration.lengths import length_unit, on_grid_of, pixel_sizes
-from napari_superres.evaluation.registration.register import Registration, register
+from napari_superres.evaluation.registration.match import match
+from napari_superres.evaluation.registration.register import Registration
 from napari_superres.evaluation.registration.scale import scale_of
-from napari_superres.evaluation.reporting import questions
+from napari_superres.evaluation.reporting import additions, questions, rivals
+from napari_superres.evaluation.reporting.additions import Added
+from napari_superres.evaluation.reporting.channels import (
+    AgainstInput,
+    AgainstReference,
+    by_channel,
+    compare_channels,
+    compare_with_input,
+    to_planes,
+    worst,
+)
 from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
 from napari_superres.evaluation.resolution.frc import FrequencyRings, squared_magnitude, windowed_spectrum
 from napari_superres.evaluation.resolution.holes import each_without_holes
-from napari_superres.evaluation.resolution.shared_detail import SharedDetail, shared_detail
+from napari_superres.evaluation.resolution.shared_detail import shared_detail
 
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 _PLANES = 4
 """Most planes along each of T and Z that spectra are measured on; its square if there is only one of the two."""
-
-_COARSE = 3.0
-"""Standard deviation, in pixels, of the Gaussian that intensities are smoothed by before they are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +48,9 @@ class Findings:
     Attributes
     ----------
     answers
-        Answers to the questions in `questions`.
+        Answers to the questions in `questions`, `additions` and `rivals`.
     consistency
-        The result compared with its input.
+        The result compared with its input: the channel that the answer names.
     agreement, interpolated
         Ring correlation with the reference, of the result and of the interpolated input.
     repeat
@@ -65,6 +75,11 @@ class Findings:
     spectra: Mapping[str, Curve]
     unit: str
     maps: Mapping[str, Image]
+
+    @property
+    def conclusion(self) -> str:
+        """What the answers mean together, in one sentence."""
+        return questions.conclude(self.answers)
 
     def to_dict(self) -> dict[str, Any]:
         """Return answers and numbers, without images, as JSON can hold them."""
@@ -93,6 +108,8 @@ def examine(
     repeat: Image | None = None,
     unknown: Sequence[str] = (),
     psf_sigma: float | None = None,
+    rows: Sequence[Row] = (),
+    candidate: str = "",
 ) -> Findings:
     """Examine a result next to its reference and its input, or the one of the two that is given.
 
@@ -105,7 +122,7 @@ def examine(
     whole
         The result with all its pixels, to be compared with the input; `result` by default.
     base
-        The interpolated input, on the grid of `result`.
+        The interpolated input, on the grid of `result`; that of `lr` by default.
     registration
         How the reference was moved, if it was.
     repeat
@@ -114,31 +131,39 @@ def examine(
         Which of ``"result"`` and ``"reference"`` have no pixel size.
     psf_sigma
         Width of the input's point-spread function, in its unit of length; fitted by default.
+    rows
+        Scores of this image; none leaves out the questions about its rivals.
+    candidate
+        Name of the result in them.
     """
-    consistency, problem = _consistency(result if whole is None else whole, lr, psf_sigma)
-    answers: list[Answer] = []
-    agreement, interpolated, curves, placed = None, None, {}, None
+    whole = result if whole is None else whole
+    interpolated = None if lr is None else interpolated_input(whole, lr)
+    base = _on_grid(result, interpolated if base is None else base)
+    held = compare_with_input(whole, lr, interpolated, psf_sigma)
+    agreement, placed = None, None
+    curves: Mapping[str, Linearity] = {}
     repeated = None if lr is None or repeat is None else ring_correlation(few_planes(lr), few_planes(repeat))
     maps = {"result": _middle(result)}
+    shared: dict[str, Added] = {}
+    scale = None if lr is None else scale_of(whole, lr)
     if reference is not None:
-        shift, failure = (registration, "") if registration is not None else _registration(result, reference)
-        agreement = _correlation(result, reference)
-        if base is not None and base.spatial == result.spatial:
-            # `match` found that both lie on one grid, also where their files state no origin or another unit.
-            base = base.replace(affine=result.affine, units={**base.units, **result.units})
-        interpolated = None if base is None else _correlation(base, reference)
-        curves = _linearity(result, reference)
-        placed = questions.place(shift, failure, registration is not None)
-        answers += [questions.pixel_size(result, unknown), placed]
-        order = questions.channels(result, reference)
-        answers += [order] if order else []
-        ratio = flux(np.asarray(reference.data), np.asarray(result.data))
-        answers += [questions.linear(list(curves.values()), ratio)]
+        facts = compare_channels(result, reference, base)
+        curves = facts.curves
+        answers, placed = _against_reference(facts, result, reference, registration, unknown)
+        if rows:
+            answers += [rivals.better(rows, candidate), rivals.classical(rows, candidate)]
+        answers += [additions.everywhere(facts.wrong, facts.sampled)]
         maps |= _maps(_middle(result), _middle(reference))
-    answers += [questions.consistent(consistency, problem)]
-    scale = scale_of(result if whole is None else whole, lr) if lr is not None else None
-    shared = None if reference is None or scale is None else _shared_beyond(result, reference, scale)
-    answers += [questions.supported(shared, agreement, consistency, repeated, placed)]
+        agreement = _correlation(result, reference)
+        shared = {} if scale is None else _shared_beyond(result, reference, base, scale)
+    else:
+        answers = _against_input(whole, interpolated)
+    answers += [
+        questions.consistent(held.consistency, held.denied, held.problem),
+        additions.grids(held.grids, held.sampled, held.problem),
+        additions.supported(shared, held.excess, held.consistency, (agreement, repeated), placed),
+    ]
+    consistency = _worst_consistency(held)
     if consistency is not None:
         maps["residual"] = _middle(consistency.residual)
     grid = None if lr is None or scale is None else on_grid_of(lr, result, scale)
@@ -147,7 +172,7 @@ def examine(
         answers=tuple(answers),
         consistency=consistency,
         agreement=agreement,
-        interpolated=interpolated,
+        interpolated=None if base is None or reference is None else _correlation(base, reference),
         repeat=repeated,
         linearity=curves,
         spectra={n: radial_power(i) for n, i in images.items() if i is not None},
@@ -156,21 +181,57 @@ def examine(
     )
 
 
-def _consistency(result: Image, lr: Image | None, psf_sigma: float | None) -> tuple[Consistency | None, str]:
-    if lr is None:
-        return None, "no input was given as `lr`"
+def _on_grid(result: Image, base: Image | None) -> Image | None:
+    """Return the interpolated input on the grid of a result; None where they do not share one field."""
+    if base is None:
+        return None
+    if base.shape == result.shape:
+        # `match` found that both lie on one grid, also where their files state no origin or another unit.
+        return base.replace(affine=result.affine, units={**base.units, **result.units})
     try:
-        width = None if psf_sigma is None else psf_sigma / pixel_sizes(lr, "Y")[0]
-        return check_consistency(result, lr, psf_sigma=width), ""
-    except EvaluationError as error:
-        return None, str(error)
+        pair = match(result, base, names=("result", "interpolated input"))
+    except EvaluationError:  # a result that was registered may lie between its pixels
+        return None
+    return pair.reference if pair.reference.shape == result.shape else None
 
 
-def _registration(result: Image, reference: Image) -> tuple[Registration | None, str]:
-    try:
-        return register(result, reference), ""
-    except EvaluationError as error:
-        return None, str(error)
+def _against_reference(
+    facts: AgainstReference, result: Image, reference: Image, registration: Registration | None, unknown: Sequence[str]
+) -> tuple[list[Answer], Answer]:
+    """Return the answers that need the reference only, and that about the place."""
+    placed = questions.place(facts.registrations, facts.problem, registration)
+    order = questions.channels(by_channel(result), by_channel(reference))
+    answers = [
+        questions.pixel_size(result, unknown),
+        placed,
+        *([order] if order else []),
+        questions.linear(facts.curves, facts.fluxes),
+        rivals.independent(facts.shared, facts.equal),
+    ]
+    return answers, placed
+
+
+def _against_input(whole: Image, interpolated: Image | None) -> list[Answer]:
+    """Return the answers that the interpolated input gives where there is no reference."""
+    if interpolated is None:
+        return []
+    pair = match(whole, interpolated, names=("result", "interpolated input"))
+    facts = compare_channels(pair.result, pair.reference, None)
+    order = questions.channels(by_channel(pair.result), by_channel(pair.reference), "input")
+    return [
+        questions.place(facts.registrations, facts.problem, other="input"),
+        *([order] if order else []),
+        questions.linear(facts.curves, facts.fluxes, "input"),
+    ]
+
+
+def _worst_consistency(held: AgainstInput) -> Consistency | None:
+    """Return the consistency of the channel that the answer is about."""
+    name = next(
+        (one[0] for one in (worst(held.denied, lambda p: p.score), worst(held.consistency, lambda c: -c.rsp)) if one),
+        "",
+    )
+    return held.consistency.get(name)
 
 
 def _correlation(first: Image, second: Image) -> RingCorrelation | None:
@@ -180,48 +241,25 @@ def _correlation(first: Image, second: Image) -> RingCorrelation | None:
         return None
 
 
-def _shared_beyond(result: Image, reference: Image, scale: Mapping[str, int]) -> SharedDetail | None:
-    """Return what the reference says of the detail beyond the input's pixels; None if there is none."""
+def _shared_beyond(result: Image, reference: Image, base: Image | None, scale: Mapping[str, int]) -> dict[str, Added]:
+    """Return by channel what the reference says of the detail beyond the input's pixels, and what interpolation has.
+
+    Channels without power there are left out.
+    """
     fine = dict(zip("YX", pixel_sizes(result, "YX"), strict=True))
     factor = max(fine[a] * scale[a] for a in "YX") / max(fine.values())
-    try:
-        return shared_detail(first_channel(few_planes(result)), first_channel(few_planes(reference)), factor)
-    except EvaluationError:
-        return None
-
-
-def _planes(image: Image) -> npt.NDArray[np.float64]:
-    values = np.moveaxis(np.asarray(image.data), [image.axes.index(a) for a in "YX"], (-2, -1))
-    return values.reshape(-1, *values.shape[-2:])
-
-
-def _linearity(result: Image, reference: Image) -> dict[str, Linearity]:
-    names = reference.channel_names or tuple(str(c) for c in range(reference.size("C")))
-    curves = {}
-    for channel, name in enumerate(names):
-        pair = [_planes(first_channel(few_planes(_channel(i, channel)))) for i in (reference, result)]
-        curves[name] = linearity(*(np.stack([_smooth(plane) for plane in planes]) for planes in pair))
-    return curves
-
-
-def _smooth(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return a plane without noise and fine detail, which would bend the curve of intensities.
-
-    Pixels that are not finite are left out; nan where they are most of the neighbourhood.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    finite = np.isfinite(plane)
-    weight = gaussian_filter(finite.astype(np.float64), _COARSE)
-    smooth = gaussian_filter(np.where(finite, plane, 0.0), _COARSE)
-    return np.where(weight > 0.5, smooth / np.maximum(weight, 0.5), np.nan)
-
-
-def _channel(image: Image, channel: int) -> Image:
-    if "C" not in image.axes:
-        return image
-    data = np.take(np.asarray(image.data), channel, axis=image.axes.index("C"))
-    return image.replace(data=data, axes=image.axes.replace("C", ""), channel_names=())
+    found = {}
+    bases = by_channel(base)
+    pairs = zip(by_channel(result).items(), by_channel(reference).values(), strict=True)
+    for (name, one), other in pairs:
+        try:
+            detail = shared_detail(few_planes(one), few_planes(other), factor)
+            usual = shared_detail(few_planes(bases[name]), few_planes(other), factor) if name in bases else None
+        except EvaluationError:  # a channel without a finite pixel
+            continue
+        if detail is not None:
+            found[name] = Added(detail, 0.0 if usual is None else usual.share)
+    return found
 
 
 def _maps(result: Image, reference: Image) -> dict[str, Image]:
@@ -257,13 +295,17 @@ def _middle(image: Image) -> Image:
 
 
 def _without_channels(image: Image) -> Image:
-    return _channel(average_samples(image) if "S" in image.axes else image, 0).replace(channel_names=())
+    image = average_samples(image) if "S" in image.axes else image
+    if "C" not in image.axes:
+        return image
+    data = np.take(np.asarray(image.data), 0, axis=image.axes.index("C"))
+    return image.replace(data=data, axes=image.axes.replace("C", ""), channel_names=())
 
 
 def radial_power(image: Image) -> Curve:
     """Return the frequencies of rings and the power of an image's first channel in them, the mean of a few planes."""
     one = first_channel(few_planes(image))
-    planes = _planes(one)
+    planes = to_planes(one)
     rings = FrequencyRings.of_shape(planes.shape[1:], pixel_sizes(one, "YX"))
     whole = each_without_holes((plane,) for plane in planes)
     power: Sequence[Any] = [rings.sum(squared_magnitude(windowed_spectrum(p))) for (p,) in whole]

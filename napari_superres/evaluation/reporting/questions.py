@@ -1,9 +1,10 @@
 """The questions that a report answers, one function each; "not measurable" is an answer too.
 
-Every answer has a reason with the numbers that it rests on. Settings in it stand in backticks, as in errors.
+Every answer has a reason: the measure, its limit, and what follows. Of several channels, the worst one decides, and is
+named. Settings stand in backticks, as in errors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
@@ -12,12 +13,11 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.evaluation.consistency import Consistency
+from napari_superres.evaluation.consistency.places import Place
 from napari_superres.evaluation.metrics.full_reference import pearson
 from napari_superres.evaluation.metrics.linearity import Linearity
-from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.registration.register import MIN_CORRELATION, Registration
-from napari_superres.evaluation.resolution import RingCorrelation
-from napari_superres.evaluation.resolution.shared_detail import SharedDetail
+from napari_superres.evaluation.reporting.channels import named, worst
 
 State = Literal["yes", "no", "doubtful", "not measurable"]
 
@@ -30,27 +30,14 @@ _GAMMAS, _SLOPES, _FLUXES = (0.8, 1.25), (0.8, 1.25), (0.95, 1.05)
 _MIN_R_SQUARED = 0.99
 """Fit of a straight line below which a wrong gamma is certain."""
 
+_DENIED_BY_INPUT = (5.0, 8.0)
+"""Scores of the worst place above which it is doubtful, and denied. Honest results stay below 4.5."""
+
 _MIN_RSP = 0.5
 """Correlation of the degraded result with its input below which it is probably of another input."""
 
 _MAX_OUTSIDE = (0.01, 0.05)
-"""Shares of pixels beyond 3 sigma above which consistency is doubtful, and denied."""
-
-_MAX_PEAK = 10.0
-"""Standard deviations of a block's residual above which there is structure in it."""
-
-_BLOCK = 5
-"""Edge in pixels of the blocks in which residuals are summed."""
-
-_CONFIRMED = (0.4, 0.65)
-"""Shares of the detail beyond the input's pixels which the reference confirms, above which it is doubtful, and real.
-
-Networks on noiseless images reached 0.8 or more on ten training images, invented texture of the right spectrum that
-correlates by 0.6 at most 0.61. Below half, the detail does more harm than good.
-"""
-
-_LITTLE = 0.002
-"""Share of the spectrum beyond the input's pixels below which a result claims no detail there."""
+"""Shares of pixels beyond 3 sigma above which consistency is doubtful, and denied, where no place can be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +47,11 @@ class Answer:
     Attributes
     ----------
     question
-        The question, in words.
+        The question, in words: "yes" is the answer that speaks for the result.
     state
         The answer.
     reason
-        The numbers that it rests on, and what to do.
+        The numbers that it rests on, their limits, and what to do.
     """
 
     question: str
@@ -72,36 +59,74 @@ class Answer:
     reason: str
 
 
-def place(registration: Registration | None, problem: str, moved: bool) -> Answer:
-    """Answer whether the pixels of a result lie where the reference has them.
+def place(
+    registrations: Mapping[str, Registration],
+    problem: str,
+    moved: Registration | None = None,
+    *,
+    other: str = "reference",
+) -> Answer:
+    """Answer whether the pixels of a result lie where another image has them.
 
     Parameters
     ----------
-    registration
-        How the reference would have to be moved, or was moved; None if that could not be measured.
+    registrations
+        How the other image would have to be moved, by channel and frame; none if that could not be measured.
     problem
         Why it could not.
     moved
-        Whether the reference was moved before anything else was measured.
+        How the reference was moved before anything else was measured, if it was.
+    other
+        What the other image is.
     """
-    question = "Does it lie on the reference?"
-    if registration is None:
+    question = f"Does it lie on {'the reference' if other == 'reference' else 'its input'}?"
+    if moved is not None:
+        registrations = {"": moved, **{n: r for n, r in registrations.items() if _is_off(r)}}
+    if not registrations:
         return Answer(question, "not measurable", problem)
-    r = registration.correlation
-    if r < MIN_CORRELATION:
-        return Answer(question, "no", f"they hardly correlate (r {r:.2f}): check that both show the same field")
-    distance, doubt = float(np.hypot.reduce(registration.pixels)), 2 * registration.error
-    shift = f"{distance:.2f} pixels off ({', '.join(f'{v:+.2f}' for v in registration.pixels)})"
-    reason = f"{shift}, known to {doubt:.2g}, r {r:.3f}"
-    if distance <= _MAX_SHIFT and doubt <= _MAX_SHIFT:
+    unlike = {n: r for n, r in registrations.items() if r.correlation < MIN_CORRELATION}
+    if unlike:
+        name, least = min(unlike.items(), key=lambda item: item[1].correlation)
+        reason = f"they hardly correlate (r {least.correlation:.2f}, at least {MIN_CORRELATION:g} is needed)"
+        advice = "check that both show the same field"
+        return Answer(
+            question, "no" if len(unlike) == len(registrations) else "doubtful", _at(name, f"{reason}: {advice}")
+        )
+    off = {n: r for n, r in registrations.items() if _is_off(r)}
+    name, furthest = max((off or registrations).items(), key=lambda item: _distance(item[1]) + _doubt(item[1]))
+    pixels = ", ".join(f"{v:+.2f}" for v in furthest.pixels)
+    reason = f"{_distance(furthest):.2f} pixels off ({pixels}; limit {_MAX_SHIFT:g}), known to {_doubt(furthest):.2g}"
+    reason = _at(name, f"{reason}, r {furthest.correlation:.3f}")
+    if not off and max(_distance(furthest), _doubt(furthest)) > _MAX_SHIFT:
+        return Answer(question, "not measurable", f"{reason}: the images are too dim or too plain to say")
+    if not off:
         return Answer(question, "yes", reason)
-    if distance <= doubt:
-        reason = f"{reason}: the images are too dim or too plain to say; limit {_MAX_SHIFT} pixels"
-        return Answer(question, "not measurable", reason)
-    if moved:
+    if furthest is moved:
         return Answer(question, "doubtful", f"{reason}; the reference was moved by that before anything was measured")
+    if other != "reference":
+        return Answer(
+            question, "no", f"{reason}: its positions are wrong by that; correct its origin, or make it again"
+        )
     advice = "set `register`, or correct the pixel size or origin"
     return Answer(question, "no", f"{reason}: metrics measure the shift; {advice}")
+
+
+def _distance(registration: Registration) -> float:
+    return float(np.hypot.reduce(registration.pixels))
+
+
+def _doubt(registration: Registration) -> float:
+    """Return the distance in pixels by which a shift may be wrong: twice its error."""
+    return 2 * registration.error
+
+
+def _is_off(registration: Registration) -> bool:
+    """Return whether a shift is too large, and larger than what it may be wrong by."""
+    return _distance(registration) > max(_MAX_SHIFT, _doubt(registration))
+
+
+def _at(name: str, text: str) -> str:
+    return f"{name}: {text}" if name else text
 
 
 def pixel_size(result: Image, unknown: Sequence[str]) -> Answer:
@@ -115,6 +140,8 @@ def pixel_size(result: Image, unknown: Sequence[str]) -> Answer:
         Which of ``"result"`` and ``"reference"`` have none.
     """
     question = "Is the pixel size right?"
+    if not unknown and not result.has_pixel_size:
+        unknown = ("result", "reference")
     if unknown:
         reason = f"unknown of the {' and the '.join(unknown)}; give it as `pixel_size`"
         return Answer(question, "not measurable", reason)
@@ -122,157 +149,133 @@ def pixel_size(result: Image, unknown: Sequence[str]) -> Answer:
     return Answer(question, "yes", f"both have pixels of {sizes} {result.units['X']}")
 
 
-def channels(result: Image, reference: Image) -> Answer | None:
-    """Answer whether each channel looks like the same channel of the reference; None if there is only one."""
-    count = result.size("C")
-    if count < 2:
+def channels(ours: Mapping[str, Image], theirs: Mapping[str, Image], other: str = "reference") -> Answer | None:
+    """Answer whether each channel looks like the same channel of another image; None if there is only one.
+
+    Parameters
+    ----------
+    ours, theirs
+        Channels or colours of the result and of the other image, by name, on one grid.
+    other
+        What the other image is.
+    """
+    if len(ours) < 2 or len(ours) != len(theirs):
         return None
     question = "Are the channels in order?"
-    at = result.axes.index("C")
-    ours, theirs = (
-        [np.take(np.asarray(i.data), c, axis=at).ravel()[::7] for c in range(count)] for i in (result, reference)
-    )
-    table = np.array([[pearson(r, c) for r in theirs] for c in ours])
+    names = list(ours)
+    parts = ([np.asarray(i.data).ravel()[::7] for i in images.values()] for images in (ours, theirs))
+    first, second = parts
+    table = np.array([[pearson(a, b) for b in second] for a in first])
     best = np.nan_to_num(table, nan=-1.0).argmax(axis=1)
-    wrong = [c for c in range(count) if best[c] != c and table[c, best[c]] > table[c, c] + 0.1]
+    wrong = [c for c in range(len(names)) if best[c] != c and table[c, best[c]] > table[c, c] + _margin(table[c, c])]
     if not wrong:
-        return Answer(question, "yes", "each correlates best with its own")
+        least = float(np.nanmin(np.diagonal(table))) if np.isfinite(np.diagonal(table)).any() else 0.0
+        return Answer(question, "yes", f"each correlates best with its own (r at least {least:.2f})")
     reason = "; ".join(
-        f"{c} looks like {best[c]} of the reference (r {table[c, best[c]]:.2f}, with its own {table[c, c]:.2f})"
+        f"{names[c]} looks like {names[best[c]]} of the {other} (r {table[c, best[c]]:.2f}, with its own "
+        f"{table[c, c]:.2f})"
         for c in wrong
     )
     return Answer(question, "no", f"channel {reason}: reorder them")
 
 
-def linear(curves: Sequence[Linearity], flux: float) -> Answer:
-    """Answer whether intensities are proportional to those of the reference.
+def _margin(own: float) -> float:
+    """Return by how much another channel must correlate better: less where channels resemble each other."""
+    return min(0.1, 0.3 * (1 - own)) if isfinite(own) else 0.1
+
+
+def linear(curves: Mapping[str, Linearity], fluxes: Mapping[str, float], other: str = "reference") -> Answer:
+    """Answer whether intensities are proportional to those of another image, in every channel.
 
     Parameters
     ----------
     curves
-        Intensities over those of the reference, per channel.
-    flux
-        Sum of the result's intensities divided by that of the reference.
+        Intensities over those of the other image, by channel.
+    fluxes
+        Sum of the result's intensities divided by that of the other image, by channel.
+    other
+        What the other image is.
     """
     question = "Are its intensities linear?"
-    known = [c for c in curves if isfinite(c.gamma)]
+    known = {n: c for n, c in curves.items() if isfinite(c.gamma)}
     if not known:
         return Answer(question, "not measurable", "one of the two has too few different intensities")
-    worst = max(known, key=lambda c: abs(np.log(c.gamma)))
-    slopes = [float(np.polyfit(c.reference, c.candidate, 1)[0]) for c in known]
-    slope = max(slopes, key=lambda s: abs(np.log(s)) if s > 0 else np.inf)
-    reason = f"gamma {worst.gamma:.2f}, slope {slope:.3g}, flux {flux:.3g} times the reference's"
-    limits = (("gamma", worst.gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
-    wrong = [name for name, value, (low, high) in limits if isfinite(value) and not low <= value <= high]
+    slopes = {n: float(np.polyfit(c.reference, c.candidate, 1)[0]) for n, c in known.items()}
+    wrongs = {n: _wrong(c, slopes[n], fluxes.get(n, np.nan)) for n, c in known.items()}
+    name = max(known, key=lambda n: (slopes[n] < 0, len(wrongs[n]), abs(np.log(known[n].gamma))))
+    curve, slope, wrong = known[name], slopes[name], wrongs[name]
+    reason = named(
+        name,
+        f"gamma {curve.gamma:.2f} ({_GAMMAS[0]:g} to {_GAMMAS[1]:g}), slope {slope:.3g} ({_SLOPES[0]:g} to "
+        f"{_SLOPES[1]:g}), flux {fluxes.get(name, np.nan):.3g} times the {other}'s ({_FLUXES[0]:g} to {_FLUXES[1]:g})",
+    )
     if not wrong:
         return Answer(question, "yes", reason)
     if slope < 0:
-        return Answer(question, "no", f"{reason}: its contrast is inverted")
-    state: State = "no" if "gamma" in wrong and worst.r_squared < _MIN_R_SQUARED else "doubtful"
+        return Answer(question, "no", f"{reason}: its contrast is inverted; do not measure intensities")
+    state: State = "no" if "gamma" in wrong and curve.r_squared < _MIN_R_SQUARED else "doubtful"
     verb = "is" if len(wrong) == 1 else "are"
     return Answer(question, state, f"{reason}: measure no intensities before {' and '.join(wrong)} {verb} explained")
 
 
-def consistent(consistency: Consistency | None, problem: str) -> Answer:
-    """Answer whether the result, blurred and binned again, gives its input but for noise.
+def _wrong(curve: Linearity, slope: float, flux: float) -> list[str]:
+    limits = (("gamma", curve.gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
+    return [name for name, value, (low, high) in limits if isfinite(value) and not low <= value <= high]
+
+
+def consistent(found: Mapping[str, Consistency], denied: Mapping[str, Place], problem: str) -> Answer:
+    """Answer whether the result, blurred and binned again, gives its input but for noise, in every channel.
 
     Parameters
     ----------
-    consistency
-        The result compared with its input; None if that could not be measured.
+    found
+        The result compared with its input, by channel; none if that could not be measured.
+    denied
+        The place that the input denies most, by channel; none where that could not be measured.
     problem
         Why it could not.
     """
     question = "Is it consistent with its input?"
-    if consistency is None:
-        return Answer(question, "not measurable", problem)
-    rsp = consistency.rsp
-    if rsp < _MIN_RSP:
-        reason = f"it hardly correlates with its input (RSP {rsp:.2f}): check that it was made from this input"
-        return Answer(question, "no", reason)
-    if consistency.noise is None:
-        reason = f"the input's noise cannot be told from its structure; RSP {rsp:.4f}, RSE {consistency.rse:.3g}"
+    unlike = {
+        n: c
+        for n, c in found.items()
+        if c.rsp < _MIN_RSP and (n not in denied or denied[n].score > _DENIED_BY_INPUT[0])
+    }
+    if unlike:
+        name, least = min(unlike.items(), key=lambda item: item[1].rsp)
+        reason = f"it hardly correlates with its input (RSP {least.rsp:.2f}, at least {_MIN_RSP:g} is needed)"
+        return Answer(question, "no", named(name, f"{reason}: check that it was made from this input"))
+    if problem or not found:
+        return Answer(question, "not measurable" if not found or "degraded again" not in problem else "no", problem)
+    blind = "structure finer than the PSF cannot be checked this way"
+    one = worst(denied, lambda p: p.score)
+    if one is None:
+        return _by_share(question, found, blind)
+    name, at = one
+    limit = _DENIED_BY_INPUT[0]
+    measure = f"its worst place differs by {at.score:.1f} times what noise and sharpening explain (limit {limit:g})"
+    if at.score <= limit:
+        return Answer(question, "yes", named(name, f"{measure}; {blind}"))
+    kind = "more" if at.difference > 0 else "less"
+    reason = f"{measure}, most at {at.position} of the input: {kind} there than the input shows"
+    advice = "look at that place in the input before you use it"
+    return Answer(question, "no" if at.score > _DENIED_BY_INPUT[1] else "doubtful", named(name, f"{reason}; {advice}"))
+
+
+def _by_share(question: str, found: Mapping[str, Consistency], blind: str) -> Answer:
+    """Answer by the share of pixels that differ, where the interpolated input is not there to compare with."""
+    known = {n: c for n, c in found.items() if c.noise is not None}
+    one = worst(known, lambda c: c.outside)
+    if one is None:
+        least = min(found.values(), key=lambda c: c.rsp)
+        reason = f"the input's noise cannot be told from its structure; RSP {least.rsp:.4f}, RSE {least.rse:.3g}"
         return Answer(question, "not measurable", reason)
-    peak, position = largest_residual(consistency.residual)
-    reason = f"{100 * consistency.outside:.2f} % of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
-    has_structure = abs(peak) > _MAX_PEAK
-    if consistency.outside <= _MAX_OUTSIDE[0] and not has_structure:
-        return Answer(question, "yes", f"{reason}; structure finer than the PSF cannot be checked this way")
-    if has_structure:
-        kind = "more" if peak > 0 else "less"
-        reason += f"; most at {position} of the input: {kind} there than the input shows ({abs(peak):.0f} sigma)"
-    certain = consistency.outside > _MAX_OUTSIDE[1] or abs(peak) > 2 * _MAX_PEAK
-    return Answer(question, "no" if certain else "doubtful", reason)
-
-
-def largest_residual(residual: Image) -> tuple[float, str]:
-    """Return the largest sum of residuals over 5 x 5 pixels, in its own standard deviations, and its position."""
-    from scipy.ndimage import uniform_filter
-
-    values = np.asarray(residual.data, dtype=np.float64)
-    if not np.isfinite(values).any():
-        return 0.0, ""
-    size = [_BLOCK if a in "YX" else 1 for a in residual.axes]
-    blocks = uniform_filter(np.nan_to_num(values), size, mode="reflect") * _BLOCK
-    at = np.unravel_index(np.abs(blocks).argmax(), blocks.shape)
-    return float(blocks[at]), ", ".join(f"{a} {i}" for a, i in zip(residual.axes, at, strict=True))
-
-
-def supported(
-    shared: SharedDetail | None,
-    agreement: RingCorrelation | None,
-    consistency: Consistency | None,
-    repeat: RingCorrelation | None,
-    placed: Answer | None,
-) -> Answer:
-    """Answer whether detail finer than the input's pixels is in the reference too.
-
-    Parameters
-    ----------
-    shared
-        What the reference says of the detail beyond the input's pixels; None without a reference or an input.
-    agreement
-        Ring correlation of result and reference.
-    consistency
-        The result compared with its input, for results without a reference.
-    repeat
-        Ring correlation of two recordings of the input.
-    placed
-        Answer of `place`; None without a reference.
-    """
-    question = "Is the added fine detail real?"
-    more = [] if repeat is None else [f"the input, of two recordings: {repeat.resolution()}"]
-    if shared is None:
-        reason = "nothing to compare"
-        if consistency is not None:
-            reason = f"{100 * consistency.invented:.2f} % of its spectrum lies beyond the input's pixels: a guess"
-        return Answer(question, "not measurable", "; ".join([reason, *more]))
-    if placed is not None and placed.state == "no":
-        return Answer(question, "not measurable", "it does not lie on the reference: they cannot agree in detail")
-    limit = None if agreement is None else agreement.agreement()
-    if limit is not None and limit.value is None:
-        more.insert(0, limit.reason)
-    elif limit is not None:
-        more.insert(0, f"result and reference agree on details larger than {limit.value:.3g} {limit.unit}")
-    reason = f"{100 * shared.share:.2f} % of its spectrum lies beyond the input's pixels"
-    if shared.share < _LITTLE:
-        return Answer(question, "not measurable", "; ".join([f"it adds hardly any ({reason})", *more]))
-    real, sure = (shared.confirmed >= limit for limit in reversed(_CONFIRMED))
-    state: State = "yes" if real else "doubtful" if sure else "no"
-    reason += (
-        f" and correlates with the reference's by {shared.correlation:.2f}, which confirms "
-        f"{100 * min(max(shared.confirmed, 0.0), 1.0):.0f} % of it where it confirms least"
-    )
-    return Answer(question, state, "; ".join([reason, *more]))
-
-
-def beats(comparisons: Sequence[Comparison], candidate: str) -> Answer | None:
-    """Answer whether a candidate is better than interpolation over the images of a folder; None if not compared."""
-    comparison = next((c for c in comparisons if c.candidate == candidate), None)
-    if comparison is None:
-        return None
-    states: dict[str, State] = {"yes": "yes", "no": "no", "cannot tell": "not measurable"}
-    return Answer("Does it beat interpolation?", states[comparison.beats], str(comparison))
+    name, share = one[0], one[1].outside
+    reason = f"{100 * share:.2f} % of its pixels differ by more than 3 sigma (limit {100 * _MAX_OUTSIDE[0]:g} %)"
+    if share <= _MAX_OUTSIDE[0]:
+        return Answer(question, "yes", named(name, f"{reason}; {blind}"))
+    advice = "look at the residual before you use it"
+    return Answer(question, "no" if share > _MAX_OUTSIDE[1] else "doubtful", named(name, f"{reason}; {advice}"))
 
 
 def calibrated(share: float | None, nominal: float, problem: str) -> Answer:
@@ -291,4 +294,29 @@ def calibrated(share: float | None, nominal: float, problem: str) -> Answer:
     if share is None:
         return Answer(question, "not measurable", problem)
     reason = f"{100 * share:.1f} % of the reference lies within the intervals, {100 * nominal:.0f} % should"
-    return Answer(question, "yes" if share >= nominal - 0.02 else "no", reason)
+    if share >= nominal - 0.02:
+        return Answer(question, "yes", reason)
+    return Answer(question, "no", f"{reason}: calibrate them on images like this one")
+
+
+def conclude(answers: Sequence[Answer]) -> str:
+    """Return in one sentence what the answers mean together."""
+    no, doubtful, yes = ([a for a in answers if a.state == state] for state in ("no", "doubtful", "yes"))
+    unknown = len(answers) - len(no) - len(doubtful) - len(yes)
+    rest = f"; {unknown} could not be answered" if unknown else ""
+    if no:
+        return f"Do not use it: {len(no)} of {len(answers)} answers {_verb(no, 'is', 'are')} no ({_listed(no)}){rest}."
+    if doubtful:
+        many = f"{len(doubtful)} of {len(answers)} answers {_verb(doubtful, 'is', 'are')} doubtful"
+        return f"Use it with care: {many} ({_listed(doubtful)}){rest}."
+    if yes:
+        return f"Nothing speaks against it: {len(yes)} of {len(answers)} answers are yes{rest}."
+    return f"Nothing is known about it: none of {len(answers)} questions could be answered."
+
+
+def _verb(answers: Sequence[Answer], one: str, many: str) -> str:
+    return one if len(answers) == 1 else many
+
+
+def _listed(answers: Sequence[Answer]) -> str:
+    return " ".join(a.question for a in answers)

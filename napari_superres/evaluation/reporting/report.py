@@ -160,7 +160,10 @@ class Report:
         return [str(c) for c in self.comparisons if c.images > 1]
 
     def _footnotes(self) -> list[str]:
-        lines = [f"{name}: {i.question} {i.state}: {i.reason}" for name, f in self.findings.items() for i in f.answers]
+        lines = []
+        for name, found in self.findings.items():
+            lines += [f"{name}: {found.conclusion}"]
+            lines += [f"{name}: {i.question} {i.state}: {i.reason}" for i in found.answers]
         lines += self.verdicts()
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]

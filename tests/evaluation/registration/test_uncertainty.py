@@ -50,14 +50,14 @@ def test_dim_tiles_of_an_honest_result_are_never_called_shifted():
     for seed in range(12):
         pair = [image(v) for v in noisy_pair(seed, 6.0, edge=64)]
         found = register(*pair)
-        states.append(questions.place(found, "", False).state)
+        states.append(questions.place({"": found}, "").state)
         assert not any(found.pixels) or np.hypot.reduce(found.pixels) > 2 * found.error
     assert "yes" not in states, "their position is not known either"
 
 
 def test_a_shift_that_is_known_is_still_found():
     found = register(*map(image, noisy_pair(0, 1.0, (0.0, 2.0))))
-    answer = questions.place(found, "", False)
+    answer = questions.place({"": found}, "")
     assert answer.state == "no"
     assert found.error < 0.1
     assert "known to" in answer.reason
@@ -85,7 +85,7 @@ def test_along_a_line_no_shift_is_known():
     rows = np.zeros((128, 128)) + np.sin(np.arange(128) / 6)
     random = np.random.default_rng(0)
     found = register(*(image(rows + 0.05 * random.normal(size=rows.shape)) for _ in range(2)))
-    assert questions.place(found, "", False).state == "not measurable"
+    assert questions.place({"": found}, "").state == "not measurable"
 
 
 @pytest.mark.parametrize("blank", [[2], [1, 2, 3], [0, 2, 4]])

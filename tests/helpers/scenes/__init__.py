@@ -1,4 +1,8 @@
-"""Scenes whose resolution follows from a formula, and folders of results with their references and inputs."""
+"""Scenes whose resolution follows from a formula, folders of results with references and inputs, and planted lies.
+
+``drill``  eight scenes, each with a reference, an input and honest results
+``lies``   what can be wrong with a result, one function each
+"""
 
 import shutil
 from pathlib import Path
