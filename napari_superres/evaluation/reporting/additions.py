@@ -121,6 +121,10 @@ def supported(
         name, (value, at) = strongest
         reason = f"at {at} it has {value:.1f} times the power of coarser detail (limit {_EXCESS[0]:g}; edges have 0.5)"
         reason = named(name, f"{reason}: that is texture or noise, not detail of a lens; do not measure it")
+        if name in shared:
+            share, correlation, _ = shared[name]
+            beyond = f"{100 * share:.2f} % of its spectrum lies beyond the input's pixels"
+            more.insert(0, f"{beyond} and correlates with the reference's by {correlation:.2f}")
         return Answer(question, "no" if value > _EXCESS[1] else "doubtful", "; ".join([reason, *more]))
     if not shared:
         return Answer(question, "not measurable", "; ".join([_unsupported(consistency), *more]))

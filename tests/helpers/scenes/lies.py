@@ -1,7 +1,6 @@
 """What can be wrong with a result: each kind planted in a sound one, in one channel and plane where it is local."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -493,12 +492,3 @@ def _(v: Floats, of: Scene) -> Floats:
 
 SEEN_BY_REFERENCE_ONLY = ("the reference", "the reference and a little noise", "half of the reference")
 """Kinds that an input cannot reveal: they are better than any result of it."""
-
-
-def count(table: dict[tuple[str, str], bool]) -> dict[str, Any]:
-    """Return, for each kind, on how many of the scenes where it can be planted it was flagged."""
-    kinds = dict.fromkeys(kind for _, kind in table)
-    return {
-        k: (sum(f for (_, kind), f in table.items() if kind == k), sum(1 for _, kind in table if kind == k))
-        for k in kinds
-    }
