@@ -147,6 +147,8 @@ def supported(
         name, (value, at) = strongest
         reason = f"at {at} it has {value:.1f} times the power of coarser detail (limit {_EXCESS[0]:g}; edges have 0.5)"
         reason = named(name, f"{reason}: that is texture or noise, not detail of a lens; do not measure it")
+        if name in shared:
+            more.insert(0, _measured(shared[name].detail))
         return Answer(question, "no" if value > _EXCESS[1] else "doubtful", "; ".join([reason, *more]))
     if not shared:
         return Answer(question, "not measurable", "; ".join([_unsupported(consistency), *more]))
@@ -159,20 +161,28 @@ def supported(
         more.insert(0, f"result and reference agree on details larger than {limit.value:.3g} {limit.unit}")
     name, least = min(shared.items(), key=lambda item: (not item[1].is_claimed, item[1].detail.confirmed))
     detail = least.detail
-    reason = f"{100 * detail.share:.2f} % of its spectrum lies beyond the input's pixels"
     if not least.is_claimed:
-        reason = f"it adds hardly any ({reason}): it is denoised or sharpened, not finer"
+        reason = f"it adds hardly any ({_amount(detail.share)}): it is denoised or sharpened, not finer"
         return Answer(question, "not measurable", "; ".join([named(name, reason), *more]))
     real, possible = (detail.confirmed >= limit for limit in reversed(_CONFIRMED))
     state: State = "yes" if real else "doubtful" if possible else "no"
-    reason += (
-        f" and correlates with the reference's by {detail.correlation:.2f}, which confirms "
-        f"{100 * min(max(detail.confirmed, 0.0), 1.0):.0f} % of it where it confirms least (limits "
-        f"{100 * _CONFIRMED[0]:.0f} and {100 * _CONFIRMED[1]:.0f} %)"
-    )
+    reason = _measured(detail)
     if state != "yes":
         reason += ": do not measure details smaller than an input pixel"
     return Answer(question, state, "; ".join([named(name, reason), *more]))
+
+
+def _amount(share: float) -> str:
+    return f"{100 * share:.2f} % of its spectrum lies beyond the input's pixels"
+
+
+def _measured(detail: SharedDetail) -> str:
+    low, high = (100 * limit for limit in _CONFIRMED)
+    return (
+        f"{_amount(detail.share)} and correlates with the reference's by {detail.correlation:.2f}, which confirms "
+        f"{100 * min(max(detail.confirmed, 0.0), 1.0):.0f} % of it where it confirms least (limits {low:.0f} and "
+        f"{high:.0f} %)"
+    )
 
 
 def _confirmed(added: Added | None) -> bool:
@@ -184,7 +194,7 @@ def _unsupported(consistency: Mapping[str, Consistency]) -> str:
     one = worst(consistency, lambda c: c.invented)
     if one is None:
         return "neither a reference nor a finer result was given"
-    share = f"{100 * one[1].invented:.2f} % of its spectrum lies beyond the input's pixels"
+    share = _amount(one[1].invented)
     if one[1].invented < _LITTLE:
         return f"it adds hardly any ({share}): it is denoised or sharpened, not finer"
     return f"{share}; only a reference could confirm that, so it is a guess of the model"
