@@ -1,16 +1,16 @@
 """``superres evaluate``, ``resolution`` and ``selftest``."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from napari_superres.atomic import check_writable
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.map_files import map_targets, write_maps
-from napari_superres.errors import EvaluationError, OutputError, SettingsError
+from napari_superres.cli.report_file import check_report, with_command
+from napari_superres.errors import EvaluationError, SettingsError
 
 if TYPE_CHECKING:
     from napari_superres import Image
@@ -24,6 +24,9 @@ def evaluate(
     lr: Annotated[Path | None, typer.Option(help="Low-resolution input, for the baselines and --model.")] = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="Model to run on --lr and to compare; may be repeated.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Also run this model on --lr, and compare everything with it.")
     ] = None,
     baseline: Annotated[
         list[str] | None,
@@ -57,6 +60,10 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report as JSON.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="F", help="Write the rows as CSV.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", metavar="F", help="Write one HTML page.")] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="F.svg|png", help="Write a figure for a paper: input, result, reference at one contrast."),
+    ] = None,
     maps: Annotated[
         Path | None,
         typer.Option(
@@ -73,18 +80,21 @@ def evaluate(
     """Measure results, or what models make of inputs, against reference scans, always next to bicubic interpolation.
 
     If one image is given with --lr and --model, it is the reference, and the models are judged: REF --lr LR --model
-    NAME. If it is given with --lr alone, it is a result that is compared with its input only: SR --lr LR.
+    NAME. If it is given with --lr alone, it is a result that is compared with its input only: SR --lr LR. All of this
+    works for folders, too: SRDIR --lr LRDIR needs no references.
     """
     from napari_superres import io
     from napari_superres.evaluation import evaluate as compare
     from napari_superres.evaluation import evaluate_folder
     from napari_superres.evaluation.reporting.gates import parse_gate
+    from napari_superres.evaluation.reporting.paper.figure import check_figure
 
     result, reference = (None, first) if second is None and model else (first, second)
     if transform != "shift" and not register:
         raise SettingsError("--transform says what --register looks for: give both.")
     options: dict[str, Any] = {
         "models": model or (),
+        "against": against,
         "convention": convention,
         "data_range": data_range,
         "psf_sigma": psf_sigma,
@@ -96,30 +106,33 @@ def evaluate(
     if reference is None and (baseline or gate):
         raise SettingsError("--baseline and --gate need a reference.")
     inputs = [path for path in (first, second, lr, repeat, calibration) if path is not None]
-    for path in (json_file, csv_file, html_file):
+    for path in (json_file, csv_file, html_file, figure):
         if path is not None:
-            _check_report(path, inputs)
+            check_report(path, inputs)
+    if figure is not None:
+        check_figure(figure)
     single = result if reference is None else reference
     if single is None or io.find_images(single) == [single]:
         targets = _map_targets(maps, result, reference, lr, extension, overwrite, inputs)
         images = _read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit)
         report = compare(**images, calibration=calibration, name=io.safe_name(first), **options)
         written = _maps(images, targets, transform if register else None, data_range)
-    elif reference is None:
-        raise SettingsError("a folder of results needs a folder of reference scans.")
-    elif any(option is not None for option in (repeat, calibration, pixel_size, maps)):
-        raise SettingsError("--repeat, --calibration, --pixel-size and --maps are for single images.")
+    elif any(option is not None for option in (repeat, calibration, pixel_size, maps, figure)):
+        raise SettingsError("--repeat, --calibration, --pixel-size, --maps and --figure are for single images.")
     else:
         report = evaluate_folder(result, reference, lr_dir=lr, **options)
         targets, written = {}, {}
+    report = replace(report, about=with_command(report.about, {"result": result, "reference": reference, "input": lr}))
+    if figure is not None:
+        report.to_figure(figure)
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:
             write(file)
     write_maps(written, targets, overwrite=overwrite)
     # Files come first: they are not lost if stdout dies.
-    terminal.result(report.table())
+    terminal.result(*report.table().splitlines())
     passed = _check_gates(gate or (), report)
-    if report.failures:
+    if report.failures or any(file.status == "failed" for file in report.files):
         raise typer.Exit(3)
     if not passed:
         raise typer.Exit(4)
@@ -142,16 +155,6 @@ def _check_gates(texts: Sequence[str], report: "Report") -> bool:
     for gate in gates:
         terminal.result(f"gate {gate.text}: {'met' if gate.passed else 'NOT MET'} ({gate.values})")
     return all(gate.passed for gate in gates)
-
-
-def _check_report(path: Path, inputs: Sequence[Path]) -> None:
-    """Raise the error that writing a report would raise, or that it would replace an input."""
-    from napari_superres import io
-
-    check_writable(path)
-    io.check_apart(path, inputs)
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
 
 
 def _map_targets(

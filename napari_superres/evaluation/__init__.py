@@ -1,9 +1,11 @@
 """How far a result can be trusted: measured against a reference scan, its own input, and repeats of the run.
 
 Begin with ``images.evaluate``, which asks every question of one result; ``folder`` asks them of many. Only ``folder``,
-``pairing`` and ``uncertainty.fit_calibration`` read files. docs/explanation/architecture.md lists all imports.
+``many``, ``pairing`` and ``uncertainty.fit_calibration`` read files. docs/explanation/architecture.md lists all
+imports.
 
 ``images``        `evaluate`: one result; ``folder`` `evaluate_folder`: many
+``alone``         one result and its input, without a reference; ``many`` files of such results
 ``compare``       the scores of a result, models and baselines against one reference
 ``candidates``    the images that are scored, one at a time
 ``baselines``     interpolation and classical restoration of the same input
@@ -29,6 +31,7 @@ from napari_superres.evaluation.maps import residual_map as residual_map
 from napari_superres.evaluation.maps import ssim_map as ssim_map
 from napari_superres.evaluation.registration.register import register as register
 from napari_superres.evaluation.registration.shifts import local_shifts as local_shifts
+from napari_superres.evaluation.reporting.paper.methods import write_methods as write_methods
 from napari_superres.evaluation.reporting.report import Report as Report
 from napari_superres.evaluation.resolution import decorrelation as decorrelation
 from napari_superres.evaluation.resolution import local_agreement as local_agreement
@@ -63,4 +66,5 @@ __all__ = [
     "single_image_correlation",
     "spread",
     "ssim_map",
+    "write_methods",
 ]

@@ -5,19 +5,24 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
+from napari_superres.core.image import Image
 from napari_superres.core.options import as_list, checks_names
-from napari_superres.errors import EvaluationError, SuperResError
-from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES
+from napari_superres.errors import EvaluationError, SettingsError, SuperResError
+from napari_superres.evaluation.alone import about_now
+from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES, interpolate
 from napari_superres.evaluation.candidates import RESULT, run_model
-from napari_superres.evaluation.compare import EvaluationSettings, ImageScores, compare, compare_with_bicubic
+from napari_superres.evaluation.compare import EvaluationSettings, ImageScores, compare, compare_candidates
+from napari_superres.evaluation.many import files_of, report_files
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import IntensityLimits, Row, average_rows, intensity_limits
 from napari_superres.evaluation.pairing import Trio, pair_files
-from napari_superres.evaluation.registration.match import match
-from napari_superres.evaluation.registration.register import Transform
+from napari_superres.evaluation.registration.match import MatchedPair, match
+from napari_superres.evaluation.registration.register import Registration, Transform
 from napari_superres.evaluation.registration.register import register as register_images
+from napari_superres.evaluation.registration.scale import scale_of
 from napari_superres.evaluation.reporting import questions
+from napari_superres.evaluation.reporting.exhibits import with_exhibits
 from napari_superres.evaluation.reporting.findings import Findings, examine
 from napari_superres.evaluation.reporting.report import Report
 
@@ -25,10 +30,11 @@ from napari_superres.evaluation.reporting.report import Report
 @checks_names
 def evaluate_folder(
     sr_dir: str | Path | None,
-    ref_dir: str | Path,
+    ref_dir: str | Path | None,
     *,
     lr_dir: str | Path | None = None,
     models: str | Sequence[str] = (),
+    against: str | None = None,
     convention: str = "microscopy",
     data_range: str | None = None,
     baselines: str | Sequence[str] = DEFAULT_BASELINES,
@@ -43,11 +49,13 @@ def evaluate_folder(
         Folder of results. None judges the models instead.
     ref_dir
         Folder of references. A result ``cells.tif`` or ``cells_MODEL.tif`` belongs to the reference and the input
-        ``cells`` of any format.
+        ``cells`` of any format. None compares each result with its input only.
     lr_dir
         Folder of inputs. Without it, each input is simulated, as in `evaluate`.
     models
         Names of models to run on every input.
+    against
+        As in `evaluate`.
     convention
         As in `evaluate`.
     data_range
@@ -65,6 +73,7 @@ def evaluate_folder(
     Report
         Rows per image, then the mean over images per candidate; ``comparisons`` of each candidate with bicubic
         interpolation over all images. ``failures`` lists missing partners and images that could not be compared.
+        Without references, ``files`` holds a line per file and there are no rows.
 
     Raises
     ------
@@ -75,7 +84,13 @@ def evaluate_folder(
     """
     models = as_list(models)
     settings = EvaluationSettings.of(
-        models, convention, data_range, baselines=as_list(baselines), psf_sigma=psf_sigma, register=register
+        models,
+        convention,
+        data_range,
+        baselines=as_list(baselines),
+        psf_sigma=psf_sigma,
+        register=register,
+        against=against,
     )
     if sr_dir is None and (lr_dir is None or not models):
         raise EvaluationError(
@@ -85,6 +100,10 @@ def evaluate_folder(
     from napari_superres.io import InputPath
 
     results, inputs = (None if folder is None else InputPath(folder) for folder in (sr_dir, lr_dir))
+    if ref_dir is None:
+        if results is None or models or against is not None or register:
+            raise SettingsError("`models`, `against` and `register` need a folder of references.")
+        return report_files(files_of(results, inputs))
     references = InputPath(ref_dir)
     trios, unpaired = pair_files(results, references, inputs)
     failures = [{"image": u.name, "reason": f"{u.reason} in {u.folder}"} for u in unpaired]
@@ -95,11 +114,12 @@ def evaluate_folder(
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {results or inputs} could be compared with {references}. {reasons}")
-    comparisons = compare_with_bicubic(rows)
+    comparisons = compare_candidates(rows, against)
     notes.append("only the images where the result gains least and most are examined beyond metrics")
     findings = {trio.name: _examine(trio, settings, comparisons) for trio in _extremes(trios, rows)}
     conventions = _describe(settings.rules)
-    return Report(rows + _means(rows), conventions, tuple(notes), tuple(failures), comparisons, findings)
+    about = about_now(None)
+    return Report(rows + _means(rows), conventions, tuple(notes), tuple(failures), comparisons, findings, about=about)
 
 
 def _score_all(
@@ -165,13 +185,23 @@ def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Com
         result, _ = run_model(lr, settings.models[0])
     reference = read_image(trio.reference)
     if settings.transform is not None:
-        moved = register_images(result, reference, transform=settings.transform)
-        findings = examine(moved.result, moved.reference, lr, whole=result, registration=moved)
+        pair: Registration | MatchedPair = register_images(result, reference, transform=settings.transform)
     else:
         pair = match(result, reference)
-        findings = examine(pair.result, pair.reference, lr, whole=result)
+    moved = pair if isinstance(pair, Registration) else None
+    findings = examine(pair.result, pair.reference, lr, whole=result, registration=moved)
+    base = None if lr is None else _interpolated(lr, result, pair.result)
+    findings = with_exhibits(findings, pair.result, pair.reference, lr, base)
     verdict = questions.beats(comparisons, RESULT if trio.result is not None else settings.models[0])
     return findings if verdict is None else replace(findings, answers=(verdict, *findings.answers))
+
+
+def _interpolated(lr: Image, whole: Image, result: Image) -> Image | None:
+    """Return the interpolated input on the grid of a result; None if the two lie on one grid."""
+    scale = scale_of(whole, lr)
+    if scale is None or max(scale.values()) == 1:
+        return None
+    return match(result, interpolate(lr, BICUBIC, scale), names=("result", BICUBIC)).reference
 
 
 def _common_limits(

@@ -7,11 +7,12 @@ from pathlib import Path
 from napari_superres.core.image import Array, Image
 from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SettingsError
+from napari_superres.evaluation.alone import about_now, computed_inputs, examine_alone
 from napari_superres.evaluation.baselines import DEFAULT_BASELINES
-from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
+from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_candidates
 from napari_superres.evaluation.registration.register import Transform
-from napari_superres.evaluation.registration.scale import scale_of
 from napari_superres.evaluation.reporting import questions
+from napari_superres.evaluation.reporting.exhibits import with_exhibits
 from napari_superres.evaluation.reporting.findings import examine
 from napari_superres.evaluation.reporting.report import Report
 from napari_superres.evaluation.uncertainty.calibration import Calibration
@@ -27,6 +28,7 @@ def evaluate(
     *,
     lr: Image | Array | None = None,
     models: str | Sequence[str] = (),
+    against: str | None = None,
     axes: str | None = None,
     convention: str = "microscopy",
     data_range: str | None = None,
@@ -53,6 +55,9 @@ def evaluate(
         the scale in the result's provenance, and the rows say so.
     models
         Names of models to run on the input and to compare.
+    against
+        Name of a model to run on the input, too, and to compare everything with, image by image: a shipped model, for
+        one of your own.
     axes
         Axes of bare arrays; by default the usual ones of their shape.
     convention
@@ -95,13 +100,19 @@ def evaluate(
     """
     models = as_list(models)
     settings = EvaluationSettings.of(
-        models, convention, data_range, baselines=as_list(baselines), psf_sigma=psf_sigma, register=register
+        models,
+        convention,
+        data_range,
+        baselines=as_list(baselines),
+        psf_sigma=psf_sigma,
+        register=register,
+        against=against,
     )
     images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat)]
     judged, scan, low, again = images
     if scan is None:
-        if register or calibration is not None or models:
-            raise SettingsError("`models`, `register` and `calibration` need a reference.")
+        if register or calibration is not None or models or against is not None:
+            raise SettingsError("`models`, `against`, `register` and `calibration` need a reference.")
         return _compare_with_input(judged, low, again, name, psf_sigma)
     scores = compare(judged, scan, low, settings, name=name)
     findings = examine(
@@ -115,6 +126,8 @@ def evaluate(
         unknown=scores.unknown,
         psf_sigma=psf_sigma,
     )
+    findings = with_exhibits(findings, scores.result, scores.reference, low, scores.base)
+    notes = [*scores.notes, *computed_inputs({"input": low, "second input": again, "reference": scan})]
     coverage = None if calibration is None else measure_coverage(low, scan, models, calibration)
     if coverage is None:
         answer = questions.calibrated(None, 0.0, _NO_CALIBRATION)
@@ -123,10 +136,11 @@ def evaluate(
     return Report(
         scores.rows,
         settings.rules.describe(),
-        tuple(dict.fromkeys([*scores.notes, *(coverage.notes if coverage else ())])),
-        comparisons=compare_with_bicubic(scores.rows),
+        tuple(dict.fromkeys([*notes, *(coverage.notes if coverage else ())])),
+        comparisons=compare_candidates(scores.rows, against),
         findings={name: replace(findings, answers=(*findings.answers, answer))},
         calibration=None if coverage is None else coverage.calibration,
+        about=about_now(scores.whole),
     )
 
 
@@ -137,10 +151,9 @@ def _compare_with_input(
         raise EvaluationError(
             "without a reference, a result and its input are needed.", remedy="Give the input as `lr`."
         )
-    scale_of(result, lr)
-    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
-    note = "no reference was given, so nothing can be said about detail that the input does not show"
-    return Report([], {"compared with": "the input only"}, (note,), findings={name: findings})
+    findings, notes = examine_alone(result, lr, repeat=repeat, psf_sigma=psf_sigma)
+    conventions = {"compared with": "the input only"}
+    return Report([], conventions, notes, findings={name: findings}, about=about_now(result))
 
 
 def _as_image(image: Image | Array, axes: str | None) -> Image:

@@ -1,7 +1,7 @@
 """Examine one result beyond its metrics: position, intensities, consistency, spectra, agreement, maps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari_superres.evaluation.maps import average_samples, difference_map, ssi
 from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
 from napari_superres.evaluation.registration.register import Registration, register
 from napari_superres.evaluation.reporting import questions
+from napari_superres.evaluation.reporting.exhibits import Exhibit
 from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
 from napari_superres.evaluation.resolution.frc import FrequencyRings, length_unit, squared_magnitude, windowed_spectrum
@@ -50,6 +51,10 @@ class Findings:
     maps
         Maps of the middle plane, by name: ``"result"``, ``"reference"``, ``"difference"``, ``"SSIM"``,
         ``"agreement"``, and on the input's grid ``"residual"``.
+    pictures
+        Middle planes of all channels: ``"input"``, ``"interpolation"``, ``"result"`` and ``"reference"``.
+    exhibits
+        Where each check that failed or is doubtful is worst, by its question.
     """
 
     answers: tuple[Answer, ...]
@@ -61,6 +66,8 @@ class Findings:
     spectra: Mapping[str, Curve]
     unit: str
     maps: Mapping[str, Image]
+    pictures: Mapping[str, Image] = field(default_factory=dict)
+    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return answers and numbers, without images, as JSON can hold them."""

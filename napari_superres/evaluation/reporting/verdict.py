@@ -1,0 +1,162 @@
+"""What the answers of a report mean together, and what to do about each of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from napari_superres.evaluation.reporting.questions import Answer, State
+
+Level = Literal["failed", "doubtful", "open", "passed"]
+
+DECISIVE = "Is the added fine detail real?"
+"""The question without which no report is a success."""
+
+SEVERITY: Mapping[State, int] = {"no": 0, "doubtful": 1, "not measurable": 2, "yes": 3}
+
+
+class Advice(NamedTuple):
+    """What an answer that is not yes means.
+
+    Attributes
+    ----------
+    failed
+        What is wrong, as the end of the sentence "The result ...".
+    meaning
+        What follows for a user of the result.
+    remedy
+        What to do.
+    """
+
+    failed: str
+    meaning: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answers of a report in one sentence.
+
+    Attributes
+    ----------
+    level
+        ``"failed"`` if a check failed, ``"doubtful"`` if one is doubtful, ``"open"`` if what matters most could not be
+        checked, else ``"passed"``.
+    sentence
+        The sentence.
+    """
+
+    level: Level
+    sentence: str
+
+
+_ADVICE = {
+    "pixel size": Advice(
+        "has a pixel size that does not fit",
+        "Lengths and areas that are measured in it are wrong.",
+        "Correct the pixel size in the file, or give it as `pixel_size`.",
+    ),
+    "lie on the reference": Advice(
+        "does not lie on the reference",
+        "The metrics measure the shift more than the result.",
+        "Set `register`, or correct pixel size and origin in the files.",
+    ),
+    "channels": Advice(
+        "has its channels in another order than the reference",
+        "Each channel is compared with the image of another stain.",
+        "Reorder the channels of one of the files.",
+    ),
+    "intensities linear": Advice(
+        "has intensities that are not proportional to those of the reference",
+        "Brightness in it must not be compared or summed.",
+        "Measure intensities in the input. Check the intensity range that the model was given.",
+    ),
+    "consistent with its input": Advice(
+        "contradicts its input",
+        "Blurred and binned again, it does not give the image that it was made from: something was added or removed.",
+        "Do not use the marked place. Check that the input is that of the result; use another model, or interpolation.",
+    ),
+    "fine detail real": Advice(
+        "shows fine detail that the reference does not confirm",
+        "The detail finer than the input's pixels is the model's guess.",
+        "Measure no structure finer than the input's pixels. Use a model that was trained on images like this one.",
+    ),
+    "interpolation": Advice(
+        "is no better than interpolation",
+        "The model adds nothing that interpolation would not give without its risks.",
+        "Use interpolation, a classical method, or a model that was trained on images like this one.",
+    ),
+    "error bars": Advice(
+        "lies outside its error bars too often",
+        "The error bars promise more than they keep.",
+        "Calibrate again, on images like this one.",
+    ),
+    "grids and seams": Advice(
+        "shows a regular pattern that the input does not have",
+        "Structures that repeat at a fixed distance are made by the program, not by the specimen.",
+        "Do not measure texture in it. Upscale again, or use another model.",
+    ),
+    "the reference itself": Advice(
+        "is a copy of the reference",
+        "The scores say nothing about the model: the result was not made from the input alone.",
+        "Make the result again from the input.",
+    ),
+}
+_UNKNOWN = {
+    "fine detail real": "Record a reference scan of a few fields, and evaluate against it.",
+    "error bars": "Calibrate on pairs of images with `calibrate_folder()`, and give the file as `calibration`.",
+    "consistent with its input": "Give the input as `lr`.",
+    "pixel size": "Give the pixel size as `pixel_size`.",
+    "interpolation": "Evaluate at least six images.",
+}
+
+
+def advice(answer: Answer) -> Advice:
+    """Return what an answer means and what to do about it, in general words where the question is not known."""
+    found = next((v for key, v in _ADVICE.items() if key in answer.question), None)
+    return found or Advice("fails a check", "The result is not what it should be in this respect.", "See the reason.")
+
+
+def next_step(answer: Answer) -> str:
+    """Return what to do about an answer; empty if it is yes."""
+    if answer.state == "yes":
+        return ""
+    if answer.state == "not measurable":
+        return next((v for key, v in _UNKNOWN.items() if key in answer.question), "")
+    return advice(answer).remedy
+
+
+def judge(answers: Mapping[str, Sequence[Answer]], places: Mapping[tuple[str, str], str] | None = None) -> Verdict:
+    """Return the answers on all images in one sentence.
+
+    Parameters
+    ----------
+    answers
+        Answers by image.
+    places
+        Where a check is worst, in words, by image and question.
+    """
+    found = [(name, answer) for name, group in answers.items() for answer in group]
+    if not found:
+        return Verdict("open", "Not judged: nothing of it was examined beyond the metrics.")
+    failed, doubtful, unknown = (
+        [(n, a) for n, a in found if a.state == state] for state in ("no", "doubtful", "not measurable")
+    )
+    if hits := failed or doubtful:
+        name, answer = hits[0]
+        where = (places or {}).get((name, answer.question), "")
+        subject = f"{name}: the result" if len(answers) > 1 else "the result"
+        spot = f" (worst at {where})" if where else ""
+        images = len({n for n, _ in hits})
+        fields = f" in {images} of {len(answers)} images" if len(answers) > 1 else ""
+        count = f"{len(hits)} of {len(found)} checks"
+        reason = f"{fields}: {subject} {advice(answer).failed}{spot}."
+        if failed:
+            return Verdict("failed", f"Do not use: {count} failed{reason}")
+        return Verdict("doubtful", f"Use with care: {count} {'is' if len(hits) == 1 else 'are'} doubtful{reason}")
+    done = f"{len(found) - len(unknown)} of {len(found)} checks passed"
+    rest = f", {len(unknown)} could not be made" if unknown else ""
+    if len(unknown) == len(found) or any(DECISIVE in a.question for _, a in unknown):
+        return Verdict(
+            "open", f"Nothing speaks against it, but whether its fine detail is real is not known: {done}{rest}."
+        )
+    return Verdict("passed", f"No check failed: {done}{rest}.")
