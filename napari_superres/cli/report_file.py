@@ -5,13 +5,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_superres.atomic import check_writable
+from napari_superres.cli import terminal
 from napari_superres.errors import OutputError
 
 if TYPE_CHECKING:
     from napari_superres.evaluation.reporting.about import About
+
+
+_READING = ("axes", "series", "pixel_size", "unit", "trust")
 
 
 def check_report(path: Path, inputs: Sequence[Path]) -> None:
@@ -28,6 +32,33 @@ def check_report(path: Path, inputs: Sequence[Path]) -> None:
     io.check_apart(path, inputs)
     if path.is_dir():
         raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
+
+
+def write_report(
+    made: Sequence[tuple[Path, Path, str, str, tuple[str, ...]]], file: Path, reading: Mapping[str, Any]
+) -> None:
+    """Write a page on results that were just made.
+
+    Parameters
+    ----------
+    made
+        Input, result, status, message and notes of each.
+    file
+        The page.
+    reading
+        Options with which the inputs were read.
+    """
+    from napari_superres import io
+    from napari_superres.evaluation import BatchFile, report_files
+
+    options = {name: reading[name] for name in _READING if name in reading}
+    files = [
+        BatchFile(io.short_label(source), target, io.InputPath(source), status, message, notes)
+        for source, target, status, message, notes in made
+    ]
+    page = report_files(files, reading=options)
+    replace(page, about=with_command(page.about, {})).to_html(file)
+    terminal.say(f"wrote {file}")
 
 
 def with_command(about: "About", files: Mapping[str, Path | None]) -> "About":

@@ -72,6 +72,7 @@ def trust(
     from napari_superres.evaluation import check_consistency, intervals, spread
     from napari_superres.evaluation.reporting.questions import consistent
     from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration
+    from napari_superres.evaluation.uncertainty.spread import describe_spread
 
     bars = None if calibration is None else Calibration.from_json(calibration)
     names = ("mean", "disagreement", "error-bar", "residual")
@@ -87,7 +88,12 @@ def trust(
     except EvaluationError as error:
         consistency, problem = None, str(error)
     write_maps(maps, targets, overwrite=overwrite)
-    terminal.result(f"{results.members} results; {consistent(consistency, problem).reason}")
+    answer = consistent(consistency, problem)
+    terminal.result(
+        f"{results.members} results disagree by {describe_spread(results)}",
+        f"{answer.question} {answer.state}: {answer.reason}",
+        f"Open {targets['mean']} with {targets['disagreement']} on top: where that is bright, the model guesses",
+    )
 
 
 def _check_target(path: Path, overwrite: bool) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.dry_run import print_plans
+from napari_superres.cli.report_file import check_report, write_report
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
 
@@ -128,6 +129,12 @@ def upscale(
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Write even if the format cannot hold everything the image has.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F.html", help="Write one page on the results: pictures, comparison with the inputs, warnings."
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no progress and no summary; still list failures.")
     ] = False,
@@ -186,12 +193,17 @@ def upscale(
                 "--format is for results in a folder.", remedy="Name the format of a single result by its suffix."
             )
         suffix = "." + suffix.lstrip(".")
+    if report is not None:
+        check_report(report, [Path(source) for source in sources])
     if dry_run:
         print_plans(sources, output, chosen, suffix, {**reading, **running, **writing}, many=many, as_json=as_json)
     elif many:
-        _upscale_many(sources, output, chosen, suffix, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
+        options = {**reading, **running, **writing}
+        _upscale_many(sources, output, chosen, suffix, options, as_json=as_json, quiet=quiet, report=report)
     else:
         _upscale_one(sources[0], output, chosen, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
+        if report is not None:
+            write_report([(Path(sources[0]), output, "done", "", ())], report, reading)
 
 
 def _is_batch(source: str, output: Path) -> bool:
@@ -232,9 +244,11 @@ def _upscale_many(
     *,
     as_json: bool,
     quiet: bool,
+    report: Path | None,
 ) -> None:
+    from napari_superres.core.options import as_list
     from napari_superres.inference import upscale_files
-    from napari_superres.inference.files import Outcome
+    from napari_superres.inference.files import Outcome, batch_sources
 
     printed: set[str] = set()
 
@@ -246,6 +260,8 @@ def _upscale_many(
         terminal.warn(note for note in outcome.notes if note not in printed)
         printed.update(outcome.notes)
 
+    # Found before the first result is written, as the batch does it.
+    paths = [] if report is None else batch_sources(as_list(sources), folder)
     with terminal.progress_bar(quiet=quiet) as show:
         outcomes = upscale_files(
             sources,
@@ -259,6 +275,9 @@ def _upscale_many(
     states: tuple[Literal["done", "skipped", "failed"], ...] = ("done", "skipped", "failed")
     counts = {state: sum(o.status == state for o in outcomes) for state in states}
     terminal.say(", ".join(f"{n} {state}" for state, n in counts.items()), quiet=quiet)
+    if report is not None:
+        made = zip(paths, outcomes, strict=True)
+        write_report([(path, o.target, o.status, o.message, o.notes) for path, o in made], report, options)
     if as_json:
         files = [
             {

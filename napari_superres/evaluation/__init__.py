@@ -24,6 +24,8 @@ imports.
 from napari_superres.evaluation.consistency import check_consistency as check_consistency
 from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
 from napari_superres.evaluation.images import evaluate as evaluate
+from napari_superres.evaluation.many import BatchFile as BatchFile
+from napari_superres.evaluation.many import report_files as report_files
 from napari_superres.evaluation.maps import agreement_map as agreement_map
 from napari_superres.evaluation.maps import average_samples as average_samples
 from napari_superres.evaluation.maps import difference_map as difference_map
@@ -45,6 +47,7 @@ from napari_superres.evaluation.uncertainty.spread import iter_spread as iter_sp
 from napari_superres.evaluation.uncertainty.spread import spread as spread
 
 __all__ = [
+    "BatchFile",
     "KnownAnswer",
     "Report",
     "agreement_map",
@@ -60,6 +63,7 @@ __all__ = [
     "local_agreement",
     "local_shifts",
     "register",
+    "report_files",
     "residual_map",
     "ring_correlation",
     "run_selftest",

@@ -17,7 +17,7 @@ from napari_superres.evaluation.registration.match import crop_spatial
 from napari_superres.evaluation.registration.scale import scale_of
 from napari_superres.evaluation.reporting.about import FileSummary, computed_problem, model_line, recorded_models
 from napari_superres.evaluation.reporting.findings import Findings
-from napari_superres.evaluation.reporting.page.drawing import thumbnail
+from napari_superres.evaluation.reporting.page.drawing import thumbnails
 from napari_superres.evaluation.reporting.report import Report
 
 _MOST_PIXELS, _EDGE = 1 << 22, 1024
@@ -51,13 +51,15 @@ class BatchFile:
     notes: tuple[str, ...] = ()
 
 
-def report_files(files: Sequence[BatchFile]) -> Report:
+def report_files(files: Sequence[BatchFile], *, reading: Mapping[str, Any] | None = None) -> Report:
     """Compare each of many results with its input, and return one report on all.
 
     Parameters
     ----------
     files
         Results with their inputs.
+    reading
+        Options of `read_image` for the inputs.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def report_files(files: Sequence[BatchFile]) -> Report:
     findings: dict[str, Findings] = {}
     record = None
     for file in files:
-        summary, found, own = _examine(file)
+        summary, found, own = _examine(file, reading or {})
         summaries.append(summary)
         record = record or own
         if found is not None:
@@ -99,24 +101,25 @@ def _missing(source: Path | None, lr_dir: Path | None) -> tuple[str, ...]:
     return (f"it was not compared with its input: {where}",)
 
 
-def _examine(file: BatchFile) -> tuple[FileSummary, Findings | None, Mapping[str, Any] | None]:
+def _examine(
+    file: BatchFile, reading: Mapping[str, Any]
+) -> tuple[FileSummary, Findings | None, Mapping[str, Any] | None]:
     """Return the line on a file, its findings, and the record of the result."""
     from napari_superres.io import read_image
 
     summary = FileSummary(name=file.name, status=file.status, message=file.message, warnings=file.notes)
-    thumbnails: dict[str, str] = {}
     lr, result, found, record = None, None, None, None
+    pictures: dict[str, str] = {}
     warnings = list(file.notes)
     try:
         if file.source is not None:
-            lr = read_image(file.source)
-            thumbnails["input"] = thumbnail(lr)
+            lr = read_image(file.source, **reading)
             warnings += [p for p in [computed_problem(lr.metadata.get("provenance"), "input")] if p]
         if file.status != "failed" and file.result is not None:
             result = read_image(file.result)
-            thumbnails["result"] = thumbnail(result)
             known = result.metadata.get("provenance")
             record = known if isinstance(known, Mapping) else None
+        pictures = thumbnails({n: i for n, i in (("input", lr), ("result", result)) if i is not None})
         if lr is not None and result is not None:
             found, sampled = _compare(result, lr)
             warnings += sampled
@@ -130,7 +133,7 @@ def _examine(file: BatchFile) -> tuple[FileSummary, Findings | None, Mapping[str
         difference=_difference(record),
         answers=() if found is None else found.answers,
         warnings=tuple(dict.fromkeys(warnings)),
-        thumbnails=thumbnails,
+        thumbnails=pictures,
     )
     return summary, found, record
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation.reporting.questions import Answer
+from napari_superres.evaluation.reporting.questions import MAX_PEAK, Answer, largest_residual
 
 if TYPE_CHECKING:
     from napari_superres.evaluation.reporting.findings import Findings
@@ -42,6 +42,8 @@ class Exhibit:
         Where the field is, in words.
     residual
         What the residual shows, in words; empty without one.
+    claim
+        What is wrong there, as the end of the sentence "The result ..."; empty where only the answer tells.
     """
 
     crops: Mapping[str, npt.NDArray[Any]]
@@ -50,6 +52,7 @@ class Exhibit:
     unit: str
     place: str
     residual: str = ""
+    claim: str = ""
 
 
 def with_exhibits(
@@ -75,8 +78,18 @@ def with_exhibits(
         residual = None if findings.consistency is None else findings.consistency.residual
         place = _worst_place(answer, result, reference, lr, residual)
         if place is not None:
-            exhibits[answer.question] = _exhibit(place, result, reference, lr, base, residual)
+            exhibit = _exhibit(place, result, reference, lr, base, residual)
+            claim = _claim(residual) if residual is not None and "its input" in answer.question else ""
+            exhibits[answer.question] = replace(exhibit, claim=claim)
     return replace(findings, pictures=pictures, exhibits=exhibits)
+
+
+def _claim(residual: Image) -> str:
+    """Return what is wrong with the place where a result contradicts its input; empty if no place stands out."""
+    peak, _ = largest_residual(residual)
+    if abs(peak) <= MAX_PEAK:
+        return ""
+    return "shows something that its input denies" if peak > 0 else "lacks something that its input shows"
 
 
 def middle_plane(image: Image) -> Image:

@@ -23,6 +23,8 @@ from napari_superres.evaluation.reporting.paper.figure import save_figure
 from napari_superres.evaluation.reporting.verdict import Verdict
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 
+__all__ = ["COLUMNS", "Report", "report_schema"]
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

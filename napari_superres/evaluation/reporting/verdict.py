@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from napari_superres.evaluation.reporting.exhibits import Exhibit
 from napari_superres.evaluation.reporting.questions import Answer, State
 
 Level = Literal["failed", "doubtful", "open", "passed"]
@@ -125,15 +126,17 @@ def next_step(answer: Answer) -> str:
     return advice(answer).remedy
 
 
-def judge(answers: Mapping[str, Sequence[Answer]], places: Mapping[tuple[str, str], str] | None = None) -> Verdict:
+def judge(
+    answers: Mapping[str, Sequence[Answer]], exhibits: Mapping[tuple[str, str], Exhibit] | None = None
+) -> Verdict:
     """Return the answers on all images in one sentence.
 
     Parameters
     ----------
     answers
         Answers by image.
-    places
-        Where a check is worst, in words, by image and question.
+    exhibits
+        Where a check is worst, by image and question.
     """
     found = [(name, answer) for name, group in answers.items() for answer in group]
     if not found:
@@ -143,13 +146,14 @@ def judge(answers: Mapping[str, Sequence[Answer]], places: Mapping[tuple[str, st
     )
     if hits := failed or doubtful:
         name, answer = hits[0]
-        where = (places or {}).get((name, answer.question), "")
+        exhibit = (exhibits or {}).get((name, answer.question))
         subject = f"{name}: the result" if len(answers) > 1 else "the result"
-        spot = f" (worst at {where})" if where else ""
+        fault = exhibit.claim if exhibit is not None and exhibit.claim else advice(answer).failed
+        spot = "" if exhibit is None else f" (worst at {exhibit.place})"
         images = len({n for n, _ in hits})
         fields = f" in {images} of {len(answers)} images" if len(answers) > 1 else ""
         count = f"{len(hits)} of {len(found)} checks"
-        reason = f"{fields}: {subject} {advice(answer).failed}{spot}."
+        reason = f"{fields}: {subject} {fault}{spot}."
         if failed:
             return Verdict("failed", f"Do not use: {count} failed{reason}")
         return Verdict("doubtful", f"Use with care: {count} {'is' if len(hits) == 1 else 'are'} doubtful{reason}")

@@ -60,12 +60,12 @@ def verdict_of(report: "Report") -> Verdict:
     """Return the verdict on a report in one sentence."""
     answers = {name: findings.answers for name, findings in report.findings.items()}
     answers |= {file.name: tuple(file.answers) for file in report.files if file.answers}
-    places = {
-        (name, question): exhibit.place
+    exhibits = {
+        (name, question): exhibit
         for name, findings in report.findings.items()
         for question, exhibit in findings.exhibits.items()
     }
-    verdict = judge(answers, places)
+    verdict = judge(answers, exhibits)
     missing = len(report.failures) + sum(file.status == "failed" for file in report.files)
     if missing:
         files = "1 file" if missing == 1 else f"{missing} files"

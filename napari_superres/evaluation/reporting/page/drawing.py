@@ -94,12 +94,17 @@ def contrast(crops: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float]:
     return low, high if high > low else low + 1
 
 
-def thumbnail(image: Image) -> str:
-    """Return the first channel of a plane, or its colours, as the data URI of a small JPEG."""
+def thumbnails(images: Mapping[str, Image]) -> dict[str, str]:
+    """Return the first channel or the colours of images as data URIs of small JPEGs, all at one contrast."""
+    steps = {name: max(1, max(image.size(a) for a in "YX") // (4 * _THUMBNAIL)) for name, image in images.items()}
+    planes = {name: as_plane(image, step=steps[name]) for name, image in images.items()}
+    low, high = contrast(planes) if planes else (0.0, 1.0)
+    return {name: _thumbnail(plane, low, high) for name, plane in planes.items()}
+
+
+def _thumbnail(plane: npt.NDArray[np.float64], low: float, high: float) -> str:
     from PIL import Image as Picture
 
-    plane = as_plane(image, step=max(1, max(image.size(a) for a in "YX") // (4 * _THUMBNAIL)))
-    low, high = contrast({"": plane})
     with np.errstate(invalid="ignore"):
         values = np.clip((np.nan_to_num(plane, nan=low, posinf=high, neginf=low) - low) / (high - low), 0, 1)
     picture = Picture.fromarray((255 * values).astype(np.uint8))
