@@ -34,7 +34,6 @@ COMMANDS = {
     "local_agreement": "resolution",
     "calibrate_folder": "calibrate",
     "spread": "trust",
-    "report_files": "evaluate",
     "write_methods": "methods",
     "run_selftest": "selftest",
     "iter_throughput": "bench",

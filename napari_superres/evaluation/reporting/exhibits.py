@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation.reporting.questions import MAX_PEAK, Answer, largest_residual
+from napari_superres.evaluation.reporting.questions import Answer
 
 if TYPE_CHECKING:
     from napari_superres.evaluation.reporting.findings import Findings
@@ -21,6 +21,10 @@ _FIELD = 64
 
 _BLOCK = 5
 """Edge in pixels of the blocks over which differences are averaged to find the worst place."""
+
+
+_CLEAR = 10.0
+"""Sum of the residuals of a block, in standard deviations of that sum, from which something was added or removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,13 @@ def with_exhibits(
 
 def _claim(residual: Image) -> str:
     """Return what is wrong with the place where a result contradicts its input; empty if no place stands out."""
-    peak, _ = largest_residual(residual)
-    if abs(peak) <= MAX_PEAK:
+    values = np.asarray(residual.data, dtype=np.float64)
+    if not np.isfinite(values).any():
+        return ""
+    blocks = _blocks(values, residual.axes)
+    # The mean over a block of white noise has a standard deviation of 1 / _BLOCK.
+    peak = float(blocks.flat[np.abs(blocks).argmax()]) * _BLOCK
+    if abs(peak) <= _CLEAR:
         return ""
     return "shows something that its input denies" if peak > 0 else "lacks something that its input shows"
 
@@ -116,11 +125,15 @@ def _worst_place(
 
 def _peak(values: Floats, axes: str) -> Place:
     """Return where the mean over a block of pixels is farthest from 0."""
+    blocks = np.abs(_blocks(values, axes))
+    return dict(zip(axes, map(int, np.unravel_index(blocks.argmax(), blocks.shape)), strict=True))
+
+
+def _blocks(values: Floats, axes: str) -> Floats:
     from scipy.ndimage import uniform_filter
 
     size = [_BLOCK if a in "YX" else 1 for a in axes]
-    blocks = np.abs(uniform_filter(np.nan_to_num(values, posinf=0, neginf=0), size, mode="reflect"))
-    return dict(zip(axes, map(int, np.unravel_index(blocks.argmax(), blocks.shape)), strict=True))
+    return np.asarray(uniform_filter(np.nan_to_num(values, posinf=0, neginf=0), size, mode="reflect"))
 
 
 def _on_result(at: Place, lr: Image, result: Image) -> Place:

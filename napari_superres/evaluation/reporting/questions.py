@@ -35,7 +35,7 @@ _MIN_RSP = 0.5
 _MAX_OUTSIDE = (0.01, 0.05)
 """Shares of pixels beyond 3 sigma above which consistency is doubtful, and denied."""
 
-MAX_PEAK = 10.0
+_MAX_PEAK = 10.0
 """Standard deviations of a block's residual above which there is structure in it."""
 
 _BLOCK = 5
@@ -186,13 +186,13 @@ def consistent(consistency: Consistency | None, problem: str) -> Answer:
         return Answer(question, "not measurable", reason)
     peak, position = largest_residual(consistency.residual)
     reason = f"{100 * consistency.outside:.2f} % of its pixels differ by more than 3 sigma (noise alone 0.27 %)"
-    has_structure = abs(peak) > MAX_PEAK
+    has_structure = abs(peak) > _MAX_PEAK
     if consistency.outside <= _MAX_OUTSIDE[0] and not has_structure:
         return Answer(question, "yes", f"{reason}; structure finer than the PSF cannot be checked this way")
     if has_structure:
         kind = "more" if peak > 0 else "less"
         reason += f"; most at {position} of the input: {kind} there than the input shows ({abs(peak):.0f} sigma)"
-    certain = consistency.outside > _MAX_OUTSIDE[1] or abs(peak) > 2 * MAX_PEAK
+    certain = consistency.outside > _MAX_OUTSIDE[1] or abs(peak) > 2 * _MAX_PEAK
     return Answer(question, "no" if certain else "doubtful", reason)
 
 

@@ -87,7 +87,7 @@ class Report:
             "comparisons": [_plain(asdict(c)) for c in self.comparisons],
             "findings": {name: _plain(_document(findings)) for name, findings in self.findings.items()},
             "calibration": None if self.calibration is None else _plain(self.calibration.summary()),
-            "files": [_plain(file.to_dict()) for file in self.files],
+            "files": [_plain(_file(file)) for file in self.files],
             "failures": [{**f, "reason": _without_backticks(f["reason"])} for f in self.failures],
         }
         return _write(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
@@ -187,6 +187,12 @@ def _document(findings: Findings) -> dict[str, Any]:
     document = findings.to_dict()
     answers = [{**answer, "reason": _without_backticks(answer["reason"])} for answer in document["questions"]]
     return {**document, "questions": answers}
+
+
+def _file(file: FileSummary) -> dict[str, Any]:
+    document = file.to_dict()
+    texts = [_without_backticks(warning) for warning in document["warnings"]]
+    return {**document, "message": _without_backticks(document["message"]), "warnings": texts}
 
 
 def _without_backticks(text: str) -> str:

@@ -86,6 +86,21 @@ _ADVICE = {
         "The model adds nothing that interpolation would not give without its risks.",
         "Use interpolation, a classical method, or a model that was trained on images like this one.",
     ),
+    "classical method": Advice(
+        "is no better than a classical method",
+        "Denoising or deconvolution of the same input comes as near to the reference, and invents less.",
+        "Use the classical method, or a model that was trained on images like this one.",
+    ),
+    "every place": Advice(
+        "has places that are worse than interpolation",
+        "A mean over the image hides them.",
+        "Do not use the marked place. Look at it in the input.",
+    ),
+    "my measurement": Advice(
+        "does not help to measure these objects",
+        "Objects are lost or invented more often than in interpolation.",
+        "Measure the objects in the interpolated or denoised input.",
+    ),
     "error bars": Advice(
         "lies outside its error bars too often",
         "The error bars promise more than they keep.",
@@ -96,9 +111,9 @@ _ADVICE = {
         "Structures that repeat at a fixed distance are made by the program, not by the specimen.",
         "Do not measure texture in it. Upscale again, or use another model.",
     ),
-    "the reference itself": Advice(
-        "is a copy of the reference",
-        "The scores say nothing about the model: the result was not made from the input alone.",
+    "of the reference": Advice(
+        "was not made from the input alone: it holds the reference",
+        "The scores say nothing about the model.",
         "Make the result again from the input.",
     ),
 }
@@ -113,7 +128,9 @@ _UNKNOWN = {
 
 def advice(answer: Answer) -> Advice:
     """Return what an answer means and what to do about it, in general words where the question is not known."""
-    found = next((v for key, v in _ADVICE.items() if key in answer.question), None)
+    # "every place" is compared with interpolation, too: the longest key that fits says what is asked.
+    keys = sorted((key for key in _ADVICE if key in answer.question), key=len, reverse=True)
+    found = _ADVICE[keys[0]] if keys else None
     return found or Advice("fails a check", "The result is not what it should be in this respect.", "See the reason.")
 
 
