@@ -143,6 +143,11 @@ def next_step(answer: Answer) -> str:
     return advice(answer).remedy
 
 
+def badness(answers: Sequence[Answer]) -> tuple[int, ...]:
+    """Return what orders images, the worst first: by how many answers are no, then doubtful, then unknown."""
+    return tuple(-sum(a.state == state for a in answers) for state in SEVERITY)[:3]
+
+
 def judge(
     answers: Mapping[str, Sequence[Answer]], exhibits: Mapping[tuple[str, str], Exhibit] | None = None
 ) -> Verdict:
@@ -155,7 +160,8 @@ def judge(
     exhibits
         Where a check is worst, by image and question.
     """
-    found = [(name, answer) for name, group in answers.items() for answer in group]
+    groups = sorted(answers.items(), key=lambda item: badness(item[1]))
+    found = [(name, answer) for name, group in groups for answer in group]
     if not found:
         return Verdict("open", "Not judged: nothing of it was examined beyond the metrics.")
     failed, doubtful, unknown = (

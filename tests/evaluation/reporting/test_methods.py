@@ -9,12 +9,18 @@ from napari_superres.evaluation import write_methods
 from napari_superres.models import find_card
 
 
+def scene(shape):
+    """Return a pattern without noise."""
+    y, x = np.mgrid[: shape[-2], : shape[-1]]
+    plane = 2000 + 1500 * np.sin(y / 3) * np.cos(x / 4)
+    return np.broadcast_to(plane, shape).astype(np.uint16)
+
+
 @pytest.fixture(scope="module")
 def run():
     """Return an image and the result of a shipped network for a part of it."""
-    values = np.random.default_rng(0).integers(100, 4000, (40, 44)).astype(np.uint16)
-    image = Image.from_array(values, "YX", pixel_size=0.2)
-    return image, upscale(image, "espcn-x2", roi=(slice(0, 32), slice(4, 44)))
+    image = Image.from_array(scene((40, 44)), "YX", pixel_size=0.2)
+    return image, upscale(image, "espcn-x2", roi={"Y": (0, 32), "X": (4, 44)})
 
 
 def test_everything_that_decides_the_result_is_in_the_paragraph(run):
@@ -82,8 +88,7 @@ def test_interpolation_is_called_that(run):
 
 
 def test_each_channel_has_its_model():
-    values = np.random.default_rng(0).integers(100, 4000, (2, 32, 32)).astype(np.uint16)
-    image = Image.from_array(values, "CYX", channel_names=("DNA", "actin"))
+    image = Image.from_array(scene((2, 32, 32)), "CYX", channel_names=("DNA", "actin"))
     record = upscale(image, {"DNA": "espcn-x2", "actin": "bicubic-x2"}).metadata["provenance"]
     text = write_methods(record).paragraph
     assert "Channel 0 was made finer (x2) by the model espcn-x2" in text
@@ -98,7 +103,6 @@ def test_each_channel_has_its_model():
         {"model": {}},
         {"per_channel": []},
         {"model": {"name": "bicubic-x2"}, "input": 7},
-        {"model": {"name": "bicubic-x2"}, "scale": [2]},
         {"model": {"name": "bicubic-x2"}, "input": {"pixel_size": "abc", "units": {"X": "micrometer"}}},
     ],
 )

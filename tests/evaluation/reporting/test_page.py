@@ -108,7 +108,9 @@ def test_the_short_table_marks_the_best_and_counts_gains(report):
     gains = [float(line.cells[2].text) for line in table.lines]
     assert gains == pytest.approx([p - psnr[labels.index("bicubic")] for p in psnr], abs=0.011)
     classical = max(psnr[labels.index(n)] for n in ("wiener", "richardson-lucy", "non-local-means") if n in labels)
-    assert [float(line.cells[3].text) for line in table.lines] == pytest.approx([p - classical for p in psnr], abs=0.011)
+    assert [float(line.cells[3].text) for line in table.lines] == pytest.approx(
+        [p - classical for p in psnr], abs=0.011
+    )
 
 
 def test_what_could_not_be_checked_says_why(page):
@@ -166,7 +168,8 @@ def test_a_figure_for_a_paper(report, tmp_path, suffix):
         for word in ("computed x2, lanczos-x2 v", "input", "result", "reference", "µm"):
             assert word in text
     else:
-        assert min(Picture.open(file).size) > 600
+        with Picture.open(file) as picture:
+            assert min(picture.size) > 600
 
 
 def test_a_figure_that_cannot_be_made(report, tmp_path):

@@ -8,7 +8,7 @@ from napari_superres.evaluation.reporting.about import model_line, recorded_mode
 from napari_superres.evaluation.reporting.columns import APPENDIX, format_value, title
 from napari_superres.evaluation.reporting.page.drawing import draw_exhibit
 from napari_superres.evaluation.reporting.questions import Answer
-from napari_superres.evaluation.reporting.verdict import SEVERITY, Verdict, advice, judge, next_step
+from napari_superres.evaluation.reporting.verdict import SEVERITY, Verdict, advice, badness, judge, next_step
 
 if TYPE_CHECKING:
     from napari_superres.evaluation.metrics.score import Row
@@ -114,7 +114,7 @@ def matrix(report: "Report") -> tuple[list[str], list[tuple[str, list[Answer | N
     for name, group in groups.items():
         of = {a.question: a for a in group}
         rows.append((name, [of.get(q) for q in questions]))
-    rows.sort(key=lambda row: min((SEVERITY[a.state] for a in row[1] if a), default=4))
+    rows.sort(key=lambda row: badness([a for a in row[1] if a]))
     return questions, rows
 
 

@@ -13,7 +13,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.reporting.about import About, recorded_models
 from napari_superres.evaluation.reporting.figures import new_figure
-from napari_superres.evaluation.reporting.page.drawing import as_plane, contrast, draw_scale_bar, show_image
+from napari_superres.evaluation.reporting.page.drawing import SHADE, as_plane, contrast, draw_scale_bar, show_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,20 +116,8 @@ def _stamp(about: About) -> str:
 
 
 def _burn(axes: "Axes", text: str) -> None:
-    from matplotlib.patheffects import withStroke
-
-    outline = [withStroke(linewidth=2, foreground="black")]
-    axes.text(
-        0.98,
-        0.98,
-        text,
-        transform=axes.transAxes,
-        color="white",
-        fontsize=5.5,
-        ha="right",
-        va="top",
-        path_effects=outline,
-    )
+    place = axes.transAxes
+    axes.text(0.98, 0.975, text, transform=place, color="white", fontsize=5.5, ha="right", va="top", bbox=SHADE)
 
 
 def _frame(axes: "Axes", inset: "Axes", box: tuple[float, ...]) -> None:

@@ -134,10 +134,11 @@ def _software(part: Mapping[str, Any]) -> str:
 
 def _model(part: Mapping[str, Any], card: "ModelCard | None", *, several: bool) -> str:
     model = part["model"]
-    factors = [part.get("scale", {}).get(a, 1) for a in "ZYX" if a in part.get("scale", {})]
-    scale = (
-        f"x{factors[0]}" if len(set(factors)) == 1 else " x ".join(map(str, factors)) + " (ZYX)"[-len(factors) - 3 :]
-    )
+    recorded = dict(part.get("scale") or {})
+    factors = [recorded[a] for a in "ZYX" if a in recorded]
+    scale = " x ".join(map(str, factors)) + f" along {', '.join(a for a in 'ZYX' if a in recorded)}"
+    if len(set(factors)) < 2:
+        scale = f"x{factors[0]}" if factors else "by a factor that is not recorded"
     which = f"Channel {', '.join(map(str, part.get('channels', [])))} was" if several else "The pixel grid was"
     if not part.get("synthetic_detail", True):
         return f"{which} made finer ({scale}) by interpolation ({model['name']}); no detail was added."
