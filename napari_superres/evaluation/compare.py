@@ -305,7 +305,7 @@ def compare_candidates(rows: Sequence[Row], against: str | None = None) -> tuple
     rows
         Rows of one or more images.
     against
-        Model with which what is judged is compared first.
+        Model with which what is judged is compared, too.
     """
     overall = [r for r in rows if r["channel"] == "all"]
     base = next((r["candidate"] for r in overall if r["candidate"].startswith(BICUBIC) and r["role"] == "baseline"), "")
@@ -320,5 +320,6 @@ def compare_candidates(rows: Sequence[Row], against: str | None = None) -> tuple
 
     rival = next((n for n in names if against is not None and n.removesuffix(SIMULATED) == against), None)
     judged = dict.fromkeys(r["candidate"] for r in overall if r["role"] == "judged" and r["candidate"] != rival)
-    pairs = [(name, rival) for name in judged if rival is not None] + [(name, base) for name in names]
+    # Answers about interpolation take the first comparison of a candidate: it must be that with bicubic.
+    pairs = [(name, base) for name in names] + [(name, rival) for name in judged if rival is not None]
     return tuple(compare_paired(values(name), values(other), names=(name, other)) for name, other in pairs)

@@ -1,5 +1,6 @@
 """`evaluate_folder`: many results against their references, paired by name; one failure does not stop the others."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
@@ -25,6 +26,8 @@ from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.exhibits import with_exhibits
 from napari_superres.evaluation.reporting.findings import Findings, examine
 from napari_superres.evaluation.reporting.report import Report
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 @checks_names
@@ -118,7 +121,7 @@ def evaluate_folder(
     notes.append("only the images where the result gains least and most are examined beyond metrics")
     findings = {trio.name: _examine(trio, settings, comparisons) for trio in _extremes(trios, rows)}
     conventions = _describe(settings.rules)
-    about = about_now(None)
+    about = about_now(next((f.pictures["result"] for f in findings.values()), None))
     return Report(rows + _means(rows), conventions, tuple(notes), tuple(failures), comparisons, findings, about=about)
 
 
@@ -131,7 +134,7 @@ def _score_all(
 ) -> list[Row]:
     """Return the rows of all images; add those that fail to `failures`, and each note once to `notes`."""
     rows: list[Row] = []
-    images_of: dict[str, list[str]] = {}
+    images_of: dict[str, dict[str, str]] = {}
     for trio in trios:
         try:
             scores = _score(trio, settings, limits)
@@ -140,9 +143,19 @@ def _score_all(
             continue
         rows += scores.rows
         for note in scores.notes:
-            images_of.setdefault(note, []).append(trio.name)
-    notes += [f"{names[0] if len(names) == 1 else f'{len(names)} images'}: {note}" for note, names in images_of.items()]
+            # Notes that differ in their numbers only are said once.
+            images_of.setdefault(_NUMBER.sub("#", note), {})[trio.name] = note
+    notes += [_joined(by_image) for by_image in images_of.values()]
     return rows
+
+
+def _joined(notes: Mapping[str, str]) -> str:
+    """Return notes on several images that are the same but for numbers as one."""
+    (name, note), *_ = notes.items()
+    if len(notes) == 1:
+        return f"{name}: {note}"
+    numbers = f", with the numbers of {name}" if len(set(notes.values())) > 1 else ""
+    return f"{len(notes)} images{numbers}: {note}"
 
 
 def _score(trio: Trio, settings: EvaluationSettings, limits: IntensityLimits | None) -> ImageScores:

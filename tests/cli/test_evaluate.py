@@ -311,8 +311,8 @@ def test_a_model_against_another(judge, data):
         *(data / "ref", "--lr", data / "lr", "-m", "nearest-x2", "--against", "lanczos-x2", "--baseline", "none")
     )
     assert done.code == 0
-    first = document["comparisons"][0]
-    assert (first["candidate"], first["baseline"], first["worse"]) == ("nearest-x2", "lanczos-x2", COUNT)
+    last = document["comparisons"][-1]
+    assert (last["candidate"], last["baseline"], last["worse"]) == ("nearest-x2", "lanczos-x2", COUNT)
     assert re.search(
         rf"nearest-x2 against lanczos-x2: -\d+\.\d\d dB, worse in {COUNT} of {COUNT}; "
         rf"too few images \({COUNT}; 6 needed",
@@ -321,7 +321,9 @@ def test_a_model_against_another(judge, data):
     roles = {row["candidate"]: row["role"] for row in document["rows"]}
     assert roles == {"nearest-x2": "judged", "lanczos-x2": "beside", "bicubic": "baseline"}
     both = judge(data / "sr", data / "ref", "--lr", data / "lr", "--against", "lanczos-x2", "--baseline", "none")[1]
-    assert (both["comparisons"][0]["candidate"], both["comparisons"][0]["baseline"]) == ("result", "lanczos-x2")
+    assert (both["comparisons"][-1]["candidate"], both["comparisons"][-1]["baseline"]) == ("result", "lanczos-x2")
+    beats = [a for f in both["findings"].values() for a in f["questions"] if a["question"].startswith("Does it beat")]
+    assert all("result against bicubic: " in answer["reason"] for answer in beats), "not against the other model"
 
 
 def test_a_figure(superres, sr, ref, lr, data, tmp_path):

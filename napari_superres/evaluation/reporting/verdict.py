@@ -139,6 +139,8 @@ def next_step(answer: Answer) -> str:
     if answer.state == "yes":
         return ""
     if answer.state == "not measurable":
+        if DECISIVE in answer.question and "reference" in answer.reason:
+            return ""  # There is one, and the reason says what it shows.
         return next((v for key, v in _UNKNOWN.items() if key in answer.question), "")
     return advice(answer).remedy
 
