@@ -187,23 +187,20 @@ def upscale(
             "no model is given.", remedy="Choose one with --model, or repeat a recorded result with --from."
         )
     many = len(sources) > 1 or _is_batch(sources[0], output)
-    if suffix is not None:
-        if not many:
-            raise SettingsError(
-                "--format is for results in a folder.", remedy="Name the format of a single result by its suffix."
-            )
-        suffix = "." + suffix.lstrip(".")
+    if suffix is not None and not many:
+        raise SettingsError(
+            "--format is for results in a folder.", remedy="Name the format of a single result by its suffix."
+        )
+    suffix = None if suffix is None else "." + suffix.lstrip(".")
     if report is not None:
         check_report(report, [Path(source) for source in sources])
+    options = {**reading, **running, **writing}
     if dry_run:
-        print_plans(sources, output, chosen, suffix, {**reading, **running, **writing}, many=many, as_json=as_json)
+        print_plans(sources, output, chosen, suffix, options, many=many, as_json=as_json)
     elif many:
-        options = {**reading, **running, **writing}
         _upscale_many(sources, output, chosen, suffix, options, as_json=as_json, quiet=quiet, report=report)
     else:
-        _upscale_one(sources[0], output, chosen, {**reading, **running, **writing}, as_json=as_json, quiet=quiet)
-        if report is not None:
-            write_report([(Path(sources[0]), output, "done", "", ())], report, reading)
+        _upscale_one(sources[0], output, chosen, options, as_json=as_json, quiet=quiet, report=report)
 
 
 def _is_batch(source: str, output: Path) -> bool:
@@ -217,7 +214,9 @@ def _is_batch(source: str, output: Path) -> bool:
     return not names_a_file or (Path(source).is_dir() and io.find_images(source) != [Path(source)])
 
 
-def _upscale_one(source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+def _upscale_one(
+    source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool, report: Path | None
+) -> None:
     from napari_superres.inference import upscale_file
 
     status = "skipped"
@@ -229,6 +228,8 @@ def _upscale_one(source: str, output: Path, model: Any, options: dict[str, Any],
             show(output.name, step)
 
         written = upscale_file(source, output, model=model, progress=show_step, **options)
+    if report is not None:
+        write_report([(Path(source), output, status, "", ())], report, options)
     if as_json:
         terminal.document({"files": [{"target": str(written), "status": status}]})
     else:

@@ -1,11 +1,9 @@
 """How far a result can be trusted: measured against a reference scan, its own input, and repeats of the run.
 
 Begin with ``images.evaluate``, which asks every question of one result; ``folder`` asks them of many. Only ``folder``,
-``many``, ``pairing`` and ``uncertainty.fit_calibration`` read files. docs/explanation/architecture.md lists all
-imports.
+``pairing`` and ``uncertainty.fit_calibration`` read files. docs/explanation/architecture.md lists all imports.
 
 ``images``        `evaluate`: one result; ``folder`` `evaluate_folder`: many
-``alone``         one result and its input, without a reference; ``many`` files of such results
 ``compare``       the scores of a result, models and baselines against one reference
 ``candidates``    the images that are scored, one at a time
 ``baselines``     interpolation and classical restoration of the same input
@@ -23,9 +21,9 @@ imports.
 
 from napari_superres.evaluation.consistency import check_consistency as check_consistency
 from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
+from napari_superres.evaluation.folder.many import BatchFile as BatchFile
+from napari_superres.evaluation.folder.many import report_files as report_files
 from napari_superres.evaluation.images import evaluate as evaluate
-from napari_superres.evaluation.many import BatchFile as BatchFile
-from napari_superres.evaluation.many import report_files as report_files
 from napari_superres.evaluation.maps import agreement_map as agreement_map
 from napari_superres.evaluation.maps import average_samples as average_samples
 from napari_superres.evaluation.maps import difference_map as difference_map

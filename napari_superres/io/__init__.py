@@ -33,9 +33,17 @@ from napari_superres.io.identity import InputPath, file_digest, is_anonymous, la
 from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget
 from napari_superres.io.pyramid import read_pyramids
-from napari_superres.io.read import describe, find_damage, find_images, output_suffix, read_image, read_series
+from napari_superres.io.read import (
+    describe,
+    find_damage,
+    find_images,
+    output_suffix,
+    read_image,
+    read_record,
+    read_series,
+)
 from napari_superres.io.samples import list_samples, sample_path
-from napari_superres.io.sidecar import file_state, is_as_written, put_in_place, read_record, sidecar_path, with_state
+from napari_superres.io.sidecar import file_state, is_as_written, put_in_place, sidecar_path, with_state
 from napari_superres.io.write import check_apart, check_target, one_result, write_image, write_with_notes
 
 __all__ = [

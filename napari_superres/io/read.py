@@ -106,6 +106,28 @@ def _with_record(image: Image, path: Path) -> Image:
     return image.replace(metadata={**image.metadata, "provenance": record})
 
 
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Return the record of a result, which lies next to it or in it, or the record that is given; None without one.
+
+    Raises
+    ------
+    UnreadableImageError
+        If there is no such file, or neither a record nor an image in it.
+    """
+    for file in (path, sidecar_path(path)):
+        if file.name.endswith(".json") and file.is_file():
+            try:
+                record = read_json(file)
+            except (OSError, ValueError):
+                continue
+            if isinstance(record, dict):
+                return {key: value for key, value in record.items() if key != RESULT}
+    if path.name.endswith(SIDECAR) and path.is_file():
+        return None
+    inside = read_image(path).metadata.get("provenance")
+    return dict(inside) if isinstance(inside, Mapping) else None
+
+
 @checks_names
 def read_series(path: str | Path, *, axes: str | None = None, trust: bool = False) -> list[tuple[str, Image]]:
     """Read every image of a file or folder.

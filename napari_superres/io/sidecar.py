@@ -10,7 +10,6 @@ from typing import Any
 from napari_superres import atomic
 from napari_superres.io.formats import dicom_files, is_zarr
 from napari_superres.io.identity import zarr_files
-from napari_superres.limits import read_json
 
 SIDECAR = ".provenance.json"
 """End of a record's file name, after the whole name of the result's."""
@@ -93,30 +92,6 @@ def _names(path: Path) -> list[str]:
     if not path.is_dir():
         return [""]
     return zarr_files(path) if is_zarr(path) else [file.name for file in dicom_files(path)]
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """Return the record of a result, which lies next to it or in it, or the record that is given; None without one.
-
-    Raises
-    ------
-    UnreadableImageError
-        If there is no such file, or neither a record nor an image in it.
-    """
-    from napari_superres.io.read import read_image
-
-    for file in (path, sidecar_path(path)):
-        if file.name.endswith(".json") and file.is_file():
-            try:
-                record = read_json(file)
-            except (OSError, ValueError):
-                continue
-            if isinstance(record, dict):
-                return {key: value for key, value in record.items() if key != RESULT}
-    if path.name.endswith(SIDECAR) and path.is_file():
-        return None
-    inside = read_image(path).metadata.get("provenance")
-    return dict(inside) if isinstance(inside, Mapping) else None
 
 
 def with_state(record: Mapping[str, Any], result: Path) -> dict[str, Any]:

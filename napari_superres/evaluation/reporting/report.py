@@ -15,8 +15,8 @@ from napari_superres.errors import spelled
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.reporting.about import About, FileSummary
-from napari_superres.evaluation.reporting.columns import COLUMNS, IN_TEXT, format_value, title
 from napari_superres.evaluation.reporting.findings import Findings
+from napari_superres.evaluation.reporting.page.columns import COLUMNS, IN_TEXT, format_value, title
 from napari_superres.evaluation.reporting.page.contents import verdict_of
 from napari_superres.evaluation.reporting.page.render import render
 from napari_superres.evaluation.reporting.paper.figure import save_figure

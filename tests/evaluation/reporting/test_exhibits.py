@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.reported import OBJECT, make_case
+from helpers.scenes.reported import OBJECT, make_case
 
 from napari_superres import evaluate
 from napari_superres.evaluation.reporting.exhibits import nice_length, short_unit

@@ -7,12 +7,12 @@ import re
 
 import numpy as np
 import pytest
-from helpers.reported import Page, make_case, write_folders
+from helpers.scenes.reported import Page, make_case, write_folders
 from PIL import Image as Picture
 
 from napari_superres import evaluate, evaluate_folder
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.reporting.columns import COLUMNS, title
+from napari_superres.evaluation.reporting.page.columns import COLUMNS, title
 from napari_superres.evaluation.reporting.page.contents import short_tables
 from napari_superres.evaluation.reporting.page.drawing import thumbnails
 

@@ -5,7 +5,7 @@ from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_superres.evaluation.reporting.about import model_line, recorded_models
-from napari_superres.evaluation.reporting.columns import APPENDIX, format_value, title
+from napari_superres.evaluation.reporting.page.columns import APPENDIX, format_value, title
 from napari_superres.evaluation.reporting.page.drawing import draw_exhibit
 from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.reporting.verdict import SEVERITY, Verdict, advice, badness, judge, next_step

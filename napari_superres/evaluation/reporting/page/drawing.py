@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_superres.core.image import Image
 from napari_superres.evaluation.reporting.exhibits import Exhibit, nice_length, short_unit
-from napari_superres.evaluation.reporting.figures import new_figure, png_uri
+from napari_superres.evaluation.reporting.page.figures import new_figure, png_uri
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,7 @@ def _thumbnail(plane: npt.NDArray[np.float64], low: float, high: float) -> str:
     picture = Picture.fromarray((255 * values).astype(np.uint8))
     picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
     out = io.BytesIO()
-    picture.save(out, format="JPEG", quality=80)
+    picture.save(out, format="JPEG", quality=70)
     return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 

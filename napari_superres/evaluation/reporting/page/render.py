@@ -7,8 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from napari_superres.errors import spelled
-from napari_superres.evaluation.reporting import figures
-from napari_superres.evaluation.reporting.page import contents
+from napari_superres.evaluation.reporting.page import contents, figures
 from napari_superres.evaluation.reporting.verdict import next_step
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ WORDS = {"yes": "yes", "no": "no", "doubtful": "doubtful", "not measurable": "no
 _LEVELS = {"failed": "✗", "doubtful": "!", "open": "?", "passed": "✓"}
 
 _DETAILED, _DRAWN = 30, 3
-"""Images whose reasons are listed, and whose maps and curves are drawn: the worst ones."""
+"""Images whose reasons are listed, and whose maps and curves are drawn: the worst ones. Of many files, one is drawn."""
 
 _BLIND = (
     "Structure finer than the point-spread function of the input, such as one line drawn as two: the input cannot deny "
@@ -60,7 +59,7 @@ def render(report: "Report") -> str:
         unknowns=contents.unknowns(report),
         blind=_BLIND,
         methods=contents.methods_of(report),
-        gallery=_gallery(report, [name for name, _ in rows[:_DRAWN]]),
+        gallery=_gallery(report, [name for name, _ in rows[: 1 if listed else _DRAWN]]),
         conventions=report.conventions,
         notes=report.notes,
         failures=report.failures,

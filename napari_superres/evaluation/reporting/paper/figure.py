@@ -12,8 +12,8 @@ from napari_superres.atomic import replacing
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.reporting.about import About, recorded_models
-from napari_superres.evaluation.reporting.figures import new_figure
 from napari_superres.evaluation.reporting.page.drawing import SHADE, as_plane, contrast, draw_scale_bar, show_image
+from napari_superres.evaluation.reporting.page.figures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -68,7 +68,7 @@ def write_methods(
 
     parts = [p for p in record.get("per_channel") or [record] if isinstance(p, Mapping)]
     problem = EvaluationError(
-        "the record does not say how the result was made.", remedy="Give a result that superres wrote."
+        "the record does not say how the result was made.", remedy="Give a result of this program, or its record."
     )
     if not parts or not all(isinstance(p.get("model"), Mapping) and "name" in p["model"] for p in parts):
         raise problem

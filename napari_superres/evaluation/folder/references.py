@@ -9,11 +9,11 @@ from pathlib import Path
 from napari_superres.core.image import Image
 from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SettingsError, SuperResError
-from napari_superres.evaluation.alone import about_now
 from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES, interpolate
 from napari_superres.evaluation.candidates import RESULT, run_model
 from napari_superres.evaluation.compare import EvaluationSettings, ImageScores, compare, compare_candidates
-from napari_superres.evaluation.many import files_of, report_files
+from napari_superres.evaluation.folder.many import files_of, report_files
+from napari_superres.evaluation.images import about_now
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import IntensityLimits, Row, average_rows, intensity_limits

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SuperResError
-from napari_superres.evaluation.alone import NO_REFERENCE, about_now, examine_alone
+from napari_superres.evaluation.images import NO_REFERENCE, about_now, examine_alone
 from napari_superres.evaluation.pairing import pair_results
 from napari_superres.evaluation.registration.match import crop_spatial
 from napari_superres.evaluation.registration.scale import scale_of

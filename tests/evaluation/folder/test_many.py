@@ -5,11 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from helpers.reported import make_case, write_folders
+from helpers.scenes.reported import make_case, write_folders
 
 from napari_superres import evaluate_folder, write_image
 from napari_superres.errors import SettingsError
-from napari_superres.evaluation import BatchFile, many, report_files
+from napari_superres.evaluation import BatchFile, report_files
+from napari_superres.evaluation.folder import many
 from napari_superres.evaluation.reporting.page import contents, render
 
 
@@ -61,7 +62,7 @@ def test_the_page_of_two_hundred_files_is_small(tmp_path, monkeypatch):
     once = many._compare(case.result.replace(data=noisy), case.lr)
     monkeypatch.setattr(many, "_compare", lambda *_: once)
     monkeypatch.setattr(contents, "_CARDS", 0)
-    monkeypatch.setattr(render, "_DRAWN", 0)
+    monkeypatch.setattr(render.figures, "of_findings", lambda _: [])
     sizes = {
         count: len(report_files([BatchFile(f"field-{i:03}", result, low) for i in range(count)]).to_html())
         for count in (10, 20)
