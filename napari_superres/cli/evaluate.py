@@ -107,8 +107,7 @@ def evaluate(
         raise SettingsError("--baseline and --gate need a reference.")
     inputs = [path for path in (first, second, lr, repeat, calibration) if path is not None]
     for path in (json_file, csv_file, html_file, figure):
-        if path is not None:
-            check_report(path, inputs)
+        check_report(path, inputs)
     if figure is not None:
         check_figure(figure)
     single = result if reference is None else reference

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _READING = ("axes", "series", "pixel_size", "unit", "trust")
 
 
-def check_report(path: Path, inputs: Sequence[Path]) -> None:
-    """Raise the error that writing a report would raise, or that it would replace an input.
+def check_report(path: Path | None, inputs: Sequence[Path]) -> None:
+    """Raise the error that writing a report would raise, or that it would replace an input; None is no report.
 
     Raises
     ------
@@ -28,6 +28,8 @@ def check_report(path: Path, inputs: Sequence[Path]) -> None:
     """
     from napari_superres import io
 
+    if path is None:
+        return
     check_writable(path)
     io.check_apart(path, inputs)
     if path.is_dir():

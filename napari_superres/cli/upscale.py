@@ -192,8 +192,7 @@ def upscale(
             "--format is for results in a folder.", remedy="Name the format of a single result by its suffix."
         )
     suffix = None if suffix is None else "." + suffix.lstrip(".")
-    if report is not None:
-        check_report(report, [Path(source) for source in sources])
+    check_report(report, [Path(source) for source in sources])
     options = {**reading, **running, **writing}
     if dry_run:
         print_plans(sources, output, chosen, suffix, options, many=many, as_json=as_json)

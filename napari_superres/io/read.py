@@ -2,7 +2,7 @@
 
 import glob
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
 from napari_superres.io.series import Accept, Series, check_present
-from napari_superres.io.sidecar import RESULT, sidecar_path
+from napari_superres.io.sidecar import RESULT, SIDECAR, sidecar_path
 from napari_superres.limits import read_json
 
 _READ_AT_ONCE = 2**28
