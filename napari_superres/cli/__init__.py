@@ -11,7 +11,8 @@ commands; each command is a function in the file named below.
 ``dry_run``    ``superres upscale --dry-run``
 ``images``     ``superres info``, ``degrade`` and ``resample``
 ``evaluate``   ``superres evaluate``, ``resolution`` and ``selftest``
-``trust``      ``superres calibrate`` and ``trust``
+``trust``      ``superres calibrate``, ``trust`` and ``methods``
+``report_file``  where reports may be written, and the command that made them
 ``map_files``  writes the maps of ``superres evaluate --maps`` and ``superres trust``
 ``models``     ``superres models list|show|add|remove|verify|export`` and ``check``
 ``training``   ``superres train``

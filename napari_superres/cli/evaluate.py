@@ -1,7 +1,7 @@
 """``superres evaluate``, ``resolution`` and ``selftest``."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,8 +9,8 @@ import typer
 
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.map_files import map_targets, write_maps
-from napari_superres.errors import EvaluationError, OutputError, SettingsError
-from napari_superres.storage.atomic import check_writable
+from napari_superres.cli.report_file import check_reports, with_command
+from napari_superres.errors import EvaluationError, SettingsError
 
 if TYPE_CHECKING:
     from napari_superres import Image
@@ -24,6 +24,9 @@ def evaluate(
     lr: Annotated[Path | None, typer.Option(help="Low-resolution input, for the baselines and --model.")] = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="Model to run on --lr and to compare; may be repeated.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Also run this model on --lr, and compare everything with it.")
     ] = None,
     baseline: Annotated[
         list[str] | None,
@@ -63,6 +66,10 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report as JSON.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="F", help="Write the rows as CSV.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", metavar="F", help="Write one HTML page.")] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="F.svg|png", help="Write a figure for a paper: input, result, reference at one contrast."),
+    ] = None,
     maps: Annotated[
         Path | None,
         typer.Option(
@@ -79,18 +86,21 @@ def evaluate(
     """Measure results, or what models make of inputs, against reference scans, always next to bicubic interpolation.
 
     If one image is given with --lr and --model, it is the reference, and the models are judged: REF --lr LR --model
-    NAME. If it is given with --lr alone, it is a result that is compared with its input only: SR --lr LR.
+    NAME. If it is given with --lr alone, it is a result that is compared with its input only: SR --lr LR. All of this
+    works for folders, too: SRDIR --lr LRDIR needs no references.
     """
     from napari_superres import io
     from napari_superres.evaluation import evaluate as compare
     from napari_superres.evaluation import evaluate_folder
     from napari_superres.evaluation.reporting.gates import ANSWERS, STRICT
+    from napari_superres.evaluation.reporting.paper.figure import check_figure
 
     result, reference = (None, first) if second is None and model else (first, second)
     if transform != "shift" and not register:
         raise SettingsError("--transform says what --register looks for: give both.")
     options: dict[str, Any] = {
         "models": model or (),
+        "against": against,
         "convention": convention,
         "data_range": data_range,
         "psf_sigma": psf_sigma,
@@ -102,28 +112,31 @@ def evaluate(
         raise SettingsError("--baseline, and --gate with metrics, need a reference.")
     _check_names(gates, options, result is not None, lr is not None)
     inputs = [path for path in (first, second, lr, repeat, calibration) if path is not None]
-    _check_reports([path for path in (json_file, csv_file, html_file) if path is not None], inputs)
+    check_reports([path for path in (json_file, csv_file, html_file, figure) if path is not None], inputs)
+    if figure is not None:
+        check_figure(figure)
     single = result if reference is None else reference
     if single is None or io.find_images(single) == [single]:
         targets = _map_targets(maps, result, reference, lr, extension, overwrite, inputs)
         images = _read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit)
         report = compare(**images, calibration=calibration, name=io.safe_name(first), **options)
         written = _maps(images, targets, transform if register else None, data_range)
-    elif reference is None:
-        raise SettingsError("a folder of results needs a folder of reference scans.")
-    elif any(option is not None for option in (repeat, calibration, pixel_size, maps)):
-        raise SettingsError("--repeat, --calibration, --pixel-size and --maps are for single images.")
+    elif any(option is not None for option in (repeat, calibration, pixel_size, maps, figure)):
+        raise SettingsError("--repeat, --calibration, --pixel-size, --maps and --figure are for single images.")
     else:
         report = evaluate_folder(result, reference, lr_dir=lr, **options)
         targets, written = {}, {}
+    report = replace(report, about=with_command(report.about, {"result": result, "reference": reference, "input": lr}))
+    if figure is not None:
+        report.to_figure(figure)
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:
             write(file)
     write_maps(written, targets, overwrite=overwrite)
     # Files come first: they are not lost if stdout dies.
-    terminal.result(report.table())
+    terminal.result(*report.table().splitlines())
     passed = _check_gates([*(gate or ()), *([STRICT] if strict else [])], report)
-    if report.failures:
+    if report.failures or any(file.status == "failed" for file in report.files):
         raise typer.Exit(3)
     if not passed:
         raise typer.Exit(4)
@@ -164,25 +177,12 @@ def _check_names(gates: Sequence[str], options: dict[str, Any], has_result: bool
     from napari_superres.evaluation.reporting.gates import check_names
     from napari_superres.models import find_card
 
-    models = [*options["models"]]
+    models = [*options["models"], *([options["against"]] if options["against"] else [])]
     for model in models:
         find_card(model)
     results = [RESULT, *([UNREGISTERED] if options["register"] else [])] if has_result else []
     baselines = check_baselines(options.get("baselines", DEFAULT_BASELINES)) if has_input else ()
     check_names(gates, [*results, *models, BICUBIC, *baselines])
-
-
-def _check_reports(paths: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Raise the error that writing reports would raise, or that one would replace an input or another."""
-    from napari_superres import io
-
-    for path in paths:
-        check_writable(path)
-        io.check_apart(path, inputs)
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder.", remedy="Choose another name.")
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise SettingsError("--json, --csv and --html need files of their own, got one file twice.")
 
 
 def _map_targets(

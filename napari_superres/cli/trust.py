@@ -1,4 +1,4 @@
-"""``superres calibrate`` and ``superres trust``."""
+"""``superres calibrate``, ``trust`` and ``methods``."""
 
 from math import ceil, isinf
 from pathlib import Path
@@ -72,6 +72,7 @@ def trust(
     from napari_superres.evaluation import check_consistency, intervals, spread
     from napari_superres.evaluation.reporting.questions import consistent
     from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration
+    from napari_superres.evaluation.uncertainty.spread import describe_spread
 
     bars = None if calibration is None else Calibration.from_json(calibration)
     names = ("mean", "disagreement", "error-bar", "residual")
@@ -87,7 +88,31 @@ def trust(
     except EvaluationError as error:
         found, problem = {}, str(error)
     write_maps(maps, targets, overwrite=overwrite)
-    terminal.result(f"{results.members} results; {consistent(found, {}, problem).reason}")
+    answer = consistent(found, {}, problem)
+    terminal.result(
+        f"{results.members} results disagree by {describe_spread(results)}",
+        f"{answer.question} {answer.state}: {answer.reason}",
+        f"Open {targets['mean']} with {targets['disagreement']} on top: where that is bright, the model guesses",
+    )
+
+
+def methods(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Result, or its record (.provenance.json).")],
+) -> None:
+    """Print a paragraph on a result for the methods of a paper, what to cite, and a checklist.
+
+    The checklist is that of Schmied et al. 2024 for publishing image analysis, doi:10.1038/s41592-023-01987-9.
+    """
+    from napari_superres import io
+    from napari_superres.evaluation import write_methods
+
+    path = io.InputPath(result)
+    record = io.read_record(path)
+    if record is None:
+        raise EvaluationError(
+            f"{path} has no record of how it was made.", remedy="Give a result, or the .provenance.json next to it."
+        )
+    terminal.result(*write_methods(record).to_text().splitlines())
 
 
 def _check_target(path: Path, overwrite: bool) -> None:

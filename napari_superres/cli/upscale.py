@@ -1,6 +1,6 @@
 """``superres upscale``: one image to a file, or several to a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,6 +8,7 @@ import typer
 
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.dry_run import print_plans
+from napari_superres.cli.report_file import check_report, write_report
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
 from napari_superres.storage import as_path, is_address
@@ -132,6 +133,12 @@ def upscale(
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Write even if the format cannot hold everything the image has.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F.html", help="Write one page on the results: pictures, comparison with the inputs, warnings."
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no progress and no summary; still list failures.")
     ] = False,
@@ -186,13 +193,14 @@ def upscale(
     output, options = as_path(output), {**reading, **running, **writing}
     many = recursive or len(sources) > 1 or _is_batch(sources[0], output)
     suffix = _dotted(suffix, many=many)
+    check_report(report, [Path(source) for source in sources if not is_address(source)])
     if dry_run:
         print_plans(sources, output, chosen, suffix, options, many=many, recursive=recursive, as_json=as_json)
     elif many:
         options["recursive"] = recursive
-        _upscale_many(sources, output, chosen, suffix, options, as_json=as_json, quiet=quiet)
+        _upscale_many(sources, output, chosen, suffix, options, as_json=as_json, quiet=quiet, report=report)
     else:
-        _upscale_one(sources[0], output, chosen, options, as_json=as_json, quiet=quiet)
+        _upscale_one(sources[0], output, chosen, options, as_json=as_json, quiet=quiet, report=report)
 
 
 def _dotted(suffix: str | None, *, many: bool) -> str | None:
@@ -217,7 +225,9 @@ def _is_batch(source: str, output: Path) -> bool:
     return not names_a_file or (Path(source).is_dir() and io.find_images(source) != [Path(source)])
 
 
-def _upscale_one(source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+def _upscale_one(
+    source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool, report: Path | None
+) -> None:
     from napari_superres.inference import upscale_file
 
     status = "skipped"
@@ -229,6 +239,8 @@ def _upscale_one(source: str, output: Path, model: Any, options: dict[str, Any],
             show(output.name, step)
 
         written = upscale_file(source, output, model=model, progress=show_step, **options)
+    if report is not None:
+        write_report([(as_path(source), output, status, "", ())], report, options)
     if as_json:
         terminal.document({"files": [{"target": str(written), "status": status}]})
     else:
@@ -244,8 +256,10 @@ def _upscale_many(
     *,
     as_json: bool,
     quiet: bool,
+    report: Path | None,
 ) -> None:
     from napari_superres.inference import upscale_files
+    from napari_superres.inference.batch_files import BatchFiles
     from napari_superres.inference.files import Outcome
 
     printed: set[str] = set()
@@ -262,6 +276,10 @@ def _upscale_many(
         terminal.warn(note for note in outcome.notes if note not in printed)
         printed.update(outcome.notes)
 
+    # Found before the first result is written, as the batch does it.
+    paths: Sequence[Path] = ()
+    if report is not None:
+        paths = BatchFiles.find(sources, folder, model, suffix, recursive=options["recursive"]).paths
     with terminal.progress_bar(quiet=quiet) as show:
         outcomes = upscale_files(
             sources,
@@ -275,6 +293,9 @@ def _upscale_many(
     states: tuple[Literal["done", "skipped", "failed"], ...] = ("done", "skipped", "failed")
     counts = {state: sum(o.status == state for o in outcomes) for state in states}
     terminal.say(", ".join(f"{n} {state}" for state, n in counts.items()), quiet=quiet)
+    if report is not None:
+        made = zip(paths, outcomes, strict=True)
+        write_report([(path, o.target, o.status, o.message, o.notes) for path, o in made], report, options)
     if as_json:
         files = [
             {

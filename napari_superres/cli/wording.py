@@ -34,6 +34,7 @@ COMMANDS = {
     "local_agreement": "resolution",
     "calibrate_folder": "calibrate",
     "spread": "trust",
+    "write_methods": "methods",
     "run_selftest": "selftest",
     "iter_throughput": "bench",
 }

@@ -21,6 +21,8 @@ Begin with ``images.evaluate``, which asks every question of one result; ``folde
 
 from napari_superres.evaluation.consistency import check_consistency as check_consistency
 from napari_superres.evaluation.folder import evaluate_folder as evaluate_folder
+from napari_superres.evaluation.folder.many import BatchFile as BatchFile
+from napari_superres.evaluation.folder.many import report_files as report_files
 from napari_superres.evaluation.images import evaluate as evaluate
 from napari_superres.evaluation.maps import agreement_map as agreement_map
 from napari_superres.evaluation.maps import average_samples as average_samples
@@ -29,6 +31,7 @@ from napari_superres.evaluation.maps import residual_map as residual_map
 from napari_superres.evaluation.maps import ssim_map as ssim_map
 from napari_superres.evaluation.registration.register import register as register
 from napari_superres.evaluation.registration.shifts import local_shifts as local_shifts
+from napari_superres.evaluation.reporting.paper.methods import write_methods as write_methods
 from napari_superres.evaluation.reporting.report import Report as Report
 from napari_superres.evaluation.resolution import decorrelation as decorrelation
 from napari_superres.evaluation.resolution import local_agreement as local_agreement
@@ -42,6 +45,7 @@ from napari_superres.evaluation.uncertainty.spread import iter_spread as iter_sp
 from napari_superres.evaluation.uncertainty.spread import spread as spread
 
 __all__ = [
+    "BatchFile",
     "KnownAnswer",
     "Report",
     "agreement_map",
@@ -57,10 +61,12 @@ __all__ = [
     "local_agreement",
     "local_shifts",
     "register",
+    "report_files",
     "residual_map",
     "ring_correlation",
     "run_selftest",
     "single_image_correlation",
     "spread",
     "ssim_map",
+    "write_methods",
 ]

@@ -17,6 +17,9 @@ from napari_superres.evaluation.registration.scale import Scale, scale_of, scale
 RESULT = "result"
 """What reports call the result."""
 
+SIMULATED = " (simulated input)"
+"""End of the names of candidates whose input was simulated."""
+
 _PSF_EDGE = 256
 """Largest edge, in input pixels, of the field that the point-spread function is fitted to."""
 
@@ -35,6 +38,7 @@ def candidates(
     reference: Image,
     common: Image,
     models: Sequence[str],
+    against: str | None,
     baselines: Sequence[str],
     psf_sigma: float | None,
     notes: list[str],
@@ -53,7 +57,7 @@ def candidates(
         Factor per spatial axis between them.
     reference, common
         The whole reference, and its part where every candidate has pixels.
-    models, baselines, psf_sigma
+    models, against, baselines, psf_sigma
         As in `evaluate`.
     notes
         Receives notes for the report.
@@ -78,11 +82,15 @@ def candidates(
         yield RESULT, "judged", result
     suffix = ""
     if lr is None:
-        lr, suffix, baselines = _simulate_input(reference, scale, notes), " (simulated input)", ()
-    for model in models:
+        lr, suffix, baselines = _simulate_input(reference, scale, notes), SIMULATED, ()
+    for model in dict.fromkeys([*models, *([against] if against else [])]):
         image, doubts = run_model(lr, model)
         notes += [f"{model}: {doubt}" for doubt in doubts]
-        yield f"{model}{suffix}", "judged" if result is None else "beside", image
+        yield (
+            f"{model}{suffix}",
+            "judged" if result is None and model in models and model != against else "beside",
+            image,
+        )
     needs_psf = {"wiener", "richardson-lucy", NLM_RICHARDSON_LUCY} & set(baselines)
     sigma = _psf_width(lr, common, scale, psf_sigma, notes) if needs_psf else None
     noise = _measure_noise(lr, notes) if set(DENOISING) & set(baselines) else None

@@ -9,7 +9,7 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import BICUBIC, check_baselines, interpolate
-from napari_superres.evaluation.candidates import RESULT, candidates, empty_grid, scale_between
+from napari_superres.evaluation.candidates import RESULT, SIMULATED, candidates, empty_grid, scale_between
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
 from napari_superres.evaluation.metrics.score import (
@@ -39,6 +39,8 @@ class EvaluationSettings:
         Which values are compared, what is cropped, and the data range.
     models
         Names of models to run on the input.
+    against
+        Name of a model to compare them with; None for none.
     baselines
         Names of baselines besides bicubic interpolation, from `baselines.BASELINES`.
     psf_sigma
@@ -49,6 +51,7 @@ class EvaluationSettings:
 
     rules: ComparisonRules
     models: Sequence[str] = ()
+    against: str | None = None
     baselines: Sequence[str] = ()
     psf_sigma: float | None = None
     transform: Transform | None = None
@@ -63,6 +66,7 @@ class EvaluationSettings:
         baselines: Sequence[str],
         psf_sigma: float | None,
         register: bool | Transform,
+        against: str | None = None,
     ) -> "EvaluationSettings":
         """Return the settings that the options of `evaluate` stand for.
 
@@ -76,7 +80,12 @@ class EvaluationSettings:
         rules = ComparisonRules.parse(convention, data_range)
         transform: Transform | None = "shift" if register is True else register or None
         return cls(
-            rules=rules, models=models, baselines=check_baselines(baselines), psf_sigma=psf_sigma, transform=transform
+            rules=rules,
+            models=models,
+            against=against,
+            baselines=check_baselines(baselines),
+            psf_sigma=psf_sigma,
+            transform=transform,
         )
 
 
@@ -165,6 +174,7 @@ def compare(
         reference=reference,
         common=theirs,
         models=settings.models,
+        against=settings.against,
         baselines=settings.baselines,
         psf_sigma=settings.psf_sigma,
         notes=notes,
@@ -309,8 +319,16 @@ def _notes_on_constant_planes(judged: MatchedPair) -> list[str]:
     return [note + (f"; the result is not constant in {varying} of them" if varying else "")]
 
 
-def compare_with_bicubic(rows: Sequence[Row]) -> tuple[Comparison, ...]:
-    """Return how every candidate compares with bicubic interpolation over all images; nothing without its rows."""
+def compare_candidates(rows: Sequence[Row], against: str | None = None) -> tuple[Comparison, ...]:
+    """Return how every candidate compares with bicubic interpolation over all images; nothing without its rows.
+
+    Parameters
+    ----------
+    rows
+        Rows of one or more images.
+    against
+        Model with which what is judged is compared, too.
+    """
     overall = [r for r in rows if r["channel"] == "all"]
     base = next((r["candidate"] for r in overall if r["candidate"].startswith(BICUBIC) and r["role"] == "baseline"), "")
     if not base:
@@ -322,4 +340,8 @@ def compare_with_bicubic(rows: Sequence[Row]) -> tuple[Comparison, ...]:
     def values(name: str) -> list[float]:
         return [psnr.get((name, image), nan) for image in images]
 
-    return tuple(compare_paired(values(name), values(base), names=(name, base)) for name in names)
+    rival = next((n for n in names if against is not None and n.removesuffix(SIMULATED) == against), None)
+    judged = dict.fromkeys(r["candidate"] for r in overall if r["role"] == "judged" and r["candidate"] != rival)
+    # Answers about interpolation take the first comparison of a candidate: it must be that with bicubic.
+    pairs = [(name, base) for name in names] + [(name, rival) for name in judged if rival is not None]
+    return tuple(compare_paired(values(name), values(other), names=(name, other)) for name, other in pairs)

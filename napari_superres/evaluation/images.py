@@ -1,20 +1,25 @@
 """`evaluate`: measure one result against its reference scan, always next to the interpolation of its input."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_superres.core.image import Array, Image
 from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import DEFAULT_BASELINES
-from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
+from napari_superres.evaluation.baselines import DEFAULT_BASELINES, interpolated_input
+from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_candidates
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.reporting import questions
-from napari_superres.evaluation.reporting.findings import examine
+from napari_superres.evaluation.reporting.about import About, computed_problem
+from napari_superres.evaluation.reporting.exhibits import with_exhibits
+from napari_superres.evaluation.reporting.findings import Findings, base_on_grid, examine
 from napari_superres.evaluation.reporting.report import Report
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 from napari_superres.evaluation.uncertainty.coverage import measure_coverage
+
+NO_REFERENCE = "no reference was given, so nothing can be said about detail that the input does not show"
 
 _NO_CALIBRATION = "no calibration was given; `calibrate_folder()` makes one from pairs of images"
 
@@ -26,6 +31,7 @@ def evaluate(
     *,
     lr: Image | Array | None = None,
     models: str | Sequence[str] = (),
+    against: str | None = None,
     axes: str | None = None,
     convention: str = "microscopy",
     data_range: str | None = None,
@@ -52,6 +58,9 @@ def evaluate(
         the scale in the result's provenance, and the rows say so.
     models
         Names of models to run on the input and to compare.
+    against
+        Name of a model to run on the input, too, and to compare everything with, image by image: a shipped model, for
+        one of your own.
     axes
         Axes of bare arrays; by default the usual ones of their shape.
     convention
@@ -94,13 +103,19 @@ def evaluate(
     """
     models = as_list(models)
     settings = EvaluationSettings.of(
-        models, convention, data_range, baselines=as_list(baselines), psf_sigma=psf_sigma, register=register
+        models,
+        convention,
+        data_range,
+        baselines=as_list(baselines),
+        psf_sigma=psf_sigma,
+        register=register,
+        against=against,
     )
     images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat)]
     judged, scan, low, again = images
     if scan is None:
-        if register or calibration is not None or models:
-            raise SettingsError("`models`, `register` and `calibration` need a reference.")
+        if register or calibration is not None or models or against is not None:
+            raise SettingsError("`models`, `against`, `register` and `calibration` need a reference.")
         return _compare_with_input(judged, low, again, name, psf_sigma)
     scores = compare(judged, scan, low, settings, name=name)
     findings = examine(
@@ -116,6 +131,8 @@ def evaluate(
         rows=scores.rows,
         candidate=scores.rows[0]["candidate"],
     )
+    findings = with_exhibits(findings, scores.result, scores.reference, low, scores.base)
+    notes = [*scores.notes, *computed_inputs({"input": low, "second input": again, "reference": scan})]
     coverage = None if calibration is None else measure_coverage(low, scan, models, calibration)
     if coverage is None:
         answer = questions.calibrated(None, 0.0, _NO_CALIBRATION)
@@ -124,10 +141,11 @@ def evaluate(
     return Report(
         scores.rows,
         settings.rules.describe(),
-        tuple(dict.fromkeys([*scores.notes, *(coverage.notes if coverage else ())])),
-        comparisons=compare_with_bicubic(scores.rows),
+        tuple(dict.fromkeys([*notes, *(coverage.notes if coverage else ())])),
+        comparisons=compare_candidates(scores.rows, against),
         findings={name: replace(findings, answers=(*findings.answers, answer))},
         calibration=None if coverage is None else coverage.calibration,
+        about=about_now(scores.whole),
     )
 
 
@@ -138,9 +156,9 @@ def _compare_with_input(
         raise EvaluationError(
             "without a reference, a result and its input are needed.", remedy="Give the input as `lr`."
         )
-    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
-    note = "no reference was given, so nothing can be said about detail that the input does not show"
-    return Report([], {"compared with": "the input only"}, (note,), findings={name: findings})
+    findings, notes = examine_alone(result, lr, repeat=repeat, psf_sigma=psf_sigma)
+    conventions = {"compared with": "the input only"}
+    return Report([], conventions, notes, findings={name: findings}, about=about_now(result))
 
 
 def _as_image(image: Image | Array, axes: str | None) -> Image:
@@ -148,3 +166,37 @@ def _as_image(image: Image | Array, axes: str | None) -> Image:
     from napari_superres.inference.images import as_image
 
     return image.with_nan() if isinstance(image, Image) else as_image(image, axes)
+
+
+def examine_alone(
+    result: Image, lr: Image, *, repeat: Image | None = None, psf_sigma: float | None = None
+) -> tuple[Findings, tuple[str, ...]]:
+    """Return the findings on a result and its input, and notes.
+
+    Raises
+    ------
+    EvaluationError
+        If the input is not that of the result.
+    """
+    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
+    base = base_on_grid(result, interpolated_input(result, lr))
+    notes = [NO_REFERENCE, *computed_inputs({"input": lr, "second input": repeat})]
+    return with_exhibits(findings, result, None, lr, base), tuple(notes)
+
+
+def computed_inputs(images: Mapping[str, Image | None]) -> list[str]:
+    """Return a warning for each image that should be a recording but was computed by a model."""
+    records = {who: image.metadata.get("provenance") for who, image in images.items() if image is not None}
+    return [problem for who, record in records.items() if (problem := computed_problem(record, who))]
+
+
+def about_now(result: Image | None) -> About:
+    """Return what a report made now is about: the record of a result, the program and the time."""
+    from napari_superres.inference.provenance import package_version
+
+    record = None if result is None else result.metadata.get("provenance")
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    known = record if isinstance(record, Mapping) else None
+    return About(
+        software=f"napari-superres-torch {package_version('napari-superres-torch')}", time_utc=time, record=known
+    )

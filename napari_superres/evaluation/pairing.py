@@ -106,6 +106,22 @@ def pair_files(result_dir: Path | None, ref_dir: Path, lr_dir: Path | None) -> t
     return trios, unpaired
 
 
+def pair_results(result_dir: Path, lr_dir: Path | None) -> list[tuple[str, Path, Path | None]]:
+    """Return the name, the file and the input of each result of a folder; None where there is no input of its name.
+
+    Raises
+    ------
+    UnreadableImageError
+        If a folder is missing or holds no image.
+    """
+    from napari_superres.io import safe_name
+
+    files, inputs = _by_stem(result_dir), {} if lr_dir is None else _by_stem(lr_dir)
+    input_of = pair_by_stem(list(files), list(inputs))
+    _pair_by_digest(inputs, [], input_of, dict.fromkeys(files))
+    return [(safe_name(path), path, inputs.get(input_of[stem] or "")) for stem, path in files.items()]
+
+
 def _pair_by_digest(
     inputs: dict[str, Path],
     references: Iterable[str],

@@ -4,7 +4,7 @@ import glob
 import itertools
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
 from napari_superres.io.series import GUESSED, Accept, Series, check_present, noted_no_data
-from napari_superres.io.sidecar import RESULT, sidecar_path
+from napari_superres.io.sidecar import RESULT, SIDECAR, sidecar_path
 from napari_superres.io.tiff.ome_set import find_parts
 from napari_superres.limits import read_json
 
@@ -144,6 +144,28 @@ def _with_no_data(image: Image) -> Image:
     if image.no_data is not None or not isinstance(pair, list):
         return image
     return image.replace(no_data=noted_no_data({"no_data": " ".join(map(str, pair))}))
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Return the record of a result, which lies next to it or in it, or the record that is given; None without one.
+
+    Raises
+    ------
+    UnreadableImageError
+        If there is no such file, or neither a record nor an image in it.
+    """
+    for file in (path, sidecar_path(path)):
+        if file.name.endswith(".json") and file.is_file():
+            try:
+                record = read_json(file)
+            except (OSError, ValueError):
+                continue
+            if isinstance(record, dict):
+                return {key: value for key, value in record.items() if key != RESULT}
+    if path.name.endswith(SIDECAR) and path.is_file():
+        return None
+    inside = read_image(path).metadata.get("provenance")
+    return dict(inside) if isinstance(inside, Mapping) else None
 
 
 @checks_names

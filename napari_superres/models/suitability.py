@@ -1,6 +1,6 @@
 """Whether an image fits a model: compares its pixel size, modality, noise and grey levels with the training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -57,6 +57,7 @@ def doubts(card: ModelCard, image: Image, intensities: Intensities, channel: int
     noise = _measure_plane(image, normalisation, channel) if judged else 0.0
     contrast = intensities.contrast[channel] / (normalisation.high[channel] - normalisation.low[channel])
     reasons = (
+        _computed_doubt(card, image),
         _modality_doubt(card, image),
         pixel_size_doubt(card, plane_size(image), image.units.get("X")),
         _noise_doubt(card, noise),
@@ -168,6 +169,22 @@ def _same_scale(card: ModelCard) -> list[ModelCard]:
     from napari_superres.models.library.registry import all_cards
 
     return [other for other in all_cards()[0] if other.scale == card.scale and not other.is_interpolation]
+
+
+def _computed_doubt(card: ModelCard, image: Image) -> str:
+    """Return a reason to doubt if the image was itself computed, as its record says; an empty text otherwise."""
+    record = image.metadata.get("provenance")
+    if card.is_interpolation or not isinstance(record, Mapping):
+        return ""
+    parts = record.get("per_channel") or [record]
+    models = [p["model"] for p in parts if isinstance(p, Mapping) and isinstance(p.get("model"), Mapping)]
+    names = ", ".join(dict.fromkeys(str(m.get("name", "?")) for m in models))
+    if not names:
+        return ""
+    return (
+        f"The image does not fit {card.name}: it was itself computed by {names}, as its record says, and the training "
+        "was on recorded images. Guesses of the first model become structures for the second. Use the recorded image."
+    )
 
 
 def _modality_doubt(card: ModelCard, image: Image) -> str:

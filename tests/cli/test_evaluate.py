@@ -290,7 +290,11 @@ def test_a_calibration_and_what_it_holds_for(superres, judge, sr, ref, lr, data,
 def test_the_command_line_says_what_the_library_says(judge, sr, ref, lr):
     document = judge(sr, ref, "--lr", lr, "--baseline", "none")[1]
     report = evaluate(read_image(sr), read_image(ref), lr=read_image(lr), baselines=(), name="0")
-    assert json.loads(report.to_json()) == document
+    said = json.loads(report.to_json())
+    about = document.pop("about")
+    assert about["command"].startswith("superres evaluate ")
+    assert about["models"] == said.pop("about")["models"]
+    assert said == document
 
 
 def test_what_needs_a_reference_says_so(superres, sr, ref, lr):
@@ -324,3 +328,54 @@ def test_settings_are_spelled_as_each_reader_knows_them(superres, sr, ref, lr, t
     assert "metrics measure the shift; set <code>register</code>, or correct" in text["html"]
     assert "<code>calibrate_folder()</code> makes one" in text["html"]
     assert "`" not in text["json"] + text["html"].split("</style>")[1]
+
+
+def test_a_folder_without_references(judge, data, tmp_path):
+    done, document = judge(data / "sr", "--lr", data / "lr", "--html", tmp_path / "r.html")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("Nothing speaks against it, but whether its fine detail is real is not known: ")
+    assert {file["status"] for file in document["files"]} == {"done"}
+    assert len(document["findings"]) == COUNT
+    assert "Files, the worst first" in (tmp_path / "r.html").read_text("utf-8")
+    (sr,) = copy_scans(data, tmp_path, ("sr",))
+    (sr / "0.tif").write_bytes(b"garbage")
+    done, _ = judge(sr, "--lr", data / "lr")
+    assert done.code == 3
+    assert "1 file could not be judged" in done.out
+
+
+def test_a_model_against_another(judge, data):
+    """A comparison of its own, which says how many images are missing."""
+    done, document = judge(
+        *(data / "ref", "--lr", data / "lr", "-m", "nearest-x2", "--against", "lanczos-x2", "--baseline", "none")
+    )
+    assert done.code == 0
+    last = document["comparisons"][-1]
+    assert (last["candidate"], last["baseline"], last["worse"]) == ("nearest-x2", "lanczos-x2", COUNT)
+    assert re.search(
+        rf"nearest-x2 against lanczos-x2: -\d+\.\d\d dB, worse in {COUNT} of {COUNT}; "
+        rf"too few images \({COUNT}; 6 needed",
+        done.out,
+    )
+    roles = {row["candidate"]: row["role"] for row in document["rows"]}
+    assert roles == {"nearest-x2": "judged", "lanczos-x2": "beside", "bicubic": "baseline"}
+    both = judge(data / "sr", data / "ref", "--lr", data / "lr", "--against", "lanczos-x2", "--baseline", "none")[1]
+    assert (both["comparisons"][-1]["candidate"], both["comparisons"][-1]["baseline"]) == ("result", "lanczos-x2")
+    beats = [a for f in both["findings"].values() for a in f["questions"] if a["question"].startswith("Does it beat")]
+    assert all("result against bicubic: " in answer["reason"] for answer in beats), "not against the other model"
+
+
+def test_a_figure(superres, sr, ref, lr, data, tmp_path):
+    done = superres("evaluate", sr, ref, "--lr", lr, "--baseline", "none", "--figure", tmp_path / "f.svg")
+    assert (done.code, done.err) == (0, "")
+    assert "computed x2, lanczos-x2 v" in (tmp_path / "f.svg").read_text("utf-8")
+    with patch("napari_superres.evaluation.evaluate", side_effect=AssertionError("computed")):
+        check_refusal(superres("evaluate", sr, ref, "--figure", tmp_path / "f.pdf"), ".svg or .png")
+    done = superres("evaluate", data / "sr", data / "ref", "--lr", data / "lr", "--figure", tmp_path / "g.svg")
+    check_refusal(done, "single images")
+
+
+def test_the_table_is_printed_in_lines(superres, sr, ref, lr):
+    done = superres("evaluate", sr, ref, "--lr", lr, "--baseline", "none")
+    assert "\\n" not in done.out
+    assert done.out.splitlines()[1].startswith("image")

@@ -56,7 +56,7 @@ def test_trust(superres, lr, data, tmp_path):
     assert superres("upscale", lr, "-o", up, "-m", "bicubic-x2", "-q").code == 0
     done = superres("trust", lr, "-m", "bicubic-x2", "-o", maps, "--calibration", file)
     assert done.code == 0, done.err
-    assert done.out.startswith("8 results; ")
+    assert done.out.startswith("8 results disagree by ")
     names = ("mean", "disagreement", "error-bar", "residual")
     assert done.err.splitlines() == [f"wrote {maps / f'0_{name}.ome.tif'}" for name in names]
     mean, deviation, bars, residual = (read_image(maps / f"0_{name}.ome.tif") for name in names)
@@ -86,7 +86,8 @@ def test_trust_without_turns_takes_two_models(superres, lr, tmp_path):
     both = ("-m", "bicubic-x2", "-m", "nearest-x2")
     done = superres("trust", lr, *both, "-o", tmp_path / "b", "--no-tta", "--format", "nii.gz")
     assert done.code == 0, done.err
-    assert done.out.startswith("2 results; ")
+    assert done.out.startswith("2 results disagree by ")
+    assert f"Open {tmp_path / 'b' / '0_mean.nii.gz'} with {tmp_path / 'b' / '0_disagreement.nii.gz'}" in done.out
     deviation = read_image(tmp_path / "b" / "0_disagreement.nii.gz")
     low = read_image(lr)
     found = [np.asarray(upscale(low.replace(data=np.asarray(low.data, np.float32)), m).data) for m in both[1::2]]

@@ -1,11 +1,13 @@
 """`superres upscale`: the pixels of the Python interface, clear lines, and exit codes that scripts can trust."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from helpers.conditioned import write_conditioned_model
 from helpers.faults.object_server import object_server
+from helpers.scenes import check_refusal, copy_scans
 
 from napari_superres import Image, read_image, upscale, write_image
 
@@ -346,3 +348,38 @@ def test_addresses(superres, monkeypatch, tmp_path):
         assert secret.code == 1
         assert "geheim" not in secret.out + secret.err
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("s3")]
+
+
+def test_a_page_on_a_batch(superres, data, tmp_path):
+    (lr,) = copy_scans(data, tmp_path, ("lr",))
+    (lr / "bad.tif").write_bytes(b"garbage")
+    page = tmp_path / "report.html"
+    done = superres("upscale", lr, "-o", tmp_path / "out", "-m", "lanczos-x2", "--report", page, "-q")
+    assert done.code == 3
+    text = page.read_text("utf-8")
+    names = re.findall(r'<tr><th scope="row">([^<]+)</th>\s*<td><div class="pictures">', text)
+    assert names == ["bad.tif", "0.tif", "1.tif"]
+    assert text.count("data:image/jpeg") == 4
+    assert "1 file could not be judged" in text
+    assert "superres upscale" in text
+    one = superres("upscale", lr / "0.tif", "-o", tmp_path / "one.tif", "-m", "lanczos-x2", "--report", page, "-q")
+    assert one.code == 0
+    assert page.read_text("utf-8").count("data:image/jpeg") == 2
+
+
+def test_a_page_that_cannot_be_written_is_refused_first(superres, lr, tmp_path):
+    done = superres("upscale", lr, "-o", tmp_path / "a.tif", "-m", "lanczos-x2", "--report", tmp_path / "no" / "r.html")
+    check_refusal(done, "does not exist")
+    check_refusal(
+        superres("upscale", lr, "-o", tmp_path / "a.tif", "-m", "lanczos-x2", "--report", lr), "the input itself"
+    )
+    assert not (tmp_path / "a.tif").exists()
+
+
+def test_a_result_as_input_is_warned_about(superres, lr, tmp_path):
+    up = tmp_path / "up.tif"
+    assert superres("upscale", lr, "-o", up, "-m", "lanczos-x2", "-q").code == 0
+    done = superres("upscale", up, "-o", tmp_path / "twice.tif", "-m", "espcn-x2")
+    assert "warning: The image does not fit espcn-x2: it was itself computed by lanczos-x2" in done.err
+    done = superres("upscale", up, "-o", tmp_path / "again.tif", "-m", "lanczos-x2")
+    assert "itself computed" not in done.err

@@ -25,6 +25,8 @@ WORDS = {
     # Arguments by position, and images that Python holds in memory.
     *("image", "path", "name", "source", "sources", "target", "folder", "result", "reference", "first", "second"),
     *("sr_dir", "ref_dir"),
+    # The command line reads the record of the result that it is given.
+    *("rows", "answers"),
     # A package of a model is described from its card.
     "description",
     # Python reports progress to functions, stops at any step, and chooses where a result is computed.

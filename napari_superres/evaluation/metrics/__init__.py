@@ -18,7 +18,7 @@ Begin with ``score``, which computes the rows of a report. This folder imports n
 2. Call it in ``score``. A metric of planes goes into ``_pixel_metrics`` or, if it looks at neighbourhoods,
    ``_neighbourhood_metrics``, and its name into `PLANE_METRICS`. A metric of channels goes into ``_measure_channel``,
    and its name into `CHANNEL_METRICS`.
-3. Add its column to `COLUMNS` in ``reporting/report.py``, and to ``_IN_TEXT`` there if the printed table shows it.
+3. Add its column to `COLUMNS` in ``reporting/page/columns.py``, and to `IN_TEXT` there if the printed table shows it.
 4. Add it to ``reporting/report.schema.json``: to the row and, for a metric of planes, to the plane.
 5. Add an input with a known answer to ``selftest.py``.
 

@@ -102,7 +102,7 @@ class ComparisonRules:
             "averaged; planes with a constant reference left out and counted",
             "ssim": "Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, border of 5 pixels left out",
             "nrmse": "divided by the root mean square of the reference",
-            "aligned (a.)": "after the least-squares fit gain * candidate + offset, one per image and channel",
+            "aligned": "after the least-squares fit gain * candidate + offset, one per image and channel",
         }
 
     def intensity_limits(self, reference: npt.NDArray[Any], dtype: np.dtype[Any]) -> tuple[float, float]:

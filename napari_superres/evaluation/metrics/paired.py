@@ -12,6 +12,9 @@ Verdict = Literal["yes", "no", "cannot tell"]
 _BOOTSTRAPS = 10_000
 _LEVEL = 0.95
 
+MIN_IMAGES = 6
+"""Images from which a sign test can be significant: with five, p is at least 0.06."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -51,14 +54,17 @@ class Comparison:
 
     def __str__(self) -> str:
         if self.images == 0:
-            return f"{self.candidate} beats {self.baseline}: cannot tell, no image has a finite PSNR of both"
+            return f"{self.candidate} against {self.baseline}: no image has a finite PSNR of both"
         if self.images == 1:
-            return f"{self.candidate} beats {self.baseline}: cannot tell from one image ({self.difference:+.2f} dB)"
+            text = f"{self.candidate} against {self.baseline}: {self.difference:+.2f} dB in one image"
+            return f"{text}; too few images (1; {MIN_IMAGES} needed)"
+        count = f"worse in {self.worse}" if self.worse > self.better else f"better in {self.better}"
+        text = f"{self.candidate} against {self.baseline}: {self.difference:+.2f} dB, {count} of {self.images}"
+        if self.images < MIN_IMAGES:
+            return f"{text}; too few images ({self.images}; {MIN_IMAGES} needed) to tell whether it is better elsewhere"
+        words = {"yes": "better", "no": "worse", "cannot tell": "cannot tell which is better"}
         interval = f"95 % interval {self.low:+.2f} to {self.high:+.2f}"
-        return (
-            f"{self.candidate} beats {self.baseline}: {self.beats} ({self.difference:+.2f} dB, {interval}; better in "
-            f"{self.better} of {self.images}, sign test p = {self.p:.2g})"
-        )
+        return f"{text}: {words[self.beats]} ({interval}, sign test p = {self.p:.2g})"
 
 
 def compare_paired(

@@ -9,6 +9,10 @@ and answers.
 ``channels``   what they rest on, measured of each channel and colour
 ``findings``   `Findings` and `examine`: everything measured of one image beyond metrics
 ``report``     `Report`: rows and answers as a table, JSON, CSV and HTML (schema: ``report.schema.json``)
-``page``       the HTML page; ``figures`` its pictures
+``about``      who, what and when; one line per file where many have no reference
+``verdict``    all answers in one sentence, and what to do about each
+``exhibits``   the place where a check failed, in all images
+``page``       the HTML page with its pictures and tables
+``paper``      text, checklist and figure for a paper
 ``gates``      conditions on the rows, met or not, for pipelines
 """

@@ -1,7 +1,7 @@
 """Examine one result beyond its metrics: position, intensities, consistency, spectra, agreement, maps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from napari_superres.evaluation.reporting.channels import (
     to_planes,
     worst,
 )
+from napari_superres.evaluation.reporting.exhibits import Exhibit
 from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
 from napari_superres.evaluation.resolution.frc import FrequencyRings, squared_magnitude, windowed_spectrum
@@ -64,6 +65,10 @@ class Findings:
     maps
         Maps of the middle plane, by name: ``"result"``, ``"reference"``, ``"difference"``, ``"SSIM"``,
         ``"agreement"``, and on the input's grid ``"residual"``.
+    pictures
+        Middle planes of all channels: ``"input"``, ``"interpolation"``, ``"result"`` and ``"reference"``.
+    exhibits
+        Where each check that failed or is doubtful is worst, by its question.
     """
 
     answers: tuple[Answer, ...]
@@ -75,6 +80,8 @@ class Findings:
     spectra: Mapping[str, Curve]
     unit: str
     maps: Mapping[str, Image]
+    pictures: Mapping[str, Image] = field(default_factory=dict)
+    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)
 
     @property
     def conclusion(self) -> str:
@@ -138,7 +145,7 @@ def examine(
     """
     whole = result if whole is None else whole
     interpolated = None if lr is None else interpolated_input(whole, lr)
-    base = _on_grid(result, interpolated if base is None else base)
+    base = base_on_grid(result, interpolated if base is None else base)
     held = compare_with_input(whole, lr, interpolated, psf_sigma)
     agreement, placed = None, None
     curves: Mapping[str, Linearity] = {}
@@ -181,7 +188,7 @@ def examine(
     )
 
 
-def _on_grid(result: Image, base: Image | None) -> Image | None:
+def base_on_grid(result: Image, base: Image | None) -> Image | None:
     """Return the interpolated input on the grid of a result; None where they do not share one field."""
     if base is None:
         return None

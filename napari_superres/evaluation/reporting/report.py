@@ -12,42 +12,18 @@ from typing import Any
 
 from napari_superres.errors import spelled
 from napari_superres.evaluation.metrics.paired import Comparison
-from napari_superres.evaluation.metrics.score import CHANNEL_METRICS, PLANE_METRICS, Row
-from napari_superres.evaluation.reporting import figures
+from napari_superres.evaluation.metrics.score import Row
+from napari_superres.evaluation.reporting.about import About, FileSummary
 from napari_superres.evaluation.reporting.findings import Findings
-from napari_superres.evaluation.reporting.page import render
+from napari_superres.evaluation.reporting.page.columns import COLUMNS, IN_TEXT, format_value, title
+from napari_superres.evaluation.reporting.page.contents import verdict_of
+from napari_superres.evaluation.reporting.page.render import render
+from napari_superres.evaluation.reporting.paper.figure import save_figure
+from napari_superres.evaluation.reporting.verdict import Verdict
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 from napari_superres.storage.atomic import write_text
 
-COLUMNS = (
-    *("image", "candidate", "channel"),
-    *PLANE_METRICS,
-    *("gain", "offset"),
-    *CHANNEL_METRICS,
-    *("data_range", "invalid", "constant"),
-)
-_IN_TEXT = (
-    "image",
-    "candidate",
-    "channel",
-    "psnr",
-    "ssim",
-    "ms_ssim",
-    "nrmse",
-    "mae",
-    "hfen",
-    "pearson",
-    "psnr_aligned",
-    "ssim_aligned",
-    "gain",
-    "offset",
-    "gamma",
-    "flux",
-    "data_range",
-    "invalid",
-    "constant",
-)
-"""Columns of `Report.table`; files have all columns."""
+__all__ = ["COLUMNS", "Report", "report_schema"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +51,10 @@ class Report:
         interpolation.
     calibration
         Calibration of the error bars, if one was given.
+    about
+        Who, what and when: files, model, program, command.
+    files
+        One line on each of many results without references.
     """
 
     rows: list[Row]
@@ -84,6 +64,8 @@ class Report:
     comparisons: Sequence[Comparison] = ()
     findings: Mapping[str, Findings] = field(default_factory=dict)
     calibration: Calibration | None = None
+    about: About = field(default_factory=About)
+    files: Sequence[FileSummary] = ()
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return the report as JSON, and write it if a path is given.
@@ -98,12 +80,15 @@ class Report:
         """
         document = {
             "schema": 1,
+            "about": _plain(self.about.to_dict()),
+            "verdict": _without_backticks(self.verdict().sentence),
             "conventions": dict(self.conventions),
             "notes": [_without_backticks(note) for note in self.notes],
             "rows": [{k: _plain(v) for k, v in row.items()} for row in self.rows],
             "comparisons": [_plain(asdict(c)) for c in self.comparisons],
             "findings": {name: _plain(_document(findings)) for name, findings in self.findings.items()},
             "calibration": None if self.calibration is None else _plain(self.calibration.summary()),
+            "files": [_plain(_file(file)) for file in self.files],
             "failures": [{**f, "reason": _without_backticks(f["reason"])} for f in self.failures],
         }
         return _write(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
@@ -119,31 +104,38 @@ class Report:
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Return one self-contained HTML page, and write it if a path is given."""
-        columns = [_TITLES.get(c, c) for c in COLUMNS]
-        rows = [(row.get("role", ""), [_text(c, row[c]) for c in COLUMNS]) for row in self.rows]
-        gallery = [("Over all images", pictures)] if (pictures := figures.of_rows(self.rows)) else []
-        gallery += [(name, figures.of_findings(findings)) for name, findings in self.findings.items()]
-        if self.calibration is not None:
-            gallery.append(("Error bars", figures.of_calibration(self.calibration)))
-        page = render(
-            answers={name: findings.answers for name, findings in self.findings.items()},
-            columns=columns,
-            rows=rows,
-            comparisons=self.verdicts(),
-            gallery=gallery,
-            conventions=self.conventions,
-            notes=self.notes,
-            failures=self.failures,
-        )
-        return _write(page, path)
+        return _write(render(self), path)
+
+    def to_figure(self, path: str | Path) -> None:
+        """Write a figure for a paper: input, result and reference of the first image at one contrast.
+
+        Parameters
+        ----------
+        path
+            File whose name ends in ``.svg`` or ``.png``.
+
+        Raises
+        ------
+        EvaluationError
+            If no image was examined.
+        SettingsError
+            If the name ends otherwise.
+        OutputError
+            If the file cannot be written.
+        """
+        save_figure(self.findings, self.about, Path(path))
+
+    def verdict(self) -> Verdict:
+        """Return the verdict on everything in one sentence."""
+        return verdict_of(self)
 
     def table(self) -> str:
         """Return the rows as aligned plain text, with answers, conventions and notes below."""
         if not self.rows:
-            return "\n".join(self._footnotes())
+            return "\n".join([self.verdict().sentence, *self._listed_files(), *self._footnotes()])
         usual = {"channel": "all", "constant": 0}
-        columns = [c for c in _IN_TEXT if c not in usual or any(row[c] != usual[c] for row in self.rows)]
-        cells = [[_TITLES.get(c, c) for c in columns]] + [[_text(c, row[c]) for c in columns] for row in self.rows]
+        columns = [c for c in IN_TEXT if c not in usual or any(row[c] != usual[c] for row in self.rows)]
+        cells = [[title(c) for c in columns]] + [[format_value(c, row[c]) for c in columns] for row in self.rows]
         widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
         lines = [
             "  ".join(
@@ -153,11 +145,19 @@ class Report:
             for line in cells
         ]
         lines.insert(1, "-" * max(len(line) for line in lines))
-        return "\n".join([*lines, *self._footnotes()])
+        return "\n".join([self.verdict().sentence, *lines, *self._footnotes()])
 
     def verdicts(self) -> list[str]:
         """Return the comparisons over several images in words; one image decides nothing."""
         return [str(c) for c in self.comparisons if c.images > 1]
+
+    def _listed_files(self) -> list[str]:
+        """Return a line per file without a reference, the worst first."""
+        lines = []
+        for file in sorted(self.files, key=lambda f: f.severity):
+            found = [f"{a.question} {a.state}" for a in file.answers]
+            lines.append("; ".join([f"{file.name}: {file.message or file.status}", *found, *file.warnings]))
+        return lines
 
     def _footnotes(self) -> list[str]:
         lines = []
@@ -177,33 +177,6 @@ def report_schema() -> dict[str, Any]:
     return schema
 
 
-_TITLES = {
-    "ms_ssim": "MS-SSIM",
-    "hfen": "HFEN",
-    "nmi": "NMI",
-    "si_psnr": "SI-PSNR",
-    "micro_ssim": "MicroSSIM",
-    "ms_ssim_aligned": "a.MS-SSIM",
-    "hfen_aligned": "a.HFEN",
-    "r_squared": "R2",
-    "psnr": "PSNR dB",
-    "ssim": "SSIM",
-    "nrmse": "NRMSE",
-    "mae": "MAE",
-    "pearson": "r",
-    "psnr_aligned": "a.PSNR",
-    "ssim_aligned": "a.SSIM",
-    "nrmse_aligned": "a.NRMSE",
-    "mae_aligned": "a.MAE",
-    "data_range": "range",
-}
-_FORMATS = {
-    **dict.fromkeys(("gamma", "flux"), ".3g"),
-    **dict.fromkeys(("psnr", "psnr_aligned", "si_psnr"), ".2f"),
-    **dict.fromkeys(("mae", "mae_aligned", "gain", "offset"), ".4g"),
-}
-
-
 def _plain(value: Any) -> Any:
     """Return a value that JSON and CSV can hold."""
     if isinstance(value, list):
@@ -215,20 +188,16 @@ def _plain(value: Any) -> Any:
     return None if isnan(value) else str(value)
 
 
-def _text(column: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and isnan(value):
-        return "-"
-    if column in ("invalid", "constant"):
-        return str(value)
-    return format(value, ".6g" if column == "data_range" else _FORMATS.get(column, ".4f"))
-
-
 def _document(findings: Findings) -> dict[str, Any]:
     document = findings.to_dict()
     answers = [{**answer, "reason": _without_backticks(answer["reason"])} for answer in document["questions"]]
     return {**document, "questions": answers}
+
+
+def _file(file: FileSummary) -> dict[str, Any]:
+    document = file.to_dict()
+    texts = [_without_backticks(warning) for warning in document["warnings"]]
+    return {**document, "message": _without_backticks(document["message"]), "warnings": texts}
 
 
 def _without_backticks(text: str) -> str:

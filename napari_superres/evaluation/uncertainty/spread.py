@@ -300,3 +300,21 @@ def _check(models: "Sequence[Model]", image: Image, tta: bool) -> None:
 def _scale_on(image: Image, card: "ModelCard") -> tuple[int, ...]:
     work = dict(zip("ZYX"[-card.ndim :], card.scale, strict=True))
     return tuple(work.get(a, 1) for a in image.spatial)
+
+
+def describe_spread(spread: Spread) -> str:
+    """Return how much results disagree, in the intensity unit and as a share of the contrast, and where most.
+
+    The contrast reaches from the 1st to the 99th percentile of the mean.
+    """
+    deviation, mean = (np.asarray(i.data, dtype=np.float64) for i in (spread.deviation, spread.mean))
+    known = np.isfinite(deviation)
+    if not known.any():
+        return "nothing that can be measured: no pixel is finite"
+    typical, most = float(np.median(deviation[known])), float(np.percentile(deviation[known], 99))
+    low, high = np.percentile(mean[np.isfinite(mean)], [1, 99])
+    contrast = float(high - low)
+    shares = f" ({typical / contrast:.2%} and {most / contrast:.2%} of the contrast)" if contrast > 0 else ""
+    at = np.unravel_index(np.where(known, deviation, -1).argmax(), deviation.shape)
+    place = ", ".join(f"{a} {i}" for a, i in zip(spread.deviation.axes, at, strict=True))
+    return f"{typical:.3g} in half of the pixels and {most:.3g} or more in 1 of 100{shares}, most at {place}"

@@ -212,6 +212,7 @@ def honest_results(of: Scene) -> Iterator[tuple[str, Image]]:
         reference=of.reference,
         common=of.reference,
         models=(of.model,),
+        against=None,
         baselines=names,
         psf_sigma=of.psf * of.reference.pixel_size[-1],
         notes=[],

@@ -103,3 +103,11 @@ def test_nothing_to_compare_is_an_error(folders, tmp_path):
     write_image(scene(0, 9), other / "z.ome.tif")
     with pytest.raises(EvaluationError, match="no image of"):
         evaluate_folder(sr, other)
+
+
+def test_notes_that_differ_in_numbers_only_are_said_once(folders):
+    sr, ref, lr = folders
+    report = evaluate_folder(sr, ref, lr_dir=lr, baselines=("wiener",))
+    fitted = [note for note in report.notes if "are as good as they can be" in note]
+    assert len(fitted) == 1
+    assert fitted[0].startswith("2 images")

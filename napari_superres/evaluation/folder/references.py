@@ -1,34 +1,41 @@
 """`evaluate_folder`: many results against their references, paired by name; one failure does not stop the others."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
 from napari_superres.core.options import as_list, checks_names
-from napari_superres.errors import EvaluationError, SuperResError
-from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES
+from napari_superres.errors import EvaluationError, SettingsError, SuperResError
+from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES, interpolated_input
 from napari_superres.evaluation.candidates import RESULT, run_model
-from napari_superres.evaluation.compare import EvaluationSettings, ImageScores, compare, compare_with_bicubic
+from napari_superres.evaluation.compare import EvaluationSettings, ImageScores, compare, compare_candidates
+from napari_superres.evaluation.folder.many import files_of, report_files
+from napari_superres.evaluation.images import about_now
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import IntensityLimits, Row, average_rows, intensity_limits
 from napari_superres.evaluation.pairing import Trio, pair_files
-from napari_superres.evaluation.registration.match import match
-from napari_superres.evaluation.registration.register import Transform
+from napari_superres.evaluation.registration.match import MatchedPair, match
+from napari_superres.evaluation.registration.register import Registration, Transform
 from napari_superres.evaluation.registration.register import register as register_images
 from napari_superres.evaluation.reporting import rivals
-from napari_superres.evaluation.reporting.findings import Findings, examine
+from napari_superres.evaluation.reporting.exhibits import with_exhibits
+from napari_superres.evaluation.reporting.findings import Findings, base_on_grid, examine
 from napari_superres.evaluation.reporting.report import Report
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 @checks_names
 def evaluate_folder(
     sr_dir: str | Path | None,
-    ref_dir: str | Path,
+    ref_dir: str | Path | None,
     *,
     lr_dir: str | Path | None = None,
     models: str | Sequence[str] = (),
+    against: str | None = None,
     convention: str = "microscopy",
     data_range: str | None = None,
     baselines: str | Sequence[str] = DEFAULT_BASELINES,
@@ -43,11 +50,13 @@ def evaluate_folder(
         Folder of results. None judges the models instead.
     ref_dir
         Folder of references. A result ``cells.tif`` or ``cells_MODEL.tif`` belongs to the reference and the input
-        ``cells`` of any format.
+        ``cells`` of any format. None compares each result with its input only.
     lr_dir
         Folder of inputs. Without it, each input is simulated, as in `evaluate`.
     models
         Names of models to run on every input.
+    against
+        As in `evaluate`.
     convention
         As in `evaluate`.
     data_range
@@ -65,6 +74,7 @@ def evaluate_folder(
     Report
         Rows per image, then the mean over images per candidate; ``comparisons`` of each candidate with bicubic
         interpolation over all images. ``failures`` lists missing partners and images that could not be compared.
+        Without references, ``files`` holds a line per file and there are no rows.
 
     Raises
     ------
@@ -75,7 +85,13 @@ def evaluate_folder(
     """
     models = as_list(models)
     settings = EvaluationSettings.of(
-        models, convention, data_range, baselines=as_list(baselines), psf_sigma=psf_sigma, register=register
+        models,
+        convention,
+        data_range,
+        baselines=as_list(baselines),
+        psf_sigma=psf_sigma,
+        register=register,
+        against=against,
     )
     if sr_dir is None and (lr_dir is None or not models):
         raise EvaluationError(
@@ -85,6 +101,10 @@ def evaluate_folder(
     from napari_superres.io import InputPath
 
     results, inputs = (None if folder is None else InputPath(folder) for folder in (sr_dir, lr_dir))
+    if ref_dir is None:
+        if results is None or models or against is not None or register:
+            raise SettingsError("`models`, `against` and `register` need a folder of references.")
+        return report_files(files_of(results, inputs))
     references = InputPath(ref_dir)
     trios, unpaired = pair_files(results, references, inputs)
     failures = [{"image": u.name, "reason": f"{u.reason} in {u.folder}"} for u in unpaired]
@@ -95,13 +115,13 @@ def evaluate_folder(
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {results or inputs} could be compared with {references}. {reasons}")
-    comparisons = compare_with_bicubic(rows)
+    comparisons = compare_candidates(rows, against)
     scored = {row["image"] for row in rows}
     findings = _examine_all([t for t in trios if t.name in scored], settings, comparisons, rows, failures)
     conventions = _describe(settings.rules)
-    return Report(
-        rows + _means(rows, settings.rules), conventions, tuple(notes), tuple(failures), comparisons, findings
-    )
+    about = about_now(next((f.pictures["result"] for f in findings.values() if f.pictures), None))
+    means = _means(rows, settings.rules)
+    return Report(rows + means, conventions, tuple(notes), tuple(failures), comparisons, findings, about=about)
 
 
 def _score_all(
@@ -113,7 +133,7 @@ def _score_all(
 ) -> list[Row]:
     """Return the rows of all images; add those that fail to `failures`, and each note once to `notes`."""
     rows: list[Row] = []
-    images_of: dict[str, list[str]] = {}
+    images_of: dict[str, dict[str, str]] = {}
     for trio in trios:
         try:
             scores = _score(trio, settings, limits)
@@ -122,9 +142,19 @@ def _score_all(
             continue
         rows += scores.rows
         for note in scores.notes:
-            images_of.setdefault(note, []).append(trio.name)
-    notes += [f"{names[0] if len(names) == 1 else f'{len(names)} images'}: {note}" for note, names in images_of.items()]
+            # Notes that differ in their numbers only are said once.
+            images_of.setdefault(_NUMBER.sub("#", note), {})[trio.name] = note
+    notes += [_joined(by_image) for by_image in images_of.values()]
     return rows
+
+
+def _joined(notes: Mapping[str, str]) -> str:
+    """Return notes on several images that are the same but for numbers as one."""
+    (name, note), *_ = notes.items()
+    if len(notes) == 1:
+        return f"{name}: {note}"
+    numbers = f", with the numbers of {name}" if len(set(notes.values())) > 1 else ""
+    return f"{len(notes)} images{numbers}: {note}"
 
 
 def _score(trio: Trio, settings: EvaluationSettings, limits: IntensityLimits | None) -> ImageScores:
@@ -149,7 +179,7 @@ def _examine_all(
     rows: Sequence[Row],
     failures: list[dict[str, str]],
 ) -> dict[str, Findings]:
-    """Return the findings of every image; maps only of those that gain least and most, to save memory.
+    """Return the findings of every image; maps and pictures only of those that gain least and most, to save memory.
 
     Images that cannot be examined are added to `failures`.
     """
@@ -160,7 +190,7 @@ def _examine_all(
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": f"it was scored, but not examined: {error}"})
             continue
-        found[trio.name] = findings if trio.name in shown else replace(findings, maps={}, consistency=None)
+        found[trio.name] = findings if trio.name in shown else replace(findings, maps={}, pictures={}, consistency=None)
     return found
 
 
@@ -193,22 +223,21 @@ def _examine(
     rows = [row for row in rows if row["image"] == trio.name]
     unknown = [n for n, i in (("result", result), ("reference", reference)) if not i.has_pixel_size]
     if settings.transform is not None:
-        moved = register_images(result, reference, transform=settings.transform)
-        findings = examine(
-            moved.result,
-            moved.reference,
-            lr,
-            whole=result,
-            registration=moved,
-            unknown=unknown,
-            rows=rows,
-            candidate=candidate,
-        )
+        pair: Registration | MatchedPair = register_images(result, reference, transform=settings.transform)
     else:
         pair = match(result, reference)
-        findings = examine(
-            pair.result, pair.reference, lr, whole=result, unknown=unknown, rows=rows, candidate=candidate
-        )
+    findings = examine(
+        pair.result,
+        pair.reference,
+        lr,
+        whole=result,
+        registration=pair if isinstance(pair, Registration) else None,
+        unknown=unknown,
+        rows=rows,
+        candidate=candidate,
+    )
+    base = None if lr is None else base_on_grid(pair.result, interpolated_input(result, lr))
+    findings = with_exhibits(findings, pair.result, pair.reference, lr, base)
     verdict = rivals.beats(comparisons, candidate)
     return findings if verdict is None else replace(findings, answers=(verdict, *findings.answers))
 

@@ -37,7 +37,7 @@ def of_findings(findings: "Findings") -> list[tuple[str, str]]:
     """Return titles and data URIs of all figures that can be drawn of one image; none where its maps were not kept."""
     if not findings.maps:
         return []
-    figures = [(f"Maps of the middle plane ({_HINTS})", _png(_maps(findings)))]
+    figures = [(f"Maps of the middle plane ({_HINTS})", png_uri(_maps(findings)))]
     if findings.agreement is not None:
         figures.append(("Agreement with the reference, by detail", _svg(_panel(lambda a: _rings(a, findings)))))
     figures.append(("Power spectrum", _svg(_panel(lambda a: _spectra(a, findings)))))
@@ -156,7 +156,7 @@ def _maps(findings: "Findings") -> "Figure":
     names = [n for n in _MAPS if n in findings.maps]
     rows = -(-len(names) // _COLUMNS)
     height, width = _plane(findings.maps["result"]).shape
-    figure = _figure(3.4 * _COLUMNS, rows * (0.3 + 2.8 * min(height / width, 1.5)))
+    figure = new_figure(3.4 * _COLUMNS, rows * (0.3 + 2.8 * min(height / width, 1.5)))
     grey = _limits(findings.maps["reference" if "reference" in findings.maps else "result"])
     for i, name in enumerate(names):
         axes = figure.add_subplot(rows, _COLUMNS, i + 1)
@@ -190,14 +190,21 @@ def _limits(image: Image) -> tuple[float, float]:
 
 
 def _panel(draw: Callable[["Axes"], None], *, width: float = 4.6) -> "Figure":
-    figure = _figure(width, 3.2)
+    figure = new_figure(width, 3.2)
     axes = figure.add_subplot()
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of a size in inches.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -211,7 +218,8 @@ def _svg(figure: "Figure") -> str:
     return _uri(figure, "svg", "image/svg+xml")
 
 
-def _png(figure: "Figure") -> str:
+def png_uri(figure: "Figure") -> str:
+    """Return a figure as the data URI of a PNG."""
     return _uri(figure, "png", "image/png")
 
 

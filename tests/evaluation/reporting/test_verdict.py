@@ -1,0 +1,47 @@
+"""One sentence for all answers, which never says more than is known."""
+
+import pytest
+
+from napari_superres.evaluation.reporting.questions import Answer
+from napari_superres.evaluation.reporting.verdict import judge, next_step
+
+REAL = "Is the added fine detail real?"
+
+
+def answers(*states, last=REAL):
+    return [Answer(f"Question {i}?", state, "") for i, state in enumerate(states[:-1])] + [Answer(last, states[-1], "")]
+
+
+@pytest.mark.parametrize(
+    ("states", "level", "start"),
+    [
+        (("yes", "no", "yes"), "failed", "Do not use: 1 of 3 checks failed"),
+        (("yes", "no", "doubtful"), "failed", "Do not use: 1 of 3 checks failed"),
+        (("yes", "doubtful", "not measurable"), "doubtful", "Use with care: 1 of 3 checks is doubtful"),
+        (("yes", "yes", "yes"), "passed", "No check failed: 3 of 3 checks passed."),
+        (("not measurable", "yes", "yes"), "passed", "No check failed: 2 of 3 checks passed, 1 could not be made."),
+        (("yes", "yes", "not measurable"), "open", "Nothing speaks against it, but whether its fine detail is real"),
+        (("not measurable", "not measurable"), "open", "Nothing speaks against it, but"),
+    ],
+)
+def test_the_worst_answer_decides(states, level, start):
+    verdict = judge({"a": answers(*states)})
+    assert verdict.level == level
+    assert verdict.sentence.startswith(start)
+
+
+def test_without_answers_nothing_is_judged():
+    assert judge({}).level == "open"
+
+
+def test_of_several_images_the_bad_one_is_named():
+    sentence = judge({"good": answers("yes", "yes"), "bad": answers("yes", "no")}).sentence
+    assert "1 of 4 checks failed in 1 of 2 images: bad: the result" in sentence
+
+
+def test_every_answer_that_is_not_yes_has_a_next_step():
+    for question in (REAL, "Does it lie on the reference?", "Something new?"):
+        for state in ("no", "doubtful"):
+            assert next_step(Answer(question, state, "")), question
+    assert next_step(Answer(REAL, "yes", "")) == ""
+    assert "reference" in next_step(Answer(REAL, "not measurable", ""))
