@@ -50,6 +50,16 @@ def evaluate(
     calibration: Annotated[
         Path | None, typer.Option(metavar="F", help="File of superres calibrate: error bars of --model are checked.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="MASKS", help="Masks of the objects in REF, or a folder of them.")
+    ] = None,
+    detect: Annotated[
+        Literal["spots", "nuclei", "filaments"] | None,
+        typer.Option(help="Find these objects in every image and match them; nuclei by default with --labels."),
+    ] = None,
+    object_size: Annotated[
+        float | None, typer.Option(help="Their diameter or width, in the image's unit; by default measured in REF.")
+    ] = None,
     gate: Annotated[
         list[str] | None,
         typer.Option(metavar="EXPR", help="Exit with 4 unless it holds, e.g. 'psnr>bicubic+1'; may be repeated."),
@@ -89,13 +99,15 @@ def evaluate(
         "data_range": data_range,
         "psf_sigma": psf_sigma,
         "register": transform if register else False,
+        "detect": detect,
+        "object_size": object_size,
         **_baselines(baseline),
     }
     for text in gate or ():
         parse_gate(text)
-    if reference is None and (baseline or gate):
-        raise SettingsError("--baseline and --gate need a reference.")
-    inputs = [path for path in (first, second, lr, repeat, calibration) if path is not None]
+    if reference is None and (baseline or gate or labels):
+        raise SettingsError("--baseline, --gate and --labels need a reference.")
+    inputs = [path for path in (first, second, lr, repeat, calibration, labels) if path is not None]
     for path in (json_file, csv_file, html_file):
         if path is not None:
             _check_report(path, inputs)
@@ -103,21 +115,22 @@ def evaluate(
     if single is None or io.find_images(single) == [single]:
         targets = _map_targets(maps, result, reference, lr, extension, overwrite, inputs)
         images = _read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit)
-        report = compare(**images, calibration=calibration, name=io.safe_name(first), **options)
+        masks = None if labels is None else io.read_image(labels)
+        report = compare(**images, labels=masks, calibration=calibration, name=io.safe_name(first), **options)
         written = _maps(images, targets, transform if register else None, data_range)
     elif reference is None:
         raise SettingsError("a folder of results needs a folder of reference scans.")
     elif any(option is not None for option in (repeat, calibration, pixel_size, maps)):
         raise SettingsError("--repeat, --calibration, --pixel-size and --maps are for single images.")
     else:
-        report = evaluate_folder(result, reference, lr_dir=lr, **options)
+        report = evaluate_folder(result, reference, lr_dir=lr, labels_dir=labels, **options)
         targets, written = {}, {}
     for file, write in ((json_file, report.to_json), (csv_file, report.to_csv), (html_file, report.to_html)):
         if file is not None:
             write(file)
     write_maps(written, targets, overwrite=overwrite)
     # Files come first: they are not lost if stdout dies.
-    terminal.result(report.table())
+    terminal.result(*report.table().splitlines())
     passed = _check_gates(gate or (), report)
     if report.failures:
         raise typer.Exit(3)

@@ -4,21 +4,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SuperResError
 from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES
 from napari_superres.evaluation.candidates import RESULT, run_model
-from napari_superres.evaluation.compare import EvaluationSettings, ImageScores, compare, compare_with_bicubic
+from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_with_bicubic
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.objects.table import ObjectRow, Support
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import IntensityLimits, Row, average_rows, intensity_limits
-from napari_superres.evaluation.pairing import Trio, pair_files
+from napari_superres.evaluation.pairing import Trio, pair_files, pair_masks
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.registration.register import register as register_images
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.findings import Findings, examine
+from napari_superres.evaluation.reporting.objects import summarise
+from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.reporting.report import Report
 
 
@@ -28,12 +32,15 @@ def evaluate_folder(
     ref_dir: str | Path,
     *,
     lr_dir: str | Path | None = None,
+    labels_dir: str | Path | None = None,
     models: str | Sequence[str] = (),
     convention: str = "microscopy",
     data_range: str | None = None,
     baselines: str | Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
+    detect: str | None = None,
+    object_size: float | None = None,
 ) -> Report:
     """Measure every result of a folder, or what models make of every input, against its reference.
 
@@ -46,6 +53,8 @@ def evaluate_folder(
         ``cells`` of any format.
     lr_dir
         Folder of inputs. Without it, each input is simulated, as in `evaluate`.
+    labels_dir
+        Folder of masks of the objects in the references, named as these or continued by ``_``, as ``cells_mask``.
     models
         Names of models to run on every input.
     convention
@@ -59,6 +68,8 @@ def evaluate_folder(
         As in `evaluate`: one width for all inputs, or each fitted.
     register
         As in `evaluate`, for each image.
+    detect, object_size
+        As in `evaluate`.
 
     Returns
     -------
@@ -75,7 +86,15 @@ def evaluate_folder(
     """
     models = as_list(models)
     settings = EvaluationSettings.of(
-        models, convention, data_range, baselines=as_list(baselines), psf_sigma=psf_sigma, register=register
+        models,
+        convention,
+        data_range,
+        baselines=as_list(baselines),
+        psf_sigma=psf_sigma,
+        register=register,
+        detect=detect,
+        object_size=object_size,
+        labelled=labels_dir is not None,
     )
     if sr_dir is None and (lr_dir is None or not models):
         raise EvaluationError(
@@ -88,48 +107,70 @@ def evaluate_folder(
     references = InputPath(ref_dir)
     trios, unpaired = pair_files(results, references, inputs)
     failures = [{"image": u.name, "reason": f"{u.reason} in {u.folder}"} for u in unpaired]
+    masks: dict[str, Path | None] = {} if labels_dir is None else pair_masks(InputPath(labels_dir), trios)
+    missing = f"no masks of this name in {None if labels_dir is None else InputPath(labels_dir)}"
+    failures += [{"image": name, "reason": missing} for name, mask in masks.items() if mask is None]
     notes: list[str] = []
     limits = _common_limits(trios, settings.rules, failures, notes)
     failed = {failure["image"] for failure in failures}
-    rows = _score_all([trio for trio in trios if trio.name not in failed], settings, limits, failures, notes)
+    usable = [trio for trio in trios if trio.name not in failed]
+    scored = _score_all(usable, masks, settings, limits, failures, notes)
+    rows = [row for scores in scored for row in scores.rows]
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {results or inputs} could be compared with {references}. {reasons}")
     comparisons = compare_with_bicubic(rows)
     notes.append("only the images where the result gains least and most are examined beyond metrics")
-    findings = {trio.name: _examine(trio, settings, comparisons) for trio in _extremes(trios, rows)}
+    found = [row for scores in scored for row in scores.objects]
+    objects = summarise(settings.objects, labels_dir is not None, found, [scores.support for scores in scored])
+    verdicts = () if objects is None else (objects.answer(),)
+    findings = {trio.name: _examine(trio, settings, comparisons, verdicts) for trio in _extremes(trios, rows)}
     conventions = _describe(settings.rules)
-    return Report(rows + _means(rows), conventions, tuple(notes), tuple(failures), comparisons, findings)
+    lines = (tuple(notes), tuple(failures))
+    return Report(rows + _means(rows), conventions, *lines, comparisons, findings, objects=objects)
 
 
 def _score_all(
     trios: Iterable[Trio],
+    masks: Mapping[str, Path | None],
     settings: EvaluationSettings,
     limits: IntensityLimits | None,
     failures: list[dict[str, str]],
     notes: list[str],
-) -> list[Row]:
-    """Return the rows of all images; add those that fail to `failures`, and each note once to `notes`."""
-    rows: list[Row] = []
+) -> list["_Scores"]:
+    """Return the scores of all images; add those that fail to `failures`, and each note once to `notes`."""
+    scored: list[_Scores] = []
     images_of: dict[str, list[str]] = {}
     for trio in trios:
         try:
-            scores = _score(trio, settings, limits)
+            scores = _score(trio, masks.get(trio.name), settings, limits)
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": str(error)})
             continue
-        rows += scores.rows
+        scored.append(scores)
         for note in scores.notes:
             images_of.setdefault(note, []).append(trio.name)
     notes += [f"{names[0] if len(names) == 1 else f'{len(names)} images'}: {note}" for note, names in images_of.items()]
-    return rows
+    return scored
 
 
-def _score(trio: Trio, settings: EvaluationSettings, limits: IntensityLimits | None) -> ImageScores:
+def _score(trio: Trio, masks: Path | None, settings: EvaluationSettings, limits: IntensityLimits | None) -> "_Scores":
     from napari_superres.io import read_image
 
     result, lr = (None if path is None else read_image(path) for path in (trio.result, trio.lr))
-    return compare(result, read_image(trio.reference), lr, settings, name=trio.name, limits=limits)
+    labels = None if masks is None else read_image(masks)
+    reference = read_image(trio.reference)
+    scores = compare(result, reference, lr, settings, name=trio.name, limits=limits, labels=labels)
+    return _Scores(scores.rows, scores.notes, scores.objects, scores.support)
+
+
+class _Scores(NamedTuple):
+    """What is kept of the scores of an image, without its pixels."""
+
+    rows: list[Row]
+    notes: list[str]
+    objects: list[ObjectRow]
+    support: Support | None
 
 
 def _describe(rules: ComparisonRules) -> dict[str, str]:
@@ -154,7 +195,9 @@ def _extremes(trios: Sequence[Trio], rows: Sequence[Row]) -> list[Trio]:
     return [trio for trio in trios if trio.name in chosen]
 
 
-def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison]) -> Findings:
+def _examine(
+    trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison], verdicts: Sequence[Answer]
+) -> Findings:
     from napari_superres.io import read_image
 
     lr = None if trio.lr is None else read_image(trio.lr)
@@ -171,7 +214,8 @@ def _examine(trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Com
         pair = match(result, reference)
         findings = examine(pair.result, pair.reference, lr, whole=result)
     verdict = questions.beats(comparisons, RESULT if trio.result is not None else settings.models[0])
-    return findings if verdict is None else replace(findings, answers=(verdict, *findings.answers))
+    verdicts = verdicts if verdict is None else (verdict, *verdicts)
+    return replace(findings, answers=(*verdicts, *findings.answers))
 
 
 def _common_limits(

@@ -13,6 +13,7 @@ from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.registration.scale import scale_of
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.findings import examine
+from napari_superres.evaluation.reporting.objects import summarise
 from napari_superres.evaluation.reporting.report import Report
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 from napari_superres.evaluation.uncertainty.coverage import measure_coverage
@@ -35,6 +36,9 @@ def evaluate(
     register: bool | Transform = False,
     repeat: Image | Array | None = None,
     calibration: Calibration | str | Path | None = None,
+    labels: Image | Array | None = None,
+    detect: str | None = None,
+    object_size: float | None = None,
     name: str = "image",
 ) -> Report:
     """Measure a super-resolved image against a reference scan of the same field.
@@ -77,6 +81,15 @@ def evaluate(
     calibration
         Calibration of error bars, or its file. The one model in `models` makes intervals of the input, and the share
         of the reference inside them is measured.
+    labels
+        Masks of the objects in the reference: a number for each, 0 for the background, on the grid of the reference.
+    detect
+        Kind of objects to look for in every image, and to match one to one with those of the masks or, without
+        `labels`, with those found in the reference: ``"spots"``, ``"nuclei"`` (default with `labels`) or
+        ``"filaments"``, bright on dark. ``objects`` of the report tells which were kept, lost and invented.
+    object_size
+        Diameter of these objects, or width of filaments, in the image's unit of length (pixels of the result if the
+        pixel size is unknown). By default it is measured in the masks or the reference.
     name
         Name of the image in rows and findings.
 
@@ -95,15 +108,23 @@ def evaluate(
     """
     models = as_list(models)
     settings = EvaluationSettings.of(
-        models, convention, data_range, baselines=as_list(baselines), psf_sigma=psf_sigma, register=register
+        models,
+        convention,
+        data_range,
+        baselines=as_list(baselines),
+        psf_sigma=psf_sigma,
+        register=register,
+        detect=detect,
+        object_size=object_size,
+        labelled=labels is not None,
     )
-    images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat)]
-    judged, scan, low, again = images
+    images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat, labels)]
+    judged, scan, low, again, masks = images
     if scan is None:
-        if register or calibration is not None or models:
-            raise SettingsError("`models`, `register` and `calibration` need a reference.")
+        if register or calibration is not None or models or settings.objects is not None:
+            raise SettingsError("`models`, `register`, `calibration`, `labels` and `detect` need a reference.")
         return _compare_with_input(judged, low, again, name, psf_sigma)
-    scores = compare(judged, scan, low, settings, name=name)
+    scores = compare(judged, scan, low, settings, name=name, labels=masks)
     findings = examine(
         scores.result,
         scores.reference,
@@ -120,13 +141,16 @@ def evaluate(
         answer = questions.calibrated(None, 0.0, _NO_CALIBRATION)
     else:
         answer = questions.calibrated(coverage.share, 1 - coverage.calibration.alpha, "nothing finite to compare")
+    objects = summarise(settings.objects, masks is not None, scores.objects, [scores.support])
+    answers = (answer,) if objects is None else (objects.answer(), answer)
     return Report(
         scores.rows,
         settings.rules.describe(),
         tuple(dict.fromkeys([*scores.notes, *(coverage.notes if coverage else ())])),
         comparisons=compare_with_bicubic(scores.rows),
-        findings={name: replace(findings, answers=(*findings.answers, answer))},
+        findings={name: replace(findings, answers=(*findings.answers, *answers))},
         calibration=None if coverage is None else coverage.calibration,
+        objects=objects,
     )
 
 

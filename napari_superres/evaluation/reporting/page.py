@@ -47,6 +47,14 @@ dt{font-weight:600}dd{margin:0}.warn{color:#8a3b00}
 {% endfor %}
 </tbody></table></div>
 {% endif %}
+{% if objects %}
+<h2>Objects</h2>
+<div class="wide"><table><thead><tr>{% for c in objects[0] %}<th>{{ c }}</th>{% endfor %}</tr></thead><tbody>
+{% for cells in objects[1:] %}
+<tr>{% for cell in cells %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody></table></div>
+{% endif %}
 {% for line in comparisons %}<p>{{ line }}</p>{% endfor %}
 {% for title, pictures in gallery %}
 <h2>{{ title }}</h2>
@@ -77,6 +85,7 @@ def render(
     conventions: Mapping[str, str],
     notes: Sequence[str],
     failures: Sequence[Mapping[str, str]],
+    objects: Sequence[Sequence[str]] | None,
 ) -> str:
     """Return the page of a report whose numbers and pictures are texts already.
 
@@ -90,6 +99,8 @@ def render(
         As in `Report`.
     gallery
         Titles of sections, each with captions and pictures as data URIs.
+    objects
+        Cells of the table of objects, titles first; None for none.
     """
     from jinja2 import Environment
 
@@ -104,6 +115,7 @@ def render(
         conventions=conventions,
         notes=notes,
         failures=failures,
+        objects=objects,
     )
 
 

@@ -16,6 +16,7 @@ from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import CHANNEL_METRICS, PLANE_METRICS, Row
 from napari_superres.evaluation.reporting import figures
 from napari_superres.evaluation.reporting.findings import Findings
+from napari_superres.evaluation.reporting.objects import ObjectFindings
 from napari_superres.evaluation.reporting.page import render
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 
@@ -72,6 +73,8 @@ class Report:
         interpolation.
     calibration
         Calibration of the error bars, if one was given.
+    objects
+        Objects kept, lost and invented, if they were asked for.
     """
 
     rows: list[Row]
@@ -81,6 +84,7 @@ class Report:
     comparisons: Sequence[Comparison] = ()
     findings: Mapping[str, Findings] = field(default_factory=dict)
     calibration: Calibration | None = None
+    objects: ObjectFindings | None = None
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return the report as JSON, and write it if a path is given.
@@ -101,6 +105,7 @@ class Report:
             "comparisons": [_plain(asdict(c)) for c in self.comparisons],
             "findings": {name: _plain(_document(findings)) for name, findings in self.findings.items()},
             "calibration": None if self.calibration is None else _plain(self.calibration.summary()),
+            "objects": None if self.objects is None else _plain(self.objects.to_dict()),
             "failures": [{**f, "reason": _without_backticks(f["reason"])} for f in self.failures],
         }
         return _write(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
@@ -129,8 +134,9 @@ class Report:
             comparisons=self.verdicts(),
             gallery=gallery,
             conventions=self.conventions,
-            notes=self.notes,
+            notes=[*self.notes, *(self.objects.notes() if self.objects else ())],
             failures=self.failures,
+            objects=None if self.objects is None else self.objects.cells(),
         )
         return _write(page, path)
 
@@ -149,7 +155,8 @@ class Report:
             for line in cells
         ]
         lines.insert(1, "-" * max(len(line) for line in lines))
-        return "\n".join([*lines, *self._footnotes()])
+        objects = [] if self.objects is None else ["", self.objects.table(), ""]
+        return "\n".join([*lines, *objects, *self._footnotes()])
 
     def verdicts(self) -> list[str]:
         """Return the comparisons over several images in words; one image decides nothing."""
