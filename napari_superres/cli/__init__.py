@@ -12,6 +12,7 @@ commands; each command is a function in the file named below.
 ``images``     ``superres info``, ``degrade`` and ``resample``
 ``evaluate``   ``superres evaluate``, ``resolution`` and ``selftest``
 ``trust``      ``superres calibrate`` and ``trust``
+``verify``     ``superres verify``
 ``map_files``  writes the maps of ``superres evaluate --maps`` and ``superres trust``
 ``models``     ``superres models list|show|add|remove|verify|export`` and ``check``
 ``training``   ``superres train``

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from napari_superres import __version__
-from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, trust, upscale
+from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, trust, upscale, verify
 from napari_superres.errors import SuperResError
 
 _CANCELLED, _TERMINATED = 130, 143
@@ -63,6 +63,7 @@ app.command("check")(models.check)
 app.command("resolution")(evaluate.resolution)
 app.command("calibrate")(trust.calibrate)
 app.command("trust")(trust.trust)
+app.command("verify")(verify.verify)
 app.command("selftest")(evaluate.selftest)
 app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)

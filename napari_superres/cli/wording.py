@@ -35,6 +35,7 @@ COMMANDS = {
     "calibrate_folder": "calibrate",
     "spread": "trust",
     "run_selftest": "selftest",
+    "verify_result": "verify",
     "iter_throughput": "bench",
 }
 """The command that does what a function does."""
