@@ -21,6 +21,10 @@ def calibrate(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.json", help="File to write.")],
     alpha: Annotated[float, typer.Option(help="Share of pixels that may lie outside the error bars.")] = 0.1,
     delta: Annotated[float, typer.Option(help="Probability that the guarantee for the mean fails.")] = 0.1,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Error, in grey levels, that the failure mask points at; by default 5 % of the range."),
+    ] = None,
     tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Measure the disagreement of flipped images.")] = True,
     modality: Annotated[str | None, typer.Option(help="Kind of images; that of the model by default.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
@@ -29,7 +33,9 @@ def calibrate(
     from napari_superres.evaluation import calibrate_folder
 
     _check_target(output, overwrite)
-    calibration = calibrate_folder(lr, reference, model, alpha=alpha, delta=delta, tta=tta, modality=modality)
+    calibration = calibrate_folder(
+        lr, reference, model, alpha=alpha, delta=delta, tolerance=tolerance, tta=tta, modality=modality
+    )
     if isinf(calibration.factor):
         least = ceil(1 / alpha) - 1
         raise SettingsError(
@@ -43,6 +49,7 @@ def calibrate(
         f"{calibration.images} images; intervals are {calibration.factor:.4g} x (disagreement + "
         f"{calibration.epsilon:.4g}), mean width {calibration.mean_width:.4g}"
     )
+    terminal.result(str(calibration.failure))
     if calibration.lam is None:
         terminal.result(f"no guarantee for the mean share of pixels outside the error bars: {calibration.reason}")
     terminal.say(f"wrote {output}")
@@ -55,7 +62,8 @@ def trust(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the maps.")],
     calibration: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Calibration of the same models: adds error bars.")
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Calibration of the same models: adds error bars and a failure mask."),
     ] = None,
     tta: Annotated[bool, typer.Option("--tta/--no-tta", help="Measure the disagreement of flipped images.")] = True,
     extension: Annotated[str, typer.Option("--format", help="Format of the maps.")] = ".ome.tif",
@@ -66,21 +74,23 @@ def trust(
     """Map where a result can be trusted.
 
     The maps are the mean of the results for flipped images, their disagreement, error bars, and the residual: what the
-    mean shows and the input does not.
+    mean shows and the input does not. A failure mask is 1 where the error may exceed the calibration's tolerance.
     """
     from napari_superres import io
-    from napari_superres.evaluation import check_consistency, intervals, spread
+    from napari_superres.evaluation import check_consistency, failure_mask, intervals, spread
     from napari_superres.evaluation.reporting.questions import consistent
     from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration
 
     bars = None if calibration is None else Calibration.from_json(calibration)
-    names = ("mean", "disagreement", "error-bar", "residual")
+    names = ("mean", "disagreement", "error-bar", "failure-mask", "residual")
     targets = map_targets(output, io.safe_name(image), names, extension, overwrite=overwrite, inputs=[image])
     lr = io.read_image(image, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit)
     results = spread(lr, model, tta=tta)
     maps = {"mean": results.mean, "disagreement": results.deviation}
     if bars is not None:
         maps["error-bar"] = intervals(results, bars, Binding.of(results))
+        if bars.failure is not None:
+            maps["failure-mask"] = failure_mask(results, bars, Binding.of(results))
     try:
         consistency, problem = check_consistency(results.mean, lr), ""
         maps["residual"] = consistency.residual

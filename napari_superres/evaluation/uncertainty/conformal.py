@@ -118,7 +118,9 @@ def least_images(alpha: float, delta: float) -> int:
     return max(1, ceil(log(delta) / log(1 - alpha) - ROUNDING))
 
 
-def risk_controlling_factor(scores: Sequence[Floats], alpha: float, delta: float) -> float:
+def risk_controlling_factor(
+    scores: Sequence[Floats], alpha: float, delta: float, *, images: int | None = None
+) -> float:
     """Return the least factor that bounds the share of pixels outside by `alpha` with probability 1 - `delta`.
 
     The loss of an image is its share of scores above the factor. Of all factors, from large to small, it is the last
@@ -130,13 +132,16 @@ def risk_controlling_factor(scores: Sequence[Floats], alpha: float, delta: float
         `normalised_scores` of each image.
     alpha, delta
         Between 0 and 1.
+    images
+        Number of images for the bound, to foresee the factor of more images that err alike; by default that of
+        `scores`.
 
     Raises
     ------
     SettingsError
         If there are fewer images than `least_images`.
     """
-    n, needed = len(scores), least_images(alpha, delta)
+    n, needed = len(scores) if images is None else images, least_images(alpha, delta)
     if n < needed:
         raise SettingsError(
             f"a bound on the share of pixels outside (alpha {alpha:g}, delta {delta:g}) needs at least {needed} "
@@ -144,7 +149,7 @@ def risk_controlling_factor(scores: Sequence[Floats], alpha: float, delta: float
             remedy="Calibrate on more images, or with a larger `alpha` or `delta`.",
         )
     values = np.concatenate([np.ravel(s) for s in scores])
-    weights = np.concatenate([np.full(np.size(s), 1 / (n * np.size(s))) for s in scores])
+    weights = np.concatenate([np.full(np.size(s), 1 / (len(scores) * np.size(s))) for s in scores])
     order = np.argsort(values)
     risks = np.clip(1 - np.cumsum(weights[order]), 0, 1)
     risks[-1] = 0
