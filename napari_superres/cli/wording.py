@@ -49,6 +49,7 @@ _OTHER_NAMES = {
     "tiles": "tile",
     "low": "pairs",
     "lr_dir": "lr",
+    "labels_dir": "labels",
 }
 """Settings whose option has another name: an option that may be repeated is singular."""
 
