@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_superres.inference import iter_upscale as iter_upscale
     from napari_superres.inference import upscale as upscale
     from napari_superres.inference import upscale_file as upscale_file
+    from napari_superres.inference import verify_result as verify_result
     from napari_superres.io import read_image as read_image
     from napari_superres.io import write_image as write_image
     from napari_superres.models import ModelCard as ModelCard
@@ -52,6 +53,7 @@ _HOMES = {
     "iter_upscale": "napari_superres.inference",
     "upscale": "napari_superres.inference",
     "upscale_file": "napari_superres.inference",
+    "verify_result": "napari_superres.inference",
     "evaluate": "napari_superres.evaluation",
     "evaluate_folder": "napari_superres.evaluation",
     "degrade": "napari_superres.degradation",

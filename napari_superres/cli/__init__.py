@@ -11,7 +11,7 @@ commands; each command is a function in the file named below.
 ``dry_run``    ``superres upscale --dry-run``
 ``images``     ``superres info``, ``degrade`` and ``resample``
 ``evaluate``   ``superres evaluate``, ``resolution`` and ``selftest``
-``trust``      ``superres calibrate``, ``trust`` and ``methods``
+``trust``      ``superres calibrate``, ``trust``, ``methods`` and ``verify``
 ``report_file``  where reports may be written, and the command that made them
 ``map_files``  writes the maps of ``superres evaluate --maps`` and ``superres trust``
 ``models``     ``superres models list|show|add|remove|verify|export`` and ``check``

@@ -53,6 +53,16 @@ def evaluate(
     calibration: Annotated[
         Path | None, typer.Option(metavar="F", help="File of superres calibrate: error bars of --model are checked.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="MASKS", help="Masks of the objects in REF, or a folder of them.")
+    ] = None,
+    detect: Annotated[
+        Literal["spots", "nuclei", "filaments"] | None,
+        typer.Option(help="Find these objects in every image and match them; nuclei by default with --labels."),
+    ] = None,
+    object_size: Annotated[
+        float | None, typer.Option(help="Their diameter or width, in the image's unit; by default measured in REF.")
+    ] = None,
     gate: Annotated[
         list[str] | None,
         typer.Option(
@@ -105,13 +115,15 @@ def evaluate(
         "data_range": data_range,
         "psf_sigma": psf_sigma,
         "register": transform if register else False,
+        "detect": detect,
+        "object_size": object_size,
         **_baselines(baseline),
     }
     gates = [text for text in gate or () if text != ANSWERS]
-    if reference is None and (baseline or gates):
-        raise SettingsError("--baseline, and --gate with metrics, need a reference.")
+    if reference is None and (baseline or gates or labels or detect):
+        raise SettingsError("--baseline, --labels, --detect, and --gate with metrics, need a reference.")
     _check_names(gates, options, result is not None, lr is not None)
-    inputs = [path for path in (first, second, lr, repeat, calibration) if path is not None]
+    inputs = [path for path in (first, second, lr, repeat, calibration, labels) if path is not None]
     check_reports([path for path in (json_file, csv_file, html_file, figure) if path is not None], inputs)
     if figure is not None:
         check_figure(figure)
@@ -119,12 +131,13 @@ def evaluate(
     if single is None or io.find_images(single) == [single]:
         targets = _map_targets(maps, result, reference, lr, extension, overwrite, inputs)
         images = _read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit)
-        report = compare(**images, calibration=calibration, name=io.safe_name(first), **options)
+        masks = None if labels is None else io.read_image(labels)
+        report = compare(**images, labels=masks, calibration=calibration, name=io.safe_name(first), **options)
         written = _maps(images, targets, transform if register else None, data_range)
     elif any(option is not None for option in (repeat, calibration, pixel_size, maps, figure)):
         raise SettingsError("--repeat, --calibration, --pixel-size, --maps and --figure are for single images.")
     else:
-        report = evaluate_folder(result, reference, lr_dir=lr, **options)
+        report = evaluate_folder(result, reference, lr_dir=lr, labels_dir=labels, **options)
         targets, written = {}, {}
     report = replace(report, about=with_command(report.about, {"result": result, "reference": reference, "input": lr}))
     if figure is not None:
@@ -172,8 +185,7 @@ def _check_gates(texts: Sequence[str], report: "Report") -> bool:
 def _check_names(gates: Sequence[str], options: dict[str, Any], has_result: bool, has_input: bool) -> None:
     """Refuse unknown models, baselines and gates before anything is read."""
     from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES, check_baselines
-    from napari_superres.evaluation.candidates import RESULT
-    from napari_superres.evaluation.compare import UNREGISTERED
+    from napari_superres.evaluation.candidates import RESULT, UNREGISTERED
     from napari_superres.evaluation.reporting.gates import check_names
     from napari_superres.models import find_card
 

@@ -66,17 +66,17 @@ def degrade(
     trust: Annotated[bool, typer.Option("--trust", help="Also read data that the file names elsewhere.")] = False,
 ) -> None:
     """Simulate a low-resolution image from a high-resolution one."""
-    from napari_superres.degradation import degrade as simulate
-    from napari_superres.io import check_target, read_image, write_image
+    from napari_superres.inference import degrade_file
 
-    image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit, trust=trust)
-    check_target(output, overwrite=overwrite, image=image, inputs=[source])
     if kernel is None:
         is_ideal = all(value is None for value in (psf_sigma, photons, read_noise))
         kernel = "bicubic" if is_ideal else "gaussian"
-    low = simulate(
-        image,
-        parsing.parse_scale(scale),
+    degrade_file(
+        source,
+        output,
+        overwrite=overwrite,
+        reading={"pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit, "trust": trust},
+        scale=parsing.parse_scale(scale),
         kernel=kernel,
         psf_sigma=psf_sigma,
         na=na,
@@ -88,7 +88,7 @@ def degrade(
         jpeg=jpeg,
         seed=seed,
     )
-    terminal.say(f"wrote {write_image(low, output, overwrite=overwrite)}")
+    terminal.say(f"wrote {output}")
 
 
 def resample(
@@ -106,17 +106,17 @@ def resample(
     trust: Annotated[bool, typer.Option("--trust", help="Also read data that the file names elsewhere.")] = False,
 ) -> None:
     """Resample an image to another pixel size along Y and X, such as the one a model was trained on."""
-    from napari_superres.degradation import resample as resample_image
     from napari_superres.errors import SettingsError
-    from napari_superres.io import check_target, read_image, write_image
+    from napari_superres.inference import resample_file
+    from napari_superres.io import read_image
     from napari_superres.models import find_card
     from napari_superres.models.suitability import plane_size, trained_pixel_size
 
     if (to is None) == (model is None):
         raise SettingsError("the new pixel size comes either from --to or from --for.", remedy="Use one of the two.")
     card = None if model is None else find_card(model)
-    image = read_image(source, pixel_size=parsing.parse_pixel_size(pixel_size), unit=unit, trust=trust)
-    check_target(output, overwrite=overwrite, image=image, inputs=[source])
+    size = parsing.parse_pixel_size(pixel_size)
+    image = read_image(source, pixel_size=size, unit=unit, trust=trust)
     new_size = parsing.parse_pixel_size(to, "--to")
     if card is not None:
         new_size = trained_pixel_size(card, plane_size(image), image.units["X"])
@@ -127,5 +127,11 @@ def resample(
             )
         if new_size is None and image.has_pixel_size:
             raise SettingsError(f"the image already has a pixel size that {card.name} was trained on: nothing to do.")
-    resampled = resample_image(image, new_size or 0.0)  # It refuses an unknown pixel size before it reads the 0.
-    terminal.say(f"wrote {write_image(resampled, output, overwrite=overwrite)}: {resampled}")
+    resampled = resample_file(
+        source,
+        output,
+        pixel_size=new_size or 0.0,  # An unknown pixel size is refused before the 0 is read.
+        overwrite=overwrite,
+        reading={"pixel_size": size, "unit": unit, "trust": trust},
+    )
+    terminal.say(f"wrote {output}: {resampled}")

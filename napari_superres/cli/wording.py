@@ -36,6 +36,7 @@ COMMANDS = {
     "spread": "trust",
     "write_methods": "methods",
     "run_selftest": "selftest",
+    "verify_result": "verify",
     "iter_throughput": "bench",
 }
 """The command that does what a function does."""
@@ -49,6 +50,7 @@ _OTHER_NAMES = {
     "tiles": "tile",
     "low": "pairs",
     "lr_dir": "lr",
+    "labels_dir": "labels",
 }
 """Settings whose option has another name: an option that may be repeated is singular."""
 

@@ -14,7 +14,7 @@ Begin with ``images.evaluate``, which asks every question of one result; ``folde
 ``metrics``       PSNR, SSIM and others, and the rules they are measured by
 ``registration``  two images on one grid
 ``resolution``    the finest detail that recordings and results share
-``uncertainty``   spread of results, and calibrated intervals
+``uncertainty``   spread of results, calibrated intervals, and masks of failures
 ``reporting``     questions and answers, tables, pages, gates
 ``selftest``      every metric against answers that follow from formulas
 """
@@ -40,6 +40,7 @@ from napari_superres.evaluation.resolution import single_image_correlation as si
 from napari_superres.evaluation.selftest import KnownAnswer as KnownAnswer
 from napari_superres.evaluation.selftest import run_selftest as run_selftest
 from napari_superres.evaluation.uncertainty.calibration import intervals as intervals
+from napari_superres.evaluation.uncertainty.failure import failure_mask as failure_mask
 from napari_superres.evaluation.uncertainty.fit_calibration import calibrate_folder as calibrate_folder
 from napari_superres.evaluation.uncertainty.spread import iter_spread as iter_spread
 from napari_superres.evaluation.uncertainty.spread import spread as spread
@@ -56,6 +57,7 @@ __all__ = [
     "difference_map",
     "evaluate",
     "evaluate_folder",
+    "failure_mask",
     "intervals",
     "iter_spread",
     "local_agreement",

@@ -1,6 +1,7 @@
 """The images that stand next to each other in a report: the result, models, and baselines of the same input."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import nan
 
 import numpy as np
 
@@ -8,12 +9,15 @@ from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.core.noise import Noise, measure_noise
 from napari_superres.errors import EvaluationError, SettingsError
-from napari_superres.evaluation.baselines import DENOISING, MIN_SIGMA, NLM_RICHARDSON_LUCY, middle_plane
+from napari_superres.evaluation.baselines import BICUBIC, DENOISING, MIN_SIGMA, NLM_RICHARDSON_LUCY, middle_plane
 from napari_superres.evaluation.baselines import baselines as baseline_images
+from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
+from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.registration.lengths import pixel_sizes
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.scale import Scale, scale_of, scale_of_models
 
+UNREGISTERED = "result, not registered"
 RESULT = "result"
 """What reports call the result."""
 
@@ -202,3 +206,31 @@ def _fit_psf_width(lr: Image, reference: Image, scale: Scale, notes: list[str]) 
         "smoothness and iterations were fitted to the reference"
     )
     return width
+
+
+def compare_candidates(rows: Sequence[Row], against: str | None = None) -> tuple[Comparison, ...]:
+    """Return how every candidate compares with bicubic interpolation over all images; nothing without its rows.
+
+    Parameters
+    ----------
+    rows
+        Rows of one or more images.
+    against
+        Model with which what is judged is compared, too.
+    """
+    overall = [r for r in rows if r["channel"] == "all"]
+    base = next((r["candidate"] for r in overall if r["candidate"].startswith(BICUBIC) and r["role"] == "baseline"), "")
+    if not base:
+        return ()
+    psnr = {(r["candidate"], r["image"]): r["psnr"] for r in overall}
+    names = [n for n in dict.fromkeys(r["candidate"] for r in overall) if n not in (base, UNREGISTERED)]
+    images = list(dict.fromkeys(r["image"] for r in overall))
+
+    def values(name: str) -> list[float]:
+        return [psnr.get((name, image), nan) for image in images]
+
+    rival = next((n for n in names if against is not None and n.removesuffix(SIMULATED) == against), None)
+    judged = dict.fromkeys(r["candidate"] for r in overall if r["role"] == "judged" and r["candidate"] != rival)
+    # Answers about interpolation take the first comparison of a candidate: it must be that with bicubic.
+    pairs = [(name, base) for name in names] + [(name, rival) for name in judged if rival is not None]
+    return tuple(compare_paired(values(name), values(other), names=(name, other)) for name, other in pairs)

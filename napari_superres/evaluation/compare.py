@@ -1,17 +1,19 @@
-"""Score one image: a result, models and baselines of one input against one reference; compare the scores of many."""
+"""Score one image: a result, models and baselines of one input against one reference."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf, nan
+from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 
+from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import BICUBIC, check_baselines, interpolate
-from napari_superres.evaluation.candidates import RESULT, SIMULATED, candidates, empty_grid, scale_between
+from napari_superres.evaluation.candidates import RESULT, UNREGISTERED, candidates, empty_grid, scale_between
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
-from napari_superres.evaluation.metrics.paired import Comparison, compare_paired
+from napari_superres.evaluation.metrics.objects.detect import check_kind
+from napari_superres.evaluation.metrics.objects.table import ObjectMeter, ObjectRow, ObjectSettings, Support
 from napari_superres.evaluation.metrics.score import (
     IntensityLimits,
     Row,
@@ -25,8 +27,6 @@ from napari_superres.evaluation.registration.match import MatchedPair, crop_spat
 from napari_superres.evaluation.registration.register import Registration, Transform, register
 from napari_superres.evaluation.registration.scale import Scale
 from napari_superres.evaluation.registration.shifts import describe_deformation, local_shifts
-
-UNREGISTERED = "result, not registered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,8 @@ class EvaluationSettings:
         Width of the input's point-spread function, in its unit of length; None fits it to the reference.
     transform
         How the reference is moved onto the result before anything is measured; None leaves it where it is.
+    objects
+        Which objects are looked for and matched; None for none.
     """
 
     rules: ComparisonRules
@@ -55,6 +57,7 @@ class EvaluationSettings:
     baselines: Sequence[str] = ()
     psf_sigma: float | None = None
     transform: Transform | None = None
+    objects: ObjectSettings | None = None
 
     @classmethod
     def of(
@@ -67,13 +70,17 @@ class EvaluationSettings:
         psf_sigma: float | None,
         register: bool | Transform,
         against: str | None = None,
+        detect: str | None = None,
+        object_size: float | None = None,
+        labelled: bool = False,
     ) -> "EvaluationSettings":
         """Return the settings that the options of `evaluate` stand for.
 
         Raises
         ------
         SettingsError
-            If the convention, the data range or a baseline is unknown, or `psf_sigma` is below 0.
+            If the convention, the data range, a baseline or a kind of objects is unknown, a number is out of range,
+            or objects are asked for together with `register`.
         """
         if psf_sigma is not None and not 0 <= psf_sigma < inf:
             raise SettingsError(f"`psf_sigma` must be a number of at least 0, got {psf_sigma}.")
@@ -86,7 +93,23 @@ class EvaluationSettings:
             baselines=check_baselines(baselines),
             psf_sigma=psf_sigma,
             transform=transform,
+            objects=_object_settings(detect, object_size, labelled, transform),
         )
+
+
+def _object_settings(
+    detect: str | None, size: float | None, labelled: bool, transform: Transform | None
+) -> ObjectSettings | None:
+    if detect is None and not labelled:
+        if size is not None:
+            raise SettingsError("`object_size` needs objects.", remedy="Choose which with `detect`.")
+        return None
+    if transform is not None:
+        raise SettingsError(
+            "objects are matched where the images have them, so `register` cannot be set with `detect` or `labels`.",
+            remedy="Correct the origins of the images first.",
+        )
+    return ObjectSettings(kind=check_kind(detect or "nuclei"), size=size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +134,10 @@ class ImageScores:
         How the reference was moved; None if it was not.
     unknown
         Which of result and reference have no pixel size.
+    objects
+        Rows of objects; empty if none are looked for.
+    support
+        Of the judged result's objects in the interpolated input, and which are invented: `ObjectMeter.support`.
     """
 
     rows: list[Row]
@@ -122,6 +149,8 @@ class ImageScores:
     base: Image
     registration: Registration | None
     unknown: tuple[str, ...]
+    objects: list[ObjectRow] = field(default_factory=list)
+    support: Support | None = None
 
 
 def compare(
@@ -132,6 +161,7 @@ def compare(
     *,
     name: str,
     limits: IntensityLimits | None = None,
+    labels: Image | None = None,
 ) -> ImageScores:
     """Score a result, models and baselines against one reference.
 
@@ -149,6 +179,8 @@ def compare(
         What the rows call the image.
     limits
         Data range per channel, where images of a set share one; by default that of the reference.
+    labels
+        Masks of the reference's objects, if any.
 
     Raises
     ------
@@ -167,6 +199,8 @@ def compare(
         ours, theirs = _mask_missing(ours, result, notes), _mask_missing(theirs, result, [])
     rows: list[Row] = []
     judged, whole, base = None, None, None
+    meter = _object_meter(theirs, settings, labels, name)
+    objects = [] if meter is None else _objects_before(meter, lr, scale, theirs)
     for label, role, candidate in candidates(
         result,
         lr,
@@ -180,6 +214,8 @@ def compare(
         notes=notes,
     ):
         pair = match(candidate, ours if label == RESULT else theirs, names=(label, "reference"))
+        if meter is not None:
+            objects += meter.measure(pair.result, label, role, judged=judged is None and role == "judged")
         if judged is None and role == "judged":
             judged, whole = pair, candidate
         if base is None and role == "baseline":
@@ -192,7 +228,42 @@ def compare(
     notes += [*_notes_on_rows(rows, theirs), *_notes_on_constant_planes(judged)]
     assert whole is not None
     assert base is not None
-    return ImageScores(rows, notes, judged.result, whole, judged.reference, lr, base, registration, tuple(unknown))
+    found = (objects, None if meter is None else meter.support(base))
+    pair = judged
+    return ImageScores(rows, notes, pair.result, whole, pair.reference, lr, base, registration, tuple(unknown), *found)
+
+
+def _object_meter(
+    reference: Image, settings: EvaluationSettings, labels: Image | None, name: str
+) -> ObjectMeter | None:
+    if settings.objects is None:
+        return None
+    if labels is not None:
+        pair = match(reference, labels, names=("reference", "masks"))
+        if pair.result.shape != reference.shape:
+            raise EvaluationError(
+                f"masks must cover the reference, got {labels.shape} for {reference.shape}.",
+                remedy="Give masks on the grid of the reference.",
+            )
+        labels = pair.reference
+    return ObjectMeter(reference, settings.objects, labels, name)
+
+
+def _objects_before(meter: ObjectMeter, lr: Image | None, scale: Scale | None, reference: Image) -> list[ObjectRow]:
+    """Return the rows of the reference itself, if masks are given, and of the input on its own grid."""
+    rows = meter.measure_reference() if meter.labelled else []
+    if lr is None or scale is None or "S" in lr.axes:
+        return rows
+
+    def to_fine(image: Image) -> Image:
+        data = np.asarray(image.data)
+        for axis, name in enumerate(image.axes):
+            data = np.repeat(data, scale.get(name, 1), axis)
+        affine = upscale_affine(image.affine, [scale[a] for a in image.spatial])
+        return match(image.replace(data=data, affine=affine), reference).result
+
+    factors = [scale[a] for a in lr.spatial if a != "Z" or lr.size("Z") > 1]
+    return rows + meter.measure_input(lr, factors, to_fine)
 
 
 def _references(
@@ -317,31 +388,3 @@ def _notes_on_constant_planes(judged: MatchedPair) -> list[str]:
         return []
     note = f"{constant} of {total} planes have a constant reference and were left out of every row"
     return [note + (f"; the result is not constant in {varying} of them" if varying else "")]
-
-
-def compare_candidates(rows: Sequence[Row], against: str | None = None) -> tuple[Comparison, ...]:
-    """Return how every candidate compares with bicubic interpolation over all images; nothing without its rows.
-
-    Parameters
-    ----------
-    rows
-        Rows of one or more images.
-    against
-        Model with which what is judged is compared, too.
-    """
-    overall = [r for r in rows if r["channel"] == "all"]
-    base = next((r["candidate"] for r in overall if r["candidate"].startswith(BICUBIC) and r["role"] == "baseline"), "")
-    if not base:
-        return ()
-    psnr = {(r["candidate"], r["image"]): r["psnr"] for r in overall}
-    names = [n for n in dict.fromkeys(r["candidate"] for r in overall) if n not in (base, UNREGISTERED)]
-    images = list(dict.fromkeys(r["image"] for r in overall))
-
-    def values(name: str) -> list[float]:
-        return [psnr.get((name, image), nan) for image in images]
-
-    rival = next((n for n in names if against is not None and n.removesuffix(SIMULATED) == against), None)
-    judged = dict.fromkeys(r["candidate"] for r in overall if r["role"] == "judged" and r["candidate"] != rival)
-    # Answers about interpolation take the first comparison of a candidate: it must be that with bicubic.
-    pairs = [(name, base) for name in names] + [(name, rival) for name in judged if rival is not None]
-    return tuple(compare_paired(values(name), values(other), names=(name, other)) for name, other in pairs)

@@ -9,12 +9,14 @@ from napari_superres.core.image import Array, Image
 from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import DEFAULT_BASELINES, interpolated_input
-from napari_superres.evaluation.compare import EvaluationSettings, compare, compare_candidates
+from napari_superres.evaluation.candidates import compare_candidates
+from napari_superres.evaluation.compare import EvaluationSettings, compare
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.about import About, computed_problem
 from napari_superres.evaluation.reporting.exhibits import with_exhibits
 from napari_superres.evaluation.reporting.findings import Findings, base_on_grid, examine
+from napari_superres.evaluation.reporting.objects import summarise
 from napari_superres.evaluation.reporting.report import Report
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 from napari_superres.evaluation.uncertainty.coverage import measure_coverage
@@ -40,6 +42,9 @@ def evaluate(
     register: bool | Transform = False,
     repeat: Image | Array | None = None,
     calibration: Calibration | str | Path | None = None,
+    labels: Image | Array | None = None,
+    detect: str | None = None,
+    object_size: float | None = None,
     name: str = "image",
 ) -> Report:
     """Measure a super-resolved image against a reference scan of the same field.
@@ -85,6 +90,15 @@ def evaluate(
     calibration
         Calibration of error bars, or its file. The one model in `models` makes intervals of the input, and the share
         of the reference inside them is measured.
+    labels
+        Masks of the objects in the reference: a number for each, 0 for the background, on the grid of the reference.
+    detect
+        Kind of objects to look for in every image, and to match one to one with those of the masks or, without
+        `labels`, with those found in the reference: ``"spots"``, ``"nuclei"`` (default with `labels`) or
+        ``"filaments"``, bright on dark. ``objects`` of the report tells which were kept, lost and invented.
+    object_size
+        Diameter of these objects, or width of filaments, in the image's unit of length (pixels of the result if the
+        pixel size is unknown). By default it is measured in the masks or the reference.
     name
         Name of the image in rows and findings.
 
@@ -110,14 +124,19 @@ def evaluate(
         psf_sigma=psf_sigma,
         register=register,
         against=against,
+        detect=detect,
+        object_size=object_size,
+        labelled=labels is not None,
     )
-    images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat)]
-    judged, scan, low, again = images
+    images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat, labels)]
+    judged, scan, low, again, masks = images
     if scan is None:
-        if register or calibration is not None or models or against is not None:
-            raise SettingsError("`models`, `against`, `register` and `calibration` need a reference.")
+        if register or calibration is not None or models or against is not None or settings.objects is not None:
+            raise SettingsError(
+                "`models`, `against`, `register`, `calibration`, `labels` and `detect` need a reference."
+            )
         return _compare_with_input(judged, low, again, name, psf_sigma)
-    scores = compare(judged, scan, low, settings, name=name)
+    scores = compare(judged, scan, low, settings, name=name, labels=masks)
     findings = examine(
         scores.result,
         scores.reference,
@@ -138,14 +157,17 @@ def evaluate(
         answer = questions.calibrated(None, 0.0, _NO_CALIBRATION)
     else:
         answer = questions.calibrated(coverage.share, 1 - coverage.calibration.alpha, "nothing finite to compare")
+    objects = summarise(settings.objects, masks is not None, scores.objects, [scores.support])
+    answers = (answer,) if objects is None else (objects.answer(), answer)
     return Report(
         scores.rows,
         settings.rules.describe(),
         tuple(dict.fromkeys([*notes, *(coverage.notes if coverage else ())])),
         comparisons=compare_candidates(scores.rows, against),
-        findings={name: replace(findings, answers=(*findings.answers, answer))},
+        findings={name: replace(findings, answers=(*findings.answers, *answers))},
         calibration=None if coverage is None else coverage.calibration,
         about=about_now(scores.whole),
+        objects=objects,
     )
 
 

@@ -140,6 +140,23 @@ def _pair_by_digest(
             reference_of[result] = reference_of[result] or pair_by_stem([lr], references)[lr]
 
 
+def pair_masks(labels_dir: Path, trios: Sequence[Trio]) -> dict[str, Path | None]:
+    """Return the masks of each image, by its name; None where there are none. They are named as its reference is.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the folder is missing or holds no image.
+    """
+    from napari_superres.io import stem
+
+    masks = _by_stem(labels_dir)
+    references = {trio.name: stem(trio.reference) for trio in trios}
+    partner = pair_by_stem(list(masks), set(references.values()))
+    of_reference = {reference: masks[mask] for mask, reference in partner.items() if reference is not None}
+    return {name: of_reference.get(reference) for name, reference in references.items()}
+
+
 def pair_by_stem(stems: Sequence[str], partners: Iterable[str]) -> dict[str, str | None]:
     """Return the partner of each stem: the same stem, or the longest one that it continues with ``_``."""
     partners = list(partners)

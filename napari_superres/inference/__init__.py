@@ -1,8 +1,8 @@
 """The engine: one plan, one loop over tiles, results exactly as if computed at once.
 
 Begin with ``images.upscale`` and follow it down: ``prepare`` makes the run, ``run_in_memory`` computes it. Only
-``files``, ``batch_files``, ``stream`` and ``planning.estimate`` import `io`; docs/explanation/architecture.md lists all
-imports.
+``files``, ``batch_files``, ``stream``, ``verify`` and ``planning.estimate`` import `io`; the page
+docs/explanation/architecture.md lists all imports.
 
 The road of an image
     ``images``      `upscale` and `iter_upscale`: an `Image` in, an `Image` out
@@ -16,6 +16,7 @@ Folders
     ``engine``    the loop over tiles: load, compute, crop, store
     ``stream``    results larger than memory: box by box, resumed, by several processes
     ``machine``   devices, memory, threads, speed
+    ``verify``    is a file the output of its recorded input and model?
     ``measure``   what a model's card says, held against measurements; throughput
 
 Pixels that are NaN or infinite are filled before a model sees them and put back after it: ``engine.tile_io``.
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
     from napari_superres.inference.images import upscale as upscale
     from napari_superres.inference.planning.plan import Plan as Plan
     from napari_superres.inference.planning.plan import resolve as resolve
+    from napari_superres.inference.verify.steps import degrade_file as degrade_file
+    from napari_superres.inference.verify.steps import resample_file as resample_file
+    from napari_superres.inference.verify.verify import Check as Check
+    from napari_superres.inference.verify.verify import Verification as Verification
+    from napari_superres.inference.verify.verify import verify_result as verify_result
 
 _HOMES = {
     "Outcome": "files",
@@ -48,6 +54,11 @@ _HOMES = {
     "Progress": "images",
     "iter_upscale": "images",
     "upscale": "images",
+    "degrade_file": "verify.steps",
+    "resample_file": "verify.steps",
+    "Check": "verify.verify",
+    "Verification": "verify.verify",
+    "verify_result": "verify.verify",
 }
 __all__ = [*_HOMES]  # noqa: PLE0604 - the names are strings
 

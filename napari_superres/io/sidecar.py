@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_superres.io.formats import dicom_files, is_zarr
-from napari_superres.io.identity import zarr_files
+from napari_superres.io.identity import file_digest, zarr_files
 from napari_superres.storage import RemotePath, as_path, atomic
 from napari_superres.storage.client import put, state_of
 
@@ -104,8 +104,8 @@ def _names(path: Path) -> list[str]:
 
 
 def with_state(record: Mapping[str, Any], result: Path) -> dict[str, Any]:
-    """Return a record with the state of the finished result that it will lie next to."""
-    return {**record, RESULT: {"state": file_state(result)}}
+    """Return a record with the digest and the state of the finished result that it will lie next to."""
+    return {**record, RESULT: {"sha256": file_digest(result), "state": file_state(result)}}
 
 
 def is_as_written(target: Path, record: Mapping[str, Any]) -> bool:

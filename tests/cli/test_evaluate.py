@@ -379,3 +379,20 @@ def test_the_table_is_printed_in_lines(superres, sr, ref, lr):
     done = superres("evaluate", sr, ref, "--lr", lr, "--baseline", "none")
     assert "\\n" not in done.out
     assert done.out.splitlines()[1].startswith("image")
+
+
+def test_objects_are_counted_and_each_row_is_a_line(judge, sr, ref, lr, tmp_path):
+    """The table was once printed as one line with its ends spelled out."""
+    masks = read_image(ref)
+    masks = write_image(masks.replace(data=(np.asarray(masks.data) > 2500).astype(np.uint8)), tmp_path / "masks.tif")
+    done, document = judge(sr, ref, "--lr", lr, "--labels", masks, "--object-size", "1", "--baseline", "none")
+    assert done.code == 0
+    assert done.out.splitlines()[1].split()[:2] == ["image", "candidate"]
+    assert [r["candidate"] for r in document["objects"]["rows"]] == ["reference", "input", "result", "bicubic"]
+    assert any(line.startswith("objects: 1 the masks show") for line in done.out.splitlines())
+    assert "Does it help my measurement?" in done.out
+
+
+def test_objects_need_a_reference(superres, sr, lr):
+    check_refusal(superres("evaluate", sr, "--lr", lr, "--labels", sr), "--labels", "reference")
+    check_refusal(superres("evaluate", sr, "--lr", lr, "--detect", "spots"), "--detect", "reference")

@@ -57,15 +57,16 @@ def test_trust(superres, lr, data, tmp_path):
     done = superres("trust", lr, "-m", "bicubic-x2", "-o", maps, "--calibration", file)
     assert done.code == 0, done.err
     assert done.out.startswith("8 results disagree by ")
-    names = ("mean", "disagreement", "error-bar", "residual")
+    names = ("mean", "disagreement", "error-bar", "failure-mask", "residual")
     assert done.err.splitlines() == [f"wrote {maps / f'0_{name}.ome.tif'}" for name in names]
-    mean, deviation, bars, residual = (read_image(maps / f"0_{name}.ome.tif") for name in names)
+    mean, deviation, bars, mask, residual = (read_image(maps / f"0_{name}.ome.tif") for name in names)
     result, low = read_image(up), read_image(lr)
-    for image, grid in ((mean, result), (deviation, result), (bars, result), (residual, low)):
+    for image, grid in ((mean, result), (deviation, result), (bars, result), (mask, result), (residual, low)):
         assert (image.axes, image.shape, image.units) == (grid.axes, grid.shape, grid.units)
         np.testing.assert_allclose(image.affine, grid.affine, atol=1e-9)
     assert np.abs(np.asarray(mean.data) - np.asarray(result.data)).max() <= 0.51, "but for the result's rounding"
     assert np.asarray(bars.data).min() > 0
+    assert set(np.unique(mask.data)) <= {0, 1}
     assert np.asarray(deviation.data).max() < 1, "interpolation does not change with turns"
 
     before = {p.name: p.read_bytes() for p in maps.iterdir()}

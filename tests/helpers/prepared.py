@@ -34,13 +34,16 @@ def _pairs(low: Path, high: Path) -> None:
 
 
 def evaluation(folder: Path) -> None:
-    """Make a result with its input and reference, folders of such pairs, and a model file."""
-    from napari_superres import upscale
+    """Make a result with its input, reference and masks, folders of such pairs, and a model file."""
+    from napari_superres import upscale_file
+    from napari_superres.evaluation.metrics.objects.detect import Detector
 
     low, high = _planes("lr")[0], _planes("hr")[0]
     write_image(low, folder / "input.ome.tif")
     write_image(high, folder / "reference.ome.tif")
-    write_image(upscale(low, "fluo-x2"), folder / "sr.ome.tif")
+    upscale_file(folder / "input.ome.tif", folder / "sr.ome.tif", model="fluo-x2")
+    masks = Detector("nuclei", (24.0, 24.0)).find(np.asarray(high.data))
+    write_image(high.replace(data=masks.astype(np.uint16)), folder / "masks.ome.tif")
     repeated = degrade(high, 2, kernel="gaussian", psf_sigma=1.5, photons=400, read_noise=2, seed=5)
     write_image(repeated, folder / "again.ome.tif")
     _pairs(folder / "inputs", folder / "reference")

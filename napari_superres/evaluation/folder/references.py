@@ -5,24 +5,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 from napari_superres.core.options import as_list, checks_names
 from napari_superres.errors import EvaluationError, SettingsError, SuperResError
 from napari_superres.evaluation.baselines import BICUBIC, DEFAULT_BASELINES, interpolated_input
-from napari_superres.evaluation.candidates import RESULT, run_model
-from napari_superres.evaluation.compare import EvaluationSettings, ImageScores, compare, compare_candidates
+from napari_superres.evaluation.candidates import RESULT, compare_candidates, run_model
+from napari_superres.evaluation.compare import EvaluationSettings, compare
 from napari_superres.evaluation.folder.many import files_of, report_files
 from napari_superres.evaluation.images import about_now
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.objects.table import ObjectRow, Support
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import IntensityLimits, Row, average_rows, intensity_limits
-from napari_superres.evaluation.pairing import Trio, pair_files
+from napari_superres.evaluation.pairing import Trio, pair_files, pair_masks
 from napari_superres.evaluation.registration.match import MatchedPair, match
 from napari_superres.evaluation.registration.register import Registration, Transform
 from napari_superres.evaluation.registration.register import register as register_images
 from napari_superres.evaluation.reporting import rivals
 from napari_superres.evaluation.reporting.exhibits import with_exhibits
 from napari_superres.evaluation.reporting.findings import Findings, base_on_grid, examine
+from napari_superres.evaluation.reporting.objects import summarise
+from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.reporting.report import Report
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -34,6 +38,7 @@ def evaluate_folder(
     ref_dir: str | Path | None,
     *,
     lr_dir: str | Path | None = None,
+    labels_dir: str | Path | None = None,
     models: str | Sequence[str] = (),
     against: str | None = None,
     convention: str = "microscopy",
@@ -41,6 +46,8 @@ def evaluate_folder(
     baselines: str | Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
     register: bool | Transform = False,
+    detect: str | None = None,
+    object_size: float | None = None,
 ) -> Report:
     """Measure every result of a folder, or what models make of every input, against its reference.
 
@@ -53,6 +60,8 @@ def evaluate_folder(
         ``cells`` of any format. None compares each result with its input only.
     lr_dir
         Folder of inputs. Without it, each input is simulated, as in `evaluate`.
+    labels_dir
+        Folder of masks of the objects in the references, named as these or continued by ``_``, as ``cells_mask``.
     models
         Names of models to run on every input.
     against
@@ -68,6 +77,8 @@ def evaluate_folder(
         As in `evaluate`: one width for all inputs, or each fitted.
     register
         As in `evaluate`, for each image.
+    detect, object_size
+        As in `evaluate`.
 
     Returns
     -------
@@ -92,6 +103,9 @@ def evaluate_folder(
         psf_sigma=psf_sigma,
         register=register,
         against=against,
+        detect=detect,
+        object_size=object_size,
+        labelled=labels_dir is not None,
     )
     if sr_dir is None and (lr_dir is None or not models):
         raise EvaluationError(
@@ -102,50 +116,63 @@ def evaluate_folder(
 
     results, inputs = (None if folder is None else InputPath(folder) for folder in (sr_dir, lr_dir))
     if ref_dir is None:
-        if results is None or models or against is not None or register:
-            raise SettingsError("`models`, `against` and `register` need a folder of references.")
+        if results is None or models or against is not None or register or settings.objects is not None:
+            raise SettingsError(
+                "`models`, `against`, `register`, `labels_dir` and `detect` need a folder of references."
+            )
         return report_files(files_of(results, inputs))
     references = InputPath(ref_dir)
     trios, unpaired = pair_files(results, references, inputs)
     failures = [{"image": u.name, "reason": f"{u.reason} in {u.folder}"} for u in unpaired]
+    masks: dict[str, Path | None] = {} if labels_dir is None else pair_masks(InputPath(labels_dir), trios)
+    missing = f"no masks of this name in {None if labels_dir is None else InputPath(labels_dir)}"
+    failures += [{"image": name, "reason": missing} for name, mask in masks.items() if mask is None]
     notes: list[str] = []
     limits = _common_limits(trios, settings.rules, failures, notes)
     failed = {failure["image"] for failure in failures}
-    rows = _score_all([trio for trio in trios if trio.name not in failed], settings, limits, failures, notes)
+    usable = [trio for trio in trios if trio.name not in failed]
+    scored = _score_all(usable, masks, settings, limits, failures, notes)
+    rows = [row for scores in scored for row in scores.rows]
     if not rows:
         reasons = "; ".join(f"{f['image']}: {f['reason']}" for f in failures[:3])
         raise EvaluationError(f"no image of {results or inputs} could be compared with {references}. {reasons}")
     comparisons = compare_candidates(rows, against)
-    scored = {row["image"] for row in rows}
-    findings = _examine_all([t for t in trios if t.name in scored], settings, comparisons, rows, failures)
+    found = [row for scores in scored for row in scores.objects]
+    objects = summarise(settings.objects, labels_dir is not None, found, [scores.support for scores in scored])
+    verdicts = () if objects is None else (objects.answer(),)
+    names = {row["image"] for row in rows}
+    examined = [trio for trio in trios if trio.name in names]
+    findings = _examine_all(examined, settings, comparisons, rows, verdicts, failures)
     conventions = _describe(settings.rules)
     about = about_now(next((f.pictures["result"] for f in findings.values() if f.pictures), None))
-    means = _means(rows, settings.rules)
-    return Report(rows + means, conventions, tuple(notes), tuple(failures), comparisons, findings, about=about)
+    rows += _means(rows, settings.rules)
+    lines = (tuple(notes), tuple(failures))
+    return Report(rows, conventions, *lines, comparisons, findings, about=about, objects=objects)
 
 
 def _score_all(
     trios: Iterable[Trio],
+    masks: Mapping[str, Path | None],
     settings: EvaluationSettings,
     limits: IntensityLimits | None,
     failures: list[dict[str, str]],
     notes: list[str],
-) -> list[Row]:
-    """Return the rows of all images; add those that fail to `failures`, and each note once to `notes`."""
-    rows: list[Row] = []
+) -> list["_Scores"]:
+    """Return the scores of all images; add those that fail to `failures`, and each note once to `notes`."""
+    scored: list[_Scores] = []
     images_of: dict[str, dict[str, str]] = {}
     for trio in trios:
         try:
-            scores = _score(trio, settings, limits)
+            scores = _score(trio, masks.get(trio.name), settings, limits)
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": str(error)})
             continue
-        rows += scores.rows
+        scored.append(scores)
         for note in scores.notes:
             # Notes that differ in their numbers only are said once.
             images_of.setdefault(_NUMBER.sub("#", note), {})[trio.name] = note
     notes += [_joined(by_image) for by_image in images_of.values()]
-    return rows
+    return scored
 
 
 def _joined(notes: Mapping[str, str]) -> str:
@@ -157,11 +184,23 @@ def _joined(notes: Mapping[str, str]) -> str:
     return f"{len(notes)} images{numbers}: {note}"
 
 
-def _score(trio: Trio, settings: EvaluationSettings, limits: IntensityLimits | None) -> ImageScores:
+def _score(trio: Trio, masks: Path | None, settings: EvaluationSettings, limits: IntensityLimits | None) -> "_Scores":
     from napari_superres.io import read_image
 
     result, lr = (None if path is None else read_image(path).with_nan() for path in (trio.result, trio.lr))
-    return compare(result, read_image(trio.reference).with_nan(), lr, settings, name=trio.name, limits=limits)
+    labels = None if masks is None else read_image(masks)
+    reference = read_image(trio.reference).with_nan()
+    scores = compare(result, reference, lr, settings, name=trio.name, limits=limits, labels=labels)
+    return _Scores(scores.rows, scores.notes, scores.objects, scores.support)
+
+
+class _Scores(NamedTuple):
+    """What is kept of the scores of an image, without its pixels."""
+
+    rows: list[Row]
+    notes: list[str]
+    objects: list[ObjectRow]
+    support: Support | None
 
 
 def _describe(rules: ComparisonRules) -> dict[str, str]:
@@ -177,6 +216,7 @@ def _examine_all(
     settings: EvaluationSettings,
     comparisons: Sequence[Comparison],
     rows: Sequence[Row],
+    verdicts: Sequence[Answer],
     failures: list[dict[str, str]],
 ) -> dict[str, Findings]:
     """Return the findings of every image; maps and pictures only of those that gain least and most, to save memory.
@@ -186,7 +226,7 @@ def _examine_all(
     found, shown = {}, _extremes(rows)
     for trio in trios:
         try:
-            findings = _examine(trio, settings, comparisons, rows)
+            findings = _examine(trio, settings, comparisons, rows, verdicts)
         except SuperResError as error:
             failures.append({"image": trio.name, "reason": f"it was scored, but not examined: {error}"})
             continue
@@ -208,7 +248,11 @@ def _extremes(rows: Sequence[Row]) -> set[str]:
 
 
 def _examine(
-    trio: Trio, settings: EvaluationSettings, comparisons: Sequence[Comparison], rows: Sequence[Row]
+    trio: Trio,
+    settings: EvaluationSettings,
+    comparisons: Sequence[Comparison],
+    rows: Sequence[Row],
+    verdicts: Sequence[Answer],
 ) -> Findings:
     from napari_superres.io import read_image
 
@@ -239,7 +283,8 @@ def _examine(
     base = None if lr is None else base_on_grid(pair.result, interpolated_input(result, lr))
     findings = with_exhibits(findings, pair.result, pair.reference, lr, base)
     verdict = rivals.beats(comparisons, candidate)
-    return findings if verdict is None else replace(findings, answers=(verdict, *findings.answers))
+    verdicts = verdicts if verdict is None else (verdict, *verdicts)
+    return replace(findings, answers=(*verdicts, *findings.answers))
 
 
 def _common_limits(

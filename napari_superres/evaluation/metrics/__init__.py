@@ -10,6 +10,7 @@ Begin with ``score``, which computes the rows of a report. This folder imports n
 ``conventions``     which values, which part of the frame and which data range are compared
 ``score``           the rows of a report: every metric of one candidate, raw and after the gain and offset fit
 ``paired``          differences between two candidates over several images, with confidence intervals
+``objects``         spots, nuclei and filaments instead of pixels: found, matched, counted
 
 **To add a metric**:
 

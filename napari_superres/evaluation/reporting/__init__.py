@@ -8,6 +8,7 @@ and answers.
 ``rivals``     more of them: is it better than other images of the same input?
 ``channels``   what they rest on, measured of each channel and colour
 ``findings``   `Findings` and `examine`: everything measured of one image beyond metrics
+``objects``    the table of objects, the bound over images, and whether they can be measured better
 ``report``     `Report`: rows and answers as a table, JSON, CSV and HTML (schema: ``report.schema.json``)
 ``about``      who, what and when; one line per file where many have no reference
 ``verdict``    all answers in one sentence, and what to do about each

@@ -15,6 +15,7 @@ from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.reporting.about import About, FileSummary
 from napari_superres.evaluation.reporting.findings import Findings
+from napari_superres.evaluation.reporting.objects import ObjectFindings
 from napari_superres.evaluation.reporting.page.columns import COLUMNS, IN_TEXT, format_value, title
 from napari_superres.evaluation.reporting.page.contents import verdict_of
 from napari_superres.evaluation.reporting.page.render import render
@@ -55,6 +56,8 @@ class Report:
         Who, what and when: files, model, program, command.
     files
         One line on each of many results without references.
+    objects
+        Objects kept, lost and invented, if they were asked for.
     """
 
     rows: list[Row]
@@ -66,6 +69,7 @@ class Report:
     calibration: Calibration | None = None
     about: About = field(default_factory=About)
     files: Sequence[FileSummary] = ()
+    objects: ObjectFindings | None = None
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return the report as JSON, and write it if a path is given.
@@ -89,6 +93,7 @@ class Report:
             "findings": {name: _plain(_document(findings)) for name, findings in self.findings.items()},
             "calibration": None if self.calibration is None else _plain(self.calibration.summary()),
             "files": [_plain(_file(file)) for file in self.files],
+            "objects": None if self.objects is None else _plain(self.objects.to_dict()),
             "failures": [{**f, "reason": _without_backticks(f["reason"])} for f in self.failures],
         }
         return _write(json.dumps(document, indent=2, ensure_ascii=False) + "\n", path)
@@ -145,7 +150,8 @@ class Report:
             for line in cells
         ]
         lines.insert(1, "-" * max(len(line) for line in lines))
-        return "\n".join([self.verdict().sentence, *lines, *self._footnotes()])
+        objects = [] if self.objects is None else ["", self.objects.table(), ""]
+        return "\n".join([self.verdict().sentence, *lines, *objects, *self._footnotes()])
 
     def verdicts(self) -> list[str]:
         """Return the comparisons over several images in words; one image decides nothing."""

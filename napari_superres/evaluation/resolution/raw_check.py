@@ -36,6 +36,8 @@ def provenance_problem(image: Image) -> str:
     record = image.metadata.get("provenance")
     if not isinstance(record, Mapping):
         return ""
+    if (step := record.get("operation")) is not None:
+        return "the image was resampled; measure the resolution of its input" if step == "resample" else ""
     model = record.get("model")
     name = model.get("name", "?") if isinstance(model, Mapping) else "?"
     return f"the image was computed by the model {name}; measure the resolution of its input"

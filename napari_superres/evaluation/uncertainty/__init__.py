@@ -6,5 +6,6 @@ Begin with ``spread``. Within `napari_superres.evaluation`, this folder imports 
 ``conformal``        the formulas of intervals with a stated coverage
 ``fit_calibration``  `calibrate_folder`: the factors, from pairs of images
 ``calibration``      `Calibration`: the factors and what they hold for, as a file; `intervals`
+``failure``          `failure_mask`: pixels whose error may exceed a tolerance
 ``coverage``         how often intervals contain a reference
 """

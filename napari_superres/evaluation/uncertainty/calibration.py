@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from math import ceil, inf, isfinite, isinf
@@ -14,14 +15,15 @@ from napari_superres.core import intensity
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES
 from napari_superres.errors import EvaluationError, SuperResWarning
+from napari_superres.evaluation.uncertainty.failure import FailureMask
 from napari_superres.evaluation.uncertainty.spread import Spread
 from napari_superres.limits import read_json
 from napari_superres.storage.atomic import write_text
 
 Pair = tuple[float, float]
 
-FORMAT = 1
-"""Version of the file's layout. A file with a higher number was written by a newer program."""
+FORMAT = 2
+"""Version of the file's layout: 2 adds `failure`. A file with a higher number was written by a newer program."""
 
 _TOLERANCE = 1.05
 """Largest factor between the pixels of an image and those of the calibration."""
@@ -142,6 +144,8 @@ class Calibration:
         Spearman's correlation of spread and absolute error, the mean over images; None if every spread is constant.
     notes
         Which images were left out and why, and what was assumed.
+    failure
+        Where errors may exceed a tolerance; None in a file of an older version.
     """
 
     alpha: float
@@ -158,6 +162,7 @@ class Calibration:
     mean_width: float
     rank_correlation: float | None
     notes: tuple[str, ...] = ()
+    failure: FailureMask | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -237,7 +242,9 @@ class Calibration:
         OutputError
             If it cannot be written.
         """
-        values = {k: str(v) if isinstance(v, float) and isinf(v) else v for k, v in asdict(self).items()}
+        values = _finite(asdict(self))
+        if self.failure is not None:
+            values["failure"] = _finite(asdict(self.failure))
         target = Path(path)
         write_text(target, json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False) + "\n")
         return target
@@ -256,7 +263,11 @@ class Calibration:
             values = read_json(source)
             version = values.pop("format")
             if version <= FORMAT:
-                return cls(**{**values, "binding": Binding(**values["binding"])})
+                failure = values.pop("failure", None)
+                return cls(
+                    **{**values, "binding": Binding(**values["binding"])},
+                    failure=None if failure is None else FailureMask(**failure),
+                )
         except OSError as error:
             raise EvaluationError(f"calibration {source} cannot be read: {error.strerror or error}.") from error
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
@@ -344,6 +355,11 @@ def _check_pixel_size(expected: Pair | None, actual: Pair | None) -> None:
 
 def _in_micrometers(pair: Pair | None) -> str:
     return "" if pair is None else f"{' to '.join(dict.fromkeys(f'{v:.4g}' for v in pair))} µm"
+
+
+def _finite(values: Mapping[str, object]) -> dict[str, object]:
+    """Return values with texts instead of infinite numbers, which JSON does not have."""
+    return {k: str(v) if isinstance(v, float) and isinf(v) else v for k, v in values.items()}
 
 
 def _require(holds: bool, what: str) -> None:

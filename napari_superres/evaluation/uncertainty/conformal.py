@@ -15,7 +15,11 @@ B, ``lam``
     With probability 1 - delta over the calibration images, the share of pixels outside is at most alpha in the mean
     over new images. From 22 images on, at alpha and delta 0.1.
 
-Both hold for images that are exchangeable with those of the calibration, for no single pixel, and not for a
+Other losses are bounded in the mean over calibration images and a new one together, by conformal risk control
+(Angelopoulos, Bates, Fisch, Lei and Schuster, ICLR 2024, doi:10.48550/arXiv.2208.02814): `risk_threshold`. It needs 9
+images at alpha 0.1.
+
+All hold for images that are exchangeable with those of the calibration, for no single pixel, and not for a
 feature of interest, such as a small bright object, where errors may gather.
 """
 
@@ -114,7 +118,9 @@ def least_images(alpha: float, delta: float) -> int:
     return max(1, ceil(log(delta) / log(1 - alpha) - ROUNDING))
 
 
-def risk_controlling_factor(scores: Sequence[Floats], alpha: float, delta: float) -> float:
+def risk_controlling_factor(
+    scores: Sequence[Floats], alpha: float, delta: float, *, images: int | None = None
+) -> float:
     """Return the least factor that bounds the share of pixels outside by `alpha` with probability 1 - `delta`.
 
     The loss of an image is its share of scores above the factor. Of all factors, from large to small, it is the last
@@ -126,13 +132,16 @@ def risk_controlling_factor(scores: Sequence[Floats], alpha: float, delta: float
         `normalised_scores` of each image.
     alpha, delta
         Between 0 and 1.
+    images
+        Number of images for the bound, to foresee the factor of more images that err alike; by default that of
+        `scores`.
 
     Raises
     ------
     SettingsError
         If there are fewer images than `least_images`.
     """
-    n, needed = len(scores), least_images(alpha, delta)
+    n, needed = len(scores) if images is None else images, least_images(alpha, delta)
     if n < needed:
         raise SettingsError(
             f"a bound on the share of pixels outside (alpha {alpha:g}, delta {delta:g}) needs at least {needed} "
@@ -140,12 +149,71 @@ def risk_controlling_factor(scores: Sequence[Floats], alpha: float, delta: float
             remedy="Calibrate on more images, or with a larger `alpha` or `delta`.",
         )
     values = np.concatenate([np.ravel(s) for s in scores])
-    weights = np.concatenate([np.full(np.size(s), 1 / (n * np.size(s))) for s in scores])
+    weights = np.concatenate([np.full(np.size(s), 1 / (len(scores) * np.size(s))) for s in scores])
     order = np.argsort(values)
     risks = np.clip(1 - np.cumsum(weights[order]), 0, 1)
     risks[-1] = 0
     first = bisect_left(risks, True, key=lambda risk: hoeffding_bentkus(float(risk), n, delta) <= alpha)
     return float(values[order[first]])
+
+
+def risk_threshold(scores: Sequence[npt.ArrayLike], totals: Sequence[int], alpha: float) -> float:
+    """Return the least threshold above which at most the share `alpha` of an image's items lies, in expectation.
+
+    The loss of an image is the number of its scores above the threshold, divided by its total. Over the calibration
+    images and a new one together, its mean is at most `alpha`: conformal risk control with losses of at most 1.
+
+    Parameters
+    ----------
+    scores
+        Scores of the items that count as errors, for each image.
+    totals
+        What their number is divided by, for each image: at least that number. 0 where there is nothing to err in.
+    alpha
+        Between 0 and 1.
+
+    Returns
+    -------
+    float
+        ``-inf`` if every score may lie above it; ``inf`` if there are fewer images than `least_images_in_the_mean`.
+
+    Raises
+    ------
+    SettingsError
+        If alpha is not between 0 and 1.
+    """
+    check_levels(alpha)
+    n = len(scores)
+    allowed = alpha * (n + 1) - 1  # of the sum of losses; a new image may lose everything
+    if allowed < -ROUNDING:
+        return inf
+    values = np.concatenate([np.ravel(np.asarray(s, dtype=np.float64)) for s in scores])
+    weights = np.concatenate([np.full(np.size(s), 1 / max(t, 1)) for s, t in zip(scores, totals, strict=True)])
+    order = np.argsort(values)[::-1]
+    values = values[order]
+    # Equal scores are above a threshold together, so the sum is looked up behind the last of them.
+    above = np.cumsum(weights[order])[np.searchsorted(-values, -values, side="right") - 1]
+    too_many = above > allowed + ROUNDING
+    return float(values[int(too_many.argmax())]) if too_many.any() else -inf
+
+
+def least_images_in_the_mean(alpha: float) -> int:
+    """Return how many images `risk_threshold` needs: with fewer, a new one that loses everything exceeds `alpha`."""
+    check_levels(alpha)
+    return max(1, ceil(1 / alpha - 1 - ROUNDING))
+
+
+def useful_images(alpha: float, delta: float) -> tuple[int, int]:
+    """Return from how many images on bounds are no longer far too strict: factor B, and `risk_threshold`.
+
+    With so many, the images themselves may err half as often as a new one may. With fewer, intervals and masks are much
+    larger than promised; with the least number that a bound needs, the images must not err at all.
+    """
+    check_levels(alpha, delta)
+    n = least_images(alpha, delta)
+    while hoeffding_bentkus(alpha / 2, n, delta) > alpha:
+        n += 1
+    return n, max(1, ceil(2 * (1 - alpha) / alpha - ROUNDING))
 
 
 def check_levels(*levels: float) -> None:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
@@ -23,7 +24,9 @@ from napari_superres.evaluation.uncertainty.conformal import (
     least_images,
     normalised_scores,
     risk_controlling_factor,
+    useful_images,
 )
+from napari_superres.evaluation.uncertainty.failure import fit_failure
 from napari_superres.evaluation.uncertainty.spread import SPREAD_DEFAULTS, SpreadOptions, iter_spread, load_models
 
 if TYPE_CHECKING:
@@ -37,6 +40,9 @@ _MIN_PIXELS = 4
 
 _EPSILON = 0.01
 """Share of the truths' range that is added to every spread, so that none is 0."""
+
+_TOLERANCE = 0.05
+"""Share of the truths' range by which a pixel may be off, unless a tolerance is given."""
 
 _FACTORS = 2001
 """Number of factors that the coverage curve is evaluated at."""
@@ -55,6 +61,7 @@ def calibrate(
     *,
     alpha: float = 0.1,
     delta: float = 0.1,
+    tolerance: float | None = None,
     binding: Binding,
 ) -> Calibration:
     """Find the factors that turn a spread into intervals.
@@ -70,6 +77,9 @@ def calibrate(
         Share of pixels that may lie outside the intervals.
     delta
         Probability that the bound B may fail.
+    tolerance
+        Error, in the intensity unit, from which a pixel counts as failed, for the failure mask; by default 5 % of the
+        range of all truths together.
     binding
         The model and images of the pairs.
 
@@ -87,7 +97,7 @@ def calibrate(
         If alpha or delta is not between 0 and 1.
     """
     check_levels(alpha, delta)
-    return _fit([_sample_pixels(*pair) for pair in pairs], alpha, delta, binding)
+    return _fit([_sample_pixels(*pair) for pair in pairs], alpha, delta, tolerance, binding)
 
 
 @takes_options(SpreadOptions, SPREAD_DEFAULTS)
@@ -98,6 +108,7 @@ def calibrate_folder(
     *,
     alpha: float = 0.1,
     delta: float = 0.1,
+    tolerance: float | None = None,
     tta: bool = True,
     modality: str | None = None,
     **options: Unpack[SpreadOptions],
@@ -115,6 +126,9 @@ def calibrate_folder(
         Share of pixels that may lie outside the intervals.
     delta
         Probability that the guarantee for the mean share of pixels outside the error bars fails.
+    tolerance
+        Error, in the intensity unit, from which a pixel counts as failed, for the failure mask; by default 5 % of the
+        references' range.
     tta
         Flip the images, as in `spread`.
     modality
@@ -166,7 +180,8 @@ def calibrate_folder(
         pixel_size=_span([b.pixel_size for b in bindings]),
         intensity_range=_span([b.intensity_range for b in bindings]),
     )
-    return replace(_fit(samples, alpha, delta, binding), notes=tuple(notes))
+    found = _fit(samples, alpha, delta, tolerance, binding)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _measure_pair(
@@ -201,7 +216,9 @@ def _sample_pixels(prediction: npt.ArrayLike, deviation: npt.ArrayLike, truth: n
     return sample
 
 
-def _fit(samples: Sequence[_Sample], alpha: float, delta: float, binding: Binding) -> Calibration:
+def _fit(
+    samples: Sequence[_Sample], alpha: float, delta: float, tolerance: float | None, binding: Binding
+) -> Calibration:
     if len(samples) < 2:
         raise EvaluationError(f"a calibration needs at least 2 pairs, got {len(samples)}.", remedy="Give more pairs.")
     ends = np.array([np.percentile(s.truth, [0.1, 99.9]) for s in samples])
@@ -217,6 +234,12 @@ def _fit(samples: Sequence[_Sample], alpha: float, delta: float, binding: Bindin
     except SettingsError as error:
         lam, reason = None, str(error)
     factor = q if lam is None else lam
+    failure = fit_failure(
+        [np.abs(s.truth - s.prediction) for s in samples],
+        [s.deviation for s in samples],
+        _TOLERANCE / _EPSILON * epsilon if tolerance is None else tolerance,
+        alpha,
+    )
     inside = np.concatenate(scores) <= factor
     width = np.concatenate([s.deviation for s in samples]) + epsilon
     return Calibration(
@@ -233,7 +256,22 @@ def _fit(samples: Sequence[_Sample], alpha: float, delta: float, binding: Bindin
         by_spread=_by_quarter(width, inside),
         mean_width=2 * factor * float(width.mean()),
         rank_correlation=_rank_correlation(samples),
+        notes=_advice(scores, alpha, delta, factor, float(width.mean())),
+        failure=failure,
     )
+
+
+def _advice(scores: Sequence[Floats], alpha: float, delta: float, factor: float, width: float) -> tuple[str, ...]:
+    """Return how many images would make intervals and masks useful, and how narrow intervals would be then."""
+    n, (wanted, for_masks) = len(scores), useful_images(alpha, delta)
+    if n >= wanted:
+        return ()
+    later = 2 * risk_controlling_factor(scores, alpha, delta, images=wanted) * width
+    now = "are infinitely wide" if factor == inf else f"are {2 * factor * width:.4g} wide"
+    if (inside := float(np.mean([(s <= factor).mean() for s in scores]))) > 1 - alpha / 2:
+        now += f" and hold {100 * inside:.4g} % of the pixels where {100 * (1 - alpha):.0f} % were asked for"
+    masks = "" if n >= for_masks else f"; failure masks need about {for_masks}"
+    return (f"with {n} images the intervals {now}; with about {wanted} images like these, {later:.4g} wide{masks}",)
 
 
 def _curve(scores: Sequence[Floats]) -> tuple[tuple[float, float], ...]:

@@ -272,7 +272,7 @@ def test_other_bad_files_are_refused(calibration, tmp_path):
         path.write_bytes(content)
         with pytest.raises(EvaluationError, match="damaged"):
             Calibration.from_json(path)
-    path.write_bytes(whole.replace(b'"format": 1', b'"format": 2'))
+    path.write_bytes(whole.replace(b'"format": 2', b'"format": 3'))
     with pytest.raises(EvaluationError, match="newer version"):
         Calibration.from_json(path)
     with pytest.raises(EvaluationError, match="cannot be read"):

@@ -229,7 +229,7 @@ def test_the_record_next_to_the_image(image: Callable[[str], Image], tmp_path: P
         write_image(image(ending), tmp_path / f"x{ending}")
     for ending in ENDINGS:
         record = json.loads((tmp_path / f"x{ending}.provenance.json").read_text())
-        assert record.pop("result").keys() == {"state"}
+        assert record.pop("result").keys() == {"sha256", "state"}
         assert record == RECORD
     write_image(image(".png").replace(metadata={}), tmp_path / "x.png", overwrite=True)
     assert not (tmp_path / "x.png.provenance.json").exists(), "it told of the image that was replaced"

@@ -166,6 +166,18 @@ def _short_table(caption: str, rows: "Sequence[Row]") -> Table:
     return Table(caption, list(columns), lines)
 
 
+def objects_table(report: "Report") -> Table | None:
+    """Return the objects that each candidate keeps, loses and invents; None if none were looked for."""
+    if report.objects is None:
+        return None
+    head, *body = report.objects.cells()
+    lines = [
+        Line(", ".join(cells[:2]), row.role, [Cell(text) for text in cells[2:]])
+        for cells, row in zip(body, report.objects.rows, strict=True)
+    ]
+    return Table("", head[2:], lines)
+
+
 def denoising_line(rows: "Sequence[Row]") -> str:
     """Return how much of a gain over bicubic interpolation denoising alone gives; empty if it was not measured."""
     overall = [r for r in rows if r["channel"] == "all"]

@@ -54,6 +54,7 @@ def render(report: "Report") -> str:
         rows_of_answers=[] if listed else rows,
         detailed=rows[:_DETAILED],
         tables=contents.short_tables(report.rows),
+        objects=contents.objects_table(report),
         denoising=contents.denoising_line(report.rows),
         comparisons=report.verdicts(),
         unknowns=contents.unknowns(report),
@@ -61,7 +62,7 @@ def render(report: "Report") -> str:
         methods=contents.methods_of(report),
         gallery=_gallery(report, [name for name, _ in rows[: 1 if listed else _DRAWN]]),
         conventions=report.conventions,
-        notes=report.notes,
+        notes=[*report.notes, *(report.objects.notes() if report.objects else ())],
         failures=report.failures,
         appendix=list(contents.appendix(report.rows)) if report.rows else [],
     )

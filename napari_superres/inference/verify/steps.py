@@ -1,0 +1,128 @@
+"""`degrade_file` and `resample_file`: steps before a model, with a record that lets them be repeated."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_superres import io
+from napari_superres.core.image import Image
+from napari_superres.degradation import degrade, resample
+from napari_superres.errors import SettingsError
+from napari_superres.inference.options import READING_DEFAULTS, ReadingOptions
+from napari_superres.inference.provenance import package_version
+from napari_superres.inference.stream.source import Source
+
+Step = Callable[..., Image]
+
+STEPS: Mapping[str, Step] = {"degrade": degrade, "resample": resample}
+"""What a record's `operation` names."""
+
+
+def degrade_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    overwrite: bool = False,
+    reading: ReadingOptions | None = None,
+    **settings: Any,
+) -> Image:
+    """Simulate the low-resolution image of a file's image, and write it with a record of how it was made.
+
+    Parameters
+    ----------
+    source, target
+        Any readable file or folder; any writable file name.
+    overwrite
+        Replace an existing target.
+    reading
+        What the file does not say of its image, as for `upscale_file`.
+    **settings
+        ``scale`` and the options of `degrade`.
+
+    Returns
+    -------
+    Image
+        What was written.
+
+    Raises
+    ------
+    SuperResError
+        As `read_image`, `degrade` and `write_image`; nothing is left behind.
+    """
+    return _write("degrade", source, target, settings, overwrite=overwrite, reading=reading)
+
+
+def resample_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    pixel_size: float | tuple[float, ...],
+    overwrite: bool = False,
+    reading: ReadingOptions | None = None,
+) -> Image:
+    """Resample the image of a file to another pixel size, and write it with a record of how it was made.
+
+    Parameters
+    ----------
+    source, target
+        Any readable file or folder; any writable file name.
+    pixel_size
+        As for `resample`.
+    overwrite, reading
+        As for `degrade_file`.
+
+    Returns
+    -------
+    Image
+        What was written.
+
+    Raises
+    ------
+    SuperResError
+        As `read_image`, `resample` and `write_image`; nothing is left behind.
+    """
+    return _write("resample", source, target, {"pixel_size": pixel_size}, overwrite=overwrite, reading=reading)
+
+
+def repeat_step(image: Image, record: Mapping[str, Any]) -> Image:
+    """Return what a recorded step makes of an image.
+
+    Raises
+    ------
+    SettingsError
+        If this version does not know the step.
+    """
+    step = STEPS.get(str(record.get("operation")))
+    if step is None:
+        raise SettingsError(f"the step {record.get('operation')!r} is not known.", remedy="Update this program.")
+    return step(image, **record["settings"])
+
+
+def _write(
+    operation: str,
+    source: str | Path,
+    target: str | Path,
+    settings: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    reading: ReadingOptions | None,
+) -> Image:
+    given: ReadingOptions = {**READING_DEFAULTS, **(reading or {})}
+    opened, target = Source(io.InputPath(source), given), Path(target)
+    image = opened.image
+    io.check_target(target, overwrite=overwrite, image=image, inputs=[opened.path])
+    settings = {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items() if v is not None}
+    made = STEPS[operation](image, **settings)
+    opened.check_unchanged()
+    facts = {"shape": list(image.shape), "dtype": str(image.dtype), "pixel_size": list(image.pixel_size)}
+    record = {
+        "schema": 1,
+        "operation": operation,
+        "settings": settings,
+        "software": {name: package_version(name) for name in ("napari-superres-torch", "numpy")},
+        "input": {**facts, **opened.facts, **opened.identity()},
+        "synthetic_detail": False,
+    }
+    made = made.replace(metadata={**made.metadata, "provenance": record})
+    io.write_image(made, target, overwrite=overwrite)
+    return made
