@@ -19,8 +19,8 @@ MAX_PEAK, MAX_SEAM, MAX_STRIPES = 40.0, 3.7, 3.2
 _PERIODS = range(2, 9)
 """Periods, in pixels, that upsampling networks and compression leave."""
 
-_LEAST_AMPLITUDE = 0.003
-"""Amplitude of a periodic pattern, as a share of the contrast, below which nobody sees it."""
+_LEAST_AMPLITUDE, _LEAST_STRIPES = 0.003, 0.01
+"""Amplitudes of a pattern and of stripes, as shares of the contrast, below which nobody sees them."""
 
 _NEIGHBOURS = 13
 """Edge of the neighbourhood in the spectrum that a peak is compared with, in its bins."""
@@ -88,28 +88,28 @@ def find_grids(result: Floats, base: Floats, scale: tuple[int, int]) -> Grids:
         for d, b, step, axis in ((difference, base, scale[1], "X"), (*turned, scale[0], "Y"))
     ]
     seam, tile, axis = max(seams)
-    stripes = max(_find_stripes(d) for d in (difference, turned[0]))
+    stripes = max(_find_stripes(d, contrast) for d in (difference, turned[0]))
     return Grids(peak, period, amplitude, seam, tile, axis, stripes)
 
 
 def _find_peak(difference: Floats, contrast: float) -> tuple[float, tuple[float, float], float]:
     """Return power, period and amplitude of the strongest pattern whose periods divide the same few pixels."""
-    from scipy.ndimage import median_filter
-
     shape = difference.shape[-2:]
     window = np.multiply.outer(*(np.hanning(n + 2)[1:-1] for n in shape))
     power = np.zeros((shape[0], shape[1]))
     for plane in difference:
         power += np.abs(np.fft.fft2((plane - plane.mean()) * window)) ** 2
     power /= len(difference)
-    usual = np.maximum(median_filter(power, _NEIGHBOURS, mode="wrap"), 1e-12 * power.max())
+    around = np.arange(_NEIGHBOURS) - _NEIGHBOURS // 2
     amplitude = 2 * np.sqrt(power) / window.sum() / contrast
     best: tuple[float, tuple[float, float], float] = (0.0, (inf, inf), 0.0)
     for p, j, k in _lattice():
         at = round(j * shape[0] / p) % shape[0], round(k * shape[1] / p) % shape[1]
-        if amplitude[at] > _LEAST_AMPLITUDE and power[at] / usual[at] > best[0]:
+        if amplitude[at] > _LEAST_AMPLITUDE:
+            patch = power[np.ix_((at[0] + around) % shape[0], (at[1] + around) % shape[1])]
+            ratio = float(power[at] / max(float(np.median(patch)), 1e-12 * power.max()))
             period = (p / min(j, p - j) if j else inf, p / k if k else inf)
-            best = (float(power[at] / usual[at]), period, float(amplitude[at]))
+            best = max(best, (ratio, period, float(amplitude[at])))
     return best
 
 
@@ -164,12 +164,14 @@ def _find_seam(profile: Floats, scale: int) -> tuple[float, int]:
     return best
 
 
-def _find_stripes(difference: Floats) -> float:
+def _find_stripes(difference: Floats, contrast: float) -> float:
     """Return the typical deviation of a row from its neighbours over that of independent pixels."""
     from scipy.ndimage import uniform_filter1d
 
     fine = difference - uniform_filter1d(difference, 5, axis=-2)
     spread = fine.std(axis=-1)
     used = spread > 1e-9 * max(float(spread.max()), 1e-300)
-    rows = np.median(fine, axis=-1)[used] / spread[used] * np.sqrt(fine.shape[-1])
-    return float(np.median(np.abs(rows)) / 0.6745) if rows.size else 0.0
+    rows = np.median(fine, axis=-1)[used]
+    if not rows.size or np.median(np.abs(rows)) < _LEAST_STRIPES * contrast:
+        return 0.0
+    return float(np.median(np.abs(rows / spread[used])) * np.sqrt(fine.shape[-1]) / 0.6745)

@@ -6,7 +6,6 @@ wrong where there is structure: a result that is much more wrong at some place s
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,8 @@ _EDGES_OF_RESULT = (3, 5, 9, 17, 33)
 _TOLERANCE = 2.0
 """Multiple of the difference that interpolation leaves nearby, which a sound result may have."""
 
-_ACCURACY = 0.03
-"""Share of the brightness by which intensities may be wrong."""
+_ACCURACY, _OFFSET = 0.03, 0.01
+"""Shares of the local brightness, and of the contrast of the image, by which intensities may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +66,10 @@ def denied_by_input(found: Consistency, base: Consistency, lr: Image) -> Place |
     if values.shape != found.residual.shape:
         return None
     slope, constant = found.noise
-    darkest = float(np.nanpercentile(values, 1))
     sigma = np.sqrt(np.maximum(slope * values + constant, 1e-12))
-    bright = np.maximum(_smooth(values, 1.0) - darkest, 0) / sigma
+    tolerated = _tolerated(values) / sigma
     ours, usual = (np.asarray(i.residual.data, np.float64) for i in (found, base))
-    return _worst(ours, usual, bright, found.residual.axes, _EDGES_OF_INPUT, noise=1.0)
+    return _worst(ours, usual, tolerated, found.residual.axes, _EDGES_OF_INPUT, noise=1.0)
 
 
 def denied_by_reference(result: Image, base: Image, reference: Image) -> Place | None:
@@ -83,18 +81,17 @@ def denied_by_reference(result: Image, base: Image, reference: Image) -> Place |
         Images of one channel on one grid.
     """
     values, low, truth = (np.asarray(i.data, np.float64) for i in (result, base, reference))
-    bright = np.maximum(_smooth(truth, 1.0) - float(np.nanpercentile(truth, 1)), 0)
-    return _worst(values - truth, low - truth, bright, result.axes, _EDGES_OF_RESULT, noise=None)
+    return _worst(values - truth, low - truth, _tolerated(truth), result.axes, _EDGES_OF_RESULT, noise=None)
 
 
 def _worst(
-    found: Floats, usual: Floats, bright: Floats, axes: str, edges: tuple[int, ...], noise: float | None
+    found: Floats, usual: Floats, tolerated: Floats, axes: str, edges: tuple[int, ...], noise: float | None
 ) -> Place | None:
     best = None
     for edge in edges:
         if 3 * edge > min(found.shape[-2:]):
             continue
-        for index, difference, allowed in _squares((found, usual, bright), edge, noise):
+        for index, difference, allowed in _squares((found, usual, tolerated), edge, noise):
             score = np.abs(difference) / np.sqrt(allowed)
             at = np.unravel_index(score.argmax(), score.shape)
             if best is None or score[at] > best.score:
@@ -110,20 +107,23 @@ def _squares(
     """Yield for each plane its index, the difference around each pixel, and the square of what is allowed there."""
     from scipy.ndimage import gaussian_filter, uniform_filter
 
-    found, usual, bright = (np.nan_to_num(values, posinf=0, neginf=0) for values in images)
+    found, usual, tolerated = (np.nan_to_num(values, posinf=0, neginf=0) for values in images)
     # Differences in deviations of noise are summed, so that the mean of many counts for more.
     weight = 1.0 if noise is None else float(edge)
     means = {i: uniform_filter(usual[i], edge) * weight for i in np.ndindex(*usual.shape[:-2])}
     floor = noise if noise is not None else _TOLERANCE**2 * float(np.median(np.square(list(means.values()))))
-    floor = max(floor, 1e-20 * prod((float(np.abs(bright).max()),) * 2), 1e-300)
+    floor = max(floor, 1e-20 * float(np.abs(tolerated).max()) ** 2, 1e-300)
     for index, usually in means.items():
         nearby = gaussian_filter(usually**2, max(edge, 3 if noise is None else 2))
         allowed = floor + _TOLERANCE**2 * nearby
-        allowed += (_ACCURACY * weight * uniform_filter(bright[index], edge)) ** 2
+        allowed += (weight * uniform_filter(tolerated[index], edge)) ** 2
         yield tuple(int(i) for i in index), uniform_filter(found[index], edge) * weight, allowed
 
 
-def _smooth(values: Floats, sigma: float) -> Floats:
+def _tolerated(values: Floats) -> Floats:
+    """Return by how much intensities may be wrong at each pixel."""
     from scipy.ndimage import gaussian_filter
 
-    return np.asarray(gaussian_filter(np.nan_to_num(values), [0.0] * (values.ndim - 2) + [sigma, sigma]))
+    low, high = (float(v) for v in np.nanpercentile(values, [1, 99.9]))
+    smooth = gaussian_filter(np.nan_to_num(values, nan=low), [0.0] * (values.ndim - 2) + [1.0, 1.0])
+    return np.asarray(_ACCURACY * np.maximum(smooth - low, 0) + _OFFSET * (high - low))
