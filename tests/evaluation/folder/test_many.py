@@ -32,6 +32,7 @@ def test_a_folder_without_references(tmp_path):
     names = re.findall(r'<tr><th scope="row">([^<]+)</th>\s*<td><div class="pictures">', html)
     assert names == [file.name for file in worst]
     assert html.count("data:image/jpeg") == 2 * 3 + 1
+    assert "<b>Is the added fine detail real?</b> (3 images)" in html
     assert "input, interpolation, result, residual" in html
     document = json.loads(report.to_json())
     assert {file["name"]: file["status"] for file in document["files"]}["broken"] == "failed"

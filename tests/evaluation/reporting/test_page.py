@@ -29,8 +29,13 @@ def report(case):
 
 
 @pytest.fixture(scope="module")
-def page(report):
-    return Page(report.to_html())
+def html(report):
+    return report.to_html()
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
 
 
 def test_the_verdict_comes_first(report, page):
@@ -55,9 +60,8 @@ def test_a_card_shows_what_failed_and_says_what_to_do(page):
     assert "a ring marks the place at y " in alt
 
 
-def test_meaning_is_never_by_colour_alone(report, page):
+def test_meaning_is_never_by_colour_alone(report, html):
     """Each answer is a word and a sign of its own; so is the verdict."""
-    html = report.to_html()
     for answer in report.findings["cells <1>"].answers:
         word = {"not measurable": "not known"}.get(answer.state, answer.state)
         assert re.search(rf'class="state {answer.state.split()[0]}"><span aria-hidden="true">.</span> {word}<', html)
@@ -76,8 +80,8 @@ def test_a_screen_reader_can_read_it(page):
     assert {a["aria-labelledby"] for _, a in page.tags if "aria-labelledby" in a} <= set(ids)
 
 
-def test_it_needs_no_other_file(report):
-    html = re.sub(r"data:[^\"]+", "", report.to_html())
+def test_it_needs_no_other_file(html):
+    html = re.sub(r"data:[^\"]+", "", html)
     assert not re.search(r'(?:src|href)="(?!#|")', html)
     assert "<script" not in html
 
@@ -91,13 +95,13 @@ def test_texts_of_files_are_text():
     assert "<img src=x>" not in html
 
 
-def test_the_appendix_holds_all_columns_in_tables_that_fit_on_paper(page, report):
+def test_the_appendix_holds_all_columns_in_tables_that_fit_on_paper(page, html):
     start = page.text.index("Appendix: all columns")
     for column in set(COLUMNS) - {"image", "candidate", "channel"}:
         assert title(column) in page.text[start:], column
     assert "a.PSNR" not in page.text
     assert "PSNR aligned" in page.text[start:]
-    assert "@page{size:A4" in report.to_html()
+    assert "@page{size:A4" in html
 
 
 def test_the_short_table_marks_the_best_and_counts_gains(report):

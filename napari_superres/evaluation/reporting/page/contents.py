@@ -120,7 +120,9 @@ def matrix(report: "Report") -> tuple[list[str], list[tuple[str, list[Answer | N
 
 def unknowns(report: "Report") -> list[tuple[str, str, str, int]]:
     """Return what could not be checked: question, reason, what would help, and in how many images."""
-    groups = [f.answers for f in report.findings.values()] + [f.answers for f in report.files]
+    # A file that was examined has findings, too: it must not count twice.
+    groups = [f.answers for f in report.findings.values()]
+    groups += [tuple(f.answers) for f in report.files if f.name not in report.findings]
     counts: dict[tuple[str, str, str], int] = {}
     for answer in (a for group in groups for a in group if a.state == "not measurable"):
         key = (answer.question, answer.reason, next_step(answer))
