@@ -170,8 +170,15 @@ def judge(
         [(n, a) for n, a in found if a.state == state] for state in ("no", "doubtful", "not measurable")
     )
     if hits := failed or doubtful:
-        name, answer = hits[0]
-        exhibit = (exhibits or {}).get((name, answer.question))
+        shown = exhibits or {}
+
+        def is_vague(hit: tuple[str, Answer]) -> bool:
+            exhibit = shown.get((hit[0], hit[1].question))
+            return exhibit is None or not exhibit.claim
+
+        # Of the worst image, a place where something is wrong tells more than a number of the whole image.
+        name, answer = min((hit for hit in hits if hit[0] == hits[0][0]), key=is_vague)
+        exhibit = shown.get((name, answer.question))
         subject = f"{name}: the result" if len(answers) > 1 else "the result"
         fault = exhibit.claim if exhibit is not None and exhibit.claim else advice(answer).failed
         spot = "" if exhibit is None else f" (worst at {exhibit.place})"

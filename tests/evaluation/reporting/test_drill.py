@@ -147,7 +147,7 @@ def test_the_report_says_which(tmp_path):
     assert "cells &lt;1&gt;" in page
     assert "http" not in re.sub(r"data:[^\"]+", "", page)
     assert page.count("data:image/svg+xml") == 4
-    assert page.count("data:image/png") == 2, "the maps, and the place that the input denies"
+    assert page.count("data:image/png") == 3, "the maps, and the places that input and reference deny"
     assert page == report.to_html()
 
 
