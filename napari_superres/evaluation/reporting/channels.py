@@ -71,6 +71,8 @@ class AgainstInput:
 
     Attributes
     ----------
+    names
+        Names of the channels.
     consistency
         The result, degraded again, compared with the input.
     problem
@@ -85,6 +87,7 @@ class AgainstInput:
         ``"16 of 200 planes"`` where grids and detail were sought in a sample; else empty.
     """
 
+    names: tuple[str, ...]
     consistency: Mapping[str, Consistency]
     problem: str
     denied: Mapping[str, Place]
@@ -108,11 +111,11 @@ def compare_with_input(
         As in `examine`.
     """
     if lr is None:
-        return AgainstInput({}, "no input was given as `lr`", {}, {}, {}, "")
+        return AgainstInput((), {}, "no input was given as `lr`", {}, {}, {}, "")
     ours, theirs = by_channel(result), by_channel(lr)
     if len(ours) != len(theirs):
         problem = f"the input has {len(theirs)} channels, the result {len(ours)}"
-        return AgainstInput({}, problem, {}, {}, {}, "")
+        return AgainstInput((), {}, problem, {}, {}, {}, "")
     width = None if psf_sigma is None else psf_sigma / pixel_sizes(lr, "Y")[0]
     consistency: dict[str, Consistency] = {}
     denied: dict[str, Place] = {}
@@ -137,7 +140,7 @@ def compare_with_input(
             if max(scale) > 1 and (whole := _whole(to_planes(first))):
                 value, at = detail_excess(whole[0], max(scale))
                 excess[name] = value, describe_place(first, at)
-    return AgainstInput(consistency, problem, denied, grids, excess, sampled)
+    return AgainstInput(tuple(ours), consistency, problem, denied, grids, excess, sampled)
 
 
 @dataclass(frozen=True, slots=True)

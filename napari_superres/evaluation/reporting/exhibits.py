@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
+from napari_superres.evaluation.registration.lengths import on_grid_of
+from napari_superres.evaluation.registration.match import affine_in_units_of
 from napari_superres.evaluation.reporting.questions import Answer
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def with_exhibits(
     lr
         The input on its own grid, or None.
     """
+    lr = None if lr is None else _in_units_of(lr, result)
     images = {"input": lr, "interpolation": base, "result": result, "reference": reference}
     pictures = {name: middle_plane(image) for name, image in images.items() if image is not None}
     exhibits: dict[str, Exhibit] = {}
@@ -81,11 +84,22 @@ def with_exhibits(
             continue
         residual = None if findings.consistency is None else findings.consistency.residual
         place = _worst_place(answer, result, reference, lr, residual)
+        if place is not None and "C" in result.axes:
+            place.setdefault("C", findings.channel)
         if place is not None:
             exhibit = _exhibit(place, result, reference, lr, base, residual)
             claim = _claim(residual) if residual is not None and "its input" in answer.question else ""
             exhibits[answer.question] = replace(exhibit, claim=claim)
     return replace(findings, pictures=pictures, exhibits=exhibits)
+
+
+def _in_units_of(lr: Image, result: Image) -> Image:
+    """Return the input in the units of its result; where a pixel size is unknown, both begin at the same corner."""
+    if lr.spatial != result.spatial:
+        return lr
+    if lr.has_pixel_size and result.has_pixel_size:
+        return lr.replace(affine=affine_in_units_of(lr, result), units={**lr.units, **result.units})
+    return on_grid_of(lr, result, {a: max(1, round(result.size(a) / lr.size(a))) for a in result.spatial})
 
 
 def _claim(residual: Image) -> str:
@@ -158,7 +172,10 @@ def _exhibit(
             crops[name] = _crop(image, place, starts, stops)
     words = ""
     if residual is not None and lr is not None and np.isfinite(np.asarray(residual.data)).any():
-        crops["residual"] = _crop_coarse(residual.replace(affine=lr.affine), result, place, starts, stops)
+        same = residual.spatial == lr.spatial
+        crops["residual"] = _crop_coarse(
+            residual.replace(affine=lr.affine) if same else residual, result, place, starts, stops
+        )
         words = "result degraded again, less the input, in standard deviations of the input's noise"
     elif "reference" in crops:
         crops["residual"] = crops["result"].astype(np.float64) - crops["reference"]

@@ -52,6 +52,8 @@ class Findings:
         Answers to the questions in `questions`, `additions` and `rivals`.
     consistency
         The result compared with its input: the channel that the answer names.
+    channel
+        Index of that channel or colour.
     agreement, interpolated
         Ring correlation with the reference, of the result and of the interpolated input.
     repeat
@@ -82,6 +84,7 @@ class Findings:
     maps: Mapping[str, Image]
     pictures: Mapping[str, Image] = field(default_factory=dict)
     exhibits: Mapping[str, Exhibit] = field(default_factory=dict)
+    channel: int = 0
 
     @property
     def conclusion(self) -> str:
@@ -170,7 +173,7 @@ def examine(
         additions.grids(held.grids, held.sampled, held.problem),
         additions.supported(shared, held.excess, held.consistency, (agreement, repeated), placed),
     ]
-    consistency = _worst_consistency(held)
+    consistency, channel = _worst_consistency(held)
     if consistency is not None:
         maps["residual"] = _middle(consistency.residual)
     grid = None if lr is None or scale is None else on_grid_of(lr, result, scale)
@@ -185,6 +188,7 @@ def examine(
         spectra={n: radial_power(i) for n, i in images.items() if i is not None},
         unit=length_unit(result),
         maps=maps,
+        channel=channel,
     )
 
 
@@ -232,13 +236,13 @@ def _against_input(whole: Image, interpolated: Image | None) -> list[Answer]:
     ]
 
 
-def _worst_consistency(held: AgainstInput) -> Consistency | None:
-    """Return the consistency of the channel that the answer is about."""
+def _worst_consistency(held: AgainstInput) -> tuple[Consistency | None, int]:
+    """Return the consistency of the channel that the answer is about, and its index."""
     name = next(
         (one[0] for one in (worst(held.denied, lambda p: p.score), worst(held.consistency, lambda c: -c.rsp)) if one),
         "",
     )
-    return held.consistency.get(name)
+    return held.consistency.get(name), held.names.index(name) if name in held.names else 0
 
 
 def _correlation(first: Image, second: Image) -> RingCorrelation | None:
