@@ -62,7 +62,7 @@ def test_a_result_that_resolves_pairs_helps(pair):
     document = json.loads(report.to_json())
     pytest.importorskip("jsonschema").validate(document, report_schema())
     assert document["objects"]["rows"][2]["kept"] == labels.max()
-    assert "<h2 id="objects">Objects</h2>" in report.to_html()
+    assert '<h2 id="objects">Objects</h2>' in report.to_html()
 
 
 def test_interpolation_itself_shows_no_difference_and_a_worse_result_is_denied(pair):
