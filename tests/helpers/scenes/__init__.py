@@ -1,7 +1,7 @@
 """Scenes whose resolution follows from a formula, folders of results with references and inputs, and planted lies.
 
 ``drill``  eight scenes, each with a reference, an input and honest results
-``lies``   what can be wrong with a result, one function each
+``lies``   what can be wrong with a result, one function each; ``kinds`` has all of them
 """
 
 import shutil
