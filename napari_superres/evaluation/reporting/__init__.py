@@ -3,10 +3,10 @@
 Begin with ``questions``, whose functions turn measurements into answers, and ``report.Report``, which carries all rows
 and answers.
 
-``questions``  the questions that a report answers, one function each
-``additions``  more of them: what a result adds to its input
-``rivals``     more of them: is it better than other images of the same input?
-``channels``   what they rest on, measured of each channel and colour
+``questions``  the questions that a report answers, one function each, and what all answers mean together
+``additions``  those about what a result adds: places, grids, fine detail
+``rivals``     those that compare it with interpolation, classical methods and the reference itself
+``channels``   what is measured of each channel and colour
 ``findings``   `Findings` and `examine`: everything measured of one image beyond metrics
 ``objects``    the table of objects, the bound over images, and whether they can be measured better
 ``report``     `Report`: rows and answers as a table, JSON, CSV and HTML (schema: ``report.schema.json``)

@@ -2,7 +2,8 @@
 
 import pytest
 from helpers.scenes.drill import MAKERS, good_result, honest_results, judge, scene
-from helpers.scenes.lies import LIES, SEEN_BY_REFERENCE_ONLY, planted
+from helpers.scenes.kinds import LIES, planted
+from helpers.scenes.lies import SEEN_BY_REFERENCE_ONLY
 
 from napari_superres import evaluate
 

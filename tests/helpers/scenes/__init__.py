@@ -1,8 +1,8 @@
 """Scenes whose resolution follows from a formula, folders of results with references and inputs, and planted lies.
 
 ``drill``  nine scenes, each with a reference, an input and honest results
-``places`` lies about places, and how a lie is planted
-``lies``   the other lies: what can be wrong with a result, one function each
+``lies``   what can be wrong with a result, one function each; ``kinds`` has all of them
+``reported``  a result with its input and reference, for the pages of reports
 """
 
 import shutil
