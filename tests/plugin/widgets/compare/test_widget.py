@@ -160,7 +160,7 @@ def test_report_is_saved_as_one_page(scene, widget, qtbot, tmp_path, chosen):
     assert "cells [bicubic-x2]" in page
     assert "Does it lie on the reference?" in page
     assert "data:image/png;base64," in page
-    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
+    assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []
     assert "mine.html" in widget.status.text()
 
 
