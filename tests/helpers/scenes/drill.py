@@ -66,7 +66,7 @@ def nuclei(shape: tuple[int, int], seed: int) -> Floats:
         u, v = (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn), (y - cy) * np.cos(turn) - (x - cx) * np.sin(turn)
         values = np.maximum(values, random.uniform(0.4, 1) / (1 + np.exp(6 * (np.hypot(u / a, v / b) - 1))))
     texture = gaussian_filter(random.normal(size=shape), 2)
-    return values * (1 + 0.2 * texture / texture.std()).clip(0.2)
+    return np.asarray(values * (1 + 0.2 * texture / texture.std()).clip(0.2))
 
 
 def filaments(shape: tuple[int, int], seed: int, width: float = 1.2) -> Floats:
@@ -81,7 +81,7 @@ def filaments(shape: tuple[int, int], seed: int, width: float = 1.2) -> Floats:
             if not (0 <= at[0] < shape[0] - 1 and 0 <= at[1] < shape[1] - 1):
                 break
             values[tuple(np.rint(at).astype(int))] += 0.3
-    return gaussian_filter(values, width)
+    return np.asarray(gaussian_filter(values, width))
 
 
 def tissue(shape: tuple[int, int], seed: int, slope: float = 1.6) -> Floats:
@@ -104,7 +104,7 @@ def phantom(shape: tuple[int, int], seed: int) -> Floats:
         cy, cx = np.array(shape) / 2 + random.uniform(-0.3, 0.3, 2) * shape * (k > 0)
         a, b = (np.array(shape) * (0.46 if k == 0 else random.uniform(0.04, 0.16))) * random.uniform(0.7, 1, 2)
         values[np.hypot((x - cx) / a, (y - cy) / b) < 1] = 0.35 if k == 0 else random.uniform(0.1, 1)
-    return gaussian_filter(values, 0.8)
+    return np.asarray(gaussian_filter(values, 0.8))
 
 
 def _scene(

@@ -4,9 +4,11 @@ import numpy as np
 from scipy import ndimage
 
 from helpers.scenes.drill import Floats, Scene
-from helpers.scenes.lies import LIES as LIES
+from helpers.scenes.lies import LIES
 from helpers.scenes.lies import contrast, each_plane, kind_of, middle_plane, to_planes
-from helpers.scenes.lies import planted as planted
+from helpers.scenes.lies import planted
+
+__all__ = ["LIES", "planted"]
 
 # --- texture ---
 
@@ -78,13 +80,13 @@ def _(v: Floats, of: Scene) -> Floats:
 
 @kind_of("checkerboard of 3 %")
 def _(v: Floats, of: Scene) -> Floats:
-    return v * (1 + 0.03 * (1 - 2.0 * (np.indices(v.shape[-2:]).sum(0) % 2)))
+    return np.asarray(v * (1 + 0.03 * (1 - 2.0 * (np.indices(v.shape[-2:]).sum(0) % 2))))
 
 
 @kind_of("grid of period 4")
 def _(v: Floats, of: Scene) -> Floats:
     y, x = np.indices(v.shape[-2:])
-    return v + 0.05 * contrast(v[0, 0]) * (((y % 4 == 0) | (x % 4 == 0)) - 0.4)
+    return np.asarray(v + 0.05 * contrast(v[0, 0]) * (((y % 4 == 0) | (x % 4 == 0)) - 0.4))
 
 
 @kind_of("stripes")
@@ -121,4 +123,4 @@ def _compressed(p: Floats) -> Floats:
     low, span = p.min(), np.ptp(p)
     out = BytesIO()
     Picture.fromarray(np.rint((p - low) / span * 255).astype(np.uint8)).save(out, "jpeg", quality=20)
-    return np.asarray(Picture.open(out), np.float64) / 255 * span + low
+    return np.asarray(np.asarray(Picture.open(out), np.float64) / 255 * span + low)

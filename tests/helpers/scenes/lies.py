@@ -254,7 +254,7 @@ def _(v: Floats, of: Scene) -> Floats:
 
 @kind_of("inverted")
 def _(v: Floats, of: Scene) -> Floats:
-    return v.max() + v.min() - v
+    return np.asarray(v.max() + v.min() - v)
 
 
 @kind_of("highlights clipped")
