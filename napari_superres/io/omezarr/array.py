@@ -139,7 +139,7 @@ class ZarrArray(LazyArray):
             if piece.chunk in self._complete_files:
                 continue
             file = self._path / self._key(piece.chunk)
-            if self._leaves_out and not file.is_file():
+            if self._leaves_out and not file.exists():
                 continue
             fault = self._file_fault(file)
             if fault:
