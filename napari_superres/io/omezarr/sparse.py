@@ -66,6 +66,14 @@ def unstored_note(path: Path, array: Any) -> str:
     )
 
 
+def unlisted_note(array: Any) -> str:
+    """Return the sentence for an array at an address, where nobody lists which chunks are stored."""
+    return (
+        f"chunks that the address does not have are read as the fill value {array.fill_value}, as zarr specifies. A "
+        "copy that is incomplete looks the same."
+    )
+
+
 def _stored(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield the name, relative to the folder of an array, and the entry of each file that may be a chunk."""
     waiting = [""]
