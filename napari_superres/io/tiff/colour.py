@@ -83,6 +83,16 @@ class _Inverted:
 
 
 @dataclass(frozen=True, slots=True)
+class _Shades:
+    """Pixels of one bit as 0 and 255, like those of PNG."""
+
+    white: bool
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.where(values == self.white, np.uint8(255), np.uint8(0))
+
+
+@dataclass(frozen=True, slots=True)
 class _Coloured:
     """The colours of palette indices."""
 
@@ -134,7 +144,10 @@ def find_presentation(path: Path, file: Any, series: Any) -> Present:
     if model == _PALETTE and is_plain:
         table = _colours(path, series)
         return lambda a, axes: (RecolouredArray(a, _Coloured(table), (*a.shape, 3), table.dtype, a.ndim), axes + "S")
-    if model == _WHITE_IS_ZERO and series.kind != "imagej" and page.dtype.kind != "b":
+    if page.dtype.kind == "b" and model in (_BLACK_IS_ZERO, _WHITE_IS_ZERO):
+        shades = _Shades(white=model == _BLACK_IS_ZERO)
+        return lambda a, axes: (RecolouredArray(a, shades, a.shape, np.uint8), axes)
+    if model == _WHITE_IS_ZERO and series.kind != "imagej":
         return _inverted(path, page)
     return _of_samples(series, colours, alpha)
 
