@@ -153,7 +153,7 @@ def find_presentation(path: Path, file: Any, series: Any) -> Present:
 
 
 def _of_samples(series: Any, colours: int, alpha: list[int]) -> Present:
-    """Return what becomes of the axis S: colour with at most one alpha, or channels."""
+    """Return what becomes of the axis S: colour with at most one alpha, or channels, as of red, green and infrared."""
     page, dtype = series.keyframe, series.dtype
 
     def present(array: LazyArray, axes: str) -> tuple[LazyArray, str]:
@@ -163,7 +163,7 @@ def _of_samples(series: Any, colours: int, alpha: list[int]) -> Present:
         if alpha and colours == 1:
             shape = (*array.shape[:at], 4, *array.shape[at + 1 :])
             array = RecolouredArray(array, _as_rgba, shape, array.dtype, at)
-        elif colours == 1 and series.kind != "ome":
+        elif (colours == 1 and series.kind != "ome") or (colours == 3 and page.samplesperpixel > 3 + len(alpha)):
             return array, axes.replace("S", "C" if "C" not in axes else "?")
         if alpha == [_ASSOCIATED]:
             top = 1.0 if dtype.kind == "f" else float(2 ** _bits(page) - 1)

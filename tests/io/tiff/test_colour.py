@@ -180,3 +180,12 @@ def test_pixels_of_one_bit_are_black_and_white(model: str, tmp_path: Path) -> No
     image = read_image(tmp_path / "a.tif")
     assert image.dtype == np.uint8
     np.testing.assert_array_equal(np.asarray(image.data), expected)
+
+
+def test_a_fourth_sample_that_is_no_alpha_is_a_channel(tmp_path: Path) -> None:
+    """As red, green, blue and near infrared."""
+    bands = np.random.default_rng(0).integers(0, 9000, (20, 24, 4)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", bands, photometric="rgb", extrasamples=["unspecified"])
+    image = read_image(tmp_path / "a.tif")
+    assert image.axes == "YXC"
+    np.testing.assert_array_equal(np.asarray(image.data), bands)
