@@ -36,8 +36,10 @@ demo: $(VENV)/.program
 napari: $(VENV)/.tests
 	$(BIN)/python -m napari_superres.plugin.demo
 
+# Two processes, each with a display of its own; more need 2 GiB of memory each.
+JOBS ?= 2
 test: $(VENV)/.tests system
-	$(BIN)/pytest -m "not slow and not docs"
+	$(BIN)/pytest -m "not slow and not docs" -n $(JOBS) --dist loadfile
 
 test-gui: $(VENV)/.tests system
 	$(BIN)/pytest -m "gui and slow"

@@ -21,3 +21,20 @@ def one_child():
 
     with kept_child():
         yield
+
+
+@pytest.fixture
+def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut small OME-Zarr files as large ones are: many boxes, several levels, some of them owned by no box."""
+    from napari_superres.io.omezarr import layout
+
+    small = {
+        "_CHUNK": 8,
+        "_BOX": 32,
+        "_BOX_PIXELS": 2048,
+        "_LEAST_BOX_PIXELS": 1,
+        "_VOLUME_CHUNK": (2, 4),
+        "_VOLUME_BOX": 16,
+    }
+    for name, value in {**small, "_VOLUME_BOX_PIXELS": 1024}.items():
+        monkeypatch.setattr(layout, name, value)

@@ -134,8 +134,9 @@ def _steps(
     opened = Source(source, reading)
     image = opened.image
     resume, overwrite, allow_loss = writing["resume"], writing["overwrite"], writing["allow_loss"]
-    begun = isinstance(target, RemotePath) and is_unfinished(target)
-    if resume and not begun and (target.exists() or os.path.lexists(target)):
+    remote = isinstance(target, RemotePath)
+    begun = remote and is_unfinished(target)
+    if resume and not begun and (target.exists() if remote else os.path.lexists(target)):
         problem = _problem_of(target, opened, prepare(image, model, running, measure=False))
         if not problem:
             return

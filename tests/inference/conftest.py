@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from napari_superres import Image, upscale_file, write_image
-from napari_superres.io.omezarr import layout as omezarr_layout
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.probes.halo import measure_reach
@@ -70,21 +69,6 @@ def plane() -> np.ndarray:
     y, x = np.mgrid[:37, :45]
     smooth = 0.5 + 0.3 * np.sin(y / 5) * np.cos(x / 4)
     return smooth + 0.1 * np.random.default_rng(0).random((37, 45))
-
-
-@pytest.fixture
-def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut small OME-Zarr files as large ones are: many boxes, several levels, some of them owned by no box."""
-    small = {
-        "_CHUNK": 8,
-        "_BOX": 32,
-        "_BOX_PIXELS": 2048,
-        "_LEAST_BOX_PIXELS": 1,
-        "_VOLUME_CHUNK": (2, 4),
-        "_VOLUME_BOX": 16,
-    }
-    for name, value in {**small, "_VOLUME_BOX_PIXELS": 1024}.items():
-        monkeypatch.setattr(omezarr_layout, name, value)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 import skimage.data
 import torch
@@ -33,7 +34,18 @@ from napari_superres.training.losses import Loss
 
 CPU = torch.device("cpu")
 # A machine lent for its GPU has neither of these libraries.
-MISSING = ["psutil", "zarr", "napari", "imagecodecs", "platformdirs", "yaozarrs", "lightning", "typer", "SimpleITK"]
+MISSING = [
+    "psutil",
+    "zarr",
+    "napari",
+    "imagecodecs",
+    "simplejpeg",
+    "platformdirs",
+    "yaozarrs",
+    "lightning",
+    "typer",
+    "SimpleITK",
+]
 WITHOUT = f"""
 import runpy, sys
 sys.modules.update(dict.fromkeys({MISSING!r}))
@@ -55,6 +67,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_image(stack, folder / "em" / f"{number}.ome.tif")
         colours = astronaut[number * 60 : number * 60 + 200, 100:300].copy()
         write_image(Image.from_array(colours, "YXS"), folder / "BSD200" / f"{number}.png")
+    PIL.Image.fromarray(astronaut[200:400, 200:400]).save(folder / "BSD200" / "5.jpg", quality=95)
     return folder
 
 
@@ -229,7 +242,7 @@ def test_missing_data_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_packed_images_are_those_of_the_folder(data: Path, tmp_path: Path) -> None:
     written = pack.pack(data, tmp_path / "all.zip", megabytes=10)
-    assert {name: count for name, (count, _) in written.items()} == {"em": 5, "BSD200": 5}
+    assert {name: count for name, (count, _) in written.items()} == {"em": 5, "BSD200": 6}
     pack.unpack(tmp_path / "all.zip", tmp_path / "all")
     for path in (data / "BSD200").iterdir():
         assert (tmp_path / "all" / "BSD200" / path.name).read_bytes() == path.read_bytes()

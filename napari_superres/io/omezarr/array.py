@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_superres.errors import SuperResError, UnreadableImageError
 from napari_superres.io.lazy import Box, LazyArray
 from napari_superres.io.omezarr.chunk_check import ChunkCheck
-from napari_superres.io.omezarr.sparse import leaves_out_chunks, says_complete, unstored_note
+from napari_superres.io.omezarr.sparse import leaves_out_chunks, says_complete, unlisted_note, unstored_note
 from napari_superres.io.omezarr.store import open_store
 from napari_superres.io.series import Accept, import_library, translate_errors
 from napari_superres.limits import is_inside
@@ -98,7 +98,9 @@ class ZarrArray(LazyArray):
     def note(self) -> str:
         """What the user should know of the array, in a sentence; mostly empty."""
         with translate_errors(self._path, "zarr array"):
-            return unstored_note(self._path, self._array) if self._local else ""
+            if self._local:
+                return unstored_note(self._path, self._array)
+            return "" if says_complete(self._array) else unlisted_note(self._array)
 
     def fill_bad_chunks(self, *, damaged: bool = True) -> Self:
         """Return the same array, which fills its missing chunks, and its damaged ones too by default."""
@@ -139,7 +141,7 @@ class ZarrArray(LazyArray):
             if piece.chunk in self._complete_files:
                 continue
             file = self._path / self._key(piece.chunk)
-            if self._leaves_out and not file.is_file():
+            if self._leaves_out and not file.exists():
                 continue
             fault = self._file_fault(file)
             if fault:

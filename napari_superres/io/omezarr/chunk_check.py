@@ -53,10 +53,12 @@ class ChunkCheck:
         Parameters
         ----------
         file
-            Existing file that holds the chunk.
+            File that holds the chunk.
         inner
             Index of the chunk in the file: zeros unless the file is a shard.
         """
+        if not file.is_file():  # opening a pipe may wait forever
+            return "no file"
         size = file.stat().st_size
         with file.open("rb") as opened:
             return self._fault_in(opened, size, inner)

@@ -178,6 +178,7 @@ def _coarser(
             if "coordinateTransformations" not in {**finest, **dataset}:  # absent before version 0.4
                 scale = {"type": "scale", "scale": np.divide(shape, array.shape)}
                 level["datasets"] = [{**dataset, "coordinateTransformations": [scale]}]
+                level["axes"] = _named_axes(multiscale, array.ndim)
             yield _image(ZarrArray(source.path, array, source.accept), level, omero, note, None)
 
 
@@ -245,11 +246,16 @@ def _image(
 
 
 def _named_axes(multiscale: Mapping[str, Any], ndim: int) -> list[dict[str, Any]]:
-    """Return the axes as dictionaries. They were names before version 0.4, and always TCZYX before 0.3."""
+    """Return the axes as dictionaries. They were names before version 0.4, and always TCZYX before 0.3.
+
+    Units are left out if no scale is stated: no pixel size and no time step is known then.
+    """
     axes = multiscale.get("axes")
     if not axes:
         return [{"name": n} for n in "tczyx"[-ndim:]] if multiscale else [{} for _ in range(ndim)]
-    return [{"name": a} if isinstance(a, str) else dict(a) for a in axes]
+    stated = any(step.get("type") == "scale" for step in _steps(multiscale))
+    named = [{"name": a} if isinstance(a, str) else dict(a) for a in axes]
+    return [{key: value for key, value in a.items() if stated or key != "unit"} for a in named]
 
 
 def _letters(axes: list[dict[str, Any]], shape: tuple[int, ...]) -> str:
@@ -272,13 +278,7 @@ def _letters(axes: list[dict[str, Any]], shape: tuple[int, ...]) -> str:
 def _transform(multiscale: Mapping[str, Any], ndim: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return scale and translation of level 0. Those of the whole multiscale image are applied last."""
     scale, translation = np.ones(ndim), np.zeros(ndim)
-    if not multiscale:
-        return scale, translation
-    steps = [
-        *multiscale["datasets"][0].get("coordinateTransformations", []),
-        *(multiscale.get("coordinateTransformations") or []),
-    ]
-    for step in steps:
+    for step in _steps(multiscale):
         kind = step.get("type")
         if kind == "identity":
             continue
@@ -303,6 +303,12 @@ def _transform(multiscale: Mapping[str, Any], ndim: int) -> tuple[npt.NDArray[np
         else:
             translation = translation + values
     return scale, translation
+
+
+def _steps(multiscale: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the transformations of level 0, in the order in which they are applied."""
+    own = multiscale["datasets"][0].get("coordinateTransformations") if multiscale else None
+    return [*(own or []), *(multiscale.get("coordinateTransformations") or [])]
 
 
 def _unit(name: Any, among: Mapping[str, float]) -> str | None:

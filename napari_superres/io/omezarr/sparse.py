@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_superres.io.formats import ZARR_METADATA
 from napari_superres.io.omezarr.attributes import NOTE
+from napari_superres.io.omezarr.chunk_check import ChunkCheck
 
 COMPLETE = "every_chunk_is_stored"
 """Key of the attributes of an array, under `NOTE`."""
@@ -46,7 +47,8 @@ def leaves_out_chunks(path: Path, array: Any) -> bool:
     if says_complete(array):
         return False
     sizes = sorted((file.stat().st_size, name) for name, file in islice(_stored(path / array.path), _MOST_FILES))
-    return not any(_is_filled(array, name) for _, name in sizes[:_MOST_DECODED])
+    check = ChunkCheck(array)
+    return not any(_is_filled(array, name, path / array.path / name, check) for _, name in sizes[:_MOST_DECODED])
 
 
 def unstored_note(path: Path, array: Any) -> str:
@@ -64,6 +66,14 @@ def unstored_note(path: Path, array: Any) -> str:
     )
 
 
+def unlisted_note(array: Any) -> str:
+    """Return the sentence for an array at an address, where nobody lists which chunks are stored."""
+    return (
+        f"chunks that the address does not have are read as the fill value {array.fill_value}, as zarr specifies. A "
+        "copy that is incomplete looks the same."
+    )
+
+
 def _stored(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield the name, relative to the folder of an array, and the entry of each file that may be a chunk."""
     waiting = [""]
@@ -77,13 +87,15 @@ def _stored(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
                     yield f"{inside}{entry.name}", entry
 
 
-def _is_filled(array: Any, name: str) -> bool:
+def _is_filled(array: Any, name: str, file: Path, check: ChunkCheck) -> bool:
     """Return whether a stored chunk or shard holds nothing but the fill value."""
     index = _index(array, name)
     if index is None:
         return False
     shape = array.shards or array.chunks
     try:
+        if any(check.fault(file, i) for i in np.ndindex(*(s // c for s, c in zip(shape, array.chunks, strict=True)))):
+            return False  # must not be decoded
         values = array[tuple(slice(i * s, (i + 1) * s) for i, s in zip(index, shape, strict=True))]
     except Exception:  # noqa: BLE001 - codecs raise any exception; a damaged chunk tells nothing
         return False

@@ -1,5 +1,6 @@
 """Check that JPEG data are whole, and what they state. Most decoders fill what is missing with grey and say nothing."""
 
+from napari_superres.errors import MissingExtraError
 from napari_superres.io.series import import_library
 
 _COLORSPACES = {"Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
@@ -12,9 +13,13 @@ _JPEG_2000 = b"\xff\x4f\xff\x51"
 def jpeg_fault(data: bytes) -> str | None:
     """Return the first warning of libjpeg about JPEG data; None if it decodes them without any.
 
-    The data are decoded to an eighth of their size, which reads all of them and takes a third of the time.
+    The data are decoded to an eighth of their size, which reads all of them and takes a third of the time. Training on
+    a machine that has few libraries goes without this check: its images were checked when they were packed.
     """
-    simplejpeg = import_library("simplejpeg")
+    try:
+        simplejpeg = import_library("simplejpeg")
+    except MissingExtraError:
+        return None
     try:
         colorspace = _COLORSPACES.get(simplejpeg.decode_jpeg_header(data)[2], "RGB")
         simplejpeg.decode_jpeg(data, colorspace=colorspace, min_height=1, min_width=1, strict=True)

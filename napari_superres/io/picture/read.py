@@ -30,6 +30,9 @@ from napari_superres.io.series import (
 # Pillow's modes of JPEG and BMP, and the modes that they are converted to. Other modes keep their values.
 _CONVERTED = {"P": "RGB", "CMYK": "RGB", "1": "L"}
 
+_BIT_DEPTH = 24
+"""Place of the number of bits in a PNG."""
+
 _ORIENTATION = 0x0112
 # How the marks of the camera turn rows and columns.
 _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
@@ -102,6 +105,8 @@ def _png_pixels(path: Path, picture: Any) -> npt.NDArray[Any]:
     libpng replaces palettes by their colours, a transparent colour by alpha, and fewer than eight bits by eight.
     """
     raw = path.read_bytes()
+    if raw[_BIT_DEPTH] == 8 and picture.mode in ("L", "RGB") and "transparency" not in picture.info:
+        return _pixels(picture)  # nothing is lost
     data: npt.NDArray[Any] = import_library("imagecodecs").png_decode(raw)
     if data.ndim == 3 and data.shape[-1] == 2:
         data = data[..., [0, 0, 0, 1]]

@@ -83,6 +83,16 @@ class _Inverted:
 
 
 @dataclass(frozen=True, slots=True)
+class _Shades:
+    """Pixels of one bit as 0 and 255, like those of PNG."""
+
+    white: bool
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.where(values == self.white, np.uint8(255), np.uint8(0))
+
+
+@dataclass(frozen=True, slots=True)
 class _Coloured:
     """The colours of palette indices."""
 
@@ -134,13 +144,16 @@ def find_presentation(path: Path, file: Any, series: Any) -> Present:
     if model == _PALETTE and is_plain:
         table = _colours(path, series)
         return lambda a, axes: (RecolouredArray(a, _Coloured(table), (*a.shape, 3), table.dtype, a.ndim), axes + "S")
-    if model == _WHITE_IS_ZERO and series.kind != "imagej" and page.dtype.kind != "b":
+    if page.dtype.kind == "b" and model in (_BLACK_IS_ZERO, _WHITE_IS_ZERO):
+        shades = _Shades(white=model == _BLACK_IS_ZERO)
+        return lambda a, axes: (RecolouredArray(a, shades, a.shape, np.uint8), axes)
+    if model == _WHITE_IS_ZERO and series.kind != "imagej":
         return _inverted(path, page)
     return _of_samples(series, colours, alpha)
 
 
 def _of_samples(series: Any, colours: int, alpha: list[int]) -> Present:
-    """Return what becomes of the axis S: colour with at most one alpha, or channels."""
+    """Return what becomes of the axis S: colour with at most one alpha, or channels, as of red, green and infrared."""
     page, dtype = series.keyframe, series.dtype
 
     def present(array: LazyArray, axes: str) -> tuple[LazyArray, str]:
@@ -150,7 +163,7 @@ def _of_samples(series: Any, colours: int, alpha: list[int]) -> Present:
         if alpha and colours == 1:
             shape = (*array.shape[:at], 4, *array.shape[at + 1 :])
             array = RecolouredArray(array, _as_rgba, shape, array.dtype, at)
-        elif colours == 1 and series.kind != "ome":
+        elif (colours == 1 and series.kind != "ome") or (colours == 3 and page.samplesperpixel > 3 + len(alpha)):
             return array, axes.replace("S", "C" if "C" not in axes else "?")
         if alpha == [_ASSOCIATED]:
             top = 1.0 if dtype.kind == "f" else float(2 ** _bits(page) - 1)

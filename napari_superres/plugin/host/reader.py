@@ -72,7 +72,7 @@ def read(path: str | Path | Sequence[str | Path]) -> list[LayerData]:
 def _read(path: str | Path) -> list[LayerData]:
     from napari.utils.notifications import show_warning
 
-    layers = []
+    layers: list[LayerData] = []
     file_format = find_format(path)
     for index, (label, (image, *coarser)) in enumerate(read_pyramids(path)):
         # napari shows the name to nobody but the user, who knows the file by it.
@@ -80,7 +80,7 @@ def _read(path: str | Path) -> list[LayerData]:
         channels = image_layers(image, _title(name), coarser)
         for _, keywords, _ in channels if index else ():
             keywords["metadata"] = {**keywords["metadata"], "series": index}
-        layers += channels
+        layers += map(_as_labels, channels) if image.metadata.get("labels") else channels
         for note in image.metadata.get("notes", ()):
             show_warning(f"{_title(name)}: {note}.")
         if _is_larger((image, *coarser)[-1], _LARGEST_DRAWN):
@@ -127,6 +127,13 @@ def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list
         )
         for i in range(count)
     ]
+
+
+def _as_labels(layer: LayerData) -> LayerData:
+    """Return the layer of a label image as one of napari's labels, which have colours of their own."""
+    data, keywords, _ = layer
+    left_out = {"rgb", "contrast_limits", "colormap", "blending"}
+    return data, {key: value for key, value in keywords.items() if key not in left_out}, "labels"
 
 
 class _Part(LazyArray):

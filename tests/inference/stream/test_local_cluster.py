@@ -12,17 +12,31 @@ import pytest
 from distributed.comm import connect
 
 from napari_superres.errors import DeviceError, MissingExtraError
+from napari_superres.inference.stream import local_cluster
 from napari_superres.inference.stream.workers import open_executor
 
 
-@pytest.fixture(scope="module")
-def ports(keyed_cluster):
-    """Return the ports on which the scheduler, the nannies and the workers listen."""
+def listening():
+    """Return the addresses on which this process and its children listen."""
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    found = [c.laddr for p in processes for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-    assert {ip for ip, _ in found} == {"127.0.0.1"}
-    assert len(found) >= 5
-    return {port for _, port in found}
+    return {tuple(c.laddr) for p in processes for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+
+
+@pytest.fixture(scope="module")
+def own_cluster():
+    """Return a cluster, and the ports on which its scheduler, nannies and workers listen."""
+    others = listening()  # clusters of other tests may still be open
+    with local_cluster.start_cluster(distributed, 2) as cluster:
+        found = listening() - others
+        assert {ip for ip, _ in found} == {"127.0.0.1"}
+        assert len(found) >= 5
+        yield cluster, {port for _, port in found}
+
+
+@pytest.fixture
+def ports(own_cluster):
+    """Return the ports of the cluster."""
+    return own_cluster[1]
 
 
 def answering(addresses, security):
@@ -43,7 +57,8 @@ def answering(addresses, security):
     return asyncio.run(talk_to_all())
 
 
-def test_other_accounts_are_not_obeyed(keyed_cluster, ports):
+def test_other_accounts_are_not_obeyed(own_cluster):
+    keyed_cluster, ports = own_cluster
     with distributed.Client(keyed_cluster) as client:
         assert client.submit(sum, [20, 22]).result() == 42
     scheduler = keyed_cluster.scheduler_address

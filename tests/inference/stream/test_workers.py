@@ -222,7 +222,7 @@ def test_workers_of_another_version_or_disk(source, cluster, tmp_path, monkeypat
         refused(rf"has version {there('napari-superres-torch')} of napari-superres-torch, and this process 99.0")
     with monkeypatch.context() as patch:
         patch.setattr(module, "_inspection", lambda _, devices: inspection({"/not/shared": "/not/shared"}, devices))
-        refused("does not see /not/shared; source and target must lie on a disk that all workers share")
+        refused("does not see /not/shared; source and target must lie on a disk or in a store that all can reach")
     with monkeypatch.context() as patch:
         patch.setattr(module, "_inspection", lambda paths, _: inspection(paths, ["cuda:7"]))
         refused("has no device cuda:7")

@@ -12,6 +12,8 @@ from pydicom.sequence import Sequence as Items
 
 from napari_superres import Image, read_image
 from napari_superres.errors import UnreadableImageError
+from napari_superres.inference import upscale_files
+from napari_superres.io import output_suffix
 
 MR, CT, PET, NM, DOSE = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("4.1", "2.1", "130", "20", "481.2"))
 
@@ -320,3 +322,17 @@ def test_frames_of_unknown_meaning_need_axes(tmp_path: Path) -> None:
     image = read_image(path, axes="CYX")
     assert (image.axes, image.pixel_size) == ("CYX", (0.7, 0.5))
     np.testing.assert_array_equal(image.data, pixels.reshape(3, 6, 5))
+
+
+def test_results_of_channels_go_where_their_names_can(tmp_path: Path) -> None:
+    groups = [
+        index(k % 2 + 1, k // 2 + 1) | {"MRDiffusionSequence": item(DiffusionBValue=1000 * (k % 2))} for k in range(4)
+    ]
+    dimensions = ("DiffusionBValue", "ImagePositionPatient")
+    several = enhanced(tmp_path / "a.dcm", [0, 0, 2, 2], groups, dimensions=dimensions)
+    assert read_image(several).axes == "CZYX"
+    assert output_suffix(several) == ".nrrd"
+    assert output_suffix(enhanced(tmp_path / "b.dcm", [0, 2])) == ".nii.gz"
+    (done,) = upscale_files([several], tmp_path / "out", model="bicubic-x2")
+    assert (done.status, done.target.suffix) == ("done", ".nrrd")
+    assert read_image(done.target).channel_names == read_image(several).channel_names

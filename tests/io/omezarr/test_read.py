@@ -12,7 +12,7 @@ import zarr
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SeriesError, SuperResWarning, UnreadableImageError
-from napari_superres.io import read_image, read_series, write_image
+from napari_superres.io import read_image, read_pyramids, read_series, write_image
 from napari_superres.io.lazy import LazyArray
 
 DATA = np.arange(2 * 3 * 8 * 10, dtype="uint16").reshape(2, 3, 8, 10)
@@ -212,3 +212,16 @@ def test_labels_are_marked(tmp_path: Path) -> None:
     described["attributes"]["ome"]["image-label"] = {"version": "0.5"}
     (path / "zarr.json").write_text(json.dumps(described))
     assert read_image(path).metadata["labels"] is True
+
+
+@pytest.mark.parametrize("given", [None, [], [{"type": "identity"}]])
+def test_units_without_a_scale_are_no_pixel_size(given: Any, tmp_path: Path) -> None:
+    axes = [{"name": "t", "type": "time", "unit": "second"}, *multiscale()["axes"][1:]]
+    levels = [{"path": path} | ({} if given is None else {"coordinateTransformations": given}) for path in "01"]
+    store(tmp_path / "a.zarr", {"multiscales": [{"version": "0.4", "axes": axes, "datasets": levels}]})
+    half = DATA[..., ::2, ::2]
+    zarr.open_group(str(tmp_path / "a.zarr")).create_array("1", data=half, chunks=half.shape)
+    ((_, images),) = read_pyramids(tmp_path / "a.zarr")
+    for image in images:
+        assert not image.has_pixel_size
+        assert "time_step" not in image.metadata

@@ -1,5 +1,6 @@
 """Chunks that are not stored are the fill value where the specification allows it, and damage where they cannot be."""
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -77,4 +78,15 @@ def test_a_damaged_chunk_is_damage_among_those_that_are_not_stored(tmp_path: Pat
     zarr.create_array(str(path), shape=DATA.shape, dtype="uint16", **LAYOUTS["v3"])[...] = DATA
     (path / "c/1/0/0").write_bytes(b"")
     with pytest.raises(UnreadableImageError, match=r"c/1/0/0 .* is empty"):
+        np.asarray(read_image(path).data)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_among_the_chunks_is_not_opened(tmp_path: Path) -> None:
+    """Reading one would wait forever."""
+    path = tmp_path / "a.zarr"
+    zarr.create_array(str(path), data=DATA, chunks=(4, 10, 12))
+    (path / "c" / "0" / "0" / "0").unlink()
+    os.mkfifo(path / "c" / "0" / "0" / "0")
+    with pytest.raises(UnreadableImageError, match="c/0/0/0"):
         np.asarray(read_image(path).data)

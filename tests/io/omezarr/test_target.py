@@ -23,21 +23,6 @@ from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget, average_pairs
 
 
-@pytest.fixture
-def small_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Divide small images like large ones: boxes of up to 4 x 4 chunks, and some levels that no box owns."""
-    small = {
-        "_CHUNK": 8,
-        "_BOX": 32,
-        "_BOX_PIXELS": 2048,
-        "_LEAST_BOX_PIXELS": 1,
-        "_VOLUME_CHUNK": (2, 4),
-        "_VOLUME_BOX": 16,
-    }
-    for name, value in {**small, "_VOLUME_BOX_PIXELS": 1024}.items():
-        monkeypatch.setattr(omezarr_layout, name, value)
-
-
 def files(path: Path) -> dict[str, tuple[int, int]]:
     """Return the facts of each file that change when it is written."""
     found = (p for p in path.rglob("*") if p.is_file())

@@ -168,3 +168,24 @@ def test_coarser_levels_are_turned_too(tmp_path: Path) -> None:
     [(_, [fine, coarse])] = read_pyramids(tmp_path / "a.tif")
     np.testing.assert_array_equal(fine.data, np.rot90(255 - large, -1))
     np.testing.assert_array_equal(coarse.data, np.rot90(255 - large[::2, ::2], -1))
+
+
+@pytest.mark.parametrize("model", ["minisblack", "miniswhite"])
+def test_pixels_of_one_bit_are_black_and_white(model: str, tmp_path: Path) -> None:
+    """As in PNG: scanned pages are often stored so."""
+    bits = np.random.default_rng(0).integers(0, 2, (20, 27)).astype(bool)
+    tifffile.imwrite(tmp_path / "a.tif", bits, photometric=model)
+    with Pillow.open(tmp_path / "a.tif") as other:
+        expected = np.asarray(other.convert("L"))
+    image = read_image(tmp_path / "a.tif")
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(np.asarray(image.data), expected)
+
+
+def test_a_fourth_sample_that_is_no_alpha_is_a_channel(tmp_path: Path) -> None:
+    """As red, green, blue and near infrared."""
+    bands = np.random.default_rng(0).integers(0, 9000, (20, 24, 4)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", bands, photometric="rgb", extrasamples=["unspecified"])
+    image = read_image(tmp_path / "a.tif")
+    assert image.axes == "YXC"
+    np.testing.assert_array_equal(np.asarray(image.data), bands)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 
 from napari_superres import Image, read_image, write_image
 from napari_superres.errors import LossyWriteError, OutputError, UnreadableImageError
@@ -225,3 +225,14 @@ def test_missing_chunks_of_a_zarr_are_zero_and_damaged_chunks_are_errors(tmp_pat
     assert not np.asarray(first).any()
     with pytest.raises(UnreadableImageError, match=r"0/c/1/0/0 .*(damaged|cut off)"):
         np.asarray(second)
+
+
+def test_label_images_open_as_labels(tmp_path):
+    labels = np.zeros((3, 10, 12), np.uint16)
+    labels[1, 2:5, 3:7] = 7
+    path = tmp_path / "cells.ome.zarr"
+    write_image(Image.from_array(labels, "ZYX", pixel_size=(2, 0.5, 0.25), metadata={"labels": True}), path)
+    (layer,) = layers_of(path)
+    assert isinstance(layer, Labels)
+    np.testing.assert_array_equal(np.asarray(layer.data), labels)
+    np.testing.assert_allclose(layer.data_to_world((1, 2, 3)), (2, 1, 0.75))
