@@ -1,6 +1,7 @@
 """Questions about what a result adds to its input: at some place, along its pixels, or in fine detail."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import inf
 
 from napari_superres.evaluation.consistency import Consistency
@@ -24,6 +25,31 @@ _MORE = 1.5
 
 _EXCESS = (1.5, 4.0)
 """Powers of fine detail over coarser detail above which it is doubtful, and invented. Honest results: below 0.7."""
+
+MOST_NOISE = 0.8
+"""Share of noise in the reference's finest detail above which it confirms and denies nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What a channel of a result and its reference hold beyond the input's pixels.
+
+    Attributes
+    ----------
+    share
+        Share of the result's spectrum beyond their frequency.
+    correlation
+        Its correlation there with the reference's, corrected for the reference's noise.
+    usual
+        Share of the interpolated input's spectrum there.
+    noise
+        Share of noise in the reference's power there.
+    """
+
+    share: float
+    correlation: float
+    usual: float
+    noise: float
 
 
 def everywhere(wrong: Mapping[str, Place], sampled: str = "") -> Answer:
@@ -91,7 +117,7 @@ def grids(found: Mapping[str, Grids], sampled: str, problem: str) -> Answer:
 
 
 def supported(
-    shared: Mapping[str, tuple[float, float, float]],
+    shared: Mapping[str, Beyond],
     excess: Mapping[str, tuple[float, str]],
     consistency: Mapping[str, Consistency],
     curves: tuple[RingCorrelation | None, RingCorrelation | None],
@@ -102,8 +128,7 @@ def supported(
     Parameters
     ----------
     shared
-        By channel, the share of the result's spectrum beyond the input's pixels, its correlation with the reference's
-        there, and the share of the interpolated input's; none without a reference or an input.
+        By channel, what result and reference hold beyond the input's pixels; none without a reference or an input.
     excess
         By channel, the strength of fine detail over coarser detail at its strongest place, and that place.
     consistency
@@ -122,9 +147,8 @@ def supported(
         reason = f"at {at} it has {value:.1f} times the power of coarser detail (limit {_EXCESS[0]:g}; edges have 0.5)"
         reason = named(name, f"{reason}: that is texture or noise, not detail of a lens; do not measure it")
         if name in shared:
-            share, correlation, _ = shared[name]
-            beyond = f"{100 * share:.2f} % of its spectrum lies beyond the input's pixels"
-            more.insert(0, f"{beyond} and correlates with the reference's by {correlation:.2f}")
+            beyond = f"{100 * shared[name].share:.2f} % of its spectrum lies beyond the input's pixels"
+            more.insert(0, f"{beyond} and correlates with the reference's by {shared[name].correlation:.2f}")
         return Answer(question, "no" if value > _EXCESS[1] else "doubtful", "; ".join([reason, *more]))
     if not shared:
         return Answer(question, "not measurable", "; ".join([_unsupported(consistency), *more]))
@@ -135,11 +159,17 @@ def supported(
         more.insert(0, limit.reason)
     elif limit is not None:
         more.insert(0, f"result and reference agree on details larger than {limit.value:.3g} {limit.unit}")
-    claimed = {n: s for n, s in shared.items() if s[0] >= max(_LITTLE, _MORE * s[2])}
-    name, (share, correlation, _) = worst(claimed or shared, lambda s: -s[1]) or ("", (0.0, 0.0, 0.0))
-    reason = f"{100 * share:.2f} % of its spectrum lies beyond the input's pixels"
+    claimed = {n: s for n, s in shared.items() if s.share >= max(_LITTLE, _MORE * s.usual)}
+    known = {n: s for n, s in claimed.items() if s.noise <= MOST_NOISE}
+    name, found = min((known or claimed or shared).items(), key=lambda item: item[1].correlation)
+    correlation = found.correlation
+    reason = f"{100 * found.share:.2f} % of its spectrum lies beyond the input's pixels"
     if not claimed:
         reason = f"it adds hardly any ({reason}): it is denoised or sharpened, not finer"
+        return Answer(question, "not measurable", "; ".join([named(name, reason), *more]))
+    if not known:
+        reason += f", where {100 * found.noise:.0f} % of the reference is noise (limit {100 * MOST_NOISE:g} %)"
+        reason += ": give a reference with less noise"
         return Answer(question, "not measurable", "; ".join([named(name, reason), *more]))
     state: State = "yes" if correlation >= _REAL[1] else "doubtful" if correlation >= _REAL[0] else "no"
     reason += f" and correlates with the reference's by {correlation:.2f} (limits {_REAL[0]:g} and {_REAL[1]:g})"
@@ -148,8 +178,8 @@ def supported(
     return Answer(question, state, "; ".join([named(name, reason), *more]))
 
 
-def _confirmed(shared: tuple[float, float, float] | None) -> bool:
-    return shared is not None and shared[1] >= _REAL[1]
+def _confirmed(shared: Beyond | None) -> bool:
+    return shared is not None and shared.correlation >= _REAL[1]
 
 
 def _unsupported(consistency: Mapping[str, Consistency]) -> str:

@@ -1,7 +1,7 @@
 """Examine one result beyond its metrics: position, intensities, consistency, spectra, agreement, maps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Registration
 from napari_superres.evaluation.reporting import additions, questions, rivals
+from napari_superres.evaluation.reporting.additions import MOST_NOISE, Beyond
 from napari_superres.evaluation.reporting.channels import (
     AgainstInput,
     AgainstReference,
@@ -34,6 +35,9 @@ Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 _PLANES = 4
 """Most planes along each of T and Z that spectra are measured on; its square if there is only one of the two."""
+
+_HIGHEST = 0.9
+"""Share of the highest frequency beyond which a recording is taken to hold white noise only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +143,7 @@ def examine(
     curves: Mapping[str, Linearity] = {}
     repeated = None if lr is None or repeat is None else ring_correlation(few_planes(lr), few_planes(repeat))
     maps = {"result": _middle(result)}
-    shared: dict[str, tuple[float, float, float]] = {}
+    shared: dict[str, Beyond] = {}
     if reference is not None:
         facts = compare_channels(result, reference, base)
         curves = facts.curves
@@ -231,29 +235,23 @@ def _correlation(first: Image, second: Image) -> RingCorrelation | None:
         return None
 
 
-def _shared_beyond(
-    result: Image, reference: Image, base: Image | None, lr: Image
-) -> dict[str, tuple[float, float, float]]:
-    """Return by channel how much detail beyond the input's pixels there is, real, and in the interpolated input.
-
-    The share of the result's spectrum beyond their frequency, its correlation with the reference's there, and the
-    share of the interpolated input's. Channels without power there are left out.
-    """
+def _shared_beyond(result: Image, reference: Image, base: Image | None, lr: Image) -> dict[str, Beyond]:
+    """Return by channel the detail beyond the input's pixels; channels without power there are left out."""
     limit = 0.5 / max(lr.pixel_size[lr.spatial.index(a)] for a in "YX")
     found = {}
     bases = by_channel(base)
     pairs = zip(by_channel(result).items(), by_channel(reference).values(), strict=True)
     for (name, one), other in pairs:
         first, second = (few_planes(i) for i in (one, other))
-        share, correlation = _beyond(first, second, limit)
-        usual = _beyond(few_planes(bases[name]), second, limit)[0] if name in bases else 0.0
-        if np.isfinite([share, correlation]).all():
-            found[name] = (share, correlation, usual if np.isfinite(usual) else 0.0)
+        usual = _beyond(few_planes(bases[name]), second, limit) if name in bases else None
+        detail = _beyond(first, second, limit)
+        if detail is not None:
+            found[name] = replace(detail, usual=0.0 if usual is None else usual.share)
     return found
 
 
-def _beyond(first: Image, second: Image, limit: float) -> tuple[float, float]:
-    """Return the share of an image's spectrum beyond a frequency, and its correlation with another's there, or nan."""
+def _beyond(first: Image, second: Image, limit: float) -> Beyond | None:
+    """Return what an image and its reference hold beyond a frequency; None where either has no power there."""
     ours, theirs = to_planes(first), to_planes(second)
     rings = FrequencyRings.of_shape(ours.shape[1:], [first.pixel_size[first.spatial.index(a)] for a in "YX"])
     beyond = rings.frequency > limit
@@ -264,8 +262,12 @@ def _beyond(first: Image, second: Image, limit: float) -> tuple[float, float]:
         power += [rings.sum(squared_magnitude(f)) for f in (fa, fb)]
     total, mine, other = power[0].sum(), power[0, beyond].sum(), power[1, beyond].sum()
     if not (total > 0 and mine > 0 and other > 0):
-        return np.nan, np.nan
-    return float(mine / total), float(cross[beyond].sum() / np.sqrt(mine * other))
+        return None
+    # White noise has at every frequency the power that it has at the highest ones.
+    highest = rings.frequency > _HIGHEST * rings.frequency[-1]
+    noise = power[1, highest].sum() / rings.pixels[highest].sum() * rings.pixels[beyond].sum() / other
+    correlation = cross[beyond].sum() / np.sqrt(mine * other * max(1 - noise, 1 - MOST_NOISE))
+    return Beyond(float(mine / total), float(np.clip(correlation, -1, 1)), 0.0, float(min(noise, 1.0)))
 
 
 def _maps(result: Image, reference: Image) -> dict[str, Image]:

@@ -4,9 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from helpers.scenes.drill import Floats, Scene
-from helpers.scenes.lies import LIES
-from helpers.scenes.lies import contrast, each_plane, kind_of, middle_plane, to_planes
-from helpers.scenes.lies import planted
+from helpers.scenes.lies import LIES, contrast, each_plane, kind_of, middle_plane, planted, to_planes
 
 __all__ = ["LIES", "planted"]
 
