@@ -20,6 +20,9 @@ _REAL = (0.2, 0.4)
 _LITTLE = 0.002
 """Share of the spectrum beyond the input's pixels below which a result claims no detail there."""
 
+_MUCH = 0.02
+"""Share of the spectrum beyond the input's pixels from which wrong detail is not merely doubtful."""
+
 _MORE = 1.5
 """Multiple of the share that interpolation leaves there, below which a result adds hardly any."""
 
@@ -171,7 +174,8 @@ def supported(
         reason += f", where {100 * found.noise:.0f} % of the reference is noise (limit {100 * MOST_NOISE:g} %)"
         reason += ": give a reference with less noise"
         return Answer(question, "not measurable", "; ".join([named(name, reason), *more]))
-    state: State = "yes" if correlation >= _REAL[1] else "doubtful" if correlation >= _REAL[0] else "no"
+    denied = correlation < _REAL[0] and found.share >= _MUCH
+    state: State = "yes" if correlation >= _REAL[1] else "no" if denied else "doubtful"
     reason += f" and correlates with the reference's by {correlation:.2f} (limits {_REAL[0]:g} and {_REAL[1]:g})"
     if state != "yes":
         reason += ": do not measure details smaller than an input pixel"
