@@ -14,7 +14,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 MAX_PEAK, MAX_SEAM, MAX_STRIPES = 40.0, 3.7, 3.2
-"""Limits of a sound result. Honest results stayed below 15, 3.2 and 3."""
+"""Limits of a sound result. Nearly all honest results stay below 15, 3.2 and 3."""
 
 _PERIODS = range(2, 9)
 """Periods, in pixels, that upsampling networks and compression leave."""

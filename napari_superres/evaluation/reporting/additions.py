@@ -25,6 +25,9 @@ correlates by 0.6 at most 0.61. Below half, the detail does more harm than good.
 _LITTLE = 0.002
 """Share of the spectrum beyond the input's pixels below which a result claims no detail there."""
 
+_MUCH = 0.02
+"""Share of the spectrum beyond the input's pixels from which wrong detail is not merely doubtful."""
+
 _MORE = 1.5
 """Multiple of the share that interpolation leaves there, below which a result adds hardly any."""
 
@@ -165,7 +168,8 @@ def supported(
         reason = f"it adds hardly any ({_amount(detail.share)}): it is denoised or sharpened, not finer"
         return Answer(question, "not measurable", "; ".join([named(name, reason), *more]))
     real, possible = (detail.confirmed >= limit for limit in reversed(_CONFIRMED))
-    state: State = "yes" if real else "doubtful" if possible else "no"
+    denied = not possible and detail.share >= _MUCH
+    state: State = "yes" if real else "no" if denied else "doubtful"
     reason = _measured(detail)
     if state != "yes":
         reason += ": do not measure details smaller than an input pixel"
