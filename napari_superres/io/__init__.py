@@ -38,7 +38,6 @@ from napari_superres.io.read import (
     describe,
     find_damage,
     find_images,
-    output_suffix,
     read_image,
     read_record,
     read_series,
@@ -47,7 +46,7 @@ from napari_superres.io.read import (
 )
 from napari_superres.io.samples import list_samples, sample_path
 from napari_superres.io.sidecar import file_state, is_as_written, put_in_place, sidecar_path, with_state
-from napari_superres.io.write import check_apart, check_target, one_result, write_image, write_with_notes
+from napari_superres.io.write import check_apart, check_target, one_result, output_suffix, write_image, write_with_notes
 
 __all__ = [
     "READ_SUFFIXES",

@@ -11,18 +11,8 @@ from typing import Any
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.errors import SeriesError, SettingsError, SuperResError, SuperResWarning, UnreadableImageError
-from napari_superres.io.formats import (
-    DICOM,
-    NRRD,
-    READ_SUFFIXES,
-    ZARR,
-    dicom_files,
-    find_format,
-    format_to_read,
-    is_zarr,
-    suffix,
-)
+from napari_superres.errors import SeriesError, SuperResError, SuperResWarning, UnreadableImageError
+from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_format, format_to_read, is_zarr, suffix
 from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
@@ -363,37 +353,6 @@ def _read_through(image: Image) -> None:
     sides = {"Y": parts, "X": [slice(None)], "S": [slice(None)]}
     for part in itertools.product(*(sides.get(a, range(image.size(a))) for a in image.axes)):
         image.data[part]
-
-
-def output_suffix(path: str | Path) -> str:
-    """Return the default suffix for the result of an input.
-
-    Parameters
-    ----------
-    path
-        File or folder of the input.
-
-    Raises
-    ------
-    SettingsError
-        If the format of the input is unknown.
-    """
-    path = InputPath(path)
-    file_format = find_format(path)
-    if file_format is None:
-        raise SettingsError(
-            f"{path} has a format that cannot be read, so its result has no default format.",
-            remedy=f"Choose an input that can be read: {', '.join(READ_SUFFIXES)}.",
-        )
-    # NIfTI, into which results of DICOM go, has no names of channels.
-    return NRRD.result if file_format is DICOM and path.is_file() and _has_channels(path) else file_format.result
-
-
-def _has_channels(path: Path) -> bool:
-    try:
-        return any("C" in series.open(None).axes for series in _scan(path, Accept(unknown_pixel_size=True)))
-    except SuperResError:  # its own run reports it
-        return False
 
 
 def _scan(path: Path, accept: Accept) -> list[Series]:

@@ -8,11 +8,29 @@ from typing import Any
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.errors import LossyWriteError, OutputError, OutputExistsError, SettingsError, SuperResWarning
-from napari_superres.io.formats import ZARR, Format, format_to_write, is_zarr, suffix
-from napari_superres.io.identity import label
+from napari_superres.errors import (
+    LossyWriteError,
+    OutputError,
+    OutputExistsError,
+    SettingsError,
+    SuperResError,
+    SuperResWarning,
+)
+from napari_superres.io.formats import (
+    DICOM,
+    NRRD,
+    READ_SUFFIXES,
+    ZARR,
+    Format,
+    find_format,
+    format_to_read,
+    format_to_write,
+    is_zarr,
+    suffix,
+)
+from napari_superres.io.identity import InputPath, label
 from napari_superres.io.omezarr.replaceable import check_replaceable
-from napari_superres.io.series import Unsupported
+from napari_superres.io.series import Accept, Unsupported
 from napari_superres.io.sidecar import SIDECAR, sidecar_path, with_state, write_record
 from napari_superres.storage import RemotePath, as_path
 from napari_superres.storage.atomic import check_writable, one_writer, replacing
@@ -244,3 +262,37 @@ def _outermost_zarr(source: Path) -> Path:
     while folder.is_dir() and is_zarr(folder.parent):
         folder = folder.parent
     return folder
+
+
+def output_suffix(path: str | Path) -> str:
+    """Return the default suffix for the result of an input.
+
+    Parameters
+    ----------
+    path
+        File or folder of the input.
+
+    Raises
+    ------
+    SettingsError
+        If the format of the input is unknown.
+    """
+    path = InputPath(path)
+    file_format = find_format(path)
+    if file_format is None:
+        raise SettingsError(
+            f"{path} has a format that cannot be read, so its result has no default format.",
+            remedy=f"Choose an input that can be read: {', '.join(READ_SUFFIXES)}.",
+        )
+    # NIfTI, into which results of DICOM go, has no names of channels.
+    return NRRD.result if file_format is DICOM and path.is_file() and _has_channels(path) else file_format.result
+
+
+def _has_channels(path: Path) -> bool:
+    try:
+        return any(
+            "C" in series.open(None).axes
+            for series in format_to_read(path).import_reader().scan(path, Accept(unknown_pixel_size=True))
+        )
+    except SuperResError:  # its own run reports it
+        return False
