@@ -10,6 +10,9 @@ from napari_superres.evaluation.registration.lengths import length_unit, pixel_s
 Scale = dict[str, int]
 """Factor per spatial axis."""
 
+_DRIFT = 0.5
+"""Pixels of the result by which two fields of view may differ."""
+
 
 def scale_of(result: Image, lr: Image | None) -> Scale | None:
     """Return the scale between an input and its result.
@@ -29,7 +32,8 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
     Raises
     ------
     EvaluationError
-        If a factor is not a whole number, or all are 1 although no model that keeps the grid is recorded.
+        If a factor is not a whole number, all are 1 although no model that keeps the grid is recorded, or the pixel
+        sizes say another factor than the shapes.
     """
     if lr is None:
         return _recorded_scale(result)
@@ -39,10 +43,12 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
             scale[axis] = 1
             continue
         factor = result.size(axis) / lr.size(axis)
-        if factor != round(factor) and result.has_pixel_size and lr.has_pixel_size:
-            # The result may show a part of the field only. Then the pixel sizes give the factor.
+        if result.has_pixel_size and lr.has_pixel_size:
             coarse, fine = (pixel_sizes(image, axis, length_unit(result))[0] for image in (lr, result))
-            factor = coarse / fine
+            if factor != round(factor):  # the result may show a part of the field only: the pixel sizes give the factor
+                factor = coarse / fine
+            elif abs(coarse / fine - factor) * lr.size(axis) > _DRIFT:
+                raise _contradiction(result, lr, axis, coarse, fine)
         if factor < 0.5 or abs(factor - round(factor)) > 1e-3:
             raise _scale_error(result, lr)
         scale[axis] = round(factor)
@@ -52,6 +58,15 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
         # input of this result.
         raise _scale_error(result, lr)
     return scale
+
+
+def _contradiction(result: Image, lr: Image, axis: str, coarse: float, fine: float) -> EvaluationError:
+    unit = length_unit(result)
+    return EvaluationError(
+        f"the pixel sizes of the input and of its result contradict their shapes along {axis}: {lr.size(axis)} pixels of "
+        f"{coarse:.4g} {unit} and {result.size(axis)} of {fine:.4g} {unit} do not show the same field.",
+        remedy="Correct `pixel_size` of the file in which it is wrong, or give the input that the result was made from.",
+    )
 
 
 def _scale_error(result: Image, lr: Image) -> EvaluationError:

@@ -31,6 +31,7 @@ from napari_superres.evaluation.reporting.channels import (
 )
 from napari_superres.evaluation.reporting.exhibits import Exhibit
 from napari_superres.evaluation.reporting.questions import Answer
+from napari_superres.evaluation.reporting.verdict import Verdict, judge
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
 from napari_superres.evaluation.resolution.frc import FrequencyRings, squared_magnitude, windowed_spectrum
 from napari_superres.evaluation.resolution.holes import each_without_holes
@@ -87,9 +88,9 @@ class Findings:
     channel: int = 0
 
     @property
-    def conclusion(self) -> str:
+    def verdict(self) -> Verdict:
         """What the answers mean together, in one sentence."""
-        return questions.conclude(self.answers)
+        return judge({"": self.answers}, {("", question): exhibit for question, exhibit in self.exhibits.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Return answers and numbers, without images, as JSON can hold them."""

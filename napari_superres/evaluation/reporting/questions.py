@@ -297,26 +297,3 @@ def calibrated(share: float | None, nominal: float, problem: str) -> Answer:
     if share >= nominal - 0.02:
         return Answer(question, "yes", reason)
     return Answer(question, "no", f"{reason}: calibrate them on images like this one")
-
-
-def conclude(answers: Sequence[Answer]) -> str:
-    """Return in one sentence what the answers mean together."""
-    no, doubtful, yes = ([a for a in answers if a.state == state] for state in ("no", "doubtful", "yes"))
-    unknown = len(answers) - len(no) - len(doubtful) - len(yes)
-    rest = f"; {unknown} could not be answered" if unknown else ""
-    if no:
-        return f"Do not use it: {len(no)} of {len(answers)} answers {_verb(no, 'is', 'are')} no ({_listed(no)}){rest}."
-    if doubtful:
-        many = f"{len(doubtful)} of {len(answers)} answers {_verb(doubtful, 'is', 'are')} doubtful"
-        return f"Use it with care: {many} ({_listed(doubtful)}){rest}."
-    if yes:
-        return f"Nothing speaks against it: {len(yes)} of {len(answers)} answers are yes{rest}."
-    return f"Nothing is known about it: none of {len(answers)} questions could be answered."
-
-
-def _verb(answers: Sequence[Answer], one: str, many: str) -> str:
-    return one if len(answers) == 1 else many
-
-
-def _listed(answers: Sequence[Answer]) -> str:
-    return " ".join(a.question for a in answers)

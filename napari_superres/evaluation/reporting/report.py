@@ -168,7 +168,7 @@ class Report:
     def _footnotes(self) -> list[str]:
         lines = []
         for name, found in self.findings.items():
-            lines += [f"{name}: {found.conclusion}"]
+            lines += [f"{name}: {found.verdict.sentence}"] if len(self.findings) > 1 else []
             lines += [f"{name}: {i.question} {i.state}: {i.reason}" for i in found.answers]
         lines += self.verdicts()
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]

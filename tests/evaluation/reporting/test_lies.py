@@ -101,5 +101,5 @@ def test_a_sound_result_is_not_denied():
     answers = {a.question: a for a in report.findings["image"].answers}
     assert {q for q, a in answers.items() if a.state in ("no", "doubtful")} == set()
     assert "denoising" in answers["Is it better than interpolation?"].reason
-    assert report.findings["image"].conclusion.startswith("Nothing speaks against it: ")
-    assert report.findings["image"].conclusion in report.table()
+    assert report.verdict().level in ("passed", "open")
+    assert report.table().startswith(report.verdict().sentence)

@@ -1,4 +1,4 @@
-"""What answers conclude from numbers: states, limits, names, and the sentence about all of them."""
+"""What answers conclude from numbers: states, limits, and names."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from napari_superres.evaluation.consistency.detail import shared_noise
 from napari_superres.evaluation.consistency.grids import find_grids
 from napari_superres.evaluation.reporting import questions, rivals
 from napari_superres.evaluation.reporting.channels import by_channel
-from napari_superres.evaluation.reporting.questions import Answer, conclude
 
 
 def rows(result, denoised=30.0, deconvolved=30.0, channel="all", planes=()):
@@ -66,14 +65,6 @@ def test_unknown_pixel_sizes_are_not_equal():
     answer = questions.pixel_size(bare, ())
     assert answer.state == "not measurable"
     assert "`pixel_size`" in answer.reason
-
-
-def test_the_conclusion_says_what_the_whole_means():
-    good, bad, odd, grey = (Answer(f"{s}?", s, "") for s in ("yes", "no", "doubtful", "not measurable"))
-    assert conclude([good, bad, odd, grey]) == "Do not use it: 1 of 4 answers is no (no?); 1 could not be answered."
-    assert conclude([good, odd, odd]) == "Use it with care: 2 of 3 answers are doubtful (doubtful? doubtful?)."
-    assert conclude([good, grey]) == "Nothing speaks against it: 1 of 2 answers are yes; 1 could not be answered."
-    assert conclude([grey]).startswith("Nothing is known about it")
 
 
 def test_colours_are_channels():

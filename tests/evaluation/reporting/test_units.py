@@ -106,3 +106,14 @@ def test_a_result_made_here_keeps_its_answer_without_a_pixel_size():
         found = examine(upscale(lr, "lanczos-x2"), image(REFERENCE, unit), lr)
         states.add(tuple(answer.state for answer in found.answers if answer.question == REAL))
     assert len(states) == 1
+
+
+@pytest.mark.parametrize("pixels", [0.1, 0.3, 0.01])
+@pytest.mark.parametrize("with_reference", [False, True])
+def test_pixel_sizes_that_contradict_the_shapes_are_named(pixels, with_reference):
+    rng = np.random.default_rng(0)
+    fine, coarse = (rng.random((n, n), np.float32) for n in (64, 32))
+    result = Image.from_array(fine, "YX", pixel_size=(0.1, 0.1), unit="um")
+    lr = Image.from_array(coarse, "YX", pixel_size=(pixels, pixels), unit="um")
+    with pytest.raises(EvaluationError, match=rf"along Y: 32 pixels of {pixels:g} micrometer and 64 of 0.1 micrometer"):
+        evaluate(result, result if with_reference else None, lr=lr)
