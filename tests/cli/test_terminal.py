@@ -145,7 +145,7 @@ def test_a_lost_log_does_not_end_the_work(tmp_path):
     degrade = f'{sys.executable} -c "from napari_superres.cli import main; main()" degrade in.png --scale 2 -o'
     command = f"{degrade} full.png 2>/dev/full && {degrade} closed.png 2>&-"
     assert subprocess.run(["bash", "-c", command], cwd=tmp_path, check=False).returncode == 0
-    assert {p.name for p in tmp_path.iterdir()} == {"in.png", "full.png", "closed.png"}
+    assert {p.name for p in tmp_path.glob("*.png")} == {"in.png", "full.png", "closed.png"}
 
 
 def test_what_debug_prints_is_announced(superres, tmp_path):

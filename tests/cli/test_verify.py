@@ -11,7 +11,7 @@ def test_a_chain_of_commands_is_confirmed(superres, cells, tmp_path):
     assert (done.code, done.err) == (0, "")
     first, *checks = done.out.splitlines()
     assert first == (
-        "result.ome.tif is the output of low.ome.tif and the model bicubic-x2 <- cells.ome.tif (superres degrade)"
+        "result.ome.tif is the output of low.ome.tif and the model bicubic-x2 <- cells.ome.tif (degrade)"
     )
     assert all(line.startswith("yes:") for line in checks)
     assert len(checks) == 7

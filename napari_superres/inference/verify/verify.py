@@ -169,7 +169,7 @@ class _Link:
             yield self._result()
             yield self._input()
             if "operation" in self.record:
-                self.origin = f"{self._input_name()} (superres {self.record['operation']})"
+                self.origin = f"{self._input_name()} ({self.record['operation']})"
                 yield self._check("pixels", *self._step_pixels())
             else:
                 names = " + ".join(dict.fromkeys(str(p["model"]["name"]) for p in parts_of(self.record)))

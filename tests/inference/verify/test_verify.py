@@ -142,7 +142,7 @@ def test_the_chain_from_the_raw_image_is_followed(tmp_path):
     found = verify_result(target, seed=0)
     assert found.state == "yes", found
     assert len(found.made_from) == 3
-    assert "raw.ome.tif (superres resample)" in str(found)
+    assert "raw.ome.tif (resample)" in str(found)
     # A raw image that is another one is seen at the end of the chain.
     write_image(image(shape=(80, 96), seed=9), raw, overwrite=True)
     found = verify_result(target, seed=0, inputs=[raw])
