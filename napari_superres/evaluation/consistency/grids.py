@@ -29,6 +29,7 @@ _SEGMENT, _MARGIN, _MIN_TILE = 48, 6, 6
 _WINDOW = 15
 _WIDTH = 41
 _CLIP = (-3.0, 6.0)
+_LINE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ def find_grids(result: Floats, base: Floats, scale: tuple[int, int]) -> Grids:
         return Grids(0.0, (inf, inf), 0.0, 0.0, 0, "Y", 0.0)
     peak, period, amplitude = _find_peak(difference, contrast)
     turned = (difference.swapaxes(-1, -2), base.swapaxes(-1, -2))
+    # What stands out in the sample itself is no seam: a result sharpens the straight gap between the halves of a brain.
     seams = [
-        (*_find_seam(_step_profile(d, b), step), axis)
+        (*_find_seam(_step_profile(d, b) - _lines(_step_profile(b, b)), step), axis)
         for d, b, step, axis in ((difference, base, scale[1], "X"), (*turned, scale[0], "Y"))
     ]
     seam, tile, axis = max(seams)
@@ -107,7 +109,10 @@ def _find_peak(difference: Floats, contrast: float) -> tuple[float, tuple[float,
         at = round(j * shape[0] / p) % shape[0], round(k * shape[1] / p) % shape[1]
         if amplitude[at] > _LEAST_AMPLITUDE:
             patch = power[np.ix_((at[0] + around) % shape[0], (at[1] + around) % shape[1])]
-            ratio = float(power[at] / max(float(np.median(patch)), 1e-12 * power.max()))
+            # A straight line of the sample fills a row or column of the spectrum evenly, a pattern one place of it.
+            middle = _NEIGHBOURS // 2
+            usual = max(float(np.median(part)) for part in (patch, patch[middle], patch[:, middle]))
+            ratio = float(power[at] / max(usual, 1e-12 * power.max()))
             period = (p / min(j, p - j) if j else inf, p / k if k else inf)
             best = max(best, (ratio, period, float(amplitude[at])))
     return best
@@ -145,6 +150,14 @@ def _step_profile(difference: Floats, base: Floats) -> Floats:
     profile -= median_filter(profile, _WIDTH, mode="reflect")
     profile[:_MARGIN] = profile[-_MARGIN:] = 0
     return np.asarray(profile)
+
+
+def _lines(profile: Floats) -> Floats:
+    """Return the steps of a sample beside its straight lines, which stand out by more than chance, and 0 elsewhere."""
+    from scipy.ndimage import maximum_filter1d
+
+    stands_out = profile > 2.5 * 1.4826 * float(np.median(np.abs(profile)))
+    return np.asarray(maximum_filter1d(np.where(stands_out, profile, 0.0), _LINE))
 
 
 def _find_seam(profile: Floats, scale: int) -> tuple[float, int]:

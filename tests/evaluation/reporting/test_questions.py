@@ -100,6 +100,18 @@ def test_tiles_are_found_by_their_steps(axis):
     assert found.excess > 1
 
 
+def test_a_straight_gap_of_the_sample_is_no_seam():
+    """A result sharpens the gap between the halves of a brain, in the middle of the image."""
+    base, noise = smooth(), 0.1 * np.random.default_rng(1).normal(size=(144, 144))
+    x = np.arange(144) - 71.5
+    base -= 4 * np.exp(-(x**2) / 8)
+    gap = find_grids(base + noise - 1.5 * np.exp(-(x**2) / 2), base, (2, 2))
+    assert gap.excess < 1
+    seam = find_grids(base + noise + 0.5 * (np.arange(144) // 48 % 2), base, (2, 2))
+    assert (seam.tile, seam.axis) == (48, "X")
+    assert seam.excess > 1
+
+
 def test_noise_is_shared_by_copies_only():
     first, second = (np.random.default_rng(s).normal(size=(2, 64, 64)) for s in (1, 2))
     assert abs(shared_noise(first, second)) < 0.1
