@@ -12,6 +12,7 @@ from typing import Any
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import SeriesError, SettingsError, SuperResError, SuperResWarning, UnreadableImageError
+from napari_superres.io.dicom.read import has_volumes
 from napari_superres.io.formats import (
     DICOM,
     NRRD,
@@ -26,7 +27,7 @@ from napari_superres.io.formats import (
 from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
-from napari_superres.io.series import GUESSED, Accept, Series, check_present, noted_no_data
+from napari_superres.io.series import GUESSED, Accept, Series, check_present, name_file, noted_no_data, with_name
 from napari_superres.io.sidecar import RESULT, SIDECAR, sidecar_path
 from napari_superres.io.tiff.ome_set import find_parts
 from napari_superres.limits import read_json
@@ -127,7 +128,8 @@ def read_with_notes(
     image = _with_record(available[series].open(axes), path)
     if skip_bad and isinstance(image.data, LazyArray):
         image = image.replace(data=image.data.fill_bad_chunks())
-    return image if pixel_size is None else image.with_pixel_size(pixel_size, unit)
+    with name_file(path):
+        return image if pixel_size is None else image.with_pixel_size(pixel_size, unit)
 
 
 def _with_record(image: Image, path: Path) -> Image:
@@ -235,7 +237,7 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
     """
     path = HiddenPath(path) if redact else InputPath(path)
     format_name = format_to_read(path).name if path.exists() else ""
-    names = {"name", "channel_names"} if redact else set()
+    hidden = {"name", "channel_names"} if redact else set()
     rows = [
         {
             "series": index,
@@ -258,7 +260,7 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
         for index, series in enumerate(_scan(path, Accept(outside_files=trust)))
         for image in [series.open(None)]
     ]
-    return [{key: value for key, value in row.items() if key not in names} for row in rows]
+    return [{key: value for key, value in row.items() if key not in hidden} for row in rows]
 
 
 def _round(values: Sequence[float]) -> list[float]:
@@ -386,11 +388,13 @@ def output_suffix(path: str | Path) -> str:
             remedy=f"Choose an input that can be read: {', '.join(READ_SUFFIXES)}.",
         )
     # NIfTI, into which results of DICOM go, has no names of channels.
-    return NRRD.result if file_format is DICOM and path.is_file() and _has_channels(path) else file_format.result
+    return NRRD.result if file_format is DICOM and _has_channels(path) else file_format.result
 
 
 def _has_channels(path: Path) -> bool:
     try:
+        if path.is_dir() and not has_volumes(path):  # without reading all pixels
+            return False
         return any("C" in series.open(None).axes for series in _scan(path, Accept(unknown_pixel_size=True)))
     except SuperResError:  # its own run reports it
         return False
@@ -398,7 +402,8 @@ def _has_channels(path: Path) -> bool:
 
 def _scan(path: Path, accept: Accept) -> list[Series]:
     check_present(path)
-    return format_to_read(path).import_reader().scan(path, accept)
+    with name_file(path):
+        return [with_name(s, path) for s in format_to_read(path).import_reader().scan(path, accept)]
 
 
 def _is_image(path: Path) -> bool:

@@ -50,13 +50,22 @@ def scan(path: Path, accept: Accept) -> list[Series]:
     UnreadableImageError
         If a file is damaged, or holds no image.
     """
-    headers = [read_header(p) for p in (dicom_files(path) if path.is_dir() else [path])]
+    return [_series(group, number_, not accept.unknown_pixel_size) for number_, group in enumerate(_groups(path))]
+
+
+def has_volumes(folder: Path) -> bool:
+    """Return whether a series in a folder has several slices at one place. Only headers are read."""
+    return any(len(group) > 1 and share_places(group) for group in _groups(folder))
+
+
+def _groups(path: Path) -> list[list[SliceHeader]]:
+    """Return the headers of the files of each series."""
     groups: dict[str, list[SliceHeader]] = {}
-    for header in headers:
+    for header in [read_header(p) for p in (dicom_files(path) if path.is_dir() else [path])]:
         # A multi-frame file is an image of its own, even if other files belong to the same series.
         key = header.series if header.size[2] == 1 else str(header.path)
         groups.setdefault(key, []).append(header)
-    return [_series(group, number_, not accept.unknown_pixel_size) for number_, group in enumerate(groups.values())]
+    return list(groups.values())
 
 
 def _series(group: list[SliceHeader], number_: int, require_pixel_size: bool) -> Series:
