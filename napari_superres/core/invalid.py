@@ -5,6 +5,7 @@ whole receptive field of a model. The fill looks only at a fixed distance, so it
 tiles. The original values return to the result afterwards, enlarged by `repeat_pixels`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,34 @@ def fill(values: npt.NDArray[Any], fallback: float, no_data: tuple[float, float]
     if values.dtype.kind != "f":
         mean = np.rint(mean)
     return np.where(valid, values, mean.astype(values.dtype))
+
+
+def mean_of_measured(
+    values: npt.NDArray[Any],
+    total: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    size: int,
+    no_data: tuple[float, float] | None = None,
+) -> npt.NDArray[np.float64]:
+    """Return the mean of the measured values of each block of pixels; where none is, the mark for that.
+
+    Parameters
+    ----------
+    values
+        Intensities of any shape.
+    total
+        Returns the sum of each block of an array with the shape of `values`.
+    size
+        Number of values in a block.
+    no_data
+        As in `find_missing`.
+    """
+    missing = find_missing(values, no_data)
+    if missing is None:
+        return total(values.astype(np.float64)) / size
+    count = total((~missing).astype(np.float64))
+    mark = np.nan if values.dtype.kind == "f" or no_data is None else no_data[0]
+    measured = total(np.where(missing, 0, values).astype(np.float64))
+    return np.divide(measured, count, out=np.full_like(measured, mark), where=count > 0)
 
 
 def _box_sum(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

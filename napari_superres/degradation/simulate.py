@@ -96,8 +96,8 @@ def degrade(
     Parameters
     ----------
     image
-        High-resolution image, or a bare array. Lazy data are read. NaN and infinite pixels are filled from their
-        neighbours; a low-resolution pixel that covers one becomes NaN.
+        High-resolution image, or a bare array. Lazy data are read. Pixels without a measurement (NaN, infinite, or in
+        the range `Image.no_data`) are filled from their neighbours. A low-resolution pixel that covers one has none.
     scale
         Integer factor along Y and X, or one per spatial axis, or one each for Y and X. Pixels at the far end that do
         not fill a low-resolution pixel are left out.
@@ -163,7 +163,8 @@ def degrade(
     blur_settings = {"psf_sigma": sigmas} if lens is None else {"na": na, "wavelength": wavelength}
     settings = {"kernel": kernel, "scale": factors, **blur_settings, **camera.describe(), "seed": seed}
     if jpeg is not None:
-        data = _compress(image, data, check_quality(jpeg))
+        lost, compressed = invalid.find_missing(data, image.no_data), _compress(image, data, check_quality(jpeg))
+        data = compressed if lost is None else np.where(lost, data, compressed)
         settings["jpeg"] = jpeg
     metadata = {k: v for k, v in image.metadata.items() if k != "provenance"}
     return image.replace(
@@ -279,10 +280,9 @@ def _record(image: Image, optics: _Optics, camera: Camera, random: np.random.Gen
     shape = [n // f for n, f in zip(image.shape, optics.steps(image.axes), strict=True)]
     out = np.empty(shape, dtype=image.dtype)
     for index, channel in _blocks(image, axes):
-        block = np.asarray(image.data[index], dtype=np.float64)
-        invalid_pixels = ~np.isfinite(block)
-        is_valid = not invalid_pixels.any()
-        small = optics.reduce(block if is_valid else _fill_invalid(block, axes), axes)
+        stored = np.asarray(image.data[index])
+        missing, block = invalid.find_missing(stored, image.no_data), stored.astype(np.float64)
+        small = optics.reduce(block if missing is None else _fill(block, missing, axes), axes)
         if optics.kernel == "kspace":
             small = camera.digitise(kspace.rician(small, camera.read_noise or 0.0, random))
         else:
@@ -290,8 +290,9 @@ def _record(image: Image, optics: _Optics, camera: Camera, random: np.random.Gen
         if image.size("S") > intensity.COLOURS:  # transparency is no light: it has neither blur nor noise
             alpha = tuple(slice(intensity.COLOURS, None) if a == "S" else slice(None) for a in axes)
             small[alpha] = bin_mean(block[alpha], optics.steps(axes))
-        if not is_valid:
-            small[bin_mean(invalid_pixels, optics.steps(axes)) > 0] = np.nan
+        if missing is not None:
+            mark = np.nan if image.no_data is None or image.dtype.kind == "f" else image.no_data[0]
+            small[bin_mean(missing, optics.steps(axes)) > 0] = mark
         out[index] = intensity.cast(small, image.dtype)[0]
     return out
 
@@ -308,9 +309,10 @@ def _compress(image: Image, data: npt.NDArray[Any], quality: int) -> npt.NDArray
     return out
 
 
-def _fill_invalid(block: Floats, axes: str) -> Floats:
-    """Return `block` with invalid pixels filled from their spatial neighbours, each colour sample by itself."""
-    fallback = float(np.median(block[np.isfinite(block)])) if np.isfinite(block).any() else 0.0
+def _fill(block: Floats, missing: npt.NDArray[np.bool_], axes: str) -> Floats:
+    """Return `block` with missing pixels filled from their spatial neighbours, each colour sample by itself."""
+    fallback = 0.0 if missing.all() else float(np.median(block[~missing]))
+    block = np.where(missing, np.nan, block)
     if "S" not in axes:
         return np.asarray(invalid.fill(block, fallback))
     at = axes.index("S")

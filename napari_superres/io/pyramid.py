@@ -10,7 +10,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.io.formats import format_to_read
 from napari_superres.io.identity import InputPath
-from napari_superres.io.series import Accept, Series, check_present
+from napari_superres.io.series import Accept, Series, check_present, name_file, with_name
 
 # Files round their metadata: pixel centres may be off by this part of a coarse pixel.
 _ROUNDING = 0.1
@@ -54,7 +54,9 @@ def read_pyramids(path: str | Path) -> list[tuple[str, list[Image]]]:
     """
     path = InputPath(path)
     check_present(path)
-    return [(series.name, _levels(series)) for series in format_to_read(path).import_reader().scan(path, Accept())]
+    with name_file(path):
+        found = format_to_read(path).import_reader().scan(path, Accept())
+    return [(series.name, _levels(with_name(series, path))) for series in found]
 
 
 def _levels(series: Series) -> list[Image]:

@@ -16,7 +16,7 @@ from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_fo
 from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
-from napari_superres.io.series import GUESSED, Accept, Series, check_present, noted_no_data
+from napari_superres.io.series import GUESSED, Accept, Series, check_present, name_file, noted_no_data, with_name
 from napari_superres.io.sidecar import RESULT, SIDECAR, sidecar_path
 from napari_superres.io.tiff.ome_set import find_parts
 from napari_superres.limits import read_json
@@ -117,7 +117,8 @@ def read_with_notes(
     image = _with_record(available[series].open(axes), path)
     if skip_bad and isinstance(image.data, LazyArray):
         image = image.replace(data=image.data.fill_bad_chunks())
-    return image if pixel_size is None else image.with_pixel_size(pixel_size, unit)
+    with name_file(path):
+        return image if pixel_size is None else image.with_pixel_size(pixel_size, unit)
 
 
 def _with_record(image: Image, path: Path) -> Image:
@@ -225,7 +226,7 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
     """
     path = HiddenPath(path) if redact else InputPath(path)
     format_name = format_to_read(path).name if path.exists() else ""
-    names = {"name", "channel_names"} if redact else set()
+    hidden = {"name", "channel_names"} if redact else set()
     rows = [
         {
             "series": index,
@@ -248,7 +249,7 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
         for index, series in enumerate(_scan(path, Accept(outside_files=trust)))
         for image in [series.open(None)]
     ]
-    return [{key: value for key, value in row.items() if key not in names} for row in rows]
+    return [{key: value for key, value in row.items() if key not in hidden} for row in rows]
 
 
 def _round(values: Sequence[float]) -> list[float]:
@@ -357,7 +358,8 @@ def _read_through(image: Image) -> None:
 
 def _scan(path: Path, accept: Accept) -> list[Series]:
     check_present(path)
-    return format_to_read(path).import_reader().scan(path, accept)
+    with name_file(path):
+        return [with_name(s, path) for s in format_to_read(path).import_reader().scan(path, accept)]
 
 
 def _is_image(path: Path) -> bool:

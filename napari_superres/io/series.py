@@ -3,16 +3,23 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from napari_superres.core.grid import make_affine
 from napari_superres.core.image import Image
-from napari_superres.errors import MissingExtraError, SuperResError, UnreadableImageError
+from napari_superres.errors import (
+    AxesError,
+    DataTypeError,
+    GridError,
+    MissingExtraError,
+    SuperResError,
+    UnreadableImageError,
+)
 from napari_superres.limits import Packing, is_inside, is_special, most_bytes
 from napari_superres.storage import RemotePath
 
@@ -43,6 +50,9 @@ class Series:
     name: str
     summary: str
     open: Callable[[str | None], Image]
+
+
+AnySeries = TypeVar("AnySeries", bound=Series)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,27 @@ def translate_errors(path: Path, kind: str) -> Iterator[None]:
         raise _permission_error(path) from error
     except Exception as error:  # parsers raise any exception on damaged files; it stays as the cause
         raise damage_error(path, kind) from error
+
+
+@contextmanager
+def name_file(path: Path) -> Iterator[None]:
+    """Put the file before the errors of this block that say what no image can have, but not which image it is."""
+    try:
+        yield
+    except (AxesError, DataTypeError, GridError) as error:
+        if str(path) in error.message:
+            raise
+        raise type(error)(f"{path}: {error.message}", remedy=error.remedy) from error
+
+
+def with_name(series: AnySeries, path: Path) -> AnySeries:
+    """Return a series of a file, whose errors name it."""
+
+    def open_image(axes: str | None) -> Image:
+        with name_file(path):
+            return series.open(axes)
+
+    return replace(series, open=open_image)
 
 
 def damage_error(path: Path, kind: str, problem: str = _DAMAGE) -> SuperResError:

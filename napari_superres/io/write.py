@@ -16,6 +16,7 @@ from napari_superres.errors import (
     SuperResError,
     SuperResWarning,
 )
+from napari_superres.io.dicom.read import has_volumes
 from napari_superres.io.formats import (
     DICOM,
     NRRD,
@@ -285,11 +286,13 @@ def output_suffix(path: str | Path) -> str:
             remedy=f"Choose an input that can be read: {', '.join(READ_SUFFIXES)}.",
         )
     # NIfTI, into which results of DICOM go, has no names of channels.
-    return NRRD.result if file_format is DICOM and path.is_file() and _has_channels(path) else file_format.result
+    return NRRD.result if file_format is DICOM and _has_channels(path) else file_format.result
 
 
 def _has_channels(path: Path) -> bool:
     try:
+        if path.is_dir() and not has_volumes(path):  # without reading all pixels
+            return False
         return any(
             "C" in series.open(None).axes
             for series in format_to_read(path).import_reader().scan(path, Accept(unknown_pixel_size=True))

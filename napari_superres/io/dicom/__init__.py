@@ -8,7 +8,7 @@ pixels; nibabel reads Siemens's private header.
 ``header``   the tags of a slice or a file that say where it lies; never who was imaged
 ``kinds``    says what an object is that holds no image, and what reads it
 ``stack``    orders the slices of a series and checks that they form an even, straight stack
-``frames``   orders the frames of a multi-frame file by place, time and other dimensions
+``frames``   orders the frames of a multi-frame file, or the volumes of a series, by place, time and other dimensions
 ``mosaic``   the slices of Siemens mosaics
 ``decode``   checks that a file can hold its pixels, and decodes them
 ``values``   turns stored numbers into intensities or colours, and finds what was not measured

@@ -6,7 +6,7 @@ pydicom believes every length that a file states. Here no more is read than the 
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -30,8 +30,12 @@ _GEOMETRY = """
     PixelSpacing GridFrameOffsetVector DetectorInformationSequence FrameIncrementPointer TotalPixelMatrixColumns
     DimensionIndexSequence SegmentSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
     EnergyWindowVector DetectorVector PhaseVector RotationVector RRIntervalVector TimeSlotVector AngularViewVector
-    TimeSliceVector SegmentationType
+    TimeSliceVector SegmentationType TemporalPositionIdentifier TriggerTime AcquisitionNumber AcquisitionTime
+    FrameReferenceTime EchoTime EchoNumbers InversionTime FlipAngle DiffusionBValue DiffusionGradientOrientation
 """
+# Where scanners wrote b-values before the standard had a tag for them: creator of the block, its name, and the value.
+_PRIVATE_B_VALUES = ((0x00190010, "SIEMENS MR HEADER", 0x0019100C), (0x00430010, "GEMS_PARM_01", 0x00431039))
+_GE_OFFSET = 10**9  # added by GE to b-values
 _PIXELS = """
     SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated BitsStored
     HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit RescaleIntercept RescaleSlope RescaleType
@@ -155,7 +159,8 @@ def read_elements(path: Path, *, pixels: bool = False, others: tuple[int, ...] =
 @cache
 def _wanted() -> tuple[int, ...]:
     tag_for_keyword = import_library("pydicom").datadict.tag_for_keyword
-    return tuple(tag_for_keyword(keyword) for keyword in (_GEOMETRY + _PIXELS).split())
+    private = (tag for creator, _, stored in _PRIVATE_B_VALUES for tag in (creator, stored))
+    return (*(tag_for_keyword(keyword) for keyword in (_GEOMETRY + _PIXELS).split()), *private)
 
 
 def _syntax_without_meta(pydicom: Any, found: Any) -> str:
@@ -210,6 +215,21 @@ def items(tags: Any, keyword: str) -> list[Any]:
     """Return the items of a sequence; none if it is absent."""
     found = value(tags, keyword)
     return [] if found is None or isinstance(found, str | bytes) else list(found)
+
+
+def private_b_value(tags: Any) -> tuple[float, ...]:
+    """Return the b-value that a scanner of Siemens or GE wrote into a private element; empty if it wrote none."""
+    for creator, name, stored in _PRIVATE_B_VALUES:
+        if creator in tags and stored in tags and str(tags[creator].value).strip() == name:
+            given = tags[stored].value
+            if isinstance(given, bytes):  # of a private element whose kind the file does not state
+                given = given.decode("ascii", "replace").strip(" \0").split("\\")
+            first = given[0] if isinstance(given, Sequence) and not isinstance(given, str) and given else given
+            try:
+                return (float(first) % _GE_OFFSET,)
+            except (TypeError, ValueError):
+                return ()
+    return ()
 
 
 def groups_of(tags: Any) -> list[Any]:

@@ -1,7 +1,7 @@
-"""Sort the frames of a multi-frame DICOM file: what lies where, and which frames differ in time or in another respect.
+"""Sort frames of a multi-frame DICOM file, or the files of a series: what lies where, and what differs in time or else.
 
-The tags of each frame decide, never their order in the file. Frames at the same place must differ in a dimension that
-the file states: time points become axis T, and everything else (b-values, echoes, segments) axis C.
+The tags of each frame or file decide, never their order. Frames at the same place must differ in a dimension that the
+tags state: time points become axis T, and everything else (b-values, echoes, segments) axis C.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.errors import UnreadableImageError
-from napari_superres.io.dicom.dataset import first_item, groups_of, items, numbers, quiet_pydicom, value
+from napari_superres.io.dicom.dataset import (
+    first_item,
+    groups_of,
+    items,
+    numbers,
+    private_b_value,
+    quiet_pydicom,
+    value,
+)
 from napari_superres.io.dicom.header import SliceHeader, Vector, with_groups
-from napari_superres.io.dicom.stack import slice_normal, stack_slices
+from napari_superres.io.dicom.stack import check_same_grid, slice_normal, stack_slices
 
 # Dimensions that only say where a frame lies, and those that are time.
 _PLACES = {"ImagePositionPatient", "InStackPositionNumber", "StackID", "ImagePositionVolume", "ImageOrientationPatient"}
@@ -26,23 +34,44 @@ _TIMES = {
     "FrameAcquisitionDateTime",
     "FrameReferenceTime",
     "TriggerTime",
+    "TemporalPositionIdentifier",
+    "AcquisitionNumber",
+    "AcquisitionTime",
 }
-# Where frames may differ if the file does not list its dimensions.
+# Where frames may differ if the file does not list its dimensions. What differs as an earlier one does adds nothing.
 _USUAL = (
-    "TemporalPositionIndex",
-    "TemporalPositionTimeOffset",
-    "NominalCardiacTriggerDelayTime",
-    "FrameReferenceDateTime",
     "DiffusionBValue",
     "DiffusionGradientOrientation",
     "EffectiveEchoTime",
+    "EchoTime",
+    "EchoNumbers",
+    "InversionTime",
+    "FlipAngle",
     "ComplexImageComponent",
+    "ImageType",
     "ReferencedSegmentNumber",
+    "TemporalPositionIndex",
+    "TemporalPositionTimeOffset",
+    "TemporalPositionIdentifier",
+    "NominalCardiacTriggerDelayTime",
+    "TriggerTime",
+    "FrameReferenceDateTime",
+    "FrameReferenceTime",
+    "AcquisitionNumber",
+    "AcquisitionTime",
 )
+# Times that each slice has of its own: only their order tells the time point.
+_ORDERED = ("TriggerTime", "FrameReferenceTime", "AcquisitionTime")
 # What names a channel if the dimensions of the file do not.
 _NAMING = ("DiffusionBValue", "EffectiveEchoTime", "ComplexImageComponent", "FrameType")
 # Steps of time in the unit that the standard gives them.
-_STEPS = {"TemporalPositionTimeOffset": "second", "NominalCardiacTriggerDelayTime": "millisecond"}
+_STEPS = {
+    "TemporalPositionTimeOffset": "second",
+    "NominalCardiacTriggerDelayTime": "millisecond",
+    "TriggerTime": "millisecond",
+    "FrameReferenceTime": "millisecond",
+    "AcquisitionTime": "second",
+}
 # Vectors of nuclear medicine: one number per frame.
 _VECTORS = (
     "EnergyWindowVector",
@@ -96,7 +125,8 @@ def frame_headers(header: SliceHeader) -> list[SliceHeader]:
     if len(per_frame) == count and count:
         shared = first_item("SharedFunctionalGroupsSequence", tags)
         placed = [
-            with_groups(replace(plane, frame=i, position=None), frame, shared) for i, frame in enumerate(per_frame)
+            with_groups(replace(plane, frame=i, position=None, tags=frame), frame, shared)
+            for i, frame in enumerate(per_frame)
         ]
         return placed if all(p.position is not None and p.orientation is not None for p in placed) else []
     if header.position is None or header.orientation is None:
@@ -124,21 +154,29 @@ def _check_vectors(header: SliceHeader) -> None:
             )
 
 
+def share_places(slices: Sequence[SliceHeader]) -> bool:
+    """Return whether some of the slices, which all state their place, lie at the same place."""
+    if any(s.position is None or s.orientation is None for s in slices):
+        return False
+    return len({tuple(np.round(np.asarray(s.position) / _NEAR).tolist()) for s in slices}) < len(slices)
+
+
 def sort_frames(header: SliceHeader, frames: Sequence[SliceHeader]) -> FrameGrid:
-    """Sort the frames of a file by place, time and other dimensions.
+    """Sort the frames of a file, or the files of a series, by place, time and other dimensions.
 
     Parameters
     ----------
     header
-        Header of the file.
+        Header of the file, or of one file of the series.
     frames
-        Headers of its frames, by `frame_headers`.
+        Headers of its frames, by `frame_headers`, or of the files.
 
     Raises
     ------
     UnreadableImageError
         If frames at the same place differ in nothing that the file states, or places are missing.
     """
+    check_same_grid(frames)
     along = np.stack([np.asarray(f.position) for f in frames]) @ slice_normal(frames[0])
     ranks = _ranks(along)
     places = int(ranks.max()) + 1
@@ -150,11 +188,11 @@ def sort_frames(header: SliceHeader, frames: Sequence[SliceHeader]) -> FrameGrid
                 f"{first[rank].name}, next to it.",
                 remedy="Split it with a DICOM tool first.",
             )
-    keys = _dimensions(header, ranks, places) if places < len(frames) or _may_lack_frames(header) else {}
+    keys = _dimensions(header, frames, ranks, places) if places < len(frames) or _may_lack_frames(header) else {}
     if not keys and places == len(frames):
         ordered, affine = stack_slices(frames)
         return FrameGrid("ZYX", np.array([f.frame for f in ordered]), affine)
-    grid, axes, names, time = _grid_of(header, keys, ranks, places)
+    grid, axes, names, time = _grid_of(header, frames, keys, ranks, places)
     # All volumes have the same places, so the checks of one are those of all.
     _, affine = stack_slices(first)
     return FrameGrid(axes + "ZYX", grid, affine, names, time)
@@ -168,19 +206,28 @@ def _ranks(along: Vector) -> npt.NDArray[np.intp]:
     return ranks
 
 
-def _dimensions(header: SliceHeader, ranks: npt.NDArray[np.intp], places: int) -> dict[str, list[Value]]:
+def _dimensions(
+    header: SliceHeader, frames: Sequence[SliceHeader], ranks: npt.NDArray[np.intp], places: int
+) -> dict[str, list[Value]]:
     """Return the values per frame of dimensions that differ at some place; if possible, of those the same at all."""
-    per_frame = items(header.tags, "PerFrameFunctionalGroupsSequence")
-    listed = _listed(header, per_frame) or {k: [_found(f, k) for f in per_frame] for k in _USUAL}
+    groups = [frame.tags for frame in frames]
+    listed = _listed(header, groups)
     sparse = _may_lack_frames(header)
     differing, regular = {}, {}
-    for keyword, values in listed.items():
+    for keyword, values in (listed or {k: [_found(g, k) for g in groups] for k in _USUAL}).items():
         at = [{values[i] for i in np.flatnonzero(ranks == place)} for place in range(places)]
         if any(len(found) > 1 for found in at) or (sparse and len(set(values)) > 1):
             differing[keyword] = values
             if sparse or all(found == at[0] for found in at):
                 regular[keyword] = values
-    return regular or differing
+            elif keyword in _ORDERED and len({len(found) for found in at}) == 1:
+                orders = [sorted(found) for found in at]
+                regular[keyword] = [(float(orders[r].index(v)),) for v, r in zip(values, ranks, strict=True)]
+    if listed:
+        return regular or differing
+    # Of two that divide the frames alike, the first is enough: echo times and numbers of echoes.
+    alike = {tuple(map(values.index, values)): keyword for keyword, values in reversed(regular.items())}
+    return {keyword: values for keyword, values in regular.items() if keyword in alike.values()} or differing
 
 
 def _may_lack_frames(header: SliceHeader) -> bool:
@@ -213,23 +260,28 @@ def _found(frame: Any, keyword: str) -> Value:
         for inner in [group, *groups_of(group)]:
             if (given := value(inner, keyword)) is not None:
                 return numbers(inner, keyword) or ((given,) if isinstance(given, str) else tuple(map(str, given)))
-    return ()
+    return private_b_value(frame) if keyword == "DiffusionBValue" else ()
 
 
 def _grid_of(
-    header: SliceHeader, keys: dict[str, list[Value]], ranks: npt.NDArray[np.intp], places: int
+    header: SliceHeader,
+    frames: Sequence[SliceHeader],
+    keys: dict[str, list[Value]],
+    ranks: npt.NDArray[np.intp],
+    places: int,
 ) -> tuple[npt.NDArray[np.intp], str, tuple[str, ...], tuple[float, str] | None]:
     """Return the frames by time, channel and place, with the axes before Z, the names and the step of time."""
     times, others = [k for k in keys if k in _TIMES], [k for k in keys if k not in _TIMES]
-    grids = [_fill(keys, when, what, ranks, places) for when, what in ((times, others), ([], others), (times, []))]
-    # Often one dimension follows from another: each b-value has a time of its own.
+    # Often one dimension follows from another: each b-value, or each echo of a time point, has a time of its own.
+    choices = [(times, others), *(([t], others) for t in times), ([], others), (times, []), *(([t], []) for t in times)]
+    grids = [_fill(keys, when, what, ranks, places) for when, what in choices]
     grid, doubled = next((g for g in grids if g[1] is None and (g[0] >= 0).all()), grids[0])
     if doubled is not None:
-        raise _same_place(header, *doubled, list(keys))
+        raise _same_place(frames[doubled[0]], frames[doubled[1]], list(keys))
     if (grid < 0).any() and not _may_lack_frames(header):
         raise UnreadableImageError(
-            f"{header.path} must hold all slices of each of its {grid.shape[0] * grid.shape[1]} volumes, but "
-            f"{int((grid < 0).sum())} of {grid.size} slices are missing.",
+            f"{header.path} must {'hold' if len(frames) == header.size[2] else 'come with'} all slices of each of its "
+            f"{grid.shape[0] * grid.shape[1]} volumes, but {int((grid < 0).sum())} of {grid.size} slices are missing.",
             remedy="Copy or export it again, or split it by its dimensions with a DICOM tool.",
         )
     axes = "T" * (grid.shape[0] > 1) + "C" * (grid.shape[1] > 1)
@@ -237,9 +289,10 @@ def _grid_of(
     if "C" in axes:
         examples = [int(grid[:, channel].max()) for channel in range(grid.shape[1])]
         # Private dimensions have no names, but usual ones often follow them.
-        both = (_channel_names(header, keywords, examples) for keywords in (others, _NAMING))
+        groups = [frames[i].tags for i in examples]
+        both = (_channel_names(groups, keywords) for keywords in (others, _NAMING))
         names = next((found for found in both if len(set(found)) == len(found)), ())
-    time = _time_step(header, grid) if "T" in axes else None
+    time = _time_step(frames, grid) if "T" in axes else None
     return grid.reshape(*(n for n in grid.shape[:2] if n > 1), places), axes, names, time
 
 
@@ -261,18 +314,19 @@ def _fill(
     return grid, None
 
 
-def _same_place(header: SliceHeader, first: int, second: int, keys: Sequence[str]) -> UnreadableImageError:
+def _same_place(first: SliceHeader, second: SliceHeader, keys: Sequence[str]) -> UnreadableImageError:
     known = f" other than {', '.join(map(_description, keys))}" if keys else ""
+    split = "Split it into one file per time point, b-value or echo with a DICOM tool first."
     return UnreadableImageError(
-        f"{header.path} must say in what its frames {first} and {second} differ, which lie at the same place, but "
-        f"states no dimension{known}.",
-        remedy="Split it into one file per time point, b-value or echo with a DICOM tool first.",
+        f"{first.name} and {second.name} lie at the same place, but no tag{known} says in what they differ.",
+        remedy="Remove copies, or move each time point, b-value or echo to a folder of its own."
+        if first.frame is None
+        else split,
     )
 
 
-def _channel_names(header: SliceHeader, keywords: Sequence[str], frames: Sequence[int]) -> tuple[str, ...]:
+def _channel_names(groups: Sequence[Any], keywords: Sequence[str]) -> tuple[str, ...]:
     """Return names by the values in which examples of the channels differ, such as ``"Diffusion b-value 1000"``."""
-    groups = [items(header.tags, "PerFrameFunctionalGroupsSequence")[i] for i in frames]
     parts: list[list[str]] = [[] for _ in groups]
     for keyword in keywords:
         values = [_found(group, keyword) for group in groups]
@@ -283,14 +337,16 @@ def _channel_names(header: SliceHeader, keywords: Sequence[str], frames: Sequenc
     return tuple(", ".join(filter(None, part)) for part in parts)
 
 
-def _time_step(header: SliceHeader, grid: npt.NDArray[np.intp]) -> tuple[float, str] | None:
+def _time_step(frames: Sequence[SliceHeader], grid: npt.NDArray[np.intp]) -> tuple[float, str] | None:
     """Return the time between time points, if it is stated and always the same."""
-    per_frame = items(header.tags, "PerFrameFunctionalGroupsSequence")
-    first = [int(frames[frames >= 0][0]) for frames in grid.reshape(len(grid), -1)]
+    first = [int(found[found >= 0][0]) for found in grid.reshape(len(grid), -1)]
     for keyword, unit in _STEPS.items():
-        stated = [_found(per_frame[i], keyword) for i in first]
+        stated = [_found(frames[i].tags, keyword) for i in first]
         if all(len(v) == 1 and isinstance(v[0], float) for v in stated):
-            steps = np.diff([float(v[0]) for v in stated])
+            moments = np.array([float(v[0]) for v in stated])
+            if keyword == "AcquisitionTime":  # written as HHMMSS
+                moments = moments // 10000 * 3600 + moments // 100 % 100 * 60 + moments % 100
+            steps = np.diff(moments)
             if steps.min() > 0 and np.allclose(steps, steps[0], rtol=0.01):
                 return float(steps.mean()), unit
     return None

@@ -3,6 +3,8 @@
 Some faults are errors here that other readers accept silently: a missing slice, an absent pixel spacing, a tilted
 gantry, and mixed orientations. The message names the file. Only tags about the pixels are read.
 
+The files of a series that lie at the same place are the time points (T), echoes or b-values (C) that their tags state.
+
 A single slice becomes a volume of one slice, which keeps its place in the body. If its file states no position,
 orientation or thickness, it becomes a plane. Values of MONOCHROME1 files (high values are displayed dark)
 stay as they are, and ``metadata["photometric"]`` says so.
@@ -21,7 +23,7 @@ from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.dicom.dataset import KIND, number, numbers, text
-from napari_superres.io.dicom.frames import frame_headers, sort_frames
+from napari_superres.io.dicom.frames import FrameGrid, frame_headers, share_places, sort_frames
 from napari_superres.io.dicom.header import SliceHeader, has_place, need_spacing, read_header
 from napari_superres.io.dicom.mosaic import read_volumes
 from napari_superres.io.dicom.stack import stack_slices
@@ -48,13 +50,22 @@ def scan(path: Path, accept: Accept) -> list[Series]:
     UnreadableImageError
         If a file is damaged, or holds no image.
     """
-    headers = [read_header(p) for p in (dicom_files(path) if path.is_dir() else [path])]
+    return [_series(group, number_, not accept.unknown_pixel_size) for number_, group in enumerate(_groups(path))]
+
+
+def has_volumes(folder: Path) -> bool:
+    """Return whether a series in a folder has several slices at one place. Only headers are read."""
+    return any(len(group) > 1 and share_places(group) for group in _groups(folder))
+
+
+def _groups(path: Path) -> list[list[SliceHeader]]:
+    """Return the headers of the files of each series."""
     groups: dict[str, list[SliceHeader]] = {}
-    for header in headers:
+    for header in [read_header(p) for p in (dicom_files(path) if path.is_dir() else [path])]:
         # A multi-frame file is an image of its own, even if other files belong to the same series.
         key = header.series if header.size[2] == 1 else str(header.path)
         groups.setdefault(key, []).append(header)
-    return [_series(group, number_, not accept.unknown_pixel_size) for number_, group in enumerate(groups.values())]
+    return list(groups.values())
 
 
 def _series(group: list[SliceHeader], number_: int, require_pixel_size: bool) -> Series:
@@ -84,13 +95,25 @@ def _known(header: SliceHeader, require_pixel_size: bool) -> SliceHeader:
 
 
 def _stack(group: list[SliceHeader], require_pixel_size: bool, _axes: str | None) -> Image:
-    ordered, affine = stack_slices([_known(h, require_pixel_size or group[0].spacing is not None) for h in group])
+    slices = [_known(h, require_pixel_size or group[0].spacing is not None) for h in group]
+    if share_places(slices):
+        grid = sort_frames(slices[0], slices)
+        ordered = [slices[i] for i in grid.order.ravel()]
+    else:
+        ordered, affine = stack_slices(slices)
+        grid = FrameGrid("ZYX", np.arange(len(ordered)), affine)
     planes = read_pixels(ordered[0].path)
     data = np.concatenate([planes.data, np.empty((len(ordered) - 1, *planes.data.shape[1:]), planes.data.dtype)])
     joined = Pixels(data, planes.no_data)
     for index, header in enumerate(ordered[1:], start=1):
         joined = _put(joined, index, read_pixels(header.path))
-    return _image(joined, "ZYX", affine, ordered[0], "LPS")
+    stacked = joined.data.reshape(*grid.order.shape, *joined.data.shape[1:])
+    return _image_of(replace(joined, data=stacked), grid, ordered[0])
+
+
+def _image_of(pixels: Pixels, grid: FrameGrid, header: SliceHeader) -> Image:
+    image = _image(pixels, grid.axes, grid.affine, header, "LPS", channels=grid.channel_names)
+    return image if grid.time is None else _with_time(image, *grid.time)
 
 
 def _put(joined: Pixels, index: int, plane: Pixels) -> Pixels:
@@ -142,8 +165,7 @@ def _frames(header: SliceHeader, require_pixel_size: bool, axes: str | None) -> 
         pixels = read_pixels(header.path)
         data = pixels.data[grid.order]
         data[grid.order < 0] = 0
-        image = _image(replace(pixels, data=data), grid.axes, grid.affine, header, "LPS", channels=grid.channel_names)
-        return image if grid.time is None else _with_time(image, *grid.time)
+        return _image_of(replace(pixels, data=data), grid, header)
     steps = numbers(header.tags, "FrameTime", 1) or (numbers(header.tags, "FrameTimeVector") or ())[1:]
     if header.slice_spacing and header.spacing and not steps:
         affine = np.diag([abs(header.slice_spacing), *header.spacing, 1.0])

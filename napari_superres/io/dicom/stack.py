@@ -38,9 +38,8 @@ def stack_slices(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], Vec
     UnreadableImageError
         If the slices do not form a straight, evenly spaced stack. The message names the file.
     """
+    check_same_grid(headers)
     first = headers[0]
-    for header in headers:
-        _check_same_grid(header, first)
     normal = slice_normal(first)
     spacing = need_spacing(first)
     across, down = np.split(np.asarray(first.orientation), 2)
@@ -91,7 +90,19 @@ def _position(header: SliceHeader) -> Vector:
     return header.position
 
 
-def _check_same_grid(header: SliceHeader, first: SliceHeader) -> None:
+def check_same_grid(headers: Sequence[SliceHeader]) -> None:
+    """Check that slices have the same size, orientation and pixel spacing.
+
+    Raises
+    ------
+    UnreadableImageError
+        If one differs from the first. The message names it.
+    """
+    for header in headers:
+        _check_like(header, headers[0])
+
+
+def _check_like(header: SliceHeader, first: SliceHeader) -> None:
     if header.size != first.size:
         raise UnreadableImageError(
             f"{header.name} must have the size of the other slices of its series, {first.size[0]} x {first.size[1]}, "

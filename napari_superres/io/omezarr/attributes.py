@@ -32,7 +32,7 @@ def make_attributes(stored: Image, image: Image, levels: int) -> dict[str, Any]:
         name="image",
         axes=[_axis(v05, a, stored) for a in stored.axes],
         datasets=[_dataset(v05, stored, level) for level in range(levels)],
-        type="mean",
+        type="nearest" if image.metadata.get("labels") else "mean",
     )
     model = v05.Image(multiscales=[multiscale], omero=_omero(v05, stored))
     note: dict[str, Any] = {"samples": True} if "S" in image.axes else {}

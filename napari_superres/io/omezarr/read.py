@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.core.axes import guess_axes, spatial_axes, validate_axes
+from napari_superres.core.axes import ALLOWED, guess_axes, spatial_axes, validate_axes
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES, SECONDS, unit_name
 from napari_superres.errors import AxesError, GridError, UnreadableImageError
@@ -272,7 +272,13 @@ def _letters(axes: list[dict[str, Any]], shape: tuple[int, ...]) -> str:
     # OME-Zarr allows any names. The types then tell what the axes are.
     space = iter("ZYX"[-sum(a.get("type") == "space" for a in axes) :])
     kinds = {"time": "T", "channel": "C"}
-    return "".join(next(space, "?") if a.get("type") == "space" else kinds.get(str(a.get("type")), "?") for a in axes)
+    letters = [next(space, "") if a.get("type") == "space" else kinds.get(str(a.get("type")), "") for a in axes]
+    if not all(letters):
+        raise AxesError(
+            f"its axes must be t, c, z, y and x, or have these types, but one is {names[letters.index('')].lower()!r}.",
+            remedy=f"Set `axes` to {len(shape)} letters of {ALLOWED}, or split it along the others.",
+        )
+    return "".join(letters)
 
 
 def _transform(multiscale: Mapping[str, Any], ndim: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

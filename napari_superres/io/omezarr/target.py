@@ -4,20 +4,22 @@ At an address, it is written where it will be: stores rename no folders. Its OME
 last.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core import invalid
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError
 from napari_superres.io.lazy import Box, reorder_axes
 from napari_superres.io.omezarr.attributes import NOTE, make_attributes
 from napari_superres.io.omezarr.layout import Layout, disk_order
 from napari_superres.io.omezarr.sparse import COMPLETE
-from napari_superres.io.series import drop_rotation, import_library, sha256
+from napari_superres.io.series import drop_rotation, import_library, note_labels, note_no_data, noted_no_data, sha256
 from napari_superres.limits import is_link_or_special
 from napari_superres.storage import RemotePath, as_path, client
 from napari_superres.storage.atomic import flush, replacing
@@ -45,6 +47,10 @@ class ZarrTarget:
         self.path = as_path(path)
         self.layout = layout
         self._levels = levels
+        note = dict(levels[0].attrs).get(NOTE) or {}
+        self._reduce: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = (
+            take_pairs if note.get("labels") else partial(average_pairs, no_data=noted_no_data(note))
+        )
         self._to_disk = [axes.index(a) for a in layout.axes]
         self._from_disk = [layout.axes.index(a) for a in axes]
 
@@ -57,14 +63,15 @@ class ZarrTarget:
         path
             Folder to create.
         outline
-            Image with the shape, data type and axes of the result. Its pixels are not read.
+            Image with the shape, data type and axes of the result, values without a measurement, and whether it holds
+            labels. Its pixels are not read.
         volume
             Whether chunks and boxes are deep along Z, for results of 3-D models.
         apart
             Whether no box holds several channels, for results of several models.
         """
         layout = Layout.plan(outline.shape, outline.axes, volume=volume, apart=apart)
-        levels = _create_levels(_writable_store(path), layout, outline.dtype)
+        levels = _create_levels(_writable_store(path), layout, outline)
         target = cls(path, outline.axes, layout, levels)
         target._flush(["zarr.json", *(f"{k}/zarr.json" for k in range(len(levels)))])
         return target
@@ -91,7 +98,7 @@ class ZarrTarget:
         metadata: dict[str, Any] = {}
         store = import_library("zarr.storage", "zarr").MemoryStore(metadata)
         layout = Layout.plan(outline.shape, outline.axes, volume=volume, apart=apart)
-        _create_levels(store, layout, outline.dtype)
+        _create_levels(store, layout, outline)
         for name, content in metadata.items():
             file = path / name
             if isinstance(file, RemotePath):
@@ -157,7 +164,7 @@ class ZarrTarget:
         part = np.asarray(values).transpose(self._to_disk).astype(self._levels[0].dtype, copy=False)
         files = []
         for level in range(self.layout.owned_levels):
-            part = average_pairs(part) if level else part
+            part = self._reduce(part) if level else part
             if part.size:
                 files.append(self._write(level, self.layout.share(owned, level), part))
         self._flush(files)
@@ -229,7 +236,7 @@ class ZarrTarget:
         for top in range(rows.start, rows.stop, step):
             bottom = min(top + step, rows.stop)
             fine = finer[(*box[:-2], slice(2 * top, 2 * bottom), slice(2 * columns.start, 2 * columns.stop))]
-            out[..., top - rows.start : bottom - rows.start, :] = average_pairs(fine)
+            out[..., top - rows.start : bottom - rows.start, :] = self._reduce(fine)
         return out
 
     def _flush(self, names: list[str]) -> None:
@@ -246,13 +253,21 @@ def _writable_store(path: str | Path) -> Any:
     return open_store(path, read_only=False) if isinstance(path, RemotePath) else str(path)
 
 
-def average_pairs(fine: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the means of 2 x 2 pixels.
+def take_pairs(fine: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return one of 2 x 2 labels, which have no mean. An odd last row or column is dropped."""
+    height, width = fine.shape[-2] // 2 * 2, fine.shape[-1] // 2 * 2
+    return fine[..., :height:2, :width:2]
+
+
+def average_pairs(fine: npt.NDArray[Any], no_data: tuple[float, float] | None = None) -> npt.NDArray[Any]:
+    """Return the means of 2 x 2 pixels, of those among them that were measured.
 
     Parameters
     ----------
     fine
         ``(..., Y, X)``. An odd last row or column is dropped.
+    no_data
+        As in `Image`.
 
     Returns
     -------
@@ -263,26 +278,30 @@ def average_pairs(fine: npt.NDArray[Any]) -> npt.NDArray[Any]:
     out = np.empty((*fine.shape[:-2], height, width), fine.dtype)
     for plane in np.ndindex(*fine.shape[:-2]):
         for top in range(0, height, _BAND):
-            band = fine[plane][2 * top : 2 * min(top + _BAND, height), : 2 * width].astype(np.float64)
-            rows = band[::2] + band[1::2]
-            mean = (rows[:, ::2] + rows[:, 1::2]) / 4
+            band = fine[plane][2 * top : 2 * min(top + _BAND, height), : 2 * width]
+            mean = invalid.mean_of_measured(band, _add_pairs, 4, no_data)
             out[plane][top : top + _BAND] = np.rint(mean) if fine.dtype.kind in "ui" else mean
     return out
 
 
-def _create_levels(store: Any, layout: Layout, dtype: np.dtype[Any]) -> list[Any]:
+def _add_pairs(band: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    rows = band[::2] + band[1::2]
+    return rows[:, ::2] + rows[:, 1::2]
+
+
+def _create_levels(store: Any, layout: Layout, outline: Image) -> list[Any]:
     """Create a group with empty levels in a store, whose content is replaced, and return the levels."""
     group = import_library("zarr").open_group(store, mode="w", zarr_format=3)
-    return [_create(group, level, layout, dtype) for level in range(len(layout.levels))]
+    return [_create(group, level, layout, outline) for level in range(len(layout.levels))]
 
 
-def _create(group: Any, level: int, layout: Layout, dtype: np.dtype[Any]) -> Any:
+def _create(group: Any, level: int, layout: Layout, outline: Image) -> Any:
     codecs = import_library("zarr.codecs", "zarr")
     chunks, shards = layout.chunks(level), layout.shards(level)
     return group.create_array(
         str(level),
         shape=layout.levels[level],
-        dtype=dtype,
+        dtype=outline.dtype,
         chunks=chunks,
         shards=shards if shards != chunks else None,
         # lz4 decodes overwritten bytes without an error. The checksum detects them.
@@ -290,5 +309,6 @@ def _create(group: Any, level: int, layout: Layout, dtype: np.dtype[Any]) -> Any
         dimension_names=[a.lower().replace("s", "c") for a in layout.axes],
         # A missing shard therefore means damage, never zeros.
         config={"write_empty_chunks": True},
-        attributes={NOTE: {COMPLETE: True}},
+        # What the coarser levels are made by, also in other processes.
+        attributes={NOTE: {COMPLETE: True, **note_no_data(outline), **note_labels(outline)}},
     )

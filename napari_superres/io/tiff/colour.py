@@ -93,6 +93,18 @@ class _Shades:
 
 
 @dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """Floating-point values with NaN in the place of the one that means "not measured"."""
+
+    mark: float
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the values with NaN; the mark is compared in their data type."""
+        with np.errstate(over="ignore"):
+            return np.where(values == values.dtype.type(self.mark), values.dtype.type(np.nan), values)
+
+
+@dataclass(frozen=True, slots=True)
 class _Coloured:
     """The colours of palette indices."""
 

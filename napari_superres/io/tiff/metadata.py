@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from napari_superres.core.units import METRES, SECONDS, convert, unit_name
 from napari_superres.errors import GridError
 from napari_superres.io.series import noted_no_data
@@ -24,6 +26,8 @@ GDAL_NO_DATA = 42113
 
 # Resolutions, in dots per inch, that programs write if they know none.
 _PLACEHOLDER_DPI = (72.0, 96.0)
+# Resolutions of printers and scanners. Those of scanners are true, those for printing say nothing of the object.
+_PRINTED_DPI = (150.0, 200.0, 240.0, 300.0, 350.0, 360.0, 400.0, 600.0, 720.0, 1200.0, 2400.0)
 _EXACT = 1e-6
 _ROUNDED = 1.0
 """Dots per inch by which a placeholder may be off: 28 and 38 pixels per centimetre are 71.1 and 96.5."""
@@ -73,15 +77,18 @@ def read_facts(file: Any, series: Any) -> TiffFacts:
     else:
         facts = _plain(tags)
     note = read_note(series)
-    no_data = noted_no_data(note) or _gdal_no_data(tags.valueof(GDAL_NO_DATA))
+    no_data = noted_no_data(note) or _gdal_no_data(tags.valueof(GDAL_NO_DATA), np.dtype(series.dtype))
     return replace(
         facts, no_data=no_data, metadata={**facts.metadata, "labels": True} if note.get("labels") else facts.metadata
     )
 
 
-def _gdal_no_data(text: Any) -> tuple[float, float] | None:
+def _gdal_no_data(text: Any, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """Return the value of GDAL's tag; None if no pixel of this type can have it, as -9999 in uint16."""
     value = _number(text)
-    return None if value is None else (value, value)
+    if value is None or (dtype.kind != "f" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max):
+        return None
+    return value, value
 
 
 def read_note(series: Any) -> dict[str, Any]:
@@ -258,12 +265,18 @@ def _plain(tags: Any) -> TiffFacts:
     if _is_placeholder(known.values(), unit):
         return TiffFacts()
     factor = METRES[unit] / METRES["micrometer"]
+    metadata, dots = {}, 1.0 / convert(known["X"], unit, "inch")
+    if any(abs(dots - dpi) < _ROUNDED / 2 for dpi in _PRINTED_DPI):
+        metadata["notes"] = (
+            f"its pixel size of {known['X'] * factor:.4g} micrometer is stated as {dots:.0f} dots per inch, which many "
+            "programs write for printing: set `pixel_size` if the object has another",
+        )
     origin = {}
     for axis in "XY":
         position = _rational(tags, f"{axis}Position")
         if position is not None:
             origin[axis] = position * factor
-    return TiffFacts("micrometer", {a: s * factor for a, s in known.items()}, origin)
+    return TiffFacts("micrometer", {a: s * factor for a, s in known.items()}, origin, metadata=metadata)
 
 
 def _is_placeholder(sizes: Collection[float], unit: str) -> bool:

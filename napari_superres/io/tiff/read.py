@@ -19,7 +19,7 @@ from napari_superres.io.lazy import LazyArray
 from napari_superres.io.pyramid import PyramidSeries
 from napari_superres.io.series import GUESSED, Accept, Series, damage_error, summarize, translate_errors
 from napari_superres.io.tiff.array import TiffArray
-from napari_superres.io.tiff.colour import Present, find_presentation
+from napari_superres.io.tiff.colour import Present, RecolouredArray, Unmeasured, find_presentation
 from napari_superres.io.tiff.complete import check_chain, check_complete, check_description, iter_levels
 from napari_superres.io.tiff.instruments import instrument_facts, is_image
 from napari_superres.io.tiff.metadata import TiffFacts, read_facts, read_note
@@ -74,6 +74,8 @@ def _series(
 ) -> Series:
     def shown(level: TiffArray) -> tuple[LazyArray, str]:
         array, axes = present(level, stored_axes)
+        if facts.no_data is not None and array.dtype.kind == "f":
+            array = RecolouredArray(array, Unmeasured(facts.no_data[0]), array.shape, array.dtype)
         return turn.apply(array, axes), axes
 
     array, axes = shown(stored)
@@ -133,7 +135,8 @@ def _known_axes(axes: str, array: LazyArray) -> str:
         if letters[i] not in ALLOWED or letters.count(letters[i]) > 1:
             if not free:
                 raise AxesError(
-                    f"an image has at most the axes {ALLOWED}, got {axes!r} of shape {array.shape}.",
+                    f"an image has at most the axes {ALLOWED}, but this one has {len(axes)} and no colour samples: "
+                    f"{' x '.join(map(str, array.shape))} elements.",
                     remedy="Split the file into images with fewer axes.",
                 )
             letters[i] = free.pop(0)
@@ -163,5 +166,5 @@ def _image(array: LazyArray, axes: str, facts: TiffFacts) -> Image:
         space=facts.space,
         channel_names=names,
         metadata=metadata,
-        no_data=facts.no_data,
+        no_data=None if array.dtype.kind == "f" else facts.no_data,
     )

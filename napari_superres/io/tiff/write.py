@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.core import invalid
 from napari_superres.core.image import Image
 from napari_superres.core.units import convert
 from napari_superres.io.formats import suffix
@@ -248,16 +249,20 @@ def _blocks(image: Image, level: int, plane: tuple[int, int], tiled: bool) -> It
 
 
 def _rows(image: Image, index: tuple[int, ...], level: int, start: int, stop: int, width: int) -> npt.NDArray[Any]:
-    """Return rows of one plane of a pyramid level, whose pixels are means of ``2**level`` pixels along Y and X."""
+    """Return rows of a plane of a pyramid level: means of ``2**level`` measured pixels along Y and X, or one label."""
     step = 1 << level
     if level == 0:
         return np.ascontiguousarray(np.asarray(image.data[(*index, slice(start, stop))]), dtype=image.dtype)
-    samples = image.size("S")
+    samples, labels = image.size("S"), bool(image.metadata.get("labels"))
     out = np.empty((stop - start, width, samples), dtype=image.dtype)
     slab = max(1, _SLAB_BYTES // (width * step * step * samples * 8))
     for top in range(start, stop, slab):
         bottom = min(top + slab, stop)
         values = np.asarray(image.data[(*index, slice(top * step, bottom * step), slice(0, width * step))])
-        mean = values.reshape(bottom - top, step, width, step, samples).mean(axis=(1, 3), dtype=np.float64)
+        blocks = values.reshape(bottom - top, step, width, step, samples)
+        if labels:  # they have no mean
+            out[top - start : bottom - start] = blocks[:, 0, :, 0]
+            continue
+        mean = invalid.mean_of_measured(blocks, lambda b: b.sum(axis=(1, 3)), step * step, image.no_data)
         out[top - start : bottom - start] = np.rint(mean) if image.dtype.kind in "ui" else mean
     return out if "S" in image.axes else out[..., 0]

@@ -2,11 +2,14 @@
 
 napari shows the world slice by slice, along its own axes. It cannot slice a layer whose first array axis lies across
 the first axis of the world. The array axes of such a volume therefore go into the order of the world's axes that they
-lie closest to. ``metadata["file_axes"]`` keeps the letters that they have in the file, so that models get the slices as
+lie closest to. Of an oblique volume, napari shows nothing at some places of its sliders.
+
+``metadata["file_axes"]`` keeps the letters that they have in the file, so that models get the slices as
 they were recorded, and files the order that they had.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +50,29 @@ def lay_along_world(levels: Sequence[Image]) -> list[Image]:
         )
         for level in levels
     ]
+
+
+def empty_share(image: Image) -> float:
+    """Return the largest share of the places of a slider at which napari shows nothing of a volume; 0 of a plane.
+
+    napari cuts a volume at the place of the slider where it crosses the world's other axes, and shows the nearest slice
+    without its tilt. The slider covers the whole volume, whose corners reach beyond these places if it is oblique.
+
+    Parameters
+    ----------
+    image
+        Volume as `lay_along_world` returns it.
+    """
+    if len(image.spatial) < 3:
+        return 0.0
+    counts = np.array([image.size(a) for a in image.spatial])
+    corners = np.array(list(product(*((-0.5, n - 0.5) for n in counts)))) @ image.affine[:3, :3].T + image.affine[:3, 3]
+    inverse, shares = np.linalg.inv(image.affine), []
+    for axis, (low, high) in enumerate(zip(corners.min(axis=0), corners.max(axis=0), strict=True)):
+        ends = (np.array([-0.5, counts[axis] - 0.5]) - inverse[axis, 3]) / inverse[axis, axis]
+        shown = min(high, ends.max()) - max(low, ends.min())
+        shares.append(1.0 - max(0.0, shown) / (high - low))
+    return float(max(shares))
 
 
 def file_axes(layer: "ImageLayer") -> str | None:

@@ -1,6 +1,6 @@
 """File > Open: images at their place in the world, with channels as layers and pixels read on demand.
 
-Pictures and zarr arrays without OME metadata are left to napari's own reader.
+JPEG, BMP and zarr arrays without OME metadata are left to napari's own reader.
 """
 
 import math
@@ -19,12 +19,12 @@ from napari_superres.io.lazy import Box, LazyArray, reorder_axes
 from napari_superres.plugin.host.contrast import find_contrast
 from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.host.layers import LayerData
-from napari_superres.plugin.host.orientation import lay_along_world
+from napari_superres.plugin.host.orientation import empty_share, lay_along_world
 
 Reader = Callable[[str | Path | Sequence[str | Path]], list[LayerData]]
 
-# What napari opens as completely stays its own.
-SUFFIXES = tuple(s for s in READ_SUFFIXES if s not in PICTURE.read)
+# What napari opens as completely stays its own. Of PNG, it drops eight bits of sixteen if there are colours.
+SUFFIXES = tuple(s for s in READ_SUFFIXES if s not in PICTURE.read or s == ".png")
 _OME_MARKS = (b'"multiscales"', b'"bioformats2raw.layout"', b'"plate"')
 _COLORMAPS = {1: ("gray",), 2: ("magenta", "green")}
 _MANY_COLORMAPS = ("cyan", "magenta", "yellow", "blue", "green", "red")
@@ -34,6 +34,7 @@ _LARGEST_CHUNK = 2**24
 _LARGEST_SHOWN, _OVERVIEW = 2**26, 2**22
 # Edge of the blocks that are read to take every n-th pixel.
 _READ = 2**12
+_NOTABLY_EMPTY = 0.05
 # Larger planes take many seconds to read. Their layers are hidden until the user shows them.
 _LARGEST_DRAWN = 2**29
 
@@ -41,8 +42,8 @@ _LARGEST_DRAWN = 2**29
 def get_reader(path: str | Path | Sequence[str | Path]) -> Reader | None:
     """Return `read` if this plugin reads the file or folder, otherwise None.
 
-    It reads what the command line reads: files but PNG, JPEG and BMP, OME-Zarr folders and folders of DICOM files. It
-    does not read several paths at once, which napari would stack.
+    It reads what the command line reads: files but JPEG and BMP, OME-Zarr folders and folders of DICOM files. It does
+    not read several paths at once, which napari would stack.
     """
     if not isinstance(path, str | Path):
         if len(path) != 1:
@@ -83,6 +84,8 @@ def _read(path: str | Path) -> list[LayerData]:
         layers += map(_as_labels, channels) if image.metadata.get("labels") else channels
         for note in image.metadata.get("notes", ()):
             show_warning(f"{_title(name)}: {note}.")
+        if (empty := empty_share(lay_along_world([image])[0])) > _NOTABLY_EMPTY:
+            _announce_tilt(_title(name), empty)
         if _is_larger((image, *coarser)[-1], _LARGEST_DRAWN):
             _announce_hidden(_title(name), (image, *coarser)[-1])
     return layers
@@ -209,6 +212,15 @@ def _announce_hidden(name: str, coarsest: Image) -> None:
     show_info(
         f"{name} is hidden: its planes of {coarsest.size('Y')} x {coarsest.size('X')} pixels take long to read. "
         "Click the layer's eye to show it, or save it as OME-Zarr with coarser levels and open that file."
+    )
+
+
+def _announce_tilt(name: str, empty: float) -> None:
+    from napari.utils.notifications import show_info
+
+    show_info(
+        f"{name} lies obliquely. napari shows its slices without their tilt, and none at {empty:.0%} of the places "
+        "of a slider. Show it in 3D to see how it lies."
     )
 
 

@@ -179,13 +179,26 @@ def test_colour_and_unknown_pixel_size(tmp_path):
     assert made[0].shape == (9, 10, 3)
 
 
+@pytest.mark.parametrize("samples", [1, 2, 3, 4])
+def test_a_png_of_16_bits_keeps_them(samples, tmp_path):
+    """napari's own reader drops eight of them where there are several samples."""
+    import imagecodecs
+
+    data = np.random.default_rng(0).integers(0, 2**16, (9, 10, samples)).astype(np.uint16).squeeze()
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(data))
+    (layer,) = layers_of(tmp_path / "a.png")
+    shown = data[..., [0, 0, 0, 1]] if samples == 2 else data
+    assert (layer.name, layer.rgb, layer.data.dtype) == ("a", samples > 1, np.uint16)
+    np.testing.assert_array_equal(np.asarray(layer.data), shown)
+
+
 def test_the_reader_claims_only_files_that_napari_reads_incompletely(tmp_path):
     assert get_reader("a.ome.tif") is read
     assert get_reader(tmp_path / "a.nii.gz") is read
     assert get_reader(["a.OME.TIFF"]) is read
-    for claimed in ("a.tif", "A.TIFF", "a.nhdr", "a.IMA", "a.mrc", "a.rec", "A.MHA", "a.MHD", "a.dicom"):
+    for claimed in ("a.tif", "a.png", "A.TIFF", "a.nhdr", "a.IMA", "a.mrc", "a.rec", "A.MHA", "a.MHD", "a.dicom"):
         assert get_reader(claimed) is read, claimed
-    for other in ("a.png", "a.jpg", "a.npy", "nii", ["a.nrrd", "b.nrrd"], []):
+    for other in ("a.jpg", "a.bmp", "a.npy", "nii", ["a.nrrd", "b.nrrd"], []):
         assert get_reader(other) is None, other
     assert get_reader(tmp_path) is None
     write_image(image_of(), tmp_path / "named.zarr")

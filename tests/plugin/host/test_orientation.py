@@ -11,6 +11,7 @@ from napari.layers import Layer
 from napari_superres import read_image, upscale
 from napari_superres.io.lazy import reorder_axes
 from napari_superres.plugin.host.layers import guess_layer_axes, to_image, to_layer
+from napari_superres.plugin.host.orientation import empty_share, lay_along_world
 from napari_superres.plugin.host.reader import read
 from napari_superres.plugin.host.writer import write_layer
 
@@ -72,6 +73,32 @@ def test_it_lies_where_nibabel_puts_it_and_every_slider_moves_through_it(path):
         assert shown(viewer, where) > 2 * shown(viewer, where + step)
     viewer.dims.ndisplay = 3
     assert np.asarray(viewer.layers[0]._slice.image.raw).ndim == 3
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0), (60, -20, 15)])
+@pytest.mark.parametrize("tilt", [(0, 0, 0), (15, 10, 0), (-8, 3, 20)])
+def test_the_places_without_a_slice_are_counted_as_napari_shows_them(place, tilt, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("napari.utils.notifications.show_info", told.append)
+    linear = nibabel.eulerangles.euler2mat(*np.radians(tilt)) @ np.diag([2.0, 1.0, 1.5])
+    affine = nibabel.affines.from_matvec(linear, place - linear @ [10, 15, 12])
+    stored = nibabel.Nifti1Image(np.ones((20, 30, 24), np.uint8), affine)
+    stored.header.set_xyzt_units("mm")
+    nibabel.save(stored, tmp_path / "a.nii")
+    viewer = ViewerModel()
+    (layer,) = (viewer.add_layer(Layer.create(*made)) for made in read(tmp_path / "a.nii"))
+    empty = []
+    for axis in range(3):
+        viewer.dims.order = (axis, *(a for a in range(3) if a != axis))
+        steps = viewer.dims.nsteps[axis]
+        seen = 0
+        for step in range(steps):
+            viewer.dims.set_current_step(axis, step)
+            seen += bool(np.asarray(layer._slice.image.raw).max())
+        empty.append(1 - seen / steps)
+    share = empty_share(lay_along_world([read_image(tmp_path / "a.nii")])[0])
+    assert share == pytest.approx(max(empty), abs=0.06)
+    assert [f"{share:.0%} of the places" in text for text in told] == ([True] if any(tilt) else [])
 
 
 def test_the_way_back_is_exact(path, tmp_path):

@@ -11,7 +11,7 @@ from napari_superres.core.axes import validate_axes
 from napari_superres.core.image import Image
 from napari_superres.errors import GridError, UnreadableImageError
 from napari_superres.io.lazy import PlainArray, reorder_axes
-from napari_superres.io.series import Accept, Series, check_claim, import_library, summarize, translate_errors
+from napari_superres.io.series import GUESSED, Accept, Series, check_claim, import_library, summarize, translate_errors
 
 _KIND = "MRC file"
 _HEADER_BYTES = 1024
@@ -52,6 +52,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
             # Tomography writes the space group of image stacks into volumes, but not their single section per cell.
             is_stack = file.is_image_stack() and int(header.mz) == 1 and path.suffix.lower() != ".rec"
     stored = _stored_axes(header, data.ndim, is_stack=is_stack)
+    doubts = _doubts(header)
     angles = [float(angle) for angle in header.cellb.item()]
     if any(angle not in _STRAIGHT for angle in angles):
         raise GridError(
@@ -70,7 +71,7 @@ def scan(path: Path, accept: Accept) -> list[Series]:
             pixel_size=[sizes[a] for a in spatial] if known else None,
             origin=[origin[a] for a in spatial] if known else None,
             unit="angstrom",
-            metadata={"modality": "electron microscopy"},
+            metadata={"modality": "electron microscopy", **doubts},
         )
         return image if axes else reorder_axes(image, "".join(a for a in "TZYX" if a in letters))
 
@@ -86,6 +87,16 @@ def _stored_axes(header: Any, ndim: int, *, is_stack: bool) -> str:
     if is_stack:
         return "T" + (letters[1:] if set(letters[1:]) == {"Y", "X"} else "YX")
     return letters if ndim == 3 else "T" + letters
+
+
+def _doubts(header: Any) -> dict[str, Any]:
+    """Return a note for the metadata if the order of the axes is stated, but none; many programs state zeros."""
+    numbers = [int(header[name]) for name in ("mapc", "mapr", "maps")]
+    if sorted(numbers) == [1, 2, 3] or not any(numbers):
+        return {}
+    stated = ", ".join(map(str, numbers))
+    note = f"the order of its axes (MAPC, MAPR, MAPS) is stated as {stated}, which is none: X, Y, Z was assumed"
+    return {GUESSED: True, "notes": (note,)}
 
 
 def _origin(header: Any, stored: str, sizes: Mapping[str, float]) -> dict[str, float]:

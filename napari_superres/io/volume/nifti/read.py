@@ -14,9 +14,10 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.lazy import reorder_axes, with_axes
-from napari_superres.io.series import Accept, Series, summarize, translate_errors
+from napari_superres.io.series import Accept, Series, noted_no_data, summarize, translate_errors
 from napari_superres.io.volume.nifti.forms import FACTS, read_forms, to_array_order
 from napari_superres.io.volume.nifti.header import KIND, NiftiHeader, read_header, read_pixels
+from napari_superres.io.volume.nifti.write import NOTE
 
 _LENGTHS = {"micron": "micrometer", "mm": "millimeter", "meter": "meter", "unknown": "millimeter"}
 _TIMES = {"sec": "second", "msec": "millisecond", "usec": "microsecond"}
@@ -74,8 +75,15 @@ def _image(path: Path, header: NiftiHeader, data: npt.NDArray[Any]) -> Image:
     step = abs(float(header.raw["pixdim"][4]))
     if "T" in axes and time in _TIMES and 0 < step < math.inf:
         units["T"], metadata["time_step"] = _TIMES[time], step
-    image = Image(data, axes, affine, units, "LPS", (), metadata)
+    image = Image(data, axes, affine, units, "LPS", (), metadata, _no_data(header))
     return reorder_axes(image, "".join(a for a in "TCZYXS" if a in axes))
+
+
+def _no_data(header: NiftiHeader) -> tuple[float, float] | None:
+    """Return the values that mean "not measured", which only files of this package state."""
+    description = bytes(header.raw["descrip"]).decode("ascii", "replace").strip("\0")
+    name, _, text = description.removeprefix(NOTE).partition(" ")
+    return noted_no_data({name: text}) if description.startswith(NOTE) else None
 
 
 def _with_letters(path: Path, header: NiftiHeader, data: npt.NDArray[Any], time: str) -> tuple[npt.NDArray[Any], str]:

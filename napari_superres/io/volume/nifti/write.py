@@ -1,6 +1,7 @@
 """Write NIfTI with nibabel: both matrices with their codes, colours as colours, shear as it is.
 
-NIfTI has no place for an unknown pixel size: readers would take it for 1 mm.
+NIfTI has no place for an unknown pixel size: readers would take it for 1 mm. Values that mean "not measured" stand in
+its field for a description, which only this package understands.
 """
 
 import gzip
@@ -12,13 +13,15 @@ import numpy as np
 from napari_superres.core.image import Image
 from napari_superres.core.units import convert
 from napari_superres.io.lazy import affine_in_unit, reorder_axes
-from napari_superres.io.series import Unsupported, import_library, unsupported_data_type
+from napari_superres.io.series import Unsupported, import_library, note_no_data, unsupported_data_type
 from napari_superres.io.volume.nifti.forms import FACTS, to_file_order, write_forms
 
 _TYPES = "uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64"
 _LENGTHS = {"micrometer": "micron", "millimeter": "mm", "meter": "meter"}
 _TIMES = {"second": "sec", "millisecond": "msec", "microsecond": "usec"}
 _LONGEST = 2**15 - 1  # axis of NIfTI-1
+NOTE = "napari_superres "
+"""Start of the description of a file with values that mean "not measured"."""
 
 
 def find_unsupported(image: Image, suffix: str) -> list[Unsupported]:
@@ -69,6 +72,8 @@ def write(image: Image, path: Path) -> None:
         stored.header.set_intent("vector")
     elif image.metadata.get("labels"):
         stored.header.set_intent("label")
+    for name, text in note_no_data(image).items():
+        stored.header["descrip"] = f"{NOTE}{name} {text}"
     # To a stream, because nibabel changes names whose suffix is in capitals.
     with path.open("wb") as file:
         if path.suffix.lower() != ".gz":

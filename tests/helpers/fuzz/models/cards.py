@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+from helpers.fuzz.values import damage_bytes
 from napari_superres.models.model_file import KEY
 
 _VALUES: tuple[Any, ...] = (
@@ -15,26 +16,6 @@ _VALUES: tuple[Any, ...] = (
     *([], {}, [1], [0, 0], [128, 128], [64, 64, 64], [1e300, -1e300], [None, "a"], {"a": {"b": [1]}}),
 )
 _DEEP = 5000
-
-
-def damage_bytes(rng: Random, data: bytes) -> bytes:
-    """Return data with bits flipped, or a part overwritten, cut off, removed or repeated."""
-    raw = bytearray(data) or bytearray(b"\0")
-    at = rng.randrange(min(len(raw), 400) if rng.random() < 0.6 else len(raw))
-    length = rng.randrange(1, 65)
-    how = rng.randrange(5)
-    if how == 0:
-        for _ in range(rng.choice((1, 4, 30))):
-            raw[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
-    elif how == 1:
-        raw[at : at + 8] = rng.choice((0, 1, 255, 2**31, 2**63 - 1, 2**64 - 1)).to_bytes(8, "little")
-    elif how == 2:
-        del raw[rng.randrange(len(raw)) :]
-    elif how == 3:
-        del raw[at : at + length]
-    else:
-        raw[at:at] = raw[at : at + length] * rng.choice((1, 2, 50))
-    return bytes(raw)
 
 
 def damage_json(rng: Random, data: bytes) -> bytes:

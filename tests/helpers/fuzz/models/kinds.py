@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -17,6 +16,8 @@ import numpy as np
 import torch
 
 from helpers import bioimageio_packages as packages
+from helpers.fuzz import case
+from helpers.fuzz.case import Damage, Kind, Sample
 from helpers.fuzz.models import cards, checkpoints, graphs
 from helpers.spandrel_networks import checkpoint
 from napari_superres import Image, load_model, upscale
@@ -24,11 +25,6 @@ from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard, add_model, find_card, list_models, verify_models
 from napari_superres.models.architectures import build
 from napari_superres.models.model_file import SUFFIX, write_model
-
-_BLIND = 0.1
-"""Share of the cases whose bytes are damaged without regard to their structure."""
-
-Damage = Callable[[Random, bytes], bytes]
 
 _NETWORKS: tuple[tuple[str, dict[str, Any], dict[str, tuple[float, float]]], ...] = (
     ("espcn", {"scale": [2, 2], "features": [4, 4]}, {}),
@@ -43,39 +39,10 @@ _NETWORKS: tuple[tuple[str, dict[str, Any], dict[str, tuple[float, float]]], ...
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of file.
-
-    Attributes
-    ----------
-    name
-        Name in reports.
-    samples
-        Return the sound files, always the same.
-    damages
-        What may happen to a file; each keeps most of its structure.
-    use
-        Do with the file what the program does; raise only errors of ours.
-    share
-        Share of the cases. Files of other programs take longer, because a process is started for each.
-    """
-
-    name: str
-    samples: Callable[[], Sequence[bytes]]
-    damages: tuple[Damage, ...]
-    use: Callable[[Path], None]
-    share: float
-
-
 def write_case(seed: int, index: int, folder: Path) -> tuple[Kind, Path]:
     """Write the file of a case into a folder; the seed and the index decide everything about it."""
-    rng = Random(f"{seed}/{index}")
-    kind = rng.choices(KINDS, [kind.share for kind in KINDS])[0]
-    path = folder / f"{kind.name.partition(' ')[0]}{_SUFFIXES[kind.name]}"
-    damage = cards.damage_bytes if rng.random() < _BLIND else rng.choice(kind.damages)
-    path.write_bytes(damage(rng, rng.choice(kind.samples())))
-    return kind, path
+    kind = Random(f"{seed}/{index}").choices(KINDS, SHARES)[0]
+    return kind, case.write_case(kind, kind.samples(), seed, index, folder)
 
 
 @cache
@@ -184,12 +151,21 @@ def _own_folders() -> Iterator[Path]:
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-_SUFFIXES = {"card": SUFFIX, "weights": SUFFIX, "state": ".json", "checkpoint": ".pth", "package": ".zip"}
+def _kind(
+    name: str, suffix: str, files: Callable[[], Sequence[bytes]], use: Callable[[Path], None], *damages: Damage
+) -> Kind:
+    """Return a kind of which each sample is one file."""
+    return Kind(name, lambda: [Sample(f"{name}{suffix}", {f"{name}{suffix}": f}) for f in files()], use, {"*": damages})
+
 
 KINDS = (
-    Kind("card", model_files, (cards.damage_card,), use_model, 0.5),
-    Kind("weights", model_files, (cards.damage_header,), use_model, 0.2),
-    Kind("state", states, (cards.damage_json,), use_state, 0.1),
-    Kind("checkpoint", checkpoint_files, (checkpoints.damage_checkpoint, checkpoints.damage_members), use_foreign, 0.1),
-    Kind("package", package_files, (graphs.damage_graph, graphs.damage_description), use_foreign, 0.1),
+    _kind("card", SUFFIX, model_files, use_model, cards.damage_card),
+    _kind("weights", SUFFIX, model_files, use_model, cards.damage_header),
+    _kind("state", ".json", states, use_state, cards.damage_json),
+    _kind(
+        "checkpoint", ".pth", checkpoint_files, use_foreign, checkpoints.damage_checkpoint, checkpoints.damage_members
+    ),
+    _kind("package", ".zip", package_files, use_foreign, graphs.damage_graph, graphs.damage_description),
 )
+SHARES = (0.5, 0.2, 0.1, 0.1, 0.1)
+"""Share of each kind in the cases. Files of other programs take longer, because a process is started for each."""
