@@ -5,9 +5,16 @@ therefore split into spatial frequencies: its energy near the corner of the spec
 the same in all blocks, of the structure's energy at middle frequencies. One weighted fit over all blocks finds that
 share and the line of the noise, so texture is not taken for noise as long as it fades.
 
+Texture that fills an image evenly, such as sand, hides from that fit: no block shows less of it than the others. But
+the spectrum of its weakest blocks still falls, as no noise does. A second fit to that spectrum finds which share of the
+measured variance is noise. Of that share at least 0.64 is kept, because told too little costs a network more than told
+too much.
+
 The split into frequencies to tell noise from structure follows Ponomarenko, Lukin, Zriakhov, Kaarna, Astola 2007
 (doi:10.1109/MMSP.2007.4412888); the line of variance over brightness follows Foi, Trimeche, Katkovnik, Egiazarian 2008
-(doi:10.1109/TIP.2008.2001399).
+(doi:10.1109/TIP.2008.2001399). That noise is measured in blocks of weak texture follows Liu, Tanaka, Okutomi 2013
+(doi:10.1109/TIP.2013.2283400), and that the energy of images falls with a power of the frequency, Field 1987
+(doi:10.1364/JOSAA.4.002379).
 """
 
 from collections.abc import Sequence
@@ -28,10 +35,13 @@ MIN_BLOCKS = 4
 """Fewest blocks to which a line is fitted."""
 
 _ORDER = np.arange(BLOCK)
-_SUM = _ORDER + _ORDER[:, None]
-_MIDDLE = (_SUM >= 5) & (_SUM <= 9) & (_ORDER > 0) & (_ORDER[:, None] > 0)
-_CORNER = _SUM >= 12
-"""Spatial frequencies along X and Y that count as middle and as corner, in half periods per block."""
+_BANDS = np.arange(2, 2 * BLOCK - 1)
+"""Sums of the spatial frequencies along X and Y, in half periods per block, of the bands of a block's spectrum."""
+
+_IN_BAND = (_ORDER + _ORDER[:, None] == _BANDS[:, None, None]) & (_ORDER > 0) & (_ORDER[:, None] > 0)
+_SIZES = _IN_BAND.sum(axis=(1, 2))
+_LOW, _MIDDLE, _CORNER = _BANDS <= 4, (_BANDS >= 5) & (_BANDS <= 9), _BANDS >= 12
+"""Bands by which blocks are called weak, and that count as middle and as corner."""
 
 _SATURATED = 0.25
 """Share of pixels at the highest value of all from which a block counts as saturated.
@@ -47,6 +57,22 @@ _CAUTION = 3.0
 
 _FEW_PIXELS = 1 << 18
 """Images of at most so many pixels are divided into blocks that overlap by half, which makes more of them."""
+
+_WEAK = 0.5
+"""Share of the brighter half of the blocks whose spectrum is that of weak texture."""
+
+_MIN_WEAK = 100
+"""Fewest blocks of weak texture whose spectrum is trusted."""
+
+_FADING = 0.75
+"""Half the power of the frequency with which the energy of sharp texture falls. Blur adds a Gaussian to it."""
+
+_BLURS = np.append(0.0, np.geomspace(0.1, 20.0, 24))
+_SHARES = np.linspace(0.64, 1.0, 19)
+"""Gaussians that are tried, and shares of the measured variance that may be noise."""
+
+_MISFIT = 0.05
+"""Relative error with which texture follows the law of its fading, in addition to chance."""
 
 _DARKEST = 0.005
 """Quantile of the brightness of blocks that stands for darkness."""
@@ -124,23 +150,26 @@ def measure_noise(planes: Sequence[npt.NDArray[Any]]) -> Noise:
         return Noise(0.0, 0.0, lowest)
     starts = (0, BLOCK // 2) if sum(plane.size for plane in planes) <= _FEW_PIXELS else (0,)
     parts = [_blocks(plane[y:, x:], highest) for plane in planes for y in starts for x in starts]
-    blocks = np.concatenate(parts) if parts else np.empty((0, 3))
+    blocks = np.concatenate(parts) if parts else np.empty((0, 1 + len(_BANDS)))
     if len(blocks) < MIN_BLOCKS:
         raise SettingsError(
             f"noise is measured in at least {MIN_BLOCKS} blocks of {BLOCK} x {BLOCK} pixels that are finite and "
             f"neither saturated nor constant, found {len(blocks)}.",
             remedy="Choose more or larger images.",
         )
-    means, middle, corner = blocks.T
+    means, bands = blocks[:, 0], blocks[:, 1:]
     offset = float(np.quantile(means, _DARKEST))
-    base, gain = _fit(np.maximum(means - offset, 0), middle, corner)
+    brightness = np.maximum(means - offset, 0)
+    base, gain = _fit(brightness, _mean(bands, _MIDDLE), _mean(bands, _CORNER))
+    share = _noise_share(bands, base + gain * brightness)
+    base, gain = share * base, share * gain
     if all(plane.dtype.kind in "ui" for plane in planes) and base + gain * (means.max() - offset) < _ROUNDING:
         base, gain = _ROUNDING, 0.0
     return Noise(gain, float(np.sqrt(base)), offset)
 
 
 def _blocks(plane: npt.NDArray[Any], highest: float) -> Floats:
-    """Return a row for each usable block of a plane: its mean, and the energies at the middle and at the corner."""
+    """Return a row for each usable block of a plane: its mean, and the mean energy of each band."""
     rows, columns = (n // BLOCK for n in plane.shape)
     tiles = np.asarray(plane[: rows * BLOCK, : columns * BLOCK], dtype=np.float64)
     tiles = tiles.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
@@ -149,9 +178,42 @@ def _blocks(plane: npt.NDArray[Any], highest: float) -> Floats:
     with np.errstate(invalid="ignore"):
         energy = (waves @ tiles @ waves.T) ** 2
     means, saturated = tiles.mean(axis=(2, 3)), (tiles == highest).mean(axis=(2, 3))
-    middle, corner = energy[..., _MIDDLE].mean(axis=-1), energy[..., _CORNER].mean(axis=-1)
-    usable = np.isfinite(means) & (saturated < _SATURATED) & (middle + corner > 0)
-    return np.stack([means[usable], middle[usable], corner[usable]], axis=1)
+    bands = np.einsum("rcyx,byx->rcb", energy, _IN_BAND / _SIZES[:, None, None])
+    usable = np.isfinite(means) & (saturated < _SATURATED) & ((_mean(bands, _MIDDLE) + _mean(bands, _CORNER)) > 0)
+    return np.concatenate([means[usable][:, None], bands[usable]], axis=1)
+
+
+def _mean(bands: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
+    """Return the mean energy of all coefficients of some bands."""
+    mean: Floats = bands[..., chosen] @ (_SIZES[chosen] / _SIZES[chosen].sum())
+    return mean
+
+
+def _noise_share(bands: Floats, noise: Floats) -> float:
+    """Return the share of a measured variance that is noise: what does not fade in the blocks of weakest texture.
+
+    Dark blocks are left out: their noise may be too weak to be known. Blocks are weak by their low frequencies, which
+    the fit does not use, so chance at high frequencies chooses none.
+    """
+    bright = np.flatnonzero((noise > 0) & (noise >= np.median(noise)))
+    count = int(_WEAK * len(bright))
+    if count < _MIN_WEAK:
+        return 1.0
+    bands, noise = bands[bright], noise[bright]
+    weak = np.argpartition(_mean(bands, _LOW) / noise, count - 1)[:count]
+    fine = ~_LOW
+    spectrum = (bands[weak][:, fine] / noise[weak, None]).mean(axis=0)
+    # Blocks overlap, hence the factor of 3: one in three counts.
+    error = spectrum * np.sqrt(2 * 3 / (count * _SIZES[fine]) + _MISFIT**2)
+    if not error.all():
+        return 1.0
+    squares = (_BANDS[fine] / (2.0 * BLOCK)) ** 2
+    texture = squares**-_FADING * np.exp(-_BLURS[:, None] * squares)
+    texture = texture / (texture[:, :1] * error)
+    rest = (spectrum - _SHARES[:, None]) / error
+    strength = np.maximum(rest @ texture.T / np.square(texture).sum(axis=1), 0)
+    misfit = np.square(rest[:, None] - strength[..., None] * texture).sum(axis=-1).min(axis=1)
+    return float(_SHARES[np.argmin(misfit)])
 
 
 def _fit(brightness: Floats, middle: Floats, corner: Floats) -> tuple[float, float]:

@@ -9,6 +9,12 @@ import torch
 MMAP_LIMIT = 32 * 2**20
 """Size in bytes above which freed blocks return to the kernel, unless the allocator was tuned."""
 
+TRIM_LIMIT = 2 * MMAP_LIMIT
+"""Size in bytes above which free memory at the end of the heap returns to the kernel, unless the allocator was tuned.
+
+glibc keeps twice the largest block that it does not map on its own (mallopt(3), ``M_TRIM_THRESHOLD``).
+"""
+
 _CPU_BUDGET = 2 * 2**30
 _GPU_SHARE, _CPU_SHARE = 0.6, 0.25
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8

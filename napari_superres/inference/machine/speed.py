@@ -83,9 +83,10 @@ def typical_speed(model: Model, device: str) -> Speed:
     if device.startswith("cuda"):
         return Speed(((2**14, 8.0), (2**17, 2.0), (2**20, 1.0)))
     points = [(2**12, 1.3), (2**15, 1.0)]
-    if not memory.is_tuned():  # Page faults double the time of large activations.
-        unpaged = max(2**15 + 1, int(memory.MMAP_LIMIT / model.largest_activation))
-        points += [(unpaged, 1.0), (unpaged + 1, 2.0)]
+    if not memory.is_tuned():  # Page faults double the time of passes whose memory returns to the kernel.
+        kept = min(memory.MMAP_LIMIT / model.largest_activation, memory.TRIM_LIMIT / model.bytes_per_pixel)
+        unpaged = max(2**15 + 1, int(kept))
+        points += [(unpaged, 1.0), (2 * unpaged, 2.0)]
     return Speed(tuple(points))
 
 

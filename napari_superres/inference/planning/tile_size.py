@@ -165,13 +165,13 @@ def auto_tile(
     cheap = max(_CHEAP_BYTES / parallel, _CHEAP_BYTES_PER_BATCH)
     while best is None or pixels > _MIN_PIXELS:
         edges = _edges(sizes, halo, multiple, pixels)
-        # Context is computed and thrown away.
-        cost = prod(t / max(1, t - 2 * h) if t < n else 1.0 for t, h, n in zip(edges, halo, sizes, strict=True))
-        cost *= speed(prod(edges))
-        count = planes * prod(
+        tiles = prod(
             -(-max(1, n - 2 * h) // max(1, t - 2 * h)) if t < n else 1
             for t, h, n in zip(edges, halo, sizes, strict=True)
         )
+        # Context is computed and thrown away.
+        cost = tiles * prod(edges) / prod(sizes) * speed(prod(edges))
+        count = planes * tiles
         # The last round leaves threads idle.
         cost *= parallel * ceil(count / parallel) / count
         if thrifty:
