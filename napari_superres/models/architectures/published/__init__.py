@@ -16,7 +16,8 @@ and a line in `NETWORKS` with the names by which it is recognised. A network is 
 
 ``shapes``  layers of the sizes that a checkpoint has
 ``layers``  layers that several networks share
-``rfdn``, ``imdn``, ``bsrn``, ``pan``, ``rlfn``, ``carn``, ``safmn``, ``span``  one network, or close relatives, each
+``rfdn``, ``imdn``, ``bsrn``, ``pan``, ``rlfn``, ``carn``, ``safmn``, ``span``, ``edsr``, ``efdn``  one network, or close
+relatives, each
 """
 
 from collections.abc import Iterator, Mapping
@@ -87,6 +88,31 @@ NETWORKS = {
         "safmn:SAFMNpp",
         ("to_feat", "feats.0.conv1.proj", "feats.0.conv1.dwconv", "to_img.0"),
         "Sun et al. 2023, doi:10.1109/ICCV51070.2023.01213",
+    ),
+    "EDSR": Network(
+        "edsr:EDSR",
+        ("conv_first", "body.0.conv1", "conv_after_body", "upsample.0", "conv_last"),
+        "Lim et al. 2017, doi:10.1109/CVPRW.2017.151",
+    ),
+    "RCAN": Network(
+        "edsr:RCAN",
+        ("conv_first", "body.0.residual_group.0.rcab.3.attention", "conv_after_body", "upsample.0"),
+        "Zhang et al. 2018, doi:10.1007/978-3-030-01234-2_18",
+    ),
+    "SRResNet": Network(
+        "edsr:SRResNet",
+        ("conv_first", "body.0.conv1", "upconv1", "conv_hr", "conv_last"),
+        "Ledig et al. 2017, doi:10.1109/CVPR.2017.19",
+    ),
+    "EFDN": Network(
+        "efdn:EFDN",
+        ("head", "cells.0.conv2.rep_conv", "cells.0.att.conv1", "local_fuse.0", "tail.0"),
+        "Wang 2022, doi:10.1109/CVPRW56347.2022.00093",
+    ),
+    "FMEN": Network(
+        "efdn:FMEN",
+        ("head", "warmup.1.squeeze", "basic_blocks.0.conv1.rep_conv", "hfabs.0.excitate", "lr_conv"),
+        "Du et al. 2022, doi:10.1109/CVPRW56347.2022.00101",
     ),
     "SPAN-fused": Network(
         "span:FusedSPAN",

@@ -6,6 +6,9 @@ from torch.nn import functional
 
 from napari_superres.models.architectures.published.shapes import Shapes
 
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+"""Mean colour of the images of DIV2K, on a range of 0 to 1."""
+
 ESA_SMALLEST = 15
 """Edge of the smallest image that `SpatialAttention` can pool, in pixels."""
 
@@ -49,8 +52,7 @@ class SpatialAttention(nn.Module):
             if name != self._coarse[-1]:
                 coarse = self.activation(coarse)
         fine = functional.interpolate(coarse, x.shape[2:], mode="bilinear", align_corners=False)
-        if self.conv_f is not None:
-            fine = fine + self.conv_f(few)
+        fine = fine + (few if self.conv_f is None else self.conv_f(few))
         return x * torch.sigmoid(self.conv4(fine))
 
 

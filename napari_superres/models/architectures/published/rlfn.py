@@ -5,6 +5,7 @@ Kong, Li, Liu, Liu, He, Bai, Chen, Fu: Residual Local Feature Network for Effici
 """
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_superres.models.architectures.published.layers import ESA_SMALLEST, SpatialAttention
 from napari_superres.models.architectures.published.shapes import Shapes
@@ -33,12 +34,22 @@ class Block(nn.Module):
 
 
 class RLFN(nn.Module):
-    """Residual local feature network."""
+    """Residual local feature network.
+
+    Parameters
+    ----------
+    shapes
+        Of the checkpoint.
+    base
+        Whether the image, enlarged by bilinear interpolation, is added: in an entry to NTIRE 2024.
+    """
 
     smallest = ESA_SMALLEST
+    variants = ({"base": False}, {"base": True})
 
-    def __init__(self, shapes: Shapes) -> None:
+    def __init__(self, shapes: Shapes, base: bool = False) -> None:
         super().__init__()
+        self.base = base
         self.conv_1, self.conv_2 = shapes.conv("conv_1"), shapes.conv("conv_2")
         self.blocks = [f"block_{n}" for n in shapes.numbered("block_", 1)]
         for name in self.blocks:
@@ -61,4 +72,6 @@ class RLFN(nn.Module):
         for name in self.blocks:
             features = self.get_submodule(name)(features)
         out: Tensor = self.upsampler(self.conv_2(features) + first)  # (B, C, sH, sW)
+        if self.base:
+            out = out + functional.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
         return out

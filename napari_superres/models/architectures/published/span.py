@@ -7,10 +7,8 @@ Wan, Yu, Wang, Chen, Zhang, Li: Swift Parameter-free Attention Network for Effic
 import torch
 from torch import Tensor, nn
 
+from napari_superres.models.architectures.published.layers import DIV2K_MEAN
 from napari_superres.models.architectures.published.shapes import Shapes
-
-_MEAN = (0.4488, 0.4371, 0.4040)
-"""Mean colour of DIV2K's images, on a range of 0 to 1."""
 
 
 def _fused(shapes: Shapes, name: str) -> nn.Module:
@@ -64,7 +62,7 @@ class FusedSPAN(nn.Module):
         self.channels = 3
         self.scale = shapes.scale(shapes["upsampler.0.weight"][0], self.channels)
         self.upsampler = nn.Sequential(shapes.conv("upsampler.0"), nn.PixelShuffle(self.scale))
-        self.register_buffer("mean", torch.tensor(_MEAN).reshape(1, -1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(DIV2K_MEAN).reshape(1, -1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""

@@ -18,12 +18,15 @@ from napari_superres.models.probes.passes import NETWORK_ERRORS
 RANGES = (1.0, 255.0)
 """Largest values that networks are made for."""
 
-ALIKE_DB = 20.0
-"""Likeness from which a network is taken for what its weights are named after. Trained networks reach 25 to 45 dB."""
+ALIKE_DB = 30.0
+"""Likeness from which a network is taken for what its weights are named after. Published ones reach 49 to 58 dB."""
 
 _EDGE = 72
-_ENOUGH_DB = 0.5
+_ENOUGH_DB = 3.0
 """A later choice must be better by this much: networks without biases do as well with any range."""
+
+_CERTAIN_DB = 50.0
+"""Likeness that no wrong choice reaches: the choices after it are not tried."""
 
 Choice = TypeVar("Choice")
 
@@ -71,15 +74,19 @@ def likeness(network: nn.Module, channels: int, scale: int, largest: float) -> f
     border = 4  # Networks with zeros beyond the border are wrong there.
     inside = (..., slice(border, -border), slice(border, -border))
     error = float((coarse[inside] - image[inside]).square().mean())
-    return peak_to_error_db(1.0, max(error, 1e-20))
+    return peak_to_error_db(1.0, min(max(error, 1e-20), 1e20))
 
 
 def best(choices: Iterable[Choice], judge: Callable[[Choice], float]) -> tuple[Choice, float]:
-    """Return the choice with the highest likeness, and the likeness; an earlier one if none is clearly better."""
+    """Return the choice with the highest likeness, and the likeness; an earlier one if none is clearly better.
+
+    Choices after one that is surely right are not tried."""
     found: tuple[Choice, float] | None = None
     for choice in choices:
         value = judge(choice)
         if found is None or value > found[1] + _ENOUGH_DB:
             found = (choice, value)
+        if found[1] > _CERTAIN_DB:
+            break
     assert found is not None
     return found

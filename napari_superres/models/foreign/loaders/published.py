@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def detect_published(path: Path, weights: Mapping[str, Tensor]) -> ForeignModel 
         arguments, value = best(_choices(path, name, weights), lambda choice: _likeness(choice, weights))
         if found is None or value > found[1]:
             found = (arguments, value)
-    if found is None:
+    if found is None or isinf(found[1]):  # A network that cannot be computed has other connections.
         return None
     return ForeignModel(_card(found[0], _load(found[0], weights), found[1]), weights)
 
