@@ -5,7 +5,7 @@ import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from napari_superres.errors import ModelFileError
+from napari_superres.models.foreign.loaders.file_kinds import check_kind
+from napari_superres.models.foreign.loaders.hyperparameters import emptied
+from napari_superres.models.foreign.loaders.wrappers import readings
 from napari_superres.models.model_file import ASK_FOR_SAFETENSORS, GET_AGAIN, SUFFIX, read_weights
 
-SUFFIXES = (SUFFIX, ".pth", ".pt", ".ckpt", ".bin")
+SUFFIXES = (SUFFIX, ".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar", ".model")
 
 _MAX_SHARED, _SPARE_BYTES = 16, 2**20
 """Tensors may take this many times the file's size, because some share memory, and this many bytes more."""
 
 _MAX_TENSORS = 100_000
-_LEVELS = 3
-"""Levels of mappings in which a checkpoint may keep the weights."""
-
 _READ_ERRORS = (
     OSError,
     EOFError,
@@ -41,44 +41,31 @@ _READ_ERRORS = (
 """What torch raises for damaged files."""
 
 
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a state dict by name, on the CPU; from a training checkpoint those of its network.
+def read_checkpoint(path: Path) -> list[dict[str, Tensor]]:
+    """Return the tensors of a network by name, on the CPU, in each way in which the file can be read.
+
+    A training checkpoint holds more than the network, under names of its own; the likeliest reading comes first.
 
     Raises
     ------
     ModelFileError
         If the file is damaged, of another kind, or would have to run code to be read.
     """
+    is_plain = path.suffix.lower() == SUFFIX
+    if not is_plain:
+        check_kind(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ModelFileError(
             f"{path.name} is no model file: these end in {', '.join(SUFFIXES)}, packages of bioimage.io in .zip."
         )
-    content = read_weights(path) if path.suffix.lower() == SUFFIX else _unpickle(path)
-    tensors = {str(k): v for k, v in _state_dict(content).items() if isinstance(v, Tensor)}
-    if not tensors:
+    found = list(readings(read_weights(path) if is_plain else _unpickle(path)))
+    if not found:
         raise ModelFileError(f"{path.name} holds no tensors by name, so it is no checkpoint of a network.")
-    _check_sizes(path, tensors)
+    tensors = {id(tensor): (name, tensor) for reading in found for name, tensor in reading.items()}
+    _check_sizes(path, list(tensors.values()))
     # Each tensor gets its own memory, because model files cannot hold shared ones.
-    return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
-
-
-def _state_dict(content: Any) -> Mapping[Any, Any]:
-    from napari_superres.models.foreign.spandrel_models import import_spandrel
-
-    if not isinstance(content, Mapping):
-        return {}
-    state: Any = import_spandrel().canonicalize_state_dict(_with_text_keys(content, _LEVELS))
-    return state if isinstance(state, Mapping) else {}
-
-
-def _with_text_keys(content: Mapping[Any, Any], levels: int) -> dict[str, Any]:
-    """Return the entries whose key is a text, in mappings nested that many levels deep too."""
-    # A mapping may hold itself, or another one many times.
-    return {
-        k: _with_text_keys(v, levels - 1) if levels and isinstance(v, Mapping) else v
-        for k, v in content.items()
-        if isinstance(k, str)
-    }
+    own = {key: t.detach().clone(memory_format=torch.contiguous_format) for key, (_, t) in tensors.items()}
+    return [{name: own[id(tensor)] for name, tensor in reading.items()} for reading in found]
 
 
 def _unpickle(path: Path) -> Any:
@@ -88,7 +75,7 @@ def _unpickle(path: Path) -> Any:
             is_zip = file.read(2) == b"PK"
         if is_zip:
             _check_zip(path)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), emptied():
             warnings.simplefilter("ignore")  # torch warns of sparse tensors, which are refused below.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except ModelFileError:
@@ -124,16 +111,17 @@ def _check_zip(path: Path) -> None:
         )
 
 
-def _check_sizes(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def _check_sizes(path: Path, named: Sequence[tuple[str, Tensor]]) -> None:
     """Refuse tensors that are not a network's weights, or take far more memory than the file has bytes."""
-    if len(tensors) > _MAX_TENSORS:
-        raise ModelFileError(f"{path.name} holds {len(tensors)} tensors; no network has more than {_MAX_TENSORS}.")
-    for name, tensor in tensors.items():
+    if len(named) > _MAX_TENSORS:
+        raise ModelFileError(f"{path.name} holds {len(named)} tensors; no network has more than {_MAX_TENSORS}.")
+    for name, tensor in named:
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
             raise ModelFileError(f"{path.name}: {name[:100]} is no plain tensor.")
-    if any(t.is_complex() for t in tensors.values()) or not any(t.is_floating_point() for t in tensors.values()):
+    tensors = [tensor for _, tensor in named]
+    if any(t.is_complex() for t in tensors) or not any(t.is_floating_point() for t in tensors):
         raise ModelFileError(f"{path.name} must hold floating-point weights, none of them complex.")
-    needed = sum(t.numel() * t.element_size() for t in tensors.values())
+    needed = sum(t.numel() * t.element_size() for t in tensors)
     if needed > _MAX_SHARED * path.stat().st_size + _SPARE_BYTES:
         raise ModelFileError(
             f"{path.name} declares tensors of {needed / 1e9:.1f} GB in a file of {path.stat().st_size / 1e6:.1f} MB. "

@@ -10,14 +10,21 @@ from torch import Tensor, nn
 from napari_superres.models.architectures import list_architectures
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.checkpoint import read_checkpoint
+from napari_superres.models.foreign.loaders import published, spandrel_models
+from napari_superres.models.foreign.loaders.detect import detect_model
 from napari_superres.models.foreign.package import is_package, read_package
 from napari_superres.models.foreign.package_check import Check
 from napari_superres.models.foreign.programs import build_program
-from napari_superres.models.foreign.spandrel_models import ARCHITECTURE, build_spandrel, detect_model
 from napari_superres.models.own_network import build_own
 
 Measure = Callable[[ModelCard, nn.Module, Check | None], ModelCard]
 """Takes card, network, and the check that its author's test asks for; returns the card, measured."""
+
+_BUILDERS: dict[str, Callable[[str, ModelCard, Mapping[str, Tensor]], nn.Module]] = {
+    published.ARCHITECTURE: published.build_published,
+    spandrel_models.ARCHITECTURE: spandrel_models.build_spandrel,
+}
+"""What builds the network of a card and its weights, by `ModelCard.architecture`."""
 
 
 def convert(path: Path, *, trusted: bool, measure: Measure) -> tuple[ModelCard, Mapping[str, Tensor]]:
@@ -74,8 +81,8 @@ def build_foreign(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -> 
     ModelFileError, MissingExtraError
         As `convert`.
     """
-    is_spandrel = card.architecture == ARCHITECTURE
-    network = build_spandrel(name, card, weights) if is_spandrel else build_program(card, weights)
+    build = _BUILDERS.get(card.architecture)
+    network = build_program(card, weights) if build is None else build(name, card, weights)
     return PicklableNetwork(name, card, weights, network.eval().requires_grad_(False))
 
 

@@ -8,8 +8,8 @@ import torch
 from helpers.spandrel_networks import EXTRA_LEFT_OUT, EXTRA_NAMES, LEFT_OUT, NAMES, checkpoint
 from helpers.tables import ROOT, write_table
 from napari_superres.errors import ModelFileError
+from napari_superres.models.foreign.loaders.spandrel_models import build_spandrel, detect_spandrel
 from napari_superres.models.foreign.measure_card import measure_card
-from napari_superres.models.foreign.spandrel_models import build_spandrel, detect_model
 
 PAGE = ROOT / "docs" / "models.md"
 
@@ -17,7 +17,8 @@ PAGE = ROOT / "docs" / "models.md"
 def row(name: str) -> str:
     try:
         weights = checkpoint(name)
-        found = detect_model(Path(f"{name}.pth"), weights)
+        found = detect_spandrel(Path(f"{name}.pth"), weights)
+        assert found is not None
         card = measure_card(found.card, build_spandrel(name, found.card, weights).eval())
     except ModelFileError as error:
         return f"| {name} | | | | | | refused: {str(error).split(': ', 1)[-1]} |"

@@ -18,8 +18,8 @@ from napari_superres.core import intensity
 from napari_superres.core.tiling import smallest_tile
 from napari_superres.errors import MissingExtraError, ModelFileError, SuperResWarning
 from napari_superres.models import ModelCard, add_model, find_card, remove_model
-from napari_superres.models.foreign import spandrel_models
 from napari_superres.models.foreign.convert import convert
+from napari_superres.models.foreign.loaders import spandrel_models
 from napari_superres.models.foreign.measure_card import measure_card
 from napari_superres.models.library.index import library_entries
 

@@ -65,8 +65,8 @@ def known_architectures() -> Any:
     return architectures
 
 
-def detect_model(path: Path, weights: Mapping[str, Tensor]) -> ForeignModel:
-    """Recognise the network that some weights belong to.
+def detect_spandrel(path: Path, weights: Mapping[str, Tensor]) -> ForeignModel | None:
+    """Recognise the network that some weights belong to; None if spandrel knows no such network.
 
     Parameters
     ----------
@@ -77,15 +77,17 @@ def detect_model(path: Path, weights: Mapping[str, Tensor]) -> ForeignModel:
 
     Returns
     -------
-    ForeignModel
+    ForeignModel or None
         The model, with a card that states what spandrel knows about it.
 
     Raises
     ------
     ModelFileError
-        If no architecture fits the weights, or the network takes more than an image.
+        If spandrel cannot build the network that it recognises, or that takes more than an image.
     """
     descriptor = _describe(path.name, weights)
+    if descriptor is None:
+        return None
     name, scale = descriptor.architecture.name, descriptor.scale
     channels, multiple = descriptor.input_channels, descriptor.size_requirements.multiple_of
     if channels != descriptor.output_channels or channels not in (1, 3):
@@ -112,7 +114,7 @@ def detect_model(path: Path, weights: Mapping[str, Tensor]) -> ForeignModel:
 
 
 def build_spandrel(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
-    """Return the network of a card and weights that `detect_model` returned.
+    """Return the network of a card and weights that `detect_spandrel` returned.
 
     Raises
     ------
@@ -120,28 +122,25 @@ def build_spandrel(name: str, card: ModelCard, weights: Mapping[str, Tensor]) ->
         If the weights belong to another network than the card states.
     """
     descriptor = _describe(name, weights)
-    if str(descriptor.architecture.id) != card.arguments.get("network"):
+    found = "a network that spandrel does not know" if descriptor is None else descriptor.architecture.name
+    if descriptor is None or str(descriptor.architecture.id) != card.arguments.get("network"):
         raise ModelFileError(
-            f"{name}: the weights are of {descriptor.architecture.name}, which is not what the card says, so the file "
-            "is damaged.",
+            f"{name}: the weights are of {found}, which is not what the card says, so the file is damaged.",
             remedy=GET_AGAIN,
         )
     return SpandrelNetwork(descriptor, batched=card.arguments.get("batched") is True)
 
 
-def _describe(name: str, weights: Mapping[str, Tensor]) -> "ImageModelDescriptor[nn.Module]":
-    """Return spandrel's description of the network that the weights belong to, with the network."""
+def _describe(name: str, weights: Mapping[str, Tensor]) -> "ImageModelDescriptor[nn.Module] | None":
+    """Return spandrel's description of the network that the weights belong to, with the network; None if unknown."""
     library = import_spandrel()
     try:
         # Some architectures print or warn while they are built.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), limit_network_size(weights):
             warnings.simplefilter("ignore")
             descriptor = known_architectures().load(dict(weights))
-    except library.UnsupportedModelError as error:
-        raise ModelFileError(
-            f"{name}: spandrel recognises no architecture by these weights.",
-            remedy="Find out which network it is, or add it as a bioimage.io package.",
-        ) from error
+    except library.UnsupportedModelError:
+        return None
     except _BUILD_ERRORS as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ModelFileError(f"{name}: the weights fit no network that spandrel can build ({reason}).") from error

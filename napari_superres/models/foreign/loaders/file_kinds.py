@@ -1,0 +1,74 @@
+"""What a file is that holds no weights that can be read here, told by its first bytes, and how to convert it."""
+
+from pathlib import Path
+
+from napari_superres.errors import ModelFileError
+from napari_superres.models.model_file import GET_AGAIN
+
+_EXPORT = "Export the network as ONNX where it runs, and add the .onnx file."
+_TO_ONNX = {
+    "tf": "Convert it with tf2onnx (`python -m tf2onnx.convert`), and add the .onnx file.",
+    "keras": "Convert it with `model.export('net.onnx', format='onnx')` of Keras 3, and add the .onnx file.",
+    "ncnn": "Get the .pth or .onnx file that it was converted from: ncnn cannot be converted back.",
+}
+_BY_SUFFIX = {
+    ".pb": ("a TensorFlow graph", _TO_ONNX["tf"]),
+    ".tflite": ("a TensorFlow Lite model", _TO_ONNX["tf"]),
+    ".h5": ("weights of Keras", _TO_ONNX["keras"]),
+    ".hdf5": ("weights of Keras", _TO_ONNX["keras"]),
+    ".keras": ("a model of Keras", _TO_ONNX["keras"]),
+    ".param": ("the layers of an ncnn model", _TO_ONNX["ncnn"]),
+    ".caffemodel": ("a model of Caffe", _EXPORT),
+    ".mlmodel": ("a model of Core ML", _EXPORT),
+    ".engine": ("a TensorRT engine, which runs on one kind of GPU only", _EXPORT),
+    ".mat": ("a file of MATLAB", "Export the network in MATLAB with `exportONNXNetwork`, and add the .onnx file."),
+    ".npz": ("arrays of numpy, without the network that they belong to", _EXPORT),
+}
+
+
+def check_kind(path: Path) -> None:
+    """Check that a file may be a checkpoint of torch: a zip file, a pickle or an old tar file.
+
+    Raises
+    ------
+    ModelFileError
+        If it is another kind of file; the message says which, if known, and how to convert it.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(264)
+    except OSError as error:
+        raise ModelFileError(f"model file {path.name} cannot be read: {error.strerror or error}.") from error
+    suffix = path.suffix.lower()
+    if suffix in _BY_SUFFIX:
+        what, remedy = _BY_SUFFIX[suffix]
+        raise ModelFileError(f"{path.name} is {what}, which superres cannot run.", remedy=remedy)
+    if start[:2] == b"PK" or start[257:262] == b"ustar" or _may_be_pickle(start):
+        return
+    if not start:
+        raise ModelFileError(f"{path.name} is empty.", remedy=GET_AGAIN)
+    if start.startswith(b"\x89HDF"):
+        raise ModelFileError(
+            f"{path.name} is an HDF5 file, probably weights of Keras, which superres cannot run.",
+            remedy=_TO_ONNX["keras"],
+        )
+    if start.startswith(b"version https://git-lfs"):
+        raise ModelFileError(
+            f"{path.name} is a pointer of Git LFS, not the file itself.", remedy="Get it with `git lfs pull`."
+        )
+    if start.lstrip()[:1] == b"<":
+        raise ModelFileError(f"{path.name} is a web page, not a model.", remedy="Download the file itself.")
+    if suffix == ".bin" and path.with_suffix(".param").is_file():
+        what, remedy = "the weights of an ncnn model", _TO_ONNX["ncnn"]
+        raise ModelFileError(f"{path.name} is {what}, which superres cannot run.", remedy=remedy)
+    if suffix == ".bin":
+        raise ModelFileError(
+            f"{path.name} is no checkpoint of torch. It may be the weights of an ncnn model, which superres cannot run.",
+            remedy=_TO_ONNX["ncnn"],
+        )
+    raise ModelFileError(f"{path.name} is no file of a kind that superres knows, or it is damaged.", remedy=GET_AGAIN)
+
+
+def _may_be_pickle(start: bytes) -> bool:
+    """Return whether bytes begin as torch's pickles do: with the version of the protocol, then an opcode."""
+    return len(start) > 2 and start[0] == 0x80 and 2 <= start[1] <= 5
