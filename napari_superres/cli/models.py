@@ -92,22 +92,36 @@ def add(
     trust: Annotated[
         bool, typer.Option("--trust", help="Allow models that are programs (TorchScript, source code) to run.")
     ] = False,
+    range_: Annotated[
+        str | None,
+        typer.Option("--range", metavar="0..1|0..255|16bit", help="Range of values that a bare .onnx or .pt2 takes."),
+    ] = None,
+    channels: Annotated[
+        Literal["rgb", "luma"] | None, typer.Option(help="What a bare .onnx or .pt2 takes: colour or luminance.")
+    ] = None,
+    example: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="IN OUT", help="An image and the network's result, which show the range of a bare graph."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Assume a halo of 64 pixels instead of measuring it.")] = False,
 ) -> None:
     """Add model files to the library: superres checks, measures and copies each, and names it after its file.
 
-    Accepted are model files of superres; .pth, .ckpt and .safetensors files of every architecture that spandrel
-    recognises; and bioimage.io packages (.zip or folder). No code in a file runs without --trust. Measuring takes
-    seconds to minutes.
+    Accepted are model files of superres; .pth, .ckpt and .safetensors files of every architecture that is recognised;
+    bioimage.io packages (.zip or folder); and bare networks (.onnx, .pt2), whose scale, sizes and range are measured.
+    No code in a file runs without --trust. Measuring takes seconds to minutes.
 
     The library is the folder napari-superres/models in your user data. Set NAPARI_SUPERRES_MODELS to use another.
     """
+    from napari_superres import io
     from napari_superres.models import add_model
     from napari_superres.models.library.index import library_entries
 
+    images = None if example is None else (io.read_image(example[0]), io.read_image(example[1]))
     failed = 0
     for path in files:
         try:
-            card = add_model(path, trust=trust)
+            card = add_model(path, trust=trust, range=range_, channels=channels, example=images, quick=quick)
             terminal.result(card.name)
             terminal.say(f"{_added(card)}; sha256 {library_entries()[card.name].sha256}")
         except SuperResError as error:

@@ -24,6 +24,7 @@ import psutil
 from napari_superres import errors
 from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models.card import ModelCard
+from napari_superres.models.foreign.graph.wishes import UNSAID, Wishes
 
 STEP_S = 120.0
 """Longest time that one step may take: reading a file, building its network, or one pass."""
@@ -45,7 +46,7 @@ _REMEDY = "Do not use this file."
 _CHILD = "napari_superres.models.foreign.child"
 
 
-def convert_confined(path: Path, into: Path, *, trusted: bool) -> ModelCard:
+def convert_confined(path: Path, into: Path, *, trusted: bool, wishes: Wishes = UNSAID) -> ModelCard:
     """Convert a file or package of another program; see `convert.convert`.
 
     Parameters
@@ -56,6 +57,8 @@ def convert_confined(path: Path, into: Path, *, trusted: bool) -> ModelCard:
         Model file of this program to write.
     trusted
         Whether the user allows the model to run if it is a program.
+    wishes
+        What the user says about a bare graph, and whether a halo is assumed.
 
     Returns
     -------
@@ -71,7 +74,14 @@ def convert_confined(path: Path, into: Path, *, trusted: bool) -> ModelCard:
     """
     is_package = path.is_dir() or path.suffix.lower() == ".zip"
     libraries = ("bioimageio.spec", "onnxruntime", "onnx") if is_package else ("spandrel",)
-    arguments = {"path": str(path.resolve()), "into": str(into.resolve()), "trusted": trusted}
+    if path.suffix.lower() == ".onnx":
+        libraries = ("onnxruntime", "onnx")
+    arguments = {
+        "path": str(path.resolve()),
+        "into": str(into.resolve()),
+        "trusted": trusted,
+        "wishes": wishes.to_json(into.parent),
+    }
     return _run(path, "convert", libraries, arguments)
 
 
