@@ -64,7 +64,7 @@ class _Worker:
         if check is not None:
             check(network)
         card, network = prefer_torch(card, network)
-        return complete_card(card, network, quick=self._quick)
+        return complete_card(card, network, quick=self._quick, report=lambda share: self.say(share=share))
 
 
 def work(request: Mapping[str, Any], channel: IO[str]) -> None:

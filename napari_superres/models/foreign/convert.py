@@ -82,8 +82,8 @@ def _read(path: Path, *, trusted: bool, wishes: Wishes) -> ForeignModel:
         return read_bare(path, wishes, trusted=trusted)
     if wishes.are_about_graphs:
         raise SettingsError(
-            f"{path.name} says itself what its network takes: `range`, `channels` and `example` are for .onnx and .pt2.",
-            remedy="Leave them out.",
+            f"{path.name} says itself what its network takes.",
+            remedy="Leave out `range`, `channels` and `example`, which are for .onnx and .pt2.",
         )
     return read_package(path, trusted=trusted) if is_package(path) else detect_model(path, read_checkpoint(path))
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,7 @@ from napari_superres.models.library.shipped import interpolation_card, shipped_c
 from napari_superres.models.library.user_models import file_problem
 from napari_superres.models.model_file import SUFFIX, digest, is_model_file
 from napari_superres.models.probes.facts import remember_facts
+from napari_superres.storage import is_address
 
 
 @checks_names
@@ -42,18 +43,20 @@ def add_model(
     channels: Literal["rgb", "luma"] | None = None,
     example: tuple[Image, Image] | None = None,
     quick: bool = False,
+    report: Callable[[str, float], None] | None = None,
 ) -> ModelCard:
     """Copy a model into the library, where it is known by the file's stem.
 
     It is loaded first, as any model file is, and measured: halo, size multiple, grid. A link is followed. Models of
     other programs are converted to this program's format: checkpoints whose architecture is recognised, bioimage.io
-    packages, and bare graphs (``.onnx``, ``.pt2``), of which scale, sizes and range are measured. This happens in a process of its own, with limits of time and memory. Pickles are read by a
-    reader that creates nothing but tensors.
+    packages, and bare graphs (``.onnx``, ``.pt2``), of which scale, sizes and range are measured. This happens in a
+    process of its own, with limits of time and memory. Pickles are read by a reader that creates nothing but tensors.
 
     Parameters
     ----------
     path
-        The model file, or the folder of a bioimage.io package. It stays where it is.
+        The model file, the folder of a bioimage.io package, or the address of a file, ``https://...``, which is
+        fetched. A file stays where it is.
     trust
         Allow a model that is a program (TorchScript, torch.export, or an architecture's source) to run. The permission
         is remembered by sha256.
@@ -65,6 +68,8 @@ def add_model(
         An image and the result of a bare graph, which show its range.
     quick
         Assume a halo of 64 pixels (16 in volumes) instead of measuring it. The error of tiles is then unknown.
+    report
+        Called with what is done, in words, and the share of it that is done. An error that it raises stops the work.
 
     Returns
     -------
@@ -91,7 +96,7 @@ def add_model(
         can be measured.
     """
     wishes = make_wishes(range=range, channels=channels, example=example, quick=quick)
-    card, notes = import_model(path, trust=trust, wishes=wishes)
+    card, notes = import_model(path, trust=trust, wishes=wishes, report=report)
     for note in notes:
         warnings.warn(note, SuperResWarning, stacklevel=3)
     return card
@@ -119,11 +124,23 @@ def make_wishes(
 
 
 def import_model(
-    path: str | Path, *, trust: bool = False, wishes: Wishes = UNSAID
+    path: str | Path,
+    *,
+    trust: bool = False,
+    wishes: Wishes = UNSAID,
+    report: Callable[[str, float], None] | None = None,
 ) -> tuple[ModelCard, tuple[str, ...]]:
-    """Copy a model into the library as `add_model` does, and return its card and the notes instead of warning."""
+    """Copy a model into the library as `add_model` does, and return its card and the notes instead of warning.
+
+    `report` is called with what is done, in words, and the share of it that is done.
+    """
     from napari_superres.models.foreign.package_files import is_package
 
+    if is_address(str(path)):
+        from napari_superres.models.library.download import fetched
+
+        with fetched(str(path), report) as file:
+            return import_model(file, trust=trust, wishes=wishes, report=report)
     source = Path(path)
     source = source.parent if source.suffix in (".yaml", ".yml") else source
     if not is_file(source) and not is_folder(source):
@@ -139,17 +156,19 @@ def import_model(
     # The name is checked before measuring, which may take minutes.
     _check_name(source.name, file_name(source), library_entries())
     with TemporaryDirectory(prefix="superres-") as folder:
-        return _store(_convert(source, Path(folder), trust=trust, wishes=wishes), source)
+        return _store(_convert(source, Path(folder), trust=trust, wishes=wishes, report=report), source)
 
 
-def _convert(source: Path, folder: Path, *, trust: bool, wishes: Wishes) -> Path:
+def _convert(
+    source: Path, folder: Path, *, trust: bool, wishes: Wishes, report: Callable[[str, float], None] | None
+) -> Path:
     """Write another program's model as a model file of this program."""
     from napari_superres.models.foreign.confined import convert_confined
     from napari_superres.models.foreign.programs import NEEDS_TRUST
     from napari_superres.models.foreign.trust import grant_trust, is_trusted
 
     known, converted = fingerprint(source), folder / f"{file_name(source)}{SUFFIX}"
-    card = convert_confined(source, converted, trusted=trust or is_trusted(known), wishes=wishes)
+    card = convert_confined(source, converted, trusted=trust or is_trusted(known), wishes=wishes, report=report)
     sha256 = digest(converted)
     if card.architecture in NEEDS_TRUST:
         grant_trust(known, sha256)

@@ -174,8 +174,8 @@ def tiling_error(
 ) -> float:
     """Measure the largest error in a tile's core, compared to the whole image.
 
-    Two tiles in an image that looks natural are tried, one inside and one at its far end. Both begin at an odd multiple of
-    `multiple`.
+    Two tiles in an image that looks natural are tried, one inside and one at its far end. Both begin at an odd multiple
+    of `multiple`.
 
     Parameters
     ----------

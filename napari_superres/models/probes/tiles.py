@@ -20,7 +20,7 @@ EXACT = 1e-10
 _EXACT_IN_SINGLE = 1e-5
 """The same for programs that compute in single precision whatever the type of their input."""
 
-_PRODUCTS = 5e11
+_PRODUCTS = 2e11
 """Products of a weight and a pixel that measuring may take: a minute of two processor cores."""
 
 _MIN_PIXELS, _MOST_PIXELS, _OUR_PIXELS = 24_000, 2**22, 2**21
@@ -32,7 +32,9 @@ _UNKNOWN_WEIGHTS = 10**6
 _REACH_SHARE = 0.5
 """Share of the pixels for the halo; the others are for the error of tiles, if none suffices."""
 
-_CORE = {2: 24, 3: 8}
+CORE = {2: 24, 3: 8}
+"""Edge of the core of a tile whose error is measured, in pixels, by number of axes."""
+
 _STAND_IN_HALOS = {2: (16, 32, 64), 3: (8, 16)}
 """Halos in pixels that are tried, by number of axes, if no halo is exact."""
 
@@ -113,7 +115,7 @@ def _of_others(card: ModelCard, network: nn.Module, affordable: int, pixels: Pix
 
 
 def _reach(card: ModelCard, network: nn.Module, multiple: Sequence[int], pixels: Pixels, affordable: int) -> Reach:
-    longest = min(LONGEST_PROBE, affordable // _THICKNESS ** (card.ndim - 1), min(card.largest or (LONGEST_PROBE,)))
+    longest = min(LONGEST_PROBE, affordable // _THICKNESS ** (card.ndim - 1), *(card.largest or ()))
     return measure_reach(network, card.scale, channels=card.inputs, multiple=multiple, pixels=pixels, longest=longest)
 
 
@@ -172,7 +174,7 @@ def _with_stand_in(
     try:
         for edge in _STAND_IN_HALOS[card.ndim]:
             halo = tuple(-(-edge // k) * k for k in card.multiple)
-            core = _CORE[card.ndim]
+            core = CORE[card.ndim]
             too_large = tiling_pixels(halo, card.multiple, core) > affordable or _is_too_wide(card, halo)
             if too_large or not pixels.spend(tiling_pixels(halo, card.multiple, core), passes=3):
                 break
@@ -188,7 +190,7 @@ def _with_stand_in(
 
 def _is_too_wide(card: ModelCard, halo: Sequence[int]) -> bool:
     """Return whether the image of a measurement would be larger than the network takes."""
-    widest = [2 * (h + 7 * m) + _CORE[card.ndim] for h, m in zip(halo, card.multiple, strict=True)]
+    widest = [2 * (h + 7 * m) + CORE[card.ndim] for h, m in zip(halo, card.multiple, strict=True)]
     return card.largest is not None and any(w > n for w, n in zip(widest, card.largest, strict=True))
 
 
@@ -223,7 +225,7 @@ def _tile_error(
         channels=card.inputs,
         constant=len(card.conditions),
         multiple=multiple,
-        core=_CORE[card.ndim],
+        core=CORE[card.ndim],
         axis=axis,
         statistics=statistics,
         dtype=dtype,

@@ -1,7 +1,7 @@
 """Operators of ONNX on each value, reductions, norms and products, in torch.
 
-Operators: https://onnx.ai/onnx/operators. Each takes the node's attributes and its inputs, None for one that is left out.
-Reductions call the functions of torch that `probes.reductions` recognises, so that their statistics can be measured.
+Operators: https://onnx.ai/onnx/operators. Each takes the node's attributes and its inputs, None for one that is left
+out. Reductions call the functions of torch that `probes.reductions` recognises, so that their statistics can be measured.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +63,7 @@ def _softmax(attributes: Attributes, x: Tensor) -> Tensor:
 
 
 def _cast(attributes: Attributes, x: Tensor) -> Tensor:
-    """Convert between kinds of numbers; floats keep their precision, and images stay floats, to be measured with NaN."""
+    """Convert between kinds of numbers. Floats keep their precision; images stay floats, to be measured with NaN."""
     kind = int(attributes["to"])
     if kind in _FLOATS:
         return x if x.is_floating_point() else x.to(torch.get_default_dtype())

@@ -96,11 +96,11 @@ def _average_pool(attributes: Attributes, x: Tensor) -> Tensor:
 def _resize(
     attributes: Attributes,
     x: Tensor,
-    region: Tensor | None = None,
+    _region: Tensor | None = None,
     scales: Tensor | None = None,
     sizes: Tensor | None = None,
 ) -> Tensor:
-    """Resize by whole sizes, as torch does: the comparison with onnxruntime shows whether the coordinates are the same."""
+    """Resize as torch does; the comparison with onnxruntime shows whether that is the same."""
     if "axes" in attributes or attributes.get("antialias"):
         raise NotImplementedError("Resize with axes or antialias")
     if sizes is not None and sizes.numel():

@@ -97,8 +97,5 @@ def example_tensor(pixels: Array, axes: str) -> "Tensor":
     values = pixels.astype(np.float32) / np.float32(top)
     if not np.isfinite(values).all():
         raise SettingsError("an example must hold finite numbers.")
-    if "C" in order:
-        values = np.moveaxis(values, order.index("C"), 0)[:3]
-    else:
-        values = values[None]
+    values = np.moveaxis(values, order.index("C"), 0)[:3] if "C" in order else values[None]
     return torch.from_numpy(np.ascontiguousarray(values[None]))
