@@ -88,26 +88,46 @@ def _scores(scores: Mapping[str, Any]) -> str:
 
 @app.command("add")
 def add(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model files, or bioimage.io packages.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Model files, bioimage.io packages, or addresses (https://)."),
+    ],
     trust: Annotated[
         bool, typer.Option("--trust", help="Allow models that are programs (TorchScript, source code) to run.")
     ] = False,
+    range_: Annotated[
+        str | None,
+        typer.Option("--range", metavar="0..1|0..255|16bit", help="Range of values that a bare .onnx or .pt2 takes."),
+    ] = None,
+    channels: Annotated[
+        Literal["rgb", "luma"] | None, typer.Option(help="What a bare .onnx or .pt2 takes: colour or luminance.")
+    ] = None,
+    example: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="IN OUT", help="An image and the network's result, which show the range of a bare graph."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Assume a halo of 64 pixels instead of measuring it.")] = False,
 ) -> None:
     """Add model files to the library: superres checks, measures and copies each, and names it after its file.
 
-    Accepted are model files of superres; .pth, .ckpt and .safetensors files of every architecture that spandrel
-    recognises; and bioimage.io packages (.zip or folder). No code in a file runs without --trust. Measuring takes
-    seconds to minutes.
+    Accepted are model files of superres; .pth, .ckpt and .safetensors files of every architecture that is recognised;
+    bioimage.io packages (.zip or folder); and bare networks (.onnx, .pt2), whose scale, sizes and range are measured.
+    No code in a file runs without --trust. Measuring takes seconds to minutes.
 
     The library is the folder napari-superres/models in your user data. Set NAPARI_SUPERRES_MODELS to use another.
     """
+    from napari_superres import io
     from napari_superres.models import add_model
     from napari_superres.models.library.index import library_entries
 
+    images = None if example is None else (io.read_image(example[0]), io.read_image(example[1]))
     failed = 0
     for path in files:
         try:
-            card = add_model(path, trust=trust)
+            with terminal.share_bar() as report:
+                card = add_model(
+                    path, trust=trust, range=range_, channels=channels, example=images, quick=quick, report=report
+                )
             terminal.result(card.name)
             terminal.say(f"{_added(card)}; sha256 {library_entries()[card.name].sha256}")
         except SuperResError as error:
@@ -122,10 +142,42 @@ def add(
 
 def _added(card: "ModelCard") -> str:
     """Return the measured facts of a model in one line."""
-    error = "images must fit in one tile" if card.tile_error is None else f"error {card.tile_error:.1g} of the range"
+    from napari_superres.models.probes.tiles import CORE
+
+    error = "error not measured" if any(card.halo) else "images must fit in one tile"
+    if card.tile_error is not None:
+        window = 2 * max(card.halo) + CORE[card.ndim]
+        error = f"error {card.tile_error:.1g} of the range in windows of {window} px"
     exact = "tiles are exact" if card.bounded else f"tiles of large images may show ({error})"
     facts = [card.title, f"licence {card.license or 'not stated'}", f"halo {max(card.halo)} px", exact]
     return "; ".join(fact for fact in facts if fact)
+
+
+@app.command("search")
+def search(
+    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Task, architecture, scale, licence or name.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")] = False,
+) -> None:
+    """Search public collections of models (OpenModelDB, bioimage.io) by an index that comes with superres.
+
+    Nothing is fetched. Add a model with its address: superres models add https://...
+    """
+    from napari_superres.models import search_models
+
+    found = search_models(*words)
+    if as_json:
+        terminal.document(found)
+        return
+    for entry in found:
+        terminal.result("  ".join(_entry_facts(entry)))
+    terminal.say(f"{len(found)} found. Read a model's licence on its page before you use it.")
+
+
+def _entry_facts(entry: Mapping[str, Any]) -> list[str]:
+    facts = [str(entry["name"]), str(entry.get("title", "")), str(entry.get("architecture", ""))]
+    facts += [f"x{entry['scale']}" if "scale" in entry else "", " ".join(entry.get("tags", []))]
+    facts += [str(entry.get("license", "licence not stated")), str(entry.get("address", entry["page"]))]
+    return [fact for fact in facts if fact]
 
 
 @app.command("export")

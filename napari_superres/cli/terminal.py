@@ -204,6 +204,15 @@ def training_bar(*, quiet: bool) -> Iterator[Callable[["TrainingStep"], None] | 
         )
 
 
+@contextmanager
+def share_bar() -> Iterator[Callable[[str, float], None]]:
+    """Yield a function that shows what is done and the share of it: a bar with the time left, or nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bars:
+        task = bars.add_task("opening it", total=1.0)
+        yield lambda step, share: bars.update(task, description=step, completed=share)
+
+
 def _scores(step: "TrainingStep") -> str:
     score = f", validation {step.scores[-1]:.2f} dB (best {max(step.scores):.2f})" if step.scores else ""
     return f"step {step.step}, loss {step.loss:.4g}{score}"

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_superres.models.library.registry import find_card as find_card
     from napari_superres.models.library.registry import list_models as list_models
     from napari_superres.models.library.registry import load_model as load_model
+    from napari_superres.models.library.search import search_models as search_models
     from napari_superres.models.library.user_models import remove_model as remove_model
     from napari_superres.models.library.user_models import verify_models as verify_models
     from napari_superres.models.model import Model as Model
@@ -48,6 +49,7 @@ _HOMES = {
     "list_models": "library.registry",
     "load_model": "library.registry",
     "remove_model": "library.user_models",
+    "search_models": "library.search",
     "verify_models": "library.user_models",
 }
 __all__ = ["ModelCard", *_HOMES]  # noqa: PLE0604 - the names are strings

@@ -13,6 +13,7 @@ from napari_superres.models.card_checks import (
     check_conditions,
     check_flag,
     check_growth,
+    check_largest,
     check_mapping,
     check_name,
     check_number,
@@ -83,6 +84,8 @@ class ModelCard:
     multiple
         Input sizes must be multiples of this number of low-resolution pixels, per axis. The engine pads on the
         far side.
+    largest
+        Largest size that the network takes, per axis, in low-resolution pixels; None = any. Larger images are tiled.
     halo
         Context per side and axis in low-resolution pixels, measured when the file was made.
     global_statistics
@@ -92,8 +95,8 @@ class ModelCard:
         Whether `halo` suffices. It does not for attention over all pixels or Fourier transforms: such a model
         computes an image in one tile, and larger images only if `tile_error` is known.
     tile_error
-        For models that are not `bounded`: largest error of tiles with `halo`, measured on noise, as a fraction of
-        the result's range; None = not measured.
+        For models that are not `bounded`: largest error of tiles with `halo`, measured on an image that looks
+        natural, as a fraction of the result's range; None = not measured.
     grid_offset
         Position of low-resolution pixel 0 in high-resolution pixels, per axis; None = ``(scale - 1) / 2``.
     intensity
@@ -142,6 +145,7 @@ class ModelCard:
     context: Context = "T"
     ends: Ends = "reflect"
     multiple: tuple[int, ...] = ()
+    largest: tuple[int, ...] | None = None
     halo: tuple[int, ...] = ()
     global_statistics: bool = False
     bounded: bool = True
@@ -169,6 +173,8 @@ class ModelCard:
         multiple, halo = check_sizes(self.multiple, self.halo, self.ndim)
         self._set("multiple", multiple)
         self._set("halo", halo)
+        if self.largest is not None:
+            self._set("largest", check_largest(self.largest, multiple))
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         for name in ("global_statistics", "bounded"):

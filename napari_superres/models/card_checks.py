@@ -89,6 +89,20 @@ def check_sizes(multiple: Any, halo: Any, ndim: int) -> tuple[tuple[int, ...], t
     return multiple, halo
 
 
+def check_largest(largest: Any, multiple: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the largest size as a tuple of one integer per axis, each of at least one multiple.
+
+    Raises
+    ------
+    ModelFileError
+        If it is anything else.
+    """
+    sizes = integers("largest", largest, lowest=1)
+    if len(sizes) != len(multiple) or any(n < m for n, m in zip(sizes, multiple, strict=True)):
+        raise ModelFileError(f"card: largest needs {len(multiple)} integers, each of at least the size multiple.")
+    return sizes
+
+
 def check_growth(multiple: tuple[int, ...], scale: tuple[int, ...]) -> None:
     """Check that a network does not make large images of the smallest ones; ModelFileError otherwise."""
     if math.prod(scale) > _LARGEST_GROWTH:

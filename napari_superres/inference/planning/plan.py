@@ -245,9 +245,14 @@ def _out_shape(facts: ImageFacts, extent: Extent) -> tuple[int, ...]:
 def _tile_doubt(card: ModelCard, extent: Extent, tiling: Tiling) -> tuple[str, ...]:
     if card.bounded or all(t >= n for t, n in zip(tiling.tile, extent.sizes, strict=True)):
         return ()
+    if card.tile_error is None:
+        return (
+            f"Tiles may show: the halo of {card.name}, {max(card.halo)} pixels, is assumed and not measured. Add the "
+            "model again without `quick`, or crop the image to one tile to be sure.",
+        )
     return (
-        f"Tiles may show: no halo makes tiles of {card.name} exact. With a halo of {max(card.halo)} pixels, tiles of "
-        f"noise were off by up to {card.tile_error:.1g} of the range. Crop the image to one tile to be sure.",
+        f"Tiles may show: no halo makes tiles of {card.name} exact. With a halo of {max(card.halo)} pixels, tiles of a "
+        f"test image were off by up to {card.tile_error:.1g} of the range. Crop the image to one tile to be sure.",
     )
 
 

@@ -61,7 +61,10 @@ def choose_tiling(extent: Extent, resources: Resources, card: ModelCard, options
         return Tiling(whole, extent.sizes, 1, 1)
     per_pixel, threads = resources.bytes_per_pixel, resources.threads
     parallel = threads if extent.pixels >= threads * _PIXELS_PER_THREAD else 1
-    if options["tile"] == "auto":
+    if card.largest is not None and options["tile"] == "auto":
+        # A network of one size takes as long for a small tile as for a large one.
+        tile = given_tile(list(card.largest), extent.sizes, extent.halo, card.multiple)
+    elif options["tile"] == "auto":
         tile = auto_tile(
             extent.sizes,
             extent.halo,
@@ -75,6 +78,7 @@ def choose_tiling(extent: Extent, resources: Resources, card: ModelCard, options
         )
     else:
         tile = given_tile(options["tile"], extent.sizes, extent.halo, card.multiple)
+        _check_largest(card, tile)
     batch = batch_size(
         options["batch"],
         tile,
@@ -86,6 +90,15 @@ def choose_tiling(extent: Extent, resources: Resources, card: ModelCard, options
     return Tiling(tile, extent.halo, batch, parallel)
 
 
+def _check_largest(card: ModelCard, tile: tuple[int, ...]) -> None:
+    if card.largest is not None and any(n > most for n, most in zip(tile, card.largest, strict=True)):
+        raise SettingsError(
+            f"{card.name} takes at most {' x '.join(map(str, card.largest))} pixels at once, got tiles of "
+            f"{' x '.join(map(str, tile))}.",
+            remedy="Leave out `tile`, or set a smaller one.",
+        )
+
+
 def _one_tile(
     extent: Extent, resources: Resources, card: ModelCard, tile: int | Sequence[int] | Literal["auto"]
 ) -> tuple[int, ...] | None:
@@ -93,7 +106,9 @@ def _one_tile(
 
     None where the error of smaller tiles is known, and they are asked for or needed.
     """
-    whole, known = extent.padded, card.tile_error is not None
+    whole, known = extent.padded, card.tile_error is not None or any(card.halo)
+    if card.largest is not None and any(n > most for n, most in zip(whole, card.largest, strict=True)):
+        return None
     if known and (prod(whole) > _LARGEST_WHOLE or tile not in ("auto", whole)):
         return None
     reason = f"{card.name} looks at all pixels at once in a way that cannot be tiled exactly"

@@ -15,7 +15,9 @@ nor ``export``.
 ``package_files``    the files of a package: description, weights, arrays
 ``package_card``     a package's description as a model card
 ``package_check``    comparison of a network with its package's test tensors
-``programs``         models that are programs: TorchScript, ONNX, architecture source
+``programs``         models that are programs: TorchScript, torch.export, ONNX, architecture source
+``graph``            graphs of ONNX, in packages and alone, and what computes them
+``axes``             order of the axes of what a network takes and makes
 ``archive``          unpacking of zip files that may be hostile
 ``trust``            programs that the user allowed to run, by sha256
 ``measure_card``     what a card needs and no file states

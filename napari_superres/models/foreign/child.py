@@ -21,7 +21,8 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from napari_superres.errors import SuperResError
 from napari_superres.models.card import ModelCard
-from napari_superres.models.foreign.convert import PicklableNetwork, build_foreign, convert
+from napari_superres.models.foreign.convert import PicklableNetwork, build_foreign, convert, prefer_torch
+from napari_superres.models.foreign.graph.wishes import Wishes
 from napari_superres.models.foreign.measure_card import complete_card, measure_smallest
 from napari_superres.models.model_file import read_card, read_weights, write_model
 
@@ -34,15 +35,18 @@ class _Worker:
 
     def __init__(self, channel: IO[str], factor: int) -> None:
         self._channel, self._factor = channel, factor
+        self._quick = False
 
     def say(self, **message: Any) -> None:
         """Send a message."""
         self._channel.write(json.dumps(message) + "\n")
         self._channel.flush()
 
-    def convert(self, path: str, into: str, trusted: bool) -> ModelCard:
+    def convert(self, path: str, into: str, trusted: bool, wishes: Mapping[str, Any]) -> ModelCard:
         """Write another program's model as a model file; return its card."""
-        card, weights = convert(Path(path), trusted=trusted, measure=self._measure)
+        self._quick = bool(wishes.get("quick"))
+        said = Wishes.from_json(wishes)
+        card, weights = convert(Path(path), trusted=trusted, measure=self._measure, wishes=said)
         self.say(step="writing it")
         write_model(into, card, dict(weights))
         return card
@@ -59,7 +63,8 @@ class _Worker:
         self.say(stage="measuring", step="measuring it")
         if check is not None:
             check(network)
-        return complete_card(card, network)
+        card, network = prefer_torch(card, network)
+        return complete_card(card, network, quick=self._quick, report=lambda share: self.say(share=share))
 
 
 def work(request: Mapping[str, Any], channel: IO[str]) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ import psutil
 from napari_superres import errors
 from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models.card import ModelCard
+from napari_superres.models.foreign.graph.wishes import UNSAID, Wishes
 
 STEP_S = 120.0
 """Longest time that one step may take: reading a file, building its network, or one pass."""
@@ -41,11 +42,14 @@ _MEASURING_SHARE = 0.75
 """Share of the free memory for measuring a network after it ran on small images within these bounds."""
 
 _LARGEST_FACTOR = 128
+Report = Callable[[str, float], None]
 _REMEDY = "Do not use this file."
 _CHILD = "napari_superres.models.foreign.child"
 
 
-def convert_confined(path: Path, into: Path, *, trusted: bool) -> ModelCard:
+def convert_confined(
+    path: Path, into: Path, *, trusted: bool, wishes: Wishes = UNSAID, report: Report | None = None
+) -> ModelCard:
     """Convert a file or package of another program; see `convert.convert`.
 
     Parameters
@@ -56,6 +60,10 @@ def convert_confined(path: Path, into: Path, *, trusted: bool) -> ModelCard:
         Model file of this program to write.
     trusted
         Whether the user allows the model to run if it is a program.
+    wishes
+        What the user says about a bare graph, and whether a halo is assumed.
+    report
+        Called with what is done and the share of it; an error that it raises ends the child.
 
     Returns
     -------
@@ -71,8 +79,15 @@ def convert_confined(path: Path, into: Path, *, trusted: bool) -> ModelCard:
     """
     is_package = path.is_dir() or path.suffix.lower() == ".zip"
     libraries = ("bioimageio.spec", "onnxruntime", "onnx") if is_package else ("spandrel",)
-    arguments = {"path": str(path.resolve()), "into": str(into.resolve()), "trusted": trusted}
-    return _run(path, "convert", libraries, arguments)
+    if path.suffix.lower() == ".onnx":
+        libraries = ("onnxruntime", "onnx")
+    arguments = {
+        "path": str(path.resolve()),
+        "into": str(into.resolve()),
+        "trusted": trusted,
+        "wishes": wishes.to_json(into.parent),
+    }
+    return _run(path, "convert", libraries, arguments, report)
 
 
 def measure_confined(path: Path) -> ModelCard:
@@ -105,14 +120,16 @@ def kept_child() -> Iterator[None]:
 _kept: "list[_Child]" = []
 
 
-def _run(path: Path, task: str, libraries: Sequence[str], arguments: Mapping[str, Any]) -> ModelCard:
+def _run(
+    path: Path, task: str, libraries: Sequence[str], arguments: Mapping[str, Any], report: Report | None = None
+) -> ModelCard:
     """Return the card that a task makes; try larger images if the network crashes on the smallest ones."""
     name, size, factor = path.name, _size(path), 1
     with _kept[-1] if _kept else _Child() as child:
         while True:
             try:
                 request = {"task": task, "factor": factor, "libraries": libraries, "arguments": arguments}
-                return ModelCard.from_json(child.run(name, request, size))
+                return ModelCard.from_json(child.run(name, request, size, report))
             except _CrashError as error:
                 if error.factor is None or 2 * error.factor > _LARGEST_FACTOR:
                     raise ModelFileError(error.message, remedy=error.remedy) from error
@@ -141,6 +158,7 @@ class _Progress:
     step: str = "starting"
     factor: int | None = None
     since: float = 0.0
+    share: float = 0.0
 
     def update(self, message: Mapping[str, Any]) -> None:
         """Note a message of the child."""
@@ -149,6 +167,8 @@ class _Progress:
             self.pid, self.base_bytes, self.step = int(message["pid"]), int(message["memory"]), "reading it"
         if "step" in message:
             self.step = str(message["step"])[:100]
+        if "share" in message:
+            self.share = min(1.0, max(self.share, float(message["share"])))
         if "factor" in message:
             self.factor = int(message["factor"])
         if message.get("stage") == "running":
@@ -186,7 +206,7 @@ class _Child:
         if not self._users:
             self._close()
 
-    def run(self, name: str, request: Mapping[str, Any], size: int) -> str:
+    def run(self, name: str, request: Mapping[str, Any], size: int, report: Report | None = None) -> str:
         """Return the result of a request.
 
         Raises
@@ -198,13 +218,13 @@ class _Child:
         """
         with self._lock:
             try:
-                return self._run(name, request, size)
+                return self._run(name, request, size, report)
             except BaseException as error:
                 if not isinstance(error, SuperResError):
                     self._close()
                 raise
 
-    def _run(self, name: str, request: Mapping[str, Any], size: int) -> str:
+    def _run(self, name: str, request: Mapping[str, Any], size: int, report: Report | None) -> str:
         try:
             self._send({**request, "owner": os.getpid()})
         except OSError as error:
@@ -218,6 +238,8 @@ class _Child:
             with suppress(Empty):
                 message = self._messages.get(timeout=_POLL_S)
                 progress.update(message)
+                if report is not None and ("share" in message or "step" in message):
+                    report(progress.step, progress.share)
             if "result" in message or "error" in message:
                 outcome = message
             if not excess and (excess := progress.excess()):

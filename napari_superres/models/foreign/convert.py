@@ -1,21 +1,34 @@
 """From another program's file to a complete card and weights, and from these to a network."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from napari_superres.errors import ModelFileError, SettingsError
 from napari_superres.models.architectures import list_architectures
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.checkpoint import read_checkpoint
+from napari_superres.models.foreign.foreign_model import ForeignModel
+from napari_superres.models.foreign.graph.bare_files import SUFFIXES, read_bare
+from napari_superres.models.foreign.graph.onnx_network import (
+    RUNS_IN,
+    makes_the_same,
+    takes_any_size,
+    without_fixed_size,
+)
+from napari_superres.models.foreign.graph.wishes import UNSAID, Wishes
 from napari_superres.models.foreign.loaders import published, spandrel_models
 from napari_superres.models.foreign.loaders.detect import detect_model
 from napari_superres.models.foreign.package import is_package, read_package
 from napari_superres.models.foreign.package_check import Check
 from napari_superres.models.foreign.programs import build_program
 from napari_superres.models.own_network import build_own
+from napari_superres.models.probes.passes import NETWORK_ERRORS
 
 Measure = Callable[[ModelCard, nn.Module, Check | None], ModelCard]
 """Takes card, network, and the check that its author's test asks for; returns the card, measured."""
@@ -27,7 +40,9 @@ _BUILDERS: dict[str, Callable[[str, ModelCard, Mapping[str, Tensor]], nn.Module]
 """What builds the network of a card and its weights, by `ModelCard.architecture`."""
 
 
-def convert(path: Path, *, trusted: bool, measure: Measure) -> tuple[ModelCard, Mapping[str, Tensor]]:
+def convert(
+    path: Path, *, trusted: bool, measure: Measure, wishes: Wishes = UNSAID
+) -> tuple[ModelCard, Mapping[str, Tensor]]:
     """Return another program's model as a card and weights, measured.
 
     What a stranger's file holds may crash, never end, or fill the memory: see ``confined``.
@@ -35,11 +50,13 @@ def convert(path: Path, *, trusted: bool, measure: Measure) -> tuple[ModelCard, 
     Parameters
     ----------
     path
-        A checkpoint that spandrel recognises, or a bioimage.io package: a zip file or a folder.
+        A checkpoint that spandrel recognises, a bioimage.io package (a zip file or a folder), or a bare graph.
     trusted
         Whether the user allows the model to run if it is a program.
     measure
         Checks and measures the network.
+    wishes
+        What the user says about a bare graph.
 
     Returns
     -------
@@ -55,7 +72,7 @@ def convert(path: Path, *, trusted: bool, measure: Measure) -> tuple[ModelCard, 
     MissingExtraError
         If a library that reads it is not installed.
     """
-    model = read_package(path, trusted=trusted) if is_package(path) else detect_model(path, read_checkpoint(path))
+    model = _read(path, trusted=trusted, wishes=wishes)
     if model.card.architecture not in list_architectures():
         network = build_foreign(path.name, model.card, model.weights)
         return measure(model.card, network, model.check), model.weights
@@ -64,6 +81,41 @@ def convert(path: Path, *, trusted: bool, measure: Measure) -> tuple[ModelCard, 
     if model.check is not None:
         model.check(network)
     return model.card, model.weights
+
+
+def _read(path: Path, *, trusted: bool, wishes: Wishes) -> ForeignModel:
+    """Return the model in a file, by the loader for its kind."""
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        return read_bare(path, wishes, trusted=trusted)
+    if wishes.are_about_graphs:
+        raise SettingsError(
+            f"{path.name} says itself what its network takes.",
+            remedy="Leave out `range`, `channels` and `example`, which are for .onnx and .pt2.",
+        )
+    return read_package(path, trusted=trusted) if is_package(path) else detect_model(path, read_checkpoint(path))
+
+
+def prefer_torch(card: ModelCard, network: nn.Module) -> tuple[ModelCard, nn.Module]:
+    """Return card and network of a graph computed by torch if it makes what onnxruntime makes; otherwise as they are.
+
+    In torch the halo of a network can be measured exactly, and it runs on accelerators.
+    """
+    if card.architecture != "onnx" or not isinstance(network, PicklableNetwork):
+        return card, network
+    name, _, weights = network.recipe
+    converted = replace(card, arguments={**card.arguments, RUNS_IN: "torch"})
+    try:
+        candidate = build_foreign(name, converted, weights)
+        is_same = makes_the_same(converted, network, candidate)
+    except (ModelFileError, *NETWORK_ERRORS):
+        return card, network
+    if not is_same:
+        return card, network
+    free = without_fixed_size(converted)
+    with suppress(ModelFileError, *NETWORK_ERRORS):
+        if free is not converted and takes_any_size(free, candidate := build_foreign(name, free, weights)):
+            return free, candidate
+    return converted, build_foreign(name, converted, weights)
 
 
 def build_foreign(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
@@ -92,7 +144,7 @@ class PicklableNetwork(nn.Module):
     def __init__(self, name: str, card: ModelCard, weights: Mapping[str, Tensor], network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self._recipe = (name, card, weights)
+        self.recipe = (name, card, weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, C, (Z)YX)`` on the finer grid."""
@@ -100,7 +152,7 @@ class PicklableNetwork(nn.Module):
         return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "PicklableNetwork":
-        return PicklableNetwork(*self._recipe, deepcopy(self.network, memo))
+        return PicklableNetwork(*self.recipe, deepcopy(self.network, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return build_foreign, self._recipe
+        return build_foreign, self.recipe

@@ -9,7 +9,7 @@ from napari_superres.models.card import ModelCard
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FOREIGN_ARCHITECTURES = ("spandrel", "published", "onnx", "torchscript", "source")
+FOREIGN_ARCHITECTURES = ("spandrel", "published", "onnx", "torchscript", "exported", "source")
 """Values of `ModelCard.architecture` for networks that this package does not define."""
 
 

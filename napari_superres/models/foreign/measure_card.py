@@ -12,8 +12,8 @@ from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.programs import PROGRAMS
 from napari_superres.models.probes.grid import measure_grid
-from napari_superres.models.probes.passes import NETWORK_ERRORS, noise_image, result_shape
-from napari_superres.models.probes.tiles import measure_tiles
+from napari_superres.models.probes.passes import NETWORK_ERRORS, natural_image, result_shape
+from napari_superres.models.probes.tiles import assume_tiles, measure_tiles
 
 _SMALL = {2: (1, 2, 5), 3: (1, 3)}
 """Edges of the smallest images that are tried, in size multiples, by number of axes."""
@@ -42,10 +42,17 @@ def measure_card(card: ModelCard, network: nn.Module) -> ModelCard:
     return complete_card(measure_smallest(card, network), network)
 
 
-def complete_card(card: ModelCard, network: nn.Module) -> ModelCard:
-    """Return a card that `measure_smallest` returned with all else that `measure_card` measures."""
+def complete_card(
+    card: ModelCard, network: nn.Module, *, quick: bool = False, report: Callable[[float], None] | None = None
+) -> ModelCard:
+    """Return a card that `measure_smallest` returned with all else that `measure_card` measures.
+
+    If `quick`, a halo is assumed instead of measured, and the error of tiles and of half precision stay unknown.
+    """
     card = _with_range(card, network)
-    card = measure_tiles(card, network)
+    if quick:
+        return measure_grid(assume_tiles(card), network)
+    card = measure_tiles(card, network, report)
     card = _with_precision(card, network)
     return measure_grid(card, network)
 
@@ -73,7 +80,7 @@ def measure_smallest(
     ModelFileError
         If the network does not make the image that the card promises, finite and the same each time.
     """
-    if card.architecture in PROGRAMS:
+    if card.architecture in PROGRAMS and card.largest is None:
         card = next(_usable(card, network, factor, announce), card)
     _check_output(card, network)
     return card
@@ -112,18 +119,18 @@ def _runs(card: ModelCard, network: nn.Module) -> bool:
 @torch.inference_mode()
 def _check_output(card: ModelCard, network: nn.Module) -> None:
     """Check that the network makes the promised image, finite and the same each time."""
-    image = noise_image(card, 40 if card.ndim == 2 else 24)
+    image = natural_image(card, 40 if card.ndim == 2 else 24)
     try:
         first, second = network(image), network(image)
     except NETWORK_ERRORS as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelFileError(f"{card.name}: the network fails on an image of noise ({reason}).") from error
+        raise ModelFileError(f"{card.name}: the network fails on an image ({reason}).") from error
     expected = result_shape(card, image.shape[2:])
     if not isinstance(first, Tensor) or list(first.shape) != expected:
         output = list(first.shape) if isinstance(first, Tensor) else type(first).__name__
         raise ModelFileError(f"{card.name}: the network makes {output} of {list(image.shape)}, not {expected}.")
     if not bool(torch.isfinite(first).all()):
-        raise ModelFileError(f"{card.name}: the network turns an image of noise into numbers that are not finite.")
+        raise ModelFileError(f"{card.name}: the network turns an image into numbers that are not finite.")
     if not torch.equal(first, second):
         raise ModelFileError(f"{card.name}: the network makes another image each time, so no result is reproducible.")
 
@@ -131,7 +138,7 @@ def _check_output(card: ModelCard, network: nn.Module) -> None:
 @torch.inference_mode()
 def _with_range(card: ModelCard, network: nn.Module) -> ModelCard:
     """Map the whole range of an image to 0 to 1 if the network clips its result there."""
-    result = network(4.0 * noise_image(card, 24) - 1.5)
+    result = network(4.0 * natural_image(card, 24) - 1.5)
     if card.intensity == "unit" and float(result.min()) == 0.0 and float(result.max()) == 1.0:
         return replace(card, percentiles=(0.0, 100.0))
     return card
@@ -140,7 +147,7 @@ def _with_range(card: ModelCard, network: nn.Module) -> ModelCard:
 @torch.inference_mode()
 def _with_precision(card: ModelCard, network: nn.Module) -> ModelCard:
     """Measure the error of half precision, used as `upscale` uses it."""
-    image, decibels = noise_image(card, 48 if card.ndim == 2 else 16), {}
+    image, decibels = natural_image(card, 48 if card.ndim == 2 else 16), {}
     single = network(image)
     span = float(single.max() - single.min())
     if span**2 == 0:  # The ratio is not defined.

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
+from napari_superres.models.foreign.axes import to_image_axes
 from napari_superres.models.foreign.package_card import Processing, Step
 from napari_superres.models.foreign.package_files import one_line, read_array
-from napari_superres.models.foreign.programs import apply_steps, to_image_axes
+from napari_superres.models.foreign.programs import apply_steps
 from napari_superres.models.probes.passes import NETWORK_ERRORS
 
 _TOLERANCE = 1e-3

@@ -1,4 +1,4 @@
-"""Models that are programs: ONNX, TorchScript, and architectures given as Python source.
+"""Models that are programs: ONNX, TorchScript, torch.export, and architectures given as Python source.
 
 ONNX is a graph of fixed operations and can do nothing but compute. TorchScript and Python can do anything, so they may
 run only if the user trusts them: callers of `build_program` must check that first.
@@ -7,7 +7,7 @@ run only if the user trusts them: callers of `build_program` must check that fir
 import hashlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from importlib import import_module
 from io import BytesIO
@@ -19,26 +19,18 @@ from torch import Tensor, nn
 
 from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.card import ModelCard
+from napari_superres.models.foreign.axes import to_image_axes, to_network_axes
+from napari_superres.models.foreign.graph.exported import build_exported
+from napari_superres.models.foreign.graph.onnx_network import build_graph
 from napari_superres.models.model_file import GET_AGAIN
 
-PROGRAMS = ("onnx", "torchscript", "source")
+PROGRAMS = ("onnx", "torchscript", "exported", "source")
 """Values of `ModelCard.architecture` that `build_program` builds."""
 
-NEEDS_TRUST = ("torchscript", "source")
+NEEDS_TRUST = ("torchscript", "exported", "source")
 """Those of them that can do anything on this machine."""
 
 _WEIGHTS = "weights."
-_ONNX_TYPES = {
-    "tensor(float)": torch.float32,
-    "tensor(double)": torch.float64,
-    "tensor(float16)": torch.float16,
-    "tensor(uint8)": torch.uint8,
-    "tensor(int8)": torch.int8,
-    "tensor(int16)": torch.int16,
-    "tensor(int32)": torch.int32,
-    "tensor(int64)": torch.int64,
-    "tensor(bool)": torch.bool,
-}
 
 
 def build_program(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
@@ -65,8 +57,9 @@ def build_program(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
     This executes TorchScript and source: see `NEEDS_TRUST`.
     """
     builders: dict[str, Callable[[Mapping[str, Any], Mapping[str, Tensor]], nn.Module]] = {
-        "onnx": _onnx,
+        "onnx": build_graph,
         "torchscript": _torchscript,
+        "exported": build_exported,
         "source": _source,
     }
     try:
@@ -91,19 +84,31 @@ class Program(nn.Module):
         self.inputs, self.outputs = str(arguments["inputs"]), str(arguments["outputs"])
         at = self.inputs.find("b")
         # Exporters to ONNX may fix a batch of one that the description leaves open.
-        fixed = isinstance(network, _Onnx) and at >= 0 and network.shape[at] == 1
+        shape = getattr(network, "shape", ())
+        fixed = 0 <= at < len(shape) and shape[at] == 1
         self.single = bool(arguments["single"]) or at < 0 or fixed
         self.ndim = ndim
+        self.smallest = [int(n) for n in arguments.get("smallest", ())]
         last = self.before[-1] if self.before else {}
         self.dtype = getattr(torch, last["dtype"]) if last.get("id") == "ensure_dtype" else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image ``(B, C, (Z)YX)`` on the finer grid, in the type of the input."""
-        processed = apply_steps(x.clone(), self.before)  # The copy protects `x` from networks that work in place.
+        processed = apply_steps(self._padded(x), self.before)
         processed = processed if self.dtype is None else processed.to(self.dtype)
         parts = [processed[i : i + 1] for i in range(len(processed))] if self.single else [processed]
         result = torch.cat([self._run(part) for part in parts])
+        if processed.shape[2:] != x.shape[2:]:
+            factors = [n // m for n, m in zip(result.shape[2:], processed.shape[2:], strict=True)]
+            kept: Any = (..., *[slice(n * f) for n, f in zip(x.shape[2:], factors, strict=True)])
+            result = result[kept]
         return apply_steps(result.to(x), self.after)
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """Return a copy, which protects `x` from networks that work in place, of at least the smallest size."""
+        beyond = [max(0, least - n) for least, n in zip(self.smallest, x.shape[2:], strict=False)]
+        widths = [w for more in reversed(beyond) for w in (0, more)]
+        return nn.functional.pad(x, widths, "replicate") if any(beyond) else x.clone()
 
     def _run(self, x: Tensor) -> Tensor:
         out = self.network(to_network_axes(x, self.inputs))
@@ -112,26 +117,6 @@ class Program(nn.Module):
         if not isinstance(out, Tensor) or out.ndim != len(self.outputs):
             raise RuntimeError(f"the network must make one tensor with axes {self.outputs}")
         return to_image_axes(out, self.outputs, self.ndim)
-
-
-def to_network_axes(x: Tensor, order: str) -> Tensor:
-    """Return ``(B, C, (Z)YX)`` with axes in an order such as ``"byxc"``; axes that are not in it have size 1."""
-    letters = _letters(x.ndim - 2)
-    missing = [a for a in letters if a not in order]
-    permuted = x.permute([letters.index(a) for a in (*order, *missing)])
-    return permuted.reshape(permuted.shape[: len(order)])
-
-
-def to_image_axes(x: Tensor, order: str, ndim: int) -> Tensor:
-    """Return a tensor with axes in an order such as ``"byxc"`` as ``(B, C, (Z)YX)``."""
-    letters = _letters(ndim)
-    axes = [*order, *(a for a in letters if a not in order)]
-    whole = x.reshape(*x.shape, *[1] * (len(axes) - len(order)))
-    return whole.permute([axes.index(a) for a in letters])
-
-
-def _letters(ndim: int) -> str:
-    return "bc" + "zyx"[3 - ndim :]
 
 
 def apply_steps(x: Tensor, steps: Sequence[Mapping[str, Any]]) -> Tensor:
@@ -172,90 +157,6 @@ def _step(x: Tensor, step: Mapping[str, Any]) -> Tensor:
     )
 
 
-class _Onnx(nn.Module):
-    """A graph that onnxruntime computes on the CPU, whatever the device and precision of the input."""
-
-    def __init__(self, program: bytes, name: str, data: bytes) -> None:
-        super().__init__()
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise _missing("onnxruntime") from error
-        _check_references(program, name)
-        self._state = program, name, data
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 4
-        if name:
-            options.add_external_initializers_from_files_in_memory([name], [data], [len(data)])
-        try:
-            self._session = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no parent of their own.
-            raise ModelFileError(f"onnxruntime cannot load the program: {_first_line(error)}.") from error
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type not in _ONNX_TYPES:
-            raise ModelFileError(
-                f"the ONNX program must take one tensor, got {[f'{i.name}: {i.type}' for i in inputs]}."
-            )
-        self._name, self._type = inputs[0].name, _ONNX_TYPES[inputs[0].type]
-        self.shape = tuple(inputs[0].shape)
-        self._outputs = [self._session.get_outputs()[0].name]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the first output."""
-        image = x.detach().cpu().to(self._type).contiguous().numpy()
-        try:
-            outputs = self._session.run(self._outputs, {self._name: image})
-        except Exception as error:  # onnxruntime's errors have no parent of their own.
-            raise RuntimeError(f"onnxruntime fails: {_first_line(error)}") from error
-        return torch.from_numpy(outputs[0]).to(x.device)
-
-    # A session cannot be copied. Sharing it is safe, because it keeps nothing between runs.
-    def __deepcopy__(self, _: dict[int, Any]) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._state
-
-
-def _check_references(program: bytes, name: str) -> None:
-    """Refuse a graph whose weights lie in other files than `name`, which its package declares.
-
-    Raises
-    ------
-    ModelFileError
-        If one does, or the graph is damaged.
-    MissingExtraError
-        If onnx is not installed.
-    """
-    try:
-        from onnx import ModelProto
-    except ImportError as error:
-        raise _missing("onnx") from error
-    try:
-        model = ModelProto.FromString(program)
-    except Exception as error:  # Protobuf's errors depend on its version.
-        raise ModelFileError("the program is no ONNX, or is damaged.", remedy=GET_AGAIN) from error
-    for place in _references(model):
-        if place != name or not name:
-            raise ModelFileError(
-                f"the ONNX program refers to the file {place[:200]!r}, which is not part of the model.",
-                remedy="Ask its author for a package that holds all of its data.",
-            )
-
-
-def _references(message: Any) -> Iterator[str]:
-    """Yield the places of the data of all tensors in a message of ONNX that lie elsewhere."""
-    if message.DESCRIPTOR.name == "TensorProto":
-        if message.data_location == message.EXTERNAL:
-            yield next((entry.value for entry in message.external_data if entry.key == "location"), "")
-        return
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for part in value if hasattr(value, "append") else [value]:
-                yield from _references(part)
-
-
 class _Script(nn.Module):
     """A TorchScript program.
 
@@ -276,17 +177,6 @@ class _Script(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """Return the program's output."""
         return self._hidden[0](x)
-
-
-def _missing(library: str) -> MissingExtraError:
-    return MissingExtraError(
-        f"models in ONNX need {library}.", remedy="Install it with: pip install 'napari-superres-torch[zoo]'"
-    )
-
-
-def _onnx(arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
-    name = str(arguments.get("data", ""))
-    return _Onnx(_bytes(weights["program"]), name, _bytes(weights["data"]) if name else b"")
 
 
 def _torchscript(_: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:

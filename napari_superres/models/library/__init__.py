@@ -6,6 +6,8 @@ Begin with ``registry.load_model``. This folder does not import ``export`` and `
 ``shipped``      models that come with the program: weights and interpolation
 ``user_models``  models that a user keeps: cards, `remove_model`, `verify_models`
 ``add``          `add_model`: checks, converts, measures and copies a model into the user's folder
+``search``       `search_models`: models of public collections, by ``collections.json``
+``download``     a model file at an address, fetched with a limit and pinned by its sha256
 ``index``        the sha256 of each model in that folder, changed by one process at a time
 ``loading``      builds the network of a file and checks it against its card
 """

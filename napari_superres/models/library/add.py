@@ -2,15 +2,20 @@
 
 import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
+import numpy as np
+
+from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import ModelFileError, SettingsError, SuperResWarning
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
+from napari_superres.models.foreign.graph.wishes import UNSAID, Wishes, example_tensor
 from napari_superres.models.foreign.trust import fingerprint
 from napari_superres.models.library.index import (
     Entry,
@@ -26,24 +31,45 @@ from napari_superres.models.library.shipped import interpolation_card, shipped_c
 from napari_superres.models.library.user_models import file_problem
 from napari_superres.models.model_file import SUFFIX, digest, is_model_file
 from napari_superres.models.probes.facts import remember_facts
+from napari_superres.storage import is_address
 
 
 @checks_names
-def add_model(path: str | Path, *, trust: bool = False) -> ModelCard:
+def add_model(
+    path: str | Path,
+    *,
+    trust: bool = False,
+    range: str | None = None,
+    channels: Literal["rgb", "luma"] | None = None,
+    example: tuple[Image, Image] | None = None,
+    quick: bool = False,
+    report: Callable[[str, float], None] | None = None,
+) -> ModelCard:
     """Copy a model into the library, where it is known by the file's stem.
 
     It is loaded first, as any model file is, and measured: halo, size multiple, grid. A link is followed. Models of
-    other programs are converted to this program's format: checkpoints whose architecture spandrel recognises, and
-    bioimage.io packages. This happens in a process of its own, with limits of time and memory. Pickles are read by a
-    reader that creates nothing but tensors.
+    other programs are converted to this program's format: checkpoints whose architecture is recognised, bioimage.io
+    packages, and bare graphs (``.onnx``, ``.pt2``), of which scale, sizes and range are measured. This happens in a
+    process of its own, with limits of time and memory. Pickles are read by a reader that creates nothing but tensors.
 
     Parameters
     ----------
     path
-        The model file, or the folder of a bioimage.io package. It stays where it is.
+        The model file, the folder of a bioimage.io package, or the address of a file, ``https://...``, which is
+        fetched. A file stays where it is.
     trust
-        Allow a model that is a program (TorchScript, or an architecture's source) to run. The permission is
-        remembered by sha256.
+        Allow a model that is a program (TorchScript, torch.export, or an architecture's source) to run. The permission
+        is remembered by sha256.
+    range
+        Range of the values that a bare graph takes: ``"0..1"``, ``"0..255"`` or ``"16bit"``; None = measure it.
+    channels
+        What a bare graph takes: ``"rgb"``, or the luminance, ``"luma"``; None = as its file states.
+    example
+        An image and the result of a bare graph, which show its range.
+    quick
+        Assume a halo of 64 pixels (16 in volumes) instead of measuring it. The error of tiles is then unknown.
+    report
+        Called with what is done, in words, and the share of it that is done. An error that it raises stops the work.
 
     Returns
     -------
@@ -69,16 +95,52 @@ def add_model(path: str | Path, *, trust: bool = False) -> ModelCard:
         If the same model is in the library already, whose card is then returned; or if its card is wrong about what
         can be measured.
     """
-    card, notes = import_model(path, trust=trust)
+    wishes = make_wishes(range=range, channels=channels, example=example, quick=quick)
+    card, notes = import_model(path, trust=trust, wishes=wishes, report=report)
     for note in notes:
         warnings.warn(note, SuperResWarning, stacklevel=3)
     return card
 
 
-def import_model(path: str | Path, *, trust: bool = False) -> tuple[ModelCard, tuple[str, ...]]:
-    """Copy a model into the library as `add_model` does, and return its card and the notes instead of warning."""
+def make_wishes(
+    *,
+    range: str | None = None,
+    channels: Literal["rgb", "luma"] | None = None,
+    example: tuple[Image, Image] | None = None,
+    quick: bool = False,
+) -> Wishes:
+    """Return what a user says about a model, as `add_model` takes it.
+
+    Raises
+    ------
+    SettingsError
+        If a value is not one of those that are understood.
+    """
+    tensors = None
+    if example is not None:
+        first, second = (example_tensor(np.asarray(image.data), image.axes) for image in example)
+        tensors = first, second
+    return Wishes(range, channels, tensors, quick)
+
+
+def import_model(
+    path: str | Path,
+    *,
+    trust: bool = False,
+    wishes: Wishes = UNSAID,
+    report: Callable[[str, float], None] | None = None,
+) -> tuple[ModelCard, tuple[str, ...]]:
+    """Copy a model into the library as `add_model` does, and return its card and the notes instead of warning.
+
+    `report` is called with what is done, in words, and the share of it that is done.
+    """
     from napari_superres.models.foreign.package_files import is_package
 
+    if is_address(str(path)):
+        from napari_superres.models.library.download import fetched
+
+        with fetched(str(path), report) as file:
+            return import_model(file, trust=trust, wishes=wishes, report=report)
     source = Path(path)
     source = source.parent if source.suffix in (".yaml", ".yml") else source
     if not is_file(source) and not is_folder(source):
@@ -94,17 +156,19 @@ def import_model(path: str | Path, *, trust: bool = False) -> tuple[ModelCard, t
     # The name is checked before measuring, which may take minutes.
     _check_name(source.name, file_name(source), library_entries())
     with TemporaryDirectory(prefix="superres-") as folder:
-        return _store(_convert(source, Path(folder), trust=trust), source)
+        return _store(_convert(source, Path(folder), trust=trust, wishes=wishes, report=report), source)
 
 
-def _convert(source: Path, folder: Path, *, trust: bool) -> Path:
+def _convert(
+    source: Path, folder: Path, *, trust: bool, wishes: Wishes, report: Callable[[str, float], None] | None
+) -> Path:
     """Write another program's model as a model file of this program."""
     from napari_superres.models.foreign.confined import convert_confined
     from napari_superres.models.foreign.programs import NEEDS_TRUST
     from napari_superres.models.foreign.trust import grant_trust, is_trusted
 
     known, converted = fingerprint(source), folder / f"{file_name(source)}{SUFFIX}"
-    card = convert_confined(source, converted, trusted=trust or is_trusted(known))
+    card = convert_confined(source, converted, trusted=trust or is_trusted(known), wishes=wishes, report=report)
     sha256 = digest(converted)
     if card.architecture in NEEDS_TRUST:
         grant_trust(known, sha256)

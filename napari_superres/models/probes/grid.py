@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_superres.models.card import ModelCard
-from napari_superres.models.probes.passes import noise_image, with_conditions
+from napari_superres.models.probes.passes import natural_image, with_conditions
 
 _EDGE = {2: 48, 3: 24}
 _SIGMA = 3.0
@@ -29,7 +29,7 @@ def measure_grid(card: ModelCard, network: nn.Module) -> ModelCard:
     usual = replace(card, grid_offset=None)
     if max(card.scale) == 1:
         return usual
-    size = noise_image(card, _EDGE[card.ndim]).shape[2:]
+    size = natural_image(card, _EDGE[card.ndim]).shape[2:]
     blob = _blob(size, [(n - 1) / 2 for n in size], [_SIGMA] * len(size))
     planes = (_LOW + _HEIGHT * blob.float()).expand(1, card.frames * card.channels, *size)
     bright, flat = (with_conditions(card, image) for image in (planes, torch.full_like(planes, _LOW)))

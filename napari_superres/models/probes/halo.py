@@ -9,8 +9,7 @@ pixels far, and a square of that size would take minutes.
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from math import inf, isfinite
-from time import thread_time
+from math import inf, isfinite, prod
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from napari_superres.models.probes.global_layers import (
     relative_change,
     statistic_kinds,
 )
+from napari_superres.models.probes.passes import natural_planes
 
 Network = Callable[[Tensor], Tensor]
 
@@ -32,6 +32,47 @@ LONGEST_PROBE = 2048
 _THICKNESS = 16
 _CONSTANT = 0.5
 _SAME_STATISTICS = 1e-9
+
+
+class Pixels:
+    """Low-resolution pixels that may be computed for measuring, so that its time does not depend on other programs.
+
+    Parameters
+    ----------
+    total
+        Their number.
+    report
+        Called with the share that was spent, as often as some are.
+    least
+        Pixels that each pass costs at least, because smaller images are padded.
+    """
+
+    def __init__(self, total: float, report: Callable[[float], None] | None = None, least: int = 0) -> None:
+        self.total, self.spent = total, 0.0
+        self._report, self._least = report, least
+
+    def spend(self, pixels: float, passes: int = 1) -> bool:
+        """Return whether so many are left, in all passes together, and count them."""
+        cost = max(pixels, passes * self._least)
+        if self.spent + cost > self.total:
+            return False
+        self.spent += cost
+        if self._report is not None:
+            self._report(self.spent / self.total)
+        return True
+
+    def share(self, part: float) -> "Pixels":
+        """Return a part of what is left, whose use counts here too."""
+        left = Pixels((self.total - self.spent) * part, None, self._least)
+        before = self.spent
+
+        def report(share: float) -> None:
+            self.spent = before + share * left.total
+            if self._report is not None:
+                self._report(self.spent / self.total)
+
+        left._report = report
+        return left
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +107,7 @@ def measure_reach(
     *,
     channels: int = 1,
     multiple: Sequence[int] | None = None,
-    seconds: float = inf,
+    pixels: "Pixels | None" = None,
     longest: int = LONGEST_PROBE,
 ) -> Reach:
     """Measure a network's halo with NaN probes along each axis, one at every phase of its size multiple.
@@ -84,9 +125,9 @@ def measure_reach(
         Number of input channels.
     multiple
         Sizes that the network accepts are multiples of this, in pixels per axis; 1 by default.
-    seconds
-        Patience, in seconds of the processor: other programs do not count. A network that takes longer counts as not
-        bounded.
+    pixels
+        How many low-resolution pixels may be computed; any number by default. A network that needs more counts as not
+        bounded. Seconds would depend on what else the computer does.
     longest
         Length of the longest probe in pixels. A network that looks beyond it counts as not bounded.
 
@@ -95,7 +136,7 @@ def measure_reach(
     Reach
         The halo, and whether it suffices.
     """
-    until = thread_time() + seconds
+    pixels = pixels or Pixels(inf)
     multiple = tuple(multiple or (1,) * len(scale))
     # In double precision torch uses plain loops, which spread a NaN exactly as far as the kernels reach.
     network = deepcopy(module).double().cpu()
@@ -107,7 +148,7 @@ def measure_reach(
     else:
         fixed = []
     reaches = [
-        _reach_along(axis, probed, scale, channels, multiple, thin, until, longest) for axis in range(len(scale))
+        _reach_along(axis, probed, scale, channels, multiple, thin, pixels, longest) for axis in range(len(scale))
     ]
     halo = [h for h in reaches if h is not None]
     if len(halo) < len(reaches):
@@ -133,8 +174,8 @@ def tiling_error(
 ) -> float:
     """Measure the largest error in a tile's core, compared to the whole image.
 
-    Two tiles in an image of noise are tried, one inside and one at its far end. Both begin at an odd multiple of
-    `multiple`.
+    Two tiles in an image that looks natural are tried, one inside and one at its far end. Both begin at an odd multiple
+    of `multiple`.
 
     Parameters
     ----------
@@ -164,14 +205,8 @@ def tiling_error(
         If the result is not finite.
     """
     network = deepcopy(module).to("cpu", dtype)
-    is_cut = [axis in (None, i) for i in range(len(scale))]
-    context = [-(-h // m) * m if cut else 0 for h, m, cut in zip(halo, multiple, is_cut, strict=True)]
-    kept = [-(-core // m) * m if cut else n for m, n, cut in zip(multiple, _thin(multiple), is_cut, strict=True)]
-    begin = [m * (7 if m <= 4 else 3 if m <= 16 else 1) for m in multiple]
-    start = [a if cut else 0 for a, cut in zip(begin, is_cut, strict=True)]
-    inner_stop = [a + 2 * c + k for a, c, k in zip(start, context, kept, strict=True)]
-    size = [2 * (a + c) + k for a, c, k in zip(start, context, kept, strict=True)]
-    image = torch.rand(1, channels, *size, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    start, context, inner_stop, size = _two_tiles(halo, multiple, core, axis)
+    image = natural_planes(channels, size, dtype)
     image[:, channels - constant :] = _CONSTANT
     fixed = _statistics(network, image, multiple) if statistics else []
     truth = network(image)
@@ -190,6 +225,27 @@ def tiling_error(
     if not isfinite(span):
         raise ValueError("the network turns noise into numbers that are not finite")
     return worst / span if span > 0 else worst
+
+
+def _two_tiles(
+    halo: Sequence[int], multiple: Sequence[int], core: int, axis: int | None
+) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Return where the tiles of `tiling_error` begin, their context, where the inner one ends, and the image's size."""
+    is_cut = [axis in (None, i) for i in range(len(multiple))]
+    context = [-(-h // m) * m if cut else 0 for h, m, cut in zip(halo, multiple, is_cut, strict=True)]
+    kept = [-(-core // m) * m if cut else n for m, n, cut in zip(multiple, _thin(multiple), is_cut, strict=True)]
+    begin = [m * (7 if m <= 4 else 3 if m < 16 else 1) for m in multiple]
+    start = [a if cut else 0 for a, cut in zip(begin, is_cut, strict=True)]
+    inner_stop = [a + 2 * c + k for a, c, k in zip(start, context, kept, strict=True)]
+    size = [2 * (a + c) + k for a, c, k in zip(start, context, kept, strict=True)]
+    return start, context, inner_stop, size
+
+
+def tiling_pixels(halo: Sequence[int], multiple: Sequence[int], core: int, axis: int | None = None) -> int:
+    """Return how many low-resolution pixels `tiling_error` computes, in three passes."""
+    start, _, inner_stop, size = _two_tiles(halo, multiple, core, axis)
+    inner = prod(b - a for a, b in zip(start, inner_stop, strict=True))
+    return prod(size) + inner + prod(n - a for a, n in zip(start, size, strict=True))
 
 
 def _thin(multiple: Sequence[int]) -> list[int]:
@@ -219,7 +275,7 @@ def _statistics_add_up(module: nn.Module, halo: Sequence[int], channels: int, mu
         size, context = _thin(multiple), -(-reach // m) * m
         half = size[axis] + context
         size[axis] = 2 * half
-        image = torch.rand(1, channels, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        image = natural_planes(channels, size, torch.float64)
         whole = _statistics(module, image, multiple)
         parts = []
         for start, core in ((0, 0), (half - context, context)):
@@ -249,15 +305,15 @@ def _reach_along(
     channels: int,
     multiple: Sequence[int],
     thin: Sequence[int],
-    until: float,
+    pixels: Pixels,
     longest: int,
 ) -> int | None:
-    """Return the halo along an axis; None if it reaches the ends of the longest image, or time is up."""
+    """Return the halo along an axis; None if it reaches the ends of the longest image, or pixels are up."""
     size, m, s = list(thin), multiple[axis], scale[axis]
     while size[axis] <= longest:
         length, reaches = size[axis], []
         for at in range(length // 2 // m * m, length // 2 // m * m + m):
-            if thread_time() > until:
+            if not pixels.spend(prod(size)):
                 return None
             plane: list[Any] = [slice(None)] * (2 + len(size))
             plane[2 + axis] = at

@@ -1,9 +1,8 @@
 """How a network can be computed in tiles, measured: size multiple, halo, statistics, and the error that is left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import log2, prod
-from time import thread_time
 
 import psutil
 import torch
@@ -11,9 +10,9 @@ from torch import nn
 
 from napari_superres.models.architectures import BUILT_IN
 from napari_superres.models.card import ModelCard
-from napari_superres.models.probes.halo import LONGEST_PROBE, Reach, measure_reach, tiling_error
+from napari_superres.models.probes.halo import LONGEST_PROBE, Pixels, Reach, measure_reach, tiling_error, tiling_pixels
 from napari_superres.models.probes.memory import pass_bytes
-from napari_superres.models.probes.passes import NETWORK_ERRORS, noise_image, result_shape
+from napari_superres.models.probes.passes import NETWORK_ERRORS, natural_image, result_shape
 
 EXACT = 1e-10
 """Largest tile error, as a fraction of the result's range, with which tiles count as exact."""
@@ -21,23 +20,32 @@ EXACT = 1e-10
 _EXACT_IN_SINGLE = 1e-5
 """The same for programs that compute in single precision whatever the type of their input."""
 
-_MIN_SECONDS, _SECONDS_PER_PASS_SECOND, _MAX_SECONDS = 5.0, 200.0, 180.0
-"""Patience for the halo, in seconds of the processor: at least, per second of a small pass, and at most."""
+_PRODUCTS = 2e11
+"""Products of a weight and a pixel that measuring may take: a minute of two processor cores."""
 
-_OUR_SECONDS = 120.0
-"""Patience for the halo of a network of this program."""
+_MIN_PIXELS, _MOST_PIXELS, _OUR_PIXELS = 24_000, 2**22, 2**21
+"""Low-resolution pixels that may be computed: at least, at most, and for a network of this program."""
 
-_CORE = {2: 24, 3: 8}
+_UNKNOWN_WEIGHTS = 10**6
+"""Weights of a network that does not show them."""
+
+_REACH_SHARE = 0.5
+"""Share of the pixels for the halo; the others are for the error of tiles, if none suffices."""
+
+CORE = {2: 24, 3: 8}
+"""Edge of the core of a tile whose error is measured, in pixels, by number of axes."""
+
 _STAND_IN_HALOS = {2: (16, 32, 64), 3: (8, 16)}
 """Halos in pixels that are tried, by number of axes, if no halo is exact."""
 
 _TILE_ERROR_GOAL = 1e-3
+_ASSUMED_HALO = {2: 64, 3: 16}
 _PADDED_MULTIPLE = 16
 _THICKNESS = 16
 _MAX_PIXELS = 2**22
 
 
-def measure_tiles(card: ModelCard, network: nn.Module) -> ModelCard:
+def measure_tiles(card: ModelCard, network: nn.Module, report: Callable[[float], None] | None = None) -> ModelCard:
     """Return the card with the size multiple and halo with which tiles are exact.
 
     Failing that, with a halo and the error that it leaves.
@@ -48,44 +56,67 @@ def measure_tiles(card: ModelCard, network: nn.Module) -> ModelCard:
         Card of the model; what it says about tiles is not used, but for the size multiple.
     network
         The network, in evaluation mode on the CPU.
+    report
+        Called with the share of the measurement that is done.
 
     Raises
     ------
     RuntimeError
         If a network of this program does not run in double precision.
     """
-    measure = _of_built_in if card.architecture in BUILT_IN else _of_others
-    return measure(card, network, _affordable_pixels(card, network))
+    is_ours = card.architecture in BUILT_IN
+    pixels = Pixels(_OUR_PIXELS if is_ours else _bound(network), report, _padded_pixels(card))
+    measure = _of_built_in if is_ours else _of_others
+    return measure(card, network, _affordable_pixels(card, network), pixels)
 
 
-def _of_built_in(card: ModelCard, network: nn.Module, affordable: int) -> ModelCard:
+def assume_tiles(card: ModelCard) -> ModelCard:
+    """Return the card with a halo that is not measured, for networks whose halo would take minutes to measure."""
+    halo = tuple(-(-_ASSUMED_HALO[card.ndim] // m) * m for m in card.multiple)
+    return replace(card, halo=halo, bounded=False, tile_error=None, global_statistics=False)
+
+
+def _bound(network: nn.Module) -> float:
+    """Return how many pixels may be computed: fewer for larger networks, whatever the computer does meanwhile."""
+    weights = sum(w.numel() for w in [*network.parameters(), *network.buffers()])
+    return min(max(_PRODUCTS / (weights if weights > 1 else _UNKNOWN_WEIGHTS), _MIN_PIXELS), _MOST_PIXELS)
+
+
+def _padded_pixels(card: ModelCard) -> int:
+    """Return how many pixels a pass takes at least: programs of one size pad smaller images to it."""
+    smallest = card.arguments.get("smallest")
+    return prod(smallest) if isinstance(smallest, list | tuple) else 0
+
+
+def _of_built_in(card: ModelCard, network: nn.Module, affordable: int, pixels: Pixels) -> ModelCard:
     """Measure a network of this program, which fails at sizes that are not on its multiple."""
     card = replace(card, multiple=_smallest_multiple(card, network))
-    reach = _reach(card, network, card.multiple, _OUR_SECONDS, affordable)
+    reach = _reach(card, network, card.multiple, pixels.share(_REACH_SHARE), affordable)
     if reach.is_bounded:
         return _with_reach(card, reach, card.multiple)
-    return _with_stand_in(card, network, affordable, thread_time() + _OUR_SECONDS, statistics=reach.layers > 0)
+    return _with_stand_in(card, network, affordable, pixels, statistics=reach.layers > 0)
 
 
-def _of_others(card: ModelCard, network: nn.Module, affordable: int) -> ModelCard:
+def _of_others(card: ModelCard, network: nn.Module, affordable: int, pixels: Pixels) -> ModelCard:
     """Measure a network of another program, which may have a larger multiple than its file states if it pads."""
-    patience, batched, layers = _patience(card, network), card.arguments.get("batched", True), 0
+    batched, layers = card.arguments.get("batched", True), 0
+    for_reach = pixels.share(_REACH_SHARE)
     own = max(card.multiple)
     for edge in (own, _PADDED_MULTIPLE if own < _PADDED_MULTIPLE else 4 * own):
         multiple = tuple(-(-edge // m) * m for m in card.multiple)
         try:
-            reach = _reach(card, network, multiple, patience, affordable)
+            reach = _reach(card, network, multiple, for_reach, affordable)
             layers = max(layers, reach.layers if batched else 0)
             if reach.is_bounded and (batched or not reach.is_global) and _is_exact(card, network, reach, multiple):
                 return _with_reach(card, reach, _smallest_exact(card, network, reach, multiple))
         except NETWORK_ERRORS:
             continue  # The network does not run in double precision, or not at such sizes.
-    return _with_stand_in(card, network, affordable, thread_time() + patience, statistics=layers > 0)
+    return _with_stand_in(card, network, affordable, pixels, statistics=layers > 0)
 
 
-def _reach(card: ModelCard, network: nn.Module, multiple: Sequence[int], seconds: float, affordable: int) -> Reach:
-    longest = min(LONGEST_PROBE, affordable // _THICKNESS ** (card.ndim - 1))
-    return measure_reach(network, card.scale, channels=card.inputs, multiple=multiple, seconds=seconds, longest=longest)
+def _reach(card: ModelCard, network: nn.Module, multiple: Sequence[int], pixels: Pixels, affordable: int) -> Reach:
+    longest = min(LONGEST_PROBE, affordable // _THICKNESS ** (card.ndim - 1), *(card.largest or ()))
+    return measure_reach(network, card.scale, channels=card.inputs, multiple=multiple, pixels=pixels, longest=longest)
 
 
 def _with_reach(card: ModelCard, reach: Reach, multiple: Sequence[int]) -> ModelCard:
@@ -136,15 +167,16 @@ def _is_exact(card: ModelCard, network: nn.Module, reach: Reach, multiple: Seque
 
 
 def _with_stand_in(
-    card: ModelCard, network: nn.Module, affordable: int, until: float, *, statistics: bool
+    card: ModelCard, network: nn.Module, affordable: int, pixels: Pixels, *, statistics: bool
 ) -> ModelCard:
     """Return the card with the smallest stand-in halo that is good enough, or the largest, and the error it leaves."""
     best = replace(card, bounded=False, tile_error=None, global_statistics=False)
     try:
         for edge in _STAND_IN_HALOS[card.ndim]:
             halo = tuple(-(-edge // k) * k for k in card.multiple)
-            too_large = (4 * edge + 4 * max(card.multiple)) ** card.ndim > affordable
-            if too_large or (best.tile_error is not None and thread_time() > until):
+            core = CORE[card.ndim]
+            too_large = tiling_pixels(halo, card.multiple, core) > affordable or _is_too_wide(card, halo)
+            if too_large or not pixels.spend(tiling_pixels(halo, card.multiple, core), passes=3):
                 break
             error = _tile_error(card, network, halo, card.multiple, statistics=statistics, dtype=torch.float32)
             best = replace(card, halo=halo, bounded=False, tile_error=error, global_statistics=statistics)
@@ -152,22 +184,22 @@ def _with_stand_in(
                 break
     except NETWORK_ERRORS:
         if statistics:
-            return _with_stand_in(card, network, affordable, until, statistics=False)
-    return best
+            return _with_stand_in(card, network, affordable, pixels, statistics=False)
+    return best if best.tile_error is not None or card.largest is None else assume_tiles(best)
 
 
-@torch.inference_mode()
-def _patience(card: ModelCard, network: nn.Module) -> float:
-    """Return the seconds to spend on a network's halo."""
-    image, start = noise_image(card, 64 if card.ndim == 2 else 16), thread_time()
-    network(image)
-    return min(_MIN_SECONDS + _SECONDS_PER_PASS_SECOND * (thread_time() - start), _MAX_SECONDS)
+def _is_too_wide(card: ModelCard, halo: Sequence[int]) -> bool:
+    """Return whether the image of a measurement would be larger than the network takes."""
+    widest = [2 * (h + 7 * m) + CORE[card.ndim] for h, m in zip(halo, card.multiple, strict=True)]
+    return card.largest is not None and any(w > n for w, n in zip(widest, card.largest, strict=True))
 
 
 @torch.inference_mode()
 def _affordable_pixels(card: ModelCard, network: nn.Module) -> int:
     """Return how many pixels fit into memory at once: attention between all of them may fill any memory."""
-    small = noise_image(card, 32 if card.ndim == 2 else 8)
+    if card.largest is not None:
+        return prod(card.largest)
+    small = natural_image(card, 32 if card.ndim == 2 else 8)
     large = small.repeat(1, 1, *[2] * card.ndim)
     before, after = (max(1.0, pass_bytes(card, network, image)[0]) for image in (small, large))
     pixels, growth = prod(large.shape[2:]), max(1.0, log2(after / before) / card.ndim)
@@ -193,7 +225,7 @@ def _tile_error(
         channels=card.inputs,
         constant=len(card.conditions),
         multiple=multiple,
-        core=_CORE[card.ndim],
+        core=CORE[card.ndim],
         axis=axis,
         statistics=statistics,
         dtype=dtype,

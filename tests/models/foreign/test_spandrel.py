@@ -257,7 +257,7 @@ def test_networks_that_clip_see_the_whole_range():
         (lambda x: (x,), "the network makes tuple"),
         (lambda x: x.repeat(1, 1, 2, 2) / 0.0, "not finite"),
         (lambda x: x.repeat(1, 1, 2, 2) + torch.rand(()), "another image each time"),
-        (lambda x: x @ torch.zeros(3, 3), "the network fails on an image of noise"),
+        (lambda x: x @ torch.zeros(3, 3), "the network fails on an image"),
     ],
     ids=["size", "tuple", "infinite", "random", "fails"],
 )

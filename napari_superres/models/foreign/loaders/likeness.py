@@ -80,7 +80,8 @@ def likeness(network: nn.Module, channels: int, scale: int, largest: float) -> f
 def best(choices: Iterable[Choice], judge: Callable[[Choice], float]) -> tuple[Choice, float]:
     """Return the choice with the highest likeness, and the likeness; an earlier one if none is clearly better.
 
-    Choices after one that is surely right are not tried."""
+    Choices after one that is surely right are not tried.
+    """
     found: tuple[Choice, float] | None = None
     for choice in choices:
         value = judge(choice)

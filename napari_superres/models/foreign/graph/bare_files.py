@@ -1,0 +1,68 @@
+"""Bare graphs as files: ``.onnx``, and ``.pt2`` of ``torch.export``."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_superres.models.foreign.foreign_model import ForeignModel
+from napari_superres.models.foreign.graph.bare import describe_bare
+from napari_superres.models.foreign.graph.exported import build_exported
+from napari_superres.models.foreign.graph.onnx_file import read_graph
+from napari_superres.models.foreign.graph.onnx_network import build_graph
+from napari_superres.models.foreign.graph.wishes import Wishes
+from napari_superres.models.foreign.trust import fingerprint, require_trust
+
+SUFFIXES = (".onnx", ".pt2")
+
+
+def read_bare(path: Path, wishes: Wishes, *, trusted: bool) -> ForeignModel:
+    """Read a graph that no description accompanies.
+
+    Parameters
+    ----------
+    path
+        The file, which ends in one of `SUFFIXES`. ONNX may keep its weights in one file next to it.
+    wishes
+        What the user says about it.
+    trusted
+        Whether the user allows ``.pt2`` to run: reading it may evaluate Python expressions.
+
+    Raises
+    ------
+    ModelFileError
+        If it is damaged, or no network that makes an image of an image.
+    UntrustedModelError
+        If it is ``.pt2``, and neither `trusted` nor allowed to run earlier.
+    MissingExtraError
+        If onnx or onnxruntime is not installed.
+    """
+    reader: Callable[[Path, Wishes, bool], ForeignModel] = _read_onnx if path.suffix.lower() == ".onnx" else _read_pt2
+    return reader(path, wishes, trusted)
+
+
+def _read_onnx(path: Path, wishes: Wishes, _: bool) -> ForeignModel:
+    program, name, data = read_graph(path)
+    weights = {"program": _tensor(program), **({"data": _tensor(data)} if name else {})}
+    arguments = {"data": name} if name else {}
+    graph = build_graph(arguments, weights)
+    shape = [n if isinstance(n, int) and n > 0 else None for n in graph.shape]  # type: ignore[union-attr]
+    whole = graph.type == torch.uint8
+    card, more = describe_bare(path.name, graph, shape, wishes, whole=whole)
+    return ForeignModel(replace(card, arguments={**arguments, **more}), weights)
+
+
+def _read_pt2(path: Path, wishes: Wishes, trusted: bool) -> ForeignModel:
+    if not trusted:
+        require_trust(path.name, "a program of torch.export", fingerprint(path))
+    weights = {"program": _tensor(path.read_bytes())}
+    network = build_exported({}, weights)
+    card, more = describe_bare(path.name, network, network.shape, wishes, whole=False)
+    return ForeignModel(replace(card, architecture="exported", arguments=more), weights)
+
+
+def _tensor(content: bytes) -> Tensor:
+    return torch.from_numpy(np.frombuffer(content, np.uint8).copy())
