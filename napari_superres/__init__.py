@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_superres.core.image import Image as Image
     from napari_superres.degradation import degrade as degrade
+    from napari_superres.degradation import measure_psf as measure_psf
     from napari_superres.degradation import resample as resample
     from napari_superres.errors import SuperResError as SuperResError
     from napari_superres.evaluation import evaluate as evaluate
@@ -57,6 +58,7 @@ _HOMES = {
     "evaluate": "napari_superres.evaluation",
     "evaluate_folder": "napari_superres.evaluation",
     "degrade": "napari_superres.degradation",
+    "measure_psf": "napari_superres.degradation",
     "resample": "napari_superres.degradation",
     "train": "napari_superres.training",
 }

@@ -39,6 +39,9 @@ def evaluate(
         float | None,
         typer.Option(help="Width of the input's point-spread function, in its unit; by default fitted to REF."),
     ] = None,
+    psf: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The same as measured by superres psf, for a single image.")
+    ] = None,
     register: Annotated[bool, typer.Option("--register", help="Move the reference onto the result first.")] = False,
     transform: Annotated[
         Literal["shift", "rigid", "affine"], typer.Option(help="Transform that --register looks for.")
@@ -132,10 +135,11 @@ def evaluate(
         targets = _map_targets(maps, result, reference, lr, extension, overwrite, inputs)
         images = _read(result, reference, lr, repeat, parsing.parse_pixel_size(pixel_size), unit)
         masks = None if labels is None else io.read_image(labels)
+        options["psf"] = parsing.read_psf(psf)
         report = compare(**images, labels=masks, calibration=calibration, name=io.safe_name(first), **options)
         written = _maps(images, targets, transform if register else None, data_range)
-    elif any(option is not None for option in (repeat, calibration, pixel_size, maps, figure)):
-        raise SettingsError("--repeat, --calibration, --pixel-size, --maps and --figure are for single images.")
+    elif any(option is not None for option in (repeat, calibration, pixel_size, maps, figure, psf)):
+        raise SettingsError("--repeat, --calibration, --pixel-size, --maps, --figure and --psf are for single images.")
     else:
         report = evaluate_folder(result, reference, lr_dir=lr, labels_dir=labels, **options)
         targets, written = {}, {}

@@ -1,4 +1,4 @@
-"""``superres info``, ``superres degrade`` and ``superres resample``."""
+"""``superres info``, ``superres degrade``, ``superres resample`` and ``superres psf``."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -38,15 +38,16 @@ def degrade(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File to write.")],
     scale: Annotated[str, typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or one per axis of a volume.")],
     kernel: Annotated[
-        Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"] | None,
+        Literal["bicubic", "gaussian", "widefield", "confocal", "measured", "kspace"] | None,
         typer.Option(
-            help="Antialiased bicubic; a PSF with binning; or truncation of k-space (MRI). By default bicubic, or "
-            "gaussian with --psf-sigma, --photons or --read-noise."
+            help="Antialiased bicubic; a PSF with binning; or truncation of k-space (MRI). By default bicubic, "
+            "measured with --psf, or gaussian with --psf-sigma, --photons or --read-noise."
         ),
     ] = None,
     psf_sigma: Annotated[
         float | None, typer.Option(help="Standard deviation of a Gaussian PSF, in high-resolution pixels.")
     ] = None,
+    psf: Annotated[Path | None, typer.Option(metavar="FILE", help="PSF measured by superres psf.")] = None,
     na: Annotated[float | None, typer.Option(help="Numerical aperture of the microscope.")] = None,
     wavelength: Annotated[float | None, typer.Option(help="Wavelength of its light, in micrometres.")] = None,
     pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Pixel size, if the file does not say.")] = None,
@@ -70,7 +71,7 @@ def degrade(
 
     if kernel is None:
         is_ideal = all(value is None for value in (psf_sigma, photons, read_noise))
-        kernel = "bicubic" if is_ideal else "gaussian"
+        kernel = "measured" if psf is not None else "bicubic" if is_ideal else "gaussian"
     degrade_file(
         source,
         output,
@@ -79,6 +80,7 @@ def degrade(
         scale=parsing.parse_scale(scale),
         kernel=kernel,
         psf_sigma=psf_sigma,
+        psf=parsing.read_psf(psf),
         na=na,
         wavelength=wavelength,
         photons=photons,
@@ -135,3 +137,49 @@ def resample(
         reading={"pixel_size": size, "unit": unit, "trust": trust},
     )
     terminal.say(f"wrote {output}: {resampled}")
+
+
+def psf(
+    beads: Annotated[Path, typer.Argument(metavar="BEADS", help="Plane, stack or movie of small fluorescent beads.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PSF", help="File to write.")],
+    channel: Annotated[int, typer.Option(min=0, help="Index of the channel.")] = 0,
+    bead_size: Annotated[
+        float, typer.Option(help="Diameter of the beads in micrometres, whose blur is taken off the widths.")
+    ] = 0.0,
+    to: Annotated[
+        str | None, typer.Option(metavar="P", help="Pixel size of the PSF, or Z,Y,X; in the unit of the image.")
+    ] = None,
+    wavelength: Annotated[
+        float | None, typer.Option(help="Of the light, in micrometres: prints the effective numerical aperture.")
+    ] = None,
+    pixel_size: Annotated[str | None, typer.Option(metavar="P", help="Pixel size, if the file does not say.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --pixel-size.")] = "micrometer",
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Also read data that the file names elsewhere.")] = False,
+) -> None:
+    """Measure the point-spread function of a microscope on an image of beads."""
+    from napari_superres.inference import measure_psf_file
+
+    measured = measure_psf_file(
+        beads,
+        output,
+        overwrite=overwrite,
+        reading={"pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit, "trust": trust},
+        channel=channel,
+        bead_size=bead_size,
+        pixel_size=parsing.parse_pixel_size(to, "--to"),
+    )
+    facts = measured.facts()
+    if wavelength is not None:
+        facts["effective_aperture"] = measured.effective_aperture(wavelength)
+    if as_json:
+        terminal.document(facts)
+    else:
+        for line in measured.describe():
+            terminal.result(line)
+        if wavelength is not None:
+            terminal.result(f"effective numerical aperture at {wavelength:g} um: {facts['effective_aperture']:.3f}")
+    for note in measured.notes:
+        terminal.say(f"note: {note}")
+    terminal.say(f"wrote {output}")

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_superres.errors import SettingsError
 from napari_superres.limits import read_json
+
+if TYPE_CHECKING:
+    from napari_superres import Image
 
 
 def parse_tile(text: str) -> int | tuple[int, ...] | Literal["auto"]:
@@ -54,6 +57,13 @@ def parse_range(texts: Sequence[str] | None) -> list[tuple[float, float]] | None
     if not texts:
         return None
     return [_pair(text, "intensity-range", "0,4095") for text in texts]
+
+
+def read_psf(path: Path | None) -> "Image | None":
+    """Return the point-spread function in a file."""
+    from napari_superres.io import read_image
+
+    return None if path is None else read_image(path)
 
 
 def parse_noise(texts: Sequence[str] | None) -> Any:

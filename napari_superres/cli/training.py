@@ -25,6 +25,8 @@ _SETTINGS_OF = {
 }
 """Options that each degradation takes."""
 
+_SHAPES = ("gaussian", "widefield", "confocal")
+
 
 def train(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.safetensors", help="Model file to write.")],
@@ -47,7 +49,13 @@ def train(
         str | None,
         _own(metavar="LO,HI", help="Sigma of the PSF in high-resolution pixels; 0.21 wavelength / NA for a lens."),
     ] = None,
-    psf: Annotated[Literal["gaussian", "widefield", "confocal"], _own(help="Shape of the PSF.")] = "gaussian",
+    psf: Annotated[
+        str,
+        _own(
+            metavar="gaussian|widefield|confocal|FILE",
+            help="Shape of the PSF; or a file of superres psf, whose width takes the place of --psf-sigma.",
+        ),
+    ] = "gaussian",
     photons: Annotated[str | None, _own(metavar="LO,HI", help="Photons in the brightest pixel.")] = None,
     noise: Annotated[
         str | None, _own(metavar="LO,HI", help="Noise: electrons with --photons, else a share of the intensity range.")
@@ -120,6 +128,9 @@ def train(
     _check_pairs(
         is_paired=pairs is not None, is_simulated=bool(degradation or like or any(ranges.values())), register=register
     )
+    if psf not in _SHAPES:
+        degradation, psf_sigma = degradation or "optics", _measured_sigma(Path(psf), hr, psf_sigma)
+        ranges["psf_sigma"], psf = psf_sigma, "gaussian"
     settings = _settings(degradation or "bicubic", ranges, frames, psf)
     if like is not None:
         _check_like(degradation, ranges)
@@ -209,6 +220,21 @@ def _measure_noise(folder: Path, settings: dict[str, Any], psf: str, *, quiet: b
     measured = {**fit_instrument(folder, settings["psf_sigma"]), "psf": psf, **of_movies}
     terminal.say(f"the instrument: {make_instrument(measured).describe()}", quiet=quiet)
     return measured
+
+
+def _measured_sigma(path: Path, folders: list[Path] | None, psf_sigma: str | None) -> str:
+    """Return the range of the sigma of a measured PSF, in pixels of the high-resolution images."""
+    from napari_superres.training.recipes import measured_sigma
+
+    if not path.exists():
+        raise SettingsError(f"--psf must be {', '.join(_SHAPES)} or a file, got {path}.", remedy="Check the path.")
+    if psf_sigma is not None or not folders:
+        raise SettingsError("--psf FILE takes the place of --psf-sigma, for images of --hr.", remedy="Use one of them.")
+    psf = parsing.read_psf(path)
+    assert psf is not None
+    low, high = measured_sigma(psf, folders)
+    terminal.say(f"the measured PSF: sigma {low:.3g} to {high:.3g} high-resolution pixels")
+    return f"{low},{high}"
 
 
 def _check_folders(*folders: Path) -> None:

@@ -115,6 +115,10 @@ def upscale(
             rich_help_panel=PANEL_TOLD,
         ),
     ] = None,
+    psf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="PSF measured by superres psf, instead.", rich_help_panel=PANEL_TOLD),
+    ] = None,
     numerical_aperture: Annotated[
         float | None, typer.Option(help="Of a widefield microscope, with --wavelength.", rich_help_panel=PANEL_TOLD)
     ] = None,
@@ -168,6 +172,7 @@ def upscale(
         "noise": parsing.parse_noise(noise),
         "strength": strength,
         "psf_sigma": psf_sigma,
+        "psf": parsing.read_psf(psf),
         "numerical_aperture": numerical_aperture,
         "wavelength": wavelength,
     }

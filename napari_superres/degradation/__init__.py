@@ -12,10 +12,13 @@ imports.
 ``jpeg``        compression of photographs
 ``resample``    `resample`: another pixel size; antialiased bicubic reduction
 ``fit``         gain, offset, noise and blur of an instrument, measured on its images
+``psf``         the point-spread function of a microscope, measured on beads
 ``instruments`` the same operators for batches of training patches, with random strengths
 """
 
+from napari_superres.degradation.psf import PsfMeasurement as PsfMeasurement
+from napari_superres.degradation.psf import measure_psf as measure_psf
 from napari_superres.degradation.resample import resample as resample
 from napari_superres.degradation.simulate import degrade as degrade
 
-__all__ = ["degrade", "resample"]
+__all__ = ["PsfMeasurement", "degrade", "measure_psf", "resample"]

@@ -20,10 +20,11 @@ from napari_superres.degradation.camera import Camera
 from napari_superres.degradation.diffraction import diffract
 from napari_superres.degradation.jpeg import check_quality, compress
 from napari_superres.degradation.optics import blur
+from napari_superres.degradation.psf.kernel import blur_with, from_record, psf_kernel
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
 
-Kernel = Literal["bicubic", "gaussian", "widefield", "confocal", "kspace"]
+Kernel = Literal["bicubic", "gaussian", "widefield", "confocal", "measured", "kspace"]
 _LONGEST_WAVE = 30.0
 """Longest wavelength, in micrometres, of an infrared microscope."""
 
@@ -48,11 +49,13 @@ class _Optics:
     factors: Mapping[str, int]
     sigmas: Mapping[str, float]
     lens: _Lens | None
+    measured: Floats | None
 
     @property
     def joint_axes(self) -> str:
         """Axes reduced together: without blur or reduction along Z, slices are taken one by one to save memory."""
-        return "YXS" if self.factors.get("Z", 1) == 1 and self.sigmas.get("Z", 0.0) == 0 else "ZYXS"
+        is_deep = self.sigmas.get("Z", 0.0) > 0 or (self.measured is not None and self.measured.ndim == 3)
+        return "YXS" if self.factors.get("Z", 1) == 1 and not is_deep else "ZYXS"
 
     def steps(self, axes: str) -> list[int]:
         """Return the factor of each axis."""
@@ -65,6 +68,11 @@ class _Optics:
             return np.asarray(resize_bicubic(block, steps, axes=range(block.ndim)))
         if self.kernel == "kspace":
             return kspace.truncate(block, steps)
+        if self.measured is not None:
+            spatial = [axes.index(a) for a in "ZYX"[-self.measured.ndim :]]
+            last = range(-self.measured.ndim, 0)
+            blurred = blur_with(np.moveaxis(block, spatial, last), self.measured)
+            return bin_mean(np.moveaxis(blurred, last, spatial), steps)
         if self.lens is None:
             return bin_mean(blur(block, [self.sigmas.get(a, 0.0) for a in axes]), steps)
         lens, planes = self.lens, (axes.index("Y"), axes.index("X"))
@@ -79,6 +87,7 @@ def degrade(
     axes: str | None = None,
     kernel: Kernel = "bicubic",
     psf_sigma: float | Sequence[float] | None = None,
+    psf: Image | Mapping[str, Any] | None = None,
     na: float | None = None,
     wavelength: float | None = None,
     photons: float | None = None,
@@ -106,11 +115,15 @@ def degrade(
     kernel
         ``"bicubic"``: antialiased bicubic, the convention of super-resolution benchmarks. ``"gaussian"``: blur by
         `psf_sigma`, then the mean over the area of each pixel. ``"widefield"``, ``"confocal"``: planes in focus,
-        blurred by diffraction at the lens (`na`, `wavelength`), then that mean. ``"kspace"``: only the lowest spatial
+        blurred by diffraction at the lens (`na`, `wavelength`), then that mean. ``"measured"``: blurred by `psf`, along
+        Z too if both are stacks, then that mean. ``"kspace"``: only the lowest spatial
         frequencies, as a magnetic resonance scanner records them.
     psf_sigma
         Standard deviation of the point-spread function in high-resolution pixels: one number for Y and X, or one per
         spatial axis. None = no blur other than by the pixel area. Needs ``kernel="gaussian"``.
+    psf
+        Point-spread function measured on beads, as `measure_psf` returns it, or any image of one point, of known pixel
+        size; or the plain values of one in a record. Needs ``kernel="measured"``, and the pixel size of the image.
     na, wavelength
         Numerical aperture, and wavelength in micrometres. The pixel size of the image must be known.
     photons
@@ -149,6 +162,7 @@ def degrade(
     factors = _factors(image, scale)
     sigmas = _sigmas(image, kernel, psf_sigma)
     lens = _lens(image, kernel, na, wavelength)
+    measured = _measured(image, kernel, psf)
     camera = _camera(photons, read_noise, offset, saturation)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise SettingsError(f"`seed` must be a whole number of at least 0, got {seed!r}.")
@@ -157,10 +171,15 @@ def degrade(
             "a magnetic resonance scanner counts no photons.", remedy="Leave `photons` out and set `read_noise`."
         )
     optics = _Optics(
-        kernel, dict(zip(image.spatial, factors, strict=True)), dict(zip(image.spatial, sigmas, strict=True)), lens
+        kernel,
+        dict(zip(image.spatial, factors, strict=True)),
+        dict(zip(image.spatial, sigmas, strict=True)),
+        lens,
+        measured,
     )
     data = _record(image, optics, camera, np.random.default_rng(seed))
     blur_settings = {"psf_sigma": sigmas} if lens is None else {"na": na, "wavelength": wavelength}
+    blur_settings = blur_settings if measured is None else {"psf_shape": measured.shape}
     settings = {"kernel": kernel, "scale": factors, **blur_settings, **camera.describe(), "seed": seed}
     if jpeg is not None:
         lost, compressed = invalid.find_missing(data, image.no_data), _compress(image, data, check_quality(jpeg))
@@ -239,6 +258,24 @@ def _lens(image: Image, kernel: str, na: float | None, wavelength: float | None)
     micrometres = METRES[unit] / METRES["micrometer"]
     y, x = (image.pixel_size[image.spatial.index(a)] * micrometres for a in "YX")
     return _Lens(2 * na / wavelength, (y, x), kernel == "confocal")
+
+
+def _measured(image: Image, kernel: str, psf: Image | Mapping[str, Any] | None) -> Floats | None:
+    """Return a measured point-spread function on the pixels of the image."""
+    if (kernel == "measured") != (psf is not None):
+        raise SettingsError(f"kernel='measured' and psf belong together, got kernel={kernel!r}.", remedy="Set both.")
+    if psf is None:
+        return None
+    point = psf if isinstance(psf, Image) else from_record(psf)
+    if not image.has_pixel_size:
+        raise SettingsError(
+            "a measured blur depends on the pixel size, and that of the image is unknown.",
+            remedy="Set the image's `pixel_size`.",
+        )
+    axes = "ZYX" if image.size("Z") > 1 and point.size("Z") > 1 else "YX"
+    sizes = dict(zip(image.spatial, image.pixel_size, strict=True))
+    units = {a: METRES[u] / METRES["micrometer"] for a in axes if (u := image.units[a]) in METRES}
+    return psf_kernel(point, [sizes[a] * units[a] for a in axes])
 
 
 def _camera(photons: float | None, read_noise: float | None, offset: float, saturation: float | None) -> Camera:

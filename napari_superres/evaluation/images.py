@@ -11,6 +11,7 @@ from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import DEFAULT_BASELINES, interpolated_input
 from napari_superres.evaluation.candidates import compare_candidates
 from napari_superres.evaluation.compare import EvaluationSettings, compare
+from napari_superres.evaluation.registration.lengths import length_unit, unit_factor
 from napari_superres.evaluation.registration.register import Transform
 from napari_superres.evaluation.reporting import questions
 from napari_superres.evaluation.reporting.about import About, computed_problem
@@ -39,6 +40,7 @@ def evaluate(
     data_range: str | None = None,
     baselines: str | Sequence[str] = DEFAULT_BASELINES,
     psf_sigma: float | None = None,
+    psf: Image | None = None,
     register: bool | Transform = False,
     repeat: Image | Array | None = None,
     calibration: Calibration | str | Path | None = None,
@@ -82,6 +84,9 @@ def evaluate(
         Standard deviation of the input's point-spread function, in its unit of length (pixels if the pixel size is
         unknown), for Wiener, Richardson-Lucy and the consistency with the input. By default it is fitted to the
         reference, which gives these baselines an advantage over models.
+    psf
+        Point-spread function of the input, measured on beads, instead of `psf_sigma`: its Gaussian width is used. The
+        pixel size of the input must be known.
     register
         Move the reference onto the result first: True or ``"shift"`` by a fraction of a pixel, ``"rigid"`` also turns
         it, ``"affine"`` also scales and shears it. The result's unregistered rows are kept.
@@ -116,6 +121,8 @@ def evaluate(
         If an option, `convention`, `data_range` or a baseline is unknown.
     """
     models = as_list(models)
+    low = None if lr is None else _as_image(lr, axes)
+    psf_sigma = psf_sigma if psf is None else _width(psf, low, psf_sigma)
     settings = EvaluationSettings.of(
         models,
         convention,
@@ -128,8 +135,8 @@ def evaluate(
         object_size=object_size,
         labelled=labels is not None,
     )
-    images = [None if i is None else _as_image(i, axes) for i in (result, reference, lr, repeat, labels)]
-    judged, scan, low, again, masks = images
+    images = [None if i is None else _as_image(i, axes) for i in (result, reference, repeat, labels)]
+    judged, scan, again, masks = images
     if scan is None:
         if register or calibration is not None or models or against is not None or settings.objects is not None:
             raise SettingsError(
@@ -188,6 +195,21 @@ def _as_image(image: Image | Array, axes: str | None) -> Image:
     from napari_superres.inference.images import as_image
 
     return image.with_nan() if isinstance(image, Image) else as_image(image, axes)
+
+
+def _width(psf: Image, lr: Image | None, psf_sigma: float | None) -> float:
+    """Return the width of a measured point-spread function in the unit of the input."""
+    from napari_superres.degradation.psf import psf_sigma as sigma_um
+
+    if psf_sigma is not None:
+        raise SettingsError("`psf_sigma` and `psf` state the same.", remedy="Leave one of them out.")
+    if lr is None or not lr.has_pixel_size:
+        raise SettingsError(
+            "a measured point-spread function needs an input of known pixel size.",
+            remedy="Give the input as `lr` and set its `pixel_size`.",
+        )
+    width = sigma_um(psf)
+    return (width["Y"] + width["X"]) / 2 * unit_factor("micrometer", length_unit(lr))
 
 
 def examine_alone(

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
+from napari_superres.core.image import Image
 from napari_superres.core.options import check_names
+from napari_superres.degradation.psf.kernel import psf_sigma
 from napari_superres.models.model import Model
 
 ModelChoice = str | Path | Model | Mapping[int | str, str | Path | Model]
@@ -42,6 +44,9 @@ class UpscaleOptions(TypedDict, total=False):
     psf_sigma : float, optional
         Known standard deviation of the point-spread function along Y and X, in pixels of the result, as `degrade`
         counts it. By default nothing is sharpened. For models that are told blur, as the next four.
+    psf : Image or mapping of str to float, optional
+        Point-spread function measured on beads, instead of `psf_sigma`; or its sigma per axis in micrometres, as
+        `psf_sigma` of `degradation.psf` returns it. The pixel size must be known.
     numerical_aperture, wavelength : float, optional
         Of a widefield microscope, instead of `psf_sigma`; wavelength in micrometres. The pixel size must be known.
     noise : "measured", 0 or sequence of float
@@ -61,6 +66,7 @@ class UpscaleOptions(TypedDict, total=False):
     max_passes: int
     intensity_range: Sequence[tuple[float, float]] | None
     psf_sigma: float | None
+    psf: Image | Mapping[str, float] | None
     numerical_aperture: float | None
     wavelength: float | None
     noise: NoiseOption
@@ -128,6 +134,7 @@ UPSCALE_DEFAULTS: UpscaleOptions = {
     "max_passes": 8,
     "intensity_range": None,
     "psf_sigma": None,
+    "psf": None,
     "numerical_aperture": None,
     "wavelength": None,
     "noise": "measured",
@@ -154,7 +161,10 @@ def complete(options: UpscaleOptions) -> UpscaleOptions:
         If a name is not that of an option.
     """
     check_names(options, UPSCALE_DEFAULTS)
-    return {**UPSCALE_DEFAULTS, **options}
+    every: UpscaleOptions = {**UPSCALE_DEFAULTS, **options}
+    if isinstance(every["psf"], Image):
+        every["psf"] = psf_sigma(every["psf"])  # plain numbers, which records and workers can carry
+    return every
 
 
 def split(options: FileOptions) -> tuple[ReadingOptions, WritingOptions, UpscaleOptions]:

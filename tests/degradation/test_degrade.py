@@ -194,7 +194,7 @@ def test_binning_is_the_mean_of_whole_blocks():
         ({"scale": (2, 2, 2, 2)}, "one per axis of YX"),
         ({"scale": 99}, "cannot be reduced"),
         ({"scale": 2, "offset": 10, "saturation": 9}, "`saturation` must lie above the offset, 10, got 9"),
-        ({"scale": 2, "kernel": "box"}, "Use one of bicubic, gaussian, widefield, confocal, kspace"),
+        ({"scale": 2, "kernel": "box"}, "Use one of bicubic, gaussian, widefield, confocal, measured, kspace"),
         ({"scale": 2, "psf_sigma": 1.0}, "kernel='gaussian'"),
         ({"scale": 2, "kernel": "gaussian", "psf_sigma": -1.0}, "at least 0"),
         ({"scale": 2, "kernel": "kspace", "psf_sigma": 1.0}, "a width of its own"),

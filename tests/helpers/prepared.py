@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from helpers.beads import bead_positions, record_beads
 from helpers.pages import ROOT
 from napari_superres import Image, degrade, read_image, write_image
 
@@ -167,8 +168,17 @@ def slices(folder: Path, positions: list[Any], prefix: str = "", **tags: Any) ->
     return folder
 
 
+def psf(folder: Path) -> None:
+    """Make an image of twelve beads."""
+    random = np.random.default_rng(0)
+    places = bead_positions(random, 12, (1, 160, 160))
+    values = record_beads(random, places, (0, 1.6, 1.6), photons=3000, shape=(1, 160, 160), background=2.0)
+    write_image(Image.from_array(values[0].astype(np.uint16), "YX", pixel_size=0.1), folder / "beads.ome.tif")
+
+
 PREPARED: dict[str, Callable[[Path], None]] = {
     "evaluation.md": evaluation,
+    "howto/psf.md": psf,
     "large-images.md": large_images,
     "models.md": models,
     "training.md": training,

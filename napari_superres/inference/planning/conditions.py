@@ -28,7 +28,7 @@ from napari_superres.models.suitability import noise_level
 _STRONGEST = 1.5
 """Largest `strength`."""
 
-_OPTIONS = ("psf_sigma", "numerical_aperture", "wavelength", "noise", "strength")
+_OPTIONS = ("psf_sigma", "psf", "numerical_aperture", "wavelength", "noise", "strength")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +159,7 @@ def _refuse(card: ModelCard, options: UpscaleOptions) -> None:
 
 _IDLE: UpscaleOptions = {
     "psf_sigma": None,
+    "psf": None,
     "numerical_aperture": None,
     "wavelength": None,
     "noise": "measured",
@@ -177,8 +178,14 @@ def _psf_sigma(image: Image, card: ModelCard, options: UpscaleOptions) -> float:
     sigma, aperture, wavelength = (options[n] for n in ("psf_sigma", "numerical_aperture", "wavelength"))
     if (aperture is None) != (wavelength is None):
         raise SettingsError("the width of a lens needs both `numerical_aperture` and `wavelength`.")
-    if sigma is not None and aperture is not None:
-        raise SettingsError("`psf_sigma` and `numerical_aperture` state the same.", remedy="Leave one of them out.")
+    measured = options["psf"]
+    if sum(value is not None for value in (sigma, aperture, measured)) > 1:
+        raise SettingsError(
+            "`psf_sigma`, `psf` and `numerical_aperture` state the same.", remedy="Leave all but one of them out."
+        )
+    if measured is not None:
+        assert not isinstance(measured, Image)  # `complete` has taken its width
+        return (measured["Y"] + measured["X"]) / 2 / (_pixel_um(image) / card.scale[-1])
     if aperture is not None and wavelength is not None:
         _check_number("numerical_aperture", aperture, 0.01, 2.0)
         _check_number("wavelength", wavelength, 0.1, 30.0)

@@ -6,5 +6,5 @@ computed again. A record is not signed: whoever can write the result can write a
 ``verify``   `verify_result`: all checks of a result, and of the files that it was made from
 ``records``  what a record says: its files, found by digest, and the options of its run
 ``tiles``    a few tiles of a result, computed again
-``steps``    `degrade_file` and `resample_file`: steps before a model, with a record of their own, and repeated
+``steps``    `degrade_file`, `resample_file`, `measure_psf_file`: steps with a record of their own, and repeated
 """

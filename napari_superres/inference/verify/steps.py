@@ -1,4 +1,4 @@
-"""`degrade_file` and `resample_file`: steps before a model, with a record that lets them be repeated."""
+"""`degrade_file`, `resample_file` and `measure_psf_file`: with a record that lets them be repeated."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 from napari_superres import io
 from napari_superres.core.image import Image
 from napari_superres.degradation import degrade, resample
+from napari_superres.degradation.psf import PsfMeasurement, measure_psf
+from napari_superres.degradation.psf.kernel import to_record
 from napari_superres.errors import SettingsError
 from napari_superres.inference.options import READING_DEFAULTS, ReadingOptions
 from napari_superres.inference.provenance import package_version
@@ -14,7 +16,12 @@ from napari_superres.inference.stream.source import Source
 
 Step = Callable[..., Image]
 
-STEPS: Mapping[str, Step] = {"degrade": degrade, "resample": resample}
+
+def _measure(image: Image, **settings: Any) -> Image:
+    return measure_psf(image, **settings).image
+
+
+STEPS: Mapping[str, Step] = {"degrade": degrade, "resample": resample, "psf": _measure}
 """What a record's `operation` names."""
 
 
@@ -84,6 +91,46 @@ def resample_file(
     return _write("resample", source, target, {"pixel_size": pixel_size}, overwrite=overwrite, reading=reading)
 
 
+def measure_psf_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    overwrite: bool = False,
+    reading: ReadingOptions | None = None,
+    **settings: Any,
+) -> PsfMeasurement:
+    """Measure a point-spread function on a file of beads, and write it with a record of what was measured.
+
+    Parameters
+    ----------
+    source, target
+        Any readable file or folder; any writable file name.
+    overwrite, reading
+        As for `degrade_file`.
+    **settings
+        Options of `measure_psf`.
+
+    Returns
+    -------
+    PsfMeasurement
+        What was measured; its image was written.
+
+    Raises
+    ------
+    SuperResError
+        As `read_image`, `measure_psf` and `write_image`; nothing is left behind.
+    """
+    done: list[PsfMeasurement] = []
+
+    def measure(image: Image, **options: Any) -> Image:
+        done.append(measure_psf(image, **options))
+        point = done[0].image
+        return point.replace(metadata={**point.metadata, "psf": done[0].facts()})
+
+    _write("psf", source, target, settings, overwrite=overwrite, reading=reading, step=measure)
+    return done[0]
+
+
 def repeat_step(image: Image, record: Mapping[str, Any]) -> Image:
     """Return what a recorded step makes of an image.
 
@@ -98,6 +145,13 @@ def repeat_step(image: Image, record: Mapping[str, Any]) -> Image:
     return step(image, **record["settings"])
 
 
+def _plain(value: Any) -> Any:
+    """Return a setting as a record holds it."""
+    if isinstance(value, Image):
+        return to_record(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _write(
     operation: str,
     source: str | Path,
@@ -106,13 +160,14 @@ def _write(
     *,
     overwrite: bool,
     reading: ReadingOptions | None,
+    step: Step | None = None,
 ) -> Image:
     given: ReadingOptions = {**READING_DEFAULTS, **(reading or {})}
     opened, target = Source(io.InputPath(source), given), Path(target)
     image = opened.image
     io.check_target(target, overwrite=overwrite, image=image, inputs=[opened.path])
-    settings = {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items() if v is not None}
-    made = STEPS[operation](image, **settings)
+    settings = {name: _plain(v) for name, v in settings.items() if v is not None}
+    made = (step or STEPS[operation])(image, **settings)
     opened.check_unchanged()
     facts = {"shape": list(image.shape), "dtype": str(image.dtype), "pixel_size": list(image.pixel_size)}
     record = {
@@ -122,6 +177,7 @@ def _write(
         "software": {name: package_version(name) for name in ("napari-superres-torch", "numpy")},
         "input": {**facts, **opened.facts, **opened.identity()},
         "synthetic_detail": False,
+        **({"measured": made.metadata["psf"]} if "psf" in made.metadata else {}),
     }
     made = made.replace(metadata={**made.metadata, "provenance": record})
     io.write_image(made, target, overwrite=overwrite)

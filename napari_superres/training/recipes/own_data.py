@@ -6,12 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from napari_superres.core.image import Image
 from napari_superres.core.intensity import COLOURS
 from napari_superres.core.options import checks_names
 from napari_superres.degradation.fit import fit_camera
+from napari_superres.degradation.psf import psf_sigma
 from napari_superres.errors import TrainingError
 from napari_superres.io import find_images, read_image
+from napari_superres.training.images.fields_of_view import pixel_size_um
 from napari_superres.training.recipes.recipe import Recipe
+
+_SPREAD = 0.1
+"""Share by which blur is simulated above and below what was measured: no two specimens have quite the same."""
 
 _MOVIE_NETWORKS = ("edsr",)
 """Networks that take several frames."""
@@ -96,6 +102,39 @@ def make_recipe(
         batch=8 if len(factors) == 2 else 4,
         patch=24 if len(factors) == 2 else (8, 24, 24),
     )
+
+
+def measured_sigma(psf: Image, folders: Sequence[Path]) -> tuple[float, float]:
+    """Return the range of the sigma of a measured point-spread function in pixels of high-resolution images.
+
+    Parameters
+    ----------
+    psf
+        As `degradation.psf.measure_psf` returns it.
+    folders
+        Folders of high-resolution images, all of known pixel size.
+
+    Returns
+    -------
+    tuple of float
+        From a tenth below the measured width to a tenth above it, over all images.
+
+    Raises
+    ------
+    TrainingError
+        If no image can be read, or the pixel size of one is unknown.
+    """
+    width = psf_sigma(psf)
+    sigma = (width["Y"] + width["X"]) / 2
+    sizes = [pixel_size_um(read_image(path)) for folder in folders for path in find_images(folder)]
+    known = [size for size in sizes if size is not None]
+    if not known or len(known) < len(sizes):
+        raise TrainingError(
+            f"a measured blur depends on the pixel size, and that of {len(sizes) - len(known)} of {len(sizes)} images "
+            "is unknown.",
+            remedy="Give `psf_sigma` in pixels instead.",
+        )
+    return (1 - _SPREAD) * sigma / max(known), (1 + _SPREAD) * sigma / min(known)
 
 
 @checks_names

@@ -1,0 +1,107 @@
+"""A measured point-spread function does what the width it has would do, wherever a width is taken."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.beads import bead_positions, record_beads
+
+from napari_superres import Image, degrade, evaluate, read_image, upscale, write_image
+from napari_superres.cli.app import app
+from napari_superres.degradation.psf.kernel import from_record, to_record
+from napari_superres.errors import SettingsError
+from napari_superres.inference import degrade_file
+from napari_superres.inference.verify.steps import repeat_step
+from napari_superres.training.recipes import measured_sigma
+
+SIGMA_UM = 0.15
+
+
+@pytest.fixture(scope="module")
+def psf():
+    x = np.arange(-30, 31) * 0.04
+    point = np.exp(-0.5 * (x[:, None] ** 2 + x**2) / SIGMA_UM**2)
+    return Image.from_array((point / point.sum()).astype(np.float32), "YX", pixel_size=0.04)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    values = np.random.default_rng(0).random((96, 80)) * 1000
+    return Image.from_array(values.astype(np.float32), "YX", pixel_size=0.1)
+
+
+def test_degrade_blurs_by_what_was_measured(psf, scene):
+    measured = degrade(scene, 2, kernel="measured", psf=psf)
+    gaussian = degrade(scene, 2, kernel="gaussian", psf_sigma=SIGMA_UM / 0.1)
+    # The larger pixels of the scene average over the point, as its own camera would have.
+    difference = np.asarray(measured.data) - np.asarray(gaussian.data)
+    assert np.abs(difference).max() < 0.12 * np.asarray(gaussian.data).std()
+    assert measured.pixel_size == gaussian.pixel_size
+    assert np.asarray(measured.data).mean() == pytest.approx(np.asarray(scene.data).mean(), rel=2e-3)
+
+
+def test_a_stack_blurs_along_z():
+    z, x = np.arange(-8, 9) * 0.3, np.arange(-9, 10) * 0.1
+    point = np.exp(-0.5 * (z[:, None, None] / 0.5) ** 2) * np.exp(-0.5 * (x[:, None] ** 2 + x**2) / 0.15**2)
+    psf = Image.from_array(point.astype(np.float32), "ZYX", pixel_size=(0.3, 0.1, 0.1))
+    scene = Image.from_array(np.random.default_rng(1).random((20, 40, 40)), "ZYX", pixel_size=(0.3, 0.1, 0.1))
+    measured = np.asarray(degrade(scene, (1, 2, 2), kernel="measured", psf=psf).data)
+    gaussian = np.asarray(degrade(scene, (1, 2, 2), kernel="gaussian", psf_sigma=(0.5 / 0.3, 1.5, 1.5)).data)
+    assert np.abs(measured - gaussian).max() < 0.05 * gaussian.std()
+
+
+def test_what_a_record_holds_repeats_the_blur(psf, scene, tmp_path):
+    assert np.array_equal(from_record(to_record(psf)).data, psf.data)
+    write_image(scene, tmp_path / "scene.ome.tif")
+    made = degrade_file(tmp_path / "scene.ome.tif", tmp_path / "low.ome.tif", scale=2, kernel="measured", psf=psf)
+    record = json.loads((tmp_path / "low.ome.tif.provenance.json").read_text())
+    assert np.array_equal(repeat_step(scene, record).data, made.data)
+    with pytest.raises(SettingsError, match="damaged"):
+        from_record({**to_record(psf), "float32": "AAAA"})
+
+
+def test_upscale_is_told_the_width(psf, scene):
+    """The record says what the network was told: the width in pixels of the result."""
+    small = scene.replace(data=np.asarray(scene.data)[:32, :32]).with_pixel_size(0.2)
+    told = upscale(small, "fluo-x2", psf=psf).metadata["provenance"]["told"]
+    assert told["psf_sigma"] == pytest.approx(SIGMA_UM / 0.1, rel=0.02)
+    with pytest.raises(SettingsError, match="state the same"):
+        upscale(small, "fluo-x2", psf=psf, psf_sigma=1.0)
+    with pytest.raises(SettingsError, match="not told blur"):
+        upscale(small, "photo-x2", psf=psf)
+
+
+def test_evaluate_takes_the_width(psf, scene):
+    low = degrade(scene, 2, kernel="measured", psf=psf)
+    baselines = {"baselines": ["richardson-lucy"], "models": "bicubic-x2"}
+    measured, given = (
+        evaluate(None, scene, lr=low, **baselines, **options) for options in ({"psf": psf}, {"psf_sigma": SIGMA_UM})
+    )
+    for a, b in zip(measured.rows, given.rows, strict=True):
+        assert a["psnr"] == pytest.approx(b["psnr"], abs=0.05)
+    with pytest.raises(SettingsError, match="state the same"):
+        evaluate(None, scene, lr=low, psf=psf, psf_sigma=0.1, **baselines)
+
+
+def test_training_takes_the_width(psf, scene, tmp_path):
+    write_image(scene, tmp_path / "scene.ome.tif")
+    low, high = measured_sigma(psf, [tmp_path])
+    assert (low, high) == pytest.approx((0.9 * SIGMA_UM / 0.1, 1.1 * SIGMA_UM / 0.1), rel=0.02)
+
+
+def test_the_command_line_from_beads_to_a_blurred_image(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    places = bead_positions(rng, 9, (1, 110, 110))
+    values = record_beads(rng, places, (0, 1.6, 1.6), photons=3000, shape=(1, 110, 110), background=2.0)
+    write_image(Image.from_array(values[0].astype(np.uint16), "YX", pixel_size=0.1), tmp_path / "beads.ome.tif")
+    names = {name: str(tmp_path / name) for name in ("beads.ome.tif", "psf.ome.tif", "low.ome.tif")}
+    app(["psf", names["beads.ome.tif"], "-o", names["psf.ome.tif"], "--json"], standalone_mode=False)
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["good"] == 9
+    assert facts["fwhm"]["X"] == pytest.approx(2.3548 * 0.16, rel=0.02)
+    record = json.loads((tmp_path / "psf.ome.tif.provenance.json").read_text())
+    assert record["measured"]["fwhm"] == facts["fwhm"]
+    assert read_image(names["psf.ome.tif"]).pixel_size == pytest.approx((0.1, 0.1))
+    arguments = [names["beads.ome.tif"], "-o", names["low.ome.tif"], "--scale", "2", "--psf", names["psf.ome.tif"]]
+    app(["degrade", *arguments], standalone_mode=False)
+    assert read_image(names["low.ome.tif"]).shape == (55, 55)
