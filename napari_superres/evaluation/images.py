@@ -77,7 +77,8 @@ def evaluate(
     baselines
         Baselines besides bicubic: ``"lanczos"``, ``"area-spline"`` where Z becomes finer, ``"wiener"``,
         ``"richardson-lucy"``, ``"non-local-means"``, which removes the noise measured in the input,
-        ``"nlm-richardson-lucy"``, which then deconvolves; ``"zero-filling"`` for inputs that were cut in k-space. Only bicubic is measured on a simulated input.
+        ``"nlm-richardson-lucy"``, which then deconvolves; ``"zero-filling"`` for inputs that were cut in k-space. Only
+        bicubic is measured on a simulated input.
     psf_sigma
         Standard deviation of the input's point-spread function, in its unit of length (pixels if the pixel size is
         unknown), for Wiener, Richardson-Lucy and the consistency with the input. By default it is fitted to the

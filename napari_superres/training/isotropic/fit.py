@@ -23,7 +23,7 @@ STEPS = 600
 _BATCH, _EDGE = 8, 32
 _RATE, _WARM_UP, _DECAY = 1e-3, 30, 150
 _LARGEST_GRADIENT = 0.05
-_FLAT, _DRAWS = 0.03, 3
+_FLAT, _DRAWS = 0.03, 4
 """Standard deviation, of the range, below which a patch is drawn again, and how often patches are drawn at most."""
 
 _RESIDUAL = 0.3
@@ -138,10 +138,10 @@ class _Sampler:
             y = int(self._random.integers(0, plane.shape[0] - rows + 1))
             x = int(self._random.integers(0, plane.shape[1] - self._width + 1))
             patch = plane[y : y + rows, x : x + self._width]
-            if patch.std() > _FLAT:
+            if patch.std() > _FLAT:  # not where pixels are missing: those are NaN
                 break
         mirrored = [axis for axis in (0, 1) if self._random.random() < 0.5]
-        return patch.flip(mirrored)
+        return patch.nan_to_num().flip(mirrored)
 
 
 def _is_half_native() -> bool:

@@ -87,6 +87,7 @@ def _pair(stack: Stack, lesson: Lesson, random: np.random.Generator) -> tuple[St
     _, fine = degrade_first_axis((stack - extra).astype(np.float32), lesson)
     weights, _ = lesson.profile.taps(lesson.scale)
     missing = max(0.0, 1 - 2 * float((weights**2).sum())) ** 0.5
+    coarse = np.nan_to_num(coarse)  # where pixels are missing, nothing is compared
     coarse = coarse + missing * lesson.noise.sigma(coarse) * random.standard_normal(coarse.shape)
     return coarse.astype(np.float32), fine
 
@@ -95,8 +96,8 @@ def _gain(coarse: Stack, result: Stack, fine: Stack, lesson: Lesson) -> float:
     """Return the gain in dB of a result over the area spline, without the first and last coarse slice."""
     base = _base(torch.from_numpy(coarse)[None, None].flatten(3), lesson.scale)[0, 0].numpy().reshape(fine.shape)
     inner = slice(lesson.scale, -lesson.scale)
-    variance = 2 * float(np.mean(lesson.noise.sigma(fine[inner]) ** 2))
-    errors = [float(np.mean((x[inner] - fine[inner]) ** 2)) - variance for x in (base, result)]
+    variance = 2 * float(np.nanmean(lesson.noise.sigma(fine[inner]) ** 2))
+    errors = [float(np.nanmean((x[inner] - fine[inner]) ** 2)) - variance for x in (base, result)]
     return float(10 * np.log10(max(errors[0], _LEAST) / max(errors[1], _LEAST)))
 
 
