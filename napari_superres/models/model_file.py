@@ -169,7 +169,10 @@ def pack_model(card: ModelCard, weights: "dict[str, Tensor]") -> bytes:
     """Return the content of a model file."""
     from safetensors.torch import save
 
-    return save({k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()})
+    content: bytes = save(
+        {k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()}
+    )
+    return content
 
 
 def digest(path: Path) -> str:

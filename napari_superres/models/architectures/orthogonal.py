@@ -49,6 +49,7 @@ class Orthogonal(nn.Module):
         planes = planes.flatten(0, 1)
         step = max(1, _PIXELS // (planes.shape[-1] * planes.shape[-2]))
         # Convolutions of planes are fastest on a CPU in the channels-last layout.
-        parts = [self.planes(p.contiguous(memory_format=torch.channels_last)) for p in planes.split(step)]
-        whole = torch.cat(parts).unflatten(0, (batch, count))
+        parts = [self.planes(p.contiguous(memory_format=torch.channels_last)) for p in torch.split(planes, step)]
+        whole = torch.cat(parts)
+        whole = whole.reshape(batch, count, *whole.shape[1:])
         return whole.permute([order.index(axis) for axis in range(5)])

@@ -1,6 +1,7 @@
 """What speaks against making a stack isotropic from its own planes, seen before any training."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,30 +49,34 @@ def structure_ratio(samples: Sequence[Floats], factor: int) -> float:
     return float(np.exp(np.mean(ratios))) if ratios else 1.0
 
 
-def refusals(pixels: Pixels, geometry: Geometry) -> Iterator[str]:
-    """Yield why a stack cannot be made isotropic from its own planes; nothing if it can."""
+class Refusal(NamedTuple):
+    """Why a stack should not be made isotropic from its own planes, and whether it could be all the same."""
+
+    reason: str
+    possible: bool
+
+
+def find_refusal(pixels: Pixels, geometry: Geometry) -> Refusal | None:
+    """Return why a stack should not be made isotropic from its own planes; None if nothing speaks against it."""
     slices, edge = len(pixels.samples[0]), min(min(p.shape) for p in pixels.planes)
     _, margin = geometry.profile.taps(geometry.factor)
     if slices < FEWEST_SLICES:
-        yield f"{slices} slices are too few to learn from, and to check the result on; at least {FEWEST_SLICES} are needed"
-        return
+        need = f"at least {FEWEST_SLICES} are needed"
+        return Refusal(f"{slices} slices are too few to learn from, and to check the result on; {need}", False)
     if (edge - 2 * margin) // geometry.factor < SMALLEST_PATCH:
-        yield (
-            f"planes of {edge} pixels are too small to be made {geometry.factor} times coarser; at least "
-            f"{SMALLEST_PATCH * geometry.factor + 2 * margin} pixels are needed"
+        need = f"at least {SMALLEST_PATCH * geometry.factor + 2 * margin} pixels are needed"
+        return Refusal(
+            f"planes of {edge} pixels are too small to be made {geometry.factor} times coarser; {need}", False
         )
-        return
     finite = np.concatenate([p[np.isfinite(p)] for p in pixels.planes])
     if finite.size == 0 or float(np.ptp(finite)) == 0:
-        yield "all its pixels are equal"
-        return
+        return Refusal("all its pixels are equal", False)
     ratio = structure_ratio(pixels.samples, geometry.factor)
     if not _RATIOS[0] <= ratio <= _RATIOS[1]:
-        how = "more" if ratio > 1 else "less"
-        yield (
-            f"it varies {max(ratio, 1 / ratio):.1f} times {how} along {geometry.axis} than across: it is layered, or the "
-            "spacing is wrong, and its planes do not show how it continues"
-        )
+        how = f"{max(ratio, 1 / ratio):.1f} times {'more' if ratio > 1 else 'less'}"
+        why = "it is layered, or the spacing is wrong, and its planes do not show how it continues"
+        return Refusal(f"it varies {how} along {geometry.axis} than across: {why}", True)
+    return None
 
 
 def notes(pixels: Pixels) -> Iterator[str]:
@@ -91,8 +96,8 @@ def notes(pixels: Pixels) -> Iterator[str]:
         order = np.abs(np.corrcoef(np.arange(len(bright)), bright)[0, 1])
         if order > 0.9 and max(first, last) > _FADING * max(min(first, last), 0.01):
             yield (
-                "Brightness changes steadily from slice to slice, as by bleaching or depth. One intensity range holds for "
-                "all slices, so the dim ones are learnt less well: correct it first if it is not the specimen's."
+                "Brightness changes steadily from slice to slice, as by bleaching or depth. One intensity range holds "
+                "for all slices, so the dim ones are learnt less well: correct it first if it is not the specimen's."
             )
             break
     if pixels.saturated > _SATURATED:

@@ -1,6 +1,6 @@
 """Trains the network of planes: sharp planes of the stack itself, and the same with one axis made coarse."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_superres.core.kernels import AREA_SPLINE
 from napari_superres.core.noise import Noise
+from napari_superres.models.architectures.edsr import Block
 from napari_superres.models.architectures.orthogonal import Orthogonal
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.training.isotropic.profile import SliceProfile
@@ -54,28 +55,36 @@ class Lesson:
     octave: int = 1
 
 
-def fit(planes: Planes, lesson: Lesson, *, axis: int = 0, seed: int = 0, steps: int = STEPS) -> Iterator[Orthogonal]:
-    """Train a network, and yield it after every step: the same object, with averaged weights after the last.
+def fit(
+    planes: Planes, lesson: Lesson, *, seed: int = 0, steps: int = STEPS, stop: Callable[[], bool] = bool
+) -> Generator[None, None, Orthogonal]:
+    """Train a network for stacks whose first axis is coarse; yield after every step.
 
     Parameters
     ----------
     planes
-        ``(Y, X)`` each, of any sizes, on the scale where most intensities are 0 to 1.
+        ``(Y, X)`` each, of any sizes, on the scale where most intensities are 0 to 1; NaN where nothing was measured.
     lesson
         What it learns.
-    axis
-        Axis of ZYX that becomes finer.
     seed
         Of all random numbers.
     steps
         Number of steps.
+    stop
+        Called after every step: training ends if it returns True.
+
+    Returns
+    -------
+    Orthogonal
+        In evaluation mode, with averaged weights.
     """
     random = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Orthogonal(scale=[lesson.scale if a == axis else 1 for a in range(3)])
-    for block in list(network.planes.body)[:-1]:
-        block.body[2].weight.data.mul_(_RESIDUAL)
+        network = Orthogonal(scale=(lesson.scale, 1, 1))
+    for block in network.planes.body.children():
+        if isinstance(block, Block):
+            list(block.body.parameters())[-2].data.mul_(_RESIDUAL)
     network.planes.to(memory_format=torch.channels_last)
     weights = list(network.planes.parameters())
     mean = [w.detach().clone() for w in weights]
@@ -89,17 +98,18 @@ def fit(planes: Planes, lesson: Lesson, *, axis: int = 0, seed: int = 0, steps: 
             detail = network.planes(coarse)
         loss = F.mse_loss(sampler.base(coarse) + detail.float(), fine)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(weights, _LARGEST_GRADIENT)
         optimiser.step()
         with torch.no_grad():
             torch._foreach_lerp_(mean, [w.detach() for w in weights], 1 / (1 + 0.1 * step))
-        if step < steps:
-            yield network
+        yield
+        if stop():
+            break
     with torch.no_grad():
         for weight, averaged in zip(weights, mean, strict=True):
             weight.copy_(averaged)
-    yield network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
 class _Sampler:

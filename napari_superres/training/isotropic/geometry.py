@@ -98,8 +98,9 @@ def find_geometry(
             remedy="Bring them to one size first, with `resample()`.",
         )
     fine = float(np.mean(across))
-    distance = _positive("spacing", spacing, sizes[axis])
-    thick = _positive("thickness", thickness, image.metadata.get("slice_thickness") if axis == "Z" else None)
+    _check_positive(thickness=thickness, spacing=spacing)
+    distance = sizes[axis] if spacing is None else spacing
+    thick = image.metadata.get("slice_thickness") if thickness is None and axis == "Z" else thickness
     factor = round(distance / fine)
     if factor < 2 or factor > LARGEST_FACTOR:
         raise SettingsError(
@@ -111,8 +112,8 @@ def find_geometry(
     notes = []
     if abs(distance / fine / factor - 1) > _SAME:
         notes.append(
-            f"The result's spacing along {axis} is {distance / factor:.4g}, and {fine:.4g} across: for exactly isotropic "
-            "voxels, use `resample()` afterwards."
+            f"The result's spacing along {axis} is {distance / factor:.4g}, and {fine:.4g} across: for exactly "
+            "isotropic voxels, use `resample()` afterwards."
         )
     if thick is None and image.space == "LPS":
         notes.append("The file does not state how thick its slices are: they are taken to touch.")
@@ -121,11 +122,10 @@ def find_geometry(
     return Geometry(axis=axis, factor=factor, profile=made, spacing=distance, fine=fine, notes=tuple(notes))
 
 
-def _positive(name: str, given: float | None, default: float | None) -> float:
-    value = default if given is None else given
-    if given is not None and not (np.isfinite(given) and given > 0):
-        raise SettingsError(f"`{name}` must be above 0, got {given}.")
-    return value  # type: ignore[return-value]  # None is a default only where it is allowed
+def _check_positive(**lengths: float | None) -> None:
+    for name, value in lengths.items():
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise SettingsError(f"`{name}` must be above 0, got {value}.")
 
 
 def _check_right_angles(image: Image) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,8 @@ _FEWEST_COARSE = 4
 """Slices that must be left of a stack that is made coarser, to compare it with itself."""
 
 _CITATION = (
-    "Zhao, Dewey, Pham, Calabresi, Reich, Prince: SMORE: a self-supervised anti-aliasing and super-resolution algorithm "
-    "for MRI using deep learning. IEEE Transactions on Medical Imaging 40, 2021. doi:10.1109/TMI.2020.3037187"
+    "Zhao, Dewey, Pham, Calabresi, Reich, Prince: SMORE: a self-supervised anti-aliasing and super-resolution "
+    "algorithm for MRI using deep learning. IEEE Transactions on Medical Imaging 40, 2021. doi:10.1109/TMI.2020.3037187"
 )
 
 
@@ -98,11 +98,12 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class LearningStep:
-    """Progress: the share that is done, the seconds so far, and the estimate of those left."""
+    """Progress: the steps done of all, as time allows; the seconds so far, and an estimate of the rest."""
 
-    share: float
+    done: int
+    total: int
     seconds: float
-    remaining: float | None
+    remaining: float
 
 
 def learn(
@@ -131,10 +132,9 @@ def learn(
     if not options["minutes"] > 0:
         raise SettingsError(f"`minutes` must be above 0, got {options['minutes']}.")
     pixels = read_pixels(image, geometry.axis, channels)
-    reasons = list(checks.refusals(pixels, geometry))
-    impossible = bool(reasons) and "times" not in reasons[0].split(" along ")[0]
-    if reasons and (impossible or not options["force"]):
-        raise _refusal(reasons[0], geometry, possible=not impossible)
+    refusal = checks.find_refusal(pixels, geometry)
+    if refusal is not None and not (refusal.possible and options["force"]):
+        raise _refusal(refusal.reason, geometry, possible=refusal.possible)
     held = set(hold_out(len(pixels.planes)))
     seen = [plane for i, plane in enumerate(pixels.planes) if i not in held]
     lesson = Lesson(scale=geometry.factor, profile=geometry.profile, noise=_noise(pixels.planes))
@@ -142,22 +142,22 @@ def learn(
     both = _has_octave(pixels, further)
     clock, octave = _Clock(options["minutes"] * 60, 2 if both else 1), None
     if both:
-        network, _ = yield from clock.run(fit(seen, further, seed=options["seed"]))
+        network, _ = yield from clock.run(seen, further, options["seed"])
         octave = min(gain_along(network, sample, further) for sample in pixels.samples)
         if octave < LEAST_GAIN and not options["force"]:
             raise _refusal(_small(octave), geometry)
-    network, steps = yield from clock.run(fit(seen, lesson, seed=options["seed"]))
+    network, steps = yield from clock.run(seen, lesson, options["seed"])
     same_size = [p for i, p in enumerate(pixels.planes) if i in held and p.shape == pixels.planes[0].shape]
     prediction = Prediction(gain_on_planes(network, same_size, lesson), octave)
     if prediction.gain < LEAST_GAIN and not options["force"]:
         raise _refusal(_small(prediction.gain), geometry)
     weights = network.state_dict()
-    card = _card(image, geometry, network, prediction, options, steps, lesson)
-    full = Orthogonal(**card.arguments)
+    card = _card(image, geometry, prediction, options, steps)
+    full = Orthogonal(scale=geometry.scale).eval().requires_grad_(False)
     full.load_state_dict(weights)
     model = Model(card, full, hashlib.sha256(pack_model(card, weights)).hexdigest())
-    notes = (*geometry.notes, *checks.notes(pixels), *(f"Made although {reason}." for reason in reasons))
-    return Learnt(model, weights, prediction, notes)
+    forced = () if refusal is None else (f"This stack was made isotropic by `force`, although {refusal.reason}.",)
+    return Learnt(model, weights, prediction, (*geometry.notes, *checks.notes(pixels), *forced))
 
 
 class _Clock:
@@ -166,19 +166,23 @@ class _Clock:
     def __init__(self, seconds: float, trainings: int) -> None:
         self._start, self._limit, self._trainings, self._done = time.monotonic(), seconds / trainings, trainings, 0
 
-    def run(self, training: Iterator[Orthogonal]) -> Generator[LearningStep, None, tuple[Orthogonal, int]]:
+    def run(
+        self, planes: Sequence[Floats], lesson: Lesson, seed: int
+    ) -> Generator[LearningStep, None, tuple[Orthogonal, int]]:
         """Yield the progress of a training; return its network and number of steps."""
-        start, network, number = time.monotonic(), None, 0
-        for number, network in enumerate(training, 1):
+        start, number = time.monotonic(), 0
+        training = fit(planes, lesson, seed=seed, stop=lambda: time.monotonic() - start > self._limit)
+        while True:
+            try:
+                next(training)
+            except StopIteration as stop:
+                self._done += 1
+                return stop.value, number
+            number += 1
             now = time.monotonic()
             share = (self._done + max(number / STEPS, min(1.0, (now - start) / self._limit))) / self._trainings
-            seconds = now - self._start
-            yield LearningStep(share, seconds, seconds * (1 - share) / share)
-            if now - start > self._limit and number < STEPS:
-                break
-        assert network is not None
-        self._done += 1
-        return network.eval().requires_grad_(False), number
+            total, seconds = STEPS * self._trainings, now - self._start
+            yield LearningStep(int(share * total), total, seconds, seconds * (1 - share) / share)
 
 
 def _noise(planes: Sequence[Floats]) -> Noise:
@@ -209,19 +213,8 @@ def _refusal(reason: str, geometry: Geometry, *, possible: bool = True) -> Train
     )
 
 
-def _card(
-    image: Image,
-    geometry: Geometry,
-    network: Orthogonal,
-    prediction: Prediction,
-    options: IsotropicOptions,
-    steps: int,
-    lesson: Lesson,
-) -> ModelCard:
-    arguments = {"scale": list(geometry.scale)}
-    full = Orthogonal(**arguments)
-    full.load_state_dict(network.state_dict())
-    reach = measure_reach(full.eval(), geometry.scale)
+def _card(image: Image, geometry: Geometry, prediction: Prediction, options: IsotropicOptions, steps: int) -> ModelCard:
+    reach = measure_reach(Orthogonal(scale=geometry.scale).eval(), geometry.scale)
     metres = METRES.get(image.units.get("X") or "")
     fine = None if metres is None else geometry.fine * metres * 1e6
     check = {
@@ -238,7 +231,7 @@ def _card(
         name=NAME,
         title=f"Slices of one stack made {geometry.factor} times thinner",
         architecture="orthogonal",
-        arguments=arguments,
+        arguments={"scale": list(geometry.scale)},
         scale=geometry.scale,
         halo=reach.halo,
         bounded=reach.is_bounded,
@@ -247,7 +240,7 @@ def _card(
         pixel_size=None if fine is None else (0.8 * fine, 1.25 * fine),
         degradation=geometry.profile.describe(),
         training=f"One stack of {' x '.join(map(str, image.shape))} pixels ({image.axes}): its planes across "
-        f"{geometry.axis}, made coarse along one axis; {steps} steps of 8 patches, mean squared error, averaged weights.",
+        f"{geometry.axis}, made coarse along one axis; {steps} steps, mean squared error, averaged weights.",
         limits="For this stack, and stacks of the same kind, spacing and thickness.",
         citation=_CITATION,
         scores={ITSELF: {"protocol": "planes and slices of the stack itself, made coarser", **check}},
