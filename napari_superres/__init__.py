@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from napari_superres.models import list_models as list_models
     from napari_superres.models import load_model as load_model
     from napari_superres.training import train as train
+    from napari_superres.training.isotropic import isotropic as isotropic
 
 __version__ = "0.1.0"
 
@@ -60,6 +61,7 @@ _HOMES = {
     "degrade": "napari_superres.degradation",
     "measure_psf": "napari_superres.degradation",
     "resample": "napari_superres.degradation",
+    "isotropic": "napari_superres.training.isotropic",
     "train": "napari_superres.training",
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are strings

@@ -16,6 +16,7 @@ commands; each command is a function in the file named below.
 ``map_files``  writes the maps of ``superres evaluate --maps`` and ``superres trust``
 ``models``     ``superres models list|show|add|remove|verify|export`` and ``check``
 ``training``   ``superres train``
+``isotropic``  ``superres isotropic``
 ``bench``      ``superres bench``
 ``demo``       ``superres demo``
 """

@@ -31,8 +31,8 @@ def evaluate(
     baseline: Annotated[
         list[str] | None,
         typer.Option(
-            help="Baseline besides bicubic: lanczos, wiener, richardson-lucy, non-local-means (all by default), "
-            "nlm-richardson-lucy, zero-filling, none."
+            help="Baseline besides bicubic: lanczos, area-spline (where Z becomes finer), wiener, "
+            "richardson-lucy, non-local-means (all by default), nlm-richardson-lucy, zero-filling, none."
         ),
     ] = None,
     psf_sigma: Annotated[

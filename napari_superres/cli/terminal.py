@@ -13,7 +13,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -22,10 +22,22 @@ from napari_superres.cli.wording import as_flags
 from napari_superres.errors import OutputError
 
 if TYPE_CHECKING:
-    from napari_superres.inference import Progress as Step
     from napari_superres.training import TrainingStep
 
 _HIDDEN = "rich_proxied_file"
+
+
+class Step(Protocol):
+    """Progress of anything that is done in equal steps."""
+
+    @property
+    def done(self) -> int:
+        """Steps done."""
+
+    @property
+    def total(self) -> int:
+        """All steps."""
+
 
 _OBEYED = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories that a terminal obeys or cannot print: control characters, halves of pairs, ends of lines."""
@@ -159,7 +171,7 @@ def python_messages() -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, "Step"], None]]:
+def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, Step], None]]:
     """Yield a function that shows a run's progress: as a bar on a terminal, as a line per tenth elsewhere."""
     if quiet:
         yield lambda _label, _step: None
@@ -171,7 +183,7 @@ def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, "Step"], None]]:
     with Progress(*columns, TimeRemainingColumn(), console=messages) as bars:
         tasks: dict[str, Any] = {}
 
-        def show(label: str, step: "Step") -> None:
+        def show(label: str, step: Step) -> None:
             if label not in tasks:
                 tasks[label] = bars.add_task(harmless(label), total=step.total)
             bars.update(tasks[label], completed=step.done, total=step.total)
@@ -229,7 +241,7 @@ class _Lines:
     def __init__(self) -> None:
         self.last: tuple[str, int] = ("", -1)
 
-    def __call__(self, label: str, step: "Step") -> None:
+    def __call__(self, label: str, step: Step) -> None:
         tenth = 10 * step.done // max(step.total, 1)
         if (label, tenth) != self.last:
             self.last = (label, tenth)

@@ -17,6 +17,8 @@ COMMANDS = {
     "evaluate_folder": "evaluate",
     "train": "train",
     "iter_train": "train",
+    "isotropic": "isotropic",
+    "isotropic_file": "isotropic",
     "degrade": "degrade",
     "resample": "resample",
     "describe": "info",

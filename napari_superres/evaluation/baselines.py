@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
+from napari_superres.core.kernels import AREA_SPLINE
 from napari_superres.core.noise import Noise
 from napari_superres.errors import SettingsError
 from napari_superres.evaluation.classical import ITERATIONS, denoise, richardson_lucy, wiener
@@ -21,10 +22,10 @@ Floats = npt.NDArray[np.float64]
 BICUBIC = "bicubic"
 NLM, NLM_RICHARDSON_LUCY = "non-local-means", "nlm-richardson-lucy"
 DENOISING = (NLM, NLM_RICHARDSON_LUCY)
-BASELINES = ("lanczos", "wiener", "richardson-lucy", *DENOISING, "zero-filling")
+BASELINES = ("lanczos", AREA_SPLINE, "wiener", "richardson-lucy", *DENOISING, "zero-filling")
 """Baselines to choose from. Bicubic interpolation is always included."""
 
-DEFAULT_BASELINES = ("lanczos", "wiener", "richardson-lucy", NLM)
+DEFAULT_BASELINES = ("lanczos", AREA_SPLINE, "wiener", "richardson-lucy", NLM)
 _DECONVOLUTIONS = ("wiener", "richardson-lucy")
 _BALANCES = (0.001, 0.01, 0.1, 1.0, 10.0)
 _ITERATIONS = (1, 2, 4, 8, 16, 32)
@@ -87,9 +88,10 @@ def baselines(
     scale
         Factor per spatial axis.
     names
-        Names of `BASELINES`. Wiener and Richardson-Lucy deconvolve the bicubic image, plane by plane. They are left out
-        if the image is not finer along Y and X, or the point-spread function is narrower than 0.3 pixels. Non-local
-        means denoise the input, which is then interpolated, or interpolated and deconvolved.
+        Names of `BASELINES`. The area spline is for slices that become thinner, and left out elsewhere. Wiener and
+        Richardson-Lucy deconvolve the bicubic image, plane by plane. They are left out if the image is not finer along
+        Y and X, or the point-spread function is narrower than 0.3 pixels. Non-local means denoise the input, which is
+        then interpolated, or interpolated and deconvolved.
     psf_sigma
         Standard deviation of the point-spread function of the input, in pixels of the result; None = unknown, so that
         nothing is deconvolved.
@@ -110,7 +112,7 @@ def baselines(
     if settings is not None and reference is not None and set(names) & set(_DECONVOLUTIONS):
         tuned = _tune(base, reference, settings)
     for name in names:
-        if name == "lanczos":
+        if name == "lanczos" or (name == AREA_SPLINE and scale.get("Z", 1) > 1):
             yield name, interpolate(lr, name, scale)
         elif name == "zero-filling":
             yield name, _fill_zeros(lr, base, scale)

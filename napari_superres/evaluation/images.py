@@ -77,9 +77,10 @@ def evaluate(
         ``"reference-percentile"`` (default: 99.9th less 0.1st percentile of the reference, per channel),
         ``"reference-range"`` (largest less smallest intensity), ``"dtype"`` or ``"fixed:VALUE"``.
     baselines
-        Baselines besides bicubic: ``"lanczos"``, ``"wiener"``, ``"richardson-lucy"``, ``"non-local-means"``, which
-        removes the noise measured in the input, ``"nlm-richardson-lucy"``, which then deconvolves; ``"zero-filling"``
-        for inputs that were cut in k-space. Only bicubic is measured on a simulated input.
+        Baselines besides bicubic: ``"lanczos"``, ``"area-spline"`` where Z becomes finer, ``"wiener"``,
+        ``"richardson-lucy"``, ``"non-local-means"``, which removes the noise measured in the input,
+        ``"nlm-richardson-lucy"``, which then deconvolves; ``"zero-filling"`` for inputs that were cut in k-space. Only
+        bicubic is measured on a simulated input.
     psf_sigma
         Standard deviation of the input's point-spread function, in its unit of length (pixels if the pixel size is
         unknown), for Wiener, Richardson-Lucy and the consistency with the input. By default it is fitted to the

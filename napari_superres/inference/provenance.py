@@ -11,7 +11,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.intensity import FAR_BELOW
 from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.planning.plan import Plan, plan_record
-from napari_superres.models.card import ModelCard
+from napari_superres.models.card import ITSELF, ModelCard
 from napari_superres.models.model import Model
 
 WARNING = "Fine detail was estimated by a trained network; it was not measured. Not for diagnosis."
@@ -46,6 +46,7 @@ def make_record(image: Image, model: Model, plan: Plan, counts: Counts) -> dict[
             "modality": card.modality,
             "license": card.license,
             "citation": card.citation,
+            **({"learnt_from_the_image": dict(card.scores[ITSELF])} if ITSELF in card.scores else {}),
         },
         "input": {
             "shape": list(image.shape),

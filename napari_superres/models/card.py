@@ -34,6 +34,9 @@ Context = Literal["T", "Z"]
 Ends = Literal["reflect", "replicate"]
 Color = Literal["luma", "per-channel"]
 
+ITSELF = "the image itself"
+"""Test set of the scores of a model that was learnt from one image; the records of its results repeat them."""
+
 FORMAT = 1
 """Version of the card's layout. A file with a higher number was made by a newer program."""
 

@@ -157,14 +157,22 @@ def write_model(path: Path | str, card: ModelCard, weights: "dict[str, Tensor]",
     OutputError
         If it cannot be written; see `check_model_target`.
     """
-    from safetensors.torch import save
-
     path = Path(path)
     check_model_target(path, overwrite=overwrite)
-    content = save({k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()})
+    content = pack_model(card, weights)
     with one_writer(path), replacing(path) as (partial,):
         partial.write_bytes(content)
     return path
+
+
+def pack_model(card: ModelCard, weights: "dict[str, Tensor]") -> bytes:
+    """Return the content of a model file."""
+    from safetensors.torch import save
+
+    content: bytes = save(
+        {k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata={KEY: card.to_json()}
+    )
+    return content
 
 
 def digest(path: Path) -> str:

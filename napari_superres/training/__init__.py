@@ -17,6 +17,7 @@ layer; docs/explanation/architecture.md lists all imports.
 ``validation``       scores images held out of training next to bicubic interpolation
 ``progress``         `TrainingStep`: the progress of a training, with notes for the user
 ``trained_card``     the card of a trained model
+``isotropic``        makes thick slices thin, learnt from the stack itself
 ``campaign``         trains all larger models within minutes on a GPU
 """
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_superres import Image, degrade, evaluate, evaluate_folder, write_image
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.noise import Noise
 from napari_superres.degradation.kspace import fill_zeros
 from napari_superres.errors import EvaluationError, SettingsError, SuperResWarning
@@ -39,6 +40,17 @@ def test_restoration_beats_interpolation_of_blurred_images():
     assert row_of(declared, "wiener")["psnr"] == pytest.approx(psnr["wiener"], abs=0.1)
     wider = evaluate(None, reference, lr=lr, models=["bicubic-x2"], psf_sigma=0.3)
     assert row_of(wider, "wiener")["psnr"] < psnr["wiener"]
+
+
+def test_the_area_spline_is_a_baseline_of_slices_that_become_thinner():
+    volume = blobs((12, 24, 28), "ZYX")
+    thick = Image.from_array(bin_mean(np.asarray(volume.data), (3, 1, 1)), "ZYX")
+    names = ["lanczos", "area-spline"]
+    found = dict(baselines(thick, {"Z": 3, "Y": 1, "X": 1}, names, psf_sigma=None))
+    assert list(found) == ["bicubic", *names]
+    error = {k: float(np.square(np.float64(v.data) - np.asarray(volume.data)).mean()) for k, v in found.items()}
+    assert error["area-spline"] < error["bicubic"]
+    assert list(dict(baselines(blobs(), {"Y": 2, "X": 2}, names, psf_sigma=None))) == ["bicubic", "lanczos"]
 
 
 def test_zero_filling():

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from napari_superres import Image, load_model, upscale
+from napari_superres.core.binning import bin_mean
 from napari_superres.core.kernels import KERNELS
 from napari_superres.models.interpolate import Interpolation, pixel_shuffle
 
@@ -48,6 +49,18 @@ def test_against_other_libraries():
         expected = np.asarray(image.resize((24, 22), method))
         # Pillow leaves out what lies beyond the border, where this continues it.
         assert np.abs(found - expected)[6:-6, 6:-6].max() <= 1e-5
+
+
+@pytest.mark.parametrize("scale", [(3, 1, 1), (2, 2, 3), (2, 2)])
+def test_the_area_spline_keeps_the_mean_of_every_pixel(scale):
+    """As a model, along the axes that become finer, also at the borders and in tiles."""
+    data = 2 + np.random.default_rng(2).random((14, 23, 19)[-len(scale) :])  # far from 0, where values are cut
+    image = Image.from_array(data, "ZYX"[-len(scale) :])
+    name = f"area-spline-x{'x'.join(map(str, scale))}"
+    result = upscale(image, name, tile=[n if s == 1 else 21 + n for n, s in zip(data.shape, scale, strict=True)])
+    assert np.abs(bin_mean(np.asarray(result.data), scale) - data).max() <= 1e-12
+    tiled = upscale(image, name, tile=[25] * len(scale))
+    assert np.abs(np.asarray(tiled.data) - np.asarray(result.data)).max() <= 1e-12
 
 
 def test_the_sinc_keeps_the_frequencies_that_truncation_kept():

@@ -35,6 +35,7 @@ READERS = {
     "training/images/fields_of_view.py",
     "training/images/recorded_pairs.py",
     "training/campaign/pack.py",
+    "training/isotropic/run.py",
     "training/recipes/own_data.py",
 }
 HOST = {"napari", "qtpy", "superqt", "magicgui", "PyQt5", "PyQt6", "PySide6", "npe2"}
@@ -72,6 +73,7 @@ WARNING_FUNCTIONS = {
     "inference/images.py": {"warn_of_notes"},  # for `upscale` and `upscale_file`
     "evaluation/uncertainty/calibration.py": {"intervals"},
     "evaluation/uncertainty/spread.py": {"spread"},
+    "training/isotropic/run.py": {"isotropic", "isotropic_file"},
     "training/trainer.py": {"train"},
 }
 # Files whose work is to write a command, or to read one.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
+from napari_superres.core.kernels import AREA_SPLINE
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.reporting.questions import Answer, State
@@ -16,7 +17,7 @@ _TUNED = 1.0
 _SHARED = (0.6, 0.9)
 """Correlations at the highest frequencies above which a result probably, and certainly, contains the reference."""
 
-_INTERPOLATIONS = ("bicubic", "lanczos")
+_INTERPOLATIONS = ("bicubic", "lanczos", AREA_SPLINE)
 _DENOISER = "non-local-means"
 
 

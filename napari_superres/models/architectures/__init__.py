@@ -16,6 +16,7 @@ packages add theirs by an entry point of the group ``napari_superres.architectur
 ``layers``    layers that several networks share
 ``textbook``  four small networks for courses
 ``srcnn``, ``fsrcnn``, ``espcn``, ``vdsr``, ``edsr``, ``rcan``, ``span``, ``dfcan``, ``unet``  one network each
+``orthogonal``  a network of planes for volumes
 """
 
 from importlib import import_module
@@ -36,6 +37,7 @@ _HOMES = {
     "span": "span:SPAN",
     "dfcan": "dfcan:DFCAN",
     "unet": "unet:UNet",
+    "orthogonal": "orthogonal:Orthogonal",
     "cnn": "textbook:CNN",
     "feedforward": "textbook:FeedForward",
     "deconv": "textbook:Deconvolution",

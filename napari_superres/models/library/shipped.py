@@ -4,18 +4,21 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from napari_superres.core.kernels import AREA_SPLINE, REACH
 from napari_superres.models.card import ModelCard
 from napari_superres.models.card_checks import LARGEST_SCALE
 from napari_superres.models.model_file import SUFFIX, read_card
 
-_INTERPOLATION = re.compile(r"(nearest|bicubic|lanczos)-x(\d{1,9})(?:x(\d{1,9}))?(?:x(\d{1,9}))?")
-_REACH = {"nearest": 0, "bicubic": 2, "lanczos": 3}
+_INTERPOLATION = re.compile(r"(nearest|bicubic|lanczos|area-spline)-x(\d{1,9})(?:x(\d{1,9}))?(?:x(\d{1,9}))?")
+_KERNELS = ("nearest", "bicubic", "lanczos", AREA_SPLINE)
 _CITATIONS = {
     "nearest": "",
     "bicubic": "Keys: Cubic convolution interpolation for digital image processing. 1981. "
     "doi:10.1109/TASSP.1981.1163711",
     "lanczos": "Duchon: Lanczos filtering in one and two dimensions. 1979. "
     "doi:10.1175/1520-0450(1979)018<1016:LFIOAT>2.0.CO;2",
+    AREA_SPLINE: "Boneva, Kendall, Stefanov: Spline transformations: three new diagnostic aids for the statistical "
+    "data-analyst. 1971. doi:10.1111/j.2517-6161.1971.tb00855.x",
 }
 
 
@@ -49,7 +52,7 @@ def shipped_cards() -> list[ModelCard]:
 
 def interpolation_cards() -> list[ModelCard]:
     """Return the cards of interpolation at x2 to x4."""
-    cards = [interpolation_card(f"{kernel}-x{s}") for kernel in _REACH for s in (2, 3, 4)]
+    cards = [interpolation_card(f"{kernel}-x{s}") for kernel in _KERNELS for s in (2, 3, 4)]
     return [card for card in cards if card is not None]
 
 
@@ -69,7 +72,7 @@ def interpolation_card(name: str) -> ModelCard | None:
         architecture="interpolation",
         arguments={"kernel": kernel},
         scale=scale,
-        halo=tuple(_REACH[kernel] if s > 1 else 0 for s in scale),
+        halo=tuple(REACH[kernel] if s > 1 else 0 for s in scale),
         intensity="none",
         color="per-channel",
         degradation="none: a baseline without learning",

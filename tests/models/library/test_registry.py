@@ -77,7 +77,7 @@ def test_a_folder_is_not_a_model(tmp_path):
         load_model(tmp_path / "m.safetensors")
 
 
-@pytest.mark.parametrize("kernel", ["nearest", "bicubic", "lanczos"])
+@pytest.mark.parametrize("kernel", ["nearest", "bicubic", "lanczos", "area-spline"])
 @pytest.mark.parametrize(
     ("text", "scale"), [("x2", (2, 2)), ("x7", (7, 7)), ("x1x3", (1, 3)), ("x2x1x1", (2, 1, 1)), ("x1x2x3", (1, 2, 3))]
 )

@@ -1,0 +1,104 @@
+"""What speaks against making a stack isotropic from its own planes, seen before any training."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_superres.core.binning import bin_mean
+from napari_superres.training.isotropic.geometry import Geometry
+from napari_superres.training.isotropic.stack import Pixels
+
+Floats = npt.NDArray[np.float32]
+
+FEWEST_SLICES = 5
+SMALLEST_PATCH = 6
+"""Coarse pixels that the shorter edge of a plane must have, once it was made coarse."""
+
+_RATIOS = (0.35, 1.6)
+"""Ratio of the energies of differences along the coarse axis and across it between which structure counts as alike.
+
+It was 0.5 to 1.2 for isotropic specimens, 8 for layers and 2 for a spacing that is wrong by a factor of two.
+"""
+
+_FLICKER = 1.15
+"""Energy of differences of neighbouring slices over that of next-neighbours from which odd and even slices disagree.
+
+Structure makes it smaller than 1, white noise 1.
+"""
+
+_FADING = 1.5
+"""Brightness of the brighter end over the darker one from which slices are said to fade."""
+
+_SATURATED = 0.01
+
+
+def structure_ratio(samples: Sequence[Floats], factor: int) -> float:
+    """Return the energy of differences between slices over that between equally coarse pixels across them.
+
+    1 for specimens that look alike along all axes.
+    """
+    ratios = []
+    for sample in samples:
+        for turned in (sample, sample.swapaxes(1, 2)):
+            coarse = bin_mean(turned, (1, factor, 1))
+            along, across = (float(np.nanmean(np.diff(coarse, axis=a) ** 2)) for a in (0, 1))
+            if along > 0 and across > 0:
+                ratios.append(np.log(along / across))
+    return float(np.exp(np.mean(ratios))) if ratios else 1.0
+
+
+class Refusal(NamedTuple):
+    """Why a stack should not be made isotropic from its own planes, and whether it could be all the same."""
+
+    reason: str
+    possible: bool
+
+
+def find_refusal(pixels: Pixels, geometry: Geometry) -> Refusal | None:
+    """Return why a stack should not be made isotropic from its own planes; None if nothing speaks against it."""
+    slices, edge = len(pixels.samples[0]), min(min(p.shape) for p in pixels.planes)
+    _, margin = geometry.profile.taps(geometry.factor)
+    if slices < FEWEST_SLICES:
+        need = f"at least {FEWEST_SLICES} are needed"
+        return Refusal(f"{slices} slices are too few to learn from, and to check the result on; {need}", False)
+    if (edge - 2 * margin) // geometry.factor < SMALLEST_PATCH:
+        need = f"at least {SMALLEST_PATCH * geometry.factor + 2 * margin} pixels are needed"
+        return Refusal(
+            f"planes of {edge} pixels are too small to be made {geometry.factor} times coarser; {need}", False
+        )
+    finite = np.concatenate([p[np.isfinite(p)] for p in pixels.planes])
+    if finite.size == 0 or float(np.ptp(finite)) == 0:
+        return Refusal("all its pixels are equal", False)
+    ratio = structure_ratio(pixels.samples, geometry.factor)
+    if not _RATIOS[0] <= ratio <= _RATIOS[1]:
+        how = f"{max(ratio, 1 / ratio):.1f} times {'more' if ratio > 1 else 'less'}"
+        why = "it is layered, or the spacing is wrong, and its planes do not show how it continues"
+        return Refusal(f"it varies {how} along {geometry.axis} than across: {why}", True)
+    return None
+
+
+def notes(pixels: Pixels) -> Iterator[str]:
+    """Yield what the user should know of a stack, in sentences."""
+    for sample in pixels.samples:
+        near, far = (float(np.nanmean((sample[n:] - sample[:-n]) ** 2)) for n in (1, 2))
+        if near > _FLICKER * far:
+            yield (
+                "Odd and even slices disagree: neighbours differ more than slices two apart. They were probably "
+                "recorded in two passes, and the specimen moved or brightened between them: register them first."
+            )
+            break
+    for sample in pixels.samples:
+        bright = np.nanpercentile(sample, 95, axis=(1, 2))
+        third = max(1, len(bright) // 3)
+        first, last = float(np.nanmean(bright[:third])), float(np.nanmean(bright[-third:]))
+        order = np.abs(np.corrcoef(np.arange(len(bright)), bright)[0, 1])
+        if order > 0.9 and max(first, last) > _FADING * max(min(first, last), 0.01):
+            yield (
+                "Brightness changes steadily from slice to slice, as by bleaching or depth. One intensity range holds "
+                "for all slices, so the dim ones are learnt less well: correct it first if it is not the specimen's."
+            )
+            break
+    if pixels.saturated > _SATURATED:
+        yield f"{pixels.saturated:.1%} of the pixels are saturated: what is lost there cannot be learnt."
