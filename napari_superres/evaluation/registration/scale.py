@@ -45,7 +45,8 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
         factor = result.size(axis) / lr.size(axis)
         if result.has_pixel_size and lr.has_pixel_size:
             coarse, fine = (pixel_sizes(image, axis, length_unit(result))[0] for image in (lr, result))
-            if factor != round(factor):  # the result may show a part of the field only: the pixel sizes give the factor
+            if factor != round(factor):
+                # The result may show a part of the field only. Then the pixel sizes give the factor.
                 factor = coarse / fine
             elif abs(coarse / fine - factor) * lr.size(axis) > _DRIFT:
                 raise _contradiction(result, lr, axis, coarse, fine)
@@ -63,9 +64,9 @@ def scale_of(result: Image, lr: Image | None) -> Scale | None:
 def _contradiction(result: Image, lr: Image, axis: str, coarse: float, fine: float) -> EvaluationError:
     unit = length_unit(result)
     return EvaluationError(
-        f"the pixel sizes of the input and of its result contradict their shapes along {axis}: {lr.size(axis)} pixels of "
-        f"{coarse:.4g} {unit} and {result.size(axis)} of {fine:.4g} {unit} do not show the same field.",
-        remedy="Correct `pixel_size` of the file in which it is wrong, or give the input that the result was made from.",
+        f"the pixel sizes of the input and of its result contradict their shapes along {axis}: {lr.size(axis)} pixels "
+        f"of {coarse:.4g} {unit} and {result.size(axis)} of {fine:.4g} {unit} do not show the same field.",
+        remedy="Correct `pixel_size` where it is wrong, or give the input that the result was made from.",
     )
 
 
