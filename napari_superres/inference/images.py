@@ -23,6 +23,7 @@ from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.options import UPSCALE_DEFAULTS, ModelChoice, UpscaleOptions
 from napari_superres.inference.planning.upscale_run import UpscaleRun, plan_run
 from napari_superres.inference.provenance import join_records, make_record, run_notes
+from napari_superres.io.lazy import without_map
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,18 @@ def iter_upscale(
 
 
 def as_image(image: Image | Array, axes: str | None = None) -> Image:
-    """Return an `Image`; a bare array gets the axes given, or the usual ones of its shape."""
+    """Return an `Image`; a bare array gets the axes given, or the usual ones of its shape.
+
+    The file that a numpy array maps into memory is read in parts: if it is cut off meanwhile, that is an error.
+    """
     if isinstance(image, Image):
+        image = image.replace(data=without_map(image.data)) if isinstance(image.data, np.memmap) else image
         return image if axes is None else image.replace(axes=axes)
     if isinstance(image, str | Path):
         raise SettingsError(
             f"an image or array is needed, got the path {image}.", remedy="Use `read_image()` or `upscale_file()`."
         )
-    image = as_array(image)
+    image = without_map(as_array(image))
     return Image.from_array(image, axes or guess_axes(tuple(image.shape)))
 
 

@@ -1,13 +1,15 @@
 """Any data type, axes order, channels and colours: the result is that of each plane by itself."""
 
+import os
+import tracemalloc
 from itertools import permutations
 
 import numpy as np
 import pytest
 import torch
 
-from napari_superres import Image, upscale
-from napari_superres.errors import AxesError, DataTypeError, SettingsError
+from napari_superres import Image, iter_upscale, upscale
+from napari_superres.errors import AxesError, DataTypeError, SettingsError, UnreadableImageError
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "i4", "u4", "i8", "f2", "f4", "f8", ">u2", ">i4", ">f4", ">f8"])
@@ -202,3 +204,32 @@ def test_what_is_no_image(data, axes, error, espcn):
 
 def test_lists_are_images(espcn):
     assert upscale([[0.0, 1.0], [1.0, 0.0]], espcn).shape == (4, 4)
+
+
+def mapped(path, shape):
+    data = np.random.default_rng(0).integers(0, 999, shape).astype(np.uint16)
+    data.tofile(path)
+    return np.memmap(path, np.uint16, "r", 0, shape), data
+
+
+@pytest.mark.parametrize("as_given", [lambda m: m, lambda m: Image.from_array(m, "ZYX")], ids=["array", "image"])
+def test_a_map_of_a_file_is_read_in_parts(as_given, tmp_path):
+    """Neither copied whole nor read through the map, which would end the process if the file is cut off."""
+    array, data = mapped(tmp_path / "pixels", (30, 800, 1000))
+    roi = {"Z": (1, 2), "Y": (40, 60), "X": (50, 90)}
+    expected = upscale(data, "nearest-x2", axes="ZYX", roi=roi, intensity_range=[(0, 999)]).data
+    tracemalloc.start()
+    result = upscale(as_given(array), "nearest-x2", axes="ZYX", roi=roi, intensity_range=[(0, 999)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(result.data, expected)
+    assert peak < array.nbytes / 4
+
+
+def test_a_map_whose_file_is_cut_off_is_an_error(tmp_path):
+    array, _ = mapped(tmp_path / "pixels", (3, 400, 500))
+    steps = iter_upscale(array, "bicubic-x2", axes="ZYX", intensity_range=[(0, 999)], tile=100)
+    next(steps)
+    os.truncate(tmp_path / "pixels", 9000)
+    with pytest.raises(UnreadableImageError, match="the file ends before its pixels do"):
+        list(steps)

@@ -20,6 +20,7 @@ CODE = [
 READERS = {
     "inference/batch_files.py",
     "inference/files.py",
+    "inference/images.py",
     "inference/planning/estimate.py",
     "inference/stream/boxes.py",
     "inference/stream/resume.py",

@@ -127,6 +127,7 @@ def test_our_signed_images_come_back(tmp_path: Path) -> None:
     ],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore:its pixel size of .* dots per inch")
 def test_resolutions_that_programs_write_if_they_know_none(
     resolution: tuple[float, float], unit: str, is_known: bool, tmp_path: Path
 ) -> None:
