@@ -18,7 +18,7 @@ from napari_superres.models.probes.passes import NETWORK_ERRORS
 RANGES = (1.0, 255.0)
 """Largest values that networks are made for."""
 
-ALIKE_DB = 30.0
+ALIKE_DB = 48.0
 """Likeness from which a network is taken for what its weights are named after. Published ones reach 49 to 58 dB."""
 
 _EDGE = 72

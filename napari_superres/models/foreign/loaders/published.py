@@ -105,8 +105,9 @@ def _card(arguments: dict[str, Any], network: Any, alike_db: float) -> ModelCard
         )
     if alike_db < ALIKE_DB:
         limits += (
-            f" Its result does not resemble its input (they agree to {max(alike_db, -99.0):.0f} dB on a test image), so "
-            "the weights may be untrained, or of a variant with other connections."
+            f" On a test image its result does not resemble its input as it should: {max(alike_db, -99.0):.0f} dB, where "
+            f"published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a variant with "
+            "other connections."
         )
     if others:
         limits += (
