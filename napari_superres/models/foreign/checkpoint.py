@@ -95,16 +95,20 @@ def _refused(path: Path, reason: str) -> ModelFileError:
     module, _, name = wanted.rpartition(".")
     # Classes begin with a capital letter; those of Python's own modules are no networks.
     if name[:1].isupper() and module.split(".")[0] not in sys.stdlib_module_names | {"__builtin__"} - {"__main__"}:
+        save = (
+            f"import torch; torch.save(torch.load('{path.name}', map_location='cpu', weights_only=False).state_dict(), "
+            f"'{path.stem}-weights.pth')"
+        )
         return ModelFileError(
-            f"{path.name} is a pickle of a whole network, or of another object ({wanted}), that holds more than weights. "
+            f"{path.name} is a pickle of a whole network or another object ({wanted}): it holds more than weights. "
             "Opening it could run code, so it was not opened.",
-            remedy=f'Where its code is installed, and if you trust it, save the weights alone by `python -c "import torch; '
-            f"torch.save(torch.load('{path.name}', map_location='cpu', weights_only=False).state_dict(), "
-            f"'{path.stem}-weights.pth')\"`, and add that file.",
+            remedy="If you trust it, save the weights alone where its code is installed, and add that file: "
+            f'`python -c "{save}"`.',
         )
     contents = f" ({wanted})" if wanted else ""
     return ModelFileError(
-        f"{path.name} is a pickle that holds more than weights{contents}. Opening it could run code, so it was not opened.",
+        f"{path.name} is a pickle that holds more than weights{contents}. Opening it could run code, so it was not "
+        "opened.",
         remedy=ASK_FOR_SAFETENSORS,
     )
 

@@ -41,8 +41,8 @@ class Block(nn.Module):
         out = x
         for name in self.steps:
             out = self.activation(self.get_submodule(name)(out))
-        out = self.esa(self.c5(out + x))
-        return out
+        weighted: Tensor = self.esa(self.c5(out + x))
+        return weighted
 
 
 class RLFN(nn.Module):

@@ -1,7 +1,7 @@
 """Which range of values a network was made for, and which of its variants: measured on an image.
 
-A checkpoint does not state whether its network takes values from 0 to 1 or from 0 to 255. With the wrong range its biases
-are too strong or too weak, and the result no longer resembles the image.
+A checkpoint does not state whether its network takes values from 0 to 1 or from 0 to 255. With the wrong range its
+biases are too strong or too weak, and the result no longer resembles the image.
 """
 
 from collections.abc import Callable, Iterable
@@ -80,7 +80,8 @@ def likeness(network: nn.Module, channels: int, scale: int, largest: float) -> f
 def best(choices: Iterable[Choice], judge: Callable[[Choice], float]) -> tuple[Choice, float]:
     """Return the choice with the highest likeness, and the likeness; an earlier one if none is clearly better.
 
-    Choices after one that is surely right are not tried."""
+    Choices after one that is surely right are not tried.
+    """
     found: tuple[Choice, float] | None = None
     for choice in choices:
         value = judge(choice)

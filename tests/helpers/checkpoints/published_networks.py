@@ -245,10 +245,12 @@ def weights(layout: Mapping[str, Shape], seed: int = 0) -> dict[str, Tensor]:
     """Return small random tensors of a layout; mean colours are shifted by nothing."""
     random = torch.Generator().manual_seed(seed)
     made = {name: 0.2 * torch.randn(shape, generator=random) for name, shape in layout.items()}
-    for name in made:
-        if "_mean" in name:
-            made[name] = torch.eye(3).reshape(3, 3, 1, 1) if made[name].ndim == 4 else torch.zeros(3)
-    return made
+    still = {
+        key: torch.eye(3).reshape(3, 3, 1, 1) if v.ndim == 4 else torch.zeros(3)
+        for key, v in made.items()
+        if "_mean" in key
+    }
+    return made | still
 
 
 def checkpoint(name: str) -> dict[str, Any]:
