@@ -61,7 +61,7 @@ def models(folder: Path) -> None:
     """Make the checkpoint of another program: a small network with random weights."""
     import torch
 
-    from helpers.spandrel_networks import checkpoint
+    from helpers.checkpoints.spandrel_networks import checkpoint
 
     torch.save(checkpoint("SPAN"), folder / "downloaded.pth")
 

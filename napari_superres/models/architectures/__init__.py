@@ -13,8 +13,9 @@ Every network takes low-resolution ``(B, C, (Z)YX)`` on the model's intensity sc
 To add a network, write its file, add a line to `_HOMES` below, and test it in ``tests/models/architectures``. Other
 packages add theirs by an entry point of the group ``napari_superres.architectures``; see CONTRIBUTING.md.
 
-``layers``    layers that several networks share
-``textbook``  four small networks for courses
+``layers``     layers that several networks share
+``published``  networks with their authors' weights, run and not trained
+``textbook``   four small networks for courses
 ``srcnn``, ``fsrcnn``, ``espcn``, ``vdsr``, ``edsr``, ``rcan``, ``span``, ``dfcan``, ``unet``  one network each
 ``orthogonal``  a network of planes for volumes
 """

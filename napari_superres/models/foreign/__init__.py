@@ -10,7 +10,7 @@ nor ``export``.
 ``foreign_model``    `ForeignModel`: the card and the weights that a loader returns
 ``convert``          chooses the loader, builds the network, completes the card
 ``checkpoint``       tensors of ``.pth``, ``.ckpt`` and foreign ``.safetensors`` files, without running their contents
-``spandrel_models``  networks that spandrel recognises by their weights
+``loaders``          which network the tensors belong to: of spandrel, or a published one; which range it takes
 ``package``          bioimage.io packages: which weights they hold and how they are read
 ``package_files``    the files of a package: description, weights, arrays
 ``package_card``     a package's description as a model card

@@ -3,6 +3,7 @@
 import pickle
 import re
 import struct
+import sys
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -81,16 +82,35 @@ def _unpickle(path: Path) -> Any:
     except ModelFileError:
         raise
     except pickle.UnpicklingError as error:
-        match = re.search(r"GLOBAL ([\w.]+)|global[^\n]*?`?([\w]+(?:\.[\w]+)+)", str(error))
-        contents = f" ({next(g for g in match.groups() if g)})" if match else ""
-        raise ModelFileError(
-            f"{path.name} is a pickle that holds more than weights{contents}. Opening it could run code, so it was "
-            "not opened.",
-            remedy=ASK_FOR_SAFETENSORS,
-        ) from error
+        raise _refused(path, str(error)) from error
     except _READ_ERRORS as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ModelFileError(f"{path.name} is damaged or no checkpoint ({reason}).", remedy=GET_AGAIN) from error
+
+
+def _refused(path: Path, reason: str) -> ModelFileError:
+    """Return the error for a pickle that asks for more than tensors; `reason` is torch's."""
+    match = re.search(r"GLOBAL ([\w.]+)|global[^\n]*?`?([\w]+(?:\.[\w]+)+)", reason)
+    wanted = next(g for g in match.groups() if g) if match else ""
+    module, _, name = wanted.rpartition(".")
+    # Classes begin with a capital letter; those of Python's own modules are no networks.
+    if name[:1].isupper() and module.split(".")[0] not in sys.stdlib_module_names | {"__builtin__"} - {"__main__"}:
+        save = (
+            f"import torch; torch.save(torch.load('{path.name}', map_location='cpu', weights_only=False).state_dict(), "
+            f"'{path.stem}-weights.pth')"
+        )
+        return ModelFileError(
+            f"{path.name} is a pickle of a whole network or another object ({wanted}): it holds more than weights. "
+            "Opening it could run code, so it was not opened.",
+            remedy="If you trust it, save the weights alone where its code is installed, and add that file: "
+            f'`python -c "{save}"`.',
+        )
+    contents = f" ({wanted})" if wanted else ""
+    return ModelFileError(
+        f"{path.name} is a pickle that holds more than weights{contents}. Opening it could run code, so it was not "
+        "opened.",
+        remedy=ASK_FOR_SAFETENSORS,
+    )
 
 
 def _check_zip(path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from helpers.spandrel_networks import EXTRA_LEFT_OUT, EXTRA_NAMES, LEFT_OUT, NAMES, checkpoint
+from helpers.checkpoints.spandrel_networks import EXTRA_LEFT_OUT, EXTRA_NAMES, LEFT_OUT, NAMES, checkpoint
 from helpers.tables import ROOT, write_table
 from napari_superres.errors import ModelFileError
 from napari_superres.models.foreign.loaders.spandrel_models import build_spandrel, detect_spandrel

@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from helpers.checkpoints.spandrel_networks import checkpoint
 from helpers.library_files import Bomb, file_names, truncate, write_legacy_pickle, write_zipped_pickle
-from helpers.spandrel_networks import checkpoint
 
 from napari_superres.errors import ModelFileError
 from napari_superres.models import add_model

@@ -9,15 +9,15 @@ They are run, not trained. Begin with ``rfdn``. To add a network, write its file
 ``scales``                       all factors among which the weights leave a choice (optional)
 ``holds_all_scales``             whether the weights hold layers for each of them (optional)
 ``smallest``                     edge of the smallest image that it computes, in pixels (optional)
-``variants``                     arguments that no tensor shows: the one that suits an image best is taken (optional)
+``variants``                     arguments that no tensor shows: the best for an image is taken (optional)
 ``renamed(name)``                a static method that returns a tensor's name here, if files have other names too
 
 and a line in `NETWORKS` with the names by which it is recognised. A network is taken only if all tensors fit.
 
 ``shapes``  layers of the sizes that a checkpoint has
 ``layers``  layers that several networks share
-``rfdn``, ``imdn``, ``bsrn``, ``pan``, ``rlfn``, ``carn``, ``safmn``, ``span``, ``edsr``, ``efdn``  one network, or close
-relatives, each
+``rfdn``, ``imdn``, ``bsrn``, ``pan``, ``rlfn``, ``carn``, ``safmn``, ``span``, ``edsr``, ``efdn``  one network each, or
+close relatives
 """
 
 from collections.abc import Iterator, Mapping

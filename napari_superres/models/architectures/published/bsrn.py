@@ -12,6 +12,7 @@ from napari_superres.models.architectures.published.layers import (
     Blueprint,
     ContrastAttention,
     SpatialAttention,
+    plain_or_split,
 )
 from napari_superres.models.architectures.published.shapes import Shapes
 
@@ -28,9 +29,9 @@ class Block(nn.Module):
         super().__init__()
         for step in ("1", "2", "3"):
             self.add_module(f"c{step}_d", shapes.point(f"c{step}_d"))
-            self.add_module(f"c{step}_r", Blueprint(shapes.at(f"c{step}_r")))
-        self.c4, self.c5 = Blueprint(shapes.at("c4")), shapes.point("c5")
-        self.esa = SpatialAttention(shapes.at("esa"), blueprint=True, activation=nn.GELU())
+            self.add_module(f"c{step}_r", plain_or_split(shapes, f"c{step}_r"))
+        self.c4, self.c5 = plain_or_split(shapes, "c4"), shapes.point("c5")
+        self.esa = SpatialAttention(shapes.at("esa"), activation=nn.GELU())
         self.activation = nn.GELU()
         self.cca = ContrastAttention(shapes.at("cca")) if "cca" in shapes else None
         if self.cca is None:

@@ -1,8 +1,9 @@
 """IMDN: blocks that split off a quarter of their features at each of three steps and refine the rest.
 
 Hui, Gao, Yang, Wang: Lightweight Image Super-Resolution with Information Multi-distillation Network, ACM Multimedia
-2019, arXiv:1909.11856, doi:10.1145/3343031.3351084. `ShortIMDN` is the form that won AIM 2019's challenge on constrained
-super-resolution, doi:10.1109/ICCVW.2019.00443: without channel attention, and without the fusion of all blocks.
+2019, arXiv:1909.11856, doi:10.1145/3343031.3351084. `ShortIMDN` is the form that won AIM 2019's challenge on
+constrained super-resolution, doi:10.1109/ICCVW.2019.00443: without channel attention, and without the fusion of all
+blocks.
 """
 
 import torch

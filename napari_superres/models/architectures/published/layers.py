@@ -23,24 +23,19 @@ class SpatialAttention(nn.Module):
     ----------
     shapes
         Of the layer.
-    blueprint
-        Whether its 3 x 3 convolutions are split as in `Blueprint`.
     activation
         Activation on the coarse map. The short form of RLFN, which has only one convolution there, has none.
     """
 
-    def __init__(self, shapes: Shapes, *, blueprint: bool = False, activation: nn.Module | None = None) -> None:
+    def __init__(self, shapes: Shapes, *, activation: nn.Module | None = None) -> None:
         super().__init__()
         self.conv1, self.conv4 = shapes.point("conv1"), shapes.point("conv4")
         self.conv_f = shapes.point("conv_f") if "conv_f" in shapes else None
         self.activation = activation or nn.ReLU()
         names = ("conv_max", "conv3", "conv3_") if "conv_max" in shapes else ("conv3",)
-        if blueprint:
-            self.conv2: nn.Module = Blueprint(shapes.at("conv2"), stride=2, padding=0)
-        else:
-            self.conv2 = shapes.conv("conv2", stride=2, padding=0)
+        self.conv2 = plain_or_split(shapes, "conv2", stride=2, padding=0)
         for name in names:
-            self.add_module(name, Blueprint(shapes.at(name)) if blueprint else shapes.conv(name))
+            self.add_module(name, plain_or_split(shapes, name))
         self._coarse = names
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,12 +77,19 @@ class Blueprint(nn.Module):
 
     def __init__(self, shapes: Shapes, *, stride: int = 1, padding: int | None = None) -> None:
         super().__init__()
-        self.pw = shapes.conv("pw")
+        self.pw = shapes.point("pw")
         self.dw = shapes.conv("dw", inputs=0, stride=stride, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features."""
         return self.dw(self.pw(x))
+
+
+def plain_or_split(shapes: Shapes, name: str, *, stride: int = 1, padding: int | None = None) -> nn.Module:
+    """Return a convolution, split as in `Blueprint` if its tensors are."""
+    if f"{name}.pw" in shapes:
+        return Blueprint(shapes.at(name), stride=stride, padding=padding)
+    return shapes.conv(name, stride=stride, padding=padding)
 
 
 class PixelAttention(nn.Module):

@@ -1,8 +1,8 @@
 """PAN: self-calibrated blocks with pixel attention, also while the image is enlarged.
 
 Zhao, Kong, He, Qiao, Dong: Efficient Image Super-Resolution Using Pixel Attention, ECCV Workshops 2020,
-arXiv:2010.01073, doi:10.1007/978-3-030-67070-2_3. The enlarged image is added by bilinear interpolation. The weights for
-factors 2 and 3 have the same shapes: see `scales`.
+arXiv:2010.01073, doi:10.1007/978-3-030-67070-2_3. The enlarged image is added by bilinear interpolation. The weights
+for factors 2 and 3 have the same shapes: see `scales`.
 """
 
 import torch

@@ -1,9 +1,9 @@
 """SAFMN: features weighted by maps of several coarser grids.
 
 Sun, Dong, Tang, Pan: Spatially-Adaptive Feature Modulation for Efficient Image Super-Resolution, ICCV 2023,
-arXiv:2302.13800, doi:10.1109/ICCV51070.2023.01213. spandrel reads the paper's network; these are the authors' entries to
-challenges: `NtireSAFMN` (NTIRE 2023) and `SAFMNpp` (NTIRE and AIS 2024). The coarser grids divide the image into parts
-whose sizes depend on the size of the image.
+arXiv:2302.13800, doi:10.1109/ICCV51070.2023.01213. spandrel reads the paper's network; these are the authors' entries
+to challenges: `NtireSAFMN` (NTIRE 2023) and `SAFMNpp` (NTIRE and AIS 2024). The coarser grids divide the image into
+parts whose sizes depend on the size of the image.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """`Shapes`: layers of the sizes that the tensors of a checkpoint have.
 
-A published network differs from file to file in its numbers of features and blocks, and pruned ones in every layer. They
-are read from the tensors' shapes, so that a network's file here states only how its layers are connected.
+A published network differs from file to file in its numbers of features and blocks, and pruned ones in every layer.
+They are read from the tensors' shapes, so that a network's file here states only how its layers are connected.
 """
 
 from collections.abc import Iterator, Mapping
@@ -63,14 +63,15 @@ class Shapes:
         groups = 1 if inputs is None else (inputs or outputs) // per_group
         pad = (kernel[0] // 2, kernel[1] // 2) if padding is None else (padding, padding)
         bias = f"{name}.bias" in self
-        return nn.Conv2d(per_group * groups, outputs, tuple(kernel), stride, pad, groups=groups, bias=bias)  # type: ignore[arg-type]
+        size = (kernel[0], kernel[1])
+        return nn.Conv2d(per_group * groups, outputs, size, stride, pad, groups=groups, bias=bias)
 
     def depthwise(self, name: str) -> nn.Conv2d:
         """Return a convolution that works on each channel by itself."""
         return self.conv(name, inputs=0)
 
     def point(self, name: str) -> nn.Module:
-        """Return a map of each pixel's channels, whether its weights are those of a convolution or of a linear layer."""
+        """Return a map of each pixel's channels, with the weights of a convolution or of a linear layer."""
         size = self[f"{name}.weight"]
         return _Point(size[1], size[0], bias=f"{name}.bias" in self) if len(size) == 2 else self.conv(name)
 

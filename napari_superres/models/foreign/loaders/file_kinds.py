@@ -63,7 +63,7 @@ def check_kind(path: Path) -> None:
         raise ModelFileError(f"{path.name} is {what}, which superres cannot run.", remedy=remedy)
     if suffix == ".bin":
         raise ModelFileError(
-            f"{path.name} is no checkpoint of torch. It may be the weights of an ncnn model, which superres cannot run.",
+            f"{path.name} is no checkpoint of torch. It may be the weights of an ncnn model, which cannot be run.",
             remedy=_TO_ONNX["ncnn"],
         )
     raise ModelFileError(f"{path.name} is no file of a kind that superres knows, or it is damaged.", remedy=GET_AGAIN)

@@ -1,7 +1,7 @@
 """Which range of values a network was made for, and which of its variants: measured on an image.
 
-A checkpoint does not state whether its network takes values from 0 to 1 or from 0 to 255. With the wrong range its biases
-are too strong or too weak, and the result no longer resembles the image.
+A checkpoint does not state whether its network takes values from 0 to 1 or from 0 to 255. With the wrong range its
+biases are too strong or too weak, and the result no longer resembles the image.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ from napari_superres.models.probes.passes import NETWORK_ERRORS
 RANGES = (1.0, 255.0)
 """Largest values that networks are made for."""
 
-ALIKE_DB = 30.0
+ALIKE_DB = 48.0
 """Likeness from which a network is taken for what its weights are named after. Published ones reach 49 to 58 dB."""
 
 _EDGE = 72

@@ -61,7 +61,7 @@ def build_published(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -
     except (LookupError, ValueError, RuntimeError, TypeError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise ModelFileError(
-            f"{name}: the weights are not those of the network that its card states ({reason}), so the file is damaged.",
+            f"{name}: the weights are not those of the network that its card states ({reason}): the file is damaged.",
             remedy=GET_AGAIN,
         ) from error
     if largest not in RANGES or network.scale != card.scale[0] or network.channels != card.channels:
@@ -105,8 +105,9 @@ def _card(arguments: dict[str, Any], network: Any, alike_db: float) -> ModelCard
         )
     if alike_db < ALIKE_DB:
         limits += (
-            f" Its result does not resemble its input (they agree to {max(alike_db, -99.0):.0f} dB on a test image), so "
-            "the weights may be untrained, or of a variant with other connections."
+            f" On a test image its result does not resemble its input as it should: {max(alike_db, -99.0):.0f} dB, "
+            f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a variant "
+            "with other connections."
         )
     if others:
         limits += (

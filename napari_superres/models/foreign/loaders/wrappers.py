@@ -1,7 +1,7 @@
 """Where in a checkpoint the weights of the network are.
 
-Training programs keep them under a name of their own, next to those of optimizers and of other networks, and put a prefix
-before each tensor's name. Nothing in a file says which of the prefixes belongs to the network, so all readings are tried.
+Training programs keep them under a name of their own, next to those of optimizers and of other networks, and put a
+prefix before each tensor's name. Nothing in a file says which prefix belongs to the network, so all readings are tried.
 """
 
 import re

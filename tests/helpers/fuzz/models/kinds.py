@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from helpers import bioimageio_packages as packages
+from helpers.checkpoints.spandrel_networks import checkpoint
 from helpers.fuzz import case
 from helpers.fuzz.case import Damage, Kind, Sample
 from helpers.fuzz.models import cards, checkpoints, graphs
-from helpers.spandrel_networks import checkpoint
 from napari_superres import Image, load_model, upscale
 from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard, add_model, find_card, list_models, verify_models

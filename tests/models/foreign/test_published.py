@@ -1,0 +1,250 @@
+"""Published networks: recognised in every form in which people keep them, and equal to independent code."""
+
+import argparse
+import pathlib
+
+import numpy as np
+import pytest
+import torch
+from helpers.checkpoints.published_networks import LAYOUTS, carn, checkpoint, weights
+from helpers.library_files import Bomb
+from torch import nn
+
+from napari_superres import Image, upscale
+from napari_superres.errors import ModelFileError
+from napari_superres.models import load_model
+from napari_superres.models.architectures import published
+from napari_superres.models.foreign.checkpoint import read_checkpoint
+from napari_superres.models.foreign.convert import build_foreign
+from napari_superres.models.foreign.loaders.detect import detect_model
+from napari_superres.models.foreign.loaders.likeness import likeness, natural_image
+from napari_superres.models.model import Model
+from napari_superres.models.model_file import write_model
+
+
+def detected(path):
+    return detect_model(path, read_checkpoint(path))
+
+
+def saved(content, path):
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_is_recognised_and_computes_its_scale(name, tmp_path):
+    network, scale, _ = LAYOUTS[name]
+    found = detected(saved(checkpoint(name), tmp_path / f"{name}.pth"))
+    assert (found.card.architecture, found.card.arguments["network"]) == ("published", network)
+    assert (found.card.scale, found.card.channels) == ((scale, scale), 3)
+    assert "doi:" in found.card.citation or "arXiv:" in found.card.citation
+    runner = build_foreign("file", found.card, found.weights)
+    for size in ((3, 5), (40, 33)):
+        assert runner(torch.rand(2, 3, *size)).shape == (2, 3, scale * size[0], scale * size[1])
+
+
+def test_every_network_has_a_layout_here():
+    assert {network for network, _, _ in LAYOUTS.values()} == set(published.NETWORKS)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_tensor_more_or_less_is_another_network(name):
+    full = checkpoint(name)
+    last = [key for key in full if key.endswith(".weight")][-1]
+    for changed in (
+        {**full, "unknown.weight": torch.zeros(3)},
+        {key: value for key, value in full.items() if key != last},
+    ):
+        assert LAYOUTS[name][0] not in list(published.recognised(changed))
+
+
+WRAPPERS = {
+    "plain": lambda w: w,
+    "params": lambda w: {"params": w},
+    "params_ema": lambda w: {"params": {k: 0 * v for k, v in w.items()}, "params_ema": w},
+    "state_dict": lambda w: {"epoch": 3, "state_dict": w, "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}}},
+    "module": lambda w: {f"module.{k}": v for k, v in w.items()},
+    "compiled": lambda w: {f"_orig_mod.module.{k}": v for k, v in w.items()},
+    "lightning": lambda w: {
+        "pytorch-lightning_version": "2.0.0",
+        "hyper_parameters": {"options": argparse.Namespace(scale=2, root=pathlib.Path("/data"))},
+        "state_dict": {f"model.{k}": v for k, v in w.items()} | {"loss.vgg.0.weight": torch.zeros(4, 3, 3, 3)},
+    },
+    "gan": lambda w: {f"generator.{k}": v for k, v in w.items()} | {"discriminator.0.weight": torch.zeros(4, 3, 3, 3)},
+    "two networks": lambda w: {"net_d": {"0.weight": torch.zeros(4, 3, 3, 3)}, "net_g": w},
+    "net": lambda w: {"args": argparse.Namespace(model="RLFN"), "net": {f"net.{k}": v for k, v in w.items()}},
+    "deep": lambda w: {"checkpoint": {"weights": {"generator": w}}},
+}
+
+
+@pytest.mark.parametrize("form", WRAPPERS)
+def test_weights_are_found_under_every_wrapper_and_prefix(form, tmp_path):
+    plain = checkpoint("rlfn")
+    found = detected(saved(WRAPPERS[form](plain), tmp_path / "net.ckpt"))
+    assert found.card.arguments["network"] == "RLFN"
+    assert all(torch.equal(found.weights[key], value) for key, value in plain.items())
+
+
+def test_half_precision_weights_are_widened(tmp_path):
+    half = {key: value.half() for key, value in checkpoint("rfdn").items()}
+    found = detected(saved(half, tmp_path / "net.pth"))
+    assert build_foreign("file", found.card, found.weights)(torch.rand(1, 3, 20, 20)).dtype == torch.float32
+
+
+class Fires(argparse.Namespace):
+    """Would write a file if it were built."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return (argparse.Namespace, (), {"bomb": Bomb(self.place)})
+
+
+def test_settings_next_to_the_weights_run_nothing(tmp_path):
+    path = saved({"opt": Fires(tmp_path / "fired"), "params": checkpoint("rlfn")}, tmp_path / "net.pth")
+    with pytest.raises(ModelFileError, match="holds more than weights"):
+        read_checkpoint(path)
+    assert not (tmp_path / "fired").exists()
+
+
+class Whole(nn.Module):
+    """A network that is saved with its code's name instead of its weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3)
+
+
+def test_a_whole_module_is_refused_with_a_recipe(tmp_path):
+    path = saved(Whole(), tmp_path / "whole.pth")
+    with pytest.raises(ModelFileError, match=r"test_published\.Whole") as caught:
+        read_checkpoint(path)
+    assert "a whole network" in caught.value.message
+    assert ".state_dict()" in caught.value.remedy
+
+
+def test_the_range_of_values_is_measured(tmp_path):
+    """A network that adds a number of grey levels resembles its input only in its own range."""
+    plain = {key: torch.zeros_like(value) for key, value in checkpoint("pan").items()}
+    plain["conv_last.bias"] += 10.0
+    assert detected(saved(plain, tmp_path / "net.pth")).card.arguments["range"] == 255.0
+    plain["conv_last.bias"] *= 0
+    assert detected(saved(plain, tmp_path / "net.pth")).card.arguments["range"] == 1.0
+
+
+def test_a_network_that_does_not_resemble_its_input_says_so(tmp_path):
+    assert "does not resemble its input" in detected(saved(checkpoint("rfdn"), tmp_path / "a.pth")).card.limits
+    plain = {key: torch.zeros_like(value) for key, value in checkpoint("pan").items()}
+    assert "does not resemble" not in detected(saved(plain, tmp_path / "b.pth")).card.limits
+
+
+def test_the_image_for_likeness_is_natural():
+    image = natural_image(3)
+    assert 0 <= image.min() < image.max() <= 1
+    power = torch.fft.rfft2(image[0, 0] - image[0, 0].mean()).abs().square()
+    assert power[1:5, 1:5].mean() > 30 * power[15:30, 15:30].mean()
+    assert likeness(nn.Upsample(scale_factor=2), 3, 2, 1.0) > 60
+    assert likeness(nn.Conv2d(3, 3, 9), 3, 1, 1.0) == float("-inf")
+
+
+@pytest.mark.parametrize(
+    ("file", "scale"), [("carn.pth", 2), ("carn_x3.pth", 3), ("4x_carn.pth", 4), ("x2x3x4.pth", 2)]
+)
+def test_the_files_name_chooses_among_several_factors(file, scale, tmp_path):
+    card = detected(saved(weights(carn()), tmp_path / file)).card
+    assert card.scale == (scale, scale)
+    assert "The weights also fit" in card.limits
+
+
+def test_weights_of_another_network_than_the_card_states(tmp_path):
+    found = detected(saved(checkpoint("span"), tmp_path / "net.pth"))
+    for name in ("rfdn", "span"):
+        wrong = {**checkpoint(name), "more.weight": torch.zeros(3)}
+        with pytest.raises(ModelFileError, match="not those of the network that its card states"):
+            build_foreign("file", found.card, wrong)
+
+
+def test_colour_stays_colour_and_grey_is_given_three_times(tmp_path):
+    """Colours go through the network together: the blue of the result answers to the red of the image."""
+    path = saved(checkpoint("edsr"), tmp_path / "net.pth")
+    found = detected(path)
+    model = Model(found.card, build_foreign("file", found.card, found.weights))
+    colours = np.random.default_rng(0).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        direct = model.runner(torch.from_numpy(colours / np.float32(255)).permute(2, 0, 1)[None])
+        grey = model.runner(
+            torch.from_numpy(colours[..., :1] / np.float32(255)).permute(2, 0, 1)[None].expand(1, 3, -1, -1)
+        )
+    options = {"device": "cpu", "intensity_range": [(0, 255)]}
+    floats = Image.from_array(colours.astype(np.float32), "YXS")
+    np.testing.assert_allclose(
+        upscale(floats, model, **options).data,
+        np.maximum(255 * direct[0].permute(1, 2, 0).numpy(), 0),
+        atol=0.05,
+        rtol=1e-4,
+    )
+    single = Image.from_array(colours[..., 0].astype(np.float32), "YX")
+    np.testing.assert_allclose(
+        upscale(single, model, **options).data, np.maximum(255 * grey[0].mean(0).numpy(), 0), atol=0.05, rtol=1e-4
+    )
+    assert "a grey image is given to it three times" in found.card.limits
+
+
+def test_the_fused_span_equals_spandrels(tmp_path):
+    """An independent implementation, whose fused convolutions are stored under the names that challenges use."""
+    architecture = pytest.importorskip("spandrel.architectures.SPAN").SPAN
+    reference = architecture(
+        num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2, img_range=255.0, norm=True
+    ).eval()
+    x = torch.rand(1, 3, 13, 17)
+    with torch.inference_mode():
+        expected = reference(x)  # fuses its convolutions
+    fused = {
+        k: v for k, v in reference.state_dict().items() if ".sk." not in k and ".conv." not in k and "no_norm" not in k
+    }
+    with torch.inference_mode():
+        found = published.load("SPAN-fused", fused, gain=255.0)(x)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_edsr_and_rcan_equal_this_programs_own(tmp_path):
+    """The training form of this program, with its layers under BasicSR's names."""
+    from napari_superres.models.architectures import build
+
+    own = build("edsr", {"scale": [3, 3], "channels": 3, "blocks": 2, "features": 8, "skip": False}).eval()
+    names = {"head": "conv_first", "body.2": "conv_after_body", "tail.0": "upsample.0", "tail.2": "conv_last"}
+    renamed = {}
+    for key, value in own.state_dict().items():
+        layer, _, kind = key.rpartition(".")
+        layer = layer.replace(".body.0", ".conv1").replace(".body.2", ".conv2")
+        renamed[f"{names.get(layer, layer)}.{kind}"] = value
+    x = torch.rand(1, 3, 9, 11)
+    with torch.inference_mode():
+        torch.testing.assert_close(published.load("EDSR", renamed)(x), own(x))
+
+
+def test_a_converted_file_loads_again(tmp_path):
+    found = detected(saved(checkpoint("carn"), tmp_path / "carn.pth"))
+    card = found.card
+    path = write_model(tmp_path / "carn.safetensors", card, dict(found.weights))
+    from napari_superres.models.model_file import read_card, read_weights
+
+    again = build_foreign("file", read_card(path), read_weights(path))
+    x = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(again(x), build_foreign("file", card, found.weights)(x))
+
+
+@pytest.mark.slow
+def test_add_measure_and_tile(tmp_path, monkeypatch):
+    from napari_superres.models import add_model
+
+    monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path / "library"))
+    card = add_model(saved(checkpoint("carn_m_x4"), tmp_path / "carn_m_x4.pth"))
+    assert card.bounded
+    low = Image.from_array(np.random.default_rng(0).random((90, 70)).astype(np.float32), "YX")
+    options = {"precision": "fp64", "device": "cpu"}
+    whole, tiled = (
+        upscale(low, load_model("carn_m_x4"), tile=t, **options).data for t in (1000, 2 * card.halo[0] + 16)
+    )
+    assert np.abs(whole - tiled).max() < 1e-10 * np.ptp(whole)
