@@ -219,10 +219,10 @@ def training_bar(*, quiet: bool) -> Iterator[Callable[["TrainingStep"], None] | 
 @contextmanager
 def share_bar() -> Iterator[Callable[[str, float], None]]:
     """Yield a function that shows what is done and the share of it: a bar with the time left, or nothing elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bars:
         task = bars.add_task("opening it", total=1.0)
-        yield lambda step, share: bars.update(task, description=step, completed=share)
+        yield lambda step, share: bars.update(task, description=harmless(step), completed=share)
 
 
 def _scores(step: "TrainingStep") -> str:

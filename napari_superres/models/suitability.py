@@ -29,6 +29,9 @@ _MIN_LEVELS = 10
 Photographs reduced to 8, 12 and 16 levels: photo-x2 is -0.8, +0.4 and +1.3 dB above bicubic (3.1 with all levels).
 """
 
+_MOST_SPANS = 16.0
+"""How many times wider or narrower than the author's test an image may be: dim images are usual, other units are not."""
+
 _BLENDING_NOISE = 0.32
 """Noise, in steps between grey levels, that blends them: single photons are counted in few levels, too."""
 
@@ -62,6 +65,7 @@ def doubts(card: ModelCard, image: Image, intensities: Intensities, channel: int
         pixel_size_doubt(card, plane_size(image), image.units.get("X")),
         _noise_doubt(card, noise),
         _levels_doubt(card, levels, contrast, noise),
+        _range_doubt(card, intensities.normalisation, intensities.contrast[channel], channel),
     )
     return tuple(reason for reason in reasons if reason)
 
@@ -230,6 +234,22 @@ def _levels_doubt(card: ModelCard, levels: int, contrast: float, noise: float) -
     return (
         f"The image does not fit {card.name}: its channel has only {levels} grey levels, whose steps the network takes "
         "for structure. Use the image before it was reduced to so few, or interpolation."
+    )
+
+
+def _range_doubt(card: ModelCard, normalisation: Normalisation, contrast: float, channel: int) -> str:
+    """Return a reason to doubt if intensities reach the network as they are, and it was made for quite other ones."""
+    seen = card.arguments.get("seen")
+    if card.intensity != "none" or not isinstance(seen, list | tuple) or len(seen) != 2:
+        return ""
+    span = contrast / (normalisation.high[channel] - normalisation.low[channel])
+    low, high = float(seen[0]), float(seen[1])
+    if (high - low) / _MOST_SPANS <= span <= _MOST_SPANS * (high - low):
+        return ""
+    return (
+        f"The image does not fit {card.name}: its intensities span {span:.3g} where they reach the network, and those of "
+        f"its author's test span {high - low:.3g} ({low:.3g} to {high:.3g}). Bring the image to that range first, or set "
+        "`intensity_range` if it is 0 to 1."
     )
 
 

@@ -21,3 +21,11 @@ def to_image_axes(x: Tensor, order: str, ndim: int) -> Tensor:
 
 def _letters(ndim: int) -> str:
     return "bc" + "zyx"[3 - ndim :]
+
+
+def fixed_multiple(size: int) -> int:
+    """Return a size multiple on which tiles of a network that takes one size begin: a power of two that divides it.
+
+    Networks that halve an image see it on such steps, but their file states only the one size.
+    """
+    return min(size & -size, 16)

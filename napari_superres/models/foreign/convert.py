@@ -111,10 +111,10 @@ def prefer_torch(card: ModelCard, network: nn.Module) -> tuple[ModelCard, nn.Mod
         return card, network
     if not is_same:
         return card, network
-    free = without_fixed_size(converted)
-    with suppress(ModelFileError, *NETWORK_ERRORS):
-        if free is not converted and takes_any_size(free, candidate := build_foreign(name, free, weights)):
-            return free, candidate
+    for free in without_fixed_size(converted):
+        with suppress(ModelFileError, *NETWORK_ERRORS):
+            if takes_any_size(free, candidate := build_foreign(name, free, weights)):
+                return free, candidate
     return converted, build_foreign(name, converted, weights)
 
 

@@ -13,7 +13,7 @@ from napari_superres.models.architectures import list_architectures
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.foreign_model import ForeignModel
 from napari_superres.models.foreign.package_card import describe
-from napari_superres.models.foreign.package_check import Check, package_check
+from napari_superres.models.foreign.package_check import Check, package_check, with_seen_range
 from napari_superres.models.foreign.package_files import (
     build_description,
     check_library,
@@ -124,11 +124,13 @@ def _read_onnx(folder: Path, description: Any) -> ForeignModel:
         weights["data"] = read_bytes(package_file(folder, entry.external_data, "the weights' data"))
         arguments["data"] = PurePosixPath(str(entry.external_data.source)).name
     card, processing = describe(description, "onnx", arguments)
+    card = with_seen_range(folder, description, card)
     return ForeignModel(card, weights, package_check(folder, description, card, processing))
 
 
 def _read_torchscript(folder: Path, description: Any, require: Callable[[str], None]) -> ForeignModel:
     card, processing = describe(description, "torchscript", {})
+    card = with_seen_range(folder, description, card)
     require("TorchScript")
     program = read_bytes(package_file(folder, description.weights.torchscript, "the weights"))
     return ForeignModel(card, {"program": program}, package_check(folder, description, card, processing))
@@ -145,6 +147,7 @@ def _read_source(folder: Path, description: Any, require: Callable[[str], None])
         "strict": entry.strict,
     }
     card, processing = describe(description, "source", arguments)
+    card = with_seen_range(folder, description, card)
     require("Python source" if library is None else f"Python package {library}")
     weights = {f"weights.{name}": value for name, value in read_state_dict(folder, entry).items()}
     if library is None:

@@ -15,11 +15,12 @@ from typing import Any
 from napari_superres.core.intensity import HIGH_PERCENTILE, LOW_PERCENTILE, Kind
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
+from napari_superres.models.foreign.axes import fixed_multiple
 
 Step = dict[str, Any]
 
 _LINEAR = ("scale_linear", "fixed_zero_mean_unit_variance")
-_FITTED: dict[str, Kind] = {"scale_range": "percentile", "zero_mean_unit_variance": "standard"}
+_FITTED: dict[str, Kind] = {"scale_range": "percentile", "zero_mean_unit_variance": "standard", "scale_linear": "unit"}
 _POINTWISE = {
     "scale_linear": ("gain", "offset"),
     "fixed_zero_mean_unit_variance": ("mean", "std"),
@@ -87,7 +88,9 @@ def describe(description: Any, architecture: str, arguments: Mapping[str, Any]) 
     spatial = "".join(a for a in "zyx" if a in orders[0])
     if set(orders[0]) - set("bc") != set(orders[1]) - set("bc"):
         raise ModelFileError(f"{title} makes an image with axes {orders[1]} of one with axes {orders[0]}.")
-    multiple = tuple(_multiple(title, source, a) for a in spatial)
+    sizes = [_sizes(title, source, a) for a in spatial]
+    multiple = tuple(step for step, _, _ in sizes)
+    is_fixed = any(most for _, _, most in sizes)
     channels = _channels(title, source, result)
     processing = _processing(title, source, result, channels)
     arguments = {
@@ -98,6 +101,7 @@ def describe(description: Any, architecture: str, arguments: Mapping[str, Any]) 
         "before": processing.before,
         "after": processing.after,
         "restore": processing.restore,
+        **({"smallest": [least for _, least, _ in sizes]} if any(least > step for step, least, _ in sizes) else {}),
     }
     try:
         json.dumps(arguments, allow_nan=False)
@@ -112,6 +116,7 @@ def describe(description: Any, architecture: str, arguments: Mapping[str, Any]) 
         channels=channels,
         scale=tuple(_factor(title, source, result, a) for a in spatial),
         multiple=multiple,
+        largest=tuple(most or 2**16 for _, _, most in sizes) if is_fixed else None,
         intensity=processing.intensity,
         percentiles=processing.percentiles,
         license=str(description.license or ""),
@@ -162,8 +167,12 @@ def _factor(title: str, source: Any, result: Any, name: str) -> int:
     from bioimageio.spec.model.v0_5 import SizeReference
 
     size, start = _axis(result, name).size, _axis(source, name)
+    if isinstance(size, int) and isinstance(start.size, int):
+        if size % start.size:
+            raise ModelFileError(f"{title} makes {size} pixels of {start.size} along {name}, which is no whole factor.")
+        return size // start.size
     if not isinstance(size, SizeReference):
-        raise _fixed(title, name, size)
+        raise ModelFileError(f"{title} makes images of exactly {size} pixels along {name}, whatever it takes.")
     if size.tensor_id != source.id or size.axis_id != name:
         raise ModelFileError(f"{title}: the output's size along {name} must refer to the input's along {name}.")
     if size.offset:
@@ -180,30 +189,31 @@ def _factor(title: str, source: Any, result: Any, name: str) -> int:
     return round(factor)
 
 
-def _multiple(title: str, source: Any, name: str) -> int:
-    """Return the size multiple along an axis, in pixels."""
+def _sizes(title: str, source: Any, name: str) -> tuple[int, int, int]:
+    """Return the size multiple along an axis, the least size and the only one, 0 if there are more; in pixels."""
     from bioimageio.spec.model.v0_5 import ParameterizedSize, SizeReference
 
     size = _axis(source, name).size
     if isinstance(size, SizeReference):
         raise ModelFileError(f"{title}: the input's size along {name} depends on another axis; it must be free.")
     if not isinstance(size, ParameterizedSize):
-        raise _fixed(title, name, size)
+        return fixed_multiple(int(size)), int(size), int(size)
     if size.min % size.step:
         raise ModelFileError(
             f"{title} takes {size.min} pixels along {name} and steps of {size.step} more, which are no multiples of "
             "one number."
         )
-    return int(size.step)
-
-
-def _fixed(title: str, name: str, size: Any) -> ModelFileError:
-    return ModelFileError(f"{title} takes and makes only images of exactly one size along {name} ({size} pixels).")
+    return int(size.step), int(size.min), 0
 
 
 def _processing(title: str, source: Any, result: Any, channels: int) -> Processing:
     before, fitted = _before(title, source, channels)
     after, matched = _after(title, result, channels)
+    if fitted is None and before and _is_gain(before[0], 1 / 255):
+        # Such a gain means the range of 8 bits: images of other types get the same range from the engine.
+        fitted = before.pop(0)
+        if matched is None and after and _is_gain(after[-1], 255):
+            matched = after.pop()
     if matched and matched["id"] == "scale_range" and (fitted or before):
         raise ModelFileError(
             f"{title} takes scaled intensities and makes intensities that are not scaled, which is not understood."
@@ -231,7 +241,7 @@ def _before(title: str, tensor: Any, channels: int) -> tuple[list[Step], Step | 
     for at, step in enumerate(steps):
         if step.id == "ensure_dtype" and at == 0 and len(steps) > 1:
             continue  # The stored type of the input: the engine's floats hold integers exactly, and fractions may stay.
-        if step.id not in _FITTED:
+        if step.id not in _FITTED or step.id in _POINTWISE:
             pointwise += _pointwise(title, tensor, step, channels)
             continue
         # A fitted step undoes each increasing linear map before it.
@@ -266,6 +276,13 @@ def _after(title: str, tensor: Any, channels: int) -> tuple[list[Step], Step | N
                 "or is no image."
             )
     return pointwise, matched
+
+
+def _is_gain(step: Step, gain: float) -> bool:
+    """Return whether a step multiplies all values by about this number and does nothing else."""
+    stated = step.get("gain")
+    is_number = isinstance(stated, int | float) and isinstance(step.get("offset"), int | float)
+    return step["id"] == "scale_linear" and is_number and abs(stated / gain - 1) < 0.01 and abs(step["offset"]) < 1e-6
 
 
 def _whole_image_step(title: str, tensor: Any, step: Any, channels: int) -> Step:

@@ -1,6 +1,7 @@
 """Comparison of a network with the test tensors in its bioimage.io package."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,18 @@ def package_check(folder: Path, description: Any, card: ModelCard, processing: P
     return check
 
 
+def with_seen_range(folder: Path, description: Any, card: ModelCard) -> ModelCard:
+    """Return the card with the range of its author's test input, if the image's intensities reach the network as are.
+
+    An image of quite another range is then doubted, such as one of 8 bits for a network of values from 0 to 1.
+    """
+    array = read_array(folder, description.inputs[0].test_tensor)
+    if card.intensity != "none" or array is None or not np.isfinite(array).all() or np.ptp(array) == 0:
+        return card
+    seen = [float(array.min()), float(array.max())]
+    return replace(card, arguments={**card.arguments, "seen": seen})
+
+
 def _compare(name: str, output: Tensor, expected: Tensor, rounding: float) -> None:
     """Raise ModelFileError if a network's output differs from its author's."""
     margins = [(o - e) // 2 for o, e in zip(output.shape[2:], expected.shape[2:], strict=True)]
@@ -91,11 +104,13 @@ def _compare(name: str, output: Tensor, expected: Tensor, rounding: float) -> No
 
 def _rescale(x: Tensor, step: Step, reference: Tensor) -> Tensor:
     """Return a whole tensor ``(B, C, (Z)YX)`` scaled as the specification defines, in double precision."""
-    parts = [slice(None)] if step["joint"] else [slice(i, i + 1) for i in range(len(x))]
+    parts = [slice(None)] if step.get("joint", True) else [slice(i, i + 1) for i in range(len(x))]
     return torch.cat([_rescale_jointly(x[part], step, reference[part]) for part in parts])
 
 
 def _rescale_jointly(x: Tensor, step: Step, reference: Tensor) -> Tensor:
+    if step["id"] == "scale_linear":
+        return x * float(step["gain"]) + float(step["offset"])
     eps = float(step["eps"])
     if step["id"] == "scale_range":
         low, high = np.percentile(reference.numpy(), (step["min_percentile"], step["max_percentile"]))

@@ -107,6 +107,6 @@ def _check_pin(address: str, sha256: str, folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             raise ModelFileError(
                 f"the file at {address} has the sha256 {sha256}, where {whence} {stated}: it was exchanged.",
-                remedy=f"Ask its author. To accept it, fetch it yourself and add the file; {path.name} lists the sha256.",
+                remedy="Ask its author. To accept it, fetch it yourself and add the file.",
             )
     write_text(path, json.dumps({**pins, address: sha256}, indent=1, sort_keys=True) + "\n")

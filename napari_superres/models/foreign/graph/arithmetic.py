@@ -1,7 +1,7 @@
 """Operators of ONNX on each value, reductions, norms and products, in torch.
 
-Operators: https://onnx.ai/onnx/operators. Each takes the node's attributes and its inputs, None for one that is left
-out. Reductions call the functions of torch that `probes.reductions` recognises, so that their statistics can be measured.
+https://onnx.ai/onnx/operators. Each takes the node's attributes and its inputs, None for one that is left out.
+Reductions call the functions of torch that `probes.reductions` recognises, so that their statistics can be measured.
 """
 
 from collections.abc import Callable, Mapping, Sequence

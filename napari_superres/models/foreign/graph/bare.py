@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
+from napari_superres.models.foreign.axes import fixed_multiple, to_image_axes, to_network_axes
 from napari_superres.models.foreign.graph.wishes import RANGES, Wishes
 from napari_superres.models.probes.passes import NETWORK_ERRORS, natural_planes
 
@@ -68,7 +69,7 @@ def describe_bare(
     ndim = len(layout.scale)
     fixed = [shape[layout.order.index(a)] for a in "zyx"[-ndim:]]
     largest = tuple(n or 2**16 for n in fixed) if any(fixed) else None
-    multiple = (1,) * ndim if largest else _multiple(network, layout)
+    multiple = tuple(fixed_multiple(n or 1) for n in fixed) if largest else _multiple(network, layout)
     taken, made = ("0..255", "0..255") if whole else _range(name, network, layout, wishes)
     arguments = {
         "inputs": layout.order,
@@ -152,8 +153,6 @@ def _orders(name: str, shape: Sequence[int | None], wishes: Wishes) -> Iterator[
 
 def run(network: nn.Module, x: Tensor, order: str) -> Tensor:
     """Return what a network makes of ``(1, C, (Z)YX)``, in the same order."""
-    from napari_superres.models.foreign.axes import to_image_axes, to_network_axes
-
     with torch.inference_mode():
         made = network(to_network_axes(x, order))
     if isinstance(made, Sequence) and len(made) == 1:

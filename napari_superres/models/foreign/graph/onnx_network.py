@@ -18,6 +18,7 @@ RUNS_IN = "runs_in"
 """Argument of a card: ``"torch"`` if torch computes the graph, missing for onnxruntime."""
 
 _EDGES = {2: (48, 72), 3: (16, 24)}
+_POWERS = 6
 _ERROR, _HALF_ERROR = 1e-5, 5e-3
 """Largest difference that counts as rounding, as a share of the range of the result; for graphs of half precision."""
 
@@ -60,19 +61,21 @@ def makes_the_same(card: ModelCard, network: nn.Module, other: nn.Module) -> boo
     return True
 
 
-def without_fixed_size(card: ModelCard) -> ModelCard:
-    """Return the card of a graph of one size as if it took every size."""
+def without_fixed_size(card: ModelCard) -> list[ModelCard]:
+    """Return the card of a graph of one size as if it took every size on a multiple, for rising multiples."""
     if card.largest is None:
-        return card
+        return []
     arguments = {name: value for name, value in card.arguments.items() if name != "smallest"}
-    return replace(card, largest=None, arguments=arguments)
+    return [
+        replace(card, largest=None, arguments=arguments, multiple=(2**power,) * card.ndim) for power in range(_POWERS)
+    ]
 
 
 @torch.inference_mode()
 def takes_any_size(card: ModelCard, network: nn.Module) -> bool:
     """Return whether a network makes the promised image of other sizes than the one that its file states."""
     for edge in _EDGES[card.ndim]:
-        image = natural_image(card, edge + 1)
+        image = natural_image(card, edge + max(card.multiple))
         if list(network(image).shape) != result_shape(card, image.shape[2:]):
             return False
     return True
