@@ -25,6 +25,8 @@ _SETTINGS_OF = {
 }
 """Options that each degradation takes."""
 
+_REPEATS: dict[str, Any] = {"kind": "recorded", "repeats": True}
+
 _SHAPES = ("gaussian", "widefield", "confocal")
 
 
@@ -75,6 +77,16 @@ def train(
             metavar="DIR", help="Raw low-resolution images of your instrument, whose noise is measured and simulated."
         ),
     ] = None,
+    noisy: Annotated[
+        bool, _own("--noisy", help="The images of --hr are noisy, and no clean ones exist: learn from their noise.")
+    ] = False,
+    repeats: Annotated[
+        Path | None,
+        _own(metavar="DIR", help="With --noisy: second recordings of the images of --hr, of the same names."),
+    ] = None,
+    neighbours: Annotated[
+        bool, _own("--neighbours", help="With --noisy: split pixels, not light, where noise is not that of photons.")
+    ] = False,
     register: Annotated[bool, _own("--register", help="Align the images of each pair.")] = False,
     loss: Annotated[
         Literal["l1", "charbonnier", "mse", "psnr", "bce"],
@@ -115,7 +127,7 @@ def train(
             "(--recipe NAME --data DIR)."
         )
     check_model_target(output, overwrite=overwrite)
-    _check_folders(*(hr or ()), *(pairs or ()), *filter(None, (data, like)))
+    _check_folders(*(hr or ()), *(pairs or ()), *filter(None, (data, like, repeats)))
     ranges = {
         "psf_sigma": psf_sigma,
         "photons": photons,
@@ -131,7 +143,12 @@ def train(
     if psf not in _SHAPES:
         degradation, psf_sigma = degradation or "optics", _measured_sigma(Path(psf), hr, psf_sigma)
         ranges["psf_sigma"], psf = psf_sigma, "gaussian"
-    settings = _settings(degradation or "bicubic", ranges, frames, psf)
+    if noisy or repeats or neighbours:
+        _check_noisy(noisy, hr, repeats, neighbours, is_simulated=bool(degradation or like or any(ranges.values())))
+        settings = {"kind": "neighbours" if neighbours else "splits"} if repeats is None else _REPEATS
+        loss = "mse"
+    else:
+        settings = _settings(degradation or "bicubic", ranges, frames, psf)
     if like is not None:
         _check_like(degradation, ranges)
     if recipe is None and not license_:
@@ -144,8 +161,8 @@ def train(
         start=start,
         architecture=architecture,
         scale=scale,
-        low=pairs[0] if pairs else None,
-        degradation=settings,
+        low=pairs[0] if pairs else repeats,
+        degradation={} if pairs else settings,
         loss={"kind": loss, "ssim": ssim, "fourier": fourier},
         card={"modality": modality, "license": license_, "citation": cite},
     )
@@ -235,6 +252,22 @@ def _measured_sigma(path: Path, folders: list[Path] | None, psf_sigma: str | Non
     low, high = measured_sigma(psf, folders)
     terminal.say(f"the measured PSF: sigma {low:.3g} to {high:.3g} high-resolution pixels")
     return f"{low},{high}"
+
+
+def _check_noisy(
+    noisy: bool, hr: list[Path] | None, repeats: Path | None, neighbours: bool, *, is_simulated: bool
+) -> None:
+    if not noisy:
+        raise SettingsError(
+            "--repeats and --neighbours say how noisy images are used.", remedy="Use --noisy with them."
+        )
+    if not hr or is_simulated:
+        raise SettingsError(
+            "--noisy learns from the images of --hr as they are.",
+            remedy="Leave out --degradation, its settings, --like.",
+        )
+    if repeats is not None and (neighbours or len(hr) != 1):
+        raise SettingsError("--repeats needs one folder of --hr, and no --neighbours.", remedy="Leave one of them out.")
 
 
 def _check_folders(*folders: Path) -> None:

@@ -116,7 +116,7 @@ class PatchSampler:
             _stack((self._lr[place.field][place.lr] for place in places), turns) if self._lr else None,
             self._scale,
             random,
-            self._own_noise(places) if self._instrument.conditions else None,
+            self._own_noise(places) if self._instrument.conditions or self._instrument.is_noisy else None,
         )
         if self._teacher is None:
             return low, high
@@ -130,7 +130,8 @@ class PatchSampler:
         """Return the noise of the image of each patch, which is measured when it is first needed."""
         for place in places:
             if place.field not in self._noise:
-                self._noise[place.field] = own_noise(self._hr[place.field], self._scale)
+                scale = (1,) * len(self._scale) if self._instrument.is_noisy else self._scale
+                self._noise[place.field] = own_noise(self._hr[place.field], scale)
         return torch.tensor([self._noise[place.field] for place in places], dtype=torch.float32)
 
     def _draw(self, random: np.random.Generator) -> _Place:

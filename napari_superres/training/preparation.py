@@ -14,7 +14,7 @@ from napari_superres.models.model_file import check_model_target, digest, read_w
 from napari_superres.storage.atomic import check_writable, make_folder
 from napari_superres.training.checkpoint import find_checkpoint, settings_json
 from napari_superres.training.images.fields_of_view import Field, ImageSet, read_fields
-from napari_superres.training.images.recorded_pairs import read_pairs
+from napari_superres.training.images.recorded_pairs import read_pairs, read_repeats
 from napari_superres.training.options import TrainOptions
 from napari_superres.training.patches import PatchSampler
 from napari_superres.training.recipes import Recipe, load_recipe
@@ -155,7 +155,10 @@ def _minutes(recipe: Recipe, options: TrainOptions) -> float | None:
 def _read_images(recipe: Recipe, data: Path, *, register: bool) -> ImageSet:
     if recipe.low:
         folders = zip(recipe.low, recipe.data, strict=True)
-        pairs = [read_pairs(data / low, data / high, recipe.scale[0], register=register) for low, high in folders]
+        if recipe.degradation.get("repeats"):
+            pairs = [read_repeats(data / low, data / high, recipe.scale[-1]) for low, high in folders]
+        else:
+            pairs = [read_pairs(data / low, data / high, recipe.scale[0], register=register) for low, high in folders]
         images = [fields for folder in pairs for fields in folder.images]
         return ImageSet(images, tuple(note for folder in pairs for note in folder.notes))
     for folder in recipe.data:

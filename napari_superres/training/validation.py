@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -52,13 +53,21 @@ def select_evenly(fields: Sequence[Field]) -> list[Field]:
     return [_crop_middle(field) for field in fields[::step]]
 
 
+class Recording(NamedTuple):
+    """What is validated: the input ``(1, frames, h, w)``, the target, and the mean variance of the target's noise."""
+
+    low: Tensor
+    high: Plane
+    variance: float
+
+
 @torch.inference_mode()
 def iter_recordings(
     fields: Sequence[Field], *, scale: Scale, instrument: Instrument, seed: int = 1
-) -> Iterator[tuple[Tensor, Plane]]:
-    """Yield the low-resolution recording of each field, ``(1, frames, h, w)``, and its high-resolution plane.
+) -> Iterator[Recording]:
+    """Yield the low-resolution recording of each field and its high-resolution plane.
 
-    The recording is simulated, or comes from a recorded pair.
+    The recording is simulated, or comes from a recorded pair. Noisy images give both, with independent noise.
     """
     random = np.random.default_rng(seed)
     margin = instrument.margin(scale)
@@ -67,8 +76,15 @@ def iter_recordings(
         padded = np.pad(hr, [(m, m) for m in margin], mode="symmetric")
         reduced = reduce_field(Field(padded, field.lr), scale, instrument)
         lr = None if reduced is None else torch.from_numpy(reduced)[None, None]
-        own = torch.tensor([own_noise(hr, scale)]) if instrument.conditions else None
-        yield instrument.expose(torch.from_numpy(padded)[None, None], lr, scale, random, own)[0], hr
+        grid = (1,) * len(scale) if instrument.is_noisy else scale
+        noise = own_noise(hr, grid) if instrument.conditions or instrument.is_noisy else None
+        own = None if noise is None else torch.tensor([noise])
+        low, high = instrument.expose(torch.from_numpy(padded)[None, None], lr, scale, random, own)
+        if noise is None or not instrument.is_noisy:
+            yield Recording(low, hr, field.target_variance)
+            continue
+        variance = noise[0] * max(float(hr.mean()), 0.0) + noise[1] ** 2
+        yield Recording(low, high[0, 0].numpy(), variance / (1 - instrument.input_share))
 
 
 @torch.inference_mode()
@@ -78,14 +94,15 @@ def score_fields(
     """Return the mean PSNR of a network and of bicubic interpolation over fields of view, in dB.
 
     The data range is 1, and a border of `scale` pixels per axis is left out. If the images of the instrument have 8
-    bits, results are rounded to 8 bits, as is the protocol of the literature.
+    bits, results are rounded to 8 bits, as is the protocol of the literature. Against a noisy target, the variance of
+    its noise is taken off the mean squared error, which then estimates that against the truth without bias.
     """
     bicubic, middle = Interpolation("bicubic", scale), instrument.frames // 2
     rows: list[tuple[float, ...]] = []
     repeated = list(fields) * (_RECORDINGS if instrument.conditions else 1)
-    for lr, hr in iter_recordings(repeated, scale=scale, instrument=instrument):
+    for lr, hr, variance in iter_recordings(repeated, scale=scale, instrument=instrument):
         results = (model(x)[0, 0].numpy() for model, x in ((network, lr), (bicubic, lr[:, middle : middle + 1])))
-        rows.append(tuple(_score(sr, hr, scale, eight_bit=instrument.eight_bit) for sr in results))
+        rows.append(tuple(_score(sr, hr, scale, variance, eight_bit=instrument.eight_bit) for sr in results))
     mean = np.mean(rows, axis=0)
     return {"psnr": round(float(mean[0]), 3), "bicubic_psnr": round(float(mean[1]), 3), "images": len(fields)}
 
@@ -94,14 +111,14 @@ def measure_noise_range(fields: Sequence[Field], *, scale: Scale, instrument: In
     """Return the lowest and highest noise level of low-resolution images; few fields are recorded several times."""
     repeated = list(fields) * -(-_MIN_RECORDINGS // len(fields))
     recordings = iter_recordings(repeated, scale=scale, instrument=instrument)
-    levels = [noise_level(plane) for lr, _ in recordings for plane in lr[0, :1].reshape(-1, *lr.shape[-2:]).numpy()]
+    levels = [noise_level(plane) for lr, *_ in recordings for plane in lr[0, :1].reshape(-1, *lr.shape[-2:]).numpy()]
     return round(min(levels), 5), round(max(levels), 5)
 
 
 def make_example_function(field: Field, scale: Scale, instrument: Instrument) -> Callable[[nn.Module], Example]:
     """Return a function that applies a network to the part of a field with most structure."""
     part = crop_to_structure(field, scale)
-    recording, hr = next(iter_recordings([part], scale=scale, instrument=instrument))
+    recording, hr, _ = next(iter_recordings([part], scale=scale, instrument=instrument))
     lr = recording[0, instrument.frames // 2].numpy()
 
     @torch.inference_mode()
@@ -128,12 +145,15 @@ def crop_to_structure(field: Field, scale: Scale) -> Field:
     return Field(hr[box(best, scale)], lr)
 
 
-def _score(sr: Plane, hr: Plane, border: Sequence[int], *, eight_bit: bool) -> float:
+def _score(sr: Plane, hr: Plane, border: Sequence[int], variance: float, *, eight_bit: bool) -> float:
     if eight_bit:
         sr = np.rint(sr * 255.0).clip(0, 255) / 255.0
     inside = tuple(slice(b, -b or None) for b in border)
     if not np.isfinite(sr[inside]).all():
         return float("nan")  # `psnr` would score the finite pixels only
+    if variance:
+        error = float(np.square(hr[inside] - sr[inside], dtype=np.float64).mean()) - variance
+        return min(-10 * float(np.log10(max(error, 1e-12))), _BEST_PSNR)
     return min(psnr(hr[inside], sr[inside], data_range=1.0), _BEST_PSNR)
 
 

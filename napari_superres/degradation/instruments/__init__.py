@@ -7,6 +7,7 @@ brightest. Begin with the protocol; `make_instrument` builds an instrument from 
 ``reductions`` `Bicubic`, `KSpace`, `Recorded`: no point-spread function
 ``lenses``     `Optics`, `Movie`: a lens and a camera
 ``conditioned`` `Conditioned`: blur and noise of all strengths, which the network is told; `Strengths` of them
+``noisy``      `Splits`, `Neighbours`: noisy images, of each of which one part learns from the other
 ``volumes``    `Slices`: thick slices of a volume
 ``strengths``  random strengths and the operators that apply them to a batch
 ``settings``   `make_instrument`: plain values, checked
@@ -16,6 +17,8 @@ from napari_superres.degradation.instruments.conditioned import Conditioned as C
 from napari_superres.degradation.instruments.conditioned import Strengths as Strengths
 from napari_superres.degradation.instruments.lenses import Movie as Movie
 from napari_superres.degradation.instruments.lenses import Optics as Optics
+from napari_superres.degradation.instruments.noisy import Neighbours as Neighbours
+from napari_superres.degradation.instruments.noisy import Splits as Splits
 from napari_superres.degradation.instruments.protocol import Instrument as Instrument
 from napari_superres.degradation.instruments.protocol import Scale as Scale
 from napari_superres.degradation.instruments.reductions import Bicubic as Bicubic
@@ -30,10 +33,12 @@ __all__ = [
     "Instrument",
     "KSpace",
     "Movie",
+    "Neighbours",
     "Optics",
     "Recorded",
     "Scale",
     "Slices",
+    "Splits",
     "Strengths",
     "make_instrument",
 ]

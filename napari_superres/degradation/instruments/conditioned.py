@@ -106,6 +106,8 @@ class Conditioned:
     read_noise: Range = (2e-3, 0.25)
     reduction: str = "binning"
     frames = 1
+    is_noisy = False
+    input_share = 0.0
 
     def __post_init__(self) -> None:
         for name in ("gain", "read_noise"):

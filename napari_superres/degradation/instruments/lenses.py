@@ -64,6 +64,8 @@ class Optics:
     levels: Range | None = None
     eight_bit = False
     frames = 1
+    is_noisy = False
+    input_share = 0.0
     conditions = NOTHING_TOLD
     unchanged = 0.0
 

@@ -41,6 +41,14 @@ class Instrument(Protocol):
     def unchanged(self) -> float:
         """Share of a batch, its first patches (rounded up), that `expose` records exactly as `reduce` made them."""
 
+    @property
+    def is_noisy(self) -> bool:
+        """Whether images are noisy, and `expose` makes input and target of each; `own_noise` is then that of `hr`."""
+
+    @property
+    def input_share(self) -> float:
+        """Share of the light of a noisy image that is in the input for validation; 0 for all other instruments."""
+
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the margin that patches need, in high-resolution pixels per axis, multiples of `scale`."""
 

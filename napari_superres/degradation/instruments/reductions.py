@@ -28,6 +28,8 @@ class Bicubic:
     eight_bit: bool = True
     jpeg: Range | None = None
     frames = 1
+    is_noisy = False
+    input_share = 0.0
     conditions = NOTHING_TOLD
 
     @property
@@ -79,6 +81,8 @@ class KSpace:
     noise: Range = (0.0, 0.0)
     eight_bit = False
     frames = 1
+    is_noisy = False
+    input_share = 0.0
     conditions = NOTHING_TOLD
 
     @property
@@ -109,10 +113,19 @@ class KSpace:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """No simulation: instruments recorded both images of each pair."""
+    """No simulation: instruments recorded both images of each pair.
 
+    Attributes
+    ----------
+    repeats
+        Whether both are recordings of one field with independent noise, of one resolution.
+    """
+
+    repeats: bool = False
     eight_bit = False
     frames = 1
+    is_noisy = False
+    input_share = 0.0
     conditions = NOTHING_TOLD
     unchanged = 1.0
 
@@ -133,4 +146,4 @@ class Recorded:
 
     def describe(self) -> str:
         """Return the degradation in words."""
-        return "none: pairs recorded by instruments"
+        return "none: noisy images recorded twice" if self.repeats else "none: pairs recorded by instruments"

@@ -6,6 +6,7 @@ from typing import Any
 
 from napari_superres.degradation.instruments.conditioned import Conditioned
 from napari_superres.degradation.instruments.lenses import SIGMAS_OF_CONTEXT, Movie, Optics
+from napari_superres.degradation.instruments.noisy import Neighbours, Splits
 from napari_superres.degradation.instruments.protocol import Instrument, Range
 from napari_superres.degradation.instruments.reductions import Bicubic, KSpace, Recorded
 from napari_superres.degradation.instruments.volumes import Slices
@@ -20,6 +21,8 @@ _KINDS: dict[str, type[Any]] = {
     "kspace": KSpace,
     "recorded": Recorded,
     "conditioned": Conditioned,
+    "splits": Splits,
+    "neighbours": Neighbours,
 }
 
 _ABOVE_ZERO = ("photons", "saturation", "levels", "gain")
@@ -67,7 +70,7 @@ def make_instrument(settings: Mapping[str, Any]) -> Instrument:
 
 def _check(name: str, value: Any) -> Any:
     """Return a setting as the instrument takes it."""
-    if name == "eight_bit":
+    if name in ("eight_bit", "repeats"):
         return bool(value)
     if name == "reduction":
         return value  # checked by the instrument
@@ -80,6 +83,8 @@ def _check(name: str, value: Any) -> Any:
             raise SettingsError(f"frames must be an odd number, got {value!r}.")
         return value
     lowest, highest = _check_range(name, value)
+    if name == "share" and not 0 < lowest <= highest < 1:
+        raise SettingsError(f"share must be a range between 0 and 1, got {value!r}.")
     return (check_quality(lowest), check_quality(highest)) if name == "jpeg" else (lowest, highest)
 
 

@@ -31,6 +31,8 @@ class Field:
         Low-resolution plane or volume, if an instrument recorded one.
     pixel_size
         Pixel size of `hr` along X in micrometres; None = unknown.
+    target_variance
+        Mean variance of the noise of `hr`, if it is a noisy repeat of `lr`; 0 = it counts as the truth.
     weight
         Chance of the field to be drawn, in any unit; None = by its size.
     """
@@ -39,6 +41,7 @@ class Field:
     lr: Plane | None = None
     pixel_size: float | None = None
     weight: float | None = None
+    target_variance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ _NOTED_SHIFT = 0.4
 
 _MIN_CORRELATION = 0.3
 
+_COARSE = 4
+"""Factor by which noisy repeats are binned before their shift is measured."""
+
 _MENTIONED = 5
 """How many names an error lists."""
 
@@ -52,6 +55,59 @@ def read_pairs(lr_folder: Path, hr_folder: Path, scale: int, *, register: bool =
         If names, axes or shapes do not match; if a pair shows nothing in common; or if it lies more than 2
         low-resolution pixels apart and `register` is False.
     """
+    notes: list[str] = []
+    images = [list(_read_pair(low, high, scale, register, notes)) for _, low, high in _partners(lr_folder, hr_folder)]
+    return ImageSet(images, tuple(notes))
+
+
+def read_repeats(first_folder: Path, second_folder: Path, scale: int) -> ImageSet:
+    """Read images that were recorded twice, with independent noise, and let each teach the other.
+
+    Parameters
+    ----------
+    first_folder, second_folder
+        Folders of first and second recordings. Names match without suffix.
+    scale
+        Factor by which inputs are binned; 1 to denoise only.
+
+    Returns
+    -------
+    ImageSet
+        Two fields for each plane and channel, of which the noise of one recording is the error of the target.
+
+    Raises
+    ------
+    TrainingError
+        As `read_pairs`.
+    """
+    notes: list[str] = []
+    images = []
+    for name, first, second in _partners(first_folder, second_folder):
+        images.append(list(_read_repeat(name, read_image(first), read_image(second), scale, notes)))
+    return ImageSet(images, tuple(notes))
+
+
+def _read_repeat(name: str, first: Image, second: Image, scale: int, notes: list[str]) -> Iterator[Field]:
+    _check_pair(name, first, second, 1)
+    norm, size = fit_normalisation(first, "percentile"), pixel_size_um(first)
+    for channel in range(first.size("C")):
+        planes = [_planes(image, channel) for image in (first, second)]
+        # Single pixels of noisy repeats may have nothing in common.
+        coarse = bin_mean(planes[0], (1, _COARSE, _COARSE))
+        fine = planes[1][:, : coarse.shape[1] * _COARSE, : coarse.shape[2] * _COARSE]
+        if note := _check_shift(name, _measure_shift(name, coarse, fine, _COARSE), 1):
+            notes.append(note)
+        # Bleaching and drift of the lamp: the means must agree, or the one teaches the other to be brighter.
+        planes[1] = planes[1] + planes[0].mean() - planes[1].mean()
+        a, b = (norm.apply(p, channel, np.float32) for p in planes)
+        variance = float(np.square(a - b, dtype=np.float64).mean()) / 2
+        for hr, lr in ((a, b), (b, a)):
+            low = [bin_mean(plane, (scale, scale)).astype(np.float32) if scale > 1 else plane for plane in lr]
+            yield from (Field(h, w, size, target_variance=variance) for h, w in zip(hr, low, strict=True))
+
+
+def _partners(lr_folder: Path, hr_folder: Path) -> Iterator[tuple[str, Path, Path]]:
+    """Yield name and files of each pair."""
     lows, highs = ({stem(p): p for p in find_images(folder)} for folder in (lr_folder, hr_folder))
     if alone := set(lows) ^ set(highs):
         unmatched = sorted(safe_name(path) for name, path in {**highs, **lows}.items() if name in alone)
@@ -61,9 +117,7 @@ def read_pairs(lr_folder: Path, hr_folder: Path, scale: int, *, register: bool =
             f"{', '.join(unmatched[:_MENTIONED])}{', ...' if len(unmatched) > _MENTIONED else ''}.",
             remedy="Rename or remove them.",
         )
-    notes: list[str] = []
-    images = [list(_read_pair(lows[name], highs[name], scale, register, notes)) for name in sorted(lows)]
-    return ImageSet(images, tuple(notes))
+    yield from ((safe_name(lows[name]), lows[name], highs[name]) for name in sorted(lows))
 
 
 def _read_pair(lr_path: Path, hr_path: Path, scale: int, register: bool, notes: list[str]) -> Iterator[Field]:

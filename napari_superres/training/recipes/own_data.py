@@ -54,10 +54,12 @@ def make_recipe(
     scale
         Factor along Y and X, or one per axis of volumes.
     low
-        Folder of low-resolution images of the same fields of view, if an instrument recorded them.
+        Folder of low-resolution images of the same fields of view, if an instrument recorded them; or of second
+        recordings with ``degradation={"kind": "recorded", "repeats": True}``.
     degradation
         Instrument that simulates low-resolution images otherwise, as for `degradation.instruments.make_instrument`;
-        bicubic reduction by default.
+        bicubic reduction by default. ``{"kind": "splits"}`` learns from noisy images alone, split by their measured
+        noise, ``{"kind": "neighbours"}`` by their pixels.
     loss
         Loss that training minimises, as for `training.losses.make_loss`; by default L1, then MSE.
     card
@@ -75,7 +77,10 @@ def make_recipe(
     """
     network, usual = _PRESETS.get(architecture, (architecture, {}))
     arguments = usual if arguments is None else arguments
-    instrument = {"kind": "recorded"} if low is not None else dict(degradation or {"kind": "bicubic"})
+    instrument = dict(degradation or {"kind": "bicubic" if low is None else "recorded"})
+    if low is not None and instrument["kind"] != "recorded":
+        raise TrainingError("recorded images are not degraded.", remedy="Leave `degradation` or `low` out.")
+    is_noisy = instrument["kind"] in ("splits", "neighbours") or bool(instrument.get("repeats"))
     if instrument["kind"] == "bicubic":
         instrument = {"eight_bit": "jpeg" in instrument, **instrument}
     factors = (scale, scale) if isinstance(scale, int) else tuple(scale)
@@ -97,10 +102,11 @@ def make_recipe(
         data=tuple(str(Path(h).resolve()) for h in high),
         low=() if low is None else (str(Path(low).resolve()),),
         degradation=instrument,
-        loss=loss or {},
+        # Against noise, only the squared error has its minimum at the truth.
+        loss=loss or ({"kind": "mse"} if is_noisy else {}),
         card=facts,
         batch=8 if len(factors) == 2 else 4,
-        patch=24 if len(factors) == 2 else (8, 24, 24),
+        patch=(48 // max(factors) if is_noisy else 24) if len(factors) == 2 else (8, 24, 24),
     )
 
 

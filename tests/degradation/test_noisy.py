@@ -1,0 +1,57 @@
+"""Noisy images are split into parts of independent noise and the same mean."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_superres.degradation.instruments import make_instrument
+from napari_superres.degradation.instruments.noisy import split
+from napari_superres.errors import SettingsError
+
+
+@pytest.mark.parametrize(("gain", "read_noise"), [(0.02, 0.0), (0.02, 0.05), (0.0, 0.05)])
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_parts_keep_the_mean_and_share_no_noise(gain, read_noise, share):
+    rng = np.random.default_rng(0)
+    truth = np.full((300, 300), 0.4)
+    counts = rng.poisson(truth / gain) * gain if gain else truth
+    noisy = counts + read_noise * rng.normal(size=truth.shape)
+    first, second = split(noisy, gain, read_noise, share, rng)
+    variance = gain * 0.4 + read_noise**2
+    assert first.mean() == pytest.approx(0.4, abs=4 * np.sqrt(variance / share / truth.size))
+    assert first.var() == pytest.approx(variance / share, rel=0.04)
+    assert second.var() == pytest.approx(variance / (1 - share), rel=0.04)
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 4 / 300
+    assert share * first + (1 - share) * second == pytest.approx(noisy)
+
+
+def test_without_noise_both_parts_are_the_image():
+    image = np.random.default_rng(0).random((5, 5))
+    for part in split(image, 0.0, 0.0, 0.5, np.random.default_rng(1)):
+        assert part == pytest.approx(image)
+
+
+def test_a_halved_input_has_the_noise_of_the_image():
+    """The network will see images whose noise was not averaged by binning."""
+    rng = np.random.default_rng(0)
+    noisy = torch.from_numpy((rng.poisson(0.5 / 0.02, (1, 1, 400, 400)) * 0.02).astype(np.float32))
+    low, high = make_instrument({"kind": "splits"}).expose(noisy, None, (2, 2), rng, torch.tensor([[0.02, 0.0]]))
+    assert low.shape == (1, 1, 200, 200)
+    assert float(low.var()) == pytest.approx(float(noisy.var()), rel=0.05)
+    assert high.shape == noisy.shape
+
+
+def test_neighbours_are_other_pixels_of_the_same_cell():
+    patch = torch.arange(64.0).reshape(1, 1, 8, 8)
+    instrument = make_instrument({"kind": "neighbours"})
+    low, high = instrument.expose(patch, None, (1, 1), np.random.default_rng(0))
+    assert low.shape == high.shape == (1, 1, 4, 4)
+    assert set((low - high).abs().unique().tolist()) <= {1.0, 8.0}
+    cells = (low // 16) * 4 + (low % 8) // 2
+    assert torch.equal(cells[0, 0], torch.arange(16.0).reshape(4, 4))
+
+
+@pytest.mark.parametrize("share", [(0.0, 0.5), (0.5, 1.0), (0.9, 0.5), 0.5])
+def test_a_share_lies_between_0_and_1(share):
+    with pytest.raises(SettingsError, match="share must be a range"):
+        make_instrument({"kind": "splits", "share": share})
