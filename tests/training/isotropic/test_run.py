@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from training.isotropic.conftest import make_specimen, make_stack
+from helpers.scenes.thick_slices import make_specimen, make_stack
 
 from napari_superres import Image, isotropic, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import OutputExistsError, SuperResWarning, TrainingError
