@@ -7,7 +7,9 @@ from helpers.scenes.thick_slices import make_specimen, make_stack
 
 from napari_superres import Image, isotropic, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import OutputExistsError, SuperResWarning, TrainingError
+from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
+from napari_superres.models.probes.halo import measure_reach
 from napari_superres.training.isotropic import isotropic_file
 from napari_superres.training.isotropic.checks import find_refusal, notes, structure_ratio
 from napari_superres.training.isotropic.geometry import find_geometry
@@ -44,6 +46,21 @@ def test_the_network_is_the_mean_of_its_passes_over_both_families_of_planes(scal
         expected = expected + torch.stack(passes, dim=2 + through) / 2
     with torch.no_grad():
         assert float((network(x) - network.interpolation(x) - expected).abs().max()) < 1e-12
+
+
+def test_the_halo_is_measured_and_tiles_do_not_show():
+    torch.manual_seed(0)
+    network = build("orthogonal", {"scale": [2, 1, 1], "blocks": 1, "features": 4}).eval()
+    torch.nn.init.normal_(network.planes.tail[0].weight)
+    reach = measure_reach(network, (2, 1, 1))
+    assert reach.halo == (10, 5, 5)  # along the coarse axis that of the area spline, else of five convolutions
+    card = ModelCard(name="n", architecture="orthogonal", scale=(2, 1, 1), halo=reach.halo, intensity="none")
+    volume = np.random.default_rng(0).normal(size=(30, 22, 24))
+    whole, tiled = (
+        np.asarray(upscale(Image.from_array(volume, "ZYX"), Model(card, network), tile=t, precision="fp64").data)
+        for t in ([30, 22, 24], [23, 14, 15])
+    )
+    assert np.abs(whole - tiled).max() <= 1e-12 * np.ptp(whole)
 
 
 def test_the_result_is_finer_lies_on_the_stack_and_says_how_it_was_made(stack, few_steps):
