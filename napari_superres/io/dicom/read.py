@@ -199,6 +199,8 @@ def _image(
     metadata: dict[str, Any] = {"photometric": "MONOCHROME1"} if header.photometric == "MONOCHROME1" else {}
     if header.modality == "SEG" and text(header.tags, "SegmentationType") != "FRACTIONAL":
         metadata["labels"] = True
+    if header.thickness and known and "Z" in axes:
+        metadata["slice_thickness"] = header.thickness  # in millimeters, as the pixel size
     if header.modality:
         metadata["modality"] = _MODALITIES.get(header.modality, f"{header.modality} (DICOM)")
     return Image(pixels.data, axes, affine, units, space, channels, metadata, pixels.no_data)

@@ -48,6 +48,9 @@ _HOMES = {
 BUILT_IN = tuple(_HOMES)
 """Names of the networks of this package."""
 
+ONE_AXIS = ("orthogonal",)
+"""Networks that refine a single axis of volumes: `training.isotropic` makes them, and no recipe."""
+
 GROUP = "napari_superres.architectures"
 """Group of the entry points by which other packages register their networks."""
 

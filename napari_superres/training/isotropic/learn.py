@@ -35,6 +35,9 @@ LEAST_GAIN = 0.2
 _OPTIMISM = 0.75
 """dB by which the gain on planes alone is too high, on volumes whose thin slices were known."""
 
+_PROBE = 128
+"""Length of the image that measures how far the network looks: 19 pixels."""
+
 _FEWEST_COARSE = 4
 """Slices that must be left of a stack that is made coarser, to compare it with itself."""
 
@@ -156,8 +159,9 @@ def learn(
     full = Orthogonal(scale=geometry.scale).eval().requires_grad_(False)
     full.load_state_dict(weights)
     model = Model(card, full, hashlib.sha256(pack_model(card, weights)).hexdigest())
+    short = () if steps == STEPS else (f"Only {steps} of {STEPS} steps were done in time. Set more `minutes`.",)
     forced = () if refusal is None else (f"This stack was made isotropic by `force`, although {refusal.reason}.",)
-    return Learnt(model, weights, prediction, (*geometry.notes, *checks.notes(pixels), *forced))
+    return Learnt(model, weights, prediction, (*geometry.notes, *checks.notes(pixels), *short, *forced))
 
 
 class _Clock:
@@ -214,7 +218,7 @@ def _refusal(reason: str, geometry: Geometry, *, possible: bool = True) -> Train
 
 
 def _card(image: Image, geometry: Geometry, prediction: Prediction, options: IsotropicOptions, steps: int) -> ModelCard:
-    reach = measure_reach(Orthogonal(scale=geometry.scale).eval(), geometry.scale)
+    reach = measure_reach(Orthogonal(scale=geometry.scale).eval(), geometry.scale, longest=_PROBE)
     metres = METRES.get(image.units.get("X") or "")
     fine = None if metres is None else geometry.fine * metres * 1e6
     check = {

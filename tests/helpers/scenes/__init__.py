@@ -2,6 +2,7 @@
 
 ``drill``  nine scenes, each with a reference, an input and honest results
 ``lies``   what can be wrong with a result, one function each; ``kinds`` has all of them
+``thick_slices``  a specimen that looks alike along all axes, and a stack of thick slices of it
 ``reported``  a result with its input and reference, for the pages of reports
 """
 

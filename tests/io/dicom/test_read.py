@@ -29,6 +29,13 @@ def test_a_series_is_sorted_and_lies_right(tmp_path: Path) -> None:
     assert set(image.units.values()) == {"millimeter"}
 
 
+def test_the_thickness_of_slices_is_kept(tmp_path: Path) -> None:
+    """It tells gaps and overlaps from slices that touch; a single slice has no distance to compare it with."""
+    series = slices(tmp_path / "gaps", [0, 4, 8], SliceThickness=3)
+    assert read_image(series).metadata["slice_thickness"] == 3.0
+    assert "slice_thickness" not in read_image(slice_file(tmp_path / "one.dcm", SliceThickness=3)).metadata
+
+
 def test_an_oblique_series(tmp_path: Path) -> None:
     c, s = np.cos(0.3), np.sin(0.3)
     across, down = np.array([c, s, 0]), np.array([0, 0, -1.0])
