@@ -10,9 +10,7 @@ def test_a_chain_of_commands_is_confirmed(superres, cells, tmp_path):
     done = superres("verify", target, "--tiles", "2")
     assert (done.code, done.err) == (0, "")
     first, *checks = done.out.splitlines()
-    assert first == (
-        "result.ome.tif is the output of low.ome.tif and the model bicubic-x2 <- cells.ome.tif (degrade)"
-    )
+    assert first == ("result.ome.tif is the output of low.ome.tif and the model bicubic-x2 <- cells.ome.tif (degrade)")
     assert all(line.startswith("yes:") for line in checks)
     assert len(checks) == 7
 
