@@ -96,7 +96,8 @@ def verify_result(
     """Check that a file is the output of the input and the model that its record names.
 
     The digests of result, input and model are compared with those of the record, and tiles are computed again: all of a
-    small image, a few random ones of a large one. If the input has a record of its own, of `degrade_file`, `resample_file` or another model, it is checked too,
+    small image, a few random ones of a large one. If the input has a record of its own, of `degrade_file`,
+    `resample_file` or another model, it is checked too,
     and so on. A record is not signed, so this finds mistakes, and changes of single files, but no forgery that makes
     result and record anew.
 
