@@ -175,7 +175,7 @@ def _check_gates(texts: Sequence[str], report: "Report") -> bool:
     gates = []
     for text in texts:
         if text in (ANSWERS, STRICT):
-            gates.append(check_answers(report.findings, strict=text == STRICT))
+            gates.append(check_answers(report.findings, unjudged=report.unjudged, strict=text == STRICT))
             continue
         try:
             gates.append(check_gate(text, report.rows))

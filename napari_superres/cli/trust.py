@@ -135,7 +135,7 @@ def verify(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Its model, if that is not in the library.")
     ] = None,
-    tiles: Annotated[int, typer.Option(min=1, help="Number of random tiles to compute again.")] = 8,
+    tiles: Annotated[int, typer.Option(min=1, help="Most tiles to compute again; small images have fewer.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Check that a file is the output of the input and the model that its record names.

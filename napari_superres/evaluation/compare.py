@@ -11,7 +11,7 @@ from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.baselines import BICUBIC, check_baselines, interpolate
 from napari_superres.evaluation.candidates import RESULT, UNREGISTERED, candidates, empty_grid, scale_between
-from napari_superres.evaluation.metrics.conventions import ComparisonRules
+from napari_superres.evaluation.metrics.conventions import ComparisonRules, check_magnitude
 from napari_superres.evaluation.metrics.objects.detect import check_kind
 from napari_superres.evaluation.metrics.objects.table import ObjectMeter, ObjectRow, ObjectSettings, Support
 from napari_superres.evaluation.metrics.score import (
@@ -187,6 +187,7 @@ def compare(
     EvaluationError
         If the images do not lie on one grid, or the scale between input and result is unknown.
     """
+    check_magnitude(result, reference, lr)
     scale = scale_between(result, lr, settings.models)
     notes: list[str] = []
     unknown = [who for who, i in (("result", result or lr), ("reference", reference)) if i and not i.has_pixel_size]

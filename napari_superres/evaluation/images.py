@@ -144,6 +144,8 @@ def evaluate(
                 "`models`, `against`, `register`, `calibration`, `labels` and `detect` need a reference."
             )
         return _compare_with_input(judged, low, again, name, psf_sigma)
+    if against is not None and low is None:
+        raise SettingsError("`against` computes another model's result of the input.", remedy="Give the input as `lr`.")
     scores = compare(judged, scan, low, settings, name=name, labels=masks)
     findings = examine(
         scores.result,

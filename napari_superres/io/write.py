@@ -79,6 +79,8 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
     SuperResWarning
         If `allow_loss` is True and the format cannot store a feature of the image.
     """
+    if not isinstance(image, Image):
+        raise SettingsError("`image` must be an `Image`.", remedy="Give the image first, and then the file.")
     path = as_path(path)
     with one_result(path):
         notes = write_with_notes(image, path, overwrite=overwrite, allow_loss=allow_loss)

@@ -209,6 +209,7 @@ def test_gates(folders, text, passed):
         ("fancy>3", "unknown metric 'fancy'"),
         ("image>3", "unknown metric 'image'"),
         ("psnr>magic", "neither a number nor a candidate"),
+        ("psnr>nan", "neither a number nor a candidate"),
         ("psnr>bicubic*2", "neither a number"),
         ("swin:psnr>3", "unknown candidate 'swin'"),
     ],
@@ -240,6 +241,8 @@ def test_gates_on_answers(states, passed, strictly):
     assert check_answers(answered(*states)).passed is passed
     assert check_answers(answered(*states), strict=True).passed is strictly
     assert not check_answers({}).passed
+    assert check_answers(answered("yes"), unjudged=["b.tif"]).values == "b.tif: not judged"
+    assert not check_answers(answered("yes"), unjudged=["b.tif"]).passed
 
 
 @pytest.mark.parametrize("shift", [0.0, 5.0], ids=["magnitudes", "values below 0"])
@@ -250,3 +253,9 @@ def test_every_baseline_knows_whether_values_below_0_are_possible(shift):
     found = dict(baselines(Image.from_array(spots, "YX"), {"Y": 2, "X": 2}, names, psf_sigma=1.0))
     for name, image in found.items():
         assert (image.data.min() >= 0) == (shift == 0), name
+
+
+def test_another_model_needs_the_input():
+    reference = blobs((40, 40))
+    with pytest.raises(SettingsError, match="Give the input as `lr`"):
+        evaluate(reference, reference, against="lanczos-x2")

@@ -141,7 +141,7 @@ def _step_profile(difference: Floats, base: Floats) -> Floats:
     power = gaussian_filter1d(
         (np.abs(spectrum) ** 2).mean(axis=(0, 1)), max(2, spectrum.shape[-1] / 24), mode="nearest"
     )
-    white = np.fft.irfft(spectrum / (power + 1e-3 * power.max()), n=steps.shape[-1], axis=-1)
+    white = np.fft.irfft(spectrum / (power + 1e-3 * power.max() + 1e-300), n=steps.shape[-1], axis=-1)
     local = uniform_filter(white**2, (0, _WINDOW, _WINDOW))
     white /= np.sqrt(local + np.median(local) + 1e-30)
     parts = np.array_split(white, max(1, white.shape[-2] // _SEGMENT), axis=-2)

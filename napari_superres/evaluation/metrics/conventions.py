@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.color import luma
+from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SettingsError
 
 Convention = Literal["microscopy", "sr-paper"]
@@ -26,6 +27,9 @@ _RANGES = {
     "reference-range": " (from the lowest to the highest intensity of the reference, per channel)",
     "dtype": " (that of the reference's data type)",
 }
+_MAGNITUDES = (1e-100, 1e100)
+"""Between these, intensities can be squared and divided."""
+
 _DESCRIPTIONS = {
     "microscopy": {
         "values": "unchanged intensities as 64-bit floats; colour samples pooled, alpha left out",
@@ -36,6 +40,25 @@ _DESCRIPTIONS = {
         "crop": "as many pixels as the scale on every side",
     },
 }
+
+
+def check_magnitude(*images: Image | None) -> None:
+    """Raise an error if the intensities of an image are too large or too small to be squared.
+
+    Raises
+    ------
+    EvaluationError
+        If the largest magnitude of an image is above 1e100, or below 1e-100 but not 0.
+    """
+    for image in images:
+        values = np.asarray(0 if image is None else image.data)
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        largest = float(max(abs(float(finite.max())), abs(float(finite.min())))) if finite.size else 0.0
+        if largest and not _MAGNITUDES[0] < largest < _MAGNITUDES[1]:
+            raise EvaluationError(
+                f"intensities of up to {largest:.3g} cannot be squared as 64-bit floats.",
+                remedy="Multiply the images by one factor, so that they lie between 1e-100 and 1e100.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.baselines import interpolated_input
 from napari_superres.evaluation.consistency import Consistency
 from napari_superres.evaluation.maps import average_samples, difference_map, ssim_map
+from napari_superres.evaluation.metrics.conventions import check_magnitude
 from napari_superres.evaluation.metrics.linearity import Linearity
 from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.registration.lengths import length_unit, on_grid_of, pixel_sizes
@@ -147,6 +148,7 @@ def examine(
     candidate
         Name of the result in them.
     """
+    check_magnitude(result, lr)
     whole = result if whole is None else whole
     interpolated = None if lr is None else interpolated_input(whole, lr)
     base = base_on_grid(result, interpolated if base is None else base)

@@ -4,12 +4,13 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isfinite, nan
 
 from napari_superres.errors import SettingsError
 from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.reporting.findings import Findings
 from napari_superres.evaluation.reporting.report import COLUMNS
+from napari_superres.evaluation.reporting.verdict import each_once
 
 _OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _FORM = re.compile(r"(?:(?P<who>[^:<>=]+):)?\s*(?P<metric>\w+)\s*(?P<sign>>=|<=|>|<)\s*(?P<limit>.+?)\s*")
@@ -75,22 +76,26 @@ def check_gate(text: str, rows: Sequence[Row]) -> Gate:
     return Gate(text, all(compare(v, limit) for v in values.values()), f"{metric} of {listed}; limit {limit:.6g}")
 
 
-def check_answers(findings: Mapping[str, Findings], *, strict: bool = False) -> Gate:
-    """Check the answers of a report: none may be no, and one at least must be yes.
+def check_answers(findings: Mapping[str, Findings], *, unjudged: Sequence[str] = (), strict: bool = False) -> Gate:
+    """Check the answers of a report: none may be no, one at least must be yes, and every file must have some.
 
     Parameters
     ----------
     findings
         Findings of a report, by image.
+    unjudged
+        Files without an answer.
     strict
         Whether an answer that is doubtful counts as no.
     """
     denied = ("no", "doubtful") if strict else ("no",)
-    answers = [(image, answer) for image, found in findings.items() for answer in found.answers]
+    answers = each_once({image: found.answers for image, found in findings.items()})
     bad = [f"{image}: {answer.question} {answer.state}" for image, answer in answers if answer.state in denied]
+    bad += [f"{name}: not judged" for name in unjudged]
     known = sum(answer.state == "yes" for _, answer in answers)
     listed = "; ".join(bad[:_LISTED]) + (f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else "")
-    values = listed or f"{known} of {len(answers)} answers are yes"
+    unknown = sum(answer.state == "not measurable" for _, answer in answers)
+    values = listed or f"{known} of {len(answers)} answers are yes, {unknown} are not known"
     return Gate(STRICT if strict else ANSWERS, not bad and known > 0, values)
 
 
@@ -150,7 +155,7 @@ def _full_name(name: str, overall: dict[str, Row]) -> str:
 
 def _limit(text: str, metric: str, overall: dict[str, Row], gate: str) -> float:
     number = _number(text)
-    if number is not None:
+    if number is not None and isfinite(number):
         return number
     short = {name.removesuffix(" (simulated input)"): name for name in overall} | {name: name for name in overall}
     for name in sorted(short, key=len, reverse=True):  # names may contain '-' as well

@@ -20,7 +20,7 @@ from napari_superres.evaluation.reporting.page.columns import COLUMNS, IN_TEXT, 
 from napari_superres.evaluation.reporting.page.contents import verdict_of
 from napari_superres.evaluation.reporting.page.render import render
 from napari_superres.evaluation.reporting.paper.figure import save_figure
-from napari_superres.evaluation.reporting.verdict import Verdict
+from napari_superres.evaluation.reporting.verdict import Verdict, each_once
 from napari_superres.evaluation.uncertainty.calibration import Calibration
 from napari_superres.storage.atomic import write_text
 
@@ -130,6 +130,12 @@ class Report:
         """
         save_figure(self.findings, self.about, Path(path))
 
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """Names of the files that no answer is about."""
+        failed = [failure["image"] for failure in self.failures]
+        return tuple(dict.fromkeys([*failed, *(f.name for f in self.files if f.status == "failed" or not f.answers)]))
+
     def verdict(self) -> Verdict:
         """Return the verdict on everything in one sentence."""
         return verdict_of(self)
@@ -167,9 +173,10 @@ class Report:
 
     def _footnotes(self) -> list[str]:
         lines = []
+        answers = each_once({name: found.answers for name, found in self.findings.items()})
         for name, found in self.findings.items():
             lines += [f"{name}: {found.verdict.sentence}"] if len(self.findings) > 1 else []
-            lines += [f"{name}: {i.question} {i.state}: {i.reason}" for i in found.answers]
+            lines += [f"{n}: {i.question} {i.state}: {i.reason}" for n, i in answers if n == name]
         lines += self.verdicts()
         lines += [f"{k}: {v}" for k, v in self.conventions.items()]
         lines += [f"note: {note}" for note in self.notes]

@@ -12,6 +12,9 @@ Level = Literal["failed", "doubtful", "open", "passed"]
 DECISIVE = "Is the added fine detail real?"
 """The question without which no report is a success."""
 
+OF_ALL = ("Does it beat interpolation?", "Does it help my measurement?")
+"""Questions that have one answer for all images of a folder."""
+
 SEVERITY: Mapping[State, int] = {"no": 0, "doubtful": 1, "not measurable": 2, "yes": 3}
 
 
@@ -145,6 +148,12 @@ def next_step(answer: Answer) -> str:
     return advice(answer).remedy
 
 
+def each_once(answers: Mapping[str, Sequence[Answer]]) -> list[tuple[str, Answer]]:
+    """Return all answers with the images that they are about; those on all images together, such as a test, once."""
+    found = [(name, answer) for name, group in answers.items() for answer in group]
+    return list({answer if answer.question in OF_ALL else hit: hit for hit in found for answer in hit[1:]}.values())
+
+
 def badness(answers: Sequence[Answer]) -> tuple[int, ...]:
     """Return what orders images, the worst first: by how many answers are no, then doubtful, then unknown."""
     return tuple(-sum(a.state == state for a in answers) for state in SEVERITY)[:3]
@@ -163,7 +172,7 @@ def judge(
         Where a check is worst, by image and question.
     """
     groups = sorted(answers.items(), key=lambda item: badness(item[1]))
-    found = [(name, answer) for name, group in groups for answer in group]
+    found = each_once(dict(groups))
     if not found:
         return Verdict("open", "Not judged: nothing of it was examined beyond the metrics.")
     failed, doubtful, unknown = (

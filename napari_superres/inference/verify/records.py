@@ -64,7 +64,9 @@ def recorded_options(part: Record) -> UpscaleOptions:
 
 
 def find_file(entry: Record, near: Path, given: Iterable[str | Path]) -> tuple[Path | None, tuple[Path, ...]]:
-    """Return the file with the digest of a recorded input, or None; and the files that were given but differ.
+    """Return the file with the digest of a recorded input, or None; and those that differ.
+
+    Those are files that were given, or that have the recorded name, and are another one.
 
     Parameters
     ----------
@@ -77,16 +79,17 @@ def find_file(entry: Record, near: Path, given: Iterable[str | Path]) -> tuple[P
         folder above and those in it.
     """
     digest, others = entry.get("sha256"), []
-    for path in _candidates(given, near, entry.get("name")):
+    asked = [Path(g) for g in given]
+    for path in _candidates(asked, near, entry.get("name")):
         with suppress(SuperResError, OSError):
             if io.file_digest(path) == digest:
-                return path, ()
-            if path in [Path(g) for g in given]:
+                return path, tuple(others)
+            if path in asked or path.name == entry.get("name"):
                 others.append(path)
     return None, tuple(others)
 
 
-def _candidates(given: Iterable[str | Path], near: Path, name: str | None) -> Iterator[Path]:
+def _candidates(given: Sequence[Path], near: Path, name: str | None) -> Iterator[Path]:
     """Yield files that may be an input, the likely ones first: each is read to the end."""
     folder = io.InputPath(near).absolute().parent
     found: list[Path] = []
@@ -96,8 +99,9 @@ def _candidates(given: Iterable[str | Path], near: Path, name: str | None) -> It
     if name is not None and Path(name).name == name:  # a name from a file must not lead elsewhere
         with suppress(OSError):
             found += [p for place in [folder.parent, *folder.parent.iterdir()] if (p := place / name).exists()]
-    # Equal names first; a sort keeps the order of the rest.
-    for path in sorted(dict.fromkeys(found), key=lambda p: p.name != name):
+    # Files that were given first, then equal names; a sort keeps the order of the rest.
+    asked = {Path(path) for path in given}
+    for path in sorted(dict.fromkeys(found), key=lambda p: (p not in asked, p.name != name)):
         if not _is_same(path, near):
             yield path
 

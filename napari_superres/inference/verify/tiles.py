@@ -1,8 +1,9 @@
-"""A few random tiles of a result, computed again from the input and the model."""
+"""Random tiles of a result, or all of them, computed again from the input and the model."""
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ class TileCheck:
     ----------
     tiles
         Number of tiles.
+    share
+        Share of the pixels that lie in them.
     differing
         Where tiles differ by more than rounding does, in words, in pixels of the result.
     largest
@@ -39,6 +42,7 @@ class TileCheck:
     """
 
     tiles: int
+    share: float
     differing: tuple[str, ...]
     largest: float
 
@@ -59,12 +63,15 @@ def check_tiles(
     first_channel
         First channel of the result that this model made.
     tiles
-        Number of tiles.
+        Largest number of tiles.
     random
         Chooses them.
     """
     options, differing, largest = recorded_options(part), [], 0.0
-    for roi, channel in _windows(part, model, tiles, random):
+    windows = list(_windows(part, model, tiles, random))
+    pixels = len(part["channels"]) * prod(stop - start for start, stop in part["region"].values())
+    share = sum(prod(stop - start for start, stop in roi.values()) for roi, _ in windows) / pixels
+    for roi, channel in windows:
         asked: UpscaleOptions = {**options, "roi": roi, "channels": [channel]}
         step = deque(iter_upscale(image, model, **asked), maxlen=1).pop()
         at = _place(part, roi, part["channels"].index(channel) + first_channel)
@@ -78,7 +85,7 @@ def check_tiles(
         largest = max(largest, worst)
         if not _agrees(difference, part, channel, result.dtype):
             differing.append(", ".join(f"{a} {s.start}" for a, s in at.items()))
-    return TileCheck(tiles, tuple(differing), largest)
+    return TileCheck(len(windows), share, tuple(differing), largest)
 
 
 def _agrees(difference: npt.NDArray[np.float64], part: Record, channel: int, dtype: np.dtype[Any]) -> bool:
@@ -96,15 +103,18 @@ def _agrees(difference: npt.NDArray[np.float64], part: Record, channel: int, dty
 def _windows(
     part: Record, model: Model, tiles: int, random: np.random.Generator
 ) -> Iterator[tuple[dict[str, tuple[int, int]], int]]:
-    """Yield parts of the input inside the region of the run, and a channel of each."""
+    """Yield some of the tiles that cover the region of the run side by side, and a channel of each."""
     work = "YX" if model.card.ndim == 2 else "ZYX"
-    for _ in range(tiles):
+    region, channels = part["region"], part["channels"]
+    edge = {a: (_DEPTH if a == "Z" else _EDGE) if a in work else 1 for a in region}
+    counts = [len(channels), *(-(-(stop - start) // edge[a]) for a, (start, stop) in region.items())]
+    chosen = random.choice(prod(counts), min(tiles, prod(counts)), replace=False)
+    for channel, *places in zip(*np.unravel_index(chosen, counts), strict=True):
         roi = {}
-        for axis, (start, stop) in part["region"].items():
-            size = min((_DEPTH if axis == "Z" else _EDGE) if axis in work else 1, stop - start)
-            first = int(random.integers(start, stop - size + 1))
-            roi[axis] = (first, first + size)
-        yield roi, int(random.choice(part["channels"]))
+        for (axis, (start, stop)), place in zip(region.items(), places, strict=True):
+            first = start + int(place) * edge[axis]
+            roi[axis] = (first, min(first + edge[axis], stop))
+        yield roi, channels[int(channel)]
 
 
 def _place(part: Record, roi: dict[str, tuple[int, int]], channel: int) -> dict[str, slice]:

@@ -27,7 +27,7 @@ def test_a_folder_without_references(tmp_path):
     assert alone.answers == ()
     assert all(file.model.startswith("lanczos-x2 version") for file in worst[1:])
     assert report.verdict().level == "failed"
-    assert "1 file could not be judged" in report.verdict().sentence
+    assert "2 files could not be judged" in report.verdict().sentence
     html = report.to_html()
     names = re.findall(r'<tr><th scope="row">([^<]+)</th>\s*<td><div class="pictures">', html)
     assert names == [file.name for file in worst]

@@ -117,3 +117,10 @@ def test_pixel_sizes_that_contradict_the_shapes_are_named(pixels, with_reference
     lr = Image.from_array(coarse, "YX", pixel_size=(pixels, pixels), unit="um")
     with pytest.raises(EvaluationError, match=rf"along Y: 32 pixels of {pixels:g} micrometer and 64 of 0.1 micrometer"):
         evaluate(result, result if with_reference else None, lr=lr)
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-200])
+def test_intensities_that_cannot_be_squared_are_refused(factor):
+    values = np.random.default_rng(0).random((32, 32)) * factor
+    with pytest.raises(EvaluationError, match="cannot be squared"):
+        evaluate(Image.from_array(values, "YX"), None, lr=Image.from_array(values[::2, ::2], "YX"))

@@ -45,3 +45,9 @@ def test_every_answer_that_is_not_yes_has_a_next_step():
             assert next_step(Answer(question, state, "")), question
     assert next_step(Answer(REAL, "yes", "")) == ""
     assert "reference" in next_step(Answer(REAL, "not measurable", ""))
+
+
+def test_one_answer_about_all_images_counts_once():
+    common = Answer("Does it beat interpolation?", "yes", "better in 6 of 6")
+    images = {name: [common, *answers("yes", "yes")] for name in "abc"}
+    assert judge(images).sentence.endswith("7 of 7 checks passed.")

@@ -188,3 +188,36 @@ def test_without_a_record_nothing_is_claimed(made, tmp_path):
     record["model"] = "bicubic"
     sidecar_path(target).write_text(json.dumps(record), "utf-8")
     assert "damaged" in str([c.reason for c in verify_result(target).checks])
+
+
+def test_a_small_image_is_computed_whole(made):
+    """One pixel that was changed, with the new digest in the record, is found every time."""
+    _source, target = made
+    result = read_image(target)
+    values = np.asarray(result.data).copy()
+    values[41, 77] += 500
+    write_image(result.replace(data=values), target, overwrite=True)
+    found = verify_result(target, seed=0)
+    assert states(found) == {**ALL, "pixels": "no"}
+    assert "(all pixels)" in next(c.reason for c in found.checks if c.subject == "pixels")
+
+
+def test_what_was_not_computed_is_said(tmp_path):
+    source = write_image(image(shape=(200, 150)), tmp_path / "a.tif")
+    target = tmp_path / "r.ome.tif"
+    upscale_file(source, target, model="bicubic-x2")
+    assert str(verify_result(target, tiles=20)).endswith("is the output of a.tif and the model bicubic-x2")
+    sampled = verify_result(target, tiles=1, seed=0)
+    assert str(sampled).endswith(", as far as 1.3 % of its pixels tell")
+
+
+def test_a_changed_input_beside_the_true_one_is_mentioned(made, tmp_path):
+    source, target = made
+    (tmp_path / "true").mkdir()
+    shutil.move(source, tmp_path / "true" / source.name)
+    changed = write_image(image(seed=1), tmp_path / "out" / source.name)
+    for given in ([], [changed]):
+        found = verify_result(target, inputs=given, seed=0)
+        assert found.state == "yes", found
+        reason = next(c.reason for c in found.checks if c.subject == "input")
+        assert reason.endswith("; cells.tif, found too, is another file")

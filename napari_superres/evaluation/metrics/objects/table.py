@@ -27,6 +27,9 @@ Flags = npt.NDArray[np.bool_]
 Support = tuple[Floats, Flags]
 """Support of a candidate's objects in the input, and which of them are invented: `ObjectMeter.support`."""
 
+_LEAST_AREA = 8
+"""Pixels that an object of masks has in the mean, at least."""
+
 AP_THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 """Thresholds of intersection over union that the mean average precision is taken over."""
 
@@ -133,7 +136,7 @@ class ObjectMeter:
     Raises
     ------
     EvaluationError
-        If there is no object whose size could be measured, or the labels are no whole numbers.
+        If there is no object whose size could be measured, or the labels are no whole numbers, or an image.
     """
 
     def __init__(self, reference: Image, settings: ObjectSettings, labels: Image | None, image: str) -> None:
@@ -305,6 +308,12 @@ def _checked(values: Floats) -> Labels:
         raise EvaluationError(
             "masks must hold whole numbers of at least 0: one for each object, 0 for the background.",
             remedy="Give a label image as `labels`.",
+        )
+    objects = len(np.unique(values)) - 1
+    if objects > values.size / _LEAST_AREA:
+        raise EvaluationError(
+            f"this is an image, and no masks: {objects} different values on {values.size} pixels.",
+            remedy="Give a label image as `labels`: one number for each object, 0 for the background.",
         )
     return np.asarray(values, np.int32)
 

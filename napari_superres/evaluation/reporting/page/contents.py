@@ -66,7 +66,7 @@ def verdict_of(report: "Report") -> Verdict:
         for question, exhibit in findings.exhibits.items()
     }
     verdict = judge(answers, exhibits)
-    missing = len(report.failures) + sum(file.status == "failed" for file in report.files)
+    missing = len(report.unjudged)
     if missing:
         files = "1 file" if missing == 1 else f"{missing} files"
         level = verdict.level if verdict.level in ("failed", "doubtful") else "open"
