@@ -57,8 +57,7 @@ def test_structure_is_not_noise(name):
 
 
 def test_texture_that_fills_the_image_counts_less():
-    """Blades as fine as the pixels are everywhere: no block shows the noise alone, and the fit over blocks finds 1.8 times as
-    much."""
+    """Blades as fine as the pixels are everywhere, and the fit over blocks alone finds 1.8 times the noise."""
     plane = bin_mean(data.grass().astype(float), (4, 4))
     plane = (plane - plane.min()) / np.ptp(plane)
     at = np.median(plane)
