@@ -9,6 +9,7 @@ from platformdirs import user_cache_path
 
 from napari_superres import Image, load_model, upscale
 from napari_superres.core.tiling import smallest_tile
+from napari_superres.inference.machine import memory
 from napari_superres.inference.machine import speed as module
 from napari_superres.inference.machine.speed import Speed, known_speed, measure_one_pass, measure_speed
 from napari_superres.inference.planning.tile_size import auto_tile, batch_size
@@ -114,6 +115,22 @@ def test_memory_has_its_price(halo):
     greedy = auto_tile([4096] * 2, [halo] * 2, [1] * 2, thrifty=False, **options)
     assert np.prod(thrifty) * 1000 <= max(3 * 2**26, 3 * 2**26 * (halo / 8) ** 2)
     assert np.prod(greedy) >= np.prod(thrifty) >= smallest_tile(halo, 1) ** 2
+
+
+def test_memory_that_returns_to_the_kernel_is_avoided(monkeypatch):
+    """The largest tensor of 512 x 512 pixels fits into what glibc keeps; all tensors together do not."""
+    model, image = load_model("fluo-x2"), Image.from_array(np.zeros((512, 512), np.float32), "YX")
+    monkeypatch.setattr(memory, "_tuned", False)
+    assert np.prod(plan_of(image, model).tile) * model.bytes_per_pixel < 1.25 * memory.TRIM_LIMIT
+    monkeypatch.setattr(memory, "_tuned", True)
+    assert plan_of(image, model).tile == (512, 512)
+
+
+def test_context_at_the_sides_of_an_image_costs_nothing():
+    """Two tiles of 275 pixels cover 512 pixels with a halo of 19: 7 % more pixels, not 16 %."""
+    options = {"bytes_per_pixel": 500.0, "budget": 2**30, "thrifty": True}
+    tile = auto_tile([512] * 2, [19] * 2, [1] * 2, speed=lambda pixels: 1.25 if pixels > 2**17 else 1.0, **options)
+    assert np.prod(tile) < 2**17
 
 
 def test_batch_reaches_enough_pixels():
