@@ -12,7 +12,7 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-stress test-slow fuzz lint format docs bench scores grids tables tables-slow \
+.PHONY: help demo napari environment test test-gui test-stress test-slow fuzz mutants lint format docs bench scores grids tables tables-slow \
 	screenshots pictures thumbnails system version dist sbom clean
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make test-stress run the widgets' tests while four processes keep the processors busy"
 	@echo "make test-slow   run all tests and measure their coverage (hours)"
 	@echo "make fuzz        read 20,000 damaged files and 2,000 damaged models (an hour; goes on where it was stopped)"
+	@echo "make mutants     make 150 small faults in core and inference and count those that tests find (hours; goes on)"
 	@echo "make lint        run ruff and mypy"
 	@echo "make docs        build the documentation and run every command that it shows"
 	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"
@@ -58,6 +59,10 @@ SEED ?= 1
 fuzz: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.fuzz --cases $(CASES) --seed $(SEED)
 	SUPERRES_FUZZ_CASES=$$(($(CASES) / 10)) SUPERRES_FUZZ_SEED=$(SEED) $(BIN)/pytest -q tests/models/test_fuzz_models.py
+
+# build/mutants/mutants.json says which faults survived. MUTANTS="--count 300 --seed 2" tries others, --again survivors.
+mutants: $(VENV)/.tests
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/mutants.py $(MUTANTS)
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .

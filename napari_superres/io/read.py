@@ -226,7 +226,7 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
     """
     path = HiddenPath(path) if redact else InputPath(path)
     format_name = format_to_read(path).name if path.exists() else ""
-    hidden = {"name", "channel_names"} if redact else set()
+    names = {"name", "channel_names"} if redact else set()
     rows = [
         {
             "series": index,
@@ -249,7 +249,7 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
         for index, series in enumerate(_scan(path, Accept(outside_files=trust)))
         for image in [series.open(None)]
     ]
-    return [{key: value for key, value in row.items() if key not in hidden} for row in rows]
+    return [{key: value for key, value in row.items() if key not in names} for row in rows]
 
 
 def _round(values: Sequence[float]) -> list[float]:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "mutants"
 COPY = BUILD / "copy"
 FOLDERS = ("napari_superres/core", "napari_superres/inference")
-TESTS = ("tests/core", "tests/inference")
+TESTS = ("tests/core", "tests/inference", "tests/storage")
 QUICK = "not slow and not docs and not gui"
 # Only a GPU runs it.
 LEFT_OUT = {"napari_superres/inference/machine/cuda_pipeline.py"}
@@ -271,6 +271,8 @@ def main() -> None:
     sys.dont_write_bytecode = True
     sys.path[:0] = [str(COPY), str(COPY / "tests")]
     os.chdir(COPY)
+    if _run(choice.tests_of(sample[0])[0], TESTS_PER_MUTANT) != 0:
+        raise RuntimeError(f"the tests fail without a fault: see {BUILD / 'log'}")
     for number, mutant in enumerate(sample):
         key = json.dumps(asdict(mutant))
         if key not in done:

@@ -2,10 +2,13 @@
 
 import re
 import tomllib
-from importlib.metadata import PackageNotFoundError, metadata
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, metadata, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -38,6 +41,32 @@ def test_the_gpl_is_named_where_a_package_names_it(package):
     told += (facts.get("License") or "").splitlines()[:1]
     is_gnu = any(GNU.search(text) for text in told)
     assert is_gnu == bool(GNU.search(ROWS[package][1].partition(";")[0])), told
+
+
+def closure(requirement, found):
+    """Add the installed packages that a requirement brings, with those that they bring, to `found`."""
+    wanted = Requirement(requirement)
+    if wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in ("", *EXTRAS)):
+        name = canonicalize_name(wanted.name)
+        with suppress(PackageNotFoundError):
+            if name not in found:
+                found[name] = metadata(wanted.name)
+                for inner in requires(wanted.name) or ():
+                    if "extra ==" not in inner or any(extra in inner for extra in wanted.extras):
+                        closure(inner.partition(";")[0] if "extra ==" in inner else inner, found)
+    return found
+
+
+def test_packages_that_others_bring_are_named_if_they_are_not_permissive():
+    found = {}
+    for requirement in (*PROJECT["dependencies"], *(r for e in EXTRAS for r in PROJECT["optional-dependencies"][e])):
+        closure(requirement, found)
+    assert len(found) > 100
+    for name, facts in found.items():
+        told = [facts.get("License-Expression") or "", (facts.get("License") or "").partition("\n")[0]]
+        told += [c for c in facts.get_all("Classifier") or [] if c.startswith("License")]
+        if any(re.search(r"GPL|GNU|MPL|Mozilla", text) for text in told):
+            assert canonicalize_name(name) in canonicalize_name(PAGE), told
 
 
 def test_extras_under_the_gpl_are_named_where_they_are_offered():

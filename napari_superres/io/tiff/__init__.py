@@ -3,6 +3,7 @@
 Begin with ``read.scan``. Only `napari_superres.io` imports this folder.
 
 ``read``      finds the series of a file
+``every_axis``  series with their axes of one element, in old and new versions of tifffile
 ``complete``  checks that the file is complete and claims no more than it holds
 ``array``     the lazy array of a series
 ``colour``    converts colour models into intensities and RGB, or refuses them

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_superres.io.lazy import Box, LazyArray, PlainArray
 from napari_superres.io.series import Accept, import_library, translate_errors
+from napari_superres.io.tiff.every_axis import series_of, shape_of
 from napari_superres.io.tiff.ome_set import open_tiff
 from napari_superres.io.tiff.quiet import quiet_tifffile
 from napari_superres.io.tiff.strict import decode_strictly
@@ -79,12 +80,12 @@ class TiffArray(LazyArray):
                 path, index, level, *_, accept = self._facts
                 file = open_tiff(path, accept)
                 weakref.finalize(self, file.close)
-                series = file.series[index].levels[level]
+                series = series_of(file)[index].levels[level]
                 if series.dataoffset is not None:  # one block of plain numbers, any part of which can be read
-                    dtype, shape = series.dtype.newbyteorder(file.byteorder), series.get_shape(squeeze=False)
+                    dtype, shape = series.dtype.newbyteorder(file.byteorder), shape_of(series)
                     self._zarr = PlainArray(path.with_name(file.filename), "TIFF", series.dataoffset, shape, dtype)
                 else:
                     decode_strictly(series)
-                    store = file.series[index].aszarr(level=level, squeeze=False)
+                    store = series_of(file)[index].aszarr(level=level, squeeze=False)
                     self._zarr = import_library("zarr").open_array(store, mode="r")
             return self._zarr

@@ -50,7 +50,12 @@ def find_calibration(path: Path, file: Any, series: Any) -> Calibration | None:
     """
     description: Mapping[str, Any] = (file.imagej_metadata or {}) if file.is_imagej else {}
     dtype = series.dtype
-    if "cf" not in description or int(description["cf"]) == _NONE or dtype.kind not in "ui" or "S" in series.axes:
+    if (
+        "cf" not in description
+        or int(description["cf"]) == _NONE
+        or dtype.kind not in "ui"
+        or series.keyframe.samplesperpixel > 1
+    ):
         return None
     function, given = int(description["cf"]), []
     if function in _POLYNOMIALS:

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.series import Accept, check_claim, check_confined, damage_error
+from napari_superres.io.tiff.every_axis import axes_of, series_of, shape_of
 from napari_superres.limits import COPIES, SPARE_BYTES, Packing
 
 _KIND = "TIFF"
@@ -47,7 +48,7 @@ def check_chain(path: Path, file: Any) -> None:
                 raise damage_error(path, _KIND, f"it is cut off within its tag {code}")
         offset = struct.unpack(tiff.offsetformat, handle.read(tiff.offsetsize))[0]
     expected = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
-    if expected > len(seen) > 0 and file.series and file.series[0].kind != "imagej":
+    if expected > len(seen) > 0 and series_of(file) and series_of(file)[0].kind != "imagej":
         raise damage_error(path, "ImageJ TIFF", f"only {len(seen)} of its {expected} planes are present")
 
 
@@ -93,7 +94,7 @@ def check_complete(path: Path, file: Any, series: Any, accept: Accept) -> None:
     UnreadableImageError
         If it is cut off, or claims more pixels than it can hold.
     """
-    size, shape = file.filehandle.size, series.get_shape(squeeze=False)
+    size, shape = file.filehandle.size, shape_of(series)
     if series.dataoffset is not None:
         check_claim(path, _KIND, series.dataoffset + math.prod(shape) * series.dtype.itemsize, size)
         return
@@ -145,6 +146,6 @@ def iter_levels(path: Path, file: Any, series: Any, accept: Accept) -> Iterator[
             check_complete(path, file, level, accept)
         except UnreadableImageError:
             return
-        if level.get_axes(squeeze=False) != series.get_axes(squeeze=False):
+        if axes_of(level) != axes_of(series):
             return
         yield level

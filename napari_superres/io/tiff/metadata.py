@@ -12,6 +12,7 @@ import numpy as np
 from napari_superres.core.units import METRES, SECONDS, convert, unit_name
 from napari_superres.errors import GridError
 from napari_superres.io.series import noted_no_data
+from napari_superres.io.tiff.every_axis import axes_of, shape_of
 from napari_superres.io.tiff.ome_set import find_all, find_image
 from napari_superres.limits import parse_json
 
@@ -242,7 +243,7 @@ def _frame_interval(description: Mapping[str, Any]) -> tuple[float, str] | None:
 
 def _labels(labels: Any, series: Any) -> tuple[str, ...]:
     """Return the channel names if ImageJ's slice labels are the same for all slices of each channel."""
-    axes, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    axes, shape = axes_of(series), shape_of(series)
     labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(labels, (list, tuple)) or "C" not in axes:
         return ()

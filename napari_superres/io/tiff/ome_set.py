@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from napari_superres.errors import SuperResError
 from napari_superres.io.series import Accept, damage_error, find_reference, import_library, translate_errors
+from napari_superres.io.tiff.every_axis import series_of
 from napari_superres.io.tiff.quiet import quiet_tifffile
 
 _COMPANION = ".companion.ome"
@@ -71,8 +72,8 @@ def find_image(root: ElementTree.Element, file: Any, series: Any) -> ElementTree
 
 def own_series(path: Path, file: Any) -> list[int]:
     """Return the indices of the series to show: without those of other positions, whose files show them themselves."""
-    numbers = range(len(file.series))
-    pages = [[p for p in series.pages if p is not None] for series in file.series]
+    numbers = range(len(series_of(file)))
+    pages = [[p for p in series.pages if p is not None] for series in series_of(file)]
     own = [i for i in numbers if any(p.parent.filename == path.name for p in pages[i])]
     return [i for i in numbers if not own or i in own or not pages[i][0].parent.pages.first.is_ome]
 

@@ -21,6 +21,7 @@ from napari_superres.io.series import GUESSED, Accept, Series, damage_error, sum
 from napari_superres.io.tiff.array import TiffArray
 from napari_superres.io.tiff.colour import Present, RecolouredArray, Unmeasured, find_presentation
 from napari_superres.io.tiff.complete import check_chain, check_complete, check_description, iter_levels
+from napari_superres.io.tiff.every_axis import axes_of, series_of, shape_of
 from napari_superres.io.tiff.instruments import instrument_facts, is_image
 from napari_superres.io.tiff.metadata import TiffFacts, read_facts, read_note
 from napari_superres.io.tiff.ome_set import open_tiff, own_series
@@ -43,12 +44,12 @@ def scan(path: Path, accept: Accept) -> list[Series]:
     with translate_errors(path, "TIFF"), quiet_tifffile(), open_tiff(path, accept) as file:
         check_description(path, file, accept)
         check_chain(path, file)
-        if not file.series:
+        if not series_of(file):
             raise damage_error(path, "TIFF", "it holds no image")
         file_format = format_to_read(path)
         title = file_format.name if file_format.is_medical else path.name
         for index in own_series(path, file):
-            series = file.series[index]
+            series = series_of(file)[index]
             if not is_image(file, series):
                 continue
             check_complete(path, file, series, accept)
@@ -89,7 +90,7 @@ def _series(
         summary = summarize(open_image(None))
     except (AxesError, GridError, TypeError) as error:
         summary = f"{array.shape} {array.dtype}: {error}"
-    shapes = [level.get_shape(squeeze=False) for level in levels]
+    shapes = [shape_of(level) for level in levels]
 
     def coarser() -> Iterator[Image]:
         finest = open_image(None)
@@ -113,7 +114,7 @@ def _array(path: Path, index: int, series: Any, accept: Accept) -> tuple[TiffArr
 
     Axes of one element are left out, unless this package noted them in the file.
     """
-    axes, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    axes, shape = axes_of(series), shape_of(series)
     keep = [i for i, (a, n) in enumerate(zip(axes, shape, strict=True)) if n > 1 or a in "YX"]
     noted_axes = read_note(series).get("axes")
     if noted_axes is not None and set(noted_axes) <= set(axes):

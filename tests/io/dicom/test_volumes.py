@@ -10,6 +10,7 @@ from helpers.prepared import slice_file
 
 from napari_superres import Image, read_image, upscale, write_image
 from napari_superres.errors import UnreadableImageError
+from napari_superres.io import output_suffix
 
 ZS = (0.0, 3.0, 6.0)
 
@@ -53,6 +54,12 @@ def test_echoes_are_channels_at_their_place(tmp_path: Path) -> None:
     assert (image.axes, image.pixel_size, image.origin, image.space) == ("CZYX", (3, 0.7, 0.5), (0, 20, -10), "LPS")
     assert firsts(image) == [volume(1), volume(0)]
     assert image.channel_names == ("Echo Time 4.5", "Echo Time 10")
+
+
+def test_results_of_channels_go_where_their_names_can(tmp_path: Path) -> None:
+    assert output_suffix(series(tmp_path / "a", [{"EchoTime": t} for t in (1, 2)])) == ".nrrd"
+    assert output_suffix(series(tmp_path / "b", [{"TriggerTime": t} for t in (1, 2)])) == ".nii.gz"
+    assert output_suffix(series(tmp_path / "c", [{}])) == ".nii.gz"
 
 
 def test_time_points_are_time_with_their_step(tmp_path: Path) -> None:
