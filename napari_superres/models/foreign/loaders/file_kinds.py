@@ -1,5 +1,6 @@
 """What a file is that holds no weights that can be read here, told by its first bytes, and how to convert it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from napari_superres.errors import ModelFileError
@@ -26,8 +27,15 @@ _BY_SUFFIX = {
 }
 
 
-def check_kind(path: Path) -> None:
+def check_kind(path: Path, suffixes: Collection[str]) -> None:
     """Check that a file may be a checkpoint of torch: a zip file, a pickle or an old tar file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    suffixes
+        Suffixes of model files.
 
     Raises
     ------
@@ -43,6 +51,10 @@ def check_kind(path: Path) -> None:
     if suffix in _BY_SUFFIX:
         what, remedy = _BY_SUFFIX[suffix]
         raise ModelFileError(f"{path.name} is {what}, which superres cannot run.", remedy=remedy)
+    if suffix not in suffixes:
+        raise ModelFileError(
+            f"{path.name} is no model file: these end in {', '.join(suffixes)}, packages of bioimage.io in .zip."
+        )
     if start[:2] == b"PK" or start[257:262] == b"ustar" or _may_be_pickle(start):
         return
     if not start:

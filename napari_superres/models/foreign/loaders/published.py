@@ -106,8 +106,8 @@ def _card(arguments: dict[str, Any], network: Any, alike_db: float) -> ModelCard
     if alike_db < ALIKE_DB:
         limits += (
             f" On a test image its result does not resemble its input as it should: {max(alike_db, -99.0):.0f} dB, "
-            f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a variant "
-            "with other connections."
+            f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a "
+            "variant with other connections."
         )
     if others:
         limits += (
