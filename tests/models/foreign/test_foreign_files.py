@@ -114,7 +114,7 @@ FILES = {
     "tar.pth": (tarred, "damaged or no checkpoint|holds more than weights"),
     "cut.pth": (sound_but_cut, "damaged or no checkpoint"),
     "empty.pth": (lambda p: p.write_bytes(b""), "empty.pth is empty"),
-    "garbage.pth": (lambda p: p.write_bytes(bytes(range(256)) * 50), "no file of a kind that superres knows"),
+    "garbage.pth": (lambda p: p.write_bytes(bytes(range(256)) * 50), "no file of a kind that this program knows"),
     "garbage.bin": (lambda p: p.write_bytes(bytes(range(256)) * 50), "no checkpoint of torch.*ncnn"),
     "pointer.pth": (lambda p: p.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS.*git lfs pull"),
     "page.pth": (lambda p: p.write_bytes(b"<!DOCTYPE html><html></html>"), "is a web page"),
@@ -132,7 +132,7 @@ FILES = {
     "numpy.pth": (lambda p: torch.save({"w": np.zeros(3)}, p), "holds no tensors by name"),
     "lying.safetensors": (lying, "is damaged or truncated"),
     "picture.png": (lambda p: p.write_bytes(b"\x89PNG"), "no model file: these end in .safetensors, .pth"),
-    "weights.h5": (lambda p: p.write_bytes(b"\x89HDF"), "is weights of Keras, which superres cannot run"),
+    "weights.h5": (lambda p: p.write_bytes(b"\x89HDF"), "is weights of Keras, which cannot be run here"),
     "folder": (lambda p: p.mkdir(), "bioimage.io"),
     "plain.zip": (lambda p: zipfile.ZipFile(p, "w").writestr("a.txt", "a"), "bioimage.io"),
 }
