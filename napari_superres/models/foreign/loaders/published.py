@@ -83,8 +83,9 @@ def _choices(path: Path, name: str, weights: Mapping[str, Tensor]) -> Iterator[d
         scales = (named[0],)
     elif getattr(network, "holds_all_scales", False):
         scales = scales[:1]
+    variants: tuple[dict[str, Any], ...] = getattr(type(network), "variants", ({},))
     for scale in scales or (None,):
-        for variant in getattr(type(network), "variants", ({},)):
+        for variant in variants:
             for largest in RANGES:
                 yield {"network": name, "range": largest, **variant, **({"scale": scale} if scale else {})}
 
