@@ -54,11 +54,7 @@ def read_checkpoint(path: Path) -> list[dict[str, Tensor]]:
     """
     is_plain = path.suffix.lower() == SUFFIX
     if not is_plain:
-        check_kind(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ModelFileError(
-            f"{path.name} is no model file: these end in {', '.join(SUFFIXES)}, packages of bioimage.io in .zip."
-        )
+        check_kind(path, SUFFIXES)
     found = list(readings(read_weights(path) if is_plain else _unpickle(path)))
     if not found:
         raise ModelFileError(f"{path.name} holds no tensors by name, so it is no checkpoint of a network.")

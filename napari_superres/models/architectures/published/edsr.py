@@ -98,7 +98,10 @@ class EDSR(nn.Module):
         255 for the same on a range of 0 to 255. Files of the authors hold it themselves.
     """
 
-    variants = tuple({"residual": residual, "mean": mean} for residual in (1.0, 0.1) for mean in (255.0, 0.0, 1.0))
+    shift: Tensor
+    variants: tuple[dict[str, float], ...] = tuple(
+        {"residual": residual, "mean": mean} for residual in (1.0, 0.1) for mean in (255.0, 0.0, 1.0)
+    )
 
     def __init__(self, shapes: Shapes, residual: float = 1.0, mean: float = 0.0) -> None:
         super().__init__()

@@ -22,6 +22,9 @@ class Block(nn.Module):
         Whether each step is added to its input.
     """
 
+    c4: nn.Module
+    c5: nn.Module
+
     def __init__(self, shapes: Shapes, residual: bool) -> None:
         super().__init__()
         self.residual = residual

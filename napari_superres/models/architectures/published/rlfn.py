@@ -28,6 +28,8 @@ _SLOPES = {"leaky": 0.05, "leaky twice": 0.05**2}
 class Block(nn.Module):
     """Residual local features with spatial attention, and an activation as in `RLFN`."""
 
+    c5: nn.Module
+
     def __init__(self, shapes: Shapes, activation: str) -> None:
         super().__init__()
         self.steps = [name for name in ("c1_r", "c2_r", "c3_r") if name in shapes]

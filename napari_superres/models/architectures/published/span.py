@@ -49,6 +49,7 @@ class FusedSPAN(nn.Module):
         Factor on the image after the mean was taken from it; training scripts differ.
     """
 
+    mean: Tensor
     variants = ({"gain": 1.0}, {"gain": 255.0})
 
     def __init__(self, shapes: Shapes, gain: float = 1.0) -> None:

@@ -54,6 +54,6 @@ def detect_model(path: Path, readings: Sequence[dict[str, Tensor]]) -> ForeignMo
         raise missing
     names = ", ".join(list(readings[0])[:3])
     raise ModelFileError(
-        f"{path.name}: superres recognises no architecture by these weights, which begin with {names[:200]}.",
+        f"{path.name}: this program recognises no architecture by these weights, which begin with {names[:200]}.",
         remedy="Export the network where its code runs, by torch.onnx.export, and add the .onnx file.",
     )

@@ -1,5 +1,6 @@
 """What a file is that holds no weights that can be read here, told by its first bytes, and how to convert it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from napari_superres.errors import ModelFileError
@@ -26,8 +27,15 @@ _BY_SUFFIX = {
 }
 
 
-def check_kind(path: Path) -> None:
+def check_kind(path: Path, suffixes: Collection[str]) -> None:
     """Check that a file may be a checkpoint of torch: a zip file, a pickle or an old tar file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    suffixes
+        Suffixes of model files.
 
     Raises
     ------
@@ -42,14 +50,18 @@ def check_kind(path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix in _BY_SUFFIX:
         what, remedy = _BY_SUFFIX[suffix]
-        raise ModelFileError(f"{path.name} is {what}, which superres cannot run.", remedy=remedy)
+        raise ModelFileError(f"{path.name} is {what}, which cannot be run here.", remedy=remedy)
+    if suffix not in suffixes:
+        raise ModelFileError(
+            f"{path.name} is no model file: these end in {', '.join(suffixes)}, packages of bioimage.io in .zip."
+        )
     if start[:2] == b"PK" or start[257:262] == b"ustar" or _may_be_pickle(start):
         return
     if not start:
         raise ModelFileError(f"{path.name} is empty.", remedy=GET_AGAIN)
     if start.startswith(b"\x89HDF"):
         raise ModelFileError(
-            f"{path.name} is an HDF5 file, probably weights of Keras, which superres cannot run.",
+            f"{path.name} is an HDF5 file, probably weights of Keras, which cannot be run here.",
             remedy=_TO_ONNX["keras"],
         )
     if start.startswith(b"version https://git-lfs"):
@@ -60,13 +72,15 @@ def check_kind(path: Path) -> None:
         raise ModelFileError(f"{path.name} is a web page, not a model.", remedy="Download the file itself.")
     if suffix == ".bin" and path.with_suffix(".param").is_file():
         what, remedy = "the weights of an ncnn model", _TO_ONNX["ncnn"]
-        raise ModelFileError(f"{path.name} is {what}, which superres cannot run.", remedy=remedy)
+        raise ModelFileError(f"{path.name} is {what}, which cannot be run here.", remedy=remedy)
     if suffix == ".bin":
         raise ModelFileError(
             f"{path.name} is no checkpoint of torch. It may be the weights of an ncnn model, which cannot be run.",
             remedy=_TO_ONNX["ncnn"],
         )
-    raise ModelFileError(f"{path.name} is no file of a kind that superres knows, or it is damaged.", remedy=GET_AGAIN)
+    raise ModelFileError(
+        f"{path.name} is no file of a kind that this program knows, or it is damaged.", remedy=GET_AGAIN
+    )
 
 
 def _may_be_pickle(start: bytes) -> bool:

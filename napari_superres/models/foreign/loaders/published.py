@@ -83,8 +83,9 @@ def _choices(path: Path, name: str, weights: Mapping[str, Tensor]) -> Iterator[d
         scales = (named[0],)
     elif getattr(network, "holds_all_scales", False):
         scales = scales[:1]
+    variants: tuple[dict[str, Any], ...] = getattr(type(network), "variants", ({},))
     for scale in scales or (None,):
-        for variant in getattr(type(network), "variants", ({},)):
+        for variant in variants:
             for largest in RANGES:
                 yield {"network": name, "range": largest, **variant, **({"scale": scale} if scale else {})}
 
@@ -106,8 +107,8 @@ def _card(arguments: dict[str, Any], network: Any, alike_db: float) -> ModelCard
     if alike_db < ALIKE_DB:
         limits += (
             f" On a test image its result does not resemble its input as it should: {max(alike_db, -99.0):.0f} dB, "
-            f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a variant "
-            "with other connections."
+            f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a "
+            "variant with other connections."
         )
     if others:
         limits += (
