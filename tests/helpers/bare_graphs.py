@@ -1,5 +1,8 @@
 """Bare graphs of ONNX like those that people export: a blur of the repeated pixels, in several ranges and types."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 

@@ -81,7 +81,7 @@ def convert_confined(
         As `convert.convert`.
     """
     is_package = path.is_dir() or path.suffix.lower() == ".zip"
-    libraries = ("bioimageio.spec", "onnxruntime", "onnx") if is_package else ("spandrel",)
+    libraries: tuple[str, ...] = ("bioimageio.spec", "onnxruntime", "onnx") if is_package else ("spandrel",)
     if path.suffix.lower() == ".onnx":
         libraries = ("onnxruntime", "onnx")
     arguments = {

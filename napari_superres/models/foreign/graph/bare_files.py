@@ -53,7 +53,7 @@ def _read_onnx(path: Path, wishes: Wishes, _: bool) -> ForeignModel:
     weights = {"program": _tensor(program)}
     graph = build_graph({}, weights)
     shape = [n if isinstance(n, int) and n > 0 else None for n in graph.shape]  # type: ignore[union-attr]
-    whole = graph.taken is torch.uint8
+    whole = getattr(graph, "taken", None) == torch.uint8
     card, more = describe_bare(path.name, graph, shape, wishes, whole=whole)
     return ForeignModel(replace(card, arguments=more), weights)
 

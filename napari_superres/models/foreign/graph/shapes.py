@@ -107,7 +107,7 @@ def _scatter_nd(attributes: Attributes, x: Tensor, index: Tensor, updates: Tenso
 
 def _expand(_: Attributes, x: Tensor, shape: Tensor) -> Tensor:
     like = torch.ones(integers(shape), dtype=torch.bool, device=x.device)
-    return torch.broadcast_tensors(x, like)[0]
+    return x.expand(torch.where(like, 0, 0).add(torch.zeros(x.shape, device=x.device)).shape)
 
 
 def _constant_of_shape(attributes: Attributes, shape: Tensor) -> Tensor:
