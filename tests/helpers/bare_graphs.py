@@ -8,7 +8,16 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 
 def graph(
-    *, channels=3, scale=2, top=1.0, limit=True, size=None, whole=False, order="bcyx", opset=17, extra=()
+    *,
+    channels: int = 3,
+    scale: int = 2,
+    top: float = 1.0,
+    limit: bool = True,
+    size: int | None = None,
+    whole: bool = False,
+    order: str = "bcyx",
+    opset: int = 17,
+    extra: Sequence[Any] = (),
 ) -> ModelProto:
     """Return a network for values from 0 to `top`.
 

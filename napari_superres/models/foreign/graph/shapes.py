@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -106,8 +107,7 @@ def _scatter_nd(attributes: Attributes, x: Tensor, index: Tensor, updates: Tenso
 
 
 def _expand(_: Attributes, x: Tensor, shape: Tensor) -> Tensor:
-    like = torch.ones(integers(shape), dtype=torch.bool, device=x.device)
-    return x.expand(torch.where(like, 0, 0).add(torch.zeros(x.shape, device=x.device)).shape)
+    return x.expand(np.broadcast_shapes(tuple(x.shape), tuple(integers(shape))))
 
 
 def _constant_of_shape(attributes: Attributes, shape: Tensor) -> Tensor:
