@@ -325,7 +325,12 @@ def test_a_package_of_one_size_pads_smaller_images(tmp_path):
         for given in description["inputs"][0]["axes"][2:]:
             given["size"] = 64
 
-    found, network = load_package(packages.write_package(tmp_path / "a.zip", edit=edit))
+    image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    files = {
+        "input.npy": packages.npy_bytes(image.numpy()),
+        "output.npy": packages.npy_bytes(packages.network()(image).numpy(force=True)),
+    }
+    found, network = load_package(packages.write_package(tmp_path / "a.zip", edit=edit, files=files))
     assert (found.card.largest, found.card.multiple) == ((64, 64), (16, 16))
     sizes = []
     network.network.register_forward_pre_hook(lambda _, inputs: sizes.append(tuple(inputs[0].shape[2:])))
