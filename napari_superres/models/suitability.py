@@ -30,7 +30,7 @@ Photographs reduced to 8, 12 and 16 levels: photo-x2 is -0.8, +0.4 and +1.3 dB a
 """
 
 _MOST_SPANS = 16.0
-"""How many times wider or narrower than the author's test an image may be: dim images are usual, other units are not."""
+"""How many times wider or narrower than the author's test an image may be: dim images are usual, other units not."""
 
 _BLENDING_NOISE = 0.32
 """Noise, in steps between grey levels, that blends them: single photons are counted in few levels, too."""
@@ -247,9 +247,9 @@ def _range_doubt(card: ModelCard, normalisation: Normalisation, contrast: float,
     if (high - low) / _MOST_SPANS <= span <= _MOST_SPANS * (high - low):
         return ""
     return (
-        f"The image does not fit {card.name}: its intensities span {span:.3g} where they reach the network, and those of "
-        f"its author's test span {high - low:.3g} ({low:.3g} to {high:.3g}). Bring the image to that range first, or set "
-        "`intensity_range` if it is 0 to 1."
+        f"The image does not fit {card.name}: its intensities span {span:.3g} where they reach the network, and those "
+        f"of its author's test span {high - low:.3g} ({low:.3g} to {high:.3g}). Bring the image to that range first, "
+        "or set `intensity_range` if it is 0 to 1."
     )
 
 

@@ -30,6 +30,9 @@ STEP_S = 120.0
 """Longest time that one step may take: reading a file, building its network, or one pass."""
 
 _START_S = 300.0
+_PATIENCE = 4
+"""How many times longer a step may take on a computer that is busy with other things."""
+
 _BYTES_PER_S = 10**7
 """Speed of the slowest disk: each step may take as much longer as reading the file from it takes."""
 
@@ -78,7 +81,7 @@ def convert_confined(
         As `convert.convert`.
     """
     is_package = path.is_dir() or path.suffix.lower() == ".zip"
-    libraries = ("bioimageio.spec", "onnxruntime", "onnx") if is_package else ("spandrel",)
+    libraries: tuple[str, ...] = ("bioimageio.spec", "onnxruntime", "onnx") if is_package else ("spandrel",)
     if path.suffix.lower() == ".onnx":
         libraries = ("onnxruntime", "onnx")
     arguments = {
@@ -159,10 +162,11 @@ class _Progress:
     factor: int | None = None
     since: float = 0.0
     share: float = 0.0
+    used: float = 0.0
 
     def update(self, message: Mapping[str, Any]) -> None:
         """Note a message of the child."""
-        self.since = monotonic()
+        self.since, self.used = monotonic(), _processor_s(self.pid)
         if "pid" in message:
             self.pid, self.base_bytes, self.step = int(message["pid"]), int(message["memory"]), "reading it"
         if "step" in message:
@@ -180,7 +184,9 @@ class _Progress:
     def excess(self) -> str:
         """Return which limit is exceeded, as the end of a sentence; empty if none is."""
         seconds = (STEP_S if self.pid else _START_S) + self.file_bytes / _BYTES_PER_S
-        if monotonic() - self.since > seconds:
+        # A busy computer gives little of its time to the child. What sleeps is stopped in the end, too.
+        waited = monotonic() - self.since
+        if waited > seconds and (_processor_s(self.pid) - self.used > seconds or waited > _PATIENCE * seconds):
             return f"{self.step} takes more than {seconds:.0f} seconds, and may never end"
         most = FILE_TIMES * self.file_bytes + self.most_bytes
         if self.pid and _memory(self.pid) - self.base_bytes > most:
@@ -318,6 +324,15 @@ def _memory(pid: int) -> int:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.NoSuchProcess:
         return 0
+
+
+def _processor_s(pid: int) -> float:
+    """Return the seconds of the processor that a process has used, per thread that it computes with."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except (psutil.Error, ValueError):
+        return 0.0
+    return float(times.user + times.system) / max(1, psutil.cpu_count(logical=False) or 1)
 
 
 def _error(name: str, kind: str, message: str, remedy: str) -> SuperResError:

@@ -280,9 +280,10 @@ def _after(title: str, tensor: Any, channels: int) -> tuple[list[Step], Step | N
 
 def _is_gain(step: Step, gain: float) -> bool:
     """Return whether a step multiplies all values by about this number and does nothing else."""
-    stated = step.get("gain")
-    is_number = isinstance(stated, int | float) and isinstance(step.get("offset"), int | float)
-    return step["id"] == "scale_linear" and is_number and abs(stated / gain - 1) < 0.01 and abs(step["offset"]) < 1e-6
+    stated, offset = step.get("gain"), step.get("offset")
+    if step["id"] != "scale_linear" or not isinstance(stated, int | float) or not isinstance(offset, int | float):
+        return False
+    return abs(stated / gain - 1) < 0.01 and abs(offset) < 1e-6
 
 
 def _whole_image_step(title: str, tensor: Any, step: Any, channels: int) -> Step:

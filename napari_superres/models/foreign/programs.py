@@ -22,6 +22,7 @@ from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.axes import to_image_axes, to_network_axes
 from napari_superres.models.foreign.graph.exported import build_exported
 from napari_superres.models.foreign.graph.onnx_network import build_graph
+from napari_superres.models.foreign.graph.torch_graph import TorchGraph
 from napari_superres.models.model_file import GET_AGAIN
 
 PROGRAMS = ("onnx", "torchscript", "exported", "source")
@@ -90,7 +91,9 @@ class Program(nn.Module):
         self.ndim = ndim
         self.smallest = [int(n) for n in arguments.get("smallest", ())]
         last = self.before[-1] if self.before else {}
-        self.dtype = getattr(torch, last["dtype"]) if last.get("id") == "ensure_dtype" else None
+        # A graph in torch takes whole numbers as floats, which keep the NaN that a halo is measured with.
+        is_typed = last.get("id") == "ensure_dtype" and not isinstance(network, TorchGraph)
+        self.dtype = getattr(torch, last["dtype"]) if is_typed else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image ``(B, C, (Z)YX)`` on the finer grid, in the type of the input."""

@@ -50,7 +50,8 @@ def natural_planes(channels: int, size: Sequence[int], dtype: torch.dtype = torc
     planes = torch.fft.ifftn(torch.fft.fftn(white, dim=axes) * amplitude, dim=axes).real
     planes = planes[:1] + _OWN_SHARE * planes[1:]
     low, high = planes.min(), planes.max()
-    return ((planes - low) / (high - low).clamp(min=1e-12))[None].to(dtype)
+    scaled: Tensor = (planes - low) / (high - low).clamp(min=1e-12)
+    return scaled[None].to(dtype)
 
 
 def with_conditions(card: ModelCard, planes: Tensor) -> Tensor:

@@ -318,3 +318,22 @@ def test_steps_on_each_value(step, formula):
     torch.testing.assert_close(apply_steps(x, [step]), torch.from_numpy(formula(x.numpy()).astype(np.float32)))
     x[0, 0, 0, 0] = torch.nan
     assert apply_steps(x, [step]).isnan().sum() == 1
+
+
+def test_a_package_of_one_size_pads_smaller_images(tmp_path):
+    def edit(description):
+        for given in description["inputs"][0]["axes"][2:]:
+            given["size"] = 64
+
+    image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    files = {
+        "input.npy": packages.npy_bytes(image.numpy()),
+        "output.npy": packages.npy_bytes(packages.network()(image).numpy(force=True)),
+    }
+    found, network = load_package(packages.write_package(tmp_path / "a.zip", edit=edit, files=files))
+    assert (found.card.largest, found.card.multiple) == ((64, 64), (16, 16))
+    sizes = []
+    network.network.register_forward_pre_hook(lambda _, inputs: sizes.append(tuple(inputs[0].shape[2:])))
+    x = noise()
+    assert network(x).shape[2:] == (2 * x.shape[2], 2 * x.shape[3])
+    assert sizes == [(64, 64)]

@@ -39,11 +39,6 @@ def valid(description):
         made["size"]["offset"] = -4
 
 
-def fixed(description):
-    for given in description["inputs"][0]["axes"][2:]:
-        given["size"] = 64
-
-
 def square(description):
     for which in ("inputs", "outputs"):
         description[which][0]["axes"][3]["size"] = {"tensor_id": "input", "axis_id": "y"}
@@ -86,7 +81,6 @@ AFTER_MATCHING = [MATCHED, CLIP]
     ("edit", "message"),
     [
         (valid, "images of another size by valid convolutions .offset -4 along y"),
-        (fixed, r"only images of exactly one size along y \(64 pixels\)"),
         (two, "2 inputs and 1 outputs: models of one image in and one image out"),
         (channels(2), "takes 2 channels or frames at once; 1, or 3"),
         (axis("outputs", 1, channel_names=["a", "b", "c"]), "makes 3 channels of 1"),

@@ -21,12 +21,12 @@ def integers(x: Tensor) -> list[int]:
     return [int(v) for v in x.flatten().tolist()]
 
 
-def _plain(function: Callable[..., Tensor]) -> Operator:
+def _plain(function: Callable[..., Any]) -> Operator:
     """Return an operator that has no attributes."""
     return lambda _, *inputs: function(*inputs)
 
 
-def _folded(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
+def _folded(function: Callable[..., Any]) -> Operator:
     return lambda _, *inputs: reduce(function, inputs)
 
 
@@ -55,7 +55,7 @@ def _prelu(_: Attributes, x: Tensor, slope: Tensor) -> Tensor:
 
 
 def _hard_sigmoid(attributes: Attributes, x: Tensor) -> Tensor:
-    return (attributes.get("alpha", 0.2) * x + attributes.get("beta", 0.5)).clamp(0, 1)
+    return torch.clamp(float(attributes.get("alpha", 0.2)) * x + float(attributes.get("beta", 0.5)), 0, 1)
 
 
 def _softmax(attributes: Attributes, x: Tensor) -> Tensor:
@@ -81,8 +81,8 @@ _FLOATS, _BOOL = (1, 10, 11, 16), 9
 def _matrix(attributes: Attributes, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     left = a.T if attributes.get("transA") else a
     right = b.T if attributes.get("transB") else b
-    result = attributes.get("alpha", 1.0) * (left @ right)
-    return result if c is None else result + attributes.get("beta", 1.0) * c
+    result = float(attributes.get("alpha", 1.0)) * (left @ right)
+    return result if c is None else result + float(attributes.get("beta", 1.0)) * c
 
 
 def _einsum(attributes: Attributes, *inputs: Tensor) -> Tensor:
@@ -136,7 +136,8 @@ def _layer_norm(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor 
 
 def _lp_norm(attributes: Attributes, x: Tensor) -> Tensor:
     axis, p = int(attributes.get("axis", -1)), int(attributes.get("p", 2))
-    return x / torch.linalg.vector_norm(x, p, axis, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(x, p, axis, keepdim=True)
+    return x / length
 
 
 def _global_pool(function: Callable[[Tensor, tuple[int, ...], bool], Tensor]) -> Operator:
@@ -168,7 +169,9 @@ def _average(_: Attributes, *inputs: Tensor) -> Tensor:
 
 
 ARITHMETIC: dict[str, Operator] = {
-    **{name: _folded(f) for name, f in {"Max": torch.maximum, "Min": torch.minimum, "Sum": torch.add}.items()},
+    "Max": _folded(torch.maximum),
+    "Min": _folded(torch.minimum),
+    "Sum": _folded(torch.add),
     **{
         name: _plain(function)
         for name, function in {

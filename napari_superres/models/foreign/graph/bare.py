@@ -5,7 +5,7 @@ too: fed with the right one, a network makes an image that is like its input and
 ranges do equally well, the user is asked.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ Sizes = tuple[int, ...]
 _EDGES = {2: (64, 96, 128, 256), 3: (16, 32, 64)}
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128, 3, 6, 12, 24, 48, 5, 10, 20, 40, 7, 14, 28, 56)
 _LARGEST_FACTOR = 8
-_BORDER = 4
+_BORDER, _MOST_CHANNELS = 4, 16
 _CLEAR, _LIKE = 2.0, 0.6
 """How many times worse every other range must be, and the largest score of an image that is like its input."""
 
@@ -138,6 +138,8 @@ def _orders(name: str, shape: Sequence[int | None], wishes: Wishes) -> Iterator[
     found = False
     for order in known.get(len(shape), ()):
         stated = shape[order.index("c")] if "c" in order else 1
+        if stated is None and any(n is not None and n <= _MOST_CHANNELS for n in shape[1:]):
+            continue  # The small number is that of the channels.
         for count in counts if stated is None else [stated]:
             if count not in (1, 3) or (wishes.channels and count not in counts):
                 continue
@@ -180,7 +182,7 @@ def _range(name: str, network: nn.Module, layout: _Layout, wishes: Wishes) -> tu
     chosen = [wishes.range] if wishes.range else list(RANGES)
     if wishes.example is not None:
         return _by_example(name, network, layout, wishes.example, chosen)
-    scores = {}
+    scores: dict[tuple[str, str], float] = {}
     image = natural_planes(layout.channels, layout.size)
     for taken in chosen:
         made = run(network, image * RANGES[taken], layout.order)
@@ -224,7 +226,7 @@ def _by_example(
         raise ModelFileError(
             f"the example's result has {list(wanted.shape[2:])} pixels, where {name} makes {expected} of its input."
         )
-    differences: Mapping[tuple[str, str], float] = {}
+    differences: dict[tuple[str, str], float] = {}
     for taken in chosen:
         try:
             made = run(network, given * RANGES[taken], layout.order)
@@ -233,10 +235,8 @@ def _by_example(
                 f"{name} does not take the example of {list(given.shape[2:])} pixels.",
                 remedy="Give one whose size it takes.",
             ) from error
-        differences = {
-            **differences,
-            **{(taken, top): float((made / RANGES[top]).clamp(0, 1).sub(wanted).abs().mean()) for top in RANGES},
-        }
+        for top, value in RANGES.items():
+            differences[taken, top] = float((made / value).clamp(0, 1).sub(wanted).abs().mean())
     best = min(differences, key=lambda pair: differences[pair])
     if not differences[best] <= _EXAMPLE:
         raise ModelFileError(

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from napari_superres.errors import ModelFileError
 from napari_superres.models.foreign.foreign_model import ForeignModel
 from napari_superres.models.foreign.graph.bare import describe_bare
 from napari_superres.models.foreign.graph.exported import build_exported
-from napari_superres.models.foreign.graph.onnx_file import read_graph
+from napari_superres.models.foreign.graph.onnx_file import read_graph, with_data
 from napari_superres.models.foreign.graph.onnx_network import build_graph
 from napari_superres.models.foreign.graph.wishes import Wishes
 from napari_superres.models.foreign.trust import fingerprint, require_trust
@@ -46,13 +48,21 @@ def read_bare(path: Path, wishes: Wishes, *, trusted: bool) -> ForeignModel:
 
 def _read_onnx(path: Path, wishes: Wishes, _: bool) -> ForeignModel:
     program, name, data = read_graph(path)
-    weights = {"program": _tensor(program), **({"data": _tensor(data)} if name else {})}
-    arguments = {"data": name} if name else {}
-    graph = build_graph(arguments, weights)
+    if name:  # onnxruntime needs some of them, sizes for example, in the graph itself.
+        program = _whole(path.name, with_data(program, name, data))
+    weights = {"program": _tensor(program)}
+    graph = build_graph({}, weights)
     shape = [n if isinstance(n, int) and n > 0 else None for n in graph.shape]  # type: ignore[union-attr]
-    whole = graph.type == torch.uint8
+    whole = getattr(graph, "taken", None) == torch.uint8
     card, more = describe_bare(path.name, graph, shape, wishes, whole=whole)
-    return ForeignModel(replace(card, arguments={**arguments, **more}), weights)
+    return ForeignModel(replace(card, arguments=more), weights)
+
+
+def _whole(name: str, model: Any) -> bytes:
+    try:
+        return bytes(model.SerializeToString())
+    except Exception as error:  # Protobuf's errors depend on its version.
+        raise ModelFileError(f"{name} has weights of more than 2 GiB, the most that a graph can hold.") from error
 
 
 def _read_pt2(path: Path, wishes: Wishes, trusted: bool) -> ForeignModel:

@@ -67,13 +67,13 @@ class RuntimeGraph(nn.Module):
             raise ModelFileError(
                 f"the ONNX program must take one tensor, got {[f'{i.name}: {i.type}' for i in inputs]}."
             )
-        self._name, self.type = inputs[0].name, TYPES[inputs[0].type]
+        self._name, self.taken = inputs[0].name, TYPES[inputs[0].type]
         self.shape = tuple(inputs[0].shape)
         self._outputs = [self._session.get_outputs()[0].name]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the first output."""
-        image = x.detach().cpu().to(self.type).contiguous().numpy()
+        image = x.detach().cpu().to(self.taken).contiguous().numpy()
         try:
             outputs = self._session.run(self._outputs, {self._name: image})
         except Exception as error:  # onnxruntime's errors have no parent of their own.

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,8 +51,8 @@ def _split(attributes: Attributes, x: Tensor, sizes: Tensor | None = None) -> tu
     parts = attributes.get("split") if sizes is None else integers(sizes)
     if parts is None:
         count = int(attributes.get("num_outputs", attributes["outputs"]))
-        return x.split(-(-x.shape[axis] // count), axis)
-    return x.split([int(p) for p in parts], axis)
+        return torch.split(x, -(-x.shape[axis] // count), axis)
+    return torch.split(x, [int(p) for p in parts], axis)
 
 
 def _slice(
@@ -106,11 +107,7 @@ def _scatter_nd(attributes: Attributes, x: Tensor, index: Tensor, updates: Tenso
 
 
 def _expand(_: Attributes, x: Tensor, shape: Tensor) -> Tensor:
-    return (
-        x * torch.ones(integers(shape), dtype=x.dtype, device=x.device)
-        if x.dtype != torch.bool
-        else x.expand(torch.broadcast_shapes(x.shape, integers(shape)))
-    )
+    return x.expand(np.broadcast_shapes(tuple(x.shape), tuple(integers(shape))))
 
 
 def _constant_of_shape(attributes: Attributes, shape: Tensor) -> Tensor:

@@ -54,6 +54,7 @@ class TorchGraph(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the first output."""
+        x = x if x.is_floating_point() else x.to(self.anchor.dtype)  # Whole numbers, which floats hold.
         values = self._plan.run({self.input: x}, self, x.dtype)
         result = values[self.output]
         return result if result.is_floating_point() else result.to(x.dtype)
