@@ -1,4 +1,4 @@
-"""``superres train``."""
+"""``superres train`` and ``superres adapt``."""
 
 from functools import partial
 from glob import has_magic
@@ -180,6 +180,32 @@ def train(
         register=register,
         log=log,
     )
+
+
+def adapt(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Noisy images as the model will get them.")],
+    model: Annotated[str, typer.Option(help="Model to refine, by name or file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.safetensors", help="Model file to write.")],
+    minutes: Annotated[float, typer.Option(help="Budget.")] = 3.0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Budget in steps; training ends when either is spent.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of patches and noise.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Refine a model on your own noisy images, and write it only if it is better on parts that were held out."""
+    from napari_superres.training import adapt as adapt_model
+
+    with terminal.training_bar(quiet=quiet) as show:
+        done = adapt_model(
+            images, model, output, minutes=minutes, steps=steps, seed=seed, overwrite=overwrite, progress=show
+        )
+    terminal.result(f"estimated gain over {model}: {done.gain:+.2f} dB, standard error {done.error:.2f} dB")
+    if done.path is None:
+        terminal.say("nothing was written: the refined model is not clearly better. Use the model as it is.")
+        raise typer.Exit(4)
+    terminal.say(f"wrote {done.path}", quiet=quiet)
 
 
 def _run(recipe: "str | Recipe", data: Path, output: Path, *, quiet: bool, **options: "Unpack[TrainOptions]") -> None:

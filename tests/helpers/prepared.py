@@ -168,6 +168,15 @@ def slices(folder: Path, positions: list[Any], prefix: str = "", **tags: Any) ->
     return folder
 
 
+def noisy_images(folder: Path) -> None:
+    """Make noisy planes of nuclei, each recorded twice."""
+    for number, name in enumerate(("noisy", "again")):
+        (folder / name).mkdir()
+        for z, plane in enumerate(_planes("hr")):
+            dim = degrade(plane, 1, kernel="gaussian", photons=30, seed=10 * z + number)
+            write_image(dim, folder / name / f"cells{z}.ome.tif")
+
+
 def psf(folder: Path) -> None:
     """Make an image of twelve beads."""
     random = np.random.default_rng(0)
@@ -178,6 +187,7 @@ def psf(folder: Path) -> None:
 
 PREPARED: dict[str, Callable[[Path], None]] = {
     "evaluation.md": evaluation,
+    "howto/noisy-images.md": noisy_images,
     "howto/psf.md": psf,
     "large-images.md": large_images,
     "models.md": models,
