@@ -177,6 +177,12 @@ def noisy_images(folder: Path) -> None:
             write_image(dim, folder / name / f"cells{z}.ome.tif")
 
 
+def adapt(folder: Path) -> None:
+    """Make one noisy image."""
+    nuclei = read_image(SAMPLES / "nuclei_hr.ome.tif")
+    write_image(degrade(nuclei, 1, kernel="gaussian", photons=40), folder / "noisy.ome.tif")
+
+
 def psf(folder: Path) -> None:
     """Make an image of twelve beads."""
     random = np.random.default_rng(0)
@@ -187,6 +193,7 @@ def psf(folder: Path) -> None:
 
 PREPARED: dict[str, Callable[[Path], None]] = {
     "evaluation.md": evaluation,
+    "howto/adapt.md": adapt,
     "howto/noisy-images.md": noisy_images,
     "howto/psf.md": psf,
     "large-images.md": large_images,
