@@ -25,8 +25,6 @@ _SETTINGS_OF = {
 }
 """Options that each degradation takes."""
 
-_REPEATS: dict[str, Any] = {"kind": "recorded", "repeats": True}
-
 _SHAPES = ("gaussian", "widefield", "confocal")
 
 
@@ -141,12 +139,11 @@ def train(
         is_paired=pairs is not None, is_simulated=bool(degradation or like or any(ranges.values())), register=register
     )
     if psf not in _SHAPES:
-        degradation, psf_sigma = degradation or "optics", _measured_sigma(Path(psf), hr, psf_sigma)
-        ranges["psf_sigma"], psf = psf_sigma, "gaussian"
+        degradation, ranges["psf_sigma"] = degradation or "optics", _measured_sigma(Path(psf), hr, psf_sigma)
+        psf = "gaussian"
     if noisy or repeats or neighbours:
         _check_noisy(noisy, hr, repeats, neighbours, is_simulated=bool(degradation or like or any(ranges.values())))
-        settings = {"kind": "neighbours" if neighbours else "splits"} if repeats is None else _REPEATS
-        loss = "mse"
+        settings, loss = _noisy_settings(repeats, neighbours), "mse"
     else:
         settings = _settings(degradation or "bicubic", ranges, frames, psf)
     if like is not None:
@@ -278,6 +275,13 @@ def _measured_sigma(path: Path, folders: list[Path] | None, psf_sigma: str | Non
     low, high = measured_sigma(psf, folders)
     terminal.say(f"the measured PSF: sigma {low:.3g} to {high:.3g} high-resolution pixels")
     return f"{low},{high}"
+
+
+def _noisy_settings(repeats: Path | None, neighbours: bool) -> dict[str, Any]:
+    """Return the settings of `make_instrument` for noisy images."""
+    if repeats is not None:
+        return {"kind": "recorded", "repeats": True}
+    return {"kind": "neighbours" if neighbours else "splits"}
 
 
 def _check_noisy(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from helpers.beads import bead_positions, record_beads
 from helpers.pages import ROOT
+from helpers.scenes.beads import bead_positions, record_beads
 from napari_superres import Image, degrade, read_image, write_image
 
 SAMPLES = ROOT / "sample_data"

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.beads import bead_positions, record_beads
+from helpers.scenes.beads import bead_positions, record_beads
 
 from napari_superres import Image, degrade, evaluate, read_image, upscale, write_image
 from napari_superres.cli.app import app
