@@ -20,6 +20,7 @@ def scene(seed, size=256):
     return 3000 * (spots / spots.max() + (wide - wide.min()) / np.ptp(wide))
 
 
+@pytest.mark.filterwarnings("ignore:The image does not fit")  # that is why one model is worse
 @pytest.mark.parametrize(("photons", "pair"), [(60, ("fluo-x2", "photo-x2")), (60, ("photo-x2", "fluo-x2"))])
 def test_the_sign_of_the_gain_is_that_against_the_truth(photons, pair):
     truth = scene(0)
@@ -45,6 +46,7 @@ def test_a_model_is_no_better_than_itself():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+@pytest.mark.filterwarnings("ignore:The image does not fit")
 @pytest.mark.filterwarnings("ignore:a single image")
 @pytest.mark.filterwarnings("ignore:the model is no better than bicubic")
 def test_what_is_offered_is_better_and_what_is_not_is_not_written(tmp_path):
