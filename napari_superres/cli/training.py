@@ -1,4 +1,4 @@
-"""``superres train``."""
+"""``superres train`` and ``superres adapt``."""
 
 from functools import partial
 from glob import has_magic
@@ -24,8 +24,6 @@ _SETTINGS_OF = {
     "kspace": ("noise",),
 }
 """Options that each degradation takes."""
-
-_REPEATS: dict[str, Any] = {"kind": "recorded", "repeats": True}
 
 _SHAPES = ("gaussian", "widefield", "confocal")
 
@@ -141,12 +139,11 @@ def train(
         is_paired=pairs is not None, is_simulated=bool(degradation or like or any(ranges.values())), register=register
     )
     if psf not in _SHAPES:
-        degradation, psf_sigma = degradation or "optics", _measured_sigma(Path(psf), hr, psf_sigma)
-        ranges["psf_sigma"], psf = psf_sigma, "gaussian"
+        degradation, ranges["psf_sigma"] = degradation or "optics", _measured_sigma(Path(psf), hr, psf_sigma)
+        psf = "gaussian"
     if noisy or repeats or neighbours:
         _check_noisy(noisy, hr, repeats, neighbours, is_simulated=bool(degradation or like or any(ranges.values())))
-        settings = {"kind": "neighbours" if neighbours else "splits"} if repeats is None else _REPEATS
-        loss = "mse"
+        settings, loss = _noisy_settings(repeats, neighbours), "mse"
     else:
         settings = _settings(degradation or "bicubic", ranges, frames, psf)
     if like is not None:
@@ -180,6 +177,32 @@ def train(
         register=register,
         log=log,
     )
+
+
+def adapt(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Noisy images as the model will get them.")],
+    model: Annotated[str, typer.Option(help="Model to refine, by name or file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.safetensors", help="Model file to write.")],
+    minutes: Annotated[float, typer.Option(help="Budget.")] = 3.0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Budget in steps; training ends when either is spent.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of patches and noise.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Refine a model on your own noisy images, and write it only if it is better on parts that were held out."""
+    from napari_superres.training import adapt as adapt_model
+
+    with terminal.training_bar(quiet=quiet) as show:
+        done = adapt_model(
+            images, model, output, minutes=minutes, steps=steps, seed=seed, overwrite=overwrite, progress=show
+        )
+    terminal.result(f"estimated gain over {model}: {done.gain:+.2f} dB, standard error {done.error:.2f} dB")
+    if done.path is None:
+        terminal.say("nothing was written: the refined model is not clearly better. Use the model as it is.")
+        raise typer.Exit(4)
+    terminal.say(f"wrote {done.path}", quiet=quiet)
 
 
 def _run(recipe: "str | Recipe", data: Path, output: Path, *, quiet: bool, **options: "Unpack[TrainOptions]") -> None:
@@ -252,6 +275,13 @@ def _measured_sigma(path: Path, folders: list[Path] | None, psf_sigma: str | Non
     low, high = measured_sigma(psf, folders)
     terminal.say(f"the measured PSF: sigma {low:.3g} to {high:.3g} high-resolution pixels")
     return f"{low},{high}"
+
+
+def _noisy_settings(repeats: Path | None, neighbours: bool) -> dict[str, Any]:
+    """Return the settings of `make_instrument` for noisy images."""
+    if repeats is not None:
+        return {"kind": "recorded", "repeats": True}
+    return {"kind": "neighbours" if neighbours else "splits"}
 
 
 def _check_noisy(

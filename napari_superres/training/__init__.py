@@ -9,7 +9,6 @@ layer; docs/explanation/architecture.md lists all imports.
 ``recipes``          `Recipe`: what makes a model, as small TOML files; recipes for your own images
 ``images``           reads images, and pairs that instruments recorded, onto the intensity scale of the model
 ``patches``          draws patches, turns and degrades them
-``teacher``          a larger network whose results are learnt as well
 ``losses``           the losses that training minimises
 ``loop``             runs Lightning: batches, checkpoints, progress, curves
 ``lightning_module`` one step: learning rate, averaged weights, the score that has fallen
@@ -18,9 +17,12 @@ layer; docs/explanation/architecture.md lists all imports.
 ``progress``         `TrainingStep`: the progress of a training, with notes for the user
 ``trained_card``     the card of a trained model
 ``isotropic``        makes thick slices thin, learnt from the stack itself
+``adapt``            `adapt`: refines a model on your own images, and keeps it only if it is better
 ``campaign``         trains all larger models within minutes on a GPU
 """
 
+from napari_superres.training.adapt import Adaptation as Adaptation
+from napari_superres.training.adapt import adapt as adapt
 from napari_superres.training.options import TrainOptions as TrainOptions
 from napari_superres.training.progress import TrainingStep as TrainingStep
 from napari_superres.training.recipes import Recipe as Recipe
@@ -32,9 +34,11 @@ from napari_superres.training.trainer import iter_train as iter_train
 from napari_superres.training.trainer import train as train
 
 __all__ = [
+    "Adaptation",
     "Recipe",
     "TrainOptions",
     "TrainingStep",
+    "adapt",
     "fit_instrument",
     "iter_train",
     "list_recipes",

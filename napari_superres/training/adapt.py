@@ -198,7 +198,7 @@ def _divide(path: InputPath, number: int, training: Path, held_out: Path) -> Non
     kept = rows - max(_LEAST_ROWS, round(_HELD_OUT * rows))
     if kept < _LEAST_ROWS or "S" in image.axes:
         raise TrainingError(
-            f"{path} must be grey and have at least {2 * _LEAST_ROWS} rows, of which a part is held out; it has {rows}.",
+            f"{path} must be grey and have at least {2 * _LEAST_ROWS} rows, of which some are held out; it has {rows}.",
             remedy="Choose larger images.",
         )
     for folder, part in ((training, slice(0, kept)), (held_out, slice(kept, None))):

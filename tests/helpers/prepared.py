@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from helpers.beads import bead_positions, record_beads
 from helpers.pages import ROOT
+from helpers.scenes.beads import bead_positions, record_beads
 from napari_superres import Image, degrade, read_image, write_image
 
 SAMPLES = ROOT / "sample_data"
@@ -168,6 +168,21 @@ def slices(folder: Path, positions: list[Any], prefix: str = "", **tags: Any) ->
     return folder
 
 
+def noisy_images(folder: Path) -> None:
+    """Make noisy planes of nuclei, each recorded twice."""
+    for number, name in enumerate(("noisy", "again")):
+        (folder / name).mkdir()
+        for z, plane in enumerate(_planes("hr")):
+            dim = degrade(plane, 1, kernel="gaussian", photons=30, seed=10 * z + number)
+            write_image(dim, folder / name / f"cells{z}.ome.tif")
+
+
+def adapt(folder: Path) -> None:
+    """Make one noisy image."""
+    nuclei = read_image(SAMPLES / "nuclei_hr.ome.tif")
+    write_image(degrade(nuclei, 1, kernel="gaussian", photons=40), folder / "noisy.ome.tif")
+
+
 def psf(folder: Path) -> None:
     """Make an image of twelve beads."""
     random = np.random.default_rng(0)
@@ -178,6 +193,8 @@ def psf(folder: Path) -> None:
 
 PREPARED: dict[str, Callable[[Path], None]] = {
     "evaluation.md": evaluation,
+    "howto/adapt.md": adapt,
+    "howto/noisy-images.md": noisy_images,
     "howto/psf.md": psf,
     "large-images.md": large_images,
     "models.md": models,

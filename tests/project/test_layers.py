@@ -35,6 +35,7 @@ READERS = {
     "evaluation/uncertainty/fit_calibration.py",
     "training/images/fields_of_view.py",
     "training/images/recorded_pairs.py",
+    "training/adapt.py",
     "training/campaign/pack.py",
     "training/isotropic/run.py",
     "training/recipes/own_data.py",

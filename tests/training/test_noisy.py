@@ -61,6 +61,8 @@ def test_repeats_teach_each_other(folders):
     assert read_repeats(first, second, 2).images[0][0].lr.shape == (64, 64)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 @pytest.mark.parametrize("how", [[], ["--neighbours"], ["--repeats"]], ids=["splits", "neighbours", "repeats"])
 def test_a_model_learns_to_denoise_from_noise_alone(folders, tmp_path, how):
     first, second, truths = folders

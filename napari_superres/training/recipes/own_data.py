@@ -106,7 +106,7 @@ def make_recipe(
         loss=loss or ({"kind": "mse"} if is_noisy else {}),
         card=facts,
         batch=8 if len(factors) == 2 else 4,
-        patch=(48 // max(factors) if is_noisy else 24) if len(factors) == 2 else (8, 24, 24),
+        patch=(48 if instrument["kind"] == "neighbours" else 24) if len(factors) == 2 else (8, 24, 24),
     )
 
 

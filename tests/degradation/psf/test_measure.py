@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.beads import bead_positions, record_beads
+from helpers.scenes.beads import bead_positions, record_beads
 from scipy import special
 
 from napari_superres import Image, measure_psf

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.beads import bead_positions, record_beads
+from helpers.scenes.beads import bead_positions, record_beads
 
 from napari_superres import Image, degrade, evaluate, read_image, upscale, write_image
 from napari_superres.cli.app import app
@@ -60,6 +60,7 @@ def test_what_a_record_holds_repeats_the_blur(psf, scene, tmp_path):
         from_record({**to_record(psf), "float32": "AAAA"})
 
 
+@pytest.mark.filterwarnings("ignore:The image does not fit")  # a scene of noise
 def test_upscale_is_told_the_width(psf, scene):
     """The record says what the network was told: the width in pixels of the result."""
     small = scene.replace(data=np.asarray(scene.data)[:32, :32]).with_pixel_size(0.2)

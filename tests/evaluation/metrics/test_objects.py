@@ -199,5 +199,5 @@ def test_masks_must_be_whole_numbers():
 
 def test_a_picture_is_no_mask():
     picture = Image.from_array(np.random.default_rng(0).integers(0, 60000, (32, 32)).astype(np.uint16), "YX")
-    with pytest.raises(EvaluationError, match="no masks: .* different values on 1024 pixels"):
+    with pytest.raises(EvaluationError, match=r"no masks: .* different values on 1024 pixels"):
         ObjectMeter(picture, ObjectSettings(kind="nuclei"), picture, "a")

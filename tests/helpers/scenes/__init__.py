@@ -1,6 +1,7 @@
 """Scenes whose resolution follows from a formula, folders of results with references and inputs, and planted lies.
 
 ``drill``  nine scenes, each with a reference, an input and honest results
+``beads``  images of beads with known light
 ``lies``   what can be wrong with a result, one function each; ``kinds`` has all of them
 ``thick_slices``  a specimen that looks alike along all axes, and a stack of thick slices of it
 ``reported``  a result with its input and reference, for the pages of reports

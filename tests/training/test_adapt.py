@@ -1,0 +1,72 @@
+"""Refining without clean images: the estimated gain has the sign of the true one, and no gain writes nothing."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_superres import Image, degrade, upscale, write_image
+from napari_superres.cli.app import app
+from napari_superres.core.intensity import fit_normalisation
+from napari_superres.errors import TrainingError
+from napari_superres.training import adapt
+from napari_superres.training.adapt import estimate_gain
+from napari_superres.training.images.fields_of_view import Field
+
+
+def scene(seed, size=256):
+    rng = np.random.default_rng(seed)
+    spots = ndimage.gaussian_filter((rng.random((size, size)) > 0.99) * 1.0, 1.2)
+    wide = ndimage.gaussian_filter(rng.random((size, size)), 9.0)
+    return 3000 * (spots / spots.max() + (wide - wide.min()) / np.ptp(wide))
+
+
+@pytest.mark.filterwarnings("ignore:The image does not fit")  # that is why one model is worse
+@pytest.mark.parametrize(("photons", "pair"), [(60, ("fluo-x2", "photo-x2")), (60, ("photo-x2", "fluo-x2"))])
+def test_the_sign_of_the_gain_is_that_against_the_truth(photons, pair):
+    truth = scene(0)
+    low = degrade(
+        Image.from_array(truth.astype(np.float32), "YX"), 2, kernel="gaussian", psf_sigma=1.0, photons=photons
+    )
+    norm = fit_normalisation(low, "percentile")
+    field = Field(norm.apply(np.asarray(low.data), 0, np.float32))
+    gain, error = estimate_gain([field], *pair, scale=(2, 2))
+    errors = [np.square(np.asarray(upscale(low, name).data, float) - truth)[8:-8, 8:-8].mean() for name in pair]
+    assert np.sign(gain) == np.sign(np.log(errors[0] / errors[1]))
+    assert error > 0
+
+
+def test_a_model_is_no_better_than_itself():
+    low = degrade(Image.from_array(scene(1).astype(np.float32), "YX"), 2, kernel="gaussian", photons=60)
+    norm = fit_normalisation(low, "percentile")
+    gain, error = estimate_gain(
+        [Field(norm.apply(np.asarray(low.data), 0, np.float32))], "fluo-x2", "fluo-x2", scale=(2, 2)
+    )
+    assert (gain, error) == pytest.approx((0, 0), abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+@pytest.mark.filterwarnings("ignore:The image does not fit")
+@pytest.mark.filterwarnings("ignore:a single image")
+@pytest.mark.filterwarnings("ignore:the model is no better than bicubic")
+def test_what_is_offered_is_better_and_what_is_not_is_not_written(tmp_path):
+    low = degrade(Image.from_array(scene(2, 512).astype(np.float32), "YX"), 2, kernel="gaussian", photons=60)
+    write_image(low, tmp_path / "cells.ome.tif")
+    done = adapt([tmp_path / "cells.ome.tif"], "photo-x2", tmp_path / "mine.safetensors", minutes=None, steps=60)
+    assert (done.path is not None) == (done.gain > 2 * done.error) == (tmp_path / "mine.safetensors").exists()
+    truth, names = scene(2, 512), ("photo-x2", done.path)
+    if done.path is not None:
+        old, new = (np.square(np.asarray(upscale(low, name).data, float) - truth).mean() for name in names)
+        assert new < old
+
+
+@pytest.mark.parametrize(
+    ("size", "model", "words"), [(256, "bicubic-x2", "must be a network"), (100, "fluo-x2", "at least 128 rows")]
+)
+def test_what_cannot_be_refined_is_refused(tmp_path, size, model, words):
+    write_image(Image.from_array(scene(3, size).astype(np.float32), "YX"), tmp_path / "cells.ome.tif")
+    with pytest.raises(TrainingError, match=words):
+        app(
+            ["adapt", str(tmp_path / "cells.ome.tif"), "--model", model, "-o", str(tmp_path / "m.safetensors")],
+            standalone_mode=False,
+        )
