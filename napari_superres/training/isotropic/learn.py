@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_superres.models.architectures.orthogonal import Orthogonal
 from napari_superres.models.card import ITSELF, ModelCard
 from napari_superres.models.model import Model
 from napari_superres.models.model_file import pack_model
-from napari_superres.models.probes.halo import measure_reach
+from napari_superres.models.probes.halo import Reach, measure_reach
 from napari_superres.training.isotropic import checks
 from napari_superres.training.isotropic.fit import STEPS, Lesson, fit
 from napari_superres.training.isotropic.geometry import Geometry
@@ -217,8 +218,14 @@ def _refusal(reason: str, geometry: Geometry, *, possible: bool = True) -> Train
     )
 
 
+@lru_cache(maxsize=16)
+def _reach(scale: tuple[int, ...]) -> Reach:
+    """Return how far the network looks, whatever its weights."""
+    return measure_reach(Orthogonal(scale=scale).eval(), scale, longest=_PROBE)
+
+
 def _card(image: Image, geometry: Geometry, prediction: Prediction, options: IsotropicOptions, steps: int) -> ModelCard:
-    reach = measure_reach(Orthogonal(scale=geometry.scale).eval(), geometry.scale, longest=_PROBE)
+    reach = _reach(geometry.scale)
     metres = METRES.get(image.units.get("X") or "")
     fine = None if metres is None else geometry.fine * metres * 1e6
     check = {
