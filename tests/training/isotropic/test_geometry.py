@@ -58,6 +58,8 @@ def test_a_spacing_that_is_not_exactly_isotropic_is_stated():
     (note,) = find(image_of((3.3, 1.0, 1.0))).notes
     assert "1.1, and 1 across" in note
     assert find(image_of()).notes == ()
+    (note,) = find(image_of(), spacing=4.0).notes
+    assert "the result's pixel size follows the file" in note
 
 
 @pytest.mark.parametrize(
