@@ -112,7 +112,7 @@ def find_geometry(
     notes = []
     if abs(distance / sizes[axis] - 1) > _SAME:
         notes.append(
-            f"Slices are {distance:.4g} apart by `spacing`, but the file says {sizes[axis]:.4g}, and the result's pixel "
+            f"Slices are {distance:.4g} apart by `spacing`, but the file says {sizes[axis]:.4g}. The result's pixel "
             "size follows the file: correct `pixel_size` instead."
         )
     if abs(distance / fine / factor - 1) > _SAME:

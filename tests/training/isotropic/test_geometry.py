@@ -59,7 +59,7 @@ def test_a_spacing_that_is_not_exactly_isotropic_is_stated():
     assert "1.1, and 1 across" in note
     assert find(image_of()).notes == ()
     (note,) = find(image_of(), spacing=4.0).notes
-    assert "the result's pixel size follows the file" in note
+    assert "The result's pixel size follows the file" in note
 
 
 @pytest.mark.parametrize(
