@@ -34,7 +34,7 @@ LEAST_GAIN = 0.2
 """Predicted gain over the area spline, in dB, below which interpolation is offered instead."""
 
 _OPTIMISM = 0.75
-"""dB by which the gain on planes alone is too high, on volumes whose thin slices were known."""
+"""dB by which the gain on planes is too high: 0.7 to 1.0 on MRI, electron and light microscopy of known thin slices."""
 
 _PROBE = 128
 """Length of the image that measures how far the network looks: 19 pixels."""
@@ -65,8 +65,8 @@ class Prediction:
 
     @property
     def gain(self) -> float:
-        """The smaller one, which was the best guess; that of planes alone is lowered by how much it was too high."""
-        return self.planes - _OPTIMISM if self.octave is None else min(self.planes, self.octave)
+        """The smaller one; that on planes is lowered by how much it was too high elsewhere."""
+        return min([self.planes - _OPTIMISM] + ([] if self.octave is None else [self.octave]))
 
 
 @dataclass(frozen=True, slots=True)
