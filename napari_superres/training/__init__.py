@@ -9,7 +9,6 @@ layer; docs/explanation/architecture.md lists all imports.
 ``recipes``          `Recipe`: what makes a model, as small TOML files; recipes for your own images
 ``images``           reads images, and pairs that instruments recorded, onto the intensity scale of the model
 ``patches``          draws patches, turns and degrades them
-``teacher``          a larger network whose results are learnt as well
 ``losses``           the losses that training minimises
 ``loop``             runs Lightning: batches, checkpoints, progress, curves
 ``lightning_module`` one step: learning rate, averaged weights, the score that has fallen

@@ -18,7 +18,7 @@ from napari_superres.training.images.recorded_pairs import read_pairs
 from napari_superres.training.options import TrainOptions
 from napari_superres.training.patches import PatchSampler
 from napari_superres.training.recipes import Recipe, load_recipe
-from napari_superres.training.teacher import Teacher
+from napari_superres.training.recipes.teacher import Teacher
 from napari_superres.training.validation import hold_out
 
 

@@ -11,7 +11,7 @@ from napari_superres.models.probes.halo import measure_reach
 from napari_superres.training.images.fields_of_view import Field
 from napari_superres.training.losses import make_loss
 from napari_superres.training.recipes import Recipe
-from napari_superres.training.teacher import Teacher
+from napari_superres.training.recipes.teacher import Teacher
 
 
 def make_card(

@@ -19,7 +19,7 @@ from napari_superres.training.losses import Loss
 from napari_superres.training.options import TRAIN_DEFAULTS
 from napari_superres.training.patches import PatchSampler
 from napari_superres.training.preparation import prepare
-from napari_superres.training.teacher import Teacher
+from napari_superres.training.recipes.teacher import Teacher
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 pytestmark = [

@@ -7,6 +7,7 @@ entries of a file.
 ``checks``       checks the entries before training
 ``shipped``      `list_recipes` and `load_recipe`: recipes by name, or from a TOML file
 ``own_data``     `make_recipe` and `fit_instrument`: a recipe for your own images and instrument
+``teacher``      a larger network whose results are learnt as well
 ``photographs/`` models for photographs
 ``classics/``    networks of the literature, trained on photographs, for teaching and comparison
 ``microscopy/``  fluorescence and electron microscopy
