@@ -227,7 +227,8 @@ def _reach(scale: tuple[int, ...]) -> Reach:
 def _card(image: Image, geometry: Geometry, prediction: Prediction, options: IsotropicOptions, steps: int) -> ModelCard:
     reach = _reach(geometry.scale)
     metres = METRES.get(image.units.get("X") or "")
-    fine = None if metres is None else geometry.fine * metres * 1e6
+    # The range of a card is that of pixels along Y and X.
+    fine = None if metres is None or geometry.axis != "Z" else geometry.fine * metres * 1e6
     check = {
         "predicted_gain": round(prediction.gain, 2),
         "gain_on_planes": round(prediction.planes, 2),
