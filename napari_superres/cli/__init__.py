@@ -15,8 +15,7 @@ commands; each command is a function in the file named below.
 ``report_file``  where reports may be written, and the command that made them
 ``map_files``  writes the maps of ``superres evaluate --maps`` and ``superres trust``
 ``models``     ``superres models list|show|add|remove|verify|export`` and ``check``
-``training``   ``superres train``
-``isotropic``  ``superres isotropic``
+``training``   ``superres train`` and ``isotropic``
 ``bench``      ``superres bench``
 ``demo``       ``superres demo``
 """

@@ -90,9 +90,11 @@ def notes(pixels: Pixels) -> Iterator[str]:
             )
             break
     for sample in pixels.samples:
-        bright = np.nanpercentile(sample, 95, axis=(1, 2))
+        bright = np.percentile(np.nan_to_num(sample), 95, axis=(1, 2))
+        if np.ptp(bright) == 0:
+            continue
         third = max(1, len(bright) // 3)
-        first, last = float(np.nanmean(bright[:third])), float(np.nanmean(bright[-third:]))
+        first, last = float(bright[:third].mean()), float(bright[-third:].mean())
         order = np.abs(np.corrcoef(np.arange(len(bright)), bright)[0, 1])
         if order > 0.9 and max(first, last) > _FADING * max(min(first, last), 0.01):
             yield (

@@ -110,6 +110,11 @@ def find_geometry(
         )
     width = 1.0 if thick is None else thick / distance
     notes = []
+    if abs(distance / sizes[axis] - 1) > _SAME:
+        notes.append(
+            f"Slices are {distance:.4g} apart by `spacing`, but the file says {sizes[axis]:.4g}. The result's pixel "
+            "size follows the file: correct `pixel_size` instead."
+        )
     if abs(distance / fine / factor - 1) > _SAME:
         notes.append(
             f"The result's spacing along {axis} is {distance / factor:.4g}, and {fine:.4g} across: for exactly "

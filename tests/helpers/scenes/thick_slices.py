@@ -8,7 +8,7 @@ from napari_superres import Image
 from napari_superres.core.binning import bin_mean
 
 
-def make_specimen(shape: tuple[int, ...] = (60, 64, 68), seed: int = 0, sigma: float = 1.4) -> NDArray[np.float64]:
+def make_specimen(shape: tuple[int, ...] = (45, 56, 54), seed: int = 0, sigma: float = 1.4) -> NDArray[np.float64]:
     """Return blobs that look alike along all axes, 0 to 1000."""
     random = np.random.default_rng(seed)
     points = np.where(random.random(shape) > 0.98, random.uniform(0.2, 1.0, shape), 0.0)

@@ -65,7 +65,7 @@ def test_the_halo_is_measured_and_tiles_do_not_show():
 
 def test_the_result_is_finer_lies_on_the_stack_and_says_how_it_was_made(stack, few_steps):
     result = isotropic(stack, force=True, seed=3)
-    assert result.shape == (60, 64, 68)
+    assert result.shape == (45, 56, 54)
     assert np.allclose(result.pixel_size, 1)
     assert result.origin[0] == pytest.approx(stack.origin[0] - 1)
     made = result.metadata["provenance"]["model"]
@@ -80,21 +80,21 @@ def test_the_result_is_finer_lies_on_the_stack_and_says_how_it_was_made(stack, f
 
 
 def test_channels_and_time_share_one_network_and_missing_pixels_stay_missing(specimen, few_steps):
-    thick = np.asarray(make_stack(specimen).data)
+    thick = 100 + np.asarray(make_stack(specimen).data)  # far from 0, where values are cut
     data = np.stack([np.stack([thick, 5 * thick + 7])] * 2)
-    data[0, 0, 4, 10:20, 10:20] = np.nan
+    data[0, :, 4, 10:20, 10:20] = np.nan
     image = Image.from_array(data, "TCZYX", pixel_size=(3.0, 1.0, 1.0))
     with pytest.warns(SuperResWarning, match="NaN or infinite"):
         result = np.asarray(isotropic(image, force=True).data)
-    assert result.shape == (2, 2, 60, 64, 68)
-    assert np.isnan(result).sum() == 3 * 100
+    assert result.shape == (2, 2, 45, 56, 54)
+    assert np.isnan(result).sum() == 2 * 3 * 100
     assert np.allclose(result[1, 1], 5 * result[1, 0] + 7, atol=0.5)
 
 
 def test_another_axis(specimen, few_steps):
     thick = np.moveaxis(np.asarray(make_stack(specimen).data), 0, 2)
     result = isotropic(Image.from_array(thick, "ZYX", pixel_size=(1.0, 1.0, 3.0)), axis="X", force=True)
-    assert result.shape == (64, 68, 60)
+    assert result.shape == (56, 54, 45)
 
 
 def test_a_gain_within_its_error_is_refused_and_interpolation_offered(stack, few_steps):
@@ -121,7 +121,7 @@ def test_the_model_of_a_file_is_kept_and_suits_other_stacks(stack, tmp_path, few
 
 
 def test_layers_and_stacks_of_few_slices_are_refused_before_training(specimen):
-    layers = np.repeat(np.random.default_rng(0).random(20), 3)[:, None, None] * 3000 + specimen
+    layers = np.repeat(np.random.default_rng(0).random(15), 3)[:, None, None] * 3000 + specimen
     layered = make_stack(layers)
     refusal = find_refusal(pixels_of(layered), geometry_of(layered))
     assert refusal is not None
@@ -144,9 +144,9 @@ def test_an_isotropic_specimen_is_not_refused(stack):
 
 
 def test_interleaved_motion_bleaching_and_saturation_are_said(stack):
-    data = np.asarray(stack.data).copy()
-    moved = data.copy()
-    moved[1::2] = np.roll(moved[1::2], 4, axis=2)
+    data = np.asarray(stack.data)
+    moved = np.array(make_stack(make_specimen(sigma=4.0)).data)
+    moved[1::2] = np.roll(moved[1::2], 10, axis=2)
     assert "Odd and even" in next(notes(pixels_of(stack.replace(data=moved))))
     faded = data * np.linspace(1, 0.3, len(data), dtype=np.float32)[:, None, None]
     assert "Brightness changes" in next(notes(pixels_of(stack.replace(data=faded))))
