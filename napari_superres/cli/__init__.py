@@ -12,10 +12,10 @@ commands; each command is a function in the file named below.
 ``images``     ``superres info``, ``degrade`` and ``resample``
 ``evaluate``   ``superres evaluate``, ``resolution`` and ``selftest``
 ``trust``      ``superres calibrate``, ``trust``, ``methods`` and ``verify``
-``report_file``  where reports may be written, and the command that made them
-``map_files``  writes the maps of ``superres evaluate --maps`` and ``superres trust``
+``outputs``    where reports and maps are written
 ``models``     ``superres models list|show|add|remove|verify|export`` and ``check``
-``training``   ``superres train`` and ``isotropic``
+``training``   ``superres train``
+``own_data``   ``superres isotropic`` and ``adapt``, which learn from the images that they are for
 ``bench``      ``superres bench``
 ``demo``       ``superres demo``
 """

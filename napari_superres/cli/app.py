@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from napari_superres import __version__
-from napari_superres.cli import bench, demo, evaluate, images, models, terminal, training, trust, upscale
+from napari_superres.cli import bench, demo, evaluate, images, models, own_data, terminal, training, trust, upscale
 from napari_superres.errors import SuperResError
 
 _CANCELLED, _TERMINATED = 130, 143
@@ -56,8 +56,8 @@ app.command("upscale")(upscale.upscale)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command("train")(training.train)
-app.command("isotropic")(training.isotropic)
-app.command("adapt")(training.adapt)
+app.command("isotropic")(own_data.isotropic)
+app.command("adapt")(own_data.adapt)
 app.command("degrade")(images.degrade)
 app.command("resample")(images.resample)
 app.command("psf")(images.psf)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from napari_superres.cli import parsing, terminal
-from napari_superres.cli.map_files import map_targets, write_maps
-from napari_superres.cli.report_file import check_reports, with_command
+from napari_superres.cli.outputs.maps import map_targets, write_maps
+from napari_superres.cli.outputs.reports import check_reports, with_command
 from napari_superres.errors import EvaluationError, SettingsError
 
 if TYPE_CHECKING:

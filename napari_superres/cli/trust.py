@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_superres.cli import parsing, terminal
-from napari_superres.cli.map_files import map_targets, write_maps
+from napari_superres.cli.outputs.maps import map_targets, write_maps
 from napari_superres.errors import EvaluationError, OutputError, OutputExistsError, SettingsError
 from napari_superres.storage.atomic import check_writable
 

@@ -8,7 +8,7 @@ import typer
 
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.dry_run import print_plans
-from napari_superres.cli.report_file import check_report, write_report
+from napari_superres.cli.outputs.reports import check_report, write_report
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
 from napari_superres.storage import as_path, is_address

@@ -10,9 +10,7 @@ layer; docs/explanation/architecture.md lists all imports.
 ``images``           reads images, and pairs that instruments recorded, onto the intensity scale of the model
 ``patches``          draws patches, turns and degrades them
 ``losses``           the losses that training minimises
-``loop``             runs Lightning: batches, checkpoints, progress, curves
-``lightning_module`` one step: learning rate, averaged weights, the score that has fallen
-``checkpoint``       saves an unfinished training, and finds it again
+``running``          the run itself, by Lightning: batches, one step, checkpoints, curves
 ``validation``       scores images held out of training next to bicubic interpolation
 ``progress``         `TrainingStep`: the progress of a training, with notes for the user
 ``trained_card``     the card of a trained model

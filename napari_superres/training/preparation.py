@@ -12,13 +12,13 @@ from napari_superres.models.architectures import build
 from napari_superres.models.library.registry import find_card, model_path
 from napari_superres.models.model_file import check_model_target, digest, read_weights
 from napari_superres.storage.atomic import check_writable, make_folder
-from napari_superres.training.checkpoint import find_checkpoint, settings_json
 from napari_superres.training.images.fields_of_view import Field, ImageSet, read_fields
 from napari_superres.training.images.recorded_pairs import read_pairs, read_repeats
 from napari_superres.training.options import TrainOptions
 from napari_superres.training.patches import PatchSampler
 from napari_superres.training.recipes import Recipe, load_recipe
 from napari_superres.training.recipes.teacher import Teacher
+from napari_superres.training.running.checkpoint import find_checkpoint, settings_json
 from napari_superres.training.validation import hold_out
 
 
@@ -137,7 +137,7 @@ def prepare(recipe: Recipe | str | Path, data: Path, output: Path, options: Trai
 
 def _check_lightning() -> None:
     try:
-        import napari_superres.training.loop  # noqa: F401 - the only module that needs it, with its Lightning module
+        import napari_superres.training.running.loop  # noqa: F401 - the only module that needs it, with its Lightning module
     except ImportError as error:
         raise MissingExtraError(
             "training needs Lightning, which is not installed.",

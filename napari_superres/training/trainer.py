@@ -18,12 +18,12 @@ from napari_superres.core.options import takes_options
 from napari_superres.errors import SuperResWarning
 from napari_superres.models.model_file import write_model
 from napari_superres.storage.atomic import one_writer, remove
-from napari_superres.training.checkpoint import checkpoint_path
 from napari_superres.training.losses import make_loss
 from napari_superres.training.options import TRAIN_DEFAULTS, TrainOptions
 from napari_superres.training.preparation import Preparation, prepare
 from napari_superres.training.progress import TrainingStep
 from napari_superres.training.recipes import Recipe
+from napari_superres.training.running.checkpoint import checkpoint_path
 from napari_superres.training.trained_card import make_card
 from napari_superres.training.validation import make_example_function, measure_noise_range, score_fields, select_evenly
 
@@ -199,8 +199,8 @@ def _run(
     stop: Callable[[], bool] | None,
 ) -> _Training:
     """Train the network, score it, and write the model file."""
-    from napari_superres.training.lightning_module import SuperResolution
-    from napari_superres.training.loop import fit
+    from napari_superres.training.running.lightning_module import SuperResolution
+    from napari_superres.training.running.loop import fit
 
     recipe, held_out, output = preparation.recipe, preparation.held_out, preparation.output
     scale, instrument = recipe.scale, recipe.instrument

@@ -41,7 +41,7 @@ from napari_superres.models.grid_map import grid_lines
 from napari_superres.models.library.registry import model_path
 from napari_superres.models.model_file import read_card, read_weights, write_model
 from napari_superres.models.probes.halo import measure_reach
-from napari_superres.training.checkpoint import KEY
+from napari_superres.training.running.checkpoint import KEY
 
 CLASSICAL = ("bicubic", "richardson-lucy", "non-local means", "non-local means, richardson-lucy")
 """The classical methods, of which the best is taken for each image."""

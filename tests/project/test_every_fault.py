@@ -22,7 +22,7 @@ from napari_superres.errors import OutputError
 from napari_superres.evaluation.reporting.report import Report
 from napari_superres.models import ModelCard
 from napari_superres.models.model_file import write_model
-from napari_superres.training.checkpoint import CheckpointWriter
+from napari_superres.training.running.checkpoint import CheckpointWriter
 
 lightning = pytest.importorskip("lightning.fabric.utilities.cloud_io", reason="training needs Lightning")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and limits the size of files")

@@ -63,7 +63,7 @@ LATE = {
 }
 # The files of the plugin may import the libraries of their host at the top, and no other that ruff bans there.
 LATE_IN_PLUGIN = {"torch", "safetensors", "psutil", "platformdirs", "filelock"}
-LIGHTNING_AT_TOP = {"training/lightning_module.py", "training/loop.py"}
+LIGHTNING_AT_TOP = {"training/running/lightning_module.py", "training/running/loop.py"}
 
 # Thin public functions turn the notes of a result into Python warnings. All else returns or yields notes.
 WARNING_FUNCTIONS = {

@@ -18,8 +18,9 @@ from napari_superres import Image, write_image
 from napari_superres.errors import OutputExistsError, SuperResWarning, TrainingError
 from napari_superres.models import find_card
 from napari_superres.models.model_file import read_weights
-from napari_superres.training import checkpoint, train
-from napari_superres.training.checkpoint import checkpoint_path
+from napari_superres.training import train
+from napari_superres.training.running import checkpoint
+from napari_superres.training.running.checkpoint import checkpoint_path
 
 pytest.importorskip("lightning", reason="training needs Lightning")
 # Lightning's own: it asks torch in a way that is going out.
@@ -250,7 +251,8 @@ def test_the_program_is_killed_and_resumed(data, whole, tmp_path):
     output = tmp_path / "m.safetensors"
     program = (
         "import sys\n"
-        "from napari_superres.training import Recipe, train, checkpoint, lightning_module as module\n"
+        "from napari_superres.training import Recipe, train\n"
+        "from napari_superres.training.running import checkpoint, lightning_module as module\n"
         "checkpoint.EVERY_SECONDS, module._PATIENCE = 0.0, 1000\n"
         f"train({TINY!r}, {str(data)!r}, {str(output)!r}, steps={STEPS}, resume=True)\n"
     )

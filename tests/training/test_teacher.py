@@ -124,7 +124,7 @@ def test_reduction_of_blurred_patches_is_that_of_the_whole():
 
 
 def test_the_loss_is_shared(data):
-    from napari_superres.training.lightning_module import SuperResolution
+    from napari_superres.training.running.lightning_module import SuperResolution
 
     class Constant(torch.nn.Module):
         def __init__(self):

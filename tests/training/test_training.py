@@ -20,9 +20,9 @@ from napari_superres.models.library.registry import find_card
 from napari_superres.models.model_file import read_weights
 from napari_superres.storage.atomic import one_writer
 from napari_superres.training import TrainingStep, make_recipe, preparation, train
-from napari_superres.training.checkpoint import checkpoint_path
 from napari_superres.training.images.fields_of_view import Field, read_fields
 from napari_superres.training.patches import PatchSampler, _draw_turn
+from napari_superres.training.running.checkpoint import checkpoint_path
 from napari_superres.training.validation import hold_out, score_fields, select_evenly
 
 pytest.importorskip("lightning", reason="training needs Lightning")

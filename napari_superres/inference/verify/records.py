@@ -78,7 +78,7 @@ def find_file(entry: Record, near: Path, given: Iterable[str | Path]) -> tuple[P
         Files, and folders to search by digest. The folder of `near` is searched too, and by the recorded name the
         folder above and those in it.
     """
-    digest, others = entry.get("sha256"), []
+    digest, others = entry.get("sha256"), list[Path]()
     asked = [Path(g) for g in given]
     for path in _candidates(asked, near, entry.get("name")):
         with suppress(SuperResError, OSError):

@@ -22,7 +22,7 @@ from napari_superres.models.export.description import describe_model, readme
 from napari_superres.models.export.example import write_example
 from napari_superres.models.export.model_copy import check_export_target, check_has_weights, export_target
 from napari_superres.models.export.weight_files import write_weights
-from napari_superres.models.foreign.package_files import check_library
+from napari_superres.models.foreign.packages.files import check_library
 from napari_superres.models.library.registry import find_card, model_path, open_model
 from napari_superres.models.model_file import read_weights
 

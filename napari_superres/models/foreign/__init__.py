@@ -11,10 +11,7 @@ nor ``export``.
 ``convert``          chooses the loader, builds the network, completes the card
 ``checkpoint``       tensors of ``.pth``, ``.ckpt`` and foreign ``.safetensors`` files, without running their contents
 ``loaders``          which network the tensors belong to: of spandrel, or a published one; which range it takes
-``package``          bioimage.io packages: which weights they hold and how they are read
-``package_files``    the files of a package: description, weights, arrays
-``package_card``     a package's description as a model card
-``package_check``    comparison of a network with its package's test tensors
+``packages``         bioimage.io packages: their files, their description as a card, and their test tensors
 ``programs``         models that are programs: TorchScript, torch.export, ONNX, architecture source
 ``graph``            graphs of ONNX, in packages and alone, and what computes them
 ``axes``             order of the axes of what a network takes and makes

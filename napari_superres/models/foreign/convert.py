@@ -24,8 +24,8 @@ from napari_superres.models.foreign.graph.onnx_network import (
 from napari_superres.models.foreign.graph.wishes import UNSAID, Wishes
 from napari_superres.models.foreign.loaders import published, spandrel_models
 from napari_superres.models.foreign.loaders.detect import detect_model
-from napari_superres.models.foreign.package import is_package, read_package
-from napari_superres.models.foreign.package_check import Check
+from napari_superres.models.foreign.packages.check import Check
+from napari_superres.models.foreign.packages.package import is_package, read_package
 from napari_superres.models.foreign.programs import build_program
 from napari_superres.models.own_network import build_own
 from napari_superres.models.probes.passes import NETWORK_ERRORS

@@ -40,7 +40,7 @@ def build_program(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
     Parameters
     ----------
     card
-        Card with the arguments that `package_card.describe` writes.
+        Card with the arguments that `packages.card.describe` writes.
     weights
         For ONNX and TorchScript ``"program"``: the bytes of the file, as uint8; for ONNX also ``"data"``: those of
         its external data. For source ``"source"``: the text of a Python file, as uint8 (missing for a callable of a

@@ -134,7 +134,7 @@ def import_model(
 
     `report` is called with what is done, in words, and the share of it that is done.
     """
-    from napari_superres.models.foreign.package_files import is_package
+    from napari_superres.models.foreign.packages.files import is_package
 
     if is_address(str(path)):
         from napari_superres.models.library.download import fetched

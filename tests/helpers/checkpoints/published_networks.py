@@ -124,7 +124,7 @@ def carn(features: int = 8, groups: int = 1, *, shared: bool = False) -> dict[st
 
 
 def safmn(features: int = 8, blocks: int = 1, scale: int = 4) -> dict[str, Shape]:
-    made = {"norm.gamma": (1, features, 1, 1), "norm.beta": (1, features, 1, 1)}
+    made: dict[str, Shape] = {"norm.gamma": (1, features, 1, 1), "norm.beta": (1, features, 1, 1)}
     made |= _conv("to_feat", features, 3) | _conv("to_img.0", 3 * scale**2, features)
     for n in range(blocks):
         for level in range(4):

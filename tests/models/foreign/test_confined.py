@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import psutil
 import pytest
-from helpers import bioimageio_packages as packages
+from helpers.checkpoints import bioimageio_packages as packages
 from helpers.library_files import file_names, start_python, with_card
 from onnx import TensorProto, helper, numpy_helper
 

@@ -9,13 +9,13 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from helpers import bioimageio_packages as packages
-from helpers.bioimageio_packages import load_package, noise
+from helpers.checkpoints import bioimageio_packages as packages
+from helpers.checkpoints.bioimageio_packages import load_package, noise
 from onnx import TensorProto, helper, numpy_helper
 
 from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.architectures import build
-from napari_superres.models.foreign.package import is_package, read_package
+from napari_superres.models.foreign.packages.package import is_package, read_package
 from napari_superres.models.foreign.programs import NEEDS_TRUST, apply_steps, build_program
 
 FORMATS = ("onnx", "torchscript", "pytorch_state_dict")
@@ -140,7 +140,7 @@ def test_a_callable_of_a_library(tmp_path):
         return change
 
     path = packages.write_package(
-        tmp_path / "a.zip", weights="pytorch_state_dict", edit=edit("helpers.bioimageio_packages")
+        tmp_path / "a.zip", weights="pytorch_state_dict", edit=edit("helpers.checkpoints.bioimageio_packages")
     )
     torch.testing.assert_close(load_package(path, trusted=True)[1](noise()), packages.network()(noise()))
     path = packages.write_package(tmp_path / "b.zip", weights="pytorch_state_dict", edit=edit("no_such_package"))

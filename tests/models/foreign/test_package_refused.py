@@ -7,13 +7,13 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from helpers import bioimageio_packages as packages
-from helpers.bioimageio_packages import load_package
+from helpers.checkpoints import bioimageio_packages as packages
+from helpers.checkpoints.bioimageio_packages import load_package
 from helpers.library_files import Bomb
 
 from napari_superres.errors import MissingExtraError, ModelFileError, UntrustedModelError
 from napari_superres.models.foreign.archive import check_folder
-from napari_superres.models.foreign.package import read_package
+from napari_superres.models.foreign.packages.package import read_package
 from napari_superres.models.foreign.programs import build_program
 from napari_superres.models.foreign.trust import fingerprint, grant_trust
 

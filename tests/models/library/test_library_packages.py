@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import yaml
-from helpers import bioimageio_packages as packages
+from helpers.checkpoints import bioimageio_packages as packages
 from helpers.library_files import file_names
 
 from napari_superres import Image, load_model, upscale

@@ -163,7 +163,7 @@ def recipe_degradation(name: str) -> dict[str, Any]:
 
 def unfinished_path(output: Path) -> Path:
     """Return the path of an unfinished training of a model file. Torch must be loaded."""
-    from napari_superres.training.checkpoint import checkpoint_path
+    from napari_superres.training.running.checkpoint import checkpoint_path
 
     return checkpoint_path(output)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from helpers import bioimageio_packages as packages
+from helpers.checkpoints import bioimageio_packages as packages
 from helpers.checkpoints.spandrel_networks import checkpoint
 from helpers.fuzz import case
 from helpers.fuzz.case import Damage, Kind, Sample

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from helpers.bare_graphs import graph
+from helpers.checkpoints.bare_graphs import graph
 from onnx import helper
 
 from napari_superres.core.image import Image

@@ -95,7 +95,7 @@ def test_closing_the_viewer_ends_training(make_napari_viewer, qtbot, tmp_path):
 def test_without_lightning_the_extra_is_named_and_the_widget_goes_on(viewer, widget, qtbot, told, monkeypatch):
     viewer.add_image(picture(), name="cells")
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "napari_superres.training.loop", None)
+        patch.setitem(sys.modules, "napari_superres.training.running.loop", None)
         run(widget, qtbot)
     assert len(told) == 1
     assert "napari-superres-torch[train]" in told.pop()

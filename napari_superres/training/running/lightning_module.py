@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_superres.errors import TrainingError
-from napari_superres.training.checkpoint import KEY, PROGRESS
 from napari_superres.training.losses import Loss
 from napari_superres.training.progress import Example, TrainingStep
+from napari_superres.training.running.checkpoint import KEY, PROGRESS
 
 _WARM_UP = 0.02
 """Share of the budget in which the learning rate rises."""

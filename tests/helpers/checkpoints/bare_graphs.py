@@ -47,14 +47,20 @@ def graph(
         nodes.append(helper.make_node("Transpose", ["f"], ["g"], perm=[0, 3, 1, 2]))
     given = "g" if order == "byxc" else "f"
     nodes += [
-        helper.make_node("Resize", [given, "", "scales"], ["r"], mode="nearest", nearest_mode="floor",
-                         coordinate_transformation_mode="asymmetric"),
+        helper.make_node(
+            "Resize",
+            [given, "", "scales"],
+            ["r"],
+            mode="nearest",
+            nearest_mode="floor",
+            coordinate_transformation_mode="asymmetric",
+        ),
         helper.make_node("Conv", ["r", "kernel"], ["c"], pads=[1, 1, 1, 1], group=channels),
         helper.make_node("Sub", ["level", "c"], ["d"]),
         helper.make_node("Relu", ["d"], ["e"]),
         helper.make_node("Add", ["c", "e"], ["s"]),
         helper.make_node("Clip", ["s", "zero", "top"], ["k"]) if limit else helper.make_node("Identity", ["s"], ["k"]),
-    ]  # fmt: skip
+    ]
     if order == "byxc":
         nodes.append(helper.make_node("Transpose", ["k"], ["t"], perm=[0, 2, 3, 1]))
     result = "t" if order == "byxc" else "k"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.axes import to_image_axes
-from napari_superres.models.foreign.package_card import Processing, Step
-from napari_superres.models.foreign.package_files import one_line, read_array
+from napari_superres.models.foreign.packages.card import Processing, Step
+from napari_superres.models.foreign.packages.files import one_line, read_array
 from napari_superres.models.foreign.programs import apply_steps
 from napari_superres.models.probes.passes import NETWORK_ERRORS
 
@@ -33,7 +33,7 @@ def package_check(folder: Path, description: Any, card: ModelCard, processing: P
     description
         `bioimageio.spec.model.v0_5.ModelDescr`.
     card, processing
-        As `package_card.describe` returns them.
+        As `card.describe` returns them.
 
     Returns
     -------

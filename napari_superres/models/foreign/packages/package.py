@@ -12,9 +12,9 @@ from napari_superres.errors import ModelFileError, UntrustedModelError
 from napari_superres.models.architectures import list_architectures
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.foreign_model import ForeignModel
-from napari_superres.models.foreign.package_card import describe
-from napari_superres.models.foreign.package_check import Check, package_check, with_seen_range
-from napari_superres.models.foreign.package_files import (
+from napari_superres.models.foreign.packages.card import describe
+from napari_superres.models.foreign.packages.check import Check, package_check, with_seen_range
+from napari_superres.models.foreign.packages.files import (
     build_description,
     check_library,
     is_package,

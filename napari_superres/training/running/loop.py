@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from napari_superres.training.checkpoint import CheckpointWriter, checkpoint_path, damaged
-from napari_superres.training.lightning_module import SuperResolution
 from napari_superres.training.patches import PatchSampler
 from napari_superres.training.progress import TrainingStep
+from napari_superres.training.running.checkpoint import CheckpointWriter, checkpoint_path, damaged
+from napari_superres.training.running.lightning_module import SuperResolution
 
 
 def fit(

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from napari_superres.models.foreign.package import read_package
+from napari_superres.models.foreign.packages.package import read_package
 from napari_superres.models.foreign.programs import build_program
 
 SOURCE = """

@@ -1,0 +1,5 @@
+"""What commands write besides results.
+
+``reports``  where reports may be written, and the command that made them
+``maps``     writes the maps of ``superres evaluate --maps`` and ``superres trust``
+"""
