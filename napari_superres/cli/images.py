@@ -142,7 +142,7 @@ def resample(
 def psf(
     beads: Annotated[Path, typer.Argument(metavar="BEADS", help="Plane, stack or movie of small fluorescent beads.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PSF", help="File to write.")],
-    channel: Annotated[int, typer.Option(min=0, help="Index of the channel.")] = 0,
+    bead_channel: Annotated[int, typer.Option(min=0, help="Index of the channel that shows the beads.")] = 0,
     bead_size: Annotated[
         float, typer.Option(help="Diameter of the beads in micrometres, whose blur is taken off the widths.")
     ] = 0.0,
@@ -166,7 +166,7 @@ def psf(
         output,
         overwrite=overwrite,
         reading={"pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit, "trust": trust},
-        channel=channel,
+        bead_channel=bead_channel,
         bead_size=bead_size,
         pixel_size=parsing.parse_pixel_size(to, "--to"),
     )

@@ -80,7 +80,7 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
         If `allow_loss` is True and the format cannot store a feature of the image.
     """
     if not isinstance(image, Image):
-        raise SettingsError("`image` must be an `Image`.", remedy="Give the image first, and then the file.")
+        raise SettingsError("`image` must be an image of this program.", remedy="Give the image, then the file.")
     path = as_path(path)
     with one_result(path):
         notes = write_with_notes(image, path, overwrite=overwrite, allow_loss=allow_loss)

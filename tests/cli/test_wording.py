@@ -23,7 +23,21 @@ PUBLIC = {
 }
 WORDS = {
     # Arguments by position, and images that Python holds in memory.
-    *("image", "path", "name", "source", "sources", "target", "folder", "result", "reference", "first", "second"),
+    *(
+        "image",
+        "images",
+        "words",
+        "path",
+        "name",
+        "source",
+        "sources",
+        "target",
+        "folder",
+        "result",
+        "reference",
+        "first",
+        "second",
+    ),
     *("sr_dir", "ref_dir"),
     # The command line reads the record of the result that it is given.
     *("rows", "answers"),

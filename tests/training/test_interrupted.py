@@ -220,8 +220,8 @@ def test_numbers_that_are_not_finite(data, tmp_path, monkeypatch):
 
 
 def test_a_training_that_brings_nothing_stops_early(data, tmp_path, monkeypatch):
-    from napari_superres.training import lightning_module as module
     from napari_superres.training import trainer
+    from napari_superres.training.running import lightning_module as module
 
     def score(fall: float) -> None:
         scores = iter(20.0 - fall * i for i in range(100))

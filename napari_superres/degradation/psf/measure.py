@@ -129,7 +129,7 @@ def measure_psf(
     image: Image | Array,
     *,
     axes: str | None = None,
-    channel: int = 0,
+    bead_channel: int = 0,
     bead_size: float = 0.0,
     pixel_size: float | Sequence[float] | None = None,
 ) -> PsfMeasurement:
@@ -142,8 +142,8 @@ def measure_psf(
         averaged and shows which beads move. At least five beads must lie apart from each other and from the borders.
     axes
         Axes of a bare array.
-    channel
-        Index of the channel.
+    bead_channel
+        Index of the channel that shows the beads.
     bead_size
         Diameter of the beads in micrometres. Its blur is taken off the widths, not off the average. 0 = points.
     pixel_size
@@ -169,7 +169,7 @@ def measure_psf(
         image = Image.from_array(array, axes or guess_axes(tuple(array.shape)))
     if isinstance(bead_size, bool) or not 0 <= bead_size < np.inf:
         raise SettingsError(f"`bead_size` must be a diameter in micrometres of at least 0, got {bead_size}.")
-    recording = _read(image, channel)
+    recording = _read(image, bead_channel)
     beads = find_beads(recording.volume, recording.halves, recording.full, recording.variance)
     good = [b for b in beads if not b.fault and b.shape is not None]
     if len(good) < MIN_BEADS:
@@ -186,7 +186,7 @@ def _read(image: Image, channel: int) -> _Recording:
     if "S" in image.axes:
         raise SettingsError("beads are measured in one channel, got a colour image.", remedy="Give one channel.")
     if not 0 <= channel < image.size("C"):
-        raise SettingsError(f"`channel` must be 0 to {image.size('C') - 1}, got {channel}.")
+        raise SettingsError(f"`bead_channel` must be 0 to {image.size('C') - 1}, got {channel}.")
     raw = np.asarray(image.with_nan().data)
     raw = raw.take(channel, axis=image.axes.index("C")) if "C" in image.axes else raw
     axes = image.axes.replace("C", "")

@@ -6,7 +6,7 @@ from typing import Any
 from napari_superres.errors import SettingsError
 
 _RENAMED = {"suffix": "format"}
-_WITHOUT_FLAG = ("batch", "max_passes")
+_WITHOUT_FLAG = ("batch", "max_passes", "psf")
 
 
 def changed_options(options: Mapping[str, Any]) -> dict[str, Any]:

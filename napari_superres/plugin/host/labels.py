@@ -40,6 +40,8 @@ LABELS = {
 
 WORDS = {
     "allow_loss": "allow_loss in Python",
+    "bead_channel": "channel of the beads",
+    "bead_size": "diameter of the beads",
     "channel_names": "channel names",
     "dtype": "data type",
     "hr": "high-resolution image",

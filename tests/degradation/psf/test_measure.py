@@ -121,7 +121,7 @@ def test_fewer_than_five_good_beads_are_refused():
         (Image.from_array(np.ones((40, 40)), "YX"), {}, "pixel size of the beads is unknown"),
         (Image.from_array(np.ones((40, 40)), "YX", pixel_size=0.1), {}, "one intensity everywhere"),
         (Image.from_array(np.full((40, 40), np.nan), "YX", pixel_size=0.1), {}, "NaN or infinite"),
-        (Image.from_array(np.eye(40), "YX", pixel_size=0.1), {"channel": 2}, "`channel` must be 0 to 0"),
+        (Image.from_array(np.eye(40), "YX", pixel_size=0.1), {"bead_channel": 2}, "`bead_channel` must be 0 to 0"),
         (Image.from_array(np.eye(40), "YX", pixel_size=0.1), {"bead_size": -1}, "diameter in micrometres"),
         (
             Image.from_array(np.random.default_rng(0).random((90, 90)), "YX", pixel_size=0.1),

@@ -50,7 +50,7 @@ def parsed(arguments):
 
 
 def test_the_examples_are_of_all_options():
-    assert set(CHANGED) == {*FILE_DEFAULTS, "suffix"} - {"batch", "max_passes"}
+    assert set(CHANGED) == {*FILE_DEFAULTS, "suffix"} - {"batch", "max_passes", "psf"}
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -78,7 +78,7 @@ def test_zero_is_no_default():
     assert changed_options({"series": 0, "channels": [0], "tta": False}) == {"series": 0, "channels": [0]}
 
 
-@pytest.mark.parametrize("name", ["batch", "max_passes"])
+@pytest.mark.parametrize("name", ["batch", "max_passes", "psf"])
 def test_an_option_without_a_flag_is_not_dropped(name):
     with pytest.raises(SettingsError, match=f"{name} has no flag"):
         option_arguments({name: 3})

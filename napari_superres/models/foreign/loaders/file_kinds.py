@@ -22,7 +22,7 @@ _BY_SUFFIX = {
     ".caffemodel": ("a model of Caffe", _EXPORT),
     ".mlmodel": ("a model of Core ML", _EXPORT),
     ".engine": ("a TensorRT engine, which runs on one kind of GPU only", _EXPORT),
-    ".mat": ("a file of MATLAB", "Export the network in MATLAB with `exportONNXNetwork`, and add the .onnx file."),
+    ".mat": ("a file of MATLAB", "Export the network in MATLAB with exportONNXNetwork, and add the .onnx file."),
     ".npz": ("arrays of numpy, without the network that they belong to", _EXPORT),
 }
 
