@@ -78,8 +78,7 @@ def trust(
     mean shows and the input does not. A failure mask is 1 where the error may exceed the calibration's tolerance.
     """
     from napari_superres import io
-    from napari_superres.evaluation import check_consistency, failure_mask, intervals, spread
-    from napari_superres.evaluation.reporting.questions import consistent
+    from napari_superres.evaluation import check_consistency, evaluate, failure_mask, intervals, spread
     from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration
     from napari_superres.evaluation.uncertainty.spread import describe_spread
 
@@ -94,15 +93,15 @@ def trust(
         if bars.failure is not None:
             maps["failure-mask"] = failure_mask(results, bars, Binding.of(results))
     try:
-        found, problem = {"": check_consistency(results.mean, lr)}, ""
-        maps["residual"] = found[""].residual
+        maps["residual"] = check_consistency(results.mean, lr).residual
+        answers = evaluate(results.mean, None, lr=lr).findings["image"].answers
+        checked = [f"{a.question} {a.state}: {a.reason}" for a in answers if "consistent" in a.question]
     except EvaluationError as error:
-        found, problem = {}, str(error)
+        checked = [f"it was not compared with its input: {error}"]
     write_maps(maps, targets, overwrite=overwrite)
-    answer = consistent(found, {}, problem)
     terminal.result(
         f"{results.members} results disagree by {describe_spread(results)}",
-        f"{answer.question} {answer.state}: {answer.reason}",
+        *checked,
         f"Open {targets['mean']} with {targets['disagreement']} on top: where that is bright, the model guesses",
     )
 

@@ -270,8 +270,13 @@ def _advice(scores: Sequence[Floats], alpha: float, delta: float, factor: float,
     now = "are infinitely wide" if factor == inf else f"are {2 * factor * width:.4g} wide"
     if (inside := float(np.mean([(s <= factor).mean() for s in scores]))) > 1 - alpha / 2:
         now += f" and hold {100 * inside:.4g} % of the pixels where {100 * (1 - alpha):.0f} % were asked for"
+    then = (
+        f"{later:.4g} wide"
+        if later < 0.98 * 2 * factor * width
+        else "hardly narrower, as images differ from each other"
+    )
     masks = "" if n >= for_masks else f"; failure masks need about {for_masks}"
-    return (f"with {n} images the intervals {now}; with about {wanted} images like these, {later:.4g} wide{masks}",)
+    return (f"with {n} images the intervals {now}; with about {wanted} images like these, {then}{masks}",)
 
 
 def _curve(scores: Sequence[Floats]) -> tuple[tuple[float, float], ...]:
