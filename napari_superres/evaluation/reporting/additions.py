@@ -102,16 +102,18 @@ def grids(found: Mapping[str, Grids], sampled: str, problem: str) -> Answer:
         return Answer(question, "not measurable", problem or "there is nothing to compare it with")
     name, g = one
     parts = [
-        f"periodic pattern {g.peak:.3g} (limit {MAX_PEAK:g})",
+        f"periodic pattern {g.pattern.peak:.3g} (limit {MAX_PEAK:g})",
         f"seams {g.seam:.1f} (limit {MAX_SEAM:g})",
         f"stripes {g.stripes:.1f} (limit {MAX_STRIPES:g})",
     ]
+    if g.pattern.periodic:
+        parts = [parts[0], "the specimen itself is periodic, so its own frequencies, steps and stripes were left out"]
     reason = "; ".join([", ".join(parts), *([sampled] if sampled else [])])
     if g.excess <= 1:
         return Answer(question, "yes", named(name, reason))
-    if g.peak / MAX_PEAK == g.excess:
-        periods = " x ".join("any" if p == inf else f"{p:.3g}" for p in g.period)
-        kind = f"a pattern repeats every {periods} pixels, at {100 * g.amplitude:.1f} % of the contrast"
+    if g.pattern.peak / MAX_PEAK == g.excess:
+        periods = " x ".join("any" if p == inf else f"{p:.3g}" for p in g.pattern.period)
+        kind = f"a pattern repeats every {periods} pixels, at {100 * g.pattern.amplitude:.1f} % of the contrast"
     elif g.seam / MAX_SEAM == g.excess:
         kind = f"it steps every {g.tile} pixels along {g.axis}, as tiles do"
     else:

@@ -14,6 +14,7 @@ from napari_superres.evaluation.consistency import Consistency, check_consistenc
 from napari_superres.evaluation.consistency.detail import detail_excess, shared_noise
 from napari_superres.evaluation.consistency.grids import Grids, find_grids
 from napari_superres.evaluation.consistency.places import Place, denied_by_input, denied_by_reference
+from napari_superres.evaluation.consistency.sums import denied_by_sums
 from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
 from napari_superres.evaluation.registration.lengths import pixel_sizes
 from napari_superres.evaluation.registration.match import match
@@ -127,8 +128,10 @@ def compare_with_input(
         try:
             consistency[name] = check_consistency(one, low, psf_sigma=width)
             usual = None if base is None else check_consistency(base, low, psf_sigma=width)
-            place = None if usual is None else denied_by_input(consistency[name], usual, low)
-            denied |= {} if place is None else {name: place}
+            places = [None if usual is None else denied_by_input(consistency[name], usual, low)]
+            places += [denied_by_sums(consistency[name], low)]
+            worse = max((p for p in places if p is not None), key=lambda p: p.score, default=None)
+            denied |= {} if worse is None else {name: worse}
         except EvaluationError as error:
             problem = problem or str(error)
         if base is not None:
@@ -136,7 +139,8 @@ def compare_with_input(
             (first, second), sampled = sample_planes(pair.result, pair.reference)
             factor = scale_of(one, low) or {}
             scale = factor.get("Y", 1), factor.get("X", 1)
-            grids[name] = find_grids(*_filled_alike(to_planes(first), to_planes(second)), scale)
+            step = 1.0 if one.dtype.kind in "ui" else 0.0
+            grids[name] = find_grids(*_filled_alike(to_planes(first), to_planes(second)), scale, step)
             if max(scale) > 1 and (whole := _whole(to_planes(first))):
                 value, at = detail_excess(whole[0], max(scale))
                 excess[name] = value, describe_place(first, at)

@@ -1,7 +1,8 @@
 """Scenes whose resolution follows from a formula, folders of results with references and inputs, and planted lies.
 
 ``drill``  nine scenes, each with a reference, an input and honest results
-``lies``   what can be wrong with a result, one function each; ``kinds`` has all of them
+``periodic``  scenes of periodic specimens, with honest results only
+``lies``   what can be wrong with a result, one function each; ``subtle`` those that follow the sample; ``kinds`` has all
 ``reported``  a result with its input and reference, for the pages of reports
 """
 
