@@ -20,8 +20,14 @@ Floats = npt.NDArray[np.float64]
 NOISE = 5.0
 """Standard deviations of a sum that chance explains in the worst of many thousand places."""
 
-_SHARES = (0.04, 0.01, 0.006, 0.005)
-"""Share of the brightness by which a window may be wrong: of 1 input pixel, of 2, of 4, and of more."""
+_SHARES = (0.04, 0.012, 0.008, 0.005, 0.004)
+"""Share of the brightness by which a window may be wrong: of 1 input pixel, of 2, of 4, of 8 and of more."""
+
+_CERTAIN = (8.0, 0.05)
+"""Standard deviations, and share of the brightness at any size, from which a window is denied and not only doubtful.
+
+Shipped models change the brightness of parts of real scans by up to 3 %.
+"""
 
 _FLOOR = 0.2
 """Share of the contrast that counts as brightness in darkness."""
@@ -49,8 +55,9 @@ def denied_by_sums(found: Consistency, lr: Image) -> Place | None:
     Returns
     -------
     Place
-        Its score is `NOISE` where chance and a small share of the brightness just explain the difference, which is in
-        standard deviations of the noise of that sum. None where the noise cannot be measured.
+        Its score is `NOISE` where chance and a small share of the brightness just explain the difference, and above 8
+        where a larger share does not either. The difference is in standard deviations of the noise of that sum. None
+        where the noise cannot be measured.
     """
     values = read_field(lr, tuple(slice(None) for _ in lr.axes), {})
     residual = np.asarray(found.residual.data, np.float64)
@@ -62,8 +69,11 @@ def denied_by_sums(found: Consistency, lr: Image) -> Place | None:
     outer = residual.shape[:-2]
     planes = [a.reshape(-1, *a.shape[-2:]) for a in (values, residual, whole)]
     best = None
-    for level, (sums, allowed) in enumerate(_windows(*planes, found.noise)):
-        score = NOISE * np.abs(sums) / (NOISE + allowed)
+    for level, (sums, bright) in enumerate(_windows(*planes, found.noise)):
+        size = np.abs(sums)
+        doubtful = NOISE * size / (NOISE + _SHARES[min(level, len(_SHARES) - 1)] * bright)
+        certain = _CERTAIN[0] * size / (_CERTAIN[0] + _CERTAIN[1] * bright)
+        score = np.maximum(np.minimum(doubtful, _CERTAIN[0]), certain)
         at = np.unravel_index(score.argmax(), score.shape)
         if best is None or score[at] > best.score:
             middle = (
@@ -78,7 +88,7 @@ def denied_by_sums(found: Consistency, lr: Image) -> Place | None:
 def _windows(
     values: Floats, residual: Floats, whole: npt.NDArray[np.bool_], noise: tuple[float, float]
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Yield for each level the differences over windows, and what a share of the brightness explains.
+    """Yield for each level the differences over windows, and their brightness.
 
     Both are in standard deviations of the noise of the window.
     """
@@ -88,15 +98,14 @@ def _windows(
     differs = np.where(whole, residual * sigma, 0.0)
     rest = np.where(whole, (differs - _gain_and_offset(differs, smooth, whole)) / sigma, 0.0)
     bright = np.where(whole, (np.maximum(smooth - low, 0) + _FLOOR * (high - low)) / sigma, 0.0)
-    weight, level = whole.astype(np.float64), 0
+    weight = whole.astype(np.float64)
     while min(rest.shape[-2:]) >= _LEAST:
         spread = np.sqrt(np.maximum(_filter(weight, _KERNEL**2), 1e-300))
         used = _filter(weight, _KERNEL) > 0.5
-        share = _SHARES[min(level, len(_SHARES) - 1)]
-        sums, allowed = (np.where(used, _filter(part, _KERNEL) / spread, 0.0) for part in (rest, share * bright))
-        yield sums, allowed
+        sums, level_of = (np.where(used, _filter(part, _KERNEL) / spread, 0.0) for part in (rest, bright))
+        yield sums, level_of
         # Sums of four, halved, keep the deviation of white noise; the mean of the weights is its variance.
-        rest, bright, weight, level = _halved(rest) * 2, _halved(bright) * 2, _halved(weight), level + 1
+        rest, bright, weight = _halved(rest) * 2, _halved(bright) * 2, _halved(weight)
 
 
 def _gain_and_offset(differs: Floats, smooth: Floats, whole: npt.NDArray[np.bool_]) -> Floats:
