@@ -125,7 +125,9 @@ class ImageScores:
     whole
         The judged result with all its pixels.
     reference
-        The reference on the common grid.
+        The reference on the common grid, nan where the result is not finite.
+    recorded
+        The same with all its pixels.
     lr
         The input; None if one was simulated.
     base
@@ -145,6 +147,7 @@ class ImageScores:
     result: Image
     whole: Image
     reference: Image
+    recorded: Image
     lr: Image | None
     base: Image
     registration: Registration | None
@@ -196,6 +199,7 @@ def compare(
     ours, theirs, registration = _references(result, reference, lr, scale, settings, notes)
     plane_scale = None if scale is None else tuple(scale[a] for a in "YX")
     ranges = intensity_limits(theirs, settings.rules, plane_scale) if limits is None else limits
+    recorded = ours
     if result is not None:
         ours, theirs = _mask_missing(ours, result, notes), _mask_missing(theirs, result, [])
     rows: list[Row] = []
@@ -230,8 +234,9 @@ def compare(
     assert whole is not None
     assert base is not None
     found = (objects, None if meter is None else meter.support(base))
-    pair = judged
-    return ImageScores(rows, notes, pair.result, whole, pair.reference, lr, base, registration, tuple(unknown), *found)
+    pair, recorded = judged, match(judged.result, recorded).reference
+    grid = (pair.result, whole, pair.reference, recorded)
+    return ImageScores(rows, notes, *grid, lr, base, registration, tuple(unknown), *found)
 
 
 def _object_meter(

@@ -152,6 +152,7 @@ def evaluate(
         scores.reference,
         low,
         whole=scores.whole,
+        recorded=scores.recorded,
         base=scores.base,
         registration=scores.registration,
         repeat=again,

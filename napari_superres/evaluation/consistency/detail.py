@@ -1,12 +1,9 @@
-"""Fine detail of a result: how strong it is next to coarser detail, and whether it holds the reference's own noise."""
+"""Fine detail of a result: how strong it is next to coarser detail."""
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-
-_FINEST = 0.42
-"""Frequency in cycles per pixel beyond which a recording holds little but its own noise."""
 
 _COARSE, _FINE = (0.5, 0.95), 1.05
 """Bands on both sides of the finest detail that the input holds, in units of its frequency."""
@@ -52,27 +49,3 @@ def detail_excess(planes: Floats, scale: int) -> tuple[float, tuple[int, int, in
         y, x = np.unravel_index(ratio.argmax(), ratio.shape)
         best = max(best, (float(ratio[y, x]), (number, int(y) + _BORDER, int(x) + _BORDER)))
     return best
-
-
-def shared_noise(result: Floats, reference: Floats) -> float | None:
-    """Return the correlation of two images at their highest frequencies, where recordings hold their own noise.
-
-    Parameters
-    ----------
-    result, reference
-        Planes ``(P, Y, X)``, finite.
-
-    Returns
-    -------
-    float
-        About 0 for recordings of their own, 1 for equal images; None where either has no power there.
-    """
-    shape = result.shape[-2:]
-    window = np.multiply.outer(*(np.hanning(n + 2)[1:-1] for n in shape))
-    finest = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1])) > _FINEST
-    cross, power = 0.0, np.zeros(2)
-    for pair in zip(result, reference, strict=True):
-        first, second = (np.fft.fft2((plane - plane.mean()) * window)[finest] for plane in pair)
-        cross += float((first * second.conj()).real.sum())
-        power += [float(np.square(np.abs(s)).sum()) for s in (first, second)]
-    return float(cross / np.sqrt(power.prod())) if power.all() else None

@@ -4,26 +4,20 @@ All three are sought in the difference between the result and an image of the sa
 input, so that periodic or straight structure of the sample itself does not count.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import gcd, inf
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_superres.evaluation.consistency.patterns import Pattern, find_pattern
+
 Floats = npt.NDArray[np.float64]
 
-MAX_PEAK, MAX_SEAM, MAX_STRIPES = 40.0, 3.7, 3.2
-"""Limits of a sound result. Nearly all honest results stay below 15, 3.2 and 3."""
+MAX_PEAK, MAX_SEAM, MAX_STRIPES = 28.0, 3.7, 3.2
+"""Limits of a sound result. Nearly all honest results stay below 18, 3.2 and 3."""
 
-_PERIODS = range(2, 9)
-"""Periods, in pixels, that upsampling networks and compression leave."""
-
-_LEAST_AMPLITUDE, _LEAST_STRIPES = 0.003, 0.01
-"""Amplitudes of a pattern and of stripes, as shares of the contrast, below which nobody sees them."""
-
-_NEIGHBOURS = 13
-"""Edge of the neighbourhood in the spectrum that a peak is compared with, in its bins."""
+_LEAST_STRIPES = 0.01
+"""Amplitude of stripes, as a share of the contrast, below which nobody sees them."""
 
 _SEGMENT, _MARGIN, _MIN_TILE = 48, 6, 6
 _WINDOW = 15
@@ -38,12 +32,8 @@ class Grids:
 
     Attributes
     ----------
-    peak
-        Power of the strongest periodic pattern of 2 to 8 pixels over that of its neighbours in the spectrum.
-    period
-        Its period along Y and X in pixels; infinite along an axis on which it does not change.
-    amplitude
-        Its amplitude as a share of the contrast of the image.
+    pattern
+        The strongest periodic pattern.
     seam
         How far steps at the multiples of `tile` stand out from all others, in standard deviations.
     tile
@@ -54,9 +44,7 @@ class Grids:
         Median of the deviations of whole rows or columns from their neighbours, over that expected of chance.
     """
 
-    peak: float
-    period: tuple[float, float]
-    amplitude: float
+    pattern: Pattern
     seam: float
     tile: int
     axis: str
@@ -65,10 +53,10 @@ class Grids:
     @property
     def excess(self) -> float:
         """How far the worst of the three lies beyond its limit: at most 1 within all limits."""
-        return max(self.peak / MAX_PEAK, self.seam / MAX_SEAM, self.stripes / MAX_STRIPES)
+        return max(self.pattern.peak / MAX_PEAK, self.seam / MAX_SEAM, self.stripes / MAX_STRIPES)
 
 
-def find_grids(result: Floats, base: Floats, scale: tuple[int, int]) -> Grids:
+def find_grids(result: Floats, base: Floats, scale: tuple[int, int], step: float = 0.0) -> Grids:
     """Measure grids, seams and stripes of a result.
 
     Parameters
@@ -77,12 +65,16 @@ def find_grids(result: Floats, base: Floats, scale: tuple[int, int]) -> Grids:
         Planes ``(P, Y, X)`` of the result and of an image of the same sample, finite.
     scale
         Factor of interpolation along Y and X, whose own pattern does not count.
+    step
+        Distance of the grey levels of the result; 0 for floats.
     """
     difference = result - base
     contrast = float(base.std()) or float(result.std())
     if min(difference.shape[-2:]) < 4 * _MARGIN or not contrast or difference.std() < 1e-6 * contrast:
-        return Grids(0.0, (inf, inf), 0.0, 0.0, 0, "Y", 0.0)
-    peak, period, amplitude = _find_peak(difference, contrast)
+        return Grids(Pattern(), 0.0, 0, "Y", 0.0)
+    pattern = find_pattern(difference, base, scale, step) if base.std() else Pattern()
+    if pattern.periodic:  # Restoring its lines makes steps and stripes at equal distances.
+        return Grids(pattern, 0.0, 0, "Y", 0.0)
     turned = (difference.swapaxes(-1, -2), base.swapaxes(-1, -2))
     # What stands out in the sample itself is no seam: a result sharpens the straight gap between the halves of a brain.
     seams = [
@@ -91,40 +83,7 @@ def find_grids(result: Floats, base: Floats, scale: tuple[int, int]) -> Grids:
     ]
     seam, tile, axis = max(seams)
     stripes = max(_find_stripes(d, contrast) for d in (difference, turned[0]))
-    return Grids(peak, period, amplitude, seam, tile, axis, stripes)
-
-
-def _find_peak(difference: Floats, contrast: float) -> tuple[float, tuple[float, float], float]:
-    """Return power, period and amplitude of the strongest pattern whose periods divide the same few pixels."""
-    shape = difference.shape[-2:]
-    window = np.multiply.outer(*(np.hanning(n + 2)[1:-1] for n in shape))
-    power = np.zeros((shape[0], shape[1]))
-    for plane in difference:
-        power += np.abs(np.fft.fft2((plane - plane.mean()) * window)) ** 2
-    power /= len(difference)
-    around = np.arange(_NEIGHBOURS) - _NEIGHBOURS // 2
-    amplitude = 2 * np.sqrt(power) / window.sum() / contrast
-    best: tuple[float, tuple[float, float], float] = (0.0, (inf, inf), 0.0)
-    for p, j, k in _lattice():
-        at = round(j * shape[0] / p) % shape[0], round(k * shape[1] / p) % shape[1]
-        if amplitude[at] > _LEAST_AMPLITUDE:
-            patch = power[np.ix_((at[0] + around) % shape[0], (at[1] + around) % shape[1])]
-            # A straight line of the sample fills a row or column of the spectrum evenly, a pattern one place of it.
-            middle = _NEIGHBOURS // 2
-            usual = max(float(np.median(part)) for part in (patch, patch[middle], patch[:, middle]))
-            ratio = float(power[at] / max(usual, 1e-12 * power.max()))
-            period = (p / min(j, p - j) if j else inf, p / k if k else inf)
-            best = max(best, (ratio, period, float(amplitude[at])))
-    return best
-
-
-def _lattice() -> Iterator[tuple[int, int, int]]:
-    """Yield a period and the number of waves in it along Y and X, each frequency once."""
-    for p in _PERIODS:
-        for j in range(p):
-            for k in range(p // 2 + 1):
-                if (j or k) and gcd(gcd(j, k), p) == 1:
-                    yield p, j, k
+    return Grids(pattern, seam, tile, axis, stripes)
 
 
 def _step_profile(difference: Floats, base: Floats) -> Floats:

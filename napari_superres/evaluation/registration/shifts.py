@@ -29,7 +29,13 @@ _CELL = 16
 """Edge in pixels of the cells over which the pulls of noise at a shift are summed: much wider than `_SMOOTHING`."""
 
 _MIN_BLOCK_CORRELATION, _MIN_GRADIENT_CORRELATION, _MIN_CONTRAST = 0.5, 0.3, 0.1
+_LEAST_DETAIL = 0.02
+"""Common power of gradients along a direction, over that along another, below which nothing is known along it."""
+
 _MAX_BLOCK_ERROR = MAX_DEFORMATION / 2
+_EQUAL_PEAK = 0.9
+"""Height of a peak of the correlation, as a share of the highest, from which it is as good."""
+
 _SEARCHED_FIELD = {2: (1024, 1024), 3: (32, 192, 192)}
 """Largest field, in the middle of the image, from which a shift is found: by number of axes, in pixels."""
 
@@ -177,6 +183,9 @@ class Shift:
         such as along a line, gradients hold noise only.
     covariance
         Covariance of `pixels`, in square pixels; infinite variances where the images do not say.
+    along
+        Unit vector along which both hold no common detail, as along the lines of a grating: there, `pixels` is 0. None
+        if there is no such direction.
     """
 
     pixels: Floats
@@ -184,6 +193,7 @@ class Shift:
     after: float
     gradients: float
     covariance: Floats
+    along: Floats | None = None
 
     @property
     def error(self) -> float:
@@ -236,9 +246,14 @@ def find_shift(fixed: Floats, moving: Floats) -> Shift:
     before, after = correlation(rows[0], rows[1]), 0.0 if outside else correlation(rows[0], rows[n + 2])
     misfit = rows[0] - gain * rows[n + 2]
     covariance = _shift_covariance(misfit, rows[2 : n + 2], rows[n + 3 :], _cells(finite, moved[inner].shape))
+    along = _direction_without_detail(rows[2 : n + 2], rows[n + 3 :])
+    if along is not None:
+        shift = shift - along * float(along @ shift)
+        across = np.eye(n) - np.outer(along, along)
+        covariance = across @ np.where(np.isfinite(covariance), covariance, 0.0) @ across
     if after > before or outside:
-        return Shift(shift, before, after, common, covariance)
-    return Shift(no_shift, before, before, common, covariance)
+        return Shift(shift, before, after, common, covariance, along)
+    return Shift(no_shift, before, before, common, covariance, along)
 
 
 def _correlation_peak(fixed: Floats, moving: Floats, most: npt.NDArray[np.intp]) -> Floats:
@@ -254,6 +269,7 @@ def _correlation_peak(fixed: Floats, moving: Floats, most: npt.NDArray[np.intp])
         Largest shift along each axis.
     """
     from scipy.fft import irfftn, rfftn
+    from scipy.ndimage import maximum_filter
     from scipy.signal.windows import tukey
 
     window = reduce(np.multiply.outer, [tukey(size + 2, 0.25)[1:-1] for size in fixed.shape])
@@ -261,7 +277,11 @@ def _correlation_peak(fixed: Floats, moving: Floats, most: npt.NDArray[np.intp])
     values = np.fft.fftshift(irfftn(spectra[0] * spectra[1].conj(), fixed.shape))
     centre = np.array(fixed.shape) // 2
     near = values[tuple(slice(c - m, c + m + 1) for c, m in zip(centre, most, strict=True))]
-    return np.array(np.unravel_index(near.argmax(), near.shape), np.float64) - most
+    # A periodic structure has many peaks of about one height: the nearest is meant.
+    peaks = np.argwhere((near == maximum_filter(near, 3)) & (near > _EQUAL_PEAK * near.max())) - most
+    if not len(peaks):
+        return np.array(np.unravel_index(near.argmax(), near.shape), np.float64) - most
+    return np.asarray(peaks[np.square(peaks).sum(axis=1).argmin()], np.float64)
 
 
 def _cells(finite: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
@@ -301,6 +321,15 @@ def _weakest_gradient_correlation(a: Floats, b: Floats) -> float:
     """Return the correlation of two gradients ``(axis, pixel)`` along the direction in which they share least."""
     directions = np.linalg.eigh(a @ b.T + b @ a.T)[1].T
     return min(correlation(d @ a, d @ b) for d in directions)
+
+
+def _direction_without_detail(a: Floats, b: Floats) -> Floats | None:
+    """Return the direction in which two gradients ``(axis, pixel)`` share nothing but noise next to the others."""
+    values, vectors = np.linalg.eigh(a @ b.T + b @ a.T)
+    weakest = vectors[:, 0]
+    alone = values[0] < _LEAST_DETAIL * values[-1]
+    noisy = correlation(weakest @ a, weakest @ b) < _MIN_GRADIENT_CORRELATION
+    return np.asarray(weakest) if alone and noisy else None
 
 
 def _block_shifts(fixed: Floats, moving: Floats, block: int) -> Floats:

@@ -1,9 +1,12 @@
 """Questions about what a result adds to its input: at some place, along its pixels, or in fine detail."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
+import numpy as np
+
+from napari_superres.core.image import Image
 from napari_superres.evaluation.consistency import Consistency
 from napari_superres.evaluation.consistency.grids import MAX_PEAK, MAX_SEAM, MAX_STRIPES, Grids
 from napari_superres.evaluation.consistency.places import Place
@@ -35,6 +38,10 @@ _EXCESS = (1.5, 4.0)
 """Powers of fine detail over coarser detail above which it is doubtful, and invented. Honest results: below 0.7."""
 
 
+_HOLE_GROWS = 17
+"""Edge in pixels of the square by which a hole of the input may have grown in the result."""
+
+
 @dataclass(frozen=True, slots=True)
 class Added:
     """Detail of one channel beyond the input's pixels.
@@ -56,6 +63,38 @@ class Added:
         return self.detail.share >= max(_LITTLE, _MORE * self.usual)
 
 
+def every_pixel(result: Image, others: Sequence[Image]) -> Answer | None:
+    """Answer whether a result has a number at each pixel; None if it has.
+
+    Parameters
+    ----------
+    result
+        The result.
+    others
+        Its interpolated input, and its reference with all its pixels, as far as they are known, on its grid. Where one
+        of them has a hole, the result may have it, too.
+    """
+    from scipy.ndimage import maximum_filter
+
+    if result.dtype.kind != "f":
+        return None
+    missing = ~np.isfinite(np.asarray(result.data))
+    if not missing.any():
+        return None
+    question = "Is every pixel there?"
+    share = f"{100 * missing.mean():.2g} % of its pixels are not numbers"
+    size = [_HOLE_GROWS if a in "YX" else 1 for a in result.axes]
+    unexpected = missing
+    for other in others:
+        if other.shape == result.shape:
+            unexpected = unexpected & ~maximum_filter(~np.isfinite(np.asarray(other.data)), size)
+    if not unexpected.any():
+        return Answer(question, "yes", f"{share}, where the input or the reference has none either")
+    at = [f"{a} {i.min()} to {i.max()}" for a, i in zip(result.axes, np.nonzero(unexpected), strict=True)]
+    reason = f"{share}, within {', '.join(at)}, where the input has numbers: nothing was checked there"
+    return Answer(question, "no", f"{reason}; make it again, or mask these pixels")
+
+
 def everywhere(wrong: Mapping[str, Place], sampled: str = "") -> Answer:
     """Answer whether no place of a result is much more wrong than interpolation is.
 
@@ -69,7 +108,8 @@ def everywhere(wrong: Mapping[str, Place], sampled: str = "") -> Answer:
     question = "Is every place as right as interpolation?"
     one = worst(wrong, lambda p: p.score)
     if one is None:
-        return Answer(question, "not measurable", "no input was given as `lr`, or the field is too small")
+        reason = "no input was given as `lr`, so there is no fair rival, or the field is too small"
+        return Answer(question, "not measurable", reason)
     name, at = one
     limit = _DENIED_BY_REFERENCE[0]
     reason = f"its worst place differs by {at.score:.1f} times what interpolation leaves nearby (limit {limit:g})"
@@ -102,16 +142,18 @@ def grids(found: Mapping[str, Grids], sampled: str, problem: str) -> Answer:
         return Answer(question, "not measurable", problem or "there is nothing to compare it with")
     name, g = one
     parts = [
-        f"periodic pattern {g.peak:.3g} (limit {MAX_PEAK:g})",
+        f"periodic pattern {g.pattern.peak:.3g} (limit {MAX_PEAK:g})",
         f"seams {g.seam:.1f} (limit {MAX_SEAM:g})",
         f"stripes {g.stripes:.1f} (limit {MAX_STRIPES:g})",
     ]
+    if g.pattern.periodic:
+        parts = [parts[0], "the specimen itself is periodic, so its own frequencies, steps and stripes were left out"]
     reason = "; ".join([", ".join(parts), *([sampled] if sampled else [])])
     if g.excess <= 1:
         return Answer(question, "yes", named(name, reason))
-    if g.peak / MAX_PEAK == g.excess:
-        periods = " x ".join("any" if p == inf else f"{p:.3g}" for p in g.period)
-        kind = f"a pattern repeats every {periods} pixels, at {100 * g.amplitude:.1f} % of the contrast"
+    if g.pattern.peak / MAX_PEAK == g.excess:
+        periods = " x ".join("any" if p == inf else f"{p:.3g}" for p in g.pattern.period)
+        kind = f"a pattern repeats every {periods} pixels, at {100 * g.pattern.amplitude:.1f} % of the contrast"
     elif g.seam / MAX_SEAM == g.excess:
         kind = f"it steps every {g.tile} pixels along {g.axis}, as tiles do"
     else:
@@ -154,7 +196,8 @@ def supported(
             more.insert(0, _measured(shared[name].detail))
         return Answer(question, "no" if value > _EXCESS[1] else "doubtful", "; ".join([reason, *more]))
     if not shared:
-        return Answer(question, "not measurable", "; ".join([_unsupported(consistency), *more]))
+        reason = _unsupported(consistency) if placed is None or consistency else _NO_SCALE
+        return Answer(question, "not measurable", "; ".join([reason, *more]))
     if placed is not None and placed.state == "no":
         return Answer(question, "not measurable", "it does not lie on the reference: they cannot agree in detail")
     limit = None if agreement is None else agreement.agreement()
@@ -174,6 +217,9 @@ def supported(
     if state != "yes":
         reason += ": do not measure details smaller than an input pixel"
     return Answer(question, state, "; ".join([named(name, reason), *more]))
+
+
+_NO_SCALE = "no finer result of a known input was given (`lr`), so it is not known which detail was added"
 
 
 def _amount(share: float) -> str:

@@ -11,9 +11,11 @@ from napari_superres.core.image import Image
 from napari_superres.core.invalid import fill
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.consistency import Consistency, check_consistency
-from napari_superres.evaluation.consistency.detail import detail_excess, shared_noise
+from napari_superres.evaluation.consistency.copied import copied_noise
+from napari_superres.evaluation.consistency.detail import detail_excess
 from napari_superres.evaluation.consistency.grids import Grids, find_grids
 from napari_superres.evaluation.consistency.places import Place, denied_by_input, denied_by_reference
+from napari_superres.evaluation.consistency.sums import denied_by_sums
 from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
 from napari_superres.evaluation.registration.lengths import pixel_sizes
 from napari_superres.evaluation.registration.match import match
@@ -32,8 +34,10 @@ _MOST_PIXELS = 1 << 25
 _FRAMES = 8
 """Most frames whose position is measured."""
 
-_COARSE = 3.0
-"""Standard deviation, in pixels, of the Gaussian that intensities are smoothed by before they are compared."""
+_COARSE = ((3.0, 0.5), (6.0, 0.08))
+"""Standard deviations, in pixels, of the Gaussians that intensities are smoothed by before they are compared, and the
+share of the contrast that must be left: otherwise the lens, which takes contrast from fine structure, looks like gain.
+"""
 
 
 def by_channel(image: Image | None) -> dict[str, Image]:
@@ -127,8 +131,10 @@ def compare_with_input(
         try:
             consistency[name] = check_consistency(one, low, psf_sigma=width)
             usual = None if base is None else check_consistency(base, low, psf_sigma=width)
-            place = None if usual is None else denied_by_input(consistency[name], usual, low)
-            denied |= {} if place is None else {name: place}
+            places = [None if usual is None else denied_by_input(consistency[name], usual, low)]
+            places += [denied_by_sums(consistency[name], low)]
+            worse = max((p for p in places if p is not None), key=lambda p: p.score, default=None)
+            denied |= {} if worse is None else {name: worse}
         except EvaluationError as error:
             problem = problem or str(error)
         if base is not None:
@@ -136,7 +142,8 @@ def compare_with_input(
             (first, second), sampled = sample_planes(pair.result, pair.reference)
             factor = scale_of(one, low) or {}
             scale = factor.get("Y", 1), factor.get("X", 1)
-            grids[name] = find_grids(*_filled_alike(to_planes(first), to_planes(second)), scale)
+            step = 1.0 if one.dtype.kind in "ui" else 0.0
+            grids[name] = find_grids(*_filled_alike(to_planes(first), to_planes(second)), scale, step)
             if max(scale) > 1 and (whole := _whole(to_planes(first))):
                 value, at = detail_excess(whole[0], max(scale))
                 excess[name] = value, describe_place(first, at)
@@ -157,8 +164,8 @@ class AgainstReference:
         Intensities over those of the other image, and their total over its total.
     wrong
         Place of the largest error next to interpolation; empty without it.
-    shared
-        Correlation at the highest frequencies.
+    copied
+        Share of the reference's noise that the result holds at its worst place, and that place.
     equal
         Channels that equal those of the reference.
     sampled
@@ -170,7 +177,7 @@ class AgainstReference:
     curves: Mapping[str, Linearity]
     fluxes: Mapping[str, float]
     wrong: Mapping[str, Place]
-    shared: Mapping[str, float]
+    copied: Mapping[str, tuple[float, str]]
     equal: tuple[str, ...]
     sampled: str
 
@@ -188,7 +195,7 @@ def compare_channels(result: Image, reference: Image, base: Image | None) -> Aga
     registrations, problem = _positions(result, reference)
     curves: dict[str, Linearity] = {}
     fluxes: dict[str, float] = {}
-    shared: dict[str, float] = {}
+    copied: dict[str, tuple[float, str]] = {}
     equal: list[str] = []
     wrong: dict[str, Place] = {}
     sampled = ""
@@ -197,16 +204,16 @@ def compare_channels(result: Image, reference: Image, base: Image | None) -> Aga
     for (name, one), other, low in zip(ours.items(), theirs.values(), bases or [None] * len(ours), strict=True):
         (first, second), sampled = sample_planes(one, other)
         planes = to_planes(first), to_planes(second)
-        curves[name] = linearity(*(_smooth(p) for p in reversed(planes)))
+        curves[name] = _curve(*planes)
         fluxes[name] = flux(np.asarray(other.data), np.asarray(one.data))
         whole = _whole(*planes)
-        noise = shared_noise(*whole) if whole else None
-        shared |= {} if noise is None else {name: noise}
+        noise = copied_noise(whole[0], whole[1]) if whole else None
+        copied |= {} if noise is None else {name: (noise.share, describe_place(first, noise.place))}
         equal += [name] if np.array_equal(np.asarray(one.data), np.asarray(other.data)) else []
         if low is not None:
             place = denied_by_reference(first, sample_planes(low, other)[0][0], second)
             wrong |= {} if place is None else {name: place}
-    return AgainstReference(registrations, problem, curves, fluxes, wrong, shared, tuple(equal), sampled)
+    return AgainstReference(registrations, problem, curves, fluxes, wrong, copied, tuple(equal), sampled)
 
 
 def _positions(result: Image, reference: Image) -> tuple[dict[str, Registration], str]:
@@ -278,14 +285,24 @@ def _filled_alike(result: Floats, base: Floats) -> tuple[Floats, Floats]:
     return np.where(known, result, filled), filled
 
 
-def _smooth(planes: Floats) -> Floats:
+def _curve(result: Floats, other: Floats) -> Linearity:
+    """Return the intensities of planes over those of another image; without points where blur hides them."""
+    contrast = float(np.nanstd(_smooth(other, 1.0))) if np.isfinite(other).any() else 0.0
+    for sigma, least in _COARSE:
+        smooth = _smooth(other, sigma)
+        if contrast and np.isfinite(smooth).any() and float(np.nanstd(smooth)) >= least * contrast:
+            return linearity(smooth, _smooth(result, sigma))
+    return Linearity(np.empty(0), np.empty(0), np.nan, np.nan, np.nan)
+
+
+def _smooth(planes: Floats, deviation: float) -> Floats:
     """Return planes without noise and fine detail, which would bend the curve of intensities.
 
     Pixels that are not finite are left out; nan where they are most of the neighbourhood.
     """
     from scipy.ndimage import gaussian_filter
 
-    sigma = (0, _COARSE, _COARSE)
+    sigma = (0, deviation, deviation)
     finite = np.isfinite(planes)
     if finite.all():
         return np.asarray(gaussian_filter(planes, sigma))

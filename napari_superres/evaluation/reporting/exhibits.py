@@ -126,6 +126,9 @@ def _worst_place(
     answer: Answer, result: Image, reference: Image | None, lr: Image | None, residual: Image | None
 ) -> Place | None:
     """Return the pixel of the result where an answer is worst; None if nothing tells it."""
+    if "every pixel" in answer.question:
+        holes = np.argwhere(~np.isfinite(np.asarray(result.data, dtype=np.float64)))
+        return dict(zip(result.axes, map(int, holes[len(holes) // 2]), strict=True))
     denied = residual is not None and np.isfinite(np.asarray(residual.data)).any()
     if residual is not None and lr is not None and denied and (reference is None or "its input" in answer.question):
         at = _peak(np.asarray(residual.data, dtype=np.float64), residual.axes)

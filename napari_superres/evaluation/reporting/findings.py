@@ -115,6 +115,7 @@ def examine(
     lr: Image | None,
     *,
     whole: Image | None = None,
+    recorded: Image | None = None,
     base: Image | None = None,
     registration: Registration | None = None,
     repeat: Image | None = None,
@@ -133,6 +134,8 @@ def examine(
         The input, or None.
     whole
         The result with all its pixels, to be compared with the input; `result` by default.
+    recorded
+        The reference with the pixels that the result lacks; `reference` by default.
     base
         The interpolated input, on the grid of `result`; that of `lr` by default.
     registration
@@ -165,13 +168,16 @@ def examine(
         answers, placed = _against_reference(facts, result, reference, registration, unknown)
         if rows:
             answers += [rivals.better(rows, candidate), rivals.classical(rows, candidate)]
-        answers += [additions.everywhere(facts.wrong, facts.sampled)]
+        answers += [additions.everywhere({} if lr is None else facts.wrong, facts.sampled)]
         maps |= _maps(_middle(result), _middle(reference))
         agreement = _correlation(result, reference)
         shared = {} if scale is None else _shared_beyond(result, reference, base, scale)
     else:
         answers = _against_input(whole, interpolated)
+    others = [None if lr is None else base, reference if recorded is None else recorded]
+    lacking = additions.every_pixel(result, [image for image in others if image is not None])
     answers += [
+        *([lacking] if lacking else []),
         questions.consistent(held.consistency, held.denied, held.problem),
         additions.grids(held.grids, held.sampled, held.problem),
         additions.supported(shared, held.excess, held.consistency, (agreement, repeated), placed),
@@ -220,7 +226,7 @@ def _against_reference(
         placed,
         *([order] if order else []),
         questions.linear(facts.curves, facts.fluxes),
-        rivals.independent(facts.shared, facts.equal),
+        rivals.independent(facts.copied, facts.equal),
     ]
     return answers, placed
 

@@ -27,6 +27,9 @@ _MAX_SHIFT = 0.5
 _GAMMAS, _SLOPES, _FLUXES = (0.8, 1.25), (0.8, 1.25), (0.95, 1.05)
 """Ranges in which intensities count as linear."""
 
+_STRAIGHT = 0.04
+"""Largest deviation from a straight line, as a share of the span, at which a curve is straight whatever its gamma."""
+
 _MIN_R_SQUARED = 0.99
 """Fit of a straight line below which a wrong gamma is certain."""
 
@@ -199,16 +202,20 @@ def linear(curves: Mapping[str, Linearity], fluxes: Mapping[str, float], other: 
     question = "Are its intensities linear?"
     known = {n: c for n, c in curves.items() if isfinite(c.gamma)}
     if not known:
-        return Answer(question, "not measurable", "one of the two has too few different intensities")
+        reason = "one of the two has too few different intensities, or no structure coarser than a lens blurs"
+        return Answer(question, "not measurable", reason)
     slopes = {n: float(np.polyfit(c.reference, c.candidate, 1)[0]) for n, c in known.items()}
     wrongs = {n: _wrong(c, slopes[n], fluxes.get(n, np.nan)) for n, c in known.items()}
     name = max(known, key=lambda n: (slopes[n] < 0, len(wrongs[n]), abs(np.log(known[n].gamma))))
     curve, slope, wrong = known[name], slopes[name], wrongs[name]
-    reason = named(
-        name,
-        f"gamma {curve.gamma:.2f} ({_GAMMAS[0]:g} to {_GAMMAS[1]:g}), slope {slope:.3g} ({_SLOPES[0]:g} to "
-        f"{_SLOPES[1]:g}), flux {fluxes.get(name, np.nan):.3g} times the {other}'s ({_FLUXES[0]:g} to {_FLUXES[1]:g})",
-    )
+    flux = fluxes.get(name, np.nan)
+    measured = [f"slope {slope:.3g} ({_SLOPES[0]:g} to {_SLOPES[1]:g})"]
+    if isfinite(flux):
+        measured.insert(0, f"gamma {curve.gamma:.2f} ({_GAMMAS[0]:g} to {_GAMMAS[1]:g})")
+        measured.append(f"flux {flux:.3g} times the {other}'s ({_FLUXES[0]:g} to {_FLUXES[1]:g})")
+    else:
+        measured.append("gamma and flux are not defined for intensities of both signs")
+    reason = named(name, ", ".join(measured))
     if not wrong:
         return Answer(question, "yes", reason)
     if slope < 0:
@@ -219,7 +226,10 @@ def linear(curves: Mapping[str, Linearity], fluxes: Mapping[str, float], other: 
 
 
 def _wrong(curve: Linearity, slope: float, flux: float) -> list[str]:
-    limits = (("gamma", curve.gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
+    # Signed intensities have neither a zero that a power could begin at nor a flux. A curve that is as good as straight
+    # fits many powers.
+    gamma = curve.gamma if isfinite(flux) and curve.deviation > _STRAIGHT else np.nan
+    limits = (("gamma", gamma, _GAMMAS), ("slope", slope, _SLOPES), ("flux", flux, _FLUXES))
     return [name for name, value, (low, high) in limits if isfinite(value) and not low <= value <= high]
 
 

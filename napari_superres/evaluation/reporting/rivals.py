@@ -14,8 +14,8 @@ _EQUAL, _WORSE = 0.1, 1.0
 _TUNED = 1.0
 """dB that a classical method gains at most by settings that were tuned to the reference."""
 
-_SHARED = (0.6, 0.9)
-"""Correlations at the highest frequencies above which a result probably, and certainly, contains the reference."""
+_COPIED = (0.25, 0.6)
+"""Shares of the reference's noise above which a result probably, and certainly, contains it. Honest: below 0.17."""
 
 _INTERPOLATIONS = ("bicubic", "lanczos", AREA_SPLINE)
 _DENOISER = "non-local-means"
@@ -127,13 +127,13 @@ def _named(channel: str, text: str) -> str:
     return text if channel == "all" else f"channel {channel}: {text}"
 
 
-def independent(shared: Mapping[str, float], equal: Sequence[str]) -> Answer:
+def independent(copied: Mapping[str, tuple[float, str]], equal: Sequence[str]) -> Answer:
     """Answer whether a result was made without the reference.
 
     Parameters
     ----------
-    shared
-        Correlation of result and reference at their highest frequencies, by channel.
+    copied
+        Share of the reference's noise that the result holds at its worst place, and that place, by channel.
     equal
         Channels in which the two are the same.
     """
@@ -142,17 +142,17 @@ def independent(shared: Mapping[str, float], equal: Sequence[str]) -> Answer:
     if equal:
         where = f" in channel {', '.join(equal)}" if any(equal) else ""
         return Answer(question, "no", f"it is the reference itself{where}, pixel for pixel: {advice}")
-    if not shared:
-        reason = "neither holds noise of its own at the highest frequencies, by which a copy would be recognised"
+    if not copied:
+        reason = "the reference shows no noise of its own, or the result no detail as fine, by which to recognise a copy"
         return Answer(question, "not measurable", reason)
-    name = max(shared, key=shared.__getitem__)
-    value = shared[name]
-    reason = f"correlation {value:.2f} (limit {_SHARED[0]:g}) at the highest frequencies, where noise differs"
+    name = max(copied, key=lambda n: copied[n][0])
+    share, at = copied[name]
+    reason = f"at its worst place, it holds {100 * share:.0f} % of the reference's noise (limit {100 * _COPIED[0]:g} %)"
     reason = f"channel {name}: {reason}" if name else reason
-    if value < _SHARED[0]:
+    if share < _COPIED[0]:
         return Answer(question, "yes", reason)
-    state: State = "no" if value > _SHARED[1] else "doubtful"
-    return Answer(question, state, f"{reason}: it contains the reference, or was made from it; {advice}")
+    state: State = "no" if share > _COPIED[1] else "doubtful"
+    return Answer(question, state, f"{reason}, at {at}: it contains the reference, or was made from it; {advice}")
 
 
 def beats(comparisons: Sequence[Comparison], candidate: str) -> Answer | None:

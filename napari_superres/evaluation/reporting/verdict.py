@@ -54,6 +54,11 @@ class Verdict:
 
 
 _ADVICE = {
+    "every pixel": Advice(
+        "has pixels that are not numbers",
+        "A part of the field is missing. No check can say anything about it, and sums over the field are wrong.",
+        "Make the result again. If the part is missing in the input, too, mask it.",
+    ),
     "pixel size": Advice(
         "has a pixel size that does not fit",
         "Lengths and areas that are measured in it are wrong.",
@@ -199,6 +204,8 @@ def judge(
             return Verdict("failed", f"Do not use: {count} failed{reason}")
         return Verdict("doubtful", f"Use with care: {count} {'is' if len(hits) == 1 else 'are'} doubtful{reason}")
     done = f"{len(found) - len(unknown)} of {len(found)} checks passed"
+    if 2 * len(unknown) > len(found):
+        return Verdict("open", f"Hardly anything could be checked: {done}, {len(unknown)} could not be made.")
     rest = f", {len(unknown)} could not be made" if unknown else ""
     if len(unknown) == len(found) or any(DECISIVE in a.question for _, a in unknown):
         return Verdict(

@@ -1,4 +1,4 @@
-"""Eight scenes, each with a reference of its own noise, an input, and results that hide nothing."""
+"""Nine scenes, each with a reference of its own noise, an input, and results that hide nothing."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ def phantom(shape: tuple[int, int], seed: int) -> Floats:
     return np.asarray(gaussian_filter(values, 0.8))
 
 
-def _scene(
+def make_scene(
     name: str,
     values: Floats,
     axes: str,
@@ -120,6 +120,7 @@ def _scene(
     model: str = "fluo-x2",
     names: tuple[str, ...] = (),
 ) -> Scene:
+    """Return a scene of intensities, with recordings of it."""
     values = values * (top / np.percentile(values, 99.9)) + 0.02 * top
     truth = Image.from_array(values.astype(np.float32), axes, pixel_size=0.1, channel_names=names)
     factors = [scale if a in "YX" else 1 for a in truth.spatial]
@@ -170,7 +171,7 @@ def _colours() -> Floats:
 
 
 def _rgb() -> Scene:
-    return _scene("rgb", _colours(), "YXS", top=230, photons=9000, dtype="uint8", model="photo-x2", psf=0.7)
+    return make_scene("rgb", _colours(), "YXS", top=230, photons=9000, dtype="uint8", model="photo-x2", psf=0.7)
 
 
 def _pair() -> Floats:
@@ -178,17 +179,17 @@ def _pair() -> Floats:
 
 
 MAKERS: dict[str, Callable[[], Scene]] = {
-    "dim cells": lambda: _scene("dim cells", _cells(60), "YX", photons=60),
-    "cells": lambda: _scene("cells", _cells(2000), "YX", photons=2000),
-    "filaments": lambda: _scene("filaments", filaments((192, 192), 5) + 0.04, "YX", photons=300),
-    "tissue": lambda: _scene("tissue", tissue((192, 192), 6), "YX", photons=900, top=200, dtype="uint8", model="em-x2"),
-    "phantom x4": lambda: _scene(
+    "dim cells": lambda: make_scene("dim cells", _cells(60), "YX", photons=60),
+    "cells": lambda: make_scene("cells", _cells(2000), "YX", photons=2000),
+    "filaments": lambda: make_scene("filaments", filaments((192, 192), 5) + 0.04, "YX", photons=300),
+    "tissue": lambda: make_scene("tissue", tissue((192, 192), 6), "YX", photons=900, top=200, dtype="uint8", model="em-x2"),
+    "phantom x4": lambda: make_scene(
         "phantom x4", phantom((256, 256), 7), "YX", photons=1500, scale=4, psf=2.0, top=1500, model="em-x4"
     ),
-    "two channels": lambda: _scene("two channels", _pair(), "CYX", photons=300, names=("nuclei", "tubulin")),
+    "two channels": lambda: make_scene("two channels", _pair(), "CYX", photons=300, names=("nuclei", "tubulin")),
     "rgb": _rgb,
-    "volume": lambda: _scene("volume", _volume(), "ZYX", photons=300),
-    "movie": lambda: _scene("movie", _moving(), "TYX", photons=300, model="fluo-x2"),
+    "volume": lambda: make_scene("volume", _volume(), "ZYX", photons=300),
+    "movie": lambda: make_scene("movie", _moving(), "TYX", photons=300, model="fluo-x2"),
 }
 """Scenes by name: dim and bright, sparse and dense, two-channel, colour, 3-D and time lapse."""
 
@@ -196,7 +197,9 @@ MAKERS: dict[str, Callable[[], Scene]] = {
 @cache
 def scene(name: str) -> Scene:
     """Return a scene, made once."""
-    return MAKERS[name]()
+    from helpers.scenes.periodic import PERIODIC
+
+    return (MAKERS | PERIODIC)[name]()
 
 
 def honest_results(of: Scene) -> Iterator[tuple[str, Image]]:

@@ -1,8 +1,9 @@
-"""All kinds of lies: those of `lies`, and those about texture, grids and seams."""
+"""All kinds of lies: those of `lies` and `subtle`, and those about texture, grids and seams."""
 
 import numpy as np
 from scipy import ndimage
 
+from helpers.scenes import subtle as subtle
 from helpers.scenes.drill import Floats, Scene
 from helpers.scenes.lies import LIES, contrast, each_plane, kind_of, middle_plane, planted, to_planes
 

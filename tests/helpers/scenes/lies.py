@@ -29,7 +29,7 @@ def planted(name: str, kind: str) -> Image | None:
     of, good = scene(name), good_result(name)
     values = to_planes(good)
     changed = LIES[kind](values.copy(), of)
-    if changed.shape == values.shape and np.array_equal(changed, values):
+    if changed.shape == values.shape and np.array_equal(changed, values, equal_nan=True):
         return None
     return from_planes(changed, good)
 
@@ -374,5 +374,11 @@ def _(v: Floats, of: Scene) -> Floats:
     return 0.5 * v + 0.5 * to_planes(of.reference)
 
 
-SEEN_BY_REFERENCE_ONLY = ("the reference", "the reference and a little noise", "half of the reference")
+SEEN_BY_REFERENCE_ONLY = (
+    "the reference",
+    "the reference and a little noise",
+    "half of the reference",
+    "the reference without its finest detail",
+    "the reference in a part",
+)
 """Kinds that an input cannot reveal: they are better than any result of it."""
