@@ -45,7 +45,8 @@ def isotropic(
     minutes: Annotated[float, typer.Option(help="Most time for learning.")] = 3.0,
     axis: Annotated[Literal["Z", "Y", "X"], typer.Option(help="The coarse axis.")] = "Z",
     profile: Annotated[
-        Literal["auto", "box", "gaussian"], typer.Option(help="How a slice weighs what lies within it; auto is a box.")
+        Literal["auto", "box", "gaussian"],
+        typer.Option(help="How a slice weighs what lies within it; auto is a box, or with --psf a Gaussian."),
     ] = "auto",
     thickness: Annotated[
         float | None,
@@ -56,6 +57,9 @@ def isotropic(
     ] = None,
     spacing: Annotated[
         float | None, typer.Option(metavar="S", help="Distance of slices. Default: the pixel size along --axis.")
+    ] = None,
+    psf: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="PSF measured by superres psf, in place of --thickness.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Go on where the checks speak against it.")] = False,
@@ -110,6 +114,7 @@ def isotropic(
             profile=profile,
             thickness=thickness,
             spacing=spacing,
+            psf=parsing.read_psf(psf),
             minutes=minutes,
             seed=seed,
             force=force,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_superres.models.architectures.edsr import EDSR
+from napari_superres.models.architectures.layers import near_zero
 from napari_superres.models.interpolate import Interpolation
 
 _PIXELS = 2**17
@@ -33,6 +34,7 @@ class Orthogonal(nn.Module):
         self.scale = tuple(scale)
         self.interpolation = Interpolation(kernel, scale)
         self.planes = EDSR(scale=(scale[self.axis], 1), blocks=blocks, features=features, skip=False, tail="direct")
+        near_zero(self.planes.tail[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, 1, Z, Y, X)`` on the finer grid."""

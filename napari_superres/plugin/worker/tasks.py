@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 ModelNames = str | Mapping[str, str]
 """A model by name or file, or one per channel."""
 
-_in_use = threading.Lock()
+in_use = threading.Lock()
+"""Held by the thread that uses the models."""
+
 _COMPUTE_AGAIN = "Compute the result again with `upscale()`."
 _FIRST_TILE = 192  # tile of a preview that shows its first pixels at once
 _measured: set[str] = set()  # models whose speed was measured once; on a busy machine that gives no number
@@ -57,7 +59,7 @@ def plan(image: Image, model: ModelNames, options: Mapping[str, Any]) -> "Genera
     from napari_superres.inference.machine.speed import measure_one_pass
     from napari_superres.inference.planning.estimate import estimate
 
-    with _in_use:
+    with in_use:
         run = _prepare(image, model, options, measure=False)
         expected = estimate(run)
         yield run.plans[0], expected
@@ -110,7 +112,7 @@ def upscale(
     from napari_superres.inference.provenance import join_records, make_record
 
     settings = preferences()
-    with _in_use:
+    with in_use:
         run = _prepare(image, model, options)
         if is_too_large(run.result_bytes, settings):
             steps: Any = upscale_onto_disk(image, run, focus, settings)
@@ -156,7 +158,7 @@ def preview(
     """
     from napari_superres.inference.images import run_in_memory
 
-    with _in_use:
+    with in_use:
         loaded = _load_models(model)
         models = loaded.values() if isinstance(loaded, Mapping) else [loaded]
         if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(each.card) for each in models):
@@ -198,7 +200,7 @@ def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
     """
     from napari_superres import evaluation
 
-    with _in_use:
+    with in_use:
         return evaluation.evaluate(result, reference, **options)
 
 
@@ -269,7 +271,7 @@ def trust_map(
     from napari_superres.evaluation.uncertainty.calibration import Binding, Calibration, intervals
 
     bars = None if calibration is None else Calibration.from_json(calibration)
-    with _in_use:
+    with in_use:
         model = _model_of(record)
         spread = None
         for spread in evaluation.iter_spread(lr, model):  # noqa: B007 - the last is used
@@ -323,7 +325,7 @@ def interpolated(result: Image, lr: Image) -> Image:
     from napari_superres.evaluation.baselines import BICUBIC, interpolate
     from napari_superres.evaluation.registration.scale import scale_of
 
-    with _in_use:
+    with in_use:
         return interpolate(lr, BICUBIC, scale_of(result, lr) or {"Y": 1, "X": 1})
 
 

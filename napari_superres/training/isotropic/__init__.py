@@ -20,6 +20,7 @@ from napari_superres.training.isotropic.options import IsotropicOptions as Isotr
 from napari_superres.training.isotropic.run import isotropic as isotropic
 from napari_superres.training.isotropic.run import isotropic_file as isotropic_file
 from napari_superres.training.isotropic.run import iter_learning as iter_learning
+from napari_superres.training.isotropic.run import keep_model as keep_model
 
 __all__ = [
     "IsotropicOptions",
@@ -29,4 +30,5 @@ __all__ = [
     "isotropic",
     "isotropic_file",
     "iter_learning",
+    "keep_model",
 ]

@@ -7,8 +7,9 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES
+from napari_superres.degradation.psf import psf_sigma
 from napari_superres.errors import SettingsError
-from napari_superres.training.isotropic.profile import KINDS, Kind, SliceProfile
+from napari_superres.training.isotropic.profile import FWHM_OF_SIGMA, KINDS, WIDEST, Kind, SliceProfile
 
 Profile = Literal["auto", "box", "gaussian"]
 
@@ -53,7 +54,13 @@ class Geometry:
 
 
 def find_geometry(
-    image: Image, *, axis: str, profile: Profile, thickness: float | None, spacing: float | None
+    image: Image,
+    *,
+    axis: str,
+    profile: Profile,
+    thickness: float | None,
+    spacing: float | None,
+    psf: Image | None = None,
 ) -> Geometry:
     """Return the coarse axis of a stack, checked.
 
@@ -64,17 +71,60 @@ def find_geometry(
     axis
         The coarse axis.
     profile
-        ``"auto"`` is a box.
+        ``"auto"`` is a Gaussian with `psf`, else a box.
     thickness, spacing
         Of the slices, in the unit of the pixel size. By default the thickness that the file states, or else the
         spacing: slices that touch; and the pixel size along `axis`.
+    psf
+        Measured point-spread function, whose axial width takes the place of `thickness`.
 
     Raises
     ------
     SettingsError
-        If the image is no stack, its pixel size is unknown, its axes are oblique to each other, or the factor is not
-        2 to 10.
+        If the image is no stack, its pixel size is unknown, its axes are oblique to each other, the factor is not
+        2 to 10, or `psf` does not fit the other options.
     """
+    _check_stack(image, axis, profile, spacing)
+    _check_positive(thickness=thickness, spacing=spacing)
+    sizes = dict(zip(image.spatial, image.pixel_size, strict=True))
+    across = [sizes[a] for a in "ZYX" if a != axis]
+    if max(across) > (1 + _SAME) * min(across):
+        raise SettingsError(
+            f"pixels across {axis} must be square, got {across[0]:.4g} and {across[1]:.4g}.",
+            remedy="Bring them to one size first, with `resample()`.",
+        )
+    fine = float(np.mean(across))
+    distance = sizes[axis] if spacing is None else spacing
+    thick = _thickness(image, axis, profile, thickness, psf)
+    factor = round(distance / fine)
+    if factor < 2 or factor > LARGEST_FACTOR:
+        raise SettingsError(
+            f"slices along {axis} must be 2 to {LARGEST_FACTOR} times as far apart as the pixels across them, got "
+            f"{distance / fine:.3g} times.",
+            remedy="Nothing needs to be done." if 0.75 < distance / fine < 1.5 else "Check `pixel_size` and `axis`.",
+        )
+    width = 1.0 if thick is None else thick / distance
+    if psf is not None:
+        width = max(width, 1 / WIDEST)  # it may be no wider along the axis than across
+    notes = []
+    if abs(distance / sizes[axis] - 1) > _SAME:
+        notes.append(
+            f"Slices are {distance:.4g} apart by `spacing`, but the file says {sizes[axis]:.4g}. The result's pixel "
+            "size follows `spacing`."
+        )
+    if abs(distance / fine / factor - 1) > _SAME:
+        notes.append(
+            f"The result's spacing along {axis} is {distance / factor:.4g}, and {fine:.4g} across: for exactly "
+            "isotropic voxels, use `resample()` afterwards."
+        )
+    if thick is None and image.space == "LPS":
+        notes.append("The file does not state how thick its slices are: they are taken to touch.")
+    kind: Kind = "gaussian" if profile == "gaussian" or psf is not None else "box"
+    made = SliceProfile(kind, 1.0 if abs(width - 1) < _SAME else width)
+    return Geometry(axis=axis, factor=factor, profile=made, spacing=distance, fine=fine, notes=tuple(notes))
+
+
+def _check_stack(image: Image, axis: str, profile: str, spacing: float | None) -> None:
     if axis not in ("Z", "Y", "X"):
         raise SettingsError(f"`axis` must be Z, Y or X, got {axis!r}.")
     if profile not in ("auto", *KINDS):
@@ -90,41 +140,38 @@ def find_geometry(
             f"the file does not say how far its slices along {axis} are apart.",
             remedy="State `pixel_size` for Z, Y and X.",
         )
-    sizes = dict(zip(image.spatial, image.pixel_size, strict=True))
-    across = [sizes[a] for a in "ZYX" if a != axis]
-    if max(across) > (1 + _SAME) * min(across):
+
+
+def _thickness(image: Image, axis: str, profile: str, thickness: float | None, psf: Image | None) -> float | None:
+    """Return how thick the slices are, in the unit of the pixel size; None if nobody says."""
+    if psf is None:
+        return image.metadata.get("slice_thickness") if thickness is None and axis == "Z" else thickness
+    if thickness is not None or profile == "box":
         raise SettingsError(
-            f"pixels across {axis} must be square, got {across[0]:.4g} and {across[1]:.4g}.",
-            remedy="Bring them to one size first, with `resample()`.",
+            "`psf` stands for a Gaussian profile of its own width.", remedy="Leave `thickness` and `profile` out."
         )
-    fine = float(np.mean(across))
-    _check_positive(thickness=thickness, spacing=spacing)
-    distance = sizes[axis] if spacing is None else spacing
-    thick = image.metadata.get("slice_thickness") if thickness is None and axis == "Z" else thickness
-    factor = round(distance / fine)
-    if factor < 2 or factor > LARGEST_FACTOR:
-        raise SettingsError(
-            f"slices along {axis} must be 2 to {LARGEST_FACTOR} times as far apart as the pixels across them, got "
-            f"{distance / fine:.3g} times.",
-            remedy="Nothing needs to be done." if 0.75 < distance / fine < 1.5 else "Check `pixel_size` and `axis`.",
-        )
-    width = 1.0 if thick is None else thick / distance
-    notes = []
-    if abs(distance / sizes[axis] - 1) > _SAME:
-        notes.append(
-            f"Slices are {distance:.4g} apart by `spacing`, but the file says {sizes[axis]:.4g}. The result's pixel "
-            "size follows the file: correct `pixel_size` instead."
-        )
-    if abs(distance / fine / factor - 1) > _SAME:
-        notes.append(
-            f"The result's spacing along {axis} is {distance / factor:.4g}, and {fine:.4g} across: for exactly "
-            "isotropic voxels, use `resample()` afterwards."
-        )
-    if thick is None and image.space == "LPS":
-        notes.append("The file does not state how thick its slices are: they are taken to touch.")
-    kind: Kind = "gaussian" if profile == "gaussian" else "box"
-    made = SliceProfile(kind, 1.0 if abs(width - 1) < _SAME else width)
-    return Geometry(axis=axis, factor=factor, profile=made, spacing=distance, fine=fine, notes=tuple(notes))
+    return _axial_width(psf, image, axis)
+
+
+def with_spacing(image: Image, axis: str, spacing: float | None) -> Image:
+    """Return the image with slices that are so far apart, in the unit of the pixel size; unchanged for None."""
+    if spacing is None:
+        return image
+    sizes = [spacing if a == axis else size for a, size in zip(image.spatial, image.pixel_size, strict=True)]
+    return image.with_pixel_size(sizes, image.units["X"] or "micrometer")
+
+
+def _axial_width(psf: Image, image: Image, axis: str) -> float:
+    """Return the full width at half maximum, in the image's unit, of the blur along an axis that is not across it.
+
+    The planes to learn from are blurred already, by the width of the point-spread function across the axis.
+    """
+    sigma = psf_sigma(psf)
+    if axis not in sigma:
+        raise SettingsError(f"`psf` has no width along {axis}.", remedy="Measure it in a stack of beads.")
+    across = np.mean([sigma[a] ** 2 for a in "YX" if a != axis])
+    micrometres = FWHM_OF_SIGMA * np.sqrt(max(0.0, sigma[axis] ** 2 - across))
+    return float(micrometres * 1e-6 / METRES[image.units["X"] or "micrometer"])
 
 
 def _check_positive(**lengths: float | None) -> None:

@@ -2,6 +2,7 @@
 
 from typing import TypedDict
 
+from napari_superres.core.image import Image
 from napari_superres.training.isotropic.geometry import Profile
 
 
@@ -14,12 +15,15 @@ class IsotropicOptions(TypedDict, total=False):
         The coarse axis: ``"Z"``, ``"Y"`` or ``"X"``.
     profile : str
         How a slice weighs what lies within it: ``"box"``, ``"gaussian"`` (thickness = full width at half maximum, as of
-        an axial point-spread function), or ``"auto"``: a box. A profile that is too wide costs more than one that is
-        too narrow.
+        an axial point-spread function), or ``"auto"``: a Gaussian with `psf`, else a box. A profile that is too wide
+        costs more than one that is too narrow.
     thickness : float, optional
         Thickness of a slice, in the unit of the pixel size. By default what the file states, or slices that touch.
     spacing : float, optional
-        Distance of slices, in the same unit. By default the pixel size along `axis`.
+        Distance of slices, in the same unit. By default the pixel size along `axis`; the result's pixel size follows.
+    psf : Image, optional
+        Point-spread function of the microscope, as `measure_psf` returns it. Its extra width along `axis`
+        takes the place of `thickness`.
     minutes : float
         Most time for learning. 600 steps are done if they take less.
     seed : int
@@ -32,6 +36,7 @@ class IsotropicOptions(TypedDict, total=False):
     profile: Profile
     thickness: float | None
     spacing: float | None
+    psf: Image | None
     minutes: float
     seed: int
     force: bool
@@ -42,6 +47,7 @@ ISOTROPIC_DEFAULTS: IsotropicOptions = {
     "profile": "auto",
     "thickness": None,
     "spacing": None,
+    "psf": None,
     "minutes": 3.0,
     "seed": 0,
     "force": False,

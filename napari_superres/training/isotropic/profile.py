@@ -12,9 +12,9 @@ from napari_superres.errors import SettingsError
 Kind = Literal["box", "gaussian"]
 KINDS = get_args(Kind)
 
-_FWHM_OF_SIGMA = 2 * sqrt(2 * log(2))
+FWHM_OF_SIGMA = 2 * sqrt(2 * log(2))
 _SIGMAS = 3.0
-_WIDEST = 4.0
+WIDEST = 4.0
 """Widest and, as its inverse, narrowest profile, in distances of slices: beyond, the numbers are mixed up."""
 
 
@@ -37,9 +37,9 @@ class SliceProfile:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise SettingsError(f"a slice profile must be one of {', '.join(KINDS)}, got {self.kind!r}.")
-        if not 1 / _WIDEST <= self.width <= _WIDEST:
+        if not 1 / WIDEST <= self.width <= WIDEST:
             raise SettingsError(
-                f"slices must be {1 / _WIDEST:g} to {_WIDEST:g} times as thick as they are apart, got {self.width:g}.",
+                f"slices must be {1 / WIDEST:g} to {WIDEST:g} times as thick as they are apart, got {self.width:g}.",
                 remedy="Check `thickness` and `spacing`: both are in the unit of the pixel size.",
             )
 
@@ -64,7 +64,7 @@ class SliceProfile:
             at = np.arange(-margin, scale + margin)
             weights = np.clip(width / 2 + 0.5 - np.abs(at - centre), 0.0, min(1.0, width))
         else:
-            sigma = width / _FWHM_OF_SIGMA
+            sigma = width / FWHM_OF_SIGMA
             margin = max(0, ceil(_SIGMAS * sigma - scale / 2))
             at = np.arange(-margin, scale + margin)
             weights = np.exp(-0.5 * ((at - centre) / sigma) ** 2)

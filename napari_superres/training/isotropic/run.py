@@ -26,7 +26,7 @@ from napari_superres.models.library.registry import open_model
 from napari_superres.models.model import Model
 from napari_superres.models.model_file import SUFFIX, check_model_target, digest, write_model
 from napari_superres.storage import as_path
-from napari_superres.training.isotropic.geometry import find_geometry
+from napari_superres.training.isotropic.geometry import find_geometry, with_spacing
 from napari_superres.training.isotropic.learn import LearningStep, Learnt, learn
 from napari_superres.training.isotropic.options import ISOTROPIC_DEFAULTS, IsotropicOptions
 
@@ -79,7 +79,8 @@ def isotropic(image: Image | Array, *, axes: str | None = None, **options: Unpac
     learnt = _finish(iter_learning(image, own, running.get("channels")), None)
     for note in learnt.notes:
         warnings.warn(note, SuperResWarning, stacklevel=3)
-    return upscale(image, learnt.model, **cast("UpscaleOptions", running))
+    spaced = with_spacing(image, own.get("axis", "Z"), own.get("spacing"))
+    return upscale(spaced, learnt.model, **cast("UpscaleOptions", running))
 
 
 @takes_options(_FILE_KINDS, {**ISOTROPIC_DEFAULTS, **FILE_DEFAULTS})
@@ -129,6 +130,10 @@ def isotropic_file(
     reading, writing, running = split(cast("FileOptions", rest))
     place, kept = as_path(target), _model_path(target, model_file)
     check_paths(io.InputPath(source), place, by_workers=False)
+    if own.get("spacing") is not None:
+        stored = io.read_with_notes(io.InputPath(source), **reading)
+        spaced = with_spacing(stored, own.get("axis", "Z"), own["spacing"])
+        rest |= {"pixel_size": spaced.pixel_size, "unit": spaced.units["X"]}
     if writing["resume"] and kept.exists():
         model = open_model(kept)
     else:
@@ -166,7 +171,12 @@ def iter_learning(
     """
     chosen: IsotropicOptions = {**ISOTROPIC_DEFAULTS, **options}
     geometry = find_geometry(
-        image, axis=chosen["axis"], profile=chosen["profile"], thickness=chosen["thickness"], spacing=chosen["spacing"]
+        image,
+        axis=chosen["axis"],
+        profile=chosen["profile"],
+        thickness=chosen["thickness"],
+        spacing=chosen["spacing"],
+        psf=chosen["psf"],
     )
     return (yield from learn(image, geometry, chosen, None if channels is None else tuple(channels)))
 

@@ -1,5 +1,6 @@
 """Controls of the Super-resolve widget, from top to bottom, and how they show a state."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, LineEdit
@@ -98,14 +99,14 @@ class UpscaleControls(Panel):
         self.bar.setValue(done)
         self.bar.setVisible(state.is_running)
 
-    def arrange(self, pixel_size: QWidget, resample: QWidget, region: QWidget, *live: QWidget) -> None:
+    def arrange(self, pixel_size: QWidget, offers: Sequence[QWidget], region: QWidget, *live: QWidget) -> None:
         """Put the controls into the panel, together with the parts that have a file of their own."""
         for widget in (
             forms.form([self.layer, self.axes]),
             self.all_channels,
             pixel_size,
             self.notice,
-            resample,
+            *offers,
             forms.form([self.model]),
             self.card,
             self.add_model,

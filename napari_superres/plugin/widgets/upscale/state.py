@@ -19,6 +19,7 @@ from napari_superres.plugin.widgets.common.wording import duration, progress_tex
 
 if TYPE_CHECKING:
     from napari_superres.inference import Progress
+    from napari_superres.training.isotropic import LearningStep
 
 WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
 """Regions of a layer that can be computed."""
@@ -309,6 +310,19 @@ class UpscaleState:
             return state
         has_result = self.has_partial_result or step.region is not None
         return replace(state, has_partial_result=has_result, message=progress_text(step))
+
+    def learn(self, step: "LearningStep") -> "UpscaleState":
+        """Return the state after a step of learning from the layer.
+
+        Parameters
+        ----------
+        step
+            As `napari_superres.training.isotropic.iter_learning` yields it.
+        """
+        state = replace(self, progress=(step.done, step.total))
+        if self.phase is not Phase.RUNNING:
+            return state
+        return replace(state, message=f"Learning from the stack: about {duration(step.remaining)} left")
 
     def cancel(self, message: str = "") -> "UpscaleState":
         """Return the state in which the run is stopping.

@@ -24,6 +24,7 @@ from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
 from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
+from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.layer_run import LayerRun
 from napari_superres.plugin.widgets.upscale.pixel_size import PixelSizeForm, set_pixel_size
 from napari_superres.plugin.widgets.upscale.preview import Preview
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
     from napari_superres.inference import Progress
+    from napari_superres.training.isotropic import LearningStep
 
 _PLAN_DELAY = 300  # milliseconds without a change before a new plan is made
 
@@ -70,12 +72,13 @@ class UpscaleWidget(UpscaleControls):
         self._plan_timer.timeout.connect(self._plan)
         self.pixel_size = PixelSizeForm(self._set_pixel_size)
         self.resample = ResampleButton(viewer, self.session, lambda layer: setattr(self.layer, "value", layer))
+        self.isotropic = IsotropicForm(self.session, self._learn, self._run_learnt)
         self.region = RegionForm(viewer, self._read_controls)
         self.preview = Preview(viewer, self.session, self._request_for_preview, self._measure_again)
         self.blur_noise = BlurNoiseForm(self._update)
         self._noise: Any = None  # as it was measured; a moved slider does not measure it again
         self.destroyed.connect(lambda: activity.close())  # noqa: PLW0108 - a bound method would not keep it alive
-        self.arrange(self.pixel_size, self.resample, self.region, self.preview, self.blur_noise)
+        self.arrange(self.pixel_size, [self.resample, self.isotropic], self.region, self.preview, self.blur_noise)
         self.precision.value = preferences().precision
         self._connect()
         self._choose_layer()
@@ -104,13 +107,14 @@ class UpscaleWidget(UpscaleControls):
         """Show a state in all parts of the panel."""
         super().show_state(state)
         self.pixel_size.setVisible(state.asks_for_pixel_size)
+        self.isotropic.button.setEnabled(state.can_plan)
         self.region.show_state(state)
         self.blur_noise.say(state.noise_text)
 
     @property
     def is_running(self) -> bool:
-        """Whether a result is being computed."""
-        return self._run is not None
+        """Whether a result is being computed, or a model learnt for it."""
+        return self._run is not None or self.isotropic.is_running
 
     @property
     def is_ready(self) -> bool:
@@ -243,6 +247,7 @@ class UpscaleWidget(UpscaleControls):
             )
         )
         self.resample.offer(self.layer.value, self._chosen_image(), self.state.card)
+        self.isotropic.offer(self.layer.value, self._chosen_image())
         self._plan_timer.start()
         self.preview.ask()
 
@@ -330,7 +335,7 @@ class UpscaleWidget(UpscaleControls):
     # Run
 
     def _start_or_cancel(self) -> None:
-        if self._run is None:
+        if not self.is_running:
             _, *self._waiting = self._layers_to_run()
             self._start(self.layer.value)
         else:
@@ -352,10 +357,24 @@ class UpscaleWidget(UpscaleControls):
         self.session.add(self._run.job)
 
     def _cancel(self, message: str = "", *, keep: bool = False) -> None:
+        self.isotropic.cancel()
         if self._run is not None:
             self._run.cancel(keep=keep)
             self._waiting.clear()
-            self._set_state(self.state.cancel(message))
+        self._set_state(self.state.cancel(message))
+
+    def _learn(self, step: "LearningStep | None") -> None:
+        self._set_state(self.state.start() if step is None else self.state.learn(step))
+
+    def _run_learnt(self, layer: "ImageLayer", model: str) -> None:
+        """Compute a layer with the model that was learnt from it."""
+        self._set_state(self.state.finish("" if model else "Nothing was learnt."))
+        if model:
+            library.changed.emit()
+            self.model.value = model
+        if model and layer in self.viewer.layers:
+            self.layer.value = layer
+            self._start_or_cancel()
 
     def _advance(self, step: "Progress") -> None:
         if self._run is not None:

@@ -1,0 +1,57 @@
+"""Learning from one stack of thick slices, in a thread."""
+
+import re
+from collections.abc import Generator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_superres.core.image import Image
+from napari_superres.models.library.index import library_entries
+from napari_superres.models.model_file import SUFFIX
+from napari_superres.plugin.worker.tasks import in_use
+
+if TYPE_CHECKING:
+    from napari_superres.training.isotropic import LearningStep
+
+
+class LearntModel(NamedTuple):
+    """Name of a model in the library, the predicted gain in a sentence, and what the user should know."""
+
+    name: str
+    verdict: str
+    notes: tuple[str, ...]
+
+
+def learn_isotropic(image: Image, layer: str) -> "Generator[LearningStep | LearntModel, None, None]":
+    """Yield the steps of learning from a stack, then its model, which is in the library by then.
+
+    Parameters
+    ----------
+    image
+        Stack.
+    layer
+        Name of its layer, after which the model is named.
+
+    Raises
+    ------
+    SuperResError
+        If the stack is not suitable, interpolation is as good, or the library cannot be written.
+    """
+    from napari_superres.models.library.add import import_model
+    from napari_superres.training.isotropic import iter_learning, keep_model
+
+    with in_use, TemporaryDirectory(prefix="superres-") as folder:
+        learnt = yield from iter_learning(image, {})
+        path = Path(folder) / f"{_free_name(layer)}{SUFFIX}"
+        keep_model(learnt, path, overwrite=False)
+        card, _ = import_model(path)
+        yield LearntModel(card.name, learnt.verdict, learnt.notes)
+
+
+def _free_name(layer: str) -> str:
+    """Return a name that no model of the library has."""
+    stem = re.sub(r"[^a-z0-9]+", "-", layer.lower()).strip("-")[:40] or "stack"
+    known = {name.lower() for name in library_entries()}
+    names = (f"isotropic-{stem}" + (f"-{number}" if number > 1 else "") for number in range(1, len(known) + 2))
+    return next(name for name in names if name not in known)
