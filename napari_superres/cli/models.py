@@ -249,6 +249,7 @@ def check(
     read_data: Annotated[
         bool, typer.Option("--read-data", help="Read all pixels of an image, and compare them with their checksums.")
     ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure only the speed of a model.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measurements as JSON.")] = False,
 ) -> None:
     """Measure a model on this machine: halo, global layers, exactness of tiling, precision and speed.
@@ -261,7 +262,7 @@ def check(
     if read_data or (path.exists() and find_format(path) is not None):
         is_sound = _check_image(path, read_data=read_data, as_json=as_json)
     else:
-        is_sound = _check_model(name, as_json=as_json)
+        is_sound = _check_model(name, quick=quick, as_json=as_json)
     if not is_sound:
         raise typer.Exit(1)
 
@@ -282,18 +283,19 @@ def _check_image(path: Path, *, read_data: bool, as_json: bool) -> bool:
     return not damage
 
 
-def _check_model(name: str, *, as_json: bool) -> bool:
+def _check_model(name: str, *, quick: bool, as_json: bool) -> bool:
     from napari_superres.inference.machine.memory import tune_allocator
     from napari_superres.inference.measure.check import check_model
     from napari_superres.models import find_card
 
     tune_allocator()
     card = find_card(name)
-    terminal.say(f"measuring {card.name}{': volumes take minutes' if card.ndim == 3 else ''} ...")
-    measured = check_model(name)
+    terminal.say(f"measuring {card.name}{': volumes take minutes' if card.ndim == 3 and not quick else ''} ...")
+    with terminal.share_bar() as report:
+        measured = check_model(name, quick=quick, report=report)
     if as_json:
         terminal.document(measured)
     else:
         for key, value in measured.items():
             terminal.result(f"{key.replace('_', ' ') + ':':34} {_text(value)}")
-    return bool(measured["exact"])
+    return bool(measured.get("exact", True))

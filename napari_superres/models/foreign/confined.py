@@ -30,13 +30,18 @@ STEP_S = 120.0
 """Longest time that one step may take: reading a file, building its network, or one pass."""
 
 _START_S = 300.0
-_PATIENCE = 4
-"""How many times longer a step may take on a computer that is busy with other things."""
+_PATIENCE, _LEAST_USE = 4, 0.002
+"""A step that waits this many times longer, and uses less than this share of a processor meanwhile, sleeps.
+
+A computer that is busy with other things gives it more.
+"""
+
+_LONGEST_PATIENCE = 100
 
 _BYTES_PER_S = 10**7
 """Speed of the slowest disk: each step may take as much longer as reading the file from it takes."""
 
-_POLL_S = 0.01
+_POLL_S = 0.05
 
 FILE_TIMES, READING_BYTES, RUNNING_BYTES = 6, 2**27, 2**29
 """Memory: this many times the file's size, and this much for reading it and for the first passes of the network."""
@@ -184,10 +189,12 @@ class _Progress:
     def excess(self) -> str:
         """Return which limit is exceeded, as the end of a sentence; empty if none is."""
         seconds = (STEP_S if self.pid else _START_S) + self.file_bytes / _BYTES_PER_S
-        # A busy computer gives little of its time to the child. What sleeps is stopped in the end, too.
         waited = monotonic() - self.since
-        if waited > seconds and (_processor_s(self.pid) - self.used > seconds or waited > _PATIENCE * seconds):
-            return f"{self.step} takes more than {seconds:.0f} seconds, and may never end"
+        if waited > seconds:
+            used = _processor_s(self.pid) - self.used
+            sleeps = waited > _PATIENCE * seconds and used < _LEAST_USE * waited
+            if used > seconds or sleeps or waited > _LONGEST_PATIENCE * seconds:
+                return f"{self.step} takes more than {seconds:.0f} seconds, and may never end"
         most = FILE_TIMES * self.file_bytes + self.most_bytes
         if self.pid and _memory(self.pid) - self.base_bytes > most:
             return f"{self.step} takes more than {most / 1e9:.1f} GB of memory"

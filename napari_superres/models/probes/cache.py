@@ -5,7 +5,7 @@ wrote, counts as missing.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,9 @@ from napari_superres.storage.atomic import write_text
 T = TypeVar("T")
 
 _LARGEST_FILE = 2**24
+_LOCK_S = 10.0
+"""Longest wait for another process that writes."""
+
 _DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -38,16 +41,24 @@ def recall(topic: str, key: str, read: Callable[[Any], T]) -> T | None:
 
 def remember(topic: str, key: str, value: Any) -> None:
     """Keep a value that JSON can hold, under a topic and a key."""
+    from filelock import FileLock
+
     file = _file(topic)
     try:
-        text = json.dumps({**_entries(topic), key: value}, indent=1)
-    except RecursionError:  # Other entries are damaged: nested deeper than anything that this program writes.
-        text = json.dumps({key: value}, indent=1)
-    try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, text + "\n")
-    except OSError:
+        # Another process may add an entry between reading and writing, which would be lost.
+        with FileLock(file.with_suffix(".lock"), timeout=_LOCK_S):
+            _write(file, {**{k: v for k, v in _entries(topic).items() if k != key}, key: value})
+    except (OSError, NotImplementedError):
         return  # The value will be measured again.
+
+
+def _write(file: Path, entries: Mapping[str, Any]) -> None:
+    try:
+        text = json.dumps(entries, indent=1)
+    except RecursionError:  # Other entries are damaged: nested deeper than anything that this program writes.
+        text = json.dumps(dict([*entries.items()][-1:]), indent=1)
+    write_text(file, text + "\n")
 
 
 def _entries(topic: str) -> dict[str, Any]:

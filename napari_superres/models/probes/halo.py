@@ -109,6 +109,7 @@ def measure_reach(
     multiple: Sequence[int] | None = None,
     pixels: "Pixels | None" = None,
     longest: int = LONGEST_PROBE,
+    phases: int | None = None,
 ) -> Reach:
     """Measure a network's halo with NaN probes along each axis, one at every phase of its size multiple.
 
@@ -130,6 +131,9 @@ def measure_reach(
         bounded. Seconds would depend on what else the computer does.
     longest
         Length of the longest probe in pixels. A network that looks beyond it counts as not bounded.
+    phases
+        How many phases of the multiple are probed; all by default. With fewer, the halo may be too small by less than
+        the multiple.
 
     Returns
     -------
@@ -148,7 +152,8 @@ def measure_reach(
     else:
         fixed = []
     reaches = [
-        _reach_along(axis, probed, scale, channels, multiple, thin, pixels, longest) for axis in range(len(scale))
+        _reach_along(axis, probed, scale, channels, multiple, thin, pixels, longest, phases)
+        for axis in range(len(scale))
     ]
     halo = [h for h in reaches if h is not None]
     if len(halo) < len(reaches):
@@ -307,12 +312,14 @@ def _reach_along(
     thin: Sequence[int],
     pixels: Pixels,
     longest: int,
+    phases: int | None,
 ) -> int | None:
     """Return the halo along an axis; None if it reaches the ends of the longest image, or pixels are up."""
     size, m, s = list(thin), multiple[axis], scale[axis]
     while size[axis] <= longest:
         length, reaches = size[axis], []
-        for at in range(length // 2 // m * m, length // 2 // m * m + m):
+        first_phase = length // 2 // m * m
+        for at in range(first_phase, first_phase + (phases or m)):
             if not pixels.spend(prod(size)):
                 return None
             plane: list[Any] = [slice(None)] * (2 + len(size))

@@ -20,17 +20,21 @@ EXACT = 1e-10
 _EXACT_IN_SINGLE = 1e-5
 """The same for programs that compute in single precision whatever the type of their input."""
 
-_PRODUCTS = 2e11
+_PRODUCTS = 5e11
 """Products of a weight and a pixel that measuring may take: a minute of two processor cores."""
 
-_MIN_PIXELS, _MOST_PIXELS, _OUR_PIXELS = 24_000, 2**22, 2**21
+_MIN_PIXELS, _MOST_PIXELS, _OUR_PIXELS = 26_000, 2**22, 2**21
 """Low-resolution pixels that may be computed: at least, at most, and for a network of this program."""
 
 _UNKNOWN_WEIGHTS = 10**6
 """Weights of a network that does not show them."""
 
-_REACH_SHARE = 0.5
-"""Share of the pixels for the halo; the others are for the error of tiles, if none suffices."""
+_REACH_SHARE, _OUR_REACH_SHARE = 0.2, 0.5
+"""Share of the pixels for the halo, for networks of others and of this program.
+
+The rest is for the error of tiles, if no halo suffices. It is computed in single precision, which is several times as
+fast, and the least number of pixels holds one such measurement.
+"""
 
 CORE = {2: 24, 3: 8}
 """Edge of the core of a tile whose error is measured, in pixels, by number of axes."""
@@ -64,10 +68,14 @@ def measure_tiles(card: ModelCard, network: nn.Module, report: Callable[[float],
     RuntimeError
         If a network of this program does not run in double precision.
     """
-    is_ours = card.architecture in BUILT_IN
-    pixels = Pixels(_OUR_PIXELS if is_ours else _bound(network), report, _padded_pixels(card))
-    measure = _of_built_in if is_ours else _of_others
-    return measure(card, network, _affordable_pixels(card, network), pixels)
+    measure = _of_built_in if card.architecture in BUILT_IN else _of_others
+    return measure(card, network, _affordable_pixels(card, network), measured_pixels(card, network, report))
+
+
+def measured_pixels(card: ModelCard, network: nn.Module, report: Callable[[float], None] | None = None) -> Pixels:
+    """Return how many pixels of a network may be computed to measure how it can be tiled."""
+    total = _OUR_PIXELS if card.architecture in BUILT_IN else _bound(network)
+    return Pixels(total, report, _padded_pixels(card))
 
 
 def assume_tiles(card: ModelCard) -> ModelCard:
@@ -91,7 +99,7 @@ def _padded_pixels(card: ModelCard) -> int:
 def _of_built_in(card: ModelCard, network: nn.Module, affordable: int, pixels: Pixels) -> ModelCard:
     """Measure a network of this program, which fails at sizes that are not on its multiple."""
     card = replace(card, multiple=_smallest_multiple(card, network))
-    reach = _reach(card, network, card.multiple, pixels.share(_REACH_SHARE), affordable)
+    reach = _reach(card, network, card.multiple, pixels.share(_OUR_REACH_SHARE), affordable)
     if reach.is_bounded:
         return _with_reach(card, reach, card.multiple)
     return _with_stand_in(card, network, affordable, pixels, statistics=reach.layers > 0)
@@ -105,18 +113,44 @@ def _of_others(card: ModelCard, network: nn.Module, affordable: int, pixels: Pix
     for edge in (own, _PADDED_MULTIPLE if own < _PADDED_MULTIPLE else 4 * own):
         multiple = tuple(-(-edge // m) * m for m in card.multiple)
         try:
-            reach = _reach(card, network, multiple, for_reach, affordable)
+            reach = _reach(card, network, multiple, for_reach, affordable, phases=1)
             layers = max(layers, reach.layers if batched else 0)
-            if reach.is_bounded and (batched or not reach.is_global) and _is_exact(card, network, reach, multiple):
+            if not reach.is_bounded or (reach.is_global and not batched):
+                continue
+            if edge > 1:
+                # Other phases look less than a multiple further. If tiles with so much more context are not exact
+                # either, probes at each phase, which take long, would be in vain.
+                if not _is_exact(card, network, _wider(reach, multiple), multiple):
+                    continue
+                reach = _reach(card, network, multiple, for_reach, affordable)
+            if reach.is_bounded and _is_exact(card, network, reach, multiple):
                 return _with_reach(card, reach, _smallest_exact(card, network, reach, multiple))
         except NETWORK_ERRORS:
             continue  # The network does not run in double precision, or not at such sizes.
     return _with_stand_in(card, network, affordable, pixels, statistics=layers > 0)
 
 
-def _reach(card: ModelCard, network: nn.Module, multiple: Sequence[int], pixels: Pixels, affordable: int) -> Reach:
-    longest = min(LONGEST_PROBE, affordable // _THICKNESS ** (card.ndim - 1), *(card.largest or ()))
-    return measure_reach(network, card.scale, channels=card.inputs, multiple=multiple, pixels=pixels, longest=longest)
+def _wider(reach: Reach, multiple: Sequence[int]) -> Reach:
+    return replace(reach, halo=tuple(h + m for h, m in zip(reach.halo, multiple, strict=True)))
+
+
+def _reach(
+    card: ModelCard,
+    network: nn.Module,
+    multiple: Sequence[int],
+    pixels: Pixels,
+    affordable: int,
+    phases: int | None = None,
+) -> Reach:
+    return measure_reach(
+        network,
+        card.scale,
+        channels=card.inputs,
+        multiple=multiple,
+        pixels=pixels,
+        longest=min(LONGEST_PROBE, affordable // _THICKNESS ** (card.ndim - 1), *(card.largest or ())),
+        phases=phases,
+    )
 
 
 def _with_reach(card: ModelCard, reach: Reach, multiple: Sequence[int]) -> ModelCard:
@@ -169,23 +203,50 @@ def _is_exact(card: ModelCard, network: nn.Module, reach: Reach, multiple: Seque
 def _with_stand_in(
     card: ModelCard, network: nn.Module, affordable: int, pixels: Pixels, *, statistics: bool
 ) -> ModelCard:
-    """Return the card with the smallest stand-in halo that is good enough, or the largest, and the error it leaves."""
+    """Return the card with the smallest stand-in halo that is good enough, or the largest, and the error it leaves.
+
+    Large halos come first, so that what may be computed is spent on the one that tiles need.
+    """
     best = replace(card, bounded=False, tile_error=None, global_statistics=False)
     try:
-        for edge in _STAND_IN_HALOS[card.ndim]:
+        for edge in reversed(_STAND_IN_HALOS[card.ndim]):
             halo = tuple(-(-edge // k) * k for k in card.multiple)
-            core = CORE[card.ndim]
-            too_large = tiling_pixels(halo, card.multiple, core) > affordable or _is_too_wide(card, halo)
-            if too_large or not pixels.spend(tiling_pixels(halo, card.multiple, core), passes=3):
-                break
+            needed = tiling_pixels(halo, card.multiple, CORE[card.ndim])
+            if needed > affordable or _is_too_wide(card, halo) or not pixels.spend(needed, passes=3):
+                continue
             error = _tile_error(card, network, halo, card.multiple, statistics=statistics, dtype=torch.float32)
-            best = replace(card, halo=halo, bounded=False, tile_error=error, global_statistics=statistics)
-            if error <= _TILE_ERROR_GOAL:
+            if best.tile_error is None or error <= _TILE_ERROR_GOAL:
+                best = replace(card, halo=halo, bounded=False, tile_error=error, global_statistics=statistics)
+            if error > _TILE_ERROR_GOAL:
                 break
     except NETWORK_ERRORS:
         if statistics:
             return _with_stand_in(card, network, affordable, pixels, statistics=False)
     return best if best.tile_error is not None or card.largest is None else assume_tiles(best)
+
+
+def tile_error(card: ModelCard, network: nn.Module, halo: Sequence[int], *, statistics: bool) -> float | None:
+    """Return the error that tiles with a halo leave, in windows of this halo; None if it cannot be measured.
+
+    Parameters
+    ----------
+    card, network
+        As for `measure_tiles`.
+    halo
+        Context per side, in low-resolution pixels.
+    statistics
+        Whether layers that reduce the whole map use the statistics of the whole image in a tile.
+    """
+    halo = tuple(-(-h // m) * m for h, m in zip(halo, card.multiple, strict=True))
+    needed = tiling_pixels(halo, card.multiple, CORE[card.ndim])
+    if needed > _affordable_pixels(card, network) or _is_too_wide(card, halo):
+        return None
+    if not measured_pixels(card, network).spend(needed, passes=3):
+        return None
+    try:
+        return _tile_error(card, network, halo, card.multiple, statistics=statistics, dtype=torch.float32)
+    except NETWORK_ERRORS:
+        return tile_error(card, network, halo, statistics=False) if statistics else None
 
 
 def _is_too_wide(card: ModelCard, halo: Sequence[int]) -> bool:

@@ -47,8 +47,10 @@ def properties_html(card: ModelCard) -> str:
 def measurement_text(measured: Mapping[str, Any]) -> str:
     """Return what `check_model` measured, in lines."""
     exact = "tiles are exact" if measured["exact"] else "tiles are not exact"
+    error = measured["max_tiling_error"]
+    size = "error not measured" if error is None else f"largest error {error:.1g} of the range"
     lines = [
-        f"Measured here: {exact} (largest error {measured['max_tiling_error']:.1g} of the range).",
+        f"Measured here: {exact} ({size}).",
         f"Halo: {_pixels(measured['halo_measured'])} measured, {_pixels(measured['halo_on_card'])} on the card.",
     ]
     if measured["statistics_layers"]:
