@@ -143,7 +143,9 @@ def independent(copied: Mapping[str, tuple[float, str]], equal: Sequence[str]) -
         where = f" in channel {', '.join(equal)}" if any(equal) else ""
         return Answer(question, "no", f"it is the reference itself{where}, pixel for pixel: {advice}")
     if not copied:
-        reason = "the reference shows no noise of its own, or the result no detail as fine, by which to recognise a copy"
+        reason = (
+            "the reference shows no noise of its own, or the result no detail as fine, by which to recognise a copy"
+        )
         return Answer(question, "not measurable", reason)
     name = max(copied, key=lambda n: copied[n][0])
     share, at = copied[name]

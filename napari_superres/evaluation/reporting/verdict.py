@@ -69,13 +69,18 @@ _ADVICE = {
         "The metrics measure the shift more than the result.",
         "Set `register`, or correct pixel size and origin in the files.",
     ),
+    "lie on its input": Advice(
+        "does not lie on its input",
+        "What it shows is not where the input has it.",
+        "Check that the input is that of the result, and the origins in both files.",
+    ),
     "channels": Advice(
-        "has its channels in another order than the reference",
+        "has its channels in another order",
         "Each channel is compared with the image of another stain.",
         "Reorder the channels of one of the files.",
     ),
     "intensities linear": Advice(
-        "has intensities that are not proportional to those of the reference",
+        "has intensities that are not proportional to the recorded ones",
         "Brightness in it must not be compared or summed.",
         "Measure intensities in the input. Check the intensity range that the model was given.",
     ),

@@ -1,7 +1,11 @@
 """One sentence for all answers, which never says more than is known."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from napari_superres.evaluation import reporting
 from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.reporting.verdict import judge, next_step
 
@@ -21,7 +25,7 @@ def answers(*states, last=REAL):
         (("yes", "yes", "yes"), "passed", "No check failed: 3 of 3 checks passed."),
         (("not measurable", "yes", "yes"), "passed", "No check failed: 2 of 3 checks passed, 1 could not be made."),
         (("yes", "yes", "not measurable"), "open", "Nothing speaks against it, but whether its fine detail is real"),
-        (("not measurable", "not measurable"), "open", "Nothing speaks against it, but"),
+        (("not measurable", "not measurable"), "open", "Hardly anything could be checked: 0 of 2"),
     ],
 )
 def test_the_worst_answer_decides(states, level, start):
@@ -45,6 +49,17 @@ def test_every_answer_that_is_not_yes_has_a_next_step():
             assert next_step(Answer(question, state, "")), question
     assert next_step(Answer(REAL, "yes", "")) == ""
     assert "reference" in next_step(Answer(REAL, "not measurable", ""))
+
+
+QUESTIONS = re.compile(r'"((?:Is|Does|Are) [^"{]*\?)"')
+
+
+def test_every_question_has_words_of_its_own():
+    folder = Path(reporting.__file__).parent
+    asked = {q for path in folder.rglob("*.py") for q in QUESTIONS.findall(path.read_text("utf-8"))}
+    assert len(asked) > 12
+    for question in (*asked, "Does it lie on the reference?", "Does it lie on its input?"):
+        assert judge({"a": [Answer(question, "no", "")]}).sentence.count("fails a check") == 0, question
 
 
 def test_one_answer_about_all_images_counts_once():
