@@ -28,6 +28,8 @@ _ENOUGH_DB = 3.0
 _CERTAIN_DB = 50.0
 """Likeness that no wrong choice reaches: the choices after it are not tried."""
 
+MADE_BY_OTHERS = "Made by others for images that the file does not name: compare with a reference before you trust it."
+
 Choice = TypeVar("Choice")
 
 
@@ -91,3 +93,21 @@ def best(choices: Iterable[Choice], judge: Callable[[Choice], float]) -> tuple[C
             break
     assert found is not None
     return found
+
+
+def colour_limit(channels: int) -> str:
+    """Return the sentence of a card on grey images; empty for networks of one channel."""
+    if channels != 3:
+        return ""
+    return " It takes colours; a grey image is given to it three times, and the mean of the three results is kept."
+
+
+def likeness_limit(alike_db: float) -> str:
+    """Return the sentence of a card on a result that does not resemble its input; empty if it does."""
+    if alike_db >= ALIKE_DB:
+        return ""
+    return (
+        f" On a test image its result does not resemble its input as it should: {max(alike_db, -99.0):.0f} dB, "
+        f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a "
+        "variant with other connections."
+    )

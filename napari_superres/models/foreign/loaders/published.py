@@ -12,7 +12,14 @@ from napari_superres.errors import ModelFileError
 from napari_superres.models.architectures import published
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.foreign_model import ForeignModel
-from napari_superres.models.foreign.loaders.likeness import ALIKE_DB, RANGES, best, likeness
+from napari_superres.models.foreign.loaders.likeness import (
+    MADE_BY_OTHERS,
+    RANGES,
+    best,
+    colour_limit,
+    likeness,
+    likeness_limit,
+)
 from napari_superres.models.model_file import GET_AGAIN
 
 ARCHITECTURE = "published"
@@ -99,17 +106,7 @@ def _card(arguments: dict[str, Any], network: Any, alike_db: float) -> ModelCard
     name, scale = str(arguments["network"]), int(network.scale)
     others = [f"x{s}" for s in getattr(network, "scales", ()) if s != scale]
     parameters = sum(p.numel() for p in network.parameters())
-    limits = "Made by others for images that the file does not name: compare with a reference before you trust it."
-    if network.channels == 3:
-        limits += (
-            " It takes colours; a grey image is given to it three times, and the mean of the three results is kept."
-        )
-    if alike_db < ALIKE_DB:
-        limits += (
-            f" On a test image its result does not resemble its input as it should: {max(alike_db, -99.0):.0f} dB, "
-            f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a "
-            "variant with other connections."
-        )
+    limits = MADE_BY_OTHERS + colour_limit(network.channels) + likeness_limit(alike_db)
     if others:
         limits += (
             f" The weights also fit {' and '.join(others)}: name the file {name.lower()}_{others[0]}.pth for that."
