@@ -23,6 +23,7 @@ import numpy.typing as npt
 from napari_superres import Image, load_model, read_image, upscale
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.models import Model, add_model
+from napari_superres.models.foreign.confined import kept_child
 from napari_superres.models.probes.tiles import CORE
 
 Pixels = npt.NDArray[Any]
@@ -138,7 +139,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the rows to")
     options = parser.parse_args()
     rows = []
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), kept_child():
         warnings.simplefilter("ignore")
         os.environ["NAPARI_SUPERRES_MODELS"] = folder
         for path in options.checkpoints:

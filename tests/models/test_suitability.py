@@ -150,3 +150,15 @@ def test_the_noise_of_the_grid_of_tests_counts():
     (message,) = doubts(card(noise=(0.0, 0.02)), noisy, measure(noisy, "none"))
     assert "does not fit mine: it is noisier" in message
     assert not doubts(card(noise=(0.0, 0.02), grid=grid), noisy, measure(noisy, "none"))
+
+
+@pytest.mark.parametrize(
+    ("span", "warns"), [(1 / 15, False), (1 / 17, True), (1.0, False), (15.0, False), (17.0, True)]
+)
+def test_an_image_of_quite_another_range_than_the_authors_is_doubted(span, warns):
+    """A network that gets intensities as they are, and whose author's test spans 0 to 1."""
+    image = Image.from_array(np.random.default_rng(0).random((100, 100)) * span, "YX")
+    message = doubts(card(intensity="none", arguments={"seen": [0.0, 1.0]}), image, measure(image, "none"))
+    assert bool(message) is warns
+    assert not warns or "Bring the image to that range first" in message[0]
+    assert not doubts(card(intensity="none"), image, measure(image, "none"))

@@ -78,15 +78,15 @@ def filling():
 
 
 def dividing():
-    """Divide by an integer that is 0 for images of less than 8 pixels."""
+    """Divide by an integer that is 0 for images of less than 32 pixels, which is more than the description states."""
     nodes = [
         helper.make_node("Shape", ["x"], ["shape"]),
         helper.make_node("Gather", ["shape", "two"], ["height"]),
-        helper.make_node("Div", ["height", "eight"], ["steps"]),
+        helper.make_node("Div", ["height", "least"], ["steps"]),
         helper.make_node("Div", ["height", "steps"], ["step"]),
         helper.make_node("Cast", ["step"], ["number"], to=TensorProto.FLOAT),
     ]
-    return program([*nodes, times_zero("number")], [integers("two", 2), integers("eight", 8)])
+    return program([*nodes, times_zero("number")], [integers("two", 2), integers("least", 32)])
 
 
 def referring(place):
@@ -125,8 +125,8 @@ def test_a_program_that_fills_the_memory(tmp_path, folder):
 
 
 def test_a_program_that_crashes_on_small_images_gets_larger_ones(tmp_path):
-    """Its description states steps of 2 pixels. In this process, an image of 4 x 4 pixels would end everything."""
-    assert add_model(package(tmp_path / "dividing.zip", dividing())).multiple == (8, 8)
+    """Its description states 8 pixels and steps of 2. Where onnxruntime divides by 0, smaller images end everything."""
+    assert add_model(package(tmp_path / "dividing.zip", dividing())).multiple == (32, 32)
     image = Image.from_array(np.random.default_rng(0).random((4, 5), dtype=np.float32), "YX")
     np.testing.assert_allclose(upscale(image, "dividing").data, image.data.repeat(2, 0).repeat(2, 1), rtol=1e-6)
 
@@ -135,8 +135,8 @@ def test_a_program_from_another_computer_is_measured_before_it_runs_here(tmp_pat
     add_model(package(tmp_path / "dividing.zip", dividing()))
     copy = shutil.copy(folder / "dividing.safetensors", tmp_path / "given.safetensors")
     with_card(multiple=[1, 1])(copy)
-    with pytest.warns(SuperResWarning, match=r"The card of given is wrong: multiple \(1, 1\), measured \(8, 8\)"):
-        assert load_model(copy).card.multiple == (8, 8)
+    with pytest.warns(SuperResWarning, match=r"The card of given is wrong: multiple \(1, 1\), measured \(32, 32\)"):
+        assert load_model(copy).card.multiple == (32, 32)
 
 
 @pytest.mark.parametrize("place", ["/etc/passwd", "../secret.bin", "secret.bin", "rdf.yaml"])
@@ -219,3 +219,22 @@ def test_the_child_ends_with_its_owner(tmp_path):
     owner.communicate()
     _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
+
+
+@pytest.mark.parametrize(
+    ("waited", "used", "stopped"),
+    [
+        (119.0, 119.0, False),
+        (121.0, 119.0, False),
+        (121.0, 121.0, True),
+        (2000.0, 60.0, False),
+        (2000.0, 1.0, True),
+        (20_000.0, 100.0, True),
+    ],
+    ids=["in time", "shared", "too long", "a busy computer", "asleep", "for hours"],
+)
+def test_what_is_slow_because_of_others_goes_on(waited, used, stopped, monkeypatch):
+    monkeypatch.setattr(confined, "monotonic", lambda: waited)
+    monkeypatch.setattr(confined, "_processor_s", lambda _: used)
+    monkeypatch.setattr(confined, "_memory", lambda _: 0)
+    assert bool(confined._Progress(0, pid=1).excess()) is stopped

@@ -66,6 +66,7 @@ def test_every_architecture_is_exact_or_states_its_tile_error(name, tmp_path):
         return
     card = add_model(path)
     assert card.name == name
+    assert ("a grey image is given to it three times" in card.limits) == (card.channels == 3)
     model, low = load_model(name), image()
     colour = Image.from_array(np.random.default_rng(1).random((45, 39, 3)), "YXS") if card.channels == 3 else low
     options = {"precision": "fp64", "device": "cpu", "intensity_range": [(0.0, 1.0)]}
@@ -97,6 +98,13 @@ def nearest_like(bias=0.0):
         weights[key] = torch.zeros_like(weights[key]) + (bias if key.endswith("bias") else 0.0)
     weights[last[0]] += 1e-3 * torch.randn(weights[last[0]].shape, generator=torch.Generator().manual_seed(0))
     return weights
+
+
+def test_a_network_that_does_not_resemble_its_input_says_so(tmp_path):
+    torch.save(nearest_like(), tmp_path / "near.pth")
+    torch.save(nearest_like(bias=0.5), tmp_path / "far.pth")
+    assert "does not resemble" not in add_model(tmp_path / "near.pth").limits
+    assert "does not resemble" in add_model(tmp_path / "far.pth").limits
 
 
 def test_twelve_bits_in_sixteen_keep_their_mean_and_do_not_wrap(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -12,6 +13,7 @@ import torch
 from helpers.conditioned import write_conditioned_model
 from helpers.library_files import with_card
 from platformdirs import user_cache_path
+from torch import nn
 
 from napari_superres import Image, upscale
 from napari_superres.errors import ModelFileError, SuperResWarning
@@ -20,8 +22,10 @@ from napari_superres.models.architectures import build
 from napari_superres.models.library import loading
 from napari_superres.models.library.shipped import shipped_cards, shipped_file
 from napari_superres.models.model_file import digest, write_model
+from napari_superres.models.probes.cache import recall, remember
 from napari_superres.models.probes.grid import measure_grid
 from napari_superres.models.probes.passes import with_conditions
+from napari_superres.models.probes.tiles import measure_tiles
 
 
 @pytest.fixture(autouse=True)
@@ -228,3 +232,47 @@ def test_multiples_that_make_large_images_are_refused(model_file):
     with_card(scale=[8, 8], multiple=[64, 64])(model_file)
     with pytest.raises(ModelFileError, match="up to 65536 pixels of the smallest image, got 512 x 512"):
         load_model(model_file)
+
+
+def test_what_is_measured_at_the_same_time_is_all_remembered(cache):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: remember("measured", str(i), i), range(40)))
+    assert [recall("measured", str(i), int) for i in range(40)] == list(range(40))
+
+
+class Coarse(nn.Module):
+    """Weights pixels by a coarse map that is resized to the image: no multiple makes tiles exact."""
+
+    def __init__(self):
+        super().__init__()
+        self.large = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        coarse = nn.functional.interpolate(nn.functional.avg_pool2d(x, 7, 3), x.shape[2:], mode="bilinear")
+        return nn.functional.interpolate(x * coarse, scale_factor=2)
+
+
+def test_phases_are_not_probed_in_vain():
+    network = Coarse().eval()
+    counted = []
+    network.register_forward_hook(lambda *_: counted.append(1))
+    card = measure_tiles(ModelCard(name="coarse", architecture="published", scale=(2, 2), channels=1), network)
+    assert (card.bounded, card.halo) == (False, (64, 64))
+    assert card.tile_error > 0
+
+
+def test_the_error_of_tiles_of_a_large_network_is_measured():
+    """Its halo costs too many pixels, and one measurement of the error does not."""
+    network = Coarse().eval()
+    network.large = nn.Parameter(torch.zeros(20_000_000))
+    shares = []
+    card = measure_tiles(
+        ModelCard(name="coarse", architecture="spandrel", scale=(2, 2), channels=1, multiple=(16, 16)),
+        network,
+        shares.append,
+    )
+    assert not card.bounded
+    assert card.halo == (16, 16)
+    assert card.tile_error > 0
+    assert shares == sorted(shares)
+    assert shares[-1] <= 1

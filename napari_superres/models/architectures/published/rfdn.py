@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from napari_superres.models.architectures.published.layers import ESA_SMALLEST, SpatialAttention
 from napari_superres.models.architectures.published.shapes import Shapes
 
+_DILATIONS = 1, 2, 5
+"""Of the three steps, in an entry to NTIRE 2022 (Li et al., doi:10.1109/CVPRW56347.2022.00118)."""
+
 
 class Block(nn.Module):
     """Residual feature distillation with spatial attention.
@@ -20,16 +23,21 @@ class Block(nn.Module):
         Of the block.
     residual
         Whether each step is added to its input.
+    dilated
+        Whether the steps' kernels are spread, by `_DILATIONS`.
     """
 
     c4: nn.Module
     c5: nn.Module
 
-    def __init__(self, shapes: Shapes, residual: bool) -> None:
+    def __init__(self, shapes: Shapes, residual: bool, dilated: bool) -> None:
         super().__init__()
         self.residual = residual
         for name in ("c1_d", "c1_r", "c2_d", "c2_r", "c3_d", "c3_r", "c4", "c5"):
             self.add_module(name, shapes.conv(name))
+        for step, dilation in enumerate(_DILATIONS if dilated else (), start=1):
+            spread: nn.Conv2d = getattr(self, f"c{step}_r")
+            spread.dilation, spread.padding = (dilation, dilation), (dilation, dilation)
         self.esa = SpatialAttention(shapes.at("esa"))
         self.activation = nn.LeakyReLU(0.05)
 
@@ -54,17 +62,19 @@ class RFDN(nn.Module):
         Of the checkpoint.
     residual
         Whether the steps of each block are added to their inputs: not in pruned networks.
+    dilated
+        Whether kernels are spread, as in an entry to a challenge.
     """
 
     smallest = ESA_SMALLEST
-    variants = ({"residual": True}, {"residual": False})
+    variants = ({"residual": True}, {"residual": False}, {"residual": True, "dilated": True})
 
-    def __init__(self, shapes: Shapes, residual: bool = True) -> None:
+    def __init__(self, shapes: Shapes, residual: bool = True, dilated: bool = False) -> None:
         super().__init__()
         self.fea_conv, self.LR_conv = shapes.conv("fea_conv"), shapes.conv("LR_conv")
         self.blocks = [f"B{n}" for n in shapes.numbered("B", 1)]
         for name in self.blocks:
-            self.add_module(name, Block(shapes.at(name), residual))
+            self.add_module(name, Block(shapes.at(name), residual, dilated))
         self.c = nn.Sequential(shapes.conv("c.0"), nn.LeakyReLU(0.05))
         self.channels = shapes["fea_conv.weight"][1]
         self.scale = shapes.scale(shapes["upsampler.0.weight"][0], self.channels)

@@ -12,7 +12,16 @@ from napari_superres.errors import ModelFileError
 from napari_superres.models.architectures import published
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.foreign_model import ForeignModel
-from napari_superres.models.foreign.loaders.likeness import ALIKE_DB, RANGES, best, likeness
+from napari_superres.models.foreign.loaders.likeness import (
+    MADE_BY_OTHERS,
+    RANGES,
+    best,
+    colour_limit,
+    gain,
+    gain_limit,
+    likeness,
+    likeness_limit,
+)
 from napari_superres.models.model_file import GET_AGAIN
 
 ARCHITECTURE = "published"
@@ -34,12 +43,12 @@ def detect_published(path: Path, weights: Mapping[str, Tensor]) -> ForeignModel 
     Returns
     -------
     ForeignModel or None
-        The model, whose card states the range of values and the variant with which it resembles its input best.
+        The model, whose card states the range of values and the variant with which it restores most.
     """
     found: tuple[dict[str, Any], float] | None = None
     # No limit on the networks' size is needed: each layer has the size of its tensor.
     for name in published.recognised(weights):
-        arguments, value = best(_choices(path, name, weights), lambda choice: _likeness(choice, weights))
+        arguments, value = best(_choices(path, name, weights), lambda choice: _judged(choice, weights))
         if found is None or value > found[1]:
             found = (arguments, value)
     if found is None or isinf(found[1]):  # A network that cannot be computed has other connections.
@@ -90,26 +99,20 @@ def _choices(path: Path, name: str, weights: Mapping[str, Tensor]) -> Iterator[d
                 yield {"network": name, "range": largest, **variant, **({"scale": scale} if scale else {})}
 
 
-def _likeness(arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> float:
+def _judged(arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> float:
+    """Return how well a network does with these arguments, in dB."""
     network: Any = _load(arguments, weights)
-    return likeness(network, network.channels, network.scale, arguments["range"])
+    judge = gain if network.scale > 1 else likeness
+    return judge(network, network.channels, network.scale, arguments["range"])
 
 
-def _card(arguments: dict[str, Any], network: Any, alike_db: float) -> ModelCard:
+def _card(arguments: dict[str, Any], network: Any, judged_db: float) -> ModelCard:
     name, scale = str(arguments["network"]), int(network.scale)
     others = [f"x{s}" for s in getattr(network, "scales", ()) if s != scale]
     parameters = sum(p.numel() for p in network.parameters())
-    limits = "Made by others for images that the file does not name: compare with a reference before you trust it."
-    if network.channels == 3:
-        limits += (
-            " It takes colours; a grey image is given to it three times, and the mean of the three results is kept."
-        )
-    if alike_db < ALIKE_DB:
-        limits += (
-            f" On a test image its result does not resemble its input as it should: {max(alike_db, -99.0):.0f} dB, "
-            f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a "
-            "variant with other connections."
-        )
+    alike_db = likeness(network, network.channels, scale, arguments["range"])
+    limits = MADE_BY_OTHERS + colour_limit(network.channels)
+    limits += likeness_limit(alike_db) or gain_limit(judged_db, scale)
     if others:
         limits += (
             f" The weights also fit {' and '.join(others)}: name the file {name.lower()}_{others[0]}.pth for that."

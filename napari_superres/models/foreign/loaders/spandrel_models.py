@@ -20,6 +20,13 @@ from torch import Tensor, nn
 from napari_superres.errors import MissingExtraError, ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.foreign_model import ForeignModel
+from napari_superres.models.foreign.loaders.likeness import (
+    ALIKE_DB,
+    MADE_BY_OTHERS,
+    colour_limit,
+    likeness,
+    likeness_limit,
+)
 from napari_superres.models.model_file import GET_AGAIN
 from napari_superres.models.own_network import limit_network_size
 
@@ -28,6 +35,9 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = "spandrel"
 """`ModelCard.architecture` of such a model; its arguments name the network."""
+
+_UNLIKE_DB = 20.0
+"""Likeness that trained networks surpass, those that invent textures too."""
 
 _BUILD_ERRORS = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
 _CALL_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError)
@@ -108,9 +118,18 @@ def detect_spandrel(path: Path, weights: Mapping[str, Tensor]) -> ForeignModel |
         color="per-channel",
         modality="unknown",
         training="by others; the file does not say on what",
-        limits="Made by others for images that the file does not name: compare with a reference before you trust it.",
+        limits=MADE_BY_OTHERS + colour_limit(channels) + _likeness_limit(descriptor.purpose, network, channels, scale),
     )
     return ForeignModel(card, weights)
+
+
+def _likeness_limit(purpose: str, network: "SpandrelNetwork", channels: int, scale: int) -> str:
+    """Return a sentence on a network that makes things finer but makes no finer form of its input; empty otherwise.
+
+    Networks that restore or repaint change their input on purpose, as do those that were trained to look good.
+    """
+    alike_db = likeness(network, channels, scale, 1.0) if purpose == "SR" else ALIKE_DB
+    return likeness_limit(alike_db) if alike_db < _UNLIKE_DB else ""
 
 
 def build_spandrel(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
