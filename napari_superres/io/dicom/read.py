@@ -199,7 +199,8 @@ def _image(
     metadata: dict[str, Any] = {"photometric": "MONOCHROME1"} if header.photometric == "MONOCHROME1" else {}
     if header.modality == "SEG" and text(header.tags, "SegmentationType") != "FRACTIONAL":
         metadata["labels"] = True
-    if header.thickness and known and "Z" in axes and pixels.data.shape[axes.index("Z")] > 1:
+    several = "Z" in axes and pixels.data.shape[axes.index("Z")] > 1
+    if header.thickness and known and several:  # the pixel size of a single slice is its thickness
         metadata["slice_thickness"] = header.thickness  # in millimeters, as the pixel size
     if header.modality:
         metadata["modality"] = _MODALITIES.get(header.modality, f"{header.modality} (DICOM)")

@@ -86,7 +86,8 @@ def test_a_pattern_names_data_in_its_folder(pattern: str, folder: Path) -> None:
 def test_an_ome_tiff_names_files_in_its_folder(folder: Path) -> None:
     data = np.arange(64, dtype="uint8").reshape(8, 8)
     other = folder.parent / "other.ome.tif"
-    tifffile.imwrite(other, data, ome=True, metadata={"axes": "YX"})
+    # Since version 2026.11.8, tifffile reads a file outside the folder only if it has the stated identifier.
+    tifffile.imwrite(other, data, ome=True, metadata={"axes": "YX", "UUID": "urn:uuid:2"})
     path = folder / "a.ome.tif"
 
     def write(name: str) -> None:
