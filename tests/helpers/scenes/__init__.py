@@ -2,7 +2,8 @@
 
 ``drill``  nine scenes, each with a reference, an input and honest results
 ``periodic``  scenes of periodic specimens, with honest results only
-``lies``   what can be wrong with a result, one function each; ``subtle`` those that follow the sample; ``kinds`` has all
+``lies``   what can be wrong with a result, one function each; ``kinds`` has all of them
+``subtle`` lies that follow the sample
 ``reported``  a result with its input and reference, for the pages of reports
 """
 

@@ -182,7 +182,9 @@ MAKERS: dict[str, Callable[[], Scene]] = {
     "dim cells": lambda: make_scene("dim cells", _cells(60), "YX", photons=60),
     "cells": lambda: make_scene("cells", _cells(2000), "YX", photons=2000),
     "filaments": lambda: make_scene("filaments", filaments((192, 192), 5) + 0.04, "YX", photons=300),
-    "tissue": lambda: make_scene("tissue", tissue((192, 192), 6), "YX", photons=900, top=200, dtype="uint8", model="em-x2"),
+    "tissue": lambda: make_scene(
+        "tissue", tissue((192, 192), 6), "YX", photons=900, top=200, dtype="uint8", model="em-x2"
+    ),
     "phantom x4": lambda: make_scene(
         "phantom x4", phantom((256, 256), 7), "YX", photons=1500, scale=4, psf=2.0, top=1500, model="em-x4"
     ),
