@@ -10,6 +10,7 @@ Begin with ``check``. Of the other folders of `napari_superres.evaluation`, this
 ``input_noise``           variance of the input's noise over brightness
 ``bands``                 spectral energy of the result, and the share that the input does not show
 ``places``                the place where a result differs most from its input or its reference
+``kept``                  detail of the input that the result does not show
 ``sums``                  windows over which result and input sum up to something else
 ``patterns``              periodic patterns that the sample does not have
 ``grids``                 grids, seams and stripes that follow the pixels of a result

@@ -7,6 +7,7 @@ where the noise is visible beside the structure, so a copy is found without its 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +55,7 @@ def copied_noise(result: Floats, reference: Floats) -> Copied | None:
     Parameters
     ----------
     result, reference
-        Planes ``(P, Y, X)``, finite.
+        Planes ``(P, Y, X)``; windows in which a pixel is not finite are left out.
 
     Returns
     -------
@@ -81,7 +82,10 @@ def _shares(result: Floats, reference: Floats, noise: Noise, edge: int) -> Itera
     """Yield for each band the largest share of noise in a window, and the window's middle."""
     taper = np.multiply.outer(*(np.hanning(edge + 2)[1:-1],) * 2)
     taper /= np.sqrt(np.square(taper).sum())
+    whole = np.isfinite(result) & np.isfinite(reference)
+    result, reference = (np.where(whole, a, 0.0) for a in (result, reference))
     ours, theirs, variances = (_windows(a, edge) for a in (result, reference, noise.sigma(reference) ** 2))
+    usable = _windows(whole, edge).all(axis=(-2, -1))
     spectra = [np.fft.fft2((w - w.mean(axis=(-2, -1), keepdims=True)) * taper) for w in (ours, theirs)]
     expected = (variances * taper**2).sum(axis=(-2, -1))
     frequency = np.hypot(np.fft.fftfreq(edge)[:, None], np.fft.fftfreq(edge))
@@ -92,7 +96,7 @@ def _shares(result: Floats, reference: Floats, noise: Noise, edge: int) -> Itera
         cross = (first * second.conj()).real.sum(axis=-1)
         noisy = np.minimum(expected * band.sum() / np.maximum(powers[1], 1e-300), 1.0)
         common = np.maximum(cross, 0.0) ** 2 / np.maximum(powers[0] * powers[1], 1e-300)
-        known = (noisy > _NOISE) & (powers[0] > _POWER * powers[1])
+        known = usable & (noisy > _NOISE) & (powers[0] > _POWER * powers[1])
         if known.any():
             share = np.where(known, (common - (1 - noisy)) / np.maximum(noisy, _NOISE), -np.inf)
             y, x = np.unravel_index(share.argmax(), share.shape)
@@ -100,7 +104,7 @@ def _shares(result: Floats, reference: Floats, noise: Noise, edge: int) -> Itera
             yield max(0.0, float(share[y, x])), int(y) * step + step, int(x) * step + step
 
 
-def _windows(plane: Floats, edge: int) -> Floats:
+def _windows(plane: npt.NDArray[Any], edge: int) -> npt.NDArray[Any]:
     """Return windows ``(rows, columns, edge, edge)`` that overlap by half."""
     step = edge // 2
     return np.lib.stride_tricks.sliding_window_view(plane, (edge, edge))[::step, ::step]

@@ -12,7 +12,7 @@ from napari_superres.evaluation.consistency.fit import SAMPLED_PIXELS
 _LEAST_SHARE = 1e-3
 """Standard deviation of noise over that of the input, below which it is a remainder of the structure."""
 
-_MIN_RELATIVE_VARIANCE = 0.05
+MIN_RELATIVE_VARIANCE = 0.05
 """Smallest variance, as a share of that at the mean brightness: the fit is no more accurate."""
 
 
@@ -28,6 +28,6 @@ def fit_input_noise(pair: FieldPair) -> tuple[Noise | None, str]:
     at_mean = float(noise.sigma(finite.mean()))
     if not at_mean > _LEAST_SHARE * finite.std():
         return None, "sigmas are not measurable: the input shows structure, but no noise"
-    least = float(np.sqrt(_MIN_RELATIVE_VARIANCE)) * at_mean
+    least = float(np.sqrt(MIN_RELATIVE_VARIANCE)) * at_mean
     note = "noise: measured on the input; structure as fine as its pixels may count as noise"
     return replace(noise, read_noise=max(noise.read_noise, least)), note

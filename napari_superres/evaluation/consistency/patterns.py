@@ -19,7 +19,7 @@ _PERIODS = range(2, 9)
 """Periods, in pixels, that upsampling networks and compression leave."""
 
 _USUAL, _ANY = 0.003, 0.01
-"""Amplitudes below which nobody sees a pattern: of those periods, and of any other. Shares of contrast or brightness."""
+"""Amplitudes below which nobody sees a pattern: of those periods, and of others. Shares of contrast or brightness."""
 
 _ANY_OF_BRIGHTNESS = 0.005
 """The same for patterns that follow the brightness, as a share of it."""
@@ -126,7 +126,7 @@ def _strongest(power: Floats, amplitude: Floats, least: tuple[float, float], own
         if rough[at] > 0:
             ratio = _ratio(power, int(at[0]), int(at[1]))
             if ratio > best.peak:
-                waves = [abs(np.fft.fftfreq(n)[i]) for n, i in zip(shape, at, strict=True)]
+                waves = [abs(float(np.fft.fftfreq(n)[i])) for n, i in zip(shape, at, strict=True)]
                 period = (1 / waves[0] if waves[0] else inf, 1 / waves[1] if waves[1] else inf)
                 best = Pattern(ratio, period, float(amplitude[at]))
     return best

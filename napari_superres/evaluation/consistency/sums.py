@@ -13,6 +13,7 @@ import numpy.typing as npt
 from napari_superres.core.image import Image
 from napari_superres.evaluation.consistency.check import Consistency
 from napari_superres.evaluation.consistency.field_pair import read_field
+from napari_superres.evaluation.consistency.input_noise import MIN_RELATIVE_VARIANCE
 from napari_superres.evaluation.consistency.places import Place
 
 Floats = npt.NDArray[np.float64]
@@ -94,7 +95,9 @@ def _windows(
     """
     low, high = (float(v) for v in np.percentile(values[whole], [1, 99.9]))
     smooth = _smooth(np.where(whole, values, low), whole)
-    sigma = np.sqrt(np.maximum(noise[0] * smooth + noise[1], 1e-12 * max(high - low, 1e-300) ** 2))
+    usual = noise[0] * float(values[whole].mean()) + noise[1]
+    least = max(MIN_RELATIVE_VARIANCE * usual, 1e-12 * max(high - low, 1e-300) ** 2)
+    sigma = np.sqrt(np.maximum(noise[0] * smooth + noise[1], least))
     differs = np.where(whole, residual * sigma, 0.0)
     rest = np.where(whole, (differs - _gain_and_offset(differs, smooth, whole)) / sigma, 0.0)
     bright = np.where(whole, (np.maximum(smooth - low, 0) + _FLOOR * (high - low)) / sigma, 0.0)

@@ -37,7 +37,9 @@ MIN_CORRELATION = 0.3
 """Correlation below which no shift or transform is applied."""
 
 _MAX_COARSENESS, _MIN_SHIFT, _MIN_IMPROVEMENT = 1.05, 0.05, 1e-4
-_ALONG_LINES = "along the lines of the sample, where nothing changes, no shift can be measured"
+ALONG_LINES = "along the lines of the sample, where nothing changes, no shift can be measured"
+"""Note on samples such as gratings, of which only the position across their lines is known."""
+
 _FRAMES = 8
 """About the number of frames in which contrast is looked for."""
 
@@ -287,10 +289,9 @@ def _search_shift(result: Image, reference: Image, notes: list[str]) -> tuple[Fl
         )
     best = max((find_shift(fixed, moving) for fixed, moving in channels), key=lambda shift: shift.after)
     shift, length = np.zeros(len(result.spatial)), float(np.linalg.norm(best.pixels))
+    notes += [] if best.along is None else [ALONG_LINES]
     if best.after <= MIN_CORRELATION:
         notes.append(f"no shift was found at which both correlate by {MIN_CORRELATION}: the reference was not moved")
-    elif best.along is not None and length <= _MIN_SHIFT:
-        notes.append(_ALONG_LINES)
     elif length > _MIN_SHIFT and length < 2 * best.error:
         notes.append(
             f"the shift of {length:.2g} pixels is smaller than twice its error of {best.error:.2g} pixels: the "

@@ -14,6 +14,7 @@ from napari_superres.evaluation.consistency import Consistency, check_consistenc
 from napari_superres.evaluation.consistency.copied import copied_noise
 from napari_superres.evaluation.consistency.detail import detail_excess
 from napari_superres.evaluation.consistency.grids import Grids, find_grids
+from napari_superres.evaluation.consistency.kept import Kept, kept_detail
 from napari_superres.evaluation.consistency.places import Place, denied_by_input, denied_by_reference
 from napari_superres.evaluation.consistency.sums import denied_by_sums
 from napari_superres.evaluation.metrics.linearity import Linearity, flux, linearity
@@ -34,7 +35,7 @@ _MOST_PIXELS = 1 << 25
 _FRAMES = 8
 """Most frames whose position is measured."""
 
-_COARSE = ((3.0, 0.5), (6.0, 0.08))
+_COARSE = ((3.0, 0.5), (6.0, 0.2))
 """Standard deviations, in pixels, of the Gaussians that intensities are smoothed by before they are compared, and the
 share of the contrast that must be left: otherwise the lens, which takes contrast from fine structure, looks like gain.
 """
@@ -83,6 +84,8 @@ class AgainstInput:
         Why that could not be measured, if so.
     denied
         Place that the input denies most.
+    kept
+        Detail of the input that is kept least.
     grids
         Grids and seams in the difference from the interpolated input.
     excess
@@ -95,6 +98,7 @@ class AgainstInput:
     consistency: Mapping[str, Consistency]
     problem: str
     denied: Mapping[str, Place]
+    kept: Mapping[str, Kept]
     grids: Mapping[str, Grids]
     excess: Mapping[str, tuple[float, str]]
     sampled: str
@@ -115,14 +119,15 @@ def compare_with_input(
         As in `examine`.
     """
     if lr is None:
-        return AgainstInput((), {}, "no input was given as `lr`", {}, {}, {}, "")
+        return AgainstInput((), {}, "no input was given as `lr`", {}, {}, {}, {}, "")
     ours, theirs = by_channel(result), by_channel(lr)
     if len(ours) != len(theirs):
         problem = f"the input has {len(theirs)} channels, the result {len(ours)}"
-        return AgainstInput((), {}, problem, {}, {}, {}, "")
+        return AgainstInput((), {}, problem, {}, {}, {}, {}, "")
     width = None if psf_sigma is None else psf_sigma / pixel_sizes(lr, "Y")[0]
     consistency: dict[str, Consistency] = {}
     denied: dict[str, Place] = {}
+    kept: dict[str, Kept] = {}
     grids: dict[str, Grids] = {}
     excess: dict[str, tuple[float, str]] = {}
     problem = sampled = ""
@@ -135,6 +140,8 @@ def compare_with_input(
             places += [denied_by_sums(consistency[name], low)]
             worse = max((p for p in places if p is not None), key=lambda p: p.score, default=None)
             denied |= {} if worse is None else {name: worse}
+            least = kept_detail(consistency[name], low)
+            kept |= {} if least is None else {name: least}
         except EvaluationError as error:
             problem = problem or str(error)
         if base is not None:
@@ -147,7 +154,7 @@ def compare_with_input(
             if max(scale) > 1 and (whole := _whole(to_planes(first))):
                 value, at = detail_excess(whole[0], max(scale))
                 excess[name] = value, describe_place(first, at)
-    return AgainstInput(tuple(ours), consistency, problem, denied, grids, excess, sampled)
+    return AgainstInput(tuple(ours), consistency, problem, denied, kept, grids, excess, sampled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +213,7 @@ def compare_channels(result: Image, reference: Image, base: Image | None) -> Aga
         planes = to_planes(first), to_planes(second)
         curves[name] = _curve(*planes)
         fluxes[name] = flux(np.asarray(other.data), np.asarray(one.data))
-        whole = _whole(*planes)
-        noise = copied_noise(whole[0], whole[1]) if whole else None
+        noise = copied_noise(*planes)
         copied |= {} if noise is None else {name: (noise.share, describe_place(first, noise.place))}
         equal += [name] if np.array_equal(np.asarray(one.data), np.asarray(other.data)) else []
         if low is not None:

@@ -178,7 +178,7 @@ def examine(
     lacking = additions.every_pixel(result, [image for image in others if image is not None])
     answers += [
         *([lacking] if lacking else []),
-        questions.consistent(held.consistency, held.denied, held.problem),
+        questions.consistent(held.consistency, held.denied, held.kept, held.problem),
         additions.grids(held.grids, held.sampled, held.problem),
         additions.supported(shared, held.excess, held.consistency, (agreement, repeated), placed),
     ]

@@ -13,10 +13,11 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.evaluation.consistency import Consistency
+from napari_superres.evaluation.consistency.kept import Kept
 from napari_superres.evaluation.consistency.places import Place
 from napari_superres.evaluation.metrics.full_reference import pearson
 from napari_superres.evaluation.metrics.linearity import Linearity
-from napari_superres.evaluation.registration.register import MIN_CORRELATION, Registration
+from napari_superres.evaluation.registration.register import ALONG_LINES, MIN_CORRELATION, Registration
 from napari_superres.evaluation.reporting.channels import named, worst
 
 State = Literal["yes", "no", "doubtful", "not measurable"]
@@ -35,6 +36,9 @@ _MIN_R_SQUARED = 0.99
 
 _DENIED_BY_INPUT = (5.0, 8.0)
 """Scores of the worst place above which it is doubtful, and denied. Honest results stay below 4.5."""
+
+_KEPT = (0.8, 0.5)
+"""Shares of the input's fine detail below which a result is probably, and certainly, blurred. Honest: above 0.93."""
 
 _MIN_RSP = 0.5
 """Correlation of the degraded result with its input below which it is probably of another input."""
@@ -100,6 +104,8 @@ def place(
     pixels = ", ".join(f"{v:+.2f}" for v in furthest.pixels)
     reason = f"{_distance(furthest):.2f} pixels off ({pixels}; limit {_MAX_SHIFT:g}), known to {_doubt(furthest):.2g}"
     reason = _at(name, f"{reason}, r {furthest.correlation:.3f}")
+    if not off and ALONG_LINES in furthest.notes:
+        return Answer(question, "not measurable", f"{reason}: {ALONG_LINES}")
     if not off and max(_distance(furthest), _doubt(furthest)) > _MAX_SHIFT:
         return Answer(question, "not measurable", f"{reason}: the images are too dim or too plain to say")
     if not off:
@@ -233,7 +239,9 @@ def _wrong(curve: Linearity, slope: float, flux: float) -> list[str]:
     return [name for name, value, (low, high) in limits if isfinite(value) and not low <= value <= high]
 
 
-def consistent(found: Mapping[str, Consistency], denied: Mapping[str, Place], problem: str) -> Answer:
+def consistent(
+    found: Mapping[str, Consistency], denied: Mapping[str, Place], kept: Mapping[str, Kept], problem: str
+) -> Answer:
     """Answer whether the result, blurred and binned again, gives its input but for noise, in every channel.
 
     Parameters
@@ -242,6 +250,8 @@ def consistent(found: Mapping[str, Consistency], denied: Mapping[str, Place], pr
         The result compared with its input, by channel; none if that could not be measured.
     denied
         The place that the input denies most, by channel; none where that could not be measured.
+    kept
+        The detail of the input that is kept least, by channel; none where that could not be measured.
     problem
         Why it could not.
     """
@@ -264,6 +274,11 @@ def consistent(found: Mapping[str, Consistency], denied: Mapping[str, Place], pr
     name, at = one
     limit = _DENIED_BY_INPUT[0]
     measure = f"its worst place differs by {at.score:.1f} times what noise and sharpening explain (limit {limit:g})"
+    blurred = worst({n: k for n, k in kept.items() if k.share < _KEPT[0]}, lambda k: -k.share)
+    if blurred is not None and at.score <= _DENIED_BY_INPUT[1]:
+        reason = f"of the input's fine detail {blurred[1].direction}, {100 * blurred[1].share:.0f} % is left (limit "
+        reason += f"{100 * _KEPT[0]:g} %): it is blurred; use a result that is as sharp as its input"
+        return Answer(question, "no" if blurred[1].share < _KEPT[1] else "doubtful", named(blurred[0], reason))
     if at.score <= limit:
         return Answer(question, "yes", named(name, f"{measure}; {blind}"))
     kind = "more" if at.difference > 0 else "less"

@@ -96,3 +96,25 @@ def test_empty_frames_do_not_refuse_a_movie(blank):
     movie[blank], away[blank] = 7.0, 7.0
     found = register(image(away, "TYX"), image(movie, "TYX"))
     assert found.pixels == pytest.approx((0, 1.5), abs=0.02)
+
+
+def test_no_shift_is_claimed_along_the_lines_of_a_grating():
+    """Two recordings of stripes, not shifted: along the stripes, only noise could say where they are."""
+    y, x = np.mgrid[:192, :192]
+    stripes = 2000 + 1500 * np.sin(2 * np.pi * (x + 0.2 * y) / 7)
+    for seed in range(3):
+        first, second = (stripes + np.random.default_rng([seed, k]).normal(size=x.shape) * 150 for k in (0, 1))
+        found = register(*(Image.from_array(v.astype(np.float32), "YX", pixel_size=0.1) for v in (first, second)))
+        assert np.hypot(*found.pixels) < 0.1
+        assert questions.place({"": found}, "").state == "not measurable"
+    across = Image.from_array(np.roll(second, 2, axis=1).astype(np.float32), "YX", pixel_size=0.1)
+    moved = register(Image.from_array(second.astype(np.float32), "YX", pixel_size=0.1), across)
+    assert questions.place({"": moved}, "").state == "no"
+
+
+def test_a_periodic_sample_lies_at_the_nearest_of_its_periods():
+    y, x = np.mgrid[:192, :192]
+    lattice = 1000 + 300 * np.sin(2 * np.pi * x / 8) * np.sin(2 * np.pi * y / 8)
+    images = [lattice + np.random.default_rng(k).normal(size=x.shape) * 30 for k in (0, 1)]
+    found = register(*(Image.from_array(v.astype(np.float32), "YX", pixel_size=0.1) for v in images))
+    assert np.hypot(*found.pixels) < 0.1

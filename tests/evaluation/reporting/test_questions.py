@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_superres import Image
-from napari_superres.evaluation.consistency.detail import shared_noise
 from napari_superres.evaluation.consistency.grids import find_grids
-from napari_superres.evaluation.reporting import questions, rivals
+from napari_superres.evaluation.metrics.linearity import linearity
+from napari_superres.evaluation.reporting import additions, questions, rivals
 from napari_superres.evaluation.reporting.channels import by_channel
 
 
@@ -52,12 +52,23 @@ def test_the_worst_channel_and_plane_decide():
 
 @pytest.mark.parametrize(
     ("psnr", "best", "state"),
-    [(33.0, 32.0, "yes"), (31.5, 32.0, "not measurable"), (31.0, 33.0, "doubtful"), (29.0, 33.0, "not measurable")],
+    [
+        (33.0, 32.0, "yes"),
+        (31.5, 32.0, "not measurable"),
+        (31.0, 34.0, "not measurable"),
+        (29.0, 33.0, "not measurable"),
+    ],
 )
 def test_classical_methods_are_rivals_too(psnr, best, state):
     answer = rivals.classical(rows(psnr, deconvolved=best), "result")
     assert answer.state == state
     assert state == "not measurable" or "richardson-lucy" in answer.reason or "non-local-means" in answer.reason
+
+
+def test_only_rivals_that_did_not_see_the_reference_raise_doubt():
+    answer = rivals.classical(rows(31.0, denoised=32.5, deconvolved=34.0), "result")
+    assert answer.state == "doubtful"
+    assert "1.50 dB worse than non-local-means" in answer.reason
 
 
 def test_unknown_pixel_sizes_are_not_equal():
@@ -85,8 +96,8 @@ def test_a_checkerboard_lies_in_the_corner_of_the_spectrum():
     sound = base + 0.05 * np.random.default_rng(1).normal(size=base.shape)
     assert find_grids(sound, base, (2, 2)).excess < 1
     board = find_grids(sound + 0.3 * (1 - 2.0 * (np.indices(base.shape).sum(0) % 2)), base, (2, 2))
-    assert board.period == (2, 2)
-    assert board.amplitude == pytest.approx(2 * 0.3 / base.std(), rel=0.1)
+    assert board.pattern.period == (2, 2)
+    assert board.pattern.amplitude == pytest.approx(2 * 0.3 / base.std(), rel=0.1)
     assert board.excess > 1
 
 
@@ -112,9 +123,33 @@ def test_a_straight_gap_of_the_sample_is_no_seam():
     assert seam.excess > 1
 
 
-def test_noise_is_shared_by_copies_only():
-    first, second = (np.random.default_rng(s).normal(size=(2, 64, 64)) for s in (1, 2))
-    assert abs(shared_noise(first, second)) < 0.1
-    # Of two parts of equal power, one common, correlation is the root of its share.
-    assert shared_noise(first, first + second) == pytest.approx(np.sqrt(0.5), abs=0.05)
-    assert shared_noise(first, np.zeros_like(first)) is None
+def test_signed_intensities_have_no_gamma():
+    """Hounsfield units have no zero that a power could begin at, and their sum is no light."""
+    values = np.linspace(-1000, 1000, 4000).reshape(1, 40, 100)
+    curve = linearity(values, values + 100 * np.exp(values / 500))
+    assert curve.gamma > 1.25
+    answer = questions.linear({"": curve}, {"": float("nan")})
+    assert "gamma and flux are not defined" in answer.reason
+    assert "nan" not in answer.reason
+    assert "gamma is explained" not in answer.reason
+
+
+def test_a_hole_is_no_result():
+    """Where the input or the reference has the hole as well, it is none of the result's."""
+    values = np.ones((60, 60), np.float32)
+    whole = Image.from_array(values, "YX")
+    values = values.copy()
+    values[10:20, 30:40] = np.inf
+    holed = Image.from_array(values, "YX")
+    answer = additions.every_pixel(holed, [whole])
+    assert answer.state == "no"
+    assert "2.8 % of its pixels are not numbers, within Y 10 to 19, X 30 to 39" in answer.reason
+    assert additions.every_pixel(holed, [whole, holed]).state == "yes"
+    assert additions.every_pixel(whole, [holed]) is None
+
+
+def test_a_reference_without_an_input_is_named():
+    placed = questions.Answer("Does it lie on the reference?", "yes", "")
+    reason = additions.supported({}, {}, {}, (None, None), placed).reason
+    assert "neither a reference" not in reason
+    assert "`lr`" in reason

@@ -25,7 +25,8 @@ def answers(*states, last=REAL):
         (("yes", "yes", "yes"), "passed", "No check failed: 3 of 3 checks passed."),
         (("not measurable", "yes", "yes"), "passed", "No check failed: 2 of 3 checks passed, 1 could not be made."),
         (("yes", "yes", "not measurable"), "open", "Nothing speaks against it, but whether its fine detail is real"),
-        (("not measurable", "not measurable"), "open", "Hardly anything could be checked: 0 of 2"),
+        (("not measurable", "not measurable"), "open", "Hardly anything could be checked: 0 of 2 checks passed"),
+        (("not measurable", "yes", "not measurable"), "open", "Hardly anything could be checked: 1 of 3 checks passed"),
     ],
 )
 def test_the_worst_answer_decides(states, level, start):

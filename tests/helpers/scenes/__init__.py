@@ -3,7 +3,8 @@
 ``drill``  nine scenes, each with a reference, an input and honest results
 ``periodic``  scenes of periodic specimens, with honest results only
 ``beads``  images of beads with known light
-``lies``   what can be wrong with a result, one function each; ``subtle`` those that follow the sample; ``kinds`` has all
+``lies``   what can be wrong with a result, one function each; ``kinds`` has all of them
+``subtle`` lies that follow the sample
 ``thick_slices``  a specimen that looks alike along all axes, and a stack of thick slices of it
 ``reported``  a result with its input and reference, for the pages of reports
 """

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy import ndimage
 
-from helpers.scenes import subtle as subtle
+from helpers.scenes import subtle
 from helpers.scenes.drill import Floats, Scene
 from helpers.scenes.lies import LIES, contrast, each_plane, kind_of, middle_plane, planted, to_planes
 
-__all__ = ["LIES", "planted"]
+__all__ = ["LIES", "planted", "subtle"]
 
 # --- texture ---
 
