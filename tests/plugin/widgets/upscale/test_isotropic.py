@@ -5,7 +5,6 @@ import threading
 import numpy as np
 import pytest
 from helpers.scenes.thick_slices import make_specimen, make_stack
-from helpers.upscaling import LONG
 
 from napari_superres import upscale
 from napari_superres.models import list_models
@@ -15,6 +14,8 @@ from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 from napari_superres.training.isotropic import learn
 
 pytestmark = pytest.mark.gui
+
+LONG = 300_000
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_stack_that_does_not_gain_is_refused_in_words(viewer, widget, thick, q
     real = learn.fit
     monkeypatch.setattr(learn, "fit", lambda *args, **options: real(*args, **options, steps=1))
     widget.isotropic.button.click()
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not widget.is_running)
     assert "area-spline-x3x1x1" in told.pop()
     assert list(viewer.layers) == [thick]
     assert widget.status.text() == "Nothing was learnt."
@@ -87,10 +88,10 @@ def test_cancelling_ends_it(viewer, widget, thick, qtbot, monkeypatch):
 
     monkeypatch.setattr(learn, "fit", waiting)
     widget.isotropic.button.click()
-    qtbot.waitUntil(begun.is_set, timeout=LONG)
+    qtbot.waitUntil(begun.is_set)
     widget.run.click()
     assert widget.run.text() == "Cancelling…"
     released.set()
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not widget.is_running)
     assert list(viewer.layers) == [thick]
     assert widget.run.text() == "Run"
