@@ -15,6 +15,9 @@ from napari_superres.plugin.worker.triton import load_triton
 if TYPE_CHECKING:
     from napari_superres.training.isotropic import LearningStep
 
+_MINUTES = 15
+"""Most time for learning, after which too few steps were done: the user can cancel at any time."""
+
 
 class LearntModel(NamedTuple):
     """Name of a model in the library, the predicted gain in a sentence, and what the user should know."""
@@ -44,7 +47,7 @@ def learn_isotropic(image: Image, layer: str) -> "Generator[LearningStep | Learn
     from napari_superres.training.isotropic import iter_learning, keep_model
 
     with in_use, TemporaryDirectory(prefix="superres-") as folder:
-        learnt = yield from iter_learning(image, {})
+        learnt = yield from iter_learning(image, {"minutes": _MINUTES})
         path = Path(folder) / f"{_free_name(layer)}{SUFFIX}"
         keep_model(learnt, path, overwrite=False)
         card, _ = import_model(path)

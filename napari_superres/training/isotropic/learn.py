@@ -88,11 +88,10 @@ class Learnt:
     @property
     def verdict(self) -> str:
         """The prediction in a sentence."""
-        single = self.prediction.octave is None
-        return (
-            f"The result is expected to be {self.prediction.gain:.1f} dB closer to the truth than interpolation "
-            f"({'on planes of the stack' if single else 'the smaller of two checks on the stack itself'})."
-        )
+        gain = self.prediction.gain
+        where = "on planes of the stack" if self.prediction.octave is None else "the smaller of two checks on the stack"
+        side = "closer to" if gain >= 0 else "farther from"
+        return f"The result is expected to be {abs(gain):.1f} dB {side} the truth than interpolation ({where})."
 
 
 @dataclass(frozen=True, slots=True)
