@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from napari_superres.core.kernels import REACH
 from napari_superres.models.architectures.edsr import EDSR
 from napari_superres.models.architectures.layers import near_zero
 from napari_superres.models.interpolate import Interpolation
@@ -21,7 +22,13 @@ _PIXELS = 2**17
 
 
 class Orthogonal(nn.Module):
-    """Refines one axis of a volume with a network of planes, in both directions across this axis."""
+    """Refines one axis of a volume with a network of planes, in both directions across this axis.
+
+    Attributes
+    ----------
+    halo
+        Pixels of the input around each pixel, per axis, that its result depends on.
+    """
 
     def __init__(
         self, *, scale: Sequence[int], ndim: int = 3, blocks: int = 8, features: int = 32, kernel: str = "area-spline"
@@ -35,6 +42,10 @@ class Orthogonal(nn.Module):
         self.interpolation = Interpolation(kernel, scale)
         self.planes = EDSR(scale=(scale[self.axis], 1), blocks=blocks, features=features, skip=False, tail="direct")
         near_zero(self.planes.tail[0])
+
+        convolutions = 2 * blocks + 3  # of three pixels each
+        least = [REACH[kernel] if axis == self.axis else 0 for axis in range(3)]
+        self.halo = tuple(max(convolutions, reach) for reach in least)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, 1, Z, Y, X)`` on the finer grid."""

@@ -10,9 +10,13 @@ from napari_superres.core.image import Image
 from napari_superres.models.library.index import library_entries
 from napari_superres.models.model_file import SUFFIX
 from napari_superres.plugin.worker.tasks import in_use
+from napari_superres.plugin.worker.triton import load_triton
 
 if TYPE_CHECKING:
     from napari_superres.training.isotropic import LearningStep
+
+_MINUTES = 15
+"""Most time for learning, after which too few steps were done: the user can cancel at any time."""
 
 
 class LearntModel(NamedTuple):
@@ -38,11 +42,12 @@ def learn_isotropic(image: Image, layer: str) -> "Generator[LearningStep | Learn
     SuperResError
         If the stack is not suitable, interpolation is as good, or the library cannot be written.
     """
+    load_triton()  # before the optimiser of the training imports it
     from napari_superres.models.library.add import import_model
     from napari_superres.training.isotropic import iter_learning, keep_model
 
     with in_use, TemporaryDirectory(prefix="superres-") as folder:
-        learnt = yield from iter_learning(image, {})
+        learnt = yield from iter_learning(image, {"minutes": _MINUTES})
         path = Path(folder) / f"{_free_name(layer)}{SUFFIX}"
         keep_model(learnt, path, overwrite=False)
         card, _ = import_model(path)

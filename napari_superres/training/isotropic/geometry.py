@@ -1,6 +1,7 @@
 """How coarse a stack is: its axis, the factor to isotropic voxels, and the profile of its slices."""
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Literal
 
 import numpy as np
@@ -167,11 +168,11 @@ def _axial_width(psf: Image, image: Image, axis: str) -> float:
     The planes to learn from are blurred already, by the width of the point-spread function across the axis.
     """
     sigma = psf_sigma(psf)
-    if axis not in sigma:
-        raise SettingsError(f"`psf` has no width along {axis}.", remedy="Measure it in a stack of beads.")
-    across = np.mean([sigma[a] ** 2 for a in "YX" if a != axis])
-    micrometres = FWHM_OF_SIGMA * np.sqrt(max(0.0, sigma[axis] ** 2 - across))
-    return float(micrometres * 1e-6 / METRES[image.units["X"] or "micrometer"])
+    if "Z" not in sigma:
+        raise SettingsError("`psf` is a plane, and has no width along Z.", remedy="Measure it in a stack of beads.")
+    across = float(np.mean([sigma[a] ** 2 for a in "ZYX" if a != axis]))
+    micrometres = FWHM_OF_SIGMA * sqrt(max(0.0, sigma[axis] ** 2 - across))
+    return micrometres * 1e-6 / METRES[image.units["X"] or "micrometer"]
 
 
 def _check_positive(**lengths: float | None) -> None:

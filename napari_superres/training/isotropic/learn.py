@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from napari_superres.models.architectures.orthogonal import Orthogonal
 from napari_superres.models.card import ITSELF, ModelCard
 from napari_superres.models.model import Model
 from napari_superres.models.model_file import pack_model
-from napari_superres.models.probes.halo import Reach, measure_reach
 from napari_superres.training.isotropic import checks
 from napari_superres.training.isotropic.fit import STEPS, Lesson, fit
 from napari_superres.training.isotropic.geometry import Geometry
@@ -35,9 +33,6 @@ LEAST_GAIN = 0.2
 
 _OPTIMISM = 0.75
 """dB by which the gain on planes is too high: 0.7 to 1.0 on MRI, electron and light microscopy of known thin slices."""
-
-_PROBE = 128
-"""Length of the image that measures how far the network looks: 19 pixels."""
 
 _FEWEST_COARSE = 4
 """Slices that must be left of a stack that is made coarser, to compare it with itself."""
@@ -93,11 +88,10 @@ class Learnt:
     @property
     def verdict(self) -> str:
         """The prediction in a sentence."""
-        single = self.prediction.octave is None
-        return (
-            f"The result is expected to be {self.prediction.gain:.1f} dB closer to the truth than interpolation "
-            f"({'on planes of the stack' if single else 'the smaller of two checks on the stack itself'})."
-        )
+        gain = self.prediction.gain
+        where = "on planes of the stack" if self.prediction.octave is None else "the smaller of two checks on the stack"
+        side = "closer to" if gain >= 0 else "farther from"
+        return f"The result is expected to be {abs(gain):.1f} dB {side} the truth than interpolation ({where})."
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +150,9 @@ def learn(
     if prediction.gain < LEAST_GAIN and not options["force"]:
         raise _refusal(_small(prediction.gain), geometry)
     weights = network.state_dict()
-    card = _card(image, geometry, prediction, options, steps)
     full = Orthogonal(scale=geometry.scale).eval().requires_grad_(False)
     full.load_state_dict(weights)
+    card = _card(image, geometry, full.halo, prediction, options, steps)
     model = Model(card, full, hashlib.sha256(pack_model(card, weights)).hexdigest())
     short = () if steps == STEPS else (f"Only {steps} of {STEPS} steps were done in time. Set more `minutes`.",)
     forced = () if refusal is None else (f"This stack was made isotropic by `force`, although {refusal.reason}.",)
@@ -218,14 +212,14 @@ def _refusal(reason: str, geometry: Geometry, *, possible: bool = True) -> Train
     )
 
 
-@lru_cache(maxsize=16)
-def _reach(scale: tuple[int, ...]) -> Reach:
-    """Return how far the network looks, whatever its weights."""
-    return measure_reach(Orthogonal(scale=scale).eval(), scale, longest=_PROBE)
-
-
-def _card(image: Image, geometry: Geometry, prediction: Prediction, options: IsotropicOptions, steps: int) -> ModelCard:
-    reach = _reach(geometry.scale)
+def _card(
+    image: Image,
+    geometry: Geometry,
+    halo: tuple[int, ...],
+    prediction: Prediction,
+    options: IsotropicOptions,
+    steps: int,
+) -> ModelCard:
     metres = METRES.get(image.units.get("X") or "")
     # The range of a card is that of pixels along Y and X.
     fine = None if metres is None or geometry.axis != "Z" else geometry.fine * metres * 1e6
@@ -245,8 +239,7 @@ def _card(image: Image, geometry: Geometry, prediction: Prediction, options: Iso
         architecture="orthogonal",
         arguments={"scale": list(geometry.scale)},
         scale=geometry.scale,
-        halo=reach.halo,
-        bounded=reach.is_bounded,
+        halo=halo,
         intensity="percentile",
         modality=str(image.metadata.get("modality", "any")),
         pixel_size=None if fine is None else (0.8 * fine, 1.25 * fine),

@@ -60,7 +60,38 @@ def test_a_spacing_that_is_not_exactly_isotropic_is_stated():
     assert "1.1, and 1 across" in note
     assert find(image_of()).notes == ()
     (note,) = find(image_of(), spacing=4.0).notes
-    assert "The result's pixel size follows the file" in note
+    assert "4 apart by `spacing`, but the file says 3. The result's pixel size follows `spacing`" in note
+
+
+def beads_psf(axial, lateral, axes="ZYX"):
+    """Return a Gaussian of these full widths at half maximum, in micrometres, on pixels of 0.1."""
+    grids = np.meshgrid(*(0.1 * np.arange(-20, 21) for _ in axes), indexing="ij")
+    widths = {"Z": axial, "Y": lateral, "X": lateral}
+    power = sum((g / widths[a]) ** 2 for g, a in zip(grids, axes, strict=True))
+    return Image.from_array(np.exp(-4 * np.log(2) * power), axes, pixel_size=0.1)
+
+
+def test_auto_is_the_gaussian_by_which_a_measured_psf_is_longer_than_wide():
+    stack = image_of((0.6, 0.2, 0.2))
+    profile = find(stack, psf=beads_psf(1.0, 0.6)).profile
+    assert profile.kind == "gaussian"
+    assert profile.width == pytest.approx(0.8 / 0.6, rel=0.02)  # 0.8: with 0.6 across, as wide as 1.0
+    nanometres = image_of((600.0, 200.0, 200.0), unit="nanometer")
+    assert find(nanometres, psf=beads_psf(1.0, 0.6)).profile.width == pytest.approx(0.8 / 0.6, rel=0.02)
+    assert find(stack, psf=beads_psf(0.6, 0.6)).profile.width == 0.25  # no longer than wide
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"thickness": 1.0}, "of its own width"), ({"profile": "box"}, "of its own width")]
+)
+def test_a_psf_that_contradicts_other_options_is_refused(options, message):
+    with pytest.raises(SettingsError, match=message):
+        find(image_of((0.6, 0.2, 0.2)), psf=beads_psf(1.0, 0.6), **options)
+
+
+def test_a_psf_of_a_plane_has_no_axial_width():
+    with pytest.raises(SettingsError, match="is a plane"):
+        find(image_of((0.6, 0.2, 0.2)), psf=beads_psf(1.0, 0.6, "YX"))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ def test_the_halo_is_measured_and_tiles_do_not_show():
     network = build("orthogonal", {"scale": [2, 1, 1], "blocks": 1, "features": 4}).eval()
     torch.nn.init.normal_(network.planes.tail[0].weight)
     reach = measure_reach(network, (2, 1, 1))
-    assert reach.halo == (10, 5, 5)  # along the coarse axis that of the area spline, else of five convolutions
+    assert (
+        network.halo == reach.halo == (10, 5, 5)
+    )  # along the coarse axis that of the area spline, else of five convolutions
     card = ModelCard(name="n", architecture="orthogonal", scale=(2, 1, 1), halo=reach.halo, intensity="none")
     volume = np.random.default_rng(0).normal(size=(30, 22, 24))
     whole, tiled = (
@@ -91,6 +93,20 @@ def test_channels_and_time_share_one_network_and_missing_pixels_stay_missing(spe
     assert np.allclose(result[1, 1], 5 * result[1, 0] + 7, atol=0.5)
 
 
+def test_a_stated_spacing_is_that_of_the_result(stack, tmp_path, few_steps):
+    wrong = stack.with_pixel_size((1.3, 1.0, 1.0), "millimeter")
+    with pytest.warns(SuperResWarning, match="3 apart by `spacing`, but the file says 1.3"):
+        result = isotropic(wrong, force=True, spacing=3.0)
+    assert result.shape == (45, 56, 54)
+    assert np.allclose(result.pixel_size, 1)
+    write_image(wrong, tmp_path / "wrong.nii.gz")
+    with pytest.warns(SuperResWarning, match="3 apart by `spacing`"):
+        isotropic_file(tmp_path / "wrong.nii.gz", tmp_path / "right.nii.gz", force=True, spacing=3.0, thickness=3.0)
+    right = read_image(tmp_path / "right.nii.gz")
+    assert np.allclose(right.pixel_size, 1, atol=1e-4)
+    assert set(right.units.values()) == {"millimeter"}
+
+
 def test_another_axis(specimen, few_steps):
     thick = np.moveaxis(np.asarray(make_stack(specimen).data), 0, 2)
     result = isotropic(Image.from_array(thick, "ZYX", pixel_size=(1.0, 1.0, 3.0)), axis="X", force=True)
@@ -109,7 +125,7 @@ def test_the_model_of_a_file_is_kept_and_suits_other_stacks(stack, tmp_path, few
     target, kept = tmp_path / "thin.ome.zarr", tmp_path / "thin.isotropic.safetensors"
     learnt = []
     assert isotropic_file(source, target, learnt=learnt.append, force=True) == target
-    assert "dB closer to the truth than interpolation" in learnt[0].verdict
+    assert "the truth than interpolation" in learnt[0].verdict
     expected = upscale(stack, kept)
     assert np.allclose(read_image(target).data, expected.data, atol=1e-3)
     upscale_file(other, tmp_path / "other_thin.ome.zarr", model=kept)

@@ -5,16 +5,18 @@ import threading
 import numpy as np
 import pytest
 from helpers.scenes.thick_slices import make_specimen, make_stack
-from helpers.upscaling import LONG
 
 from napari_superres import upscale
 from napari_superres.models import list_models
 from napari_superres.plugin.host.layers import to_image
 from napari_superres.plugin.widgets.upscale.isotropic import is_anisotropic
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
+from napari_superres.plugin.worker import learn as worker_learn
 from napari_superres.training.isotropic import learn
 
 pytestmark = pytest.mark.gui
+
+LONG = 300_000
 
 
 @pytest.fixture
@@ -49,7 +51,9 @@ def test_it_is_offered_for_thick_slices_only(viewer, widget, thick):
 
 
 @pytest.mark.usefixtures("few_steps")
-def test_the_stack_is_learnt_from_and_computed(viewer, widget, thick, qtbot):
+def test_the_stack_is_learnt_from_and_computed(viewer, widget, thick, qtbot, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(worker_learn, "load_triton", lambda: loaded.append(1))
     widget.isotropic.button.click()
     assert widget.is_running
     assert not widget.isotropic.button.isEnabled()
@@ -61,17 +65,18 @@ def test_the_stack_is_learnt_from_and_computed(viewer, widget, thick, qtbot):
     np.testing.assert_allclose(result.scale, 1)
     np.testing.assert_array_equal(result.data, upscale(to_image(thick), name).data)
     assert "predicted_gain" in result.metadata["provenance"]["model"]["learnt_from_the_image"]
-    assert "dB closer to the truth than interpolation" in widget.isotropic.verdict.text()
+    assert "the truth than interpolation" in widget.isotropic.verdict.text()
     assert widget.model.value == name
     assert name in {card.name for card in list_models()}
     assert widget.isotropic.button.isEnabled()
+    assert loaded == [1]  # without it, torch's optimiser ends the program where Mesa draws
 
 
 def test_a_stack_that_does_not_gain_is_refused_in_words(viewer, widget, thick, qtbot, told, monkeypatch):
     real = learn.fit
     monkeypatch.setattr(learn, "fit", lambda *args, **options: real(*args, **options, steps=1))
     widget.isotropic.button.click()
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not widget.is_running)
     assert "area-spline-x3x1x1" in told.pop()
     assert list(viewer.layers) == [thick]
     assert widget.status.text() == "Nothing was learnt."
@@ -87,10 +92,10 @@ def test_cancelling_ends_it(viewer, widget, thick, qtbot, monkeypatch):
 
     monkeypatch.setattr(learn, "fit", waiting)
     widget.isotropic.button.click()
-    qtbot.waitUntil(begun.is_set, timeout=LONG)
+    qtbot.waitUntil(begun.is_set)
     widget.run.click()
     assert widget.run.text() == "Cancelling…"
     released.set()
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
+    qtbot.waitUntil(lambda: not widget.is_running)
     assert list(viewer.layers) == [thick]
     assert widget.run.text() == "Run"
