@@ -28,7 +28,7 @@ from napari_superres.models.foreign.convert import build_foreign
 from napari_superres.models.foreign.loaders.detect import detect_model
 from napari_superres.models.probes.passes import natural_planes
 
-_SIZE = (90, 75)
+_SIZE, _BORDER = (90, 75), 20
 
 
 class Wrapped(nn.Module):
@@ -111,7 +111,7 @@ def compare(model: Model, reference: Model, luma: bool) -> tuple[float, float]:
     grey = (photo.mean(axis=2) * 40 + 900).astype(np.uint16)
     eight = Image.from_array(photo[..., 0], "YX") if luma else Image.from_array(photo, "YXS")
     made, wanted = (np.asarray(upscale(eight, m, device="cpu").data).astype(float) for m in (model, reference))
-    border = slice(80, -80)
+    border = slice(_BORDER * model.card.scale[0], -_BORDER * model.card.scale[0])
     levels = float(np.abs(made - wanted)[border, border].max())
     sixteen = np.asarray(upscale(Image.from_array(grey, "YX"), model, device="cpu").data)
     return levels, float(100 * abs(sixteen.mean() / grey.mean() - 1))

@@ -8,7 +8,6 @@ Prints a row of a table per file. ``docs/models.md`` explains its columns. The l
 import argparse
 import json
 import os
-import resource
 import sys
 import tempfile
 import warnings
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from napari_superres import Image, load_model, read_image, upscale
 from napari_superres.degradation.resample import resize_bicubic
@@ -126,9 +126,10 @@ def measure(path: Path, set5: Path) -> dict[str, Any]:
 
 
 def _processor_s() -> float:
-    """Return the processor time of this process and of those that it started and that have ended."""
-    use = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(u.ru_utime + u.ru_stime for u in use)
+    """Return the processor time of this process, of those that it started, and of those that these started."""
+    own = psutil.Process()
+    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
 
 
 def main() -> None:

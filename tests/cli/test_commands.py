@@ -123,6 +123,14 @@ def test_check(superres):
     assert found["halo_measured"] == [2, 2]
 
 
+def test_a_quick_check_measures_the_speed_alone(superres):
+    done = superres("check", "bicubic-x2", "--quick", "--json")
+    assert done.code == 0
+    found = json.loads(done.out)
+    assert found["cpu_megapixels_per_second"] > 0
+    assert "exact" not in found
+
+
 def test_a_model_whose_halo_lies_fails_the_check(superres, tmp_path):
     from dataclasses import replace
 

@@ -17,7 +17,7 @@ from napari_superres.models.architectures import published
 from napari_superres.models.foreign.checkpoint import read_checkpoint
 from napari_superres.models.foreign.convert import build_foreign
 from napari_superres.models.foreign.loaders.detect import detect_model
-from napari_superres.models.foreign.loaders.likeness import likeness, natural_image
+from napari_superres.models.foreign.loaders.likeness import gain, likeness, natural_image
 from napari_superres.models.model import Model
 from napari_superres.models.model_file import write_model
 
@@ -146,6 +146,42 @@ def test_the_image_for_likeness_is_natural():
     assert power[1:5, 1:5].mean() > 30 * power[15:30, 15:30].mean()
     assert likeness(nn.Upsample(scale_factor=2), 3, 2, 1.0) > 60
     assert likeness(nn.Conv2d(3, 3, 9), 3, 1, 1.0) == float("-inf")
+
+
+class Bicubic(nn.Module):
+    """Bicubic interpolation, and what sharpening adds."""
+
+    def __init__(self, sharpening):
+        super().__init__()
+        self.sharpening = sharpening
+
+    def forward(self, x):
+        fine = nn.functional.interpolate(x, scale_factor=2, mode="bicubic", antialias=True)
+        return fine + self.sharpening * (fine - nn.functional.avg_pool2d(fine, 3, 1, 1))
+
+
+def test_what_a_network_restores_is_measured():
+    assert abs(gain(Bicubic(0), 3, 2, 1.0)) < 1e-4
+    assert gain(Bicubic(0.3), 3, 2, 255.0) > 0.3
+    assert gain(nn.Upsample(scale_factor=2), 3, 2, 1.0) < -0.3
+    assert gain(nn.Conv2d(3, 3, 9), 3, 2, 1.0) == float("-inf")
+
+
+def test_a_network_that_restores_too_little_says_so(tmp_path):
+    """All weights are zero, so that the interpolation is left which the network adds to."""
+    plain = {key: torch.zeros_like(value) for key, value in checkpoint("pan").items()}
+    limits = detected(saved(plain, tmp_path / "net.pth")).card.limits
+    assert "better than bicubic interpolation, where published networks reach" in limits
+
+
+def test_spread_kernels_are_a_variant_of_rfdn():
+    plain, spread = (published.load("RFDN", checkpoint("rfdn"), dilated=dilated) for dilated in (False, True))
+    assert [spread.get_submodule(f"B1.c{step}_r").dilation[0] for step in (1, 2, 3)] == [1, 2, 5]
+    x = torch.rand(1, 3, 24, 20)
+    with torch.inference_mode():
+        assert plain(x).shape == spread(x).shape
+        assert not torch.allclose(plain(x), spread(x))
+    assert {"residual": True, "dilated": True} in type(spread).variants
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,7 @@ def test_phases_are_not_probed_in_vain():
     card = measure_tiles(ModelCard(name="coarse", architecture="published", scale=(2, 2), channels=1), network)
     assert (card.bounded, card.halo) == (False, (64, 64))
     assert card.tile_error > 0
+    assert len(counted) < 25, "the two axes have 16 phases each"
 
 
 def test_the_error_of_tiles_of_a_large_network_is_measured():

@@ -11,7 +11,7 @@ from napari_superres.models.architectures.published.layers import ESA_SMALLEST, 
 from napari_superres.models.architectures.published.shapes import Shapes
 
 _DILATIONS = 1, 2, 5
-"""Of the three steps, in an entry to NTIRE 2022 (Li et al., doi:10.1109/CVPRW56347.2022.00118)."""
+"""Of the three steps, in an entry to NTIRE 2022 (Li et al., arXiv:2205.05675)."""
 
 
 class Block(nn.Module):
