@@ -52,8 +52,8 @@ class RemotePath(_Path):
         return _MEDICAL.search(self.name) is not None
 
     @property
-    def root(self) -> str:
-        """Address of the bucket or server."""
+    def server(self) -> str:
+        """Address of the bucket or server. `root` is pathlib's own: from Python 3.12 on, `parts` is made of it."""
         return f"{self.parts[0]}//{self.parts[1]}"
 
     @property

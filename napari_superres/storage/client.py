@@ -79,7 +79,7 @@ def _client(address: str, told: tuple[tuple[str, str], ...]) -> Any:
 
 
 def _of(path: RemotePath) -> Any:
-    return client(path.root)
+    return client(path.server)
 
 
 def repeated(request: Callable[[], T]) -> T:

@@ -173,7 +173,7 @@ def test_paths_of_addresses() -> None:
     path = as_path("S3://bucket/a/b.ome.zarr")
     assert isinstance(path, RemotePath)
     assert str(path) == f"{path}" == str(as_path(Path("s3://bucket/a/b.ome.zarr"))) == "s3://bucket/a/b.ome.zarr"
-    assert (path.name, path.key, path.root) == ("b.ome.zarr", "a/b.ome.zarr", "s3://bucket")
+    assert (path.name, path.key, path.server) == ("b.ome.zarr", "a/b.ome.zarr", "s3://bucket")
     assert str(path.with_name("c.json")) == "s3://bucket/a/c.json"
     assert str(path / "0/c") == "s3://bucket/a/b.ome.zarr/0/c"
     assert str(path.parent) == "s3://bucket/a"
