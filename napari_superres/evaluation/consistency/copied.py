@@ -26,6 +26,12 @@ _WINDOW, _LEAST = 48, 16
 _NOISE, _POWER = 0.3, 0.02
 """Share of the reference's power that must be noise, and power of the result over it, to say anything of a band."""
 
+_CHANCE, _INDEPENDENT = 2.5, 0.22
+"""Standard deviations that chance explains in the worst of some hundred windows, and independent coefficients of all.
+
+Half of those of a real image are conjugates, and a Hann window joins neighbours.
+"""
+
 _PLANES = 24
 """Most planes that are looked at."""
 
@@ -98,7 +104,9 @@ def _shares(result: Floats, reference: Floats, noise: Noise, edge: int) -> Itera
         common = np.maximum(cross, 0.0) ** 2 / np.maximum(powers[0] * powers[1], 1e-300)
         known = usable & (noisy > _NOISE) & (powers[0] > _POWER * powers[1])
         if known.any():
-            share = np.where(known, (common - (1 - noisy)) / np.maximum(noisy, _NOISE), -np.inf)
+            # Of N coefficients, a squared correlation c is known to (1 - c) sqrt(2 c / N).
+            chance = _CHANCE * (1 - common) * np.sqrt(2 * common / (band.sum() * _INDEPENDENT))
+            share = np.where(known, (common - chance - (1 - noisy)) / np.maximum(noisy, _NOISE), -np.inf)
             y, x = np.unravel_index(share.argmax(), share.shape)
             step = edge // 2
             yield max(0.0, float(share[y, x])), int(y) * step + step, int(x) * step + step

@@ -25,7 +25,7 @@ Networks on noiseless images reached 0.8 or more on ten training images, invente
 correlates by 0.6 at most 0.61. Below half, the detail does more harm than good.
 """
 
-_LITTLE = 0.004
+_LITTLE = 0.003
 """Share of the spectrum beyond the input's pixels below which a result claims no detail there."""
 
 _MUCH = 0.02
