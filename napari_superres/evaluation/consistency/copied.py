@@ -23,7 +23,7 @@ _BANDS = ((0.26, 0.34), (0.34, 0.42), (0.42, 0.75))
 _WINDOW, _LEAST = 48, 16
 """Edge of a window in pixels, and its smallest."""
 
-_NOISE, _POWER = 0.3, 0.02
+_NOISE, _POWER = 0.45, 0.02
 """Share of the reference's power that must be noise, and power of the result over it, to say anything of a band."""
 
 _CHANCE, _INDEPENDENT = 2.5, 0.22

@@ -14,7 +14,7 @@ _EQUAL, _WORSE = 0.1, 1.0
 _TUNED = ("wiener", "richardson-lucy")
 """Classical methods whose settings were tuned to the reference, which no result of an input alone can match."""
 
-_COPIED = (0.25, 0.6)
+_COPIED = (0.35, 0.6)
 """Shares of the reference's noise above which a result probably, and certainly, contains it. Honest: below 0.17."""
 
 _INTERPOLATIONS = ("bicubic", "lanczos", AREA_SPLINE)
