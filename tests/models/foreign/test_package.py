@@ -337,3 +337,14 @@ def test_a_package_of_one_size_pads_smaller_images(tmp_path):
     x = noise()
     assert network(x).shape[2:] == (2 * x.shape[2], 2 * x.shape[3])
     assert sizes == [(64, 64)]
+
+
+def test_a_package_of_one_size_with_a_halo_is_read(tmp_path):
+    """Version 0.4 allows both, and the conversion to 0.5 does not."""
+
+    def edit(description):
+        description["inputs"][0]["shape"] = [1, 1, 10, 12]
+        description["outputs"][0] |= {"shape": [1, 1, 20, 24], "halo": [0, 0, 2, 2]}
+
+    card = load_package(packages.write_package(tmp_path / "a.zip", spec="0.4", edit=edit))[0].card
+    assert (card.largest, card.scale) == ((10, 12), (2, 2))

@@ -176,13 +176,30 @@ def build_description(folder: Path, content: Mapping[str, Any]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # The conversion of specification 0.4 warns about itself.
-            description = spec.build_description(content, context=context, format_version="latest")
+            description = spec.build_description(_convertible(content), context=context, format_version="latest")
     except (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError) as error:
         raise ModelFileError(f"the description is not valid: {one_line(error)}") from error
     if not isinstance(description, ModelDescr):
         reason = getattr(description, "get_reason", str)() or "no reason is known"
         raise ModelFileError(f"the description is not valid: {' '.join(reason.split())[:400]}")
     return description
+
+
+def _convertible(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description without the halo of outputs of one size, with which version 0.5 refuses those of 0.4.
+
+    The halo is measured, whatever the description says.
+    """
+    outputs = content.get("outputs")
+    if not str(content.get("format_version", "")).startswith("0.4") or not isinstance(outputs, list):
+        return dict(content)
+    kept = [
+        {key: value for key, value in output.items() if key != "halo" or not isinstance(output.get("shape"), list)}
+        if isinstance(output, dict)
+        else output
+        for output in outputs
+    ]
+    return {**content, "outputs": kept}
 
 
 def package_file(folder: Path, entry: Any, label: str) -> Path:
