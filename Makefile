@@ -23,7 +23,7 @@ help:
 	@echo "make test-stress run the widgets' tests while four processes keep the processors busy"
 	@echo "make test-slow   run all tests and measure their coverage (hours)"
 	@echo "make fuzz        read 20,000 damaged files and 2,000 damaged models (an hour; goes on where it was stopped)"
-	@echo "make mutants     make 150 small faults in core and inference and count those that tests find (hours; goes on)"
+	@echo "make mutants     make 150 small faults in core and inference and count those that tests find (an hour; goes on)"
 	@echo "make lint        run ruff and mypy"
 	@echo "make docs        build the documentation and run every command that it shows"
 	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"

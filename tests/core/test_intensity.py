@@ -107,6 +107,13 @@ def test_constant_images_have_a_range(value):
     assert norm.low[0] == value
 
 
+@pytest.mark.parametrize("value", [0.0, 0.25, -1e-30])
+def test_constant_real_numbers_have_a_range_near_their_size(value):
+    norm = fit_normalisation(Image.from_array(np.full((4, 4), value, np.float32), "YX"), "standard")
+    assert norm.low[0] == pytest.approx(value)
+    assert norm.high[0] - norm.low[0] == pytest.approx(abs(value) or 1.0)
+
+
 def test_sparse_signal_on_a_constant_background():
     values = np.zeros((100, 100), np.uint16)
     values[3, 4] = 1000

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from napari_superres import Image, upscale
+from napari_superres.inference.images import prepare
+from napari_superres.inference.machine.speed import Speed
 from napari_superres.inference.options import complete
 from napari_superres.inference.planning import plan as module
+from napari_superres.inference.planning import resources as plan_resources
 from napari_superres.inference.planning import upscale_run
+from napari_superres.inference.planning.estimate import estimate
 from napari_superres.inference.planning.facts import look
 from napari_superres.inference.planning.plan import resolve
 from napari_superres.inference.planning.resources import find_resources
@@ -71,3 +75,20 @@ def test_a_run_resolves_once_per_model(image, espcn, monkeypatch):
     assert len(calls) == 1
     upscale(image, {0: espcn, 1: espcn})
     assert len(calls) == 3
+
+
+def test_twice_the_precision_needs_twice_the_memory(image, espcn):
+    needs = {}
+    for precision in ("fp32", "fp64"):
+        options = complete({"precision": precision})
+        extent = look(image, espcn.card, options).extent
+        needs[precision] = find_resources(espcn, extent, options, try_half=False).bytes_per_pixel
+    assert needs["fp64"] == 2 * needs["fp32"]
+
+
+def test_the_time_is_estimated_where_the_speed_is_known(image, espcn, monkeypatch):
+    monkeypatch.setattr(plan_resources, "known_speed", lambda *_: Speed(((4096, 1e-6),)))
+    run = prepare(image, espcn, {"device": "cpu"}, measure=False)
+    seconds = estimate(run, zarr=False).seconds
+    assert seconds is not None
+    assert seconds >= image.data.size * 1e-6

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_superres import Image, read_image, upscale_file, write_image
-from napari_superres.errors import SettingsError
+from napari_superres.errors import OutputExistsError, SettingsError
 from napari_superres.inference import degrade_file, resample_file, verify_result
 from napari_superres.io import sidecar_path
 from napari_superres.models import ModelCard
@@ -143,12 +143,24 @@ def test_the_chain_from_the_raw_image_is_followed(tmp_path):
     assert found.state == "yes", found
     assert len(found.made_from) == 3
     assert "raw.ome.tif (resample)" in str(found)
+    assert "100 % of the pixels are equal" in found.checks[-1].reason
     # A raw image that is another one is seen at the end of the chain.
     write_image(image(shape=(80, 96), seed=9), raw, overwrite=True)
     found = verify_result(target, seed=0, inputs=[raw])
     assert found.state == "no"
     assert [c.state for c in found.checks if c.file == "result.ome.tif"] == ["yes"] * 4
     assert [c.state for c in found.checks if c.file == "small.ome.tif"] == ["yes", "no", "not known"]
+
+
+def test_a_step_replaces_nothing_unasked(tmp_path):
+    raw = write_image(image(), tmp_path / "raw.ome.tif")
+    other = tmp_path / "other.ome.tif"
+    other.write_bytes(b"of somebody else")
+    with pytest.raises(OutputExistsError):
+        resample_file(raw, other, pixel_size=1)
+    with pytest.raises(OutputExistsError):
+        degrade_file(raw, other, scale=2)
+    assert other.read_bytes() == b"of somebody else"
 
 
 def test_a_step_that_was_not_what_its_record_says_is_denied(tmp_path):
