@@ -6,6 +6,7 @@ out. What follows the brightness of the whole image, a gain and an offset, is le
 """
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from napari_superres.evaluation.consistency.input_noise import MIN_RELATIVE_VARI
 from napari_superres.evaluation.consistency.places import Place
 
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T", bound=np.generic)
 
 NOISE = 5.0
 """Standard deviations of a sum that chance explains in the worst of many thousand places."""
@@ -68,9 +70,8 @@ def denied_by_sums(found: Consistency, lr: Image) -> Place | None:
     if not whole.any():
         return None
     outer = residual.shape[:-2]
-    planes = [a.reshape(-1, *a.shape[-2:]) for a in (values, residual, whole)]
     best = None
-    for level, (sums, bright) in enumerate(_windows(*planes, found.noise)):
+    for level, (sums, bright) in enumerate(_windows(_planes(values), _planes(residual), _planes(whole), found.noise)):
         size = np.abs(sums)
         doubtful = NOISE * size / (NOISE + _SHARES[min(level, len(_SHARES) - 1)] * bright)
         certain = _CERTAIN[0] * size / (_CERTAIN[0] + _CERTAIN[1] * bright)
@@ -84,6 +85,10 @@ def denied_by_sums(found: Consistency, lr: Image) -> Place | None:
             position = ", ".join(f"{a} {i}" for a, i in zip(found.residual.axes, indices, strict=True))
             best = Place(float(score[at]), float(sums[at]), 4 * 2**level, position)
     return best
+
+
+def _planes(array: npt.NDArray[T]) -> npt.NDArray[T]:
+    return array.reshape(-1, *array.shape[-2:])
 
 
 def _windows(

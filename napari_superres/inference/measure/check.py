@@ -147,7 +147,9 @@ def _tiling_error_along(axis: int, model: Model, tile: list[int]) -> float:
     cut[axis] = tile[axis]
     options: UpscaleOptions = {"precision": "fp64", "device": "cpu", "intensity_range": [_RANGE], "max_passes": 10**6}
     image = _noise(card, tuple(size), np.float64)
-    whole, tiled = (upscale(image, model, tile=t, **options).data for t in ([10**6] * card.ndim, cut))
+    uncut: UpscaleOptions = {**options, "tile": [10**6] * card.ndim}
+    several: UpscaleOptions = {**options, "tile": cut}
+    whole, tiled = (upscale(image, model, **each).data for each in (uncut, several))
     return float(np.abs(whole - tiled).max() / np.ptp(whole))
 
 

@@ -45,7 +45,7 @@ def _(v: Floats, of: Scene) -> Floats:
 
 @kind_of("blurred along a line")
 def _(v: Floats, of: Scene) -> Floats:
-    return ndimage.uniform_filter1d(v, 7 * of.scale // 2, axis=-1)
+    return np.asarray(ndimage.uniform_filter1d(v, 7 * of.scale // 2, axis=-1))
 
 
 # --- gains ---
