@@ -162,7 +162,7 @@ class Bicubic(nn.Module):
 
 def test_what_a_network_restores_is_measured():
     assert abs(gain(Bicubic(0), 3, 2, 1.0)) < 1e-4
-    assert gain(Bicubic(0.3), 3, 2, 255.0) > 0.3
+    assert gain(Bicubic(0.3), 3, 2, 255.0) > 0.1
     assert gain(nn.Upsample(scale_factor=2), 3, 2, 1.0) < -0.3
     assert gain(nn.Conv2d(3, 3, 9), 3, 2, 1.0) == float("-inf")
 
