@@ -1,5 +1,6 @@
 """How coarse a stack is: its axis, the factor to isotropic voxels, and the profile of its slices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
@@ -61,7 +62,7 @@ def find_geometry(
     profile: Profile,
     thickness: float | None,
     spacing: float | None,
-    psf: Image | None = None,
+    psf: Image | Mapping[str, float] | None = None,
 ) -> Geometry:
     """Return the coarse axis of a stack, checked.
 
@@ -77,7 +78,7 @@ def find_geometry(
         Of the slices, in the unit of the pixel size. By default the thickness that the file states, or else the
         spacing: slices that touch; and the pixel size along `axis`.
     psf
-        Measured point-spread function, whose axial width takes the place of `thickness`.
+        Measured point-spread function, or its sigma per axis in micrometres, whose axial width takes the place of `thickness`.
 
     Raises
     ------
@@ -143,7 +144,9 @@ def _check_stack(image: Image, axis: str, profile: str, spacing: float | None) -
         )
 
 
-def _thickness(image: Image, axis: str, profile: str, thickness: float | None, psf: Image | None) -> float | None:
+def _thickness(
+    image: Image, axis: str, profile: str, thickness: float | None, psf: Image | Mapping[str, float] | None
+) -> float | None:
     """Return how thick the slices are, in the unit of the pixel size; None if nobody says."""
     if psf is None:
         return image.metadata.get("slice_thickness") if thickness is None and axis == "Z" else thickness
@@ -162,12 +165,12 @@ def with_spacing(image: Image, axis: str, spacing: float | None) -> Image:
     return image.with_pixel_size(sizes, image.units["X"] or "micrometer")
 
 
-def _axial_width(psf: Image, image: Image, axis: str) -> float:
+def _axial_width(psf: Image | Mapping[str, float], image: Image, axis: str) -> float:
     """Return the full width at half maximum, in the image's unit, of the blur along an axis that is not across it.
 
     The planes to learn from are blurred already, by the width of the point-spread function across the axis.
     """
-    sigma = psf_sigma(psf)
+    sigma = psf_sigma(psf) if isinstance(psf, Image) else psf
     if "Z" not in sigma:
         raise SettingsError("`psf` is a plane, and has no width along Z.", remedy="Measure it in a stack of beads.")
     across = float(np.mean([sigma[a] ** 2 for a in "ZYX" if a != axis]))

@@ -1,5 +1,6 @@
 """Options of making a stack isotropic, and their defaults."""
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 from napari_superres.core.image import Image
@@ -21,8 +22,8 @@ class IsotropicOptions(TypedDict, total=False):
         Thickness of a slice, in the unit of the pixel size. By default what the file states, or slices that touch.
     spacing : float, optional
         Distance of slices, in the same unit. By default the pixel size along `axis`; the result's pixel size follows.
-    psf : Image, optional
-        Point-spread function of the microscope, as `measure_psf` returns it. Its extra width along `axis`
+    psf : Image or mapping of str to float, optional
+        Point-spread function as `measure_psf` returns it, or its sigma per axis in micrometres. Its extra width along `axis`
         takes the place of `thickness`.
     minutes : float
         Most time for learning. 600 steps are done if they take less.
@@ -36,7 +37,7 @@ class IsotropicOptions(TypedDict, total=False):
     profile: Profile
     thickness: float | None
     spacing: float | None
-    psf: Image | None
+    psf: Image | Mapping[str, float] | None
     minutes: float
     seed: int
     force: bool
