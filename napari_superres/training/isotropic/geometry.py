@@ -78,7 +78,8 @@ def find_geometry(
         Of the slices, in the unit of the pixel size. By default the thickness that the file states, or else the
         spacing: slices that touch; and the pixel size along `axis`.
     psf
-        Measured point-spread function, or its sigma per axis in micrometres, whose axial width takes the place of `thickness`.
+        Measured point-spread function, or its sigma per axis in micrometres. Its axial width takes the place of
+        `thickness`.
 
     Raises
     ------

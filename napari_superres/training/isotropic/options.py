@@ -23,8 +23,8 @@ class IsotropicOptions(TypedDict, total=False):
     spacing : float, optional
         Distance of slices, in the same unit. By default the pixel size along `axis`; the result's pixel size follows.
     psf : Image or mapping of str to float, optional
-        Point-spread function as `measure_psf` returns it, or its sigma per axis in micrometres. Its extra width along `axis`
-        takes the place of `thickness`.
+        Point-spread function as `measure_psf` returns it, or its sigma per axis in micrometres. Its extra width
+        along `axis` takes the place of `thickness`.
     minutes : float
         Most time for learning. 600 steps are done if they take less.
     seed : int
