@@ -62,7 +62,7 @@ fuzz: $(VENV)/.tests
 
 # build/mutants/mutants.json says which faults survived. MUTANTS="--count 300 --seed 2" tries others, --again survivors.
 mutants: $(VENV)/.tests
-	PYTHONPATH=. $(BIN)/python tests/benchmarks/mutants.py $(MUTANTS)
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/mutants/run.py $(MUTANTS)
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .

@@ -57,7 +57,9 @@ def read_checkpoint(path: Path) -> list[dict[str, Tensor]]:
         check_kind(path, SUFFIXES)
     found = list(readings(read_weights(path) if is_plain else _unpickle(path)))
     if not found:
-        raise ModelFileError(f"{path.name} holds no tensors by name, so it is no checkpoint of a network.")
+        raise ModelFileError(
+            f"{path.name} holds no floating-point weights by name, so it is no checkpoint of a network."
+        )
     tensors = {id(tensor): (name, tensor) for reading in found for name, tensor in reading.items()}
     _check_sizes(path, list(tensors.values()))
     # Each tensor gets its own memory, because model files cannot hold shared ones.

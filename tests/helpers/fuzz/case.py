@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
+from zipfile import BadZipFile
 
 from helpers.fuzz.values import damage_bytes
 
@@ -74,7 +75,10 @@ def write_case(kind: Kind, samples: Sequence[Sample], seed: int, index: int, fol
             continue
         fitting = next((d for pattern, d in kind.damages.items() if fnmatch(name, pattern)), ())
         damage = rng.choice(fitting) if fitting and rng.random() < 0.85 else damage_bytes
-        files[name] = damage(rng, files[name])
+        try:
+            files[name] = damage(rng, files[name])
+        except (ValueError, LookupError, StopIteration, BadZipFile):  # damaged before, it has no structure left
+            files[name] = damage_bytes(rng, files[name])
     write_files(folder, files)
     return folder / sample.main
 

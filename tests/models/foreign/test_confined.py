@@ -184,8 +184,8 @@ def itself():
 CHECKPOINTS = {
     "bytearray": (lambda: pickle.dumps({"w": Call(bytearray, 6 * 2**30)}, 2), "was stopped: reading it .* of memory"),
     "doubled": (lambda: pickle.dumps({"w": doubled(40)}, 2), "was stopped: reading it takes more than 0.1 GB"),
-    "nested": (lambda: pickle.dumps(nested(60), 2), "holds no tensors by name"),
-    "itself": (lambda: pickle.dumps(itself(), 2), "holds no tensors by name"),
+    "nested": (lambda: pickle.dumps(nested(60), 2), "holds no floating-point weights by name"),
+    "itself": (lambda: pickle.dumps(itself(), 2), "holds no floating-point weights by name"),
     # A tuple of itself, forty times: its hash takes days.
     "hash": (lambda: b"\x80\x02})" + b"q\x01h\x01\x86" * 40 + b"K\x01s.", "reading it takes more than 2 seconds"),
 }

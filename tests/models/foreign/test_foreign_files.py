@@ -89,15 +89,15 @@ def swollen(path):
 
 
 FILES = {
-    "numbered.pth": (numbered, "holds no tensors by name"),
+    "numbered.pth": (numbered, "holds no floating-point weights by name"),
     "swollen.pth": (swollen, "the weights fit no network that spandrel can build"),
     "complex.pth": (
         lambda p: torch.save({"w": torch.zeros(3, dtype=torch.complex64)}, p),
-        "must hold floating-point weights",
+        "holds no floating-point weights by name",
     ),
     "integers.pth": (
         lambda p: torch.save({"w": torch.zeros(3, dtype=torch.int8)}, p),
-        "must hold floating-point weights",
+        "holds no floating-point weights by name",
     ),
     "pickle in a zip.pth": (
         write_zipped_pickle,
@@ -126,10 +126,10 @@ FILES = {
     "net.pb": (lambda p: p.write_bytes(b"\n\x10"), "is a TensorFlow graph.*tf2onnx"),
     "net.keras": (lambda p: p.write_bytes(b"PK\3\4"), "is a model of Keras.*add the .onnx file"),
     "zip magic.pth": (lambda p: p.write_bytes(b"PK\3\4" + b"\0" * 60), "damaged or no checkpoint"),
-    "numbers.pth": (lambda p: torch.save({"epoch": 3, "best": 0.5}, p), "holds no tensors by name"),
-    "one tensor.pth": (lambda p: torch.save(torch.zeros(3), p), "holds no tensors by name"),
-    "list.pth": (lambda p: torch.save([torch.zeros(3)], p), "holds no tensors by name"),
-    "numpy.pth": (lambda p: torch.save({"w": np.zeros(3)}, p), "holds no tensors by name"),
+    "numbers.pth": (lambda p: torch.save({"epoch": 3, "best": 0.5}, p), "holds no floating-point weights by name"),
+    "one tensor.pth": (lambda p: torch.save(torch.zeros(3), p), "holds no floating-point weights by name"),
+    "list.pth": (lambda p: torch.save([torch.zeros(3)], p), "holds no floating-point weights by name"),
+    "numpy.pth": (lambda p: torch.save({"w": np.zeros(3)}, p), "holds no floating-point weights by name"),
     "lying.safetensors": (lying, "is damaged or truncated"),
     "picture.png": (lambda p: p.write_bytes(b"\x89PNG"), "no model file: these end in .safetensors, .pth"),
     "weights.h5": (lambda p: p.write_bytes(b"\x89HDF"), "is weights of Keras, which cannot be run here"),

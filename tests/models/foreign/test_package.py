@@ -99,8 +99,8 @@ def test_a_volume_and_a_batch_of_one(tmp_path, message):
 
 def test_networks_of_integers_get_integers(tmp_path):
     found, network = load_package(packages.write_package(tmp_path / "a.zip", dtype="uint8", kind=TensorProto.UINT8))
-    x = torch.tensor([3.0, 200.7, -4.0, 300.0]).reshape(1, 1, 2, 2)
-    whole = torch.tensor([3.0, 200.0, 0.0, 255.0]).reshape(1, 1, 2, 2)
+    x = torch.tensor([3.0, 200.7, -4.0, 300.0]).repeat(16).reshape(1, 1, 8, 8)
+    whole = torch.tensor([3.0, 200.0, 0.0, 255.0]).repeat(16).reshape(1, 1, 8, 8)
     torch.testing.assert_close(network(x), packages.network()(whole))
     assert found.card.intensity == "none"
 

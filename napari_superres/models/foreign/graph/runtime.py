@@ -73,7 +73,11 @@ class RuntimeGraph(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the first output."""
-        image = x.detach().cpu().to(self.taken).contiguous().numpy()
+        image = x.detach().cpu()
+        if not self.taken.is_floating_point and self.taken != torch.bool:
+            limits = torch.iinfo(self.taken)
+            image = image.clamp(limits.min, limits.max)
+        image = image.to(self.taken).contiguous().numpy()
         try:
             outputs = self._session.run(self._outputs, {self._name: image})
         except Exception as error:  # onnxruntime's errors have no parent of their own.

@@ -1,6 +1,6 @@
 """Published checkpoints exported as bare ONNX graphs as people do it, then added and compared with the checkpoint.
 
-    python tests/benchmarks/published_graphs.py FOLDER [--case NAME ...]
+    python tests/benchmarks/published/graphs.py FOLDER [--case NAME ...]
 
 FOLDER holds the checkpoints by the names in `CASES`. A row says whether each graph is refused, and why, or how far the
 result of `upscale` is from that of the checkpoint: for an RGB image of 8 bits in grey levels, and for the mean of a

@@ -1,6 +1,6 @@
 """Published checkpoints through the whole program: added, measured, run in tiles, and scored on Set5.
 
-    python tests/benchmarks/published_weights.py CHECKPOINT... --set5 FOLDER [--json FILE]
+    python tests/benchmarks/published/weights.py CHECKPOINT... --set5 FOLDER [--json FILE]
 
 Prints a row of a table per file. ``docs/models.md`` explains its columns. The library of the user is not touched.
 """

@@ -8,7 +8,7 @@ and meets the quickest tests of its line first, so that it takes seconds.
 Which tests run which line is measured once for each file of tests, and again only after the file, or a file of the
 program that it runs, was changed.
 
-``mutants.toml`` names the mutants that no user can tell from the program, with the reason. They are tried, not counted.
+``equivalent.toml`` names the mutants that no user can tell from the program, with the reason. They are not counted.
 
 The method is of DeMillo, Lipton and Sayward 1978, doi:10.1109/C-M.1978.218136.
 """
@@ -30,7 +30,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BUILD = ROOT / "build" / "mutants"
 COPY = BUILD / "copy"
 FOLDERS = ("napari_superres/core", "napari_superres/inference")
@@ -38,7 +38,7 @@ TESTS = ("tests/core", "tests/inference")
 QUICK = "not slow and not docs and not gui"
 # Only a GPU runs it.
 LEFT_OUT = {"napari_superres/inference/machine/cuda_pipeline.py"}
-SETTINGS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+SETTINGS = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text(encoding="utf-8"))
 # Seconds. The tests of a mutant are the quickest that run its line, as far as they fit; a file of tests is measured
 # for so long, and what it did not reach by then is not among the tests of a mutant.
 TESTS_PER_MUTANT, TESTS_PER_SURVIVOR, PATIENCE, MEASURE_FILE = 15.0, 120.0, 30.0, 45.0
