@@ -77,9 +77,9 @@ class RuntimeGraph(nn.Module):
         if not self.taken.is_floating_point and self.taken != torch.bool:
             limits = torch.iinfo(self.taken)
             image = image.clamp(limits.min, limits.max)
-        image = image.to(self.taken).contiguous().numpy()
+        given = {self._name: image.to(self.taken).contiguous().numpy()}
         try:
-            outputs = self._session.run(self._outputs, {self._name: image})
+            outputs = self._session.run(self._outputs, given)
         except Exception as error:  # onnxruntime's errors have no parent of their own.
             raise RuntimeError(f"onnxruntime fails: {first_line(error)}") from error
         return torch.from_numpy(outputs[0]).to(x.device)
