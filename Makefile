@@ -12,7 +12,7 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-stress test-slow fuzz mutants lint format docs bench scores grids tables tables-slow \
+.PHONY: help demo napari environment test test-gui test-viewer test-stress test-slow fuzz mutants lint format docs bench scores grids tables tables-slow \
 	screenshots pictures thumbnails system version dist sbom clean
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make napari      open napari with a sample and the Super-Resolution widget"
 	@echo "make test        run the tests that take seconds"
 	@echo "make test-gui    run the widgets' tests that take minutes"
+	@echo "make test-viewer run the widgets 200 times and measure what stays in memory (most of an hour)"
 	@echo "make test-stress run the widgets' tests while four processes keep the processors busy"
 	@echo "make test-slow   run all tests and measure their coverage (hours)"
 	@echo "make fuzz        read 20,000 damaged files and 2,000 damaged models (an hour; goes on where it was stopped)"
@@ -43,7 +44,11 @@ test: $(VENV)/.tests system
 	$(BIN)/pytest -m "not slow and not docs" -n $(JOBS) --dist loadfile
 
 test-gui: $(VENV)/.tests system
-	$(BIN)/pytest -m "gui and slow"
+	$(BIN)/pytest -m "gui and slow and not long"
+
+# Memory, handles and threads of 200 runs of the widgets: most of an hour.
+test-viewer: $(VENV)/.tests system
+	$(BIN)/pytest -m long -s
 
 # The widgets' tests while four processes keep the processors busy: tests wait for events, never for time.
 test-stress: $(VENV)/.tests system

@@ -10,7 +10,7 @@ import pytest
 
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.long]
 
 WARM_UP, RUNS = 25, int(os.environ.get("SUPERRES_VIEWER_RUNS", "200"))
 MOST_BYTES_PER_RUN = 100_000
