@@ -240,7 +240,7 @@ def _recipe(task: Task, high: Path) -> "Recipe":
         arguments=task.arguments,
         scale=task.scale,
         low=task.images.low,
-        degradation=task.degradation,
+        degradation=None if task.images.low else task.degradation,
         card=task.card,
     )
 
