@@ -15,7 +15,8 @@ from napari_superres.errors import MissingExtraError, SeriesError, UnreadableIma
 from napari_superres.io import describe, read_image, read_series
 from napari_superres.io.lazy import LazyArray
 
-pytest.importorskip("bioio_lif", reason="microscopes' formats need the extra formats")
+for library in ("bioio_lif", "bioio_czi"):
+    pytest.importorskip(library, reason="microscopes' formats need the extra formats")
 
 DATA = np.random.default_rng(0).integers(0, 4000, (2, 3, 4, 20, 30)).astype(np.uint16)
 NAMES = ("DAPI", "GFP", "RFP")
