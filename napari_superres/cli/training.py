@@ -53,7 +53,7 @@ def train(
         str,
         _own(
             metavar="gaussian|widefield|confocal|FILE",
-            help="Shape of the PSF; or a file of superres psf, whose width takes the place of --psf-sigma.",
+            help="Shape of the PSF; or a file of superres psf, which takes the place of --psf-sigma.",
         ),
     ] = "gaussian",
     photons: Annotated[str | None, _own(metavar="LO,HI", help="Photons in the brightest pixel.")] = None,
@@ -138,20 +138,22 @@ def train(
     _check_pairs(
         is_paired=pairs is not None, is_simulated=bool(degradation or like or any(ranges.values())), register=register
     )
+    shape: str | dict[str, Any] = psf
     if psf not in _SHAPES:
-        degradation, ranges["psf_sigma"] = degradation or "optics", _measured_sigma(Path(psf), hr, psf_sigma)
-        psf = "gaussian"
+        degradation = degradation or "optics"
+        measured, ranges["psf_sigma"] = _measured_psf(Path(psf), hr, psf_sigma)
+        shape = measured if "psf" in _SETTINGS_OF[degradation] else "gaussian"
     if noisy or repeats or neighbours:
         _check_noisy(noisy, hr, repeats, neighbours, is_simulated=bool(degradation or like or any(ranges.values())))
         settings, loss = _noisy_settings(repeats, neighbours), "mse"
     else:
-        settings = _settings(degradation or "bicubic", ranges, frames, psf)
+        settings = _settings(degradation or "bicubic", ranges, frames, shape)
     if like is not None:
         _check_like(degradation, ranges)
     if recipe is None and not license_:
         terminal.say("no licence is given (--license): others cannot know whether they may use the model")
     if recipe is None and like is not None:
-        settings = _measure_noise(like, settings, psf, quiet=quiet)
+        settings = _measure_noise(like, settings, shape, quiet=quiet)
     chosen = recipe or _own_recipe(
         output.stem,
         [pairs[1]] if pairs else hr or [],
@@ -225,7 +227,7 @@ def _own_recipe(
     )
 
 
-def _measure_noise(folder: Path, settings: dict[str, Any], psf: str, *, quiet: bool) -> dict[str, Any]:
+def _measure_noise(folder: Path, settings: dict[str, Any], psf: str | dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Return settings with the noise of the images in a folder."""
     from napari_superres.degradation.instruments import make_instrument
     from napari_superres.training import fit_instrument
@@ -236,8 +238,9 @@ def _measure_noise(folder: Path, settings: dict[str, Any], psf: str, *, quiet: b
     return measured
 
 
-def _measured_sigma(path: Path, folders: list[Path] | None, psf_sigma: str | None) -> str:
-    """Return the range of the sigma of a measured PSF, in pixels of the high-resolution images."""
+def _measured_psf(path: Path, folders: list[Path] | None, psf_sigma: str | None) -> tuple[dict[str, Any], str]:
+    """Return a measured PSF as a setting, and the range of its sigma in pixels of the high-resolution images."""
+    from napari_superres.degradation.psf.kernel import to_record
     from napari_superres.training.recipes import measured_sigma
 
     if not path.exists():
@@ -248,7 +251,7 @@ def _measured_sigma(path: Path, folders: list[Path] | None, psf_sigma: str | Non
     assert psf is not None
     low, high = measured_sigma(psf, folders)
     terminal.say(f"the measured PSF: sigma {low:.3g} to {high:.3g} high-resolution pixels")
-    return f"{low},{high}"
+    return to_record(psf), f"{low},{high}"
 
 
 def _noisy_settings(repeats: Path | None, neighbours: bool) -> dict[str, Any]:
@@ -298,7 +301,9 @@ def _check_like(degradation: str | None, ranges: dict[str, str | None]) -> None:
         raise SettingsError("--like measures photons and noise.", remedy="Leave out --photons and --noise.")
 
 
-def _settings(kind: str, ranges: dict[str, str | None], frames: int | None, psf: str) -> dict[str, Any]:
+def _settings(
+    kind: str, ranges: dict[str, str | None], frames: int | None, psf: str | dict[str, Any]
+) -> dict[str, Any]:
     """Return the settings of `make_instrument` from options."""
     given: dict[str, Any] = {k: parsing.parse_strength(v, k) for k, v in ranges.items() if v is not None}
     given |= ({"frames": frames} if frames is not None else {}) | ({"psf": psf} if psf != "gaussian" else {})

@@ -57,15 +57,15 @@ class Deconvolution:
 
     Attributes
     ----------
-    psf_sigma
-        Standard deviation of the Gaussian point-spread function, in pixels of the result.
+    psf
+        Standard deviation of a Gaussian point-spread function in pixels of the result, or the pixels of a measured one.
     balance
         Weight of smoothness in Wiener's filter.
     iterations
         Number of iterations of Richardson-Lucy.
     """
 
-    psf_sigma: float
+    psf: float | Floats
     balance: float = 0.1
     iterations: int = ITERATIONS
 
@@ -76,6 +76,7 @@ def baselines(
     names: Sequence[str],
     *,
     psf_sigma: float | None,
+    psf: Floats | None = None,
     noise: Sequence[Noise] | None = None,
     reference: Image | None = None,
 ) -> Iterator[tuple[str, Image]]:
@@ -95,6 +96,8 @@ def baselines(
     psf_sigma
         Standard deviation of the point-spread function of the input, in pixels of the result; None = unknown, so that
         nothing is deconvolved.
+    psf
+        Pixels ``(Y, X)`` of the measured function of that width, on the grid of the result; None for a Gaussian.
     noise
         Noise of each channel of the input; None = unknown, so that nothing is denoised.
     reference
@@ -107,7 +110,8 @@ def baselines(
         # On the grid of the input, every other baseline is the input itself.
         names = [name for name in names if name == NLM]
     deconvolved = psf_sigma is not None and psf_sigma >= MIN_SIGMA and scale["Y"] > 1
-    settings = Deconvolution(psf_sigma) if psf_sigma is not None and deconvolved else None
+    shape = psf_sigma if psf is None else psf
+    settings = Deconvolution(shape) if shape is not None and deconvolved else None
     tuned = settings
     if settings is not None and reference is not None and set(names) & set(_DECONVOLUTIONS):
         tuned = _tune(base, reference, settings)
@@ -209,8 +213,8 @@ def _each_plane(image: Image, restore: Callable[[Floats, int], Floats]) -> Float
 
 def _deconvolve_plane(plane: Floats, name: str, settings: Deconvolution) -> Floats:
     if name == "wiener":
-        return wiener(plane, settings.psf_sigma, settings.balance)
-    return richardson_lucy(plane, settings.psf_sigma, settings.iterations)
+        return wiener(plane, settings.psf, settings.balance)
+    return richardson_lucy(plane, settings.psf, settings.iterations)
 
 
 def _tune(base: Image, reference: Image, settings: Deconvolution) -> Deconvolution:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import nan
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_superres.core.grid import upscale_affine
 from napari_superres.core.image import Image
@@ -45,6 +46,7 @@ def candidates(
     against: str | None,
     baselines: Sequence[str],
     psf_sigma: float | None,
+    psf: Image | None,
     notes: list[str],
 ) -> Iterator[tuple[str, str, Image]]:
     """Yield name, role and image of each candidate, one at a time: the result, models, then baselines.
@@ -61,8 +63,8 @@ def candidates(
         Factor per spatial axis between them.
     reference, common
         The whole reference, and its part where every candidate has pixels.
-    models, against, baselines, psf_sigma
-        As in `evaluate`.
+    models, against, baselines, psf_sigma, psf
+        As in `evaluate`; `psf_sigma` is the width of `psf`.
     notes
         Receives notes for the report.
 
@@ -98,7 +100,9 @@ def candidates(
     needs_psf = {"wiener", "richardson-lucy", NLM_RICHARDSON_LUCY} & set(baselines)
     sigma = _psf_width(lr, common, scale, psf_sigma, notes) if needs_psf else None
     noise = _measure_noise(lr, notes) if set(DENOISING) & set(baselines) else None
-    for label, image in baseline_images(lr, scale, baselines, psf_sigma=sigma, noise=noise, reference=common):
+    kernel = None if sigma is None or psf is None else _measured_kernel(psf, lr, scale)
+    restored = baseline_images(lr, scale, baselines, psf_sigma=sigma, psf=kernel, noise=noise, reference=common)
+    for label, image in restored:
         yield f"{label}{suffix}", "baseline", image
 
 
@@ -177,6 +181,14 @@ def _psf_width(lr: Image, reference: Image, scale: Scale, psf_sigma: float | Non
         notes.append("nothing was deconvolved: that needs the width of the point-spread function, `psf_sigma`")
         return None
     return _fit_psf_width(lr, reference, scale, notes)
+
+
+def _measured_kernel(psf: Image, lr: Image, scale: Scale) -> npt.NDArray[np.float64]:
+    """Return the pixels ``(Y, X)`` of a measured point-spread function on the grid of the result."""
+    from napari_superres.degradation.psf import psf_kernel
+
+    fine = [size / scale[a] for a, size in zip("YX", pixel_sizes(lr, "YX", "micrometer"), strict=True)]
+    return psf_kernel(psf, fine)
 
 
 def _fit_psf_width(lr: Image, reference: Image, scale: Scale, notes: list[str]) -> float | None:

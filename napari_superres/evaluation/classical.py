@@ -65,16 +65,17 @@ def _invert_anscombe(values: Floats) -> Floats:
 
 
 def richardson_lucy(
-    plane: npt.NDArray[Any], psf_sigma: float, iterations: int = ITERATIONS, *, pixel: int = 1
+    plane: npt.NDArray[Any], psf: float | Floats, iterations: int = ITERATIONS, *, pixel: int = 1
 ) -> Floats:
-    """Deconvolve a plane by Richardson-Lucy (doi:10.1364/JOSA.62.000055) with a Gaussian point-spread function.
+    """Deconvolve a plane by Richardson-Lucy (doi:10.1364/JOSA.62.000055).
 
     Parameters
     ----------
     plane
         ``(Y, X)``, finite.
-    psf_sigma
-        Standard deviation of the point-spread function in pixels of the plane, above 0; also 0 with a `pixel`.
+    psf
+        Standard deviation of a Gaussian point-spread function in pixels of the plane, above 0; also 0 with a `pixel`.
+        Or the pixels ``(Y, X)`` of a measured one, of odd edges and sum 1.
     iterations
         Number of iterations, at least 1.
     pixel
@@ -88,21 +89,22 @@ def richardson_lucy(
     """
     from skimage import restoration
 
-    psf = _gaussian(psf_sigma, pixel)
+    kernel = _kernel(psf, pixel)
     low = float(plane.min())
-    padded = _mirror(plane - np.float64(low), psf).clip(1e-9, None)
-    return _inner(restoration.richardson_lucy(padded, psf, num_iter=iterations, clip=False), psf) + low
+    padded = _mirror(plane - np.float64(low), kernel).clip(1e-9, None)
+    return _inner(restoration.richardson_lucy(padded, kernel, num_iter=iterations, clip=False), kernel) + low
 
 
-def wiener(plane: npt.NDArray[Any], psf_sigma: float, balance: float) -> Floats:
-    """Deconvolve a plane by Wiener's filter with a Gaussian point-spread function.
+def wiener(plane: npt.NDArray[Any], psf: float | Floats, balance: float) -> Floats:
+    """Deconvolve a plane by Wiener's filter.
 
     Parameters
     ----------
     plane
         ``(Y, X)``, finite.
-    psf_sigma
-        Standard deviation of the point-spread function in pixels of the plane, above 0.
+    psf
+        Standard deviation of a Gaussian point-spread function in pixels of the plane, above 0. Or the pixels ``(Y, X)``
+        of a measured one, of odd edges and sum 1.
     balance
         Weight of smoothness, above 0.
 
@@ -113,23 +115,30 @@ def wiener(plane: npt.NDArray[Any], psf_sigma: float, balance: float) -> Floats:
     """
     from skimage import restoration
 
-    psf = _gaussian(psf_sigma)
+    kernel = _kernel(psf)
     low = float(plane.min())
-    return _inner(restoration.wiener(_mirror(plane - np.float64(low), psf), psf, balance, clip=False), psf) + low
+    return (
+        _inner(restoration.wiener(_mirror(plane - np.float64(low), kernel), kernel, balance, clip=False), kernel) + low
+    )
 
 
-def _gaussian(sigma: float, pixel: int = 1) -> Floats:
-    radius = int(np.ceil(_PSF_RADIUS * sigma))
-    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2) if sigma else np.ones(1)
-    taps = np.convolve(taps, np.convolve(np.ones(pixel), np.ones(pixel)))
-    return np.asarray(np.outer(taps, taps) / taps.sum() ** 2)
+def _kernel(psf: float | Floats, pixel: int = 1) -> Floats:
+    area = np.convolve(np.ones(pixel), np.ones(pixel)) / pixel**2
+    if isinstance(psf, np.ndarray):
+        from scipy.signal import convolve2d
+
+        return np.asarray(convolve2d(psf, np.outer(area, area)))
+    radius = int(np.ceil(_PSF_RADIUS * psf))
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / psf) ** 2) if psf else np.ones(1)
+    taps = np.convolve(taps / taps.sum(), area)
+    return np.asarray(np.outer(taps, taps))
 
 
 def _mirror(values: Floats, psf: Floats) -> Floats:
     # Both functions take what lies outside for dark or periodic, an error that creeps inwards with each iteration.
-    return np.pad(values, psf.shape[0] // 2 + _MARGIN, mode="symmetric")
+    return np.pad(values, [(n // 2 + _MARGIN,) * 2 for n in psf.shape], mode="symmetric")
 
 
 def _inner(values: Floats, psf: Floats) -> Floats:
-    margin = psf.shape[0] // 2 + _MARGIN
-    return np.asarray(values[margin:-margin, margin:-margin], dtype=np.float64)
+    rows, columns = (slice(n // 2 + _MARGIN, -(n // 2 + _MARGIN)) for n in psf.shape)
+    return np.asarray(values[rows, columns], dtype=np.float64)

@@ -45,6 +45,8 @@ class EvaluationSettings:
         Names of baselines besides bicubic interpolation, from `baselines.BASELINES`.
     psf_sigma
         Width of the input's point-spread function, in its unit of length; None fits it to the reference.
+    psf
+        The measured function of that width; None takes a Gaussian.
     transform
         How the reference is moved onto the result before anything is measured; None leaves it where it is.
     objects
@@ -56,6 +58,7 @@ class EvaluationSettings:
     against: str | None = None
     baselines: Sequence[str] = ()
     psf_sigma: float | None = None
+    psf: Image | None = None
     transform: Transform | None = None
     objects: ObjectSettings | None = None
 
@@ -216,6 +219,7 @@ def compare(
         against=settings.against,
         baselines=settings.baselines,
         psf_sigma=settings.psf_sigma,
+        psf=settings.psf,
         notes=notes,
     ):
         pair = match(candidate, ours if label == RESULT else theirs, names=(label, "reference"))

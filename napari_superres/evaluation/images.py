@@ -86,8 +86,8 @@ def evaluate(
         unknown), for Wiener, Richardson-Lucy and the consistency with the input. By default it is fitted to the
         reference, which gives these baselines an advantage over models.
     psf
-        Point-spread function of the input, measured on beads, instead of `psf_sigma`: its Gaussian width is used. The
-        pixel size of the input must be known.
+        Point-spread function of the input, measured on beads, instead of `psf_sigma`: Wiener and Richardson-Lucy get
+        it as it is, the consistency its Gaussian width. The pixel size of the input must be known.
     register
         Move the reference onto the result first: True or ``"shift"`` by a fraction of a pixel, ``"rigid"`` also turns
         it, ``"affine"`` also scales and shears it. The result's unregistered rows are kept.
@@ -136,6 +136,7 @@ def evaluate(
         object_size=object_size,
         labelled=labels is not None,
     )
+    settings = replace(settings, psf=psf)
     images = [None if i is None else _as_image(i, axes) for i in (result, reference, repeat, labels)]
     judged, scan, again, masks = images
     if scan is None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_superres.core.conditions import SIGMA_PER_AIRY
 from napari_superres.core.tiling import reflect_indices
 from napari_superres.degradation.diffraction import diffract
+from napari_superres.degradation.instruments.measured import MeasuredShape
 from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Range, Scale
 from napari_superres.degradation.instruments.strengths import (
     add_photon_noise,
@@ -23,7 +24,7 @@ from napari_superres.degradation.instruments.strengths import (
 )
 
 SIGMAS_OF_CONTEXT = {"gaussian": 4, "widefield": 10, "confocal": 6}
-"""Reach of each point-spread function, in sigmas."""
+"""Reach of each point-spread function, in sigmas; a measured one reaches as far as a Gaussian."""
 
 _JITTER = 0.5
 """Standard deviation of the position of a frame around its path, in high-resolution pixels."""
@@ -48,7 +49,8 @@ class Optics:
     photons
         Range of the number of photons in a low-resolution pixel of the brightest intensity; None = no photon noise.
     psf
-        ``"gaussian"``, or diffraction at the lens of a ``"widefield"`` or ``"confocal"`` microscope in focus.
+        ``"gaussian"``, or diffraction at the lens of a ``"widefield"`` or ``"confocal"`` microscope in focus, or a
+        measured one.
     saturation
         Range of the largest intensity that pixels can hold, as a share of the brightest; None = no limit.
     levels
@@ -59,7 +61,7 @@ class Optics:
     psf_sigma: Range
     read_noise: Range = (0.0, 0.0)
     photons: Range | None = None
-    psf: str = "gaussian"
+    psf: str | MeasuredShape = "gaussian"
     saturation: Range | None = None
     levels: Range | None = None
     eight_bit = False
@@ -71,7 +73,8 @@ class Optics:
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the widest point-spread function."""
-        reach = max(1, ceil(SIGMAS_OF_CONTEXT[self.psf] * self.psf_sigma[1]))
+        shape = self.psf if isinstance(self.psf, str) else "gaussian"
+        reach = max(1, ceil(SIGMAS_OF_CONTEXT[shape] * self.psf_sigma[1]))
         return tuple(-(-reach // s) * s for s in scale)
 
     def reduce(self, plane: Plane, scale: Scale) -> None:
@@ -95,10 +98,7 @@ class Optics:
             return draw_log_uniform(between, count, random).repeat_interleave(group)
 
         sigma = strengths(self.psf_sigma)
-        blurred = (
-            blur(hr, sigma, SIGMAS_OF_CONTEXT["gaussian"]) if self.psf == "gaussian" else _diffract(hr, sigma, self.psf)
-        )
-        binned = F.avg_pool2d(blurred, scale)
+        binned = F.avg_pool2d(self._blur(hr, sigma), scale)
         lr = trim(binned, tuple(m // s for m, s in zip(Optics.margin(self, scale), scale, strict=True)))
         noise = strengths(self.read_noise)
         if self.photons is not None:
@@ -113,9 +113,17 @@ class Optics:
             lr = (lr * steps).round() / steps
         return lr
 
+    def _blur(self, hr: Tensor, sigma: Tensor) -> Tensor:
+        if isinstance(self.psf, MeasuredShape):
+            return self.psf.blur(hr, sigma)
+        if self.psf == "gaussian":
+            return blur(hr, sigma, SIGMAS_OF_CONTEXT["gaussian"])
+        return _diffract(hr, sigma, self.psf)
+
     def describe(self) -> str:
         """Return the degradation in words."""
-        words = f"{self.psf.capitalize()} PSF, sigma {format_range(self.psf_sigma)} fine pixels; binning; "
+        shape = self.psf if isinstance(self.psf, str) else "measured"
+        words = f"{shape.capitalize()} PSF, sigma {format_range(self.psf_sigma)} fine pixels; binning; "
         noise = format_range(self.read_noise)
         words += (
             f"Gaussian noise {noise} of the brightest"

@@ -6,6 +6,7 @@ from typing import Any
 
 from napari_superres.degradation.instruments.conditioned import Conditioned
 from napari_superres.degradation.instruments.lenses import SIGMAS_OF_CONTEXT, Movie, Optics
+from napari_superres.degradation.instruments.measured import MeasuredShape
 from napari_superres.degradation.instruments.noisy import Neighbours, Splits
 from napari_superres.degradation.instruments.protocol import Instrument, Range
 from napari_superres.degradation.instruments.reductions import Bicubic, KSpace, Recorded
@@ -34,7 +35,8 @@ def make_instrument(settings: Mapping[str, Any]) -> Instrument:
     Parameters
     ----------
     settings
-        ``{"kind": "optics", "psf_sigma": [0.8, 2.2], ...}``: a kind and its attributes, ranges as two numbers.
+        ``{"kind": "optics", "psf_sigma": [0.8, 2.2], ...}``: a kind and its attributes, ranges as two numbers. A
+        measured `psf` is a record of `degradation.psf.kernel.to_record`.
 
     Returns
     -------
@@ -75,6 +77,8 @@ def _check(name: str, value: Any) -> Any:
     if name == "reduction":
         return value  # checked by the instrument
     if name == "psf":
+        if isinstance(value, Mapping):
+            return MeasuredShape.of(value)
         if value not in SIGMAS_OF_CONTEXT:
             raise SettingsError(f"psf must be one of {', '.join(SIGMAS_OF_CONTEXT)}, got {value!r}.")
         return value

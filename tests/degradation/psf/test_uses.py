@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from helpers.scenes.beads import bead_positions, record_beads
+from scipy.ndimage import gaussian_filter
 
 from napari_superres import Image, degrade, evaluate, read_image, upscale, write_image
 from napari_superres.cli.app import app
-from napari_superres.degradation.psf.kernel import from_record, to_record
+from napari_superres.degradation.instruments import make_instrument
+from napari_superres.degradation.psf.kernel import from_record, psf_kernel, psf_sigma, to_record
 from napari_superres.errors import SettingsError
 from napari_superres.inference import degrade_file
 from napari_superres.inference.verify.steps import repeat_step
@@ -82,6 +85,50 @@ def test_evaluate_takes_the_width(psf, scene):
         assert a["psnr"] == pytest.approx(b["psnr"], abs=0.05)
     with pytest.raises(SettingsError, match="state the same"):
         evaluate(None, scene, lr=low, psf=psf, psf_sigma=0.1, **baselines)
+
+
+@pytest.fixture
+def comet():
+    """A function with a tail along X, as of coma; it lies 0.05 micrometres per pixel."""
+    y, x = np.mgrid[-30:31, -30:31].astype(float)
+    sharp = np.exp(-(y**2 + x**2) / (2 * 3.0**2))
+    tail = 0.5 * np.exp(-(y**2 / (2 * 3.0**2) + (x - 7) ** 2 / (2 * 6.0**2)))
+    return Image.from_array((sharp + tail).astype(np.float32), "YX", pixel_size=0.05)
+
+
+def test_deconvolution_gets_the_measured_function_and_not_its_width(comet):
+    points = np.random.default_rng(0).random((96, 80)) > 0.98
+    scene = Image.from_array(gaussian_filter(1000.0 * points, 1).astype(np.float32), "YX", pixel_size=0.1)
+    low = degrade(scene, 2, kernel="measured", psf=comet)
+    sigma = psf_sigma(comet)
+    width = (sigma["Y"] + sigma["X"]) / 2
+    for name in ("richardson-lucy", "wiener"):
+        known, fitted = (
+            next(
+                row
+                for row in evaluate(None, scene, lr=low, models="bicubic-x2", baselines=name, **told).rows
+                if row["candidate"] == name
+            )["psnr"]
+            for told in ({"psf": comet}, {"psf_sigma": width})
+        )
+        assert known > fitted + 0.5, (name, known, fitted)
+
+
+def test_training_blurs_by_the_measured_function(comet):
+    settings = {"kind": "optics", "psf": to_record(comet), "psf_sigma": [2.0, 2.0]}
+    instrument = make_instrument(settings)
+    margin = instrument.margin((1, 1))[0]
+    point = np.zeros((1, 1, 61, 61), np.float32)
+    point[0, 0, 30, 30] = 1
+    seen, _ = instrument.expose(torch.from_numpy(point), None, (1, 1), np.random.default_rng(0))
+    sigma = psf_sigma(comet)
+    pixel = (sigma["Y"] + sigma["X"]) / 2 / 2.0
+    kernel = psf_kernel(comet, (pixel, pixel))
+    rows, columns = (n // 2 for n in kernel.shape)
+    middle = 30 - margin
+    inner = seen[0, 0, middle - rows : middle + rows + 1, middle - columns : middle + columns + 1]
+    np.testing.assert_allclose(inner, kernel, atol=0.02 * kernel.max())
+    assert "Measured PSF" in instrument.describe()
 
 
 def test_training_takes_the_width(psf, scene, tmp_path):
