@@ -5,7 +5,8 @@ Begin with ``state``, which decides what may be pressed, then ``widget``, which 
 
 ``state``             what is chosen, what follows from it, and the texts to show; without Qt
 ``widget``            the controls; runs, stops and cancels a training
-``source_form``       which images to learn from
+``source_form``       what the user has: images to learn from, a stack, beads
+``beads_form``        measures a point-spread function on beads
 ``degradation_form``  the simulated instrument, with pictures of what it does
 ``instrument_kinds``  the instruments that can be chosen; without Qt
 ``fields``            a range of two numbers, and a path

@@ -109,11 +109,9 @@ class PathLine(QWidget):
         super().__init__()
         self.line, self.button = QLineEdit(), QPushButton("…")
         self.line.setToolTip(tooltip)
-        self.line.setAccessibleName(name)
+        self.name = name
         self.line.setMinimumWidth(50)
         self.line.textChanged.connect(lambda _: self.changed.emit())
-        self.button.setToolTip(f"Choose: {name.lower()}.")
-        self.button.setAccessibleName(f"Choose: {name.lower()}")
         self.button.setFixedWidth(30)
         self.button.clicked.connect(lambda: self._set_path(ask(self)))
         layout = QHBoxLayout(self)
@@ -121,6 +119,17 @@ class PathLine(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.line, 1)
         layout.addWidget(self.button)
+
+    @property
+    def name(self) -> str:
+        """Name for screen readers and for the button."""
+        return self.line.accessibleName()
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.line.setAccessibleName(name)
+        self.button.setToolTip(f"Choose: {name.lower()}.")
+        self.button.setAccessibleName(f"Choose: {name.lower()}")
 
     @property
     def path(self) -> Path | None:

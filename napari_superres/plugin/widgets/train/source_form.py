@@ -1,4 +1,4 @@
-"""The form of the images to learn from."""
+"""The form of what the user has: images to learn from, or what another tool is for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.plugin.host.layers import to_image
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.train.fields import Labelled, PathLine, ask_folder
-from napari_superres.plugin.widgets.train.state import FOLDER, LAYERS, PAIRS
+from napari_superres.plugin.widgets.train.state import (
+    FOLDER,
+    LAYERS,
+    NOISY,
+    NOISY_LAYERS,
+    PAIRS,
+    REPEATS,
+    SOURCES,
+    STACK,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -24,9 +33,24 @@ REGISTER = "Register pairs"
 
 _LIST_ROWS = 4
 
+_STACK = (
+    "No training is needed here: a stack of thick slices learns from its own planes. Open <b>Super-resolve</b>, choose "
+    "the stack, and press <b>Make isotropic</b>. The button is shown if Z is coarser than Y and X."
+)
+_NOISY = "As they were recorded: neither denoised, nor resampled, nor saved as JPEG."
+_HINTS = {STACK: _STACK, NOISY_LAYERS: _NOISY, NOISY: _NOISY, REPEATS: _NOISY}
+
+_FOLDERS = {
+    FOLDER: (("High-res", "Folder of high-resolution images"),),
+    PAIRS: (("High-res", "Folder of high-resolution images"), ("Low-res", "Folder of low-resolution images")),
+    NOISY: (("Noisy", "Folder of noisy images"),),
+    REPEATS: (("First", "Folder of noisy images"), ("Second", "Folder of second recordings")),
+}
+"""Labels and names of the folders that are asked for; none where layers are learnt from."""
+
 
 class SourceForm(QWidget):
-    """Choose the images to learn from: layers, a folder, or two folders of recorded pairs.
+    """Choose what to learn from: layers, a folder, or two folders of recorded pairs; sharp or noisy.
 
     Parameters
     ----------
@@ -40,24 +64,26 @@ class SourceForm(QWidget):
         super().__init__()
         self._viewer = viewer
         self._layers: list[ImageLayer] = []
-        self.kind = ComboBox(
-            choices=[LAYERS, FOLDER, PAIRS],
-            label="Images",
-            tooltip="Sharp images to learn from: open layers, or a folder. Folders of pairs hold recordings of the "
-            "same fields by two instruments.",
+        self.kind = forms.narrow(
+            ComboBox(
+                choices=list(SOURCES),
+                label="You have",
+                tooltip="What you have decides how a network learns. Pairs are recordings of the same fields by two "
+                "instruments; noisy images need no clean ones.",
+            )
         )
         self.list = QListWidget()
-        self.list.setToolTip("Check the high-resolution layers to learn from. Of a single layer, a fifth is held out.")
-        self.list.setAccessibleName("High-resolution layers")
+        self.list.setToolTip("Check the layers to learn from. Of a single layer, a fifth is held out.")
         self.list.setFixedHeight(_LIST_ROWS * (self.list.fontMetrics().height() + 2) + 6)
-        self.high = PathLine("Folder of high-resolution images", "Folder of high-resolution images.", ask_folder)
+        self.high = PathLine("Folder of high-resolution images", "Folder of images to learn from.", ask_folder)
         self.low = PathLine(
             "Folder of low-resolution images",
-            "Folder of low-resolution images of the same fields, with the same names.",
+            "Folder of other recordings of the same fields, with the same names.",
             ask_folder,
         )
         self.register = QCheckBox(REGISTER)
         self.register.setToolTip("Align the images of each pair. Otherwise, pairs that are shifted are an error.")
+        self.hint = forms.text(rich=True)
         self._arrange()
         self.kind.changed.connect(self._show_kind)
         self.list.itemChanged.connect(lambda _: self.changed.emit())
@@ -70,12 +96,14 @@ class SourceForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        self._path_rows = [
-            forms.form([Labelled(label, line.line.toolTip(), line)])
-            for label, line in (("High-res", self.high), ("Low-res", self.low))
-        ]
-        for widget in (forms.form([self.kind]), self.list, *self._path_rows, self.register):
+        self._path_rows = [forms.form([Labelled("", line.line.toolTip(), line)]) for line in (self.high, self.low)]
+        for widget in (forms.form([self.kind]), self.list, *self._path_rows, self.register, self.hint):
             layout.addWidget(widget)
+
+    @property
+    def uses_layers(self) -> bool:
+        """Whether layers are learnt from."""
+        return self.kind.value in (LAYERS, NOISY_LAYERS)
 
     @property
     def controls(self) -> list[QWidget]:
@@ -92,10 +120,17 @@ class SourceForm(QWidget):
 
     def _show_kind(self) -> None:
         kind = self.kind.value
-        self.list.setVisible(kind == LAYERS)
-        self._path_rows[0].setVisible(kind != LAYERS)
-        self._path_rows[1].setVisible(kind == PAIRS)
+        asked = _FOLDERS.get(kind, ())
+        for index, (row, line) in enumerate(zip(self._path_rows, (self.high, self.low), strict=True)):
+            row.setVisible(index < len(asked))
+            if index < len(asked):
+                label, name = asked[index]
+                row.findChildren(QLabel)[0].setText(label)
+                line.name = name
+        self.list.setVisible(self.uses_layers)
+        self.list.setAccessibleName("High-resolution layers" if kind == LAYERS else "Noisy layers")
         self.register.setVisible(kind == PAIRS)
+        forms.say(self.hint, _HINTS.get(kind, ""))
         self.changed.emit()
 
     def refresh(self) -> None:
@@ -125,7 +160,7 @@ class SourceForm(QWidget):
     def name(self) -> str:
         """Name of the first checked layer, or of the folder; empty where nothing is chosen."""
         layers = self._checked_layers()
-        if self.kind.value == LAYERS:
+        if self.uses_layers:
             return str(layers[0].name) if layers else ""
         return self.high.path.name if self.high.path else ""
 
@@ -138,29 +173,30 @@ class SourceForm(QWidget):
         SuperResError
             If the layer is not an image that can be super-resolved.
         """
-        if self.kind.value == LAYERS:
+        if self.uses_layers:
             layers = self._checked_layers()
             return to_image(layers[0]) if layers else None
         return self.high.path if self.high.path and self.high.path.is_dir() else None
 
     def chosen(self) -> tuple[tuple[tuple[str, Image], ...], Path | None, Path | None]:
-        """Return the checked layers by name, or the folders of high- and low-resolution images.
+        """Return the checked layers by name, or the folders: of high- and low-resolution images, or of noisy ones.
 
         Raises
         ------
         SuperResError
             If nothing is chosen, a folder does not exist, or a layer is not an image that can be super-resolved.
         """
-        if self.kind.value == LAYERS:
+        if self.uses_layers:
             layers = self._checked_layers()
             if not layers:
-                raise SettingsError("check at least one high-resolution layer to learn from.")
+                kind = "high-resolution" if self.kind.value == LAYERS else "noisy"
+                raise SettingsError(f"check at least one {kind} layer to learn from.")
             return tuple((layer.name, to_image(layer)) for layer in layers), None, None
-        lines = [self.high, self.low] if self.kind.value == PAIRS else [self.high]
+        lines = (self.high, self.low)[: len(_FOLDERS[self.kind.value])]
         for line in lines:
             name = line.line.accessibleName().lower()
             if line.path is None:
                 raise SettingsError(f"choose a {name}.")
             if not line.path.is_dir():
                 raise SettingsError(f"the {name} does not exist: {line.path}.", remedy="Choose another folder.")
-        return (), self.high.path, self.low.path if self.kind.value == PAIRS else None
+        return (), self.high.path, self.low.path if len(lines) > 1 else None

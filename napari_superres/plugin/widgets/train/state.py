@@ -16,10 +16,14 @@ from napari_superres.plugin.widgets.train.work import BEFORE_LOADING, Available,
 if TYPE_CHECKING:
     from napari_superres.training import TrainingStep
 
-LAYERS, FOLDER, PAIRS = "Open layers", "Folder", "Folders of pairs"
-"""Where images come from."""
+LAYERS, FOLDER, PAIRS = "Sharp images: layers", "Sharp images: folder", "Pairs: two folders"
+NOISY_LAYERS, NOISY, REPEATS = "Noisy only: layers", "Noisy only: folder", "Noisy, recorded twice"
+STACK, BEADS = "A stack of thick slices", "Small beads"
+SOURCES = (LAYERS, FOLDER, PAIRS, NOISY_LAYERS, NOISY, REPEATS, STACK, BEADS)
+"""What users have, and where it is."""
 
 SCALES = {
+    "× 1, denoise": (1, 1),
     "× 2": (2, 2),
     "× 3": (3, 3),
     "× 4": (4, 4),
@@ -46,7 +50,8 @@ class TrainState:
     available
         Networks and models to choose from.
     source, source_name
-        Where images come from, and the name of the first layer or of the folder; empty where nothing is chosen.
+        What the user has, one of `SOURCES`, and the name of the first layer or of the folder; empty where nothing is
+        chosen.
     register
         Whether to align the images of each pair.
     start
@@ -117,8 +122,13 @@ class TrainState:
 
     @property
     def shows_degradation(self) -> bool:
-        """Whether low-resolution images are simulated: recorded pairs need no simulation."""
-        return self.source != PAIRS
+        """Whether low-resolution images are simulated: recorded pairs and noisy images need no simulation."""
+        return self.source in (LAYERS, FOLDER)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a network is trained here on what the user has."""
+        return self.source not in (STACK, BEADS)
 
     @property
     def can_choose_network(self) -> bool:
@@ -166,6 +176,13 @@ class TrainState:
             )
         return path
 
+    def _degradation(self) -> Mapping[str, Any]:
+        if self.source in (NOISY_LAYERS, NOISY):
+            return {"kind": "splits"}
+        if self.source == REPEATS:
+            return {"kind": "recorded", "repeats": True}
+        return self.degradation if self.shows_degradation else {"kind": "recorded"}
+
     def task(self, images: Images, output: Path, *, resume: bool, replaced: bool) -> Task:
         """Return the training that is asked for.
 
@@ -189,8 +206,8 @@ class TrainState:
             arguments=sizes,
             start=start.name if start else "",
             scale=self.scale,
-            degradation=self.degradation,
-            card={"modality": self.modality if images.low is None else "", "license": self.license},
+            degradation=self._degradation(),
+            card={"modality": self.modality if self.shows_degradation else "", "license": self.license},
             minutes=self.minutes,
             output=output,
             overwrite=not resume,

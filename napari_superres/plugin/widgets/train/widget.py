@@ -19,13 +19,14 @@ from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.train import state as states
 from napari_superres.plugin.widgets.train import work
+from napari_superres.plugin.widgets.train.beads_form import BeadsForm
 from napari_superres.plugin.widgets.train.curves import Curves
 from napari_superres.plugin.widgets.train.degradation_form import DegradationForm
 from napari_superres.plugin.widgets.train.fields import Labelled, PathLine
 from napari_superres.plugin.widgets.train.pictures import Pictures
 from napari_superres.plugin.widgets.train.simulation import section
 from napari_superres.plugin.widgets.train.source_form import REGISTER, SourceForm
-from napari_superres.plugin.widgets.train.state import LICENSES, SCALES, Phase, TrainState
+from napari_superres.plugin.widgets.train.state import BEADS, LICENSES, SCALES, Phase, TrainState
 from napari_superres.plugin.widgets.train.work import BEFORE_LOADING, Available, Images, Task, Trained
 from napari_superres.plugin.worker.job import Job
 
@@ -56,6 +57,7 @@ class TrainWidget(Panel):
         self._available = BEFORE_LOADING
         self._suggested_file = ""
         self.source = SourceForm(viewer)
+        self.beads = BeadsForm(viewer, self.session)
         self.degradation = DegradationForm(viewer, self.session)
         self._add_network()
         self._add_output()
@@ -89,6 +91,7 @@ class TrainWidget(Panel):
         )
         self.scale = ComboBox(
             choices=list(SCALES.items()),
+            value=(2, 2),
             label="Scale",
             tooltip="Factor by which the number of pixels grows along Y and X, or along Z for volumes.",
         )
@@ -131,6 +134,7 @@ class TrainWidget(Panel):
         ]
         self._inputs = [
             self.source,
+            self.beads,
             forms.form([self.start, self.network, self.scale]),
             self.degradation,
             forms.form(output_rows),
@@ -166,6 +170,7 @@ class TrainWidget(Panel):
     def _order_focus(self) -> None:
         order: list[QWidget] = [
             *self.source.controls,
+            *self.beads.controls,
             self.start.native,
             self.network.native,
             self.scale.native,
@@ -248,11 +253,15 @@ class TrainWidget(Panel):
     def layers_changed(self) -> None:
         """Follow the viewer's layers."""
         self.source.refresh()
+        self.beads.refresh()
         self.degradation.refresh()
 
     def _follow_source(self) -> None:
-        """Show what the instrument does to the chosen images, and suggest a model file."""
+        """Show what is for the chosen images and what the instrument does to them, and suggest a model file."""
         state = self.state
+        for widget in (*self._inputs[2:], self.run, self.status):
+            widget.setVisible(state.is_trained)
+        self.beads.setVisible(state.source == BEADS)
         self.degradation.setVisible(state.shows_degradation)
         self.degradation.show_sample(lambda: self.source.sample, state.scale)
         if self.output.line.text() == self._suggested_file:

@@ -47,9 +47,9 @@ class Images:
     layers
         Names and images of layers; empty where there is a folder.
     high
-        Folder of high-resolution images; None where there are layers.
+        Folder of high-resolution or noisy images; None where there are layers.
     low
-        Folder of low-resolution images where pairs were recorded.
+        Folder of low-resolution images where pairs were recorded, or of second recordings of noisy images.
     """
 
     layers: tuple[tuple[str, Image], ...] = ()
@@ -74,7 +74,7 @@ class Task:
     scale
         Factor per axis, along Y and X or Z, Y and X.
     degradation
-        As for `make_instrument`; simulates low-resolution images unless pairs were recorded.
+        As for `make_instrument`.
     card
         Fields of the model card.
     minutes
@@ -240,7 +240,7 @@ def _recipe(task: Task, high: Path) -> "Recipe":
         arguments=task.arguments,
         scale=task.scale,
         low=task.images.low,
-        degradation=None if task.images.low else task.degradation,
+        degradation=task.degradation,
         card=task.card,
     )
 

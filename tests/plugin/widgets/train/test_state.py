@@ -11,7 +11,11 @@ from napari_superres.models import ModelCard
 from napari_superres.plugin.widgets.train.instrument_kinds import KINDS
 from napari_superres.plugin.widgets.train.state import (
     LAYERS,
+    NOISY,
+    NOISY_LAYERS,
     PAIRS,
+    REPEATS,
+    STACK,
     TrainState,
     end_text,
     replace_question,
@@ -53,7 +57,7 @@ def test_buttons_follow_the_phase(phase, label, can_press_run, can_keep, can_edi
 
 def test_pairs_need_no_simulation_and_a_model_to_refine_keeps_its_network():
     assert replace(STATE, source=LAYERS).shows_degradation
-    assert not replace(STATE, source=PAIRS).shows_degradation
+    assert not any(replace(STATE, source=s).shows_degradation for s in (PAIRS, NOISY_LAYERS, NOISY, REPEATS, STACK))
     assert STATE.can_choose_network
     assert not replace(STATE, start="fluo-x2").can_choose_network
 
@@ -90,8 +94,27 @@ def test_a_model_to_refine_gives_its_network_and_sizes():
     task = replace(STATE, start="fluo-x2", network="rcan").task(Images(high=FOLDER), output, resume=True, replaced=True)
     assert (task.start, task.network, task.arguments) == ("fluo-x2", "edsr", {"blocks": 6})
     assert (task.overwrite, task.resume, task.replaced) == (False, True, True)
-    pairs = STATE.task(Images(high=FOLDER, low=FOLDER), output, resume=False, replaced=False)
+    pairs = replace(STATE, source=PAIRS).task(Images(high=FOLDER, low=FOLDER), output, resume=False, replaced=False)
     assert pairs.card["modality"] == "", "the modality belongs to a simulated instrument"
+
+
+@pytest.mark.parametrize(
+    ("source", "degradation"),
+    [
+        (PAIRS, {"kind": "recorded"}),
+        (NOISY_LAYERS, {"kind": "splits"}),
+        (NOISY, {"kind": "splits"}),
+        (REPEATS, {"kind": "recorded", "repeats": True}),
+        (LAYERS, {"kind": "optics"}),
+    ],
+)
+def test_what_the_user_has_decides_how_is_learnt(source, degradation):
+    state = replace(STATE, source=source, degradation={"kind": "optics"})
+    task = state.task(Images(high=FOLDER), Path("/models/new.safetensors"), resume=False, replaced=False)
+    assert task.degradation == degradation
+    assert task.card["modality"] == ("fluorescence" if source == LAYERS else "")
+    assert state.is_trained
+    assert not replace(STATE, source=STACK).is_trained
 
 
 def test_questions_name_what_would_be_replaced():

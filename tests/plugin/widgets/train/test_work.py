@@ -4,12 +4,13 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.scenes.beads import bead_positions, record_beads
 from helpers.widgets.train_runs import LONG, begun, picture, run, training_threads
 
-from napari_superres import Image, degrade, write_image
+from napari_superres import Image, degrade, read_image, write_image
 from napari_superres.models import find_card, list_models
 from napari_superres.plugin.widgets.common.library_events import library
-from napari_superres.plugin.widgets.train.source_form import PAIRS
+from napari_superres.plugin.widgets.train.state import BEADS, NOISY_LAYERS, PAIRS, REPEATS, STACK
 from napari_superres.plugin.widgets.train.widget import TrainWidget
 
 pytest.importorskip("lightning", reason="training needs Lightning")
@@ -150,3 +151,54 @@ def test_pairs_are_registered(viewer, widget, qtbot, tmp_path, told):
     widget.source.register.setChecked(True)
     run(widget, qtbot)
     assert "high with low, registered" in find_card("mine").training
+
+
+def test_noisy_layers_are_enough_to_learn_to_denoise(viewer, widget, qtbot):
+    noisy = np.random.default_rng(0).poisson(picture((300, 120)) / 40).astype(np.uint16)
+    viewer.add_image(noisy, name="noisy")
+    widget.source.kind.value = NOISY_LAYERS
+    widget.scale.value = (1, 1)
+    assert widget.degradation.isHidden()
+    run(widget, qtbot)
+    card = find_card("mine")
+    assert card.scale == (1, 1)
+    assert card.modality == ""
+
+
+@pytest.mark.slow
+def test_repeats_are_learnt_from(widget, qtbot, tmp_path):
+    random = np.random.default_rng(0)
+    for i in range(3):
+        for folder in ("first", "second"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            noisy = random.poisson(picture((120, 120), seed=i) / 40).astype(np.uint16)
+            write_image(Image.from_array(noisy, "YX"), tmp_path / folder / f"{i}.tif")
+    widget.source.kind.value = REPEATS
+    widget.scale.value = (1, 1)
+    widget.source.high.line.setText(str(tmp_path / "first"))
+    widget.source.low.line.setText(str(tmp_path / "second"))
+    run(widget, qtbot)
+    assert find_card("mine").scale == (1, 1)
+
+
+def test_a_stack_and_beads_lead_elsewhere(viewer, widget, qtbot, told, tmp_path):
+    widget.source.kind.value = STACK
+    assert "Make isotropic" in widget.source.hint.text()
+    assert widget.run.isHidden()
+    assert widget.beads.isHidden()
+    widget.source.kind.value = BEADS
+    assert not widget.beads.isHidden()
+    assert widget.run.isHidden()
+    widget.beads.button.click()
+    assert "layer of beads" in told.pop()
+    random, shape = np.random.default_rng(0), (1, 150, 150)
+    places = bead_positions(random, 20, shape)
+    beads = record_beads(random, places, (0, 1.6, 1.6), photons=2000, shape=shape, background=1.0)
+    viewer.add_image(beads[0].astype(np.uint16), scale=(0.1, 0.1), units="micrometer", name="beads")
+    widget.beads.output.line.setText(str(tmp_path / "psf.ome.tif"))
+    widget.beads.button.click()
+    qtbot.waitUntil(widget.beads.button.isEnabled)
+    assert "FWHM X: 0.37" in widget.beads.text.text()
+    assert read_image(tmp_path / "psf.ome.tif").pixel_size == pytest.approx((0.1, 0.1))
+    widget.beads.button.click()
+    assert "exists" in told.pop()
