@@ -1,6 +1,7 @@
 """What speaks against making a stack isotropic from its own planes, seen before any training."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,9 @@ _FLICKER = 1.15
 Structure makes it smaller than 1, white noise 1.
 """
 
+_MOVED, _CERTAIN = 0.5, 3.0
+"""Shift between odd and even slices, in pixels, that is said, and the standard errors by which it must be certain."""
+
 _FADING = 1.5
 """Brightness of the brighter end over the darker one from which slices are said to fade."""
 
@@ -37,16 +41,36 @@ _SATURATED = 0.01
 def structure_ratio(samples: Sequence[Floats], factor: int) -> float:
     """Return the energy of differences between slices over that between equally coarse pixels across them.
 
-    1 for specimens that look alike along all axes.
+    1 for specimens that look alike along all axes. Around a cropped field, where columns along the coarse axis are
+    constant, nothing is compared: its edges would count as structure across, of which there is none along.
     """
     ratios = []
-    for sample in samples:
+    for whole in samples:
+        sample = np.where(np.ptp(whole, axis=0) == 0, np.float32(np.nan), whole)
         for turned in (sample, sample.swapaxes(1, 2)):
             coarse = bin_mean(turned, (1, factor, 1))
-            along, across = (float(np.nanmean(np.diff(coarse, axis=a) ** 2)) for a in (0, 1))
+            squares = [np.diff(coarse, axis=axis) ** 2 for axis in (0, 1)]
+            along, across = (float(np.mean(s[np.isfinite(s)])) if np.isfinite(s).any() else 0.0 for s in squares)
             if along > 0 and across > 0:
                 ratios.append(np.log(along / across))
     return float(np.exp(np.mean(ratios))) if ratios else 1.0
+
+
+def interleaved_shift(sample: Floats) -> float:
+    """Return by how many pixels odd slices lie beside even ones; 0 if it is within the error of its measurement.
+
+    Drift and oblique structure move slices in one direction. Only a shift that alternates counts.
+    """
+    from skimage.registration import phase_cross_correlation
+
+    filled = np.nan_to_num(sample)
+    pairs = pairwise(filled)
+    shifts = np.array([phase_cross_correlation(a, b, upsample_factor=10, normalization=None)[0] for a, b in pairs])
+    alternating = shifts * (-1.0) ** np.arange(len(shifts))[:, None]
+    # Some pairs, as of slices of air, have nothing to align by.
+    middle = np.median(alternating, axis=0)
+    error = 1.86 * np.median(np.abs(alternating - middle), axis=0) / np.sqrt(len(shifts))
+    return float(np.linalg.norm(np.where(np.abs(middle) > _CERTAIN * error, middle, 0.0)))
 
 
 class Refusal(NamedTuple):
@@ -61,8 +85,9 @@ def find_refusal(pixels: Pixels, geometry: Geometry) -> Refusal | None:
     slices, edge = len(pixels.samples[0]), min(min(p.shape) for p in pixels.planes)
     _, margin = geometry.profile.taps(geometry.factor)
     if slices < FEWEST_SLICES:
+        few = f"{slices} {'slice is' if slices == 1 else 'slices are'} too few"
         need = f"at least {FEWEST_SLICES} are needed"
-        return Refusal(f"{slices} slices are too few to learn from, and to check the result on; {need}", False)
+        return Refusal(f"{few} to learn from, and to check the result on; {need}", False)
     if (edge - 2 * margin) // geometry.factor < SMALLEST_PATCH:
         need = f"at least {SMALLEST_PATCH * geometry.factor + 2 * margin} pixels are needed"
         return Refusal(
@@ -73,6 +98,10 @@ def find_refusal(pixels: Pixels, geometry: Geometry) -> Refusal | None:
         return Refusal("all its pixels are equal", False)
     ratio = structure_ratio(pixels.samples, geometry.factor)
     if not _RATIOS[0] <= ratio <= _RATIOS[1]:
+        moved = max(interleaved_shift(sample) for sample in pixels.samples)
+        if moved > _MOVED:
+            why = "they were probably recorded in two passes, and the specimen moved: register them first"
+            return Refusal(f"odd slices lie {moved:.1f} pixels beside even ones; {why}", True)
         how = f"{max(ratio, 1 / ratio):.1f} times {'more' if ratio > 1 else 'less'}"
         why = "it is layered, or the spacing is wrong, and its planes do not show how it continues"
         return Refusal(f"it varies {how} along {geometry.axis} than across: {why}", True)
@@ -83,10 +112,11 @@ def notes(pixels: Pixels) -> Iterator[str]:
     """Yield what the user should know of a stack, in sentences."""
     for sample in pixels.samples:
         near, far = (float(np.nanmean((sample[n:] - sample[:-n]) ** 2)) for n in (1, 2))
-        if near > _FLICKER * far:
+        if near > _FLICKER * far or interleaved_shift(sample) > _MOVED:
             yield (
-                "Odd and even slices disagree: neighbours differ more than slices two apart. They were probably "
-                "recorded in two passes, and the specimen moved or brightened between them: register them first."
+                "Odd and even slices disagree: they lie beside each other, or neighbours differ more than slices two "
+                "apart. They were probably recorded in two passes, and the specimen moved or brightened between them: "
+                "register them first."
             )
             break
     for sample in pixels.samples:

@@ -11,7 +11,7 @@ from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.probes.halo import measure_reach
 from napari_superres.training.isotropic import isotropic_file
-from napari_superres.training.isotropic.checks import find_refusal, notes, structure_ratio
+from napari_superres.training.isotropic.checks import find_refusal, interleaved_shift, notes, structure_ratio
 from napari_superres.training.isotropic.geometry import find_geometry
 from napari_superres.training.isotropic.stack import read_pixels
 
@@ -169,6 +169,33 @@ def test_interleaved_motion_bleaching_and_saturation_are_said(stack):
     bright = np.minimum(data, 250).astype(np.uint8)
     saturated = np.where(bright > 200, np.uint8(255), bright)
     assert any("saturated" in note for note in notes(pixels_of(stack.replace(data=saturated))))
+
+
+def test_a_shift_between_odd_and_even_slices_is_measured_and_a_drift_is_none():
+    still = np.array(make_stack(make_specimen(sigma=2.0)).data)
+    assert interleaved_shift(still) == 0
+    for pixels in (1, 4):
+        moved = still.copy()
+        moved[1::2] = np.roll(moved[1::2], pixels, axis=2)
+        assert interleaved_shift(moved) == pytest.approx(pixels, abs=0.2)
+    drifting = np.stack([np.roll(plane, i, axis=1) for i, plane in enumerate(still)])
+    assert interleaved_shift(drifting) == 0
+
+
+def test_a_stack_that_moved_between_passes_is_not_called_layered():
+    stack = make_stack(make_specimen(sigma=2.0))
+    moved = np.array(stack.data)
+    moved[1::2] = np.roll(moved[1::2], 5, axis=2)
+    image = stack.replace(data=moved)
+    refusal = find_refusal(pixels_of(image), geometry_of(image))
+    assert refusal is not None
+    assert "odd slices lie 5.0 pixels beside even ones" in refusal.reason
+
+
+def test_the_frame_of_a_cropped_field_is_no_structure(stack):
+    frame = np.pad(np.asarray(stack.data), [(0, 0), (20, 20), (20, 20)])
+    image = Image.from_array(frame, "ZYX", pixel_size=stack.pixel_size)
+    assert find_refusal(pixels_of(image), geometry_of(image)) is None
 
 
 @pytest.mark.slow
