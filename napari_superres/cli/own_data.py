@@ -17,6 +17,10 @@ def adapt(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Noisy images as the model will get them.")],
     model: Annotated[str, typer.Option(help="Model to refine, by name or file.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.safetensors", help="Model file to write.")],
+    psf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="PSF measured by superres psf: the model then learns to sharpen, too."),
+    ] = None,
     minutes: Annotated[float, typer.Option(help="Budget.")] = 3.0,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Budget in steps; training ends when either is spent.")
@@ -30,7 +34,15 @@ def adapt(
 
     with terminal.training_bar(quiet=quiet) as show:
         done = adapt_model(
-            images, model, output, minutes=minutes, steps=steps, seed=seed, overwrite=overwrite, progress=show
+            images,
+            model,
+            output,
+            psf=parsing.read_psf(psf),
+            minutes=minutes,
+            steps=steps,
+            seed=seed,
+            overwrite=overwrite,
+            progress=show,
         )
     terminal.result(f"estimated gain over {model}: {done.gain:+.2f} dB, standard error {done.error:.2f} dB")
     if done.path is None:

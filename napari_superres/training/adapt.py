@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from torch import nn
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.degradation.instruments import Splits, Strengths
+from napari_superres.degradation.instruments import Splits, Strengths, make_instrument
 from napari_superres.errors import TrainingError
 from napari_superres.io import InputPath, read_image, write_image
 from napari_superres.models.library.registry import find_card, open_model
@@ -28,6 +29,7 @@ from napari_superres.training.images.fields_of_view import Field, read_fields
 from napari_superres.training.patches import own_noise
 from napari_superres.training.progress import TrainingStep
 from napari_superres.training.recipes import make_recipe
+from napari_superres.training.recipes.own_data import sigma_in_pixels
 from napari_superres.training.trainer import train
 from napari_superres.training.validation import iter_recordings
 
@@ -75,6 +77,7 @@ def adapt(
     model: str | Path,
     output: Path | str,
     *,
+    psf: Image | None = None,
     minutes: float | None = 3.0,
     steps: int | None = None,
     seed: int = 0,
@@ -92,6 +95,9 @@ def adapt(
         images alone.
     output
         Model file to write.
+    psf
+        Measured point-spread function of the images, as `measure_psf` returns it: the model then learns to make them
+        sharper by its scale, too. The pixel size of the images must be known.
     minutes, steps
         Budget; training ends when either is spent.
     seed
@@ -119,6 +125,9 @@ def adapt(
             f"{card.name} cannot be refined: it must be a network for single planes of one channel.",
             remedy="Choose another `model`.",
         )
+    instrument: dict[str, Any] = {"kind": "splits"}
+    if psf is not None:
+        instrument["psf_sigma"] = list(sigma_in_pixels(psf, [Path(path) for path in images]))
     with tempfile.TemporaryDirectory() as folder:
         training, held_out = Path(folder, "training"), Path(folder, "held_out")
         for number, path in enumerate(images):
@@ -129,7 +138,7 @@ def adapt(
             architecture=card.architecture,
             arguments={k: v for k, v in card.arguments.items() if k not in ("scale", "ndim", "conditions")},
             scale=card.scale,
-            degradation={"kind": "splits"},
+            degradation=instrument,
             loss={"kind": "mse"},
             card={"title": f"{card.title or card.name}, refined", "modality": card.modality, "license": card.license},
         )
@@ -137,7 +146,8 @@ def adapt(
         fields = [f for image in read_fields([held_out], channel="each").images for f in image]
         trial = Path(folder, "trial.safetensors")
         train(recipe, folder, trial, minutes=minutes, steps=steps, seed=seed, start=model, progress=progress)
-        gain, error = estimate_gain(fields, model, trial, scale=card.scale, seed=seed)
+        splits = cast("Splits", make_instrument(instrument))
+        gain, error = estimate_gain(fields, model, trial, scale=card.scale, splits=splits, seed=seed)
         if not gain > _CERTAIN * error:
             return Adaptation(None, gain, error)
         check_model_target(Path(output), overwrite=overwrite)
@@ -146,7 +156,13 @@ def adapt(
 
 
 def estimate_gain(
-    fields: Sequence[Field], old: str | Path, new: str | Path, *, scale: Sequence[int], seed: int = 0
+    fields: Sequence[Field],
+    old: str | Path,
+    new: str | Path,
+    *,
+    scale: Sequence[int],
+    splits: Splits | None = None,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """Return by how many dB a model is better than another on noisy fields, and the standard error.
 
@@ -155,7 +171,7 @@ def estimate_gain(
     TrainingError
         If no noise is found.
     """
-    first, second = _errors(fields, old, tuple(scale), seed), _errors(fields, new, tuple(scale), seed)
+    first, second = (_errors(fields, name, tuple(scale), splits or Splits(), seed) for name in (old, new))
     if not len(first):
         raise TrainingError("the held-out parts are too small.", remedy="Choose larger images.")
     means = first.mean(), second.mean()
@@ -166,14 +182,12 @@ def estimate_gain(
     return 10 * float(np.log10(means[0] / means[1])), 10 / np.log(10) * float(scatter)
 
 
-def _errors(fields: Sequence[Field], name: str | Path, scale: tuple[int, ...], seed: int) -> Floats:
+def _errors(fields: Sequence[Field], name: str | Path, scale: tuple[int, ...], splits: Splits, seed: int) -> Floats:
     """Return the squared error of a model in each block, less the variance of the noise."""
     model = open_model(name)
     assert isinstance(model.module, nn.Module)
     blocks = []
-    for low, high, variance in iter_recordings(
-        list(fields) * _REPEATS, scale=scale, instrument=Splits(), seed=seed + 1
-    ):
+    for low, high, variance in iter_recordings(list(fields) * _REPEATS, scale=scale, instrument=splits, seed=seed + 1):
         told = low
         if model.card.conditions:
             gain, read_noise = own_noise(low[0, 0].numpy(), (1, 1))

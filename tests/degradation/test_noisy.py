@@ -25,6 +25,30 @@ def test_parts_keep_the_mean_and_share_no_noise(gain, read_noise, share):
     assert share * first + (1 - share) * second == pytest.approx(noisy)
 
 
+def test_with_a_known_blur_inputs_are_as_blurred_in_their_pixels_as_the_images_in_theirs():
+    sigma = 2.0
+    y, x = np.mgrid[:96, :96] - 47.5
+    image, wider = (np.exp(-0.5 * (y**2 + x**2) / s**2) / s**2 for s in (sigma, 2 * sigma))
+    splits = make_instrument({"kind": "splits", "psf_sigma": [sigma, sigma]})
+    margin = splits.margin((2, 2))[0]
+    given, none = torch.from_numpy(image.astype(np.float32))[None, None], torch.zeros(1, 2)
+    low, high = splits.expose(given, None, (2, 2), np.random.default_rng(0), none)
+    inner = slice(margin, -margin)
+    expected = wider[inner, inner].reshape(48 - margin, 2, 48 - margin, 2).mean((1, 3))
+    np.testing.assert_allclose(low[0, 0], expected, atol=0.01 * expected.max())
+    np.testing.assert_allclose(high[0, 0], image[inner, inner], atol=1e-6)
+    assert make_instrument({"kind": "splits"}).margin((2, 2)) == (0, 0)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0])
+def test_inputs_have_the_noise_that_images_have(sigma):
+    rng = np.random.default_rng(0)
+    splits = make_instrument({"kind": "splits", "psf_sigma": [sigma, sigma]})
+    noisy = torch.from_numpy((0.5 + 0.05 * rng.normal(size=(4, 1, 128, 128))).astype(np.float32))
+    low, _ = splits.expose(noisy, None, (2, 2), rng, torch.tensor([[0.0, 0.05]] * 4))
+    assert float(low.std()) == pytest.approx(0.05, rel=0.03)
+
+
 def test_without_noise_both_parts_are_the_image():
     image = np.random.default_rng(0).random((5, 5))
     for part in split(image, 0.0, 0.0, 0.5, np.random.default_rng(1)):

@@ -12,20 +12,25 @@ neighbours (Huang et al., Neighbor2Neighbor, CVPR 2021, doi:10.1109/CVPR46437.20
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_superres.core.binning import bin_mean
-from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Scale
+from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Range, Scale
+from napari_superres.degradation.instruments.strengths import format_range
 
 Floats = npt.NDArray[np.float64]
 
 _LEAST_GAIN = 1e-9
 """Gain below which noise does not grow with brightness."""
+
+_SIGMAS_OF_CONTEXT = 4
 
 _MOST_COUNTS = 1e15
 """Counts above which binomial numbers cannot be drawn; their noise is then negligible."""
@@ -75,9 +80,14 @@ class Splits:
     share
         Range of the share of the light in the input: the rest is in the target. A single patch, for validation, gets
         the middle one.
+    psf_sigma
+        Range of the sigma of the point-spread function in pixels of the images, which are blurred by it already. The
+        input is blurred until it is as blurred in its own, larger pixels as the images are in theirs; so the network
+        learns to sharpen images by the scale as well. 0 = it learns to undo the larger pixels alone.
     """
 
     share: tuple[float, float] = (0.5, 0.9)
+    psf_sigma: Range = (0.0, 0.0)
     eight_bit = False
     frames = 1
     is_noisy = True
@@ -85,8 +95,8 @@ class Splits:
     unchanged = 0.0
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
-        """Return 0."""
-        return (0,) * len(scale)
+        """Return the reach of the blur that is added."""
+        return tuple(-(-ceil(_SIGMAS_OF_CONTEXT * _added_blur(self.psf_sigma[1], scale)) // s) * s for s in scale)
 
     def reduce(self, plane: Plane, scale: Scale) -> None:
         """Return None: each recording has its own noise."""
@@ -100,15 +110,22 @@ class Splits:
         """
         del lr
         assert own_noise is not None
-        pixels = int(np.prod(scale))
+        pixels, margin = int(np.prod(scale)), self.margin(scale)
+        inner = tuple(slice(m, -m or None) for m in margin)
         lows, highs = [], []
         for patch, (gain, read_noise) in zip(hr.numpy(), own_noise.tolist(), strict=True):
             share = self.input_share if len(hr) == 1 else float(random.uniform(*self.share))
             first, second = split(patch, gain, read_noise, share, random)
-            low = bin_mean(first[0], scale)
-            variance = (gain * np.clip(low, 0, None) + read_noise**2) * max(0.0, 1 - 1 / (share * pixels))
+            left = 1 / (share * pixels)  # variance of the input's noise over that of the image
+            wide = first[0]
+            if any(margin):
+                added = _added_blur(float(random.uniform(*self.psf_sigma)), scale)
+                wide = gaussian_filter(wide, added, mode="nearest", truncate=_SIGMAS_OF_CONTEXT)
+                left /= max(1.0, 4 * np.pi * added**2 / pixels)
+            low = bin_mean(wide[inner], scale)
+            variance = (gain * np.clip(low, 0, None) + read_noise**2) * max(0.0, 1 - left)
             lows.append(low + np.sqrt(variance) * random.normal(size=low.shape) if pixels > 1 else low)
-            highs.append(second[0])
+            highs.append(second[0][inner])
         low_batch, high_batch = (torch.from_numpy(np.stack(s).astype(np.float32))[:, None] for s in (lows, highs))
         return low_batch, high_batch
 
@@ -120,7 +137,14 @@ class Splits:
     def describe(self) -> str:
         """Return the degradation in words."""
         low, high = self.share
-        return f"noisy images split by their measured noise: {low:g} to {high:g} of the light is the input"
+        words = f"noisy images split by their measured noise: {low:g} to {high:g} of the light is the input"
+        sharper = f"; as blurred in larger pixels as the images, sigma {format_range(self.psf_sigma)} pixels"
+        return words + (sharper if self.psf_sigma[1] else "")
+
+
+def _added_blur(sigma: float, scale: Scale) -> float:
+    """Return the sigma that makes a blur as wide in pixels that are larger by the scale."""
+    return sigma * max(0.0, max(scale) ** 2 - 1) ** 0.5
 
 
 @dataclass(frozen=True, slots=True)
