@@ -119,11 +119,7 @@ def train(
     """Train a model: from high-resolution images, from pairs, or by a shipped recipe."""
     from napari_superres.models.model_file import check_model_target
 
-    if sum(source is not None for source in (hr, pairs, recipe)) != 1 or (recipe is None) != (data is None):
-        raise SettingsError(
-            "training needs either images (--hr DIR), or pairs (--pairs LR HR), or a recipe with its data "
-            "(--recipe NAME --data DIR)."
-        )
+    _check_sources(hr, pairs, recipe, data)
     check_model_target(output, overwrite=overwrite)
     _check_folders(*(hr or ()), *(pairs or ()), *filter(None, (data, like, repeats)))
     ranges = {
@@ -275,6 +271,16 @@ def _check_noisy(
         )
     if repeats is not None and (neighbours or len(hr) != 1):
         raise SettingsError("--repeats needs one folder of --hr, and no --neighbours.", remedy="Leave one of them out.")
+
+
+def _check_sources(
+    hr: list[Path] | None, pairs: tuple[Path, Path] | None, recipe: str | None, data: Path | None
+) -> None:
+    if sum(source is not None for source in (hr, pairs, recipe)) != 1 or (recipe is None) != (data is None):
+        raise SettingsError(
+            "training needs either images (--hr DIR), or pairs (--pairs LR HR), or a recipe with its data "
+            "(--recipe NAME --data DIR)."
+        )
 
 
 def _check_folders(*folders: Path) -> None:

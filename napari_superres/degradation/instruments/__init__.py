@@ -6,6 +6,7 @@ brightest. Begin with the protocol; `make_instrument` builds an instrument from 
 ``protocol``   `Instrument`: what all of them can do
 ``reductions`` `Bicubic`, `KSpace`, `Recorded`: no point-spread function
 ``lenses``     `Optics`, `Movie`: a lens and a camera
+``measured``   blur by a measured point-spread function
 ``conditioned`` `Conditioned`: blur and noise of all strengths, which the network is told; `Strengths` of them
 ``noisy``      `Splits`, `Neighbours`: noisy images, of each of which one part learns from the other
 ``volumes``    `Slices`: thick slices of a volume

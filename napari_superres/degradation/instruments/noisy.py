@@ -18,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_superres.core.binning import bin_mean
 from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Range, Scale
-from napari_superres.degradation.instruments.strengths import format_range
+from napari_superres.degradation.instruments.strengths import blur, format_range
 
 Floats = npt.NDArray[np.float64]
 
@@ -120,7 +119,8 @@ class Splits:
             wide = first[0]
             if any(margin):
                 added = _added_blur(float(random.uniform(*self.psf_sigma)), scale)
-                wide = gaussian_filter(wide, added, mode="nearest", truncate=_SIGMAS_OF_CONTEXT)
+                planes = torch.from_numpy(wide.astype(np.float32))[None, None]
+                wide = blur(planes, torch.tensor([added]), _SIGMAS_OF_CONTEXT)[0, 0].numpy()
                 left /= max(1.0, 4 * np.pi * added**2 / pixels)
             low = bin_mean(wide[inner], scale)
             variance = (gain * np.clip(low, 0, None) + read_noise**2) * max(0.0, 1 - left)

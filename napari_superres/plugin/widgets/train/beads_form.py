@@ -49,7 +49,7 @@ class BeadsForm(QWidget):
         )
         self.output = PathLine(
             "File of the point-spread function",
-            "File to write, such as psf.ome.tif. The command line takes it as --psf.",
+            "File to write, such as psf.ome.tif.",
             lambda parent: QFileDialog.getSaveFileName(
                 parent, "Point-spread function", str(self.output.path or ""), "OME-TIFF (*.ome.tif)"
             )[0],

@@ -1,6 +1,6 @@
 """Measure `superres adapt`: is its estimate of the gain right, where the truth is known?
 
-    python tests/benchmarks/adapt.py DATA [--case actin ...] [--steps 300]
+    python tests/benchmarks/own_data/adapt.py DATA [--case actin ...] [--steps 200] [--psf]
 
 DATA is the folder of images that `CASES` lists. Each sharp image is blurred, binned and given noise; the model is
 refined on that alone. The true gain is that of the mean squared error against the sharp image, in the rows that were

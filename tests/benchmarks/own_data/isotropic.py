@@ -1,6 +1,6 @@
 """Measure `superres isotropic` on isotropic volumes: thin slices are averaged to thick ones, made thin again, compared.
 
-    python tests/benchmarks/isotropic.py DATA [--case T2 fibsem-4 ...]
+    python tests/benchmarks/own_data/isotropic.py DATA [--case T2 fibsem-4 ...]
 
 DATA is the folder of images that `CASES` lists. Nothing but the thick slices is learnt from. All gains are decibels of
 PSNR, without the first and last thick slice, whose peak is the range from the 0.1 to the 99.9 percentile of the truth.
