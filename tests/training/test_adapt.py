@@ -70,3 +70,11 @@ def test_what_cannot_be_refined_is_refused(tmp_path, size, model, words):
             ["adapt", str(tmp_path / "cells.ome.tif"), "--model", model, "-o", str(tmp_path / "m.safetensors")],
             standalone_mode=False,
         )
+
+
+def test_a_measured_blur_needs_the_pixel_size(tmp_path):
+    write_image(Image.from_array(scene(4).astype(np.float32), "YX"), tmp_path / "cells.ome.tif")
+    point = np.exp(-0.5 * (np.hypot(*np.mgrid[-9:10, -9:10]) / 2) ** 2).astype(np.float32)
+    psf = Image.from_array(point, "YX", pixel_size=0.05)
+    with pytest.raises(TrainingError, match="depends on the pixel size"):
+        adapt([tmp_path / "cells.ome.tif"], "photo-x2", tmp_path / "m.safetensors", psf=psf)

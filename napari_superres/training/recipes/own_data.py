@@ -143,7 +143,7 @@ def sigma_in_pixels(psf: Image, paths: Sequence[Path]) -> tuple[float, float]:
         raise TrainingError(
             f"a measured blur depends on the pixel size, and that of {len(sizes) - len(known)} of {len(sizes)} images "
             "is unknown.",
-            remedy="Give `psf_sigma` in pixels instead.",
+            remedy="Choose images whose files state it.",
         )
     return (1 - _SPREAD) * sigma / max(known), (1 + _SPREAD) * sigma / min(known)
 
