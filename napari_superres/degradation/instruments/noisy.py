@@ -12,7 +12,7 @@ neighbours (Huang et al., Neighbor2Neighbor, CVPR 2021, doi:10.1109/CVPR46437.20
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -144,7 +144,7 @@ class Splits:
 
 def _added_blur(sigma: float, scale: Scale) -> float:
     """Return the sigma that makes a blur as wide in pixels that are larger by the scale."""
-    return sigma * max(0.0, max(scale) ** 2 - 1) ** 0.5
+    return sigma * sqrt(max(scale) ** 2 - 1)
 
 
 @dataclass(frozen=True, slots=True)

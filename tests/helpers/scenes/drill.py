@@ -220,6 +220,7 @@ def honest_results(of: Scene) -> Iterator[tuple[str, Image]]:
         against=None,
         baselines=names,
         psf_sigma=of.psf * of.reference.pixel_size[-1],
+        psf=None,
         notes=[],
     )
     for name, _, image in made:
