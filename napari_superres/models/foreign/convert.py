@@ -24,6 +24,7 @@ from napari_superres.models.foreign.graph.onnx_network import (
 from napari_superres.models.foreign.graph.wishes import UNSAID, Wishes
 from napari_superres.models.foreign.loaders import published, spandrel_models
 from napari_superres.models.foreign.loaders.detect import detect_model
+from napari_superres.models.foreign.loaders.file_kinds import check_ending
 from napari_superres.models.foreign.packages.check import Check
 from napari_superres.models.foreign.packages.package import is_package, read_package
 from napari_superres.models.foreign.programs import build_program
@@ -85,6 +86,8 @@ def convert(
 
 def _read(path: Path, *, trusted: bool, wishes: Wishes) -> ForeignModel:
     """Return the model in a file, by the loader for its kind."""
+    if path.is_file():
+        check_ending(path)
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return read_bare(path, wishes, trusted=trusted)
     if wishes.are_about_graphs:

@@ -10,7 +10,15 @@ from torch import nn
 
 from napari_superres.models.architectures import BUILT_IN
 from napari_superres.models.card import ModelCard
-from napari_superres.models.probes.halo import LONGEST_PROBE, Pixels, Reach, measure_reach, tiling_error, tiling_pixels
+from napari_superres.models.probes.halo import (
+    LONGEST_PROBE,
+    Pixels,
+    Reach,
+    measure_reach,
+    tiling_edges,
+    tiling_error,
+    tiling_pixels,
+)
 from napari_superres.models.probes.memory import pass_bytes
 from napari_superres.models.probes.passes import NETWORK_ERRORS, natural_image, result_shape
 
@@ -127,6 +135,11 @@ def _of_others(card: ModelCard, network: nn.Module, affordable: int, pixels: Pix
                 return _with_reach(card, reach, _smallest_exact(card, network, reach, multiple))
         except NETWORK_ERRORS:
             continue  # The network does not run in double precision, or not at such sizes.
+    # Tiles that begin within a window of attention, or of a coarser map, never agree with the whole image.
+    aligned = replace(card, multiple=tuple(-(-_PADDED_MULTIPLE // m) * m for m in card.multiple))
+    found = _with_stand_in(aligned, network, affordable, pixels, statistics=layers > 0)
+    if found.tile_error is not None or aligned == card:
+        return found
     return _with_stand_in(card, network, affordable, pixels, statistics=layers > 0)
 
 
@@ -251,8 +264,8 @@ def tile_error(card: ModelCard, network: nn.Module, halo: Sequence[int], *, stat
 
 def _is_too_wide(card: ModelCard, halo: Sequence[int]) -> bool:
     """Return whether the image of a measurement would be larger than the network takes."""
-    widest = [2 * (h + 7 * m) + CORE[card.ndim] for h, m in zip(halo, card.multiple, strict=True)]
-    return card.largest is not None and any(w > n for w, n in zip(widest, card.largest, strict=True))
+    edges = tiling_edges(halo, card.multiple, CORE[card.ndim])
+    return card.largest is not None and any(w > n for w, n in zip(edges, card.largest, strict=True))
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_superres.errors import ModelFileError
+from napari_superres.errors import ModelFileError, UntrustedModelError
 from napari_superres.models.foreign.foreign_model import ForeignModel
 from napari_superres.models.foreign.graph.bare import describe_bare
 from napari_superres.models.foreign.graph.exported import build_exported
@@ -43,7 +43,14 @@ def read_bare(path: Path, wishes: Wishes, *, trusted: bool) -> ForeignModel:
         If onnx or onnxruntime is not installed.
     """
     reader: Callable[[Path, Wishes, bool], ForeignModel] = _read_onnx if path.suffix.lower() == ".onnx" else _read_pt2
-    return reader(path, wishes, trusted)
+    try:
+        return reader(path, wishes, trusted)
+    except UntrustedModelError:
+        raise
+    except ModelFileError as error:
+        if path.name in error.message:
+            raise
+        raise ModelFileError(f"{path.name}: {error.message}", remedy=error.remedy) from error
 
 
 def _read_onnx(path: Path, wishes: Wishes, _: bool) -> ForeignModel:
@@ -52,8 +59,10 @@ def _read_onnx(path: Path, wishes: Wishes, _: bool) -> ForeignModel:
         program = _whole(path.name, with_data(program, name, data))
     weights = {"program": _tensor(program)}
     graph = build_graph({}, weights)
-    shape = [n if isinstance(n, int) and n > 0 else None for n in graph.shape]  # type: ignore[union-attr]
-    whole = getattr(graph, "taken", None) == torch.uint8
+    stated: Any = graph.shape or [None] * 4  # Some exporters leave the sizes out.
+    shape = [n if isinstance(n, int) and n > 0 else None for n in stated]
+    taken = graph.taken
+    whole = "" if taken.is_floating_point or taken == torch.bool else str(taken).removeprefix("torch.")
     card, more = describe_bare(path.name, graph, shape, wishes, whole=whole)
     return ForeignModel(replace(card, arguments=more), weights)
 
@@ -70,7 +79,7 @@ def _read_pt2(path: Path, wishes: Wishes, trusted: bool) -> ForeignModel:
         require_trust(path.name, "a program of torch.export", fingerprint(path))
     weights = {"program": _tensor(path.read_bytes())}
     network = build_exported({}, weights)
-    card, more = describe_bare(path.name, network, network.shape, wishes, whole=False)
+    card, more = describe_bare(path.name, network, network.shape, wishes, whole="")
     return ForeignModel(replace(card, architecture="exported", arguments=more), weights)
 
 
