@@ -53,7 +53,9 @@ class _Worker:
         """Write another program's model as a model file; return its card."""
         self._quick = bool(wishes.get("quick"))
         said = Wishes.from_json(wishes)
-        card, weights = convert(Path(path), trusted=trusted, measure=self._measure, wishes=said)
+        card, weights = convert(
+            Path(path), trusted=trusted, measure=self._measure, wishes=said, begin=lambda n: self.say(stage=_stage(n))
+        )
         self.say(step="writing it")
         write_model(into, card, dict(weights))
         return card
@@ -90,9 +92,7 @@ def work(request: Mapping[str, Any], channel: IO[str]) -> None:
             worker.say(step=f"computing an image of {' x '.join(map(str, inputs[0].shape[2:]))} pixels")
             worker.is_read = True
         elif isinstance(module, RuntimeGraph | Exported) and not worker.is_read:
-            # A bare graph shows what it takes when it runs.
-            sizes = inputs[0].shape
-            worker.say(stage=_stage(sizes.numel() / 3), step=f"computing a tensor of {' x '.join(map(str, sizes))}")
+            worker.say(step=f"computing a tensor of {' x '.join(map(str, inputs[0].shape))}")
 
     register_module_forward_pre_hook(announce)
     try:
