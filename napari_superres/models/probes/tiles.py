@@ -53,6 +53,8 @@ _STAND_IN_HALOS = {2: (16, 32, 64), 3: (8, 16)}
 _TILE_ERROR_GOAL = 1e-3
 _ASSUMED_HALO = {2: 64, 3: 16}
 _PADDED_MULTIPLE = 16
+_AS_GOOD = 4.0
+"""How many times the error of tiles at whole windows others may have: errors in the largest pixel scatter."""
 _THICKNESS = 16
 _MAX_PIXELS = 2**22
 
@@ -88,7 +90,9 @@ def measured_pixels(card: ModelCard, network: nn.Module, report: Callable[[float
 
 def assume_tiles(card: ModelCard) -> ModelCard:
     """Return the card with a halo that is not measured, for networks whose halo would take minutes to measure."""
-    halo = tuple(-(-_ASSUMED_HALO[card.ndim] // m) * m for m in card.multiple)
+    core, largest = CORE[card.ndim], card.largest or (2**16,) * card.ndim
+    most = [max(0, (n - core) // 2 // m * m) for n, m in zip(largest, card.multiple, strict=True)]
+    halo = tuple(min(-(-_ASSUMED_HALO[card.ndim] // m) * m, n) for m, n in zip(card.multiple, most, strict=True))
     return replace(card, halo=halo, bounded=False, tile_error=None, global_statistics=False)
 
 
@@ -138,9 +142,14 @@ def _of_others(card: ModelCard, network: nn.Module, affordable: int, pixels: Pix
     # Tiles that begin within a window of attention, or of a coarser map, never agree with the whole image.
     aligned = replace(card, multiple=tuple(-(-_PADDED_MULTIPLE // m) * m for m in card.multiple))
     found = _with_stand_in(aligned, network, affordable, pixels, statistics=layers > 0)
-    if found.tile_error is not None or aligned == card:
+    if aligned == card:
         return found
-    return _with_stand_in(card, network, affordable, pixels, statistics=layers > 0)
+    # Images need no padding to whole windows if tiles are as good without. Large networks get one measurement.
+    unaligned = _with_stand_in(card, network, affordable, pixels, statistics=layers > 0)
+    if found.tile_error is None:
+        return unaligned
+    is_as_good = unaligned.tile_error is not None and unaligned.tile_error <= _AS_GOOD * found.tile_error
+    return unaligned if is_as_good else found
 
 
 def _wider(reach: Reach, multiple: Sequence[int]) -> Reach:
@@ -272,7 +281,7 @@ def _is_too_wide(card: ModelCard, halo: Sequence[int]) -> bool:
 def _affordable_pixels(card: ModelCard, network: nn.Module) -> int:
     """Return how many pixels fit into memory at once: attention between all of them may fill any memory."""
     if card.largest is not None:
-        return prod(card.largest)
+        return 3 * prod(card.largest)  # The three passes of a measurement are padded to it.
     small = natural_image(card, 32 if card.ndim == 2 else 8)
     large = small.repeat(1, 1, *[2] * card.ndim)
     before, after = (max(1.0, pass_bytes(card, network, image)[0]) for image in (small, large))

@@ -25,7 +25,7 @@ from napari_superres.models.model_file import digest, write_model
 from napari_superres.models.probes.cache import recall, remember
 from napari_superres.models.probes.grid import measure_grid
 from napari_superres.models.probes.passes import with_conditions
-from napari_superres.models.probes.tiles import measure_tiles
+from napari_superres.models.probes.tiles import assume_tiles, measure_tiles
 
 
 @pytest.fixture(autouse=True)
@@ -299,8 +299,18 @@ def test_tiles_of_a_large_network_begin_at_its_windows():
     assert card.bounded or card.tile_error < 1e-6
 
 
-def test_the_error_of_tiles_of_one_size_is_measured():
-    """Its image of two tiles just fits."""
-    card = ModelCard(name="net", architecture="source", scale=(2, 2), channels=1, multiple=(16, 16), largest=(256, 256))
-    found = measure_tiles(replace(card, arguments={"smallest": [256, 256]}), Coarse().eval())
+@pytest.mark.parametrize("edge", [96, 128, 256])
+def test_the_error_of_tiles_of_one_size_is_measured(edge):
+    """A halo leaves room for a core."""
+    card = ModelCard(
+        name="net",
+        architecture="source",
+        arguments={"smallest": [edge, edge]},
+        scale=(2, 2),
+        channels=1,
+        multiple=(16, 16),
+        largest=(edge, edge),
+    )
+    found = measure_tiles(card, Coarse().eval())
     assert found.tile_error is not None
+    assert 2 * max(assume_tiles(card).halo) < edge

@@ -5,6 +5,7 @@ too: fed with the right one, a network makes an image that is like its input and
 ranges do equally well, the user is asked.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -92,7 +93,7 @@ def describe_bare(
     }
     factor = "x".join(dict.fromkeys(map(str, layout.scale)))
     card = ModelCard(
-        name="graph",
+        name=re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:100] or "graph",
         title=f"{name}, x{factor}, {'colour' if layout.channels == 3 else 'one channel'}, for values {taken}",
         architecture="onnx",
         scale=layout.scale,
