@@ -88,7 +88,8 @@ def _header_text(path: Path, start: bytes, read: Callable[[int], bytes]) -> byte
     # Only an impossible length is taken for a pickle: a sound length may begin with the same bytes.
     if start[:2] == b"PK" or start[:1] == b"\x80":
         raise ModelFileError(
-            f"{path.name} is a pickle. Opening it could run code, so it was not opened.", remedy=ASK_FOR_SAFETENSORS
+            f"{path.name} is a pickle. Opening it could run code, so it was not opened.",
+            remedy="If it is a checkpoint of torch, rename it to end in .pth: its tensors alone are read then.",
         )
     raise ModelFileError(f"{path.name} is truncated or not a safetensors file.", remedy=GET_AGAIN)
 

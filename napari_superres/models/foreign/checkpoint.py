@@ -88,19 +88,22 @@ def _unpickle(path: Path) -> Any:
 
 def _refused(path: Path, reason: str) -> ModelFileError:
     """Return the error for a pickle that asks for more than tensors; `reason` is torch's."""
-    match = re.search(r"GLOBAL ([\w.]+)|global[^\n]*?`?([\w]+(?:\.[\w]+)+)", reason)
+    if zipfile.is_zipfile(path) and _is_damaged(path):
+        return ModelFileError(f"{path.name} is damaged: its checksums are wrong.", remedy=GET_AGAIN)
+    match = re.search(r"GLOBAL ([\w.]+)|global:? ([\w]+(?:\.[\w]+)+) was not", reason)
     wanted = next(g for g in match.groups() if g) if match else ""
     module, _, name = wanted.rpartition(".")
     # Classes begin with a capital letter; those of Python's own modules are no networks.
     if name[:1].isupper() and module.split(".")[0] not in sys.stdlib_module_names | {"__builtin__"} - {"__main__"}:
+        file = path.name if re.fullmatch(r"[\w. -]+", path.name) else f"FILE{path.suffix}"
         save = (
-            f"import torch; torch.save(torch.load('{path.name}', map_location='cpu', weights_only=False).state_dict(), "
-            f"'{path.stem}-weights.pth')"
+            f"import torch; m = torch.load('{file}', 'cpu', weights_only=False); "
+            "m = m if hasattr(m, 'state_dict') else m['model']; torch.save(m.state_dict(), 'weights.pth')"
         )
         return ModelFileError(
             f"{path.name} is a pickle of a whole network or another object ({wanted}): it holds more than weights. "
             "Opening it could run code, so it was not opened.",
-            remedy="If you trust it, save the weights alone where its code is installed, and add that file: "
+            remedy="If you trust it, save its weights where its code is installed, and add these: "
             f'`python -c "{save}"`.',
         )
     contents = f" ({wanted})" if wanted else ""
@@ -109,6 +112,15 @@ def _refused(path: Path, reason: str) -> ModelFileError:
         "opened.",
         remedy=ASK_FOR_SAFETENSORS,
     )
+
+
+def _is_damaged(path: Path) -> bool:
+    """Return whether a member of a zip file is not what was written."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is not None
+    except _READ_ERRORS:
+        return True
 
 
 def _check_zip(path: Path) -> None:
@@ -144,4 +156,8 @@ def _check_sizes(path: Path, named: Sequence[tuple[str, Tensor]]) -> None:
         raise ModelFileError(
             f"{path.name} declares tensors of {needed / 1e9:.1f} GB in a file of {path.stat().st_size / 1e6:.1f} MB. "
             "It is damaged or made to fill the memory."
+        )
+    if not all(bool(t.isfinite().all()) for t in tensors if t.is_floating_point() and t.element_size() > 1):
+        raise ModelFileError(
+            f"{path.name} holds weights that are not finite: its training failed.", remedy="Use an earlier checkpoint."
         )

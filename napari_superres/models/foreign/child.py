@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,12 +23,17 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from napari_superres.errors import SuperResError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.convert import PicklableNetwork, build_foreign, convert, prefer_torch
+from napari_superres.models.foreign.graph.exported import Exported
+from napari_superres.models.foreign.graph.runtime import RuntimeGraph
 from napari_superres.models.foreign.graph.wishes import Wishes
 from napari_superres.models.foreign.measure_card import complete_card, measure_smallest
 from napari_superres.models.model_file import read_card, read_weights, write_model
 
 _FORKS = sys.platform == "linux"
 _WATCH_S = 1.0
+
+_SMALL_PIXELS = 2 * 256**2
+"""Pixels of the largest image that counts as small. Some networks take no smaller one, and may need much memory."""
 
 
 class _Worker:
@@ -36,6 +42,7 @@ class _Worker:
     def __init__(self, channel: IO[str], factor: int) -> None:
         self._channel, self._factor = channel, factor
         self._quick = False
+        self.is_read = False
 
     def say(self, **message: Any) -> None:
         """Send a message."""
@@ -46,7 +53,9 @@ class _Worker:
         """Write another program's model as a model file; return its card."""
         self._quick = bool(wishes.get("quick"))
         said = Wishes.from_json(wishes)
-        card, weights = convert(Path(path), trusted=trusted, measure=self._measure, wishes=said)
+        card, weights = convert(
+            Path(path), trusted=trusted, measure=self._measure, wishes=said, begin=lambda n: self.say(stage=_stage(n))
+        )
         self.say(step="writing it")
         write_model(into, card, dict(weights))
         return card
@@ -58,13 +67,18 @@ class _Worker:
         return self._measure(card, build_foreign(file.name, card, weights), None)
 
     def _measure(self, card: ModelCard, network: nn.Module, check: Any) -> ModelCard:
-        self.say(stage="running", step="running it")
+        taken = prod(card.arguments.get("smallest") or [1])
+        self.say(stage=_stage(taken), step="running it")
         card = measure_smallest(card, network, self._factor, lambda factor: self.say(factor=factor))
         self.say(stage="measuring", step="measuring it")
         if check is not None:
             check(network)
         card, network = prefer_torch(card, network)
         return complete_card(card, network, quick=self._quick, report=lambda share: self.say(share=share))
+
+
+def _stage(pixels: float) -> str:
+    return "measuring" if pixels > _SMALL_PIXELS else "running"
 
 
 def work(request: Mapping[str, Any], channel: IO[str]) -> None:
@@ -76,6 +90,9 @@ def work(request: Mapping[str, Any], channel: IO[str]) -> None:
     def announce(module: nn.Module, inputs: Any) -> None:
         if isinstance(module, PicklableNetwork):
             worker.say(step=f"computing an image of {' x '.join(map(str, inputs[0].shape[2:]))} pixels")
+            worker.is_read = True
+        elif isinstance(module, RuntimeGraph | Exported) and not worker.is_read:
+            worker.say(step=f"computing a tensor of {' x '.join(map(str, inputs[0].shape))}")
 
     register_module_forward_pre_hook(announce)
     try:

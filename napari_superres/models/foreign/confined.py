@@ -334,9 +334,12 @@ def _memory(pid: int) -> int:
 
 
 def _processor_s(pid: int) -> float:
-    """Return the seconds of the processor that a process has used, per thread that it computes with."""
+    """Return the seconds of the processor that the busiest thread of a process has used."""
     try:
-        times = psutil.Process(pid).cpu_times()
+        process = psutil.Process(pid)
+        with suppress(psutil.AccessDenied):  # macOS shows the threads of no other process.
+            return max((t.user_time + t.system_time for t in process.threads()), default=0.0)
+        times = process.cpu_times()
     except (psutil.Error, ValueError):
         return 0.0
     return float(times.user + times.system) / max(1, psutil.cpu_count(logical=False) or 1)

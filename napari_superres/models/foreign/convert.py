@@ -24,6 +24,7 @@ from napari_superres.models.foreign.graph.onnx_network import (
 from napari_superres.models.foreign.graph.wishes import UNSAID, Wishes
 from napari_superres.models.foreign.loaders import published, spandrel_models
 from napari_superres.models.foreign.loaders.detect import detect_model
+from napari_superres.models.foreign.loaders.file_kinds import check_ending
 from napari_superres.models.foreign.packages.check import Check
 from napari_superres.models.foreign.packages.package import is_package, read_package
 from napari_superres.models.foreign.programs import build_program
@@ -41,7 +42,12 @@ _BUILDERS: dict[str, Callable[[str, ModelCard, Mapping[str, Tensor]], nn.Module]
 
 
 def convert(
-    path: Path, *, trusted: bool, measure: Measure, wishes: Wishes = UNSAID
+    path: Path,
+    *,
+    trusted: bool,
+    measure: Measure,
+    wishes: Wishes = UNSAID,
+    begin: Callable[[int], object] = lambda _: None,
 ) -> tuple[ModelCard, Mapping[str, Tensor]]:
     """Return another program's model as a card and weights, measured.
 
@@ -57,6 +63,8 @@ def convert(
         Checks and measures the network.
     wishes
         What the user says about a bare graph.
+    begin
+        Called before a bare graph runs for the first time, with the pixels of the only size that it takes, or 0.
 
     Returns
     -------
@@ -72,7 +80,7 @@ def convert(
     MissingExtraError
         If a library that reads it is not installed.
     """
-    model = _read(path, trusted=trusted, wishes=wishes)
+    model = _read(path, trusted=trusted, wishes=wishes, begin=begin)
     if model.card.architecture not in list_architectures():
         network = build_foreign(path.name, model.card, model.weights)
         return measure(model.card, network, model.check), model.weights
@@ -83,10 +91,12 @@ def convert(
     return model.card, model.weights
 
 
-def _read(path: Path, *, trusted: bool, wishes: Wishes) -> ForeignModel:
+def _read(path: Path, *, trusted: bool, wishes: Wishes, begin: Callable[[int], object]) -> ForeignModel:
     """Return the model in a file, by the loader for its kind."""
+    if path.is_file():
+        check_ending(path)
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
-        return read_bare(path, wishes, trusted=trusted)
+        return read_bare(path, wishes, trusted=trusted, begin=begin)
     if wishes.are_about_graphs:
         raise SettingsError(
             f"{path.name} says itself what its network takes.",

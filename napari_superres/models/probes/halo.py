@@ -253,6 +253,11 @@ def tiling_pixels(halo: Sequence[int], multiple: Sequence[int], core: int, axis:
     return prod(size) + inner + prod(n - a for a, n in zip(start, size, strict=True))
 
 
+def tiling_edges(halo: Sequence[int], multiple: Sequence[int], core: int) -> list[int]:
+    """Return the edges of the image that `tiling_error` computes, in low-resolution pixels."""
+    return _two_tiles(halo, multiple, core, None)[3]
+
+
 def _thin(multiple: Sequence[int]) -> list[int]:
     """Return the edges of an image that is short along all axes."""
     return [-(-max(_THICKNESS, 2 * m) // m) * m for m in multiple]

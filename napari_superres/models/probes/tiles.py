@@ -10,7 +10,15 @@ from torch import nn
 
 from napari_superres.models.architectures import BUILT_IN
 from napari_superres.models.card import ModelCard
-from napari_superres.models.probes.halo import LONGEST_PROBE, Pixels, Reach, measure_reach, tiling_error, tiling_pixels
+from napari_superres.models.probes.halo import (
+    LONGEST_PROBE,
+    Pixels,
+    Reach,
+    measure_reach,
+    tiling_edges,
+    tiling_error,
+    tiling_pixels,
+)
 from napari_superres.models.probes.memory import pass_bytes
 from napari_superres.models.probes.passes import NETWORK_ERRORS, natural_image, result_shape
 
@@ -45,6 +53,8 @@ _STAND_IN_HALOS = {2: (16, 32, 64), 3: (8, 16)}
 _TILE_ERROR_GOAL = 1e-3
 _ASSUMED_HALO = {2: 64, 3: 16}
 _PADDED_MULTIPLE = 16
+_AS_GOOD = 4.0
+"""How many times the error of tiles at whole windows others may have: errors in the largest pixel scatter."""
 _THICKNESS = 16
 _MAX_PIXELS = 2**22
 
@@ -80,7 +90,9 @@ def measured_pixels(card: ModelCard, network: nn.Module, report: Callable[[float
 
 def assume_tiles(card: ModelCard) -> ModelCard:
     """Return the card with a halo that is not measured, for networks whose halo would take minutes to measure."""
-    halo = tuple(-(-_ASSUMED_HALO[card.ndim] // m) * m for m in card.multiple)
+    core, largest = CORE[card.ndim], card.largest or (2**16,) * card.ndim
+    most = [max(0, (n - core) // 2 // m * m) for n, m in zip(largest, card.multiple, strict=True)]
+    halo = tuple(min(-(-_ASSUMED_HALO[card.ndim] // m) * m, n) for m, n in zip(card.multiple, most, strict=True))
     return replace(card, halo=halo, bounded=False, tile_error=None, global_statistics=False)
 
 
@@ -127,7 +139,17 @@ def _of_others(card: ModelCard, network: nn.Module, affordable: int, pixels: Pix
                 return _with_reach(card, reach, _smallest_exact(card, network, reach, multiple))
         except NETWORK_ERRORS:
             continue  # The network does not run in double precision, or not at such sizes.
-    return _with_stand_in(card, network, affordable, pixels, statistics=layers > 0)
+    # Tiles that begin within a window of attention, or of a coarser map, never agree with the whole image.
+    aligned = replace(card, multiple=tuple(-(-_PADDED_MULTIPLE // m) * m for m in card.multiple))
+    found = _with_stand_in(aligned, network, affordable, pixels, statistics=layers > 0)
+    if aligned == card:
+        return found
+    # Images need no padding to whole windows if tiles are as good without. Large networks get one measurement.
+    unaligned = _with_stand_in(card, network, affordable, pixels, statistics=layers > 0)
+    if found.tile_error is None:
+        return unaligned
+    is_as_good = unaligned.tile_error is not None and unaligned.tile_error <= _AS_GOOD * found.tile_error
+    return unaligned if is_as_good else found
 
 
 def _wider(reach: Reach, multiple: Sequence[int]) -> Reach:
@@ -251,15 +273,15 @@ def tile_error(card: ModelCard, network: nn.Module, halo: Sequence[int], *, stat
 
 def _is_too_wide(card: ModelCard, halo: Sequence[int]) -> bool:
     """Return whether the image of a measurement would be larger than the network takes."""
-    widest = [2 * (h + 7 * m) + CORE[card.ndim] for h, m in zip(halo, card.multiple, strict=True)]
-    return card.largest is not None and any(w > n for w, n in zip(widest, card.largest, strict=True))
+    edges = tiling_edges(halo, card.multiple, CORE[card.ndim])
+    return card.largest is not None and any(w > n for w, n in zip(edges, card.largest, strict=True))
 
 
 @torch.inference_mode()
 def _affordable_pixels(card: ModelCard, network: nn.Module) -> int:
     """Return how many pixels fit into memory at once: attention between all of them may fill any memory."""
     if card.largest is not None:
-        return prod(card.largest)
+        return 3 * prod(card.largest)  # The three passes of a measurement are padded to it.
     small = natural_image(card, 32 if card.ndim == 2 else 8)
     large = small.repeat(1, 1, *[2] * card.ndim)
     before, after = (max(1.0, pass_bytes(card, network, image)[0]) for image in (small, large))

@@ -15,6 +15,7 @@ def graph(
     limit: bool = True,
     size: int | None = None,
     whole: bool = False,
+    kind: int = TensorProto.UINT8,
     order: str = "bcyx",
     opset: int = 17,
     extra: Sequence[Any] = (),
@@ -28,7 +29,7 @@ def graph(
     size
         The only size that it takes.
     whole
-        Whether it takes and makes whole numbers of 8 bits.
+        Whether it takes and makes whole numbers, of the type `kind`.
     extra
         Nodes after the last one, which make ``y`` of ``z``.
     """
@@ -65,11 +66,11 @@ def graph(
         nodes.append(helper.make_node("Transpose", ["k"], ["t"], perm=[0, 2, 3, 1]))
     result = "t" if order == "byxc" else "k"
     if whole:
-        nodes += [helper.make_node("Round", [result], ["o"]), helper.make_node("Cast", ["o"], ["z"], to=2)]
+        nodes += [helper.make_node("Round", [result], ["o"]), helper.make_node("Cast", ["o"], ["z"], to=kind)]
     else:
         nodes.append(helper.make_node("Identity", [result], ["z"]))
     nodes += extra or [helper.make_node("Identity", ["z"], ["y"])]
-    kind = TensorProto.UINT8 if whole else TensorProto.FLOAT
+    kind = kind if whole else TensorProto.FLOAT
     letters = {"b": 1 if size else "b", "c": channels, "y": size or "h", "x": size or "w"}
     made = {"b": letters["b"], "c": channels, "y": size and size * scale, "x": size and size * scale}
     inputs = [helper.make_tensor_value_info("x", kind, [letters[a] for a in order])]

@@ -1,8 +1,10 @@
 """Files of other programs that never end, fill the memory or crash end a child process, and nothing else."""
 
 import _codecs
+import os
 import pickle
 import shutil
+import sys
 import zipfile
 
 import numpy as np
@@ -238,3 +240,13 @@ def test_what_is_slow_because_of_others_goes_on(waited, used, stopped, monkeypat
     monkeypatch.setattr(confined, "_processor_s", lambda _: used)
     monkeypatch.setattr(confined, "_memory", lambda _: 0)
     assert bool(confined._Progress(0, pid=1).excess()) is stopped
+
+
+def test_the_time_is_that_of_the_busiest_thread():
+    """A program that never ends uses one thread, however many processors there are."""
+    used = confined._processor_s(os.getpid())
+    times = psutil.Process().cpu_times()
+    assert 0 < used <= times.user + times.system + 0.1
+    if sys.platform == "linux":
+        busiest = max(t.user_time + t.system_time for t in psutil.Process().threads())
+        assert used == pytest.approx(busiest, abs=1)

@@ -5,12 +5,15 @@ import os
 import pickle
 import tarfile
 import zipfile
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
+from helpers.checkpoints.bare_graphs import graph
 from helpers.checkpoints.spandrel_networks import checkpoint
 from helpers.library_files import Bomb, file_names, truncate, write_legacy_pickle, write_zipped_pickle
+from safetensors.torch import save_file
 
 from napari_superres.errors import ModelFileError
 from napari_superres.models import add_model
@@ -88,7 +91,26 @@ def swollen(path):
     torch.save({**checkpoint("NAFNet"), "middle_blks.99999999.beta": torch.zeros(1, 8, 1, 1)}, path)
 
 
+def changed(path):
+    """Change bytes of the pickle in a checkpoint, as a bad disk does, so that it asks for another class."""
+    torch.save({"state": OrderedDict(w=torch.zeros(3))}, path)
+    path.write_bytes(path.read_bytes().replace(b"OrderedDict", b"OrderedDisk", 1))
+
+
+def safetensors(path):
+    save_file(checkpoint("SPAN"), path)
+
+
 FILES = {
+    "not a number.pth": (lambda p: torch.save({"w": torch.tensor([0.0, torch.nan])}, p), "weights that are not finite"),
+    "changed.pth": (changed, "is damaged: its checksums are wrong"),
+    "control.pth": (lambda p: torch.save({"a\n\x1b[2Jb": torch.zeros(3)}, p), r"begin with a\[2Jb\."),
+    "torch.safetensors": (whole, "is a pickle.*rename it to end in .pth"),
+    "torch.zip": (whole, "is a checkpoint of torch by its content.*ends in .pth"),
+    "torch.onnx": (whole, "is a checkpoint of torch by its content.*ends in .pth"),
+    "torch": (whole, "is a checkpoint of torch by its content.*ends in .pth"),
+    "ours.ckpt": (safetensors, "is a safetensors file by its content.*ends in .safetensors"),
+    "graph.pth": (lambda p: p.write_bytes(graph().SerializeToString()), "is an ONNX graph by its content"),
     "numbered.pth": (numbered, "holds no floating-point weights by name"),
     "swollen.pth": (swollen, "the weights fit no network that spandrel can build"),
     "complex.pth": (
@@ -134,7 +156,7 @@ FILES = {
     "picture.png": (lambda p: p.write_bytes(b"\x89PNG"), "no model file: these end in .safetensors, .pth"),
     "weights.h5": (lambda p: p.write_bytes(b"\x89HDF"), "is weights of Keras, which cannot be run here"),
     "folder": (lambda p: p.mkdir(), "bioimage.io"),
-    "plain.zip": (lambda p: zipfile.ZipFile(p, "w").writestr("a.txt", "a"), "bioimage.io"),
+    "plain.zip": (lambda p: zipfile.ZipFile(p, "w").writestr("a.txt", "a"), "bioimage.io.*unpack it and add that file"),
 }
 
 

@@ -1,6 +1,7 @@
 """Published networks: recognised in every form in which people keep them, and equal to independent code."""
 
 import argparse
+import collections
 import pathlib
 
 import numpy as np
@@ -74,6 +75,13 @@ WRAPPERS = {
     "two networks": lambda w: {"net_d": {"0.weight": torch.zeros(4, 3, 3, 3)}, "net_g": w},
     "net": lambda w: {"args": argparse.Namespace(model="RLFN"), "net": {f"net.{k}": v for k, v in w.items()}},
     "deep": lambda w: {"checkpoint": {"weights": {"generator": w}}},
+    "deeper": lambda w: {"a": {"b": {"run 3": {"c": {"e": w}}}}},
+    "in a list": lambda w: {"models": [{"epoch": 3}, w], "step": 1},
+    "in a tuple": lambda w: (w, {"lr": 1e-4}),
+    "an unknown prefix next to a loss": lambda w: (
+        {f"restorer.body.{k}": v for k, v in w.items()} | {"lpips.lin0.weight": torch.zeros(1, 4, 1, 1)}
+    ),
+    "counters": lambda w: {"loops": collections.defaultdict(int), "state_dict": w},
 }
 
 
@@ -83,6 +91,12 @@ def test_weights_are_found_under_every_wrapper_and_prefix(form, tmp_path):
     found = detected(saved(WRAPPERS[form](plain), tmp_path / "net.ckpt"))
     assert found.card.arguments["network"] == "RLFN"
     assert all(torch.equal(found.weights[key], value) for key, value in plain.items())
+
+
+def test_mappings_that_hold_themselves_many_times_are_read_once(tmp_path):
+    content = dict(checkpoint("rlfn"))
+    content |= {f"again {i}": content for i in range(300)}
+    assert detected(saved(content, tmp_path / "net.pth")).card.arguments["network"] == "RLFN"
 
 
 def test_half_precision_weights_are_widened(tmp_path):
@@ -122,6 +136,10 @@ def test_a_whole_module_is_refused_with_a_recipe(tmp_path):
         read_checkpoint(path)
     assert "a whole network" in caught.value.message
     assert ".state_dict()" in caught.value.remedy
+    path = saved({"model": Whole()}, tmp_path / "$(reboot)'.pth")
+    with pytest.raises(ModelFileError, match="whole network") as caught:
+        read_checkpoint(path)
+    assert "reboot" not in caught.value.remedy, "it is pasted into a shell"
 
 
 def test_the_range_of_values_is_measured(tmp_path):

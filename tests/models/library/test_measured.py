@@ -25,7 +25,7 @@ from napari_superres.models.model_file import digest, write_model
 from napari_superres.models.probes.cache import recall, remember
 from napari_superres.models.probes.grid import measure_grid
 from napari_superres.models.probes.passes import with_conditions
-from napari_superres.models.probes.tiles import measure_tiles
+from napari_superres.models.probes.tiles import assume_tiles, measure_tiles
 
 
 @pytest.fixture(autouse=True)
@@ -277,3 +277,40 @@ def test_the_error_of_tiles_of_a_large_network_is_measured():
     assert card.tile_error > 0
     assert shares == sorted(shares)
     assert shares[-1] <= 1
+
+
+class Windowed(Coarse):
+    """Takes the mean of windows of 8 pixels, as attention within windows does, and pads images to whole windows."""
+
+    def forward(self, x):
+        size = x.shape[2:]
+        x = nn.functional.pad(x, (0, -size[1] % 8, 0, -size[0] % 8), "replicate")
+        means = nn.functional.avg_pool2d(x, 8)
+        whole = x * nn.functional.interpolate(means, scale_factor=8)
+        return nn.functional.interpolate(whole[..., : size[0], : size[1]], scale_factor=2)
+
+
+def test_tiles_of_a_large_network_begin_at_its_windows():
+    """There are too few pixels for the halo; tiles that begin anywhere would differ by a tenth of the range."""
+    network = Windowed().eval()
+    network.large = nn.Parameter(torch.zeros(20_000_000))
+    card = measure_tiles(ModelCard(name="net", architecture="spandrel", scale=(2, 2), channels=1), network)
+    assert all(m % 8 == 0 for m in card.multiple)
+    assert card.bounded or card.tile_error < 1e-6
+
+
+@pytest.mark.parametrize("edge", [96, 128, 256])
+def test_the_error_of_tiles_of_one_size_is_measured(edge):
+    """A halo leaves room for a core."""
+    card = ModelCard(
+        name="net",
+        architecture="source",
+        arguments={"smallest": [edge, edge]},
+        scale=(2, 2),
+        channels=1,
+        multiple=(16, 16),
+        largest=(edge, edge),
+    )
+    found = measure_tiles(card, Coarse().eval())
+    assert found.tile_error is not None
+    assert 2 * max(assume_tiles(card).halo) < edge

@@ -5,8 +5,11 @@ too: fed with the right one, a network makes an image that is like its input and
 ranges do equally well, the user is asked.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from typing import Any
 
 import torch
@@ -17,6 +20,7 @@ from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.axes import fixed_multiple, to_image_axes, to_network_axes
 from napari_superres.models.foreign.graph.wishes import RANGES, Wishes
+from napari_superres.models.foreign.loaders.likeness import gain
 from napari_superres.models.probes.passes import NETWORK_ERRORS, natural_planes
 
 Sizes = tuple[int, ...]
@@ -25,8 +29,14 @@ _EDGES = {2: (64, 96, 128, 256), 3: (16, 32, 64)}
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128, 3, 6, 12, 24, 48, 5, 10, 20, 40, 7, 14, 28, 56)
 _LARGEST_FACTOR = 8
 _BORDER, _MOST_CHANNELS = 4, 16
+_MOST_PIXELS = 2048**2
 _CLEAR, _LIKE = 2.0, 0.6
 """How many times worse every other range must be, and the largest score of an image that is like its input."""
+
+_CLEAR_DB = 1.0
+"""How much better than every other range one must restore an image if several are alike, in dB."""
+
+_LARGEST_JUDGED = 256**2
 
 _EXAMPLE = 1.5 / 255
 """Largest mean difference from an example, as a share of the range: rounding on the way to the file and back."""
@@ -43,7 +53,7 @@ class _Layout:
 
 
 def describe_bare(
-    name: str, network: nn.Module, shape: Sequence[int | None], wishes: Wishes, *, whole: bool
+    name: str, network: nn.Module, shape: Sequence[int | None], wishes: Wishes, *, whole: str
 ) -> tuple[ModelCard, dict[str, Any]]:
     """Return the card of a graph, and the arguments of its program.
 
@@ -58,31 +68,32 @@ def describe_bare(
     wishes
         What the user says about it.
     whole
-        Whether it takes whole numbers from 0 to 255.
+        Type of the whole numbers that it takes, such as ``"uint8"``; empty if it takes fractions.
 
     Raises
     ------
     ModelFileError
         If it is no network that makes an image of an image, or its range cannot be measured.
     """
+    _check_sizes(name, shape)
     layout = _find_layout(name, network, shape, wishes)
     ndim = len(layout.scale)
     fixed = [shape[layout.order.index(a)] for a in "zyx"[-ndim:]]
     largest = tuple(n or 2**16 for n in fixed) if any(fixed) else None
     multiple = tuple(fixed_multiple(n or 1) for n in fixed) if largest else _multiple(network, layout)
-    taken, made = ("0..255", "0..255") if whole else _range(name, network, layout, wishes)
+    taken, made = ("0..255", "0..255") if whole == "uint8" else _range(name, network, layout, wishes)
     arguments = {
         "inputs": layout.order,
         "outputs": layout.order,
         "single": shape[0] == 1 or "b" not in layout.order,
-        "before": _before(RANGES[taken], whole=whole),
+        "before": _before(RANGES[taken], whole),
         "after": [],
         "restore": [] if RANGES[made] == 1 else [{"id": "scale_linear", "gain": 1 / RANGES[made], "offset": 0.0}],
         **({"smallest": [n or 1 for n in fixed]} if largest else {}),
     }
     factor = "x".join(dict.fromkeys(map(str, layout.scale)))
     card = ModelCard(
-        name="graph",
+        name=re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:100] or "graph",
         title=f"{name}, x{factor}, {'colour' if layout.channels == 3 else 'one channel'}, for values {taken}",
         architecture="onnx",
         scale=layout.scale,
@@ -94,17 +105,35 @@ def describe_bare(
         modality="unknown",
         training="by others; the file does not say on what",
         limits="Made by others for images that the file does not name: compare with a reference before you trust it."
-        + (" The network computes in 8 bits: images of more are reduced to 256 grey levels." if whole else ""),
+        + (
+            " The network computes in 8 bits: images of more are reduced to 256 grey levels."
+            if whole and taken == "0..255"
+            else ""
+        ),
     )
     return card, arguments
 
 
-def _before(top: float, *, whole: bool) -> list[dict[str, Any]]:
+def _check_sizes(name: str, shape: Sequence[int | None]) -> None:
+    """Refuse batches of several images, and images of one size that is too small or too large to be tiled."""
+    if len(shape) > 3 and (shape[0] or 1) > 1:
+        raise ModelFileError(
+            f"{name} takes {shape[0]} images at once, no more and no fewer.", remedy="Export it for one, or any number."
+        )
+    edges = [n for n in shape[1:] if n is not None and n > _MOST_CHANNELS]
+    if prod(edges) > _MOST_PIXELS or (len(edges) == 0 and len(shape) > 3 and None not in shape[2:]):
+        raise ModelFileError(
+            f"{name} takes images of one size, and this cannot be tiled: {' x '.join(map(str, shape[1:]))}.",
+            remedy="Export it for any size, or for one of a few hundred pixels.",
+        )
+
+
+def _before(top: float, whole: str) -> list[dict[str, Any]]:
     if whole:  # A conversion cuts fractions off, so that half a level rounds.
         return [
-            {"id": "scale_linear", "gain": 255.0, "offset": 0.5},
-            {"id": "clip", "min": 0.0, "max": 255.0},
-            {"id": "ensure_dtype", "dtype": "uint8"},
+            {"id": "scale_linear", "gain": float(top), "offset": 0.5},
+            {"id": "clip", "min": 0.0, "max": float(top)},
+            {"id": "ensure_dtype", "dtype": whole},
         ]
     return [] if top == 1 else [{"id": "scale_linear", "gain": float(top), "offset": 0.0}]
 
@@ -197,11 +226,33 @@ def _range(name: str, network: nn.Module, layout: _Layout, wishes: Wishes) -> tu
         )
     if others and min(others) < _CLEAR * scores[best]:
         other = min((p for p in scores if p[0] != best[0]), key=lambda pair: scores[pair])
+        rivals = [min((p for p in scores if p[0] == taken), key=lambda pair: scores[pair]) for taken in chosen]
+        alike = [pair for pair in rivals if scores[pair] < _CLEAR * scores[best]]
+        if (restoring := _by_gain(network, layout, alike)) is not None:
+            return restoring
         raise ModelFileError(
             f"{name} does about as well on values {best[0]} as on {other[0]}, so its range cannot be measured.",
             remedy="State the range of its training with `range`, or give an `example`.",
         )
     return best
+
+
+def _by_gain(network: nn.Module, layout: _Layout, pairs: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the ranges with which the network restores clearly more of a coarser image; None if none does."""
+    if len(set(layout.scale)) > 1 or len(layout.scale) != 2 or prod(layout.size) > _LARGEST_JUDGED:
+        return None
+
+    def computed(x: Tensor, taken: str, made: str) -> Tensor:
+        size = x.shape[2:]
+        beyond = [w for n, m in zip(reversed(layout.size), reversed(size), strict=True) for w in (0, max(0, n - m))]
+        result = run(network, F.pad(x, beyond, "replicate") * RANGES[taken], layout.order) / RANGES[made]
+        return result[..., : size[0] * layout.scale[0], : size[1] * layout.scale[1]]
+
+    gains = [
+        (gain(partial(computed, taken=t, made=m), layout.channels, layout.scale[0], 1.0), (t, m)) for t, m in pairs
+    ]
+    (most, best), (second, _), *_ = sorted(gains, reverse=True)
+    return best if most > max(0.0, second + _CLEAR_DB) else None
 
 
 def _unlikeness(image: Tensor, made: Tensor, scale: Sizes) -> float:

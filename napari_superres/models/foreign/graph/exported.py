@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from napari_superres.errors import ModelFileError
 from napari_superres.models.foreign.graph.runtime import first_line
-from napari_superres.models.model_file import GET_AGAIN
 
 
 def build_exported(_: Mapping[str, Any], weights: Mapping[str, Tensor]) -> "Exported":
@@ -31,7 +30,10 @@ def build_exported(_: Mapping[str, Any], weights: Mapping[str, Tensor]) -> "Expo
             remedy="Export it again with this version of torch, or as ONNX.",
         ) from error
     if len(inputs) != 1 or not isinstance(value, Tensor) or not value.is_floating_point():
-        raise ModelFileError("the program must take one tensor of floating-point numbers.", remedy=GET_AGAIN)
+        raise ModelFileError(
+            "the program must take one tensor of floating-point numbers.",
+            remedy="Wrap the network in one that does, and export that.",
+        )
     return Exported(network, [n if type(n) is int else None for n in value.shape])
 
 

@@ -84,8 +84,11 @@ def with_data(program: bytes, name: str, data: bytes) -> Any:
         for tensor in _tensors(model):
             if tensor.data_location == tensor.EXTERNAL:
                 where = {entry.key: entry.value for entry in tensor.external_data}
-                start, length = int(where.get("offset", 0)), where.get("length")
-                stop = len(data) if length is None else start + int(length)
+                try:
+                    start, length = int(where.get("offset", 0)), where.get("length")
+                    stop = len(data) if length is None else start + int(length)
+                except ValueError:
+                    start, stop = 1, 0
                 if not 0 <= start <= stop <= len(data):
                     raise ModelFileError(f"the weights in {name[:200]!r} are incomplete.", remedy=GET_AGAIN)
                 tensor.raw_data = data[start:stop]

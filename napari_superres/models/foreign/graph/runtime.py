@@ -1,5 +1,6 @@
 """`RuntimeGraph`: a graph of ONNX computed by onnxruntime."""
 
+import re
 from typing import Any, Self
 
 import torch
@@ -12,6 +13,7 @@ TYPES = {
     "tensor(double)": torch.float64,
     "tensor(float16)": torch.float16,
     "tensor(uint8)": torch.uint8,
+    "tensor(uint16)": torch.uint16,
     "tensor(int8)": torch.int8,
     "tensor(int16)": torch.int16,
     "tensor(int32)": torch.int32,
@@ -19,6 +21,10 @@ TYPES = {
     "tensor(bool)": torch.bool,
 }
 """Types of numbers that a graph may take, as onnxruntime names them."""
+
+
+_PLACE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:/\S+:\d+ .*?\) (?=[A-Z]))?")
+"""How onnxruntime begins its messages: with their kind, and the file and function of its own source."""
 
 
 def missing_library(library: str) -> MissingExtraError:
@@ -65,7 +71,8 @@ class RuntimeGraph(nn.Module):
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in TYPES:
             raise ModelFileError(
-                f"the ONNX program must take one tensor, got {[f'{i.name}: {i.type}' for i in inputs]}."
+                f"the ONNX program must take one tensor, got {[f'{i.name}: {i.type}' for i in inputs]}.",
+                remedy="Wrap the network in one that does, and export that.",
             )
         self._name, self.taken = inputs[0].name, TYPES[inputs[0].type]
         self.shape = tuple(inputs[0].shape)
@@ -93,5 +100,6 @@ class RuntimeGraph(nn.Module):
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, at most 300 characters of it."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """Return the first line of an error's text, at most 300 characters of it, without its place in onnxruntime."""
+    text = _PLACE.sub("", str(error).strip()).strip() or type(error).__name__
+    return text.splitlines()[0][:300].removesuffix(".")

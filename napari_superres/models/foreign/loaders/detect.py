@@ -52,7 +52,7 @@ def detect_model(path: Path, readings: Sequence[dict[str, Tensor]]) -> ForeignMo
         raise first
     if missing is not None:
         raise missing
-    names = ", ".join(list(readings[0])[:3])
+    names = "".join(c for c in ", ".join(list(readings[0])[:3]) if c.isprintable())
     raise ModelFileError(
         f"{path.name}: this program recognises no architecture by these weights, which begin with {names[:200]}.",
         remedy="Export the network where its code runs, by torch.onnx.export, and add the .onnx file.",

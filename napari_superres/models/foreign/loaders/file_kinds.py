@@ -1,10 +1,12 @@
 """What a file is that holds no weights that can be read here, told by its first bytes, and how to convert it."""
 
+import zipfile
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from napari_superres.errors import ModelFileError
-from napari_superres.models.model_file import GET_AGAIN
+from napari_superres.models.model_file import GET_AGAIN, SUFFIX
 
 _EXPORT = "Export the network as ONNX where it runs, and add the .onnx file."
 _TO_ONNX = {
@@ -25,6 +27,54 @@ _BY_SUFFIX = {
     ".mat": ("a file of MATLAB", "Export the network in MATLAB with exportONNXNetwork, and add the .onnx file."),
     ".npz": ("arrays of numpy, without the network that they belong to", _EXPORT),
 }
+
+_TORCH = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar", ".model")
+_LARGEST_IR = 32
+
+
+def check_ending(path: Path) -> None:
+    """Check that a file does not end like a file of another kind.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    ModelFileError
+        If it begins as a file that is read here under another ending; the message says which.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:
+        return  # Whoever reads it says why not.
+    kind, endings = _kind(path, start)
+    if endings and path.suffix.lower() not in endings:
+        raise ModelFileError(
+            f"{path.name} is {kind} by its content, not by its ending.",
+            remedy=f"Rename it so that it ends in {endings[0]}.",
+        )
+
+
+def _kind(path: Path, start: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return what a file is by its first bytes, and the endings of such files; empty if they tell nothing."""
+    length = int.from_bytes(start[:8], "little")
+    if start[8:9] == b"{" and length < path.stat().st_size:
+        return "a safetensors file", (SUFFIX,)
+    if len(start) > 2 and start[0] == 8 and start[1] <= _LARGEST_IR and start[2] in (0x12, 0x3A, 0x42):
+        return "an ONNX graph", (".onnx",)
+    if _may_be_pickle(start):
+        return "a checkpoint of torch", _TORCH
+    if start[:2] == b"PK":
+        with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
+            names = [name.rpartition("/")[2] for name in archive.namelist()]
+            if "archive_format" in names:
+                return "a program of torch.export", (".pt2",)
+            if "data.pkl" in names and "constants.pkl" not in names:
+                return "a checkpoint of torch", _TORCH
+    return "", ()
 
 
 def check_kind(path: Path, suffixes: Collection[str]) -> None:
@@ -51,6 +101,11 @@ def check_kind(path: Path, suffixes: Collection[str]) -> None:
     if suffix in _BY_SUFFIX:
         what, remedy = _BY_SUFFIX[suffix]
         raise ModelFileError(f"{path.name} is {what}, which cannot be run here.", remedy=remedy)
+    if suffix == ".zip":
+        raise ModelFileError(
+            f"{path.name} is no package of bioimage.io: it holds no description.",
+            remedy="If a model file is in it, unpack it and add that file.",
+        )
     if suffix not in suffixes:
         raise ModelFileError(
             f"{path.name} is no model file: these end in {', '.join(suffixes)}, packages of bioimage.io in .zip."

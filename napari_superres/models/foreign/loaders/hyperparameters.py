@@ -21,6 +21,7 @@ _NAMES = (
     "typing.Any",
     "types.SimpleNamespace",
     "collections.defaultdict",
+    *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("int", "float", "str", "list", "dict")),
     "collections.deque",
     "datetime.datetime",
     "numpy.core.multiarray._reconstruct",

@@ -103,7 +103,7 @@ def leaves(channels: int, edge: int) -> Tensor:
 
 
 @torch.inference_mode()
-def gain(network: nn.Module, channels: int, scale: int, largest: float) -> float:
+def gain(network: Callable[[Tensor], Tensor], channels: int, scale: int, largest: float) -> float:
     """Return how much better than bicubic interpolation a network restores an image that was made coarser, in dB.
 
     Parameters

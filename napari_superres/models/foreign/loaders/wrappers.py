@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-_LEVELS = 3
-"""Levels of mappings in which a checkpoint may keep the weights."""
+_LEVELS = 6
+"""Levels of mappings and lists in which a checkpoint may keep the weights."""
 
 _MOST_READINGS = 24
 
@@ -19,7 +19,7 @@ _PREFERRED = re.compile(r"ema|averaged", re.IGNORECASE)
 _USUAL = re.compile(
     r"^(params|state_dict|model_state_dict|model|net|network|weights|generator|net_?g|g)$", re.IGNORECASE
 )
-_OTHERS = re.compile(r"optim|sched|loss|discrim|^net_?d|^d$|vgg|teacher", re.IGNORECASE)
+_OTHERS = re.compile(r"optim|sched|loss|discrim|^net_?d|^d$|vgg|lpips|percept|teacher", re.IGNORECASE)
 """Names of mappings: averaged weights, which authors publish, come first; those of other things are left out."""
 
 _PREFIXES = re.compile(
@@ -34,10 +34,10 @@ def readings(content: Any) -> Iterator[dict[str, Tensor]]:
     Parameters
     ----------
     content
-        What the file holds: tensors in mappings, in others and under names that may not be texts.
+        What the file holds: tensors in mappings, in others, in lists, and under names that may not be texts.
     """
     count, seen = 0, set[tuple[str, ...]]()
-    for tensors in sorted(_groups(content, _LEVELS, 1), key=lambda group: group[0]):
+    for tensors in sorted(_groups(content, _LEVELS, 1, set()), key=lambda group: group[0]):
         for reading in _without_prefixes(tensors[1]):
             key = tuple(reading)
             if key in seen:
@@ -49,27 +49,30 @@ def readings(content: Any) -> Iterator[dict[str, Tensor]]:
                 return
 
 
-def _groups(content: Any, levels: int, rank: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
+def _groups(content: Any, levels: int, rank: int, seen: set[int]) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """Yield the mappings of names to tensors, each with a number that is small for likely ones."""
-    if not isinstance(content, Mapping):
+    if isinstance(content, list | tuple):
+        content = {f"item {i}": item for i, item in enumerate(content) if isinstance(item, Mapping)}
+    # A mapping may hold itself, or another one many times.
+    if not isinstance(content, Mapping) or id(content) in seen:
         return
+    seen.add(id(content))
     tensors = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
     if any(t.is_floating_point() and t.ndim > 0 for t in tensors.values()):
         yield rank, tensors
     if not levels:
         return
-    # A mapping may hold itself, or another one many times: the levels end this.
     for name, inner in content.items():
-        if isinstance(name, str) and isinstance(inner, Mapping) and not _OTHERS.search(name):
+        if isinstance(name, str) and isinstance(inner, Mapping | list | tuple) and not _OTHERS.search(name):
             likely = 0 if _PREFERRED.search(name) else 1 if _USUAL.search(name) else 2
-            yield from _groups(inner, levels - 1, rank * 3 + likely)
+            yield from _groups(inner, levels - 1, rank * 3 + likely, seen)
 
 
 def _without_prefixes(tensors: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """Yield the tensors as they are named, then without what all names begin with, then those under a known prefix."""
     yield tensors
-    common = tensors
-    while True:
+    common = {name: tensor for name, tensor in tensors.items() if not _OTHERS.search(name.partition(".")[0])}
+    while common:
         first = {name.partition(".")[0] for name in common}
         if len(first) != 1 or not all("." in name for name in common):
             break

@@ -4,13 +4,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers.checkpoints.bare_graphs import graph
 from onnx import helper
 
 from napari_superres.core.image import Image
 from napari_superres.errors import ModelFileError, SettingsError, UntrustedModelError
 from napari_superres.inference import upscale
+from napari_superres.models import add_model
 from napari_superres.models.foreign.convert import convert, prefer_torch
+from napari_superres.models.foreign.graph.bare import describe_bare
 from napari_superres.models.foreign.graph.wishes import Wishes
 from napari_superres.models.foreign.measure_card import complete_card, measure_smallest
 from napari_superres.models.model import Model
@@ -95,6 +98,30 @@ def test_a_range_that_does_not_show_is_asked_for(tmp_path):
     assert added(linear, range="0..255").card.title.endswith("0..255")
 
 
+class Sharpening(torch.nn.Module):
+    """Sharpens differences of more than half a grey level of 8 bits, and blurs smaller ones."""
+
+    def forward(self, x):
+        smooth = F.interpolate(x, scale_factor=2, mode="bicubic")
+        sharp = 2 * smooth - F.avg_pool2d(smooth, 3, 1, 1)
+        blurred = F.avg_pool2d(F.interpolate(x, scale_factor=2), 3, 1, 1, count_include_pad=False)
+        return (blurred + F.softshrink(sharp - blurred, 0.5)).clamp(max=255)
+
+
+def test_ranges_that_are_alike_are_told_apart_by_what_is_restored():
+    card, _ = describe_bare("net", Sharpening(), (1, 3, None, None), Wishes(), whole="")
+    assert card.title.endswith("0..255")
+
+
+@pytest.mark.parametrize("kind", [onnx.TensorProto.UINT16, onnx.TensorProto.INT32])
+def test_whole_numbers_of_more_bits_are_rounded(kind, tmp_path):
+    model = added(saved(tmp_path, top=65535.0, whole=True, kind=kind))
+    assert model.card.title.endswith("16bit")
+    values = np.linspace(1000, 60_000, 48 * 48).reshape(48, 48).astype(np.uint16)
+    result = np.asarray(upscale(Image.from_array(values, "YX"), model).data, dtype=float)
+    assert abs(result[2:-2, 2:-2].mean() - values[1:-1, 1:-1].mean()) < 0.6, "cutting off would lose half a level"
+
+
 def test_an_example_shows_the_range(tmp_path):
     given = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
     path = saved(tmp_path, top=255.0)
@@ -133,6 +160,17 @@ def without_its_data(folder):
     return path
 
 
+def for_eight_images(folder):
+    program = graph(size=48)
+    program.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 8
+    onnx.save(program, folder / "net.onnx")
+    return folder / "net.onnx"
+
+
+def of_a_newer_version(folder):
+    return saved(folder, opset=99)
+
+
 def a_classifier(folder):
     return saved(folder, extra=[helper.make_node("ReduceMean", ["z"], ["y"], axes=[2, 3], keepdims=0)])
 
@@ -149,6 +187,9 @@ def four_channels(folder):
         (empty, "no ONNX, or is damaged"),
         (without_its_data, "not next to it"),
         (a_classifier, "makes no image of an image"),
+        (for_eight_images, "takes 8 images at once"),
+        (lambda folder: saved(folder, size=8), "takes images of one size, and this cannot be tiled: 3 x 8 x 8"),
+        (of_a_newer_version, r"^net\.onnx: onnxruntime cannot load the program: [A-Z]\w+ .*opset"),
         (four_channels, "images of 1 or 3 channels"),
     ],
 )
@@ -156,6 +197,21 @@ def test_what_is_refused(make, message, tmp_path):
     with pytest.raises(ModelFileError, match=message) as caught:
         added(make(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_sizes_that_are_not_stated_are_free(tmp_path):
+    program = graph()
+    for value in (program.graph.input[0], program.graph.output[0]):
+        value.type.tensor_type.ClearField("shape")
+    onnx.save(program, tmp_path / "net.onnx")
+    assert added(tmp_path / "net.onnx").card.largest is None
+
+
+def test_one_large_size_may_take_the_memory_that_it_needs(tmp_path, monkeypatch):
+    """Graphs are run to find out what they take, in the process whose memory is limited."""
+    monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path / "library"))
+    card = add_model(saved(tmp_path, size=1024), quick=True)
+    assert card.scale == (2, 2)
 
 
 def test_weights_in_a_file_next_to_it(tmp_path):
