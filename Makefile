@@ -118,7 +118,7 @@ tables-slow: $(VENV)/.tests
 
 # What Qt and OpenGL need to draw without a screen.
 system:
-	@tests/system-packages.sh
+	@.ci/system-packages.sh
 
 environment: $(VENV)/.tests
 
