@@ -12,7 +12,7 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-viewer test-stress test-slow fuzz mutants lint format docs bench scores grids tables tables-slow \
+.PHONY: help demo napari environment test test-gui test-viewer test-stress test-slow fuzz mutants lint format docs bench gpu scores grids tables tables-slow \
 	screenshots pictures thumbnails system version dist sbom clean
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make lint        run ruff and mypy"
 	@echo "make docs        build the documentation and run every command that it shows"
 	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"
+	@echo "make gpu         check and measure everything that only a GPU can show (9 minutes; OUT=results/gpu)"
 	@echo "make tables      write the tables of the documentation that are made from the program"
 	@echo "make dist        build the package"
 	@echo "make sbom        list what is installed, with versions and licences, as build/sbom.cdx.json"
@@ -82,6 +83,13 @@ format: $(VENV)/.tests
 bench: $(VENV)/.bench
 	$(BIN)/superres bench
 	$(BIN)/python tests/benchmarks/peers.py $(BENCH)
+
+# OUT gets gpu.json and gpu.log. GPU="--wheels DIR --minutes 5" sets options, and GPU=--tiny tries the way without a GPU.
+# It installs nothing: GPU_PYTHON is a Python that has torch, by default that of the environment if there is one.
+OUT ?= results/gpu
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+gpu:
+	$(GPU_PYTHON) tests/gpu/run.py $(OUT) $(GPU)
 
 # DATA is a folder with benchmark/Set5, benchmark/Set14 and test/fluorescence.
 scores: $(VENV)/.tests

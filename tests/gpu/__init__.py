@@ -1,6 +1,6 @@
 """What only a GPU can show, in one command: ``python tests/gpu/run.py OUT``.
 
-It runs in a checkout, without installing anything, and needs Python 3.11 or newer with numpy, torch, scikit-image, scipy
+It runs in a checkout, without installing anything. It needs Python 3.11 or newer with numpy, torch, scikit-image, scipy
 and safetensors. Begin with ``run``.
 
 ``run``        the command: sections one after the other, until they are done or the time is over

@@ -55,8 +55,8 @@ def cases(settings: Settings) -> Iterator[Case]:
                 yield Case(f"{title}, deployed", partial(_alone, settings, network.eval().deploy(), 1, len(scale)))
     for name in settings.pick(["rlfn", "span"], LAYOUTS):
         weights = checkpoint(name)
-        scale = {} if "carn" not in name else {"scale": LAYOUTS[name][1]}
-        yield Case(f"published {name}", partial(_published, settings, weights, scale))
+        variant: dict[str, Any] = {"scale": LAYOUTS[name][1]} if "carn" in name else {}
+        yield Case(f"published {name}", partial(_published, settings, weights, variant))
     shipped = [card.name for card in list_models() if not card.is_interpolation]
     for name in settings.pick(_FEW, shipped):
         for dtype in settings.pick(["uint16"], ["uint16", "float32"]):

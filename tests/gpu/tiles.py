@@ -37,11 +37,8 @@ def _tiled(settings: Settings, name: str, **options: Any) -> Facts:
     one = run(image, model, settings.device, tile=sizes, batch=1, **options).data
     tile = [min(n, 2 * h + e) for n, h, e in zip(sizes, model.card.halo, _KEPT[-len(sizes) :], strict=True)]
     error = share_off(run(image, model, settings.device, tile=tile, batch=3, **options).data, one)
-    return {
-        "tile": tile,
-        "error": error,
-        "passed": error <= (_EXACT if options.get("precision") == "fp64" else ROUNDING),
-    }
+    most = _EXACT if options.get("precision") == "fp64" else ROUNDING
+    return {"tile": tile, "error": error, "passed": error <= most}
 
 
 def _statistics(settings: Settings, name: str, precision: str, most: float) -> Facts:
