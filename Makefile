@@ -79,10 +79,12 @@ format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Every engine, three networks, 2048 x 2048: hours on two cores. BENCH=--quick takes minutes.
+# Every engine, three networks, 2048 x 2048: hours on two cores. BENCH=--quick takes minutes. The figures go to
+# docs/performance, in a file named by the processor and the version, and into the table there.
 bench: $(VENV)/.bench
-	$(BIN)/superres bench
-	$(BIN)/python tests/benchmarks/peers.py $(BENCH)
+	$(if $(filter --quick,$(BENCH)),,$(BIN)/superres bench)
+	$(BIN)/python tests/benchmarks/peers.py $(BENCH) --json build/bench.json
+	PYTHONPATH=tests:. $(BIN)/python -m helpers.tables.performance build/bench.json
 
 # OUT gets gpu.json and gpu.log. GPU="--wheels DIR --minutes 5" sets options, and GPU=--tiny tries the way without a GPU.
 # It installs nothing: GPU_PYTHON is a Python that has torch, by default that of the environment if there is one.
@@ -115,10 +117,11 @@ pictures: $(VENV)/.tests
 thumbnails: $(VENV)/.tests
 	$(BIN)/python docs/thumbnails.py
 
-# The tables of layers and models. Those of formats and of spandrel's architectures take minutes: make tables-slow.
+# The tables of layers, models and speeds. Those of formats and of spandrel's architectures take minutes: make tables-slow.
 tables: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.architecture
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.models
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.performance
 
 tables-slow: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.formats
