@@ -26,13 +26,11 @@ class Ours:
     """`upscale`, with the same fixed normalisation."""
 
     def __init__(self, model: Model) -> None:
-        self.model, self.precision = model, ""
+        self.model = model
 
     def run(self, pixels: np.ndarray, _keep: Path | None = None) -> np.ndarray:
         """Return the finer plane."""
-        result = upscale(Image.from_array(pixels, "YX"), self.model, intensity_range=[(LOW, HIGH)])
-        self.precision = result.metadata["provenance"]["precision"]
-        return result.data
+        return upscale(Image.from_array(pixels, "YX"), self.model, intensity_range=[(LOW, HIGH)]).data
 
     def floats(self, pixels: np.ndarray) -> np.ndarray:
         """Return the result before it is rounded, on the network's scale."""
@@ -41,8 +39,6 @@ class Ours:
 
 class Peer:
     """Normalise the plane, run a tiling of the network, undo the normalisation, round."""
-
-    precision = "fp32"
 
     def __init__(self, tiling: Tiling) -> None:
         self.tiling = tiling

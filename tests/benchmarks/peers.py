@@ -56,7 +56,7 @@ def measure(
     try:
         # The whole-image output comes first: the others are compared with it.
         for name, tuned in product(sorted(names, key=lambda n: n != REFERENCE), (False, True)):
-            if quick and tuned != (name == "ours"):
+            if quick and tuned != name.startswith("ours"):
                 continue
             workers.append(Worker(Task(network, name, tuned, size, folder, compared=tuned == (name == "ours"))))
             first = workers[-1].ask("first")

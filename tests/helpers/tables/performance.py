@@ -76,12 +76,12 @@ def _lines(document: Document) -> Iterable[Sequence[str]]:
     unit = "megapixels_per_second" if machine.get("gpu") else "megapixels_per_cpu_second"
     rows = [row for row in document["rows"] if row.get(unit)]
     told = chip(document) + ("" if machine.get("gpu") else f", {_count(machine['threads'], 'thread')}")
-    for network, precision in dict.fromkeys((r["network"], r["precision"]) for r in rows if r["engine"] == "ours"):
+    for network, precision in dict.fromkeys((r["network"], r["precision"]) for r in rows if _is_ours(r)):
         # On processors, the others compute in 32 bits whatever superres chooses.
         comparable = {precision} if machine.get("gpu") else {precision, "fp32"}
         of = [r for r in rows if r["network"] == network and r["precision"] in comparable]
-        speeds = {r["engine"]: r[unit] for r in of if r["engine"] != "ours"}
-        ours = max(r[unit] for r in of if r["engine"] == "ours")
+        speeds = {r["engine"]: r[unit] for r in of if not _is_ours(r)}
+        ours = max(r[unit] for r in of if _is_ours(r) and r["precision"] == precision)
         alone = next((speeds.pop(name) for name in _ALONE if name in speeds), None)
         best = max(speeds, key=lambda name: speeds[name], default="")
         yield (
@@ -94,6 +94,10 @@ def _lines(document: Document) -> Iterable[Sequence[str]]:
             f"{best} {speeds[best]:.2f}" if best else "",
             f"{ours / speeds[best]:.2f}" if best else "",
         )
+
+
+def _is_ours(row: Mapping[str, Any]) -> bool:
+    return str(row["engine"]).startswith("ours")
 
 
 def _count(number: int, noun: str) -> str:
