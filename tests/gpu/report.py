@@ -3,8 +3,9 @@
 import json
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 SCHEMA = 1
@@ -21,11 +22,15 @@ class Report:
         Folder of ``gpu.json`` and ``gpu.log``.
     facts
         Machine, version and settings.
+    sections
+        Names of the sections to come.
     """
 
-    def __init__(self, out: Path, facts: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, facts: Mapping[str, Any], sections: Iterable[str] = ()) -> None:
         self._out, self._start, self._saved = out, time.monotonic(), 0.0
-        self.document: dict[str, Any] = {"schema": SCHEMA, "kind": "gpu", **facts, "sections": {}, "rows": []}
+        self._lock = RLock()  # The run may be ended by another thread than that of the cases.
+        self.document: dict[str, Any] = {"schema": SCHEMA, "kind": "gpu", **facts, "rows": []}
+        self.document["sections"] = {name: {"finished": False, "cases": []} for name in sections}
         (out / "gpu.log").write_text("", encoding="utf-8")
         self.save()
 
@@ -43,8 +48,9 @@ class Report:
 
     def add(self, section: str, case: Mapping[str, Any]) -> None:
         """Add the result of a case to a section."""
-        self.document["sections"][section]["cases"].append(dict(case))
-        self.document["rows"] += case.get("rows", ())
+        with self._lock:
+            self.document["sections"][section]["cases"].append(dict(case))
+            self.document["rows"] += case.get("rows", ())
         facts = {k: v for k, v in case.items() if k not in ("name", "passed", "seconds", "rows", "traceback")}
         shown = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in facts.items())
         self.say(f"{'ok    ' if case['passed'] else 'FAILED'} {case['name']}: {shown} ({case['seconds']:.1f} s)")
@@ -58,6 +64,10 @@ class Report:
 
     def save(self) -> None:
         """Write the JSON; it is replaced as a whole."""
+        with self._lock:
+            self._save()
+
+    def _save(self) -> None:
         cases = [case for section in self.document["sections"].values() for case in section["cases"]]
         failed = [case["name"] for case in cases if not case["passed"]]
         unfinished = [name for name, section in self.document["sections"].items() if not section["finished"]]

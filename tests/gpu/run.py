@@ -5,7 +5,9 @@ if every case that ran passed, 1 if one failed, 2 if there is no GPU and ``--tin
 """
 
 import argparse
+import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -23,6 +25,7 @@ _SHARE_OF_CHECKS = 0.55
 """Share of the time after which the checks stop: the rest is for the speed."""
 
 _LAST_SECONDS = 5.0
+_SHORTEST_S = 60.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,17 +47,32 @@ def main(arguments: list[str] | None = None) -> int:
     if device == "cpu" and not options.tiny:
         print("No GPU was found. To try the way on the CPU, set --tiny.", file=sys.stderr)
         return 2
-    report = Report(options.out, _facts(device, options))
+    report = Report(options.out, _facts(device, options), options.sections)
+    watch = threading.Timer(max(_SHORTEST_S, began + 60 * options.minutes - time.monotonic()), _end, [report])
+    watch.daemon = True
+    watch.start()
     for line in (*done, f"on {report.document['machine'].get('gpu', 'the CPU')}, torch {torch.__version__}"):
         report.say(line)
     for name in options.sections:
         share = 1.0 if name == "speed" else _SHARE_OF_CHECKS
         end = began + 60 * options.minutes * share - _LAST_SECONDS
         _run_section(report, name, device, tiny=options.tiny, left=lambda end=end: end - time.monotonic())
+    watch.cancel()
+    return _sum_up(report)
+
+
+def _end(report: Report) -> None:
+    """End the process in the middle of a case, when the time is over; a GPU cannot be interrupted otherwise."""
+    report.say("the time is over in the middle of a case")
+    os._exit(_sum_up(report))
+
+
+def _sum_up(report: Report) -> int:
+    """Say and save what passed, and return the exit code."""
+    report.save()
     summary = report.document["summary"]
     report.say(f"{summary['passed']} passed, failed: {', '.join(summary['failed']) or 'none'}")
     report.say(f"unfinished sections: {', '.join(summary['unfinished']) or 'none'}")
-    report.save()
     return 1 if summary["failed"] else 0
 
 

@@ -84,6 +84,22 @@ def test_it_ends_when_the_time_is_over(tmp_path: Path) -> None:
     assert document["summary"]["unfinished"] == [*_SECTIONS]
 
 
+def test_a_case_that_never_ends_is_ended(tmp_path: Path) -> None:
+    """The process ends by itself, and has saved what there was."""
+    program = f"""
+import sys, threading
+sys.path.insert(0, {str(SCRIPT.parents[1])!r})
+from gpu import run
+run._SHORTEST_S = 0.1
+run._run_section = lambda *_, **__: threading.Event().wait()
+run.main([{str(tmp_path)!r}, "--tiny", "--device", "cpu", "--minutes", "0"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    assert document["summary"]["unfinished"] == [*_SECTIONS]
+
+
 def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), str(tmp_path), "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
