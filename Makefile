@@ -12,7 +12,7 @@ PINS := $(if $(filter pinned,$(DEPENDENCIES)),-c constraints.txt,--upgrade)
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo napari environment test test-gui test-viewer test-stress test-slow fuzz mutants lint format docs bench scores grids tables tables-slow \
+.PHONY: help demo napari environment test test-gui test-viewer test-stress test-slow fuzz mutants lint format docs bench gpu scores grids tables tables-slow \
 	screenshots pictures thumbnails system version dist sbom clean
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make lint        run ruff and mypy"
 	@echo "make docs        build the documentation and run every command that it shows"
 	@echo "make bench       measure throughput here, also of other programs (hours; BENCH=--quick: minutes)"
+	@echo "make gpu         check and measure everything that only a GPU can show (9 minutes; OUT=results/gpu)"
 	@echo "make tables      write the tables of the documentation that are made from the program"
 	@echo "make dist        build the package"
 	@echo "make sbom        list what is installed, with versions and licences, as build/sbom.cdx.json"
@@ -78,10 +79,19 @@ format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Every engine, three networks, 2048 x 2048: hours on two cores. BENCH=--quick takes minutes.
+# Every engine, three networks, 2048 x 2048: hours on two cores. BENCH=--quick takes minutes. The figures go to
+# docs/performance, in a file named by the processor and the version, and into the table there.
 bench: $(VENV)/.bench
-	$(BIN)/superres bench
-	$(BIN)/python tests/benchmarks/peers.py $(BENCH)
+	$(if $(filter --quick,$(BENCH)),,$(BIN)/superres bench)
+	$(BIN)/python tests/benchmarks/peers.py $(BENCH) --json build/bench.json
+	PYTHONPATH=tests:. $(BIN)/python -m helpers.tables.performance build/bench.json
+
+# OUT gets gpu.json and gpu.log. GPU="--wheels DIR --minutes 5" sets options, and GPU=--tiny tries the way without a GPU.
+# It installs nothing: GPU_PYTHON is a Python that has torch, by default that of the environment if there is one.
+OUT ?= results/gpu
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+gpu:
+	$(GPU_PYTHON) tests/gpu/run.py $(OUT) $(GPU)
 
 # DATA is a folder with benchmark/Set5, benchmark/Set14 and test/fluorescence.
 scores: $(VENV)/.tests
@@ -107,10 +117,11 @@ pictures: $(VENV)/.tests
 thumbnails: $(VENV)/.tests
 	$(BIN)/python docs/thumbnails.py
 
-# The tables of layers and models. Those of formats and of spandrel's architectures take minutes: make tables-slow.
+# The tables of layers, models and speeds. Those of formats and of spandrel's architectures take minutes: make tables-slow.
 tables: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.architecture
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.models
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.performance
 
 tables-slow: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.formats
@@ -118,7 +129,7 @@ tables-slow: $(VENV)/.tests
 
 # What Qt and OpenGL need to draw without a screen.
 system:
-	@tests/system-packages.sh
+	@.ci/system-packages.sh
 
 environment: $(VENV)/.tests
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
-import psutil
 
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image, as_array
@@ -24,6 +23,7 @@ from napari_superres.inference.options import UPSCALE_DEFAULTS, ModelChoice, Ups
 from napari_superres.inference.planning.upscale_run import UpscaleRun, plan_run
 from napari_superres.inference.provenance import join_records, make_record, run_notes
 from napari_superres.io.lazy import without_map
+from napari_superres.limits import free_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def warn_of_notes(steps: Iterator[Progress]) -> Iterator[Progress]:
 
 
 def _allocate(run: UpscaleRun) -> np.ndarray[Any, Any]:
-    needed, free = run.result_bytes, psutil.virtual_memory().available
+    needed, free = run.result_bytes, free_memory()
     if needed > free:
         raise SettingsError(
             f"the result of shape {run.shape} needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free.",

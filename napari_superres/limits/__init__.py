@@ -2,12 +2,14 @@
 
 This layer imports nothing. All that read files use it.
 
+``free``     memory that is free now
 ``memory``   the one rule for memory: no header is believed beyond what its file can hold
 ``packed``   how long compressed data are, before they are unpacked
 ``nesting``  JSON and TOML that end in an error however deep they are
 ``paths``    pipes and devices, and names that lead elsewhere
 """
 
+from napari_superres.limits.free import free_memory
 from napari_superres.limits.memory import COPIES, SPARE_BYTES, Packing, most_bytes
 from napari_superres.limits.nesting import parse_json, parse_toml, read_json
 from napari_superres.limits.packed import Codec, Readable, inflate, unpacked_length
@@ -19,6 +21,7 @@ __all__ = [
     "Codec",
     "Packing",
     "Readable",
+    "free_memory",
     "inflate",
     "is_inside",
     "is_link_or_special",

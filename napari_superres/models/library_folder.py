@@ -9,7 +9,8 @@ FOLDER_VARIABLE = "NAPARI_SUPERRES_MODELS"
 
 def library_folder() -> Path:
     """Return the folder of the library, which may not exist yet."""
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen).expanduser()
     from platformdirs import user_data_path
 
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen).expanduser() if chosen else user_data_path("napari-superres") / "models"
+    return user_data_path("napari-superres") / "models"

@@ -1,6 +1,5 @@
 """The store in which zarr reads and writes at an address."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
@@ -93,6 +92,8 @@ class _Requests:
         return next((found for start, found in self._arrays.items() if key.startswith(start)), None)
 
     async def _repeated(self, request: Callable[[], Awaitable[Any]], key: str, *, writing: bool = False) -> Any:
+        import asyncio  # which zarr imports; files of other formats are opened without it
+
         refused = client.library().exceptions
         with client.in_words(self.address, writing=writing):
             for attempt in range(client.ATTEMPTS):

@@ -5,7 +5,8 @@
 Every engine works in a process of its own that stays alive; runs take turns, one at a time, and medians
 count. Peers run with torch's own allocator, as their users have it, and once more with the setting that
 our command line makes; ours the other way round. Peak memory is that of a fresh process' first run, less
-what it held before. A first run longer than 20 s counts as a repeat: its start is lost in it.
+what it held before. A first run longer than 20 s counts as a repeat: its start is lost in it. `--quick`
+takes minutes: a small plane, the engines that most people would use, each as its users have it.
 """
 
 import argparse
@@ -23,11 +24,13 @@ from engines import engines
 from networks import PLANAR
 from worker import REFERENCE, Task, Worker
 
+from napari_superres import __version__
 from napari_superres.inference.measure.bench import describe_machine, machine_line
 
 SCHEMA = 1
 _AREA = 4 / 1e6  # megapixels of the result per pixel of the plane: all networks are x2
 _LONG = 20.0
+_QUICK = ("ours", REFERENCE, "MONAI 256", "dask", "Real-ESRGAN rule")
 _HEADER = (
     "engine",
     "torch's allocator",
@@ -44,13 +47,17 @@ _HEADER = (
 Row = dict[str, Any]
 
 
-def measure(network: str, names: Sequence[str], size: int, repeats: int, folder: Path) -> list[Row]:
-    """Return one row per engine and allocator setting."""
+def measure(
+    network: str, names: Sequence[str], size: int, repeats: int, folder: Path, *, quick: bool = False
+) -> list[Row]:
+    """Return one row per engine and allocator setting; only the setting that its users have, if quick."""
     rows: list[Row] = []
     workers: list[Worker] = []
     try:
         # The whole-image output comes first: the others are compared with it.
         for name, tuned in product(sorted(names, key=lambda n: n != REFERENCE), (False, True)):
+            if quick and tuned != name.startswith("ours"):
+                continue
             workers.append(Worker(Task(network, name, tuned, size, folder, compared=tuned == (name == "ours"))))
             first = workers[-1].ask("first")
             rows.append({"network": network, "engine": name, "tuned": tuned, **first})
@@ -84,9 +91,10 @@ def _summary(row: Row, size: int) -> Row:
     row = {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds")}
     if "problem" in row:
         return row
-    seconds = statistics.median(run["seconds"] for run in row["runs"])
-    busy = statistics.median(run["cpu_seconds"] for run in row["runs"]) / seconds
-    return row | {"seconds": seconds, "busy_cores": busy, "megapixels_per_second": size * size * _AREA / seconds}
+    seconds, cpu = (statistics.median(run[k] for run in row["runs"]) for k in ("seconds", "cpu_seconds"))
+    pixels = size * size * _AREA
+    speeds = {"megapixels_per_second": pixels / seconds, "megapixels_per_cpu_second": pixels / cpu}
+    return row | {"seconds": seconds, "busy_cores": cpu / seconds, **speeds}
 
 
 def markdown(rows: Sequence[Row], network: str) -> str:
@@ -95,7 +103,7 @@ def markdown(rows: Sequence[Row], network: str) -> str:
     best = mine.get(("ours", True), {}).get("megapixels_per_second")
     cells, ratios = [], {}
     for name in dict.fromkeys(row["engine"] for row in rows if row["network"] == network):
-        plain, tuned = mine[name, False], mine[name, True]
+        plain, tuned = mine.get((name, False), {}), mine.get((name, True), {})
         ahead = _ratio(best, plain)
         if name not in ("ours", REFERENCE) and ahead is not None:
             ratios[name] = ahead
@@ -120,7 +128,7 @@ def _two(value: float | None) -> str:
 
 
 def _speed(row: Row) -> str:
-    return str(row["problem"]) if "problem" in row else f"{row['megapixels_per_second']:.2f}"
+    return str(row.get("problem", "")) or (f"{row['megapixels_per_second']:.2f}" if row else "")
 
 
 def _facts(row: Row) -> tuple[str, ...]:
@@ -153,11 +161,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, help="timed runs of each engine; 3")
     parser.add_argument("--models", nargs="+", default=PLANAR, metavar="NAME", help=", ".join(PLANAR))
     parser.add_argument("--engines", nargs="+", metavar="NAME", help="only these, and ours; all")
-    parser.add_argument("--quick", action="store_true", help="size 1024, one repeat")
+    parser.add_argument("--quick", action="store_true", help=f"size 512, one repeat; only {', '.join(_QUICK)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
     options = parser.parse_args()
-    options.size = options.size or (1024 if options.quick else 2048)
+    options.size = options.size or (512 if options.quick else 2048)
+    if options.quick and options.engines is None:
+        options.engines = [name for name in _QUICK if name in engines(options.size)]
     options.repeats = options.repeats or (1 if options.quick else 3)
     known = engines(options.size)
     if unknown := set(options.engines or ()) - set(known):
@@ -173,7 +183,7 @@ def main() -> None:
     rows, tables = [], []
     for network in options.models:
         with tempfile.TemporaryDirectory() as folder:
-            rows += measure(network, options.engines, options.size, options.repeats, Path(folder))
+            rows += measure(network, options.engines, options.size, options.repeats, Path(folder), quick=options.quick)
         tables.append(markdown(rows, network))
         print(tables[-1], flush=True)
     peers = ", ".join(f"{name} {number or 'not installed'}" for name, number in machine["peers"].items())
@@ -186,7 +196,9 @@ def main() -> None:
     if options.markdown:
         options.markdown.write_text("\n".join([*tables, foot]), encoding="utf-8")
     if options.json:
-        document = {"schema": SCHEMA, "machine": machine, "settings": settings, "rows": rows}
+        document = {"schema": SCHEMA, "kind": "peers", "version": __version__, "machine": machine}
+        document |= {"settings": settings, "rows": rows}
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

@@ -117,6 +117,7 @@ class _Bench:
         wall, busy = time.perf_counter(), time.process_time()
         result = self.engine.run(self.plane, kept)
         figures: dict[str, Any] = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - busy}
+        figures["precision"] = getattr(self.engine, "precision", "fp32")
         peak = _memory("VmHWM")
         figures["peak_mb"] = None if before is None or peak is None else (peak - before) / 1e6
         if kept is None:

@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import zarr
 
 import napari_superres
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(program: str) -> str:
@@ -49,6 +53,49 @@ def test_the_command_line_names_its_commands_without_torch():
     run("import sys, napari_superres.cli.app; assert not {'torch', 'napari', 'numpy'} & set(sys.modules)")
 
 
+HEAVY = {"torch", "scipy", "skimage", "matplotlib", "napari", "SimpleITK", "dask", "lightning", "spandrel"}
+TIFF = "sample_data/nuclei_lr.ome.tif"
+
+
+@pytest.mark.parametrize(
+    ("command", "not_needed"),
+    [
+        (["--help"], {"numpy", "tifffile", "zarr", "asyncio"}),
+        (["upscale", "--help"], {"numpy", "tifffile", "zarr", "asyncio"}),
+        (["models", "list"], {"tifffile", "zarr"}),
+        (["info", TIFF], {"zarr", "pydicom", "nibabel", "asyncio", "PIL"}),
+        (["info", "a.zarr"], {"tifffile", "pydicom", "nibabel", "PIL"}),
+    ],
+    ids=" ".join,
+)
+def test_commands_load_only_what_they_need(command, not_needed, tmp_path):
+    """What a command imports decides how long it takes to start: torch alone takes longer than all else together."""
+    if "a.zarr" in command:
+        zarr.create_array(str(tmp_path / "a.zarr"), shape=(8, 9), dtype="uint8", chunks=(8, 9))[...] = 1
+    words = [
+        str(ROOT / w) if w.startswith("sample_data") else str(tmp_path / w) if w == "a.zarr" else w for w in command
+    ]
+    program = f"""
+import json, sys
+from napari_superres.cli import main
+sys.argv[:] = ["superres", *{words!r}]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print(json.dumps(sorted(sys.modules)))
+"""
+    loaded = json.loads(run(program).splitlines()[-1])
+    assert (HEAVY | not_needed) & {name.partition(".")[0] for name in loaded} == set()
+
+
+def test_opening_an_image_loads_no_torch():
+    run(
+        f"import sys, napari_superres as n; n.read_image({str(ROOT / TIFF)!r}).data[..., :9, :9];"
+        "assert not {'torch', 'scipy', 'skimage'} & set(sys.modules)"
+    )
+
+
 @pytest.mark.parametrize("name", napari_superres.__all__)
 def test_every_public_name_resolves(name):
     assert getattr(napari_superres, name) is not None
@@ -66,7 +113,8 @@ def test_numpy_torch_and_scikit_image_suffice():
         """
 import sys
 for name in ("tifffile", "zarr", "yaozarrs", "dask", "distributed", "SimpleITK", "lightning", "pytorch_lightning",
-             "napari", "magicgui", "qtpy", "matplotlib", "imageio", "spandrel", "typer", "rich", "imagecodecs"):
+             "napari", "magicgui", "qtpy", "matplotlib", "imageio", "spandrel", "typer", "rich", "imagecodecs",
+             "filelock", "platformdirs", "nibabel", "pydicom", "simplejpeg", "jinja2"):
     sys.modules[name] = None
 import numpy as np
 import napari_superres as n

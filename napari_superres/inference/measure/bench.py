@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from napari_superres.inference.machine.device import DTYPES, resolve_device, wit
 from napari_superres.inference.machine.timing import interleaved_medians, time_run
 from napari_superres.inference.options import PrecisionOption, UpscaleOptions
 from napari_superres.inference.planning.plan import Plan
+from napari_superres.limits import free_memory
 from napari_superres.models.library.registry import load_model
 from napari_superres.models.model import Model
 
@@ -140,7 +140,7 @@ def describe_machine(devices: Sequence[str] = ("cpu",)) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "allocator_tuned": memory.is_tuned(),
-        "load_average": [round(v, 2) for v in psutil.getloadavg()],
+        "load_average": [round(v, 2) for v in _load_average()],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -269,7 +269,7 @@ class _Network:
     def whole_fits(self) -> bool:
         """Return whether one pass over the whole image takes at most half of the free memory."""
         device = self.plan.device
-        free = torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else psutil.virtual_memory().available
+        free = torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else free_memory()
         wide = 2 if self.plan.precision == "fp64" else 1
         return 2 * wide * self.model.bytes_per_pixel * prod(self.plan.padded) <= free
 
@@ -307,6 +307,14 @@ def _replay(graph: torch.cuda.CUDAGraph, passes: int, _kept: tuple[Tensor, Tenso
     """Replay a graph; the tensors it reads and writes must live as long as it does."""
     for _ in range(passes):
         graph.replay()
+
+
+def _load_average() -> tuple[float, ...]:
+    try:
+        import psutil  # which also knows the load of Windows
+    except ImportError:
+        return os.getloadavg()
+    return tuple(psutil.getloadavg())
 
 
 def _processor() -> str:

@@ -1,7 +1,7 @@
 """Measurements of models on this computer, kept between runs in the user's cache folder.
 
 Losing the cache costs time only: everything in it can be measured again. A damaged entry, or one that an older version
-wrote, counts as missing.
+wrote, counts as missing. Without platformdirs and filelock, nothing is kept.
 """
 
 import json
@@ -41,15 +41,15 @@ def recall(topic: str, key: str, read: Callable[[Any], T]) -> T | None:
 
 def remember(topic: str, key: str, value: Any) -> None:
     """Keep a value that JSON can hold, under a topic and a key."""
-    from filelock import FileLock
-
-    file = _file(topic)
     try:
+        from filelock import FileLock
+
+        file = _file(topic)
         file.parent.mkdir(parents=True, exist_ok=True)
         # Another process may add an entry between reading and writing, which would be lost.
         with FileLock(file.with_suffix(".lock"), timeout=_LOCK_S):
             _write(file, {**{k: v for k, v in _entries(topic).items() if k != key}, key: value})
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError, ImportError):
         return  # The value will be measured again.
 
 
@@ -62,12 +62,12 @@ def _write(file: Path, entries: Mapping[str, Any]) -> None:
 
 
 def _entries(topic: str) -> dict[str, Any]:
-    file = _file(topic)
     try:
+        file = _file(topic)
         if not file.is_file() or file.stat().st_size > _LARGEST_FILE:
             return {}
         values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, ImportError):
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import log2, prod
 
-import psutil
 import torch
 from torch import nn
 
+from napari_superres.limits import free_memory
 from napari_superres.models.architectures import BUILT_IN
 from napari_superres.models.card import ModelCard
 from napari_superres.models.probes.halo import (
@@ -287,7 +287,7 @@ def _affordable_pixels(card: ModelCard, network: nn.Module) -> int:
     before, after = (max(1.0, pass_bytes(card, network, image)[0]) for image in (small, large))
     pixels, growth = prod(large.shape[2:]), max(1.0, log2(after / before) / card.ndim)
     # A quarter of the free memory, halved because probes compute in double precision.
-    room = psutil.virtual_memory().available / 4 / 2
+    room = free_memory() / 4 / 2
     return int(min(_MAX_PIXELS, pixels * (room / after) ** (1.0 / growth)))
 
 

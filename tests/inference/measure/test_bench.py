@@ -65,7 +65,7 @@ def test_runs_take_turns_and_the_median_counts(monkeypatch):
 
 def test_the_whole_image_is_left_out_where_it_does_not_fit(toy, monkeypatch):
     free = SimpleNamespace(available=1e9)
-    monkeypatch.setattr(bench.psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     model = toy()
     most = int((free.available / 2 / model.bytes_per_pixel) ** 0.5)
     for edge, fits in ((most, True), (most + 1, False)):

@@ -44,6 +44,24 @@ def test_chunks_of_the_fill_value_need_not_be_stored(layout: str, fill: int, tmp
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_zarr_is_not_asked_for_chunks_that_are_not_stored(
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes so long over each that a look at a large image that was hardly begun took seconds."""
+    path = tmp_path / "a.zarr"
+    zarr.create_array(str(path), shape=DATA.shape, dtype="uint16", fill_value=0, **LAYOUTS[layout])[...] = DATA
+    data, asked, read = read_image(path).data, [], zarr.Array.__getitem__
+    np.testing.assert_array_equal(data[3], DATA[3])  # The first look finds out whether chunks may be left out.
+    monkeypatch.setattr(zarr.Array, "__getitem__", lambda array, box: asked.append(box) or read(array, box))
+    unstored = data[0, ::3, 5:20:7]
+    assert asked == []
+    assert unstored.dtype == np.uint16
+    np.testing.assert_array_equal(unstored, DATA[0, ::3, 5:20:7])
+    np.testing.assert_array_equal(data[1:3, ::3, 5:20:7], DATA[1:3, ::3, 5:20:7])
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_missing_chunk_is_damage_where_such_chunks_are_stored(layout: str, tmp_path: Path) -> None:
     path, config = tmp_path / "a.zarr", {"write_empty_chunks": True}
     zarr.create_array(str(path), shape=DATA.shape, dtype="uint16", config=config, **LAYOUTS[layout])[...] = DATA
