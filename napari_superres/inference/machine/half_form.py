@@ -23,8 +23,8 @@ from napari_superres.models.card import ModelCard
 from napari_superres.models.model import Model
 from napari_superres.models.probes.cache import recall, remember
 
-Exact = Literal["none", "first", "ends"]
-"""Convolutions that stay in 32 bits: none, the first one, or the first and the last."""
+Exact = Literal["first", "ends"]
+"""Convolutions that stay in 32 bits: the first one, so that the image keeps its digits, or also the last one."""
 
 ENOUGH_DB = 60.0
 """Peak signal to error that a form must reach: an error of a 1000th of the range."""
@@ -109,12 +109,12 @@ class HalfForm(nn.Module):
         super().__init__()
         self.network, self.exact = deepcopy(network), exact
         order = _calls(self.network, like)
-        kept: list[nn.Module] = {"none": [], "first": order[:1], "ends": [*order[:1], *order[-1:]]}[exact]
+        kept = order[:1] if exact == "first" else [order[0], order[-1]]
         for layer in self.network.modules():
             if isinstance(layer, nn.modules.conv._ConvNd | nn.PReLU):
                 _convert(layer, torch.float32 if layer in kept else dtype)
-        if exact != "none":  # All other layers take and add what the first one returns.
-            order[0].register_forward_hook(lambda _layer, _inputs, output: output.to(dtype))
+        # Other layers add to what the first one returns, and would do so in 32 bits.
+        order[0].register_forward_hook(lambda _layer, _inputs, output: output.to(dtype))
         _fuse(self.network)
         self(like)
 
