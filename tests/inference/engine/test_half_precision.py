@@ -9,7 +9,6 @@ from napari_superres import load_model, upscale
 from napari_superres.inference.engine import half_precision
 from napari_superres.inference.engine.half_precision import precision_db
 from napari_superres.inference.images import as_image, prepare
-from napari_superres.inference.machine.device import is_half_faster
 from napari_superres.inference.planning import resources, upscale_run
 from napari_superres.inference.planning.upscale_run import plan_run
 
@@ -52,11 +51,6 @@ def test_chosen_by_itself_where_it_is_faster(cells, monkeypatch, found, chosen):
     assert plan.precision_db == (found if chosen == "fp16" else None)
     (asked,) = prepare(cells, "fsrcnn-x2", {"precision": "fp32"}).plans
     assert asked.precision == "fp32"
-
-
-def test_never_on_a_cpu(cells):
-    assert prepare(cells, "fsrcnn-x2", {"device": "cpu"}).plans[0].precision == "fp32"
-    assert not is_half_faster("cpu")
 
 
 def test_poor_precision_warns(cells, espcn, monkeypatch):
