@@ -8,7 +8,7 @@ import time
 from copy import deepcopy
 from itertools import pairwise
 from statistics import median
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ def autocast(device: str, precision: Precision) -> torch.autocast:
 
 def native_half() -> Precision | None:
     """Return the 16-bit format that this processor multiplies faster than 32 bits; None if there is none."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
     has = _capabilities()
     if any(has.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")):
@@ -204,8 +204,8 @@ def _processor() -> str:
 @torch.inference_mode()
 def _gain(model: Model, precision: Precision) -> float:
     """Return the time of a pass in 32 bits, in multiples of that in 16 bits; both take turns."""
-    network = model.runner
-    forms, seconds = (network, half_form(model, network, precision)), ([], [])
+    forms = (model.runner, half_form(model, model.runner, precision))
+    seconds: tuple[list[float], list[float]] = ([], [])
     x = _test_input(model.card, _EDGES[model.card.ndim][1])
     with thread_count(1):
         for attempt in range(_REPEATS + 1):
@@ -214,7 +214,8 @@ def _gain(model: Model, precision: Precision) -> float:
                 form(x)
                 if attempt:
                     taken.append(time.thread_time() - start)
-    return median(seconds[0]) / max(median(seconds[1]), 1e-9)
+    single, half = map(median, seconds)
+    return float(single / max(half, 1e-9))
 
 
 def _test_input(card: ModelCard, edge: int) -> Tensor:
@@ -264,9 +265,10 @@ def _fuse(network: nn.Module) -> None:
                 row[i], row[i + 1] = _ConvolutionReLU(layer), nn.Identity()
 
 
-def _is_plain(layer: Any) -> bool:
-    is_half = isinstance(layer, nn.Conv2d) and layer.weight.dtype != torch.float32
-    return is_half and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+def _is_plain(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    if not isinstance(layer, nn.Conv2d) or layer.weight.dtype == torch.float32:
+        return False
+    return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
 
 class _ConvolutionReLU(nn.Module):
