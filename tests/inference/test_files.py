@@ -97,16 +97,6 @@ def test_resume_skips_what_is_done(source, tmp_path):
     assert not steps
 
 
-def test_a_precision_chosen_by_itself_is_no_other_setting(source, tmp_path):
-    target = tmp_path / "out.ome.tif"
-    upscale_file(source, target, model="fsrcnn-x2", precision="bf16")
-    stamp = target.stat().st_mtime_ns
-    upscale_file(source, target, model="fsrcnn-x2", resume=True)
-    assert target.stat().st_mtime_ns == stamp
-    with pytest.raises(OutputExistsError, match="other settings"):
-        upscale_file(source, target, model="fsrcnn-x2", resume=True, precision="fp32")
-
-
 @pytest.mark.parametrize(
     "changed",
     [
