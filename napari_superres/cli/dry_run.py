@@ -90,6 +90,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
         "models": [p.model for p in plans],
         "device": plans[0].device,
         "precision": plans[0].precision,
+        "precision_db": plans[0].precision_db,
         "tile": plans[0].tile,
         "batch": plans[0].batch,
         "result": expected.pop("shape"),
@@ -107,17 +108,19 @@ def _nearest_folder(output: Path) -> Path:
 
 
 def _sentence(row: dict[str, Any]) -> str:
+    from napari_superres.core.decibels import precision_text
     from napari_superres.inference.planning.estimate import in_units
 
     if "problem" in row:
         return f"{row['source']}: would fail: {row['problem']}"
     passes = f" after up to {row['passes'] - 1} passes over the image," if row["passes"] > 1 else ""
     time = "time not measured yet" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
+    precision = precision_text(row["precision"], row["precision_db"])
     axes = f"{row['axes']} (a guess)" if row["axes_guessed"] else row["axes"]
     told = "".join(f"; {words}" for words in dict.fromkeys(row["told"]))
     return (
         f"{row['source']}: {axes} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
-        f"tiles of {row['tile']} on {row['device']} in {row['precision']}, {in_units(row['memory_bytes'])} memory, "
+        f"tiles of {row['tile']} on {row['device']} in {precision}, {in_units(row['memory_bytes'])} memory, "
         f"{in_units(row['disk_bytes'])} on disk, {time}{told}"
     )
 

@@ -137,7 +137,9 @@ def _steps(
     remote = isinstance(target, RemotePath)
     begun = remote and is_unfinished(target)
     if resume and not begun and (target.exists() if remote else os.path.lexists(target)):
-        problem = _problem_of(target, opened, prepare(image, model, running, measure=False))
+        any_precision = running.get("precision", "auto") == "auto"
+        run = prepare(image, model, running, measure=False)
+        problem = _problem_of(target, opened, run, any_precision=any_precision)
         if not problem:
             return
         if not overwrite:
@@ -315,8 +317,11 @@ class _Batch:
         return target
 
 
-def _problem_of(target: Path, source: Source, run: UpscaleRun) -> str:
-    """Return why a target is not the result of a run; empty if it is, complete and undamaged."""
+def _problem_of(target: Path, source: Source, run: UpscaleRun, *, any_precision: bool) -> str:
+    """Return why a target is not the result of a run; empty if it is, complete and undamaged.
+
+    A precision that was chosen by itself may differ: it depends on measurements.
+    """
     otherwise = "was made from another input or with other settings"
     try:
         record = read_json(io.sidecar_path(target))
@@ -326,6 +331,8 @@ def _problem_of(target: Path, source: Source, run: UpscaleRun) -> str:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return otherwise
     settings = [pixel_settings(model, plan) for model, plan, _ in run.parts]
+    if any_precision:
+        made, settings = ([{**one, "precision": "auto"} for one in each] for each in (made, settings))
     # Axes and pixel size may be given differently now.
     if made != settings or not source.is_same_as(before):
         return otherwise

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from napari_superres import Image
 from napari_superres.inference.images import upscale
+from napari_superres.inference.options import PrecisionOption
 from napari_superres.models import Model
 
 LOW, HIGH = 100.0, 4000.0
@@ -23,14 +24,15 @@ Tiling = Callable[[Tensor], Tensor]
 
 
 class Ours:
-    """`upscale`, with the same fixed normalisation."""
+    """`upscale`, with the same fixed normalisation, in a precision."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, precision: PrecisionOption = "fp32") -> None:
+        self.model, self.precision = model, precision
 
     def run(self, pixels: np.ndarray, _keep: Path | None = None) -> np.ndarray:
         """Return the finer plane."""
-        return upscale(Image.from_array(pixels, "YX"), self.model, intensity_range=[(LOW, HIGH)]).data
+        image = Image.from_array(pixels, "YX")
+        return upscale(image, self.model, intensity_range=[(LOW, HIGH)], precision=self.precision).data
 
     def floats(self, pixels: np.ndarray) -> np.ndarray:
         """Return the result before it is rounded, on the network's scale."""
@@ -171,7 +173,16 @@ def _join(out: Tensor, part: Tensor, axis: int, start: int, done: int) -> int:
 def engines(size: int) -> tuple[str, ...]:
     """Return the names of all engines; MONAI's windows are at most half the image."""
     windows = [w for w in (256, 512, 1024) if 2 * w <= size] or [size // 2]
-    return ("ours", "raw whole", *(f"MONAI {w}" for w in windows), "tiler", "dask", "Real-ESRGAN rule", "chaiNNer rule")
+    return (
+        "ours",
+        "ours bf16",
+        "raw whole",
+        *(f"MONAI {w}" for w in windows),
+        "tiler",
+        "dask",
+        "Real-ESRGAN rule",
+        "chaiNNer rule",
+    )
 
 
 def make_engine(name: str, model: Model) -> Ours | Peer:
@@ -184,7 +195,7 @@ def make_engine(name: str, model: Model) -> Ours | Peer:
     """
     kind, _, rest = name.partition(" ")
     if kind == "ours":
-        return Ours(model)
+        return Ours(model, "bf16" if rest else "fp32")
     if kind == "MONAI":
         return Peer(monai(model, int(rest)))
     makers = {"raw": whole, "tiler": tiler, "dask": dask, "Real-ESRGAN": realesrgan, "chaiNNer": chainner}

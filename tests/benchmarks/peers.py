@@ -105,10 +105,10 @@ def markdown(rows: Sequence[Row], network: str) -> str:
     for name in dict.fromkeys(row["engine"] for row in rows if row["network"] == network):
         plain, tuned = mine.get((name, False), {}), mine.get((name, True), {})
         ahead = _ratio(best, plain)
-        if name not in ("ours", REFERENCE) and ahead is not None:
+        if name not in ("ours", "ours bf16", REFERENCE) and ahead is not None:
             ratios[name] = ahead
         # What its users see: ours comes with the setting, the others without.
-        shown = tuned if name == "ours" else plain
+        shown = tuned if name.startswith("ours") else plain
         cells.append((name, _speed(plain), _speed(tuned), _two(ahead), _two(_ratio(best, tuned)), *_facts(shown)))
     table = [_HEADER, ("---",) * len(_HEADER), *cells]
     lines = [f"**{network}**", "", *(f"| {' | '.join(row)} |" for row in table)]

@@ -1,24 +1,23 @@
-"""Half precision, used only where it was measured not to matter: one tile of the image is computed in both precisions.
+"""Half precision, used only where one window of the image, computed in both precisions, shows that it does not matter.
 
 A network that predicts the residual to an interpolation loses little, because the interpolation and the sum are
 computed in 32 bits whatever the network is computed in.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_superres.core.decibels import peak_to_error_db
 from napari_superres.core.image import Image
+from napari_superres.core.tiling import balanced_tile, smallest_tile
 from napari_superres.inference.engine.sweep import PlaneTile, TileRunner
+from napari_superres.inference.machine.half_form import ENOUGH_DB, rounding_db
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.inference.planning.upscale_run import Part, UpscaleRun
 
-ENOUGH_DB = 70.0
-"""Peak signal to error from which fp16 is used without being asked for: an error of a 3000th of the range."""
+_WINDOW = {2: 192, 3: 40}
+"""Edge of the window on a CPU, where a whole tile may be a large part of the run."""
 
 
 def confirm_precision(image: Image, run: UpscaleRun, options: UpscaleOptions) -> UpscaleRun:
@@ -38,24 +37,26 @@ def _confirmed(image: Image, part: Part, *, is_automatic: bool) -> Plan:
 
 
 def precision_db(image: Image, part: Part) -> float:
-    """Return the peak signal to error, in dB, of a plan's precision against 32 bits, on the middle tile of the image.
+    """Return the peak signal to error, in dB, of a plan's precision against 32 bits, in the middle of the image.
 
     Infinite if both are equal, 0 if half precision overflows.
     """
-    planes, tiles = part.plan.planes(), part.plan.tiles()
+    plan = replace(part.plan, tile=_window(part.plan))
+    planes, tiles = plan.planes(), plan.tiles()
     middle = [PlaneTile(planes[len(planes) // 2], tiles[len(tiles) // 2])]
     cores = []
-    for precision in ("fp32", part.plan.precision):
-        runner = TileRunner(image, part.model, replace(part.plan, precision=precision))
+    for precision in ("fp32", plan.precision):
+        runner = TileRunner(image, part.model, replace(plan, precision=precision))
         cores.append(runner.run(runner.load(middle), middle).cores[0].astype(np.float64))
     return rounding_db(*cores)
 
 
-def rounding_db(exact: npt.NDArray[Any], rounded: npt.NDArray[Any]) -> float:
-    """Return the ratio of the range of exact values to the error of rounded ones, in dB.
-
-    Infinite if both are equal, 0 if rounded values are not finite.
-    """
-    if not np.isfinite(rounded).all():
-        return 0.0
-    return peak_to_error_db(float(np.ptp(exact)), float(np.mean((np.float64(rounded) - exact) ** 2)))
+def _window(plan: Plan) -> tuple[int, ...]:
+    """Return the tile to compare: that of the plan, or a smaller one on a CPU."""
+    if plan.device != "cpu" or plan.global_statistics:
+        return plan.tile
+    edge = _WINDOW[len(plan.work_axes)]
+    return tuple(
+        balanced_tile(n, min(t, max(edge, smallest_tile(h, m))), h, m)
+        for n, t, h, m in zip(plan.padded, plan.tile, plan.halo, plan.multiple, strict=True)
+    )

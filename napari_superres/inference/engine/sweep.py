@@ -7,12 +7,13 @@ their cores are disjoint.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import prod, sqrt
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Limited
@@ -21,7 +22,8 @@ from napari_superres.errors import TileTooLargeError
 from napari_superres.inference.engine.color import Network, compute
 from napari_superres.inference.engine.tile_io import TileRead, load_tile
 from napari_superres.inference.machine.cuda_pipeline import CONVERTED, IN_FLIGHT
-from napari_superres.inference.machine.device import DTYPES, to_device, without_tf32
+from napari_superres.inference.machine.device import to_device, without_tf32
+from napari_superres.inference.machine.half_form import autocast, in_precision
 from napari_superres.inference.machine.threads import parallel_threads
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
@@ -171,6 +173,11 @@ def _unless_short(task: Callable[[], _R]) -> _R | None:
         return None
 
 
+def _plain(network: nn.Module, x: Tensor, **_: Any) -> Tensor:
+    y: Tensor = network(x)
+    return y
+
+
 class TileRunner:
     """A model on its device, with the batch, tile and device that may change for lack of memory."""
 
@@ -178,7 +185,12 @@ class TileRunner:
         self.image, self.model, self.plan = image, model, plan
         self.batch, self.tile, self.device = plan.batch, plan.tile, plan.device
         self.parallel = min(plan.parallel, torch.get_num_threads())
-        self._network = to_device(model, plan.device, plan.precision)
+        self._place(plan.device)
+
+    def _place(self, device: str) -> None:
+        """Put the network on a device: in the precision of the plan, and in full precision."""
+        self._network = in_precision(self.model, device, self.plan.precision)
+        self._full = to_device(self.model, device, self.plan.precision)
 
     @property
     def in_flight(self) -> int:
@@ -204,7 +216,7 @@ class TileRunner:
         y = self.autocast(self._network_for(tiles, statistics), x)
         recomputed = 0
         if plan.precision in ("fp16", "bf16") and not bool(torch.isfinite(y).all()):
-            y, recomputed = self.exact(x, self._network_for(tiles, statistics)), len(x)
+            y, recomputed = self.exact(x, self._network_for(tiles, statistics, self._full)), len(x)
         dtype = torch.float64 if plan.precision == "fp64" else torch.float32
         cores = []
         for i, each in enumerate(tiles):
@@ -222,7 +234,7 @@ class TileRunner:
         network = self._tracked(tiles, statistics, gather=True)
         self.autocast(network, x)
         if not all(np.isfinite(rows).all() for tile in network.statistics() for rows in tile):
-            network = self._tracked(tiles, statistics, gather=True)
+            network = self._tracked(tiles, statistics, self._full, gather=True)
             self.exact(x, network)
         return network.statistics()
 
@@ -246,37 +258,40 @@ class TileRunner:
 
     def plain(self, x: Tensor) -> Tensor:
         """Run the model without global statistics, in the precision of the plan."""
-        return self.autocast(self._plain_network, x)
+        return self.autocast(partial(_plain, self._network), x)
 
     def exact(self, x: Tensor, network: Network | None = None) -> Tensor:
         """Run the model in 32 bits, or in 64 if the plan says so."""
         with without_tf32(self.device):
-            return compute(self.model, network or self._plain_network, x, tta=self.plan.tta)
+            return compute(self.model, network or partial(_plain, self._full), x, tta=self.plan.tta)
 
     def autocast(self, network: Network, x: Tensor) -> Tensor:
         """Run the model in the precision of the plan."""
-        half = self.plan.precision in ("fp16", "bf16")
-        dtype = DTYPES[self.plan.precision] if half else None
-        with torch.autocast(x.device.type, dtype=dtype, enabled=half, cache_enabled=False):
+        with autocast(x.device.type, self.plan.precision):
             return self.exact(x, network)
 
     def _on_device(self, loaded: LoadedTiles) -> Tensor:
         x = torch.from_numpy(loaded.values).to(self.device)
         return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
-    def _plain_network(self, x: Tensor, **_: Any) -> Tensor:
-        y: Tensor = self._network(x)
-        return y
-
-    def _network_for(self, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None) -> Network:
-        return self._plain_network if statistics is None else self._tracked(tiles, statistics)
+    def _network_for(
+        self, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None, network: nn.Module | None = None
+    ) -> Network:
+        network = network or self._network
+        return partial(_plain, network) if statistics is None else self._tracked(tiles, statistics, network)
 
     def _tracked(
-        self, tiles: Sequence[PlaneTile], statistics: PlaneStatistics | None, *, gather: bool = False
+        self,
+        tiles: Sequence[PlaneTile],
+        statistics: PlaneStatistics | None,
+        network: nn.Module | None = None,
+        *,
+        gather: bool = False,
     ) -> TrackedNetwork:
         estimates = None if statistics is None else [statistics[each.key] for each in tiles]
         cores = [inner_core(each.tile) for each in tiles]
-        return TrackedNetwork(self._network, cores, self.plan.multiple, estimates=estimates, gather=gather)
+        network = network or self._network
+        return TrackedNetwork(network, cores, self.plan.multiple, estimates=estimates, gather=gather)
 
     def shrink(self, tiles: Sequence[PlaneTile], counts: Counts) -> list[PlaneTile]:
         """Ask for less memory, and return the tiles to compute instead of those that failed."""
@@ -299,7 +314,7 @@ class TileRunner:
             return [part for each in tiles for part in self.divide(each)]
         if self.device != "cpu":
             self.device, self.tile = "cpu", self.plan.tile
-            self._network = to_device(self.model, "cpu", self.plan.precision)
+            self._place("cpu")
             counts.reduced.append("device cpu")
             return list(tiles)
         needed = self.model.bytes_per_pixel * prod(self.tile)

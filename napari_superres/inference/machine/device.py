@@ -54,11 +54,6 @@ def resolve_precision(precision: str, *, wide: bool) -> Precision:
     raise SettingsError(f"`precision` must be one of auto, fp32, fp16, bf16, fp64, got {precision!r}.")
 
 
-def is_half_faster(device: str) -> bool:
-    """Return whether a device computes faster in 16 bits than in 32."""
-    return device.startswith("cuda")
-
-
 def to_device(model: Model, device: str, precision: str) -> torch.nn.Module:
     """Return the model's network on a device, its weights in 64 bits for fp64 and in 32 otherwise."""
     runner = model.runner

@@ -14,7 +14,8 @@ import torch
 
 from napari_superres.core.tiling import padded_size
 from napari_superres.inference.machine import memory
-from napari_superres.inference.machine.device import DTYPES, to_device, without_tf32
+from napari_superres.inference.machine.device import Precision, without_tf32
+from napari_superres.inference.machine.half_form import autocast, in_precision
 from napari_superres.inference.machine.threads import parallel_threads
 from napari_superres.models.model import Model
 from napari_superres.models.probes.cache import recall, remember
@@ -65,7 +66,7 @@ class Speed:
         return next(p for p, s in self.points if s <= best * _NOISE)
 
 
-def known_speed(model: Model, device: str, precision: str) -> Speed | None:
+def known_speed(model: Model, device: str, precision: Precision) -> Speed | None:
     """Return the speed that earlier runs measured on this computer, or None."""
     return recall("speed", _key(model, device, precision), _read_speed)
 
@@ -90,12 +91,12 @@ def typical_speed(model: Model, device: str) -> Speed:
     return Speed(tuple(points))
 
 
-def is_worth_measuring(model: Model, precision: str, pixels: float) -> bool:
+def is_worth_measuring(model: Model, precision: Precision, pixels: float) -> bool:
     """Return whether a run over `pixels` low-resolution pixels is long enough to measure the model's speed for it."""
     return bool(model.sha256) and precision != "fp64" and pixels * model.bytes_per_pixel >= _MIN_WORK_BYTES
 
 
-def measure_speed(model: Model, device: str, precision: str, pixels: float, most: float) -> bool:
+def measure_speed(model: Model, device: str, precision: Precision, pixels: float, most: float) -> bool:
     """Measure the speed of a model before a run, as far as that pays, and keep the result.
 
     Parameters
@@ -128,7 +129,7 @@ def measure_speed(model: Model, device: str, precision: str, pixels: float, most
             continue
         if prod(size) > most or spent + cost > allowed:
             break
-        runner = to_device(model, device, precision) if runner is None else runner
+        runner = in_precision(model, device, precision) if runner is None else runner
         start = time.perf_counter()
         try:
             seconds = _seconds(runner, [1, card.inputs, *size], device, precision)
@@ -143,7 +144,7 @@ def measure_speed(model: Model, device: str, precision: str, pixels: float, most
     return runner is not None
 
 
-def measure_one_pass(model: Model, device: str, precision: str) -> bool:
+def measure_one_pass(model: Model, device: str, precision: Precision) -> bool:
     """Measure one small pass of a model that was never measured here, and return whether its speed is known now."""
     if known_speed(model, device, precision) is not None:
         return False
@@ -153,7 +154,7 @@ def measure_one_pass(model: Model, device: str, precision: str) -> bool:
     return known_speed(model, device, precision) is not None
 
 
-def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: str) -> float | None:
+def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: Precision) -> float | None:
     """Return the time of a pass while all threads compute one; None if other programs disturbed it."""
     x = torch.full(shape, 0.5, device=device)
     if x.ndim == 4:
@@ -162,8 +163,7 @@ def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: 
 
     @torch.inference_mode()
     def run() -> None:
-        half = torch.autocast(x.device.type, dtype=DTYPES[precision], enabled=precision != "fp32")
-        with without_tf32(device), half:
+        with without_tf32(device), autocast(x.device.type, precision):
             runner(x)
 
     count = torch.get_num_threads() if device == "cpu" else 1
@@ -181,7 +181,7 @@ def _seconds(runner: torch.nn.Module, shape: list[int], device: str, precision: 
     return best
 
 
-def _key(model: Model, device: str, precision: str) -> str:
+def _key(model: Model, device: str, precision: Precision) -> str:
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     kept = "kept" if memory.is_tuned() else "returned"
     return (

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +20,8 @@ from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.inference.images import prepare, upscale
 from napari_superres.inference.machine import memory
-from napari_superres.inference.machine.device import DTYPES, resolve_device, without_tf32
+from napari_superres.inference.machine.device import resolve_device, without_tf32
+from napari_superres.inference.machine.half_form import autocast, in_precision
 from napari_superres.inference.machine.timing import interleaved_medians, time_run
 from napari_superres.inference.options import PrecisionOption, UpscaleOptions
 from napari_superres.inference.planning.plan import Plan
@@ -190,7 +190,8 @@ def _measure(model: Model, options: UpscaleOptions, size: int, repeats: int) -> 
     image = _image(model, size)
     (plan,) = prepare(image, model, {**options, "intensity_range": [_RANGE]}).plans
     # The timed runs get what was resolved, so that they choose nothing themselves.
-    fixed: UpscaleOptions = {**options, "tile": plan.tile, "batch": plan.batch, "intensity_range": [_RANGE]}
+    chosen: UpscaleOptions = {"tile": plan.tile, "batch": plan.batch, "precision": plan.precision}
+    fixed: UpscaleOptions = {**options, **chosen, "intensity_range": [_RANGE]}
     out = np.zeros(plan.out_shape, image.dtype)
     network = _Network(model, plan)
     runs: dict[str, Callable[[], object]] = {"engine": lambda: upscale(image, model, out=out, **fixed)}
@@ -228,7 +229,7 @@ class _Network:
     def __init__(self, model: Model, plan: Plan) -> None:
         self.model, self.plan = model, plan
         self.dtype = torch.float64 if plan.precision == "fp64" else torch.float32
-        self.runner = deepcopy(model.runner).to(device=plan.device, dtype=self.dtype)
+        self.runner = in_precision(model, plan.device, plan.precision)
 
     @torch.inference_mode()
     def on(self, size: Sequence[int], batch: int, passes: int = 1) -> Callable[[], None]:
@@ -279,9 +280,7 @@ class _Network:
         return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
     def _forward(self, x: Tensor) -> Tensor:
-        half = self.plan.precision in ("fp16", "bf16")
-        autocast = torch.autocast(x.device.type, dtype=DTYPES[self.plan.precision] if half else None, enabled=half)
-        with without_tf32(self.plan.device), autocast:
+        with without_tf32(self.plan.device), autocast(x.device.type, self.plan.precision):
             y: Tensor = self.runner(x)
         return y
 

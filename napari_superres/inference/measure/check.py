@@ -9,9 +9,9 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.core.tiling import smallest_tile
-from napari_superres.inference.engine.half_precision import rounding_db
 from napari_superres.inference.images import prepare, run_in_memory, upscale
 from napari_superres.inference.machine.device import list_devices
+from napari_superres.inference.machine.half_form import rounding_db
 from napari_superres.inference.machine.timing import interleaved_medians
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard

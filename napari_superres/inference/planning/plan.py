@@ -70,8 +70,8 @@ class Plan:
     told
         What a conditioned network is told of the image; None for other networks.
     precision_db
-        Peak signal-to-noise ratio of half precision against 32 bits, in dB, measured on one tile; None in full
-        precision.
+        Peak signal-to-noise ratio of half precision against 32 bits, in dB, measured on one window; None in
+        full precision.
     doubts
         Why the model may not suit the image, in sentences.
     grid_cell

@@ -7,8 +7,9 @@ import torch
 
 from napari_superres.errors import SettingsError
 from napari_superres.inference.machine import memory
-from napari_superres.inference.machine.device import Precision, is_half_faster, resolve_device
-from napari_superres.inference.machine.speed import Speed, known_speed, typical_speed
+from napari_superres.inference.machine.device import Precision, resolve_device
+from napari_superres.inference.machine.half_form import is_half_worthwhile, native_half
+from napari_superres.inference.machine.speed import Speed, is_worth_measuring, known_speed, typical_speed
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.extent import Extent
 from napari_superres.models.model import Model
@@ -23,7 +24,7 @@ class Resources:
     device
         Where the model runs.
     precision
-        Precision to compute in; half precision that nobody asked for is confirmed on a tile of the image.
+        Precision to compute in; half precision that nobody asked for is confirmed on a window of the image.
     threads
         Threads that torch uses on the CPU; 1 for accelerators.
     budget_bytes
@@ -56,7 +57,7 @@ def find_resources(model: Model, extent: Extent, options: UpscaleOptions, *, try
     model, extent, options
         The run.
     try_half
-        Whether an accelerator starts in half precision if `precision` is ``"auto"``.
+        Whether to start in half precision where it is faster, if `precision` is ``"auto"``.
 
     Raises
     ------
@@ -68,8 +69,9 @@ def find_resources(model: Model, extent: Extent, options: UpscaleOptions, *, try
     device = resolve_device(options["device"])
     if extent.precision == "fp64" and device == "mps":
         raise SettingsError("mps cannot compute in 64 bits.", remedy="Use `device='cpu'`.")
-    half = try_half and options["precision"] == "auto" and extent.precision == "fp32" and is_half_faster(device)
-    precision: Precision = "fp16" if half and not model.card.is_interpolation else extent.precision
+    is_open = try_half and options["precision"] == "auto" and extent.precision == "fp32"
+    half = _half_for(model, device, extent) if is_open and not model.card.is_interpolation else None
+    precision = half or extent.precision
     budget = memory.budget(device)
     known = known_speed(model, device, precision)
     return Resources(
@@ -82,3 +84,16 @@ def find_resources(model: Model, extent: Extent, options: UpscaleOptions, *, try
         speed=known or typical_speed(model, device),
         is_speed_known=known is not None,
     )
+
+
+def _half_for(model: Model, device: str, extent: Extent) -> Precision | None:
+    """Return the 16-bit format in which a model is faster on a device; None if 32 bits are better.
+
+    On a CPU, only long runs are worth the measurement. Statistics of the whole image would change with their rounding.
+    """
+    if device.startswith("cuda"):
+        return "fp16"
+    native = native_half() if device == "cpu" and not model.card.global_statistics else None
+    if native is None or not is_worth_measuring(model, extent.precision, extent.pixels):
+        return None
+    return native if is_half_worthwhile(model, native) else None

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from napari_superres import load_model, upscale
+from napari_superres import load_model, upscale, upscale_file, write_image
+from napari_superres.errors import OutputExistsError
 from napari_superres.inference.engine import half_precision
 from napari_superres.inference.engine.half_precision import precision_db
 from napari_superres.inference.images import as_image, prepare
-from napari_superres.inference.machine.device import is_half_faster
 from napari_superres.inference.planning import resources, upscale_run
 from napari_superres.inference.planning.upscale_run import plan_run
 
@@ -54,12 +54,18 @@ def test_chosen_by_itself_where_it_is_faster(cells, monkeypatch, found, chosen):
     assert asked.precision == "fp32"
 
 
-def test_never_on_a_cpu(cells):
-    assert prepare(cells, "fsrcnn-x2", {"device": "cpu"}).plans[0].precision == "fp32"
-    assert not is_half_faster("cpu")
-
-
 def test_poor_precision_warns(cells, espcn, monkeypatch):
     monkeypatch.setattr(half_precision, "precision_db", lambda *_: 31.0)
     with pytest.warns(UserWarning, match="bf16 differs from 32 bits with only 31 dB"):
         upscale(cells, espcn, precision="bf16")
+
+
+def test_a_precision_chosen_by_itself_is_no_other_setting(cells, tmp_path):
+    source, target = tmp_path / "in.tif", tmp_path / "out.ome.tif"
+    write_image(cells, source)
+    upscale_file(source, target, model="fsrcnn-x2", precision="bf16")
+    stamp = target.stat().st_mtime_ns
+    upscale_file(source, target, model="fsrcnn-x2", resume=True)
+    assert target.stat().st_mtime_ns == stamp
+    with pytest.raises(OutputExistsError, match="other settings"):
+        upscale_file(source, target, model="fsrcnn-x2", resume=True, precision="fp32")

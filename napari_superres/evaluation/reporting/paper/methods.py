@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_superres.core.decibels import precision_text
 from napari_superres.evaluation.reporting.exhibits import short_unit
 from napari_superres.evaluation.reporting.paper.checklist import Item, cut_of, fill_checklist
 
@@ -201,7 +202,8 @@ def _parameters(part: Mapping[str, Any]) -> list[str]:
         how = "measured in the image" if told.get("noise_measured") else "given"
         sentences.append(f"The model was told {blur} and the noise {how}, at strength {told.get('strength', 1):g}.")
     extra = ["the results of eight flips and turns were averaged"] if part.get("tta") else []
-    extra.append(f"it was computed in {part.get('precision', '?')} on {part.get('device', '?')}")
+    precision = precision_text(str(part.get("precision", "?")), part.get("precision_db"))
+    extra.append(f"it was computed in {precision} on {part.get('device', '?')}")
     sentences.append(_sentence(" and ".join(extra)))
     return sentences
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from napari_superres.core.decibels import precision_text
 from napari_superres.core.image import Image
 from napari_superres.plugin.host import field
 from napari_superres.plugin.host.layers import pixels_of
@@ -112,12 +113,20 @@ class LayerRun:
         if complete and self._result is not None and self.source in self.viewer.layers:
             layer = self._layer.finish(self._result)
             is_changed = pixels_of(self.source) is not self.image.data
-            return complete_message(seconds=self._seconds, layer=layer.name, is_source_changed=is_changed)
+            return complete_message(
+                seconds=self._seconds, layer=layer.name, is_source_changed=is_changed, precision=self._precision()
+            )
         if self.job.is_cancelled and self._is_kept and self._layer.layer is not None:
             self._layer.keep()
             return f"Stopped. The finished part is in {self._layer.layer.name}."
         self._layer.discard()
         return "Cancelled. Nothing was added." if self.job.is_cancelled else "Nothing was added; see the notification."
+
+    def _precision(self) -> str:
+        """Return the 16-bit format of the result and its measured error; empty for 32 bits."""
+        record = {} if self._result is None else self._result.metadata.get("provenance", {})
+        decibels = record.get("precision_db")
+        return "" if decibels is None else precision_text(record["precision"], decibels)
 
     def discard(self) -> None:
         """Remove the result layer."""

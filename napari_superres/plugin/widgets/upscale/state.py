@@ -369,7 +369,7 @@ def parse_channels(text: str, model: str) -> tuple[str | dict[str, str], list[in
         ) from error
 
 
-def complete_message(*, seconds: float, layer: str, is_source_changed: bool) -> str:
+def complete_message(*, seconds: float, layer: str, is_source_changed: bool, precision: str = "") -> str:
     """Return the status line after a complete run.
 
     Parameters
@@ -380,6 +380,8 @@ def complete_message(*, seconds: float, layer: str, is_source_changed: bool) -> 
         Name of the result's layer.
     is_source_changed
         Whether the source's pixels were replaced during the run.
+    precision
+        Format of 16 bits that the result was computed in, if any.
     """
-    message = f"Done in {duration(seconds)}. Added above its source: {layer}"
+    message = f"Done in {duration(seconds)}{precision and f' in {precision}'}. Added above its source: {layer}"
     return f"{message}. The source's pixels were replaced during the run." if is_source_changed else message
