@@ -1,0 +1,91 @@
+"""Where an image shows nothing but noise, a conditioned network draws nothing; structure stays as it is."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_superres import upscale
+from napari_superres.core.conditions import encode
+from napari_superres.models import load_model
+from napari_superres.models.architectures import build
+from napari_superres.models.architectures.evidence import Evidence
+from napari_superres.models.probes.halo import measure_reach, tiling_error
+
+EDGE = 96
+
+
+def told(pixels: np.ndarray, gain: float, read_noise: float = 0.0) -> torch.Tensor:
+    """Return an image with the planes that tell its noise, ``(1, 4, H, W)``."""
+    image = torch.from_numpy(pixels.astype("float32"))[None, None]
+    values = (0.0, encode("gain", gain), encode("read_noise", read_noise))
+    return torch.cat([image, *(torch.full_like(image, value) for value in values)], dim=1)
+
+
+def share_kept(x: torch.Tensor, scale: int = 1) -> torch.Tensor:
+    """Return how much of a network's result is kept, ``(sH, sW)``: the rest is the local mean."""
+    mean = Evidence()(x, torch.zeros(1, 1, *(scale * n for n in x.shape[2:])))
+    return (Evidence()(x, torch.ones_like(mean)) - mean)[0, 0]
+
+
+@pytest.mark.parametrize("photons", [3, 10, 100, 1000])
+@pytest.mark.parametrize("model", ["fluo-x2", "em-x2", "ct-x2"])
+def test_flat_fields_stay_flat(photons: int, model: str) -> None:
+    network = load_model(model).for_any_image()
+    for seed in range(3):
+        flat = np.random.default_rng(seed).poisson(photons, (128, 128)).astype(np.uint16)
+        span = np.ptp(np.percentile(flat, (0.1, 99.9)))
+        result = np.asarray(upscale(flat, network, axes="YX").data, dtype=float)
+        # Half a grey level is rounding: the result has the type of the image.
+        assert np.abs(result - photons).max() <= 0.05 * span + 0.5
+
+
+@pytest.mark.parametrize(("gain", "read_noise"), [(0.1, 0.0), (0.0, 0.1), (0.02, 0.05), (1e-4, 1e-3)])
+def test_noise_alone_is_chance(gain: float, read_noise: float) -> None:
+    random = np.random.default_rng(0)
+    photons = random.poisson(0.5 / gain, (256, 256)) * gain if gain else np.full((256, 256), 0.5)
+    x = told(photons + random.normal(0, read_noise, photons.shape), gain, read_noise)
+    assert share_kept(x).max() < 0.5
+    assert share_kept(x).mean() < 1e-3
+
+
+def test_structure_above_the_noise_is_kept() -> None:
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:EDGE, :EDGE] - EDGE // 2
+    for scene in (
+        (y**2 + x**2 < 4) * 0.4,  # a spot
+        (np.abs(y - x) < 1) * 0.3,  # a fibre that no single pixel shows
+        (x > 0) * 0.15,  # a faint edge
+        (y**2 + x**2 < 49) * 0.07,  # a nucleus that is fainter than the noise
+    ):
+        noisy = 0.3 + scene + random.normal(0, 0.1, scene.shape)
+        kept = share_kept(told(noisy, 0.0, 0.1), scale=2)
+        assert kept[EDGE - 8 : EDGE + 8, EDGE - 8 : EDGE + 8].min() == 1
+
+
+def test_images_told_no_noise_stay_as_they_are() -> None:
+    faint = 0.5 + 1e-5 * np.random.default_rng(0).random((40, 50))
+    torch.testing.assert_close(share_kept(told(faint, 0.0)), torch.ones(40, 50))
+
+
+def test_each_detail_of_noise_has_one_standard_deviation() -> None:
+    evidence = Evidence()
+    noise = torch.randn(1, 1, 512, 512, generator=torch.Generator().manual_seed(0))
+    wide = torch.nn.functional.avg_pool2d(noise, 31, 1, 15)
+    found = torch.nn.functional.conv2d(noise - wide, evidence.details)[..., 20:-20, 20:-20]
+    torch.testing.assert_close(found.std(dim=(0, 2, 3)), torch.ones(len(evidence.details)), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_its_halo_is_measured_and_tiles_are_exact(scale: int) -> None:
+    arguments = {"scale": [scale] * 2, "conditions": 3, "blocks": 1, "features": 4, "evidence": True}
+    network = build("edsr", arguments).eval()
+    halo = measure_reach(network, [scale] * 2, channels=4).halo
+    assert min(halo) >= 15 + 6 + 12 + 2
+    error = tiling_error(network, [scale] * 2, halo, channels=4, constant=3, multiple=[1, 1], core=24)
+    assert error < 1e-10
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 30), (64, 3)])
+def test_small_images(size: tuple[int, int]) -> None:
+    x = told(np.random.default_rng(0).random(size), 0.01)
+    assert Evidence()(x, torch.zeros(1, 1, *(2 * n for n in size))).isfinite().all()
