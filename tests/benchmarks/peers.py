@@ -30,7 +30,7 @@ from napari_superres.inference.measure.bench import describe_machine, machine_li
 SCHEMA = 1
 _AREA = 4 / 1e6  # megapixels of the result per pixel of the plane: all networks are x2
 _LONG = 20.0
-_QUICK = ("ours", REFERENCE, "MONAI 256", "dask", "Real-ESRGAN rule")
+_QUICK = ("ours", "ours bf16", REFERENCE, "MONAI 256", "dask", "Real-ESRGAN rule")
 _HEADER = (
     "engine",
     "torch's allocator",

@@ -8,7 +8,6 @@ import sys
 import zipfile
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
@@ -24,9 +23,6 @@ def prepare(out: Path, wheels: Path | None) -> list[str]:
     # The user's own models and measurements have no part in it.
     os.environ["NAPARI_SUPERRES_MODELS"] = str(out / "models")
     os.environ["XDG_CACHE_HOME"] = str(out / "cache")
-    if not is_installed("psutil"):
-        sys.modules["psutil"] = _free_memory_only()
-        done.append("psutil is not installed: free memory is that of the system's own count")
     return done
 
 
@@ -47,14 +43,3 @@ def _unpack(wheels: Path, folder: Path) -> list[str]:
             archive.extractall(folder)
     sys.path.append(str(folder))
     return [f"wheel {wheel.name}" for wheel in found]
-
-
-def _free_memory_only() -> ModuleType:
-    """Return a module in the place of psutil that knows the free memory and nothing else."""
-    module = ModuleType("psutil")
-
-    def virtual_memory() -> SimpleNamespace:
-        return SimpleNamespace(available=os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-    vars(module).update(virtual_memory=virtual_memory, getloadavg=os.getloadavg)
-    return module

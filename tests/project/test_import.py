@@ -114,7 +114,7 @@ def test_numpy_torch_and_scikit_image_suffice():
 import sys
 for name in ("tifffile", "zarr", "yaozarrs", "dask", "distributed", "SimpleITK", "lightning", "pytorch_lightning",
              "napari", "magicgui", "qtpy", "matplotlib", "imageio", "spandrel", "typer", "rich", "imagecodecs",
-             "filelock", "platformdirs", "nibabel", "pydicom", "simplejpeg", "jinja2"):
+             "filelock", "platformdirs", "psutil", "nibabel", "pydicom", "simplejpeg", "jinja2"):
     sys.modules[name] = None
 import numpy as np
 import napari_superres as n

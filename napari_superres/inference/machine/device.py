@@ -1,5 +1,6 @@
 """Devices, precisions, and a model's network on a device."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -66,18 +67,33 @@ def to_device(model: Model, device: str, precision: str) -> torch.nn.Module:
     return deepcopy(runner).to(device=device, dtype=dtype)
 
 
+_tf32_lock = threading.Lock()
+_tf32_blocks = 0
+_tf32_before: list[bool] = []
+
+
 @contextmanager
 def without_tf32(device: str) -> Iterator[None]:
-    """Compute in true 32 bits on CUDA while the block lasts: TF32 keeps only 10 bits of a factor."""
+    """Compute in true 32 bits on CUDA while the block lasts: TF32 keeps only 10 bits of a factor.
+
+    The setting is one of the whole program: the last of the blocks that overlap restores it.
+    """
     if not device.startswith("cuda"):
         yield
         return
-    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [backend.allow_tf32 for backend in backends]
+    _count_tf32_block(+1)
     try:
-        for backend in backends:
-            backend.allow_tf32 = False
         yield
     finally:
-        for backend, allowed in zip(backends, before, strict=True):
-            backend.allow_tf32 = allowed
+        _count_tf32_block(-1)
+
+
+def _count_tf32_block(step: int) -> None:
+    global _tf32_blocks
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    with _tf32_lock:
+        if step > 0 and _tf32_blocks == 0:
+            _tf32_before[:] = [backend.allow_tf32 for backend in backends]
+        _tf32_blocks += step
+        for backend, allowed in zip(backends, _tf32_before, strict=True):
+            backend.allow_tf32 = allowed and _tf32_blocks == 0

@@ -3,8 +3,9 @@
 import ctypes
 import sys
 
-import psutil
 import torch
+
+from napari_superres.limits import free_memory
 
 MMAP_LIMIT = 32 * 2**20
 """Size in bytes above which freed blocks return to the kernel, unless the allocator was tuned."""
@@ -59,4 +60,4 @@ def budget(device: str) -> int:
     if device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info(device)
         return int(free * _GPU_SHARE)
-    return int(min(_CPU_BUDGET, psutil.virtual_memory().available * _CPU_SHARE))
+    return int(min(_CPU_BUDGET, free_memory() * _CPU_SHARE))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import psutil
 import torch
 
 from napari_superres.errors import SettingsError
@@ -12,6 +11,7 @@ from napari_superres.inference.machine.half_form import is_half_worthwhile, nati
 from napari_superres.inference.machine.speed import Speed, is_worth_measuring, known_speed, typical_speed
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.extent import Extent
+from napari_superres.limits import free_memory
 from napari_superres.models.model import Model
 
 
@@ -79,7 +79,7 @@ def find_resources(model: Model, extent: Extent, options: UpscaleOptions, *, try
         precision=precision,
         threads=torch.get_num_threads() if device == "cpu" else 1,
         budget_bytes=budget,
-        free_bytes=budget if device.startswith("cuda") else psutil.virtual_memory().available,
+        free_bytes=budget if device.startswith("cuda") else free_memory(),
         bytes_per_pixel=model.bytes_per_pixel * (2.0 if precision == "fp64" else 1.0) * extent.samples,
         speed=known or typical_speed(model, device),
         is_speed_known=known is not None,

@@ -36,6 +36,18 @@ def test_tf32_is_off_only_while_computing(allowed):
     assert all(backend.allow_tf32 is allowed for backend in BACKENDS)
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_last_of_overlapping_blocks_restores_tf32(allowed):
+    set_tf32(allowed)
+    first, second = without_tf32("cuda:0"), without_tf32("cuda:0")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not any(backend.allow_tf32 for backend in BACKENDS)
+    second.__exit__(None, None, None)
+    assert all(backend.allow_tf32 is allowed for backend in BACKENDS)
+
+
 def test_tf32_of_other_devices_is_not_touched():
     set_tf32(True)
     with without_tf32("cpu"):
