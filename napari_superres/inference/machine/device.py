@@ -67,9 +67,25 @@ def to_device(model: Model, device: str, precision: str) -> torch.nn.Module:
     return deepcopy(runner).to(device=device, dtype=dtype)
 
 
-_tf32_lock = threading.Lock()
-_tf32_blocks = 0
-_tf32_before: list[bool] = []
+class _Tf32:
+    """The setting of the whole program, and how many blocks want it off."""
+
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+
+    def __init__(self) -> None:
+        self._lock, self._blocks, self._before = threading.Lock(), 0, [True, True]
+
+    def count(self, step: int) -> None:
+        """Count a block that begins or ends: the first one keeps the setting, and the last one restores it."""
+        with self._lock:
+            if step > 0 and self._blocks == 0:
+                self._before = [backend.allow_tf32 for backend in self.backends]
+            self._blocks += step
+            for backend, allowed in zip(self.backends, self._before, strict=True):
+                backend.allow_tf32 = allowed and self._blocks == 0
+
+
+_tf32 = _Tf32()
 
 
 @contextmanager
@@ -81,19 +97,8 @@ def without_tf32(device: str) -> Iterator[None]:
     if not device.startswith("cuda"):
         yield
         return
-    _count_tf32_block(+1)
+    _tf32.count(+1)
     try:
         yield
     finally:
-        _count_tf32_block(-1)
-
-
-def _count_tf32_block(step: int) -> None:
-    global _tf32_blocks
-    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    with _tf32_lock:
-        if step > 0 and _tf32_blocks == 0:
-            _tf32_before[:] = [backend.allow_tf32 for backend in backends]
-        _tf32_blocks += step
-        for backend, allowed in zip(backends, _tf32_before, strict=True):
-            backend.allow_tf32 = allowed and _tf32_blocks == 0
+        _tf32.count(-1)
