@@ -17,7 +17,9 @@ from napari_superres.models.grid_map import grid_marker
 _TOLERANCE = 1.05
 """Factor by which pixels may be smaller or larger than those of the training: stated sizes are rounded."""
 
-_ANY_MODALITY = ("", "any", "unknown")
+ANY_MODALITY = ("", "any", "unknown")
+"""Modalities of cards that name none."""
+
 _NOISE_FACTOR, _NOISE_FLOOR = 1.5, 0.005
 """Noise may exceed that of the training by this factor, and by this fraction of the model's intensity scale."""
 
@@ -101,10 +103,10 @@ def pixel_size_doubt(card: ModelCard, pixel_size: Sequence[float], unit: str | N
     unit
         Unit of `pixel_size`; None = unknown, which is no reason to doubt.
     """
-    if _fits(card, pixel_size, unit) or card.pixel_size is None:
+    if fits_pixels(card, pixel_size, unit) or card.pixel_size is None:
         return ""
     low, high = card.pixel_size
-    others = [o.name for o in _same_scale(card) if o.pixel_size is not None and _fits(o, pixel_size, unit)]
+    others = [o.name for o in _same_scale(card) if o.pixel_size is not None and fits_pixels(o, pixel_size, unit)]
     instead = f", or use {' or '.join(others)}" if others else ""
     pixels = " x ".join(dict.fromkeys(f"{size * METRES[unit or ''] / METRES['micrometer']:.4g}" for size in pixel_size))
     return (
@@ -131,7 +133,7 @@ def trained_pixel_size(card: ModelCard, pixel_size: Sequence[float], unit: str |
     tuple of float or None
         Along Y and X; None if the image suits the model already, or if its pixel size or the card's is unknown.
     """
-    if _fits(card, pixel_size, unit) or card.pixel_size is None or unit is None:
+    if fits_pixels(card, pixel_size, unit) or card.pixel_size is None or unit is None:
         return None
     low, high = (size * METRES["micrometer"] / METRES[unit] for size in card.pixel_size)
     return tuple(min(max(size, low), high) for size in pixel_size)
@@ -161,7 +163,27 @@ def noise_level(plane: npt.NDArray[np.floating[Any]]) -> float:
     return float(np.sqrt(np.pi / 2) / 6 * np.abs(both).mean())
 
 
-def _fits(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> bool:
+def refusal(card: ModelCard, image: Image) -> tuple[str, str]:
+    """Return why a model cannot run on an image because of its axes, and what to do; empty texts if it can."""
+    if card.ndim == 3 and "Z" not in image.axes:
+        return f"{card.name} works on volumes and needs a Z axis, got axes {image.axes}.", "Use a 2-D model."
+    if card.frames > 1 and card.context not in image.axes:
+        return (
+            f"{card.name} looks at {card.frames} neighbouring planes and needs the axis {card.context}, got axes "
+            f"{image.axes}.",
+            "State the axes with `axes`, or use a model that looks at one plane.",
+        )
+    return "", ""
+
+
+def knows_noise(card: ModelCard, noise: float) -> bool:
+    """Return whether a model was trained or tested on so much noise, a share of the range; True if it does not say."""
+    most = _most_noise(card)
+    return most is None or noise <= _NOISE_FACTOR * most + _NOISE_FLOOR
+
+
+def fits_pixels(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> bool:
+    """Return whether pixels, along Y and X, are as large as those of the training; True if either is unknown."""
     if card.pixel_size is None or unit not in METRES:
         return True
     low, high = card.pixel_size
@@ -194,7 +216,7 @@ def _computed_doubt(card: ModelCard, image: Image) -> str:
 def _modality_doubt(card: ModelCard, image: Image) -> str:
     """Return a reason to doubt if the file names another modality than the card; an empty text otherwise."""
     modality, trained = image.metadata.get("modality"), card.modality
-    if not modality or trained in _ANY_MODALITY or str(modality).lower() in trained.lower():
+    if not modality or trained in ANY_MODALITY or str(modality).lower() in trained.lower():
         return ""
     others = [other.name for other in _same_scale(card) if other.modality == modality]
     instead = f"Use {' or '.join(others)}" if others else "Use interpolation, or a model of your own"
@@ -207,7 +229,7 @@ def _modality_doubt(card: ModelCard, image: Image) -> str:
 def _noise_doubt(card: ModelCard, noise: float) -> str:
     """Return a reason to doubt if the image is noisier than all that the model knows; an empty text otherwise."""
     most = _most_noise(card)
-    if most is None or noise <= _NOISE_FACTOR * most + _NOISE_FLOOR:
+    if most is None or knows_noise(card, noise):
         return ""
     return (
         f"The image does not fit {card.name}: it is noisier ({noise:.3f} of its range) than the images of the training "
