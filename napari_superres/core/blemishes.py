@@ -16,8 +16,8 @@ from napari_superres.core.invalid import find_missing
 
 Floats = npt.NDArray[np.float32]
 
-EDGE = 512
-"""Edge in pixels of the part of a plane that is read."""
+_EDGE, _FEW, _EDGE_OF_MANY = 512, 4, 256
+"""Edge in pixels of the part of a plane that is read; of more than 4 planes, a smaller part is enough."""
 
 _PLANES = 16
 """Most planes that are read."""
@@ -42,8 +42,9 @@ _SPOILT = 1.5
 _PADDED = 0.01
 """Least share of an image that counts as padding."""
 
-_GAP = 0.2
-"""Least distance of padding from all other values, as a share of their range."""
+_GAP, _GAP_OF_ZERO = 0.35, 1.0
+"""Least distance of padding from all other values, as a share of their range. A ground of 0 is usual in masked images.
+"""
 
 _MANY = 32
 """Images with fewer different values are not padded: their values have gaps anyway."""
@@ -89,7 +90,7 @@ def find_blemishes(image: Image, channel: int = 0) -> Blemishes:
     Parameters
     ----------
     image
-        Any image. Of at most 16 planes, the middle 512 x 512 pixels are read.
+        Any image. Of at most 16 planes, the middle 256 x 256 pixels are read, of at most 4 the middle 512 x 512.
     channel
         Index along C. Of colour images, the first sample is read.
 
@@ -135,12 +136,13 @@ def sample_planes(image: Image, channel: int = 0, *, sample: int = 0) -> list[Fl
     counts = [image.size(a) for a in outer]
     total = int(np.prod(counts, dtype=np.int64))
     numbers = [total // 2] if total == 1 else np.unique(np.linspace(0, total - 1, min(total, _PLANES)).round())
+    edge = _EDGE if len(numbers) <= _FEW else _EDGE_OF_MANY
     planes = []
     for number in numbers:
         at = dict(zip(outer, np.unravel_index(int(number), counts), strict=True)) if outer else {}
         at = {"C": channel, "S": sample, **at}
         index = tuple(
-            slice(max(0, (n - EDGE) // 2), (n + EDGE) // 2) if a in "YX" else int(at[a])
+            slice(max(0, (n - edge) // 2), (n + edge) // 2) if a in "YX" else int(at[a])
             for a, n in zip(image.axes, image.shape, strict=True)
         )
         plane = np.asarray(image.data[index])
@@ -178,7 +180,8 @@ def _padding(values: npt.NDArray[Any]) -> float | None:
     if rest.size > (1 - _PADDED) * values.size or len(np.unique(rest[:10_000])) < _MANY:
         return None
     low, high = _range(rest)
-    return float(lowest) if low - float(lowest) > _GAP * (high - low) else None
+    gap = _GAP if lowest else _GAP_OF_ZERO
+    return float(lowest) if low - float(lowest) > gap * (high - low) else None
 
 
 def _noise(plane: npt.NDArray[Any]) -> float:

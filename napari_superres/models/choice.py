@@ -10,11 +10,13 @@ from napari_superres.core.blemishes import sample_planes
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.models.card import ModelCard
-from napari_superres.models.recognise import Recognition, recognise
+from napari_superres.models.recognise import KINDS, Recognition, recognise
 from napari_superres.models.suitability import ANY_MODALITY, fits_pixels, knows_noise, noise_level, plane_size, refusal
 
-AUTO = "auto"
-"""Name that stands for the model that is chosen for each image."""
+AUTO, ISOTROPIC = "auto", "isotropic"
+"""Names that stand for the model that is chosen for each image: the best, or the one that makes slices as thin as
+pixels are wide. ``auto:KIND`` and ``isotropic:KIND`` say what images show that do not say it themselves.
+"""
 
 _FEWEST_FRAMES = 5
 _FEWEST_SLICES = 8
@@ -71,6 +73,7 @@ def choose_model(
     *,
     kind: str | None = None,
     names: Sequence[str] = (),
+    said: str = "as you said",
     shipped: Collection[str] | None = None,
 ) -> Choice:
     """Choose the model for an image from everything that is known of it.
@@ -83,6 +86,8 @@ def choose_model(
         Cards of the installed models; by default all.
     kind
         Modality, if the user has said it.
+    said
+        Words that say so in the reason.
     names
         Names of channels or layers besides those of the image.
     shipped
@@ -99,7 +104,7 @@ def choose_model(
 
         cards = all_cards()[0] if cards is None else cards
         shipped = {card.name for card in shipped_cards()} if shipped is None else shipped
-    seen = recognise(image, names) if kind is None else Recognition(kind, "as you said", (kind, kind, kind))
+    seen = recognise(image, names) if kind is None else Recognition(kind, said, (kind, kind, kind))
     refused = {card.name: reason for card in cards if (reason := refusal(card, image)[0])}
     able = [card for card in cards if card.name not in refused]
     noise = _noise(image)
@@ -116,6 +121,57 @@ def choose_model(
     if ranked[0].is_interpolation:
         reason = f"{ranked[0].name}: {seen.reason}, and no installed model was trained on {seen.kind}"
     return Choice(ranked[0].name, seen.kind, reason, questions, names_ranked, refused)
+
+
+def is_auto(model: object) -> bool:
+    """Return whether a name stands for the model that is chosen for each image."""
+    return isinstance(model, str) and model.partition(":")[0] in (AUTO, ISOTROPIC)
+
+
+def choose(model: str, image: Image) -> Choice:
+    """Return the choice that ``auto``, ``isotropic``, ``auto:KIND`` or ``isotropic:KIND`` stands for.
+
+    KIND decides only where nothing else does.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such kind, nothing is known of the image and no kind is given, or its slices are not thick.
+    """
+    name, _, kind = (part.strip() for part in model.partition(":"))
+    if kind and kind not in KINDS:
+        raise SettingsError(f"`model` may be {name}:KIND, got {kind!r}.", remedy=f"Kinds are {', '.join(KINDS)}.")
+    cards = _thinning_cards(image) if name == ISOTROPIC else None
+    choice = choose_model(image, cards)
+    if choice.model is None and kind:
+        choice = choose_model(image, cards, kind=kind)
+    choice.required()
+    return choice
+
+
+def _thinning_cards(image: Image) -> list[ModelCard]:
+    """Return the cards of the models that make slices as thin as pixels are wide, interpolation included.
+
+    Raises
+    ------
+    SettingsError
+        If the slices are not thick, or that is not known.
+    """
+    from napari_superres.models.library.registry import all_cards
+    from napari_superres.models.library.shipped import interpolation_card
+
+    ratio = slice_ratio(image)
+    if ratio < _COARSE_SLICES:
+        known = "Z" in image.axes and image.has_pixel_size and image.units.get("Z") is not None
+        found = f"slices are {ratio:.2g} pixels apart" if known else "the image has no Z axis with a pixel size"
+        raise SettingsError(
+            f"slices become thin only if they are at least {_COARSE_SLICES:g} pixels apart, and {found}.",
+            remedy="State the size along Z, Y and X with `pixel_size`, or choose a model for planes.",
+        )
+    scale = (max(2, round(ratio)), 1, 1)
+    baseline = interpolation_card(f"area-spline-x{scale[0]}x1x1")
+    assert baseline is not None
+    return [*(card for card in all_cards()[0] if card.scale == scale), baseline]
 
 
 def slice_ratio(image: Image) -> float:
@@ -149,7 +205,7 @@ def _rank(
 
 
 def _misfit(card: ModelCard, image: Image) -> float:
-    """Return how badly a model uses frames and slices: 0 if it uses them well, 1 for planes, more if it needs others."""
+    """Return how badly a model uses frames and slices: 0 is well, 1 is for planes, more if it needs other images."""
     if card.ndim == 3:
         ratio = slice_ratio(image)
         if card.scale[1:] != (1, 1) or ratio < _COARSE_SLICES or image.size("Z") < _FEWEST_SLICES:

@@ -17,6 +17,7 @@ from napari_superres.core.intensity import COLOURS
 from napari_superres.core.units import METRES
 
 FLUORESCENCE, ELECTRON, CT, MRI, PHOTOGRAPH = "fluorescence", "electron microscopy", "CT", "MRI", "photograph"
+KINDS = (FLUORESCENCE, ELECTRON, CT, MRI, PHOTOGRAPH)
 """Modalities of the shipped models."""
 
 _NAMES = {
@@ -139,7 +140,7 @@ def _by_pixels(image: Image, ground: _Ground) -> Recognition:
         return _colour(image, size)
     if size is None:
         return _without_size(image, ground)
-    pixels = f"pixels of {image.pixel_size[-1]:.4g} {_short(image.units['X'])}"
+    pixels = pixel_words(image)
     if size <= _ELECTRON:
         return Recognition(ELECTRON, f"{pixels} are finer than those of light microscopes", _three(ELECTRON))
     if size >= _BODY:
@@ -188,7 +189,16 @@ def _pixel_metres(image: Image) -> float | None:
     return size if _SMALLEST <= size <= _LARGEST else None
 
 
-def _short(unit: str | None) -> str:
+def pixel_words(image: Image) -> str:
+    """Return the pixel size along Y and X in words; empty if it is unknown."""
+    if not image.has_pixel_size:
+        return ""
+    sizes = dict.fromkeys(f"{image.pixel_size[image.spatial.index(a)]:.4g}" for a in "YX")
+    return f"pixels of {' x '.join(sizes)} {short_unit(image.units['X'])}"
+
+
+def short_unit(unit: str | None) -> str:
+    """Return the symbol of a unit of length that is usual for pixels, or its name."""
     return {"nanometer": "nm", "micrometer": "µm", "millimeter": "mm"}.get(str(unit), str(unit))
 
 

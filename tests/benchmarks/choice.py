@@ -45,7 +45,9 @@ def truth(path: Path) -> str | None:
 
 def pick(folder: Path, count: int | None) -> list[Path]:
     """Return the images in a folder, or so many of them from as many of its subfolders as possible, always the same."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and suffix(p) in READ_SUFFIXES and "masks" not in p.parts)
+    paths = sorted(
+        p for p in folder.rglob("*") if p.is_file() and suffix(p) in READ_SUFFIXES and "masks" not in p.parts
+    )
     if count is None or len(paths) <= count:
         return paths
     groups: dict[Path, list[Path]] = {}

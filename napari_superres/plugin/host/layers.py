@@ -30,7 +30,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 _NAMES = {"t": "T", "time": "T", "c": "C", "ch": "C", "channel": "C", "z": "Z", "y": "Y", "x": "X"}
 _USUAL = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
-_KEPT = ("provenance", "time_step", "modality", "notes", "nifti")
+_KEPT = ("provenance", "time_step", "modality", "body_part", "notes", "nifti")
 _STYLE = (
     "contrast_limits",
     "gamma",
