@@ -9,5 +9,6 @@ Begin with ``registry.load_model``. This folder does not import ``export`` and `
 ``search``       `search_models`: models of public collections, by ``collections.json``
 ``download``     a model file at an address, fetched with a limit and pinned by its sha256
 ``index``        the sha256 of each model in that folder, changed by one process at a time
+``folders``      what users said that the images of a folder show
 ``loading``      builds the network of a file and checks it against its card
 """

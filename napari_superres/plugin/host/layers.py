@@ -70,6 +70,13 @@ def other_channels(viewer: "Viewer", layer: Any) -> "list[ImageLayer]":
     return [other for other in viewer.layers if is_channel(other)] if is_known else []
 
 
+def channel_names_of(layer: "ImageLayer") -> tuple[str, ...]:
+    """Return the name of the channel that a layer holds, or the name that a script gave it; none for other files."""
+    if "channel_name" in layer.metadata:
+        return (str(layer.metadata["channel_name"]),)
+    return () if layer.source.path else (layer.name,)
+
+
 def guess_layer_axes(layer: "ImageLayer") -> str:
     """Return the axes of an image layer, one letter of ``"TCZYXS"`` per array axis.
 
