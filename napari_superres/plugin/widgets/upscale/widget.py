@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer, QUrl
@@ -107,7 +106,8 @@ class UpscaleWidget(UpscaleControls):
         self.layer.changed.connect(self._choose_layer_by_hand)
         self.model.changed.connect(self._choose_model_by_hand)
         self.all_channels.toggled.connect(self._read_controls)
-        for control in (self.axes, self.intensity_range, self.device, self.precision, self.tile, self.tta):
+        self.axes.changed.connect(self._look_again)
+        for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta):
             control.changed.connect(self._read_controls)
         library.follow(self, self._refresh_models)
 
@@ -164,7 +164,10 @@ class UpscaleWidget(UpscaleControls):
             self.axes.value = axes
         with self.intensity_range.changed.blocked():
             self.intensity_range.value = ""
-        self.chooser.follow(layer, self._chosen_image())
+        self._look_again()
+
+    def _look_again(self, _: Any = None) -> None:
+        self.chooser.follow(self.layer.value, self._chosen_image())
         self._read_controls()
 
     def _image(self, layer: "ImageLayer") -> Image:
@@ -183,23 +186,13 @@ class UpscaleWidget(UpscaleControls):
         layer = self.layer.value
         if layer is not None:
             set_pixel_size(layer, self._image(layer).axes, size, unit)
-            self._read_controls()
+            self._look_again()
 
     # Models
 
     def _refresh_models(self) -> None:
         if self.models.refresh():
             self._read_controls()
-
-    def add_model_file(self, path: str | Path) -> None:
-        """Add a model file to the list and choose it. An error is shown if it cannot be used.
-
-        Parameters
-        ----------
-        path
-            A ``.safetensors`` file of this package.
-        """
-        self.models.try_file(path)
 
     def _choose_model_by_hand(self) -> None:
         self.chooser.choose_by_hand()
@@ -315,7 +308,10 @@ class UpscaleWidget(UpscaleControls):
         self.session.add(self._plan_job)
 
     def _show_plan(self, text: str, noise: str = "", plan: "Plan | None" = None) -> None:
-        fitness, self._known_notes = (None, ()) if plan is None else (plan.fitness, plan.doubts)
+        if plan is None or self.chooser.is_asking:
+            fitness, self._known_notes = None, ()
+        else:
+            fitness, self._known_notes = plan.fitness, plan.doubts
         self.fitness.show_fitness(
             fitness, self._known_notes, self.layer.value, self._chosen_image(), self.chooser.choice
         )
