@@ -2,18 +2,13 @@
 
 import numpy as np
 import pytest
+from helpers.scenes.dark import blobs
 from scipy import ndimage
 
 from napari_superres import Image
 from napari_superres.core.intensity import measure
 from napari_superres.models import find_card
 from napari_superres.models.fitness import judge
-
-
-def cells(shape=(96, 96)):
-    rng = np.random.default_rng(0)
-    blobs = ndimage.gaussian_filter((rng.random(shape) < 0.01).astype(float), [0] * (len(shape) - 2) + [3, 3])
-    return (100 + 3000 * blobs / blobs.max() + rng.normal(0, 20, shape)).astype(np.uint16)
 
 
 def fitness(array, model="fluo-x2", axes="YX", **facts):
@@ -23,13 +18,13 @@ def fitness(array, model="fluo-x2", axes="YX", **facts):
 
 
 def test_a_model_fits_images_of_its_kind():
-    found = fitness(cells())
+    found = fitness(blobs((96, 96)))
     assert (found.level, found.helps) == ("fits", ())
     assert found.line.startswith("Fits: fluo-x2 suits this image (fluorescence, pixels of 0.2 µm, noise 0.0")
 
 
 def test_interpolation_fits_everything():
-    assert fitness(cells(), "bicubic-x2", metadata={"modality": "CT"}).level == "fits"
+    assert fitness(blobs((96, 96)), "bicubic-x2", metadata={"modality": "CT"}).level == "fits"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +51,7 @@ def test_interpolation_fits_everything():
     ],
 )
 def test_what_the_file_says_against_a_model(model, facts, level, words, helps):
-    found = fitness(cells(), model, **facts)
+    found = fitness(blobs((96, 96)), model, **facts)
     assert found.level == level, found.line
     assert words in found.line
     assert found.helps == ((helps,) if helps else ())
@@ -71,11 +66,11 @@ def test_too_much_noise_does_not_fit():
 
 
 def test_what_spoils_the_range_helps_to_mend_it():
-    hot = cells()
+    hot = blobs((96, 96))
     hot[np.random.default_rng(1).random(hot.shape) < 0.004] = 60_000
-    padded = cells().astype(np.int16)
+    padded = blobs((96, 96)).astype(np.int16)
     padded[:20] = -4000
-    stack = cells((8, 96, 96))
+    stack = blobs((8, 96, 96))
     stack[6:] = 100 + 0.05 * (stack[6:] - 100.0)
     for array, axes, helps in (
         (hot, "YX", "robust range"),
@@ -92,7 +87,7 @@ def test_what_spoils_the_range_helps_to_mend_it():
 
 
 def test_an_image_without_fine_detail_asks_for_its_blur():
-    smooth = ndimage.zoom(cells().astype(float), 4, order=3)
+    smooth = ndimage.zoom(blobs((96, 96)).astype(float), 4, order=3)
     assert "tell it the blur" in fitness(smooth).line
     assert "bin its pixels first" in fitness(smooth, "photo-x2", pixel_size=None).line
     image = Image.from_array(smooth, "YX", pixel_size=0.2)

@@ -105,6 +105,7 @@ class UpscaleWidget(UpscaleControls):
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
         self.layer.changed.connect(self._choose_layer_by_hand)
         self.model.changed.connect(self._choose_model_by_hand)
+        self.model.native.activated.connect(self._choose_model_by_hand)  # also the model that is shown already
         self.all_channels.toggled.connect(self._read_controls)
         self.axes.changed.connect(self._look_again)
         for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta):
@@ -194,7 +195,7 @@ class UpscaleWidget(UpscaleControls):
         if self.models.refresh():
             self._read_controls()
 
-    def _choose_model_by_hand(self) -> None:
+    def _choose_model_by_hand(self, _: Any = None) -> None:
         self.chooser.choose_by_hand()
         self._read_controls()
 

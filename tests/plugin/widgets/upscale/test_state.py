@@ -10,7 +10,7 @@ import pytest
 
 from napari_superres import Image
 from napari_superres.errors import SettingsError
-from napari_superres.models import find_card, list_models
+from napari_superres.models import find_card
 from napari_superres.plugin.widgets.upscale.state import (
     SLICE,
     LayerFacts,
@@ -67,25 +67,6 @@ def test_nothing_is_run_or_planned_without_a_layer_a_model_or_torch():
     assert not replace(CHOSEN, is_ready=False).can_plan
     assert not replace(CHOSEN, model="").can_plan
     assert replace(CHOSEN, layer=None, phase=Phase.RUNNING).can_press_run  # to cancel
-
-
-@pytest.mark.parametrize(
-    ("unit", "is_rgb", "name"),
-    [
-        ("micrometer", False, "fluo-x2"),
-        ("nanometer", False, "em-x2"),
-        ("millimeter", False, "mri-x2"),
-        ("pixel", False, "photo-x2"),
-        ("micrometer", True, "photo-x2"),
-    ],
-)
-def test_a_model_is_suggested_by_the_unit(unit, is_rgb, name):
-    known = [card.name for card in list_models()]
-    state = replace(CHOSEN, layer=LayerFacts("YX", unit, is_rgb))
-    assert state.suggest_model(known) == name
-    assert state.suggest_model([]) == "bicubic-x2"
-    assert replace(state, is_model_by_hand=True).suggest_model(known) == "bicubic-x2"
-    assert replace(state, layer=None).suggest_model(known) == "bicubic-x2"
 
 
 def test_an_unknown_pixel_size_is_asked_for():
