@@ -121,7 +121,7 @@ def resample(
     from napari_superres.inference import resample_file
     from napari_superres.io import read_image
     from napari_superres.models import find_card
-    from napari_superres.models.suitability import plane_size, trained_pixel_size
+    from napari_superres.models.choice.suitability import plane_size, trained_pixel_size
 
     if (to is None) == (model is None):
         raise SettingsError("the new pixel size comes either from --to or from --for.", remedy="Use one of the two.")

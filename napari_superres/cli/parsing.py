@@ -121,7 +121,7 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
 
 def choose_name(model: str | None, *, isotropic: bool) -> str | Path | dict[int | str, str | Path] | None:
     """Return the model that --model names, or the one that stands for --isotropic."""
-    from napari_superres.models.choice import AUTO, ISOTROPIC
+    from napari_superres.models.choice.choose import AUTO, ISOTROPIC
 
     if not isotropic:
         return None if model is None else parse_model(model)

@@ -243,7 +243,7 @@ def _upscale_one(
 ) -> None:
     from napari_superres import io
     from napari_superres.inference import upscale_file
-    from napari_superres.models.choice import choose, is_auto
+    from napari_superres.models.choice.choose import choose, is_auto
 
     if is_auto(model):
         image = io.read_with_notes(io.InputPath(source), **{name: options[name] for name in READING})

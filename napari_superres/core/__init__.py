@@ -10,7 +10,6 @@ docs/explanation/architecture.md lists all imports.
 ``tiling``     the tiles that a model reads, and the disjoint cores that are kept of its output
 ``intensity``  one invertible intensity map per channel, and the cast back to the data type of the input
 ``noise``      noise measured on an image: its variance as a line over brightness
-``blemishes``  hot pixels, padding, dim planes, saturation and blur, measured on an image
 ``conditions`` what a network may be told about an image: blur and noise
 ``invalid``    pixels without a measurement: NaN, infinite, or in the range `Image.no_data`
 ``binning``    means of blocks of pixels

@@ -21,10 +21,7 @@ Each line imports only lines above it:
 ``library``         shipped models, the user's models, loading by name
 ``export``          models as packages for other programs
 ``grid_map``        that grid as a small map, with the cell of an image
-``suitability``     compares an image with a model's training
-``recognise``       what kind of image it is, and how that is known
-``fitness``         whether a model fits an image, in one line
-``choice``          which of the installed models suits an image best, and why
+``choice``          which model suits an image best, and whether a given one fits
 """
 
 from typing import TYPE_CHECKING, Any

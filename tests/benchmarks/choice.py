@@ -12,7 +12,7 @@ from pathlib import Path
 from napari_superres import read_image
 from napari_superres.errors import SuperResError
 from napari_superres.io import READ_SUFFIXES, suffix
-from napari_superres.models.choice import choose_model
+from napari_superres.models.choice.choose import choose_model
 
 KINDS = {
     "fluorescence": "fluorescence",

@@ -13,8 +13,8 @@ from napari_superres.inference.planning.conditions import Told, find_told
 from napari_superres.inference.planning.extent import Extent, find_extent
 from napari_superres.inference.planning.labels import check_no_labels
 from napari_superres.models.card import ModelCard
-from napari_superres.models.fitness import Fitness, judge
-from napari_superres.models.suitability import doubts, find_cell
+from napari_superres.models.choice.fitness import Fitness, judge
+from napari_superres.models.choice.suitability import doubts, find_cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

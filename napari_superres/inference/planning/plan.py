@@ -21,7 +21,7 @@ from napari_superres.inference.planning.facts import ImageFacts
 from napari_superres.inference.planning.resources import Resources
 from napari_superres.inference.planning.tile_size import Tiling, choose_tiling
 from napari_superres.models.card import ModelCard
-from napari_superres.models.fitness import Fitness
+from napari_superres.models.choice.fitness import Fitness
 
 _SINGLE_STEPS, _DOUBLE_STEPS = 2**24, 2**53
 """Number of steps that floating-point numbers of 32 and 64 bits tell apart."""

@@ -19,7 +19,7 @@ from napari_superres.inference.planning.facts import look
 from napari_superres.inference.planning.plan import Plan, count_tiles, resolve
 from napari_superres.inference.planning.resources import Resources, find_resources
 from napari_superres.inference.planning.tile_size import choose_tiling
-from napari_superres.models.choice import choose, is_auto
+from napari_superres.models.choice.choose import choose, is_auto
 from napari_superres.models.library.registry import open_model
 from napari_superres.models.model import Model
 

@@ -71,7 +71,7 @@ def degrade_files(
     folder
         Folder of images. Its subfolders are left out.
     target
-        Folder of the results, which keep the names of the images; those of medical images are digests. It is created.
+        Folder of the results, which is created. They keep the stems of the images; those of medical images are digests.
     **settings
         As for `degrade_file`. The noise of the n-th image has the seed ``seed + n``.
 

@@ -1,6 +1,6 @@
 """Which models exist, and how a name becomes a network.
 
-Begin with ``registry.load_model``. This folder does not import ``export`` and ``suitability``, which import it.
+Begin with ``registry.load_model``. This folder does not import ``export`` and ``choice``, which import it.
 
 ``registry``     `list_models`, `find_card` and `load_model`: shipped, added, from a file, or interpolation by name
 ``shipped``      models that come with the program: weights and interpolation

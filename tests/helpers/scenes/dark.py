@@ -12,4 +12,5 @@ def blobs(shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
     rng = np.random.default_rng(0)
     widths = [0] * (len(shape) - 2) + [3, 3]
     shapes: npt.NDArray[Any] = ndimage.gaussian_filter((rng.random(shape) < 0.01).astype(float), widths)
-    return (100 + 3000 * shapes / shapes.max() + rng.normal(0, 20, shape)).astype(np.uint16)
+    values: npt.NDArray[np.uint16] = (100 + 3000 * shapes / shapes.max() + rng.normal(0, 20, shape)).astype(np.uint16)
+    return values

@@ -14,9 +14,9 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPush
 from napari_superres import io
 from napari_superres.errors import ModelFileError
 from napari_superres.models import find_card, list_models
-from napari_superres.models.choice import AUTO, is_auto
+from napari_superres.models.choice.choose import AUTO, is_auto
+from napari_superres.models.choice.recognise import KINDS
 from napari_superres.models.library.folders import remembered_kind
-from napari_superres.models.recognise import KINDS
 from napari_superres.plugin.widgets.batch.state import BatchOptions
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm

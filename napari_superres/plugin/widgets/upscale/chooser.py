@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
-from napari_superres.models.choice import Choice, choose_model
+from napari_superres.models.choice.choose import Choice, choose_model
 from napari_superres.models.library.folders import remember_kind, remembered_kind
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import channel_names_of
@@ -50,6 +50,7 @@ class ModelChooser(QWidget):
         self._session, self._models, self._changed = session, models, changed
         self._by_hand: WeakKeyDictionary[ImageLayer, str] = WeakKeyDictionary()
         self._said: WeakKeyDictionary[ImageLayer, str] = WeakKeyDictionary()
+        self._for_next = ""  # chosen by hand before there was a layer
         self._layer: ImageLayer | None = None
         self._image: Image | None = None
         self._job: Job | None = None
@@ -65,8 +66,8 @@ class ModelChooser(QWidget):
 
     @property
     def is_asking(self) -> bool:
-        """Whether nothing tells what the image shows, and the user has neither said it nor chosen a model."""
-        is_open = self.choice is not None and self.choice.model is None
+        """Whether it is not known yet what the image shows, and the user has neither said it nor chosen a model."""
+        is_open = self._job is not None if self.choice is None else self.choice.model is None
         return is_open and self._layer is not None and self._layer not in self._by_hand
 
     def follow(self, layer: "ImageLayer | None", image: Image | None) -> None:
@@ -83,6 +84,8 @@ class ModelChooser(QWidget):
         if layer is None or image is None:
             self._show()
             return
+        if self._for_next:
+            self._by_hand[layer], self._for_next = self._for_next, ""
         kind, said, names = self._said.get(layer), "as you said", channel_names_of(layer)
         if kind is None and (folder := _folder(layer)) is not None:
             kind, said = remembered_kind(folder), "as you said for this folder"
@@ -95,13 +98,15 @@ class ModelChooser(QWidget):
         if isinstance(image.data, np.ndarray) and image.data.size <= _AT_ONCE:
             self._take(next(look()))
         else:
+            self._job = Job(look, stepped=self._take_late, failed=forms.show_error, ended=self._end)
             self._show()
-            self._job = Job(look, stepped=self._take_late, failed=forms.show_error)
             self._session.add(self._job)
 
     def choose_by_hand(self) -> None:
-        """Keep the model that the user has chosen for this layer."""
-        if self._layer is not None and self._models.box.value:
+        """Keep the model that the user has chosen for this layer, or for the first one."""
+        if self._layer is None:
+            self._for_next = self._models.box.value or ""
+        elif self._models.box.value:
             self._by_hand[self._layer] = self._models.box.value
             self._show()
 
@@ -115,6 +120,10 @@ class ModelChooser(QWidget):
         if (folder := _folder(layer)) is not None:
             remember_kind(folder, kind)
         self.follow(layer, self._image)
+        self._changed()
+
+    def _end(self, _: bool) -> None:
+        self._job = None
         self._changed()
 
     def _take_late(self, choice: Choice) -> None:
@@ -136,7 +145,7 @@ class ModelChooser(QWidget):
             self._column.removeWidget(button)
             button.deleteLater()
         self.answers = []
-        text = ""
+        text = "Looking at the image…" if self._job is not None and self.choice is None else ""
         if self.is_asking and self.choice is not None:
             text = f"What does the image show? {window_text(self.choice.reason)}. Or choose a model."
             for kind, model in self.choice.questions.items():

@@ -8,7 +8,7 @@ from magicgui.widgets import ComboBox, LineEdit
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
-from napari_superres.models.choice import Choice
+from napari_superres.models.choice.choose import Choice
 from napari_superres.plugin.host import field
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.widgets.common import forms
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-    from napari_superres.models.fitness import Fitness
+    from napari_superres.models.choice.fitness import Fitness
 
 _PERCENTILES = 0.1, 99.9
 

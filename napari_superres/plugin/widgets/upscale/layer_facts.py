@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from napari_superres.core.image import Image
-from napari_superres.models.suitability import plane_size
+from napari_superres.models.choice.suitability import plane_size
 from napari_superres.plugin.host.layers import is_guess, other_channels
 from napari_superres.plugin.widgets.upscale.state import LayerFacts
 

@@ -77,16 +77,19 @@ def test_where_nothing_is_known_the_window_asks_and_does_not_run(viewer, widget)
     assert widget.run.isEnabled()
 
 
-def test_an_answer_is_remembered_for_its_folder(viewer, widget, tmp_path):
+def test_an_answer_is_remembered_for_its_folder(viewer, widget, qtbot, tmp_path):
     for name in ("a.tif", "b.tif", "other/c.tif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_image(Image.from_array(grey(), "YX"), tmp_path / name)
     choose(widget, opened(viewer, tmp_path / "a.tif"))
+    assert not widget.run.isEnabled()  # until a thread has looked at the file
+    qtbot.waitUntil(lambda: answers(widget))
     answers(widget)["Electron microscopy"].click()
-    assert choose(widget, opened(viewer, tmp_path / "b.tif")) == "em-x2"
-    assert widget.chooser.reason.text().endswith("as you said for this folder")
+    choose(widget, opened(viewer, tmp_path / "b.tif"))
+    qtbot.waitUntil(lambda: widget.chooser.reason.text().endswith("as you said for this folder"))
+    assert (widget.model.value, widget.run.isEnabled()) == ("em-x2", True)
     choose(widget, opened(viewer, tmp_path / "other" / "c.tif"))
-    assert widget.chooser.answers
+    qtbot.waitUntil(lambda: widget.chooser.answers)
 
 
 def test_models_that_cannot_run_are_grey_with_a_reason(viewer, widget):

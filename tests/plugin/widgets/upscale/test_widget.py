@@ -64,6 +64,7 @@ def test_colour_stack_and_own_axes(viewer, widget, qtbot):
     widget.layer.value = stack
     assert widget.axes.value == "ZYX"
     widget.axes.value = "CYX"
+    widget.model.value = "bicubic-x2"
     run(widget, qtbot)
     result = viewer.layers["stack [bicubic-x2]"]
     assert result.data.shape == (3, 40, 44)

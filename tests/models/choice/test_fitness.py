@@ -8,7 +8,7 @@ from scipy import ndimage
 from napari_superres import Image
 from napari_superres.core.intensity import measure
 from napari_superres.models import find_card
-from napari_superres.models.fitness import judge
+from napari_superres.models.choice.fitness import judge
 
 
 def fitness(array, model="fluo-x2", axes="YX", **facts):

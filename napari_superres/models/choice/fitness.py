@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from napari_superres.core.blemishes import Blemishes, find_blemishes
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Intensities
 from napari_superres.core.units import METRES
 from napari_superres.models.card import ModelCard
-from napari_superres.models.recognise import Recognition, pixel_words, recognise, short_unit
-from napari_superres.models.suitability import (
+from napari_superres.models.choice.blemishes import Blemishes, find_blemishes
+from napari_superres.models.choice.recognise import Recognition, pixel_words, recognise, short_unit
+from napari_superres.models.choice.suitability import (
     ANY_MODALITY,
     computed_by,
     fits_pixels,

@@ -6,12 +6,19 @@ from math import log
 
 import numpy as np
 
-from napari_superres.core.blemishes import sample_planes
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.models.card import ModelCard
-from napari_superres.models.recognise import KINDS, Recognition, recognise
-from napari_superres.models.suitability import ANY_MODALITY, fits_pixels, knows_noise, noise_level, plane_size, refusal
+from napari_superres.models.choice.blemishes import sample_planes
+from napari_superres.models.choice.recognise import KINDS, Recognition, recognise
+from napari_superres.models.choice.suitability import (
+    ANY_MODALITY,
+    fits_pixels,
+    knows_noise,
+    noise_level,
+    plane_size,
+    refusal,
+)
 
 AUTO, ISOTROPIC = "auto", "isotropic"
 """Names that stand for the model that is chosen for each image: the best, or the one that makes slices as thin as

@@ -139,10 +139,10 @@ def sample_planes(image: Image, channel: int = 0, *, sample: int = 0) -> list[Fl
     edge = _EDGE if len(numbers) <= _FEW else _EDGE_OF_MANY
     planes = []
     for number in numbers:
-        at = dict(zip(outer, np.unravel_index(int(number), counts), strict=True)) if outer else {}
-        at = {"C": channel, "S": sample, **at}
+        where = np.unravel_index(int(number), counts) if outer else ()
+        at = {"C": channel, "S": sample, **{a: int(i) for a, i in zip(outer, where, strict=True)}}
         index = tuple(
-            slice(max(0, (n - edge) // 2), (n + edge) // 2) if a in "YX" else int(at[a])
+            slice(max(0, (n - edge) // 2), (n + edge) // 2) if a in "YX" else at[a]
             for a, n in zip(image.axes, image.shape, strict=True)
         )
         plane = np.asarray(image.data[index])

@@ -7,7 +7,7 @@ from scipy import ndimage
 from napari_superres import Image, upscale
 from napari_superres.errors import SettingsError
 from napari_superres.models import ModelCard, find_card
-from napari_superres.models.choice import choose, choose_model
+from napari_superres.models.choice.choose import choose, choose_model
 
 
 def dark(shape=(64, 64), dtype=np.uint16, offset=100):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_superres.core.blemishes import sample_planes
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import COLOURS
 from napari_superres.core.units import METRES
+from napari_superres.models.choice.blemishes import sample_planes
 
 FLUORESCENCE, ELECTRON, CT, MRI, PHOTOGRAPH = "fluorescence", "electron microscopy", "CT", "MRI", "photograph"
 KINDS = (FLUORESCENCE, ELECTRON, CT, MRI, PHOTOGRAPH)

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from napari_superres import Image
-from napari_superres.core.blemishes import Blemishes, find_blemishes
+from napari_superres.models.choice.blemishes import Blemishes, find_blemishes
 
 
 def cells(shape=(96, 96), seed=0):
