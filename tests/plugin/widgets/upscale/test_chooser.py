@@ -83,13 +83,13 @@ def test_an_answer_is_remembered_for_its_folder(viewer, widget, qtbot, tmp_path)
         write_image(Image.from_array(grey(), "YX"), tmp_path / name)
     choose(widget, opened(viewer, tmp_path / "a.tif"))
     assert not widget.run.isEnabled()  # until a thread has looked at the file
-    qtbot.waitUntil(lambda: answers(widget))
+    qtbot.waitUntil(lambda: bool(answers(widget)))
     answers(widget)["Electron microscopy"].click()
     choose(widget, opened(viewer, tmp_path / "b.tif"))
     qtbot.waitUntil(lambda: widget.chooser.reason.text().endswith("as you said for this folder"))
     assert (widget.model.value, widget.run.isEnabled()) == ("em-x2", True)
     choose(widget, opened(viewer, tmp_path / "other" / "c.tif"))
-    qtbot.waitUntil(lambda: widget.chooser.answers)
+    qtbot.waitUntil(lambda: bool(widget.chooser.answers))
 
 
 def test_models_that_cannot_run_are_grey_with_a_reason(viewer, widget):
