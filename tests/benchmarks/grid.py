@@ -6,8 +6,8 @@
     python tests/benchmarks/grid.py DATA results --kind em
 
 DATA is the folder of images whose sources and crops ``grid_parts.crops`` lists. The truth is blurred by a Gaussian of
-sigma 0, 0.5, 1 or 1.5 of its pixels and reduced by the mean over the model's factor. Photon noise follows: none, 300 or 30
-photons at the 99.9 percentile. All scores are decibels of PSNR, whose peak is the range from the 0.1 to the 99.9
+sigma 0, 0.5, 1 or 1.5 of its pixels and reduced by the mean over the model's factor. Photon noise follows: none, 300 or
+30 photons at the 99.9 percentile. All scores are decibels of PSNR, whose peak is the range from the 0.1 to the 99.9
 percentile of the truth. The classical method is the best of four *for each image*, which a user cannot choose without
 the truth: bicubic interpolation, Richardson-Lucy with the true point-spread function, non-local means with the true
 noise, and both one after the other. *Tuned* adds stronger deconvolution of images without noise.

@@ -36,10 +36,11 @@ def test_resampling_to_the_pixel_size_of_training_is_offered(viewer, widget, qtb
     widget.layer.value, widget.model.value = fitting, "mri-x2"
     assert widget.resample.isHidden()
     widget.layer.value = stack
+    widget.model.value = "mri-x2"
     assert not widget.resample.isHidden()
     assert widget.resample.text() == "Resample to pixels of 0.8203 millimeter"
-    assert "outside" in widget.notice.text()
-    assert "superres" not in widget.notice.text()
+    qtbot.waitUntil(lambda: "are not those of the training" in widget.fitness.line.text())
+    assert "superres" not in widget.fitness.line.text()
     count = len(viewer.layers)
     widget.resample.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == count + 1, timeout=LONG)
@@ -153,6 +154,7 @@ def test_shapes_and_slices_in_other_units(viewer, widget, qtbot):
     viewer.add_shapes([np.array(corners)], units="nm")
     assert str(viewer.layers.extent.units[0]) == "nanometer"
     widget.layer.value = layer
+    widget.model.value = "bicubic-x2"
     widget.region.kind.value = SHAPE
     run(widget, qtbot)
     made = next(one for one in viewer.layers if one.name == "micrometers [bicubic-x2]")
