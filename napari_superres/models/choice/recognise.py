@@ -168,7 +168,7 @@ def _colour(image: Image, size: float | None) -> Recognition:
 def _without_size(image: Image, ground: _Ground) -> Recognition:
     if image.dtype == np.int16 and ground.lowest < _AIR:
         return Recognition(CT, f"values down to {ground.lowest:.0f} are Hounsfield units", _three(CT))
-    if image.dtype == np.uint16 and ground.lowest > 0 and ground.is_black:
+    if image.dtype == np.uint16 and ground.lowest > 0 and ground.is_dark:
         reason = "16 bits with a camera's offset, bright on a dark ground"
         return Recognition(FLUORESCENCE, reason, _three(FLUORESCENCE))
     if ground.is_dark:
