@@ -32,6 +32,7 @@ KINDS = {
     "chelsea": "photograph",
     "mitocheck": "fluorescence",
     "golgi": "fluorescence",
+    "cancer": "fluorescence",
 }
 """Kind of the images in a folder or with a word in their name. Others, such as brightfield, have no model: asking is
 right."""

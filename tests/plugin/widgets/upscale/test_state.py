@@ -77,13 +77,17 @@ def test_an_unknown_pixel_size_is_asked_for():
 
 
 def test_doubts_are_shown_in_lines():
-    far = LayerFacts("YX", "millimeter", pixel_size=(9.0, 9.0), pixel_unit="millimeter")
-    state = replace(CHOSEN, layer=far, card=find_card("mri-x2"), units_notice="some layers are in pixels.")
-    pixels, units = state.notice.split("\n")
-    assert "outside" in pixels
+    guessed = replace(PLANE, axes_guessed=True)
+    state = replace(CHOSEN, layer=guessed, units_notice="some layers are in pixels.")
+    units, axes = state.notice.split("\n")
     assert units == "Some layers are in pixels."
-    assert replace(state, layer=replace(far, pixel_unit=None), units_notice="").notice == ""
-    assert replace(state, layer=PLANE, card=None, units_notice="").notice == ""
+    assert axes == "The axes YX are a guess: correct them if they are others."
+    assert replace(state, layer=PLANE, units_notice="").notice == ""
+
+
+def test_nothing_runs_while_the_window_asks():
+    assert not replace(CHOSEN, is_asking=True).can_press_run
+    assert replace(CHOSEN, is_asking=True, phase=Phase.RUNNING).can_press_run  # to cancel
 
 
 def test_the_card_is_shown_short_or_whole():
@@ -110,6 +114,7 @@ def test_a_request_has_what_was_chosen():
         "precision": "auto",
         "tile": 64,
         "tta": True,
+        "intensity_range": None,
         "channels": [1],
         "roi": {"T": (3, 4), "Y": (0, 5)},
     }
