@@ -218,6 +218,7 @@ def test_command_and_script_compute_the_same_pixels(viewer, widget, qtbot, tmp_p
     viewer.dims.set_current_step(0, 2)
     widget.layer.value = layer
     widget.model.value = "bicubic-x2"
+    widget.chooser.choose_by_hand()  # also if it was shown already
     widget.region.kind.value = region
     widget.tile.value = "64"
     run(widget, qtbot)
@@ -283,10 +284,12 @@ def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
     other = viewer.add_image(pixels((24, 30)), name="other")
     widget.layer.value = other
     widget.model.value = "bicubic-x2"
+    widget.chooser.choose_by_hand()  # also if it was shown already
     assert widget.all_channels.isHidden()
     viewer.open(path, plugin="napari-superres-torch")
     widget.layer.value = viewer.layers[2]
     widget.model.value = "bicubic-x2"
+    widget.chooser.choose_by_hand()  # also if it was shown already
     assert not widget.all_channels.isHidden()
     assert widget.all_channels.text() == "All 3 channels"
     widget.all_channels.setChecked(True)
