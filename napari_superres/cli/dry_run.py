@@ -13,7 +13,7 @@ from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SuperResError
 from napari_superres.storage import is_address
 
-_READING = ("axes", "series", "pixel_size", "unit", "skip_bad", "trust")
+READING = ("axes", "series", "pixel_size", "unit", "skip_bad", "trust")
 _WRITING = ("overwrite", "resume", "allow_loss", "workers", "scheduler")
 
 
@@ -73,8 +73,8 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     from napari_superres.inference.planning.estimate import estimate
 
     into_zarr = check_paths(path, target, by_workers=options["workers"] is not None or options["scheduler"] is not None)
-    image = io.read_with_notes(path, **{k: options[k] for k in _READING})
-    running: Any = {k: v for k, v in options.items() if k not in _READING + _WRITING}
+    image = io.read_with_notes(path, **{k: options[k] for k in READING})
+    running: Any = {k: v for k, v in options.items() if k not in READING + _WRITING}
     run = prepare(image, model, running)
     plans = run.plans
     if os.path.lexists(target) and options["resume"] and not options["overwrite"]:
@@ -94,6 +94,8 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
         "tile": plans[0].tile,
         "batch": plans[0].batch,
         "result": expected.pop("shape"),
+        "chosen": plans[0].chosen,
+        "fitness": [plan.fitness.line for plan in plans if plan.fitness is not None],
         "told": [plan.told.describe(c) for plan in plans if plan.told is not None for c in plan.channels],
         "notes": [as_flags(note) for note in run.doubts],
         **expected,
@@ -118,10 +120,12 @@ def _sentence(row: dict[str, Any]) -> str:
     precision = precision_text(row["precision"], row["precision_db"])
     axes = f"{row['axes']} (a guess)" if row["axes_guessed"] else row["axes"]
     told = "".join(f"; {words}" for words in dict.fromkeys(row["told"]))
+    lines = [row["chosen"], *row["fitness"]]
+    reasons = "".join(f"\n  {line}" for line in dict.fromkeys(lines) if line)
     return (
         f"{row['source']}: {axes} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
         f"tiles of {row['tile']} on {row['device']} in {precision}, {in_units(row['memory_bytes'])} memory, "
-        f"{in_units(row['disk_bytes'])} on disk, {time}{told}"
+        f"{in_units(row['disk_bytes'])} on disk, {time}{told}{reasons}"
     )
 
 

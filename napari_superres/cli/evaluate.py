@@ -323,6 +323,11 @@ def resolution(
             terminal.result(*lines)
     if as_json:
         terminal.document({"channels": rows})
+    elif len(images) == 1:
+        terminal.say(
+            "interleaved pixels: the image is split into two of every other pixel, which share the scene and not the "
+            "noise. decorrelation: finer frequencies are left out until those that remain are noise alone."
+        )
 
 
 def selftest() -> None:

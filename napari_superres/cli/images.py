@@ -1,11 +1,12 @@
 """``superres info``, ``superres degrade``, ``superres resample`` and ``superres psf``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from napari_superres.cli import parsing, terminal
+from napari_superres.errors import SuperResError
 
 
 def info(
@@ -34,8 +35,8 @@ def info(
 
 
 def degrade(
-    source: Annotated[Path, typer.Argument(metavar="HR", help="High-resolution image.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File to write.")],
+    source: Annotated[Path, typer.Argument(metavar="HR", help="High-resolution image, or a folder of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="File or folder to write.")],
     scale: Annotated[str, typer.Option(metavar="N|Z,Y,X", help="Factor along Y and X, or one per axis of a volume.")],
     kernel: Annotated[
         Literal["bicubic", "gaussian", "widefield", "confocal", "measured", "kspace"] | None,
@@ -66,31 +67,39 @@ def degrade(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Also read data that the file names elsewhere.")] = False,
 ) -> None:
-    """Simulate a low-resolution image from a high-resolution one."""
-    from napari_superres.inference import degrade_file
+    """Simulate a low-resolution image from a high-resolution one, or those of a folder under the same names."""
+    from napari_superres import io
+    from napari_superres.inference import degrade_file, degrade_files
 
     if kernel is None:
         is_ideal = all(value is None for value in (psf_sigma, photons, read_noise))
         kernel = "measured" if psf is not None else "bicubic" if is_ideal else "gaussian"
-    degrade_file(
-        source,
-        output,
-        overwrite=overwrite,
-        reading={"pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit, "trust": trust},
-        scale=parsing.parse_scale(scale),
-        kernel=kernel,
-        psf_sigma=psf_sigma,
-        psf=parsing.read_psf(psf),
-        na=na,
-        wavelength=wavelength,
-        photons=photons,
-        read_noise=read_noise,
-        offset=offset,
-        saturation=saturation,
-        jpeg=jpeg,
-        seed=seed,
-    )
-    terminal.say(f"wrote {output}")
+    settings: dict[str, Any] = {
+        "overwrite": overwrite,
+        "reading": {"pixel_size": parsing.parse_pixel_size(pixel_size), "unit": unit, "trust": trust},
+        "scale": parsing.parse_scale(scale),
+        "kernel": kernel,
+        "psf_sigma": psf_sigma,
+        "psf": parsing.read_psf(psf),
+        "na": na,
+        "wavelength": wavelength,
+        "photons": photons,
+        "read_noise": read_noise,
+        "offset": offset,
+        "saturation": saturation,
+        "jpeg": jpeg,
+        "seed": seed,
+    }
+    if not source.is_dir() or io.find_images(source) == [source]:
+        degrade_file(source, output, **settings)
+        terminal.say(f"wrote {output}")
+        return
+    failures = 0
+    for name, outcome in degrade_files(source, output, **settings):
+        failures += isinstance(outcome, SuperResError)
+        terminal.say(f"failed {name}: {outcome}" if isinstance(outcome, SuperResError) else f"wrote {outcome}")
+    if failures:
+        raise typer.Exit(3)
 
 
 def resample(
@@ -112,7 +121,7 @@ def resample(
     from napari_superres.inference import resample_file
     from napari_superres.io import read_image
     from napari_superres.models import find_card
-    from napari_superres.models.suitability import plane_size, trained_pixel_size
+    from napari_superres.models.choice.suitability import plane_size, trained_pixel_size
 
     if (to is None) == (model is None):
         raise SettingsError("the new pixel size comes either from --to or from --for.", remedy="Use one of the two.")

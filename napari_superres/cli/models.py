@@ -59,7 +59,25 @@ def show(
             for line, text in enumerate(grid_lines(card.grid, cell)):
                 terminal.result(f"{'' if line else 'grid:':20} {text}")
         elif value not in (None, "", {}, ()):
-            terminal.result(f"{key.replace('_', ' ') + ':':20} {_text(value)}")
+            unit = f" {_UNITS[key]}" if key in _UNITS else ""
+            terminal.result(f"{key.replace('_', ' ') + ':':20} {_text(value)}{unit}")
+
+
+_UNITS = {
+    "scale": "times as many pixels, per axis",
+    "frames": "planes at once",
+    "multiple": "input pixels, per axis",
+    "largest": "input pixels, per axis",
+    "halo": "input pixels on each side, per axis",
+    "grid_offset": "pixels of the result, per axis",
+    "conditions": "(PSF sigma in pixels of the result, noise as a share of the intensity range)",
+    "percentiles": "%",
+    "tile_error": "of the intensity range",
+    "precision": "dB",
+    "pixel_size": "micrometers",
+    "noise": "of the intensity range",
+}
+"""Units of the fields of a card."""
 
 
 def _grid_cell(name: str, path: Path) -> tuple[int, int] | None:

@@ -119,6 +119,20 @@ def parse_model(text: str) -> str | Path | dict[int | str, str | Path]:
     return choice
 
 
+def choose_name(model: str | None, *, isotropic: bool) -> str | Path | dict[int | str, str | Path] | None:
+    """Return the model that --model names, or the one that stands for --isotropic."""
+    from napari_superres.models.choice.choose import AUTO, ISOTROPIC
+
+    if not isotropic:
+        return None if model is None else parse_model(model)
+    name, colon, kind = (model or AUTO).partition(":")
+    if name != AUTO:
+        raise SettingsError(
+            f"--isotropic chooses the model, got --model {model}.", remedy="Give one of the two, or --model auto:KIND."
+        )
+    return f"{ISOTROPIC}{colon}{kind}"
+
+
 def parse_record(path: Path) -> tuple[str | dict[int | str, str | Path], dict[str, Any]]:
     """Return the model, or one per channel, and the settings that determine the pixels, from a result's record."""
     try:

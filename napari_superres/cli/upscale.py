@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from napari_superres.cli import parsing, terminal
-from napari_superres.cli.dry_run import print_plans
+from napari_superres.cli.dry_run import READING, print_plans
 from napari_superres.cli.outputs.reports import check_report, write_report
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
@@ -27,10 +27,17 @@ def upscale(
         typer.Option(
             "--model",
             "-m",
-            metavar="NAME|PATH|CHANNEL=NAME,...",
-            help="Model; one per channel as CHANNEL=NAME. See models list.",
+            metavar="NAME|PATH|CHANNEL=NAME,...|auto",
+            help="Model, or one per channel as CHANNEL=NAME; see models list. auto chooses one for each image, and "
+            "auto:KIND says what an image shows that does not tell, such as auto:fluorescence.",
         ),
     ] = None,
+    isotropic: Annotated[
+        bool,
+        typer.Option(
+            "--isotropic", help="Instead of --model: the one that makes the slices of a stack as thin as its pixels."
+        ),
+    ] = False,
     record: Annotated[
         Path | None,
         typer.Option("--from", metavar="NAME.provenance.json", help="Repeat the model and intensities of this result."),
@@ -183,7 +190,7 @@ def upscale(
         "workers": workers,
         "scheduler": scheduler,
     }
-    chosen = None if model is None else parsing.parse_model(model)
+    chosen = parsing.choose_name(model, isotropic=isotropic)
     if record is not None:
         recorded, settings = parsing.parse_record(record)
         chosen = recorded if chosen is None else chosen
@@ -193,7 +200,8 @@ def upscale(
         running = {**running, **{k: v for k, v in settings.items() if running[k] == defaults[k]}}
     if chosen is None:
         raise SettingsError(
-            "no model is given.", remedy="Choose one with --model, or repeat a recorded result with --from."
+            "no model is given.",
+            remedy="Name one with --model, let superres choose with --model auto, or repeat a result with --from.",
         )
     output, options = as_path(output), {**reading, **running, **writing}
     many = recursive or len(sources) > 1 or _is_batch(sources[0], output)
@@ -233,8 +241,13 @@ def _is_batch(source: str, output: Path) -> bool:
 def _upscale_one(
     source: str, output: Path, model: Any, options: dict[str, Any], *, as_json: bool, quiet: bool, report: Path | None
 ) -> None:
+    from napari_superres import io
     from napari_superres.inference import upscale_file
+    from napari_superres.models.choice.choose import choose, is_auto
 
+    if is_auto(model):
+        image = io.read_with_notes(io.InputPath(source), **{name: options[name] for name in READING})
+        terminal.say(choose(model, image).reason, quiet=quiet)
     status = "skipped"
     with terminal.progress_bar(quiet=quiet) as show:
 
@@ -275,6 +288,7 @@ def _upscale_many(
             if outcome.message
             else f" -> {outcome.target.relative_to(folder)} ({outcome.seconds:.1f} s)"
         )
+        detail += f"; {outcome.chosen}" if outcome.chosen else ""
         # A failure is printed even if quiet, because nothing else reports it.
         terminal.say(f"{outcome.status} {outcome.source}{detail}", quiet=quiet and outcome.status != "failed")
         # The images of a batch are alike: what is true of all of them is printed once.
@@ -309,6 +323,7 @@ def _upscale_many(
                 "status": o.status,
                 "message": as_flags(o.message),
                 "seconds": round(o.seconds, 3),
+                "chosen": o.chosen,
             }
             for o in outcomes
         ]

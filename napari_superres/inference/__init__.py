@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from napari_superres.inference.planning.plan import Plan as Plan
     from napari_superres.inference.planning.plan import resolve as resolve
     from napari_superres.inference.verify.steps import degrade_file as degrade_file
+    from napari_superres.inference.verify.steps import degrade_files as degrade_files
     from napari_superres.inference.verify.steps import measure_psf_file as measure_psf_file
     from napari_superres.inference.verify.steps import resample_file as resample_file
     from napari_superres.inference.verify.verify import Check as Check
@@ -56,6 +57,7 @@ _HOMES = {
     "iter_upscale": "images",
     "upscale": "images",
     "degrade_file": "verify.steps",
+    "degrade_files": "verify.steps",
     "measure_psf_file": "verify.steps",
     "resample_file": "verify.steps",
     "Check": "verify.verify",

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -32,7 +32,6 @@ from napari_superres.inference.stream.source import Source
 from napari_superres.inference.stream.stream_file import stream_file, with_identity
 from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
 from napari_superres.limits import read_json
-from napari_superres.models.model import Model
 from napari_superres.storage import RemotePath, as_path
 from napari_superres.storage.atomic import make_folder
 
@@ -57,6 +56,8 @@ class Outcome:
         Time it took.
     notes
         What the user should know of the run, in sentences.
+    chosen
+        Why the model was chosen, if the program chose it for this file.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Outcome:
     message: str
     seconds: float
     notes: tuple[str, ...] = ()
+    chosen: str = ""
 
 
 @takes_options(_KINDS, FILE_DEFAULTS)
@@ -126,7 +128,7 @@ def upscale_file(
 
 
 def _steps(
-    source: Path, target: Path, model: Model | Mapping[int | str, Model], executor: Executor, options: FileOptions
+    source: Path, target: Path, model: ModelChoice, executor: Executor, options: FileOptions
 ) -> Generator[Progress, None, None]:
     """Yield the steps of a run from file to file; nothing for a result that is finished."""
     reading, writing, running = split(options)
@@ -270,7 +272,7 @@ def upscale_files(
 class _Batch:
     """Files with one model and one set of options, and what became of them so far."""
 
-    model: Model | Mapping[int | str, Model]
+    model: ModelChoice
     options: FileOptions
     progress: Callable[[str, int, Progress], None] | None
     files: BatchFiles
@@ -297,7 +299,7 @@ class _Batch:
         else:
             status: Literal["done", "skipped"] = "skipped" if last is None else "done"
             notes = () if last is None else last.notes
-            outcome = Outcome(label, target, status, "", time.monotonic() - start, notes)
+            outcome = Outcome(label, target, status, "", time.monotonic() - start, notes, _chosen(last))
         self.outcomes.append(outcome)
         return outcome
 
@@ -315,6 +317,12 @@ class _Batch:
                 remedy="Choose another folder.",
             )
         return target
+
+
+def _chosen(last: Progress | None) -> str:
+    """Return why the model of a finished run was chosen; empty if it was named, or if nothing was computed."""
+    record = {} if last is None else last.image.metadata.get("provenance", {})
+    return str(record.get("chosen", ""))
 
 
 def _problem_of(target: Path, source: Source, run: UpscaleRun, *, any_precision: bool) -> str:

@@ -21,7 +21,7 @@ Each line imports only lines above it:
 ``library``         shipped models, the user's models, loading by name
 ``export``          models as packages for other programs
 ``grid_map``        that grid as a small map, with the cell of an image
-``suitability``     whether a model suits an image
+``choice``          which model suits an image best, and whether a given one fits
 """
 
 from typing import TYPE_CHECKING, Any

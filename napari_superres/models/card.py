@@ -118,7 +118,7 @@ class ModelCard:
         Smallest and largest low-resolution pixel size that the model was trained on, in micrometers; None = unknown.
     noise
         Least and most noise of the low-resolution images that the model was trained on: standard deviation on the
-        model's intensity scale, as `suitability.noise_level` measures it; None = unknown.
+        model's intensity scale, as `choice.suitability.noise_level` measures it; None = unknown.
     degradation
         What made the low-resolution images of the training.
     training

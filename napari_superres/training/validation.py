@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from napari_superres.degradation.instruments import Instrument, Scale
 from napari_superres.evaluation.metrics.full_reference import psnr
+from napari_superres.models.choice.suitability import noise_level
 from napari_superres.models.interpolate import Interpolation
-from napari_superres.models.suitability import noise_level
 from napari_superres.training.images.fields_of_view import Field, Plane
 from napari_superres.training.patches import crop_to_scale, own_noise, reduce_field
 from napari_superres.training.progress import Example

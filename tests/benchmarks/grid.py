@@ -5,9 +5,9 @@
     python tests/benchmarks/grid.py DATA --export inputs --kind em
     python tests/benchmarks/grid.py DATA results --kind em
 
-DATA is the folder of images whose sources and crops ``grid_crops`` lists. The truth is blurred by a Gaussian of sigma
-0, 0.5, 1 or 1.5 of its pixels and reduced by the mean over the model's factor. Photon noise follows: none, or 300 or 30
-photons at the 99.9 percentile. All scores are decibels of PSNR, whose peak is the range from the 0.1 to the 99.9
+DATA is the folder of images whose sources and crops ``grid_parts.crops`` lists. The truth is blurred by a Gaussian of
+sigma 0, 0.5, 1 or 1.5 of its pixels and reduced by the mean over the model's factor. Photon noise follows: none, 300 or
+30 photons at the 99.9 percentile. All scores are decibels of PSNR, whose peak is the range from the 0.1 to the 99.9
 percentile of the truth. The classical method is the best of four *for each image*, which a user cannot choose without
 the truth: bicubic interpolation, Richardson-Lucy with the true point-spread function, non-local means with the true
 noise, and both one after the other. *Tuned* adds stronger deconvolution of images without noise.
@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from grid_crops import PHOTONS, SIGMAS, SOURCES, Crop, Input, crops_of, export, inputs_of
-from grid_pictures import choose, write_picture
+from grid_parts.crops import PHOTONS, SIGMAS, SOURCES, Crop, Input, crops_of, export, inputs_of
+from grid_parts.pictures import choose, write_picture
 
 from napari_superres import read_image, upscale
 from napari_superres.degradation.instruments import make_instrument

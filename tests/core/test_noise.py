@@ -8,7 +8,7 @@ from napari_superres.core.binning import bin_mean
 from napari_superres.core.noise import Noise, measure_noise
 from napari_superres.degradation.optics import blur
 from napari_superres.errors import SettingsError
-from napari_superres.models.suitability import noise_level
+from napari_superres.models.choice.suitability import noise_level
 
 IMAGES = ["camera", "coins", "moon", "brick", "grass", "gravel", "cell"]
 

@@ -91,3 +91,15 @@ def test_a_model_of_pairs(tmp_path):
     assert card.degradation == "none: pairs recorded by instruments"
     assert card.license == "CC0-1.0"
     assert np.isfinite(card.scores["validation"]["psnr"])
+
+
+def test_pairs_in_colour_teach_their_luma(tmp_path):
+    for name in ("lr", "hr"):
+        (tmp_path / name).mkdir()
+    high = np.clip(np.stack([scene(i) / 16 for i in range(3)], axis=-1), 0, 255)
+    low = np.stack([bin_mean(high[..., i], (2, 2)) for i in range(3)], axis=-1)
+    for name, values in (("lr", low), ("hr", high)):
+        write_image(Image.from_array(np.rint(values).astype(np.uint8), "YXS"), tmp_path / name / "a.png")
+    ((field,),) = read_pairs(tmp_path / "lr", tmp_path / "hr", 2).images
+    assert (field.lr.shape, field.hr.shape) == ((60, 60), (120, 120))
+    np.testing.assert_allclose(bin_mean(field.hr, (2, 2)), field.lr, atol=0.02)

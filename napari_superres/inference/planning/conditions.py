@@ -22,8 +22,8 @@ from napari_superres.core.units import METRES
 from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard
+from napari_superres.models.choice.suitability import noise_level
 from napari_superres.models.grid_map import grid_marker
-from napari_superres.models.suitability import noise_level
 
 _STRONGEST = 1.5
 """Largest `strength`."""

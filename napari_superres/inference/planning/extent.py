@@ -14,6 +14,7 @@ from napari_superres.errors import SettingsError
 from napari_superres.inference.machine.device import Precision, resolve_precision
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard
+from napari_superres.models.choice.suitability import refusal
 
 Range = tuple[int, int]
 
@@ -67,7 +68,9 @@ def find_extent(image: Image, card: ModelCard, options: UpscaleOptions) -> Exten
     SettingsError
         If an option does not fit the image or the model.
     """
-    _check_model(image, card)
+    problem, remedy = refusal(card, image)
+    if problem:
+        raise SettingsError(problem, remedy=remedy)
     _check_options(card, options)
     work_axes = "YX" if card.ndim == 2 else "ZYX"
     sizes = tuple(image.size(a) for a in work_axes)
@@ -84,19 +87,6 @@ def find_extent(image: Image, card: ModelCard, options: UpscaleOptions) -> Exten
         samples=min(image.size("S"), COLOURS) if card.color == "per-channel" and card.channels == 1 else 1,
         precision=resolve_precision(options["precision"], wide=wide),
     )
-
-
-def _check_model(image: Image, card: ModelCard) -> None:
-    if card.ndim == 3 and "Z" not in image.axes:
-        raise SettingsError(
-            f"{card.name} works on volumes and needs a Z axis, got axes {image.axes}.", remedy="Use a 2-D model."
-        )
-    if card.frames > 1 and card.context not in image.axes:
-        raise SettingsError(
-            f"{card.name} looks at {card.frames} neighbouring planes and needs the axis {card.context}, got axes "
-            f"{image.axes}.",
-            remedy="State the axes with `axes`, or use a model that looks at one plane.",
-        )
 
 
 def _check_options(card: ModelCard, options: UpscaleOptions) -> None:

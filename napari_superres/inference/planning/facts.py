@@ -13,7 +13,8 @@ from napari_superres.inference.planning.conditions import Told, find_told
 from napari_superres.inference.planning.extent import Extent, find_extent
 from napari_superres.inference.planning.labels import check_no_labels
 from napari_superres.models.card import ModelCard
-from napari_superres.models.suitability import doubts, find_cell
+from napari_superres.models.choice.fitness import Fitness, judge
+from napari_superres.models.choice.suitability import doubts, find_cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class ImageFacts:
         Row and column of the card's grid that are nearest to the first channel; None if there is no grid.
     no_data
         Of the image: whole numbers that mean "not measured".
+    fitness
+        Whether the model fits the first channel that is computed.
     """
 
     axes: str
@@ -47,6 +50,7 @@ class ImageFacts:
     doubts: tuple[str, ...] = ()
     grid_cell: tuple[int, int] | None = None
     no_data: tuple[float, float] | None = None
+    fitness: Fitness | None = None
 
 
 def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
@@ -75,4 +79,12 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         ),
         grid_cell=told.find_cell(card, first) if told else find_cell(card, image, intensities, first),
         no_data=image.no_data,
+        fitness=judge(
+            card,
+            image,
+            intensities,
+            first,
+            is_range_given=options["intensity_range"] is not None,
+            is_blur_told=told is not None and told.psf_sigma > 0,
+        ),
     )

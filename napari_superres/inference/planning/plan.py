@@ -21,6 +21,7 @@ from napari_superres.inference.planning.facts import ImageFacts
 from napari_superres.inference.planning.resources import Resources
 from napari_superres.inference.planning.tile_size import Tiling, choose_tiling
 from napari_superres.models.card import ModelCard
+from napari_superres.models.choice.fitness import Fitness
 
 _SINGLE_STEPS, _DOUBLE_STEPS = 2**24, 2**53
 """Number of steps that floating-point numbers of 32 and 64 bits tell apart."""
@@ -78,6 +79,10 @@ class Plan:
         Row and column of the card's grid of measured gains that are nearest to the image; None if there is no grid.
     no_data
         Least and greatest of the whole numbers that mean "not measured" in the image; None if there are none.
+    fitness
+        Whether the model fits the image, in one line; None for a plan that was not made from a look at an image.
+    chosen
+        Why the model was chosen, if the program chose it.
     """
 
     model: str
@@ -112,6 +117,8 @@ class Plan:
     doubts: tuple[str, ...] = ()
     grid_cell: tuple[int, int] | None = None
     no_data: tuple[float, float] | None = None
+    fitness: Fitness | None = None
+    chosen: str = ""
 
     @property
     def work_scale(self) -> tuple[int, ...]:
@@ -218,6 +225,7 @@ def resolve(facts: ImageFacts, resources: Resources, card: ModelCard, options: U
         doubts=facts.doubts + _tile_doubt(card, extent, tiling) + _rounding_doubt(facts, resources.precision),
         grid_cell=facts.grid_cell,
         no_data=facts.no_data,
+        fitness=facts.fitness,
     )
 
 
@@ -292,6 +300,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "region": {a: list(r) for a, r in plan.region.items()},
         "channels": list(plan.channels),
         "doubts": list(plan.doubts),
+        **({"chosen": plan.chosen} if plan.chosen else {}),
         **({} if plan.precision_db is None else {"precision_db": round(plan.precision_db, 1)}),
         "told": told_record(plan.told),
         "normalisation": {"low": list(plan.normalisation.low), "high": list(plan.normalisation.high)},

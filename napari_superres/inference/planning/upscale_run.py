@@ -19,6 +19,7 @@ from napari_superres.inference.planning.facts import look
 from napari_superres.inference.planning.plan import Plan, count_tiles, resolve
 from napari_superres.inference.planning.resources import Resources, find_resources
 from napari_superres.inference.planning.tile_size import choose_tiling
+from napari_superres.models.choice.choose import choose, is_auto
 from napari_superres.models.library.registry import open_model
 from napari_superres.models.model import Model
 
@@ -98,8 +99,10 @@ class UpscaleRun:
         return image.replace(data=data, affine=affine, channel_names=names)
 
 
-def load_models(model: ModelChoice) -> Model | dict[int | str, Model]:
-    """Return the model of a run, or one per channel, loaded if it is a name or a file."""
+def load_models(model: ModelChoice) -> Model | dict[int | str, Model] | str:
+    """Return the model of a run, or one per channel, loaded if it is a name or a file; ``auto`` as it is."""
+    if isinstance(model, str) and is_auto(model):
+        return model
     if isinstance(model, Mapping):
         return {channel: _load(one) for channel, one in model.items()}
     return _load(model)
@@ -121,7 +124,11 @@ def plan_run(image: Image, model: ModelChoice, options: UpscaleOptions, *, measu
         If something that was asked for is impossible.
     """
     options, models = complete(options), load_models(model)
-    if isinstance(models, Model):
+    if isinstance(models, str):
+        choice = choose(models, image)
+        chosen = _load(choice.required())
+        plans = [(chosen, replace(_plan(image, chosen, options, measure=measure), chosen=choice.reason))]
+    elif isinstance(models, Model):
         plans = [(models, _plan(image, models, options, measure=measure))]
     else:
         plans = _plans_per_channel(image, models, options, measure=measure)

@@ -1,6 +1,6 @@
-"""`degrade_file`, `resample_file` and `measure_psf_file`: with a record that lets them be repeated."""
+"""`degrade_file`, `degrade_files`, `resample_file` and `measure_psf_file`: with a record that lets them be repeated."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ from napari_superres.core.image import Image
 from napari_superres.degradation import degrade, resample
 from napari_superres.degradation.psf import PsfMeasurement, measure_psf
 from napari_superres.degradation.psf.kernel import to_record
-from napari_superres.errors import SettingsError
+from napari_superres.errors import SettingsError, SuperResError
+from napari_superres.inference.batch_files import BatchFiles
 from napari_superres.inference.options import READING_DEFAULTS, ReadingOptions
 from napari_superres.inference.provenance import package_version
 from napari_superres.inference.stream.source import Source
+from napari_superres.storage.atomic import make_folder
 
 Step = Callable[..., Image]
 
@@ -57,6 +59,43 @@ def degrade_file(
         As `read_image`, `degrade` and `write_image`; nothing is left behind.
     """
     return _write("degrade", source, target, settings, overwrite=overwrite, reading=reading)
+
+
+def degrade_files(
+    folder: str | Path, target: str | Path, **settings: Any
+) -> Iterator[tuple[str, Path | SuperResError]]:
+    """Simulate the low-resolution images of a folder's images, each with a seed of its own; failures stop no others.
+
+    Parameters
+    ----------
+    folder
+        Folder of images. Its subfolders are left out.
+    target
+        Folder of the results, which is created. They keep the stems of the images; those of medical images are digests.
+    **settings
+        As for `degrade_file`. The noise of the n-th image has the seed ``seed + n``.
+
+    Yields
+    ------
+    tuple of str and Path or SuperResError
+        How messages name an image, and its result or why there is none.
+
+    Raises
+    ------
+    UnreadableImageError, OutputError
+        If there is no image, or the folder cannot be created.
+    """
+    seed = settings.pop("seed", 0)
+    files = BatchFiles(tuple(io.find_images(folder)), Path(target), "", None)
+    make_folder(Path(target))
+    for number, path in enumerate(files.paths):
+        try:
+            result = files.target(path)
+            io.check_apart(result, [path])
+            degrade_file(path, result, seed=seed + number, **settings)
+            yield files.label(path), result
+        except SuperResError as error:
+            yield files.label(path), error
 
 
 def resample_file(

@@ -25,7 +25,8 @@ KIND = "DICOM image"
 """Name of the format in messages."""
 
 _GEOMETRY = """
-    SOPClassUID Modality SeriesInstanceUID InstanceNumber ImageType SliceThickness SpacingBetweenSlices
+    SOPClassUID Modality BodyPartExamined SeriesInstanceUID InstanceNumber ImageType SliceThickness
+    SpacingBetweenSlices
     RepetitionTime FrameTime FrameTimeVector ImagerPixelSpacing ImagePositionPatient ImageOrientationPatient
     PixelSpacing GridFrameOffsetVector DetectorInformationSequence FrameIncrementPointer TotalPixelMatrixColumns
     DimensionIndexSequence SegmentSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence

@@ -10,6 +10,7 @@ orientation or thickness, it becomes a plane. Values of MONOCHROME1 files (high 
 stay as they are, and ``metadata["photometric"]`` says so.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -204,6 +205,8 @@ def _image(
         metadata["slice_thickness"] = header.thickness  # in millimeters, as the pixel size
     if header.modality:
         metadata["modality"] = _MODALITIES.get(header.modality, f"{header.modality} (DICOM)")
+    if re.fullmatch(r"[A-Z ]{2,16}", part := text(header.tags, "BodyPartExamined")):  # a term, and not somebody's words
+        metadata["body_part"] = part
     return Image(pixels.data, axes, affine, units, space, channels, metadata, pixels.no_data)
 
 

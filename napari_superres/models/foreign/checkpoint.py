@@ -130,7 +130,8 @@ def _check_zip(path: Path) -> None:
     if any(n.endswith("constants.pkl") or "/code/" in n for n in names):
         raise ModelFileError(
             f"{path.name} is TorchScript: a program, not weights.",
-            remedy="Add the bioimage.io package that it belongs to, which describes its inputs and outputs.",
+            remedy="Add the bioimage.io package that it belongs to, or an .onnx or .pt2 file of the same network: "
+            "torch.onnx.export(torch.jit.load(file), example, 'network.onnx', dynamo=False) makes one.",
         )
     if not any(n.endswith("data.pkl") for n in names):
         raise ModelFileError(f"{path.name} is a zip file and no checkpoint of torch.")

@@ -30,7 +30,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 _NAMES = {"t": "T", "time": "T", "c": "C", "ch": "C", "channel": "C", "z": "Z", "y": "Y", "x": "X"}
 _USUAL = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
-_KEPT = ("provenance", "time_step", "modality", "notes", "nifti")
+_KEPT = ("provenance", "time_step", "modality", "body_part", "notes", "nifti")
 _STYLE = (
     "contrast_limits",
     "gamma",
@@ -68,6 +68,13 @@ def other_channels(viewer: "Viewer", layer: Any) -> "list[ImageLayer]":
 
     is_known = layer.source.path is not None and "channel" in layer.metadata
     return [other for other in viewer.layers if is_channel(other)] if is_known else []
+
+
+def channel_names_of(layer: "ImageLayer") -> tuple[str, ...]:
+    """Return the name of the channel that a layer holds, or the name that a script gave it; none for other files."""
+    if "channel_name" in layer.metadata:
+        return (str(layer.metadata["channel_name"]),)
+    return () if layer.source.path else (layer.name,)
 
 
 def guess_layer_axes(layer: "ImageLayer") -> str:

@@ -124,7 +124,7 @@ def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list
                 **({} if "S" in axes else {"colormap": colormaps[i % len(colormaps)]}),
                 **find_contrast(_channel(levels[-1].data, axes.index("C"), i), axes.replace("C", "")),
                 **shared,
-                "metadata": {**shared["metadata"], "channel": i},
+                "metadata": {**shared["metadata"], "channel": i, "channel_name": names[i]},
             },
             "image",
         )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.binning import bin_mean
+from napari_superres.core.color import luma
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.errors import TrainingError
@@ -121,7 +122,7 @@ def _partners(lr_folder: Path, hr_folder: Path) -> Iterator[tuple[str, Path, Pat
 
 
 def _read_pair(lr_path: Path, hr_path: Path, scale: int, register: bool, notes: list[str]) -> Iterator[Field]:
-    name, low, high = safe_name(lr_path), read_image(lr_path), read_image(hr_path)
+    name, low, high = safe_name(lr_path), _as_grey(read_image(lr_path)), _as_grey(read_image(hr_path))
     _check_pair(name, low, high, scale)
     norm = fit_normalisation(low, "percentile")
     size = pixel_size_um(high)
@@ -137,12 +138,20 @@ def _read_pair(lr_path: Path, hr_path: Path, scale: int, register: bool, notes: 
         yield from (Field(hr_plane, lr_plane, size) for hr_plane, lr_plane in fields)
 
 
+def _as_grey(image: Image) -> Image:
+    """Return the luma of a colour image, which is what models of one channel enlarge; others as they are."""
+    if "S" not in image.axes:
+        return image
+    data = np.moveaxis(np.asarray(image.data), image.axes.index("S"), -1)
+    return image.replace(data=luma(data), axes=image.axes.replace("S", ""))
+
+
 def _check_pair(name: str, low: Image, high: Image, scale: int) -> None:
     expected = tuple(n * scale if a in "YX" else n for a, n in zip(low.axes, low.shape, strict=True))
-    if low.axes != high.axes or expected != high.shape or "S" in low.axes:
+    if low.axes != high.axes or expected != high.shape:
         raise TrainingError(
-            f"{name}: the high-resolution image must have the axes {low.axes.replace('S', '')} and the shape "
-            f"{expected} at scale {scale}, got {high.axes} {high.shape}.",
+            f"{name}: the high-resolution image must have the axes {low.axes} and the shape {expected} at scale "
+            f"{scale}, got {high.axes} {high.shape}.",
             remedy="Crop or rescale it, or set another `scale`.",
         )
     if not (np.isfinite(np.asarray(low.data)).all() and np.isfinite(np.asarray(high.data)).all()):

@@ -6,6 +6,7 @@
 ``lies``   what can be wrong with a result, one function each; ``kinds`` has all of them
 ``subtle`` lies that follow the sample
 ``thick_slices``  a specimen that looks alike along all axes, and a stack of thick slices of it
+``dark``     bright blobs on a dark ground
 ``reported``  a result with its input and reference, for the pages of reports
 """
 

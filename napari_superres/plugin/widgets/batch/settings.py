@@ -14,11 +14,14 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPush
 from napari_superres import io
 from napari_superres.errors import ModelFileError
 from napari_superres.models import find_card, list_models
+from napari_superres.models.choice.choose import AUTO, is_auto
+from napari_superres.models.choice.recognise import KINDS
+from napari_superres.models.library.folders import remembered_kind
 from napari_superres.plugin.widgets.batch.state import BatchOptions
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import in_groups, model_label
-from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
+from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, range_field, tile_box
 
 _SAME_AS_INPUT = "same as input"
 
@@ -40,24 +43,33 @@ class BatchSettings(QWidget):
             ComboBox(
                 choices=_model_choices(),
                 label="Model",
-                tooltip="Trained networks grouped by modality, then interpolation as a baseline.",
+                tooltip="Automatic chooses for each file what suits it. Then come trained networks grouped by "
+                "modality, and interpolation as a baseline.",
             )
+        )
+        self.unknown = ComboBox(
+            choices=[("leave out", ""), *((kind, kind) for kind in KINDS)],
+            label="Unknown files",
+            tooltip="What files show that state no modality, pixel size, colours or channel names. It is remembered "
+            "for their folder.",
         )
         self._add_computing()
         output_row = self._add_output()
         layout = column(self)
-        controls = (self.model, output_row, self.format, self.device, self.precision, self.tile, self.axes)
-        layout.addWidget(forms.form(controls))
+        controls = (self.model, self.unknown, output_row, self.format)
+        computing = (self.intensity_range, self.device, self.precision, self.tile, self.axes)
+        layout.addWidget(forms.form((*controls, *computing)))
         self.blur_noise = BlurNoiseForm(lambda: None)
         layout.addWidget(self.blur_noise)
         self.model.changed.connect(self._fit_model)
         self._fit_model()
         layout.addLayout(line(self.resume, self.overwrite))
-        for text in (self.axes.native, self.output, self.blur_noise.noise.native):
+        for text in (self.axes.native, self.intensity_range.native, self.output, self.blur_noise.noise.native):
             text.setAcceptDrops(False)  # Files that are dropped on the panel are input.
 
     def _add_computing(self) -> None:
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
+        self.intensity_range = range_field()
         self.axes = LineEdit(
             label="Axes",
             tooltip="Axes of the images, slowest first: T time, C channel, Z Y X space, S colour samples. "
@@ -107,16 +119,27 @@ class BatchSettings(QWidget):
             self.model.value = selected
 
     def _fit_model(self, _: Any = None) -> None:
-        card = None
+        card, name = None, self.model.value
+        self.unknown.enabled = is_auto(name)
         with suppress(ModelFileError):  # Its file was altered, as the run will say.
-            card = find_card(self.model.value) if self.model.value else None
+            card = find_card(name) if name and not is_auto(name) else None
         self.blur_noise.fit(card)
+
+    def recall(self, folder: Path) -> None:
+        """Choose what the user said that the unknown files of a folder show."""
+        self.unknown.value = remembered_kind(folder) or ""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model, or ``auto`` with the kind of unknown files."""
+        name = str(self.model.value or "")
+        return f"{name}:{self.unknown.value}" if is_auto(name) and self.unknown.value else name
 
     def options(self) -> BatchOptions:
         """Return the values of the form."""
         tile = self.tile.value
         return BatchOptions(
-            model=self.model.value or "",
+            model=self.model_name,
             suffix=None if self.format.value == _SAME_AS_INPUT else self.format.value,
             device=self.device.value,
             precision=self.precision.value,
@@ -124,6 +147,7 @@ class BatchSettings(QWidget):
             axes=self.axes.value.strip() or None,
             resume=self.resume.isChecked(),
             overwrite=self.overwrite.isChecked(),
+            intensity_range=self.intensity_range.value,
             blur_noise=self.blur_noise.value,
         )
 
@@ -133,7 +157,8 @@ class BatchSettings(QWidget):
 
 
 def _model_choices() -> list[tuple[str, str]]:
-    return [(model_label(card), card.name) for group in in_groups(list_models()) for card in group]
+    known = [(model_label(card), card.name) for group in in_groups(list_models()) for card in group]
+    return [("Automatic · by each file", AUTO), *known]
 
 
 def button(text: str, tooltip: str, clicked: Callable[[], Any]) -> QPushButton:

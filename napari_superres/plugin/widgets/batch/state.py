@@ -8,7 +8,7 @@ from typing import Any, Literal
 from napari_superres import io
 from napari_superres.plugin.host.command_line import option_arguments
 from napari_superres.plugin.widgets.common.blur_noise import BlurNoise
-from napari_superres.plugin.widgets.common.wording import byte_count
+from napari_superres.plugin.widgets.common.wording import byte_count, parse_range
 
 RESULT_FOLDER = "super-resolved"
 """Name of the suggested output folder."""
@@ -37,6 +37,8 @@ class BatchOptions:
         Skip finished results and continue unfinished ones.
     overwrite
         Replace existing files.
+    intensity_range
+        Text of the intensities that become 0 and 1; empty to fit them to each file.
     blur_noise
         What a conditioned network shall be told; None for other models.
     """
@@ -49,6 +51,7 @@ class BatchOptions:
     axes: str | None = None
     resume: bool = True
     overwrite: bool = False
+    intensity_range: str = ""
     blur_noise: BlurNoise | None = None
 
     def keywords(self) -> dict[str, Any]:
@@ -57,9 +60,10 @@ class BatchOptions:
         Raises
         ------
         SettingsError
-            If the text of the noise cannot be understood.
+            If the text of the noise or of the intensity range cannot be understood.
         """
         own = {name: getattr(self, name) for name in self.__slots__ if name != "blur_noise"}
+        own["intensity_range"] = parse_range(self.intensity_range)
         return own if self.blur_noise is None else {**own, **self.blur_noise.options()}
 
     def arguments(self) -> list[str]:
@@ -150,8 +154,13 @@ class BatchState:
 
 def suggest_folder(place: Path) -> Path:
     """Return the output folder to suggest for a file or folder: inside the folder, or next to the file."""
+    return folder_of(place) / RESULT_FOLDER
+
+
+def folder_of(place: Path) -> Path:
+    """Return a folder of images as it is, and the folder of a file."""
     is_folder_of_images = place.is_dir() and io.suffix(place) not in io.ZARR_SUFFIXES
-    return (place if is_folder_of_images else place.parent) / RESULT_FOLDER
+    return place if is_folder_of_images else place.parent
 
 
 def search_text(places: Sequence[Path], file_count: int, byte_total: int, problem: str) -> str:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget
 
 from napari_superres import io
 from napari_superres.errors import SuperResError
+from napari_superres.models.library.folders import remember_kind
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.reader import get_reader, read
 from napari_superres.plugin.widgets.batch import state as states
@@ -217,6 +218,7 @@ class BatchWidget(Panel):
         if self.settings.output.text() == self._suggested_folder:
             self._suggested_folder = str(states.suggest_folder(self._places[0]))
             self.settings.output.setText(self._suggested_folder)
+        self.settings.recall(states.folder_of(self._places[0]))
         self.chosen.setToolTip("\n".join(map(str, self._places[:20])))
         self._search()
 
@@ -271,6 +273,8 @@ class BatchWidget(Panel):
             self._cancel()
 
     def _start(self) -> None:
+        if self._places and (kind := self.settings.unknown.value):
+            remember_kind(states.folder_of(self._places[0]), kind)
         batch = self._batch = Batch(self._current_search(), self.settings.options())
         self._position = 0
         self._search_timer.stop()  # The run searches the files itself.

@@ -103,7 +103,8 @@ class Batch:
         row = self.rows[self.position]
         row.label, row.seconds, row.share = outcome.source, outcome.seconds, 1.0
         row.reason = _short_reason(outcome, row.path)
-        row.notes = tuple(as_labels(note) for note in outcome.notes)
+        chosen = (outcome.chosen,) if outcome.chosen else ()
+        row.notes = (*chosen, *(as_labels(note) for note in outcome.notes))
         row.target = None if outcome.status == "failed" else outcome.target
         row.status = outcome.status
         self.counts[outcome.status] += 1

@@ -1,6 +1,6 @@
 """Controls for device, precision and tile size, which several widgets share."""
 
-from magicgui.widgets import ComboBox
+from magicgui.widgets import ComboBox, LineEdit
 
 _TILES = ("auto", "64", "96", "128", "192", "256", "384", "512", "768", "1024")
 
@@ -28,3 +28,14 @@ def tile_box() -> ComboBox:
         tooltip="Edge of the tiles given to the model, in input pixels; the result does not depend on it. auto fits "
         "the free memory.",
     )
+
+
+def range_field() -> LineEdit:
+    """Return the field for the intensities that a model gets as 0 and 1."""
+    box = LineEdit(
+        label="Range",
+        tooltip="Darkest and brightest intensity, such as 0, 4095; or one pair per channel: 0, 4095; 100, 2000. Leave "
+        "empty to fit them to the image.",
+    )
+    box.native.setPlaceholderText("fitted to the image")
+    return box

@@ -4,6 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from napari_superres.core.image import Image
+from napari_superres.errors import SettingsError
 from napari_superres.plugin.widgets.common.blur_noise import told_text
 
 if TYPE_CHECKING:
@@ -55,6 +56,26 @@ def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1
         f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}"
         f"{f', for each of {runs} channels' if runs > 1 else ''}.{told and ' '}{told}"
     )
+
+
+def parse_range(text: str) -> list[tuple[float, float]] | None:
+    """Return the ranges in a text such as ``0, 4095``, or per channel ``0, 4095; 100, 2000``; None if it is empty.
+
+    Raises
+    ------
+    SettingsError
+        If the text cannot be understood.
+    """
+    if not text.strip():
+        return None
+    try:
+        pairs = [tuple(float(value) for value in part.split(",")) for part in text.split(";") if part.strip()]
+        return [(low, high) for low, high in pairs]
+    except ValueError as error:
+        raise SettingsError(
+            f"`intensity_range` must be two numbers, got {text.strip()!r}.",
+            remedy="Type 0, 4095, or one pair per channel: 0, 4095; 100, 2000.",
+        ) from error
 
 
 def progress_text(progress: "Progress") -> str:

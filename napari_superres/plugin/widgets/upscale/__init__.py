@@ -6,8 +6,11 @@ whether it may be pressed is decided in ``state``.
 ``state``         what is chosen, what may be pressed, what is shown; without Qt
 ``widget``        reacts to the controls, plans and runs
 ``controls``      the controls from top to bottom, and how they show a state
+``layer_facts``   facts of a layer for the state
 ``layer_run``     the computation of one layer
 ``result_layer``  the layer of a result, which fills tile by tile
+``chooser``       chooses the model for a layer, or asks what it shows
+``fitness_form``  whether the model fits the layer, and buttons for what helps
 ``model_choice``  choice among the library's models and single files
 ``region``        choice of region and channels
 ``pixel_size``    sets a pixel size that the file did not state

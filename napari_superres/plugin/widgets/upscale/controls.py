@@ -7,7 +7,7 @@ from magicgui.widgets import CheckBox, LineEdit
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, tile_box
+from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, range_field, tile_box
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.upscale.model_choice import ModelChoice
 from napari_superres.plugin.widgets.upscale.state import UpscaleState
@@ -56,6 +56,7 @@ class UpscaleControls(Panel):
         self.models = ModelChoice()
         self.model = self.models.box
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
+        self.intensity_range = range_field()
         self.tta = CheckBox(
             label="Averaging",
             tooltip="Average the results of the eight flips and quarter turns of the input. Takes eight times as long "
@@ -99,19 +100,27 @@ class UpscaleControls(Panel):
         self.bar.setValue(done)
         self.bar.setVisible(state.is_running)
 
-    def arrange(self, pixel_size: QWidget, offers: Sequence[QWidget], region: QWidget, *live: QWidget) -> None:
+    def arrange(
+        self,
+        pixel_size: QWidget,
+        choosing: Sequence[QWidget],
+        offers: Sequence[QWidget],
+        region: QWidget,
+        *live: QWidget,
+    ) -> None:
         """Put the controls into the panel, together with the parts that have a file of their own."""
         for widget in (
             forms.form([self.layer, self.axes]),
             self.all_channels,
             pixel_size,
             self.notice,
-            *offers,
             forms.form([self.model]),
+            *choosing,
+            *offers,
             self.card,
             self.add_model,
             region,
-            forms.form([self.device, self.precision, self.tile, self.tta]),
+            forms.form([self.intensity_range, self.device, self.precision, self.tile, self.tta]),
             *live,
             _row(self.copy_python, self.copy_command),
             forms.text(_CAUTION),

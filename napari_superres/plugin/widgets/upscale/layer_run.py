@@ -42,6 +42,8 @@ class LayerRun:
     ----------
     job
         To be added to the panel's session.
+    notes_shown
+        Notes that need no notification, because they are on display.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class LayerRun:
         focus = field.focus(viewer, source, request.image.axes)
         self._result: Image | None = None
         self._seconds = 0.0
-        self._notes: set[str] = set()
+        self.notes_shown: set[str] = set()
         self._is_kept = False
         self.job = Job(
             lambda: tasks.upscale(
@@ -95,9 +97,9 @@ class LayerRun:
         if not self.job.is_cancelled and step.region is not None and self.source in self.viewer.layers:
             self._layer.show(step.image)
         for note in step.notes:
-            if note not in self._notes:  # Each step repeats the notes so far.
+            if note not in self.notes_shown:  # Each step repeats the notes so far.
                 forms.show_warning(note)
-            self._notes.add(note)
+            self.notes_shown.add(note)
         record = step.image.metadata.get("provenance", {})
         if record.get("complete", bool(record)) and step.done == step.total:
             self._result, self._seconds = step.image, step.seconds

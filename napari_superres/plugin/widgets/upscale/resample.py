@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_superres.core.image import Image
 from napari_superres.degradation import resample
 from napari_superres.models import ModelCard
-from napari_superres.models.suitability import plane_size, trained_pixel_size
+from napari_superres.models.choice.suitability import plane_size, trained_pixel_size
 from napari_superres.plugin.host.layers import to_layer
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.session import Session

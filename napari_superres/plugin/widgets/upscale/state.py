@@ -3,7 +3,7 @@
 Nothing here knows Qt or napari. The widget replaces its state at every event and shows the new one.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.models import ModelCard
-from napari_superres.models.suitability import pixel_size_doubt
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.widgets.common.blur_noise import BlurNoise
 from napari_superres.plugin.widgets.common.card_html import card_html
-from napari_superres.plugin.widgets.common.wording import duration, progress_text
+from napari_superres.plugin.widgets.common.wording import duration, parse_range, progress_text
 
 if TYPE_CHECKING:
     from napari_superres.inference import Progress
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 
 WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
 """Regions of a layer that can be computed."""
-
-_PHOTOGRAPHS = "photo-x2"
-_SUGGESTED = {"nanometer": "em-x2", "micrometer": "fluo-x2", "millimeter": "mri-x2"}
-"""Model for the images that usually have pixels in a unit."""
 
 
 class Phase(Enum):
@@ -113,8 +108,8 @@ class UpscaleState:
         Name or file of the chosen model.
     card
         Card of the model; None if it cannot be read.
-    is_model_by_hand
-        Whether the user chose the model. Until then it follows the layer.
+    is_asking
+        Whether nothing tells what the layer shows, and the user has not said it.
     is_card_whole
         Whether the whole card is shown.
     region
@@ -125,6 +120,8 @@ class UpscaleState:
         Whether the layers of the other channels are computed, too.
     device, precision, tile, tta
         As the options of `napari_superres.upscale`; the tile as text.
+    intensity_range
+        Text of the field for the intensities that become 0 and 1; empty to fit them.
     blur_noise
         What a conditioned network shall be told; None for other models.
     noise_text
@@ -150,7 +147,7 @@ class UpscaleState:
     layer: LayerFacts | None = None
     model: str = ""
     card: ModelCard | None = None
-    is_model_by_hand: bool = False
+    is_asking: bool = False
     is_card_whole: bool = False
     region: str = WHOLE
     channels: str = ""
@@ -159,6 +156,7 @@ class UpscaleState:
     precision: str = "auto"
     tile: str = "auto"
     tta: bool = False
+    intensity_range: str = ""
     blur_noise: BlurNoise | None = None
     noise_text: str = ""
     grid_cell: tuple[int, int] | None = None
@@ -180,7 +178,9 @@ class UpscaleState:
     @property
     def can_press_run(self) -> bool:
         """Whether the Run button, which cancels while a result is computed, may be pressed."""
-        return self.phase is Phase.RUNNING or (self.phase is Phase.IDLE and self.layer is not None)
+        return self.phase is Phase.RUNNING or (
+            self.phase is Phase.IDLE and self.layer is not None and not self.is_asking
+        )
 
     @property
     def can_keep(self) -> bool:
@@ -213,10 +213,8 @@ class UpscaleState:
 
     @property
     def notice(self) -> str:
-        """Reasons to doubt that the model suits the layer, one per line."""
+        """Reasons to doubt what is known of the layer, one per line."""
         doubts, layer = list[str](), self.layer
-        if layer is not None and layer.pixel_size is not None and self.card is not None:
-            doubts.append(pixel_size_doubt(self.card, layer.pixel_size, layer.pixel_unit))
         if layer is not None:
             doubts.append(self.units_notice)
             doubts.append(f"The axes {layer.axes} are a guess: correct them if they are others." * layer.axes_guessed)
@@ -254,11 +252,12 @@ class UpscaleState:
         Raises
         ------
         SettingsError
-            If the text of the noise cannot be understood.
+            If the text of the noise or of the intensity range cannot be understood.
         """
         tile = self.tile if self.tile == "auto" else int(self.tile)
         told = {} if self.blur_noise is None else self.blur_noise.options()
-        return {"device": self.device, "precision": self.precision, "tile": tile, "tta": self.tta, **told}
+        computing = {"device": self.device, "precision": self.precision, "tile": tile, "tta": self.tta}
+        return {**computing, "intensity_range": parse_range(self.intensity_range), **told}
 
     def request(self, image: Image, roi: Mapping[str, tuple[int, int]]) -> Request:
         """Return the run that is chosen.
@@ -277,19 +276,6 @@ class UpscaleState:
         """
         model, channels = parse_channels(self.channels if "C" in image.axes else "", self.model)
         return Request(image, model, {**self.options, "channels": channels, "roi": dict(roi) or None})
-
-    def suggest_model(self, known: Collection[str]) -> str:
-        """Return the model for the layer's unit, or the chosen one if the user chose it or the other is unknown.
-
-        Parameters
-        ----------
-        known
-            Models in the list.
-        """
-        if self.layer is None or self.is_model_by_hand:
-            return self.model
-        name = _PHOTOGRAPHS if self.layer.is_rgb else _SUGGESTED.get(self.layer.unit, _PHOTOGRAPHS)
-        return name if name in known else self.model
 
     # What happens
 

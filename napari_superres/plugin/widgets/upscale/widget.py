@@ -3,17 +3,15 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import QApplication
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
-from napari_superres.models.suitability import plane_size
-from napari_superres.plugin.host.layers import guess_layer_axes, is_guess, other_channels, to_image
+from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, to_image
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
@@ -23,8 +21,11 @@ from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
+from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
 from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
+from napari_superres.plugin.widgets.upscale.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
+from napari_superres.plugin.widgets.upscale.layer_facts import facts_of
 from napari_superres.plugin.widgets.upscale.layer_run import LayerRun
 from napari_superres.plugin.widgets.upscale.pixel_size import PixelSizeForm, set_pixel_size
 from napari_superres.plugin.widgets.upscale.preview import Preview
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Image as ImageLayer
 
-    from napari_superres.inference import Progress
+    from napari_superres.inference import Plan, Progress
     from napari_superres.training.isotropic import LearningStep
 
 _PLAN_DELAY = 300  # milliseconds without a change before a new plan is made
@@ -66,6 +67,7 @@ class UpscaleWidget(UpscaleControls):
         self._activity = activity = Activity("Super-resolving")
         self._waiting: list[ImageLayer] = []
         self._is_layer_by_hand = False
+        self._known_notes: tuple[str, ...] = ()
         self._plan_timer = QTimer(self)
         self._plan_timer.setSingleShot(True)
         self._plan_timer.setInterval(_PLAN_DELAY)
@@ -73,12 +75,21 @@ class UpscaleWidget(UpscaleControls):
         self.pixel_size = PixelSizeForm(self._set_pixel_size)
         self.resample = ResampleButton(viewer, self.session, lambda layer: setattr(self.layer, "value", layer))
         self.isotropic = IsotropicForm(self.session, self._learn, self._run_learnt)
+        self.chooser = ModelChooser(self.session, self.models, self._read_controls)
+        self.fitness = FitnessForm(viewer, self.model, self.intensity_range, self._read_controls)
         self.region = RegionForm(viewer, self._read_controls)
         self.preview = Preview(viewer, self.session, self._request_for_preview, self._measure_again)
         self.blur_noise = BlurNoiseForm(self._update)
         self._noise: Any = None  # as it was measured; a moved slider does not measure it again
         self.destroyed.connect(lambda: activity.close())  # noqa: PLW0108 - a bound method would not keep it alive
-        self.arrange(self.pixel_size, [self.resample, self.isotropic], self.region, self.preview, self.blur_noise)
+        self.arrange(
+            self.pixel_size,
+            [self.chooser, self.fitness],
+            [self.resample, self.isotropic],
+            self.region,
+            self.preview,
+            self.blur_noise,
+        )
         self.precision.value = preferences().precision
         self._connect()
         self._choose_layer()
@@ -87,15 +98,17 @@ class UpscaleWidget(UpscaleControls):
 
     def _connect(self) -> None:
         self.card.linkActivated.connect(self._follow_card_link)
-        self.add_model.clicked.connect(self._choose_model_file)
+        self.add_model.clicked.connect(lambda: self.models.ask_for_file(self))
         self.run.clicked.connect(self._start_or_cancel)
         self.keep.clicked.connect(lambda: self._cancel(keep=True))
         self.copy_python.clicked.connect(lambda: self._copy(snippets.script))
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
         self.layer.changed.connect(self._choose_layer_by_hand)
         self.model.changed.connect(self._choose_model_by_hand)
+        self.model.native.activated.connect(self._choose_model_by_hand)  # also the model that is shown already
         self.all_channels.toggled.connect(self._read_controls)
-        for control in (self.axes, self.device, self.precision, self.tile, self.tta):
+        self.axes.changed.connect(self._look_again)
+        for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta):
             control.changed.connect(self._read_controls)
         library.follow(self, self._refresh_models)
 
@@ -150,8 +163,12 @@ class UpscaleWidget(UpscaleControls):
             axes = "" if layer is None else guess_layer_axes(layer)
         with self.axes.changed.blocked():
             self.axes.value = axes
-        state = replace(self.state, layer=self._layer_facts(), model=self.model.value or "")
-        self.models.suggest(state.suggest_model(self.model.choices))
+        with self.intensity_range.changed.blocked():
+            self.intensity_range.value = ""
+        self._look_again()
+
+    def _look_again(self, _: Any = None) -> None:
+        self.chooser.follow(self.layer.value, self._chosen_image())
         self._read_controls()
 
     def _image(self, layer: "ImageLayer") -> Image:
@@ -163,24 +180,14 @@ class UpscaleWidget(UpscaleControls):
         return None
 
     def _layer_facts(self) -> LayerFacts | None:
-        layer, image = self.layer.value, self._chosen_image()
-        if layer is None:
-            return None
-        return LayerFacts(
-            axes=self.axes.value,
-            unit=str(layer.units[-1]),
-            is_rgb=layer.rgb,
-            pixel_size=None if image is None else plane_size(image),
-            pixel_unit=image.units["X"] if image is not None and image.has_pixel_size else None,
-            channel_layers=1 + len(other_channels(self.viewer, layer)),
-            axes_guessed=is_guess(layer, self.axes.value),
-        )
+        layer = self.layer.value
+        return None if layer is None else facts_of(self.viewer, layer, self._chosen_image(), self.axes.value)
 
     def _set_pixel_size(self, size: float, unit: str) -> None:
         layer = self.layer.value
         if layer is not None:
             set_pixel_size(layer, self._image(layer).axes, size, unit)
-            self._read_controls()
+            self._look_again()
 
     # Models
 
@@ -188,26 +195,8 @@ class UpscaleWidget(UpscaleControls):
         if self.models.refresh():
             self._read_controls()
 
-    def _choose_model_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Model file", "", "Model (*.safetensors)")
-        if path:
-            self.add_model_file(path)
-
-    def add_model_file(self, path: str | Path) -> None:
-        """Add a model file to the list and choose it. An error is shown if it cannot be used.
-
-        Parameters
-        ----------
-        path
-            A ``.safetensors`` file of this package.
-        """
-        try:
-            self.models.add_file(path)
-        except SuperResError as error:
-            forms.show_error(str(error))
-
-    def _choose_model_by_hand(self) -> None:
-        self.state = replace(self.state, is_model_by_hand=True)
+    def _choose_model_by_hand(self, _: Any = None) -> None:
+        self.chooser.choose_by_hand()
         self._read_controls()
 
     def _follow_card_link(self, target: str) -> None:
@@ -233,6 +222,8 @@ class UpscaleWidget(UpscaleControls):
                 layer=layer,
                 model=self.model.value or "",
                 card=card,
+                is_asking=self.chooser.is_asking,
+                intensity_range=self.intensity_range.value,
                 region=self.region.kind.value,
                 channels=self.region.channels.value,
                 all_channels=self.all_channels.isChecked(),
@@ -310,15 +301,23 @@ class UpscaleWidget(UpscaleControls):
             plan = plan if known is request else as_measured(plan)
             self._noise = measured_noise(plan)
             text = plan_text(request.image, plan, expected, runs=len(self._layers_to_run()))
-            self._show_plan(text, noise_text(plan), plan.grid_cell)
+            self._show_plan(text, noise_text(plan), plan)
 
         self._plan_job = Job(
             lambda: tasks.plan(known.image, known.model, known.options), stepped=show, failed=self._show_plan
         )
         self.session.add(self._plan_job)
 
-    def _show_plan(self, text: str, noise: str = "", grid_cell: tuple[int, int] | None = None) -> None:
-        self._set_state(replace(self.state, plan=text, noise_text=noise, grid_cell=grid_cell))
+    def _show_plan(self, text: str, noise: str = "", plan: "Plan | None" = None) -> None:
+        if plan is None or self.chooser.is_asking:
+            fitness, self._known_notes = None, ()
+        else:
+            fitness, self._known_notes = plan.fitness, plan.doubts
+        self.fitness.show_fitness(
+            fitness, self._known_notes, self.layer.value, self._chosen_image(), self.chooser.choice
+        )
+        cell = None if plan is None else plan.grid_cell
+        self._set_state(replace(self.state, plan=text, noise_text=noise, grid_cell=cell))
 
     def _copy(self, write: Callable[..., str]) -> None:
         if self.layer.value is None:
@@ -353,6 +352,7 @@ class UpscaleWidget(UpscaleControls):
         self._run = LayerRun(
             self.viewer, layer, request, stepped=self._advance, failed=forms.show_error, ended=self._finish
         )
+        self._run.notes_shown.update(self._known_notes)
         self._set_state(self.state.start())
         self.session.add(self._run.job)
 

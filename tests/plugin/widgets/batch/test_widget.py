@@ -93,7 +93,7 @@ def test_models_that_are_added_appear(widget, monkeypatch):
     widget.settings.model.value = "bicubic-x2"
     monkeypatch.setattr(batch_settings, "list_models", lambda: [find_card("bicubic-x2"), find_card("fluo-x2")])
     library.changed.emit()
-    assert widget.settings.model.choices == ("fluo-x2", "bicubic-x2")
+    assert widget.settings.model.choices == ("auto", "fluo-x2", "bicubic-x2")
     assert widget.settings.model.value == "bicubic-x2"
 
 

@@ -54,7 +54,7 @@ def test_sliders_are_shown_for_models_that_are_told(viewer, widget, qtbot, model
     form = widget.blur_noise
     assert form.isHidden()
     assert "strength" not in widget.state.options
-    widget.add_model_file(model)
+    widget.models.try_file(model)
     assert not form.isHidden()
     qtbot.waitUntil(lambda: ", measured" in form.noise_text.text(), timeout=LONG)
     level = float(form.noise_text.text().split()[3])
@@ -82,7 +82,7 @@ def test_a_width_is_dropped_for_other_pixels(viewer, widget, model, image):
     coarse = viewer.add_image(image, scale=(0.5, 0.5), units="micrometer", name="coarse")
     same = viewer.add_image(image, scale=(0.2, 0.2), units="micrometer", name="other channel")
     unknown = viewer.add_image(image, name="unknown")
-    widget.add_model_file(model)
+    widget.models.try_file(model)
     number = widget.blur_noise.sigma.number
     for other, kept in ((same, True), (coarse, False), (unknown, False)):
         widget.layer.value = layer
@@ -97,7 +97,7 @@ def test_a_width_is_dropped_for_other_pixels(viewer, widget, model, image):
 
 def test_the_preview_follows_the_sliders_and_measures_once(viewer, widget, qtbot, model, image, measurements):
     layer = viewer.add_image(image, scale=(0.2, 0.2), units="micrometer")
-    widget.add_model_file(model)
+    widget.models.try_file(model)
     widget.preview.setChecked(True)
     form = widget.blur_noise
 
@@ -129,7 +129,7 @@ def test_copied_command_and_script_tell_the_same(viewer, widget, qtbot, model, i
     monkeypatch.chdir(tmp_path)
     write_image(Image.from_array(image, "YX", pixel_size=0.2), tmp_path / "cells.ome.tif")
     (layer,) = viewer.open(str(tmp_path / "cells.ome.tif"), plugin="napari-superres-torch")
-    widget.add_model_file(model)
+    widget.models.try_file(model)
     form = widget.blur_noise
     form.strength.number.setValue(65)
     form.sigma.number.setValue(90)
@@ -153,7 +153,7 @@ def test_copied_command_and_script_tell_the_same(viewer, widget, qtbot, model, i
 
 def test_sliders_have_tooltips_and_fit(viewer, widget, model, image):
     viewer.add_image(image)
-    widget.add_model_file(model)
+    widget.models.try_file(model)
     form = widget.blur_noise
     for row in (form.strength, form.sigma):
         assert row.slider.toolTip()

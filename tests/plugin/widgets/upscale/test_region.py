@@ -217,6 +217,8 @@ def test_command_and_script_compute_the_same_pixels(viewer, widget, qtbot, tmp_p
     layer = next(one for one in viewer.layers if one.metadata["channel"] == 1)
     viewer.dims.set_current_step(0, 2)
     widget.layer.value = layer
+    widget.model.value = "bicubic-x2"
+    widget.chooser.choose_by_hand()  # also if it was shown already
     widget.region.kind.value = region
     widget.tile.value = "64"
     run(widget, qtbot)
@@ -281,9 +283,13 @@ def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
     write_image(Image.from_array(pixels((3, 24, 30)), "CYX", pixel_size=0.5, channel_names=names), path)
     other = viewer.add_image(pixels((24, 30)), name="other")
     widget.layer.value = other
+    widget.model.value = "bicubic-x2"
+    widget.chooser.choose_by_hand()  # also if it was shown already
     assert widget.all_channels.isHidden()
     viewer.open(path, plugin="napari-superres-torch")
     widget.layer.value = viewer.layers[2]
+    widget.model.value = "bicubic-x2"
+    widget.chooser.choose_by_hand()  # also if it was shown already
     assert not widget.all_channels.isHidden()
     assert widget.all_channels.text() == "All 3 channels"
     widget.all_channels.setChecked(True)

@@ -10,7 +10,7 @@ import pytest
 
 from napari_superres import Image
 from napari_superres.errors import SettingsError
-from napari_superres.models import find_card, list_models
+from napari_superres.models import find_card
 from napari_superres.plugin.widgets.upscale.state import (
     SLICE,
     LayerFacts,
@@ -69,25 +69,6 @@ def test_nothing_is_run_or_planned_without_a_layer_a_model_or_torch():
     assert replace(CHOSEN, layer=None, phase=Phase.RUNNING).can_press_run  # to cancel
 
 
-@pytest.mark.parametrize(
-    ("unit", "is_rgb", "name"),
-    [
-        ("micrometer", False, "fluo-x2"),
-        ("nanometer", False, "em-x2"),
-        ("millimeter", False, "mri-x2"),
-        ("pixel", False, "photo-x2"),
-        ("micrometer", True, "photo-x2"),
-    ],
-)
-def test_a_model_is_suggested_by_the_unit(unit, is_rgb, name):
-    known = [card.name for card in list_models()]
-    state = replace(CHOSEN, layer=LayerFacts("YX", unit, is_rgb))
-    assert state.suggest_model(known) == name
-    assert state.suggest_model([]) == "bicubic-x2"
-    assert replace(state, is_model_by_hand=True).suggest_model(known) == "bicubic-x2"
-    assert replace(state, layer=None).suggest_model(known) == "bicubic-x2"
-
-
 def test_an_unknown_pixel_size_is_asked_for():
     assert not CHOSEN.asks_for_pixel_size
     assert replace(CHOSEN, layer=LayerFacts("YX", pixel_size=(1.0, 1.0))).asks_for_pixel_size
@@ -96,13 +77,17 @@ def test_an_unknown_pixel_size_is_asked_for():
 
 
 def test_doubts_are_shown_in_lines():
-    far = LayerFacts("YX", "millimeter", pixel_size=(9.0, 9.0), pixel_unit="millimeter")
-    state = replace(CHOSEN, layer=far, card=find_card("mri-x2"), units_notice="some layers are in pixels.")
-    pixels, units = state.notice.split("\n")
-    assert "outside" in pixels
+    guessed = replace(PLANE, axes_guessed=True)
+    state = replace(CHOSEN, layer=guessed, units_notice="some layers are in pixels.")
+    units, axes = state.notice.split("\n")
     assert units == "Some layers are in pixels."
-    assert replace(state, layer=replace(far, pixel_unit=None), units_notice="").notice == ""
-    assert replace(state, layer=PLANE, card=None, units_notice="").notice == ""
+    assert axes == "The axes YX are a guess: correct them if they are others."
+    assert replace(state, layer=PLANE, units_notice="").notice == ""
+
+
+def test_nothing_runs_while_the_window_asks():
+    assert not replace(CHOSEN, is_asking=True).can_press_run
+    assert replace(CHOSEN, is_asking=True, phase=Phase.RUNNING).can_press_run  # to cancel
 
 
 def test_the_card_is_shown_short_or_whole():
@@ -129,6 +114,7 @@ def test_a_request_has_what_was_chosen():
         "precision": "auto",
         "tile": 64,
         "tta": True,
+        "intensity_range": None,
         "channels": [1],
         "roi": {"T": (3, 4), "Y": (0, 5)},
     }

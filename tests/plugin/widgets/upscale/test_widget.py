@@ -64,6 +64,7 @@ def test_colour_stack_and_own_axes(viewer, widget, qtbot):
     widget.layer.value = stack
     assert widget.axes.value == "ZYX"
     widget.axes.value = "CYX"
+    widget.model.value = "bicubic-x2"
     run(widget, qtbot)
     result = viewer.layers["stack [bicubic-x2]"]
     assert result.data.shape == (3, 40, 44)
@@ -268,13 +269,13 @@ def test_a_model_file_can_be_used_once(viewer, widget, qtbot, tmp_path, told):
 
     own = tmp_path / "mine.safetensors"
     shutil.copy(shipped_folder() / "fsrcnn-x2.safetensors", own)
-    widget.add_model_file(own)
+    widget.models.try_file(own)
     assert widget.model.value == str(own)
     viewer.add_image(pixels(), name="cells")
     run(widget, qtbot)
     assert "cells [mine]" in viewer.layers
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
-    widget.add_model_file(tmp_path / "bad.safetensors")
+    widget.models.try_file(tmp_path / "bad.safetensors")
     assert [message for message in told if "bad.safetensors" in message] == told[-1:]
     assert widget.model.value == str(own)
 

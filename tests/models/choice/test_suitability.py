@@ -11,7 +11,7 @@ from napari_superres import Image, upscale
 from napari_superres.core.intensity import measure
 from napari_superres.errors import SuperResWarning
 from napari_superres.models import Model, ModelCard, find_card, load_model
-from napari_superres.models.suitability import doubts, noise_level, pixel_size_doubt, trained_pixel_size
+from napari_superres.models.choice.suitability import doubts, noise_level, pixel_size_doubt, trained_pixel_size
 
 
 def card(**facts):

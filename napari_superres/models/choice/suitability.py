@@ -17,7 +17,9 @@ from napari_superres.models.grid_map import grid_marker
 _TOLERANCE = 1.05
 """Factor by which pixels may be smaller or larger than those of the training: stated sizes are rounded."""
 
-_ANY_MODALITY = ("", "any", "unknown")
+ANY_MODALITY = ("", "any", "unknown")
+"""Modalities of cards that name none."""
+
 _NOISE_FACTOR, _NOISE_FLOOR = 1.5, 0.005
 """Noise may exceed that of the training by this factor, and by this fraction of the model's intensity scale."""
 
@@ -55,17 +57,15 @@ def doubts(card: ModelCard, image: Image, intensities: Intensities, channel: int
     tuple of str
         One text per reason, which says what to do; empty if the model suits the image.
     """
-    levels, normalisation = intensities.levels[channel], intensities.normalisation
-    judged = _most_noise(card) is not None or levels < _MIN_LEVELS
-    noise = _measure_plane(image, normalisation, channel) if judged else 0.0
-    contrast = intensities.contrast[channel] / (normalisation.high[channel] - normalisation.low[channel])
+    judged = _most_noise(card) is not None or intensities.levels[channel] < _MIN_LEVELS
+    noise = plane_noise(image, intensities.normalisation, channel) if judged else 0.0
     reasons = (
         _computed_doubt(card, image),
         _modality_doubt(card, image),
         pixel_size_doubt(card, plane_size(image), image.units.get("X")),
-        _noise_doubt(card, noise),
-        _levels_doubt(card, levels, contrast, noise),
-        _range_doubt(card, intensities.normalisation, intensities.contrast[channel], channel),
+        noise_doubt(card, noise),
+        levels_doubt(card, intensities, noise, channel),
+        range_doubt(card, intensities, channel),
     )
     return tuple(reason for reason in reasons if reason)
 
@@ -80,7 +80,7 @@ def find_cell(card: ModelCard, image: Image, intensities: Intensities, channel: 
     """
     if card.grid is None:
         return None
-    return grid_marker(card, 0.0, (0.0, _measure_plane(image, intensities.normalisation, channel)))
+    return grid_marker(card, 0.0, (0.0, plane_noise(image, intensities.normalisation, channel)))
 
 
 def plane_size(image: Image) -> tuple[float, float]:
@@ -101,10 +101,10 @@ def pixel_size_doubt(card: ModelCard, pixel_size: Sequence[float], unit: str | N
     unit
         Unit of `pixel_size`; None = unknown, which is no reason to doubt.
     """
-    if _fits(card, pixel_size, unit) or card.pixel_size is None:
+    if fits_pixels(card, pixel_size, unit) or card.pixel_size is None:
         return ""
     low, high = card.pixel_size
-    others = [o.name for o in _same_scale(card) if o.pixel_size is not None and _fits(o, pixel_size, unit)]
+    others = [o.name for o in _same_scale(card) if o.pixel_size is not None and fits_pixels(o, pixel_size, unit)]
     instead = f", or use {' or '.join(others)}" if others else ""
     pixels = " x ".join(dict.fromkeys(f"{size * METRES[unit or ''] / METRES['micrometer']:.4g}" for size in pixel_size))
     return (
@@ -131,7 +131,7 @@ def trained_pixel_size(card: ModelCard, pixel_size: Sequence[float], unit: str |
     tuple of float or None
         Along Y and X; None if the image suits the model already, or if its pixel size or the card's is unknown.
     """
-    if _fits(card, pixel_size, unit) or card.pixel_size is None or unit is None:
+    if fits_pixels(card, pixel_size, unit) or card.pixel_size is None or unit is None:
         return None
     low, high = (size * METRES["micrometer"] / METRES[unit] for size in card.pixel_size)
     return tuple(min(max(size, low), high) for size in pixel_size)
@@ -161,7 +161,27 @@ def noise_level(plane: npt.NDArray[np.floating[Any]]) -> float:
     return float(np.sqrt(np.pi / 2) / 6 * np.abs(both).mean())
 
 
-def _fits(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> bool:
+def refusal(card: ModelCard, image: Image) -> tuple[str, str]:
+    """Return why a model cannot run on an image because of its axes, and what to do; empty texts if it can."""
+    if card.ndim == 3 and "Z" not in image.axes:
+        return f"{card.name} works on volumes and needs a Z axis, got axes {image.axes}.", "Use a 2-D model."
+    if card.frames > 1 and card.context not in image.axes:
+        return (
+            f"{card.name} looks at {card.frames} neighbouring planes and needs the axis {card.context}, got axes "
+            f"{image.axes}.",
+            "State the axes with `axes`, or use a model that looks at one plane.",
+        )
+    return "", ""
+
+
+def knows_noise(card: ModelCard, noise: float) -> bool:
+    """Return whether a model was trained or tested on so much noise, as a share of the range; False if it is silent."""
+    most = _most_noise(card)
+    return most is not None and noise <= _NOISE_FACTOR * most + _NOISE_FLOOR
+
+
+def fits_pixels(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> bool:
+    """Return whether pixels, along Y and X, are as large as those of the training; True if either is unknown."""
     if card.pixel_size is None or unit not in METRES:
         return True
     low, high = card.pixel_size
@@ -175,15 +195,20 @@ def _same_scale(card: ModelCard) -> list[ModelCard]:
     return [other for other in all_cards()[0] if other.scale == card.scale and not other.is_interpolation]
 
 
-def _computed_doubt(card: ModelCard, image: Image) -> str:
-    """Return a reason to doubt if the image was itself computed, as its record says; an empty text otherwise."""
+def computed_by(image: Image) -> str:
+    """Return the names of the models that computed an image, as its record says; empty if it was recorded."""
     record = image.metadata.get("provenance")
-    if card.is_interpolation or not isinstance(record, Mapping):
+    if not isinstance(record, Mapping):
         return ""
     parts = record.get("per_channel") or [record]
     models = [p["model"] for p in parts if isinstance(p, Mapping) and isinstance(p.get("model"), Mapping)]
-    names = ", ".join(dict.fromkeys(str(m.get("name", "?")) for m in models))
-    if not names:
+    return ", ".join(dict.fromkeys(str(m.get("name", "?")) for m in models))
+
+
+def _computed_doubt(card: ModelCard, image: Image) -> str:
+    """Return a reason to doubt if the image was itself computed, as its record says; an empty text otherwise."""
+    names = computed_by(image)
+    if card.is_interpolation or not names:
         return ""
     return (
         f"The image does not fit {card.name}: it was itself computed by {names}, as its record says, and the training "
@@ -194,7 +219,7 @@ def _computed_doubt(card: ModelCard, image: Image) -> str:
 def _modality_doubt(card: ModelCard, image: Image) -> str:
     """Return a reason to doubt if the file names another modality than the card; an empty text otherwise."""
     modality, trained = image.metadata.get("modality"), card.modality
-    if not modality or trained in _ANY_MODALITY or str(modality).lower() in trained.lower():
+    if not modality or trained in ANY_MODALITY or str(modality).lower() in trained.lower():
         return ""
     others = [other.name for other in _same_scale(card) if other.modality == modality]
     instead = f"Use {' or '.join(others)}" if others else "Use interpolation, or a model of your own"
@@ -204,10 +229,10 @@ def _modality_doubt(card: ModelCard, image: Image) -> str:
     )
 
 
-def _noise_doubt(card: ModelCard, noise: float) -> str:
+def noise_doubt(card: ModelCard, noise: float) -> str:
     """Return a reason to doubt if the image is noisier than all that the model knows; an empty text otherwise."""
     most = _most_noise(card)
-    if most is None or noise <= _NOISE_FACTOR * most + _NOISE_FLOOR:
+    if most is None or knows_noise(card, noise):
         return ""
     return (
         f"The image does not fit {card.name}: it is noisier ({noise:.3f} of its range) than the images of the training "
@@ -224,11 +249,12 @@ def _most_noise(card: ModelCard) -> float | None:
     return max(known, default=None)
 
 
-def _levels_doubt(card: ModelCard, levels: int, contrast: float, noise: float) -> str:
+def levels_doubt(card: ModelCard, intensities: Intensities, noise: float, channel: int) -> str:
     """Return a reason to doubt if the image has few grey levels that noise does not blend; an empty text otherwise.
 
     A single grey level is no reason: there is nothing to sharpen.
     """
+    levels, contrast = intensities.levels[channel], intensities.contrast[channel] / _span(intensities, channel)
     if card.is_interpolation or not 1 < levels < _MIN_LEVELS or noise > _BLENDING_NOISE * contrast / (levels - 1):
         return ""
     return (
@@ -237,12 +263,12 @@ def _levels_doubt(card: ModelCard, levels: int, contrast: float, noise: float) -
     )
 
 
-def _range_doubt(card: ModelCard, normalisation: Normalisation, contrast: float, channel: int) -> str:
+def range_doubt(card: ModelCard, intensities: Intensities, channel: int) -> str:
     """Return a reason to doubt if intensities reach the network as they are, and it was made for quite other ones."""
     seen = card.arguments.get("seen")
     if card.intensity != "none" or not isinstance(seen, list | tuple) or len(seen) != 2:
         return ""
-    span = contrast / (normalisation.high[channel] - normalisation.low[channel])
+    span = intensities.contrast[channel] / _span(intensities, channel)
     low, high = float(seen[0]), float(seen[1])
     if (high - low) / _MOST_SPANS <= span <= _MOST_SPANS * (high - low):
         return ""
@@ -253,7 +279,11 @@ def _range_doubt(card: ModelCard, normalisation: Normalisation, contrast: float,
     )
 
 
-def _measure_plane(image: Image, normalisation: Normalisation, channel: int) -> float:
+def _span(intensities: Intensities, channel: int) -> float:
+    return intensities.normalisation.high[channel] - intensities.normalisation.low[channel]
+
+
+def plane_noise(image: Image, normalisation: Normalisation, channel: int) -> float:
     """Return the noise in the middle of one plane on the model's intensity scale; 0 if pixels hold no measurement."""
     index = tuple(
         slice(max(0, (n - _SAMPLE_EDGE) // 2), (n + _SAMPLE_EDGE) // 2)
