@@ -77,8 +77,8 @@ _MISFIT = 0.05
 _DARKEST = 0.005
 """Quantile of the brightness of blocks that stands for darkness."""
 
-_ROUNDING = 1 / 12
-"""Variance of the error of rounding to whole numbers. Where it is all the noise, neighbours are often rounded alike."""
+_SAMPLE = 1 << 16
+"""Pixels of a plane among which the step between grey levels is looked for."""
 
 _ROUNDS = 8
 _FLOOR = 1e-2
@@ -136,7 +136,7 @@ def measure_noise(planes: Sequence[npt.NDArray[Any]]) -> Noise:
     -------
     Noise
         In grey levels. It is 0 if all pixels are the same; otherwise, whole numbers have at least the error of
-        rounding, a variance of 1/12.
+        rounding; see `rounding_error`.
 
     Raises
     ------
@@ -163,9 +163,18 @@ def measure_noise(planes: Sequence[npt.NDArray[Any]]) -> Noise:
     base, gain = _fit(brightness, _mean(bands, _MIDDLE), _mean(bands, _CORNER))
     share = _noise_share(bands, base + gain * brightness)
     base, gain = share * base, share * gain
-    if all(plane.dtype.kind in "ui" for plane in planes) and base + gain * (means.max() - offset) < _ROUNDING:
-        base, gain = _ROUNDING, 0.0
+    rounding = rounding_error(planes)
+    if base + gain * (means.max() - offset) < rounding**2:
+        return Noise(0.0, rounding, offset)
     return Noise(gain, float(np.sqrt(base)), offset)
+
+
+def rounding_error(planes: Sequence[npt.NDArray[Any]]) -> float:
+    """Return the standard deviation of the rounding of whole numbers to the grey levels that planes use; else 0."""
+    if any(plane.dtype.kind not in "ui" for plane in planes):
+        return 0.0
+    steps = [np.diff(np.unique(plane.ravel()[:: max(1, plane.size // _SAMPLE)].astype(np.float64))) for plane in planes]
+    return min((float(step.min()) for step in steps if step.size), default=1.0) / 12**0.5
 
 
 def _blocks(plane: npt.NDArray[Any], highest: float) -> Floats:

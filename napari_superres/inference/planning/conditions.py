@@ -17,7 +17,7 @@ from napari_superres.core import invalid
 from napari_superres.core.conditions import SHADE, SIGMA_PER_AIRY, encode
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
-from napari_superres.core.noise import Noise, measure_noise
+from napari_superres.core.noise import Noise, measure_noise, rounding_error
 from napari_superres.core.units import METRES
 from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
@@ -142,6 +142,9 @@ def told_record(told: Told | None) -> dict[str, Any] | None:
     }
 
 
+_COARSE = 2.0
+"""Least noise that is told of whole numbers, in multiples of their error of rounding."""
+
 _SQUARES, _EDGE = 16, 512
 """Squares in which noise is measured, per channel, and their edge in pixels."""
 
@@ -249,7 +252,12 @@ def _noise_values(noise: Any) -> Noise | None:
 def _measured(image: Image, channel: int, doubts: list[str]) -> Noise:
     squares = list(_sample_squares(image, channel))
     try:
-        return measure_noise(squares)
+        noise = measure_noise(squares)
+        # Told less, networks take the steps between few grey levels for structure.
+        coarse = _COARSE * rounding_error(squares)
+        if coarse and noise.sigma(max(float(square.max()) for square in squares)) < coarse:
+            return Noise(0.0, coarse, noise.offset)
+        return noise
     except SettingsError as error:
         finite = [invalid.fill(square, 0.0) if square.dtype.kind == "f" else square for square in squares]
         level = float(np.median([noise_level(square) for square in finite]))

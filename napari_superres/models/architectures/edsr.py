@@ -57,7 +57,7 @@ class EDSR(nn.Module):
         evidence: bool = False,
     ) -> None:
         super().__init__()
-        self.evidence = Evidence() if evidence else None
+        self.evidence = Evidence() if evidence and conditions else None
         self.interpolation = Interpolation(kernel, scale) if skip else None
         self.middle = slice(frames // 2 * channels, (frames // 2 + 1) * channels)
         self.head = same_conv(ndim, frames * channels + conditions, features, 3)

@@ -89,3 +89,8 @@ def test_its_halo_is_measured_and_tiles_are_exact(scale: int) -> None:
 def test_small_images(size: tuple[int, int]) -> None:
     x = told(np.random.default_rng(0).random(size), 0.01)
     assert Evidence()(x, torch.zeros(1, 1, *(2 * n for n in size))).isfinite().all()
+
+
+def test_a_network_that_is_told_nothing_tests_nothing() -> None:
+    network = build("edsr", {"scale": [2, 2], "blocks": 1, "features": 4, "evidence": True}).eval()
+    assert network(torch.zeros(1, 1, 8, 9)).shape == (1, 1, 16, 18)
