@@ -114,6 +114,12 @@ def test_a_camera_of_whole_numbers():
     assert measure_noise([rounded.astype(np.float32)]).sigma(10) < 0.01, "only whole numbers are known to be rounded"
 
 
+@pytest.mark.parametrize("step", [3, 17])
+def test_the_error_of_few_grey_levels_is_that_of_their_steps(step: int) -> None:
+    levels = (step * np.rint(240 / step * clean("camera", 1.5))).astype(np.uint8)
+    assert measure_noise([levels]).sigma(100) == pytest.approx(step / np.sqrt(12), rel=0.3)
+
+
 @pytest.mark.parametrize("photons", [0.3, 2.0])
 def test_single_photons_in_the_dark(photons):
     light = photons * clean("camera") ** 3

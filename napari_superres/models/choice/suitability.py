@@ -28,7 +28,8 @@ _SAMPLE_EDGE = 512
 _MIN_LEVELS = 10
 """Grey levels below which networks fell below bicubic interpolation, or lost their gain, on images of their own kind.
 
-Photographs reduced to 8, 12 and 16 levels: photo-x2 is -0.8, +0.4 and +1.3 dB above bicubic (3.1 with all levels).
+Reduced to 8, 12 and 16 levels: em-x2 is -1.0, +0.2 and +0.8 dB above bicubic (1.2 with all levels) on electron
+micrographs, and espcn-x2, which is told nothing, -1.6, -1.4 and -1.0 dB on photographs (1.0).
 """
 
 _MOST_SPANS = 16.0
