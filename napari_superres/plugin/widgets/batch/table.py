@@ -109,6 +109,7 @@ class FileTable(QTableView):
         self.files = FileModel()
         self.setModel(self.files)
         self.setMinimumHeight(_HEIGHT)
+        self.setAccessibleName("Files of the batch")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setTabKeyNavigation(False)  # Tab moves to the next control.
         self.setWordWrap(False)

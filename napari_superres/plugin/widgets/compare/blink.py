@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common import forms, staging
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -41,6 +41,7 @@ class Stage:
 
         self._viewer, self._layers = viewer, layers
         self._removed: Callable[[], None] | None = removed
+        staging.begin(viewer)
         images = [layer for layer in viewer.layers if isinstance(layer, Image)]
         self._visible_before = {layer: layer.visible for layer in images}
         self._added = [layer for layer in layers if layer not in viewer.layers]
@@ -64,6 +65,7 @@ class Stage:
                     self._viewer.layers.remove(layer)
             for layer, visible in self._visible_before.items():
                 layer.visible = visible
+            staging.end(self._viewer)
 
     def _react_to_removal(self, event: Any) -> None:
         if event.value in self._layers and self._removed is not None:

@@ -100,6 +100,7 @@ class ModelsWidget(Panel):
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
         self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("A model is being processed")
         self.bar.setToolTip("A model is being processed. You can still use this widget.")
         self.status, self.problems, self.measurement, self.origin = (forms.text() for _ in range(4))
         self.card, self.properties = forms.text(rich=True), forms.text(rich=True)

@@ -6,7 +6,8 @@ whether it may be pressed is decided in ``state``.
 ``state``         what is chosen, what may be pressed, what is shown; without Qt
 ``widget``        reacts to the controls, plans and runs
 ``controls``      the controls from top to bottom, and how they show a state
-``layer_run``     the computation of one layer
+``layer_run``     the computation of one layer, and the runs that the controls start
+``source_switch`` hides a layer that would show through its result
 ``result_layer``  the layer of a result, which fills tile by tile
 ``model_choice``  choice among the library's models and single files
 ``region``        choice of region and channels

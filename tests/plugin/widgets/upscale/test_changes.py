@@ -213,7 +213,7 @@ def test_copied_command_and_script_contain_the_corrections(viewer, widget, qtbot
         main()
     by_command = read_image(words[words.index("-o") + 1])
     exec(compile(copied(widget.copy_python), "script", "exec"), {})
-    by_script = read_image("result.ome.tif")
+    by_script = read_image("a_nearest-x2.ome.tif")
     run(widget, qtbot)
     for made in (by_command, by_script):
         assert (made.axes, made.pixel_size) == ("TYX", pytest.approx((0.15, 0.15)))
@@ -224,7 +224,7 @@ def test_copied_command_and_script_contain_the_corrections(viewer, widget, qtbot
     assert "no longer equal those of its file" in told.pop()
     script = copied(widget.copy_python)
     space = {"viewer": viewer}
-    (tmp_path / "result.ome.tif").unlink()
+    (tmp_path / "a_nearest-x2.ome.tif").unlink()
     exec(compile(script, "script", "exec"), space)
     assert space["image"].units["X"] == "micrometer"
     np.testing.assert_array_equal(space["result"].data[:, ::-2, ::2], np.asarray(by_script.data)[:, 1::2, ::2])
