@@ -50,7 +50,8 @@ def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1
     time = "" if expected.seconds is None else f"{duration(expected.seconds)} and "
     told = told_text(plan)
     return (
-        f"{_planes(image, plan)}{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels ({byte_count(size)}). "
+        f"{_planes(image, plan)}{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels "
+        f"({byte_count(size)}). "
         f"Takes about {time}{byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in "
         f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}"
         f"{f', for each of {runs} channels' if runs > 1 else ''}.{told and ' '}{told}"

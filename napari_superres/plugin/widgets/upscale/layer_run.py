@@ -208,8 +208,15 @@ class RunningControls(UpscaleControls):
             return
         self._forget_plan()
         self.preview.close_down()
-        ways = {"stepped": self._advance, "failed": forms.show_error, "ended": self._finish}
-        self._run = LayerRun(self.viewer, layer, request, **ways, added=self.source_switch.cover)
+        self._run = LayerRun(
+            self.viewer,
+            layer,
+            request,
+            stepped=self._advance,
+            failed=forms.show_error,
+            ended=self._finish,
+            added=self.source_switch.cover,
+        )
         self._set_state(self.state.start())
         self.session.add(self._run.job)
 

@@ -144,8 +144,8 @@ class UpscaleWidget(RunningControls):
         """Make a new plan when the data, pixel size or units of the chosen layer change."""
         if layer is not self._followed:
             for one, act in ((self._followed, "disconnect"), (layer, "connect")):
-                for name in _PLANNED if one is not None else ():
-                    getattr(getattr(one.events, name), act)(self._read_controls)
+                for event in [] if one is None else [getattr(one.events, name) for name in _PLANNED]:
+                    getattr(event, act)(self._read_controls)
             self._followed = layer
 
     def _choose_layer(self) -> None:
