@@ -109,3 +109,14 @@ def test_control_and_enter_run(viewer, dock, qtbot, kind):
     qtbot.keyClick(inside, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert len(pressed) == 2
     assert "Ctrl+Enter" in button.toolTip()
+
+
+@pytest.mark.parametrize("kind", WIDGETS)
+def test_no_words_of_the_command_line(dock, kind):
+    from qtpy.QtWidgets import QLabel, QWidget
+
+    widget = dock(kind)
+    texts = [part.toolTip() for part in widget.findChildren(QWidget)]
+    texts += [label.text() for label in widget.findChildren(QLabel)]
+    texts += [part.text() for part in controls(widget) if hasattr(part, "text") and callable(part.text)]
+    assert [text for text in texts if " --" in text or "superres " in text or "`" in text] == []

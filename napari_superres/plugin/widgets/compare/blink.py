@@ -190,7 +190,5 @@ class SideBySide:
                 setattr(self._grid, name, value)
             self._stage.end()
             self._stage = None
-            known = set(self._order)
-            self._sort(
-                [*(one for one in self._order if one in self._layers), *(n for n in self._layers if n not in known)]
-            )
+            old = [layer for layer in self._order if layer in self._layers]
+            self._sort([*old, *(layer for layer in self._layers if layer not in old)])

@@ -88,7 +88,7 @@ def answers_html(report: "Report", opened: "Collection[int]") -> str:
     opened
         Numbers of the answers whose reasons are shown. The links are these numbers, and ``all``.
     """
-    lines = []
+    lines = list[str]()
     for finding in report.findings.values():
         for answer in finding.answers:
             number = len(lines)

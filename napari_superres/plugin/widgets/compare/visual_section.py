@@ -45,6 +45,7 @@ class VisualSection(QWidget):
         self._viewer, self._state, self._request_interpolation = viewer, state, request_interpolation
         self._active: list[Curtain | Blink | SideBySide] = []
         self._pair: Pair | None = None
+        self._wanted_partner = PARTNERS[0]
         self._clock = self._timer(self._switch, single=False)
         self._settle_timer = self._timer(self._follow_view, _SETTLE_TIME)
         self._removal_timer = self._timer(self.end)
@@ -104,7 +105,7 @@ class VisualSection(QWidget):
         self.same_contrast.toggled.connect(self._start_again)
         self.position.valueChanged.connect(self._move_line)
         self.interval.changed.connect(self._set_interval)
-        self.partner.changed.connect(self.show_state)
+        self.partner.changed.connect(self._choose_partner)
 
     def show_state(self, _: Any = None) -> None:
         """React to a change of the chosen layers.
@@ -126,11 +127,14 @@ class VisualSection(QWidget):
         return self.curtain, self.blink, self.grid
 
     def _choose_possible_partner(self) -> None:
-        """Without a reference, show the result next to the interpolation of its input."""
-        state = self._state()
-        if state.partner(str(self.partner.value)) is None:
-            with self.partner.changed.blocked():
-                self.partner.value = next((r for r in PREFERRED if state.partner(r) is not None), self.partner.value)
+        """Without the partner that the user wants, show the result next to the most telling one there is."""
+        state, wanted = self._state(), (self._wanted_partner, *PREFERRED)
+        with self.partner.changed.blocked():
+            self.partner.value = next((role for role in wanted if state.partner(role) is not None), wanted[0])
+
+    def _choose_partner(self, role: str) -> None:
+        self._wanted_partner = role
+        self.show_state()
 
     def _start_again(self) -> None:
         for button in self.buttons:

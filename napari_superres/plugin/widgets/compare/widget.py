@@ -78,7 +78,7 @@ class CompareWidget(Panel):
         self.reference = forms.layer_box(
             self.viewer,
             label="Reference",
-            tooltip="Real scan of the same field on the finer grid. Without one, the result is compared with its input.",
+            tooltip="Scan of the same field on the finer grid. Without one, the result is checked against its input.",
             optional=True,
         )
         self.lr = forms.layer_box(
@@ -227,10 +227,10 @@ class CompareWidget(Panel):
     def active_changed(self) -> None:
         """Compare the result that is selected in napari's list."""
         active = self.viewer.layers.selection.active
-        if active is not self.result.value and any(active is one for one in self.result.choices):
-            if forms.is_result(active):
-                self._choose_suggested(active)
-                self._show_state()
+        is_choice = active is not None and any(active is one for one in self.result.choices)
+        if is_choice and active is not self.result.value and forms.is_result(active):
+            self._choose_suggested(active)
+            self._show_state()
 
     def _choose_by_hand(self) -> None:
         self._is_by_hand = True

@@ -27,7 +27,7 @@ def looks(layer):
 
 @pytest.mark.parametrize("name", ["curtain", "blink", "grid"])
 def test_one_contrast(viewer, widget, scene, qtbot, name):
-    low, result, reference = scene
+    _, result, reference = scene
     before, order = [looks(layer) for layer in scene], list(viewer.layers)
     button = getattr(widget.visual, name)
     button.setChecked(True)
@@ -47,7 +47,7 @@ def test_one_contrast(viewer, widget, scene, qtbot, name):
 
 
 def test_the_grid_shows_all_from_the_input_to_the_reference(viewer, widget, scene, qtbot):
-    low, result, reference = scene
+    low, *_ = scene
     hidden = viewer.add_image(np.zeros((4, 4)), name="other")
     low.visible = False
     order = list(viewer.layers)
