@@ -80,8 +80,9 @@ def test_the_reference_is_never_a_result_or_a_map(scene, viewer, widget, qtbot):
     press(widget.maps["difference"], widget, qtbot)
     other = viewer.add_image(result.data, name="cells [other]", metadata={"provenance": {}})
     viewer.layers.remove(reference)
-    assert widget.result.value is other
     assert widget.reference.value is None
+    viewer.layers.selection.active = other
+    assert (widget.result.value, widget.reference.value) == (other, None)
     viewer.layers.selection.active = result
     assert (widget.result.value, widget.reference.value, widget.lr.value) == (result, None, low)
 
@@ -101,8 +102,8 @@ def test_edits_in_place_change_the_interpolation(scene, widget, qtbot):
 def test_the_verdict_is_scrolled_to_the_first_time(scene, viewer, widget, qtbot):
     from qtpy.QtWidgets import QScrollArea
 
-    viewer.window._qt_window.resize(900, 420)
     viewer.window._qt_window.show()
+    widget.setFixedHeight(200)
     bar = widget.findChild(QScrollArea).verticalScrollBar()
     qtbot.waitUntil(lambda: bar.maximum() > 0)
     press(widget.measure, widget, qtbot)
