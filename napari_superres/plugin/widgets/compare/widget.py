@@ -238,7 +238,8 @@ class CompareWidget(Panel):
 
     def _choose_suggested(self, result: "ImageLayer | None" = None) -> None:
         """Choose the layers that the user most probably wants to compare; the result first, if one is given."""
-        layers = [layer for layer in self.result.choices if layer is not None and layer is not result]
+        # The list of choices keeps the order in which they came, not that of the layers.
+        layers = [layer for _, layer in forms.image_layers(self.viewer) if layer is not result]
         suggestion = suggest_layers(layers if result is None else [result, *layers])
         if suggestion is not None:
             for box, layer in zip((self.result, self.reference, self.lr), suggestion, strict=True):
