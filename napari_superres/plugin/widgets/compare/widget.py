@@ -162,7 +162,7 @@ class CompareWidget(Panel):
             "Options": options,
             "Maps": self._add_maps(),
             "Curves": self.spectra,
-            "Numbers and report": self.report_view,
+            "All numbers": self.report_view,
         }
         self.sections: dict[str, QCollapsible] = {}
         for title, content in contents.items():

@@ -322,7 +322,7 @@ def test_sections_are_closed_at_first_and_out_of_the_way_of_the_tab_key(scene, v
     assert widget.visual.isVisibleTo(widget)
     assert widget.profile.isVisibleTo(widget)
     press(widget.measure, widget, qtbot)
-    contents["Numbers and report"] = widget.report_view
+    contents["All numbers"] = widget.report_view
     for title, section in widget.sections.items():
         assert not contents[title].isVisibleTo(widget)
         section.toggleButton().click()
