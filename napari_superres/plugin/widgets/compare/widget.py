@@ -60,6 +60,7 @@ class CompareWidget(Panel):
         self._interpolation = Interpolation(self.session, lambda: self.state, self._show_interpolation_status)
         self._map: ImageLayer | None = None
         self._is_by_hand = False
+        self._last_active = viewer.layers.selection.active  # selected again after each layer that is added for a while
         self._add_choices()
         self._add_look()
         self.verdict_view = VerdictView()
@@ -143,26 +144,17 @@ class CompareWidget(Panel):
             button.clicked.connect(lambda _=False, kind=kind: self._add_map(kind))
             self.maps[kind.name] = button
         self.colour_bar = ColourBar()
-        part = QWidget()
-        layout = QVBoxLayout(part)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(forms.row(*self.maps.values()))
-        layout.addWidget(self.colour_bar)
-        return part
+        return _column(forms.row(*self.maps.values()), self.colour_bar)
 
     def _add_folded(self) -> None:
         """Add the parts that are folded away at first."""
         self.report_view = ReportView(self._save_report)
-        options = QWidget()
-        layout = QVBoxLayout(options)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.register)
-        layout.addWidget(forms.form([forms.narrow(self.convention), forms.narrow(self.data_range)]))
+        options = _column(self.register, forms.form([forms.narrow(self.convention), forms.narrow(self.data_range)]))
         contents = {
             "Options": options,
             "Maps": self._add_maps(),
             "Curves": self.spectra,
-            "All numbers": self.report_view,
+            "All numbers": _column(self.report_view),  # which shows itself with the first report
         }
         self.sections: dict[str, QCollapsible] = {}
         for title, content in contents.items():
@@ -228,8 +220,9 @@ class CompareWidget(Panel):
         """Compare the result that is selected in napari's list."""
         active = self.viewer.layers.selection.active
         is_choice = active is not None and any(active is one for one in self.result.choices)
-        if is_choice and active is not self.result.value and forms.is_result(active):
+        if is_choice and active is not self._last_active and forms.is_result(active):
             self._choose_suggested(active)
+            self._last_active = active
             self._show_state()
 
     def _choose_by_hand(self) -> None:
@@ -367,6 +360,16 @@ def _ask_calibration(parent: QWidget) -> Path | None:
     """Ask for the file of a calibration."""
     path, _ = QFileDialog.getOpenFileName(parent, "Open calibration", "", "Calibration (*.json)")
     return Path(path) if path else None
+
+
+def _column(*widgets: QWidget) -> QWidget:
+    """Return widgets below each other."""
+    part = QWidget()
+    layout = QVBoxLayout(part)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return part
 
 
 def _collapsible(title: str, content: QWidget) -> QCollapsible:

@@ -60,6 +60,8 @@ class UpscaleWidget(RunningControls):
         self._plan_job: Job | None = None
         self._is_layer_by_hand = False
         self._followed: ImageLayer | None = None
+        # What was selected is selected again after each layer that is added: that is no choice of the user.
+        self._last_active = viewer.layers.selection.active
         self._plan_timer = QTimer(self)
         self._plan_timer.setSingleShot(True)
         self._plan_timer.timeout.connect(self._plan)
@@ -133,7 +135,9 @@ class UpscaleWidget(RunningControls):
     def active_changed(self) -> None:
         """Choose the layer that is selected in napari's list, unless it is a result: that of a run is selected."""
         active = self.viewer.layers.selection.active
-        if any(active is choice for choice in self.layer.choices) and not forms.is_result(active):
+        is_choice = active is not None and any(active is choice for choice in self.layer.choices)
+        if is_choice and active is not self._last_active and not forms.is_result(active):
+            self._last_active = active
             self.layer.value = active
 
     def _choose_layer_by_hand(self) -> None:

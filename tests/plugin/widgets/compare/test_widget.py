@@ -313,7 +313,8 @@ def test_maps_of_colours_and_of_channels(viewer, widget, qtbot, blob):
     colours = [np.stack([v[0]] * 3, axis=-1).clip(0, 255).astype(np.uint8) for v in (result.data, true)]
     widget.result.value, widget.reference.value = (viewer.add_image(v, rgb=True) for v in colours)
     press(widget.maps["agreement"], widget, qtbot)
-    assert viewer.layers[-1].data.shape == (64, 80)
+    made = next(layer for layer in viewer.layers if layer.name.startswith("agreement"))
+    assert made.data.shape == (64, 80)
 
 
 def test_sections_are_closed_at_first_and_out_of_the_way_of_the_tab_key(scene, viewer, widget, qtbot):

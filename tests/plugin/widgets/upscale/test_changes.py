@@ -1,6 +1,7 @@
 """Super-resolve while layers are added, changed or removed, and with mixed units."""
 
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,7 +212,8 @@ def test_copied_command_and_script_contain_the_corrections(viewer, widget, qtbot
     monkeypatch.setattr("sys.argv", words)
     with pytest.raises(SystemExit, match="0"):
         main()
-    by_command = read_image(words[words.index("-o") + 1])
+    Path(words[words.index("-o") + 1]).rename("by_command.ome.tif")
+    by_command = read_image("by_command.ome.tif")
     exec(compile(copied(widget.copy_python), "script", "exec"), {})
     by_script = read_image("a_nearest-x2.ome.tif")
     run(widget, qtbot)

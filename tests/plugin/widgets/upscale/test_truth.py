@@ -71,6 +71,13 @@ def test_the_layer_follows_the_selection(viewer, widget, qtbot):
         assert widget.layer.value is layer
     viewer.layers.selection.active = points
     assert widget.layer.value is first
+    widget.layer.value = second  # by hand: a preview, which is selected for a moment, does not undo it
+    widget.preview.setChecked(True)
+    qtbot.waitUntil(lambda: widget.preview.layer is not None, timeout=LONG)
+    assert widget.layer.value is second
+    widget.preview.setChecked(False)
+    viewer.layers.selection.active = points
+    widget.layer.value = first
     run(widget, qtbot)
     assert viewer.layers.selection.active is not first  # the result is selected
     assert widget.layer.value is first
