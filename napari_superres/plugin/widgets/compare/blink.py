@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 TEMPORARY = {forms.OURS: forms.TEMPORARY}
 """Metadata of layers that are shown for a while only. No widget offers them as input."""
-LOOKS = ("contrast_limits", "gamma", "colormap")
+LOOKS = ("contrast_limits", "gamma")
 """What must be the same of images that are compared by eye."""
 KEY = "Shift-B"
 """Key that shows the other layer while two are shown in turn. napari uses B and Space itself."""
@@ -31,7 +31,7 @@ class Stage:
     removed
         Called when one of `layers` is removed. napari may still be removing others then.
     pattern
-        Layer whose contrast, gamma and colormap the others have meanwhile; None leaves every layer its own.
+        Layer whose contrast and gamma the others have meanwhile; None leaves every layer its own.
     """
 
     def __init__(

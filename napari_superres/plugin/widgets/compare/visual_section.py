@@ -73,7 +73,7 @@ class VisualSection(QWidget):
         self.same_contrast = QCheckBox("Same contrast")
         self.same_contrast.setChecked(True)
         self.same_contrast.setToolTip(
-            "Show all with the contrast and colours of the result. Afterwards, each layer has its own again."
+            "Show all with the contrast and gamma of the result. Afterwards, each layer has its own again."
         )
         self.curtain.setToolTip(
             "Show the result left of a line and the other layer right of it. Move the line with the slider or drag it "
