@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QAbstractButton, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_superres.plugin.widgets.common.session import Session
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _NARROWEST = 250
 """Pixels. Whatever does not fit in a row goes to the next; what is wider still is reached by scrolling."""
-_RUN_KEYS = ("Ctrl+Return", "Ctrl+Enter")  # Enter is the key of the number pad.
+_RUN_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)  # Enter is the key of the number pad.
 
 
 class Panel(QWidget):
@@ -54,6 +54,7 @@ class Panel(QWidget):
         outer.addLayout(self.foot)
         self.setMinimumWidth(_NARROWEST)
         self._target: QWidget | None = None
+        self._run_button: QAbstractButton | None = None
         bar = scroll.verticalScrollBar()
         bar.rangeChanged.connect(self._scroll_to_target)
         bar.sliderPressed.connect(self._forget_target)
@@ -92,10 +93,17 @@ class Panel(QWidget):
 
     def run_by_keys(self, button: QAbstractButton) -> None:
         """Let Ctrl+Enter press a button while the keyboard's focus is in the panel."""
-        for keys in _RUN_KEYS:
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(button.click)
+        self._run_button = button
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Run by Ctrl+Enter, which the controls leave to the panel."""
+        is_run = (
+            event is not None and event.key() in _RUN_KEYS and event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        )
+        if is_run and self._run_button is not None:
+            self._run_button.click()
+        else:
+            super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
         """Stop all jobs when the dock around the panel is closed."""
