@@ -83,12 +83,16 @@ def test_nothing_is_cut_off_in_the_narrowest_dock(viewer, dock, qtbot, kind, poi
     qtbot.waitUntil(lambda: area.viewport().width() <= NARROWEST)
     qtbot.waitUntil(lambda: area.widget().minimumSizeHint().width() <= area.viewport().width())
     assert widget.minimumSizeHint().width() <= NARROWEST
-    cut = [
-        (b.text(), b.width(), b.minimumSizeHint().width())
-        for b in widget.findChildren(QAbstractButton)
-        if b.isVisible() and b.width() < b.minimumSizeHint().width()
-    ]
-    assert cut == []
+
+    def check_buttons():
+        cut = [
+            (b.text(), b.width(), b.minimumSizeHint().width())
+            for b in widget.findChildren(QAbstractButton)
+            if b.isVisible() and b.width() < b.minimumSizeHint().width()
+        ]
+        assert cut == []
+
+    qtbot.waitUntil(check_buttons)
 
 
 @pytest.mark.parametrize("kind", RUN)

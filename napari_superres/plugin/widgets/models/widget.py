@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QMessageBox, QProgressBar, QPushButton
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QProgressBar, QPushButton
 
 from napari_superres.models import ModelCard
 from napari_superres.models.library.user_models import Verification, remove_model, verify_models
@@ -57,13 +57,10 @@ class ModelsWidget(Panel):
         self.refresh()
 
     def _add_buttons(self) -> None:
-        grid = QGridLayout()
-
-        def button(text: str, tooltip: str, clicked: Callable[[], None], *cell: int) -> QPushButton:
+        def button(text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:
             push_button = QPushButton(text)
             push_button.setToolTip(tooltip)
             push_button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
-            grid.addWidget(push_button, *cell)
             return push_button
 
         self.add_files = button(
@@ -71,31 +68,23 @@ class ModelsWidget(Panel):
             "Copy models into the library and measure them: .safetensors, .pth, .ckpt or bioimage.io packages. "
             "Files can also be dropped onto this panel.",
             self._choose_files,
-            0,
-            0,
         )
         self.add_folder = button(
-            "Add folder…", "Add an unpacked bioimage.io package from a folder.", self._choose_folder, 0, 1
+            "Add folder…", "Add an unpacked bioimage.io package from a folder.", self._choose_folder
         )
-        self.remove = button("Remove…", "Delete the selected model from the library.", self._remove, 1, 0)
+        self.remove = button("Remove…", "Delete the selected model from the library.", self._remove)
         self.export = button(
             "Export…",
             "Save the selected model as a model file, or as a bioimage.io package for other programs.",
             self._export,
-            1,
-            1,
         )
         self.check = button(
             "Check",
             "Compare every file in the library with what was added, then measure the selected model on this computer: "
             "halo, tiles, half precision and speed. This takes seconds, for volumes minutes.",
             self._check,
-            2,
-            0,
-            1,
-            2,
         )
-        self.body.addLayout(grid)
+        self.body.addWidget(forms.row(self.add_files, self.add_folder, self.remove, self.export, self.check))
 
     def _add_texts(self) -> None:
         self.bar = QProgressBar()
