@@ -71,7 +71,7 @@ def compare() -> Scene:
     widget.measure.click()
     _wait_until(lambda: not widget.is_running)
     widget.visual.curtain.setChecked(True)
-    return Scene(viewer, widget, widget.report_view, is_first=True)
+    return Scene(viewer, widget, widget.verdict_view, is_first=True)
 
 
 def compare_plots() -> Scene:

@@ -9,6 +9,7 @@ Begin with ``layers``. This folder imports no other folder of the plugin.
 ``reader``             File > Open
 ``orientation``        sagittal and coronal volumes, whose axes napari cannot slice in the order of the file
 ``contrast``           contrast limits of what is read on demand
+``fingerprint``        notices pixels that were edited in place
 ``writer``             File > Save
 ``samples``            File > Open Sample
 ``preferences``        the plugin's settings in napari's Preferences

@@ -190,7 +190,7 @@ def _enlarge(image: Image, run: "UpscaleRun") -> Any:
     return values
 
 
-def evaluate(result: Image, reference: Image, **options: Any) -> "Report":
+def evaluate(result: Image, reference: Image | None, **options: Any) -> "Report":
     """Return the report on a result. The parameters are those of `napari_superres.evaluate`.
 
     Raises

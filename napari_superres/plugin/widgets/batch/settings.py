@@ -63,7 +63,7 @@ class BatchSettings(QWidget):
         layout.addWidget(self.blur_noise)
         self.model.changed.connect(self._fit_model)
         self._fit_model()
-        layout.addLayout(line(self.resume, self.overwrite))
+        layout.addWidget(forms.row(self.resume, self.overwrite))
         for text in (self.axes.native, self.intensity_range.native, self.output, self.blur_noise.noise.native):
             text.setAcceptDrops(False)  # Files that are dropped on the panel are input.
 
@@ -83,7 +83,9 @@ class BatchSettings(QWidget):
         self.output.setToolTip("Folder of the results, created if it does not exist. Inputs are never changed.")
         self.output.textChanged.connect(lambda: self.folder_changed.emit())  # noqa: PLW0108 - drops Qt's argument
         self.choose_output = button("…", "Choose the folder of the results.", self._choose_output)
-        self.choose_output.setFixedWidth(28)
+        self.choose_output.setAccessibleName("Choose the output folder")
+        self.output.setAccessibleName("Output folder")
+        forms.shrink(self.choose_output)
         row = SimpleNamespace(label="Output", tooltip=self.output.toolTip(), native=QWidget())
         layout = line(self.output, self.choose_output)
         layout.setContentsMargins(0, 0, 0, 0)

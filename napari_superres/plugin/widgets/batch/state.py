@@ -13,7 +13,7 @@ from napari_superres.plugin.widgets.common.wording import byte_count, parse_rang
 RESULT_FOLDER = "super-resolved"
 """Name of the suggested output folder."""
 
-_RUN = "Super-resolve every file of the table into the output folder. A file that fails does not stop the others."
+_RUN = "Super-resolve every file of the table into the output folder (Ctrl+Enter). Files that fail stop no others."
 _CANCEL = "Stop after the tile that is being computed. Finished results stay."
 
 

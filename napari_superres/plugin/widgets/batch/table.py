@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, 
 from napari_superres.plugin.widgets.batch.search import Row
 from napari_superres.plugin.widgets.common.wording import byte_count, duration
 
-_HEIGHT = 110  # pixels
+_HEIGHT = 106  # pixels
 _COLUMNS = ("File", "Size", "Status")
 _COLORS = {"done": "#2a8f45", "failed": "#dd4a40"}
 """Colours with a contrast of at least 3 : 1 on napari's dark and light theme."""
@@ -109,6 +109,7 @@ class FileTable(QTableView):
         self.files = FileModel()
         self.setModel(self.files)
         self.setMinimumHeight(_HEIGHT)
+        self.setAccessibleName("Files of the batch")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setTabKeyNavigation(False)  # Tab moves to the next control.
         self.setWordWrap(False)

@@ -16,7 +16,7 @@ from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.reader import get_reader, read
 from napari_superres.plugin.widgets.batch import state as states
 from napari_superres.plugin.widgets.batch.search import Listing, Row, Search, find_files
-from napari_superres.plugin.widgets.batch.settings import BatchSettings, button, column, line
+from napari_superres.plugin.widgets.batch.settings import BatchSettings, button, column
 from napari_superres.plugin.widgets.batch.state import BatchState
 from napari_superres.plugin.widgets.batch.table import FileTable, as_text, to_clipboard
 from napari_superres.plugin.widgets.batch.work import Batch
@@ -104,7 +104,7 @@ class BatchWidget(Panel):
         self.details.hide()
         self.table.details_changed.connect(lambda text: forms.say(self.details, text))
         layout = column(self.input)
-        layout.addLayout(line(self.choose_folder, self.choose_files))
+        layout.addWidget(forms.row(self.choose_folder, self.choose_files))
         layout.addWidget(self.chosen)
         layout.addWidget(forms.form([self.pattern]))
         layout.addWidget(self.recursive)
@@ -116,6 +116,8 @@ class BatchWidget(Panel):
         self.run = button("Run", "", self._run_or_cancel)
         self.bar = QProgressBar()
         self.bar.setToolTip("Finished share of the batch.")
+        self.bar.setAccessibleName("Progress of the batch")
+        self.run_by_keys(self.run)
         self.bar.hide()
         self.status = forms.text()
         self.copy_command = button(
@@ -130,7 +132,7 @@ class BatchWidget(Panel):
         )
         for widget in (self.run, self.bar, self.status):
             self.body.addWidget(widget)
-        self.body.addLayout(line(self.copy_command, self.copy_table))
+        self.body.addWidget(forms.row(self.copy_command, self.copy_table))
 
     @property
     def state(self) -> BatchState:

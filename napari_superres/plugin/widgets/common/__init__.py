@@ -3,6 +3,8 @@
 Begin with ``panel``.
 
 ``panel``            base class of all widgets: layout, jobs, what happens when the dock is closed
+``staging``          whether some layers are shown alone for a while
+``source_switch``    hides a layer that would show through its result
 ``session``          the jobs of a panel, one after another, and changes of the viewer's layers
 ``forms``            rows with labels, choices of layers, lines of text, error notifications
 ``device_controls``  device, precision and tile size

@@ -2,12 +2,16 @@
 
 from magicgui.widgets import ComboBox, LineEdit
 
+from napari_superres.plugin.widgets.common.forms import narrow
+
 _TILES = ("auto", "64", "96", "128", "192", "256", "384", "512", "768", "1024")
 
 
 def device_box() -> ComboBox:
     """Return the choice of a device. A widget adds the devices of this machine once torch is loaded."""
-    return ComboBox(choices=["auto"], label="Device", tooltip="Where to compute. auto takes the fastest device.")
+    return narrow(
+        ComboBox(choices=["auto"], label="Device", tooltip="Where to compute. auto takes the fastest device.")
+    )
 
 
 def precision_box() -> ComboBox:

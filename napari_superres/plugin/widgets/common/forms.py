@@ -1,11 +1,13 @@
 """Parts of a panel: rows with labels, choices of layers, lines of text, error notifications."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+from qtpy.QtGui import QColor, QPalette
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
+from superqt.utils import QFlowLayout
 
 from napari_superres.plugin.host.labels import window_text
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 OURS, TEMPORARY = "napari_superres", "temporary"
 """Metadata key and value of temporary layers, which cannot be chosen."""
 
+_LINK = "#3d85e0"
+"""Colour of links, with a contrast of at least 3 : 1 in napari's dark and light theme."""
 _LABEL_WIDTH = 92  # so that the fields of all forms in a panel are aligned
 
 
@@ -25,12 +29,32 @@ def form(widgets: Iterable[Any]) -> QWidget:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     for widget in widgets:
         label = QLabel(widget.label)
         label.setMinimumWidth(_LABEL_WIDTH)
         label.setToolTip(widget.tooltip)
+        label.setBuddy(widget.native)
+        widget.native.setAccessibleName(widget.label)
         layout.addRow(label, widget.native)
     return native
+
+
+def row(*widgets: QWidget) -> QWidget:
+    """Return widgets next to each other, as far as they fit; the others follow in the next line."""
+    line = QWidget()
+    layout = QFlowLayout(line)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return line
+
+
+def shrink(button: QAbstractButton) -> None:
+    """Make a button as narrow as its few characters, in any size of type."""
+    button.setStyleSheet("min-width: 1.2em; padding: 0.2em;")
+    button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
 
 def narrow(box: ComboBox) -> ComboBox:
@@ -67,14 +91,27 @@ def refresh(box: ComboBox) -> bool:
     return box.value is not before
 
 
-def prefer_visible(box: ComboBox) -> bool:
-    """Choose the newest visible layer instead of a hidden one, and return whether the choice changed."""
+def prefer_visible(box: ComboBox, hidden: Sequence[Any] = ()) -> bool:
+    """Choose the newest visible layer instead of a hidden one, and return whether the choice changed.
+
+    Parameters
+    ----------
+    box
+        Choice of a layer.
+    hidden
+        Layers that are hidden for a while and count as visible.
+    """
     visible = next((layer for layer in box.choices if layer is not None and layer.visible), None)
-    if box.value is None or box.value.visible or visible is None:
+    if box.value is None or box.value.visible or visible is None or box.value in hidden:
         return False
     with box.changed.blocked():
         box.value = visible
     return True
+
+
+def is_result(layer: Any) -> bool:
+    """Whether a layer is the result of a run."""
+    return "provenance" in layer.metadata
 
 
 def text(content: str = "", *, rich: bool = False) -> QLabel:
@@ -84,6 +121,9 @@ def text(content: str = "", *, rich: bool = False) -> QLabel:
     label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
     label.setOpenExternalLinks(True)
+    palette = label.palette()
+    palette.setColor(QPalette.ColorRole.Link, QColor(_LINK))
+    label.setPalette(palette)
     label.setMinimumWidth(50)
     return label
 

@@ -22,11 +22,15 @@ class Session:
         napari viewer of the panel.
     changed
         Called when a layer is added, removed, moved or renamed.
+    activated
+        Called when another layer is selected.
     """
 
-    def __init__(self, viewer: "Viewer", changed: Callable[[], None]) -> None:
-        self._events = viewer.layers.events
+    def __init__(self, viewer: "Viewer", changed: Callable[[], None], activated: Callable[[], None]) -> None:
+        self._events, self._active = viewer.layers.events, viewer.layers.selection.events.active
         self._changed: Callable[[], None] | None = changed
+        self._activated = activated
+        self._active.connect(self._report_active)
         self._jobs: list[Job] = []
         for name in _LAYER_EVENTS:
             getattr(self._events, name).connect(self._report_change)
@@ -59,9 +63,14 @@ class Session:
         self._jobs.clear()
         if self._changed is not None:
             self._changed = None
+            self._active.disconnect(self._report_active)
             for name in _LAYER_EVENTS:
                 getattr(self._events, name).disconnect(self._report_change)
 
     def _report_change(self, _: Any = None) -> None:
         if self._changed is not None:
             self._changed()
+
+    def _report_active(self, _: Any = None) -> None:
+        if self._changed is not None:
+            self._activated()

@@ -51,7 +51,8 @@ def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1
     time = "" if expected.seconds is None else f"{duration(expected.seconds)} and "
     told = told_text(plan)
     return (
-        f"{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels ({byte_count(size)}). "
+        f"{_planes(image, plan)}{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels "
+        f"({byte_count(size)}). "
         f"Takes about {time}{byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in "
         f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}"
         f"{f', for each of {runs} channels' if runs > 1 else ''}.{told and ' '}{told}"
@@ -76,6 +77,13 @@ def parse_range(text: str) -> list[tuple[float, float]] | None:
             f"`intensity_range` must be two numbers, got {text.strip()!r}.",
             remedy="Type 0, 4095, or one pair per channel: 0, 4095; 100, 2000.",
         ) from error
+
+
+def _planes(image: Image, plan: "Plan") -> str:
+    """Return how many frames and channels a run computes, where there are several."""
+    counts = dict(zip(image.axes, plan.out_shape, strict=True))
+    words = [f"{counts[a]} {word}" for a, word in (("T", "frames"), ("C", "channels")) if counts.get(a, 1) > 1]
+    return f"{' of '.join(words)}, each " if words else ""
 
 
 def progress_text(progress: "Progress") -> str:

@@ -1,9 +1,9 @@
-"""Two layers in turn, and layers that are shown alone for a while."""
+"""Two layers in turn, layers side by side, and layers that are shown alone for a while."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common import forms, staging
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 TEMPORARY = {forms.OURS: forms.TEMPORARY}
 """Metadata of layers that are shown for a while only. No widget offers them as input."""
+LOOKS = ("contrast_limits", "gamma")
+"""What must be the same of images that are compared by eye."""
 KEY = "Shift-B"
 """Key that shows the other layer while two are shown in turn. napari uses B and Space itself."""
 
@@ -28,6 +30,8 @@ class Stage:
         Those of `layers` that are visible at first; all other images are hidden.
     removed
         Called when one of `layers` is removed. napari may still be removing others then.
+    pattern
+        Layer whose contrast and gamma the others have meanwhile; None leaves every layer its own.
     """
 
     def __init__(
@@ -36,11 +40,13 @@ class Stage:
         layers: "tuple[ImageLayer, ...]",
         visible: "tuple[ImageLayer, ...]",
         removed: Callable[[], None],
+        pattern: "ImageLayer | None" = None,
     ) -> None:
         from napari.layers import Image
 
         self._viewer, self._layers = viewer, layers
         self._removed: Callable[[], None] | None = removed
+        staging.begin(viewer)
         images = [layer for layer in viewer.layers if isinstance(layer, Image)]
         self._visible_before = {layer: layer.visible for layer in images}
         self._added = [layer for layer in layers if layer not in viewer.layers]
@@ -53,17 +59,37 @@ class Stage:
         for layer in {*images, *self._added}:
             layer.visible = layer in visible
         viewer.layers.events.removed.connect(self._react_to_removal)
+        self._pattern = None if pattern is None or pattern.rgb else pattern
+        others = [] if self._pattern is None else [one for one in layers if one is not pattern and not one.rgb]
+        names = (*LOOKS, "contrast_limits_range")
+        self._looks_before = {one: {name: getattr(one, name) for name in names} for one in others}
+        self._follow_looks()
+        if self._pattern is not None:
+            for name in LOOKS:
+                getattr(self._pattern.events, name).connect(self._follow_looks)
+
+    def _follow_looks(self, _: Any = None) -> None:
+        for layer in self._looks_before:
+            for name in LOOKS:
+                setattr(layer, name, getattr(self._pattern, name))
 
     def end(self) -> None:
         """Restore the viewer."""
         if self._removed is not None:
             self._removed = None
             self._viewer.layers.events.removed.disconnect(self._react_to_removal)
+            if self._pattern is not None:
+                for name in LOOKS:
+                    getattr(self._pattern.events, name).disconnect(self._follow_looks)
+            for layer, looks in self._looks_before.items():
+                for name, value in looks.items():
+                    setattr(layer, name, value)
             for layer in self._added:
                 if layer in self._viewer.layers:
                     self._viewer.layers.remove(layer)
             for layer, visible in self._visible_before.items():
                 layer.visible = visible
+            staging.end(self._viewer)
 
     def _react_to_removal(self, event: Any) -> None:
         if event.value in self._layers and self._removed is not None:
@@ -83,6 +109,8 @@ class Blink:
         Called after the user has pressed the key that shows the other layer.
     removed
         Called when one of the layers is removed.
+    pattern
+        As for `Stage`.
     """
 
     def __init__(
@@ -92,10 +120,11 @@ class Blink:
         *,
         key_pressed: Callable[[], None],
         removed: Callable[[], None],
+        pattern: "ImageLayer | None" = None,
     ) -> None:
         self._viewer = viewer
         self.visible, self._hidden = layers
-        self._stage: Stage | None = Stage(viewer, layers, layers[:1], removed)
+        self._stage: Stage | None = Stage(viewer, layers, layers[:1], removed, pattern)
 
         def switch(_: Any) -> None:
             self.switch()
@@ -115,3 +144,51 @@ class Blink:
             self._stage.end()
             self._stage = None
             self._viewer.bind_key(KEY, self._previous_binding, overwrite=True)
+
+
+class SideBySide:
+    """Show some layers next to each other, each in a cell of napari's grid.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer.
+    layers
+        The layers, from the left to the right.
+    removed
+        Called when one of the layers is removed.
+    pattern
+        As for `Stage`.
+    """
+
+    def __init__(
+        self,
+        viewer: "Viewer",
+        layers: "tuple[ImageLayer, ...]",
+        *,
+        removed: Callable[[], None],
+        pattern: "ImageLayer | None" = None,
+    ) -> None:
+        self._grid = getattr(viewer, "canvas", viewer).grid  # Before napari 0.9 the viewer had the grid.
+        self._before = {name: getattr(self._grid, name) for name in ("stride", "shape", "enabled")}
+        self._layers, self._order = viewer.layers, list(viewer.layers)
+        self._stage: Stage | None = Stage(viewer, layers, layers, removed, pattern)
+        places = sorted(viewer.layers.index(layer) for layer in layers)
+        ordered = dict(zip(places, reversed(layers), strict=True))  # napari's grid begins with the topmost layer.
+        self._sort([ordered.get(i, layer) for i, layer in enumerate(viewer.layers)])
+        self._grid.stride, self._grid.shape, self._grid.enabled = 1, (-1, -1), True
+
+    def _sort(self, order: "list[ImageLayer]") -> None:
+        for place, layer in enumerate(order):
+            if self._layers[place] is not layer:
+                self._layers.move(self._layers.index(layer), place)
+
+    def end(self) -> None:
+        """Restore the viewer, its grid and the order of its layers."""
+        if self._stage is not None:
+            for name, value in self._before.items():
+                setattr(self._grid, name, value)
+            self._stage.end()
+            self._stage = None
+            old = [layer for layer in self._order if layer in self._layers]
+            self._sort([*old, *(layer for layer in self._layers if layer not in old)])

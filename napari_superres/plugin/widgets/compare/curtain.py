@@ -47,6 +47,8 @@ class Curtain:
         Called when the line was moved in the canvas, or another part became visible.
     removed
         Called when one of the layers is removed.
+    pattern
+        As for `Stage`.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class Curtain:
         *,
         moved: Callable[[], None],
         removed: Callable[[], None],
+        pattern: "ImageLayer | None" = None,
     ) -> None:
         from napari.layers import Layer
 
@@ -77,7 +80,7 @@ class Curtain:
         self.layer.bounding_box.line_color = "#ffd000"
         self.layer.bounding_box.line_thickness = 1.5
         self.layer.bounding_box.visible = True
-        self._stage: Stage | None = Stage(viewer, (left, right, self.layer), (right, self.layer), removed)
+        self._stage: Stage | None = Stage(viewer, (left, right, self.layer), (right, self.layer), removed, pattern)
         self._draw()
         for event, callback in self._connections():
             event.connect(callback)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
+from napari_superres.plugin.host.fingerprint import fingerprint
 from napari_superres.plugin.host.layers import to_image, to_layer
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.session import Session
@@ -40,8 +41,8 @@ class Interpolation:
     ) -> None:
         self._session, self._state, self._status_changed = session, state, status_changed
         self._job: Job | None = None
-        # Pixels of input and result, the input's affine, and the layer made of them.
-        self._cached: tuple[Any, Any, bytes, ImageLayer | None] | None = None
+        # Pixels of input and result, what else identifies the input, and the layer made of them.
+        self._cached: tuple[Any, Any, tuple[bytes, int | None], ImageLayer | None] | None = None
         self._callbacks: list[Callback] = []
 
     @property
@@ -63,17 +64,23 @@ class Interpolation:
             callback(None)
             return
         if self._cached is not None:
-            lr_pixels, result_pixels, affine, layer = self._cached
-            if lr_pixels is lr.data and result_pixels is result.data and affine == lr.affine.tobytes():
+            lr_pixels, result_pixels, key, layer = self._cached
+            is_same = lr_pixels is lr.data and result_pixels is result.data and key == self._key(lr)
+            if is_same:
                 callback(layer)
                 return
         self._callbacks.append(callback)
         if self._job is None:
             self._compute(result, lr, source)
 
+    @staticmethod
+    def _key(lr: Image) -> tuple[bytes, int | None]:
+        """Return what changes with the place of an input, or with pixels that are edited in place."""
+        return lr.affine.tobytes(), fingerprint(lr.data)
+
     def _compute(self, result: Image, lr: Image, source: "ImageLayer") -> None:
         images: list[Image] = []
-        affine = lr.affine.tobytes()
+        key = self._key(lr)
 
         def steps() -> Generator[Image, None, None]:
             yield tasks.interpolated(result, lr)
@@ -81,7 +88,7 @@ class Interpolation:
         def finish(complete: bool) -> None:
             self._job = None
             layer = _temporary_layer(images[-1], lr, source) if complete else None
-            self._cached = lr.data, result.data, affine, layer
+            self._cached = lr.data, result.data, key, layer
             self._status_changed("")
             callbacks, self._callbacks = self._callbacks, []
             for callback in callbacks:

@@ -95,7 +95,7 @@ DISAGREEMENT = MapKind(
 ERROR_BAR = MapKind(
     "error bar",
     "Add half the width of calibrated intervals around the result, computed from the disagreement. Asks for the "
-    "calibration file, which is made from pairs of images on the command line.",
+    "file of the calibration that was made for the model.",
     "inferno",
     _from_zero,
     "model",

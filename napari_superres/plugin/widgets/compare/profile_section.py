@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import pixels_of
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.compare.interpolation import Request
 from napari_superres.plugin.widgets.compare.line_profile import normalise, profiles
@@ -66,10 +67,9 @@ class ProfileSection(QWidget):
         self.normalise = QCheckBox("Normalise")
         self.normalise.setToolTip("Scale each curve from its smallest and largest value to 0 and 1.")
         self.normalise.toggled.connect(self.update_soon)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.draw)
-        row.addWidget(self.normalise)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(forms.row(self.draw, self.normalise))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY)

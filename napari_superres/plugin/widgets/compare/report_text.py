@@ -1,13 +1,13 @@
 """A report as text for the Compare widget: answers, conditions and the names of metrics; without Qt."""
 
 from html import escape
-from math import isnan
+from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_superres.plugin.host.labels import window_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from napari_superres.evaluation import Report
     from napari_superres.evaluation.metrics.score import Row
@@ -46,27 +46,70 @@ _METRICS = (
     Metric("hfen", "HFEN", ".4f", False, "High-frequency error norm: relative error of edges and fine detail."),
     Metric("pearson", "r", ".4f", True, "Pearson correlation; not affected by gain and offset."),
 )
+ALL = "all"
+"""Link that shows or hides all reasons."""
+# Shapes, because not everybody sees the colours.
+_MARKS = {"yes": "●", "no": "■", "doubtful": "▲", "not measurable": "○"}
 _ALIGNED = "after the best gain and offset, so that differences in brightness and contrast do not count"
 # Contrast of at least 3 : 1 on the panels of napari's dark and light theme.
 _COLORS = {"yes": "#2a8f45", "no": "#dd4a40", "doubtful": "#b47700", "not measurable": "#808080"}
 
 
-def answers_html(report: "Report") -> str:
-    """Return the questions of a report with their answers as rich text: a coloured dot, the answer, the reason."""
-    lines = [
-        f'<tr><td style="color: {_COLORS[answer.state]}">●&nbsp;</td>'
-        f"<td>{escape(answer.question)} <b>{answer.state}</b><br>{escape(window_text(answer.reason))}</td></tr>"
-        for finding in report.findings.values()
-        for answer in finding.answers
-    ]
-    return f'<table cellspacing="0" cellpadding="2">{"".join(lines)}</table>' if lines else ""
+def headline(report: "Report") -> str:
+    """Return the PSNR of the result and that of the best classical method; empty where they were not measured."""
+    rows = [row for row in report.rows if row["channel"] in ("all", report.rows[0]["channel"])]
+    overall = [row for row in rows if row["channel"] == "all"] or rows
+    judged = next((row["psnr"] for row in overall if row["role"] == "judged"), nan)
+    best = max((row["psnr"] for row in overall if row["role"] == "baseline" and isfinite(row["psnr"])), default=nan)
+    if isnan(judged):
+        return ""
+    return f"{judged:.1f} dB" + ("" if isnan(best) else f", best classical {best:.1f}: {judged - best:+.1f}")
+
+
+def verdict_html(report: "Report") -> str:
+    """Return the verdict as rich text: the numbers in one line, then the answers in one sentence."""
+    numbers = headline(report)
+    sentence = escape(window_text(report.verdict().sentence))
+    return f"<b>{numbers}</b><br>{sentence}" if numbers else f"<b>{sentence}</b>"
+
+
+def answer_count(report: "Report") -> int:
+    """Return the number of answers."""
+    return sum(len(finding.answers) for finding in report.findings.values())
+
+
+def answers_html(report: "Report", opened: "Collection[int]") -> str:
+    """Return the questions of a report with their answers as rich text: a mark, the answer, a link to its reason.
+
+    Parameters
+    ----------
+    report
+        The report.
+    opened
+        Numbers of the answers whose reasons are shown. The links are these numbers, and ``all``.
+    """
+    lines = list[str]()
+    for finding in report.findings.values():
+        for answer in finding.answers:
+            number = len(lines)
+            is_open = number in opened
+            reason = f"<br>{escape(window_text(answer.reason))}" if is_open else ""
+            lines.append(
+                f'<tr><td style="color: {_COLORS[answer.state]}">{_MARKS[answer.state]}&nbsp;</td>'
+                f"<td>{escape(answer.question)} <b>{answer.state}</b> "
+                f'<a href="{number}">{"hide" if is_open else "why?"}</a>{reason}</td></tr>'
+            )
+    every = "Hide all reasons" if len(opened) == len(lines) else "Show all reasons"
+    table = f'<table cellspacing="0" cellpadding="2">{"".join(lines)}</table>'
+    return f'{table}<a href="{ALL}">{every}</a>' if lines else ""
 
 
 def conditions_text(report: "Report") -> str:
     """Return how the numbers of a report were computed, and its notes, in lines."""
-    rules = report.conventions
-    lines = [f"Convention {rules['convention']}: {rules['values']}."]
-    lines.append(f"Data range: {rules['data_range']}. Aligned: {_ALIGNED}.")
+    rules, lines = report.conventions, list[str]()
+    if report.rows:
+        lines.append(f"Convention {rules['convention']}: {rules['values']}.")
+        lines.append(f"Data range: {rules['data_range']}. Aligned: {_ALIGNED}.")
     return "\n".join([*lines, *(f"{window_text(note)}." for note in report.notes)])
 
 

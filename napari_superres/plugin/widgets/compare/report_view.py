@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QFileDialog,
-    QHBoxLayout,
     QPushButton,
     QSizePolicy,
     QTableWidget,
@@ -38,6 +37,7 @@ class MetricTable(QTableWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setToolTip("The best value of each line is bold.")
+        self.setAccessibleName("All numbers of the report")
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Make room for the horizontal scroll bar that a narrower dock needs."""
@@ -82,8 +82,39 @@ def _cell(row: "Row", rows: "Sequence[Row]", metric: report_text.Metric) -> QTab
     return item
 
 
+class VerdictView(QWidget):
+    """Verdict and answers of a report, hidden while there is none. A click on an answer's link shows its reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._report: Report | None = None
+        self._opened: set[int] = set()
+        self.title, self.verdict, self.answers = forms.text(), forms.text(rich=True), forms.text(rich=True)
+        self.answers.setOpenExternalLinks(False)
+        self.answers.linkActivated.connect(self._toggle)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.title, self.verdict, self.answers):
+            layout.addWidget(widget)
+        self.hide()
+
+    def show_report(self, report: "Report", title: str) -> None:
+        """Show a report under a title."""
+        self._report, self._opened = report, set()
+        forms.say(self.title, title)
+        forms.say(self.verdict, report_text.verdict_html(report))
+        forms.say(self.answers, report_text.answers_html(report, self._opened))
+        self.show()
+
+    def _toggle(self, link: str) -> None:
+        assert self._report is not None
+        every = set(range(report_text.answer_count(self._report)))
+        self._opened ^= every - self._opened or every if link == report_text.ALL else {int(link)}
+        forms.say(self.answers, report_text.answers_html(self._report, self._opened))
+
+
 class ReportView(QWidget):
-    """Answers, numbers and conditions of a report, hidden while there is none.
+    """All numbers of a report and how they were computed, hidden while there is none; copy and save it.
 
     Parameters
     ----------
@@ -95,7 +126,7 @@ class ReportView(QWidget):
         super().__init__()
         self._write = write
         self.report: Report | None = None
-        self.title, self.answers, self.conditions = (forms.text(rich=rich) for rich in (False, True, False))
+        self.conditions = forms.text()
         self.table = MetricTable()
         self.copy = QPushButton("Copy as CSV")
         self.copy.setToolTip("Copy all numbers to the clipboard.")
@@ -103,23 +134,18 @@ class ReportView(QWidget):
         self.save = QPushButton("Save report…")
         self.save.setToolTip("Save answers, numbers, maps and curves as one web page.")
         self.save.clicked.connect(self._ask_and_save)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.copy)
-        buttons.addWidget(self.save)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.title, self.answers, self.table):
+        for widget in (self.table, self.conditions, forms.row(self.copy, self.save)):
             layout.addWidget(widget)
-        layout.addLayout(buttons)
-        layout.addWidget(self.conditions)
         self.hide()
 
-    def show_report(self, report: "Report", title: str) -> None:
-        """Show a report under a title."""
+    def show_report(self, report: "Report") -> None:
+        """Show a report."""
         self.report = report
-        forms.say(self.title, title)
-        forms.say(self.answers, report_text.answers_html(report))
         self.table.show_rows(report.rows)
+        self.table.setVisible(bool(report.rows))
+        self.copy.setEnabled(bool(report.rows))
         forms.say(self.conditions, report_text.conditions_text(report))
         self.show()
 

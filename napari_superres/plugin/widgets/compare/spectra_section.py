@@ -4,12 +4,13 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError, SuperResError
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.compare.interpolation import Request
 from napari_superres.plugin.widgets.compare.line_profile import own_units_per
 from napari_superres.plugin.widgets.compare.plot import Drawing, Plot, load_matplotlib
@@ -55,10 +56,9 @@ class SpectraSection(QWidget):
         )
         self.correlation.clicked.connect(lambda: self._with_images(self._correlate))
         self.spectra.clicked.connect(lambda: self._with_images(self._transform))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.correlation)
-        row.addWidget(self.spectra)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(forms.row(self.correlation, self.spectra))
 
     def show_state(self) -> None:
         """Enable the buttons as the state says."""

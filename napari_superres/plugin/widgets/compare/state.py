@@ -11,6 +11,11 @@ CONVENTIONS = ("microscopy", "sr-paper")
 RANGES = ("reference-percentile", "reference-range", "dtype")
 PARTNERS = ("reference", "input", "interpolation")
 """What the result can be shown next to."""
+PREFERRED = ("reference", "interpolation", "input")
+"""The same, the most telling first."""
+
+MAP = "napari_superres map"
+"""Metadata key of maps, which are no references."""
 
 Activity = Literal["idle", "job", "interpolation"]
 """What is being computed."""
@@ -63,7 +68,7 @@ class CompareState:
     @property
     def can_press_measure(self) -> bool:
         """Whether the button that measures or cancels can be pressed."""
-        return self.activity == "job" or self.can_map("reference")
+        return self.activity == "job" or self.can_map("reference") or self.can_map("input")
 
     @property
     def measure_label(self) -> str:
@@ -106,13 +111,20 @@ class CompareState:
         return layers.get("input" if role == "interpolation" else role) if "result" in layers else None
 
     @property
+    def has_reference(self) -> bool:
+        """Whether there is a reference to measure against."""
+        return {"result", "reference"} <= self.layers.keys()
+
+    @property
     def given_range(self) -> str | None:
         """Data range to compute with; None where the convention fixes it."""
         return self.data_range if self.can_choose_range else None
 
     @property
     def evaluate_options(self) -> dict[str, Any]:
-        """Keyword arguments of `evaluate`, except the low-resolution image."""
+        """Keyword arguments of `evaluate`, except the low-resolution image; none without a reference."""
+        if not self.has_reference:
+            return {}
         return {"convention": self.convention, "data_range": self.given_range, "register": self.register}
 
     @property
@@ -120,8 +132,10 @@ class CompareState:
         """What to do before anything can be measured; empty when nothing is missing."""
         if self.is_same_layer:
             return "Result and reference are the same layer: choose another one."
-        if self.result is None or self.reference is None:
-            return "Open a result, and a reference scan of the same field."
+        if self.result is None:
+            return "Open a result, and its input or a reference scan of the same field."
+        if not self.has_reference and "input" not in self.layers:
+            return "Choose the input of the result, or a reference scan of the same field."
         return ""
 
 
@@ -133,7 +147,7 @@ class Suggestion(NamedTuple):
     result
         The newest result, or the newest layer.
     reference
-        A layer of the same size; None for no suggestion.
+        A layer of the same size that is neither a result nor a map; None for no suggestion.
     lr
         The layer that the result was made from; None where it is not open.
     """
@@ -155,7 +169,11 @@ def suggest_layers(layers: "Sequence[ImageLayer]") -> Suggestion | None:
         return None
     result = next((layer for layer in layers if "provenance" in layer.metadata), layers[0])
     others = [layer for layer in layers if layer is not result]
-    same_size = [layer for layer in others if layer.data.shape == result.data.shape]
+    same_size = [
+        layer
+        for layer in others
+        if layer.data.shape == result.data.shape and not {"provenance", MAP} & layer.metadata.keys()
+    ]
     named = [layer for layer in same_size if "reference" in layer.name.lower()]
     sources = [layer for layer in others if result.name.startswith(f"{layer.name} [")]
     return Suggestion(result, next(iter(named or same_size), None), next(iter(sources), None))

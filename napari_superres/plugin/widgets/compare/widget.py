@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_superres.core.image import Image
@@ -16,13 +16,21 @@ from napari_superres.plugin.host.layers import to_image, to_layer
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.compare import map_kinds
+from napari_superres.plugin.widgets.compare.colour_bar import ColourBar
 from napari_superres.plugin.widgets.compare.interpolation import Interpolation
 from napari_superres.plugin.widgets.compare.map_kinds import MapKind
 from napari_superres.plugin.widgets.compare.plot import Plot
 from napari_superres.plugin.widgets.compare.profile_section import ProfileSection
-from napari_superres.plugin.widgets.compare.report_view import ReportView
+from napari_superres.plugin.widgets.compare.report_view import ReportView, VerdictView
 from napari_superres.plugin.widgets.compare.spectra_section import SpectraSection
-from napari_superres.plugin.widgets.compare.state import CONVENTIONS, RANGES, Activity, CompareState, suggest_layers
+from napari_superres.plugin.widgets.compare.state import (
+    CONVENTIONS,
+    MAP,
+    RANGES,
+    Activity,
+    CompareState,
+    suggest_layers,
+)
 from napari_superres.plugin.widgets.compare.visual_section import VisualSection
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
@@ -50,15 +58,18 @@ class CompareWidget(Panel):
         super().__init__(viewer)
         self._job: Job | None = None
         self._interpolation = Interpolation(self.session, lambda: self.state, self._show_interpolation_status)
+        self._map: ImageLayer | None = None
+        self._is_by_hand = False
+        self._last_active = viewer.layers.selection.active  # selected again after each layer that is added for a while
         self._add_choices()
+        self._add_look()
+        self.verdict_view = VerdictView()
+        self.body.addWidget(self.verdict_view)
         self._add_measure()
-        self._add_maps()
         self.status = forms.text()
         self.body.addWidget(self.status)
         self.status.hide()
-        self._add_sections()
-        self.report_view = ReportView(self._save_report)
-        self.body.addWidget(self.report_view)
+        self._add_folded()
         self.body.addStretch(1)
         self._choose_suggested()
         self._show_state()
@@ -66,13 +77,16 @@ class CompareWidget(Panel):
     def _add_choices(self) -> None:
         self.result = forms.layer_box(self.viewer, label="Result", tooltip="Super-resolved layer to judge.")
         self.reference = forms.layer_box(
-            self.viewer, label="Reference", tooltip="Real scan of the same field on the finer grid."
+            self.viewer,
+            label="Reference",
+            tooltip="Scan of the same field on the finer grid. Without one, the result is checked against its input.",
+            optional=True,
         )
         self.lr = forms.layer_box(
             self.viewer,
             label="Input",
-            tooltip="Layer the result was made from; its interpolation is shown next to the result. Without it, an "
-            "input is simulated from the reference.",
+            tooltip="Layer that the result was made from; its interpolation is shown next to the result. Without it, "
+            "an input is simulated from the reference.",
             optional=True,
         )
         self.convention = ComboBox(
@@ -86,36 +100,14 @@ class CompareWidget(Panel):
             tooltip="Range of intensities for PSNR and SSIM: that of the reference, of its 0.1 to 99.9 percentiles, or "
             "of its data type. sr-paper fixes it.",
         )
-        for box in (self.result, self.reference, self.lr, self.convention):
-            box.changed.connect(self._show_state)
-        boxes = [self.result, self.reference, self.lr, forms.narrow(self.convention), forms.narrow(self.data_range)]
-        self.body.addWidget(forms.form(boxes))
+        for box in (self.result, self.reference, self.lr):
+            box.changed.connect(self._choose_by_hand)
+        self.convention.changed.connect(self._show_state)
+        self.body.addWidget(forms.form([self.result, self.reference, self.lr]))
 
-    def _add_measure(self) -> None:
-        self.register = QCheckBox("Register reference")
-        self.register.setToolTip(
-            "Align the reference to the result to a fraction of a pixel before measuring or mapping. The numbers "
-            "without registration are shown too."
-        )
-        self.measure = QPushButton("Measure")
-        self.measure.setToolTip("Compare result, interpolation and classical restoration with the reference.")
-        self.measure.clicked.connect(self._measure_or_cancel)
-        self.body.addWidget(self.register)
-        self.body.addWidget(self.measure)
+    def _add_look(self) -> None:
+        """Add what shows the images: curtain, blinking, grid and profile."""
 
-    def _add_maps(self) -> None:
-        self.maps: dict[str, QPushButton] = {}
-        grid = QGridLayout()
-        grid.addWidget(forms.text("Add map:"), 0, 0, 1, 2)
-        for i, kind in enumerate(map_kinds.KINDS):
-            button = QPushButton(window_text(kind.name))
-            button.setToolTip(kind.tooltip)
-            button.clicked.connect(lambda _=False, kind=kind: self._add_map(kind))
-            grid.addWidget(button, 1 + i // 2, i % 2)
-            self.maps[kind.name] = button
-        self.body.addLayout(grid)
-
-    def _add_sections(self) -> None:
         def state() -> CompareState:
             return self.state
 
@@ -124,18 +116,55 @@ class CompareWidget(Panel):
         self.visual = VisualSection(self.viewer, state, request)
         self.profile = ProfileSection(self.viewer, self.session, self.plot, state, request)
         self.spectra = SpectraSection(self.plot, state, request, self._start)
+        for widget in (self.visual, self.profile, self.plot):
+            self.body.addWidget(widget)
+        for connections in (self.plot.connections, self.profile.connections):
+            self.destroyed.connect(lambda _=None, connections=connections: connections.close())
+
+    def _add_measure(self) -> None:
+        self.register = QCheckBox("Register reference")
+        self.register.setToolTip(
+            "Align the reference to the result to a fraction of a pixel before measuring or mapping. The numbers "
+            "without registration are shown too."
+        )
+        self.measure = QPushButton("Measure")
+        self.measure.setToolTip(
+            "Compare result, interpolation and classical restoration with the reference (Ctrl+Enter). Without a "
+            "reference, check the result against its input."
+        )
+        self.measure.clicked.connect(self._measure_or_cancel)
+        self.run_by_keys(self.measure)
+        self.body.addWidget(self.measure)
+
+    def _add_maps(self) -> QWidget:
+        self.maps: dict[str, QPushButton] = {}
+        for kind in map_kinds.KINDS:
+            button = QPushButton(window_text(kind.name))
+            button.setToolTip(kind.tooltip)
+            button.clicked.connect(lambda _=False, kind=kind: self._add_map(kind))
+            self.maps[kind.name] = button
+        self.colour_bar = ColourBar()
+        return _column(forms.row(*self.maps.values()), self.colour_bar)
+
+    def _add_folded(self) -> None:
+        """Add the parts that are folded away at first."""
+        self.report_view = ReportView(self._save_report)
+        options = _column(self.register, forms.form([forms.narrow(self.convention), forms.narrow(self.data_range)]))
+        contents = {
+            "Options": options,
+            "Maps": self._add_maps(),
+            "Curves": self.spectra,
+            "All numbers": _column(self.report_view),  # which shows itself with the first report
+        }
         self.sections: dict[str, QCollapsible] = {}
-        contents = {"Visual comparison": self.visual, "Line profile": self.profile, "Spectra": self.spectra}
         for title, content in contents.items():
             self.sections[title] = _collapsible(title, content)
             self.body.addWidget(self.sections[title])
-        self.body.addWidget(self.plot)
-        for connections in (self.plot.connections, self.profile.connections):
-            self.destroyed.connect(lambda _=None, connections=connections: connections.close())
 
     def leave(self) -> None:
         """Restore the viewer when the dock was closed."""
         self.visual.end()
+        self.colour_bar.show_layer(None)
         self.plot.connections.close()
         self.profile.connections.close()
 
@@ -168,7 +197,9 @@ class CompareWidget(Panel):
         for kind in map_kinds.KINDS:
             self.maps[kind.name].setEnabled(state.can_map(kind.needs))
         self.report_view.save.setEnabled(state.can_save)
-        self.data_range.enabled = state.can_choose_range
+        self.data_range.enabled = state.can_choose_range and state.has_reference
+        self.register.setEnabled(state.has_reference)
+        self.convention.enabled = state.has_reference
         if state.is_idle:
             forms.say(self.status, state.hint)
         self.visual.show_state()
@@ -177,20 +208,36 @@ class CompareWidget(Panel):
 
     def layers_changed(self) -> None:
         """Follow the viewer's layers."""
-        for box in (self.result, self.reference, self.lr):
-            forms.refresh(box)
-        if self.result.value is self.reference.value:
+        changes = [forms.refresh(box) for box in (self.result, self.reference, self.lr)]
+        if self.state.is_same_layer or changes[0] or not self._is_by_hand:
             self._choose_suggested()
+        if self._map is not None and self._map not in self.viewer.layers:
+            self._map = None
+            self.colour_bar.show_layer(None)
         self._show_state()
 
-    def _choose_suggested(self) -> None:
-        """Choose the layers that the user most probably wants to compare."""
-        suggestion = suggest_layers([layer for layer in self.result.choices if layer is not None])
+    def active_changed(self) -> None:
+        """Compare the result that is selected in napari's list."""
+        active = self.viewer.layers.selection.active
+        is_choice = active is not None and any(active is one for one in self.result.choices)
+        if is_choice and active is not self._last_active and forms.is_result(active):
+            self._choose_suggested(active)
+            self._last_active = active
+            self._show_state()
+
+    def _choose_by_hand(self) -> None:
+        self._is_by_hand = True
+        self._show_state()
+
+    def _choose_suggested(self, result: "ImageLayer | None" = None) -> None:
+        """Choose the layers that the user most probably wants to compare; the result first, if one is given."""
+        # The list of choices keeps the order in which they came, not that of the layers.
+        layers = [layer for _, layer in forms.image_layers(self.viewer) if layer is not result]
+        suggestion = suggest_layers(layers if result is None else [result, *layers])
         if suggestion is not None:
-            self.result.value = suggestion.result
-            if suggestion.reference is not None:
-                self.reference.value = suggestion.reference
-            self.lr.value = suggestion.lr
+            for box, layer in zip((self.result, self.reference, self.lr), suggestion, strict=True):
+                with box.changed.blocked():
+                    box.value = layer
 
     def _show_interpolation_status(self, status: str) -> None:
         self._show_state()
@@ -223,25 +270,29 @@ class CompareWidget(Panel):
 
     def _measure(self) -> None:
         state = self.state
-        result_layer, reference_layer = state.result, state.reference
+        result_layer, reference_layer = state.result, state.reference if state.has_reference else None
+        lr_layer = state.layers.get("input")
         assert result_layer is not None
-        assert reference_layer is not None
         try:
-            result, reference = to_image(result_layer), to_image(reference_layer)
-            lr = None if state.lr is None else to_image(state.lr)
+            result = to_image(result_layer)
+            reference, lr = (None if layer is None else to_image(layer) for layer in (reference_layer, lr_layer))
         except SuperResError as error:
             forms.show_error(str(error))
             return
-        title = f"{result_layer.name} against {reference_layer.name}"
+        other = reference_layer or lr_layer
+        assert other is not None
+        title = f"{result_layer.name} against {other.name}{'' if reference_layer else ', its input'}"
         # Reports are given away, and the layers of a patient's images bear the names of files.
-        name = "result" if result.space or reference.space else result_layer.name
+        is_medical = any(image is not None and image.space for image in (result, reference, lr))
+        name = "result" if is_medical else result_layer.name
 
         def steps() -> "Generator[Report, None, None]":
             yield tasks.evaluate(result, reference, lr=lr, name=name, **state.evaluate_options)
 
         def show(report: "Report") -> None:
-            self.report_view.show_report(report, title)
-            self.scroll_to(self.report_view)
+            self.verdict_view.show_report(report, title)
+            self.report_view.show_report(report)
+            self.scroll_to(self.verdict_view)
 
         self._start("Measuring…", steps, show)
 
@@ -293,13 +344,32 @@ class CompareWidget(Panel):
         except SuperResError as error:
             forms.show_error(str(error))
             return
-        self.viewer.layers.append(Layer.create(data, {**keywords, **map_kinds.looks(kind, data)}, layer_type))
+        keywords |= {**map_kinds.looks(kind, data), "metadata": {**keywords["metadata"], MAP: kind.name}}
+        layer: Any = Layer.create(data, keywords, layer_type)
+        if self._map is not None and self._map in self.viewer.layers:  # One map at a time: the new one takes its place.
+            place = self.viewer.layers.index(self._map)
+            self.viewer.layers.remove(self._map)
+            self.viewer.layers.insert(place, layer)
+        else:
+            self.viewer.layers.append(layer)
+        self._map = layer
+        self.colour_bar.show_layer(layer)
 
 
 def _ask_calibration(parent: QWidget) -> Path | None:
     """Ask for the file of a calibration."""
     path, _ = QFileDialog.getOpenFileName(parent, "Open calibration", "", "Calibration (*.json)")
     return Path(path) if path else None
+
+
+def _column(*widgets: QWidget) -> QWidget:
+    """Return widgets below each other."""
+    part = QWidget()
+    layout = QVBoxLayout(part)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return part
 
 
 def _collapsible(title: str, content: QWidget) -> QCollapsible:

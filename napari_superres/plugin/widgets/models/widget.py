@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QMessageBox, QProgressBar, QPushButton
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QProgressBar, QPushButton
 
 from napari_superres.models import ModelCard
 from napari_superres.models.library.user_models import Verification, remove_model, verify_models
@@ -20,7 +21,7 @@ from napari_superres.plugin.widgets.models import state as states
 from napari_superres.plugin.widgets.models import work
 from napari_superres.plugin.widgets.models.model_list import ModelList
 from napari_superres.plugin.widgets.models.state import ModelsState
-from napari_superres.plugin.widgets.models.work import Addition, ListedModel
+from napari_superres.plugin.widgets.models.work import Addition, ListedModel, StoppedError
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:
@@ -56,13 +57,10 @@ class ModelsWidget(Panel):
         self.refresh()
 
     def _add_buttons(self) -> None:
-        grid = QGridLayout()
-
-        def button(text: str, tooltip: str, clicked: Callable[[], None], *cell: int) -> QPushButton:
+        def button(text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:
             push_button = QPushButton(text)
             push_button.setToolTip(tooltip)
             push_button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
-            grid.addWidget(push_button, *cell)
             return push_button
 
         self.add_files = button(
@@ -70,36 +68,29 @@ class ModelsWidget(Panel):
             "Copy models into the library and measure them: .safetensors, .pth, .ckpt or bioimage.io packages. "
             "Files can also be dropped onto this panel.",
             self._choose_files,
-            0,
-            0,
         )
         self.add_folder = button(
-            "Add folder…", "Add an unpacked bioimage.io package from a folder.", self._choose_folder, 0, 1
+            "Add folder…", "Add an unpacked bioimage.io package from a folder.", self._choose_folder
         )
-        self.remove = button("Remove…", "Delete the selected model from the library.", self._remove, 1, 0)
+        self.remove = button("Remove…", "Delete the selected model from the library.", self._remove)
         self.export = button(
             "Export…",
             "Save the selected model as a model file, or as a bioimage.io package for other programs.",
             self._export,
-            1,
-            1,
         )
         self.check = button(
             "Check",
             "Compare every file in the library with what was added, then measure the selected model on this computer: "
             "halo, tiles, half precision and speed. This takes seconds, for volumes minutes.",
             self._check,
-            2,
-            0,
-            1,
-            2,
         )
-        self.body.addLayout(grid)
+        self.body.addWidget(forms.row(self.add_files, self.add_folder, self.remove, self.export, self.check))
 
     def _add_texts(self) -> None:
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
         self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("A model is being processed")
         self.bar.setToolTip("A model is being processed. You can still use this widget.")
         self.status, self.problems, self.measurement, self.origin = (forms.text() for _ in range(4))
         self.card, self.properties = forms.text(rich=True), forms.text(rich=True)
@@ -107,7 +98,19 @@ class ModelsWidget(Panel):
             "What the model is for, and its scores next to bicubic interpolation and the best baseline."
         )
         self.properties.setToolTip("Halo: distance in input pixels up to which a result pixel depends on the input.")
-        for widget in (self.bar, self.status, self.problems, self.measurement, self.card, self.properties, self.origin):
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop as soon as possible. Files that wait are not added.")
+        self.cancel.clicked.connect(self._cancel)
+        for widget in (
+            self.bar,
+            self.cancel,
+            self.status,
+            self.problems,
+            self.measurement,
+            self.card,
+            self.properties,
+            self.origin,
+        ):
             self.body.addWidget(widget)
             widget.hide()
         self.body.addStretch(1)
@@ -167,28 +170,40 @@ class ModelsWidget(Panel):
         results: list[Any] = []
 
         def steps() -> Generator[None, None, None]:
-            results.append(function())
-            yield
+            with suppress(StoppedError):
+                results.append(function())
+                yield
 
         def fail(message: str) -> None:
             named = message if message.startswith(about) else f"{about}: {message}"
             self._show(self.state.with_problem(_named_text(named, about)))
 
         def finish(complete: bool) -> None:
+            is_cancelled = job.is_cancelled
             self._job = None
             self.bar.hide()
+            self.cancel.hide()
             if complete:
                 done(results[-1])
             elif status:
-                self._change(status=self.state.added_text)
+                self._change(status="Cancelled." if is_cancelled else self.state.added_text)
             self._start_next()
 
         # Making the list warns of damaged models, which the list shows anyway: without `stepped`, warnings are dropped.
-        self._job = Job(steps, stepped=(lambda _: None) if status else None, failed=fail, ended=finish)
+        job = self._job = Job(steps, stepped=(lambda _: None) if status else None, failed=fail, ended=finish)
         if status:
             self.bar.show()
+            self.cancel.setEnabled(True)
+            self.cancel.show()
         self._change(status=status or self.state.status)
         self.session.add(self._job)
+
+    def _cancel(self) -> None:
+        if self._job is not None:
+            self._waiting.clear()
+            self._job.cancel()
+            self.cancel.setEnabled(False)
+            self._change(status="Cancelling…")
 
     def _start_next(self) -> None:
         if self._job is None and self._is_outdated:
@@ -299,7 +314,14 @@ class ModelsWidget(Panel):
             state = self.state.with_measurement(model, measured)
             self._show(replace(state, status=f"{status} {model.name} was measured."))
 
-        self._start(states.measuring_text(model.name, model.card.ndim), partial(work.measure, model.name), done)
+        self._start(
+            states.measuring_text(model.name, model.card.ndim),
+            partial(work.measure, model.name, self._is_cancelled),
+            done,
+        )
+
+    def _is_cancelled(self) -> bool:
+        return self._job is not None and self._job.is_cancelled
 
     def _export(self) -> None:
         model = self.selected

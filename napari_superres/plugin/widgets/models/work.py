@@ -1,5 +1,6 @@
 """What the Models widget does in a thread: whole files are read, and torch is imported inside functions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -102,12 +103,33 @@ def add(path: Path, *, allowed: str = "") -> Addition:
     return Addition(card, is_new=library_entries().get(card.name) != before.get(card.name))
 
 
-def measure(name: str) -> dict[str, Any]:
-    """Return what `check_model` measures of a model."""
+class StoppedError(Exception):
+    """The user has stopped a measurement."""
+
+
+def measure(name: str, is_stopped: Callable[[], bool]) -> dict[str, Any]:
+    """Return what `check_model` measures of a model.
+
+    Parameters
+    ----------
+    name
+        Name of the model.
+    is_stopped
+        Asked between two parts of the work.
+
+    Raises
+    ------
+    StoppedError
+        If the work was stopped.
+    """
     load_triton()
     from napari_superres.inference.measure.check import check_model
 
-    return check_model(name)
+    def stop_if_asked(_step: str, _share: float) -> None:
+        if is_stopped():
+            raise StoppedError
+
+    return check_model(name, report=stop_if_asked)
 
 
 def export(name: str, target: Path, **credit: Any) -> Path:

@@ -16,6 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_superres.plugin.widgets.common import forms
+
 _WIDEST_UNIT = "px "
 
 
@@ -61,7 +63,7 @@ class Range(QWidget):
         layout.addWidget(self.high, 1)
         unit_label = QLabel(unit)
         # One width for all units, so that the ranges of a form are aligned.
-        unit_label.setFixedWidth(unit_label.fontMetrics().horizontalAdvance(_WIDEST_UNIT))
+        unit_label.setMinimumWidth(unit_label.fontMetrics().horizontalAdvance(_WIDEST_UNIT))
         layout.addWidget(unit_label)
 
     def _spin_box(self, name: str, tooltip: str, maximum: float, decimals: int) -> QDoubleSpinBox:
@@ -112,7 +114,7 @@ class PathLine(QWidget):
         self.name = name
         self.line.setMinimumWidth(50)
         self.line.textChanged.connect(lambda _: self.changed.emit())
-        self.button.setFixedWidth(30)
+        forms.shrink(self.button)
         self.button.clicked.connect(lambda: self._set_path(ask(self)))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -118,7 +118,7 @@ class TrainState:
         """Tooltip of the button that starts or cancels a training."""
         if self.is_running:
             return "Stop training and keep nothing."
-        return "Train the network, and add the model to the library."
+        return "Train the network, and add the model to the library (Ctrl+Enter)."
 
     @property
     def shows_degradation(self) -> bool:

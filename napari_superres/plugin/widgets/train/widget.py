@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, FloatSpinBox
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QMessageBox, QProgressBar, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QMessageBox, QProgressBar, QPushButton, QWidget
 
 from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard
@@ -147,19 +147,18 @@ class TrainWidget(Panel):
         self.run.clicked.connect(self._run_or_cancel)
         self.keep.clicked.connect(self._stop_and_keep)
         self.keep.setToolTip("Stop training after the current step, and keep the best model so far.")
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run)
-        buttons.addWidget(self.keep)
+        self.run_by_keys(self.run)
         self.bar = QProgressBar()
         self.bar.setRange(0, _BAR_STEPS)
         self.bar.setToolTip("Share of the time that has passed.")
+        self.bar.setAccessibleName("Progress of the training")
         self.status = forms.text()
         self.curves = Curves()
         self.examples = Pictures(
             ("Low", "Result", "High"),
             "Part of a held-out image: the input of the network, its result, and the high-resolution image.",
         )
-        self.body.addLayout(buttons)
+        self.body.addWidget(forms.row(self.run, self.keep))
         for widget in (self.bar, self.status, self.curves, self.examples):
             self.body.addWidget(widget)
         self.body.addStretch(1)

@@ -7,7 +7,7 @@ whether it may be pressed is decided in ``state``.
 ``widget``        reacts to the controls, plans and runs
 ``controls``      the controls from top to bottom, and how they show a state
 ``layer_facts``   facts of a layer for the state
-``layer_run``     the computation of one layer
+``layer_run``     the computation of one layer, and the runs that the controls start
 ``result_layer``  the layer of a result, which fills tile by tile
 ``chooser``       chooses the model for a layer, or asks what it shows
 ``fitness_form``  whether the model fits the layer, and buttons for what helps

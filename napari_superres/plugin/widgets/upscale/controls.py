@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, LineEdit
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QWidget
 
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, range_field, tile_box
@@ -40,6 +40,7 @@ class UpscaleControls(Panel):
         self.notice, self.estimate, self.status = forms.text(), forms.text(), forms.text()
         self.bar = QProgressBar()
         self.bar.setToolTip("How much of the image is done.")
+        self.bar.setAccessibleName("Progress of the run")
         self.bar.hide()
 
     def _make_choices(self, viewer: "Viewer") -> None:
@@ -76,6 +77,7 @@ class UpscaleControls(Panel):
             "Plugins > Super-Resolution > Models.",
         )
         self.run = button("Run")
+        self.run_by_keys(self.run)
         self.keep = button(
             "Stop and keep", "Stop after the current tile and keep the finished part of the layer. The rest is zero."
         )
@@ -122,19 +124,10 @@ class UpscaleControls(Panel):
             region,
             forms.form([self.intensity_range, self.device, self.precision, self.tile, self.tta]),
             *live,
-            _row(self.copy_python, self.copy_command),
+            forms.row(self.copy_python, self.copy_command),
             forms.text(_CAUTION),
         ):
             self.body.addWidget(widget)
         for widget in (self.estimate, self.run, self.keep, self.bar, self.status):
             self.foot.addWidget(widget)
         self.body.addStretch(1)
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row

@@ -1,15 +1,24 @@
-"""The computation of one layer: its job in a thread and its result layer."""
+"""The computation of one layer: its job in a thread and its result layer; and the runs that the controls start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_superres.core.decibels import precision_text
 from napari_superres.core.image import Image
+from napari_superres.errors import SuperResError
 from napari_superres.plugin.host import field
+from napari_superres.plugin.host.fingerprint import fingerprint
 from napari_superres.plugin.host.layers import pixels_of
 from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.activity import Activity
+from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
+from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
+from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
+from napari_superres.plugin.widgets.upscale.preview import Preview
 from napari_superres.plugin.widgets.upscale.result_layer import ResultLayer
-from napari_superres.plugin.widgets.upscale.state import Request, complete_message
+from napari_superres.plugin.widgets.upscale.state import Request, UpscaleState, complete_message
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_superres.inference import Progress
+    from napari_superres.training.isotropic import LearningStep
 
 
 class LayerRun:
@@ -37,6 +47,8 @@ class LayerRun:
         Called with the message of an error.
     ended
         Called when the thread has ended: True if all was computed.
+    added
+        Called with the source and the layer of its result once that is in the viewer.
 
     Attributes
     ----------
@@ -55,24 +67,24 @@ class LayerRun:
         stepped: "Callable[[Progress], None]",
         failed: Callable[[str], None],
         ended: Callable[[bool], None],
+        added: "Callable[[ImageLayer, ImageLayer], None]",
     ) -> None:
         self.viewer, self.source, self.image = viewer, source, request.image
         name = f"{source.name} [{'-'.join(map(tasks.model_name, request.model_names))}]"
-        result = self._layer = ResultLayer(viewer, source, request.image, name, request.first_frame)
+        result = self._layer = ResultLayer(viewer, source, request.image, name, request.first_frame, added)
         focus = field.focus(viewer, source, request.image.axes)
         self._result: Image | None = None
         self._seconds = 0.0
         self.notes_shown: set[str] = set()
-        self._is_kept = False
-        self.job = Job(
-            lambda: tasks.upscale(
-                request.image, request.model, request.options, focus=focus, finished_parts=result.finished_parts
-            ),
-            stepped=stepped,
-            failed=failed,
-            ended=ended,
-            doing=f"super-resolution of {source.name}",
-        )
+        self._is_kept = self._is_edited = False
+
+        def steps() -> "Generator[Progress, None, None]":
+            before = fingerprint(request.image.data)
+            parts = result.finished_parts
+            yield from tasks.upscale(request.image, request.model, request.options, focus=focus, finished_parts=parts)
+            self._is_edited = fingerprint(request.image.data) != before
+
+        self.job = Job(steps, stepped=stepped, failed=failed, ended=ended, doing=f"super-resolution of {source.name}")
 
     @property
     def removed_layer(self) -> str:
@@ -114,9 +126,10 @@ class LayerRun:
         """
         if complete and self._result is not None and self.source in self.viewer.layers:
             layer = self._layer.finish(self._result)
-            is_changed = pixels_of(self.source) is not self.image.data
+            change = "edited" * self._is_edited
+            change = change if pixels_of(self.source) is self.image.data else "replaced"
             return complete_message(
-                seconds=self._seconds, layer=layer.name, is_source_changed=is_changed, precision=self._precision()
+                seconds=self._seconds, layer=layer.name, source_change=change, precision=self._precision()
             )
         if self.job.is_cancelled and self._is_kept and self._layer.layer is not None:
             self._layer.keep()
@@ -130,6 +143,135 @@ class LayerRun:
         decibels = record.get("precision_db")
         return "" if decibels is None else precision_text(record["precision"], decibels)
 
+    @property
+    def result_layer(self) -> "ImageLayer | None":
+        """The layer of the result; None while or where there is none."""
+        return self._layer.layer
+
     def discard(self) -> None:
         """Remove the result layer."""
         self._layer.discard()
+
+
+class RunningControls(UpscaleControls):
+    """The controls, with the runs that they start: the chosen layer, then the other channels of its file.
+
+    Attributes
+    ----------
+    state
+        What is chosen and shown. It is replaced at every event.
+    """
+
+    isotropic: IsotropicForm
+    preview: Preview
+    source_switch: SourceSwitch
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.state = UpscaleState(message="Loading PyTorch. The window may not respond for a moment…")
+        self._run: LayerRun | None = None
+        self._waiting: list[ImageLayer] = []
+        self._last_result: ImageLayer | None = None
+        self._known_notes: tuple[str, ...] = ()
+        self._activity = activity = Activity("Super-resolving")
+        self.destroyed.connect(lambda: activity.close())  # noqa: PLW0108 - a bound method would not keep it alive
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a result is being computed, or a model learnt for it."""
+        return self._run is not None or self.isotropic.is_running
+
+    def _set_state(self, state: UpscaleState) -> None:
+        self.state = state
+        self.show_state(state)
+
+    def _request(self, layer: "ImageLayer") -> Request:
+        raise NotImplementedError
+
+    def _layers_to_run(self) -> "list[ImageLayer]":
+        raise NotImplementedError
+
+    def _forget_plan(self) -> None:
+        raise NotImplementedError
+
+    def _plan_soon(self) -> None:
+        raise NotImplementedError
+
+    def _forget_removed_result(self) -> None:
+        """Say no longer that a result was added once the user has removed it."""
+        if self._last_result is not None and self._last_result not in self.viewer.layers:
+            self._last_result = None
+            if not self.is_running:
+                self.state = replace(self.state, message="")
+
+    def _start_or_cancel(self) -> None:
+        if not self.is_running:
+            _, *self._waiting = self._layers_to_run()
+            self._start(self.layer.value)
+        else:
+            self._cancel()
+
+    def _start(self, layer: "ImageLayer") -> None:
+        try:
+            request = self._request(layer)
+        except SuperResError as error:
+            self._set_state(replace(self.state, message=""))
+            forms.show_error(str(error))
+            return
+        self._forget_plan()
+        self.preview.close_down()
+        self._run = LayerRun(
+            self.viewer,
+            layer,
+            request,
+            stepped=self._advance,
+            failed=forms.show_error,
+            ended=self._finish,
+            added=self.source_switch.cover,
+        )
+        self._run.notes_shown.update(self._known_notes)
+        self._set_state(self.state.start())
+        self.session.add(self._run.job)
+
+    def _cancel(self, message: str = "", *, keep: bool = False) -> None:
+        self.isotropic.cancel()
+        if self._run is not None:
+            self._run.cancel(keep=keep)
+            self._waiting.clear()
+        self._set_state(self.state.cancel(message))
+
+    def _learn(self, step: "LearningStep | None") -> None:
+        self._set_state(self.state.start() if step is None else self.state.learn(step))
+
+    def _run_learnt(self, layer: "ImageLayer", model: str) -> None:
+        """Compute a layer with the model that was learnt from it."""
+        self._set_state(self.state.finish("" if model else "Nothing was learnt."))
+        if model:
+            library.changed.emit()
+            self.model.value = model
+        if model and layer in self.viewer.layers:
+            self.layer.value = layer
+            self._start_or_cancel()
+
+    def _advance(self, step: "Progress") -> None:
+        if self._run is not None:
+            if self._activity.is_cancelled and not self._run.job.is_cancelled:
+                self._cancel()
+            self._run.show(step)
+            self._set_state(self.state.advance(step))
+            self._activity.show(step.done, step.total)
+
+    def _finish(self, complete: bool) -> None:
+        run, self._run = self._run, None
+        assert run is not None
+        self._activity.close()
+        message = run.finish(complete)  # Removing a layer changes the state.
+        self._last_result = run.result_layer
+        self._set_state(self.state.finish(message))
+        waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
+        if complete and waiting:
+            layer, *self._waiting = waiting
+            self._start(layer)
+            return
+        self._plan_soon()
+        self.preview.ask()

@@ -12,9 +12,12 @@ from qtpy.QtWidgets import QCheckBox
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host import field
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_layer
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.forms import OURS, TEMPORARY
 from napari_superres.plugin.widgets.common.session import Session
+from napari_superres.plugin.widgets.common.source_switch import shows_through
 from napari_superres.plugin.widgets.upscale.result_layer import PLACE, REFRESH_S
 from napari_superres.plugin.widgets.upscale.state import Request
 from napari_superres.plugin.worker import tasks
@@ -31,6 +34,9 @@ _LOOKS_AFTER_MOVING = 20
 _LOOKS = ("colormap", "contrast_limits", "gamma", "opacity", "blending")
 _LARGEST = 384
 """Pixels along an edge that are computed, from the middle of the visible field."""
+_LARGEST_3D = {"Z": 32, "Y": 128, "X": 128}
+"""The same where volumes are displayed."""
+_LABEL, _BUSY = "Live preview", "Live preview: computing…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ class Preview(QCheckBox):
         Returns the chosen layer and its request, or None if nothing can be computed.
     data_changed
         Called when the layer's data have changed.
+    added
+        Called with the source and the layer of its preview once that is in the viewer.
     """
 
     def __init__(
@@ -81,13 +89,17 @@ class Preview(QCheckBox):
         session: Session,
         choose: "Callable[[], tuple[ImageLayer, Request] | None]",
         data_changed: Callable[[], None],
+        added: "Callable[[ImageLayer, ImageLayer], None]",
     ) -> None:
-        super().__init__("Live preview")
+        super().__init__(_LABEL)
+        self.note = forms.text()
+        self.note.hide()
         self.setToolTip(
             "Show the model's result for the middle of the visible field, up to 384 pixels wide. It follows the view, "
             "the settings and the layer's data, such as a camera's."
         )
         self.viewer, self.session, self._choose, self._data_changed = viewer, session, choose, data_changed
+        self._added = added
         self.layer: ImageLayer | None = None
         self._source: ImageLayer | None = None
         self._job: Job | None = None
@@ -139,6 +151,7 @@ class Preview(QCheckBox):
         self._job, self._is_requested_again, self._last = None, False, (None, None)
         self._follow(None)
         self._remove_layer()
+        forms.say(self.note, "")
 
     def _remove_layer(self) -> None:
         if self.layer is not None and self.layer in self.viewer.layers:
@@ -189,8 +202,12 @@ class Preview(QCheckBox):
             return None
         layer, request = choice
         axes = request.image.axes
-        visible = field.middle(field.visible_box(self.viewer, layer, axes), _LARGEST)
-        roi = {**field.slice_box(self.viewer, layer, axes), **visible}
+        visible, sliced = field.visible_box(self.viewer, layer, axes), field.slice_box(self.viewer, layer, axes)
+        is_volume = self.viewer.dims.ndisplay == 3
+        if is_volume and "Z" in axes and "Z" not in sliced:
+            visible = {**visible, "Z": (0, request.image.size("Z"))}
+        visible = {a: field.middle({a: r}, _LARGEST_3D[a] if is_volume else _LARGEST)[a] for a, r in visible.items()}
+        roi = {**sliced, **visible}
         return _Field(layer, request, roi, {a: (start + stop) / 2 for a, (start, stop) in visible.items()})
 
     def _compute(self) -> None:
@@ -202,7 +219,8 @@ class Preview(QCheckBox):
             return
         try:
             target = self._visible_field()
-        except SuperResError:
+        except SuperResError as error:
+            forms.say(self.note, window_text(str(error)))
             return
         if target is None:
             self.close_down()
@@ -246,13 +264,19 @@ class Preview(QCheckBox):
             self._is_changed |= not complete  # The next request is computed even if nothing has changed.
             if complete and results and is_wanted():
                 self._show(results[0], target)
+            if complete:
+                forms.say(self.note, "")
+            self.setText(_LABEL)
             if self._is_requested_again:
                 self._is_requested_again = False
                 self._compute()
 
         self._is_busy, self._has_shown = True, not in_parts
         self._drawn = 0.0
-        self._job = Job(steps, stepped=show_part, failed=lambda _: None, ended=finish)
+        self._job = Job(
+            steps, stepped=show_part, failed=lambda message: forms.say(self.note, window_text(message)), ended=finish
+        )
+        self.setText(_BUSY)
         self.session.add(self._job)
 
     def _show(self, result: Image, target: _Field) -> None:
@@ -261,6 +285,8 @@ class Preview(QCheckBox):
         source, name = target.layer, f"preview of {target.layer.name}"
         data, keywords, kind = to_layer(result, target.request.image, source, name=name, first=target.first)
         keywords["metadata"] = {OURS: TEMPORARY}
+        if not shows_through(source) or self._is_lowest(source):  # The surroundings stay visible around it.
+            keywords["blending"] = "translucent_no_depth"
         layer = self.layer if self.layer is not None and self.layer in self.viewer.layers else None
         if layer is None or (layer.ndim, layer.rgb) != (source.ndim, keywords["rgb"]):
             self._remove_layer()
@@ -268,6 +294,7 @@ class Preview(QCheckBox):
             self.layer = Layer.create(data, keywords, kind)
             self.viewer.layers.insert(self.viewer.layers.index(source) + 1, self.layer)
             self.viewer.layers.selection = selected
+            self._added(source, self.layer)
             return
         for attribute in (*PLACE, *_LOOKS):
             if attribute in keywords:
@@ -276,3 +303,10 @@ class Preview(QCheckBox):
             layer.refresh()
         else:
             layer.data = data
+
+    def _is_lowest(self, source: "ImageLayer") -> bool:
+        """Whether no visible image lies below a layer, with which the preview would have to be added up."""
+        from napari.layers import Image as ImageLayer
+
+        below = self.viewer.layers[: self.viewer.layers.index(source)]
+        return source.opacity == 1 and not any(isinstance(layer, ImageLayer) and layer.visible for layer in below)

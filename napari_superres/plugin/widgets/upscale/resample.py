@@ -34,6 +34,7 @@ class ResampleButton(QPushButton):
 
     def __init__(self, viewer: "Viewer", session: Session, added: "Callable[[ImageLayer], None]") -> None:
         super().__init__()
+        self.setAccessibleName("Resample")
         self.viewer, self.session, self._added = viewer, session, added
         self._offer: tuple[ImageLayer, Image, tuple[float, ...]] | None = None
         self.clicked.connect(self._begin)

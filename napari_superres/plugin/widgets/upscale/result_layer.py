@@ -1,7 +1,7 @@
 """The layer of a result, which fills tile by tile while it lies exactly over its source."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ class ResultLayer:
         Name of the new layer.
     first
         Where the region begins along time: ``{"T": 3}``; empty for all of it.
+    added
+        Called with the source and the new layer.
 
     Attributes
     ----------
@@ -49,10 +51,16 @@ class ResultLayer:
     """
 
     def __init__(
-        self, viewer: "Viewer", source: "ImageLayer", source_image: Image, name: str, first: Mapping[str, int]
+        self,
+        viewer: "Viewer",
+        source: "ImageLayer",
+        source_image: Image,
+        name: str,
+        first: Mapping[str, int],
+        added: "Callable[[ImageLayer, ImageLayer], None]",
     ) -> None:
         self.viewer, self.source, self.source_image = viewer, source, source_image
-        self.name, self.first = name, first
+        self.name, self.first, self._added = name, first, added
         self.layer: ImageLayer | None = None
         self.finished_parts: list[Any] = []
         self._drawn = 0.0
@@ -142,4 +150,5 @@ class ResultLayer:
         self.viewer.layers.insert(self.viewer.layers.index(self.source) + 1, self.layer)
         # The layer that the user works on stays selected until the run has finished.
         self.viewer.layers.selection = selected
+        self._added(self.source, self.layer)
         self._drawn = time.monotonic()

@@ -1,5 +1,6 @@
 """A run as a command line and as a Python script that compute exactly the same pixels."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from napari_superres.plugin.host.orientation import file_axes
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
+_NOT_IN_FILE_NAMES = re.compile(r'[\\/:*?"<>|\s]+')
 _COMPARED = 32  # pixels along an axis that are compared with the file
 
 
@@ -55,8 +57,7 @@ def command(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: M
             remedy="Save the layer and open that file, or copy as Python.",
         )
     models = ",".join(f"{k}={m}" for k, m in model.items()) if isinstance(model, Mapping) else str(model)
-    name = Path(next(iter(model.values())) if isinstance(model, Mapping) else model).stem
-    parts = ["superres", "upscale", str(path), "-o", f"{path.name.split('.')[0]}_{name}.ome.tif", "-m", models]
+    parts = ["superres", "upscale", str(path), "-o", _result_name(path.name, model), "-m", models]
     return shlex.join([*parts, *option_arguments({**read, **options, **_channels(layers)})])
 
 
@@ -80,8 +81,14 @@ def script(layers: "Sequence[ImageLayer]", image: Image, model: Any, options: Ma
         f"from napari_superres import upscale, write_image\n{import_line}\n\n"
         f"image = {image_code}\n"
         f"result = upscale(image, {model!r}{_arguments(changed)})\n"
-        'write_image(result, "result.ome.tif")\n'
+        f"write_image(result, {_result_name(layer.name if path is None else path.name, model)!r})\n"
     )
+
+
+def _result_name(source: str, model: Any) -> str:
+    """Return the name of the file for the result of a file, or of a layer that was not read from one."""
+    stem = _NOT_IN_FILE_NAMES.sub("_", source.split(".", maxsplit=1)[0]).strip("_") or "image"
+    return f"{stem}_{Path(next(iter(model.values())) if isinstance(model, Mapping) else model).stem}.ome.tif"
 
 
 def _arguments(options: Mapping[str, Any]) -> str:

@@ -132,6 +132,8 @@ class UpscaleState:
         Warning about layers in pixels among layers with units.
     plan
         Summary of the plan, or why there is none.
+    is_refused
+        Whether the plan says that the run is impossible.
     is_ready
         Whether torch is loaded.
     phase
@@ -162,6 +164,7 @@ class UpscaleState:
     grid_cell: tuple[int, int] | None = None
     units_notice: str = ""
     plan: str = ""
+    is_refused: bool = False
     is_ready: bool = False
     phase: Phase = Phase.IDLE
     has_partial_result: bool = False
@@ -178,9 +181,8 @@ class UpscaleState:
     @property
     def can_press_run(self) -> bool:
         """Whether the Run button, which cancels while a result is computed, may be pressed."""
-        return self.phase is Phase.RUNNING or (
-            self.phase is Phase.IDLE and self.layer is not None and not self.is_asking
-        )
+        can_start = self.phase is Phase.IDLE and self.layer is not None
+        return self.phase is Phase.RUNNING or (can_start and not self.is_asking and not self.is_refused)
 
     @property
     def can_keep(self) -> bool:
@@ -202,8 +204,10 @@ class UpscaleState:
     @property
     def run_tooltip(self) -> str:
         """Tooltip of the Run button."""
+        if self.is_refused:
+            return "The line above says why this cannot be computed, and what to do."
         if self.phase is Phase.IDLE:
-            return "Compute the finer image. It appears as a new layer exactly over this one and fills tile by tile."
+            return "Compute the finer image. It appears as a new layer over this one, tile by tile (Ctrl+Enter)."
         return "Stop after the current tile and remove the unfinished layer."
 
     @property
@@ -355,7 +359,7 @@ def parse_channels(text: str, model: str) -> tuple[str | dict[str, str], list[in
         ) from error
 
 
-def complete_message(*, seconds: float, layer: str, is_source_changed: bool, precision: str = "") -> str:
+def complete_message(*, seconds: float, layer: str, source_change: str, precision: str = "") -> str:
     """Return the status line after a complete run.
 
     Parameters
@@ -364,10 +368,13 @@ def complete_message(*, seconds: float, layer: str, is_source_changed: bool, pre
         Duration of the run.
     layer
         Name of the result's layer.
-    is_source_changed
-        Whether the source's pixels were replaced during the run.
+    source_change
+        Whether the source's pixels were ``"replaced"`` or ``"edited"`` in place during the run; empty if neither.
     precision
         Format of 16 bits that the result was computed in, if any.
     """
     message = f"Done in {duration(seconds)}{precision and f' in {precision}'}. Added above its source: {layer}"
-    return f"{message}. The source's pixels were replaced during the run." if is_source_changed else message
+    if source_change:
+        mixed = " Parts of the result may be of the pixels before: run again." if source_change == "edited" else ""
+        return f"{message}. The source's pixels were {source_change} during the run.{mixed}"
+    return message

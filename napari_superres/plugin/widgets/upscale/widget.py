@@ -14,19 +14,18 @@ from napari_superres.errors import SuperResError
 from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, to_image
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.activity import Activity
 from napari_superres.plugin.widgets.common.blur_noise import as_measured, measured_noise, noise_text
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
 from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
-from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
 from napari_superres.plugin.widgets.upscale.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.layer_facts import facts_of
-from napari_superres.plugin.widgets.upscale.layer_run import LayerRun
+from napari_superres.plugin.widgets.upscale.layer_run import RunningControls
 from napari_superres.plugin.widgets.upscale.pixel_size import PixelSizeForm, set_pixel_size
 from napari_superres.plugin.widgets.upscale.preview import Preview
 from napari_superres.plugin.widgets.upscale.region import RegionForm
@@ -39,38 +38,34 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Image as ImageLayer
 
-    from napari_superres.inference import Plan, Progress
-    from napari_superres.training.isotropic import LearningStep
+    from napari_superres.inference import Plan
 
 _PLAN_DELAY = 300  # milliseconds without a change before a new plan is made
+_RETRY_DELAY = 3000  # after a refusal: memory may be free, a shape drawn or the layer in view by then
+_ESTIMATING = "Estimating…"
+_PLANNED = ("data", "scale", "units")
+"""Events of a layer that change its plan."""
 
 
-class UpscaleWidget(UpscaleControls):
+class UpscaleWidget(RunningControls):
     """The Super-resolve widget.
 
     Parameters
     ----------
     viewer
         napari viewer whose layers can be chosen.
-
-    Attributes
-    ----------
-    state
-        What is chosen and shown. It is replaced at every event.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
         self.state = UpscaleState(message="Loading PyTorch. The window may not respond for a moment…")
-        self._run: LayerRun | None = None
         self._plan_job: Job | None = None
-        self._activity = activity = Activity("Super-resolving")
-        self._waiting: list[ImageLayer] = []
         self._is_layer_by_hand = False
-        self._known_notes: tuple[str, ...] = ()
+        self._followed: ImageLayer | None = None
+        # What was selected is selected again after each layer that is added: that is no choice of the user.
+        self._last_active = viewer.layers.selection.active
         self._plan_timer = QTimer(self)
         self._plan_timer.setSingleShot(True)
-        self._plan_timer.setInterval(_PLAN_DELAY)
         self._plan_timer.timeout.connect(self._plan)
         self.pixel_size = PixelSizeForm(self._set_pixel_size)
         self.resample = ResampleButton(viewer, self.session, lambda layer: setattr(self.layer, "value", layer))
@@ -78,18 +73,13 @@ class UpscaleWidget(UpscaleControls):
         self.chooser = ModelChooser(self.session, self.models, self._read_controls)
         self.fitness = FitnessForm(viewer, self.model, self.intensity_range, self._read_controls)
         self.region = RegionForm(viewer, self._read_controls)
-        self.preview = Preview(viewer, self.session, self._request_for_preview, self._measure_again)
+        self.source_switch = SourceSwitch(viewer)
+        cover = self.source_switch.cover
+        self.preview = Preview(viewer, self.session, self._request_for_preview, self._measure_again, cover)
         self.blur_noise = BlurNoiseForm(self._update)
         self._noise: Any = None  # as it was measured; a moved slider does not measure it again
-        self.destroyed.connect(lambda: activity.close())  # noqa: PLW0108 - a bound method would not keep it alive
-        self.arrange(
-            self.pixel_size,
-            [self.chooser, self.fitness],
-            [self.resample, self.isotropic],
-            self.region,
-            self.preview,
-            self.blur_noise,
-        )
+        live = self.preview, self.preview.note, self.source_switch, self.blur_noise
+        self.arrange(self.pixel_size, [self.chooser, self.fitness], [self.resample, self.isotropic], self.region, *live)
         self.precision.value = preferences().precision
         self._connect()
         self._choose_layer()
@@ -112,10 +102,6 @@ class UpscaleWidget(UpscaleControls):
             control.changed.connect(self._read_controls)
         library.follow(self, self._refresh_models)
 
-    def _set_state(self, state: UpscaleState) -> None:
-        self.state = state
-        self.show_state(state)
-
     def show_state(self, state: UpscaleState) -> None:
         """Show a state in all parts of the panel."""
         super().show_state(state)
@@ -123,11 +109,6 @@ class UpscaleWidget(UpscaleControls):
         self.isotropic.button.setEnabled(state.can_plan)
         self.region.show_state(state)
         self.blur_noise.say(state.noise_text)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether a result is being computed, or a model learnt for it."""
-        return self._run is not None or self.isotropic.is_running
 
     @property
     def is_ready(self) -> bool:
@@ -140,8 +121,11 @@ class UpscaleWidget(UpscaleControls):
         """Follow the viewer's layers. A run is cancelled if its source or its result was removed."""
         if self._run is not None and not self._run.job.is_cancelled and (removed := self._run.removed_layer):
             self._cancel(f"The {removed} layer was removed. Cancelling…")
+        self.source_switch.apply()
+        self._forget_removed_result()
         is_changed = forms.refresh(self.layer)
-        if is_changed or (not self._is_layer_by_hand and forms.prefer_visible(self.layer)):
+        hidden = self.source_switch.hidden
+        if is_changed or (not self._is_layer_by_hand and forms.prefer_visible(self.layer, hidden)):
             self._choose_layer()
         else:
             self._set_state(replace(self.state, layer=self._layer_facts()))
@@ -151,13 +135,32 @@ class UpscaleWidget(UpscaleControls):
         if self._run is not None:
             self._run.discard()
         self.preview.setChecked(False)
+        self.source_switch.end()
+        self._follow(None)
+
+    def active_changed(self) -> None:
+        """Choose the layer that is selected in napari's list, unless it is a result: that of a run is selected."""
+        active = self.viewer.layers.selection.active
+        is_choice = active is not None and any(active is choice for choice in self.layer.choices)
+        if is_choice and active is not self._last_active and not forms.is_result(active):
+            self._last_active = active
+            self.layer.value = active
 
     def _choose_layer_by_hand(self) -> None:
         self._is_layer_by_hand = True
         self._choose_layer()
 
+    def _follow(self, layer: "ImageLayer | None") -> None:
+        """Make a new plan when the data, pixel size or units of the chosen layer change."""
+        if layer is not self._followed:
+            for one, act in ((self._followed, "disconnect"), (layer, "connect")):
+                for event in [] if one is None else [getattr(one.events, name) for name in _PLANNED]:
+                    getattr(event, act)(self._look_again)
+            self._followed = layer
+
     def _choose_layer(self) -> None:
         layer = self.layer.value
+        self._follow(layer)
         axes = ""
         with suppress(SuperResError):  # The plan will say what is wrong.
             axes = "" if layer is None else guess_layer_axes(layer)
@@ -233,13 +236,14 @@ class UpscaleWidget(UpscaleControls):
                 tta=self.tta.value,
                 blur_noise=self.blur_noise.value,
                 units_notice=mixed_units(self.viewer.layers),
-                plan="" if layer is None else self.state.plan,
+                plan=_ESTIMATING if layer is not None and self.state.can_plan else "",
+                is_refused=False,
                 grid_cell=None if layer is None or self.state.model != self.model.value else self.state.grid_cell,
             )
         )
         self.resample.offer(self.layer.value, self._chosen_image(), self.state.card)
         self.isotropic.offer(self.layer.value, self._chosen_image())
-        self._plan_timer.start()
+        self._plan_soon()
         self.preview.ask()
 
     def _load_torch(self) -> None:
@@ -255,7 +259,7 @@ class UpscaleWidget(UpscaleControls):
         if self._run is None:
             message = "" if complete else "PyTorch could not be loaded; see the notification."
             self._set_state(replace(self.state, message=message))
-        self._plan_timer.start()
+        self._plan_soon()
 
     def _request(self, layer: "ImageLayer") -> Request:
         """Return the run of a layer.
@@ -275,23 +279,29 @@ class UpscaleWidget(UpscaleControls):
 
     def _measure_again(self) -> None:
         self._noise = None
-        self._plan_timer.start()
+        self._plan_soon()
 
     def _layers_to_run(self) -> "list[ImageLayer]":
         """Return the chosen layer, and those of the other channels of its file if they are computed, too."""
         layer = self.layer.value
         return [layer, *(other_channels(self.viewer, layer) if self.state.all_channels else [])]
 
-    def _plan(self) -> None:
-        """Ask for the plan of what is chosen. The job of an older plan is dropped."""
+    def _forget_plan(self) -> None:
         self.session.forget(self._plan_job)
         self._plan_job = None
+
+    def _plan_soon(self) -> None:
+        self._plan_timer.start(_PLAN_DELAY)
+
+    def _plan(self) -> None:
+        """Ask for the plan of what is chosen. The job of an older plan is dropped."""
+        self._forget_plan()
         if not self.state.can_plan:
             return
         try:
             request = self._request(self.layer.value)
         except SuperResError as error:
-            self._show_plan(str(error))
+            self._refuse(str(error))
             return
 
         known = request.with_noise(self._noise)
@@ -304,20 +314,27 @@ class UpscaleWidget(UpscaleControls):
             self._show_plan(text, noise_text(plan), plan)
 
         self._plan_job = Job(
-            lambda: tasks.plan(known.image, known.model, known.options), stepped=show, failed=self._show_plan
+            lambda: tasks.plan(known.image, known.model, known.options), stepped=show, failed=self._refuse
         )
         self.session.add(self._plan_job)
 
     def _show_plan(self, text: str, noise: str = "", plan: "Plan | None" = None) -> None:
-        if plan is None or self.chooser.is_asking:
-            fitness, self._known_notes = None, ()
-        else:
-            fitness, self._known_notes = plan.fitness, plan.doubts
+        self._show_fitness(plan)
+        cell = None if plan is None else plan.grid_cell
+        self._set_state(replace(self.state, plan=text, is_refused=False, noise_text=noise, grid_cell=cell))
+
+    def _refuse(self, reason: str) -> None:
+        """Show why a run is impossible, and try again a little later."""
+        self._show_fitness(None)
+        self._set_state(replace(self.state, plan=reason, is_refused=True, noise_text="", grid_cell=None))
+        self._plan_timer.start(_RETRY_DELAY)
+
+    def _show_fitness(self, plan: "Plan | None") -> None:
+        is_known = plan is not None and not self.chooser.is_asking
+        fitness, self._known_notes = (plan.fitness, plan.doubts) if plan is not None and is_known else (None, ())
         self.fitness.show_fitness(
             fitness, self._known_notes, self.layer.value, self._chosen_image(), self.chooser.choice
         )
-        cell = None if plan is None else plan.grid_cell
-        self._set_state(replace(self.state, plan=text, noise_text=noise, grid_cell=cell))
 
     def _copy(self, write: Callable[..., str]) -> None:
         if self.layer.value is None:
@@ -330,70 +347,3 @@ class UpscaleWidget(UpscaleControls):
             return
         QApplication.clipboard().setText(text)
         self._set_state(replace(self.state, message="Copied to the clipboard."))
-
-    # Run
-
-    def _start_or_cancel(self) -> None:
-        if not self.is_running:
-            _, *self._waiting = self._layers_to_run()
-            self._start(self.layer.value)
-        else:
-            self._cancel()
-
-    def _start(self, layer: "ImageLayer") -> None:
-        try:
-            request = self._request(layer)
-        except SuperResError as error:
-            self._set_state(replace(self.state, message=""))
-            forms.show_error(str(error))
-            return
-        self.session.forget(self._plan_job)
-        self.preview.close_down()
-        self._run = LayerRun(
-            self.viewer, layer, request, stepped=self._advance, failed=forms.show_error, ended=self._finish
-        )
-        self._run.notes_shown.update(self._known_notes)
-        self._set_state(self.state.start())
-        self.session.add(self._run.job)
-
-    def _cancel(self, message: str = "", *, keep: bool = False) -> None:
-        self.isotropic.cancel()
-        if self._run is not None:
-            self._run.cancel(keep=keep)
-            self._waiting.clear()
-        self._set_state(self.state.cancel(message))
-
-    def _learn(self, step: "LearningStep | None") -> None:
-        self._set_state(self.state.start() if step is None else self.state.learn(step))
-
-    def _run_learnt(self, layer: "ImageLayer", model: str) -> None:
-        """Compute a layer with the model that was learnt from it."""
-        self._set_state(self.state.finish("" if model else "Nothing was learnt."))
-        if model:
-            library.changed.emit()
-            self.model.value = model
-        if model and layer in self.viewer.layers:
-            self.layer.value = layer
-            self._start_or_cancel()
-
-    def _advance(self, step: "Progress") -> None:
-        if self._run is not None:
-            if self._activity.is_cancelled and not self._run.job.is_cancelled:
-                self._cancel()
-            self._run.show(step)
-            self._set_state(self.state.advance(step))
-            self._activity.show(step.done, step.total)
-
-    def _finish(self, complete: bool) -> None:
-        run, self._run = self._run, None
-        assert run is not None
-        self._activity.close()
-        message = run.finish(complete)  # Removing a layer changes the state.
-        self._set_state(self.state.finish(message))
-        waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
-        if complete and waiting:
-            layer, *self._waiting = waiting
-            self._start(layer)
-            return
-        self._plan_timer.start()
-        self.preview.ask()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_superres.plugin.widgets.compare.state import PARTNERS, CompareState, suggest_layers
+from napari_superres.plugin.widgets.compare.state import MAP, PARTNERS, CompareState, suggest_layers
 
 
 def layer(name, shape=(8, 8), **metadata):
@@ -33,8 +33,8 @@ def test_everything_can_be_done_with_all_layers():
     [
         ({"lr": None}, ([True] * 5, [True, False, False])),
         ({"lr": RESULT}, ([True] * 5, [True, False, False])),
-        ({"reference": None}, ([False, False, True, True, True], [False, True, True])),
-        ({"reference": RESULT}, ([False, False, True, True, True], [False, True, True])),
+        ({"reference": None}, ([True, False, True, True, True], [False, True, True])),
+        ({"reference": RESULT}, ([True, False, True, True, True], [False, True, True])),
         ({"result": None}, ([False, False, False, False, True], [False] * 3)),
     ],
 )
@@ -70,12 +70,14 @@ def test_the_convention_may_fix_the_range():
     }
     paper = replace(COMPLETE, convention="sr-paper", register=True)
     assert not paper.can_choose_range
+    assert replace(paper, reference=None).evaluate_options == {}
     assert paper.evaluate_options == {"convention": "sr-paper", "data_range": None, "register": True}
 
 
 def test_what_is_missing_is_said():
     assert "same layer" in replace(COMPLETE, reference=RESULT).hint
-    assert "reference scan" in replace(COMPLETE, reference=None).hint
+    assert replace(COMPLETE, reference=None).hint == ""
+    assert "input of the result" in replace(COMPLETE, reference=None, lr=None).hint
     assert "reference scan" in CompareState().hint
 
 
@@ -85,4 +87,6 @@ def test_the_newest_result_its_reference_and_its_input_are_suggested():
     assert suggest_layers([other, RESULT]) == (RESULT, other, None)
     assert suggest_layers([RESULT, LOW]) == (RESULT, None, LOW)
     assert suggest_layers([other, LOW]) == (other, None, None)
+    assert suggest_layers([RESULT, layer("cells [photo-x2]", provenance={}), LOW]) == (RESULT, None, LOW)
+    assert suggest_layers([RESULT, layer("SSIM of cells", **{MAP: "SSIM"})]) == (RESULT, None, None)
     assert suggest_layers([]) is None

@@ -97,15 +97,24 @@ def test_numbers_are_those_of_python(scene, widget, qtbot):
 def test_answers_are_those_of_python(scene, widget, qtbot):
     press(widget.measure, widget, qtbot)
     (found,) = of_python(scene).findings.values()
-    text = plain(widget.report_view.answers)
+    answers = widget.verdict_view.answers
+    assert not any(window_text(answer.reason) in plain(answers) for answer in found.answers)
+    answers.linkActivated.emit("1")
+    assert [window_text(a.reason) in plain(answers) for a in found.answers[:3]] == [False, True, False]
+    answers.linkActivated.emit("1")
+    assert window_text(found.answers[1].reason) not in plain(answers)
+    answers.linkActivated.emit("all")
+    text = plain(answers)
     for answer in found.answers:
         assert f"{answer.question} {answer.state}" in text
         assert window_text(answer.reason) in text
-    assert {"yes", "no"} < {answer.state for answer in found.answers}
-    assert widget.report_view.answers.text().count("#dd4a40") == sum(answer.state == "no" for answer in found.answers)
+    states = [answer.state for answer in found.answers]
+    assert {"yes", "no"} < set(states)
+    for colour, mark, state in (("#dd4a40", "■", "no"), ("#2a8f45", "●", "yes")):
+        assert answers.text().count(colour) == text.count(mark) == states.count(state)
     assert "--" not in text
-    assert widget.report_view.title.text() == "cells [bicubic-x2] against reference"
-    assert widget.report_view.answers.isVisibleTo(widget)
+    assert widget.verdict_view.title.text() == "cells [bicubic-x2] against reference"
+    assert answers.isVisibleTo(widget)
 
 
 def test_the_reference_is_registered_when_asked(scene, widget, qtbot):
@@ -136,8 +145,8 @@ def test_the_table_is_read_by_scrolling_in_a_narrow_dock(scene, viewer, widget, 
     # The narrowest dock, less its scroll bar, cuts nothing off.
     for section in widget.sections.values():
         section.expand()
-    qtbot.waitUntil(lambda: widget.body.parentWidget().minimumSizeHint().width() <= 300 - 15)
-    for label in (widget.report_view.answers, widget.report_view.conditions):
+    qtbot.waitUntil(lambda: widget.body.parentWidget().minimumSizeHint().width() <= 250 - 15)
+    for label in (widget.verdict_view.answers, widget.report_view.conditions):
         qtbot.waitUntil(
             lambda label=label: label.width() <= 350 and label.height() >= label.heightForWidth(label.width())
         )
@@ -290,8 +299,9 @@ def test_maps_of_colours_and_of_channels(viewer, widget, qtbot, blob):
     reference.translate = result.translate
     widget.result.value, widget.reference.value, widget.lr.value = result, reference, low
     press(widget.maps["agreement"], widget, qtbot)
+    agreement = viewer.layers[-1]
     press(widget.maps["residual"], widget, qtbot)
-    agreement, residual = viewer.layers[-2:]
+    residual = viewer.layers[-1]
     assert agreement.name == "agreement (pixel) of result"
     lies_on(agreement, result, ((0, 0, 0), (1, 63, 79)))
     lies_on(residual, low, ((0, 0, 0), (1, 31, 39)))
@@ -303,12 +313,17 @@ def test_maps_of_colours_and_of_channels(viewer, widget, qtbot, blob):
     colours = [np.stack([v[0]] * 3, axis=-1).clip(0, 255).astype(np.uint8) for v in (result.data, true)]
     widget.result.value, widget.reference.value = (viewer.add_image(v, rgb=True) for v in colours)
     press(widget.maps["agreement"], widget, qtbot)
-    assert viewer.layers[-1].data.shape == (64, 80)
+    made = next(layer for layer in viewer.layers if layer.name.startswith("agreement"))
+    assert made.data.shape == (64, 80)
 
 
-def test_sections_are_closed_at_first_and_out_of_the_way_of_the_tab_key(scene, viewer, widget):
+def test_sections_are_closed_at_first_and_out_of_the_way_of_the_tab_key(scene, viewer, widget, qtbot):
     viewer.window._qt_window.show()
-    contents = {"Visual comparison": widget.visual, "Line profile": widget.profile, "Spectra": widget.spectra}
+    contents = {"Maps": widget.maps["SSIM"], "Curves": widget.spectra, "Options": widget.register}
+    assert widget.visual.isVisibleTo(widget)
+    assert widget.profile.isVisibleTo(widget)
+    press(widget.measure, widget, qtbot)
+    contents["All numbers"] = widget.report_view
     for title, section in widget.sections.items():
         assert not contents[title].isVisibleTo(widget)
         section.toggleButton().click()
@@ -320,14 +335,17 @@ def test_sections_are_closed_at_first_and_out_of_the_way_of_the_tab_key(scene, v
         at = at.nextInFocusChain()
     controls = [
         widget.measure,
-        widget.visual.curtain,
-        widget.visual.blink,
-        widget.visual.position,
-        widget.profile.draw,
-        widget.profile.normalise,
+        widget.maps["residual"],
         widget.spectra.correlation,
         widget.spectra.spectra,
         widget.report_view.copy,
+        widget.visual.curtain,
+        widget.visual.blink,
+        widget.visual.grid,
+        widget.visual.same_contrast,
+        widget.visual.position,
+        widget.profile.draw,
+        widget.profile.normalise,
     ]
     assert [c for c in order if c in controls] == controls
     assert all(c.toolTip() for c in controls)
@@ -344,8 +362,9 @@ def test_what_is_missing_disables_what_needs_it(scene, viewer, widget):
     widget.lr.value = result
     assert not widget.maps["residual"].isEnabled()
     widget.lr.value, widget.reference.value = low, result
-    assert [n for n, b in buttons.items() if b.isEnabled()] == with_input
-    assert [b.isEnabled() for b in more] == [False, False, True, False]
+    assert [n for n, b in buttons.items() if b.isEnabled()] == ["measure", *with_input]
+    assert [b.isEnabled() for b in more] == [True, True, True, False]
+    assert widget.visual.partner.value == "interpolation"
 
 
 def test_images_that_do_not_fit_are_explained(scene, viewer, widget, qtbot, told):
@@ -358,7 +377,7 @@ def test_images_that_do_not_fit_are_explained(scene, viewer, widget, qtbot, told
 
 def test_one_layer_is_not_compared_with_itself(scene, widget):
     widget.reference.value = widget.result.value
-    assert not widget.measure.isEnabled()
+    assert not widget.maps["difference"].isEnabled()
     assert "same layer" in widget.status.text()
 
 

@@ -95,8 +95,8 @@ def test_checking_finds_an_altered_file_and_measures_the_chosen_model(widget, qt
     place.write_bytes(content)
     measured = []
 
-    def check(name):
-        found = check_model(name)
+    def check(name, **options):
+        found = check_model(name, **options)
         measured.append(found)
         return found
 

@@ -137,12 +137,13 @@ def test_the_channels_field_is_numbers_or_models():
 
 
 def test_the_line_after_a_run_names_its_layer():
-    line = complete_message(seconds=2.0, layer="cells [m]", is_source_changed=False)
+    line = complete_message(seconds=2.0, layer="cells [m]", source_change="")
     assert line == "Done in 2.0 s. Added above its source: cells [m]"
     assert "2.0 s in bf16 (73 dB" in complete_message(
-        seconds=2.0, layer="a", is_source_changed=False, precision="bf16 (73 dB against fp32)"
+        seconds=2.0, layer="a", source_change="", precision="bf16 (73 dB against fp32)"
     )
-    assert "replaced" in complete_message(seconds=2.0, layer="cells [m]", is_source_changed=True)
+    assert "replaced" in complete_message(seconds=2.0, layer="cells [m]", source_change="replaced")
+    assert "run again" in complete_message(seconds=2.0, layer="cells [m]", source_change="edited")
 
 
 def test_the_state_needs_no_window():

@@ -215,6 +215,8 @@ def test_only_images_can_be_chosen(viewer, widget):
     assert widget.layer.value is first
     assert widget.run.isEnabled()
     viewer.add_image(pixels(), name="second")
+    assert widget.layer.value.name == "second"  # napari has selected it
+    viewer.layers.selection.active = first
     assert widget.layer.value is first
     first.name = "renamed"
     assert widget.layer.value is first
