@@ -64,7 +64,7 @@ class Prediction:
 
     @property
     def gain(self) -> float:
-        """The mean of both: that on planes was too high elsewhere, the other too low. One alone is corrected by that."""
+        """The mean of both: that on planes was too high elsewhere, the other too low. One alone is corrected."""
         return _SHARE * self.planes if self.octave is None else (self.planes + self.octave) / 2
 
 
