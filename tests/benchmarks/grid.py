@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from grid_parts.crops import PHOTONS, SIGMAS, SOURCES, Crop, Input, crops_of, export, inputs_of
+from grid_parts.crops import SOURCES, Crop, Input, conditions_of, crops_of, export, inputs_of
 from grid_parts.pictures import choose, write_picture
 
 from napari_superres import read_image, upscale
@@ -190,8 +190,9 @@ def measure(restore: Restore, scale: int, crops: Sequence[Crop], cache: Cache) -
 
 def draw(restore: Restore, scale: int, crops: Sequence[Crop], rows: Sequence[Row], folder: Path) -> None:
     """Write a picture of the worst image of each condition, and of the median one."""
-    for photons in PHOTONS:
-        for sigma in SIGMAS:
+    sigmas, numbers = conditions_of(scale)
+    for photons in numbers:
+        for sigma in sigmas:
             some = [row for row in rows if (row.sigma, row.photons) == (sigma, photons)]
             for rule, row in choose(some, lambda r: r.over_bicubic).items():
                 crop = next(c for c in crops if (c.name, c.source.name) == (row.crop, row.source))
@@ -249,8 +250,7 @@ def summaries(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     """Return the summary of each condition, of seen and unseen sources, and of all."""
     groups: dict[str, Callable[[Row], bool]] = {
         condition(sigma, photons): lambda r, c=(sigma, photons): (r.sigma, r.photons) == c
-        for photons in PHOTONS
-        for sigma in SIGMAS
+        for photons, sigma in dict.fromkeys((row.photons, row.sigma) for row in rows)
     }
     groups |= {"seen sources": lambda r: r.seen, "unseen sources": lambda r: not r.seen, "all": lambda _r: True}
     chosen = {name: [row for row in rows if fits(row)] for name, fits in groups.items()}
@@ -289,15 +289,17 @@ def make_grid(card: ModelCard, told: Sequence[Row], untold: Sequence[Row], kinds
     }
     names = {seen: tuple(dict.fromkeys(row.source for row in rows)) for seen, rows in sides.items()}
 
+    sigmas, numbers = conditions_of(card.scale[0])
+
     def gains(rows: Sequence[Row], of: Callable[[Row], float]) -> Gains:
         return tuple(
-            tuple(round(float(np.mean([of(r) for r in rows if (r.sigma, r.photons) == (s, p)])), 2) for s in SIGMAS)
-            for p in PHOTONS
+            tuple(round(float(np.mean([of(r) for r in rows if (r.sigma, r.photons) == (s, p)])), 2) for s in sigmas)
+            for p in numbers
         )
 
     return Grid(
-        psf_sigma=SIGMAS,
-        photons=PHOTONS,
+        psf_sigma=sigmas,
+        photons=numbers,
         over_bicubic=gains(told, lambda r: r.over_bicubic),
         over_classical=gains(told, lambda r: r.over_best),
         by_default=gains(untold, lambda r: r.over_bicubic) if card.conditions else (),

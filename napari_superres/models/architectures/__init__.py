@@ -19,6 +19,7 @@ packages add theirs by an entry point of the group ``napari_superres.architectur
 ``textbook``   four small networks for courses
 ``srcnn``, ``fsrcnn``, ``espcn``, ``vdsr``, ``edsr``, ``rcan``, ``span``, ``dfcan``, ``unet``  one network each
 ``orthogonal``  a network of planes for volumes
+``averaged``    a super-resolution network that denoises on the grid of its image
 """
 
 from importlib import import_module
@@ -40,6 +41,7 @@ _HOMES = {
     "dfcan": "dfcan:DFCAN",
     "unet": "unet:UNet",
     "orthogonal": "orthogonal:Orthogonal",
+    "averaged": "averaged:Averaged",
     "cnn": "textbook:CNN",
     "feedforward": "textbook:FeedForward",
     "deconv": "textbook:Deconvolution",
@@ -49,8 +51,11 @@ _HOMES = {
 BUILT_IN = tuple(_HOMES)
 """Names of the networks of this package."""
 
-ONE_AXIS = ("orthogonal",)
-"""Networks that refine a single axis of volumes: `training.isotropic` makes them, and no recipe."""
+UNTRAINED = ("orthogonal", "averaged")
+"""Networks that no recipe trains.
+
+`training.isotropic` makes those for one axis of volumes; averaged ones take the weights of a network for a finer grid.
+"""
 
 GROUP = "napari_superres.architectures"
 """Group of the entry points by which other packages register their networks."""

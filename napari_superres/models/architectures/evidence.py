@@ -44,18 +44,23 @@ class Evidence(nn.Module):
 
         `x` is ``(B, 1 + 3, H, W)``, with what is told of the noise as the last two planes; see `core.conditions`.
         """
-        image, gain, read_noise = x[:, :1], (x[:, -2:-1] / 3).square(), x[:, -1:] / 5
+        image, (gain, read_noise) = x[:, :1], told_noise(x)
         base = (0.375 * gain.square() + read_noise.square()).clamp(min=_LEAST_VARIANCE)
         even = 2 * image / ((gain * image + base).clamp(min=_LEAST_VARIANCE).sqrt() + base.sqrt())
-        own = even - _mean(even, _WIDE)
+        own = even - local_mean(even, _WIDE)
         small = F.conv2d(own, self.details.to(x.dtype), padding=_SIDE // 2).abs().amax(1, keepdim=True)
         found = torch.maximum(small, self.large * _join(_join(own, _LARGE, -1, torch.add), _LARGE, -2, torch.add).abs())
         sure = ((found - _CHANCE) / (_CERTAIN - _CHANCE)).clamp(0, 1)
-        share, mean = _mean(_largest(sure, _REACH), _FADE), _mean(image, _WIDE)
+        share, mean = local_mean(_largest(sure, _REACH), _FADE), local_mean(image, _WIDE)
         if result.shape != mean.shape:
             size = [int(n) for n in result.shape[2:]]
             share, mean = (F.interpolate(p, size, mode="bilinear", align_corners=False) for p in (share, mean))
         return mean + share * (result - mean)
+
+
+def told_noise(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gain and the read noise that the last two planes tell; see `core.conditions`."""
+    return (x[:, -2:-1] / 3).square(), x[:, -1:] / 5
 
 
 def _details() -> Tensor:
@@ -80,7 +85,7 @@ def _normal(kernels: Tensor) -> Tensor:
     return scaled
 
 
-def _mean(x: Tensor, edge: int) -> Tensor:
+def local_mean(x: Tensor, edge: int) -> Tensor:
     """Return the mean of the square around each pixel; only pixels of the image count."""
     for axis, one_line in ((-1, x[..., :1, :]), (-2, x[..., :1])):
         x = _join(x, edge, axis, torch.add) / _join(torch.ones_like(one_line), edge, axis, torch.add)

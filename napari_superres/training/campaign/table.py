@@ -10,7 +10,7 @@ from typing import Any
 from napari_superres.training.recipes import Recipe, load_recipe
 
 _BASE, _LARGE = "science-x2", "-large"
-_MINUTES = {_BASE: 3.0, "fluo-x2": 1.2, "em-x2": 0.9, "ct-x2": 0.9, "photo-x2": 1.2, "fluo-x1": 0.8}
+_MINUTES = {_BASE: 3.0, "fluo-x2": 1.2, "em-x2": 0.9, "ct-x2": 0.9, "photo-x2": 1.2}
 """Minutes of each training on an H200; a shorter or longer campaign divides its time alike."""
 
 _NETWORK: Mapping[str, Any] = {"blocks": 16, "features": 64, "tail": "direct"}

@@ -28,7 +28,12 @@ CROPS = 24
 PER_SOURCE = 4
 PERCENTILES = (0.1, 99.9)
 SIGMAS = (0.0, 0.5, 1.0, 1.5)
-PHOTONS = (None, 300, 30)
+PHOTONS: tuple[int | None, ...] = (None, 300, 30)
+ON_ITS_GRID = (0.0, 0.25, 0.5, 0.75), (300, 100, 30)
+"""Sigmas and photons of models that keep the grid: the same blur in pixels of the image, and always noise.
+
+The truth has noise of its own, which at 3000 photons is more than what is added: nothing is measured there."""
+
 LEAST_ERROR = 1e-10
 """Mean square from which results count as equal to the truth: 100 dB."""
 
@@ -167,10 +172,16 @@ class Input:
         return -10 * log10(max(float(np.square(result - self.crop.pixels, dtype=np.float64).mean()), LEAST_ERROR))
 
 
+def conditions_of(scale: int) -> tuple[tuple[float, ...], tuple[int | None, ...]]:
+    """Return the sigmas and the numbers of photons of the grid of a model."""
+    return (SIGMAS, PHOTONS) if scale > 1 else ON_ITS_GRID
+
+
 def inputs_of(crop: Crop, scale: int) -> Iterator[Input]:
     """Yield the low-resolution images of a crop, one per condition."""
-    for photons in PHOTONS:
-        for sigma in SIGMAS:
+    sigmas, numbers = conditions_of(scale)
+    for photons in numbers:
+        for sigma in sigmas:
             low = degrade(
                 Image.from_array(crop.pixels, "YX"),
                 scale,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from napari_superres import upscale
 from napari_superres.models import Model, ModelCard, list_models, load_model
-from napari_superres.models.architectures import ONE_AXIS, build, list_architectures
+from napari_superres.models.architectures import UNTRAINED, build, list_architectures
 from napari_superres.models.probes.halo import measure_reach
 
 # Few features, as far a look: the geometry is that of the full networks.
@@ -26,7 +26,7 @@ SMALL = {
     "span": {"blocks": 2, "features": 6, "expansion": 2},
     "unet": {"depth": 2, "features": 4},
 }
-TILED = [name for name in list_architectures() if name not in ("dfcan", *ONE_AXIS)]  # dfcan: no halo bounds it
+TILED = [name for name in list_architectures() if name not in ("dfcan", *UNTRAINED)]  # dfcan: no halo bounds it
 
 
 def trained_like(architecture: str, scale: tuple[int, ...], seed: int = 0) -> Model:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from napari_superres.errors import ModelFileError
-from napari_superres.models.architectures import ONE_AXIS, build, list_architectures
+from napari_superres.models.architectures import UNTRAINED, build, list_architectures
 from napari_superres.models.probes.halo import measure_reach
 
 SMALL = {
@@ -24,7 +24,7 @@ SMALL = {
     "unet": {"depth": 2, "features": 4},
     "dfcan": {"groups": 1, "blocks": 1, "features": 8, "reduction": 2},
 }
-ANY_SCALE = [name for name in list_architectures() if name not in ONE_AXIS]
+ANY_SCALE = [name for name in list_architectures() if name not in UNTRAINED]
 TEXTBOOK = ("cnn", "feedforward", "deconv", "rendering")
 DEPLOYED = ("fsrcnn", "edsr", "rcan", "span", "deconv", "rendering")
 

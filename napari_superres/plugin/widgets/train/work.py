@@ -146,9 +146,9 @@ def prepare() -> Generator[Available, None, None]:
     load_triton()
     from napari_superres import training  # noqa: F401 - imported now, so that no later step has to wait for it
     from napari_superres.models import list_models
-    from napari_superres.models.architectures import ONE_AXIS, list_architectures
+    from napari_superres.models.architectures import UNTRAINED, list_architectures
 
-    architectures, cards = [n for n in list_architectures() if n not in ONE_AXIS], list_models()
+    architectures, cards = [n for n in list_architectures() if n not in UNTRAINED], list_models()
     others = {name: name for name in architectures if name not in NETWORKS and name not in _TEXTBOOK}
     refinable = {c.name: c for c in cards if c.architecture in architectures and c.frames == 1}
     yield Available(NETWORKS | others, refinable, frozenset(c.name for c in cards))
