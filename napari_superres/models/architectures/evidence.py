@@ -3,8 +3,8 @@
 A network that was trained on images with spots sees a spot in the brightest of many pixels of noise. Whether structure
 is there can be tested: the image is brought to noise of variance 1 (Anscombe 1948, doi:10.1093/biomet/35.3-4.246), and
 means over squares and lines of several directions are compared with the mean of a wider square, in standard deviations
-of their noise. Where none within 12 pixels differs by `_CHANCE`, the result is replaced by the local mean; where one
-differs by `_CERTAIN`, it stays as it is.
+of their noise. Where none within 12 pixels stands out, nor all of them together, the result is replaced by the local
+mean; elsewhere it stays as it is.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,17 @@ _SQUARES, _DIRECTIONS = (1, 3, 5, 7), 4
 _REACH, _FADE = 25, 5
 """Edge of the square in which detail keeps the result as it is, and of that over which this fades, in pixels."""
 
-_CHANCE, _CERTAIN = 5.0, 6.0
+_DEVIATION = 5.0, 6.0
 """Deviation in standard deviations of the noise up to which detail is chance, and from which it is certain.
 
 The largest of an image of 256 x 256 pixels of noise alone is 4.4 to 5.
 """
+
+_ENERGY = 1.5, 2.0
+"""The same for the mean square of deviations. Of noise alone it is 1, up to 1.5 in images of 256 x 256 pixels."""
+
+_SOFT = 11
+"""Edge of the smaller of two squares whose means, one after the other, are the local mean, in pixels."""
 
 _LEAST_VARIANCE = 1e-12
 
@@ -48,10 +54,14 @@ class Evidence(nn.Module):
         base = (0.375 * gain.square() + read_noise.square()).clamp(min=_LEAST_VARIANCE)
         even = 2 * image / ((gain * image + base).clamp(min=_LEAST_VARIANCE).sqrt() + base.sqrt())
         own = even - local_mean(even, _WIDE)
-        small = F.conv2d(own, self.details.to(x.dtype), padding=_SIDE // 2).abs().amax(1, keepdim=True)
-        found = torch.maximum(small, self.large * _join(_join(own, _LARGE, -1, torch.add), _LARGE, -2, torch.add).abs())
-        sure = ((found - _CHANCE) / (_CERTAIN - _CHANCE)).clamp(0, 1)
-        share, mean = local_mean(_largest(sure, _REACH), _FADE), local_mean(image, _WIDE)
+        small = F.conv2d(own, self.details.to(x.dtype), padding=_SIDE // 2)
+        large = self.large * _join(_join(own, _LARGE, -1, torch.add), _LARGE, -2, torch.add)
+        found = torch.maximum(small.abs().amax(1, keepdim=True), large.abs())
+        # Faint texture shows by its energy, which means over 3 x 3 pixels share with the fewest noise.
+        energy = local_mean(small[:, 1:2].square(), _REACH)
+        share = torch.maximum(_largest(_ramp(found, *_DEVIATION), _REACH), _ramp(energy, *_ENERGY))
+        # Two squares, because one draws its edges.
+        share, mean = local_mean(share, _FADE), local_mean(local_mean(image, _WIDE - _SOFT + 1), _SOFT)
         if result.shape != mean.shape:
             size = [int(n) for n in result.shape[2:]]
             share, mean = (F.interpolate(p, size, mode="bilinear", align_corners=False) for p in (share, mean))
@@ -61,6 +71,11 @@ class Evidence(nn.Module):
 def told_noise(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the gain and the read noise that the last two planes tell; see `core.conditions`."""
     return (x[:, -2:-1] / 3).square(), x[:, -1:] / 5
+
+
+def _ramp(values: Tensor, low: float, high: float) -> Tensor:
+    """Return 0 for values up to `low`, 1 from `high`, and a line between."""
+    return ((values - low) / (high - low)).clamp(0, 1)
 
 
 def _details() -> Tensor:
