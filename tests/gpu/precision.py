@@ -46,12 +46,14 @@ class _Loud(nn.Module):
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
-        self.inner = inner
-        self.louder = nn.Conv2d(1, 1, 1, bias=False)
+        # Neither the first nor the last convolution, which may stay in 32 bits.
+        self.first, self.louder = nn.Conv2d(1, 1, 1, bias=False), nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.ones_(self.first.weight)
         nn.init.constant_(self.louder.weight, _HUGE)
+        self.inner = inner
 
     def forward(self, x: torch.Tensor) -> Any:
-        return self.louder(self.inner(x)) / _HUGE
+        return self.inner(self.louder(self.first(x)) / _HUGE)
 
 
 def _overflow(settings: Settings) -> Facts:

@@ -14,7 +14,7 @@ from napari_superres.errors import SettingsError
 from napari_superres.inference.machine.device import Precision, resolve_precision
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models.card import ModelCard
-from napari_superres.models.choice.suitability import refusal
+from napari_superres.models.choice.refusal import refusal
 
 Range = tuple[int, int]
 

@@ -2,6 +2,7 @@
 
 Each line imports only lines above it:
 
+``refusal``      whether a model can run on an image at all
 ``blemishes``    hot pixels, padding, dim planes, saturation and blur, measured on an image
 ``recognise``    what kind of image it is, and how that is known
 ``suitability``  compares an image with a model's training

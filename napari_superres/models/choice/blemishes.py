@@ -147,8 +147,8 @@ def sample_planes(image: Image, channel: int = 0, *, sample: int = 0) -> list[Fl
         )
         plane = np.asarray(image.data[index])
         missing = find_missing(plane, image.no_data)
-        plane = plane.astype(np.float32)
-        planes.append(plane if missing is None else np.where(missing, np.float32(np.nan), plane))
+        plane = plane.astype(np.float64 if plane.dtype.itemsize > 4 else np.float32)
+        planes.append(plane if missing is None else np.where(missing, np.nan, plane))
     return planes
 
 
@@ -163,6 +163,9 @@ def is_smooth(plane: npt.NDArray[Any]) -> bool:
     if min(plane.shape) < 32 or not np.isfinite(plane).all():
         return False
     window = np.hanning(plane.shape[0])[:, None] * np.hanning(plane.shape[1])
+    plane = plane / max(
+        float(np.abs(plane).max()), np.finfo(np.float32).tiny
+    )  # squares of the largest numbers overflow
     power = np.abs(np.fft.rfft2((plane - plane.mean(dtype=np.float64)) * window)) ** 2
     radius = np.hypot(np.fft.fftfreq(plane.shape[0])[:, None], np.fft.rfftfreq(plane.shape[1]))
     coarse, fine = (power[(radius >= low) & (radius < high)].mean() for low, high in (_COARSE, _FINE))

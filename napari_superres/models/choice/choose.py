@@ -11,14 +11,8 @@ from napari_superres.errors import SettingsError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.choice.blemishes import sample_planes
 from napari_superres.models.choice.recognise import KINDS, Recognition, recognise
-from napari_superres.models.choice.suitability import (
-    ANY_MODALITY,
-    fits_pixels,
-    knows_noise,
-    noise_level,
-    plane_size,
-    refusal,
-)
+from napari_superres.models.choice.refusal import refusal
+from napari_superres.models.choice.suitability import ANY_MODALITY, fits_pixels, knows_noise, noise_level, plane_size
 
 AUTO, ISOTROPIC = "auto", "isotropic"
 """Names that stand for the model that is chosen for each image: the best, or the one that makes slices as thin as
@@ -204,6 +198,7 @@ def _rank(
         _misfit(card, image),
         not knows_noise(card, noise),
         card.name not in shipped,
+        max(card.scale) == 1,  # Denoising on the same grid is what one asks for.
         max(card.scale),
         not card.name.startswith("bicubic"),
         -_gain(card),

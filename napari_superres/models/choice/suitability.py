@@ -162,19 +162,6 @@ def noise_level(plane: npt.NDArray[np.floating[Any]]) -> float:
     return float(np.sqrt(np.pi / 2) / 6 * np.abs(both).mean())
 
 
-def refusal(card: ModelCard, image: Image) -> tuple[str, str]:
-    """Return why a model cannot run on an image because of its axes, and what to do; empty texts if it can."""
-    if card.ndim == 3 and "Z" not in image.axes:
-        return f"{card.name} works on volumes and needs a Z axis, got axes {image.axes}.", "Use a 2-D model."
-    if card.frames > 1 and card.context not in image.axes:
-        return (
-            f"{card.name} looks at {card.frames} neighbouring planes and needs the axis {card.context}, got axes "
-            f"{image.axes}.",
-            "State the axes with `axes`, or use a model that looks at one plane.",
-        )
-    return "", ""
-
-
 def knows_noise(card: ModelCard, noise: float) -> bool:
     """Return whether a model was trained or tested on so much noise, as a share of the range; False if it is silent."""
     most = _most_noise(card)

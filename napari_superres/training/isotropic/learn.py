@@ -31,6 +31,9 @@ NAME = "isotropic"
 LEAST_GAIN = 0.2
 """Predicted gain over the area spline, in dB, below which interpolation is offered instead."""
 
+_LOSS = -0.2
+"""Gain one octave up, in dB, below which no other check is worth its time."""
+
 _SHARE = 0.63
 """Share of the gain on planes that was reached along the coarse axis: the median of eight volumes with thin slices.
 
@@ -146,7 +149,7 @@ def learn(
     if both:
         network, _ = yield from clock.run(seen, further, options["seed"])
         octave = min(gain_along(network, sample, further) for sample in pixels.samples)
-        if octave < -LEAST_GAIN and not options["force"]:
+        if octave < _LOSS and not options["force"]:
             raise _refusal(_small(octave), geometry)
     network, steps = yield from clock.run(seen, lesson, options["seed"])
     same_size = [p for i, p in enumerate(pixels.planes) if i in held and p.shape == pixels.planes[0].shape]
@@ -204,7 +207,7 @@ def _has_octave(pixels: Pixels, further: Lesson) -> bool:
 
 
 def _small(gain: float) -> str:
-    within = "within the error of the prediction" if gain > -LEAST_GAIN else "a loss"
+    within = "within the error of the prediction" if gain > _LOSS else "a loss"
     return f"the predicted gain over interpolation, {gain:.2f} dB, is {within}"
 
 

@@ -72,7 +72,7 @@ def test_upscale_is_told_the_width(psf, scene):
     with pytest.raises(SettingsError, match="state the same"):
         upscale(small, "fluo-x2", psf=psf, psf_sigma=1.0)
     with pytest.raises(SettingsError, match="not told blur"):
-        upscale(small, "photo-x2", psf=psf)
+        upscale(small, "espcn-x2", psf=psf)
 
 
 def test_evaluate_takes_the_width(psf, scene):

@@ -14,10 +14,11 @@ def table() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for card in shipped_cards():
-        scores = next(s for name, s in card.scores.items() if name == "Set5" or "test " in name)
+        scores = next((s for name, s in card.scores.items() if name == "Set5" or "test " in name), None)
+        psnr = "- | -" if scores is None else f"{scores['psnr']:.2f} | {scores['bicubic_psnr']:.2f}"
         lines.append(
             f"| `{card.name}` | {card.modality} | {card.architecture.upper()} | {_factor(card.scale)} | "
-            f"{scores['psnr']:.2f} | {scores['bicubic_psnr']:.2f} | {card.intensity} |"
+            f"{psnr} | {card.intensity} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -113,7 +113,7 @@ def test_tiles_never_show_in_volumes(architecture, scale):
 def test_shipped_models_in_single_precision(name):
     model = load_model(name).for_any_image()
     card = model.card
-    axes, shape, tile = ("YX", (150, 131), 64) if card.ndim == 2 else ("ZYX", (9, 70, 61), (9, 56, 56))
+    axes, shape, tile = ("YX", (150, 131), 80) if card.ndim == 2 else ("ZYX", (9, 70, 61), (9, 56, 56))
     if card.frames > 1:
         axes, shape = card.context + axes, (3, *shape)
     data = (np.random.default_rng(2).random(shape) - 1.0).astype(np.float32)

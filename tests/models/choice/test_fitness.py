@@ -59,7 +59,7 @@ def test_what_the_file_says_against_a_model(model, facts, level, words, helps):
 
 def test_too_much_noise_does_not_fit():
     noisy = np.random.default_rng(0).integers(0, 4000, (96, 96)).astype(np.uint16)
-    found = fitness(noisy, "photo-x2", pixel_size=None)
+    found = fitness(noisy, "espcn-x2", pixel_size=None)
     assert found.level == "does not fit"
     assert "noise" in found.line
     assert "adapt" in found.helps
@@ -89,7 +89,7 @@ def test_what_spoils_the_range_helps_to_mend_it():
 def test_an_image_without_fine_detail_asks_for_its_blur():
     smooth = ndimage.zoom(blobs((96, 96)).astype(float), 4, order=3)
     assert "tell it the blur" in fitness(smooth).line
-    assert "bin its pixels first" in fitness(smooth, "photo-x2", pixel_size=None).line
+    assert "bin its pixels first" in fitness(smooth, "espcn-x2", pixel_size=None).line
     image = Image.from_array(smooth, "YX", pixel_size=0.2)
     card = find_card("fluo-x2")
     assert judge(card, image, measure(image, "percentile"), is_blur_told=True).level == "fits"

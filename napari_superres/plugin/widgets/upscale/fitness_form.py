@@ -46,6 +46,7 @@ class FitnessForm(QWidget):
         self._other = ""
         self.line = forms.text()
         self.other_model = self._button("", "Choose the model that suits this layer best.", self._take_other)
+        self.other_model.setAccessibleName("Use the model that suits best")
         self.mask = self._button(
             "Mask padding", "Leave these pixels out: they keep their value and change no others.", self._mask_padding
         )
@@ -53,7 +54,7 @@ class FitnessForm(QWidget):
             "Robust range", "Set the range to what all pixels have but the spoilt ones.", self._set_robust_range
         )
         self.plane_range = self._button(
-            "Range of this slice",
+            "Slice's range",
             "Set the range to that of the current slice; other slices may need another.",
             self._fit_slice,
         )
