@@ -30,8 +30,8 @@ class ModelChoice:
             ComboBox(
                 choices=lambda _: self._entries(),
                 label="Model",
-                tooltip="Networks by modality, then interpolation. Until you choose one, it follows what is known of the "
-                "layer; grey ones cannot run on it.",
+                tooltip="Networks by modality, then interpolation. Until you choose one, it follows what is known of "
+                "the layer; grey ones cannot run on it.",
             )
         )
 
