@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	screenshots pictures thumbnails system version dist sbom clean
 
 help:
-	@echo "make demo        upscale the shipped samples and compare the results with their references"
+	@echo "make demo        upscale the shipped samples and write a page that shows them next to their references"
 	@echo "make napari      open napari with a sample and the Super-Resolution widget"
 	@echo "make test        run the tests that take seconds"
 	@echo "make test-gui    run the widgets' tests that take minutes"
