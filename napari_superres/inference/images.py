@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from napari_superres.inference.planning.upscale_run import UpscaleRun, plan_run
 from napari_superres.inference.provenance import join_records, make_record, run_notes
 from napari_superres.io.lazy import without_map
 from napari_superres.limits import free_memory
+from napari_superres.notebook import Bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,12 @@ def upscale(
     SuperResWarning
         If the model may not suit the image, pixels are not finite, memory was short, or `max_passes` were too few.
     """
-    steps = warn_of_notes(iter_upscale(image, model, axes=axes, out=out, **options))
-    return deque(steps, maxlen=1).pop().image
+    bar, result = Bar(), None
+    for step in warn_of_notes(iter_upscale(image, model, axes=axes, out=out, **options)):
+        bar.show(step)
+        result = step.image
+    assert result is not None
+    return result
 
 
 @takes_options(UpscaleOptions, UPSCALE_DEFAULTS)

@@ -22,6 +22,7 @@ from napari_superres.inference.planning.resources import Resources
 from napari_superres.inference.planning.tile_size import Tiling, choose_tiling
 from napari_superres.models.card import ModelCard
 from napari_superres.models.choice.fitness import Fitness
+from napari_superres.notebook import as_table, listed
 
 _SINGLE_STEPS, _DOUBLE_STEPS = 2**24, 2**53
 """Number of steps that floating-point numbers of 32 and 64 bits tell apart."""
@@ -156,6 +157,25 @@ class Plan:
         outer = [a for a in "TCZ" if a in self.axes and a not in self.work_axes]
         ranges = [self.channels if a == "C" else range(*self.region[a]) for a in outer]
         return [dict(zip(outer, indices, strict=True)) for indices in product(*ranges)]
+
+    def _repr_html_(self) -> str:
+        """Show what the run will make, and how, in a notebook."""
+        seconds = None if self.seconds_per_tile is None else self.seconds_per_tile * self.total
+        return as_table(
+            f"Plan of {self.model}",
+            [
+                ("input", f"{self.axes} {listed(self.in_shape)}"),
+                ("result", listed(self.out_shape)),
+                ("scale", ", ".join(f"{a} {n}" for a, n in self.scale.items())),
+                ("tiles", f"{self.total} of {listed(self.tile)} pixels, of which {listed(self.halo)} per side overlap"),
+                ("device", f"{self.device}, {self.precision}"),
+                ("memory", f"{self.memory_bytes / 1e9:.2g} GB"),
+                ("time", "" if seconds is None else f"about {seconds:.2g} s"),
+                ("chosen", self.chosen),
+                *(("doubt", doubt) for doubt in self.doubts),
+            ],
+            lead="" if self.fitness is None else self.fitness.line,
+        )
 
     def neighbours(self, plane: Mapping[str, int]) -> list[Mapping[str, int]]:
         """Return a plane between its neighbours in order, also those outside the region."""
