@@ -117,9 +117,10 @@ pictures: $(VENV)/.tests
 thumbnails: $(VENV)/.tests
 	$(BIN)/python docs/thumbnails.py
 
-# The tables of layers, models and speeds. Those of formats and of spandrel's architectures take minutes: make tables-slow.
+# The tables of layers, models and speeds, and conda's recipe. Those of formats and of spandrel's architectures take minutes: make tables-slow.
 tables: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.architecture
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.conda
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.models
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.performance
 
