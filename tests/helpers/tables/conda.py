@@ -60,7 +60,7 @@ test:
     - superres selftest
 
 about:
-  home: {project["urls"]["Source"]}
+  home: {project["urls"]["Homepage"]}
   summary: {project["description"]!r}
   license: {project["license"]}
   license_file: {project["license-files"][0]}
