@@ -1,6 +1,7 @@
 """The values and the arithmetic that all other layers share: numpy only, frozen dataclasses and pure functions.
 
-Begin with `image.Image`, the value that travels through the package. ``core`` imports only ``errors``;
+Begin with `image.Image`, the value that travels through the package. ``core`` imports only ``errors`` and
+``notebook``;
 docs/explanation/architecture.md lists all imports.
 
 ``image``      `Image`: an array with its axes, pixel size, position and units
