@@ -14,7 +14,6 @@ with the layer of your question, and read the docstring of its ``__init__``.
 ``core``         images, axes, grids, tiles and intensities: numpy only
 ``storage``      files written all or nothing; OME-Zarr by address
 ``limits``       what a file of unknown origin may make the program do
-``notebook``     what Jupyter shows of images, plans, cards and reports
 ``errors``       all errors, and how messages name settings
 
 Importing this package loads nothing heavy: public names are imported when they are first used.

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from napari_superres.core import grid
 from napari_superres.core.axes import spatial_axes, validate_axes
 from napari_superres.core.invalid import find_missing
+from napari_superres.core.notebook import as_table, thumbnail
 from napari_superres.core.options import check_names, checks_names
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import AxesError, DataTypeError, GridError
-from napari_superres.notebook import as_table, thumbnail
 
 _MOST_BYTES = 2**63  # what numbers of 64 bits can count
 

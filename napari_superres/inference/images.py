@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image, as_array
+from napari_superres.core.notebook import Bar
 from napari_superres.core.options import takes_options
 from napari_superres.core.tiling import Box
 from napari_superres.errors import SettingsError, SuperResWarning
@@ -23,7 +24,6 @@ from napari_superres.inference.planning.upscale_run import UpscaleRun, plan_run
 from napari_superres.inference.provenance import join_records, make_record, run_notes
 from napari_superres.io.lazy import without_map
 from napari_superres.limits import free_memory
-from napari_superres.notebook import Bar
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
+from napari_superres.core.notebook import as_table, listed
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card_checks import (
     check_arguments,
@@ -28,7 +29,6 @@ from napari_superres.models.card_checks import (
     shortened,
 )
 from napari_superres.models.card_grid import Grid
-from napari_superres.notebook import as_table, listed
 
 Intensity = Literal["unit", "percentile", "standard", "none"]
 Context = Literal["T", "Z"]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from napari_superres import Image, evaluate, load_model, notebook, upscale
+from napari_superres import Image, evaluate, load_model, upscale
+from napari_superres.core import notebook
 from napari_superres.inference.images import prepare
 from napari_superres.io.lazy import LazyArray
 

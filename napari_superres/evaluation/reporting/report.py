@@ -10,6 +10,7 @@ from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
+from napari_superres.core.notebook import as_table
 from napari_superres.errors import spelled
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import Row
@@ -22,7 +23,6 @@ from napari_superres.evaluation.reporting.page.render import render
 from napari_superres.evaluation.reporting.paper.figure import save_figure
 from napari_superres.evaluation.reporting.verdict import Verdict, each_once
 from napari_superres.evaluation.uncertainty.calibration import Calibration
-from napari_superres.notebook import as_table
 from napari_superres.storage.atomic import write_text
 
 __all__ = ["COLUMNS", "Report", "report_schema"]

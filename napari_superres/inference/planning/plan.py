@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 from napari_superres.core.intensity import Normalisation
+from napari_superres.core.notebook import as_table, listed
 from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflect_indices
 from napari_superres.inference.machine.device import Precision
 from napari_superres.inference.options import UpscaleOptions
@@ -22,7 +23,6 @@ from napari_superres.inference.planning.resources import Resources
 from napari_superres.inference.planning.tile_size import Tiling, choose_tiling
 from napari_superres.models.card import ModelCard
 from napari_superres.models.choice.fitness import Fitness
-from napari_superres.notebook import as_table, listed
 
 _SINGLE_STEPS, _DOUBLE_STEPS = 2**24, 2**53
 """Number of steps that floating-point numbers of 32 and 64 bits tell apart."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from napari_superres.core.decibels import precision_text
 from napari_superres.core.image import Image
+from napari_superres.core.units import precision_text
 from napari_superres.plugin.host import field
 from napari_superres.plugin.host.layers import pixels_of
 from napari_superres.plugin.widgets.common import forms
