@@ -1,4 +1,4 @@
-"""Names and sizes of physical units, and decibels. Each unit has one spelling: its UDUNITS name, as OME-Zarr requires."""
+"""Names and sizes of physical units; decibels. Each unit has one spelling: its UDUNITS name, as OME-Zarr requires."""
 
 from math import inf, log10
 
