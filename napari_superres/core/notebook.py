@@ -27,10 +27,21 @@ _PATIENCE = 1.0
 class Step(Protocol):
     """The state of a run."""
 
-    done: int
-    total: int
-    seconds: float
-    remaining: float | None
+    @property
+    def done(self) -> int:
+        """Tiles computed."""
+
+    @property
+    def total(self) -> int:
+        """Tiles of the whole run."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+
+    @property
+    def remaining(self) -> float | None:
+        """Estimate of the seconds left; None before the first tile."""
 
 
 def as_table(title: str, rows: Iterable[tuple[str, object]], *, thumbnail: str = "", lead: str = "") -> str:
@@ -126,17 +137,18 @@ class Bar:
         """Show the state of a run that lasts longer than a second, and remove the bar when it is done."""
         if self._handle is None and (step.done >= step.total or step.seconds < _PATIENCE or not in_notebook()):
             return
-        from IPython.display import HTML, display
+        import IPython.display
 
+        library: Any = IPython.display  # it has no types
         share = 100 * step.done / max(step.total, 1)
         left = "" if step.remaining is None else f", {step.remaining:.0f} s left"
-        bar = HTML(
+        bar = library.HTML(
             ""
             if step.done >= step.total
             else f'<progress value="{step.done}" max="{step.total}"></progress> {share:.0f} %{left}'
         )
         if self._handle is None:
-            self._handle = display(bar, display_id=True)
+            self._handle = library.display(bar, display_id=True)
         else:
             self._handle.update(bar)
 
