@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	screenshots pictures thumbnails system version dist sbom clean
 
 help:
-	@echo "make demo        upscale the shipped samples and compare the results with their references"
+	@echo "make demo        upscale the shipped samples and write a page that shows them next to their references"
 	@echo "make napari      open napari with a sample and the Super-Resolution widget"
 	@echo "make test        run the tests that take seconds"
 	@echo "make test-gui    run the widgets' tests that take minutes"
@@ -117,9 +117,10 @@ pictures: $(VENV)/.tests
 thumbnails: $(VENV)/.tests
 	$(BIN)/python docs/thumbnails.py
 
-# The tables of layers, models and speeds. Those of formats and of spandrel's architectures take minutes: make tables-slow.
+# The tables of layers, models and speeds, and conda's recipe. Those of formats and of spandrel's architectures take minutes: make tables-slow.
 tables: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.architecture
+	PYTHONPATH=tests $(BIN)/python -m helpers.tables.conda
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.models
 	PYTHONPATH=tests $(BIN)/python -m helpers.tables.performance
 

@@ -82,12 +82,13 @@ def pairs(wheels: Path) -> list[dict]:
         {
             "name": "nuclei", "title": "Cell nuclei, fluorescence, one plane", "modality": "fluorescence",
             "model": "fluo-x2", "license": bsd, "origin": f"{NUCLEI_ORIGIN}, plane 42", "degradation": CAMERA_TEXT,
-            "suffix": ".ome.tif", "hr": plane, "lr": degrade(plane, 2, **CAMERA),
+            "psf_sigma": CAMERA["psf_sigma"], "suffix": ".ome.tif", "hr": plane, "lr": degrade(plane, 2, **CAMERA),
         },
         {
             "name": "nuclei-stack", "title": "Cell nuclei, fluorescence, stack of 6 planes", "modality": "fluorescence",
             "model": "fluo-x2", "license": bsd, "origin": f"{NUCLEI_ORIGIN}, planes 42 to 47",
-            "degradation": CAMERA_TEXT, "suffix": ".ome.tif", "hr": stack, "lr": degrade(stack, 2, **CAMERA),
+            "degradation": CAMERA_TEXT, "psf_sigma": CAMERA["psf_sigma"], "suffix": ".ome.tif",
+            "hr": stack, "lr": degrade(stack, 2, **CAMERA),
         },
         {
             "name": "brain", "title": "Brain, T1-weighted MRI, slab of 24 slices", "modality": "MRI",

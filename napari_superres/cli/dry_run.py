@@ -110,7 +110,7 @@ def _nearest_folder(output: Path) -> Path:
 
 
 def _sentence(row: dict[str, Any]) -> str:
-    from napari_superres.core.decibels import precision_text
+    from napari_superres.core.units import precision_text
     from napari_superres.inference.planning.estimate import in_units
 
     if "problem" in row:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_superres.core import grid
 from napari_superres.core.axes import spatial_axes, validate_axes
 from napari_superres.core.invalid import find_missing
+from napari_superres.core.notebook import as_table, thumbnail
 from napari_superres.core.options import check_names, checks_names
 from napari_superres.core.units import METRES, unit_name
 from napari_superres.errors import AxesError, DataTypeError, GridError
@@ -303,3 +304,21 @@ class Image:
             f"{s:.4g} {self.units[a] or 'px'}" for a, s in zip(self.spatial, self.pixel_size, strict=True)
         )
         return f"Image({self.axes} {self.shape} {self.dtype}, pixel {known})"
+
+    def _repr_html_(self) -> str:
+        """Show a thumbnail, the grid and the notes in a notebook, without reading a large image as a whole."""
+        names = dict(zip(self.spatial, range(len(self.spatial)), strict=True))
+        unit = {a: self.units[a] or "px" for a in names}
+        return as_table(
+            "Image",
+            [
+                ("size", ", ".join(f"{a} {n}" for a, n in zip(self.axes, self.shape, strict=True))),
+                ("data type", self.dtype),
+                ("pixel size", ", ".join(f"{a} {self.pixel_size[i]:.4g} {unit[a]}" for a, i in names.items())),
+                ("first pixel at", ", ".join(f"{a} {self.origin[i]:.4g} {unit[a]}" for a, i in names.items())),
+                ("world", f"patient, {self.space}" if self.space else ""),
+                ("channels", ", ".join(self.channel_names)),
+                *(("note", note) for note in self.metadata.get("notes", ())),
+            ],
+            thumbnail=thumbnail(self.data, self.axes),
+        )

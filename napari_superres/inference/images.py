@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from napari_superres.core.axes import guess_axes
 from napari_superres.core.image import Array, Image, as_array
+from napari_superres.core.notebook import Bar
 from napari_superres.core.options import takes_options
 from napari_superres.core.tiling import Box
 from napari_superres.errors import SettingsError, SuperResWarning
@@ -101,8 +101,12 @@ def upscale(
     SuperResWarning
         If the model may not suit the image, pixels are not finite, memory was short, or `max_passes` were too few.
     """
-    steps = warn_of_notes(iter_upscale(image, model, axes=axes, out=out, **options))
-    return deque(steps, maxlen=1).pop().image
+    bar, result = Bar(), None
+    for step in warn_of_notes(iter_upscale(image, model, axes=axes, out=out, **options)):
+        bar.show(step)
+        result = step.image
+    assert result is not None
+    return result
 
 
 @takes_options(UpscaleOptions, UPSCALE_DEFAULTS)

@@ -14,7 +14,8 @@ def list_samples() -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Name, title, files of the low- and high-resolution image, model, scale, licence and origin of each sample.
+        Name, title, files of the low- and high-resolution image, model, scale, licence and origin of each sample; and
+        the `psf_sigma` that it was blurred with, in pixels of the result, where the model can be told.
 
     Raises
     ------

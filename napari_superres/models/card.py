@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
+from napari_superres.core.notebook import as_table, listed
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card_checks import (
     check_arguments,
@@ -236,6 +237,32 @@ class ModelCard:
     def is_interpolation(self) -> bool:
         """Whether the model is a baseline without learned weights."""
         return self.architecture == "interpolation"
+
+    def _repr_html_(self) -> str:
+        """Show what the model is for, what it was measured to do and whose it is, in a notebook."""
+        scores = (
+            (f"PSNR, {name}", f"{score['psnr']} dB; bicubic interpolation {score.get('bicubic_psnr', 'not measured')}")
+            for name, score in self.scores.items()
+            if "psnr" in score
+        )
+        return as_table(
+            self.name,
+            [
+                ("made for", self.modality),
+                ("scale", listed(self.scale)),
+                (
+                    "pixel size",
+                    "" if self.pixel_size is None else "{:.4g} to {:.4g} micrometer".format(*self.pixel_size),
+                ),
+                ("told", ", ".join(self.conditions)),
+                ("trained on", self.degradation),
+                ("not for", self.limits),
+                *scores,
+                ("licence", self.license),
+                ("citation", self.citation),
+            ],
+            lead=self.title,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as values that JSON can hold."""

@@ -1,17 +1,22 @@
 """The other commands, and the program as a process of its own."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from base64 import b64decode
+from io import BytesIO
 
 import numpy as np
 import pytest
 from helpers.scenes import check_refusal
+from PIL import Image as Picture
 
 from napari_superres import Image, degrade, load_model, read_image, write_image
+from napari_superres.io import list_samples, sample_path
 
 # Ctrl-C is ignored by what runs in the background of a shell, and so by what that starts.
 HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -180,6 +185,25 @@ def test_degradations_that_are_refused(superres, cells, tmp_path, options, says)
 def test_a_folder_of_the_demo_that_cannot_be_made(superres, cells):
     for folder in (cells, cells / "results"):
         check_refusal(superres("demo", "-o", folder), f"folder {folder} cannot be made", "Choose another output folder")
+
+
+def test_the_demo_ends_with_the_command_to_type_next(superres, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_superres.io.list_samples", lambda: list_samples()[:1])
+    done = superres("demo", "-o", tmp_path / "results")
+    assert done.code == 0, done.err
+    head, row = done.out.splitlines()
+    assert (head.split()[0], row.split()[0]) == ("sample", "nuclei")
+    page = (tmp_path / "results" / "demo.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^",]+)', page)
+    assert [name for _, name in pictures] == ["input", "bicubic", "richardson-lucy", "fluo-x2", "truth"]
+    assert not re.search(r"(?:src|href)=\"(?!data:)|url\(|@import", page), "it needs another file, or the network"
+    truth = Picture.open(BytesIO(b64decode(pictures[-1][0])))
+    assert truth.size == (160, 160), "1:1, one pixel of the result for each of the screen"
+    following = re.search(r"superres (upscale YOUR_IMAGE .*)", done.err)[1]
+    assert f"superres {following}" in page
+    names = {"YOUR_IMAGE": str(sample_path("nuclei")), "RESULT": str(tmp_path / "sr")}
+    typed = superres(*re.sub("YOUR_IMAGE|RESULT", lambda word: names[word[0]], following).split())
+    assert typed.code == 0, typed.err
 
 
 @pytest.mark.slow

@@ -92,6 +92,15 @@ def test_the_citation_has_what_its_format_asks_for():
     assert citation["license"] == PROJECT["project"]["license"]
 
 
+def test_the_listing_has_what_the_hub_of_napari_shows():
+    names = {"Homepage", "Documentation", "Source Code", "Bug Tracker", "User Support"}
+    assert names <= set(PROJECT["project"]["urls"])
+    assert all(url.startswith("https://") for url in PROJECT["project"]["urls"].values())
+    assert "Framework :: napari" in PROJECT["project"]["classifiers"]
+    manifest = load(ROOT / "napari_superres" / "napari.yaml")
+    assert set(manifest["categories"]) & {"Image Processing", "Measurement"}
+
+
 def test_the_changelog_follows_its_convention():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "https://keepachangelog.com/" in text

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.core.decibels import peak_to_error_db
 from napari_superres.core.options import checks_names
+from napari_superres.core.units import peak_to_error_db
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.metrics.ssim import LocalMoments, combine_scales, moments_pyramid
 

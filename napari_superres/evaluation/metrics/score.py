@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.core.decibels import peak_to_error_db
 from napari_superres.core.image import Image
+from napari_superres.core.units import peak_to_error_db
 from napari_superres.errors import EvaluationError
 from napari_superres.evaluation.metrics.conventions import ComparisonRules
 from napari_superres.evaluation.metrics.full_reference import (

@@ -10,6 +10,7 @@ from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
+from napari_superres.core.notebook import as_table
 from napari_superres.errors import spelled
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import Row
@@ -25,6 +26,9 @@ from napari_superres.evaluation.uncertainty.calibration import Calibration
 from napari_superres.storage.atomic import write_text
 
 __all__ = ["COLUMNS", "Report", "report_schema"]
+
+_SHOWN = 12
+"""Scores, and answers, that a notebook shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,16 @@ class Report:
         lines.insert(1, "-" * max(len(line) for line in lines))
         objects = [] if self.objects is None else ["", self.objects.table(), ""]
         return "\n".join([self.verdict().sentence, *lines, *objects, *self._footnotes()])
+
+    def _repr_html_(self) -> str:
+        """Show the verdict, the scores over all channels and the answers in a notebook; of many images, the first."""
+        rows = [row for row in self.rows if row["channel"] == "all"]
+        answers = each_once({name: found.answers for name, found in self.findings.items()})
+        scores = [(f"{row['candidate']}, {row['image']}", format_value("psnr", row["psnr"]) + " dB") for row in rows]
+        told = [(answer.question, f"{answer.state}: {_without_backticks(answer.reason)}") for _, answer in answers]
+        left = len(scores) + len(told) - 2 * _SHOWN
+        more = [("and more", "to_html() writes all of it")] if left > 0 else []
+        return as_table("Report", [*scores[:_SHOWN], *told[:_SHOWN], *more], lead=self.verdict().sentence)
 
     def verdicts(self) -> list[str]:
         """Return the comparisons over several images in words; one image decides nothing."""

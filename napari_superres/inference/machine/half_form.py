@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from napari_superres.core.decibels import peak_to_error_db
 from napari_superres.core.tiling import padded_size
+from napari_superres.core.units import peak_to_error_db
 from napari_superres.inference.machine.device import DTYPES, Precision, to_device
 from napari_superres.inference.machine.threads import thread_count
 from napari_superres.models.card import ModelCard

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 from napari_superres.core.intensity import Normalisation
+from napari_superres.core.notebook import as_table, listed
 from napari_superres.core.tiling import Box, Tile, cover, iter_tiles, padded_size, reflect_indices
 from napari_superres.inference.machine.device import Precision
 from napari_superres.inference.options import UpscaleOptions
@@ -156,6 +157,25 @@ class Plan:
         outer = [a for a in "TCZ" if a in self.axes and a not in self.work_axes]
         ranges = [self.channels if a == "C" else range(*self.region[a]) for a in outer]
         return [dict(zip(outer, indices, strict=True)) for indices in product(*ranges)]
+
+    def _repr_html_(self) -> str:
+        """Show what the run will make, and how, in a notebook."""
+        seconds = None if self.seconds_per_tile is None else self.seconds_per_tile * self.total
+        return as_table(
+            f"Plan of {self.model}",
+            [
+                ("input", f"{self.axes} {listed(self.in_shape)}"),
+                ("result", listed(self.out_shape)),
+                ("scale", ", ".join(f"{a} {n}" for a, n in self.scale.items())),
+                ("tiles", f"{self.total} of {listed(self.tile)} pixels, of which {listed(self.halo)} per side overlap"),
+                ("device", f"{self.device}, {self.precision}"),
+                ("memory", f"{self.memory_bytes / 1e9:.2g} GB"),
+                ("time", "" if seconds is None else f"about {seconds:.2g} s"),
+                ("chosen", self.chosen),
+                *(("doubt", doubt) for doubt in self.doubts),
+            ],
+            lead="" if self.fitness is None else self.fitness.line,
+        )
 
     def neighbours(self, plane: Mapping[str, int]) -> list[Mapping[str, int]]:
         """Return a plane between its neighbours in order, also those outside the region."""

@@ -7,7 +7,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from napari_superres.core.decibels import peak_to_error_db
+from napari_superres.core.units import peak_to_error_db
 from napari_superres.errors import ModelFileError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.foreign.programs import PROGRAMS

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_superres.core.decibels import precision_text
+from napari_superres.core.units import precision_text
 from napari_superres.evaluation.reporting.exhibits import short_unit
 from napari_superres.evaluation.reporting.paper.checklist import Item, cut_of, fill_checklist
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_superres.core.decibels import peak_to_error_db
+from napari_superres.core.units import peak_to_error_db
 from napari_superres.models.probes.passes import NETWORK_ERRORS
 
 RANGES = (1.0, 255.0)

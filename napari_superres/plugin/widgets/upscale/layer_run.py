@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_superres.core.decibels import precision_text
 from napari_superres.core.image import Image
+from napari_superres.core.units import precision_text
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host import field
 from napari_superres.plugin.host.fingerprint import fingerprint
