@@ -160,6 +160,7 @@ def add(
 
 def _added(card: "ModelCard") -> str:
     """Return the measured facts of a model in one line."""
+    from napari_superres.models.foreign.loaders.likeness import doubt
     from napari_superres.models.probes.tiles import CORE
 
     error = "error not measured" if any(card.halo) else "images must fit in one tile"
@@ -168,7 +169,7 @@ def _added(card: "ModelCard") -> str:
         error = f"error {card.tile_error:.1g} of the range in windows of {window} px"
     exact = "tiles are exact" if card.bounded else f"tiles of large images may show ({error})"
     facts = [card.title, f"licence {card.license or 'not stated'}", f"halo {max(card.halo)} px", exact]
-    return "; ".join(fact for fact in facts if fact)
+    return "; ".join(fact for fact in (*facts, doubt(card.limits).rstrip(".")) if fact)
 
 
 @app.command("search")
@@ -188,7 +189,10 @@ def search(
         return
     for entry in found:
         terminal.result("  ".join(_entry_facts(entry)))
-    terminal.say(f"{len(found)} found. Read a model's licence on its page before you use it.")
+    if found:
+        terminal.say(f"{len(found)} found. Read a model's licence on its page before you use it.")
+    else:
+        terminal.say("0 found. Try one word: a task, an architecture, an author or a licence.")
 
 
 def _entry_facts(entry: Mapping[str, Any]) -> list[str]:

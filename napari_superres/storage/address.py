@@ -7,12 +7,17 @@ import stat
 from collections.abc import Generator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from napari_superres.errors import SettingsError
 
 _SCHEMES = ("https:", "http:", "s3:", "gs:")
 _ADDRESS = re.compile(r"(https?|s3|gs):[/\\]", re.IGNORECASE)
 _MEDICAL = re.compile(r"\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|dicom|dcm|ima|svs|ndpi)$", re.IGNORECASE)
+_SECRET = re.compile(
+    r"^[^=]*(token|key|signature|passw|pwd|secret|credential|x-amz-|x-goog-)|^(sig|auth|authorization|jwt)(=|$)",
+    re.IGNORECASE,
+)
 _METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 WRITABLE = ("s3:", "gs:")
 """Schemes of stores that can be written."""
@@ -155,17 +160,34 @@ def as_path(path: str | Path) -> Path:
     Raises
     ------
     SettingsError
-        If an address holds a password, a key or a token.
+        If an address holds a password, a key, a token, or anything after ``?``.
     """
     if isinstance(path, RemotePath):
         return path
-    text = str(path)
-    if not _ADDRESS.match(text):
+    if not _ADDRESS.match(str(path)):
         return path if isinstance(path, Path) else Path(path)
-    scheme, _, rest = text.partition(":")
-    rest = rest.replace("\\", "/")
+    scheme, rest = split_address(path)
+    if "?" in rest or "#" in rest:
+        raise SettingsError(
+            "an address of an image must not hold a password, a key or a token, nor anything else after ? or #.",
+            remedy="Leave out what stands there.",
+        )
+    return RemotePath(f"{scheme}:", *rest.split("/"))
+
+
+def split_address(path: str | Path) -> tuple[str, str]:
+    """Return the scheme of an address in lower case, such as ``"https"``, and what stands after ``//``.
+
+    Raises
+    ------
+    SettingsError
+        If it holds a password, a key or a token, or names no server.
+    """
+    scheme, _, rest = str(path).partition(":")
+    before, mark, query = rest.partition("?")
+    rest = before.replace("\\", "/") + mark + query
     rest = rest.removeprefix("//") if rest.startswith("//") else rest[1:]  # `Path` drops one of two slashes.
-    if "@" in rest.partition("/")[0] or "?" in rest or "#" in rest:
+    if "@" in rest.partition("/")[0] or any(_SECRET.search(unquote(part)) for part in re.split("[&;#]", query)):
         # The address is not repeated: it would carry the secret into logs.
         raise SettingsError(
             "an address must not hold a password, a key or a token.",
@@ -173,5 +195,5 @@ def as_path(path: str | Path) -> Path:
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         )
     if not rest.partition("/")[0]:
-        raise SettingsError(f"an address must name a server or bucket, got {text!r}.")
-    return RemotePath(f"{scheme.lower()}:", *rest.split("/"))
+        raise SettingsError(f"an address must name a server or bucket, got {str(path)!r}.")
+    return scheme.lower(), rest

@@ -154,34 +154,6 @@ def get(path: RemotePath, most: int = MOST_METADATA) -> bytes | None:
             return None
 
 
-def size_and_tag(path: RemotePath) -> tuple[int, str] | None:
-    """Return the size of an object in bytes, and a tag that changes with its content; None if there is none.
-
-    Raises
-    ------
-    UnreadableImageError
-        As `in_words`.
-    """
-    with in_words(path):
-        try:
-            meta = repeated(lambda: library().head(_of(path), path.key))
-        except FileNotFoundError:
-            return None
-    return int(meta["size"]), str(meta["e_tag"] or meta["last_modified"])
-
-
-def fetch_range(path: RemotePath, start: int, stop: int) -> bytes:
-    """Return bytes `start` to `stop` of an object.
-
-    Raises
-    ------
-    UnreadableImageError
-        As `in_words`.
-    """
-    with in_words(path):
-        return bytes(repeated(lambda: library().get_range(_of(path), path.key, start=start, end=stop)))
-
-
 def put(path: RemotePath, content: bytes) -> None:
     """Write an object, completely or not at all.
 

@@ -173,3 +173,9 @@ def test_the_name_of_an_export_is_checked_before_its_authors(superres, tmp_path)
     check_refusal(superres("models", "export", "espcn-x2", "-o", target), says, "x.foo")
     done = superres("models", "export", "espcn-x2", "-o", target, "--format", "bioimageio")
     check_refusal(done, "must be a file that ends in .zip, got")
+
+
+def test_a_search_that_finds_nothing_speaks_of_no_licence(superres):
+    done = superres("models", "search", "zzzqqq")
+    assert "0 found. Try one word" in str(done)
+    assert "licence on its page" not in str(done)

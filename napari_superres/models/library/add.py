@@ -1,5 +1,6 @@
 """Adding a model to the library: it is checked, converted if another program made it, measured, and copied."""
 
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Mapping
@@ -32,6 +33,8 @@ from napari_superres.models.library.user_models import file_problem
 from napari_superres.models.model_file import SUFFIX, digest, is_model_file
 from napari_superres.models.probes.facts import remember_facts
 from napari_superres.storage import is_address
+
+_OTHER_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 @checks_names
@@ -141,6 +144,11 @@ def import_model(
 
         with fetched(str(path), report) as file:
             return import_model(file, trust=trust, wishes=wishes, report=report)
+    if (other := _OTHER_ADDRESS.match(str(path))) is not None:
+        raise SettingsError(
+            f"models are taken from files and from https:// addresses, got {other[1]}://.",
+            remedy="Fetch the file, then give its path.",
+        )
     source = Path(path)
     source = source.parent if source.suffix in (".yaml", ".yml") else source
     if not is_file(source) and not is_folder(source):

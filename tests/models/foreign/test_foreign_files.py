@@ -136,8 +136,9 @@ FILES = {
     "tar.pth": (tarred, "damaged or no checkpoint|holds more than weights"),
     "cut.pth": (sound_but_cut, "damaged or no checkpoint"),
     "empty.pth": (lambda p: p.write_bytes(b""), "empty.pth is empty"),
-    "garbage.pth": (lambda p: p.write_bytes(bytes(range(256)) * 50), "no file of a kind that this program knows"),
-    "garbage.bin": (lambda p: p.write_bytes(bytes(range(256)) * 50), "no checkpoint of torch.*ncnn"),
+    "garbage.pth": (lambda p: p.write_bytes(bytes(range(256)) * 50), "its content is no model that is known"),
+    "garbage.bin": (lambda p: p.write_bytes(bytes(range(256)) * 50), "its content is no model that is known"),
+    "garbage.h5": (lambda p: p.write_bytes(bytes(range(256)) * 50), "its content is no model that is known"),
     "pointer.pth": (lambda p: p.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS.*git lfs pull"),
     "page.pth": (lambda p: p.write_bytes(b"<!DOCTYPE html><html></html>"), "is a web page"),
     "keras.pth": (

@@ -3,6 +3,7 @@
 import argparse
 import collections
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from helpers.library_files import Bomb
 from torch import nn
 
 from napari_superres import Image, upscale
+from napari_superres.cli.models import _added
 from napari_superres.errors import ModelFileError
 from napari_superres.models import load_model
 from napari_superres.models.architectures import published
 from napari_superres.models.foreign.checkpoint import read_checkpoint
 from napari_superres.models.foreign.convert import build_foreign
 from napari_superres.models.foreign.loaders.detect import detect_model
-from napari_superres.models.foreign.loaders.likeness import gain, likeness, natural_image
+from napari_superres.models.foreign.loaders.likeness import doubt, gain, gain_limit, likeness, natural_image
 from napari_superres.models.model import Model
 from napari_superres.models.model_file import write_model
 
@@ -57,6 +59,27 @@ def test_a_tensor_more_or_less_is_another_network(name):
         {key: value for key, value in full.items() if key != last},
     ):
         assert LAYOUTS[name][0] not in list(published.recognised(changed))
+
+
+@pytest.mark.parametrize(
+    ("name", "bias"),
+    [("rlfn", "conv_1.bias"), ("imdn", "fea_conv.bias"), ("bsrn", "B1.c1_d.bias"), ("safmn", "to_feat.bias")],
+)
+def test_a_missing_bias_is_refused_by_its_name(name, bias, tmp_path):
+    lacking = {key: value for key, value in checkpoint(name).items() if key != bias}
+    with pytest.raises(ModelFileError, match=rf"incomplete: .* has {re.escape(bias)}, which it lacks"):
+        detected(saved(lacking, tmp_path / "net.pth"))
+
+
+def test_the_line_of_an_added_network_says_that_it_restores_less(tmp_path):
+    zero = {key: torch.zeros_like(value) for key, value in checkpoint("rlfn").items()}
+    line = _added(detected(saved(zero, tmp_path / "net.pth")).card)
+    assert "dB better than bicubic interpolation, where published networks reach at least 3.2 dB" in line
+    assert doubt("Made by others." + gain_limit(1.0, 2)) == (
+        "It restores a test image 1.0 dB better than bicubic interpolation, where published networks reach at least "
+        "3.2 dB."
+    )
+    assert doubt("Made by others.") == ""
 
 
 WRAPPERS = {

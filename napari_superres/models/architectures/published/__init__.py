@@ -131,14 +131,31 @@ def network_class(name: str) -> Any:
     return getattr(import_module(f"{__name__}.{module}"), attribute)
 
 
+class IncompleteError(LookupError):
+    """Weights of a network that fit, but for biases that are missing."""
+
+
 def recognised(weights: Mapping[str, Tensor]) -> Iterator[str]:
-    """Yield the names of the networks that all of the weights fit, tensor by tensor."""
+    """Yield the names of the networks that all of the weights fit, tensor by tensor.
+
+    Raises
+    ------
+    IncompleteError
+        If they fit none, but would fit one if they held its biases.
+    """
+    incomplete, fits = None, False
     for name in NETWORKS:
         try:
             load(name, weights)
+        except IncompleteError as error:
+            incomplete = incomplete or error
+            continue
         except _BUILD_ERRORS:
             continue
+        fits = True
         yield name
+    if incomplete is not None and not fits:
+        raise incomplete
 
 
 def load(name: str, weights: Mapping[str, Tensor], **variant: Any) -> nn.Module:
@@ -156,7 +173,7 @@ def load(name: str, weights: Mapping[str, Tensor], **variant: Any) -> nn.Module:
     Raises
     ------
     LookupError, ValueError, RuntimeError
-        If the weights are another network's.
+        If the weights are another network's, or incomplete.
     """
     made = network_class(name)
     rename = getattr(made, "renamed", str)
@@ -166,4 +183,7 @@ def load(name: str, weights: Mapping[str, Tensor], **variant: Any) -> nn.Module:
         raise LookupError(f"{name} has {missing[0]}")
     network: nn.Module = made(shapes, **variant)
     network.load_state_dict(named)
+    if shapes.missing:
+        others = len(shapes.missing) - 1
+        raise IncompleteError(f"{name} has {shapes.missing[0]}" + (f" and {others} others" if others else ""))
     return network.eval()

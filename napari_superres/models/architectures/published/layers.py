@@ -77,7 +77,7 @@ class Blueprint(nn.Module):
 
     def __init__(self, shapes: Shapes, *, stride: int = 1, padding: int | None = None) -> None:
         super().__init__()
-        self.pw = shapes.point("pw")
+        self.pw = shapes.point("pw", biased=False)
         self.dw = shapes.conv("dw", inputs=0, stride=stride, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:

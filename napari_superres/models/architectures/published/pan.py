@@ -18,7 +18,8 @@ class _Calibrated(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
-        self.k2, self.k3, self.k4 = (shapes.conv(name) for name in ("k2", "k3", "k4"))
+        self.k2 = shapes.conv("k2")
+        self.k3, self.k4 = (shapes.conv(name, biased=False) for name in ("k3", "k4"))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.k4(self.k3(x) * torch.sigmoid(self.k2(x)))
@@ -30,8 +31,10 @@ class Block(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
-        self.conv1_a, self.conv1_b, self.conv3 = (shapes.conv(name) for name in ("conv1_a", "conv1_b", "conv3"))
-        self.k1 = nn.Sequential(shapes.conv("k1.0"))
+        self.conv1_a, self.conv1_b, self.conv3 = (
+            shapes.conv(name, biased=False) for name in ("conv1_a", "conv1_b", "conv3")
+        )
+        self.k1 = nn.Sequential(shapes.conv("k1.0", biased=False))
         self.PAConv = _Calibrated(shapes.at("PAConv"))
         self.activation = nn.LeakyReLU(0.2)
 

@@ -19,8 +19,8 @@ class _Modulation(nn.Module):
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
         levels = shapes.at("mfr")
-        self.mfr = nn.ModuleList(levels.depthwise(str(n)) for n in levels.numbered())
-        self.aggr = shapes.conv("aggr")
+        self.mfr = nn.ModuleList(levels.depthwise(str(n), biased=False) for n in levels.numbered())
+        self.aggr = shapes.conv("aggr", biased=False)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
@@ -40,7 +40,7 @@ class _Mixer(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
-        self.ccm = nn.Sequential(shapes.conv("ccm.0"), nn.GELU(), shapes.conv("ccm.2"))
+        self.ccm = nn.Sequential(shapes.conv("ccm.0", biased=False), nn.GELU(), shapes.conv("ccm.2", biased=False))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.ccm(x)
@@ -100,8 +100,8 @@ class _SimpleModulation(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
-        self.proj, self.out = shapes.conv("proj"), shapes.conv("out")
-        self.dwconv = shapes.depthwise("dwconv")
+        self.proj, self.out = shapes.conv("proj", biased=False), shapes.conv("out", biased=False)
+        self.dwconv = shapes.depthwise("dwconv", biased=False)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
@@ -122,9 +122,11 @@ class _SimpleBlock(nn.Module):
         mixer = shapes.at("conv2")
         self.is_light = "conv" in mixer
         if self.is_light:
-            self.conv2.conv = nn.Sequential(mixer.conv("conv.0"), nn.GELU(), mixer.conv("conv.2"))
+            self.conv2.conv = nn.Sequential(
+                mixer.conv("conv.0", biased=False), nn.GELU(), mixer.conv("conv.2", biased=False)
+            )
         else:
-            self.conv2.conv1, self.conv2.conv2 = mixer.conv("conv1"), mixer.conv("conv2")
+            self.conv2.conv1, self.conv2.conv2 = mixer.conv("conv1", biased=False), mixer.conv("conv2", biased=False)
 
     def forward(self, x: Tensor) -> Tensor:
         out, layer = self.conv1(x), self.conv2.get_submodule
@@ -145,10 +147,10 @@ class SAFMNpp(nn.Module):
         self.channels = shapes["to_feat.weight"][1]
         self.scale = shapes.scale(shapes["to_img.0.weight"][0], self.channels)
         blocks = shapes.at("feats")
-        self.to_feat = shapes.conv("to_feat")
+        self.to_feat = shapes.conv("to_feat", biased=False)
         self.feats = nn.Sequential(*(_SimpleBlock(blocks.at(n)) for n in blocks.numbered()))
         self.is_light = "conv" in blocks.at(0).at("conv2")
-        self.to_img = nn.Sequential(shapes.conv("to_img.0"), nn.PixelShuffle(self.scale))
+        self.to_img = nn.Sequential(shapes.conv("to_img.0", biased=False), nn.PixelShuffle(self.scale))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image on the finer grid."""

@@ -18,14 +18,22 @@ class Shapes:
         Shape of each tensor of the checkpoint, by name.
     prefix
         Beginning of the names, with its final dot; empty for all.
+
+    Attributes
+    ----------
+    missing
+        Names of the biases that layers should have, but the checkpoint does not hold.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> None:
         self._shapes, self._prefix = shapes, prefix
+        self.missing: list[str] = []
 
     def at(self, name: str | int) -> "Shapes":
         """Return the shapes of the tensors of one submodule."""
-        return Shapes(self._shapes, f"{self._prefix}{name}.")
+        part = Shapes(self._shapes, f"{self._prefix}{name}.")
+        part.missing = self.missing
+        return part
 
     def __contains__(self, name: str) -> bool:
         """Return whether a tensor or a submodule has this name."""
@@ -43,7 +51,9 @@ class Shapes:
             yield number
             number += 1
 
-    def conv(self, name: str, *, inputs: int | None = None, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+    def conv(
+        self, name: str, *, inputs: int | None = None, stride: int = 1, padding: int | None = None, biased: bool = True
+    ) -> nn.Conv2d:
         """Return a convolution of the size that its tensors have.
 
         Parameters
@@ -56,24 +66,35 @@ class Shapes:
             Its stride.
         padding
             Zeros beyond the border; None = as many as keep the size of the image.
+        biased
+            Whether it has a bias in every file; otherwise it has one if the file holds it.
         """
         outputs, per_group, *kernel = self[f"{name}.weight"]
         if len(kernel) != 2 or not all(k % 2 for k in kernel):
             raise ValueError(f"{name} is no convolution of two axes with an odd kernel")
         groups = 1 if inputs is None else (inputs or outputs) // per_group
         pad = (kernel[0] // 2, kernel[1] // 2) if padding is None else (padding, padding)
-        bias = f"{name}.bias" in self
+        bias = self._has_bias(name, biased)
         size = (kernel[0], kernel[1])
         return nn.Conv2d(per_group * groups, outputs, size, stride, pad, groups=groups, bias=bias)
 
-    def depthwise(self, name: str) -> nn.Conv2d:
+    def depthwise(self, name: str, *, biased: bool = True) -> nn.Conv2d:
         """Return a convolution that works on each channel by itself."""
-        return self.conv(name, inputs=0)
+        return self.conv(name, inputs=0, biased=biased)
 
-    def point(self, name: str) -> nn.Module:
+    def point(self, name: str, *, biased: bool = True) -> nn.Module:
         """Return a map of each pixel's channels, with the weights of a convolution or of a linear layer."""
         size = self[f"{name}.weight"]
-        return _Point(size[1], size[0], bias=f"{name}.bias" in self) if len(size) == 2 else self.conv(name)
+        if len(size) != 2:
+            return self.conv(name, biased=biased)
+        return _Point(size[1], size[0], bias=self._has_bias(name, biased))
+
+    def _has_bias(self, name: str, biased: bool) -> bool:
+        """Return whether a layer has a bias, and note one that is missing."""
+        has = f"{name}.bias" in self
+        if biased and not has:
+            self.missing.append(f"{self._prefix}{name}.bias")
+        return has
 
     def scale(self, outputs: int, channels: int = 3) -> int:
         """Return the factor of a sub-pixel rearrangement that makes `channels` of so many channels."""

@@ -28,6 +28,9 @@ _BY_SUFFIX = {
     ".npz": ("arrays of numpy, without the network that they belong to", _EXPORT),
 }
 
+_BEGINNINGS = {".h5": b"\x89HDF", ".hdf5": b"\x89HDF", ".keras": b"PK", ".npz": b"PK", ".param": b"7767517"}
+"""First bytes of those files whose kind shows them."""
+
 _TORCH = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar", ".model")
 _LARGEST_IR = 32
 
@@ -98,7 +101,7 @@ def check_kind(path: Path, suffixes: Collection[str]) -> None:
     except OSError as error:
         raise ModelFileError(f"model file {path.name} cannot be read: {error.strerror or error}.") from error
     suffix = path.suffix.lower()
-    if suffix in _BY_SUFFIX:
+    if suffix in _BY_SUFFIX and start.startswith(_BEGINNINGS.get(suffix, b"")):
         what, remedy = _BY_SUFFIX[suffix]
         raise ModelFileError(f"{path.name} is {what}, which cannot be run here.", remedy=remedy)
     if suffix == ".zip":
@@ -106,7 +109,7 @@ def check_kind(path: Path, suffixes: Collection[str]) -> None:
             f"{path.name} is no package of bioimage.io: it holds no description.",
             remedy="If a model file is in it, unpack it and add that file.",
         )
-    if suffix not in suffixes:
+    if suffix not in suffixes and suffix not in _BY_SUFFIX:
         raise ModelFileError(
             f"{path.name} is no model file: these end in {', '.join(suffixes)}, packages of bioimage.io in .zip."
         )
@@ -128,14 +131,7 @@ def check_kind(path: Path, suffixes: Collection[str]) -> None:
     if suffix == ".bin" and path.with_suffix(".param").is_file():
         what, remedy = "the weights of an ncnn model", _TO_ONNX["ncnn"]
         raise ModelFileError(f"{path.name} is {what}, which cannot be run here.", remedy=remedy)
-    if suffix == ".bin":
-        raise ModelFileError(
-            f"{path.name} is no checkpoint of torch. It may be the weights of an ncnn model, which cannot be run.",
-            remedy=_TO_ONNX["ncnn"],
-        )
-    raise ModelFileError(
-        f"{path.name} is no file of a kind that this program knows, or it is damaged.", remedy=GET_AGAIN
-    )
+    raise ModelFileError(f"{path.name}: its content is no model that is known, or it is damaged.", remedy=GET_AGAIN)
 
 
 def _may_be_pickle(start: bytes) -> bool:

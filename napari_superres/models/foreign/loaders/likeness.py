@@ -5,6 +5,7 @@ biases are too strong or too weak, and the result no longer resembles the image.
 the training it resembles the image, but restores less of what is finer.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from math import log10
@@ -33,6 +34,8 @@ _LEAST_GAIN_DB = {2: 3.2, 3: 2.3, 4: 1.95}
 
 An entry to NTIRE 2022 with three spread kernels, computed as if they were not, has 1.84 dB at 4.
 """
+
+_DOUBT = re.compile(r"(It restores a test image|On a test image its result) .+? dB\.(?= The weights may be)")
 
 MADE_BY_OTHERS = "Made by others for images that the file does not name: compare with a reference before you trust it."
 
@@ -172,3 +175,9 @@ def likeness_limit(alike_db: float) -> str:
         f"where published networks reach more than {ALIKE_DB:.0f} dB. The weights may be untrained, or of a "
         "variant with other connections."
     )
+
+
+def doubt(limits: str) -> str:
+    """Return the first sentence of `gain_limit` or `likeness_limit` that a card's limits hold; empty if neither."""
+    found = _DOUBT.search(limits)
+    return found[0] if found else ""

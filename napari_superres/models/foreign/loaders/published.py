@@ -44,16 +44,30 @@ def detect_published(path: Path, weights: Mapping[str, Tensor]) -> ForeignModel 
     -------
     ForeignModel or None
         The model, whose card states the range of values and the variant with which it restores most.
+
+    Raises
+    ------
+    ModelFileError
+        If it is one of them, but a bias is missing.
     """
     found: tuple[dict[str, Any], float] | None = None
     # No limit on the networks' size is needed: each layer has the size of its tensor.
-    for name in published.recognised(weights):
+    for name in _recognised(path, weights):
         arguments, value = best(_choices(path, name, weights), lambda choice: _judged(choice, weights))
         if found is None or value > found[1]:
             found = (arguments, value)
     if found is None or isinf(found[1]):  # A network that cannot be computed has other connections.
         return None
     return ForeignModel(_card(found[0], _load(found[0], weights), found[1]), weights)
+
+
+def _recognised(path: Path, weights: Mapping[str, Tensor]) -> Iterator[str]:
+    try:
+        yield from published.recognised(weights)
+    except published.IncompleteError as error:
+        raise ModelFileError(
+            f"{path.name} is incomplete: {error.args[0]}, which it lacks.", remedy=GET_AGAIN
+        ) from error
 
 
 def build_published(name: str, card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
