@@ -58,7 +58,7 @@ def print_plans(
         terminal.document({"plans": rows})
     else:
         for row in rows:
-            terminal.result(_sentence(row))
+            terminal.result(*_lines(row))
     notes = [note for row in rows for note in row.get("notes", ())]
     terminal.warn([*notes, *check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))])
     if any("problem" in row for row in rows):
@@ -109,24 +109,23 @@ def _nearest_folder(output: Path) -> Path:
     return next(p for p in (output.resolve(), *output.resolve().parents) if p.is_dir())
 
 
-def _sentence(row: dict[str, Any]) -> str:
+def _lines(row: dict[str, Any]) -> list[str]:
     from napari_superres.core.units import precision_text
     from napari_superres.inference.planning.estimate import in_units
 
     if "problem" in row:
-        return f"{row['source']}: would fail: {row['problem']}"
+        return [f"{row['source']}: would fail: {row['problem']}"]
     passes = f" after up to {row['passes'] - 1} passes over the image," if row["passes"] > 1 else ""
     time = "time not measured yet" if row["seconds"] is None else f"about {_duration(row['seconds'])}"
     precision = precision_text(row["precision"], row["precision_db"])
     axes = f"{row['axes']} (a guess)" if row["axes_guessed"] else row["axes"]
     told = "".join(f"; {words}" for words in dict.fromkeys(row["told"]))
-    lines = [row["chosen"], *row["fitness"]]
-    reasons = "".join(f"\n  {line}" for line in dict.fromkeys(lines) if line)
-    return (
+    return [
         f"{row['source']}: {axes} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
         f"tiles of {row['tile']} on {row['device']} in {precision}, {in_units(row['memory_bytes'])} memory, "
-        f"{in_units(row['disk_bytes'])} on disk, {time}{told}{reasons}"
-    )
+        f"{in_units(row['disk_bytes'])} on disk, {time}{told}",
+        *(f"  {line}" for line in dict.fromkeys([row["chosen"], *row["fitness"]]) if line),
+    ]
 
 
 def _duration(seconds: float) -> str:

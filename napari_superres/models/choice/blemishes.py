@@ -163,9 +163,7 @@ def is_smooth(plane: npt.NDArray[Any]) -> bool:
     if min(plane.shape) < 32 or not np.isfinite(plane).all():
         return False
     window = np.hanning(plane.shape[0])[:, None] * np.hanning(plane.shape[1])
-    plane = plane / max(
-        float(np.abs(plane).max()), np.finfo(np.float32).tiny
-    )  # squares of the largest numbers overflow
+    plane = plane / max(float(np.abs(plane).max()), 1e-300)  # squares of large numbers overflow
     power = np.abs(np.fft.rfft2((plane - plane.mean(dtype=np.float64)) * window)) ** 2
     radius = np.hypot(np.fft.fftfreq(plane.shape[0])[:, None], np.fft.rfftfreq(plane.shape[1]))
     coarse, fine = (power[(radius >= low) & (radius < high)].mean() for low, high in (_COARSE, _FINE))

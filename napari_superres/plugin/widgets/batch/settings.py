@@ -47,11 +47,13 @@ class BatchSettings(QWidget):
                 "modality, and interpolation as a baseline.",
             )
         )
-        self.unknown = ComboBox(
-            choices=[("leave out", ""), *((kind, kind) for kind in KINDS)],
-            label="Unknown files",
-            tooltip="What files show that state no modality, pixel size, colours or channel names. It is remembered "
-            "for their folder.",
+        self.unknown = forms.narrow(
+            ComboBox(
+                choices=[("leave out", ""), *((kind, kind) for kind in KINDS)],
+                label="Unknown files",
+                tooltip="What files show that state no modality, pixel size, colours or channel names. It is "
+                "remembered for their folder.",
+            )
         )
         self._add_computing()
         output_row = self._add_output()

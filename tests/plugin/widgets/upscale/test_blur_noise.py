@@ -83,7 +83,9 @@ def test_a_width_is_dropped_for_other_pixels(viewer, widget, model, image):
     coarse = viewer.add_image(image, scale=(0.5, 0.5), units="micrometer", name="coarse")
     same = viewer.add_image(image, scale=(0.2, 0.2), units="micrometer", name="other channel")
     unknown = viewer.add_image(image, name="unknown")
-    widget.models.try_file(model)
+    for each in (coarse, same, unknown, layer):  # a model is chosen for each layer
+        widget.layer.value = each
+        widget.models.try_file(model)
     number = widget.blur_noise.sigma.number
     for other, kept in ((same, True), (coarse, False), (unknown, False)):
         widget.layer.value = layer

@@ -53,8 +53,8 @@ def test_resampling_to_the_pixel_size_of_training_is_offered(viewer, widget, qtb
     np.testing.assert_allclose(made.data_to_world(half), stack.data_to_world(half), atol=1e-6)
     assert widget.resample.isHidden()
     assert "outside" not in widget.notice.text()
-    widget.model.value = "bicubic-x2"
     widget.layer.value = stack
+    widget.model.value = "bicubic-x2"
     assert widget.resample.isHidden()
 
 
