@@ -94,6 +94,16 @@ def test_channels_and_time_share_one_network_and_missing_pixels_stay_missing(spe
     assert np.allclose(result[1, 1], 5 * result[1, 0] + 7, atol=0.5)
 
 
+def test_colours_and_whole_numbers_with_missing_pixels(stack, few_steps):
+    grey = np.clip(np.asarray(stack.data), 1, 255).astype(np.uint8)
+    grey[:, :3, :3] = 255
+    colours = Image.from_array(np.stack([grey, grey, grey], axis=-1), "ZYXS", pixel_size=stack.pixel_size)
+    missing = Image.from_array(grey, "ZYX", pixel_size=stack.pixel_size).replace(no_data=(0, 0))
+    for image in (colours, missing):
+        assert pixels_of(image).saturated == pytest.approx(np.mean(grey == 255))
+    assert isotropic(colours, force=True).shape == (45, 56, 54, 3)
+
+
 def test_a_stated_spacing_is_that_of_the_result(stack, tmp_path, few_steps):
     wrong = stack.with_pixel_size((1.3, 1.0, 1.0), "millimeter")
     with pytest.warns(SuperResWarning, match="3 apart by `spacing`, but the file says 1.3"):
