@@ -10,7 +10,7 @@ from napari_superres.errors import OutputExistsError, SuperResWarning, TrainingE
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.probes.halo import measure_reach
-from napari_superres.training.isotropic import isotropic_file
+from napari_superres.training.isotropic import isotropic_file, learn
 from napari_superres.training.isotropic.checks import find_refusal, interleaved_shift, notes, structure_ratio
 from napari_superres.training.isotropic.geometry import find_geometry
 from napari_superres.training.isotropic.stack import read_pixels
@@ -124,7 +124,21 @@ def test_another_axis(specimen, few_steps):
     assert result.shape == (56, 54, 45)
 
 
-def test_a_gain_within_its_error_is_refused_and_interpolation_offered(stack, few_steps):
+def test_a_training_that_was_cut_short_is_no_verdict_on_the_stack(stack, few_steps):
+    with pytest.raises(TrainingError, match=r"^Only 4 of 600 steps were done in time, .* Set more `minutes`"):
+        isotropic(stack)
+
+
+def test_a_gain_within_its_error_is_refused_and_interpolation_offered(stack, few_steps, monkeypatch):
+    monkeypatch.setattr(learn, "STEPS", 4)
+    monkeypatch.setattr(learn, "gain_along", lambda *_: 0.199)
+    monkeypatch.setattr(learn, "gain_on_planes", lambda *_: 0.199)
+    with pytest.raises(TrainingError, match=r"0\.19 dB, is within"):
+        isotropic(stack)
+
+
+def test_the_remedy_of_a_small_gain_is_interpolation(stack, few_steps, monkeypatch):
+    monkeypatch.setattr(learn, "STEPS", 4)
     with pytest.raises(TrainingError, match=r"within the error of the prediction.*area-spline-x3x1x1.*`force`"):
         isotropic(stack)
 
@@ -162,6 +176,8 @@ def test_layers_and_stacks_of_few_slices_are_refused_before_training(specimen):
     assert "too small" in find_refusal(pixels_of(small), geometry_of(small)).reason
     flat = make_stack(np.ones_like(specimen))
     assert "equal" in find_refusal(pixels_of(flat), geometry_of(flat)).reason
+    empty = make_stack(np.full_like(specimen, np.nan))
+    assert "NaN" in find_refusal(pixels_of(empty), geometry_of(empty)).reason
 
 
 def test_an_isotropic_specimen_is_not_refused(stack):
@@ -201,6 +217,23 @@ def test_a_stack_that_moved_between_passes_is_not_called_layered():
     refusal = find_refusal(pixels_of(image), geometry_of(image))
     assert refusal is not None
     assert "odd slices lie 5.0 pixels beside even ones" in refusal.reason
+
+
+@pytest.mark.parametrize("sigma", [1.4, 4.0])
+def test_fading_and_flickering_slices_are_not_called_layered(sigma):
+    stack = make_stack(make_specimen((75, 56, 54), sigma=sigma))
+    index = np.arange(25)[:, None, None]
+    data = np.asarray(stack.data) + np.float32(150)
+    faded, flickering = (
+        stack.replace(data=(data * change).astype(np.float32))
+        for change in (np.exp(-index / 8), np.where(index % 2, 1.15, 1.0))
+    )
+    assert find_refusal(pixels_of(faded), geometry_of(faded)) is None
+    assert "Brightness changes" in next(notes(pixels_of(faded)))
+    refusal = find_refusal(pixels_of(flickering), geometry_of(flickering))
+    if sigma == 4.0:
+        assert "odd slices are brighter" in refusal.reason
+    assert refusal is None or "layered" not in refusal.reason
 
 
 def test_the_frame_of_a_cropped_field_is_no_structure(stack):
