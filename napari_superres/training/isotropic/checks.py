@@ -78,7 +78,7 @@ def brightness_trend(sample: Floats) -> tuple[npt.NDArray[np.float64], float]:
     terms = np.stack([np.ones(len(level)), index - index.mean(), (-1.0) ** index], axis=1)
     weight = np.sqrt(level)[:, None]  # slices of air have no brightness to speak of
     fitted = np.linalg.lstsq(terms * weight, np.log(level) * weight[:, 0], rcond=None)[0]
-    return np.exp(terms[:, 1:] @ fitted[1:]), float(np.exp(-2 * fitted[2]) - 1)
+    return np.asarray(np.exp(terms[:, 1:] @ fitted[1:]), dtype=np.float64), float(np.exp(-2 * fitted[2]) - 1)
 
 
 def interleaved_shift(sample: Floats) -> float:
@@ -130,7 +130,8 @@ def find_refusal(pixels: Pixels, geometry: Geometry) -> Refusal | None:
             why = "they were probably recorded in two passes, and the specimen moved: register them first"
             return Refusal(f"odd slices lie {moved:.1f} pixels beside even ones; {why}", True)
         trends = [brightness_trend(sample) for sample in pixels.samples]
-        even = [s / t[:, None, None].astype(np.float32) for s, (t, _) in zip(pixels.samples, trends, strict=True)]
+        pairs = zip(pixels.samples, trends, strict=True)
+        even = [np.asarray(sample / trend[:, None, None], dtype=np.float32) for sample, (trend, _) in pairs]
         if _RATIOS[0] <= structure_ratio(even, geometry.factor) <= _RATIOS[1]:
             flicker = max((f for _, f in trends), key=abs)
             if abs(flicker) < _FLICKER_LEVEL:
