@@ -101,7 +101,7 @@ def isotropic(
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Write even if the format cannot hold everything the image has.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress, only the predicted gain.")] = False,
 ) -> None:
     """Make the thick slices of a stack thin, with a network that learns from the stack itself."""
     from napari_superres.inference.machine.memory import tune_allocator
@@ -111,7 +111,7 @@ def isotropic(
     from napari_superres.training.isotropic import isotropic_file
 
     def report(learnt: "Learnt") -> None:
-        terminal.say(learnt.verdict, quiet=quiet)
+        terminal.say(learnt.verdict)
 
     with terminal.progress_bar(quiet=quiet) as show:
         written = isotropic_file(

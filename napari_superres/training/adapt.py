@@ -215,6 +215,11 @@ def _divide(path: InputPath, number: int, training: Path, held_out: Path) -> Non
             f"{path} must be grey and have at least {2 * _LEAST_ROWS} rows, of which some are held out; it has {rows}.",
             remedy="Choose larger images.",
         )
+    values = np.asarray(image.with_nan().data)
+    finite = values[np.isfinite(values)]
+    if finite.size == 0 or finite.min() == finite.max():
+        what = "no finite pixel" if finite.size == 0 else "one intensity everywhere"
+        raise TrainingError(f"{path} has {what}: there is nothing to learn.", remedy="Leave it out.")
     for folder, part in ((training, slice(0, kept)), (held_out, slice(kept, None))):
         folder.mkdir(exist_ok=True)
         box = tuple(part if a == "Y" else slice(None) for a in image.axes)

@@ -72,6 +72,13 @@ def test_what_cannot_be_refined_is_refused(tmp_path, size, model, words):
         )
 
 
+@pytest.mark.parametrize(("value", "words"), [(7.0, "one intensity"), (np.nan, "no finite pixel")])
+def test_an_image_that_teaches_nothing_is_named(tmp_path, value, words):
+    write_image(Image.from_array(np.full((256, 256), value, np.float32), "YX"), tmp_path / "cells.ome.tif")
+    with pytest.raises(TrainingError, match=rf"cells\.ome\.tif has {words}"):
+        adapt([tmp_path / "cells.ome.tif"], "photo-x2", tmp_path / "m.safetensors")
+
+
 def test_a_measured_blur_needs_the_pixel_size(tmp_path):
     write_image(Image.from_array(scene(4).astype(np.float32), "YX"), tmp_path / "cells.ome.tif")
     point = np.exp(-0.5 * (np.hypot(*np.mgrid[-9:10, -9:10]) / 2) ** 2).astype(np.float32)

@@ -1,8 +1,8 @@
 """Find beads, and throw out those that would spoil an average.
 
 A filter of the expected width makes each bead one maximum, however few its photons are. A bead is left out if it lies
-at the border, has a neighbour within reach, saturates the camera, moves while it is recorded, or is wider, narrower,
-brighter or darker than most.
+at the border, is a single bright pixel, has a neighbour within reach, saturates the camera, moves while it is recorded,
+or is wider, narrower, brighter or darker than most.
 """
 
 import math
@@ -51,6 +51,18 @@ _FEW_PERCENT, _BRIGHTNESS = 0.1, 0.35
 _MOVED = 0.4
 """Movement during the recording that counts, in sigmas."""
 
+_LEAST_SPREAD = 0.157
+"""Light of the four pixels around the brightest, over four times its own, of a Gaussian of FWHM 1 pixel at its centre.
+
+No lens is sampled more coarsely: what has less is a hot pixel, or a cosmic ray.
+"""
+
+_NOISE_OF_SPREAD = 2.0
+"""Standard errors of the noise by which the four pixels must be darker than that."""
+
+_ROUNDS = 5
+"""Most rounds of erasing hot pixels: dim ones show when the bright ones are gone."""
+
 _PLATEAU = 3
 """Pixels of one and the same highest value that show saturation."""
 
@@ -66,13 +78,33 @@ class Bead:
     shape
         Gaussian fitted to it; None if it was left out before.
     fault
-        Why it is left out: ``"border"``, ``"touching"``, ``"saturated"``, ``"moving"``, ``"width"`` or
-        ``"brightness"``; empty if it is good.
+        Why it is left out: ``"border"``, ``"hot"``, ``"touching"``, ``"saturated"``, ``"moving"``, ``"width"``
+        or ``"brightness"``; empty if it is good.
     """
 
     centre: tuple[float, float, float]
     shape: Shape | None = None
     fault: str = ""
+
+
+def erase_hot_pixels(volume: Floats, variance: Callable[[Floats], Floats]) -> tuple[Floats, list[Bead]]:
+    """Return the volume without pixels that are brighter than light could make them alone, and where those were."""
+    cleaned, hot = volume.copy(), []
+    background = float(np.median(volume))
+    narrow = (0.0 if volume.shape[0] == 1 else _WIDTHS[0], _WIDTHS[0], _WIDTHS[0])
+    for _ in range(_ROUNDS):
+        places, _heights = _maxima(cleaned, narrow)
+        wide = np.pad(cleaned, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+        z, y, x = places.T
+        around = (wide[z, y, x + 1] + wide[z, y + 2, x + 1] + wide[z, y + 1, x] + wide[z, y + 1, x + 2]) / 4
+        least = _LEAST_SPREAD * (cleaned[z, y, x] - background)
+        error = np.sqrt(variance(background + np.maximum(least, 0)) / 4)
+        is_hot = around - background < least - _NOISE_OF_SPREAD * error
+        if not is_hot.any():
+            break
+        cleaned[tuple(places[is_hot].T)] = around[is_hot]
+        hot += [Bead((float(p[0]), float(p[1]), float(p[2])), fault="hot") for p in places[is_hot]]
+    return cleaned, hot
 
 
 def find_beads(

@@ -3,7 +3,7 @@
 import base64
 import zlib
 from collections.abc import Mapping, Sequence
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ Floats = npt.NDArray[np.float64]
 
 _REACH = 4.0
 """Sigmas around the centre beyond which a kernel is 0: the noise of many dark pixels would blur more than the tails."""
+
+_MOST_PIXELS = 1e7
+"""Pixels of a resampled kernel, at most."""
 
 _OVERSAMPLING = 3
 """Samples per pixel and axis from which the mean over a larger pixel is computed."""
@@ -91,13 +94,23 @@ def resample_psf(psf: Image, pixel_size: float | Sequence[float]) -> Image:
     Raises
     ------
     SettingsError
-        As `psf_sigma`; or if the pixel size is not above 0.
+        As `psf_sigma`; or if the pixel size is not above 0, or so small that the result has more than
+        ten million pixels.
     """
     given = [float(v) for v in np.atleast_1d(np.asarray(pixel_size, dtype=np.float64))]
     own = list(psf.pixel_size)
     new = [*own[: len(own) - 2], given[0], given[0]] if len(given) == 1 else given
     if len(new) != len(own) or not all(np.isfinite(v) and v > 0 for v in new):
-        raise SettingsError(f"`pixel_size` must be above 0: one number, or one per axis of {psf.spatial}, got {given}.")
+        raise SettingsError(
+            f"the new pixel size must be above 0: one number, or one per axis of {psf.spatial}, got {given}."
+        )
+    count = prod(n * o / v for n, o, v in zip(psf.shape, own, new, strict=True))
+    if count > _MOST_PIXELS:
+        raise SettingsError(
+            f"the new pixel size {given} is too small: the point-spread function would have {count:.2g} pixels, and at "
+            f"most {_MOST_PIXELS:.0e} make sense.",
+            remedy=f"It was measured at {own}: choose one nearer to that.",
+        )
     factors = [_micrometres(psf, a) for a in psf.spatial]
     kernel = psf_kernel(psf, [v * f for v, f in zip(new, factors, strict=True)])
     return Image.from_array(

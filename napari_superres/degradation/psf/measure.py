@@ -13,7 +13,7 @@ from napari_superres.core.noise import measure_noise
 from napari_superres.core.options import checks_names
 from napari_superres.core.units import METRES
 from napari_superres.degradation.psf.average import align, cut
-from napari_superres.degradation.psf.beads import Bead, count_faults, find_beads, reach_of
+from napari_superres.degradation.psf.beads import Bead, count_faults, erase_hot_pixels, find_beads, reach_of
 from napari_superres.degradation.psf.fits import AIRY_FWHM, FWHM_PER_SIGMA, Shape, fit_diffraction, fit_gaussian
 from napari_superres.degradation.psf.kernel import resample_psf
 from napari_superres.errors import SettingsError
@@ -170,7 +170,9 @@ def measure_psf(
     if isinstance(bead_size, bool) or not 0 <= bead_size < np.inf:
         raise SettingsError(f"`bead_size` must be a diameter in micrometres of at least 0, got {bead_size}.")
     recording = _read(image, bead_channel)
-    beads = find_beads(recording.volume, recording.halves, recording.full, recording.variance)
+    cleaned, hot = erase_hot_pixels(recording.volume, recording.variance)
+    recording = replace(recording, volume=cleaned)
+    beads = [*find_beads(cleaned, recording.halves, recording.full, recording.variance), *hot]
     good = [b for b in beads if not b.fault and b.shape is not None]
     if len(good) < MIN_BEADS:
         raise SettingsError(_too_few(beads, len(good)), remedy="Record more beads, further apart and below saturation.")
@@ -233,6 +235,7 @@ def _too_few(beads: Sequence[Bead], good: int) -> str:
 
 _WORDS = {
     "border": "at a border",
+    "hot": "of a single hot pixel",
     "touching": "touching another",
     "saturated": "saturated",
     "moving": "moving",

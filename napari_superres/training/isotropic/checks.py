@@ -35,6 +35,9 @@ _MOVED, _CERTAIN = 0.5, 3.0
 _FADING = 1.5
 """Brightness of the brighter end over the darker one from which slices are said to fade."""
 
+_FLICKER_LEVEL = 0.03
+"""Relative difference in brightness of odd and even slices that is said."""
+
 _SATURATED = 0.01
 
 
@@ -54,6 +57,28 @@ def structure_ratio(samples: Sequence[Floats], factor: int) -> float:
             if along > 0 and across > 0:
                 ratios.append(np.log(along / across))
     return float(np.exp(np.mean(ratios))) if ratios else 1.0
+
+
+def brightness_trend(sample: Floats) -> tuple[npt.NDArray[np.float64], float]:
+    """Return the brightness of each slice as far as it changes steadily or in turn, and how much brighter odd ones are.
+
+    Both are what a recording does: fading by bleaching or depth, and passes of unequal light. What else differs from
+    slice to slice is of the specimen.
+
+    Returns
+    -------
+    trend
+        ``(slices,)``, around 1.
+    flicker
+        Odd over even slices, less 1.
+    """
+    finite = np.where(np.isfinite(sample), sample, np.float32(0))
+    level = np.maximum(finite.mean(axis=(1, 2), dtype=np.float64), 1e-6)
+    index = np.arange(len(level))
+    terms = np.stack([np.ones(len(level)), index - index.mean(), (-1.0) ** index], axis=1)
+    weight = np.sqrt(level)[:, None]  # slices of air have no brightness to speak of
+    fitted = np.linalg.lstsq(terms * weight, np.log(level) * weight[:, 0], rcond=None)[0]
+    return np.asarray(np.exp(terms[:, 1:] @ fitted[1:]), dtype=np.float64), float(np.exp(-2 * fitted[2]) - 1)
 
 
 def interleaved_shift(sample: Floats) -> float:
@@ -94,7 +119,9 @@ def find_refusal(pixels: Pixels, geometry: Geometry) -> Refusal | None:
             f"planes of {edge} pixels are too small to be made {geometry.factor} times coarser; {need}", False
         )
     finite = np.concatenate([p[np.isfinite(p)] for p in pixels.planes])
-    if finite.size == 0 or float(np.ptp(finite)) == 0:
+    if finite.size == 0:
+        return Refusal("all its pixels are NaN, infinite or missing", False)
+    if float(np.ptp(finite)) == 0:
         return Refusal("all its pixels are equal", False)
     ratio = structure_ratio(pixels.samples, geometry.factor)
     if not _RATIOS[0] <= ratio <= _RATIOS[1]:
@@ -102,6 +129,16 @@ def find_refusal(pixels: Pixels, geometry: Geometry) -> Refusal | None:
         if moved > _MOVED:
             why = "they were probably recorded in two passes, and the specimen moved: register them first"
             return Refusal(f"odd slices lie {moved:.1f} pixels beside even ones; {why}", True)
+        trends = [brightness_trend(sample) for sample in pixels.samples]
+        pairs = zip(pixels.samples, trends, strict=True)
+        even = [np.asarray(sample / trend[:, None, None], dtype=np.float32) for sample, (trend, _) in pairs]
+        if _RATIOS[0] <= structure_ratio(even, geometry.factor) <= _RATIOS[1]:
+            flicker = max((f for _, f in trends), key=abs)
+            if abs(flicker) < _FLICKER_LEVEL:
+                return None  # it fades, which `notes` say
+            how = "brighter" if flicker > 0 else "darker"
+            why = "they were probably recorded in two passes: bring them to one brightness first"
+            return Refusal(f"odd slices are {how} than even ones; {why}", True)
         how = f"{max(ratio, 1 / ratio):.1f} times {'more' if ratio > 1 else 'less'}"
         why = "it is layered, or the spacing is wrong, and its planes do not show how it continues"
         return Refusal(f"it varies {how} along {geometry.axis} than across: {why}", True)
@@ -125,7 +162,8 @@ def notes(pixels: Pixels) -> Iterator[str]:
             continue
         third = max(1, len(bright) // 3)
         first, last = float(bright[:third].mean()), float(bright[-third:].mean())
-        order = np.abs(np.corrcoef(np.arange(len(bright)), bright)[0, 1])
+        steady = np.log(np.maximum(bright, 0.01))  # it fades by a share from slice to slice
+        order = np.abs(np.corrcoef(np.arange(len(bright)), steady)[0, 1])
         if order > 0.9 and max(first, last) > _FADING * max(min(first, last), 0.01):
             yield (
                 "Brightness changes steadily from slice to slice, as by bleaching or depth. One intensity range holds "

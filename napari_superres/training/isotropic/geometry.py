@@ -104,7 +104,7 @@ def find_geometry(
         raise SettingsError(
             f"slices along {axis} must be 2 to {LARGEST_FACTOR} times as far apart as the pixels across them, got "
             f"{distance / fine:.3g} times.",
-            remedy="Nothing needs to be done." if 0.75 < distance / fine < 1.5 else "Check `pixel_size` and `axis`.",
+            remedy=_remedy(distance / fine),
         )
     width = 1.0 if thick is None else thick / distance
     if psf is not None:
@@ -125,6 +125,12 @@ def find_geometry(
     kind: Kind = "gaussian" if profile == "gaussian" or psf is not None else "box"
     made = SliceProfile(kind, 1.0 if abs(width - 1) < _SAME else width)
     return Geometry(axis=axis, factor=factor, profile=made, spacing=distance, fine=fine, notes=tuple(notes))
+
+
+def _remedy(ratio: float) -> str:
+    if abs(ratio - 1) <= _SAME:
+        return "Nothing needs to be done: the stack is isotropic."
+    return "Use `resample()`, which interpolates." if 0.75 < ratio < 1.5 else "Check `pixel_size` and `axis`."
 
 
 def _check_stack(image: Image, axis: str, profile: str, spacing: float | None) -> None:

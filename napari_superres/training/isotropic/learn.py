@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,8 @@ def learn(
     Raises
     ------
     TrainingError
-        If the stack is not suitable, or the predicted gain is within its error, unless `force` is set.
+        If the stack is not suitable, or the predicted gain is within its error or was cut short, unless `force` is
+        set.
     SettingsError
         If `minutes` is not above 0.
     """
@@ -147,21 +149,21 @@ def learn(
     both = _has_octave(pixels, further)
     clock, octave = _Clock(options["minutes"] * 60, 2 if both else 1), None
     if both:
-        network, _ = yield from clock.run(seen, further, options["seed"])
+        network, steps = yield from clock.run(seen, further, options["seed"])
         octave = min(gain_along(network, sample, further) for sample in pixels.samples)
         if octave < _LOSS and not options["force"]:
-            raise _refusal(_small(octave), geometry)
+            raise _too_small(octave, steps, geometry)
     network, steps = yield from clock.run(seen, lesson, options["seed"])
     same_size = [p for i, p in enumerate(pixels.planes) if i in held and p.shape == pixels.planes[0].shape]
     prediction = Prediction(gain_on_planes(network, same_size, lesson), octave)
     if prediction.gain < LEAST_GAIN and not options["force"]:
-        raise _refusal(_small(prediction.gain), geometry)
+        raise _too_small(prediction.gain, steps, geometry)
     weights = network.state_dict()
     full = Orthogonal(scale=geometry.scale).eval().requires_grad_(False)
     full.load_state_dict(weights)
     card = _card(image, geometry, full.halo, prediction, options, steps)
     model = Model(card, full, hashlib.sha256(pack_model(card, weights)).hexdigest())
-    short = () if steps == STEPS else (f"Only {steps} of {STEPS} steps were done in time. Set more `minutes`.",)
+    short = () if steps == STEPS else (f"{_cut_short(steps)}. Set more `minutes`.",)
     forced = () if refusal is None else (f"This stack was made isotropic by `force`, although {refusal.reason}.",)
     return Learnt(model, weights, prediction, (*geometry.notes, *checks.notes(pixels), *short, *forced))
 
@@ -206,9 +208,19 @@ def _has_octave(pixels: Pixels, further: Lesson) -> bool:
     return coarse >= _FEWEST_COARSE and along >= checks.SMALLEST_PATCH
 
 
-def _small(gain: float) -> str:
+def _too_small(gain: float, steps: int, geometry: Geometry) -> TrainingError:
+    if steps < STEPS:  # nothing is known of what the rest would have learnt
+        return TrainingError(
+            f"{_cut_short(steps)}, and what was learnt by then is no better than interpolation.",
+            remedy="Set more `minutes`, or set `force` to do it all the same.",
+        )
     within = "within the error of the prediction" if gain > _LOSS else "a loss"
-    return f"the predicted gain over interpolation, {gain:.2f} dB, is {within}"
+    # Rounded down, so that it is seen to be below the least.
+    return _refusal(f"the predicted gain over interpolation, {floor(100 * gain) / 100:.2f} dB, is {within}", geometry)
+
+
+def _cut_short(steps: int) -> str:
+    return f"Only {steps} of {STEPS} steps were done in time"
 
 
 def _refusal(reason: str, geometry: Geometry, *, possible: bool = True) -> TrainingError:

@@ -32,7 +32,7 @@ class Pixels:
     samples
         ``(slices, across, across)`` of each channel, at the middle time point.
     saturated
-        Share of pixels at the largest value of an integer type.
+        Share of pixels at the largest value of an integer type; of colours, those that are white.
     """
 
     planes: list[Floats]
@@ -58,7 +58,8 @@ def read_pixels(image: Image, axis: str, channels: tuple[int, ...] | None = None
     every = np.unique(np.linspace(0, len(places) - 1, min(len(places), _PLANES)).round().astype(int))
     raw = [_middle(_plane(image, axis, *places[i]), (_PLANE_EDGE, _PLANE_EDGE)) for i in every]
     planes = [_scaled(plane, maps, places[i][1]) for plane, i in zip(raw, every, strict=True)]
-    saturated = float(np.mean([np.mean(p == np.iinfo(p.dtype).max) for p in raw])) if image.dtype.kind in "ui" else 0.0
+    full = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else np.inf
+    saturated = float(np.mean([np.mean(p == full) for p in raw])) if np.isfinite(full) else 0.0
     samples = []
     for channel in chosen:
         slices = _middle_range(image.size(axis), _SAMPLE[0])

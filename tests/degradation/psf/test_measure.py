@@ -97,6 +97,29 @@ def test_bad_beads_are_thrown_out_by_name():
     assert found.fwhm["X"] == pytest.approx(FWHM * 0.16, rel=0.02)
 
 
+@pytest.mark.parametrize("count", [10, 40])
+@pytest.mark.parametrize("height", [300, 4000])
+def test_hot_pixels_are_no_beads(count, height):
+    rng, _, values = bright_beads(7, background=20.0)
+    image = np.array(values[0])
+    image[rng.integers(3, 147, count), rng.integers(3, 147, count)] += height
+    found = measure_psf(plane(image))
+    assert found.left_out["hot"] >= 0.6 * count
+    assert found.fwhm["X"] == pytest.approx(FWHM * 0.16, rel=0.03)
+    assert found.ellipticity < 1.1
+    alone = np.array(rng.poisson(20.0, (150, 150)))
+    alone[rng.integers(3, 147, count), rng.integers(3, 147, count)] += height
+    with pytest.raises(SettingsError, match="of a single hot pixel"):
+        measure_psf(plane(alone))
+
+
+def test_a_bead_as_narrow_as_a_pixel_is_no_hot_pixel():
+    _, _, values = bright_beads(8, sigma=(0, 0.5, 0.5), photons=3000)
+    found = measure_psf(plane(values[0]))
+    assert "hot" not in found.left_out
+    assert found.gaussian_fwhm["X"] == pytest.approx(FWHM * 0.05, rel=0.15)
+
+
 def test_a_moving_bead_is_seen_in_a_movie():
     rng, places, _ = bright_beads(6)
     frames = []
@@ -156,5 +179,7 @@ def test_a_psf_is_resampled_to_any_pixel_size():
         area = pixel**2 / 12 if pixel > 0.05 else 0.0
         assert kernel.sum(axis=0) @ at**2 == pytest.approx(0.3**2 + area, rel=0.03)
         assert resample_psf(psf, pixel).pixel_size == pytest.approx((pixel, pixel))
-    with pytest.raises(SettingsError, match="above 0"):
+    with pytest.raises(SettingsError, match=r"^the new pixel size must be above 0"):
         resample_psf(psf, 0.0)
+    with pytest.raises(SettingsError, match="is too small"):
+        resample_psf(psf, 1e-5)

@@ -123,3 +123,10 @@ def test_turned_stacks_are_fine_and_sheared_ones_are_refused():
     sheared[1, 0] = 0.5
     with pytest.raises(SettingsError, match="must be perpendicular"):
         find(image_of(None, affine=sheared))
+
+
+def test_only_an_isotropic_stack_needs_nothing():
+    for ratio, remedy in ((1.0, "Nothing needs"), (1.4, "Use `resample"), (0.5, "Check `pixel_size`")):
+        image = Image.from_array(np.zeros((8, 8, 8), np.float32), "ZYX", pixel_size=(ratio, 1.0, 1.0))
+        with pytest.raises(SettingsError, match=remedy):
+            find_geometry(image, axis="Z", profile="auto", thickness=None, spacing=None)

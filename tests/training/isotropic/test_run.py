@@ -10,7 +10,7 @@ from napari_superres.errors import OutputExistsError, SuperResWarning, TrainingE
 from napari_superres.models import Model, ModelCard
 from napari_superres.models.architectures import build
 from napari_superres.models.probes.halo import measure_reach
-from napari_superres.training.isotropic import isotropic_file
+from napari_superres.training.isotropic import isotropic_file, learn
 from napari_superres.training.isotropic.checks import find_refusal, interleaved_shift, notes, structure_ratio
 from napari_superres.training.isotropic.geometry import find_geometry
 from napari_superres.training.isotropic.stack import read_pixels
@@ -94,6 +94,16 @@ def test_channels_and_time_share_one_network_and_missing_pixels_stay_missing(spe
     assert np.allclose(result[1, 1], 5 * result[1, 0] + 7, atol=0.5)
 
 
+def test_colours_and_whole_numbers_with_missing_pixels(stack, few_steps):
+    grey = np.clip(np.asarray(stack.data), 1, 255).astype(np.uint8)
+    grey[:, :3, :3] = 255
+    colours = Image.from_array(np.stack([grey, grey, grey], axis=-1), "ZYXS", pixel_size=stack.pixel_size)
+    missing = Image.from_array(grey, "ZYX", pixel_size=stack.pixel_size).replace(no_data=(0, 0))
+    for image in (colours, missing):
+        assert pixels_of(image).saturated == pytest.approx(np.mean(grey == 255))
+    assert isotropic(colours, force=True).shape == (45, 56, 54, 3)
+
+
 def test_a_stated_spacing_is_that_of_the_result(stack, tmp_path, few_steps):
     wrong = stack.with_pixel_size((1.3, 1.0, 1.0), "millimeter")
     with pytest.warns(SuperResWarning, match="3 apart by `spacing`, but the file says 1.3"):
@@ -114,7 +124,21 @@ def test_another_axis(specimen, few_steps):
     assert result.shape == (56, 54, 45)
 
 
-def test_a_gain_within_its_error_is_refused_and_interpolation_offered(stack, few_steps):
+def test_a_training_that_was_cut_short_is_no_verdict_on_the_stack(stack, few_steps):
+    with pytest.raises(TrainingError, match=r"^Only 4 of 600 steps were done in time, .* Set more `minutes`"):
+        isotropic(stack)
+
+
+def test_a_gain_within_its_error_is_refused_and_interpolation_offered(stack, few_steps, monkeypatch):
+    monkeypatch.setattr(learn, "STEPS", 4)
+    monkeypatch.setattr(learn, "gain_along", lambda *_: 0.199)
+    monkeypatch.setattr(learn, "gain_on_planes", lambda *_: 0.199)
+    with pytest.raises(TrainingError, match=r"0\.19 dB, is within"):
+        isotropic(stack)
+
+
+def test_the_remedy_of_a_small_gain_is_interpolation(stack, few_steps, monkeypatch):
+    monkeypatch.setattr(learn, "STEPS", 4)
     with pytest.raises(TrainingError, match=r"within the error of the prediction.*area-spline-x3x1x1.*`force`"):
         isotropic(stack)
 
@@ -152,6 +176,8 @@ def test_layers_and_stacks_of_few_slices_are_refused_before_training(specimen):
     assert "too small" in find_refusal(pixels_of(small), geometry_of(small)).reason
     flat = make_stack(np.ones_like(specimen))
     assert "equal" in find_refusal(pixels_of(flat), geometry_of(flat)).reason
+    empty = make_stack(np.full_like(specimen, np.nan))
+    assert "NaN" in find_refusal(pixels_of(empty), geometry_of(empty)).reason
 
 
 def test_an_isotropic_specimen_is_not_refused(stack):
@@ -191,6 +217,23 @@ def test_a_stack_that_moved_between_passes_is_not_called_layered():
     refusal = find_refusal(pixels_of(image), geometry_of(image))
     assert refusal is not None
     assert "odd slices lie 5.0 pixels beside even ones" in refusal.reason
+
+
+@pytest.mark.parametrize("sigma", [1.4, 4.0])
+def test_fading_and_flickering_slices_are_not_called_layered(sigma):
+    stack = make_stack(make_specimen((75, 56, 54), sigma=sigma))
+    index = np.arange(25)[:, None, None]
+    data = np.asarray(stack.data) + np.float32(150)
+    faded, flickering = (
+        stack.replace(data=(data * change).astype(np.float32))
+        for change in (np.exp(-index / 8), np.where(index % 2, 1.15, 1.0))
+    )
+    assert find_refusal(pixels_of(faded), geometry_of(faded)) is None
+    assert "Brightness changes" in next(notes(pixels_of(faded)))
+    refusal = find_refusal(pixels_of(flickering), geometry_of(flickering))
+    if sigma == 4.0:
+        assert "odd slices are brighter" in refusal.reason
+    assert refusal is None or "layered" not in refusal.reason
 
 
 def test_the_frame_of_a_cropped_field_is_no_structure(stack):
