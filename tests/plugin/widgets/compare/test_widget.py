@@ -134,6 +134,8 @@ def test_the_table_is_read_by_scrolling_in_a_narrow_dock(scene, viewer, widget, 
     widget.setFixedWidth(900)
     widget.register.setChecked(True)
     press(widget.measure, widget, qtbot)
+    for section in widget.sections.values():
+        section.expand()
     table = widget.report_view.table
     qtbot.waitUntil(lambda: table.width() > 700)
     assert table.horizontalScrollBar().maximum() == 0
@@ -143,8 +145,6 @@ def test_the_table_is_read_by_scrolling_in_a_narrow_dock(scene, viewer, widget, 
     for at in range(table.columnCount()):
         assert table.sizeHintForColumn(at) <= table.columnWidth(at) <= 120
     # The narrowest dock, less its scroll bar, cuts nothing off.
-    for section in widget.sections.values():
-        section.expand()
     qtbot.waitUntil(lambda: widget.body.parentWidget().minimumSizeHint().width() <= 250 - 15)
     for label in (widget.verdict_view.answers, widget.report_view.conditions):
         qtbot.waitUntil(
