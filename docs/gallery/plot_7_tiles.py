@@ -12,13 +12,13 @@ from napari_superres import Image, load_model, read_image, upscale
 from napari_superres.io import sample_path
 
 # %%
-# Compute the image in one tile and in tiles of 48 pixels. The data type is 32-bit floating point, so that rounding to
+# Compute the image in one tile and in tiles of 96 pixels. The data type is 32-bit floating point, so that rounding to
 # integers hides no differences.
 
 sample = read_image(sample_path("nuclei"))
 image = Image.from_array(np.asarray(sample.data, np.float32), "YX")
 whole = upscale(image, "fluo-x2", tile=256)
-tiled = upscale(image, "fluo-x2", tile=48)
+tiled = upscale(image, "fluo-x2", tile=96)
 halo = load_model("fluo-x2").card.halo
 print("halo of the model:", halo, "pixels")
 

@@ -59,7 +59,7 @@ def card_html(card: ModelCard, *, whole: bool, marker: tuple[int, int] | None = 
         lines += [_line("Trained on", card.training), _line("Licence", card.license), _citation(card.citation)]
     title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)},\u00a0{_factor(card)})"
     words = "less" if whole else "training data, licence, citation"
-    more = _link(MORE, words) if card.training or card.license or card.citation else ""
+    more = link(MORE, words) if card.training or card.license or card.citation else ""
     return "<br>".join(line for line in [title, *lines, more] if line)
 
 
@@ -142,10 +142,10 @@ def grid_html(grid: Grid, marker: tuple[int, int] | None = None) -> list[str]:
 def _citation(text: str) -> str:
     if not text:
         return ""
-    linked = _DOI.sub(lambda m: _link(f"https://doi.org/{m[1]}", f"doi:{m[1]}"), escape(text))
+    linked = _DOI.sub(lambda m: link(f"https://doi.org/{m[1]}", f"doi:{m[1]}"), escape(text))
     return f"<b>Cite:</b> {linked}"
 
 
-def _link(target: str, words: str) -> str:
-    # This blue is readable on dark and on light themes.
+def link(target: str, words: str) -> str:
+    """Return a link in a blue that is readable on dark and on light themes."""
     return f'<a href="{target}" style="color: #4a90d9">{words}</a>'

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
 from superqt.utils import QFlowLayout
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 OURS, TEMPORARY = "napari_superres", "temporary"
 """Metadata key and value of temporary layers, which cannot be chosen."""
 
-_LINK = "#3d85e0"
-"""Colour of links, with a contrast of at least 3 : 1 in napari's dark and light theme."""
 _LABEL_WIDTH = 92  # so that the fields of all forms in a panel are aligned
 
 
@@ -121,9 +118,6 @@ def text(content: str = "", *, rich: bool = False) -> QLabel:
     label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
     label.setOpenExternalLinks(True)
-    palette = label.palette()
-    palette.setColor(QPalette.ColorRole.Link, QColor(_LINK))
-    label.setPalette(palette)
     label.setMinimumWidth(50)
     return label
 

@@ -5,6 +5,7 @@ from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_superres.plugin.host.labels import window_text
+from napari_superres.plugin.widgets.common.card_html import link
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -97,11 +98,11 @@ def answers_html(report: "Report", opened: "Collection[int]") -> str:
             lines.append(
                 f'<tr><td style="color: {_COLORS[answer.state]}">{_MARKS[answer.state]}&nbsp;</td>'
                 f"<td>{escape(answer.question)} <b>{answer.state}</b> "
-                f'<a href="{number}">{"hide" if is_open else "why?"}</a>{reason}</td></tr>'
+                f"{link(str(number), 'hide' if is_open else 'why?')}{reason}</td></tr>"
             )
     every = "Hide all reasons" if len(opened) == len(lines) else "Show all reasons"
     table = f'<table cellspacing="0" cellpadding="2">{"".join(lines)}</table>'
-    return f'{table}<a href="{ALL}">{every}</a>' if lines else ""
+    return f"{table}{link(ALL, every)}" if lines else ""
 
 
 def conditions_text(report: "Report") -> str:
