@@ -72,12 +72,12 @@ def test_the_stack_is_learnt_from_and_computed(viewer, widget, thick, qtbot, mon
     assert loaded == [1]  # without it, torch's optimiser ends the program where Mesa draws
 
 
-def test_a_stack_that_does_not_gain_is_refused_in_words(viewer, widget, thick, qtbot, told, monkeypatch):
+def test_a_training_that_was_cut_short_is_refused_in_words(viewer, widget, thick, qtbot, told, monkeypatch):
     real = learn.fit
     monkeypatch.setattr(learn, "fit", lambda *args, **options: real(*args, **options, steps=1))
     widget.isotropic.button.click()
     qtbot.waitUntil(lambda: not widget.is_running)
-    assert "area-spline-x3x1x1" in told.pop()
+    assert "Set more “Minutes”" in told.pop()
     assert list(viewer.layers) == [thick]
     assert widget.status.text() == "Nothing was learnt."
 
