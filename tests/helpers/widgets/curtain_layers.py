@@ -18,11 +18,12 @@ LONG = 60_000
 def pair(
     viewer: "ViewerModel", widget: "CompareWidget", left: NDArray[Any], right: NDArray[Any], **place: Any
 ) -> tuple["Image", "Image"]:
-    """Add a result and a reference below it, and choose them."""
+    """Add a result and a reference below it, and choose them as a user does: other layers do not replace them."""
     reference = viewer.add_image(right, name="reference", units=["micrometer"] * left.ndim, **place)
     result = viewer.add_image(left, name="result", units=["micrometer"] * left.ndim, **place)
     viewer.reset_view()
     widget.result.value, widget.reference.value, widget.lr.value = result, reference, None
+    widget.result.changed.emit(result)
     return result, reference
 
 
