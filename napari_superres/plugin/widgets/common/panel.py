@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_superres.plugin.widgets.common.docks import join_tabs
 from napari_superres.plugin.widgets.common.session import Session
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class Panel(QWidget):
         self.foot.setContentsMargins(6, 0, 6, 6)
         outer.addLayout(self.foot)
         self.setMinimumWidth(300)
+        self._join_tabs = QTimer(self)
+        self._join_tabs.setSingleShot(True)
+        self._join_tabs.timeout.connect(lambda: join_tabs(self, Panel))
         session = self.session = Session(viewer, self.layers_changed)
         self.destroyed.connect(lambda: session.close())  # noqa: PLW0108 - a bound method would not keep the session alive
 
@@ -67,8 +71,10 @@ class Panel(QWidget):
         later.start(0)
 
     def event(self, event: QEvent) -> bool:
-        """Stop all jobs when the dock around the panel is closed."""
+        """Become a tab of the dock of the other panels; stop all jobs when the own dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.leave()
             self.session.close()
+        elif event.type() == QEvent.Type.ParentChange:
+            self._join_tabs.start(0)  # napari places the dock after it has filled it.
         return bool(super().event(event))

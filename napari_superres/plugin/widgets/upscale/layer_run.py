@@ -81,6 +81,11 @@ class LayerRun:
             return "result"
         return "" if self.source in self.viewer.layers else "source"
 
+    @property
+    def result_layer(self) -> "ImageLayer | None":
+        """Layer of the complete result; None before the run has finished, and if it did not."""
+        return None if self._result is None else self._layer.layer
+
     def cancel(self, *, keep: bool = False) -> None:
         """Stop after the current tile.
 

@@ -21,9 +21,9 @@ from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
-from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
+from napari_superres.plugin.widgets.upscale.choosing.chooser import ModelChooser
+from napari_superres.plugin.widgets.upscale.choosing.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
-from napari_superres.plugin.widgets.upscale.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.layer_facts import facts_of
 from napari_superres.plugin.widgets.upscale.layer_run import LayerRun
@@ -105,7 +105,6 @@ class UpscaleWidget(UpscaleControls):
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
         self.layer.changed.connect(self._choose_layer_by_hand)
         self.model.changed.connect(self._choose_model_by_hand)
-        self.model.native.activated.connect(self._choose_model_by_hand)  # also the model that is shown already
         self.all_channels.toggled.connect(self._read_controls)
         self.axes.changed.connect(self._look_again)
         for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta):
@@ -140,6 +139,7 @@ class UpscaleWidget(UpscaleControls):
         """Follow the viewer's layers. A run is cancelled if its source or its result was removed."""
         if self._run is not None and not self._run.job.is_cancelled and (removed := self._run.removed_layer):
             self._cancel(f"The {removed} layer was removed. Cancelling…")
+        self.next_steps.refresh()
         is_changed = forms.refresh(self.layer)
         if is_changed or (not self._is_layer_by_hand and forms.prefer_visible(self.layer)):
             self._choose_layer()
@@ -389,6 +389,7 @@ class UpscaleWidget(UpscaleControls):
         assert run is not None
         self._activity.close()
         message = run.finish(complete)  # Removing a layer changes the state.
+        self.next_steps.offer(run.result_layer)
         self._set_state(self.state.finish(message))
         waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
         if complete and waiting:
