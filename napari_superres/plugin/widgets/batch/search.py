@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_superres import io
 from napari_superres.io.formats import find_format, is_zarr
+from napari_superres.plugin.widgets.batch.facts import Facts
 
 _CHUNK = 250
 """Files found between two checks of whether the user has chosen other files meanwhile."""
@@ -37,6 +38,8 @@ class Row:
         What the user should know about its result.
     target
         Path of the result; None while none exists.
+    facts
+        What the file holds; None until it was read.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class Row:
     reason: str = ""
     notes: tuple[str, ...] = ()
     target: Path | None = None
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ def join_tabs(widget: QWidget, others: type[QWidget]) -> None:
         return
 
 
+def open_panels(viewer: "Viewer") -> list[QWidget]:
+    """Return the widgets that are open in the docks of a viewer, the newest last."""
+    return [widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, QWidget)]
+
+
 def open_widget(viewer: "Viewer", name: str) -> Any:
     """Open a widget of this plugin, or show the one that is open, and return it.
 

@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, ComboBox, LineEdit
+from magicgui.widgets import ComboBox, LineEdit
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, range_field, tile_box
+from napari_superres.plugin.widgets.common.device_controls import (
+    averaging_box,
+    device_box,
+    precision_box,
+    range_field,
+    tile_box,
+)
 from napari_superres.plugin.widgets.common.fold import fold
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.common.remembered import remember
@@ -64,12 +70,7 @@ class UpscaleControls(Panel):
         self.model = self.models.box
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
         self.intensity_range = range_field()
-        self.tta = CheckBox(
-            label="Averaging",
-            tooltip="Average the results of the eight flips and quarter turns of the input. Takes eight times as long "
-            "and is slightly more accurate.",
-        )
-        self.tta.native.setText("8 orientations")
+        self.tta = averaging_box()
 
     def _make_buttons(self) -> None:
         def button(text: str, tooltip: str = "") -> QPushButton:

@@ -39,7 +39,7 @@ def test_the_result_is_saved_with_its_place(viewer, steps, qtbot, tmp_path, monk
 
 def test_a_file_that_cannot_be_written_is_told(steps, qtbot, tmp_path, told):
     steps.save_as(str(tmp_path / "gone" / "out.ome.tif"))
-    qtbot.waitUntil(lambda: steps.save.isEnabled())
+    qtbot.waitUntil(steps.save.isEnabled)
     assert len(told) == 1
     assert steps.save.text() == "Save…"
 
