@@ -33,7 +33,7 @@ class BatchControls(Panel):
         self.settings = BatchSettings()
         self._add_input()
         self.take_settings = _button(
-            "As Super-resolve",
+            "Settings from Super-resolve",
             "Take model, range, device, precision, tile size and averaging from the Super-resolve widget.",
         )
         self.settings.layout().insertWidget(0, self.take_settings)
@@ -86,8 +86,7 @@ class BatchControls(Panel):
 
     def _add_run(self) -> None:
         self.try_first = _button(
-            "Try first",
-            "Compute the first file alone and open its result. With Resume checked, Run keeps it.",
+            "Try first", "Compute the first file alone and open its result. With Resume checked, Run keeps it."
         )
         self.run = QPushButton("Run")
         self.retry = _button("Retry failed", "Compute the files that failed once more, with the settings of now.")

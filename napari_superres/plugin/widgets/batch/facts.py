@@ -46,7 +46,7 @@ class Facts:
             Name of the model, ``auto`` or ``auto:KIND``.
         """
         if self.choice is None:
-            return "cannot be read", self.problem
+            return "unreadable", self.problem
         choice = self.choice
         if is_auto(model):
             kind = model.partition(":")[2]
@@ -60,6 +60,11 @@ class Facts:
         if choice.kind is None:
             return "unknown", choice.reason
         return "check", f"{model} was not trained on such images. Best is {choice.reason}"
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing tells what the file shows."""
+        return self.choice is not None and self.choice.model is None
 
 
 def read_facts(rows: Sequence["Row"]) -> Generator[int, None, None]:

@@ -34,6 +34,8 @@ class Row:
         Duration of its run.
     reason
         Why it failed, in one line.
+    chosen
+        Why its model was chosen; empty if the user has named one.
     notes
         What the user should know about its result.
     target
@@ -49,6 +51,7 @@ class Row:
     share: float = 0.0
     seconds: float = 0.0
     reason: str = ""
+    chosen: str = ""
     notes: tuple[str, ...] = ()
     target: Path | None = None
     facts: Facts | None = None

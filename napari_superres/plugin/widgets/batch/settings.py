@@ -49,6 +49,7 @@ class BatchSettings(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._has_unknown = False
         self.model = forms.narrow(
             ComboBox(
                 choices=_model_choices(),
@@ -135,10 +136,21 @@ class BatchSettings(QWidget):
 
     def _fit_model(self, _: Any = None) -> None:
         card, name = None, self.model.value
-        self._unknown_row.setVisible(is_auto(name))
+        self.show_unknown(self._has_unknown)
         with suppress(ModelFileError):  # Its file was altered, as the run will say.
             card = find_card(name) if name and not is_auto(name) else None
         self.blur_noise.fit(card)
+
+    def show_unknown(self, has_unknown: bool) -> None:
+        """Ask what unknown files show where there are some and the model is chosen for each file.
+
+        Parameters
+        ----------
+        has_unknown
+            Whether there are some.
+        """
+        self._has_unknown = has_unknown
+        self._unknown_row.setVisible(has_unknown and is_auto(self.model.value))
 
     def recall(self, folder: Path) -> None:
         """Choose what the user said that the unknown files of a folder show."""

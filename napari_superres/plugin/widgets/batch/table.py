@@ -101,7 +101,7 @@ def _details_text(row: Row) -> str:
     """Return everything known about a file, in lines."""
     took = f" in {duration(row.seconds)}" if row.status == "done" else ""
     target = "" if row.target is None else f"{row.target}\nDouble-click to open it."
-    return "\n".join(line for line in (f"{_status_text(row)}{took}", *row.notes, target) if line)
+    return "\n".join(line for line in (f"{_status_text(row)}{took}", row.chosen, *row.notes, target) if line)
 
 
 def _facts_texts(row: Row, model: str) -> tuple[str, str, str]:

@@ -35,8 +35,6 @@ _PLUGIN = "napari-superres-torch"
 _READABLE = f"Images ({' '.join(f'*{suffix}' for suffix in io.READ_SUFFIXES)});;All files (*)"
 _POLL_INTERVAL = 100
 """Milliseconds between two readings of what the thread has done."""
-_SHOWN = 50
-"""Rows that are drawn again with each file that was read: calls may be left out between two of them."""
 _SEARCH_DELAY = 300
 """Milliseconds without a change after which the files are searched again."""
 
@@ -236,11 +234,23 @@ class BatchWidget(BatchControls):
         self.session.forget(self._facts_job)
         rows = self.table.files.rows
         if all(row.facts is not None for row in rows):
+            self._show_unknown()
             return
-        self._facts_job = Job(
-            lambda: read_facts(rows), stepped=lambda index: self.table.files.rows_changed(max(0, index - _SHOWN), index)
-        )
+
+        shown = 0
+
+        def show(index: int) -> None:  # Only some of the steps in quick succession arrive.
+            nonlocal shown
+            self.table.files.rows_changed(shown, index)
+            self._show_unknown()
+            shown = index
+
+        self._facts_job = Job(lambda: read_facts(rows), stepped=show, ended=lambda _: self._show_unknown())
         self.session.add(self._facts_job)
+
+    def _show_unknown(self) -> None:
+        rows = self.table.files.rows
+        self.settings.show_unknown(any(row.facts is not None and row.facts.is_unknown for row in rows))
 
     def _take_settings(self) -> None:
         panels = [one for one in open_panels(self.viewer) if isinstance(one, UpscaleWidget)]

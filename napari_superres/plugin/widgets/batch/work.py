@@ -130,8 +130,8 @@ class Batch:
         row = self.rows[self.queue[self.position]]
         row.label, row.seconds, row.share = outcome.source, outcome.seconds, 1.0
         row.reason = _short_reason(outcome, row.path)
-        chosen = (outcome.chosen,) if outcome.chosen else ()
-        row.notes = (*chosen, *(as_labels(note) for note in outcome.notes))
+        row.chosen = outcome.chosen
+        row.notes = tuple(as_labels(note) for note in outcome.notes)
         row.target = None if outcome.status == "failed" else outcome.target
         row.status = outcome.status
         self.counts[outcome.status] += 1

@@ -6,6 +6,7 @@ Begin with ``panel``.
 ``session``          the jobs of a panel, one after another, and changes of the viewer's layers
 ``docks``            the docks of the panels are tabs of one; one panel opens another
 ``remembered``       settings and fold states, until the next session
+``two_lines``        entries of a list in two lines
 ``fold``             sections that fold
 ``forms``            rows with labels, choices of layers, lines of text, error notifications
 ``device_controls``  device, precision and tile size

@@ -41,7 +41,7 @@ def card_html(card: ModelCard, *, whole: bool, marker: tuple[int, int] | None = 
     marker
         Cell of the user's image in the grid of gains.
     """
-    title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)},\u00a0{_factor(card)})"
+    title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)},\u00a0{factor_text(card)})"
     if not whole:
         return f"{title} {escape(_sentence(card))} {_link(MORE, 'more')}"
     if card.is_interpolation:
@@ -75,7 +75,8 @@ def _line(label: str, text: str) -> str:
     return f"<b>{label}:</b> {escape(text)}" if text else ""
 
 
-def _factor(card: ModelCard) -> str:
+def factor_text(card: ModelCard) -> str:
+    """Return the factor of a model, such as x2, or x4x1x1 for volumes."""
     plane = set(card.scale)
     return f"x{card.scale[0]}" if len(plane) == 1 else "x" + "x".join(str(s) for s in card.scale)
 

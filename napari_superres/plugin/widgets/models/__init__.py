@@ -6,6 +6,7 @@ Only ``work`` runs outside the GUI thread.
 ``state``        the selected model, what follows from it, and the texts to show; without Qt
 ``widget``       buttons and dialogs; one job after the other
 ``model_list``   the list of models with its filter
+``thumbnail``    an image before and after a model
 ``card_text``    card, measurements and origin of a model as text; without Qt
 ``work``         list, add, measure and export models, in a thread
 

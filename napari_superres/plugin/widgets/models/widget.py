@@ -2,24 +2,30 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QInputDialog, QMessageBox, QProgressBar, QPushButton
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QInputDialog, QMenu, QMessageBox, QProgressBar, QPushButton
 
+from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard
 from napari_superres.models.library.user_models import Verification, remove_model, verify_models
 from napari_superres.plugin.host.labels import window_text
+from napari_superres.plugin.host.layers import channel_names_of, to_image
 from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.docks import open_widget
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.models import state as states
 from napari_superres.plugin.widgets.models import work
 from napari_superres.plugin.widgets.models.model_list import ModelList
 from napari_superres.plugin.widgets.models.state import ModelsState
+from napari_superres.plugin.widgets.models.thumbnail import Thumbnail
 from napari_superres.plugin.widgets.models.work import Addition, ListedModel
 from napari_superres.plugin.worker.job import Job
 
@@ -47,6 +53,8 @@ class ModelsWidget(Panel):
         self._waiting: deque[tuple[Path, str]] = deque()
         self._name_to_select = ""
         self._is_outdated = False
+        self._layer: Any = None
+        self._fit_job: Job | None = None
         self.models = ModelList()
         self.models.selection_changed.connect(self._show_selected)
         self.body.addWidget(self.models)
@@ -54,47 +62,50 @@ class ModelsWidget(Panel):
         self._add_texts()
         library.follow(self, self.refresh)
         self.refresh()
+        self.active_changed()
 
     def _add_buttons(self) -> None:
-        grid = QGridLayout()
+        self.use = QPushButton("Use")
+        self.use.setToolTip("Choose the selected model in Super-resolve.")
+        self.use.clicked.connect(self._use)
+        self.more = QPushButton("More")
+        self.more.setToolTip("Add, export, check or remove models.")
+        menu = QMenu(self.more)
+        menu.setToolTipsVisible(True)
 
-        def button(text: str, tooltip: str, clicked: Callable[[], None], *cell: int) -> QPushButton:
-            push_button = QPushButton(text)
-            push_button.setToolTip(tooltip)
-            push_button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
-            grid.addWidget(push_button, *cell)
-            return push_button
+        def entry(text: str, tooltip: str, triggered: Callable[[], None]) -> QAction:
+            action = QAction(text, menu)
+            action.setToolTip(tooltip)
+            action.triggered.connect(lambda: triggered())  # noqa: PLW0108 - drops Qt's argument
+            menu.addAction(action)
+            return action
 
-        self.add_files = button(
+        self.add_files = entry(
             "Add files…",
             "Copy models into the library and measure them: .safetensors, .pth, .ckpt or bioimage.io packages. "
             "Files can also be dropped onto this panel.",
             self._choose_files,
-            0,
-            0,
         )
-        self.add_folder = button(
-            "Add folder…", "Add an unpacked bioimage.io package from a folder.", self._choose_folder, 0, 1
+        self.add_folder = entry(
+            "Add folder…", "Add an unpacked bioimage.io package from a folder.", self._choose_folder
         )
-        self.remove = button("Remove…", "Delete the selected model from the library.", self._remove, 1, 0)
-        self.export = button(
+        self.export = entry(
             "Export…",
             "Save the selected model as a model file, or as a bioimage.io package for other programs.",
             self._export,
-            1,
-            1,
         )
-        self.check = button(
+        self.check = entry(
             "Check",
             "Compare every file in the library with what was added, then measure the selected model on this computer: "
             "halo, tiles, half precision and speed. This takes seconds, for volumes minutes.",
             self._check,
-            2,
-            0,
-            1,
-            2,
         )
-        self.body.addLayout(grid)
+        self.remove = entry("Remove…", "Delete the selected model from the library.", self._remove)
+        self.more.setMenu(menu)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.use, 1)
+        buttons.addWidget(self.more)
+        self.body.addLayout(buttons)
 
     def _add_texts(self) -> None:
         self.bar = QProgressBar()
@@ -107,6 +118,8 @@ class ModelsWidget(Panel):
             "What the model is for, and its scores next to bicubic interpolation and the best baseline."
         )
         self.properties.setToolTip("Halo: distance in input pixels up to which a result pixel depends on the input.")
+        self.thumbnail = Thumbnail()
+        self.body.addWidget(self.thumbnail)
         for widget in (self.bar, self.status, self.problems, self.measurement, self.card, self.properties, self.origin):
             self.body.addWidget(widget)
             widget.hide()
@@ -137,6 +150,8 @@ class ModelsWidget(Panel):
         self.remove.setEnabled(state.can_remove)
         self.export.setEnabled(state.can_export)
         self.check.setEnabled(state.can_check)
+        self.use.setEnabled(state.can_use)
+        self.thumbnail.show_model("" if state.selected is None else state.selected.name)
         forms.say(self.status, state.status)
         forms.say(self.problems, state.problem_text)
         forms.say(self.measurement, state.measurement)
@@ -147,6 +162,39 @@ class ModelsWidget(Panel):
 
     def _show_selected(self) -> None:
         self._change(selected=self.selected)
+
+    def _use(self) -> None:
+        """Open Super-resolve, and choose the selected model there."""
+        if self.selected is not None:
+            widget = open_widget(self.viewer, "Super-resolve")
+            widget.models.refresh()
+            widget.model.value = self.selected.name
+
+    # The layer
+
+    def layers_changed(self) -> None:
+        """Follow the viewer's layers."""
+        self.active_changed()
+
+    def active_changed(self) -> None:
+        """Show how well the models fit the layer that is selected in napari's list."""
+        layer = self.viewer.layers.selection.active
+        if layer is self._layer:
+            return
+        self.session.forget(self._fit_job)
+        self._layer = layer
+        image = None
+        if layer is not None and layer.as_layer_data_tuple()[2] == "image":
+            with suppress(SuperResError):  # It is no image for any model.
+                image = to_image(layer)
+        if layer is None or image is None:
+            self.models.show_fit(None, "")
+            return
+        self._fit_job = Job(
+            lambda: work.fit(image, channel_names_of(layer)),
+            stepped=lambda choice: self.models.show_fit(choice, layer.name),
+        )
+        self.session.add(self._fit_job)
 
     # One job after the other
 

@@ -6,6 +6,7 @@ from helpers.scenes.dark import blobs
 from qtpy.QtCore import Qt
 
 from napari_superres.models import ModelCard, find_card
+from napari_superres.plugin.widgets.common.two_lines import ENTRY
 from napari_superres.plugin.widgets.upscale.choosing.model_groups import Known, group_models, titles
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
@@ -26,10 +27,7 @@ def popup(viewer, dock):
 
 
 def names(popup):
-    return {
-        group: [item.data(0, Qt.ItemDataRole.UserRole).value for item in items]
-        for group, items in popup.entries.items()
-    }
+    return {group: [item.data(0, ENTRY).value for item in items] for group, items in popup.entries.items()}
 
 
 def test_models_that_fit_come_first_and_interpolation_last(popup):
@@ -42,7 +40,7 @@ def test_models_that_fit_come_first_and_interpolation_last(popup):
 
 
 def test_titles_are_first_names_below_and_refusals_say_why(popup):
-    entries = {item.data(0, Qt.ItemDataRole.UserRole).value: item for items in popup.entries.values() for item in items}
+    entries = {item.data(0, ENTRY).value: item for items in popup.entries.values() for item in items}
     title = find_card("fluo-x2").title
     assert entries["fluo-x2"].text(0) == f"{title}, fluo-x2 · fluorescence"
     assert popup._box.currentText() == title
@@ -61,7 +59,7 @@ def test_a_search_and_two_keys_choose_a_model(popup, qtbot):
     assert popup._box.currentData() == "espcn-x4"
     qtbot.keyClick(popup._box, Qt.Key.Key_Space)
     assert popup.isVisible()
-    assert popup.tree.currentItem().data(0, Qt.ItemDataRole.UserRole).value == "espcn-x4"
+    assert popup.tree.currentItem().data(0, ENTRY).value == "espcn-x4"
     qtbot.keyClick(popup.search, Qt.Key.Key_Down)
     qtbot.keyClick(popup.search, Qt.Key.Key_Return)
     assert popup._box.currentData() != "espcn-x4"

@@ -3,29 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, Signal
-from qtpy.QtGui import QFont, QFontMetrics, QPalette
-from qtpy.QtWidgets import (
-    QApplication,
-    QComboBox,
-    QFrame,
-    QLineEdit,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QVBoxLayout,
-)
+from qtpy.QtCore import QEvent, QObject, QPoint, QRect, Qt, Signal
+from qtpy.QtWidgets import QApplication, QComboBox, QFrame, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout
 
+from napari_superres.plugin.widgets.common.two_lines import ENTRY, TwoLines
 from napari_superres.plugin.widgets.upscale.choosing.model_groups import Entry
 
 Groups = Sequence[tuple[str, Sequence[Entry]]]
 
-_ENTRY = Qt.ItemDataRole.UserRole
 _LEAST_WIDTH, _MOST_HEIGHT = 320, 460  # pixels
-_GAP, _SMALL = 3, 0.85
-"""Pixels around the lines of an entry, and size of its second line relative to the first."""
 _OPENING_KEYS = (Qt.Key.Key_Space, Qt.Key.Key_F4, Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _MOVING_KEYS = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
 
@@ -63,7 +49,7 @@ class ModelPopup(QFrame):
         self.tree.setUniformRowHeights(False)
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.tree.setAccessibleName("Models")
-        self.tree.setItemDelegate(_TwoLines(self.tree))
+        self.tree.setItemDelegate(TwoLines(self.tree))
         self.tree.itemClicked.connect(self._pick)
         self.tree.itemActivated.connect(self._pick)
         layout = QVBoxLayout(self)
@@ -78,7 +64,7 @@ class ModelPopup(QFrame):
         shown: dict[str, list[QTreeWidgetItem]] = {}
         for index in range(self.tree.topLevelItemCount()):
             item = self.tree.topLevelItem(index)
-            if item is not None and item.data(0, _ENTRY) is None:
+            if item is not None and item.data(0, ENTRY) is None:
                 group = shown[item.text(0)] = []
             elif item is not None:
                 group.append(item)
@@ -143,7 +129,7 @@ class ModelPopup(QFrame):
             self.tree.scrollToItem(item)
 
     def _pick(self, item: QTreeWidgetItem | None, _: int = 0) -> None:
-        entry = None if item is None else item.data(0, _ENTRY)
+        entry = None if item is None else item.data(0, ENTRY)
         if entry is not None and not entry.is_refused:
             self.hide()
             self.chosen.emit(entry.value)
@@ -171,52 +157,8 @@ def _heading(title: str) -> QTreeWidgetItem:
 def _item(entry: Entry) -> QTreeWidgetItem:
     # The text is what screen readers say; the delegate draws it as two lines.
     item = QTreeWidgetItem([f"{entry.title}, {entry.line}"])
-    item.setData(0, _ENTRY, entry)
+    item.setData(0, ENTRY, entry)
     item.setToolTip(0, entry.line)
     enabled = Qt.ItemFlag.NoItemFlags if entry.is_refused else Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
     item.setFlags(enabled)
     return item
-
-
-class _TwoLines(QStyledItemDelegate):
-    """Draw the title of an entry, and its name and kind small below it."""
-
-    def paint(self, painter: Any, option: QStyleOptionViewItem, index: Any) -> None:
-        entry = index.data(_ENTRY)
-        if entry is None:
-            super().paint(painter, option, index)
-            return
-        self.initStyleOption(option, index)
-        option.text = ""
-        style = QApplication.style() if option.widget is None else option.widget.style()
-        assert style is not None
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
-        group = QPalette.ColorGroup.Disabled if entry.is_refused else QPalette.ColorGroup.Active
-        painter.save()
-        painter.setPen(option.palette.color(group, QPalette.ColorRole.Text))
-        painter.setOpacity(0.55 if entry.is_refused else 1.0)
-        area, metrics = option.rect.adjusted(4 * _GAP, _GAP, -_GAP, -_GAP), QFontMetrics(option.font)
-        elided = Qt.TextElideMode.ElideRight
-        painter.setFont(option.font)
-        painter.drawText(area, Qt.AlignmentFlag.AlignTop, metrics.elidedText(entry.title, elided, area.width()))
-        small = _small(option.font)
-        painter.setFont(small)
-        painter.setOpacity(0.55 if entry.is_refused else 0.7)
-        line = QFontMetrics(small).elidedText(entry.line, elided, area.width())
-        painter.drawText(area, Qt.AlignmentFlag.AlignBottom, line)
-        painter.restore()
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Any) -> QSize:  # noqa: N802 - Qt's name
-        if index.data(_ENTRY) is None:
-            return super().sizeHint(option, index)
-        height = QFontMetrics(option.font).height() + QFontMetrics(_small(option.font)).height()
-        return QSize(1, height + 2 * _GAP + 1)
-
-
-def _small(font: QFont) -> QFont:
-    small = QFont(font)
-    if font.pointSizeF() > 0:
-        small.setPointSizeF(_SMALL * font.pointSizeF())
-    else:
-        small.setPixelSize(max(1, round(_SMALL * font.pixelSize())))
-    return small
