@@ -63,3 +63,18 @@ def open_widget(viewer: "Viewer", name: str) -> Any:
     dock.show()
     dock.raise_()
     return widget
+
+
+def use_model(viewer: "Viewer", name: str) -> None:
+    """Open Super-resolve, and choose a model of the library there.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer of the docks.
+    name
+        Name of the model.
+    """
+    widget = open_widget(viewer, "Super-resolve")
+    widget.models.refresh()
+    widget.model.value = name

@@ -64,7 +64,7 @@ class ModelList(QWidget):
         self.tree.setHeaderHidden(True)
         self.tree.setColumnHidden(1, True)  # The two lines of the first column show the title.
         self.tree.setItemDelegateForColumn(0, TwoLines(self.tree))
-        self.tree.setIndentation(12)
+        self.tree.setIndentation(10)
         self.tree.setFixedHeight(_HEIGHT)
         self.tree.setToolTip("Models grouped by modality. Drop model files here to add them.")
         self.tree.currentItemChanged.connect(lambda *_: self.selection_changed.emit())

@@ -18,7 +18,7 @@ from napari_superres.models.library.user_models import Verification, remove_mode
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import channel_names_of, to_image
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.docks import open_widget
+from napari_superres.plugin.widgets.common.docks import use_model
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.models import state as states
@@ -166,9 +166,7 @@ class ModelsWidget(Panel):
     def _use(self) -> None:
         """Open Super-resolve, and choose the selected model there."""
         if self.selected is not None:
-            widget = open_widget(self.viewer, "Super-resolve")
-            widget.models.refresh()
-            widget.model.value = self.selected.name
+            use_model(self.viewer, self.selected.name)
 
     # The layer
 
