@@ -44,7 +44,8 @@ class Curves(QWidget):
         super().__init__()
         self.setToolTip(
             "Top: loss on a logarithmic axis, which drops when training changes from absolute to squared error in its "
-            "last fifth. Bottom: PSNR on held-out images; the model should rise above bicubic interpolation (dashed) and the shipped model (dotted)."
+            "last fifth. Bottom: PSNR on held-out images; the model should rise above "
+            "bicubic interpolation (dashed) and the shipped model (dotted)."
         )
         self.setAccessibleName("Curves of loss and validation score")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
