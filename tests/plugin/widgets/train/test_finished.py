@@ -72,7 +72,7 @@ def test_the_shipped_model_gets_what_validation_gives_to_the_network():
     from napari_superres.training.validation import score_fields
 
     high = (blobs((96, 96)).astype("float32") - 100) / 4000
-    instrument = make_instrument({"kind": "bicubic"}, (2, 2))
+    instrument = make_instrument({"kind": "bicubic"})
     assert shipped_rival("fluorescence", (2, 2)).name == "fluo-x2"
     assert shipped_rival("", (2, 2)) is None
     assert shipped_rival("fluorescence", (3, 3)) is None
