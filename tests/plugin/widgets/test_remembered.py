@@ -4,8 +4,8 @@ import pytest
 from magicgui.widgets import ComboBox
 from qtpy.QtWidgets import QCheckBox, QLabel
 
-from napari_superres.plugin.widgets.common.fold import fold
-from napari_superres.plugin.widgets.common.remembered import _file, remember
+from napari_superres.plugin.widgets.common.parts.fold import fold
+from napari_superres.plugin.widgets.common.parts.remembered import _file, remember
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui

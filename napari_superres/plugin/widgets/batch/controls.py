@@ -9,7 +9,7 @@ from napari_superres.plugin.widgets.batch.settings import BatchSettings, column,
 from napari_superres.plugin.widgets.batch.table import FileTable
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.panel import Panel
-from napari_superres.plugin.widgets.common.remembered import remember
+from napari_superres.plugin.widgets.common.parts.remembered import remember
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -28,7 +28,7 @@ from napari_superres.plugin.widgets.common.device_controls import (
     range_field,
     tile_box,
 )
-from napari_superres.plugin.widgets.common.fold import fold
+from napari_superres.plugin.widgets.common.parts.fold import fold
 
 if TYPE_CHECKING:
     from napari_superres.plugin.widgets.upscale.state import UpscaleState

@@ -22,8 +22,8 @@ from napari_superres.plugin.widgets.batch.table import as_text, to_clipboard
 from napari_superres.plugin.widgets.batch.work import Batch
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
-from napari_superres.plugin.widgets.common.docks import open_panels
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.parts.docks import open_panels
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job

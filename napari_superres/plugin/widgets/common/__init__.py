@@ -4,10 +4,7 @@ Begin with ``panel``.
 
 ``panel``            base class of all widgets: layout, jobs, what happens when the dock is closed
 ``session``          the jobs of a panel, one after another, and changes of the viewer's layers
-``docks``            the docks of the panels are tabs of one; one panel opens another
-``remembered``       settings and fold states, until the next session
-``two_lines``        entries of a list in two lines
-``fold``             sections that fold
+``parts``            docks, folding sections, what is remembered of them, entries of lists
 ``forms``            rows with labels, choices of layers, lines of text, error notifications
 ``device_controls``  device, precision and tile size
 ``blur_noise``       what a conditioned network is told: units and words; without Qt

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_superres.plugin.widgets.common.docks import join_tabs
+from napari_superres.plugin.widgets.common.parts.docks import join_tabs
 from napari_superres.plugin.widgets.common.session import Session
 
 if TYPE_CHECKING:

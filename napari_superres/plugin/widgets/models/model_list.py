@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout,
 from napari_superres.models import ModelCard
 from napari_superres.models.choice.choose import Choice
 from napari_superres.plugin.widgets.common.card_html import factor_text, in_groups
-from napari_superres.plugin.widgets.common.two_lines import ENTRY, TwoLines
+from napari_superres.plugin.widgets.common.parts.two_lines import ENTRY, TwoLines
 from napari_superres.plugin.widgets.models.work import ListedModel
 
 _INDEX = Qt.ItemDataRole.UserRole

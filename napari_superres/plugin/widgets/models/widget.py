@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QInputDialog, QMenu, QMessageBox, QProgressBar, QPushButton
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
 from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard
@@ -18,14 +17,13 @@ from napari_superres.models.library.user_models import Verification, remove_mode
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import channel_names_of, to_image
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.docks import use_model
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.common.parts.docks import use_model
 from napari_superres.plugin.widgets.models import state as states
 from napari_superres.plugin.widgets.models import work
-from napari_superres.plugin.widgets.models.model_list import ModelList
+from napari_superres.plugin.widgets.models.controls import ModelsControls
 from napari_superres.plugin.widgets.models.state import ModelsState
-from napari_superres.plugin.widgets.models.thumbnail import Thumbnail
 from napari_superres.plugin.widgets.models.work import Addition, ListedModel
 from napari_superres.plugin.worker.job import Job
 
@@ -36,7 +34,7 @@ _ADDABLE = "Models (*.safetensors *.pth *.pt *.ckpt *.zip);;All files (*)"
 _EXPORTS = {"Model file (*.safetensors)": "safetensors", "bioimage.io package (*.zip)": "zip"}
 
 
-class ModelsWidget(Panel):
+class ModelsWidget(ModelsControls):
     """The Models widget.
 
     Parameters
@@ -47,7 +45,6 @@ class ModelsWidget(Panel):
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
-        self.setAcceptDrops(True)
         self.state = ModelsState()
         self._job: Job | None = None
         self._waiting: deque[tuple[Path, str]] = deque()
@@ -55,75 +52,22 @@ class ModelsWidget(Panel):
         self._is_outdated = False
         self._layer: Any = None
         self._fit_job: Job | None = None
-        self.models = ModelList()
-        self.models.selection_changed.connect(self._show_selected)
-        self.body.addWidget(self.models)
-        self._add_buttons()
-        self._add_texts()
+        self._connect()
         library.follow(self, self.refresh)
         self.refresh()
         self.active_changed()
 
-    def _add_buttons(self) -> None:
-        self.use = QPushButton("Use")
-        self.use.setToolTip("Choose the selected model in Super-resolve.")
+    def _connect(self) -> None:
+        self.models.selection_changed.connect(self._show_selected)
         self.use.clicked.connect(self._use)
-        self.more = QPushButton("More")
-        self.more.setToolTip("Add, export, check or remove models.")
-        menu = QMenu(self.more)
-        menu.setToolTipsVisible(True)
-
-        def entry(text: str, tooltip: str, triggered: Callable[[], None]) -> QAction:
-            action = QAction(text, menu)
-            action.setToolTip(tooltip)
-            action.triggered.connect(lambda: triggered())  # noqa: PLW0108 - drops Qt's argument
-            menu.addAction(action)
-            return action
-
-        self.add_files = entry(
-            "Add files…",
-            "Copy models into the library and measure them: .safetensors, .pth, .ckpt or bioimage.io packages. "
-            "Files can also be dropped onto this panel.",
-            self._choose_files,
-        )
-        self.add_folder = entry(
-            "Add folder…", "Add an unpacked bioimage.io package from a folder.", self._choose_folder
-        )
-        self.export = entry(
-            "Export…",
-            "Save the selected model as a model file, or as a bioimage.io package for other programs.",
-            self._export,
-        )
-        self.check = entry(
-            "Check",
-            "Compare every file in the library with what was added, then measure the selected model on this computer: "
-            "halo, tiles, half precision and speed. This takes seconds, for volumes minutes.",
-            self._check,
-        )
-        self.remove = entry("Remove…", "Delete the selected model from the library.", self._remove)
-        self.more.setMenu(menu)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.use, 1)
-        buttons.addWidget(self.more)
-        self.body.addLayout(buttons)
-
-    def _add_texts(self) -> None:
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 0)
-        self.bar.setTextVisible(False)
-        self.bar.setToolTip("A model is being processed. You can still use this widget.")
-        self.status, self.problems, self.measurement, self.origin = (forms.text() for _ in range(4))
-        self.card, self.properties = forms.text(rich=True), forms.text(rich=True)
-        self.card.setToolTip(
-            "What the model is for, and its scores next to bicubic interpolation and the best baseline."
-        )
-        self.properties.setToolTip("Halo: distance in input pixels up to which a result pixel depends on the input.")
-        self.thumbnail = Thumbnail()
-        self.body.addWidget(self.thumbnail)
-        for widget in (self.bar, self.status, self.problems, self.measurement, self.card, self.properties, self.origin):
-            self.body.addWidget(widget)
-            widget.hide()
-        self.body.addStretch(1)
+        for action, act in (
+            (self.add_files, self._choose_files),
+            (self.add_folder, self._choose_folder),
+            (self.export, self._export),
+            (self.check, self._check),
+            (self.remove, self._remove),
+        ):
+            action.triggered.connect(lambda _=False, act=act: act())
 
     @property
     def is_running(self) -> bool:

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from napari_superres.errors import SuperResError
 from napari_superres.models import remove_model
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.docks import use_model
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.parts.docks import use_model
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -11,7 +11,7 @@ from napari_superres.models import ModelCard
 from napari_superres.models.library.index import library_entries
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.library_events import library
-from napari_superres.plugin.widgets.common.remembered import remember
+from napari_superres.plugin.widgets.common.parts.remembered import remember
 from napari_superres.plugin.widgets.train import state as states
 from napari_superres.plugin.widgets.train import work
 from napari_superres.plugin.widgets.train.controls import BAR_STEPS, TrainControls, ask

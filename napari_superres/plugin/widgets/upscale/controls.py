@@ -15,9 +15,9 @@ from napari_superres.plugin.widgets.common.device_controls import (
     range_field,
     tile_box,
 )
-from napari_superres.plugin.widgets.common.fold import fold
 from napari_superres.plugin.widgets.common.panel import Panel
-from napari_superres.plugin.widgets.common.remembered import remember
+from napari_superres.plugin.widgets.common.parts.fold import fold
+from napari_superres.plugin.widgets.common.parts.remembered import remember
 from napari_superres.plugin.widgets.upscale.choosing.model_choice import ModelChoice
 from napari_superres.plugin.widgets.upscale.next_steps import NextSteps
 from napari_superres.plugin.widgets.upscale.state import UpscaleState

@@ -391,8 +391,7 @@ class UpscaleWidget(UpscaleControls):
         message = run.finish(complete)  # Removing a layer changes the state.
         self.next_steps.offer(run.result_layer)
         self._set_state(self.state.finish(message))
-        waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
-        if complete and waiting:
+        if complete and (waiting := [layer for layer in self._waiting if layer in self.viewer.layers]):
             layer, *self._waiting = waiting
             self._start(layer)
             return

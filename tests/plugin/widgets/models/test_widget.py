@@ -12,7 +12,7 @@ from napari_superres.models.library.registry import model_path
 from napari_superres.models.library.shipped import shipped_cards
 from napari_superres.models.model_file import digest
 from napari_superres.plugin.widgets.common.library_events import library
-from napari_superres.plugin.widgets.common.two_lines import ENTRY
+from napari_superres.plugin.widgets.common.parts.two_lines import ENTRY
 from napari_superres.plugin.widgets.models.card_text import measurement_text
 from napari_superres.plugin.widgets.models.widget import ModelsWidget
 

@@ -6,7 +6,7 @@ from helpers.scenes.dark import blobs
 from qtpy.QtCore import Qt
 
 from napari_superres.models import ModelCard, find_card
-from napari_superres.plugin.widgets.common.two_lines import ENTRY
+from napari_superres.plugin.widgets.common.parts.two_lines import ENTRY
 from napari_superres.plugin.widgets.upscale.choosing.model_groups import Known, group_models, titles
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 

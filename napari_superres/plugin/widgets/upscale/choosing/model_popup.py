@@ -6,7 +6,7 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, QPoint, QRect, Qt, Signal
 from qtpy.QtWidgets import QApplication, QComboBox, QFrame, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout
 
-from napari_superres.plugin.widgets.common.two_lines import ENTRY, TwoLines
+from napari_superres.plugin.widgets.common.parts.two_lines import ENTRY, TwoLines
 from napari_superres.plugin.widgets.upscale.choosing.model_groups import Entry
 
 Groups = Sequence[tuple[str, Sequence[Entry]]]
