@@ -7,7 +7,7 @@ is not remembered either.
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from magicgui.widgets import CheckBox, ComboBox
 from qtpy.QtWidgets import QCheckBox
@@ -19,7 +19,7 @@ from napari_superres.storage.atomic import make_folder, write_text
 
 _NAME = "widgets.json"
 
-Control = ComboBox | CheckBox | QCheckBox | QCollapsible
+Control: TypeAlias = "ComboBox | CheckBox | QCheckBox | QCollapsible"
 
 
 def remember(panel: str, **controls: Control) -> None:

@@ -89,8 +89,8 @@ class ModelPopup(QFrame):
         """Open in place of the box's own list; let the arrow keys move in the list while the search has the focus."""
         if event is None:
             return False
-        kind = event.type()
-        if watched is self._box:
+        kind, is_box = event.type(), watched is self._box
+        if is_box:
             is_press = kind == QEvent.Type.MouseButtonPress and _is_left(event)
             if self._box.isEnabled() and (is_press or (kind == QEvent.Type.KeyPress and _opens(event))):
                 self.open()
