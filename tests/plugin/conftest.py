@@ -105,6 +105,6 @@ def blob():
 @pytest.fixture(autouse=True)
 def never_asked(monkeypatch):
     """Let arrays that state nothing be run without an answer to what they show: few tests are about the question."""
-    from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
+    from napari_superres.plugin.widgets.upscale.choosing.chooser import ModelChooser
 
     monkeypatch.setattr(ModelChooser, "is_asking", False)

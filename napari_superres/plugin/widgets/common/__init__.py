@@ -6,6 +6,7 @@ Begin with ``panel``.
 ``staging``          whether some layers are shown alone for a while
 ``source_switch``    hides a layer that would show through its result
 ``session``          the jobs of a panel, one after another, and changes of the viewer's layers
+``parts``            docks, folding sections, what is remembered of them, entries of lists
 ``forms``            rows with labels, choices of layers, lines of text, error notifications
 ``device_controls``  device, precision and tile size
 ``blur_noise``       what a conditioned network is told: units and words; without Qt

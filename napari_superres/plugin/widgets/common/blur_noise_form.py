@@ -137,6 +137,12 @@ class BlurNoiseForm(QWidget):
         """Show the noise in words."""
         forms.say(self.noise_text, text)
 
+    def take(self, told: BlurNoise) -> None:
+        """Choose what another form has chosen for the same model."""
+        self.strength.number.setValue(100 * told.strength)
+        self.noise.value = told.noise
+        self.sigma.number.setValue(told.psf_sigma * self._range.pixel)
+
     @property
     def value(self) -> BlurNoise | None:
         """What is chosen; None if the model is told nothing."""

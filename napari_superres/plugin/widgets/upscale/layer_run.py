@@ -267,6 +267,7 @@ class RunningControls(UpscaleControls):
         self._activity.close()
         message = run.finish(complete)  # Removing a layer changes the state.
         self._last_result = run.result_layer
+        self.next_steps.offer(run.result_layer if complete else None)
         self._set_state(self.state.finish(message))
         waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
         if complete and waiting:

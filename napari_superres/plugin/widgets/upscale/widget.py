@@ -21,8 +21,8 @@ from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
-from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
-from napari_superres.plugin.widgets.upscale.fitness_form import FitnessForm
+from napari_superres.plugin.widgets.upscale.choosing.chooser import ModelChooser
+from napari_superres.plugin.widgets.upscale.choosing.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.layer_facts import facts_of
 from napari_superres.plugin.widgets.upscale.layer_run import RunningControls
@@ -95,7 +95,6 @@ class UpscaleWidget(RunningControls):
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
         self.layer.changed.connect(self._choose_layer_by_hand)
         self.model.changed.connect(self._choose_model_by_hand)
-        self.model.native.activated.connect(self._choose_model_by_hand)  # also the model that is shown already
         self.all_channels.toggled.connect(self._read_controls)
         self.axes.changed.connect(self._look_again)
         for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta):
@@ -123,6 +122,7 @@ class UpscaleWidget(RunningControls):
             self._cancel(f"The {removed} layer was removed. Cancelling…")
         self.source_switch.apply()
         self._forget_removed_result()
+        self.next_steps.refresh()
         is_changed = forms.refresh(self.layer)
         hidden = self.source_switch.hidden
         if is_changed or (not self._is_layer_by_hand and forms.prefer_visible(self.layer, hidden)):

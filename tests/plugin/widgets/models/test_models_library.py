@@ -140,7 +140,7 @@ def test_removing_is_asked_about(widget, qtbot, model_file, answer, changes):
     widget.add([path])
     wait_until_ready(widget, qtbot)
     asked = answer("No")
-    widget.remove.click()
+    widget.remove.trigger()
     assert widget.is_ready
     assert len(asked) == 1
     assert "tiny" in asked[0]
