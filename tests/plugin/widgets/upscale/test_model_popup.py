@@ -33,7 +33,7 @@ def names(popup):
 def test_models_that_fit_come_first_and_interpolation_last(popup):
     shown = names(popup)
     assert list(shown) == ["Fits this layer", "Others", "Interpolation"]
-    assert shown["Fits this layer"] == ["fluo-x2"]
+    assert shown["Fits this layer"] == ["fluo-x2", "fluo-x1"]
     assert "photo-x2" in shown["Others"]
     assert "bicubic-x2" in shown["Interpolation"]
     assert sum(map(len, shown.values())) == popup._box.count()
