@@ -33,7 +33,7 @@ class BatchControls(Panel):
         self.settings = BatchSettings()
         self._add_input()
         self.take_settings = _button(
-            "Settings from Super-resolve",
+            "As in Super-resolve",
             "Take model, range, device, precision, tile size and averaging from the Super-resolve widget.",
         )
         self.settings.layout().insertWidget(0, self.take_settings)
@@ -101,8 +101,7 @@ class BatchControls(Panel):
         )
         self.copy_table = _button("Copy table", "Copy the table to the clipboard, for a spreadsheet.")
         self.run_by_keys(self.run)
-        self.foot.addWidget(forms.row(self.try_first, self.run, self.retry))
-        for widget in (self.bar, self.status):
+        for widget in (forms.beside(self.run, first=self.try_first), self.retry, self.bar, self.status):
             self.foot.addWidget(widget)
         self.body.addWidget(forms.row(self.copy_command, self.copy_table))
 

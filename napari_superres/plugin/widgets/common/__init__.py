@@ -12,6 +12,7 @@ Begin with ``panel``.
 ``blur_noise``       what a conditioned network is told: units and words; without Qt
 ``blur_noise_form``  sliders for it
 ``card_html``        a model card as rich text
+``pictures``         small pictures next to each other
 ``wording``          plans, progress, durations and sizes in words
 ``activity``         the progress bar in napari's activity dock
 ``library_events``   tells open widgets that the model library has changed

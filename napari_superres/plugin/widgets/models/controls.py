@@ -61,7 +61,7 @@ class ModelsControls(Panel):
         )
         self.remove = entry("Remove…", "Delete the selected model from the library.")
         self.more.setMenu(menu)
-        self.body.addWidget(forms.row(self.use, self.more))
+        self.body.addWidget(forms.beside(self.use, self.more))
 
     def _add_texts(self) -> None:
         self.bar = QProgressBar()

@@ -13,7 +13,6 @@ Begin with ``state``, which decides what may be pressed, then ``widget``, which 
 ``fields``            a range of two numbers, and a path
 ``finished``          use the new model, or discard it
 ``curves``            loss and validation score over time
-``pictures``          small pictures next to each other
 ``work``              the training, in a thread
 ``simulation``        simulate and measure an instrument, in a thread
 

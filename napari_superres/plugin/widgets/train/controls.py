@@ -10,12 +10,12 @@ from napari_superres.models.model_file import SUFFIX
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.card_html import model_label
 from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.common.pictures import Pictures
 from napari_superres.plugin.widgets.train.beads_form import BeadsForm
 from napari_superres.plugin.widgets.train.curves import Curves
 from napari_superres.plugin.widgets.train.degradation_form import DegradationForm
 from napari_superres.plugin.widgets.train.fields import Labelled, PathLine
 from napari_superres.plugin.widgets.train.finished import FinishedForm
-from napari_superres.plugin.widgets.train.pictures import Pictures
 from napari_superres.plugin.widgets.train.source_form import SourceForm
 from napari_superres.plugin.widgets.train.state import GOALS, LICENSES, SCALES
 from napari_superres.plugin.widgets.train.work import BEFORE_LOADING
@@ -143,7 +143,7 @@ class TrainControls(Panel):
         self.finished = FinishedForm(self.viewer, lambda question: ask(self, question), self.status.setText)
         for widget in (self.curves, self.examples):
             self.body.addWidget(widget)
-        self.foot.addWidget(forms.row(self.run, self.keep))
+        self.foot.addWidget(forms.beside(self.run, self.keep))
         for widget in (self.bar, self.status, self.finished):
             self.foot.addWidget(widget)
         self.body.addStretch(1)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, LineEdit
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.device_controls import (
@@ -114,13 +114,14 @@ class UpscaleControls(Panel):
         self,
         pixel_size: QWidget,
         choosing: Sequence[QWidget],
-        offers: Sequence[QWidget],
+        looks: Sequence[QWidget],
         region: QWidget,
-        *live: QWidget,
+        live: Sequence[QWidget],
     ) -> None:
         """Put the controls into the panel, together with the parts that have a file of their own.
 
-        What a run makes, the preview and the button stay in view below the part that scrolls.
+        What a run makes, the preview, which is the first of `live`, and the button stay in view below the part that
+        scrolls.
         """
         preview, *rest = live
         self.advanced = fold("Advanced", self._advanced())
@@ -131,18 +132,16 @@ class UpscaleControls(Panel):
             self.notice,
             forms.form([self.model]),
             *choosing,
-            *offers,
+            *looks,
             self.card,
             region,
             forms.form([self.intensity_range]),
-            *rest,
             self.advanced,
             forms.text(_CAUTION),
         ):
             self.body.addWidget(widget)
-        start = _row(preview, self.run)
-        start.layout().setStretch(1, 1)
-        for widget in (self.estimate, start, self.keep, self.bar, self.status, self.next_steps):
+        start = forms.beside(self.run, first=preview)
+        for widget in (self.estimate, start, *rest, self.keep, self.bar, self.status, self.next_steps):
             self.foot.addWidget(widget)
         self.body.addStretch(1)
         remember("super-resolve", tile=self.tile, averaging=self.tta, advanced=self.advanced)
@@ -161,16 +160,5 @@ def _side_by_side(layer: ComboBox, axes: LineEdit) -> Any:
     """Return one row for a layer and its axes."""
     axes.native.setAccessibleName(axes.label)
     axes.native.setFixedWidth(axes.native.fontMetrics().horizontalAdvance(_WIDEST_AXES))
-    row = _row(layer.native, axes.native)
-    row.layout().setStretch(0, 1)
+    row = forms.beside(layer.native, axes.native)
     return SimpleNamespace(label=layer.label, tooltip=layer.tooltip, native=row)
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row

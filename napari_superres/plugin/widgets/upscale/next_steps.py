@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFileDialog,
-    QHBoxLayout,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -58,11 +57,9 @@ class NextSteps(QWidget):
         self.compare.clicked.connect(self._compare)
         self.save.clicked.connect(self._ask_and_save)
         self.how_made.clicked.connect(self._show_how_made)
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        for button in (self.compare, self.save, self.how_made):
-            layout.addWidget(button)
+        layout.addWidget(forms.row(self.compare, self.save, self.how_made))
         self.hide()
 
     def _button(self, text: str, tooltip: str) -> QPushButton:
