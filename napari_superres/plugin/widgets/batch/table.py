@@ -20,7 +20,7 @@ _COLORS = {"done": "#2a8f45", "failed": "#dd4a40"}
 """Colours with a contrast of at least 3 : 1 on napari's dark and light theme."""
 _WIDEST = ("999 MB", "     running 100 %", "cannot run", "0.125 µm", "Channels")
 """Texts for which the columns after the first leave room."""
-_NARROWEST = 90  # pixels of the column File
+_NARROWEST = 120  # pixels of the column File
 
 
 class FileModel(QAbstractTableModel):

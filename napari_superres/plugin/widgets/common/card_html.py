@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_superres.models import ModelCard
 from napari_superres.models.card_grid import Grid
-from napari_superres.models.grid_map import LEGEND, grid_facts, noise_label
+from napari_superres.models.grid_map import LEGEND, grid_facts
 
 MORE = "#more"
 """Target of the link that shows or hides the rest of a card."""
@@ -141,15 +141,21 @@ def grid_html(grid: Grid, marker: tuple[int, int] | None = None) -> list[str]:
     marker
         Cell of the user's image, which is marked, as row and column.
     """
-    head = "".join(f"<th>{sigma:g}</th>" for sigma in grid.psf_sigma)
+    # Levels of noise are fewer than widths, and columns of small type fit into a narrow panel.
+    head = "".join(f"<th><small>{_noise(photons)}</small></th>" for photons in grid.photons)
     rows = []
-    for row, photons in enumerate(grid.photons):
-        cells = [f"{grid.sign(row, c)}&nbsp;{gain:+.1f}" for c, gain in enumerate(grid.over_bicubic[row])]
-        marked = [f"<b>[{cell}]</b>" if marker == (row, c) else cell for c, cell in enumerate(cells)]
-        rows.append(f"<tr><td>{noise_label(photons)}</td>{''.join(f'<td>{cell}</td>' for cell in marked)}</tr>")
-    table = f'<table cellspacing="4"><tr><th>PSF sigma</th>{head}</tr>{"".join(rows)}</table>'
+    for c, sigma in enumerate(grid.psf_sigma):
+        cells = [f"{grid.sign(row, c)} {gains[c]:+.1f}" for row, gains in enumerate(grid.over_bicubic)]
+        marked = [f"<b>[{cell}]</b>" if marker == (row, c) else cell for row, cell in enumerate(cells)]
+        texts = "".join(f"<td><small>{text}</small></td>" for text in (f"{sigma:g}", *marked))
+        rows.append(f"<tr>{texts}</tr>")
+    table = f'<table cellspacing="3"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
     yours = "; [your image]" if marker else ""
-    return ["<b>Measured over blur and noise:</b>" + table + LEGEND + yours, *map(escape, grid_facts(grid))]
+    return ["<b>Measured by PSF sigma (rows) and photons (columns):</b>" + table + LEGEND + yours, *map(escape, grid_facts(grid))]
+
+
+def _noise(photons: float | None) -> str:
+    return "no noise" if photons is None else f"{photons:g}"
 
 
 def _citation(text: str) -> str:

@@ -116,7 +116,7 @@ def test_the_preview_follows_the_sliders_and_measures_once(viewer, widget, qtbot
     shows(strength=0.5)
     form.sigma.slider.setValue(75)
     shows(strength=0.5, psf_sigma=1.1)
-    qtbot.waitUntil(lambda: "PSF sigma 1.1 pixels" in widget.estimate.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "PSF sigma 1.1 pixels" in form.told_text.text(), timeout=LONG)
     assert measurements == []
     assert ", measured" in form.noise_text.text()
     layer.data = np.random.default_rng(1).poisson(image * 20).astype(np.uint16)
