@@ -103,6 +103,14 @@ def blob():
 
 
 @pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch, tmp_path):
+    """Let no test find the settings of another one, or of the person who runs it."""
+    from napari_superres.plugin.widgets.common.parts import remembered
+
+    monkeypatch.setattr(remembered, "_file", lambda: tmp_path / "remembered" / "widgets.json")
+
+
+@pytest.fixture(autouse=True)
 def never_asked(monkeypatch):
     """Let arrays that state nothing be run without an answer to what they show: few tests are about the question."""
     from napari_superres.plugin.widgets.upscale.choosing.chooser import ModelChooser

@@ -4,16 +4,12 @@ import pytest
 from magicgui.widgets import ComboBox
 from qtpy.QtWidgets import QCheckBox, QLabel
 
+from napari_superres.plugin.widgets.common.parts import remembered
 from napari_superres.plugin.widgets.common.parts.fold import fold
-from napari_superres.plugin.widgets.common.parts.remembered import _file, remember
+from napari_superres.plugin.widgets.common.parts.remembered import remember
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture(autouse=True)
-def library(monkeypatch, tmp_path):
-    monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path / "library" / "models"))
 
 
 def made(qtbot, choices=("a", "b", "c")):
@@ -37,8 +33,9 @@ def test_what_was_changed_comes_back(qtbot):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"panel": 3}', '{"panel": {"box": ["b"], "tick": "yes", "section": 1}}'])
 def test_a_damaged_file_is_as_none(qtbot, text):
-    _file().parent.mkdir(parents=True)
-    _file().write_text(text)
+    file = remembered._file()
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
     box, tick, section = made(qtbot)
     assert (box.value, tick.isChecked(), section.isExpanded()) == ("a", False, False)
 

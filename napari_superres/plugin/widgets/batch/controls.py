@@ -38,6 +38,7 @@ class BatchControls(Panel):
         )
         self.settings.layout().insertWidget(0, self.take_settings)
         self.body.addWidget(self.settings)
+        QWidget.setTabOrder(self.table, self.take_settings)  # It was made last.
         self._add_run()
         settings = self.settings
         remember(

@@ -151,7 +151,8 @@ def grid_html(grid: Grid, marker: tuple[int, int] | None = None) -> list[str]:
         rows.append(f"<tr>{texts}</tr>")
     table = f'<table cellspacing="3"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
     yours = "; [your image]" if marker else ""
-    return ["<b>Measured by PSF sigma (rows) and photons (columns):</b>" + table + LEGEND + yours, *map(escape, grid_facts(grid))]
+    title = "<b>Measured by PSF sigma (rows) and photons (columns):</b>"
+    return [title + table + LEGEND + yours, *map(escape, grid_facts(grid))]
 
 
 def _noise(photons: float | None) -> str:

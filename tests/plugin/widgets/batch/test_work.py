@@ -39,7 +39,7 @@ def test_a_folder_is_done_as_python_does_it_and_a_bad_file_stops_no_other(listed
     assert column(listed, 2)[1].startswith("failed: must be a complete TIFF")
     assert "Copy or export it again." in tooltip(listed, 1)
     assert "2 done, 1 failed" in listed.status.text()
-    assert [str(m) for m in told] == ["1 of 3 files failed. The table in Batch shows why."]
+    assert [str(m) for m in told] == ["1 of 3 files failed. The table in Batch shows why; Retry failed repeats them."]
     out = folder / "super-resolved"
     for name in ("a", "c"):
         found = read_image(out / f"{name}_fsrcnn-x2.ome.tif")

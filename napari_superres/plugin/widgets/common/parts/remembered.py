@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QCheckBox
 from superqt import QCollapsible
 
 from napari_superres.errors import SuperResError
-from napari_superres.models.library_folder import library_folder
 from napari_superres.storage.atomic import make_folder, write_text
 
 _NAME = "widgets.json"
@@ -67,7 +66,9 @@ def _follow(control: Control, panel: str, name: str) -> None:
 
 
 def _file() -> Path:
-    return library_folder().parent / _NAME
+    from platformdirs import user_config_path
+
+    return user_config_path("napari-superres") / _NAME
 
 
 def _read() -> dict[str, dict[str, Any]]:
