@@ -103,11 +103,12 @@ def blob():
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch, tmp_path):
+def nothing_remembered(monkeypatch, tmp_path_factory):
     """Let no test find the settings of another one, or of the person who runs it."""
     from napari_superres.plugin.widgets.common.parts import remembered
 
-    monkeypatch.setattr(remembered, "_file", lambda: tmp_path / "remembered" / "widgets.json")
+    folder = tmp_path_factory.mktemp("remembered") / "settings"
+    monkeypatch.setattr(remembered, "_file", lambda: folder / "widgets.json")
 
 
 @pytest.fixture(autouse=True)

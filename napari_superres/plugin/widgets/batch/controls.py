@@ -102,9 +102,9 @@ class BatchControls(Panel):
         )
         self.copy_table = _button("Copy table", "Copy the table to the clipboard, for a spreadsheet.")
         self.run_by_keys(self.run)
+        self.body.addWidget(forms.row(self.copy_command, self.copy_table))
         for widget in (forms.beside(self.run, first=self.try_first), self.retry, self.bar, self.status):
             self.foot.addWidget(widget)
-        self.body.addWidget(forms.row(self.copy_command, self.copy_table))
 
 
 def _button(text: str, tooltip: str) -> QPushButton:

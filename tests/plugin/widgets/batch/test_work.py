@@ -178,9 +178,9 @@ def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path, monke
     choose(widget, qtbot, tmp_path / "a.ome.tif")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.tile.value = "64"
-    go_on = pause_at(monkeypatch, 0.01)
+    go_on, shares = pause_at(monkeypatch, 0.01), watch_shares(monkeypatch)
     widget.run.click()
-    qtbot.waitUntil(lambda: len(progress._all_instances) == 1, timeout=LONG)
+    qtbot.waitUntil(lambda: max(shares, default=0) > 0 and len(progress._all_instances) == 1, timeout=LONG)
     (bar,) = progress._all_instances
     bar.cancel()
     go_on.set()
