@@ -158,7 +158,8 @@ class UpscaleControls(Panel):
 
 def _side_by_side(layer: ComboBox, axes: LineEdit) -> Any:
     """Return one row for a layer and its axes."""
-    axes.native.setAccessibleName(axes.label)
+    for control in (layer, axes):
+        control.native.setAccessibleName(control.label)
     axes.native.setFixedWidth(axes.native.fontMetrics().horizontalAdvance(_WIDEST_AXES))
     row = forms.beside(layer.native, axes.native)
     return SimpleNamespace(label=layer.label, tooltip=layer.tooltip, native=row)
