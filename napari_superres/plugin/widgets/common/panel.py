@@ -62,7 +62,7 @@ class Panel(QWidget):
         bar.actionTriggered.connect(self._forget_target)
         self._join_tabs = QTimer(self)
         self._join_tabs.setSingleShot(True)
-        self._join_tabs.timeout.connect(lambda: join_tabs(self, Panel))
+        self._join_tabs.timeout.connect(self._join_others)  # A lambda would outlive the panel, and crash its end.
         session = self.session = Session(viewer, self.layers_changed, self.active_changed)
         self.destroyed.connect(lambda: session.close())  # noqa: PLW0108 - a bound method would not keep the session alive
 
@@ -94,6 +94,9 @@ class Panel(QWidget):
     def _forget_target(self) -> None:
         """Leave the view to the user, who scrolls."""
         self._target = None
+
+    def _join_others(self) -> None:
+        join_tabs(self, Panel)
 
     def run_by_keys(self, button: QAbstractButton) -> None:
         """Let Ctrl+Enter press a button while the keyboard's focus is in the panel."""
