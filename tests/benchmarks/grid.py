@@ -204,7 +204,7 @@ def draw(restore: Restore, scale: int, crops: Sequence[Crop], rows: Sequence[Row
                 named += [(f"model ({row.over_bicubic:+.2f} dB)", restore(low))]
                 title = f"{rule} of {len(some)}: {row.source}, {row.crop}, {condition(sigma, photons)}"
                 name = condition(sigma, photons).replace(" ", "_").replace(",", "")
-                write_picture(named, crop.pixels, title, folder / f"{name}_{rule}.png")
+                write_picture(named, low.crop.pixels, title, folder / f"{name}_{rule}.png")
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
