@@ -79,7 +79,7 @@ def told_noise(x: Tensor) -> tuple[Tensor, Tensor]:
 def _evened(image: Tensor, mean: Tensor, gain: Tensor, base: Tensor) -> Tensor:
     """Return an image with noise of variance 1: Anscombe's transform, and below the local mean the tangent to it.
 
-    The transform is steepest where its variance reaches 0, so a chance dark pixel would deviate most, the more so if the
+    The transform is steepest where its variance reaches 0, so a chance dark pixel would deviate most, even more if the
     measured line of the noise is a little too steep.
     """
 
