@@ -45,6 +45,7 @@ class Source:
     name: str
     pattern: str
     seen: bool = False
+    may_be_shown: bool = True
 
 
 SOURCES = {
@@ -60,7 +61,10 @@ SOURCES = {
         Source("HeLa cells", "fluorescence/neubias/hela*.tif"),
         Source("epithelium", "fluorescence/neubias/membranes*.tif"),
     ),
-    "em": (Source("FIB-SEM of medulla", "em/fibsem*.tif", seen=True), Source("ssTEM of nerve cord", "em/s1_*.tif")),
+    "em": (
+        Source("FIB-SEM of medulla", "em/fibsem*.tif", seen=True),
+        Source("ssTEM of nerve cord", "em/s1_*.tif", may_be_shown=False),
+    ),
     "ct": (
         Source("thorax A062055", "ct/thorax/A062055*.tif"),
         Source("thorax A072894", "ct/thorax/A072894*.tif"),
