@@ -94,10 +94,12 @@ def results_in(folder: Path) -> Restore:
     return lambda low: np.asarray(read_image(folder / low.file_name).data, dtype=np.float64)
 
 
-def measure(restore: Restore, scale: int, crops: Sequence[Crop], cache: Cache) -> Iterator[Row]:
-    """Yield the scores of every crop in every condition."""
+def measure(
+    restore: Restore, scale: int, crops: Sequence[Crop], cache: Cache, *, is_blurred: bool = False
+) -> Iterator[Row]:
+    """Yield the scores of every crop in every condition, or in those with blur."""
     for crop in crops:
-        for low in inputs_of(crop, scale):
+        for low in (low for low in inputs_of(crop, scale) if low.sigma or not is_blurred):
             found = low.score(restore(low))
             source = crop.source
             yield Row(crop.name, source.name, source.seen, low.sigma, low.photons, found, cache.scores(low))
@@ -216,7 +218,9 @@ def write_grid(name: str, model: Model, crops: Mapping[str, Sequence[Crop]], cac
     cache.save()
     untold = told
     if model.card.conditions:
-        untold = list(measure(partial(run, model, psf="zero", noise="measured"), scale, every, cache))
+        # Without blur, both are told the same.
+        untold = [row for row in told if not row.sigma]
+        untold += measure(partial(run, model, psf="zero", noise="measured"), scale, every, cache, is_blurred=True)
     path = model_path(name)
     grid = make_grid(model.card, told, untold, list(crops))
     write_model(path, replace(read_card(path), grid=grid), read_weights(path), overwrite=True)
