@@ -14,12 +14,10 @@ noise, and both one after the other. *Tuned* adds stronger deconvolution of imag
 """
 
 import argparse
-import inspect
 import json
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,12 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 from grid_parts.crops import SOURCES, Crop, Input, conditions_of, crops_of, export, inputs_of
-from grid_parts.pictures import choose, write_picture
+from grid_parts.drawing import Restore, draw, write_examples
+from grid_parts.methods import Cache, Row, condition
 
 from napari_superres import read_image, upscale
 from napari_superres.degradation.instruments import make_instrument
 from napari_superres.errors import SuperResWarning
-from napari_superres.evaluation import classical
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.models import Model, ModelCard, load_model
 from napari_superres.models.architectures import build
@@ -43,11 +41,8 @@ from napari_superres.models.model_file import read_card, read_weights, write_mod
 from napari_superres.models.probes.halo import measure_reach
 from napari_superres.training.running.checkpoint import KEY
 
-CLASSICAL = ("bicubic", "richardson-lucy", "non-local means", "non-local means, richardson-lucy")
-"""The classical methods, of which the best is taken for each image."""
-
-TUNED = (10, 30)
-"""Iterations of Richardson-Lucy that undoes the area of pixels too, for images without noise."""
+EXAMPLES = Path(__file__).parents[2] / "docs/images/examples"
+"""Folder of the pictures that the pages show, one for each model with a grid."""
 
 KINDS = {"fluorescence": "fluorescence", "electron microscopy": "em", "CT": "ct", "MRI": "mri"}
 TELLING = {"told": lambda s: s, "zero": lambda _s: 0.0, "narrow": lambda s: max(s - 0.4, 0.0)}
@@ -58,86 +53,6 @@ GATE_WORST |= {("told", "double"): -1.0, ("zero", "double"): -1.0}
 
 GATE_MEAN = {"fluorescence": 1.3, "em": 0.8, "ct": 1.8}
 """Least mean gain over the best classical method in dB, told the blur, with the noise measured."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Scores of one crop in one condition, in dB."""
-
-    crop: str
-    source: str
-    seen: bool
-    sigma: float
-    photons: int | None
-    model: float
-    classical: dict[str, float]
-
-    @property
-    def over_bicubic(self) -> float:
-        return self.model - self.classical["bicubic"]
-
-    @property
-    def best(self) -> float:
-        return max(self.classical[name] for name in CLASSICAL)
-
-    @property
-    def over_best(self) -> float:
-        return self.model - self.best
-
-    @property
-    def over_tuned(self) -> float:
-        return self.model - max(self.classical.values())
-
-
-def interpolate(pixels: np.ndarray, scale: int) -> np.ndarray:
-    return np.asarray(upscale(pixels, f"bicubic-x{scale}", axes="YX").data) if scale > 1 else pixels
-
-
-def classical_results(low: Input) -> dict[str, np.ndarray]:
-    """Return the result of each classical method; without blur or noise some of them are the same."""
-    bicubic = interpolate(low.pixels, low.scale)
-    quiet = classical.denoise(low.pixels, low.gain, 0.0).astype(np.float32)
-    denoised = interpolate(quiet, low.scale) if low.gain else bicubic
-
-    def deconvolve(pixels: np.ndarray) -> np.ndarray:
-        return classical.richardson_lucy(pixels, low.sigma) if low.sigma else pixels
-
-    found = {
-        "bicubic": bicubic,
-        "richardson-lucy": deconvolve(bicubic),
-        "non-local means": denoised,
-        "non-local means, richardson-lucy": deconvolve(denoised),
-    }
-    if not low.gain:
-        for iterations in TUNED:
-            sharp = classical.richardson_lucy(bicubic, low.sigma, iterations, pixel=low.scale)
-            found[f"richardson-lucy, {iterations} iterations, pixel area"] = sharp
-    return found
-
-
-class Cache:
-    """Classical scores on disk, so that they are computed once for all models. Without a folder nothing is kept."""
-
-    def __init__(self, folder: Path | None) -> None:
-        code = zlib.crc32((inspect.getsource(classical) + inspect.getsource(classical_results)).encode())
-        self.path = folder / f"classical-{code:08x}.json" if folder else None
-        self.known: dict[str, dict[str, float]] = {}
-        if self.path and self.path.exists():
-            self.known = json.loads(self.path.read_text(encoding="utf-8"))
-
-    def scores(self, low: Input) -> dict[str, float]:
-        key = f"{zlib.crc32(low.pixels.tobytes()):08x} {low.scale} {low.sigma} {low.photons}"
-        if key not in self.known:
-            self.known[key] = {name: low.score(result) for name, result in classical_results(low).items()}
-        return self.known[key]
-
-    def save(self) -> None:
-        if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps(self.known), encoding="utf-8")
-
-
-Restore = Callable[[Input], np.ndarray]
 
 
 def run(model: Model, low: Input, psf: str, noise: str) -> np.ndarray:
@@ -179,32 +94,15 @@ def results_in(folder: Path) -> Restore:
     return lambda low: np.asarray(read_image(folder / low.file_name).data, dtype=np.float64)
 
 
-def measure(restore: Restore, scale: int, crops: Sequence[Crop], cache: Cache) -> Iterator[Row]:
-    """Yield the scores of every crop in every condition."""
+def measure(
+    restore: Restore, scale: int, crops: Sequence[Crop], cache: Cache, *, is_blurred: bool = False
+) -> Iterator[Row]:
+    """Yield the scores of every crop in every condition, or in those with blur."""
     for crop in crops:
-        for low in inputs_of(crop, scale):
+        for low in (low for low in inputs_of(crop, scale) if low.sigma or not is_blurred):
             found = low.score(restore(low))
             source = crop.source
             yield Row(crop.name, source.name, source.seen, low.sigma, low.photons, found, cache.scores(low))
-
-
-def draw(restore: Restore, scale: int, crops: Sequence[Crop], rows: Sequence[Row], folder: Path) -> None:
-    """Write a picture of the worst image of each condition, and of the median one."""
-    sigmas, numbers = conditions_of(scale)
-    for photons in numbers:
-        for sigma in sigmas:
-            some = [row for row in rows if (row.sigma, row.photons) == (sigma, photons)]
-            for rule, row in choose(some, lambda r: r.over_bicubic).items():
-                crop = next(c for c in crops if (c.name, c.source.name) == (row.crop, row.source))
-                low = next(i for i in inputs_of(crop, scale) if (i.sigma, i.photons) == (sigma, photons))
-                best = max(CLASSICAL, key=lambda name: row.classical[name])
-                others = classical_results(low)
-                named = [("input", np.kron(low.pixels, np.ones((scale, scale)))), ("bicubic", others["bicubic"])]
-                named += [(f"best classical: {best} ({row.best - row.classical['bicubic']:+.2f} dB)", others[best])]
-                named += [(f"model ({row.over_bicubic:+.2f} dB)", restore(low))]
-                title = f"{rule} of {len(some)}: {row.source}, {row.crop}, {condition(sigma, photons)}"
-                name = condition(sigma, photons).replace(" ", "_").replace(",", "")
-                write_picture(named, crop.pixels, title, folder / f"{name}_{rule}.png")
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
@@ -240,10 +138,6 @@ def verdict(kind: str, psf: str, noise: str, found: dict[str, dict[str, Any]]) -
         if least is not None
     ]
     return "; ".join(parts)
-
-
-def condition(sigma: float, photons: int | None) -> str:
-    return f"sigma {sigma:g}, {'no noise' if photons is None else f'{photons} photons'}"
 
 
 def summaries(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
@@ -319,14 +213,18 @@ def write_grid(name: str, model: Model, crops: Mapping[str, Sequence[Crop]], cac
     """Measure a model with and without the blur told, write the grid on its card, and print it."""
     every = [crop for some in crops.values() for crop in some]
     scale = model.card.scale[0]
-    told = list(measure(partial(run, model, psf="told", noise="measured"), scale, every, cache))
+    restore = partial(run, model, psf="told", noise="measured")
+    told = list(measure(restore, scale, every, cache))
     cache.save()
     untold = told
     if model.card.conditions:
-        untold = list(measure(partial(run, model, psf="zero", noise="measured"), scale, every, cache))
+        # Without blur, both are told the same.
+        untold = [row for row in told if not row.sigma]
+        untold += measure(partial(run, model, psf="zero", noise="measured"), scale, every, cache, is_blurred=True)
     path = model_path(name)
     grid = make_grid(model.card, told, untold, list(crops))
     write_model(path, replace(read_card(path), grid=grid), read_weights(path), overwrite=True)
+    write_examples(restore, scale, every, told, EXAMPLES / f"{path.stem}.png")
     print(f"\n{name}", *grid_lines(grid), sep="\n")
 
 
@@ -346,7 +244,9 @@ def main() -> None:
     )
     parser.add_argument("--export", type=Path, metavar="DIR", help="write the low-resolution images")
     parser.add_argument("--scale", type=int, default=2, help="factor of --export and of folders with results")
-    parser.add_argument("--write", action="store_true", help="write the grid on the card of each model, and print it")
+    parser.add_argument(
+        "--write", action="store_true", help="write the grid on the card of each model, print it, and draw its examples"
+    )
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw the worst and the median of each condition")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     options = parser.parse_args()

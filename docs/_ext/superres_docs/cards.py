@@ -15,6 +15,9 @@ from superres_docs.text import plain, table
 _PAGE = Path(__file__).resolve().parents[2] / "reference" / "zoo.md"
 """The page that holds the sections."""
 
+_EXAMPLES = _PAGE.parents[1] / "images" / "examples"
+"""Pictures of the median and the worst result of each grid, written by tests/benchmarks/grid.py."""
+
 _MEASURES = {"psnr": "PSNR / dB", "ssim": "SSIM"}
 _BASELINES = ("bicubic", "lanczos", "wiener", "richardson_lucy", "non_local_means", "zero_filling")
 _REMARKS = {
@@ -54,6 +57,8 @@ def _section(card: ModelCard) -> Iterator[str]:
         yield from _scores(card.name, test, scores)
     if card.grid:
         yield from _grid(card.grid)
+    if (example := _EXAMPLES / f"{card.name}.png").exists():
+        yield from _example(card, example)
 
 
 def _source(picture: Path) -> str:
@@ -117,6 +122,23 @@ def _grid(grid: Grid) -> Iterator[str]:
     ]
     yield from table(head, rows)
     yield from [f"Each cell: {plain(LEGEND)}.", "", *(f"- {plain(line)}" for line in grid_facts(grid)), ""]
+
+
+def _example(card: ModelCard, picture: Path) -> Iterator[str]:
+    """Yield the median and the worst result of a grid, with what the header of the picture says of each."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        words = {rule: image.info[rule] for rule in ("median", "worst")}
+    panels = "input, " if card.scale[0] == 1 else "input, bicubic interpolation, "
+    shown = relpath(picture, _PAGE.parent).replace("\\", "/")
+    yield from [f"![The median and the worst result of {card.name}]({shown})", ""]
+    yield from [
+        "Chosen by rule, where the model errs most in the median image (above) and in the worst (below). From the"
+    ]
+    yield from [f"left: {panels}best classical method, model, truth.", ""]
+    yield from [f"- {rule}: {plain(text)}" for rule, text in words.items()]
+    yield ""
 
 
 def _input(card: ModelCard) -> str:

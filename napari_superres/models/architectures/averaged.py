@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from napari_superres.models.architectures.edsr import EDSR
 from napari_superres.models.architectures.evidence import Evidence, local_mean, told_noise
 
-_EDGE = 7
+_EDGE = 11
 """Edge of the square over which energies are compared, in pixels."""
 
 _CHANCE = 1.3
-"""Energy of a difference up to which noise explains it, over the variance of the noise: chance in 49 pixels."""
+"""Energy of a difference up to which noise explains it, over the variance of the noise: chance in 121 pixels."""
 
 _LEAST_VARIANCE = 1e-12
 

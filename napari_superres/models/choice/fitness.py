@@ -14,6 +14,7 @@ from napari_superres.models.choice.suitability import (
     computed_by,
     fits_pixels,
     levels_doubt,
+    loss_in_tests,
     noise_doubt,
     plane_noise,
     plane_size,
@@ -179,7 +180,10 @@ def _pixel_reasons(card: ModelCard, image: Image) -> list[Reason]:
 def _noise_reasons(card: ModelCard, intensities: Intensities, noise: float, channel: int) -> list[Reason]:
     reasons = []
     if noise_doubt(card, noise):
-        reasons.append(Reason(f"its noise, {noise:.2g} of its range, is stronger than in the training", "adapt", True))
+        words = f"its noise, {noise:.2g} of its range, is stronger than in the training"
+        if loss := loss_in_tests(card, noise):
+            words += f", and the model was {loss:.1f} dB worse than bicubic interpolation in tests with such noise"
+        reasons.append(Reason(words, "adapt", True))
     if levels_doubt(card, intensities, noise, channel):
         levels = intensities.levels[channel]
         reasons.append(Reason(f"it has only {levels} grey levels, whose steps look like structure", is_grave=True))

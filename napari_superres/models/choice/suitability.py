@@ -222,18 +222,31 @@ def noise_doubt(card: ModelCard, noise: float) -> str:
     most = _most_noise(card)
     if most is None or knows_noise(card, noise):
         return ""
+    loss = loss_in_tests(card, noise)
+    found = f"the model was {loss:.1f} dB worse than bicubic interpolation in tests with such noise"
     return (
-        f"The image does not fit {card.name}: it is noisier ({noise:.3f} of its range) than the images of the training "
-        f"and tests (at most {most:.3f}), so noise may turn into texture. Use a model that was trained on noise, or "
+        f"The image does not fit {card.name}: it is noisier ({noise:.3f} of its range) than the images "
+        f"{'that it improved' if loss else 'of the training and tests'} (at most {most:.3f}), "
+        f"{f'and {found}' if loss else 'so noise may turn into texture'}. Use a model that was trained on noise, or "
         "denoise first."
     )
 
 
+def loss_in_tests(card: ModelCard, noise: float) -> float:
+    """Return by how many dB a model was worse than bicubic interpolation in tests with about so much noise, else 0."""
+    cell = grid_marker(card, 0.0, (0.0, noise))
+    return 0.0 if card.grid is None or cell is None else max(0.0, -float(np.mean(card.grid.over_bicubic[cell[0]])))
+
+
 def _most_noise(card: ModelCard) -> float | None:
-    """Return the most noise of the training, or of the grid of tests at half of the intensity; None if unknown."""
+    """Return the most noise of the training, or of tests in which the model gained at half of the intensity.
+
+    None if neither is known.
+    """
     known = [] if card.noise is None else [card.noise[1]]
     if card.grid is not None:
-        known += [sqrt(0.5 / photons) for photons in card.grid.photons if photons is not None]
+        rows = zip(card.grid.photons, card.grid.over_bicubic, strict=True)
+        known += [sqrt(0.5 / photons) for photons, gains in rows if photons is not None and np.mean(gains) >= 0]
     return max(known, default=None)
 
 

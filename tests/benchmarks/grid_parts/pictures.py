@@ -4,7 +4,7 @@ Each picture shows, at the same grey levels, the input (its pixels as they are),
 classical method, the model, the truth, and the difference of model and truth.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +18,8 @@ Row = TypeVar("Row")
 
 EDGE = 96
 """Edge of the shown part, in pixels of the truth: that in which the model errs most."""
+
+GAP = 2
 
 DIFFERENCE = 0.25
 """Differences shown black and white, as a share of the range."""
@@ -43,6 +45,32 @@ def write_picture(named: Sequence[tuple[str, np.ndarray]], truth: np.ndarray, ti
     figure.suptitle(title, fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def write_pixels(lines: Sequence[Sequence[np.ndarray]], words: Mapping[str, str], path: Path) -> None:
+    """Write lines of results next to the truth, each pixel as it is, with words in the header of the file.
+
+    Each line holds ``(Y, X)`` arrays of one size: the model's before the last, and the truth. Of each line the part is
+    shown in which the model errs most, at the same grey levels.
+    """
+    from PIL import Image as Picture
+    from PIL.PngImagePlugin import PngInfo
+
+    canvas = np.full((len(lines) * (EDGE + GAP) - GAP, len(lines[0]) * (EDGE + GAP) - GAP), 255, np.uint8)
+    for row, line in enumerate(lines):
+        *_, result, truth = line
+        y, x = _worst_corner(np.square(result - truth))
+        parts = [pixels[y : y + EDGE, x : x + EDGE] for pixels in line]
+        low, high = np.percentile(parts[-1], (0.5, 99.5))
+        for column, part in enumerate(parts):
+            grey = (255 * ((part - low) / (high - low)).clip(0, 1)).round().astype(np.uint8)
+            top, left = row * (EDGE + GAP), column * (EDGE + GAP)
+            canvas[top : top + grey.shape[0], left : left + grey.shape[1]] = grey
+    header = PngInfo()
+    for name, text in words.items():
+        header.add_text(name, text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Picture.fromarray(canvas).save(path, optimize=True, pnginfo=header)
 
 
 def choose(rows: Sequence[Row], gain: Callable[[Row], float]) -> dict[str, Row]:

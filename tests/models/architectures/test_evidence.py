@@ -39,6 +39,20 @@ def test_flat_fields_stay_flat(photons: int, model: str) -> None:
         assert np.abs(result - photons).max() <= 0.05 * span + 0.5
 
 
+@pytest.mark.parametrize("seed", [1, 8])
+@pytest.mark.parametrize("model", ["fluo-x1", "em-x1", "ct-x1", "photo-x1"])
+def test_dark_pixels_by_chance_are_not_put_back(model: str, seed: int) -> None:
+    flat = np.random.default_rng(seed).poisson(10, (256, 256)).astype(np.float32)
+    result = np.asarray(upscale(flat, load_model(model).for_any_image(), axes="YX").data, dtype=float)
+    assert np.abs(result - 10).max() <= 0.05 * np.ptp(np.percentile(flat, (0.1, 99.9)))
+
+
+def test_a_line_of_noise_that_is_too_steep_makes_no_structure_of_dark_pixels() -> None:
+    """Told noise that vanishes at two of ten photons, where the darkest pixels are."""
+    photons = np.random.default_rng(8).poisson(10, (256, 256))
+    assert share_kept(told((photons - 2) / 19, 10 / 8 / 19)).max() < 0.01
+
+
 @pytest.mark.parametrize(("gain", "read_noise"), [(0.1, 0.0), (0.0, 0.1), (0.02, 0.05), (1e-4, 1e-3)])
 def test_noise_alone_is_chance(gain: float, read_noise: float) -> None:
     random = np.random.default_rng(0)

@@ -11,6 +11,7 @@ from napari_superres import Image, upscale
 from napari_superres.core.intensity import measure
 from napari_superres.errors import SuperResWarning
 from napari_superres.models import Model, ModelCard, find_card, load_model
+from napari_superres.models.choice.fitness import judge
 from napari_superres.models.choice.suitability import doubts, noise_level, pixel_size_doubt, trained_pixel_size
 
 
@@ -150,6 +151,12 @@ def test_the_noise_of_the_grid_of_tests_counts():
     (message,) = doubts(card(noise=(0.0, 0.02)), noisy, measure(noisy, "none"))
     assert "does not fit mine: it is noisier" in message
     assert not doubts(card(noise=(0.0, 0.02), grid=grid), noisy, measure(noisy, "none"))
+    tested = card(noise=(0.0, 0.02), grid={**grid, "over_bicubic": ((0.0,), (-2.5,)), "worst": -3.0})
+    (message,) = doubts(tested, noisy, measure(noisy, "none"))
+    assert "the model was 2.5 dB worse than bicubic interpolation in tests with such noise" in message
+    line = judge(tested, noisy, measure(noisy, "none")).line
+    assert "does not fit" in line.lower()
+    assert "2.5 dB worse than bicubic" in line
 
 
 @pytest.mark.parametrize(
