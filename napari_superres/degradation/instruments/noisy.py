@@ -36,14 +36,20 @@ _MOST_COUNTS = 1e15
 
 
 def split(
-    values: npt.NDArray[np.floating], gain: float, read_noise: float, share: float, random: np.random.Generator
+    values: npt.NDArray[np.floating],
+    gain: float,
+    read_noise: float,
+    share: float,
+    random: np.random.Generator,
+    *,
+    dark: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """Split a noisy image into two of the same mean, whose noise is independent.
 
     Parameters
     ----------
     values
-        Intensities, 0 for darkness, whose noise has the variance ``gain * intensity + read_noise ** 2``.
+        Intensities whose noise has the variance ``gain * (intensity - dark) + read_noise ** 2``.
     gain, read_noise
         Noise of the image; both 0 = it has none, and both parts are the image.
     share
@@ -51,6 +57,9 @@ def split(
         of the image; the second one ``1 / (1 - share)`` times.
     random
         Generator of the split.
+    dark
+        Intensity without light. Told too low, dark parts count as brighter than their noise says: the noise of the two
+        images is then opposite to each other, and a network learns to make darkness rough.
 
     Returns
     -------
@@ -59,7 +68,7 @@ def split(
     """
     wide = np.asarray(values, dtype=np.float64)
     unit = gain if gain > _LEAST_GAIN else 1.0
-    counts = wide / unit
+    counts = (wide - dark) / unit
     first = share * counts
     if gain > _LEAST_GAIN:
         # Measured intensities are no whole counts: rounding up or down at random keeps their mean.
@@ -67,7 +76,7 @@ def split(
         first = random.binomial(whole.astype(np.int64), share) + share * (counts - whole)
     spread = np.sqrt(share * (1 - share)) * read_noise / unit
     first = first + spread * random.normal(size=counts.shape)
-    return first / share * unit, (counts - first) / (1 - share) * unit
+    return first / share * unit + dark, (counts - first) / (1 - share) * unit + dark
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,9 @@ class Splits:
     def expose(
         self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return inputs, binned by the scale, and targets, both noisy; `own_noise` is that of `hr` itself.
+        """Return inputs, binned by the scale, and targets, both noisy.
+
+        `own_noise` is that of `hr` itself: gain, read noise, and the intensity of darkness, for each patch.
 
         Binning averages noise. What it takes away is added again, because the network will see images as they are.
         """
@@ -112,9 +123,9 @@ class Splits:
         pixels, margin = int(np.prod(scale)), self.margin(scale)
         inner = tuple(slice(m, -m or None) for m in margin)
         lows, highs = [], []
-        for patch, (gain, read_noise) in zip(hr.numpy(), own_noise.tolist(), strict=True):
+        for patch, (gain, read_noise, dark) in zip(hr.numpy(), own_noise.tolist(), strict=True):
             share = self.input_share if len(hr) == 1 else float(random.uniform(*self.share))
-            first, second = split(patch, gain, read_noise, share, random)
+            first, second = split(patch, gain, read_noise, share, random, dark=dark)
             left = 1 / (share * pixels)  # variance of the input's noise over that of the image
             wide = first[0]
             if any(margin):
@@ -123,7 +134,7 @@ class Splits:
                 wide = blur(planes, torch.tensor([added]), _SIGMAS_OF_CONTEXT)[0, 0].numpy()
                 left /= max(1.0, 4 * np.pi * added**2 / pixels)
             low = bin_mean(wide[inner], scale)
-            variance = (gain * np.clip(low, 0, None) + read_noise**2) * max(0.0, 1 - left)
+            variance = (gain * np.clip(low - dark, 0, None) + read_noise**2) * max(0.0, 1 - left)
             lows.append(low + np.sqrt(variance) * random.normal(size=low.shape) if pixels > 1 else low)
             highs.append(second[0][inner])
         low_batch, high_batch = (torch.from_numpy(np.stack(s).astype(np.float32))[:, None] for s in (lows, highs))

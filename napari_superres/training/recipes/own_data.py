@@ -130,14 +130,17 @@ def measured_sigma(psf: Image, folders: Sequence[Path]) -> tuple[float, float]:
     TrainingError
         If no image can be read, or the pixel size of one is unknown.
     """
-    return sigma_in_pixels(psf, [path for folder in folders for path in find_images(folder)])
+    paths = [path for folder in folders for path in find_images(folder)]
+    return sigma_in_pixels(psf, [pixel_size_um(read_image(path)) for path in paths])
 
 
-def sigma_in_pixels(psf: Image, paths: Sequence[Path]) -> tuple[float, float]:
-    """Return the range of the sigma of a measured point-spread function in pixels of images, as `measured_sigma`."""
-    width = psf_sigma(psf)
+def sigma_in_pixels(psf: Image | Mapping[str, float], sizes: Sequence[float | None]) -> tuple[float, float]:
+    """Return the range of the sigma of a point-spread function in pixels of such sizes in micrometres.
+
+    `psf` may also be its sigma per axis in micrometres. Otherwise as `measured_sigma`.
+    """
+    width = psf if isinstance(psf, Mapping) else psf_sigma(psf)
     sigma = (width["Y"] + width["X"]) / 2
-    sizes = [pixel_size_um(read_image(path)) for path in paths]
     known = [size for size in sizes if size is not None]
     if not known or len(known) < len(sizes):
         raise TrainingError(

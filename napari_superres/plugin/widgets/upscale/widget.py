@@ -23,7 +23,8 @@ from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
 from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
 from napari_superres.plugin.widgets.upscale.fitness_form import FitnessForm
-from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
+from napari_superres.plugin.widgets.upscale.learning.adapting import AdaptForm
+from napari_superres.plugin.widgets.upscale.learning.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.layer_facts import facts_of
 from napari_superres.plugin.widgets.upscale.layer_run import RunningControls
 from napari_superres.plugin.widgets.upscale.pixel_size import PixelSizeForm, set_pixel_size
@@ -70,6 +71,7 @@ class UpscaleWidget(RunningControls):
         self.pixel_size = PixelSizeForm(self._set_pixel_size)
         self.resample = ResampleButton(viewer, self.session, lambda layer: setattr(self.layer, "value", layer))
         self.isotropic = IsotropicForm(self.session, self._learn, self._run_learnt)
+        self.adapting = AdaptForm(self.session, self._adapt, self._offer_adapted)
         self.chooser = ModelChooser(self.session, self.models, self._read_controls)
         self.fitness = FitnessForm(viewer, self.model, self.intensity_range, self._read_controls)
         self.region = RegionForm(viewer, self._read_controls)
@@ -79,7 +81,8 @@ class UpscaleWidget(RunningControls):
         self.blur_noise = BlurNoiseForm(self._update)
         self._noise: Any = None  # as it was measured; a moved slider does not measure it again
         live = self.preview, self.preview.note, self.source_switch, self.blur_noise
-        self.arrange(self.pixel_size, [self.chooser, self.fitness], [self.resample, self.isotropic], self.region, *live)
+        offers = self.resample, self.isotropic, self.adapting
+        self.arrange(self.pixel_size, [self.chooser, self.fitness], offers, self.region, *live)
         self.precision.value = preferences().precision
         self._connect()
         self._choose_layer()
@@ -107,6 +110,7 @@ class UpscaleWidget(RunningControls):
         super().show_state(state)
         self.pixel_size.setVisible(state.asks_for_pixel_size)
         self.isotropic.button.setEnabled(state.can_plan)
+        self.adapting.button.setEnabled(state.can_plan)
         self.region.show_state(state)
         self.blur_noise.say(state.noise_text)
 
@@ -243,6 +247,8 @@ class UpscaleWidget(RunningControls):
         )
         self.resample.offer(self.layer.value, self._chosen_image(), self.state.card)
         self.isotropic.offer(self.layer.value, self._chosen_image())
+        sigma = 0.0 if self.state.blur_noise is None else self.state.blur_noise.psf_sigma
+        self.adapting.offer(self.layer.value, self._chosen_image(), self.state.card, sigma)
         self._plan_soon()
         self.preview.ask()
 
