@@ -23,7 +23,8 @@ from torch import nn
 
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.degradation.instruments import Splits, Strengths, make_instrument
+from napari_superres.core.conditions import SHADE
+from napari_superres.degradation.instruments import Splits, make_instrument, tell
 from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.io import InputPath, read_image, write_image
 from napari_superres.models.card import ITSELF, ModelCard
@@ -111,8 +112,7 @@ def adapt(
         Noisy images as the model will get them, or their files. A quarter of each is held out; of large ones, planes
         all over the image and their middles are used.
     model
-        Name or file of a model for planes. A model that is told blur and noise becomes one for the noise of these
-        images alone.
+        Name or file of a model for planes. A model that is told blur and noise still is afterwards.
     output
         Model file to write.
     psf
@@ -215,7 +215,7 @@ def _recipe(card: ModelCard, name: str, training: Path, instrument: dict[str, An
         name,
         [training],
         architecture=card.architecture,
-        arguments={k: v for k, v in card.arguments.items() if k not in ("scale", "ndim", "conditions")},
+        arguments={k: v for k, v in card.arguments.items() if k not in ("scale", "ndim")},
         scale=card.scale,
         degradation=instrument,
         loss={"kind": "mse"},
@@ -259,9 +259,8 @@ def _errors(fields: Sequence[Field], name: str | Path, scale: tuple[int, ...], s
     for low, high, variance in iter_recordings(list(fields) * _REPEATS, scale=scale, instrument=splits, seed=seed + 1):
         told = low
         if model.card.conditions:
-            gain, read_noise = own_noise(low[0, 0].numpy(), (1, 1))
-            strengths = Strengths(*(torch.tensor([v]) for v in (0.0, gain, read_noise)))
-            told = torch.cat([low, strengths.planes(low)], dim=1)
+            sigma = sum(splits.psf_sigma) / 2 * max(scale) - SHADE
+            told = tell(low, [(sigma, *own_noise(low[0, 0].numpy(), (1, 1)))], model.card.conditions)
         with torch.inference_mode():
             result = model.module(told)[0, 0].numpy()
         square = np.square(result - high, dtype=np.float64) - variance

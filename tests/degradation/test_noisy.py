@@ -61,6 +61,22 @@ def test_inputs_have_the_noise_that_images_have(sigma):
     assert float(low.std()) == pytest.approx(0.05, rel=0.03)
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_network_is_told_the_noise_that_its_input_has(scale):
+    rng = np.random.default_rng(0)
+    told = {"psf_sigma": [0.0, 2.0], "gain": [0.0, 0.2], "read_noise": [0.0, 0.25]}
+    splits = make_instrument({"kind": "splits", "share": [0.5, 0.5], "told": told})
+    assert list(splits.conditions) == list(told)
+    noisy = torch.from_numpy((0.02 * rng.poisson(25, (1, 1, 256, 256))).astype(np.float32))
+    low, high = splits.expose(noisy, None, (scale, scale), rng, torch.tensor([[0.02, 0.0, 0.0]]))
+    assert low.shape == (1, 4, 256 // scale, 256 // scale)
+    assert high.shape == noisy.shape
+    gain = (low[0, 2] / 3) ** 2  # see `core.conditions.encode`
+    assert float(gain.std()) == 0
+    assert float(low[0, 0].var()) == pytest.approx(float(gain[0, 0]) * 0.5, rel=0.03)
+    assert float(low[0, 1].max()) == float(low[0, 3].max()) == 0
+
+
 def test_without_noise_both_parts_are_the_image():
     image = np.random.default_rng(0).random((5, 5))
     for part in split(image, 0.0, 0.0, 0.5, np.random.default_rng(1)):

@@ -23,10 +23,10 @@ from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
 from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
 from napari_superres.plugin.widgets.upscale.fitness_form import FitnessForm
-from napari_superres.plugin.widgets.upscale.learning.adapting import AdaptForm
-from napari_superres.plugin.widgets.upscale.learning.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.layer_facts import facts_of
 from napari_superres.plugin.widgets.upscale.layer_run import RunningControls
+from napari_superres.plugin.widgets.upscale.learning.adapting import AdaptForm
+from napari_superres.plugin.widgets.upscale.learning.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.pixel_size import PixelSizeForm, set_pixel_size
 from napari_superres.plugin.widgets.upscale.preview import Preview
 from napari_superres.plugin.widgets.upscale.region import RegionForm
