@@ -21,9 +21,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from napari_superres.core.conditions import SHADE
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
-from napari_superres.core.conditions import SHADE
 from napari_superres.degradation.instruments import Splits, make_instrument, tell
 from napari_superres.errors import SuperResWarning, TrainingError
 from napari_superres.io import InputPath, read_image, write_image

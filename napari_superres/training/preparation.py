@@ -147,8 +147,7 @@ def _tell_noise(recipe: Recipe, start: Path | None) -> Recipe:
         recipe = replace(recipe, degradation={**recipe.degradation, "told": told})
     if recipe.architecture == _AVERAGED and not recipe.instrument.conditions:
         raise TrainingError(
-            "networks that denoise with the weights of a finer grid must be told the noise, and it is not known of these "
-            "images.",
+            "a network that denoises with the weights of a finer grid must be told the noise, which is not known here.",
             remedy="Learn from single noisy images, or choose another model as `start`.",
         )
     return recipe
