@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import SpinBox
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_superres.core.image import Image
 from napari_superres.core.units import METRES
@@ -36,12 +36,13 @@ class AdaptForm(LearningForm):
         self, session: Session, stepped: Callable[[Any], None], ended: "Callable[[ImageLayer, str], None]"
     ) -> None:
         self.minutes = SpinBox(value=3, min=1, max=60, label="Minutes", tooltip="How long to train.")
+        self.minutes.native.setAccessibleName(self.minutes.label)
         button = QPushButton("Adapt to this image")
         button.setToolTip(
             "Train the chosen model further on this noisy image, without a clean one. The result is offered only if it "
             "is better on the lower quarter, which is held out."
         )
-        super().__init__(session, stepped, ended, button, forms.form([self.minutes]))
+        super().__init__(session, stepped, ended, button, self.minutes.native, QLabel("minutes"))
         self._source: tuple[ImageLayer, Image, ModelCard] | None = None
         self._sigma = 0.0
         button.clicked.connect(self._begin)

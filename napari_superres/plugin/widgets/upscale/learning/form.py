@@ -27,8 +27,8 @@ class LearningForm(QWidget):
         Called at the end with the layer, and with the name of the model; empty if there is none.
     button
         The button.
-    above
-        Widgets above it.
+    beside
+        Widgets to its right.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class LearningForm(QWidget):
         stepped: Callable[[Any], None],
         ended: "Callable[[ImageLayer, str], None]",
         button: QPushButton,
-        *above: QWidget,
+        *beside: QWidget,
     ) -> None:
         super().__init__()
         self._session, self._stepped, self._ended = session, stepped, ended
@@ -48,8 +48,8 @@ class LearningForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (*above, button, self.verdict):
-            layout.addWidget(widget)
+        layout.addWidget(forms.row(button, *beside) if beside else button)
+        layout.addWidget(self.verdict)
         self.hide()
 
     @property
