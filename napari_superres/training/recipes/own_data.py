@@ -13,6 +13,7 @@ from napari_superres.degradation.fit import fit_camera
 from napari_superres.degradation.psf import psf_sigma
 from napari_superres.errors import TrainingError
 from napari_superres.io import find_images, read_image
+from napari_superres.models.library.shipped import shipped_cards
 from napari_superres.training.images.fields_of_view import pixel_size_um
 from napari_superres.training.recipes.recipe import Recipe
 
@@ -108,6 +109,23 @@ def make_recipe(
         batch=8 if len(factors) == 2 else 4,
         patch=(48 if instrument["kind"] == "neighbours" else 24) if len(factors) == 2 else (8, 24, 24),
     )
+
+
+def find_start(modality: str, scale: int | Sequence[int]) -> str | None:
+    """Return the shipped model that noisy images of a modality best refine; None if there is none.
+
+    Networks that are told the noise know it already, and need a twentieth of the steps.
+
+    Parameters
+    ----------
+    modality
+        As on the model card; empty = unknown.
+    scale
+        Factor along Y and X, or one per axis.
+    """
+    factors = (scale, scale) if isinstance(scale, int) else tuple(scale)
+    fitting = (card for card in shipped_cards() if card.conditions and card.scale == factors)
+    return next((card.name for card in fitting if modality and card.modality == modality), None)
 
 
 def measured_sigma(psf: Image, folders: Sequence[Path]) -> tuple[float, float]:
