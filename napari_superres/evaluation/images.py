@@ -122,7 +122,7 @@ def evaluate(
         If an option, `convention`, `data_range` or a baseline is unknown.
     """
     models = as_list(models)
-    low = None if lr is None else _as_image(lr, axes)
+    low = _as_image(lr, axes)
     psf_sigma = psf_sigma if psf is None else _width(psf, low, psf_sigma)
     settings = EvaluationSettings.of(
         models,
@@ -137,8 +137,7 @@ def evaluate(
         labelled=labels is not None,
     )
     settings = replace(settings, psf=psf)
-    images = [None if i is None else _as_image(i, axes) for i in (result, reference, repeat, labels)]
-    judged, scan, again, masks = images
+    judged, scan, again, masks = (_as_image(image, axes) for image in (result, reference, repeat, labels))
     if scan is None:
         if register or calibration is not None or models or against is not None or settings.objects is not None:
             raise SettingsError(
@@ -196,10 +195,12 @@ def _compare_with_input(
     return Report([], conventions, notes, findings={name: findings}, about=about_now(result))
 
 
-def _as_image(image: Image | Array, axes: str | None) -> Image:
-    """Return an image as it is, or a bare array as an image of unknown pixel size."""
+def _as_image(image: Image | Array | None, axes: str | None) -> Image | None:
+    """Return an image as it is, a bare array as an image of unknown pixel size, and nothing as nothing."""
     from napari_superres.inference.images import as_image
 
+    if image is None:
+        return None
     return image.with_nan() if isinstance(image, Image) else as_image(image, axes)
 
 
