@@ -2,6 +2,7 @@
 
     python tests/benchmarks/grid.py DATA MODEL [MODEL ...] [--kind fluorescence em] [--psf told] [--noise measured]
     python tests/benchmarks/grid.py DATA MODEL [MODEL ...] --write
+    python tests/benchmarks/grid.py DATA mri-x2 --kspace
     python tests/benchmarks/grid.py DATA --export inputs --kind em
     python tests/benchmarks/grid.py DATA results --kind em
 
@@ -28,6 +29,7 @@ import numpy as np
 import torch
 from grid_parts.crops import SOURCES, Crop, Input, conditions_of, crops_of, export, inputs_of
 from grid_parts.pictures import choose, write_picture
+from grid_parts.scanner import measure_scans
 
 from napari_superres import read_image, upscale
 from napari_superres.degradation.instruments import make_instrument
@@ -347,6 +349,7 @@ def main() -> None:
     parser.add_argument("--export", type=Path, metavar="DIR", help="write the low-resolution images")
     parser.add_argument("--scale", type=int, default=2, help="factor of --export and of folders with results")
     parser.add_argument("--write", action="store_true", help="write the grid on the card of each model, and print it")
+    parser.add_argument("--kspace", action="store_true", help="measure on truncated k-space; see grid_parts.scanner")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw the worst and the median of each condition")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     options = parser.parse_args()
@@ -358,6 +361,9 @@ def main() -> None:
             export(crops_of(kind, options.data), options.scale, options.export)
     for name in options.models:
         model = None if Path(name).is_dir() else open_model(name)
+        if options.kspace and model:
+            measure_scans(name, model, list(crops_of("mri", options.data)))
+            continue
         scale = model.card.scale[0] if model else options.scale
         kinds = options.kind or [KINDS.get(model.card.modality, "photographs") if model else "fluorescence"]
         crops = {kind: list(crops_of(kind, options.data)) for kind in kinds}

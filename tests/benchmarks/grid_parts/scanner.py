@@ -1,6 +1,4 @@
-"""Measure models of magnetic resonance on truncated k-space with Rician noise, on images that no training used.
-
-    python tests/benchmarks/scanner.py DATA MODEL [MODEL ...] [--json FILE]
+"""Models of magnetic resonance on truncated k-space with Rician noise, on images that no training used.
 
 The crops are those of kind ``mri`` in `grid_parts.crops`; half of k-space is kept along both axes, and the magnitude
 has noise of 0, 0.02, 0.05 or 0.1 of the range in its real and imaginary part. Models have their default settings. The
@@ -10,23 +8,16 @@ the latter also without the bias of a magnitude (Gudbjartsson, Patz 1995, doi:10
 decibels of PSNR, whose peak is the range of the truth from its 0.1 to its 99.9 percentile.
 """
 
-import argparse
-import json
-import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import log10
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from grid import open_model
-from grid_parts.crops import Crop, crops_of
+from grid_parts.crops import LEAST_ERROR, Crop
 
 from napari_superres import upscale
 from napari_superres.degradation import kspace
-from napari_superres.errors import SuperResWarning
 from napari_superres.evaluation.classical import denoise
 from napari_superres.models import Model
 
@@ -61,10 +52,10 @@ def classical_results(low: np.ndarray, sigma: float) -> dict[str, np.ndarray]:
 
 
 def psnr(result: np.ndarray, truth: np.ndarray) -> float:
-    return -10 * log10(max(float(np.square(result - truth, dtype=np.float64).mean()), 1e-10))
+    return -10 * log10(max(float(np.square(result - truth, dtype=np.float64).mean()), LEAST_ERROR))
 
 
-def measure(model: Model, crops: list[Crop]) -> Iterator[dict[str, Any]]:
+def measure(model: Model, crops: Sequence[Crop]) -> Iterator[dict[str, Any]]:
     for crop in crops:
         for sigma in SIGMAS:
             low = scan(crop.pixels, sigma, crop.name)
@@ -104,28 +95,13 @@ def show_flat(model: Model) -> None:
         print(f"flat, noise {sigma:<10g}{'; '.join(parts)}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="names, model files or checkpoints")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows as JSON")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore", SuperResWarning)
-    crops, written = list(crops_of("mri", options.data)), {}
-    for name in options.models:
-        model = open_model(name)
-        rows = written[name] = list(measure(model, crops))
-        print(f"\n{name}: mean dB over bicubic, over the best classical method; worst of both; mean intensity in %")
-        for sigma in SIGMAS:
-            show(f"noise {sigma:g}", [row for row in rows if row["sigma"] == sigma])
-        show("seen sources", [row for row in rows if row["seen"]])
-        show("unseen sources", [row for row in rows if not row["seen"]])
-        show("all", rows)
-        show_flat(model)
-    if options.json:
-        options.json.write_text(json.dumps(written, indent=1), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def measure_scans(name: str, model: Model, crops: Sequence[Crop]) -> None:
+    """Measure a model and print the figures."""
+    rows = list(measure(model, crops))
+    print(f"\n{name}: mean dB over bicubic, over the best classical method; worst of both; mean intensity in %")
+    for sigma in SIGMAS:
+        show(f"noise {sigma:g}", [row for row in rows if row["sigma"] == sigma])
+    show("seen sources", [row for row in rows if row["seen"]])
+    show("unseen sources", [row for row in rows if not row["seen"]])
+    show("all", rows)
+    show_flat(model)
