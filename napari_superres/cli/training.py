@@ -142,6 +142,8 @@ def train(
     if noisy or repeats or neighbours:
         _check_noisy(noisy, hr, repeats, neighbours, is_simulated=bool(degradation or like or any(ranges.values())))
         settings, loss = _noisy_settings(repeats, neighbours), "mse"
+        if settings["kind"] == "splits" and start is None and architecture is None:
+            start = _shipped_start(modality, scale, quiet=quiet)
     else:
         settings = _settings(degradation or "bicubic", ranges, frames, shape)
     if like is not None:
@@ -255,6 +257,16 @@ def _noisy_settings(repeats: Path | None, neighbours: bool) -> dict[str, Any]:
     if repeats is not None:
         return {"kind": "recorded", "repeats": True}
     return {"kind": "neighbours" if neighbours else "splits"}
+
+
+def _shipped_start(modality: str, scale: str | None, *, quiet: bool) -> str | None:
+    """Return the shipped model that noisy images of a modality refine, and say so."""
+    from napari_superres.training.recipes import find_start
+
+    start = find_start(modality, parsing.parse_scale(scale) if scale else 2)
+    if start is not None:
+        terminal.say(f"training starts from {start}; --architecture photo begins with random weights", quiet=quiet)
+    return start
 
 
 def _check_noisy(

@@ -118,6 +118,14 @@ class Noise:
         dark = self.gain * (low - self.offset) + self.read_noise**2
         return self.gain / span, float(np.sqrt(max(dark, 0.0))) / span
 
+    def darkness(self, low: float, high: float) -> float:
+        """Return where, on the scale of `on_scale`, the variance reaches 0; 0 if that is below `low`.
+
+        With the read noise of `on_scale`, which is then 0, the variance at intensity x is ``gain * (x - darkness)``.
+        """
+        dark = self.gain * (low - self.offset) + self.read_noise**2
+        return -dark / self.gain / (high - low) if self.gain > 0 and dark < 0 else 0.0
+
     def scaled(self, strength: float) -> "Noise":
         """Return noise with `strength` times the standard deviation at every intensity."""
         return Noise(self.gain * strength**2, self.read_noise * strength, self.offset)

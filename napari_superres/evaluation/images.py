@@ -86,8 +86,8 @@ def evaluate(
         unknown), for Wiener, Richardson-Lucy and the consistency with the input. By default it is fitted to the
         reference, which gives these baselines an advantage over models.
     psf
-        Point-spread function of the input, measured on beads, instead of `psf_sigma`: Wiener and Richardson-Lucy get
-        it as it is, the consistency its Gaussian width. The pixel size of the input must be known.
+        Point-spread function of the input, measured on beads, instead of `psf_sigma`: Wiener,
+        Richardson-Lucy and the consistency with the input get it as it is. The pixel size of the input must be known.
     register
         Move the reference onto the result first: True or ``"shift"`` by a fraction of a pixel, ``"rigid"`` also turns
         it, ``"affine"`` also scales and shears it. The result's unregistered rows are kept.
@@ -122,7 +122,7 @@ def evaluate(
         If an option, `convention`, `data_range` or a baseline is unknown.
     """
     models = as_list(models)
-    low = None if lr is None else _as_image(lr, axes)
+    low = _as_image(lr, axes)
     psf_sigma = psf_sigma if psf is None else _width(psf, low, psf_sigma)
     settings = EvaluationSettings.of(
         models,
@@ -137,14 +137,13 @@ def evaluate(
         labelled=labels is not None,
     )
     settings = replace(settings, psf=psf)
-    images = [None if i is None else _as_image(i, axes) for i in (result, reference, repeat, labels)]
-    judged, scan, again, masks = images
+    judged, scan, again, masks = (_as_image(image, axes) for image in (result, reference, repeat, labels))
     if scan is None:
         if register or calibration is not None or models or against is not None or settings.objects is not None:
             raise SettingsError(
                 "`models`, `against`, `register`, `calibration`, `labels` and `detect` need a reference."
             )
-        return _compare_with_input(judged, low, again, name, psf_sigma)
+        return _compare_with_input(judged, low, again, name, psf_sigma, psf)
     if against is not None and low is None:
         raise SettingsError("`against` computes another model's result of the input.", remedy="Give the input as `lr`.")
     scores = compare(judged, scan, low, settings, name=name, labels=masks)
@@ -159,6 +158,7 @@ def evaluate(
         repeat=again,
         unknown=scores.unknown,
         psf_sigma=psf_sigma,
+        psf=psf,
         rows=scores.rows,
         candidate=scores.rows[0]["candidate"],
     )
@@ -184,21 +184,23 @@ def evaluate(
 
 
 def _compare_with_input(
-    result: Image | None, lr: Image | None, repeat: Image | None, name: str, psf_sigma: float | None
+    result: Image | None, lr: Image | None, repeat: Image | None, name: str, psf_sigma: float | None, psf: Image | None
 ) -> Report:
     if result is None or lr is None:
         raise EvaluationError(
             "without a reference, a result and its input are needed.", remedy="Give the input as `lr`."
         )
-    findings, notes = examine_alone(result, lr, repeat=repeat, psf_sigma=psf_sigma)
+    findings, notes = examine_alone(result, lr, repeat=repeat, psf_sigma=psf_sigma, psf=psf)
     conventions = {"compared with": "the input only"}
     return Report([], conventions, notes, findings={name: findings}, about=about_now(result))
 
 
-def _as_image(image: Image | Array, axes: str | None) -> Image:
-    """Return an image as it is, or a bare array as an image of unknown pixel size."""
+def _as_image(image: Image | Array | None, axes: str | None) -> Image | None:
+    """Return an image as it is, a bare array as an image of unknown pixel size, and nothing as nothing."""
     from napari_superres.inference.images import as_image
 
+    if image is None:
+        return None
     return image.with_nan() if isinstance(image, Image) else as_image(image, axes)
 
 
@@ -218,7 +220,7 @@ def _width(psf: Image, lr: Image | None, psf_sigma: float | None) -> float:
 
 
 def examine_alone(
-    result: Image, lr: Image, *, repeat: Image | None = None, psf_sigma: float | None = None
+    result: Image, lr: Image, *, repeat: Image | None = None, psf_sigma: float | None = None, psf: Image | None = None
 ) -> tuple[Findings, tuple[str, ...]]:
     """Return the findings on a result and its input, and notes.
 
@@ -227,7 +229,7 @@ def examine_alone(
     EvaluationError
         If the input is not that of the result.
     """
-    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma)
+    findings = examine(result, None, lr, repeat=repeat, psf_sigma=psf_sigma, psf=psf)
     base = base_on_grid(result, interpolated_input(result, lr))
     notes = [NO_REFERENCE, *computed_inputs({"input": lr, "second input": repeat})]
     return with_exhibits(findings, result, None, lr, base), tuple(notes)

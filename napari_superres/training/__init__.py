@@ -16,12 +16,13 @@ layer; docs/explanation/architecture.md lists all imports.
 ``progress``         `TrainingStep`: the progress of a training, with notes for the user
 ``trained_card``     the card of a trained model
 ``isotropic``        makes thick slices thin, learnt from the stack itself
-``adapt``            `adapt`: refines a model on your own images, and keeps it only if it is better
+``adapt``            `adapt` and `iter_adapt`: refine a model on your own images, and keep it only if it is better
 ``campaign``         trains all larger models within minutes on a GPU
 """
 
 from napari_superres.training.adapt import Adaptation as Adaptation
 from napari_superres.training.adapt import adapt as adapt
+from napari_superres.training.adapt import iter_adapt as iter_adapt
 from napari_superres.training.options import TrainOptions as TrainOptions
 from napari_superres.training.progress import TrainingStep as TrainingStep
 from napari_superres.training.recipes import Recipe as Recipe
@@ -39,6 +40,7 @@ __all__ = [
     "TrainingStep",
     "adapt",
     "fit_instrument",
+    "iter_adapt",
     "iter_train",
     "list_recipes",
     "load_recipe",

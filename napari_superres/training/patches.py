@@ -87,7 +87,7 @@ class PatchSampler:
         self._lr = [lr for f in large if (lr := reduce_field(f, scale, instrument)) is not None]
         weights = np.array([f.hr.size if f.weight is None else f.weight for f in large], dtype=np.float64)
         self._chance = weights.cumsum() / weights.sum()
-        self._noise = dict[int, tuple[float, float]]()
+        self._noise = dict[int, tuple[float, ...]]()
         self._teacher, self._taught = teacher, dict[int, Plane]()
 
     def batch(self, size: int, step: int) -> tuple[Tensor, Tensor]:
@@ -130,8 +130,8 @@ class PatchSampler:
         """Return the noise of the image of each patch, which is measured when it is first needed."""
         for place in places:
             if place.field not in self._noise:
-                scale = (1,) * len(self._scale) if self._instrument.is_noisy else self._scale
-                self._noise[place.field] = own_noise(self._hr[place.field], scale)
+                hr = self._hr[place.field]
+                self._noise[place.field] = split_noise(hr) if self._instrument.is_noisy else own_noise(hr, self._scale)
         return torch.tensor([self._noise[place.field] for place in places], dtype=torch.float32)
 
     def _draw(self, random: np.random.Generator) -> _Place:
@@ -158,6 +158,15 @@ def own_noise(plane: Plane, scale: Scale) -> tuple[float, float]:
     except SettingsError:
         return 0.0, 0.0
     return noise.on_scale(0.0, 1.0)
+
+
+def split_noise(plane: Plane) -> tuple[float, float, float]:
+    """Return gain, read noise and the intensity of darkness that are measured on a plane; 0 if it is too small."""
+    try:
+        noise = measure_noise([plane])
+    except SettingsError:
+        return 0.0, 0.0, 0.0
+    return *noise.on_scale(0.0, 1.0), noise.darkness(0.0, 1.0)
 
 
 def reduce_field(field: Field, scale: Scale, instrument: Instrument) -> Plane | None:

@@ -1,7 +1,7 @@
 """Everything that a training starts from: images, patches, network and settings, checked before the first step."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ def prepare(recipe: Recipe | str | Path, data: Path, output: Path, options: Trai
     steps, minutes = options["steps"], _minutes(recipe, options)
     first = options["start"] or recipe.start or None
     start = None if first is None else _weights_file(first)
+    recipe = _tell_noise(recipe, start)
     images = _read_images(recipe, data, register=options["register"])
     teacher = Teacher(_teacher_file(recipe.teacher, data), recipe) if recipe.teacher else None
     settings = {
@@ -133,6 +134,23 @@ def prepare(recipe: Recipe | str | Path, data: Path, output: Path, options: Trai
         checkpoint=checkpoint,
         notes=(*images.notes, *notes, *sampler.notes, *weight_notes, *(teacher.notes if teacher else ())),
     )
+
+
+_AVERAGED = "averaged"
+"""The network that is of no use without being told the noise."""
+
+
+def _tell_noise(recipe: Recipe, start: Path | None) -> Recipe:
+    """Let a network that starts from one that is told the noise be told that of its noisy images, too."""
+    told = {} if start is None else {name: list(ends) for name, ends in find_card(start).conditions.items()}
+    if told and recipe.degradation.get("kind") == "splits":
+        recipe = replace(recipe, degradation={**recipe.degradation, "told": told})
+    if recipe.architecture == _AVERAGED and not recipe.instrument.conditions:
+        raise TrainingError(
+            "a network that denoises with the weights of a finer grid must be told the noise, which is not known here.",
+            remedy="Learn from single noisy images, or choose another model as `start`.",
+        )
+    return recipe
 
 
 def _check_lightning() -> None:

@@ -13,7 +13,7 @@ from napari_superres.evaluation.metrics.full_reference import psnr
 from napari_superres.models.choice.suitability import noise_level
 from napari_superres.models.interpolate import Interpolation
 from napari_superres.training.images.fields_of_view import Field, Plane
-from napari_superres.training.patches import crop_to_scale, own_noise, reduce_field
+from napari_superres.training.patches import crop_to_scale, own_noise, reduce_field, split_noise
 from napari_superres.training.progress import Example
 
 _HELD_OUT_SHARE = 0.04
@@ -76,14 +76,16 @@ def iter_recordings(
         padded = np.pad(hr, [(m, m) for m in margin], mode="symmetric")
         reduced = reduce_field(Field(padded, field.lr), scale, instrument)
         lr = None if reduced is None else torch.from_numpy(reduced)[None, None]
-        grid = (1,) * len(scale) if instrument.is_noisy else scale
-        noise = own_noise(hr, grid) if instrument.conditions or instrument.is_noisy else None
+        noise: tuple[float, ...] | None = split_noise(hr) if instrument.is_noisy else None
+        if noise is None and instrument.conditions:
+            noise = own_noise(hr, scale)
         own = None if noise is None else torch.tensor([noise])
         low, high = instrument.expose(torch.from_numpy(padded)[None, None], lr, scale, random, own)
         if noise is None or not instrument.is_noisy:
             yield Recording(low, hr, field.target_variance)
             continue
-        variance = noise[0] * max(float(hr.mean()), 0.0) + noise[1] ** 2
+        gain, read_noise, dark = noise
+        variance = gain * max(float(hr.mean()) - dark, 0.0) + read_noise**2
         yield Recording(low, high[0, 0].numpy(), variance / (1 - instrument.input_share))
 
 

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/grid.py DATA MODEL [MODEL ...] [--kind fluorescence em] [--psf told] [--noise measured]
     python tests/benchmarks/grid.py DATA MODEL [MODEL ...] --write
+    python tests/benchmarks/grid.py DATA mri-x2 --kspace
     python tests/benchmarks/grid.py DATA --export inputs --kind em
     python tests/benchmarks/grid.py DATA results --kind em
 
@@ -27,6 +28,7 @@ import torch
 from grid_parts.crops import SOURCES, Crop, Input, conditions_of, crops_of, export, inputs_of
 from grid_parts.drawing import Restore, draw, write_examples
 from grid_parts.methods import Cache, Row, condition
+from grid_parts.scanner import measure_scans
 
 from napari_superres import read_image, upscale
 from napari_superres.degradation.instruments import make_instrument
@@ -247,6 +249,7 @@ def main() -> None:
     parser.add_argument(
         "--write", action="store_true", help="write the grid on the card of each model, print it, and draw its examples"
     )
+    parser.add_argument("--kspace", action="store_true", help="measure on truncated k-space; see grid_parts.scanner")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw the worst and the median of each condition")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     options = parser.parse_args()
@@ -258,6 +261,9 @@ def main() -> None:
             export(crops_of(kind, options.data), options.scale, options.export)
     for name in options.models:
         model = None if Path(name).is_dir() else open_model(name)
+        if options.kspace and model:
+            measure_scans(name, model, list(crops_of("mri", options.data)))
+            continue
         scale = model.card.scale[0] if model else options.scale
         kinds = options.kind or [KINDS.get(model.card.modality, "photographs") if model else "fluorescence"]
         crops = {kind: list(crops_of(kind, options.data)) for kind in kinds}

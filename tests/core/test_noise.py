@@ -96,6 +96,8 @@ def test_the_line_stays_the_same_on_another_scale():
     for intensity in (100, 500, 1090):
         assert np.sqrt(gain * (intensity - 90) / 1000 + read_noise**2) * 1000 == pytest.approx(found.sigma(intensity))
     assert found.on_scale(0.0, 1000.0) == (0.002, 0.0)
+    # 0 lies below darkness: the line reaches 0 at 50, a twentieth of the range.
+    assert (found.darkness(0.0, 1000.0), found.darkness(90.0, 1090.0)) == (0.05, 0.0)
 
 
 def test_strength_multiplies_the_standard_deviation():

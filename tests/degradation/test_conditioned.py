@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from helpers.prepared import SAMPLES
 from numpy.typing import NDArray
 
+from napari_superres import read_image
 from napari_superres.core.binning import bin_mean
 from napari_superres.core.conditions import CONDITIONS, encode
+from napari_superres.core.noise import measure_noise
 from napari_superres.degradation.instruments import Conditioned, Strengths, make_instrument
+from napari_superres.degradation.kspace import rician, truncate
 from napari_superres.degradation.optics import blur
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.errors import SettingsError
@@ -120,7 +124,7 @@ def test_noise_of_the_original_is_told_of_most_patches_as_far_as_the_blur_leaves
     assert added[wide].max() < 0.002
 
 
-@pytest.mark.parametrize("reduction", ["binning", "bicubic"])
+@pytest.mark.parametrize("reduction", ["binning", "bicubic", "kspace"])
 def test_given_strengths_are_recorded_and_told(reduction: str) -> None:
     """One blur per patch, then the reduction of the whole plane, then noise of the variance gain x + read noise^2."""
     instrument = Conditioned(reduction=reduction)
@@ -131,7 +135,7 @@ def test_given_strengths_are_recorded_and_told(reduction: str) -> None:
     assert np.array_equal(high, scene[..., margin:-margin, margin:-margin].numpy())
     for sigma, each in zip((0.0, 1.3), low, strict=True):
         wide = blur(scene[0, 0].numpy().astype(np.float64), (sigma, sigma))
-        reduced = bin_mean(wide, (2, 2)) if reduction == "binning" else resize_bicubic(wide, 2)
+        reduced = resize_bicubic(wide, 2) if reduction == "bicubic" else bin_mean(wide, (2, 2))
         inside = slice(margin // 2, -(margin // 2))
         assert np.abs(each[0] - reduced[inside, inside]).max() < 2e-3  # the kernels end at different distances
         assert each[1:, 0, 0] == pytest.approx([sigma / 2, 0, 0])
@@ -141,3 +145,59 @@ def test_given_strengths_are_recorded_and_told(reduction: str) -> None:
     assert difference[0].var() == pytest.approx(0.01 * low[0, 0].mean(), rel=0.06)
     assert difference[1].std() == pytest.approx(0.05, rel=0.03)
     assert recorded[:, 2:, 0, 0] == pytest.approx(np.array([[0.3, 0], [0, 0.25]]))
+
+
+def truncated(
+    count: int, *, read_noise: tuple[float, float] = (2e-3, 0.25)
+) -> tuple[NDArray[np.float32], torch.Tensor]:
+    """Return the patches of truncated k-space of a batch, with what is told of them, and the originals."""
+    instrument = Conditioned(reduction="kspace", read_noise=read_noise)
+    margin = instrument.margin((2, 2))[0]
+    scene = skimage.data.camera()[:256, :256].astype(np.float32) / 255
+    reduced = instrument.reduce(scene, (2, 2))
+    assert reduced is not None
+    hr = torch.from_numpy(np.repeat(scene[None, None], count, axis=0))
+    lr = torch.from_numpy(np.repeat(reduced[None, None], count, axis=0))
+    low, high = instrument.expose(hr, lr, (2, 2), np.random.default_rng(5), torch.zeros(count, 2))
+    assert high.shape[2:] == (256 - 2 * margin, 256 - 2 * margin)
+    return low[: 2 * count // 3].numpy()
+
+
+def test_scanners_truncate_k_space_of_two_thirds_of_the_patches() -> None:
+    margin = Conditioned(reduction="kspace").margin((2, 2))[0] // 2
+    expected = truncate(skimage.data.camera()[:256, :256] / 255.0, (2, 2))[margin:-margin, margin:-margin]
+    low = truncated(60)
+    clean = [each[0] for each in low if not each[2:].any() and np.ptp(each[0])]
+    assert clean
+    for each in clean:  # contrast and offset are drawn
+        assert np.corrcoef(each.ravel(), expected.ravel())[0, 1] > 0.999999
+
+
+def test_noise_of_magnitudes_is_told_as_it_is_measured() -> None:
+    """Twice the variance in the light as in the dark is a gain; an image without darkness shows none."""
+    low = truncated(300, read_noise=(0.05, 0.05))
+    told = low[:, 1:, 0, 0]
+    assert (told[:, 0] == 0).all()
+    gain, read_noise = (told[:, 1] / 3) ** 2, told[:, 2] / 5
+    has_line = gain > 0
+    assert 0.5 < has_line[read_noise > 0].mean() < 0.9
+    assert np.median(read_noise[has_line]) == pytest.approx(0.655 * 0.05, rel=0.1)
+    assert np.median(np.sqrt(gain * 0.6 + read_noise**2)[has_line]) == pytest.approx(0.05, rel=0.2)
+    assert np.median(read_noise[~has_line & (read_noise > 0)]) == pytest.approx(0.05, rel=0.1)
+    brain = np.asarray(read_image(SAMPLES / "brain_hr.nii.gz").data).astype(np.float64)
+    planes = [truncate(plane / brain.max(), (2, 2)) for plane in brain[::8]]
+    random = np.random.default_rng(0)
+    found = measure_noise([rician(plane, 0.05, random) for plane in planes])
+    assert found.read_noise == pytest.approx(0.655 * 0.05, rel=0.15)
+    assert found.gain == pytest.approx(np.median(gain[has_line]), rel=0.6)
+
+
+def test_magnitudes_of_darkness_are_to_become_dark() -> None:
+    """The noise of a magnitude has a mean above 0, which the network learns to remove."""
+    instrument = Conditioned(reduction="kspace", read_noise=(0.05, 0.05))
+    edge = 32 + instrument.margin((2, 2))[0]
+    dark = torch.zeros(90, 1, 2 * edge, 2 * edge)
+    low, high = instrument.expose(dark, dark[..., :edge, :edge], (2, 2), np.random.default_rng(0))
+    noisy = low[:60][(low[:60, 0].amax((1, 2)) > 0) & (high[:60].amax((1, 2, 3)) == 0)]
+    assert len(noisy) > 10
+    assert noisy[:, 0].mean() == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.02)

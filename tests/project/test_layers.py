@@ -76,6 +76,7 @@ WARNING_FUNCTIONS = {
     "evaluation/uncertainty/calibration.py": {"intervals"},
     "evaluation/uncertainty/spread.py": {"spread"},
     "training/isotropic/run.py": {"isotropic", "isotropic_file"},
+    "training/adapt.py": {"adapt"},
     "training/trainer.py": {"train"},
 }
 # Files whose work is to write a command, or to read one.

@@ -1,13 +1,16 @@
 """Refining without clean images: the estimated gain has the sign of the true one, and no gain writes nothing."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_superres import Image, degrade, upscale, write_image
+from napari_superres import Image, degrade, read_image, upscale, write_image
 from napari_superres.cli.app import app
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.errors import TrainingError
+from napari_superres.models import find_card
 from napari_superres.training import adapt
 from napari_superres.training.adapt import estimate_gain
 from napari_superres.training.images.fields_of_view import Field
@@ -70,6 +73,41 @@ def test_what_cannot_be_refined_is_refused(tmp_path, size, model, words):
             ["adapt", str(tmp_path / "cells.ome.tif"), "--model", model, "-o", str(tmp_path / "m.safetensors")],
             standalone_mode=False,
         )
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+@pytest.mark.filterwarnings("ignore:a single image")
+@pytest.mark.parametrize("model", ["fluo-x1", "fluo-x2"])
+def test_a_model_that_is_told_the_noise_still_is_afterwards(tmp_path, monkeypatch, model):
+    monkeypatch.setattr(import_module("napari_superres.training.adapt"), "_CERTAIN", -np.inf)
+    noisy = np.random.default_rng(0).poisson(scene(5, 160) / 100).astype(np.float32)
+    done = adapt([Image.from_array(noisy, "YX")], model, tmp_path / "m.safetensors", minutes=None, steps=2)
+    card = find_card(done.path)
+    assert (card.conditions, card.scale) == (find_card(model).conditions, find_card(model).scale)
+    assert card.scores["the image itself"]["over"] == model
+    assert "better than" in done.describe(model)
+
+
+def test_a_network_that_must_be_told_the_noise_learns_from_no_pairs(tmp_path):
+    for folder in ("low", "high"):
+        (tmp_path / folder).mkdir()
+        write_image(Image.from_array(scene(6).astype(np.float32), "YX"), tmp_path / folder / "a.ome.tif")
+    arguments = ["train", "--pairs", str(tmp_path / "low"), str(tmp_path / "high"), "--start", "fluo-x1"]
+    with pytest.raises(TrainingError, match="must be told the noise"):
+        app([*arguments, "-o", str(tmp_path / "m.safetensors")], standalone_mode=False)
+
+
+def test_of_a_large_image_planes_all_over_it_are_used(tmp_path, monkeypatch):
+    module = import_module("napari_superres.training.adapt")
+    monkeypatch.setattr(module, "_MOST_TRAINING", 3 * 150 * 128)
+    stack = np.random.default_rng(0).poisson(50, (2, 9, 200, 300)).astype(np.float32)
+    for name in ("training", "held_out"):
+        (tmp_path / name).mkdir()
+    image = Image.from_array(stack, "CZYX")
+    module._divide(image, 0, tmp_path / "training", tmp_path / "held_out")
+    kept = read_image(tmp_path / "training" / "0.ome.tif")
+    assert kept.size("Y") * kept.size("X") * kept.size("T") * 2 <= 2 * 3 * 150 * 128
+    assert kept.size("C") == 2
 
 
 @pytest.mark.parametrize(("value", "words"), [(7.0, "one intensity"), (np.nan, "no finite pixel")])

@@ -329,7 +329,7 @@ def test_the_noise_of_each_field_is_told() -> None:
     assert told[1] > told[0] + 0.1
 
 
-@pytest.mark.parametrize("reduction", ["binning", "bicubic"])
+@pytest.mark.parametrize("reduction", ["binning", "bicubic", "kspace"])
 def test_drawing_never_waits_for_the_device(reduction: str) -> None:
     """The meta device has no numbers: whoever asks for one fails. A graph of a GPU must not ask either."""
     fields = [Field(np.zeros((80, 90), np.float32), weight=1.0)]

@@ -12,6 +12,7 @@ from napari_superres.errors import SettingsError, TrainingError
 from napari_superres.models import find_card
 from napari_superres.training.images.fields_of_view import read_fields
 from napari_superres.training.images.recorded_pairs import read_repeats
+from napari_superres.training.recipes import find_start
 from napari_superres.training.validation import score_fields
 
 GAIN, OFFSET = 20.0, 100.0
@@ -105,6 +106,14 @@ def test_options_that_do_not_fit_are_refused(folders, tmp_path, arguments, words
     given = [str(second) if a == "DIR" else a for a in arguments]
     with pytest.raises(SettingsError, match=words):
         app(["train", "--hr", str(first), *given, "-o", str(tmp_path / "m.safetensors")], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("modality", "scale", "start"),
+    [("fluorescence", 1, "fluo-x1"), ("fluorescence", (2, 2), "fluo-x2"), ("", 1, None), ("fluorescence", 5, None)],
+)
+def test_noisy_images_refine_the_shipped_model_of_their_kind(modality, scale, start):
+    assert find_start(modality, scale) == start
 
 
 def test_repeats_of_other_names_are_refused(folders, tmp_path):

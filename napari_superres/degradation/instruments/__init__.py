@@ -20,6 +20,7 @@ from napari_superres.degradation.instruments.lenses import Movie as Movie
 from napari_superres.degradation.instruments.lenses import Optics as Optics
 from napari_superres.degradation.instruments.noisy import Neighbours as Neighbours
 from napari_superres.degradation.instruments.noisy import Splits as Splits
+from napari_superres.degradation.instruments.noisy import tell as tell
 from napari_superres.degradation.instruments.protocol import Instrument as Instrument
 from napari_superres.degradation.instruments.protocol import Scale as Scale
 from napari_superres.degradation.instruments.reductions import Bicubic as Bicubic
@@ -42,4 +43,5 @@ __all__ = [
     "Splits",
     "Strengths",
     "make_instrument",
+    "tell",
 ]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_superres.core.conditions import CONDITIONS, encode
 from napari_superres.degradation.instruments.protocol import Plane, Range, Scale
-from napari_superres.degradation.instruments.reductions import Bicubic
+from napari_superres.degradation.instruments.reductions import Bicubic, KSpace
 from napari_superres.degradation.instruments.strengths import convolve, format_range, sample_gaussians, trim
 from napari_superres.degradation.resample import bicubic_taps
 from napari_superres.errors import SettingsError
@@ -22,8 +22,15 @@ _REACH = 4
 _BICUBIC_REACH = 2
 """Reach of the bicubic kernel, in low-resolution pixels."""
 
-_UNCHANGED = 2 / 3
-"""Share of patches that are reduced and not changed further, if the reduction is bicubic."""
+_WHOLE = 2 / 3
+"""Share of patches whose plane is reduced as a whole; the others are blurred and reduced as patches."""
+
+_MAGNITUDE = (2 - pi / 2) ** 0.5
+"""Standard deviation of Rician noise where the signal is 0, over that in the real and the imaginary part."""
+
+_AS_LINE, _BRIGHT = 0.75, (0.3, 0.9)
+"""Share of truncated patches whose noise is told as a line over brightness, which is what `measure_noise` finds, and
+the intensity at which that line reaches the variance in the real part."""
 
 _SHARP, _NARROW, _NARROW_SIGMA = 0.15, 0.3, 0.6
 """Share of patches without blur, and of those with a point-spread function narrower than this, in fine pixels."""
@@ -77,8 +84,9 @@ def _reduce_bicubic(planes: Tensor, scale: Scale, margin: tuple[int, ...]) -> Te
 REDUCTIONS: Mapping[str, Callable[[Tensor, Scale, tuple[int, ...]], Tensor]] = {
     "binning": _reduce_by_binning,
     "bicubic": _reduce_bicubic,
+    "kspace": _reduce_by_binning,
 }
-"""Reductions of `Conditioned` by name: of planes ``(B, 1, H, W)`` without a margin."""
+"""Reductions of `Conditioned` by name: of blurred planes ``(B, 1, H, W)``, whose margin is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,9 @@ class Conditioned:
         Range of the standard deviation of the read noise, as a share of the brightest intensity. Drawn likewise.
     reduction
         ``"binning"``; or, for photographs, ``"bicubic"``: antialiased, and two thirds of the patches are then free of
-        blur and noise and rounded to 8 bits, as is the convention of the literature.
+        blur and noise and rounded to 8 bits, as is the convention of the literature; or, for magnetic resonance,
+        ``"kspace"``: two thirds of the patches are then magnitudes of truncated k-space, with Rician noise of the range
+        `read_noise`, and the others are binned.
     """
 
     psf_sigma: Range = (0.0, 2.0)
@@ -124,7 +134,7 @@ class Conditioned:
     @property
     def unchanged(self) -> float:
         """Two thirds of the patches, if the reduction is bicubic."""
-        return _UNCHANGED if self.reduction == "bicubic" else 0.0
+        return _WHOLE if self.reduction == "bicubic" else 0.0
 
     @property
     def conditions(self) -> Mapping[str, Range]:
@@ -137,8 +147,9 @@ class Conditioned:
         return tuple((-(-self._radius // s) + more) * s for s in scale)
 
     def reduce(self, plane: Plane, scale: Scale) -> Plane | None:
-        """Return the plane reduced in 8 bits; None with binning: each recording has its own point-spread function."""
-        return Bicubic().reduce(plane, scale) if self.reduction == "bicubic" else None
+        """Return the plane reduced as a whole; None with binning: each recording has its own point-spread function."""
+        whole: Mapping[str, Bicubic | KSpace] = {"bicubic": Bicubic(), "kspace": KSpace()}
+        return whole[self.reduction].reduce(plane, scale) if self.reduction in whole else None
 
     def expose(
         self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
@@ -158,27 +169,43 @@ class Conditioned:
 
         A GPU can so repeat it within a graph.
         """
-        margin, unchanged = self.margin(scale), ceil(self.unchanged * len(hr))
+        margin, whole = self.margin(scale), 0 if lr is None else ceil(_WHOLE * len(hr))
         lows, highs = [], []
-        if unchanged:
-            assert lr is not None
-            low = trim(lr[:unchanged], tuple(m // s for m, s in zip(margin, scale, strict=True)))
-            told = _tell_texture(_Draws(unchanged, hr.device, generator))
+        if lr is not None:
+            low, high = trim(lr[:whole], tuple(m // s for m, s in zip(margin, scale, strict=True))), hr[:whole]
+            draw = _Draws(whole, hr.device, generator)
+            if self.reduction == "kspace":
+                low, told, high = self._receive(low, high, scale, draw, own_noise)
+            else:
+                told = _tell_texture(draw)
             lows.append(torch.cat([low, told.planes(low)], dim=1))
-            highs.append(trim(hr[:unchanged], margin))
-        if unchanged < len(hr):
-            draw = _Draws(len(hr) - unchanged, hr.device, generator)
+            highs.append(trim(high, margin))
+        if whole < len(hr):
+            draw = _Draws(len(hr) - whole, hr.device, generator)
             contrast, offset = _draw_contrast(draw)
             strengths = Strengths(self._draw_sigma(draw), *self._draw_noise(draw))
-            scene = hr[unchanged:] * contrast + offset
+            scene = hr[whole:] * contrast + offset
             told = _tell(strengths, draw)
             if own_noise is not None:
-                own = _own_strengths(own_noise[unchanged:], contrast, offset, strengths.psf_sigma, scale)
+                own = _own_strengths(own_noise[whole:], contrast, offset, strengths.psf_sigma, scale)
                 told = _add(told, own, draw.uniform() < _OWN)
             low, high = self.record(scene, strengths, scale, told=told, generator=generator)
             lows.append(low)
             highs.append(high)
         return torch.cat(lows), torch.cat(highs)
+
+    def _receive(
+        self, lr: Tensor, hr: Tensor, scale: Scale, draw: "_Draws", own_noise: Tensor | None
+    ) -> tuple[Tensor, "Strengths", Tensor]:
+        """Return magnitudes of truncated patches with Rician noise, what is told of them, and the originals."""
+        contrast, offset = _draw_contrast(draw)
+        sigma = draw.log_uniform(self.read_noise) * (draw.uniform() >= _NO_NOISE)
+        none = torch.zeros_like(sigma)
+        told = _tell(_rician_as_line(sigma, draw), draw)
+        if own_noise is not None:
+            own = _own_strengths(own_noise[: len(hr)], contrast, offset, none, scale)
+            told = _add(told, own, draw.uniform() < _OWN)
+        return draw.rician(lr * contrast + offset, sigma), told, hr * contrast + offset
 
     def record(
         self,
@@ -218,9 +245,13 @@ class Conditioned:
 
     def describe(self) -> str:
         """Return the degradation in words."""
-        first = "two thirds: antialiased bicubic reduction, 8 bit; others: " if self.eight_bit else ""
+        first = {
+            "bicubic": "two thirds: antialiased bicubic reduction, 8 bit; others: ",
+            "kspace": f"two thirds: k-space truncation, Rician noise 0-{self.read_noise[1]:g}; others: ",
+        }.get(self.reduction, "")
+        pixels = "bicubic" if self.reduction == "bicubic" else "binning"
         return (
-            f"{first}Gaussian PSF, sigma {format_range(self.psf_sigma)} fine pixels; {self.reduction}; no noise, "
+            f"{first}Gaussian PSF, sigma {format_range(self.psf_sigma)} fine pixels; {pixels}; no noise, "
             f"photon noise of gain {format_range(self.gain)}, read noise {format_range(self.read_noise)} of the "
             "brightest, or both; the network is told blur and noise"
         )
@@ -258,6 +289,12 @@ class _Draws:
     def normal(self) -> Tensor:
         return torch.randn(self.count, device=self.device, generator=self.generator)
 
+    def rician(self, values: Tensor, sigma: Tensor) -> Tensor:
+        """Return magnitudes of ``(B, 1, h, w)`` with noise in the real and imaginary part; see `kspace.rician`."""
+        noise = torch.randn((2, *values.shape), device=self.device, generator=self.generator)
+        real, imaginary = noise * sigma[:, None, None, None]
+        return torch.where(sigma[:, None, None, None] > 0, torch.hypot(values + real, imaginary), values)
+
 
 def _draw_contrast(draw: _Draws) -> tuple[Tensor, Tensor]:
     """Return factor and offset ``(B, 1, 1, 1)`` of each patch, which leave 0..1 within 0..1."""
@@ -282,6 +319,13 @@ def _tell_texture(draw: _Draws) -> Strengths:
     is_mistold = draw.uniform() < _TEXTURE
     gain, read_noise = draw.log_uniform(_TEXTURE_GAIN) * is_mistold, draw.log_uniform(_TEXTURE_NOISE) * is_mistold
     return Strengths(torch.zeros_like(gain), gain, read_noise)
+
+
+def _rician_as_line(sigma: Tensor, draw: _Draws) -> Strengths:
+    """Return Rician noise as it is measured: less in the dark; or, of images without darkness, the same everywhere."""
+    is_line = draw.uniform() < _AS_LINE
+    dark = torch.where(is_line, _MAGNITUDE, 1.0) * sigma
+    return Strengths(torch.zeros_like(sigma), (sigma**2 - dark**2) / draw.uniform(_BRIGHT), dark)
 
 
 def _tell(strengths: Strengths, draw: _Draws) -> Strengths:

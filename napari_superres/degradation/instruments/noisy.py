@@ -11,7 +11,8 @@ doi:10.1109/CVPRW53098.2021.00089); Gaussian noise of known strength by adding a
 neighbours (Huang et al., Neighbor2Neighbor, CVPR 2021, doi:10.1109/CVPR46437.2021.01454).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil, sqrt
 
 import numpy as np
@@ -21,6 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_superres.core.binning import bin_mean
+from napari_superres.core.conditions import CONDITIONS, SHADE
+from napari_superres.degradation.instruments.conditioned import Strengths
 from napari_superres.degradation.instruments.protocol import NOTHING_TOLD, Plane, Range, Scale
 from napari_superres.degradation.instruments.strengths import blur, format_range
 
@@ -36,14 +39,20 @@ _MOST_COUNTS = 1e15
 
 
 def split(
-    values: npt.NDArray[np.floating], gain: float, read_noise: float, share: float, random: np.random.Generator
+    values: npt.NDArray[np.floating],
+    gain: float,
+    read_noise: float,
+    share: float,
+    random: np.random.Generator,
+    *,
+    dark: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """Split a noisy image into two of the same mean, whose noise is independent.
 
     Parameters
     ----------
     values
-        Intensities, 0 for darkness, whose noise has the variance ``gain * intensity + read_noise ** 2``.
+        Intensities whose noise has the variance ``gain * (intensity - dark) + read_noise ** 2``.
     gain, read_noise
         Noise of the image; both 0 = it has none, and both parts are the image.
     share
@@ -51,6 +60,9 @@ def split(
         of the image; the second one ``1 / (1 - share)`` times.
     random
         Generator of the split.
+    dark
+        Intensity without light. Told too low, dark parts count as brighter than their noise says: the noise of the two
+        images is then opposite to each other, and a network learns to make darkness rough.
 
     Returns
     -------
@@ -59,7 +71,7 @@ def split(
     """
     wide = np.asarray(values, dtype=np.float64)
     unit = gain if gain > _LEAST_GAIN else 1.0
-    counts = wide / unit
+    counts = (wide - dark) / unit
     first = share * counts
     if gain > _LEAST_GAIN:
         # Measured intensities are no whole counts: rounding up or down at random keeps their mean.
@@ -67,7 +79,24 @@ def split(
         first = random.binomial(whole.astype(np.int64), share) + share * (counts - whole)
     spread = np.sqrt(share * (1 - share)) * read_noise / unit
     first = first + spread * random.normal(size=counts.shape)
-    return first / share * unit, (counts - first) / (1 - share) * unit
+    return first / share * unit + dark, (counts - first) / (1 - share) * unit + dark
+
+
+def tell(low: Tensor, strengths: Sequence[tuple[float, float, float]], ranges: Mapping[str, Range]) -> Tensor:
+    """Return inputs ``(B, 1, h, w)`` with planes that tell blur and noise of each, within what a network can be told.
+
+    Parameters
+    ----------
+    low
+        Inputs.
+    strengths
+        Sigma in pixels of the result, gain and read noise of each, as in `core.conditions`.
+    ranges
+        Range of each condition.
+    """
+    of_each = torch.tensor(strengths, dtype=torch.float32).T
+    known = [s.clamp(*ranges[name]) for name, s in zip(CONDITIONS, of_each, strict=True)]
+    return torch.cat([low, Strengths(*known).planes(low)], dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +112,23 @@ class Splits:
         Range of the sigma of the point-spread function in pixels of the images, which are blurred by it already. The
         input is blurred until it is as blurred in its own, larger pixels as the images are in theirs; so the network
         learns to sharpen images by the scale as well. 0 = it learns to undo the larger pixels alone.
+    told
+        What the network is told of each input, with its range; nothing by default. A network that knows how noisy its
+        input is does not take the image, which is less noisy than all its parts, for one of them.
     """
 
     share: tuple[float, float] = (0.5, 0.9)
     psf_sigma: Range = (0.0, 0.0)
+    told: Mapping[str, Range] = field(default_factory=dict)
     eight_bit = False
     frames = 1
     is_noisy = True
-    conditions = NOTHING_TOLD
     unchanged = 0.0
+
+    @property
+    def conditions(self) -> Mapping[str, Range]:
+        """What the network is told."""
+        return self.told
 
     def margin(self, scale: Scale) -> tuple[int, ...]:
         """Return the reach of the blur that is added."""
@@ -103,7 +140,9 @@ class Splits:
     def expose(
         self, hr: Tensor, lr: Tensor | None, scale: Scale, random: np.random.Generator, own_noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return inputs, binned by the scale, and targets, both noisy; `own_noise` is that of `hr` itself.
+        """Return inputs, binned by the scale, and targets, both noisy.
+
+        `own_noise` is that of `hr` itself: gain, read noise, and the intensity of darkness, for each patch.
 
         Binning averages noise. What it takes away is added again, because the network will see images as they are.
         """
@@ -111,23 +150,25 @@ class Splits:
         assert own_noise is not None
         pixels, margin = int(np.prod(scale)), self.margin(scale)
         inner = tuple(slice(m, -m or None) for m in margin)
-        lows, highs = [], []
-        for patch, (gain, read_noise) in zip(hr.numpy(), own_noise.tolist(), strict=True):
+        lows, highs, strengths = [], [], []
+        for patch, (gain, read_noise, dark) in zip(hr.numpy(), own_noise.tolist(), strict=True):
             share = self.input_share if len(hr) == 1 else float(random.uniform(*self.share))
-            first, second = split(patch, gain, read_noise, share, random)
+            first, second = split(patch, gain, read_noise, share, random, dark=dark)
             left = 1 / (share * pixels)  # variance of the input's noise over that of the image
-            wide = first[0]
+            wide, sigma = first[0], 0.0
             if any(margin):
-                added = _added_blur(float(random.uniform(*self.psf_sigma)), scale)
+                sigma = float(random.uniform(*self.psf_sigma))
+                added = _added_blur(sigma, scale)
                 planes = torch.from_numpy(wide.astype(np.float32))[None, None]
                 wide = blur(planes, torch.tensor([added]), _SIGMAS_OF_CONTEXT)[0, 0].numpy()
                 left /= max(1.0, 4 * np.pi * added**2 / pixels)
             low = bin_mean(wide[inner], scale)
-            variance = (gain * np.clip(low, 0, None) + read_noise**2) * max(0.0, 1 - left)
+            variance = (gain * np.clip(low - dark, 0, None) + read_noise**2) * max(0.0, 1 - left)
             lows.append(low + np.sqrt(variance) * random.normal(size=low.shape) if pixels > 1 else low)
             highs.append(second[0][inner])
+            strengths.append((sigma * max(scale) - SHADE, gain * max(1, left), read_noise * sqrt(max(1, left))))
         low_batch, high_batch = (torch.from_numpy(np.stack(s).astype(np.float32))[:, None] for s in (lows, highs))
-        return low_batch, high_batch
+        return tell(low_batch, strengths, self.told) if self.told else low_batch, high_batch
 
     @property
     def input_share(self) -> float:

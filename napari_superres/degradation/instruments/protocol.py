@@ -74,7 +74,8 @@ class Instrument(Protocol):
             Generator of all strengths and noise.
         own_noise
             Gain and read noise ``(B, 2)`` that are measured on the image of each patch, reduced without blur: that of
-            the original image, or texture that looks like noise.
+            the original image, or texture that looks like noise. For noisy instruments also the intensity of
+            darkness, ``(B, 3)``, all of `hr` as it is.
         """
 
     def describe(self) -> str:

@@ -76,6 +76,8 @@ def _check(name: str, value: Any) -> Any:
         return bool(value)
     if name == "reduction":
         return value  # checked by the instrument
+    if name == "told":
+        return {condition: _check_range(name, between) for condition, between in value.items()}
     if name == "psf":
         if isinstance(value, Mapping):
             return MeasuredShape.of(value)

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.evaluation.consistency.spectral_degradation import degrade_spectrum
+from napari_superres.evaluation.consistency.spectral_degradation import Blur, degrade_spectrum
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,12 +36,12 @@ class Band:
     invented: float
 
 
-def band_energies(spectrum: Floats, factor: Sequence[int], sigma: float) -> Floats:
+def band_energies(spectrum: Floats, factor: Sequence[int], blur: Blur) -> Floats:
     """Return the energies of each band of a cosine spectrum.
 
     Parameters
     ----------
-    spectrum, factor, sigma
+    spectrum, factor, blur
         As in `degrade_spectrum`.
 
     Returns
@@ -52,7 +52,7 @@ def band_energies(spectrum: Floats, factor: Sequence[int], sigma: float) -> Floa
     """
     spectrum = spectrum.copy()
     spectrum.flat[0] = 0.0  # This coefficient is the mean.
-    low = degrade_spectrum(spectrum, factor, sigma)
+    low = degrade_spectrum(spectrum, factor, blur)
     inner = tuple(slice(0, n) for n in low.shape)
     lacking, beyond = spectrum.copy(), spectrum.copy()
     lacking[inner] -= low * np.sqrt(prod(factor))

@@ -23,9 +23,10 @@ from napari_superres.evaluation.consistency.fit import (
     SIGMAS,
     fit_intensities,
     fit_psf_sigma,
+    measured_blur,
 )
 from napari_superres.evaluation.consistency.input_noise import fit_input_noise
-from napari_superres.evaluation.consistency.spectral_degradation import degrade_field
+from napari_superres.evaluation.consistency.spectral_degradation import Blur, degrade_field
 from napari_superres.evaluation.metrics.full_reference import pearson
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ class Consistency:
     Attributes
     ----------
     psf_sigma
-        Standard deviation of the Gaussian blur in input pixels, along the axes that became finer.
+        Standard deviation of the blur in input pixels, along the axes that became finer.
     gain, offset
         The input is ``gain * degraded result + offset``, plus noise; `gain` is above 0.
     rsp
@@ -90,6 +91,7 @@ def check_consistency(
     *,
     channel: int = 0,
     psf_sigma: float | None = None,
+    psf: Image | None = None,
     gain: float | None = None,
     offset: float | None = None,
 ) -> Consistency:
@@ -106,6 +108,9 @@ def check_consistency(
         Index of the channel, in both images.
     psf_sigma
         Standard deviation of the Gaussian point-spread function in input pixels; None = fitted between 0 and 10.
+    psf
+        Measured point-spread function, as `measure_psf` returns it, in place of a Gaussian. Its mean over its mirror
+        images is used.
     gain, offset
         Gain and offset from the intensities of the result to those of the input; None = fitted by least squares.
 
@@ -125,18 +130,22 @@ def check_consistency(
     Structure smaller than the point-spread function goes unnoticed. The field is taken to be mirrored at its borders.
     Pixels that are not finite are left out, with the input pixels to which they contribute more than 5 %.
     """
-    _check_declared(psf_sigma, gain, offset)
+    _check_declared(psf_sigma, psf, gain, offset)
     pair, notes = pair_fields(result, lr, channel)
     if max(pair.factor) == 1:
         raise EvaluationError(
             "consistency needs a result that is finer than its input, got one on the same grid.",
             remedy="Compare it with a reference instead.",
         )
+    if psf is not None:
+        return _compare(pair, *measured_blur(psf, pair), gain, offset, notes)
     sigma = fit_psf_sigma(pair, gain, offset) if psf_sigma is None else psf_sigma
-    return _compare(pair, sigma, gain, offset, notes)
+    return _compare(pair, sigma, sigma, gain, offset, notes)
 
 
-def _check_declared(psf_sigma: float | None, gain: float | None, offset: float | None) -> None:
+def _check_declared(psf_sigma: float | None, psf: Image | None, gain: float | None, offset: float | None) -> None:
+    if psf_sigma is not None and psf is not None:
+        raise SettingsError("`psf_sigma` and `psf` state the same.", remedy="Leave one of them out.")
     if psf_sigma is not None and not 0 <= psf_sigma < np.inf:
         raise SettingsError(
             f"`psf_sigma` must be a finite number of at least 0, got {psf_sigma}.", remedy="Leave it out to fit it."
@@ -148,10 +157,10 @@ def _check_declared(psf_sigma: float | None, gain: float | None, offset: float |
 
 
 def _compare(
-    pair: FieldPair, sigma: float, gain: float | None, offset: float | None, notes: Sequence[str]
+    pair: FieldPair, blur: Blur, sigma: float, gain: float | None, offset: float | None, notes: Sequence[str]
 ) -> Consistency:
     axes = "".join(a for a in pair.lr.axes if a not in "CS")
-    degraded, lr, energies = _degrade(pair, axes, sigma)
+    degraded, lr, energies = _degrade(pair, axes, blur)
     fit = fit_intensities(degraded, lr, gain, offset)
     # In place, because the arrays may be large.
     scaled = np.add(np.multiply(degraded, fit.gain, out=degraded), fit.offset, out=degraded)
@@ -179,7 +188,7 @@ def _compare(
     )
 
 
-def _degrade(pair: FieldPair, axes: str, sigma: float) -> tuple[Floats, Floats, Floats]:
+def _degrade(pair: FieldPair, axes: str, blur: Blur) -> tuple[Floats, Floats, Floats]:
     """Return the degraded result, the input, both over `axes`, and the energies of the bands of the result."""
     large = prod(pair.lr.shape) > SAMPLED_PIXELS
     degraded, lr = np.empty((2, *(pair.lr.size(a) for a in axes)), np.float32 if large else np.float64)
@@ -188,9 +197,9 @@ def _degrade(pair: FieldPair, axes: str, sigma: float) -> tuple[Floats, Floats, 
         target = tuple(i for i, a in zip(index, pair.lr.axes, strict=True) if a not in "CS")
         spectrum, invalid = pair.result_spectra(index)
         lr[target] = read_field(pair.lr, index, {})
-        degraded[target] = degrade_field(spectrum, invalid, pair.factor, sigma)
+        degraded[target] = degrade_field(spectrum, invalid, pair.factor, blur)
         whole = spectrum if invalid is None else pair.spectrum_without_holes(index)
-        energies += [] if whole is None else [band_energies(whole, pair.factor, sigma)]
+        energies += [] if whole is None else [band_energies(whole, pair.factor, blur)]
     return degraded, lr, np.sum(energies, axis=0)
 
 

@@ -7,7 +7,10 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from napari_superres.errors import EvaluationError
+from napari_superres.core.image import Image
+from napari_superres.core.units import METRES
+from napari_superres.degradation.psf import psf_kernel, psf_sigma
+from napari_superres.errors import EvaluationError, SettingsError
 from napari_superres.evaluation.consistency.field_pair import MIN_SIZE, FieldPair, Index, read_field
 from napari_superres.evaluation.consistency.spectral_degradation import degrade_field
 
@@ -100,6 +103,30 @@ def fit_psf_sigma(pair: FieldPair, gain: float | None, offset: float | None) -> 
     bounds = SIGMAS[max(best - 1, 0)], SIGMAS[min(best + 1, len(SIGMAS) - 1)]
     refined = minimize_scalar(error, bounds=bounds, method="bounded", options={"xatol": 1e-4})
     return float(refined.x) if refined.fun < errors[best] else SIGMAS[best]
+
+
+def measured_blur(psf: Image, pair: FieldPair) -> tuple[Floats, float]:
+    """Return a measured point-spread function as a kernel of the result's pixels, and its sigma in input pixels.
+
+    Along axes that did not become finer, the result is as blurred as its input: the kernel is summed over them.
+
+    Raises
+    ------
+    SettingsError
+        If the pixel size of either is unknown, or `psf` is a plane and Z became finer.
+    """
+    sizes = dict(zip(pair.lr.spatial, pair.lr.pixel_size, strict=True))
+    units = [METRES.get(pair.lr.units.get(a) or "", 0.0) for a in pair.axes]
+    if not all(units):
+        raise SettingsError(
+            "a measured point-spread function needs an input of known pixel size.", remedy="Set its `pixel_size`."
+        )
+    coarse = [sizes[a] * unit / METRES["micrometer"] for a, unit in zip(pair.axes, units, strict=True)]
+    kernel = psf_kernel(psf, [size / m for size, m in zip(coarse, pair.factor, strict=True)])
+    still = tuple(axis for axis, m in enumerate(pair.factor) if m == 1)
+    width = psf_sigma(psf)
+    finer = [width[a] / size for a, size, m in zip(pair.axes, coarse, pair.factor, strict=True) if m > 1]
+    return kernel.sum(axis=still, keepdims=True), float(np.mean(finer))
 
 
 def _box_of_most_contrast(pair: FieldPair, index: Index, share: float) -> dict[str, slice]:

@@ -15,7 +15,15 @@ _MAX_MISSING = 0.05
 """Largest share of a pixel's intensity that may come from where the result is not finite."""
 
 
-def degrade_spectrum(spectrum: Floats, factor: Sequence[int], sigma: float) -> Floats:
+Blur = float | Floats
+"""Standard deviation of a Gaussian in pixels after binning, along axes that become coarser; or a kernel of fine pixels.
+
+A kernel has an edge per axis of the field, odd, with its centre in the middle. It counts as mirrored along each axis:
+that is what a sum of cosines keeps of it.
+"""
+
+
+def degrade_spectrum(spectrum: Floats, factor: Sequence[int], blur: Blur) -> Floats:
     """Return the cosine spectrum of a field after blur and binning.
 
     Parameters
@@ -23,15 +31,20 @@ def degrade_spectrum(spectrum: Floats, factor: Sequence[int], sigma: float) -> F
     spectrum
         Orthonormal cosine spectrum (DCT-II) of the fine field.
     factor
-        Number of pixels that are averaged along each axis. Axes with a factor of 1 are not blurred.
-    sigma
-        Standard deviation of the Gaussian blur, in pixels after binning.
+        Number of pixels that are averaged along each axis.
+    blur
+        The blur before.
 
     Returns
     -------
     ndarray
         Orthonormal cosine spectrum of the binned field; each axis is shorter by its factor.
     """
+    sigma = 0.0
+    if isinstance(blur, np.ndarray):
+        spectrum = spectrum * _response(blur, spectrum.shape)
+    else:
+        sigma = blur
     for axis, m in enumerate(factor):
         if m > 1:
             angle = np.pi * np.arange(1, spectrum.shape[axis]) / spectrum.shape[axis]
@@ -41,7 +54,7 @@ def degrade_spectrum(spectrum: Floats, factor: Sequence[int], sigma: float) -> F
     return spectrum
 
 
-def degrade_field(spectrum: Floats, invalid: Floats | None, factor: Sequence[int], sigma: float) -> Floats:
+def degrade_field(spectrum: Floats, invalid: Floats | None, factor: Sequence[int], blur: Blur) -> Floats:
     """Return the pixels of a field after blur and binning.
 
     Parameters
@@ -50,7 +63,7 @@ def degrade_field(spectrum: Floats, invalid: Floats | None, factor: Sequence[int
         As in `degrade_spectrum`.
     invalid
         Cosine spectrum of the mask of pixels that are not finite; None = all are finite.
-    factor, sigma
+    factor, blur
         As in `degrade_spectrum`.
 
     Returns
@@ -60,11 +73,19 @@ def degrade_field(spectrum: Floats, invalid: Floats | None, factor: Sequence[int
     """
     from scipy.fft import idctn
 
-    field = np.asarray(idctn(degrade_spectrum(spectrum, factor, sigma), norm="ortho"), np.float64)
+    field = np.asarray(idctn(degrade_spectrum(spectrum, factor, blur), norm="ortho"), np.float64)
     if invalid is None:
         return field
-    missing = degrade_field(invalid, None, factor, sigma)
+    missing = degrade_field(invalid, None, factor, blur)
     return np.where(missing > _MAX_MISSING, np.nan, field)
+
+
+def _response(kernel: Floats, shape: Sequence[int]) -> Floats:
+    """Return the factor of each cosine of a field of this shape."""
+    for n in shape:  # each axis of the kernel becomes one of frequencies, and the last one
+        offsets = np.arange(kernel.shape[0]) - kernel.shape[0] // 2
+        kernel = np.tensordot(kernel, np.cos(np.pi / n * np.outer(offsets, np.arange(n))), axes=(0, 0))
+    return kernel
 
 
 def _alias(spectrum: Floats, m: int) -> Floats:

@@ -105,7 +105,7 @@ class AgainstInput:
 
 
 def compare_with_input(
-    result: Image, lr: Image | None, interpolated: Image | None, psf_sigma: float | None
+    result: Image, lr: Image | None, interpolated: Image | None, psf_sigma: float | None, psf: Image | None = None
 ) -> AgainstInput:
     """Compare every channel of a result with its input.
 
@@ -115,7 +115,7 @@ def compare_with_input(
         The result with all its pixels.
     lr, interpolated
         Its input, and that input on the grid of the result; None if unknown.
-    psf_sigma
+    psf_sigma, psf
         As in `examine`.
     """
     if lr is None:
@@ -124,7 +124,7 @@ def compare_with_input(
     if len(ours) != len(theirs):
         problem = f"the input has {len(theirs)} channels, the result {len(ours)}"
         return AgainstInput((), {}, problem, {}, {}, {}, {}, "")
-    width = None if psf_sigma is None else psf_sigma / pixel_sizes(lr, "Y")[0]
+    width = None if psf_sigma is None or psf is not None else psf_sigma / pixel_sizes(lr, "Y")[0]
     consistency: dict[str, Consistency] = {}
     denied: dict[str, Place] = {}
     kept: dict[str, Kept] = {}
@@ -134,8 +134,8 @@ def compare_with_input(
     bases: list[Image | None] = [*by_channel(interpolated).values()]
     for (name, one), low, base in zip(ours.items(), theirs.values(), bases or [None] * len(ours), strict=True):
         try:
-            consistency[name] = check_consistency(one, low, psf_sigma=width)
-            usual = None if base is None else check_consistency(base, low, psf_sigma=width)
+            consistency[name] = check_consistency(one, low, psf_sigma=width, psf=psf)
+            usual = None if base is None else check_consistency(base, low, psf_sigma=width, psf=psf)
             places = [None if usual is None else denied_by_input(consistency[name], usual, low)]
             places += [denied_by_sums(consistency[name], low)]
             worse = max((p for p in places if p is not None), key=lambda p: p.score, default=None)

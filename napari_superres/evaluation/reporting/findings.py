@@ -121,6 +121,7 @@ def examine(
     repeat: Image | None = None,
     unknown: Sequence[str] = (),
     psf_sigma: float | None = None,
+    psf: Image | None = None,
     rows: Sequence[Row] = (),
     candidate: str = "",
 ) -> Findings:
@@ -146,6 +147,8 @@ def examine(
         Which of ``"result"`` and ``"reference"`` have no pixel size.
     psf_sigma
         Width of the input's point-spread function, in its unit of length; fitted by default.
+    psf
+        That function itself, measured, in place of a Gaussian.
     rows
         Scores of this image; none leaves out the questions about its rivals.
     candidate
@@ -155,7 +158,7 @@ def examine(
     whole = result if whole is None else whole
     interpolated = None if lr is None else interpolated_input(whole, lr)
     base = base_on_grid(result, interpolated if base is None else base)
-    held = compare_with_input(whole, lr, interpolated, psf_sigma)
+    held = compare_with_input(whole, lr, interpolated, psf_sigma, psf)
     agreement, placed = None, None
     curves: Mapping[str, Linearity] = {}
     repeated = None if lr is None or repeat is None else ring_correlation(few_planes(lr), few_planes(repeat))

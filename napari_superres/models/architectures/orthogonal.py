@@ -24,6 +24,8 @@ _PIXELS = 2**17
 class Orthogonal(nn.Module):
     """Refines one axis of a volume with a network of planes, in both directions across this axis.
 
+    With `mirrored`, the results of the four mirror images of each plane are averaged.
+
     Attributes
     ----------
     halo
@@ -31,7 +33,14 @@ class Orthogonal(nn.Module):
     """
 
     def __init__(
-        self, *, scale: Sequence[int], ndim: int = 3, blocks: int = 8, features: int = 32, kernel: str = "area-spline"
+        self,
+        *,
+        scale: Sequence[int],
+        ndim: int = 3,
+        blocks: int = 8,
+        features: int = 32,
+        kernel: str = "area-spline",
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
         finer = [axis for axis, s in enumerate(scale) if s > 1]
@@ -39,6 +48,7 @@ class Orthogonal(nn.Module):
             raise ValueError(f"orthogonal refines one axis of volumes, got ndim={ndim} and scale={tuple(scale)}")
         self.axis = finer[0]
         self.scale = tuple(scale)
+        self.mirrored = mirrored
         self.interpolation = Interpolation(kernel, scale)
         self.planes = EDSR(scale=(scale[self.axis], 1), blocks=blocks, features=features, skip=False, tail="direct")
         near_zero(self.planes.tail[0])
@@ -53,6 +63,14 @@ class Orthogonal(nn.Module):
         detail = [self._refine(x, through) for through in across]
         return self.interpolation(x) + (detail[0] + detail[1]) / 2
 
+    def detail(self, planes: Tensor) -> Tensor:
+        """Return what the network adds to interpolated planes ``(B, 1, coarse, fine)``, on the finer grid."""
+        if not self.mirrored:
+            added: Tensor = self.planes(planes)
+            return added
+        parts = [self.planes(planes.flip(axes)).flip(axes) for axes in ((), (2,), (3,), (2, 3))]
+        return torch.stack(parts).mean(dim=0)
+
     def _refine(self, x: Tensor, through: int) -> Tensor:
         """Return what the network adds, over all planes along one axis."""
         (along,) = {0, 1, 2} - {self.axis, through}
@@ -62,7 +80,7 @@ class Orthogonal(nn.Module):
         planes = planes.flatten(0, 1)
         step = max(1, _PIXELS // (planes.shape[-1] * planes.shape[-2]))
         # Convolutions of planes are fastest on a CPU in the channels-last layout.
-        parts = [self.planes(p.contiguous(memory_format=torch.channels_last)) for p in torch.split(planes, step)]
+        parts = [self.detail(p.contiguous(memory_format=torch.channels_last)) for p in torch.split(planes, step)]
         whole = torch.cat(parts)
         whole = whole.reshape(batch, count, *whole.shape[1:])
         return whole.permute([order.index(axis) for axis in range(5)])

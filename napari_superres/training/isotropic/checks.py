@@ -38,6 +38,9 @@ _FADING = 1.5
 _FLICKER_LEVEL = 0.03
 """Relative difference in brightness of odd and even slices that is said."""
 
+_DARK = 0.05
+"""Brightness, as a share of the brightest slice's, below which a slice is one of air."""
+
 _SATURATED = 0.01
 
 
@@ -81,6 +84,28 @@ def brightness_trend(sample: Floats) -> tuple[npt.NDArray[np.float64], float]:
     return np.asarray(np.exp(terms[:, 1:] @ fitted[1:]), dtype=np.float64), float(np.exp(-2 * fitted[2]) - 1)
 
 
+def interleaved_brightness(sample: Floats) -> float:
+    """Return by which share odd slices are brighter than even ones; 0 if it is within the error of its measurement.
+
+    Structure changes from slice to slice, too, but not in turn. Dark slices, as of air, are left out.
+    """
+    level = np.nanmean(np.where(np.isfinite(sample), sample, np.nan), axis=(1, 2), dtype=np.float64)
+    usable = level > _DARK * np.nanmax(level)
+    bright = np.log(np.where(usable, level, np.nan))
+    turns = (bright[1:-1] - (bright[:-2] + bright[2:]) / 2) * (-1.0) ** np.arange(len(bright) - 2)
+    turns = turns[np.isfinite(turns)]
+    if not len(turns):
+        return 0.0
+    middle, error = _median(turns)
+    return float(np.expm1(middle)) if abs(middle) > _CERTAIN * error else 0.0
+
+
+def _median(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the median along the first axis, and its standard error."""
+    middle = np.median(values, axis=0)
+    return middle, 1.86 * np.median(np.abs(values - middle), axis=0) / np.sqrt(len(values))
+
+
 def interleaved_shift(sample: Floats) -> float:
     """Return by how many pixels odd slices lie beside even ones; 0 if it is within the error of its measurement.
 
@@ -93,8 +118,7 @@ def interleaved_shift(sample: Floats) -> float:
     shifts = np.array([phase_cross_correlation(a, b, upsample_factor=10, normalization=None)[0] for a, b in pairs])
     alternating = shifts * (-1.0) ** np.arange(len(shifts))[:, None]
     # Some pairs, as of slices of air, have nothing to align by.
-    middle = np.median(alternating, axis=0)
-    error = 1.86 * np.median(np.abs(alternating - middle), axis=0) / np.sqrt(len(shifts))
+    middle, error = _median(alternating)
     return float(np.linalg.norm(np.where(np.abs(middle) > _CERTAIN * error, middle, 0.0)))
 
 
@@ -156,6 +180,12 @@ def notes(pixels: Pixels) -> Iterator[str]:
                 "register them first."
             )
             break
+    flicker = max((interleaved_brightness(sample) for sample in pixels.samples), key=abs)
+    if abs(flicker) > _FLICKER_LEVEL:
+        yield (
+            f"Odd slices are {abs(flicker):.0%} {'brighter' if flicker > 0 else 'darker'} than even ones: they were "
+            "probably recorded in two passes. Bring them to one brightness first."
+        )
     for sample in pixels.samples:
         bright = np.percentile(np.nan_to_num(sample), 95, axis=(1, 2))
         if np.ptp(bright) == 0:

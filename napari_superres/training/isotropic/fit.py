@@ -11,9 +11,11 @@ from torch import Tensor
 
 from napari_superres.core.kernels import AREA_SPLINE
 from napari_superres.core.noise import Noise
-from napari_superres.models.architectures.edsr import Block
+from napari_superres.models.architectures.edsr import EDSR
 from napari_superres.models.architectures.orthogonal import Orthogonal
 from napari_superres.models.interpolate import Interpolation
+from napari_superres.models.library.registry import model_path
+from napari_superres.models.model_file import read_weights
 from napari_superres.training.isotropic.profile import SliceProfile
 
 Planes = Sequence[npt.NDArray[np.float32]]
@@ -27,8 +29,8 @@ _LARGEST_GRADIENT = 0.05
 _FLAT, _DRAWS = 0.03, 4
 """Standard deviation, of the range, below which a patch is drawn again, and how often patches are drawn at most."""
 
-_RESIDUAL = 0.3
-"""Share of their usual size at which residual blocks begin."""
+TRUNK = "em-x2"
+"""Model whose blocks the network begins with: 0.06 dB better than random ones on a brain, of quite another kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +83,8 @@ def fit(
     random = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Orthogonal(scale=(lesson.scale, 1, 1))
-    for block in network.planes.body.children():
-        if isinstance(block, Block):
-            list(block.body.parameters())[-2].data.mul_(_RESIDUAL)
+        network = Orthogonal(scale=(lesson.scale, 1, 1), mirrored=True)
+    _load_trunk(network.planes)
     network.planes.to(memory_format=torch.channels_last)
     weights = list(network.planes.parameters())
     mean = [w.detach().clone() for w in weights]
@@ -152,6 +152,15 @@ class _Sampler:
                 break
         mirrored = [axis for axis in (0, 1) if self._random.random() < 0.5]
         return patch.nan_to_num().flip(mirrored)
+
+
+def _load_trunk(network: EDSR) -> None:
+    """Load all weights but the last ones. What the trunk is told of blur and noise is left out: none is told."""
+    own = network.state_dict()
+    for name, weight in read_weights(model_path(TRUNK)).items():
+        if name in own and not name.startswith("tail"):
+            own[name] = weight[:, : own[name].shape[1]] if weight.ndim > 1 else weight
+    network.load_state_dict(own)
 
 
 def _is_half_native() -> bool:

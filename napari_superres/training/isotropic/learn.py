@@ -19,7 +19,7 @@ from napari_superres.models.card import ITSELF, ModelCard
 from napari_superres.models.model import Model
 from napari_superres.models.model_file import pack_model
 from napari_superres.training.isotropic import checks
-from napari_superres.training.isotropic.fit import STEPS, Lesson, fit
+from napari_superres.training.isotropic.fit import STEPS, TRUNK, Lesson, fit
 from napari_superres.training.isotropic.geometry import Geometry
 from napari_superres.training.isotropic.options import IsotropicOptions
 from napari_superres.training.isotropic.predict import gain_along, gain_on_planes
@@ -159,7 +159,7 @@ def learn(
     if prediction.gain < LEAST_GAIN and not options["force"]:
         raise _too_small(prediction.gain, steps, geometry)
     weights = network.state_dict()
-    full = Orthogonal(scale=geometry.scale).eval().requires_grad_(False)
+    full = Orthogonal(scale=geometry.scale, mirrored=True).eval().requires_grad_(False)
     full.load_state_dict(weights)
     card = _card(image, geometry, full.halo, prediction, options, steps)
     model = Model(card, full, hashlib.sha256(pack_model(card, weights)).hexdigest())
@@ -257,7 +257,7 @@ def _card(
         name=NAME,
         title=f"Slices of one stack made {geometry.factor} times thinner",
         architecture="orthogonal",
-        arguments={"scale": list(geometry.scale)},
+        arguments={"scale": list(geometry.scale), "mirrored": True},
         scale=geometry.scale,
         halo=halo,
         intensity="percentile",
@@ -265,7 +265,8 @@ def _card(
         pixel_size=None if fine is None else (0.8 * fine, 1.25 * fine),
         degradation=geometry.profile.describe(),
         training=f"One stack of {' x '.join(map(str, image.shape))} pixels ({image.axes}): its planes across "
-        f"{geometry.axis}, made coarse along one axis; {steps} steps, mean squared error, averaged weights.",
+        f"{geometry.axis}, made coarse along one axis; {steps} steps from {TRUNK}, mean squared error, "
+        "averaged weights.",
         limits="For this stack, and stacks of the same kind, spacing and thickness.",
         citation=_CITATION,
         scores={ITSELF: {"protocol": "planes and slices of the stack itself, made coarser", **check}},

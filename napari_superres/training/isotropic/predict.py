@@ -75,7 +75,7 @@ def gain_on_planes(network: Orthogonal, planes: Sequence[Stack], lesson: Lesson,
         coarse, fine = _pair(turned, lesson, random)  # (coarse, planes, along)
         with torch.inference_mode():
             x = torch.from_numpy(coarse.swapaxes(0, 1).copy())[:, None]
-            result = (_base(x, lesson.scale) + network.planes(x))[:, 0].numpy().swapaxes(0, 1)
+            result = (_base(x, lesson.scale) + network.detail(x))[:, 0].numpy().swapaxes(0, 1)
         gains.append(_gain(coarse, result, fine, lesson))
     return float(np.mean(gains))
 

@@ -14,6 +14,7 @@ entries of a file.
 ``tomography/``  CT and magnetic resonance
 """
 
+from napari_superres.training.recipes.own_data import find_start as find_start
 from napari_superres.training.recipes.own_data import fit_instrument as fit_instrument
 from napari_superres.training.recipes.own_data import make_recipe as make_recipe
 from napari_superres.training.recipes.own_data import measured_sigma as measured_sigma
@@ -21,4 +22,4 @@ from napari_superres.training.recipes.recipe import Recipe as Recipe
 from napari_superres.training.recipes.shipped import list_recipes as list_recipes
 from napari_superres.training.recipes.shipped import load_recipe as load_recipe
 
-__all__ = ["Recipe", "fit_instrument", "list_recipes", "load_recipe", "make_recipe", "measured_sigma"]
+__all__ = ["Recipe", "find_start", "fit_instrument", "list_recipes", "load_recipe", "make_recipe", "measured_sigma"]

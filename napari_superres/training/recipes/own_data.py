@@ -13,6 +13,7 @@ from napari_superres.degradation.fit import fit_camera
 from napari_superres.degradation.psf import psf_sigma
 from napari_superres.errors import TrainingError
 from napari_superres.io import find_images, read_image
+from napari_superres.models.library.shipped import shipped_cards
 from napari_superres.training.images.fields_of_view import pixel_size_um
 from napari_superres.training.recipes.recipe import Recipe
 
@@ -110,6 +111,23 @@ def make_recipe(
     )
 
 
+def find_start(modality: str, scale: int | Sequence[int]) -> str | None:
+    """Return the shipped model that noisy images of a modality best refine; None if there is none.
+
+    Networks that are told the noise know it already, and need a twentieth of the steps.
+
+    Parameters
+    ----------
+    modality
+        As on the model card; empty = unknown.
+    scale
+        Factor along Y and X, or one per axis.
+    """
+    factors = (scale, scale) if isinstance(scale, int) else tuple(scale)
+    fitting = (card for card in shipped_cards() if card.conditions and card.scale == factors)
+    return next((card.name for card in fitting if modality and card.modality == modality), None)
+
+
 def measured_sigma(psf: Image, folders: Sequence[Path]) -> tuple[float, float]:
     """Return the range of the sigma of a measured point-spread function in pixels of high-resolution images.
 
@@ -130,14 +148,17 @@ def measured_sigma(psf: Image, folders: Sequence[Path]) -> tuple[float, float]:
     TrainingError
         If no image can be read, or the pixel size of one is unknown.
     """
-    return sigma_in_pixels(psf, [path for folder in folders for path in find_images(folder)])
+    paths = [path for folder in folders for path in find_images(folder)]
+    return sigma_in_pixels(psf, [pixel_size_um(read_image(path)) for path in paths])
 
 
-def sigma_in_pixels(psf: Image, paths: Sequence[Path]) -> tuple[float, float]:
-    """Return the range of the sigma of a measured point-spread function in pixels of images, as `measured_sigma`."""
-    width = psf_sigma(psf)
+def sigma_in_pixels(psf: Image | Mapping[str, float], sizes: Sequence[float | None]) -> tuple[float, float]:
+    """Return the range of the sigma of a point-spread function in pixels of such sizes in micrometres.
+
+    `psf` may also be its sigma per axis in micrometres. Otherwise as `measured_sigma`.
+    """
+    width = psf if isinstance(psf, Mapping) else psf_sigma(psf)
     sigma = (width["Y"] + width["X"]) / 2
-    sizes = [pixel_size_um(read_image(path)) for path in paths]
     known = [size for size in sizes if size is not None]
     if not known or len(known) < len(sizes):
         raise TrainingError(

@@ -13,6 +13,7 @@ from napari_superres.cli.app import app
 from napari_superres.degradation.instruments import make_instrument
 from napari_superres.degradation.psf.kernel import from_record, psf_kernel, psf_sigma, to_record
 from napari_superres.errors import SettingsError
+from napari_superres.evaluation import check_consistency
 from napari_superres.inference import degrade_file
 from napari_superres.inference.verify.steps import repeat_step
 from napari_superres.training.recipes import measured_sigma
@@ -153,3 +154,55 @@ def test_the_command_line_from_beads_to_a_blurred_image(tmp_path, capsys):
     arguments = [names["beads.ome.tif"], "-o", names["low.ome.tif"], "--scale", "2", "--psf", names["psf.ome.tif"]]
     app(["degrade", *arguments], standalone_mode=False)
     assert read_image(names["low.ome.tif"]).shape == (55, 55)
+
+
+@pytest.fixture(scope="module")
+def ring():
+    """Return a ring with a core, which no Gaussian is like."""
+    radius = np.hypot(*np.mgrid[-40:41, -40:41]) * 0.02
+    point = np.exp(-0.5 * (radius / 0.08) ** 2) + 0.5 * np.exp(-0.5 * ((radius - 0.4) / 0.06) ** 2)
+    return Image.from_array((point / point.sum()).astype(np.float32), "YX", pixel_size=0.02)
+
+
+def test_the_consistency_degrades_with_the_measured_function_itself(ring):
+    values = gaussian_filter(np.random.default_rng(0).random((96, 80)), 1.0) * 1000
+    truth = Image.from_array(values.astype(np.float32), "YX", pixel_size=0.1)
+    lr = degrade(truth, 2, kernel="measured", psf=ring)
+    measured = check_consistency(truth, lr, psf=ring)
+    fitted = check_consistency(truth, lr)
+    assert measured.rse < 0.02 * np.std(np.asarray(lr.data))
+    assert measured.rse < 0.1 * fitted.rse
+    assert measured.psf_sigma == pytest.approx(psf_sigma(ring)["Y"] / 0.2)
+    report = evaluate(truth, None, lr=lr, psf=ring)
+    (found,) = report.findings.values()
+    assert found.consistency.rse == pytest.approx(measured.rse)
+
+
+def test_a_gaussian_that_was_measured_is_as_consistent_as_its_width(psf):
+    values = gaussian_filter(np.random.default_rng(0).random((64, 48)), 1.0) * 1000
+    truth = Image.from_array(values.astype(np.float32), "YX", pixel_size=0.1)
+    lr = degrade(truth, 2, kernel="gaussian", psf_sigma=SIGMA_UM / 0.1)
+    measured, known = check_consistency(truth, lr, psf=psf), check_consistency(truth, lr, psf_sigma=SIGMA_UM / 0.2)
+    assert measured.rsp == pytest.approx(known.rsp, abs=1e-4)
+    assert measured.psf_sigma == pytest.approx(known.psf_sigma, rel=0.02)
+
+
+def test_along_z_alone_the_rest_of_the_function_blurs_nothing():
+    z, y, x = np.mgrid[-20:21, -12:13, -12:13] * 0.1
+    point = np.exp(-0.5 * (z**2 / 0.36 + (y**2 + x**2) / 0.04)).astype(np.float32)
+    measured = Image.from_array(point, "ZYX", pixel_size=0.1)
+    values = gaussian_filter(np.random.default_rng(0).random((48, 24, 20)), 0.7) * 100
+    lr = gaussian_filter(values, (3.0, 0, 0)).reshape(24, 2, 24, 20).mean(1)
+    fine, coarse = (
+        Image.from_array(v.astype(np.float32), "ZYX", pixel_size=(s, 0.2, 0.2)) for v, s in ((values, 0.2), (lr, 0.4))
+    )
+    assert check_consistency(fine, coarse, psf=measured).rsp > 0.999
+
+
+def test_a_width_and_a_measurement_state_the_same(psf, scene):
+    lr = degrade(scene, 2)
+    with pytest.raises(SettingsError, match="state the same"):
+        check_consistency(scene, lr, psf=psf, psf_sigma=1.0)
+    unknown = Image.from_array(np.asarray(lr.data), "YX")
+    with pytest.raises(SettingsError, match="known pixel size"):
+        check_consistency(Image.from_array(np.asarray(scene.data), "YX"), unknown, psf=psf)

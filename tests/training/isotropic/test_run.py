@@ -199,6 +199,14 @@ def test_interleaved_motion_bleaching_and_saturation_are_said(stack):
     assert any("saturated" in note for note in notes(pixels_of(stack.replace(data=saturated))))
 
 
+@pytest.mark.parametrize(("share", "words"), [(0.1, "brighter"), (-0.3, "darker"), (0.0, "")])
+def test_slices_that_are_bright_in_turn_are_said(stack, share, words):
+    values = np.array(stack.data)
+    values[1::2] *= 1 + share
+    said = [note for note in notes(pixels_of(stack.replace(data=values))) if "slices are" in note]
+    assert [words in note for note in said] == ([True] if words else [])
+
+
 def test_a_shift_between_odd_and_even_slices_is_measured_and_a_drift_is_none():
     still = np.array(make_stack(make_specimen(sigma=2.0)).data)
     assert interleaved_shift(still) == 0

@@ -38,7 +38,11 @@ _STACK = (
     "the stack, and press <b>Make isotropic</b>. The button is shown if Z is coarser than Y and X."
 )
 _NOISY = "As they were recorded: neither denoised, nor resampled, nor saved as JPEG."
-_HINTS = {STACK: _STACK, NOISY_LAYERS: _NOISY, NOISY: _NOISY, REPEATS: _NOISY}
+_NOISY_LAYERS = (
+    f"{_NOISY} To refine a model on one layer, there is a shorter way: press <b>Adapt to this image</b> in "
+    "<b>Super-resolve</b>."
+)
+_HINTS = {STACK: _STACK, NOISY_LAYERS: _NOISY_LAYERS, NOISY: _NOISY, REPEATS: _NOISY}
 
 _FOLDERS = {
     FOLDER: (("High-res", "Folder of high-resolution images"),),

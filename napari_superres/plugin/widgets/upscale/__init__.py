@@ -14,7 +14,7 @@ whether it may be pressed is decided in ``state``.
 ``region``        choice of region and channels
 ``pixel_size``    sets a pixel size that the file did not state
 ``resample``      offers the pixel size that a model was trained on
-``isotropic``     learns from a stack of thick slices how to make them thin
+``learning``      buttons that learn from the layer: how to make thick slices thin, and to refine a model
 ``crop``          a crop of the image: input, interpolation, result
 ``preview``       the visible field, computed while the user looks around
 ``snippets``      the run as a command and as a script

@@ -16,7 +16,8 @@ from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
 from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
 from napari_superres.plugin.widgets.upscale.crop import Crop
-from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
+from napari_superres.plugin.widgets.upscale.learning.adapting import AdaptForm
+from napari_superres.plugin.widgets.upscale.learning.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.preview import Preview
 from napari_superres.plugin.widgets.upscale.result_layer import ResultLayer
 from napari_superres.plugin.widgets.upscale.state import Request, UpscaleState, complete_message
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_superres.inference import Progress
+    from napari_superres.training import TrainingStep
     from napari_superres.training.isotropic import LearningStep
 
 
@@ -165,6 +167,7 @@ class RunningControls(UpscaleControls):
 
     crop: Crop
     isotropic: IsotropicForm
+    adapting: AdaptForm
     preview: Preview
     source_switch: SourceSwitch
 
@@ -181,7 +184,7 @@ class RunningControls(UpscaleControls):
     @property
     def is_running(self) -> bool:
         """Whether a result is being computed, or a model learnt for it."""
-        return self._run is not None or self.isotropic.is_running
+        return self._run is not None or self.isotropic.is_running or self.adapting.is_running
 
     def _set_state(self, state: UpscaleState) -> None:
         self.state = state
@@ -238,13 +241,18 @@ class RunningControls(UpscaleControls):
 
     def _cancel(self, message: str = "", *, keep: bool = False) -> None:
         self.isotropic.cancel()
+        self.adapting.cancel()
         if self._run is not None:
             self._run.cancel(keep=keep)
             self._waiting.clear()
         self._set_state(self.state.cancel(message))
 
     def _learn(self, step: "LearningStep | None") -> None:
-        self._set_state(self.state.start() if step is None else self.state.learn(step))
+        state = self.state
+        self._set_state(state.start() if step is None else state.learn(step.done / step.total, step.remaining))
+
+    def _adapt(self, step: "TrainingStep | None") -> None:
+        self._set_state(self.state.start() if step is None else self.state.learn(step.share, step.remaining))
 
     def _run_learnt(self, layer: "ImageLayer", model: str) -> None:
         """Compute a layer with the model that was learnt from it."""
@@ -255,6 +263,15 @@ class RunningControls(UpscaleControls):
         if model and layer in self.viewer.layers:
             self.layer.value = layer
             self._start_or_cancel()
+
+    def _offer_adapted(self, layer: "ImageLayer", model: str) -> None:
+        """Choose the model that was refined on a layer for it."""
+        self._set_state(self.state.finish("" if model else "The model was kept as it is."))
+        if model:
+            library.changed.emit()
+        if model and layer in self.viewer.layers:
+            self.layer.value = layer
+            self.model.value = model
 
     def _advance(self, step: "Progress") -> None:
         if self._run is not None:

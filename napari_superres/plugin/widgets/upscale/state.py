@@ -18,10 +18,12 @@ from napari_superres.plugin.widgets.common.wording import duration, parse_range,
 
 if TYPE_CHECKING:
     from napari_superres.inference import Progress
-    from napari_superres.training.isotropic import LearningStep
 
 WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
 """Regions of a layer that can be computed."""
+
+_SHARES = 1000
+"""Steps of the bar while something is learnt from a layer."""
 
 
 class Phase(Enum):
@@ -302,18 +304,21 @@ class UpscaleState:
         has_result = self.has_partial_result or step.region is not None
         return replace(state, has_partial_result=has_result, message=progress_text(step))
 
-    def learn(self, step: "LearningStep") -> "UpscaleState":
+    def learn(self, share: float, remaining: float) -> "UpscaleState":
         """Return the state after a step of learning from the layer.
 
         Parameters
         ----------
-        step
-            As `napari_superres.training.isotropic.iter_learning` yields it.
+        share
+            What is done, from 0 to 1; at 0 it is still being prepared, and at 1 only checked.
+        remaining
+            Seconds that learning takes from now on.
         """
-        state = replace(self, progress=(step.done, step.total))
-        if self.phase is not Phase.RUNNING:
+        state = replace(self, progress=(round(_SHARES * share), _SHARES))
+        if self.phase is not Phase.RUNNING or share == 0:
             return state
-        return replace(state, message=f"Learning from the stack: about {duration(step.remaining)} left")
+        left = f"about {duration(remaining)} left" if share < 1 else "comparing on parts that were held out…"
+        return replace(state, message=f"Learning from the layer: {left}")
 
     def cancel(self, message: str = "") -> "UpscaleState":
         """Return the state in which the run is stopping.

@@ -24,9 +24,10 @@ from napari_superres.plugin.widgets.upscale import snippets
 from napari_superres.plugin.widgets.upscale.choosing.chooser import ModelChooser
 from napari_superres.plugin.widgets.upscale.choosing.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.crop import Crop
-from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.layer_facts import facts_of
 from napari_superres.plugin.widgets.upscale.layer_run import RunningControls
+from napari_superres.plugin.widgets.upscale.learning.adapting import AdaptForm
+from napari_superres.plugin.widgets.upscale.learning.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.pixel_size import PixelSizeForm, set_pixel_size
 from napari_superres.plugin.widgets.upscale.preview import Preview
 from napari_superres.plugin.widgets.upscale.region import RegionForm
@@ -71,6 +72,7 @@ class UpscaleWidget(RunningControls):
         self.pixel_size = PixelSizeForm(self._set_pixel_size)
         self.resample = ResampleButton(viewer, self.session, lambda layer: setattr(self.layer, "value", layer))
         self.isotropic = IsotropicForm(self.session, self._learn, self._run_learnt)
+        self.adapting = AdaptForm(self.session, self._adapt, self._offer_adapted)
         self.chooser = ModelChooser(self.session, self.models, self._read_controls)
         self.fitness = FitnessForm(viewer, self.model, self.intensity_range, self._read_controls)
         self.region = RegionForm(viewer, self._read_controls)
@@ -81,8 +83,9 @@ class UpscaleWidget(RunningControls):
         self.blur_noise = BlurNoiseForm(self._update)
         self._noise: Any = None  # as it was measured; a moved slider does not measure it again
         choosing = self.chooser, self.fitness, self.resample, self.isotropic
+        looks = self.crop, self.blur_noise, self.adapting
         live = self.preview, self.preview.note, self.source_switch
-        self.arrange(self.pixel_size, choosing, [self.crop, self.blur_noise], self.region, live)
+        self.arrange(self.pixel_size, choosing, looks, self.region, live)
         self.precision.value = preferences().precision
         self._connect()
         self._choose_layer()
@@ -109,6 +112,7 @@ class UpscaleWidget(RunningControls):
         super().show_state(state)
         self.pixel_size.setVisible(state.asks_for_pixel_size)
         self.isotropic.button.setEnabled(state.can_plan)
+        self.adapting.button.setEnabled(state.can_plan)
         self.region.show_state(state)
         self.blur_noise.say(state.noise_text, state.told_text)
 
@@ -247,6 +251,8 @@ class UpscaleWidget(RunningControls):
         )
         self.resample.offer(self.layer.value, self._chosen_image(), self.state.card)
         self.isotropic.offer(self.layer.value, self._chosen_image())
+        sigma = 0.0 if self.state.blur_noise is None else self.state.blur_noise.psf_sigma
+        self.adapting.offer(self.layer.value, self._chosen_image(), self.state.card, sigma)
         self._plan_soon()
         self.preview.ask()
 

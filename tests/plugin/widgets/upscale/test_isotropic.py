@@ -9,7 +9,7 @@ from helpers.scenes.thick_slices import make_specimen, make_stack
 from napari_superres import upscale
 from napari_superres.models import list_models
 from napari_superres.plugin.host.layers import to_image
-from napari_superres.plugin.widgets.upscale.isotropic import is_anisotropic
+from napari_superres.plugin.widgets.upscale.learning.isotropic import is_anisotropic
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 from napari_superres.plugin.worker import learn as worker_learn
 from napari_superres.training.isotropic import learn
