@@ -1,4 +1,4 @@
-"""Tiny models whose far pixels matter, images of all kinds, and a cluster that test files share: its start takes seconds."""
+"""Tiny models whose far pixels matter, images of all kinds, and a cluster that several test files share."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -59,13 +60,14 @@ class OtherComputers:
         self.device = _common_device(self.facts, device)
         self.workers = len(self.facts)
         self.notes = (note,) if note else ()
-        self._threads = sum(client.nthreads().values())
+        self._threads: int = sum(client.nthreads().values())
+        self._keys: dict[int, str] = {}
         self._run, self._sent, self._is_lost, self._here = uuid4().hex, set[str](), False, 0
 
     @property
     def in_flight(self) -> int:
         """Number of batches that may be under way."""
-        return _AHEAD * max(1, self._threads)
+        return max(1, self._threads) * _AHEAD
 
     def record(self) -> dict[str, Any]:
         """Return the entry in the record of a result. It never names an address."""
@@ -159,7 +161,7 @@ class OtherComputers:
 
     def _send_model(self, model: Model) -> str:
         """Send a model to the workers that do not have it, and return its key."""
-        key = model.sha256 or model.card.name
+        key = self._key_of(model)
         if key not in self._sent:
             kept = self._client.run(has_model, key, on_error="ignore")
             without = [worker for worker, has_it in kept.items() if not has_it]
@@ -173,6 +175,14 @@ class OtherComputers:
                     ) from error
             self._sent.add(key)
         return key
+
+    def _key_of(self, model: Model) -> str:
+        """Return the hash of a model's file, or of itself if it was made without one."""
+        if model.sha256:
+            return model.sha256
+        if id(model) not in self._keys:
+            self._keys[id(model)] = sha256(pickle.dumps(model)).hexdigest()
+        return self._keys[id(model)]
 
     def _lose(self, error: BaseException) -> None:
         self._is_lost = True

@@ -22,6 +22,7 @@ from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import in_groups, model_label
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, range_field, tile_box
+from napari_superres.plugin.widgets.common.place import PlaceForm
 
 _SAME_AS_INPUT = "same as input"
 
@@ -59,6 +60,8 @@ class BatchSettings(QWidget):
         controls = (self.model, self.unknown, output_row, self.format)
         computing = (self.intensity_range, self.device, self.precision, self.tile, self.axes)
         layout.addWidget(forms.form((*controls, *computing)))
+        self.place = PlaceForm()
+        layout.addWidget(self.place)
         self.blur_noise = BlurNoiseForm(lambda: None)
         layout.addWidget(self.blur_noise)
         self.model.changed.connect(self._fit_model)
@@ -149,6 +152,7 @@ class BatchSettings(QWidget):
             overwrite=self.overwrite.isChecked(),
             intensity_range=self.intensity_range.value,
             blur_noise=self.blur_noise.value,
+            scheduler=self.place.scheduler,
         )
 
     def _choose_output(self) -> None:

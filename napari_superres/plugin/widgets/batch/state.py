@@ -41,6 +41,8 @@ class BatchOptions:
         Text of the intensities that become 0 and 1; empty to fit them to each file.
     blur_noise
         What a conditioned network shall be told; None for other models.
+    scheduler
+        Address of the cluster that computes; None for this computer.
     """
 
     model: str
@@ -53,6 +55,7 @@ class BatchOptions:
     overwrite: bool = False
     intensity_range: str = ""
     blur_noise: BlurNoise | None = None
+    scheduler: str | None = None
 
     def keywords(self) -> dict[str, Any]:
         """Return the options as keyword arguments of `upscale_files`.

@@ -61,6 +61,7 @@ class BatchWidget(Panel):
         self._activity = Activity("Super-resolving files")
         self.input = QWidget()
         self.settings = BatchSettings()
+        self.settings.place.session = self.session
         self._add_input()
         self.body.addWidget(self.settings)
         self._add_run()

@@ -3,6 +3,7 @@
 Begin with ``panel``.
 
 ``panel``            base class of all widgets: layout, jobs, what happens when the dock is closed
+``place``             where to compute: this computer, or a cluster by its address
 ``session``          the jobs of a panel, one after another, and changes of the viewer's layers
 ``forms``            rows with labels, choices of layers, lines of text, error notifications
 ``device_controls``  device, precision and tile size

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QPushButton, QW
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, range_field, tile_box
 from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.common.place import PlaceForm
 from napari_superres.plugin.widgets.upscale.model_choice import ModelChoice
 from napari_superres.plugin.widgets.upscale.state import UpscaleState
 
@@ -56,7 +57,8 @@ class UpscaleControls(Panel):
         self.models = ModelChoice()
         self.model = self.models.box
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
-        self.intensity_range = range_field()
+        self.intensity_range, self.place = range_field(), PlaceForm()
+        self.place.session = self.session
         self.tta = CheckBox(
             label="Averaging",
             tooltip="Average the results of the eight flips and quarter turns of the input. Takes eight times as long "
@@ -121,6 +123,7 @@ class UpscaleControls(Panel):
             self.add_model,
             region,
             forms.form([self.intensity_range, self.device, self.precision, self.tile, self.tta]),
+            self.place,
             *live,
             _row(self.copy_python, self.copy_command),
             forms.text(_CAUTION),

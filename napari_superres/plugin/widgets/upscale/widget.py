@@ -108,7 +108,7 @@ class UpscaleWidget(UpscaleControls):
         self.model.native.activated.connect(self._choose_model_by_hand)  # also the model that is shown already
         self.all_channels.toggled.connect(self._read_controls)
         self.axes.changed.connect(self._look_again)
-        for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta):
+        for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta, self.place):
             control.changed.connect(self._read_controls)
         library.follow(self, self._refresh_models)
 
@@ -231,6 +231,7 @@ class UpscaleWidget(UpscaleControls):
                 precision=self.precision.value,
                 tile=self.tile.value,
                 tta=self.tta.value,
+                scheduler=self.place.scheduler,
                 blur_noise=self.blur_noise.value,
                 units_notice=mixed_units(self.viewer.layers),
                 plan="" if layer is None else self.state.plan,
