@@ -120,7 +120,7 @@ def inspection(paths: Mapping[str, str], devices: Sequence[str]) -> Callable[[],
         try:
             import torch
 
-            import napari_superres.inference.stream.boxes  # noqa: F401 - Only to see that it can be imported.
+            import napari_superres.inference.remote.worker  # noqa: F401 - Only to see that it can be imported.
             from napari_superres.inference.machine.device import list_devices
             from napari_superres.storage import as_path
         except ImportError as error:
