@@ -198,7 +198,8 @@ def _common_device(facts: dict[str, Any], device: str) -> str:
     if device != "auto":
         return device
     first, *others = [each.devices for each in facts.values()]
-    return next(name for name in first if all(name in other for other in others))
+    fastest: str = next(name for name in first if all(name in other for other in others))
+    return fastest
 
 
 def _checked(found: Any, runner: TileRunner, tiles: Sequence[PlaneTile], read: Sequence[TileRead]) -> list[Core]:
