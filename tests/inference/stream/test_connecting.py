@@ -16,6 +16,7 @@ import pytest
 from napari_superres import Image, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError
 from napari_superres.inference.provenance import package_version
+from napari_superres.inference.remote import connection
 from napari_superres.inference.stream import local_cluster
 from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import ThisProcess, open_executor
@@ -36,7 +37,7 @@ def source(tmp_path_factory):
 @pytest.mark.parametrize("listening", [False, True])
 def test_no_scheduler(listening, source, tmp_path, monkeypatch):
     """Nobody is there, or somebody who is no scheduler."""
-    monkeypatch.setattr(module, "_PATIENCE", 2.0)
+    monkeypatch.setattr(connection, "PATIENCE", 2.0)
     with closing(socket.socket()) as somebody:
         somebody.bind(("127.0.0.1", 0))
         if listening:
@@ -51,7 +52,7 @@ def test_no_scheduler(listening, source, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:1", "tcp://", "tcp://127.0.0.1"])
 def test_no_address(address, source, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_PATIENCE", 1.0)
+    monkeypatch.setattr(connection, "PATIENCE", 1.0)
     with pytest.raises(DeviceError, match="does not answer"):
         upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, scheduler=address)
 
@@ -86,7 +87,7 @@ def test_a_scheduler_without_tls_is_named():
         status = "running"
 
         def run(self, *_, **__):
-            return {"tcp://1": (package_version("napari-superres-torch"), 1, "")}
+            return {"tcp://1": SimpleNamespace(version=package_version("napari-superres-torch"), problem="")}
 
         def submit(self, *_, **__):
             return None

@@ -17,8 +17,8 @@ from torch import nn
 from napari_superres import Image, load_model, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError, SuperResWarning, UnreadableImageError
 from napari_superres.inference import upscale_files
+from napari_superres.inference.remote import connection
 from napari_superres.inference.stream import local_cluster
-from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import Cluster, open_executor
 from napari_superres.io.omezarr import layout as omezarr_layout
 from napari_superres.models import Model, ModelCard
@@ -216,15 +216,15 @@ def test_workers_of_another_version_or_disk(source, cluster, tmp_path, monkeypat
             upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, scheduler=cluster.scheduler_address)
         assert list(tmp_path.iterdir()) == []
 
-    there, inspection = module.package_version, module._inspection
+    there, inspection = connection.package_version, connection.inspection
     with monkeypatch.context() as patch:
-        patch.setattr(module, "package_version", lambda _: "99.0")
+        patch.setattr(connection, "package_version", lambda _: "99.0")
         refused(rf"has version {there('napari-superres-torch')} of napari-superres-torch, and this process 99.0")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_inspection", lambda _, devices: inspection({"/not/shared": "/not/shared"}, devices))
+        patch.setattr(connection, "inspection", lambda _, devices: inspection({"/not/shared": "/not/shared"}, devices))
         refused("does not see /not/shared; source and target must lie on a disk or in a store that all can reach")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_inspection", lambda paths, _: inspection(paths, ["cuda:7"]))
+        patch.setattr(connection, "inspection", lambda paths, _: inspection(paths, ["cuda:7"]))
         refused("has no device cuda:7")
 
 
