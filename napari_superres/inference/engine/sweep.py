@@ -33,7 +33,9 @@ PlaneStatistics = Mapping[tuple[int, ...], Statistics]
 """Global-layer statistics of each plane, keyed by its (T, C, Z) index."""
 
 
-_OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+"""Errors that smaller batches and tiles may mend."""
+
 _R = TypeVar("_R")
 
 
@@ -193,7 +195,7 @@ def _unless_short(task: Callable[[], _R]) -> _R | None:
     """
     try:
         return task()
-    except _OUT_OF_MEMORY:
+    except OUT_OF_MEMORY:
         return None
 
 

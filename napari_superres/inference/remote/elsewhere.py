@@ -4,6 +4,8 @@ Windows travel in the image's own type, and so do the cores of the result: for 1
 would take. dask gives the windows of a worker that dies to another.
 """
 
+import asyncio
+import concurrent.futures
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +19,13 @@ import numpy as np
 
 from napari_superres.core.intensity import COLOURS, Limited
 from napari_superres.core.tiling import inner_core
-from napari_superres.errors import DeviceError
+from napari_superres.errors import DeviceError, SuperResError
 from napari_superres.inference.engine.cores import Core
-from napari_superres.inference.engine.sweep import PlaneStatistics, PlaneTile, TileRunner
+from napari_superres.inference.engine.sweep import OUT_OF_MEMORY, PlaneStatistics, PlaneTile, TileRunner
 from napari_superres.inference.engine.tile_io import TileRead
 from napari_superres.inference.planning.plan import Plan
-from napari_superres.inference.remote.connection import connect, inspect_workers
+from napari_superres.inference.provenance import package_version
+from napari_superres.inference.remote.connection import PATIENCE, connect, inspect_workers
 from napari_superres.inference.remote.worker import compute, has_model, keep_model
 from napari_superres.models.model import Model
 
@@ -37,6 +40,11 @@ _AHEAD = 2
 
 _LOST = "the cluster was lost ({}); this computer computed the windows that were missing."
 _DIED = "workers died repeatedly at one window, mostly for lack of memory; this computer computed it."
+_FAILED = "a worker failed ({}: {}); this computer computed what it was sent."
+
+
+class _WorkerError(Exception):
+    """A worker did not compute a batch; the text is a sentence for the user."""
 
 
 class OtherComputers:
@@ -89,28 +97,28 @@ class OtherComputers:
         """Send a batch; the returned function waits for its result. See `sweep.Elsewhere`."""
         if self._is_lost:
             return self._compute_here(here)
-        future: Any = None
+        of_tiles = None if statistics is None else {each.key: statistics[each.key] for each in tiles}
+        plan = replace(self.plan_of(runner.plan), batch=runner.batch, tile=runner.tile)
+        run = f"{self._run}-{runner.plan.channels}-{runner.batch}-{runner.tile}"
+        windows = [each.values for each in read]
+        given = (task, self._key_of(runner.model), run, plan, str(runner.image.dtype), tiles, windows, of_tiles)
         try:
-            key = self._send_model(runner.model)
-            of_tiles = None if statistics is None else {each.key: statistics[each.key] for each in tiles}
-            plan = replace(self.plan_of(runner.plan), batch=runner.batch, tile=runner.tile)
-            run = f"{self._run}-{runner.plan.channels}-{runner.batch}-{runner.tile}"
-            windows = [each.values for each in read]
-            given = (task, key, run, plan, str(runner.image.dtype), tiles, windows, of_tiles)
-            future = self._client.submit(compute, *given, pure=False)
+            self._send_model(runner.model)
+            sent = self._send(given)
         except self._losses as error:
             self._lose(error)
+            return self._compute_here(here)
 
         def fetch() -> Any:
-            if self._is_lost or future is None:
+            if self._is_lost:
                 return self._compute_here(here)()
             try:
-                found = self._wait(future, runner.model, given)
+                found = self._wait(sent, runner.model, given)
+            except _WorkerError as error:
+                self._note(str(error))
+                return self._compute_here(here)()
             except self._losses as error:
                 self._lose(error)
-                return self._compute_here(here)()
-            except self._killed:
-                self._note(_DIED)
                 return self._compute_here(here)()
             return found if task == "gather" else _checked(found, runner, tiles, read)
 
@@ -118,49 +126,68 @@ class OtherComputers:
 
     @property
     def _losses(self) -> tuple[type[BaseException], ...]:
-        from distributed import CancelledError
-        from distributed.comm import CommClosedError
+        import distributed
+        from distributed.client import ClosedClientError
 
-        return (CancelledError, CommClosedError, OSError, TimeoutError)
-
-    @property
-    def _killed(self) -> type[Exception]:
-        from distributed.scheduler import KilledWorker
-
-        return KilledWorker  # type: ignore[no-any-return]
+        # OSError is also the parent of TimeoutError and of errors of connections.
+        return (distributed.CancelledError, concurrent.futures.CancelledError, ClosedClientError, OSError)
 
     def _compute_here(self, here: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
         self._here += 1
         return here()
 
-    def _wait(self, future: Any, model: Model, given: tuple[Any, ...]) -> Any:
+    def _send(self, given: tuple[Any, ...]) -> tuple[Any, "concurrent.futures.Future[Any]"]:
+        """Send a batch; return dask's future, and another one whose result travels here as soon as it is ready.
+
+        ``result(timeout)`` of dask's would begin to fetch anew each time, so over a slow line it would never end.
+        """
+        future = self._client.submit(compute, *given, pure=False)
+        arriving = self._client.gather(future, asynchronous=True)
+        return future, asyncio.run_coroutine_threadsafe(arriving, self._client.loop.asyncio_loop)
+
+    def _wait(self, sent: tuple[Any, "concurrent.futures.Future[Any]"], model: Model, given: tuple[Any, ...]) -> Any:
         """Return the result of a batch; a worker that joined since is sent the model first."""
         lonely_since: float | None = None
         while True:
-            try:
-                found = future.result(timeout=_LOOK_EVERY)
-            except TimeoutError:
-                if not self._is_alone():
-                    lonely_since = None
-                    continue
-                lonely_since = lonely_since or time.monotonic()
-                if time.monotonic() - lonely_since >= _LONELY:
-                    raise ConnectionError("no worker is left") from None
+            future, arriving = sent
+            concurrent.futures.wait([arriving], timeout=_LOOK_EVERY)
+            if not arriving.done():
+                lonely_since = (lonely_since or time.monotonic()) if self._is_alone() else None
+                if lonely_since is not None and time.monotonic() - lonely_since >= _LONELY:
+                    raise ConnectionError("no worker is left")
                 continue
+            try:
+                found = arriving.result()
+            except (*OUT_OF_MEMORY, SuperResError):
+                raise
+            except Exception as error:
+                if future.status == "error":
+                    raise _WorkerError(_describe(error)) from error
+                raise
             if found is not None:
                 return found
             self._sent.clear()
-            inspect_workers(self._client, {}, [self.device])
-            self._send_model(model)
-            future = self._client.submit(compute, *given, pure=False)
+            try:
+                inspect_workers(self._client, {}, [self.device])
+                self._send_model(model)
+            except DeviceError as error:
+                raise ConnectionError(error.message.rstrip(".")) from error
+            sent = self._send(given)
 
     def _is_alone(self) -> bool:
+        """Return whether no worker is left.
+
+        Raises
+        ------
+        OSError
+            If the scheduler does not answer. A tunnel may stay open here although its other end is gone.
+        """
         if self._client.status != "running":
             raise ConnectionError("the connection broke")
-        return not self._client.nthreads()
+        return not self._client.sync(self._client.scheduler.ncores, callback_timeout=PATIENCE)
 
-    def _send_model(self, model: Model) -> str:
-        """Send a model to the workers that do not have it, and return its key."""
+    def _send_model(self, model: Model) -> None:
+        """Send a model to the workers that do not have it."""
         key = self._key_of(model)
         if key not in self._sent:
             kept = self._client.run(has_model, key, on_error="ignore")
@@ -174,14 +201,15 @@ class OtherComputers:
                         remedy="Install it where the workers run.",
                     ) from error
             self._sent.add(key)
-        return key
 
     def _key_of(self, model: Model) -> str:
-        """Return the hash of a model's file, or of itself if it was made without one."""
-        if model.sha256:
-            return model.sha256
+        """Return the hash of a model's file, or of itself if it was made without one, and the version it is for.
+
+        So a worker of another version that joins during a run does not compute it with what it kept.
+        """
         if id(model) not in self._keys:
-            self._keys[id(model)] = sha256(pickle.dumps(model)).hexdigest()
+            digest = model.sha256 or sha256(pickle.dumps(model)).hexdigest()
+            self._keys[id(model)] = f"{package_version('napari-superres-torch')}-{digest}"
         return self._keys[id(model)]
 
     def _lose(self, error: BaseException) -> None:
@@ -191,6 +219,16 @@ class OtherComputers:
 
     def _note(self, note: str) -> None:
         self.notes = tuple(dict.fromkeys((*self.notes, note)))
+
+
+def _describe(error: Exception) -> str:
+    """Return the sentence about a worker's error."""
+    from distributed.scheduler import KilledWorker
+
+    if isinstance(error, KilledWorker):
+        return _DIED
+    first, *_ = str(error).splitlines() or [""]
+    return _FAILED.format(type(error).__name__, first)
 
 
 def _common_device(facts: dict[str, Any], device: str) -> str:

@@ -1,5 +1,6 @@
 """Other computers: the same pixels as here, whatever happens to them."""
 
+import asyncio
 import time
 from contextlib import closing
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from helpers.networks import least_tile, make
 
 from napari_superres import Image, iter_upscale, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import DeviceError, SuperResWarning
-from napari_superres.inference.remote import elsewhere
+from napari_superres.inference.remote import connection, elsewhere, worker
 from napari_superres.inference.remote.elsewhere import OtherComputers, describe_cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::napari_superres.errors.SuperResWarning")  # noise fits no model
@@ -149,19 +150,70 @@ def test_without_any_worker_this_computer_takes_over(image, whole, own, monkeypa
     assert any("no worker is left" in note for note in last.notes)
 
 
-def test_a_window_that_workers_die_of_is_computed_here(image, whole, cluster, monkeypatch):
-    wait, first = OtherComputers._wait, [True]
+async def for_ever(*_, **__):
+    await asyncio.Event().wait()
 
-    def dies_once(*args):
-        if first.pop() if first else False:
-            raise KilledWorker("compute", SimpleNamespace(address="a"), 3)
-        return wait(*args)
 
-    monkeypatch.setattr(OtherComputers, "_wait", dies_once)
+def test_a_tunnel_whose_other_end_is_gone(image, whole, own, monkeypatch):
+    """Nothing answers any more, but the connection stays open."""
+    monkeypatch.setattr(elsewhere, "_LOOK_EVERY", 0.05)
+    monkeypatch.setattr(elsewhere, "PATIENCE", 0.05)
+
+    def goes():
+        for request in ("gather", "ncores"):
+            monkeypatch.setitem(own.scheduler.handlers, request, for_ever)
+
+    last = run(image, own.scheduler_address, after_2=goes)
+    np.testing.assert_array_equal(last.image.data, whole.data)
+    assert any("the cluster was lost" in note for note in last.notes)
+
+
+def test_a_slow_line(image, whole, own, monkeypatch):
+    """A result that takes longer than the time between two looks arrives nevertheless, and is fetched once."""
+    monkeypatch.setattr(elsewhere, "_LOOK_EVERY", 0.01)
+    gather, fetched = own.scheduler.handlers["gather"], []
+
+    async def late(keys, **given):
+        fetched.extend(keys)
+        await asyncio.sleep(0.1)
+        return await gather(keys=keys, **given)
+
+    monkeypatch.setitem(own.scheduler.handlers, "gather", late)
+    last = run(image, own.scheduler_address)
+    np.testing.assert_array_equal(last.image.data, whole.data)
+    assert len(fetched) == len(set(fetched)) > 1
+    assert last.image.metadata["provenance"]["cluster"]["batches_computed_here"] == 0
+
+
+@pytest.mark.parametrize("error", [TimeoutError, OSError, ModuleNotFoundError])
+def test_a_worker_that_fails(error, image, whole, own, monkeypatch):
+    def fails(*_):
+        raise error("no such driver")
+
+    monkeypatch.setattr(elsewhere, "compute", fails)
+    last = run(image, own.scheduler_address)
+    np.testing.assert_array_equal(last.image.data, whole.data)
+    assert f"a worker failed ({error.__name__}: no such driver); this computer computed what it was sent." in last.notes
+
+
+def test_a_worker_that_joins_with_another_version(image, whole, own, monkeypatch):
+    def joins():
+        monkeypatch.setattr(worker, "_models", type(worker._models)())
+        monkeypatch.setattr(connection, "package_version", lambda _: "99.0")
+
+    last = run(image, own.scheduler_address, after_2=joins)
+    np.testing.assert_array_equal(last.image.data, whole.data)
+    assert any("the cluster was lost (worker" in note and "and this process 99.0" in note for note in last.notes)
+
+
+def test_a_window_that_workers_die_of_is_computed_here(image, whole, own, monkeypatch):
+    def dies(*_):
+        raise KilledWorker("compute", SimpleNamespace(address="a"), 3)
+
+    monkeypatch.setattr(elsewhere, "compute", dies)
     with pytest.warns(SuperResWarning, match="workers died repeatedly"):
-        found = upscale(image, MODEL, tile=80, scheduler=cluster.scheduler_address)
+        found = upscale(image, MODEL, tile=80, scheduler=own.scheduler_address)
     np.testing.assert_array_equal(found.data, whole.data)
-    assert found.metadata["provenance"]["cluster"]["batches_computed_here"] == 1
 
 
 def test_memory_that_is_short_there(image, whole, cluster, monkeypatch):
