@@ -159,6 +159,10 @@ def upscale(
 
     # The allocator can only be tuned before torch allocates its first large block.
     tune_allocator()
+    if workers is not None and not dry_run:
+        from napari_superres.inference.stream.fork_server import start_fork_server
+
+        start_fork_server(workers)  # It imports torch while this process does.
     reading = {
         "axes": axes,
         "series": series,

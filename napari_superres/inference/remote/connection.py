@@ -85,11 +85,17 @@ def inspect_workers(client: Any, paths: Mapping[str, str], devices: Sequence[str
     Raises
     ------
     DeviceError
-        If there is no worker, or one lacks the package, its version, a device or a file.
+        If the scheduler was lost, there is no worker, or one lacks the package, its version, a device or a file.
     """
     wanted = package_version("napari-superres-torch")
-    # A worker that dies meanwhile need not answer.
-    found: dict[str, Any] = client.run(inspection(paths, devices), on_error="ignore")
+    try:
+        # A worker that dies meanwhile need not answer.
+        found: dict[str, Any] = client.run(inspection(paths, devices), on_error="ignore")
+    except OSError as error:
+        raise DeviceError(
+            "the scheduler does not answer any more.",
+            remedy="Start it again, or leave out `scheduler` to compute in this process.",
+        ) from error
     if not found:
         raise DeviceError(
             "no worker answers.",

@@ -6,10 +6,11 @@ worker that dies are given to another.
 
 import os
 import pickle
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, Protocol
 
@@ -20,8 +21,9 @@ from napari_superres.inference.machine.memory import tune_allocator
 from napari_superres.inference.remote.connection import connect, import_distributed, inspect_workers, inspection
 from napari_superres.inference.remote.elsewhere import OtherComputers
 from napari_superres.inference.remote.worker import computing
+from napari_superres.inference.stream import fork_server
 from napari_superres.inference.stream.boxes import Job
-from napari_superres.inference.stream.local_cluster import restored_environment, start_cluster
+from napari_superres.inference.stream.local_cluster import start_cluster
 
 Task = Literal["find_statistics", "compute"]
 """A method of `Job`."""
@@ -135,16 +137,24 @@ class Cluster:
 
     Parameters
     ----------
-    client
-        A connected ``distributed.Client``.
+    connected
+        Returns a connected ``distributed.Client``, once it is needed.
     note
         What the user should know of these workers; mostly empty. The first run yields it.
+    threads
+        Number of threads that torch uses in each worker; None to ask them.
     needs_zarr
         Whether only OME-Zarr can be computed.
     """
 
-    def __init__(self, client: Any, note: str = "", *, needs_zarr: bool = False) -> None:
-        self._client, self._note, self.needs_zarr = client, note, needs_zarr
+    def __init__(
+        self, connected: Callable[[], Any], note: str = "", *, threads: int | None = None, needs_zarr: bool = False
+    ) -> None:
+        self._connected, self._note, self._threads, self.needs_zarr = connected, note, threads, needs_zarr
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connected()
 
     @property
     def count(self) -> int:
@@ -154,6 +164,8 @@ class Cluster:
     @property
     def threads(self) -> int:
         """Smallest number of threads that torch uses in a worker."""
+        if self._threads is not None:
+            return self._threads
         found = self._client.run(inspection({}, []), on_error="ignore")
         return min((facts.threads for facts in found.values() if not facts.problem), default=1)
 
@@ -287,17 +299,24 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         return
     distributed = import_distributed()
     if workers is not None:
-        with restored_environment():
-            try:
-                cluster = start_cluster(distributed, workers)
-            except (RuntimeError, OSError) as error:
-                raise DeviceError(
-                    f"{workers} processes could not be started on this computer ({error}).",
-                    remedy="Use fewer `workers`, or leave them out.",
-                ) from error
-            with cluster, distributed.Client(cluster) as client:
-                yield Cluster(client, needs_zarr=True)
+        with ExitStack() as opened, ThreadPoolExecutor(1, "start") as starting:
+            connected = starting.submit(_start, distributed, workers, opened).result
+            yield Cluster(connected, threads=fork_server.threads_per_worker(workers), needs_zarr=True)
+            connected()  # Raise the error of a start that nobody waited for.
         return
     assert scheduler is not None
     with connect(scheduler) as (client, note):
-        yield Cluster(client, note)
+        yield Cluster(lambda: client, note)
+
+
+def _start(distributed: Any, workers: int, opened: ExitStack) -> Any:
+    """Return a client of a new cluster; both are closed with a stack."""
+    with fork_server.restored_environment():
+        try:
+            cluster = opened.enter_context(start_cluster(distributed, workers))
+        except (RuntimeError, OSError) as error:
+            raise DeviceError(
+                f"{workers} processes could not be started on this computer ({error}).",
+                remedy="Use fewer `workers`, or leave them out.",
+            ) from error
+        return opened.enter_context(distributed.Client(cluster, set_as_default=False))

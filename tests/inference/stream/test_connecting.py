@@ -17,7 +17,7 @@ from napari_superres import Image, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError
 from napari_superres.inference.provenance import package_version
 from napari_superres.inference.remote import connection
-from napari_superres.inference.stream import local_cluster
+from napari_superres.inference.stream import local_cluster, stream_file
 from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import ThisProcess, open_executor
 
@@ -101,7 +101,7 @@ def test_a_scheduler_without_tls_is_named():
         def __reduce__(self):
             return str, ()
 
-    workers = module.Cluster(Client(), "whoever reaches it can run code")
+    workers = module.Cluster(Client, "whoever reaches it can run code")
     assert [step.note for step in workers.run(Job(), "compute", [])] == ["whoever reaches it can run code"]
     assert list(workers.run(Job(), "compute", [])) == []
 
@@ -127,7 +127,7 @@ def test_a_run_whose_workers_are_gone_says_so(workers, monkeypatch):
             return {"workers": workers}
 
     future = Future()
-    finished = list(module.Cluster(Client())._finished([future]))
+    finished = list(module.Cluster(Client)._finished([future]))
     assert finished == ([future] if workers else [None, future])
 
 
@@ -142,6 +142,22 @@ def test_processes_that_cannot_be_started(source, tmp_path, monkeypatch):
     ):
         upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, workers=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_start_while_the_plan_is_made(source, tmp_path, monkeypatch):
+    planned, prepare = threading.Event(), stream_file.prepare
+
+    def plans(*args, **given):
+        planned.set()
+        return prepare(*args, **given)
+
+    def waits(*_):
+        raise RuntimeError(f"planned: {planned.wait(5)}")
+
+    monkeypatch.setattr(stream_file, "prepare", plans)
+    monkeypatch.setattr(module, "start_cluster", waits)
+    with pytest.raises(DeviceError, match="planned: True"):
+        upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, workers=2)
 
 
 BARE = """
