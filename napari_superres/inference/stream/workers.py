@@ -299,7 +299,7 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         return
     distributed = import_distributed()
     if workers is not None:
-        with ExitStack() as opened, ThreadPoolExecutor(1, "start") as starting:
+        with fork_server.restored_environment(), ExitStack() as opened, ThreadPoolExecutor(1, "start") as starting:
             connected = starting.submit(_start, distributed, workers, opened).result
             yield Cluster(connected, threads=fork_server.threads_per_worker(workers), needs_zarr=True)
             connected()  # Raise the error of a start that nobody waited for.
@@ -311,12 +311,11 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
 
 def _start(distributed: Any, workers: int, opened: ExitStack) -> Any:
     """Return a client of a new cluster; both are closed with a stack."""
-    with fork_server.restored_environment():
-        try:
-            cluster = opened.enter_context(start_cluster(distributed, workers))
-        except (RuntimeError, OSError) as error:
-            raise DeviceError(
-                f"{workers} processes could not be started on this computer ({error}).",
-                remedy="Use fewer `workers`, or leave them out.",
-            ) from error
-        return opened.enter_context(distributed.Client(cluster, set_as_default=False))
+    try:
+        cluster = opened.enter_context(start_cluster(distributed, workers))
+    except (RuntimeError, OSError) as error:
+        raise DeviceError(
+            f"{workers} processes could not be started on this computer ({error}).",
+            remedy="Use fewer `workers`, or leave them out.",
+        ) from error
+    return opened.enter_context(distributed.Client(cluster, set_as_default=False))
