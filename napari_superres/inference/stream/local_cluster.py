@@ -40,7 +40,7 @@ def start_cluster(distributed: Any, workers: int) -> Any:
     }
     scheduler = {"cls": distributed.Scheduler, "options": {**everybody, "allowed_failures": _ATTEMPTS}}
     # Without a dashboard, dask still serves logs and the names of tasks to every account, by HTTP.
-    silent = {f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")}
+    silent: dict[str, Any] = {f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")}
     with dask.config.set({**silent, "distributed.worker.multiprocessing-method": START_METHOD}):
         return distributed.SpecCluster(
             workers=description, scheduler=scheduler, security=security, silence_logs=logging.CRITICAL

@@ -268,8 +268,7 @@ class UpscaleState:
         tile = self.tile if self.tile == "auto" else int(self.tile)
         told = {} if self.blur_noise is None else self.blur_noise.options()
         computing = {"device": self.device, "precision": self.precision, "tile": tile, "tta": self.tta}
-        computing["scheduler"] = self.scheduler
-        return {**computing, "intensity_range": parse_range(self.intensity_range), **told}
+        return {**computing, "scheduler": self.scheduler, "intensity_range": parse_range(self.intensity_range), **told}
 
     def request(self, image: Image, roi: Mapping[str, tuple[int, int]]) -> Request:
         """Return the run that is chosen.
