@@ -72,7 +72,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
     from napari_superres.inference.images import prepare
     from napari_superres.inference.planning.estimate import estimate
 
-    into_zarr = check_paths(path, target, by_workers=options["workers"] is not None or options["scheduler"] is not None)
+    into_zarr = check_paths(path, target, by_workers=options["workers"] is not None)
     image = io.read_with_notes(path, **{k: options[k] for k in READING})
     running: Any = {k: v for k, v in options.items() if k not in READING + _WRITING}
     run = prepare(image, model, running)

@@ -155,10 +155,7 @@ def upscale(
     ] = False,
 ) -> None:
     """Increase the resolution of images with a super-resolution model."""
-    from napari_superres.inference.machine.memory import tune_allocator
-
-    # The allocator can only be tuned before torch allocates its first large block.
-    tune_allocator()
+    _set_up_process(0 if dry_run else workers or 0)
     reading = {
         "axes": axes,
         "series": series,
@@ -214,6 +211,17 @@ def upscale(
         _upscale_many(sources, output, chosen, suffix, options, as_json=as_json, quiet=quiet, report=report)
     else:
         _upscale_one(sources[0], output, chosen, options, as_json=as_json, quiet=quiet, report=report)
+
+
+def _set_up_process(workers: int) -> None:
+    """Tune what can only be tuned before torch is imported, and import it for workers at the same time."""
+    from napari_superres.inference.machine.memory import tune_allocator
+
+    tune_allocator()
+    if workers > 0:
+        from napari_superres.inference.stream.fork_server import start_fork_server
+
+        start_fork_server(workers)
 
 
 def _dotted(suffix: str | None, *, many: bool) -> str | None:

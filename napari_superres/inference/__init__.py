@@ -15,6 +15,7 @@ Folders
     ``planning``  image, computer, model and options become one frozen run; every check is there
     ``engine``    the loop over tiles: load, compute, crop, store
     ``stream``    results larger than memory: box by box, resumed, by several processes
+    ``remote``    windows that travel to the workers of a dask scheduler
     ``machine``   devices, memory, threads, speed
     ``verify``    is a file the output of its recorded input and model?
     ``measure``   what a model's card says, held against measurements; throughput

@@ -26,11 +26,12 @@ from napari_superres.inference.options import (
 from napari_superres.inference.planning.estimate import check_disk, estimate
 from napari_superres.inference.planning.upscale_run import UpscaleRun, load_models
 from napari_superres.inference.provenance import chunk_notes
+from napari_superres.inference.remote.elsewhere import OtherComputers
 from napari_superres.inference.stream.journal import is_unfinished
 from napari_superres.inference.stream.resume import SETTINGS, pixel_settings
 from napari_superres.inference.stream.source import Source
 from napari_superres.inference.stream.stream_file import stream_file, with_identity
-from napari_superres.inference.stream.workers import Executor, ThisProcess, open_executor
+from napari_superres.inference.stream.workers import Executor, open_executor
 from napari_superres.limits import read_json
 from napari_superres.storage import RemotePath, as_path
 from napari_superres.storage.atomic import make_folder
@@ -94,7 +95,8 @@ def upscale_file(
     workers : int, optional
         Number of processes on this computer that compute an OME-Zarr.
     scheduler : str, optional
-        Address of a running dask scheduler, such as ``"tls://10.0.0.1:8786"``, whose workers compute an OME-Zarr.
+        Address of a running dask scheduler, such as ``"tls://10.0.0.1:8786"``, whose workers compute. For an OME-Zarr,
+        they must see source and target; for other formats windows of the image travel to them, as for `upscale`.
     progress : callable, optional
         Called with every `Progress`.
     **options
@@ -132,7 +134,8 @@ def _steps(
 ) -> Generator[Progress, None, None]:
     """Yield the steps of a run from file to file; nothing for a result that is finished."""
     reading, writing, running = split(options)
-    into_zarr = check_paths(source, target, by_workers=not isinstance(executor, ThisProcess))
+    into_zarr = check_paths(source, target, by_workers=executor.needs_zarr)
+    elsewhere = None if into_zarr else executor.elsewhere(running.get("device", "auto"))
     opened = Source(source, reading)
     image = opened.image
     resume, overwrite, allow_loss = writing["resume"], writing["overwrite"], writing["allow_loss"]
@@ -140,7 +143,7 @@ def _steps(
     begun = remote and is_unfinished(target)
     if resume and not begun and (target.exists() if remote else os.path.lexists(target)):
         any_precision = running.get("precision", "auto") == "auto"
-        run = prepare(image, model, running, measure=False)
+        run = prepare(image, model, running, measure=False, elsewhere=elsewhere)
         problem = _problem_of(target, opened, run, any_precision=any_precision)
         if not problem:
             return
@@ -151,15 +154,18 @@ def _steps(
         if into_zarr:
             yield from stream_file(opened, target, model, executor, running, resume=resume, overwrite=overwrite)
         else:
-            yield from _in_memory(opened, target, prepare(image, model, running), writing)
+            run = prepare(image, model, running, elsewhere=elsewhere)
+            yield from _in_memory(opened, target, run, writing, elsewhere)
 
 
-def _in_memory(opened: Source, target: Path, run: UpscaleRun, writing: WritingOptions) -> Iterator[Progress]:
+def _in_memory(
+    opened: Source, target: Path, run: UpscaleRun, writing: WritingOptions, elsewhere: OtherComputers | None
+) -> Iterator[Progress]:
     """Yield the steps of a run whose result is computed in memory and then written."""
     image, identity = opened.image, opened.identity()
     disk_notes = check_disk(target.parent, estimate(run).disk_bytes)
     last = None
-    for last in run_in_memory(image, run):
+    for last in run_in_memory(image, run, elsewhere=elsewhere):
         yield _with_notes(last, disk_notes)
     assert last is not None
     opened.check_unchanged()

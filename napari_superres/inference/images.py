@@ -22,6 +22,7 @@ from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.options import UPSCALE_DEFAULTS, ModelChoice, UpscaleOptions
 from napari_superres.inference.planning.upscale_run import UpscaleRun, plan_run
 from napari_superres.inference.provenance import join_records, make_record, run_notes
+from napari_superres.inference.remote.elsewhere import OtherComputers, open_elsewhere
 from napari_superres.io.lazy import without_map
 from napari_superres.limits import free_memory
 
@@ -64,6 +65,7 @@ def upscale(
     *,
     axes: str | None = None,
     out: Any = None,
+    scheduler: str | None = None,
     **options: Unpack[UpscaleOptions],
 ) -> Image:
     """Increase the resolution of an image with a super-resolution model.
@@ -80,6 +82,10 @@ def upscale(
         Axes of a bare array, such as ``"ZYX"``.
     out : array, optional
         Array of the result's shape and dtype to write to (numpy or zarr).
+    scheduler : str, optional
+        Address of a running dask scheduler, such as ``"tls://10.0.0.1:8786"``, whose workers compute. Windows of the
+        image and of the result travel to them and back. `device` then is that of each worker, and ``"auto"`` precision
+        does not try half precision. If the connection is lost, this computer goes on.
     **options
         Options of the run.
 
@@ -99,10 +105,11 @@ def upscale(
     Warns
     -----
     SuperResWarning
-        If the model may not suit the image, pixels are not finite, memory was short, or `max_passes` were too few.
+        If the model may not suit the image, pixels are not finite, memory was short, `max_passes` were too few, or
+        workers were lost.
     """
     bar, result = Bar(), None
-    for step in warn_of_notes(iter_upscale(image, model, axes=axes, out=out, **options)):
+    for step in warn_of_notes(iter_upscale(image, model, axes=axes, out=out, scheduler=scheduler, **options)):
         bar.show(step)
         result = step.image
     assert result is not None
@@ -117,6 +124,7 @@ def iter_upscale(
     axes: str | None = None,
     out: Any = None,
     focus: Mapping[str, float] | None = None,
+    scheduler: str | None = None,
     **options: Unpack[UpscaleOptions],
 ) -> Iterator[Progress]:
     """Do what `upscale` does step by step: yield before the first tile and after every one.
@@ -126,7 +134,7 @@ def iter_upscale(
 
     Parameters
     ----------
-    image, model, axes, out
+    image, model, axes, out, scheduler
         As for `upscale`.
     focus : mapping of str to float, optional
         A position in pixels of the image, such as ``{"Z": 12, "Y": 300.5, "X": 410}``: tiles are computed from there
@@ -140,7 +148,9 @@ def iter_upscale(
         The state of the run, with the result so far.
     """
     image = as_image(image, axes)
-    yield from run_in_memory(image, prepare(image, model, options), out, focus)
+    with open_elsewhere(scheduler, options.get("device", "auto")) as elsewhere:
+        run = prepare(image, model, options, elsewhere=elsewhere)
+        yield from run_in_memory(image, run, out, focus, elsewhere)
 
 
 def as_image(image: Image | Array, axes: str | None = None) -> Image:
@@ -159,7 +169,14 @@ def as_image(image: Image | Array, axes: str | None = None) -> Image:
     return Image.from_array(image, axes or guess_axes(tuple(image.shape)))
 
 
-def prepare(image: Image, model: ModelChoice, options: UpscaleOptions, *, measure: bool = True) -> UpscaleRun:
+def prepare(
+    image: Image,
+    model: ModelChoice,
+    options: UpscaleOptions,
+    *,
+    measure: bool = True,
+    elsewhere: OtherComputers | None = None,
+) -> UpscaleRun:
     """Return a run that is ready to start: models loaded, plans resolved, half precision confirmed.
 
     Parameters
@@ -168,15 +185,24 @@ def prepare(image: Image, model: ModelChoice, options: UpscaleOptions, *, measur
         As for `upscale`.
     measure
         Whether to measure the model's speed and half precision where that pays.
+    elsewhere
+        Other computers that will compute the run. Nothing is measured here then, and a device of theirs need not exist
+        here.
     """
+    if elsewhere is not None:
+        return plan_run(image, model, {**options, "device": "cpu"}, measure=False)
     run = plan_run(image, model, options, measure=measure)
     return confirm_precision(image, run, options) if measure else run
 
 
 def run_in_memory(
-    image: Image, run: UpscaleRun, out: Any = None, focus: Mapping[str, float] | None = None
+    image: Image,
+    run: UpscaleRun,
+    out: Any = None,
+    focus: Mapping[str, float] | None = None,
+    elsewhere: OtherComputers | None = None,
 ) -> Iterator[Progress]:
-    """Compute a run, one part after the other, into one array."""
+    """Compute a run, one part after the other, into one array: here, or elsewhere."""
     data = _allocate(run) if out is None else out
     if tuple(data.shape) != run.shape or data.dtype != run.dtype:
         raise SettingsError(f"out must have shape {run.shape} and dtype {run.dtype}.")
@@ -186,27 +212,34 @@ def run_in_memory(
     def step(region: Box | None) -> Progress:
         seconds = time.monotonic() - start
         remaining = seconds * (total - done) / done
-        return Progress(int(done + 1e-6), round(total), result, region, seconds, remaining, notes)
+        return Progress(int(done + 1e-6), round(total), result, region, seconds, remaining, (*notes, *of_others()))
 
-    yield Progress(0, round(total), result, None, 0.0, None, notes)
+    def of_others() -> tuple[str, ...]:
+        return () if elsewhere is None else elsewhere.notes
+
+    yield Progress(0, round(total), result, None, 0.0, None, (*notes, *of_others()))
     region: Box | None = None
     for model, plan, first_channel in run.parts:
         counts = Counts()
         target = _ChannelView(data, run.axes, first_channel) if len(run.parts) > 1 else data
         statistics, done_before, total_before = None, done, total
-        for passed, most, found in find_global_statistics(image, model, plan, counts):
+        for passed, most, found in find_global_statistics(image, model, plan, counts, elsewhere):
             statistics = found
             done, total = done_before + passed, total_before + most
             yield step(None)
-        for region, share in execute(image, model, plan, target, counts, statistics, focus):
+        for region, share in execute(image, model, plan, target, counts, statistics, focus, elsewhere):
             done += share
             # The last step follows below, with the record.
             if done < total - 1e-6:
                 yield step(region)
-        records.append(make_record(image, model, plan, counts))
+        if elsewhere is None:
+            records.append(make_record(image, model, plan, counts))
+        else:
+            records.append(make_record(image, model, elsewhere.plan_of(plan), counts) | elsewhere.record())
         notes += run_notes(counts, plan, model.card)
     result = result.replace(metadata={**result.metadata, "provenance": join_records(records)})
-    yield Progress(round(total), round(total), result, region, time.monotonic() - start, 0.0, notes)
+    seconds, notes = time.monotonic() - start, (*notes, *of_others())
+    yield Progress(round(total), round(total), result, region, seconds, 0.0, notes)
 
 
 def warn_of_notes(steps: Iterator[Progress]) -> Iterator[Progress]:

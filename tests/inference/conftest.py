@@ -1,7 +1,7 @@
-"""Tiny models whose far pixels matter, and images of all kinds."""
+"""Tiny models whose far pixels matter, images of all kinds, and a cluster that several test files share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +114,26 @@ def beside() -> Callable[[Path], list[str]]:
         return sorted(p.name for p in target.parent.iterdir() if p.name.lstrip(".").startswith("out."))
 
     return names
+
+
+@pytest.fixture(scope="session")
+def keyed_cluster() -> Iterator[Any]:
+    """Return a scheduler with two workers in processes, which may be killed; only holders of its key reach it."""
+    import distributed
+
+    from napari_superres.inference.stream import local_cluster
+
+    with local_cluster.start_cluster(distributed, 2) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(keyed_cluster: Any) -> Iterator[Any]:
+    """Return that cluster, its key in dask's configuration, where a user puts it."""
+    import dask
+
+    security, tls = keyed_cluster.security, "distributed.comm.tls"
+    parts = [(role, part) for role in ("client", "scheduler", "worker") for part in ("key", "cert")]
+    keys = {f"{tls}.{role}.{part}": getattr(security, f"tls_{role}_{part}") for role, part in parts}
+    with dask.config.set({f"{tls}.ca-file": security.tls_ca_file, **keys}):
+        yield keyed_cluster

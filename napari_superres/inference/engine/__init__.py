@@ -5,6 +5,7 @@ folder imports only ``planning``, ``options`` and ``machine``.
 
 ``execute``            computes a plan into an array
 ``sweep``              the loop over tiles, and what becomes smaller when memory is short
+``cores``              computes the cores of a batch, on the CPU or through the pipeline of an accelerator
 ``tile_io``            reads a tile of the image, writes a core of the result
 ``alpha``              enlarges the transparency of RGBA
 ``consistency``        compares a few windows of a result with the input

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.inference.engine.sweep import Counts, PlaneStatistics, PlaneTile, TileRunner, sweep
+from napari_superres.inference.engine.sweep import Counts, Elsewhere, PlaneStatistics, PlaneTile, TileRunner, sweep
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
 from napari_superres.models.probes.global_layers import Statistics, merge, relative_change
@@ -55,7 +55,7 @@ class GlobalStatistics:
 
 
 def find_global_statistics(
-    image: Image, model: Model, plan: Plan, counts: Counts
+    image: Image, model: Model, plan: Plan, counts: Counts, elsewhere: Elsewhere | None = None
 ) -> Iterator[tuple[float, float, GlobalStatistics | None]]:
     """Find the statistics of every plane of a plan, over the whole padded image, also for a region of it.
 
@@ -73,7 +73,7 @@ def find_global_statistics(
     """
     if not plan.needs_passes:
         return
-    passes = _Passes(image, model, plan, counts)
+    passes = _Passes(plan, counts, TileRunner(image, model, plan, elsewhere))
     whole = plan.cover(tuple(slice(0, n) for n in plan.padded), plan.tile)
     tiles = {tuple(plane.values()): [PlaneTile(plane, tile) for tile in whole] for plane in plan.planes()}
     passes.total = len(tiles) * (1 + len(whole) * plan.max_passes)
@@ -99,8 +99,8 @@ def find_global_statistics(
 class _Passes:
     """All passes over the tiles, with one state of memory."""
 
-    def __init__(self, image: Image, model: Model, plan: Plan, counts: Counts) -> None:
-        self.plan, self.counts, self.runner = plan, counts, TileRunner(image, model, plan)
+    def __init__(self, plan: Plan, counts: Counts, runner: TileRunner) -> None:
+        self.plan, self.counts, self.runner = plan, counts, runner
         self.done, self.total = 0.0, 0.0
 
     def gather(
@@ -109,9 +109,18 @@ class _Passes:
         """Return the merged statistics of all tiles, per plane."""
         merged_of: dict[tuple[int, ...], Statistics] = {}
 
+        runner = self.runner
+
         def start_batch(batch: Sequence[PlaneTile]) -> Callable[[], list[Statistics]]:
-            loaded = self.runner.load(batch)
-            return lambda: self.runner.gather(loaded, batch, statistics)
+            read = runner.read(batch)
+
+            def here() -> Callable[[], list[Statistics]]:
+                loaded = runner.load(batch, read)
+                return lambda: runner.gather(loaded, batch, statistics)
+
+            if runner.elsewhere is None:
+                return here()
+            return runner.elsewhere.start("gather", runner, batch, read, statistics, here)
 
         for each, new in sweep(self.runner, tiles, start_batch, self.counts):
             old = merged_of.get(each.key)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod, sqrt
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -33,7 +33,9 @@ PlaneStatistics = Mapping[tuple[int, ...], Statistics]
 """Global-layer statistics of each plane, keyed by its (T, C, Z) index."""
 
 
-_OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+"""Errors that smaller batches and tiles may mend."""
+
 _R = TypeVar("_R")
 
 
@@ -132,6 +134,30 @@ StartBatch = Callable[[Sequence[PlaneTile]], Callable[[], Sequence[_R]]]
 """Starts to compute a batch and returns a function that waits for its results."""
 
 
+class Elsewhere(Protocol):
+    """Other computers, which compute batches of tiles for this one."""
+
+    @property
+    def in_flight(self) -> int:
+        """Number of batches that may be started before the first is fetched."""
+        ...
+
+    def start(
+        self,
+        task: str,
+        runner: "TileRunner",
+        tiles: Sequence[PlaneTile],
+        read: Sequence[TileRead],
+        statistics: PlaneStatistics | None,
+        here: Callable[[], Callable[[], Any]],
+    ) -> Callable[[], Any]:
+        """Start ``"cores"`` or ``"gather"`` for a batch that was read, and return a function that waits for the result.
+
+        `here` does the same on this computer, should the others be lost.
+        """
+        ...
+
+
 def sweep(
     runner: "TileRunner", tiles: Iterable[PlaneTile], start_batch: StartBatch[_R], counts: Counts
 ) -> Iterator[tuple[PlaneTile, _R]]:
@@ -169,7 +195,7 @@ def _unless_short(task: Callable[[], _R]) -> _R | None:
     """
     try:
         return task()
-    except _OUT_OF_MEMORY:
+    except OUT_OF_MEMORY:
         return None
 
 
@@ -179,12 +205,20 @@ def _plain(network: nn.Module, x: Tensor, **_: Any) -> Tensor:
 
 
 class TileRunner:
-    """A model on its device, with the batch, tile and device that may change for lack of memory."""
+    """A model on its device, with the batch, tile and device that may change for lack of memory.
 
-    def __init__(self, image: Image, model: Model, plan: Plan) -> None:
-        self.image, self.model, self.plan = image, model, plan
+    Parameters
+    ----------
+    image, model, plan
+        What to compute.
+    elsewhere
+        Other computers that compute the batches; None to do so here.
+    """
+
+    def __init__(self, image: Image, model: Model, plan: Plan, elsewhere: Elsewhere | None = None) -> None:
+        self.image, self.model, self.plan, self.elsewhere = image, model, plan, elsewhere
         self.batch, self.tile, self.device = plan.batch, plan.tile, plan.device
-        self.parallel = min(plan.parallel, torch.get_num_threads())
+        self.parallel = min(plan.parallel, torch.get_num_threads()) if elsewhere is None else 1
         self._place(plan.device)
 
     def _place(self, device: str) -> None:
@@ -195,6 +229,8 @@ class TileRunner:
     @property
     def in_flight(self) -> int:
         """Number of batches that may be started before the first is fetched."""
+        if self.elsewhere is not None:
+            return self.elsewhere.in_flight
         if self.is_pipelined:
             return IN_FLIGHT
         return 1 if self.parallel == 1 else 2 * self.parallel
@@ -238,10 +274,14 @@ class TileRunner:
             self.exact(x, network)
         return network.statistics()
 
-    def load(self, tiles: Sequence[PlaneTile]) -> LoadedTiles:
-        """Read and normalise tiles, in the calling thread: not every file may be read by several threads."""
+    def read(self, tiles: Sequence[PlaneTile]) -> list[TileRead]:
+        """Read tiles, in the calling thread: not every file may be read by several threads."""
+        return [load_tile(self.image, self.plan, each.plane, each.tile) for each in tiles]
+
+    def load(self, tiles: Sequence[PlaneTile], read: list[TileRead] | None = None) -> LoadedTiles:
+        """Normalise tiles, which are read first unless they are given."""
         dtype = np.float64 if self.plan.precision == "fp64" else np.float32
-        read = [load_tile(self.image, self.plan, each.plane, each.tile) for each in tiles]
+        read = self.read(tiles) if read is None else read
         normalise = self.plan.normalisation.apply
         normalised = [normalise(r.values, t.plane.get("C", 0), dtype) for t, r in zip(tiles, read, strict=True)]
         x = np.stack(normalised)

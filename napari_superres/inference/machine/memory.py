@@ -3,8 +3,6 @@
 import ctypes
 import sys
 
-import torch
-
 from napari_superres.limits import free_memory
 
 MMAP_LIMIT = 32 * 2**20
@@ -57,6 +55,8 @@ def is_tuned() -> bool:
 
 def budget(device: str) -> int:
     """Return the number of bytes that one pass may use on a device."""
+    import torch
+
     if device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info(device)
         return int(free * _GPU_SHARE)

@@ -13,4 +13,5 @@ box, and a box enters the journal when it is safe on the disk; finished boxes ar
 ``entries``      the entries of a journal, checked before they are used
 ``workers``      executors: this process, a cluster on this computer, or a remote scheduler
 ``local_cluster``  a cluster of processes on this computer
+``fork_server``  the process from which its workers are forked
 """

@@ -1,4 +1,4 @@
-"""A cluster of processes on this computer: its environment, its start, its secret, and what starting it changes.
+"""A cluster of processes on this computer: its environment, its start, and its secret.
 
 Whoever can talk to a scheduler or worker can run code in it, and every account of this computer can reach the loopback
 address. So all of them talk TLS, with a key that is made for this cluster and that each side must know.
@@ -6,28 +6,13 @@ address. So all of them talk TLS, with a key that is made for this cluster and t
 
 import logging
 import os
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from napari_superres.errors import MissingExtraError
 from napari_superres.inference.machine.device import list_devices
-from napari_superres.inference.machine.memory import allocator_environment
+from napari_superres.inference.stream.fork_server import START_METHOD, process_environment, start_fork_server
 
 _ATTEMPTS = 3
-
-
-@contextmanager
-def restored_environment() -> Iterator[None]:
-    """Restore environment variables and Python's random state, which dask changes in the process that starts others."""
-    variables, state = dict(os.environ), random.getstate()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(variables)
-        random.setstate(state)
 
 
 def start_cluster(distributed: Any, workers: int) -> Any:
@@ -40,6 +25,7 @@ def start_cluster(distributed: Any, workers: int) -> Any:
     """
     import dask
 
+    start_fork_server(workers)
     security = _one_run_secret(distributed)
     everybody = {
         "host": "127.0.0.1",
@@ -54,7 +40,8 @@ def start_cluster(distributed: Any, workers: int) -> Any:
     }
     scheduler = {"cls": distributed.Scheduler, "options": {**everybody, "allowed_failures": _ATTEMPTS}}
     # Without a dashboard, dask still serves logs and the names of tasks to every account, by HTTP.
-    with dask.config.set({f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")}):
+    silent: dict[str, Any] = {f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")}
+    with dask.config.set({**silent, "distributed.worker.multiprocessing-method": START_METHOD}):
         return distributed.SpecCluster(
             workers=description, scheduler=scheduler, security=security, silence_logs=logging.CRITICAL
         )
@@ -76,12 +63,5 @@ def environments(workers: int) -> list[dict[str, str]]:
     # If this process sees only some of the GPUs, device numbers count among those.
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     gpus = [visible[int(g)] for g in found] if visible else found
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads_per_worker(workers)))
-    common = threads | allocator_environment()
+    common = process_environment(workers)
     return [{**common, **({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {})} for i in range(workers)]
-
-
-def threads_per_worker(workers: int) -> int:
-    """Return each worker's share of the cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // workers)

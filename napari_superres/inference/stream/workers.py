@@ -4,25 +4,26 @@ Boxes are independent and each is stored by one process, so dask.distributed onl
 worker that dies are given to another.
 """
 
-import asyncio
-import logging
 import os
 import pickle
-import threading
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, Protocol
 
 import torch
 
-from napari_superres.errors import DeviceError, MissingExtraError, SettingsError
+from napari_superres.errors import DeviceError, SettingsError
 from napari_superres.inference.machine.memory import tune_allocator
-from napari_superres.inference.provenance import package_version
+from napari_superres.inference.remote.connection import connect, import_distributed, inspect_workers, inspection
+from napari_superres.inference.remote.elsewhere import OtherComputers
+from napari_superres.inference.remote.worker import computing
+from napari_superres.inference.stream import fork_server
 from napari_superres.inference.stream.boxes import Job
-from napari_superres.inference.stream.local_cluster import restored_environment, start_cluster
+from napari_superres.inference.stream.local_cluster import start_cluster
 
 Task = Literal["find_statistics", "compute"]
 """A method of `Job`."""
@@ -50,20 +51,12 @@ class Step:
     note: str = ""
 
 
-_PATIENCE = 20.0
-"""Seconds within which a scheduler must answer."""
-
 _LOOK_EVERY = 10.0
 """Seconds between two checks that workers are left."""
 
 _ATTEMPTS = 3
 _PER_CORE = 4
-_computing = threading.Lock()
 _KEPT = "Finished parts are kept: continue with `resume`."
-_PLAIN = (
-    "{} is a scheduler without TLS: whoever reaches its port or those of its workers can run code as you. Keep it "
-    "inside a network that you trust, or give it a key (see the page on large images)."
-)
 _ALONE = f"no worker is left; the run waits for new ones. Start some, or stop the run. {_KEPT}"
 
 
@@ -76,6 +69,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def needs_zarr(self) -> bool:
+        """Whether only OME-Zarr can be computed: boxes that the processes store themselves."""
+        ...
+
+    @property
     def threads(self) -> int:
         """Number of threads that torch uses in each process."""
         ...
@@ -84,16 +82,25 @@ class Executor(Protocol):
         """Run a task of a job once with each of some arguments, in any order."""
         ...
 
+    def elsewhere(self, device: str) -> OtherComputers | None:
+        """Return the other computers that compute images in memory; None if this process does."""
+        ...
+
 
 class ThisProcess:
     """Runs tasks one after the other; while a box is computed, the one before it is stored."""
 
     count = 1
+    needs_zarr = False
 
     @property
     def threads(self) -> int:
         """Number of threads that torch uses."""
         return torch.get_num_threads()
+
+    def elsewhere(self, device: str) -> OtherComputers | None:  # noqa: ARG002 - the same on any device
+        """Return None: images in memory are computed in this process."""
+        return None
 
     def run(self, job: Job, task: Task, arguments: Sequence[tuple[int, ...]]) -> Iterator[Step]:
         """Run tasks in order; yield after every tile."""
@@ -130,14 +137,24 @@ class Cluster:
 
     Parameters
     ----------
-    client
-        A connected ``distributed.Client``.
+    connected
+        Returns a connected ``distributed.Client``, once it is needed.
     note
         What the user should know of these workers; mostly empty. The first run yields it.
+    threads
+        Number of threads that torch uses in each worker; None to ask them.
+    needs_zarr
+        Whether only OME-Zarr can be computed.
     """
 
-    def __init__(self, client: Any, note: str = "") -> None:
-        self._client, self._note = client, note
+    def __init__(
+        self, connected: Callable[[], Any], note: str = "", *, threads: int | None = None, needs_zarr: bool = False
+    ) -> None:
+        self._connected, self._note, self._threads, self.needs_zarr = connected, note, threads, needs_zarr
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connected()
 
     @property
     def count(self) -> int:
@@ -147,8 +164,14 @@ class Cluster:
     @property
     def threads(self) -> int:
         """Smallest number of threads that torch uses in a worker."""
-        found = self._client.run(_inspection({}, []), on_error="ignore")
-        return min((threads for _, threads, problem in found.values() if not problem), default=1)
+        if self._threads is not None:
+            return self._threads
+        found = self._client.run(inspection({}, []), on_error="ignore")
+        return min((facts.threads for facts in found.values() if not facts.problem), default=1)
+
+    def elsewhere(self, device: str) -> OtherComputers | None:
+        """Return the workers as computers to which windows of images in memory travel."""
+        return OtherComputers(self._client, device, self._note)
 
     def run(self, job: Job, task: Task, arguments: Sequence[tuple[int, ...]]) -> Iterator[Step]:
         """Run tasks as workers become free; yield after each task.
@@ -220,58 +243,13 @@ class Cluster:
 
     def _check(self, job: Job) -> None:
         """Check that every worker has the package, the device, and the same files."""
-        wanted = package_version("napari-superres-torch")
         devices = sorted({plan.device for plan in job.run.plans})
-        # A worker that dies meanwhile need not answer.
-        paths = {str(path): f"{path}" for path in (job.source, job.target)}
-        found = self._client.run(_inspection(paths, devices), on_error="ignore")
-        if not found:
-            raise DeviceError(
-                "no worker answers.",
-                remedy="Start workers (dask worker ADDRESS), or leave out `scheduler` to compute in this process.",
-            )
-        for worker, (version, _, problem) in found.items():
-            if problem:
-                raise DeviceError(f"worker {worker} {problem}.")
-            if version != wanted:
-                raise DeviceError(
-                    f"worker {worker} has version {version} of napari-superres-torch, and this process {wanted}.",
-                    remedy="Install the same version on all workers.",
-                )
-
-
-def _inspection(paths: Mapping[str, str], devices: Sequence[str]) -> Callable[[], tuple[str, int, str]]:
-    """Return a function that returns a worker's version, its threads, and which of the files and devices it lacks.
-
-    It calls the files by the values of `paths`.
-    """
-
-    def inspect() -> tuple[str, int, str]:
-        # This function is sent by value, so that a worker without the package can run it.
-        import importlib.metadata
-
-        try:
-            import torch
-
-            import napari_superres.inference.stream.boxes  # noqa: F401 - Only to see that it can be imported.
-            from napari_superres.storage import as_path
-        except ImportError as error:
-            return "", 0, f"cannot import {error.name}; install napari-superres-torch[distributed] where workers run"
-        problem = ""
-        for path, label in paths.items():
-            if not as_path(path).exists():
-                problem = f"does not see {label}; source and target must lie on a disk or in a store that all can reach"
-        for device in devices:
-            if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
-                problem = f"has no device {device}; use `device='cuda'` for the first GPU of each, or `device='cpu'`"
-        return importlib.metadata.version("napari-superres-torch"), torch.get_num_threads(), problem
-
-    return inspect
+        inspect_workers(self._client, {str(path): f"{path}" for path in (job.source, job.target)}, devices)
 
 
 def _run(job: Job, task: Task, given: tuple[int, ...]) -> Any:
     """Run a task in a worker: one thread computes at a time, while another may store."""
-    with _computing:
+    with computing:
         tune_allocator()
         result = _exhaust(getattr(job, task)(*given))
     return result() if callable(result) else result
@@ -319,43 +297,25 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
     if workers is None and scheduler is None:
         yield ThisProcess()
         return
-    try:
-        import distributed
-    except ImportError as error:
-        raise MissingExtraError(
-            "several workers need dask.distributed.", remedy="pip install 'napari-superres-torch[distributed]'"
-        ) from error
+    distributed = import_distributed()
     if workers is not None:
-        with restored_environment():
-            try:
-                cluster = start_cluster(distributed, workers)
-            except (RuntimeError, OSError) as error:
-                raise DeviceError(
-                    f"{workers} processes could not be started on this computer ({error}).",
-                    remedy="Use fewer `workers`, or leave them out.",
-                ) from error
-            with cluster, distributed.Client(cluster) as client:
-                yield Cluster(client)
+        with fork_server.restored_environment(), ExitStack() as opened, ThreadPoolExecutor(1, "start") as starting:
+            connected = starting.submit(_start, distributed, workers, opened).result
+            yield Cluster(connected, threads=fork_server.threads_per_worker(workers), needs_zarr=True)
+            connected()  # Raise the error of a start that nobody waited for.
         return
-    # Our errors report what goes wrong.
-    with distributed.utils.silence_logging_cmgr(logging.CRITICAL):
-        try:
-            distributed.utils.LoopRunner().run_sync(_check_answer, scheduler)
-            client = distributed.Client(scheduler, timeout=_PATIENCE)
-        except (OSError, ValueError, TypeError, RuntimeError) as error:  # TypeError and RuntimeError: keys are missing.
-            raise DeviceError(
-                f"the scheduler {scheduler} does not answer.",
-                remedy="Check the address, that it runs (dask scheduler), and that DASK_CONFIG gives its key.",
-            ) from error
-        with client:
-            yield Cluster(client, "" if client.scheduler.address.startswith("tls://") else _PLAIN.format(scheduler))
+    assert scheduler is not None
+    with connect(scheduler) as (client, note):
+        yield Cluster(lambda: client, note)
 
 
-async def _check_answer(address: str) -> None:
-    """Raise an error unless a scheduler answers: a client would wait for ever for any other program at the address."""
-    from distributed import Security
-    from distributed.comm import connect
-
-    secrets = Security().get_connection_args("client")
-    comm = await asyncio.wait_for(connect(address, timeout=_PATIENCE, **secrets), _PATIENCE)
-    await comm.close()
+def _start(distributed: Any, workers: int, opened: ExitStack) -> Any:
+    """Return a client of a new cluster; both are closed with a stack."""
+    try:
+        cluster = opened.enter_context(start_cluster(distributed, workers))
+    except (RuntimeError, OSError) as error:
+        raise DeviceError(
+            f"{workers} processes could not be started on this computer ({error}).",
+            remedy="Use fewer `workers`, or leave them out.",
+        ) from error
+    return opened.enter_context(distributed.Client(cluster, set_as_default=False))

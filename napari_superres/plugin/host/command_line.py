@@ -13,7 +13,7 @@ def changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of `upscale_files` that differ from their defaults."""
     from napari_superres.inference.options import FILE_DEFAULTS
 
-    defaults: dict[str, Any] = {**FILE_DEFAULTS, "suffix": None}
+    defaults: dict[str, Any] = {**FILE_DEFAULTS, "suffix": None, "scheduler": None}
     return {name: value for name, value in options.items() if value != defaults[name] and value != {}}
 
 

@@ -30,6 +30,7 @@ LABELS = {
     "resume": "Resume",
     "roi": "Region",
     "scale": "Scale",
+    "scheduler": "Run on",
     "start": "Start from",
     "strength": "Noise",
     "suffix": "Format",

@@ -18,12 +18,15 @@ class Preferences:
         Larger results are written to disk. 0 means half of the free memory.
     folder
         Folder for such results. Empty means the system's temporary folder.
+    scheduler
+        Address of the cluster that widgets initially run on. Empty means this computer.
     """
 
     device: str = "auto"
     precision: str = "auto"
     memory_gb: float = 0.0
     folder: str = ""
+    scheduler: str = ""
 
 
 def preferences() -> Preferences:
@@ -34,4 +37,10 @@ def preferences() -> Preferences:
         settings: Any = get_plugin_settings(_PLUGIN).computing
     except (ImportError, KeyError, AttributeError, ValueError):
         return Preferences()
-    return Preferences(str(settings.device), str(settings.precision), float(settings.memory_gb), str(settings.folder))
+    return Preferences(
+        str(settings.device),
+        str(settings.precision),
+        float(settings.memory_gb),
+        str(settings.folder),
+        str(settings.scheduler),
+    )

@@ -14,6 +14,7 @@ from napari_superres.plugin.host.preferences import Preferences
 if TYPE_CHECKING:
     from napari_superres.inference import Progress
     from napari_superres.inference.planning.upscale_run import UpscaleRun
+    from napari_superres.inference.remote.elsewhere import OtherComputers
 
 FILE = "superres_file"
 """Metadata key of a result's image: the path of its OME-Zarr."""
@@ -30,13 +31,17 @@ def is_too_large(size: int, settings: Preferences) -> bool:
 
 
 def upscale_onto_disk(
-    image: Image, run: "UpscaleRun", focus: Mapping[str, float] | None, settings: Preferences
+    image: Image,
+    run: "UpscaleRun",
+    focus: Mapping[str, float] | None,
+    settings: Preferences,
+    elsewhere: "OtherComputers | None" = None,
 ) -> "Generator[Progress, None, None]":
     """Yield the steps of a run whose result is written to disk. The last image has the path of its OME-Zarr as `FILE`.
 
     Parameters
     ----------
-    image, run, focus
+    image, run, focus, elsewhere
         As for `napari_superres.inference.images.run_in_memory`.
     settings
         The user's preferences: the folder.
@@ -58,7 +63,7 @@ def upscale_onto_disk(
     try:
         out = zarr.create_array(raw, shape=run.shape, chunks=chunks, dtype=image.dtype)
         last = None
-        for last in run_in_memory(image, run, out, focus):
+        for last in run_in_memory(image, run, out, focus, elsewhere):
             yield replace(last, region=None, image=last.image.replace(metadata={}))
         assert last is not None
         write_image(last.image, target)

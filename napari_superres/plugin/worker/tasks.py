@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_superres.inference.options import UpscaleOptions
     from napari_superres.inference.planning.estimate import Estimate
     from napari_superres.inference.planning.upscale_run import UpscaleRun
+    from napari_superres.inference.remote.elsewhere import OtherComputers
     from napari_superres.models import Model, ModelCard
 
 ModelNames = str | Mapping[str, str]
@@ -46,6 +47,19 @@ def devices() -> Generator[list[str], None, None]:
     from napari_superres.inference.machine.device import list_devices
 
     yield list_devices()
+
+
+def describe_cluster(scheduler: str) -> Generator[str, None, None]:
+    """Yield what the cluster at an address has, in a line.
+
+    Raises
+    ------
+    SuperResError
+        If it does not answer, or its workers lack something.
+    """
+    from napari_superres.inference.remote.elsewhere import describe_cluster
+
+    yield describe_cluster(scheduler)
 
 
 def plan(image: Image, model: ModelNames, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
@@ -92,7 +106,7 @@ def upscale(
     model
         Name or file of a model, or one per channel.
     options, focus
-        As for `napari_superres.iter_upscale`.
+        As for `napari_superres.iter_upscale`. With the option ``scheduler``, a cluster computes.
     finished_parts
         List to which each computed part of the array is appended, as a tuple of slices.
 
@@ -110,14 +124,15 @@ def upscale(
     from napari_superres.inference.engine.sweep import Counts
     from napari_superres.inference.images import run_in_memory
     from napari_superres.inference.provenance import join_records, make_record
+    from napari_superres.inference.remote.elsewhere import open_elsewhere
 
     settings = preferences()
-    with in_use:
-        run = _prepare(image, model, options)
+    with in_use, open_elsewhere(options.get("scheduler"), options.get("device", "auto")) as elsewhere:
+        run = _prepare(image, model, options, elsewhere=elsewhere)
         if is_too_large(run.result_bytes, settings):
-            steps: Any = upscale_onto_disk(image, run, focus, settings)
+            steps: Any = upscale_onto_disk(image, run, focus, settings, elsewhere)
         else:
-            steps = run_in_memory(image, run, _enlarge(image, run), focus)
+            steps = run_in_memory(image, run, _enlarge(image, run), focus, elsewhere)
         record = join_records([{**make_record(image, m, p, Counts()), "complete": False} for m, p, _ in run.parts])
         with closing(steps):
             for step in steps:
@@ -168,10 +183,18 @@ def preview(
         yield from run_in_memory(image, run, before if fits else _enlarge(image, run), focus)
 
 
-def _prepare(image: Image, model: ModelNames, options: Mapping[str, Any], *, measure: bool = True) -> "UpscaleRun":
+def _prepare(
+    image: Image,
+    model: ModelNames,
+    options: Mapping[str, Any],
+    *,
+    measure: bool = True,
+    elsewhere: "OtherComputers | None" = None,
+) -> "UpscaleRun":
     from napari_superres.inference.images import prepare
 
-    return prepare(image, _load_models(model), cast("UpscaleOptions", options), measure=measure)
+    own = cast("UpscaleOptions", {name: value for name, value in options.items() if name != "scheduler"})
+    return prepare(image, _load_models(model), own, measure=measure, elsewhere=elsewhere)
 
 
 def _is_quick_in_parts(card: "ModelCard") -> bool:

@@ -16,7 +16,8 @@ import pytest
 from napari_superres import Image, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError
 from napari_superres.inference.provenance import package_version
-from napari_superres.inference.stream import local_cluster
+from napari_superres.inference.remote import connection
+from napari_superres.inference.stream import local_cluster, stream_file
 from napari_superres.inference.stream import workers as module
 from napari_superres.inference.stream.workers import ThisProcess, open_executor
 
@@ -36,7 +37,7 @@ def source(tmp_path_factory):
 @pytest.mark.parametrize("listening", [False, True])
 def test_no_scheduler(listening, source, tmp_path, monkeypatch):
     """Nobody is there, or somebody who is no scheduler."""
-    monkeypatch.setattr(module, "_PATIENCE", 2.0)
+    monkeypatch.setattr(connection, "PATIENCE", 2.0)
     with closing(socket.socket()) as somebody:
         somebody.bind(("127.0.0.1", 0))
         if listening:
@@ -51,7 +52,7 @@ def test_no_scheduler(listening, source, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:1", "tcp://", "tcp://127.0.0.1"])
 def test_no_address(address, source, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_PATIENCE", 1.0)
+    monkeypatch.setattr(connection, "PATIENCE", 1.0)
     with pytest.raises(DeviceError, match="does not answer"):
         upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, scheduler=address)
 
@@ -86,7 +87,7 @@ def test_a_scheduler_without_tls_is_named():
         status = "running"
 
         def run(self, *_, **__):
-            return {"tcp://1": (package_version("napari-superres-torch"), 1, "")}
+            return {"tcp://1": SimpleNamespace(version=package_version("napari-superres-torch"), problem="")}
 
         def submit(self, *_, **__):
             return None
@@ -100,7 +101,7 @@ def test_a_scheduler_without_tls_is_named():
         def __reduce__(self):
             return str, ()
 
-    workers = module.Cluster(Client(), "whoever reaches it can run code")
+    workers = module.Cluster(Client, "whoever reaches it can run code")
     assert [step.note for step in workers.run(Job(), "compute", [])] == ["whoever reaches it can run code"]
     assert list(workers.run(Job(), "compute", [])) == []
 
@@ -126,7 +127,7 @@ def test_a_run_whose_workers_are_gone_says_so(workers, monkeypatch):
             return {"workers": workers}
 
     future = Future()
-    finished = list(module.Cluster(Client())._finished([future]))
+    finished = list(module.Cluster(Client)._finished([future]))
     assert finished == ([future] if workers else [None, future])
 
 
@@ -141,6 +142,22 @@ def test_processes_that_cannot_be_started(source, tmp_path, monkeypatch):
     ):
         upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, workers=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_start_while_the_plan_is_made(source, tmp_path, monkeypatch):
+    planned, prepare = threading.Event(), stream_file.prepare
+
+    def plans(*args, **given):
+        planned.set()
+        return prepare(*args, **given)
+
+    def waits(*_):
+        raise RuntimeError(f"planned: {planned.wait(5)}")
+
+    monkeypatch.setattr(stream_file, "prepare", plans)
+    monkeypatch.setattr(module, "start_cluster", waits)
+    with pytest.raises(DeviceError, match="planned: True"):
+        upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, workers=2)
 
 
 BARE = """

@@ -17,8 +17,10 @@ from torch import nn
 from napari_superres import Image, load_model, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import DeviceError, SettingsError, SuperResWarning, UnreadableImageError
 from napari_superres.inference import upscale_files
-from napari_superres.inference.stream import local_cluster
-from napari_superres.inference.stream import workers as module
+from napari_superres.inference.files import check_paths
+from napari_superres.inference.remote import connection
+from napari_superres.inference.stream import fork_server
+from napari_superres.inference.stream.fork_server import START_METHOD
 from napari_superres.inference.stream.workers import Cluster, open_executor
 from napari_superres.io.omezarr import layout as omezarr_layout
 from napari_superres.models import Model, ModelCard
@@ -56,7 +58,9 @@ def whole(source, folder, pixels):
 
 def processes():
     """Return the workers that this process has started."""
-    return {p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline())}
+    mark = f"multiprocessing.{START_METHOD}"
+    servers = {p for p in psutil.Process().children() if START_METHOD == "forkserver" and mark in " ".join(p.cmdline())}
+    return {p for p in psutil.Process().children(recursive=True) if mark in " ".join(p.cmdline())} - servers
 
 
 def pids(cluster):
@@ -65,7 +69,7 @@ def pids(cluster):
 
 
 def test_same_bytes_by_workers_here(source, whole, pixels, tmp_path, monkeypatch):
-    monkeypatch.setattr(local_cluster, "threads_per_worker", lambda _: 1)
+    monkeypatch.setattr(fork_server, "threads_per_worker", lambda _: 1)
     steps, before = [], processes()
     target = upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, tile=100, workers=2, progress=steps.append)
     assert pixels(target) == whole
@@ -190,9 +194,9 @@ def test_a_batch_shares_its_workers(source, whole, pixels, cluster, tmp_path):
     assert pixels(outcomes[0].target) == pixels(outcomes[2].target) == whole
 
 
-def test_only_a_zarr_is_made_by_several(source, cluster, tmp_path):
+def test_only_a_zarr_is_made_by_several(source, tmp_path):
     with pytest.raises(SettingsError, match=r"got out.tif. Name the result .ome.zarr"):
-        upscale_file(source, tmp_path / "out.tif", model=MODEL, scheduler=cluster.scheduler_address)
+        check_paths(source, tmp_path / "out.tif", by_workers=True)
 
 
 def test_a_model_that_workers_cannot_load(source, cluster, espcn, tmp_path, monkeypatch):
@@ -216,15 +220,15 @@ def test_workers_of_another_version_or_disk(source, cluster, tmp_path, monkeypat
             upscale_file(source, tmp_path / "out.ome.zarr", model=MODEL, scheduler=cluster.scheduler_address)
         assert list(tmp_path.iterdir()) == []
 
-    there, inspection = module.package_version, module._inspection
+    there, inspection = connection.package_version, connection.inspection
     with monkeypatch.context() as patch:
-        patch.setattr(module, "package_version", lambda _: "99.0")
+        patch.setattr(connection, "package_version", lambda _: "99.0")
         refused(rf"has version {there('napari-superres-torch')} of napari-superres-torch, and this process 99.0")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_inspection", lambda _, devices: inspection({"/not/shared": "/not/shared"}, devices))
+        patch.setattr(connection, "inspection", lambda _, devices: inspection({"/not/shared": "/not/shared"}, devices))
         refused("does not see /not/shared; source and target must lie on a disk or in a store that all can reach")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_inspection", lambda paths, _: inspection(paths, ["cuda:7"]))
+        patch.setattr(connection, "inspection", lambda paths, _: inspection(paths, ["cuda:7"]))
         refused("has no device cuda:7")
 
 
@@ -284,4 +288,4 @@ def test_a_scheduler_that_is_lost(source, whole, pixels, tmp_path):
 def test_workers_and_their_threads(cluster):
     with open_executor(scheduler=cluster.scheduler_address) as computing:
         assert isinstance(computing, Cluster)
-        assert (computing.count, computing.threads) == (2, local_cluster.threads_per_worker(2))
+        assert (computing.count, computing.threads) == (2, fork_server.threads_per_worker(2))

@@ -32,6 +32,7 @@ CHANGED = {
     "noise": [(0.5, 3.0), (1e-7, 2.25, -100.0)],
     "strength": 0.85,
     "suffix": ".ome.zarr",
+    "scheduler": "tls://localhost:8786",
 }
 PARSED = {
     "pixel_size": parsing.parse_pixel_size,
@@ -50,7 +51,7 @@ def parsed(arguments):
 
 
 def test_the_examples_are_of_all_options():
-    assert set(CHANGED) == {*FILE_DEFAULTS, "suffix"} - {"batch", "max_passes", "psf"}
+    assert set(CHANGED) == {*FILE_DEFAULTS, "suffix", "scheduler"} - {"batch", "max_passes", "psf"}
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -60,7 +61,7 @@ def test_an_option_reaches_the_command_line(name):
 
 
 def test_all_options_together():
-    assert option_arguments({**FILE_DEFAULTS, "suffix": None}) == []
+    assert option_arguments({**FILE_DEFAULTS, "suffix": None, "scheduler": None}) == []
     assert parsed(option_arguments(CHANGED))["roi"] == CHANGED["roi"]
 
 

@@ -31,6 +31,7 @@ class BatchControls(Panel):
         self.setAcceptDrops(True)
         self.input = QWidget()
         self.settings = BatchSettings()
+        self.settings.place.session = self.session
         self._add_input()
         self.take_settings = _button(
             "As in Super-resolve",

@@ -29,6 +29,7 @@ from napari_superres.plugin.widgets.common.device_controls import (
     tile_box,
 )
 from napari_superres.plugin.widgets.common.parts.fold import fold
+from napari_superres.plugin.widgets.common.place import PlaceForm
 
 if TYPE_CHECKING:
     from napari_superres.plugin.widgets.upscale.state import UpscaleState
@@ -76,7 +77,14 @@ class BatchSettings(QWidget):
         self.blur_noise = BlurNoiseForm(lambda: None)
         layout.addWidget(self.blur_noise)
         computing = (self.intensity_range, self.device, self.precision, self.tile, self.axes, self.tta)
-        self.advanced = fold("Advanced", forms.form(computing))
+        self.place = PlaceForm()
+        rare = QWidget()
+        rows = column(rare)
+        rows.addWidget(forms.form(computing))
+        rows.addWidget(self.place)
+        self.advanced = fold("Advanced", rare)
+        if self.place.scheduler:
+            self.advanced.expand(animate=False)  # so that nobody sends images elsewhere unawares
         layout.addWidget(self.advanced)
         self.model.changed.connect(self._fit_model)
         self._fit_model()
@@ -181,6 +189,7 @@ class BatchSettings(QWidget):
             intensity_range=self.intensity_range.value,
             tta=self.tta.value,
             blur_noise=self.blur_noise.value,
+            scheduler=self.place.scheduler,
         )
 
     def take(self, state: "UpscaleState") -> str:
@@ -199,6 +208,7 @@ class BatchSettings(QWidget):
             if value in box.choices:
                 box.value = value
         self.tta.value = state.tta
+        self.place.take(state.scheduler)
         if state.blur_noise is not None:
             self.blur_noise.take(state.blur_noise)
         return f"Settings taken from Super-resolve: {state.model}."

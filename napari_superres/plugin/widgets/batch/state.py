@@ -43,6 +43,8 @@ class BatchOptions:
         Whether to average the results of eight orientations.
     blur_noise
         What a conditioned network shall be told; None for other models.
+    scheduler
+        Address of the cluster that computes; None for this computer.
     """
 
     model: str
@@ -56,6 +58,7 @@ class BatchOptions:
     intensity_range: str = ""
     tta: bool = False
     blur_noise: BlurNoise | None = None
+    scheduler: str | None = None
 
     def keywords(self) -> dict[str, Any]:
         """Return the options as keyword arguments of `upscale_files`.

@@ -5,6 +5,7 @@ Begin with ``panel``.
 ``panel``            base class of all widgets: layout, jobs, what happens when the dock is closed
 ``staging``          whether some layers are shown alone for a while
 ``source_switch``    hides a layer that would show through its result
+``place``            where to compute: this computer, or a cluster by its address
 ``session``          the jobs of a panel, one after another, and changes of the viewer's layers
 ``parts``            docks, folding sections, what is remembered of them, entries of lists
 ``forms``            rows with labels, choices of layers, lines of text, error notifications

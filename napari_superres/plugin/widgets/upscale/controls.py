@@ -18,6 +18,7 @@ from napari_superres.plugin.widgets.common.device_controls import (
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.common.parts.fold import fold
 from napari_superres.plugin.widgets.common.parts.remembered import remember
+from napari_superres.plugin.widgets.common.place import PlaceForm
 from napari_superres.plugin.widgets.upscale.choosing.model_choice import ModelChoice
 from napari_superres.plugin.widgets.upscale.next_steps import NextSteps
 from napari_superres.plugin.widgets.upscale.state import UpscaleState
@@ -72,6 +73,8 @@ class UpscaleControls(Panel):
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
         self.intensity_range = range_field()
         self.tta = averaging_box()
+        self.place = PlaceForm()
+        self.place.session = self.session
 
     def _make_buttons(self) -> None:
         def button(text: str, tooltip: str = "") -> QPushButton:
@@ -151,6 +154,7 @@ class UpscaleControls(Panel):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(forms.form([self.device, self.precision, self.tile, self.tta]))
+        layout.addWidget(self.place)
         layout.addWidget(self.add_model)
         layout.addWidget(forms.row(self.copy_python, self.copy_command))
         return content

@@ -122,6 +122,8 @@ class UpscaleState:
         Whether the layers of the other channels are computed, too.
     device, precision, tile, tta
         As the options of `napari_superres.upscale`; the tile as text.
+    scheduler
+        Address of the cluster that computes; None for this computer.
     intensity_range
         Text of the field for the intensities that become 0 and 1; empty to fit them.
     blur_noise
@@ -160,6 +162,7 @@ class UpscaleState:
     precision: str = "auto"
     tile: str = "auto"
     tta: bool = False
+    scheduler: str | None = None
     intensity_range: str = ""
     blur_noise: BlurNoise | None = None
     noise_text: str = ""
@@ -232,7 +235,10 @@ class UpscaleState:
         """What a run will make and take, or what to do first."""
         if self.layer is None:
             return "Open an image (File > Open, or File > Open Sample > Super-Resolution)."
-        return window_text(self.plan)
+        elsewhere = "The cluster computes it; device and time are those of this computer."
+        return "\n".join(
+            text for text in (window_text(self.plan), elsewhere * bool(self.plan and self.scheduler)) if text
+        )
 
     @property
     def asks_for_pixel_size(self) -> bool:
@@ -264,7 +270,7 @@ class UpscaleState:
         tile = self.tile if self.tile == "auto" else int(self.tile)
         told = {} if self.blur_noise is None else self.blur_noise.options()
         computing = {"device": self.device, "precision": self.precision, "tile": tile, "tta": self.tta}
-        return {**computing, "intensity_range": parse_range(self.intensity_range), **told}
+        return {**computing, "scheduler": self.scheduler, "intensity_range": parse_range(self.intensity_range), **told}
 
     def request(self, image: Image, roi: Mapping[str, tuple[int, int]]) -> Request:
         """Return the run that is chosen.

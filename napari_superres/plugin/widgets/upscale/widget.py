@@ -103,7 +103,7 @@ class UpscaleWidget(RunningControls):
         self.model.changed.connect(self._choose_model_by_hand)
         self.all_channels.toggled.connect(self._read_controls)
         self.axes.changed.connect(self._look_again)
-        for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta):
+        for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta, self.place):
             control.changed.connect(self._read_controls)
         library.follow(self, self._refresh_models)
 
@@ -242,6 +242,7 @@ class UpscaleWidget(RunningControls):
                 precision=self.precision.value,
                 tile=self.tile.value,
                 tta=self.tta.value,
+                scheduler=self.place.scheduler,
                 blur_noise=self.blur_noise.value,
                 units_notice=mixed_units(self.viewer.layers),
                 plan=_ESTIMATING if layer is not None and self.state.can_plan else "",

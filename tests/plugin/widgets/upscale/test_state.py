@@ -114,6 +114,7 @@ def test_a_request_has_what_was_chosen():
         "precision": "auto",
         "tile": 64,
         "tta": True,
+        "scheduler": None,
         "intensity_range": None,
         "channels": [1],
         "roi": {"T": (3, 4), "Y": (0, 5)},
