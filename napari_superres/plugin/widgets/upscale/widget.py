@@ -75,7 +75,7 @@ class UpscaleWidget(RunningControls):
         self.adapting = AdaptForm(self.session, self._adapt, self._offer_adapted)
         self.chooser = ModelChooser(self.session, self.models, self._read_controls)
         self.fitness = FitnessForm(viewer, self.model, self.intensity_range, self._read_controls)
-        self.region = RegionForm(viewer, self._read_controls)
+        self.region = RegionForm(viewer, self._read_controls, lambda: self.layer.value)
         self.source_switch = SourceSwitch(viewer)
         cover = self.source_switch.cover
         self.preview = Preview(viewer, self.session, self._request_for_preview, self._measure_again, cover)

@@ -33,8 +33,6 @@ class ModelPopup(QFrame):
     def __init__(self, box: QComboBox, groups: Callable[[], Groups]) -> None:
         super().__init__(box, Qt.WindowType.Popup)
         self._box, self._groups = box, groups
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)  # Without it, the frame is white in every theme.
-        self.setFrameShape(QFrame.Shape.StyledPanel)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search title, name or modality")
         self.search.setToolTip("Show only models that contain all these words.")
@@ -53,7 +51,8 @@ class ModelPopup(QFrame):
         self.tree.itemClicked.connect(self._pick)
         self.tree.itemActivated.connect(self._pick)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setContentsMargins(0, 0, 0, 0)  # A margin would be white in every theme.
+        layout.setSpacing(0)
         layout.addWidget(self.search)
         layout.addWidget(self.tree)
         box.installEventFilter(self)
