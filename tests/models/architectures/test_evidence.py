@@ -9,6 +9,7 @@ from napari_superres.core.conditions import encode
 from napari_superres.models import load_model
 from napari_superres.models.architectures import build
 from napari_superres.models.architectures.evidence import Evidence
+from napari_superres.models.library.shipped import shipped_cards
 from napari_superres.models.probes.halo import measure_reach, tiling_error
 
 EDGE = 96
@@ -97,6 +98,15 @@ def test_its_halo_is_measured_and_tiles_are_exact(scale: int) -> None:
     assert min(halo) >= 15 + 6 + 12 + 2
     error = tiling_error(network, [scale] * 2, halo, channels=4, constant=3, multiple=[1, 1], core=24)
     assert error < 1e-10
+
+
+@pytest.mark.parametrize("name", [card.name for card in shipped_cards() if card.conditions])
+def test_cards_state_the_halo_with_the_test_of_evidence(name: str) -> None:
+    """A card that was written before the test looked further makes tiles inexact."""
+    model = load_model(name)
+    assert model.module is not None
+    reach = measure_reach(model.module, model.card.scale, channels=1 + len(model.card.conditions))
+    assert model.card.halo == reach.halo
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 30), (64, 3)])
