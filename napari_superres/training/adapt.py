@@ -154,7 +154,7 @@ def adapt(
             for note in done.notes:
                 warnings.warn(note, SuperResWarning, stacklevel=3)  # the caller of the decorated function
             return done
-        if progress is not None and step is not last:
+        if progress is not None and step is not last and step.step > 0:  # nothing is known before the first step
             progress(step)
         last = step
 

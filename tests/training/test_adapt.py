@@ -81,7 +81,11 @@ def test_what_cannot_be_refined_is_refused(tmp_path, size, model, words):
 def test_a_model_that_is_told_the_noise_still_is_afterwards(tmp_path, monkeypatch, model):
     monkeypatch.setattr(import_module("napari_superres.training.adapt"), "_CERTAIN", -np.inf)
     noisy = np.random.default_rng(0).poisson(scene(5, 160) / 100).astype(np.float32)
-    done = adapt([Image.from_array(noisy, "YX")], model, tmp_path / "m.safetensors", minutes=None, steps=2)
+    steps = []
+    target = tmp_path / "m.safetensors"
+    done = adapt([Image.from_array(noisy, "YX")], model, target, minutes=None, steps=2, progress=steps.append)
+    assert steps
+    assert all(np.isfinite(step.remaining) for step in steps)
     card = find_card(done.path)
     assert (card.conditions, card.scale) == (find_card(model).conditions, find_card(model).scale)
     assert card.scores["the image itself"]["over"] == model
