@@ -7,6 +7,7 @@ network that is told too little of it takes it for detail.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -120,7 +121,7 @@ def find_told(
     given = _given_noise(image, options["noise"])
     # Of all channels, so that the record can repeat a run of others.
     numbers = range(image.size("C"))
-    measured = [] if given else [once(seen, ("noise", c), lambda c=c: _measured(image, c)) for c in numbers]
+    measured = [] if given else [once(seen, ("noise", c), partial(_measured, image, c)) for c in numbers]
     noise = given or tuple(each for each, _ in measured)
     doubts_of = [[] for _ in numbers] if given else [list(doubts) for _, doubts in measured]
     sigma = max(0.0, psf_sigma - SHADE)
