@@ -79,12 +79,13 @@ format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Every engine, three networks, 2048 x 2048: hours on two cores. BENCH=--quick takes minutes. The figures go to
-# docs/performance, in a file named by the processor and the version, and into the table there.
+# Every engine, three networks, 2048 x 2048, with one thread and with all: hours on two cores. BENCH=--quick takes
+# minutes. The figures go to docs/performance, in files named by processor, threads and version, and into the table there.
 bench: $(VENV)/.bench
 	$(if $(filter --quick,$(BENCH)),,$(BIN)/superres bench)
-	$(BIN)/python tests/benchmarks/peers.py $(BENCH) --json build/bench.json
-	PYTHONPATH=tests:. $(BIN)/python -m helpers.tables.performance build/bench.json
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/peers.py $(BENCH) --json build/bench-one.json
+	env -u OMP_NUM_THREADS $(BIN)/python tests/benchmarks/peers.py $(BENCH) --json build/bench-all.json
+	PYTHONPATH=tests:. $(BIN)/python -m helpers.tables.performance build/bench-one.json build/bench-all.json
 
 # OUT gets gpu.json and gpu.log. GPU="--wheels DIR --minutes 5" sets options, and GPU=--tiny tries the way without a GPU.
 # It installs nothing: GPU_PYTHON is a Python that has torch, by default that of the environment if there is one.

@@ -20,6 +20,7 @@ from napari_superres.inference.engine.global_statistics import find_global_stati
 from napari_superres.inference.engine.half_precision import confirm_precision
 from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.options import UPSCALE_DEFAULTS, ModelChoice, UpscaleOptions
+from napari_superres.inference.planning.seen import Seen
 from napari_superres.inference.planning.upscale_run import UpscaleRun, plan_run
 from napari_superres.inference.provenance import join_records, make_record, run_notes
 from napari_superres.inference.remote.elsewhere import OtherComputers, open_elsewhere
@@ -176,6 +177,7 @@ def prepare(
     *,
     measure: bool = True,
     elsewhere: OtherComputers | None = None,
+    seen: Seen | None = None,
 ) -> UpscaleRun:
     """Return a run that is ready to start: models loaded, plans resolved, half precision confirmed.
 
@@ -188,10 +190,12 @@ def prepare(
     elsewhere
         Other computers that will compute the run. Nothing is measured here then, and a device of theirs need not exist
         here.
+    seen
+        What earlier plans have seen in the same image.
     """
     if elsewhere is not None:
-        return plan_run(image, model, {**options, "device": "cpu"}, measure=False)
-    run = plan_run(image, model, options, measure=measure)
+        return plan_run(image, model, {**options, "device": "cpu"}, measure=False, seen=seen)
+    run = plan_run(image, model, options, measure=measure, seen=seen)
     return confirm_precision(image, run, options) if measure else run
 
 

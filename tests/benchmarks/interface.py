@@ -1,6 +1,6 @@
 """What somebody in front of the window waits for: opening, previews, the heartbeat during a run, and what runs leave.
 
-    xvfb-run -a -s "-screen 0 1280x800x24" python tests/benchmarks/interface.py [--edge 4096] [--runs 50]
+    xvfb-run -a -s "-screen 0 1280x800x24" python tests/benchmarks/interface.py [--edge 4096] [--runs 50] [--previews]
 
 Reports and asserts nothing: the numbers depend on what else the machine does.
 """
@@ -24,6 +24,7 @@ FIELD = 512
 BEAT_MS = 5
 LONGEST_S = 60
 MODEL = "photo-x2"
+MODELS, LARGE = ("photo-x2", "fluo-x2"), 2048
 
 
 def process(seconds: float = 0.0, until: Callable[[], bool] = lambda: False) -> None:
@@ -124,6 +125,49 @@ def previews(viewer: Any, widget: Any) -> None:
     viewer.layers.clear()
 
 
+def first_pixels(viewer: Any, widget: Any) -> None:
+    """Report seconds, and those of the processor, until the first computed pixels of a preview are in the viewer."""
+    from qtpy.QtCore import QEventLoop
+    from qtpy.QtWidgets import QApplication
+
+    def wait(until: Callable[[], bool]) -> None:
+        while not until():  # without looking again and again, which would take time of the processor itself
+            QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+
+    def planned() -> bool:
+        return not widget.session._jobs and not widget._plan_timer.isActive() and not widget.preview._timer.isActive()
+
+    def measure(change: Callable[[], None]) -> tuple[float, float]:
+        before, wall, busy = widget.preview.layer, time.perf_counter(), time.process_time()
+        change()
+        wait(lambda: widget.preview.layer is not None and widget.preview.layer is not before)
+        return time.perf_counter() - wall, time.process_time() - busy
+
+    noise = np.random.default_rng(0)
+    shown = [noise.poisson(16.0 * np.roll(picture(LARGE), 99 * i) + 100).astype(np.uint16) for i in range(2)]
+    layers = [viewer.add_image(pixels, name=f"layer {i}") for i, pixels in enumerate(shown)]
+    for model in MODELS:
+        widget.layer.value, widget.model.value = layers[0], model
+        times: dict[str, list[tuple[float, float]]] = {"a press, planned": [], "another layer was chosen": []}
+        for i in range(7):
+            wait(planned)
+            times["a press, planned"].append(measure(lambda: widget.preview.setChecked(True)))
+            wait(planned)
+            times["another layer was chosen"].append(
+                measure(lambda i=i: setattr(widget.layer, "value", layers[~i % 2]))
+            )
+            widget.model.value = model
+            wait(planned)
+            widget.preview.setChecked(False)
+        for name, found in times.items():
+            wall, busy = np.median(found, axis=0)
+            first = ", ".join(f"{s:.2f}" for s in found[0])
+            print(
+                f"{model}, first pixels after {name}: {wall:.2f} s, processor {busy:.2f} s (the first time {first} s)"
+            )
+    viewer.layers.clear()
+
+
 def heartbeat(viewer: Any, widget: Any, edge: int) -> None:
     viewer.add_image(picture(edge), name="large")
     widget.model.value = MODEL
@@ -180,6 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edge", type=int, default=4096)
     parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--previews", action="store_true", help="only the first pixels of previews")
     options = parser.parse_args()
     os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
     load_triton()
@@ -190,6 +235,10 @@ def main() -> None:
     viewer.window.resize(1280, 800)
     process(1.0)
     widget = opening(viewer)
+    first_pixels(viewer, widget)
+    if options.previews:
+        viewer.close()
+        return
     previews(viewer, widget)
     leaks(viewer, widget, options.runs)
     heartbeat(viewer, widget, options.edge)

@@ -1,4 +1,4 @@
-"""The history of speeds: a file per machine and version, and the table made from them; nothing names a computer."""
+"""The history of speeds: a file per machine, threads and version, and their table; nothing names a computer."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_files_are_named_by_their_machine_and_version(path: Path, tmp_path: Path
 
 def test_a_processor_is_compared_with_the_fastest_other_in_cpu_time(tmp_path: Path):
     path = keep(document(ROWS), tmp_path)
-    assert path.name == "some-r-chip-9_1.2.0.json"
+    assert path.name == "some-r-chip-9-2-threads_1.2.0.json"
     assert "my-laptop" not in path.read_text(encoding="utf-8")
     first, second = table(tmp_path).splitlines()[2:]
     told = "Some (R) Chip 9, 2 threads | 1.2.0, 2026-11-30"

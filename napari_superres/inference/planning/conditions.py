@@ -7,6 +7,7 @@ network that is told too little of it takes it for detail.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -21,6 +22,7 @@ from napari_superres.core.noise import Noise, measure_noise, rounding_error
 from napari_superres.core.units import METRES
 from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
+from napari_superres.inference.planning.seen import Seen, once
 from napari_superres.models.card import ModelCard
 from napari_superres.models.choice.suitability import noise_level
 from napari_superres.models.grid_map import grid_marker
@@ -82,7 +84,12 @@ class Told:
 
 
 def find_told(
-    image: Image, card: ModelCard, normalisation: Normalisation, channels: Sequence[int], options: UpscaleOptions
+    image: Image,
+    card: ModelCard,
+    normalisation: Normalisation,
+    channels: Sequence[int],
+    options: UpscaleOptions,
+    seen: Seen,
 ) -> Told | None:
     """Find what a network is told of an image; None if it is told nothing.
 
@@ -98,6 +105,8 @@ def find_told(
         Channels that are computed: only they are doubted.
     options
         Complete options of the run.
+    seen
+        What was seen in the image: its noise is measured once.
 
     Raises
     ------
@@ -110,9 +119,11 @@ def find_told(
     psf_sigma = _psf_sigma(image, card, options)
     strength = _strength(options["strength"])
     given = _given_noise(image, options["noise"])
-    doubts_of: list[list[str]] = [[] for _ in range(image.size("C"))]
     # Of all channels, so that the record can repeat a run of others.
-    noise = given or tuple(_measured(image, channel, doubts) for channel, doubts in enumerate(doubts_of))
+    numbers = range(image.size("C"))
+    measured = [] if given else [once(seen, ("noise", c), partial(_measured, image, c)) for c in numbers]
+    noise = given or tuple(each for each, _ in measured)
+    doubts_of = [[] for _ in numbers] if given else [list(doubts) for _, doubts in measured]
     sigma = max(0.0, psf_sigma - SHADE)
     values = []
     for channel, (each, doubts) in enumerate(zip(noise, doubts_of, strict=True)):
@@ -249,23 +260,24 @@ def _noise_values(noise: Any) -> Noise | None:
     return Noise(gain, read_noise, offset)
 
 
-def _measured(image: Image, channel: int, doubts: list[str]) -> Noise:
+def _measured(image: Image, channel: int) -> tuple[Noise, tuple[str, ...]]:
+    """Return the noise of a channel, and doubts of it."""
     squares = list(_sample_squares(image, channel))
     try:
         noise = measure_noise(squares)
         # Told less, networks take the steps between few grey levels for structure.
         coarse = _COARSE * rounding_error(squares)
         if coarse and noise.sigma(max(float(square.max()) for square in squares)) < coarse:
-            return Noise(0.0, coarse, noise.offset)
-        return noise
+            return Noise(0.0, coarse, noise.offset), ()
+        return noise, ()
     except SettingsError as error:
         finite = [invalid.fill(square, 0.0) if square.dtype.kind == "f" else square for square in squares]
         level = float(np.median([noise_level(square) for square in finite]))
-        doubts.append(
+        doubt = (
             f"Noise is measured roughly, from differences of neighbouring pixels ({level:.3g}), because "
             f"{error.message.rstrip('.')}. Give it with `noise` if you know it."
         )
-        return Noise(0.0, level, 0.0)
+        return Noise(0.0, level, 0.0), (doubt,)
 
 
 def _within(card: ModelCard, name: str, value: float, doubts: list[str]) -> float:

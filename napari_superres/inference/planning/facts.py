@@ -12,6 +12,7 @@ from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.conditions import Told, find_told
 from napari_superres.inference.planning.extent import Extent, find_extent
 from napari_superres.inference.planning.labels import check_no_labels
+from napari_superres.inference.planning.seen import Seen, once
 from napari_superres.models.card import ModelCard
 from napari_superres.models.choice.fitness import Fitness, judge
 from napari_superres.models.choice.suitability import doubts, find_cell
@@ -53,8 +54,19 @@ class ImageFacts:
     fitness: Fitness | None = None
 
 
-def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
+def look(image: Image, card: ModelCard, options: UpscaleOptions, seen: Seen | None = None) -> ImageFacts:
     """Look at an image for a model: check the options, fit the intensities, judge whether the model suits it.
+
+    Parameters
+    ----------
+    image
+        Image to upscale.
+    card
+        Card of the model.
+    options
+        Complete options of the run.
+    seen
+        What earlier looks at the same image have seen: pixels are not read for it again.
 
     Raises
     ------
@@ -62,9 +74,14 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         If an option does not fit the image or the model; before pixels are read. If the image looks like labels.
     """
     extent = find_extent(image, card, options)
-    check_no_labels(image, card, options, extent.channels[0])
-    intensities = intensity.measure(image, card.intensity, options["intensity_range"], card.percentiles)
-    told, first = find_told(image, card, intensities.normalisation, extent.channels, options), extent.channels[0]
+    seen, first, ranges = {} if seen is None else seen, extent.channels[0], options["intensity_range"]
+    of = card.name, first, repr(ranges)
+    once(seen, ("no labels", *of), lambda: check_no_labels(image, card, options, first))
+    intensities = once(
+        seen, ("intensities", *of), lambda: intensity.measure(image, card.intensity, ranges, card.percentiles)
+    )
+    told = find_told(image, card, intensities.normalisation, extent.channels, options, seen)
+    is_blur_told = told is not None and told.psf_sigma > 0
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,
@@ -74,17 +91,18 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions) -> ImageFacts:
         told=told,
         doubts=(
             *image.metadata.get("notes", ()),
-            *doubts(card, image, intensities, first),
+            *once(seen, ("doubts", *of), lambda: doubts(card, image, intensities, first)),
             *(told.doubts if told else ()),
         ),
-        grid_cell=told.find_cell(card, first) if told else find_cell(card, image, intensities, first),
+        grid_cell=told.find_cell(card, first)
+        if told
+        else once(seen, ("cell", *of), lambda: find_cell(card, image, intensities, first)),
         no_data=image.no_data,
-        fitness=judge(
-            card,
-            image,
-            intensities,
-            first,
-            is_range_given=options["intensity_range"] is not None,
-            is_blur_told=told is not None and told.psf_sigma > 0,
+        fitness=once(
+            seen,
+            ("fitness", *of, is_blur_told),
+            lambda: judge(
+                card, image, intensities, first, is_range_given=ranges is not None, is_blur_told=is_blur_told
+            ),
         ),
     )

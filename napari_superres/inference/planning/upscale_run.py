@@ -18,6 +18,7 @@ from napari_superres.inference.planning.extent import Extent
 from napari_superres.inference.planning.facts import look
 from napari_superres.inference.planning.plan import Plan, count_tiles, resolve
 from napari_superres.inference.planning.resources import Resources, find_resources
+from napari_superres.inference.planning.seen import Seen
 from napari_superres.inference.planning.tile_size import choose_tiling
 from napari_superres.models.choice.choose import choose, is_auto
 from napari_superres.models.library.registry import open_model
@@ -108,7 +109,9 @@ def load_models(model: ModelChoice) -> Model | dict[int | str, Model] | str:
     return _load(model)
 
 
-def plan_run(image: Image, model: ModelChoice, options: UpscaleOptions, *, measure: bool = True) -> UpscaleRun:
+def plan_run(
+    image: Image, model: ModelChoice, options: UpscaleOptions, *, measure: bool = True, seen: Seen | None = None
+) -> UpscaleRun:
     """Load the models of a run and resolve one plan for each.
 
     Parameters
@@ -117,6 +120,8 @@ def plan_run(image: Image, model: ModelChoice, options: UpscaleOptions, *, measu
         As for `upscale`.
     measure
         Whether to measure the speed of a model, and to start in half precision on an accelerator, where that pays.
+    seen
+        What earlier plans have seen in the same image.
 
     Raises
     ------
@@ -127,11 +132,11 @@ def plan_run(image: Image, model: ModelChoice, options: UpscaleOptions, *, measu
     if isinstance(models, str):
         choice = choose(models, image)
         chosen = _load(choice.required())
-        plans = [(chosen, replace(_plan(image, chosen, options, measure=measure), chosen=choice.reason))]
+        plans = [(chosen, replace(_plan(image, chosen, options, measure=measure, seen=seen), chosen=choice.reason))]
     elif isinstance(models, Model):
-        plans = [(models, _plan(image, models, options, measure=measure))]
+        plans = [(models, _plan(image, models, options, measure=measure, seen=seen))]
     else:
-        plans = _plans_per_channel(image, models, options, measure=measure)
+        plans = _plans_per_channel(image, models, options, measure=measure, seen=seen)
     firsts = np.cumsum([0, *(len(plan.channels) for _, plan in plans[:-1])])
     parts = (Part(one, plan, int(first)) for (one, plan), first in zip(plans, firsts, strict=True))
     return UpscaleRun(parts=tuple(parts), axes=image.axes, dtype=image.dtype)
@@ -142,7 +147,7 @@ def _load(model: str | Path | Model) -> Model:
 
 
 def _plans_per_channel(
-    image: Image, models: Mapping[int | str, Model], options: UpscaleOptions, *, measure: bool
+    image: Image, models: Mapping[int | str, Model], options: UpscaleOptions, *, measure: bool, seen: Seen | None
 ) -> list[tuple[Model, Plan]]:
     if options["channels"] is not None:
         raise SettingsError("channels and one model per channel were given.", remedy="Give one of the two.")
@@ -158,14 +163,14 @@ def _plans_per_channel(
     for key, model in models.items():
         known = untold(options) if is_told and not model.card.conditions else options
         own: UpscaleOptions = {**known, "channels": [_channel_index(image, key)]}
-        plans.append((model, _plan(image, model, own, measure=measure)))
+        plans.append((model, _plan(image, model, own, measure=measure, seen=seen)))
     if len({(*plan.scale.items(), *plan.offset.items()) for _, plan in plans}) != 1:
         raise SettingsError("models of different channels must have the same scale and grid.")
     return plans
 
 
-def _plan(image: Image, model: Model, options: UpscaleOptions, *, measure: bool) -> Plan:
-    facts = look(image, model.card, options)
+def _plan(image: Image, model: Model, options: UpscaleOptions, *, measure: bool, seen: Seen | None) -> Plan:
+    facts = look(image, model.card, options, seen)
     resources = find_resources(model, facts.extent, options, try_half=measure)
     chooses_tile = options["tile"] == "auto" and options["batch"] == "auto"
     if measure and chooses_tile and is_worth_measuring(model, resources.precision, facts.extent.pixels):

@@ -5,6 +5,7 @@ folder imports only ``host``.
 
 ``job``     one computation in a thread
 ``tasks``   generators that plan, upscale, preview and evaluate
+``loading`` the models that jobs use
 ``learn``   learns from one stack of thick slices
 ``disk``    results that do not fit into memory
 ``triton``  keeps torch's compiler and the graphics driver apart

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,9 +15,10 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import EvaluationError
+from napari_superres.plugin.host.fingerprint import fingerprint
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.worker.disk import is_too_large, upscale_onto_disk
-from napari_superres.plugin.worker.triton import load_triton
+from napari_superres.plugin.worker.loading import ModelNames, load_models
 
 if TYPE_CHECKING:
     from napari_superres.evaluation import Report
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from napari_superres.inference import Plan, Progress
     from napari_superres.inference.options import UpscaleOptions
     from napari_superres.inference.planning.estimate import Estimate
+    from napari_superres.inference.planning.seen import Seen
     from napari_superres.inference.planning.upscale_run import UpscaleRun
     from napari_superres.inference.remote.elsewhere import OtherComputers
     from napari_superres.models import Model, ModelCard
-
-ModelNames = str | Mapping[str, str]
-"""A model by name or file, or one per channel."""
 
 in_use = threading.Lock()
 """Held by the thread that uses the models."""
@@ -62,8 +60,17 @@ def describe_cluster(scheduler: str) -> Generator[str, None, None]:
     yield describe_cluster(scheduler)
 
 
-def plan(image: Image, model: ModelNames, options: Mapping[str, Any]) -> "Generator[tuple[Plan, Estimate], None, None]":
+def plan(
+    image: Image, model: ModelNames, options: Mapping[str, Any], seen: "Seen | None" = None
+) -> "Generator[tuple[Plan, Estimate], None, None]":
     """Yield the plan and the estimate of a run, and again with its duration if the model had to be measured first.
+
+    Parameters
+    ----------
+    image, model, options
+        As for `upscale`.
+    seen
+        What plans and previews have seen in the same pixels, which they do not read again.
 
     Raises
     ------
@@ -74,14 +81,14 @@ def plan(image: Image, model: ModelNames, options: Mapping[str, Any]) -> "Genera
     from napari_superres.inference.planning.estimate import estimate
 
     with in_use:
-        run = _prepare(image, model, options, measure=False)
+        run = _prepare(image, model, options, measure=False, seen=seen)
         expected = estimate(run)
         yield run.plans[0], expected
         if expected.seconds is None and not {part.model.sha256 for part in run.parts} <= _measured:
             _measured.update(part.model.sha256 for part in run.parts)
             seconds = [measure_one_pass(m, p.device, p.precision) for m, p, _ in run.parts]
             if any(seconds):
-                run = _prepare(image, model, options, measure=False)
+                run = _prepare(image, model, options, measure=False, seen=seen)
                 yield run.plans[0], estimate(run)
 
 
@@ -151,6 +158,7 @@ def preview(
     before: Any = None,
     *,
     in_parts: bool = True,
+    seen: "Seen | None" = None,
 ) -> "Generator[Progress, None, None]":
     """Yield the steps of a run on a region. The array shows older pixels where nothing is computed yet.
 
@@ -165,6 +173,8 @@ def preview(
         are shown first otherwise.
     in_parts
         Whether to show the first pixels at once, although all of them take slightly longer.
+    seen
+        As for `plan`.
 
     Raises
     ------
@@ -174,11 +184,11 @@ def preview(
     from napari_superres.inference.images import run_in_memory
 
     with in_use:
-        loaded = _load_models(model)
+        loaded = load_models(model)
         models = loaded.values() if isinstance(loaded, Mapping) else [loaded]
         if in_parts and options["tile"] == "auto" and all(_is_quick_in_parts(each.card) for each in models):
             options = {**options, "tile": _FIRST_TILE}
-        run = _prepare(image, model, options)
+        run = _prepare(image, model, options, seen=seen)
         fits = before is not None and (before.shape, before.dtype) == (run.shape, run.dtype)
         yield from run_in_memory(image, run, before if fits else _enlarge(image, run), focus)
 
@@ -190,11 +200,15 @@ def _prepare(
     *,
     measure: bool = True,
     elsewhere: "OtherComputers | None" = None,
+    seen: "Seen | None" = None,
 ) -> "UpscaleRun":
     from napari_superres.inference.images import prepare
 
+    if seen is not None and seen.get("pixels") != (pixels := fingerprint(image.data)):
+        seen.clear()  # The pixels were edited in place.
+        seen["pixels"] = pixels
     own = cast("UpscaleOptions", {name: value for name, value in options.items() if name != "scheduler"})
-    return prepare(image, _load_models(model), own, measure=measure, elsewhere=elsewhere)
+    return prepare(image, load_models(model), own, measure=measure, elsewhere=elsewhere, seen=seen)
 
 
 def _is_quick_in_parts(card: "ModelCard") -> bool:
@@ -313,28 +327,10 @@ def _model_of(record: Mapping[str, Any]) -> "Model":
         raise EvaluationError("the result's record does not name a single model.", remedy=_COMPUTE_AGAIN)
     if not recorded.get("sha256"):
         raise EvaluationError(f"{recorded['name']} is an interpolation, and all its results agree.")
-    model: Model = _load_models(recorded["name"])
+    model: Model = load_models(recorded["name"])
     if model.sha256 != recorded["sha256"]:
         raise EvaluationError(f"{recorded['name']} is not the model that computed the result.", remedy=_COMPUTE_AGAIN)
     return model
-
-
-def _load_models(model: ModelNames) -> Any:
-    if isinstance(model, Mapping):
-        return {channel: _load_models(one) for channel, one in model.items()}
-    path = Path(model)
-    return _load(model, path.stat().st_mtime_ns if path.is_file() else 0)
-
-
-@lru_cache(maxsize=2)
-def _load(model: str, changed: int) -> "Model":
-    del changed  # A file that was replaced is loaded again.
-    from napari_superres.models import find_card, load_model
-    from napari_superres.models.foreign.foreign_model import FOREIGN_ARCHITECTURES
-
-    if find_card(model).architecture in FOREIGN_ARCHITECTURES:
-        load_triton()
-    return load_model(model)
 
 
 def interpolated(result: Image, lr: Image) -> Image:

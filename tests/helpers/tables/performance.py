@@ -1,4 +1,4 @@
-"""The history of speeds, ``docs/performance/*.json``, one file per machine and version, and the table made from it.
+"""The history of speeds, a JSON file per machine, threads and version, and the table made from it.
 
 ``python -m helpers.tables.performance [FILE ...]`` takes results of ``make bench`` and ``make gpu`` into the history,
 and writes the table.
@@ -40,10 +40,10 @@ Document = Mapping[str, Any]
 
 
 def keep(document: Document, folder: Path = FOLDER) -> Path:
-    """Write a result into the history, in place of an earlier one of the same machine and version."""
+    """Write a result into the history, in place of an earlier one of the same machine, threads and version."""
     machine = {k: v for k, v in document["machine"].items() if k in _MACHINE}
     kept = {**document, "machine": machine}
-    path = folder / f"{_slug(chip(document))}_{document['version']}.json"
+    path = folder / f"{_slug(_told(document))}_{document['version']}.json"
     path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return path
 
@@ -52,6 +52,12 @@ def chip(document: Document) -> str:
     """Return the name of the GPU, or of the processor where there is none."""
     machine = document["machine"]
     return str(machine.get("gpu") or machine["processor"])
+
+
+def _told(document: Document) -> str:
+    """Return the name of the GPU, or of the processor with its threads."""
+    machine = document["machine"]
+    return chip(document) + ("" if machine.get("gpu") else f", {_count(machine['threads'], 'thread')}")
 
 
 def _slug(name: str) -> str:
@@ -75,7 +81,6 @@ def _lines(document: Document) -> Iterable[Sequence[str]]:
     # On a GPU the clock counts. On processors CPU time does, which other programs disturb less.
     unit = "megapixels_per_second" if machine.get("gpu") else "megapixels_per_cpu_second"
     rows = [row for row in document["rows"] if row.get(unit)]
-    told = chip(document) + ("" if machine.get("gpu") else f", {_count(machine['threads'], 'thread')}")
     for network, precision in dict.fromkeys((r["network"], r["precision"]) for r in rows if _is_ours(r)):
         # On processors, the others compute in 32 bits whatever superres chooses.
         comparable = {precision} if machine.get("gpu") else {precision, "fp32"}
@@ -85,7 +90,7 @@ def _lines(document: Document) -> Iterable[Sequence[str]]:
         alone = next((speeds.pop(name) for name in _ALONE if name in speeds), None)
         best = max(speeds, key=lambda name: speeds[name], default="")
         yield (
-            told,
+            _told(document),
             f"{document['version']}, {machine['date'][:10]}",
             network,
             precision,

@@ -5,24 +5,15 @@ import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from napari_superres import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.core.noise import Noise
 from napari_superres.errors import SettingsError
 from napari_superres.inference.planning.conditions import Told
 from napari_superres.models import ModelCard
-from napari_superres.plugin.widgets.common.blur_noise import (
-    BlurNoise,
-    measured_noise,
-    noise_text,
-    parse_noise,
-    sigma_range,
-    told_text,
-)
-from napari_superres.plugin.widgets.upscale.state import Request, UpscaleState
+from napari_superres.plugin.widgets.common.blur_noise import BlurNoise, noise_text, parse_noise, sigma_range, told_text
+from napari_superres.plugin.widgets.upscale.state import UpscaleState
 
 X2 = ModelCard(name="x2", architecture="x", scale=(2, 2), modality="any", conditions={"psf_sigma": (0, 2)})
 X1 = ModelCard(name="x1", architecture="x", scale=(1, 1), modality="any", conditions={"psf_sigma": (0, 2)})
@@ -105,22 +96,6 @@ def test_the_plan_says_what_is_assumed():
     far = plan(noise)
     far.told = replace(far.told, doubts=("The image does not fit.",))
     assert told_text(far) == f"N{said} The image does not fit."
-
-
-def test_noise_is_measured_once():
-    image = Image.from_array(np.zeros((8, 9), np.uint8), "YX")
-    request = Request(image, "x2", {"noise": "measured", "tta": False})
-    known = measured_noise(plan(Noise(1.0, 2.0, 3.0)))
-    assert request.with_noise(known).options == {"noise": [(1.0, 2.0, 3.0)], "tta": False}
-    assert request.with_noise(None) is request
-    for other in (
-        Request(image, "x2", {"noise": (5.0, 6.0)}),  # given
-        Request(image, "x2", {"tta": True}),  # not told
-        Request(image, {"0": "x2"}, request.options),  # measured in some channels only
-    ):
-        assert other.with_noise(known) is other
-    assert measured_noise(plan(Noise(1.0, 2.0, 3.0), measured=False)) is None
-    assert measured_noise(SimpleNamespace(told=None)) is None
 
 
 def test_neither_units_nor_words_need_a_window():

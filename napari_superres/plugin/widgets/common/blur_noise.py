@@ -1,6 +1,6 @@
 """Blur and noise that a conditioned network is told: what is chosen, its units and its words; without Qt."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isclose
 from typing import TYPE_CHECKING, Any
 
@@ -137,17 +137,6 @@ def noise_text(plan: "Plan") -> str:
         parts.append(f"{_digits(float(told.noise[channel].sigma(middle)))} at intensity {_digits(middle)}")
     more = ", …" if len(parts) > _SHOWN else ""
     return f"100 % is {', '.join(parts[:_SHOWN])}{more}, {'measured' if told.is_measured else 'as given'}"
-
-
-def measured_noise(plan: "Plan") -> list[tuple[float, float, float]] | None:
-    """Return the noise that was measured for a plan, as the option `noise` takes it; None if none was."""
-    told = plan.told
-    return [(n.gain, n.read_noise, n.offset) for n in told.noise] if told is not None and told.is_measured else None
-
-
-def as_measured(plan: "Plan") -> "Plan":
-    """Return a plan that was given noise measured before as the one that measured it."""
-    return plan if plan.told is None else replace(plan, told=replace(plan.told, is_measured=True))
 
 
 def told_text(plan: "Plan") -> str:

@@ -105,7 +105,6 @@ class Preview(QCheckBox):
         self._job: Job | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._compute)
         self._looks_left = 0
         self._looking = QTimer(self)
@@ -121,7 +120,7 @@ class Preview(QCheckBox):
         """Compute the preview again, also while changes go on: of a slider that is dragged, or of a camera's frames."""
         self._is_changed = True
         if self.isChecked() and not self._timer.isActive():
-            self._timer.start()
+            self._timer.start(0)  # after all changes of this moment; a running computation delays the next ones
 
     def _follow_looks(self, _: Any = None) -> None:
         self._is_changed = True
@@ -129,7 +128,7 @@ class Preview(QCheckBox):
 
     def _follow_view(self, _: Any = None) -> None:
         if self.isChecked():
-            self._timer.start()
+            self._timer.start(_DELAY_MS)
             self._looks_left = _LOOKS_AFTER_MOVING
             self._looking.start()
 
@@ -244,7 +243,10 @@ class Preview(QCheckBox):
 
         def steps() -> Generator[int, None, None]:
             options = {**request.options, "roi": target.roi}
-            for step in tasks.preview(request.image, request.model, options, target.centre, before, in_parts=in_parts):
+            computed = tasks.preview(
+                request.image, request.model, options, target.centre, before, in_parts=in_parts, seen=request.seen
+            )
+            for step in computed:
                 results[:] = [step.image]
                 yield step.done
 

@@ -4,7 +4,7 @@ Nothing here knows Qt or napari. The widget replaces its state at every event an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -67,29 +67,18 @@ class LayerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Image, model and options of a run, as `napari_superres.upscale` takes them."""
+    """Image, model and options of a run, as `napari_superres.upscale` takes them; and what was seen in the pixels."""
 
     image: Image
     model: str | Mapping[str, str]
     options: Mapping[str, Any]
+    seen: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     @property
     def first_frame(self) -> dict[str, int]:
         """Where the region begins along time, as `to_layer` takes it."""
         roi: Mapping[str, tuple[int, int]] = self.options["roi"] or {}
         return {"T": roi["T"][0]} if "T" in roi else {}
-
-    def with_noise(self, noise: Any) -> "Request":
-        """Return the request with noise that was measured before, if it would be measured again.
-
-        Parameters
-        ----------
-        noise
-            As the option `noise`; None if it was not measured.
-        """
-        if noise is None or self.options.get("noise") != "measured" or not isinstance(self.model, str):
-            return self
-        return replace(self, options={**self.options, "noise": noise})
 
     @property
     def model_names(self) -> tuple[str, ...]:

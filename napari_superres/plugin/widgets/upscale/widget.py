@@ -14,7 +14,7 @@ from napari_superres.errors import SuperResError
 from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, to_image
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.blur_noise import as_measured, measured_noise, noise_text, told_text
+from napari_superres.plugin.widgets.common.blur_noise import noise_text, told_text
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
@@ -81,7 +81,7 @@ class UpscaleWidget(RunningControls):
         self.preview = Preview(viewer, self.session, self._request_for_preview, self._measure_again, cover)
         self.crop = Crop(viewer, self.session, self._request_for_preview)
         self.blur_noise = BlurNoiseForm(self._update)
-        self._noise: Any = None  # as it was measured; a moved slider does not measure it again
+        self._seen: dict[Any, Any] = {}  # in the layer's pixels, which neither a moved slider nor a preview reads again
         choosing = self.chooser, self.fitness, self.resample, self.isotropic
         looks = self.crop, self.blur_noise, self.adapting
         live = self.preview, self.preview.note, self.source_switch
@@ -219,8 +219,8 @@ class UpscaleWidget(RunningControls):
     # Plan
 
     def _read_controls(self, _: Any = None) -> None:
-        """Read all controls, measure the noise again, show what follows, and ask for a plan and a preview."""
-        self._noise = None
+        """Read all controls, look at the pixels again, show what follows, and ask for a plan and a preview."""
+        self._seen = {}
         self._update()
 
     def _update(self) -> None:
@@ -286,10 +286,10 @@ class UpscaleWidget(RunningControls):
     def _request_for_preview(self) -> "tuple[ImageLayer, Request] | None":
         if not self.state.can_plan:
             return None
-        return self.layer.value, self._request(self.layer.value).with_noise(self._noise)
+        return self.layer.value, replace(self._request(self.layer.value), seen=self._seen)
 
     def _measure_again(self) -> None:
-        self._noise = None
+        self._seen = {}
         self._plan_soon()
 
     def _layers_to_run(self) -> "list[ImageLayer]":
@@ -317,17 +317,14 @@ class UpscaleWidget(RunningControls):
             self._refuse(str(error))
             return
 
-        known = request.with_noise(self._noise)
-
         def show(result: tuple[Any, Any]) -> None:
             plan, expected = result
-            plan = plan if known is request else as_measured(plan)
-            self._noise = measured_noise(plan)
             text = plan_text(request.image, plan, expected, runs=len(self._layers_to_run()))
             self._show_plan(text, plan)
 
+        seen = self._seen
         self._plan_job = Job(
-            lambda: tasks.plan(known.image, known.model, known.options), stepped=show, failed=self._refuse
+            lambda: tasks.plan(request.image, request.model, request.options, seen), stepped=show, failed=self._refuse
         )
         self.session.add(self._plan_job)
 
