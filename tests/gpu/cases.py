@@ -73,7 +73,7 @@ def model_of(name: str) -> Model:
 
 
 def image_for(model: Model, edge: int, dtype: str = "uint16", *, seed: int = 0) -> Image:
-    """Return an image that a model takes: structure and noise, odd sizes; three frames or views for models of several."""
+    """Return an image that a model takes: structure and noise, odd sizes; three frames or views for models of them."""
     card = model.card
     shape = (edge // 4, edge + 3, edge + 8) if card.ndim == 3 else (edge + 3, edge + 8)
     y, x = np.mgrid[: shape[-2], : shape[-1]].astype(np.float32)
