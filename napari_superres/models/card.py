@@ -31,7 +31,7 @@ from napari_superres.models.card_checks import (
 from napari_superres.models.card_grid import Grid
 
 Intensity = Literal["unit", "percentile", "standard", "none"]
-Context = Literal["T", "Z"]
+Context = Literal["T", "Z", "C"]
 Ends = Literal["reflect", "replicate"]
 Color = Literal["luma", "per-channel"]
 
@@ -75,14 +75,14 @@ class ModelCard:
     channels
         Channels of one image: 1, or 3 for colour networks.
     frames
-        Number of planes given at once, odd: one plane and its neighbours on both sides; 1 = no neighbours.
-        Models of volumes have 1. The network takes ``(B, frames * channels, Y, X)``, frame by frame, and returns
-        the middle one.
+        Number of planes given at once: 1 = no neighbours; odd = one plane and its neighbours on both sides, of which
+        the network returns the middle one; 2 = one plane and the next, of which it returns the first. Models of volumes
+        have 1. The network takes ``(B, frames * channels, Y, X)``, frame by frame.
     conditions
         What the network is told about the image, ``{name: (least, most)}`` with the range of the training: one constant
         plane each after those of the frames, in the order of `core.conditions.CONDITIONS`.
     context
-        Axis along which the neighbours lie, ``"T"`` or ``"Z"``.
+        Axis along which the neighbours lie: ``"T"``, ``"Z"``, or ``"C"`` for views of one scene by several cameras.
     ends
         What replaces neighbours beyond the ends: ``"reflect"`` (about the outermost plane) or ``"replicate"``.
     multiple
@@ -222,6 +222,16 @@ class ModelCard:
     def inputs(self) -> int:
         """Number of channels that the network takes: those of all frames, then one per condition."""
         return self.frames * self.channels + len(self.conditions)
+
+    @property
+    def own(self) -> int:
+        """Index of the plane that the network returns among the frames."""
+        return (self.frames - 1) // 2
+
+    @property
+    def is_turnable(self) -> bool:
+        """Whether Y and X may change places: views lie beside each other along X."""
+        return self.frames == 1 or self.context != "C"
 
     @property
     def offset(self) -> tuple[float, ...]:

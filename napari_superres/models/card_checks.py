@@ -121,12 +121,12 @@ def check_channels(channels: Any, frames: Any, ndim: int) -> None:
     Raises
     ------
     ModelFileError
-        If there are not 1 or 3 channels, frames are not odd, or a model of volumes takes several.
+        If there are not 1 or 3 channels, frames are neither odd nor 2, or a model of volumes takes several.
     """
     if isinstance(channels, bool) or channels not in (1, 3):
         raise ModelFileError(f"card: channels must be 1 or 3, got {shortened(channels)}.")
-    if not isinstance(frames, int) or not 1 <= frames <= _MOST_FRAMES or frames % 2 == 0:
-        raise ModelFileError(f"card: frames must be odd and at most {_MOST_FRAMES}, got {shortened(frames)}.")
+    if not isinstance(frames, int) or not 1 <= frames <= _MOST_FRAMES or (frames % 2 == 0 and frames != 2):
+        raise ModelFileError(f"card: frames must be 2, or odd and at most {_MOST_FRAMES}, got {shortened(frames)}.")
     if frames > 1 and ndim == 3:
         raise ModelFileError(f"card: frames must be 1 for volumes, got {frames}.")
 

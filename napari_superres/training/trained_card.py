@@ -55,7 +55,8 @@ def make_card(
     words = recipe.instrument.describe()
     # The pixel size of a photograph is that of its file, not of the scene.
     size = _pixel_size(images, recipe.scale[-1]) if recipe.channel == "each" else None
-    facts = {"degradation": words, "pixel_size": size, **recipe.card}
+    seen = {"context": "C"} if recipe.degradation["kind"] == "views" else {}
+    facts = {"degradation": words, "pixel_size": size, **seen, **recipe.card}
     return ModelCard(
         name=recipe.name,
         architecture=recipe.architecture,

@@ -99,7 +99,7 @@ def score_fields(
     bits, results are rounded to 8 bits, as is the protocol of the literature. Against a noisy target, the variance of
     its noise is taken off the mean squared error, which then estimates that against the truth without bias.
     """
-    bicubic, middle = Interpolation("bicubic", scale), instrument.frames // 2
+    bicubic, middle = Interpolation("bicubic", scale), (instrument.frames - 1) // 2
     rows: list[tuple[float, ...]] = []
     repeated = list(fields) * (_RECORDINGS if instrument.conditions else 1)
     for lr, hr, variance in iter_recordings(repeated, scale=scale, instrument=instrument):
@@ -121,7 +121,7 @@ def make_example_function(field: Field, scale: Scale, instrument: Instrument) ->
     """Return a function that applies a network to the part of a field with most structure."""
     part = crop_to_structure(field, scale)
     recording, hr, _ = next(iter_recordings([part], scale=scale, instrument=instrument))
-    lr = recording[0, instrument.frames // 2].numpy()
+    lr = recording[0, (instrument.frames - 1) // 2].numpy()
 
     @torch.inference_mode()
     def make_example(network: nn.Module) -> Example:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_superres import Image, read_image, upscale
@@ -19,6 +20,7 @@ from napari_superres.core.color import luma
 from napari_superres.core.intensity import fit_normalisation
 from napari_superres.core.noise import measure_noise
 from napari_superres.degradation import degrade, kspace
+from napari_superres.degradation.instruments import make_instrument
 from napari_superres.degradation.resample import resize_bicubic
 from napari_superres.evaluation.classical import denoise, richardson_lucy
 from napari_superres.io import find_images
@@ -155,6 +157,28 @@ def score_photographs(model: Model, folder: Path) -> dict[str, object]:
     return summary(rows, PAPER, ("", "bicubic_", "lanczos_"))
 
 
+def score_views(model: Model, folder: Path, photons: float) -> dict[str, object]:
+    """Measure a model of two views on simulated pairs of photographs, next to what one of the views gives alone."""
+    settings = {"kind": "views", "psf_sigma": [0.8, 0.8], "photons": [photons, photons], "read_noise": [2.0, 2.0]}
+    instrument, rows = make_instrument(settings), []
+    for number, path in enumerate(find_images(folder)):
+        image = read_image(path)
+        high = luma(np.asarray(image.data)) if "S" in image.axes else np.asarray(image.data, dtype=float)
+        scene = torch.from_numpy(high[: high.shape[0] // 2 * 2, : high.shape[1] // 2 * 2] / 255).float()[None, None]
+        # What stands before a scene is the scene upside down.
+        low, true = instrument.expose(torch.cat([scene, scene.flip(2)]), None, (2, 2), np.random.default_rng(number))
+        pair, row = Image.from_array(low[0].numpy(), "CYX"), []
+        for candidate in (model, "bicubic-x2", "lanczos-x2", "photo-x2"):
+            told = {"psf_sigma": 0.8} if has_conditions(candidate) else {}
+            found = upscale(pair, candidate, channels=[0], intensity_range=[(0, 1)] * 2, **told).data
+            inside = slice(2, -2), slice(2, -2)
+            one, other = (np.asarray(v, dtype=float)[inside] for v in (found[0], true[0, 0]))
+            row += [peak_signal_noise_ratio(other, one, data_range=1), window_ssim(one, other, 1)]
+        rows.append(row)
+    words = f"{instrument.describe()}; the first view, range 1"
+    return summary(rows, words, ("", "bicubic_", "lanczos_", "photo_x2_"))
+
+
 def planes_of(image: Image, factor: int) -> Iterator[np.ndarray]:
     """Yield every channel, and some planes of a stack, cropped to multiples of the factor."""
     data = np.asarray(image.data)
@@ -271,7 +295,11 @@ def main(data: Path, names: list[str]) -> None:
         model, card = load_model(path), read_card(path)
         protocol: Protocol | None = None
         scores = {name: score for name, score in card.scores.items() if name == "validation"}
-        if card.modality == "photograph":
+        if card.context == "C":
+            for photons in (3000, 300):
+                name = f"Set14 as two views, test scenes of {photons} photons"
+                scores[name] = score_views(model, data / "benchmark" / "Set14", photons)
+        elif card.modality == "photograph":
             for name in ("Set5", "Set14"):
                 scores[name] = score_photographs(model, data / "benchmark" / name)
         elif card.frames > 1:

@@ -100,7 +100,7 @@ def test_a_point_is_as_wide_as_asked(psf):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "one of bicubic, optics, movie, slices, kspace, recorded, conditioned, splits, neighbours, got None"),
+        ({}, "one of bicubic, optics, movie, views, slices, kspace, recorded, conditioned, splits, .* got None"),
         ({"kind": "magic"}, "got 'magic'"),
         ({"kind": "bicubic", "photons": [1, 2]}, "bicubic has no setting photons. Valid settings: eight_bit"),
         ({"kind": "optics"}, r"optics needs psf_sigma, a range \[lowest, highest\]"),

@@ -73,14 +73,14 @@ def model_of(name: str) -> Model:
 
 
 def image_for(model: Model, edge: int, dtype: str = "uint16", *, seed: int = 0) -> Image:
-    """Return an image that a model takes: structure and noise, odd sizes; three frames for models of frames."""
+    """Return an image that a model takes: structure and noise, odd sizes; three frames or views for models of them."""
     card = model.card
     shape = (edge // 4, edge + 3, edge + 8) if card.ndim == 3 else (edge + 3, edge + 8)
     y, x = np.mgrid[: shape[-2], : shape[-1]].astype(np.float32)
     plane = 1500 + 900 * np.sin(y / 7) * np.cos(x / 5) + 900 * (np.sin((x + y) / 3) > 0.8)
     axes, count = "ZYX" if card.ndim == 3 else "YX", shape[0] if card.ndim == 3 else 1
     if card.frames > 1:
-        axes, count = "TYX", 3
+        axes, count = f"{card.context}YX", 3
     stack = np.stack([np.roll(plane, n, axis=-1) for n in range(count)])
     stack = np.random.default_rng(seed).poisson(stack).clip(0, 4095)
     data = (stack if len(axes) == 3 else stack[0]).astype(dtype)

@@ -13,7 +13,7 @@ _EXACT = 1e-10
 _KEPT = (5, 13, 17)
 """Pixels of a tile besides the halo, along Z, Y and X."""
 
-_MODELS = ("fsrcnn-x2", "fluo-x2", "em-x4", "movie-x2", "fluo3d-z2", "mri3d-z5", "bicubic-x3")
+_MODELS = ("fsrcnn-x2", "fluo-x2", "em-x4", "movie-x2", "stereo-x2", "fluo3d-z2", "mri3d-z5", "bicubic-x3")
 _STATISTICS = ("rcan", "instance", "group", "squeeze", "windows")
 
 

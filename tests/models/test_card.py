@@ -70,7 +70,7 @@ def test_defaults_follow_the_scale():
         ("channels", 2),
         ("channels", "1"),
         ("channels", True),
-        ("frames", 2),
+        ("frames", 4),
         ("frames", 0),
         ("frames", "1"),
         ("arguments", [1]),

@@ -130,6 +130,17 @@ def test_a_movie_model_runs_on_a_movie(data, tmp_path):
     assert check.check_model(model)["exact"]
 
 
+def test_a_model_of_two_views_runs_on_two_views(data, tmp_path):
+    arguments = {"blocks": 1, "features": 4, "frames": 2, "parallax": 2}
+    degradation = {"kind": "views", "psf_sigma": [0.5, 0.5], "parallax": [0, 4]}
+    recipe = replace(MOVIE, name="tiny-views-x2", arguments=arguments, degradation=degradation)
+    model = load_model(train(recipe, data, tmp_path / "m.safetensors", steps=4))
+    assert (model.card.frames, model.card.context) == (2, "C")
+    views = np.add.outer(np.arange(2), np.add.outer(np.arange(30), np.arange(42))).astype(np.uint16)
+    assert upscale(views, model, axes="CYX").shape == (2, 60, 84)
+    assert check.check_model(model)["exact"]
+
+
 def test_a_volume_model_runs_on_a_volume(data, tmp_path):
     model = load_model(train(VOLUME, data, tmp_path / "v.safetensors", steps=4))
     assert model.card.scale == (3, 1, 1)

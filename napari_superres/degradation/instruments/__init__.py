@@ -6,6 +6,7 @@ brightest. Begin with the protocol; `make_instrument` builds an instrument from 
 ``protocol``   `Instrument`: what all of them can do
 ``reductions`` `Bicubic`, `KSpace`, `Recorded`: no point-spread function
 ``lenses``     `Optics`, `Movie`: a lens and a camera
+``views``      `Views`: two cameras before one scene
 ``measured``   blur by a measured point-spread function
 ``conditioned`` `Conditioned`: blur and noise of all strengths, which the network is told; `Strengths` of them
 ``noisy``      `Splits`, `Neighbours`: noisy images, of each of which one part learns from the other
@@ -27,6 +28,7 @@ from napari_superres.degradation.instruments.reductions import Bicubic as Bicubi
 from napari_superres.degradation.instruments.reductions import KSpace as KSpace
 from napari_superres.degradation.instruments.reductions import Recorded as Recorded
 from napari_superres.degradation.instruments.settings import make_instrument as make_instrument
+from napari_superres.degradation.instruments.views import Views as Views
 from napari_superres.degradation.instruments.volumes import Slices as Slices
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Slices",
     "Splits",
     "Strengths",
+    "Views",
     "make_instrument",
     "tell",
 ]

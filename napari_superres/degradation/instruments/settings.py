@@ -10,6 +10,7 @@ from napari_superres.degradation.instruments.measured import MeasuredShape
 from napari_superres.degradation.instruments.noisy import Neighbours, Splits
 from napari_superres.degradation.instruments.protocol import Instrument, Range
 from napari_superres.degradation.instruments.reductions import Bicubic, KSpace, Recorded
+from napari_superres.degradation.instruments.views import Views
 from napari_superres.degradation.instruments.volumes import Slices
 from napari_superres.degradation.jpeg import check_quality
 from napari_superres.errors import SettingsError
@@ -18,6 +19,7 @@ _KINDS: dict[str, type[Any]] = {
     "bicubic": Bicubic,
     "optics": Optics,
     "movie": Movie,
+    "views": Views,
     "slices": Slices,
     "kspace": KSpace,
     "recorded": Recorded,

@@ -271,7 +271,7 @@ def _members(models: "Sequence[Model]", image: Image, tta: bool) -> "Iterator[tu
 
 
 def _turns(image: Image, card: "ModelCard") -> Iterator[Turn]:
-    exchanged = _is_square(image) and card.scale[-1] == card.scale[-2]
+    exchanged = _is_square(image) and card.scale[-1] == card.scale[-2] and card.is_turnable
     return iter_turns("ZYX" if card.ndim == 3 else "YX", exchanged=exchanged)
 
 

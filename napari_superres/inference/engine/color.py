@@ -44,7 +44,7 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
     """
 
     def run(batch: Tensor) -> Tensor:
-        return _average_turns(runner, batch) if tta else runner(batch)
+        return _average_turns(runner, batch, exchanged=model.card.is_turnable) if tta else runner(batch)
 
     card, size = model.card, x.shape[2:]
     if x.shape[1] == card.inputs:
@@ -64,19 +64,20 @@ def compute(model: Model, runner: Network, x: Tensor, *, tta: bool = False) -> T
         return flat.reshape(-1, samples, *flat.shape[2:])
     ycbcr = torch.einsum("ij,bfj...->bfi...", _TO_YCBCR.to(x), frames)
     luma = network(ycbcr[:, :, 0] + _BLACK) - _BLACK
-    differences = _bicubic(card.scale, x.device, x.dtype)(ycbcr[:, card.frames // 2, 1:])
+    differences = _bicubic(card.scale, x.device, x.dtype)(ycbcr[:, card.own, 1:])
     full = torch.cat([luma.to(differences.dtype), differences], dim=1)
     return torch.einsum("ij,bj...->bi...", _FROM_YCBCR.to(full), full)
 
 
-def _average_turns(runner: Network, x: Tensor) -> Tensor:
-    """Return the mean output over the eight flips and quarter turns of Y and X, each turned back exactly."""
+def _average_turns(runner: Network, x: Tensor, *, exchanged: bool) -> Tensor:
+    """Return the mean output over the flips of Y and X, and their quarter turns, each turned back exactly."""
     total: Tensor | None = None
-    for turn in iter_turns("YX"):
+    turns = list(iter_turns("YX", exchanged=exchanged))
+    for turn in turns:
         output = turn.undo(runner(turn.apply(x).contiguous(), turn=turn))
         total = output if total is None else total + output
     assert total is not None
-    return total / 8.0
+    return total / float(len(turns))
 
 
 @lru_cache(maxsize=8)

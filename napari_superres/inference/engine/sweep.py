@@ -240,6 +240,7 @@ class TileRunner:
         """Whether batches go through the pipeline of an accelerator."""
         suits = self.device.startswith("cuda") and self.plan.precision != "fp64" and self.image.dtype in CONVERTED
         suits = suits and self.plan.normalisation.suits_single_precision
+        suits = suits and not self._views  # The pipeline has one range of intensities for a tile.
         return suits and not replace(self.plan, tile=self.tile).needs_passes
 
     @torch.inference_mode()
@@ -282,14 +283,27 @@ class TileRunner:
         """Normalise tiles, which are read first unless they are given."""
         dtype = np.float64 if self.plan.precision == "fp64" else np.float32
         read = self.read(tiles) if read is None else read
-        normalise = self.plan.normalisation.apply
-        normalised = [normalise(r.values, t.plane.get("C", 0), dtype) for t, r in zip(tiles, read, strict=True)]
-        x = np.stack(normalised)
+        x = np.stack([self._normalised(r.values, t.plane, dtype) for t, r in zip(tiles, read, strict=True)])
         if self.plan.told is not None:
             told = np.reshape([self.told(each) for each in tiles], (len(x), -1, *[1] * (x.ndim - 2)))
             planes = np.broadcast_to(told, (*told.shape[:2], *x.shape[2:]))
             x = np.concatenate([x, planes], axis=1, dtype=dtype)
         return LoadedTiles(x, read)
+
+    def _normalised(
+        self, values: np.ndarray[Any, Any], plane: Mapping[str, int], dtype: type[np.floating[Any]]
+    ) -> np.ndarray[Any, Any]:
+        """Return the values ``(frames * S, (Z)YX)`` of a tile on the scale of the model, each channel on its own."""
+        normalise = self.plan.normalisation.apply
+        if not self._views:
+            return normalise(values, plane.get("C", 0), dtype)
+        views = zip(np.split(values, self.plan.frames), self.plan.neighbours(plane), strict=True)
+        return np.concatenate([normalise(view, each["C"], dtype) for view, each in views])
+
+    @property
+    def _views(self) -> bool:
+        """Whether the model reads several channels of the image at once."""
+        return self.plan.frames > 1 and self.plan.context == "C"
 
     def told(self, each: PlaneTile) -> tuple[float, ...]:
         """Return the values of the planes that tell the network about a tile: those of its channel."""

@@ -62,7 +62,7 @@ def load_tile(image: Image, plan: Plan, plane: Mapping[str, int], tile: Tile) ->
     """Read the pixels that the model needs for a tile."""
     loaded = [_load_frame(image, plan, frame, tile) for frame in plan.neighbours(plane)]
     frames = [values[:COLOURS] for values, _ in loaded]
-    own, original = loaded[len(loaded) // 2]
+    own, original = loaded[(len(loaded) - 1) // 2]
     return TileRead(
         values=np.concatenate(frames) if len(frames) > 1 else frames[0],
         core=own[(slice(COLOURS), *inner_core(tile))],

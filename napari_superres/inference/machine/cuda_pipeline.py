@@ -321,7 +321,7 @@ class Pipeline:
     def _raise(self, slot: _Slot, values: Tensor) -> tuple[Tensor, Tensor]:
         """Raise values to the least possible ones in place; return where they were below, and where far below."""
         samples = values.shape[1]
-        middle = slot.input.shape[1] // samples // 2 * samples
+        middle = (slot.input.shape[1] // samples - 1) // 2 * samples
         own = slot.input[:, middle : middle + samples].float()
         floor = torch.minimum(slot.range[:, 2].reshape(-1, *[1] * (own.ndim - 1)), own.clamp(max=0))
         # Each pixel of the input is the floor of one block of the result.

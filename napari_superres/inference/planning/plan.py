@@ -178,11 +178,12 @@ class Plan:
         )
 
     def neighbours(self, plane: Mapping[str, int]) -> list[Mapping[str, int]]:
-        """Return a plane between its neighbours in order, also those outside the region."""
+        """Return a plane among its neighbours in order, also those outside the region."""
         if self.frames == 1:
             return [plane]
-        size, i, k = self.in_shape[self.axes.index(self.context)], plane[self.context], self.frames // 2
-        beyond = reflect_indices(i - k, i + k + 1, size) if self.ends == "reflect" else range(i - k, i + k + 1)
+        size, i, k = self.in_shape[self.axes.index(self.context)], plane[self.context], (self.frames - 1) // 2
+        start, stop = i - k, i - k + self.frames
+        beyond = reflect_indices(start, stop, size) if self.ends == "reflect" else range(start, stop)
         return [{**plane, self.context: min(max(int(j), 0), size - 1)} for j in beyond]
 
 

@@ -14,7 +14,7 @@ To add a network, write its file, add a line to `_HOMES` below, and test it in `
 packages add theirs by an entry point of the group ``napari_superres.architectures``; see CONTRIBUTING.md.
 
 ``layers``     layers that several networks share
-``evidence``   flattens what a network draws where its image shows nothing but noise
+``fixed``      parts of networks that are not learnt
 ``published``  networks with their authors' weights, run and not trained
 ``textbook``   four small networks for courses
 ``srcnn``, ``fsrcnn``, ``espcn``, ``vdsr``, ``edsr``, ``rcan``, ``span``, ``dfcan``, ``unet``  one network each

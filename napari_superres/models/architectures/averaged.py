@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_superres.models.architectures.edsr import EDSR
-from napari_superres.models.architectures.evidence import Evidence, local_mean, told_noise
+from napari_superres.models.architectures.fixed.evidence import Evidence, local_mean, told_noise
 
 _EDGE = 11
 """Edge of the square over which energies are compared, in pixels."""

@@ -7,7 +7,8 @@ are more input channels, and the middle one is returned: early fusion without es
 Tassano, Delon, Veit: FastDVDnet, CVPR 2020, doi:10.1109/CVPR42600.2020.00143. With ``conditions``, that many constant
 planes follow the image; see `core.conditions`. The tail ``"direct"`` shuffles the result itself instead of features, as
 in Shi et al. 2016, doi:10.1109/CVPR.2016.207: a quarter of the time of a network of this size goes into the other one.
-With ``evidence``, a conditioned network draws nothing where the image shows nothing but noise; see `evidence`.
+With ``evidence``, a conditioned network draws nothing where the image shows nothing but noise; see `fixed.evidence`.
+With ``parallax``, the two frames are views of one scene, and the first is returned; see `fixed.parallax`.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from napari_superres.models.architectures.evidence import Evidence
+from napari_superres.models.architectures.fixed.evidence import Evidence
+from napari_superres.models.architectures.fixed.parallax import BlockMatch
 from napari_superres.models.architectures.layers import PixelShuffle, before_shuffle, near_zero, same_conv
 from napari_superres.models.interpolate import Interpolation
 
@@ -55,12 +57,20 @@ class EDSR(nn.Module):
         kernel: str = "bicubic",
         tail: Tail = "features",
         evidence: bool = False,
+        parallax: int = 0,
     ) -> None:
         super().__init__()
+        if parallax and (ndim, frames, conditions) != (2, 2, 0):
+            raise ValueError(
+                f"parallax needs 2 frames, planes and no conditions, got {frames}, ndim={ndim} and {conditions}"
+            )
+        self.match = BlockMatch(parallax, channels) if parallax else None
         self.evidence = Evidence() if evidence and conditions else None
         self.interpolation = Interpolation(kernel, scale) if skip else None
-        self.middle = slice(frames // 2 * channels, (frames // 2 + 1) * channels)
-        self.head = same_conv(ndim, frames * channels + conditions, features, 3)
+        own = (frames - 1) // 2
+        self.own = slice(own * channels, (own + 1) * channels)
+        inputs = frames * channels + conditions if self.match is None else self.match.planes
+        self.head = same_conv(ndim, inputs, features, 3)
         self.body = nn.Sequential(
             *(Block(ndim, features) for _ in range(blocks)), same_conv(ndim, features, features, 3)
         )
@@ -76,13 +86,13 @@ class EDSR(nn.Module):
             near_zero(last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the middle one of the frames as ``(B, C, ...)`` on the finer grid.
+        """Return the middle one of the frames, or the first of two views, as ``(B, C, ...)`` on the finer grid.
 
         `x` is ``(B, frames * C + conditions, ...)``.
         """
-        features = self.head(x)  # (B, F, H, W)
+        features = self.head(x if self.match is None else self.match(x))  # (B, F, H, W)
         out: Tensor = self.tail(features + self.body(features))  # (B, C, sH, sW)
-        out = out if self.interpolation is None else self.interpolation(x[:, self.middle]) + out
+        out = out if self.interpolation is None else self.interpolation(x[:, self.own]) + out
         # The test learns nothing, and patches for training are hardly larger than what it looks at.
         return out if self.evidence is None or self.training else self.evidence(x, out)
 

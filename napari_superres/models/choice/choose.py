@@ -229,7 +229,9 @@ def _misfit(card: ModelCard, image: Image) -> float:
             return 3.0
         return min(abs(log(card.scale[0] / ratio)), 0.9)
     if card.frames > 1:
-        return 0.0 if image.size(card.context) >= max(_FEWEST_FRAMES, card.frames) else 2.0
+        # Channels are views of one scene only if the user says so.
+        seen = 0 if card.context == "C" else image.size(card.context)
+        return 0.0 if seen >= max(_FEWEST_FRAMES, card.frames) else 2.0
     return 1.0
 
 

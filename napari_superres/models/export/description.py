@@ -21,7 +21,7 @@ def describe_model(card: ModelCard, description: str) -> dict[str, Any]:
 
     name = re.sub(r"[^A-Za-z0-9_+() -]+", " ", card.title or card.name).strip()[:64]
     colours = ["red", "green", "blue"] if card.channels == 3 else ["intensity"]
-    label, around = {"T": "frame", "Z": "plane"}[card.context], range(-(card.frames // 2), card.frames // 2 + 1)
+    label, around = {"T": "frame", "Z": "plane", "C": "view"}[card.context], range(-card.own, card.frames - card.own)
     channels = [f"{label}{i:+d} {c}" for i in around for c in colours] if card.frames > 1 else colours
     channels = [*channels, *(f"plane of {condition}" for condition in card.conditions)]
     dims = f"{card.ndim}d-t" if card.frames > 1 and card.context == "T" else f"{card.ndim}d"

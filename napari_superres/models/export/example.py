@@ -32,8 +32,8 @@ def write_example(folder: Path, card: ModelCard, trained: nn.Module) -> Tensor:
     result = trained(torch.from_numpy(scaled)).numpy()
     np.save(folder / "test_input.npy", image)
     np.save(folder / "test_output.npy", result)
-    middle = slice(card.frames // 2 * card.channels, (card.frames // 2 + 1) * card.channels)
-    Image.fromarray(_cover(card, scaled[0, middle], result[0])).save(folder / "cover.png")
+    own = slice(card.own * card.channels, (card.own + 1) * card.channels)
+    Image.fromarray(_cover(card, scaled[0, own], result[0])).save(folder / "cover.png")
     return torch.from_numpy(scaled)
 
 

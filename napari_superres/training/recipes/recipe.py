@@ -39,9 +39,8 @@ class Recipe:
         Factors by which images are binned before use: binned images are sharper and less noisy.
     degradation
         Instrument that makes low-resolution images: its ``kind`` (``"bicubic"``, ``"optics"``, ``"movie"``,
-        ``"slices"``, ``"kspace"``, ``"recorded"``, ``"conditioned"``,
-        ``"splits"`` or ``"neighbours"``) and its settings; see
-        `degradation.instruments`.
+        ``"views"``, ``"slices"``, ``"kspace"``, ``"recorded"``, ``"conditioned"``, ``"splits"`` or ``"neighbours"``)
+        and its settings; see `degradation.instruments`.
     patch, batch
         Edge of a patch in low-resolution pixels, or one per axis; and patches per step.
     loss

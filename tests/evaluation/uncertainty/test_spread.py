@@ -111,6 +111,12 @@ def test_a_scale_that_differs_along_y_and_x_is_not_exchanged():
     assert spread(scene((9, 12)), "bicubic-x2x3").members == 4
 
 
+def test_two_views_are_not_exchanged():
+    """Their parallax lies along X."""
+    model = model_of(lambda x: x.mean(dim=1, keepdim=True), frames=2, context="C")
+    assert spread(scene((2, 9, 12), "CYX", pixel_size=0.1), model).members == 4
+
+
 def test_pixel_sizes_are_compared_in_one_unit():
     image = scene((9, 12), pixel_size=1.0)
     assert spread(image.replace(units={"Y": "micrometer", "X": "millimeter"}), "bicubic-x2").members == 4

@@ -48,19 +48,19 @@ def make(frames=3, channels=1, **card):
 
 def expected(model, planes):
     """The network on ``(N, channels, Y, X)`` with neighbours picked by hand."""
-    count, k = len(planes), model.card.frames // 2
+    count, k = len(planes), model.card.own
     numbers = list(range(count))
     if model.card.ends == "replicate":
-        line = [0] * k + numbers + [count - 1] * k
+        line = [0] * k + numbers + [count - 1] * (k + 1)
     else:  # 0 1 2 3 2 1 0 1 ..., long enough on both sides
-        cycle = (numbers + numbers[-2:0:-1]) * (2 * k + 1)
+        cycle = (numbers + numbers[-2:0:-1]) * (2 * k + 2)
         before = cycle[-k % len(cycle) :][:k] if k else []
-        line = before + cycle[: count + k]
+        line = before + cycle[: count + k + 1]
     network = Mix(model.card.frames, model.card.channels).double()
     found = []
     with torch.inference_mode():
         for i in range(count):
-            x = np.concatenate([planes[j] for j in line[i : i + 2 * k + 1]])
+            x = np.concatenate([planes[j] for j in line[i : i + model.card.frames]])
             found.append(network(torch.from_numpy(x)[None])[0].numpy())
     return np.stack(found)
 
@@ -76,7 +76,7 @@ def same(found, wanted):
 
 @pytest.mark.parametrize("ends", ["reflect", "replicate"])
 @pytest.mark.parametrize("axis", ["T", "Z"])
-@pytest.mark.parametrize(("frames", "count"), [(3, 5), (5, 4), (3, 1), (3, 2), (7, 2), (7, 1), (1, 3)])
+@pytest.mark.parametrize(("frames", "count"), [(3, 5), (5, 4), (3, 1), (3, 2), (7, 2), (7, 1), (1, 3), (2, 2), (2, 3)])
 def test_both_ends(ends, axis, frames, count):
     model = make(frames, ends=ends, context=axis)
     data = images(count, 21, 25)
@@ -92,6 +92,57 @@ def test_the_hand_picked_line_is_right():
     # frames 2 1 0 1 2 around the first, weighed 1 to 5; the blur's middle tap is 5 of 45
     assert np.isclose(expected(model, data)[0, 0, 2, 2], (100 + 20 + 3 + 40 + 500) * 5 / 45)
     assert np.isclose(expected(model, data)[3, 0, 2, 2], (10 + 200 + 3000 + 400 + 50) * 5 / 45)
+
+
+PAIR = {"precision": "fp64", "intensity_range": [(0, 1), (0, 1)]}
+
+
+@pytest.mark.parametrize("axes", ["CYX", "TCYX", "CZYX"])
+def test_each_of_two_views_is_refined_with_the_other(axes):
+    model = make(2, context="C")
+    data = images(2, 3, 21, 25)
+    given = {"CYX": data[:, 0], "TCYX": data.swapaxes(0, 1), "CZYX": data}[axes]
+    found = np.asarray(upscale(given, model, axes=axes, tile=10, **PAIR).data)
+    wanted = np.stack([expected(model, data[:, i][:, None])[:, 0] for i in range(3)])  # (3, C, Y, X)
+    same(found, {"CYX": wanted[0], "TCYX": wanted, "CZYX": wanted.swapaxes(0, 1)}[axes])
+
+
+def test_one_view_of_two_and_views_in_colour():
+    model = make(2, context="C")
+    data = images(2, 17, 18, 3)
+    found = np.asarray(upscale(data, model, axes="CYXS", tile=9, **PAIR).data)
+    for s in range(3):
+        same(found[..., s], expected(model, data[..., s][:, None])[:, 0])
+    one = upscale(data[..., 0], model, axes="CYX", channels=[1], **PAIR).data
+    same(one, found[1:, ..., 0])
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32"])
+def test_each_view_is_normalised_by_its_own_range(precision):
+    """Cameras differ in gain and offset: the network sees both views on one scale, and each keeps its own."""
+    model = make(2, context="C", intensity="unit")
+    data = images(2, 19, 23) + 0.5
+    gain, offset = np.array([100.0, 3.0])[:, None, None], np.array([20.0, 500.0])[:, None, None]
+    ranges = [(20.0, 120.0), (500.0, 503.0)]
+    found = upscale(gain * data + offset, model, axes="CYX", precision=precision, intensity_range=ranges, tile=10).data
+    wanted = gain * expected(model, data[:, None])[:, 0] + offset
+    assert np.abs(found - wanted).max() < (1e-9 if precision == "fp64" else 1e-3)
+
+
+def test_views_are_flipped_and_never_turned():
+    """Quarter turns would lay the parallax along the columns."""
+    model = make(2, context="C")
+    data = images(2, 15, 18)
+    wanted = np.zeros((2, 30, 36))
+    for flips in ((), (1,), (2,), (1, 2)):
+        wanted += np.flip(expected(model, np.flip(data, flips)[:, None].copy())[:, 0], flips) / 4
+    same(upscale(data, model, axes="CYX", tile=9, tta=True, **PAIR).data, wanted)
+
+
+@pytest.mark.parametrize("axes", ["YX", "TYX", "CYX"])
+def test_one_view_alone_is_refused(axes):
+    with pytest.raises(SettingsError, match="takes 2 views of one scene as channels, got 1 along C"):
+        upscale(images(*(1,) * (len(axes) - 2), 9, 9), make(2, context="C"), axes=axes)
 
 
 @pytest.mark.parametrize("axis", ["T", "Z"])
@@ -186,7 +237,7 @@ def test_what_does_not_fit():
     with pytest.raises(SettingsError, match=r"3 neighbouring planes and needs the axis Z, got axes TYX"):
         upscale(images(3, 9, 9), make(3, context="Z"), axes="TYX")
     good = make(3).card
-    for field, value in (("context", "C"), ("ends", "zeros"), ("frames", 4)):
+    for field, value in (("context", "S"), ("ends", "zeros"), ("frames", 4)):
         with pytest.raises(ModelFileError, match=field):
             replace(good, **{field: value})
     with pytest.raises(ModelFileError, match="frames must be 1 for volumes"):

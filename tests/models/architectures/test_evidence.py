@@ -8,7 +8,7 @@ from napari_superres import upscale
 from napari_superres.core.conditions import encode
 from napari_superres.models import load_model
 from napari_superres.models.architectures import build
-from napari_superres.models.architectures.evidence import Evidence
+from napari_superres.models.architectures.fixed.evidence import Evidence
 from napari_superres.models.library.shipped import shipped_cards
 from napari_superres.models.probes.halo import measure_reach, tiling_error
 

@@ -96,6 +96,14 @@ def test_models_that_cannot_run_have_a_reason():
     assert "fluo-x2" not in refused
 
 
+def test_channels_are_views_of_one_scene_only_if_the_user_says_so():
+    stained = image(grey((6, 64, 64)), "CYX", metadata={"modality": "photograph"})
+    choice = choose_model(stained)
+    assert choice.model == "photo-x2"
+    assert "stereo-x2" in choice.ranked
+    assert "got 1 along C" in choose_model(image(grey((6, 64, 64)), "TYX"), kind="photograph").refused["stereo-x2"]
+
+
 def test_models_of_the_user_are_ranked_below_those_that_are_shipped_and_above_interpolation():
     own = ModelCard(name="mine", architecture="espcn", scale=(2, 2), modality="histology")
     stated = image(grey(), metadata={"modality": "histology"})

@@ -132,7 +132,11 @@ def test_shipped_models_pass_the_formats_own_test(name, tmp_path, tested):
     description, files = check(package, name, tested, tmp_path)
     card = find_card(name)
     given, result = description["inputs"][0], description["outputs"][0]
-    frames = {1: ["intensity"], 5: [f"frame{i} intensity" for i in ("-2", "-1", "+0", "+1", "+2")]}[card.frames]
+    frames = {
+        1: ["intensity"],
+        2: ["view+0 intensity", "view+1 intensity"],
+        5: [f"frame{i} intensity" for i in ("-2", "-1", "+0", "+1", "+2")],
+    }[card.frames]
     assert given["axes"][1]["channel_names"] == [*frames, *(f"plane of {c}" for c in card.conditions)]
     space = list(zip(given["axes"][2:], result["axes"][2:], card.scale, card.halo, strict=True))
     assert [a["id"] for a, *_ in space] == list("zyx"[-card.ndim :])

@@ -83,7 +83,7 @@ def factor_text(card: ModelCard) -> str:
 
 def _dimensions(card: ModelCard) -> str:
     if card.frames > 1:
-        return f"{card.frames} planes along {card.context}"
+        return f"{card.frames} {'views' if card.context == 'C' else 'planes'} along {card.context}"
     return "planes" if card.ndim == 2 else "volumes"
 
 

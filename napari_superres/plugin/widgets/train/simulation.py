@@ -71,7 +71,7 @@ def simulate(
     part = _detailed_part(field, edges)
     instrument = make_instrument(_middle(degradation))
     ((lr, hr, _),) = iter_recordings([Field(part)], scale=scale, instrument=instrument)
-    simulated = lr[0, instrument.frames // 2].numpy()
+    simulated = lr[0, (instrument.frames - 1) // 2].numpy()
     recorded = None
     if real is not None:
         real_field = _field(real, volume=volume)
