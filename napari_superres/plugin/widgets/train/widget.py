@@ -56,9 +56,9 @@ class TrainWidget(Panel):
         self._has_failed = self._is_loaded = False
         self._available = BEFORE_LOADING
         self._suggested_file = ""
-        self.source = SourceForm(viewer)
-        self.beads = BeadsForm(viewer, self.session)
-        self.degradation = DegradationForm(viewer, self.session)
+        self.source = SourceForm(self.viewer)
+        self.beads = BeadsForm(self.viewer, self.session)
+        self.degradation = DegradationForm(self.viewer, self.session)
         self._add_network()
         self._add_output()
         self._arrange_forms()
