@@ -58,7 +58,7 @@ class Pointer(QWidget):
         self.setVisible(not seen.isEmpty())
         if frame != self.geometry():
             self.setGeometry(frame)
-            self.raise_()
+        self.raise_()  # above docks that were raised meanwhile
 
     def paintEvent(self, _: QPaintEvent | None) -> None:  # noqa: N802 - Qt's name
         """Draw the frame."""

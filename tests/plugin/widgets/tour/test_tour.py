@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_superres.plugin.host.docks import PLUGIN, SUPER_RESOLVE, dock_of, find_control, open_widget
 from napari_superres.plugin.widgets.tour.pointer import Pointer
@@ -47,8 +47,11 @@ def test_it_opens_a_sample_and_points_at_the_control_of_each_step(viewer, qtbot,
             seen = control.visibleRegion().boundingRect()
             seen.moveTopLeft(control.mapTo(window, seen.topLeft()))
             frame = pointer(viewer)
-            return not seen.isEmpty() and frame.isVisible() and frame.geometry().contains(seen)
+            is_above = frame is [w for w in window.children() if isinstance(w, QWidget)][-1]
+            return is_above and not seen.isEmpty() and frame.isVisible() and frame.geometry().contains(seen)
 
+        qtbot.waitUntil(is_framed)
+        dock_of(widget).raise_()
         qtbot.waitUntil(is_framed)
         qtbot.mouseClick(tour.next, Qt.MouseButton.LeftButton)
     assert not tour.isVisible()
