@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -208,6 +208,7 @@ def upscale_files(
     model: ModelChoice,
     suffix: str | None = None,
     recursive: bool = False,
+    only: Collection[Path] = (),
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Callable[[str, int, Progress], None] | None = None,
@@ -231,6 +232,8 @@ def upscale_files(
         Format of the results, such as ``".ome.zarr"``; by default the format family of each input.
     recursive
         Also take the images in the subfolders of folders, except hidden ones and those that are images themselves.
+    only : collection of Path, optional
+        Compute only these of the inputs, under the names that they have among all of them; by default all.
     workers : int, optional
         As for `upscale_file`; the processes are started once for all files.
     scheduler : str, optional
@@ -262,6 +265,8 @@ def upscale_files(
     make_folder(folder)
     with open_executor(workers, scheduler) as executor:
         for index, path in enumerate(files.paths):
+            if only and path not in only:
+                continue
             outcome = batch.run(path, index, executor)
             if finished is not None:
                 finished(outcome)

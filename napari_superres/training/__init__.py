@@ -11,6 +11,7 @@ layer; docs/explanation/architecture.md lists all imports.
 ``patches``          draws patches, turns and degrades them
 ``losses``           the losses that training minimises
 ``running``          the run itself, by Lightning: batches, one step, checkpoints, curves
+``shipped_score``    scores the shipped model for the same task on the same images
 ``validation``       scores images held out of training next to bicubic interpolation
 ``progress``         `TrainingStep`: the progress of a training, with notes for the user
 ``trained_card``     the card of a trained model

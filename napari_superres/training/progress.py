@@ -44,6 +44,8 @@ class TrainingStep:
         Mean PSNR on the validation images in dB, one per validation so far.
     bicubic
         Mean PSNR of bicubic interpolation on them; None before the first validation.
+    shipped
+        Name and mean PSNR of the model that comes with the program for the same task; None if there is none.
     example
         Example from the last validation, or from the untrained network before the first one; None if no images are held
         out.
@@ -58,5 +60,6 @@ class TrainingStep:
     loss: float
     scores: tuple[float, ...]
     bicubic: float | None = None
+    shipped: tuple[str, float] | None = None
     example: Example | None = None
     notes: tuple[str, ...] = ()

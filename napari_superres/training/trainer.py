@@ -24,6 +24,7 @@ from napari_superres.training.preparation import Preparation, prepare
 from napari_superres.training.progress import TrainingStep
 from napari_superres.training.recipes import Recipe
 from napari_superres.training.running.checkpoint import checkpoint_path
+from napari_superres.training.shipped_score import score_shipped
 from napari_superres.training.trained_card import make_card
 from napari_superres.training.validation import make_example_function, measure_noise_range, score_fields, select_evenly
 
@@ -210,6 +211,11 @@ def _run(
             scores = score_fields(network, held_out[:_QUICK_FIELDS], scale=scale, instrument=instrument)
         return scores["psnr"], scores["bicubic_psnr"]
 
+    rival = None
+    if progress is not None and held_out:  # Only for those who look at the curve.
+        modality = str(recipe.card.get("modality", ""))
+        rival = score_shipped(held_out[:_QUICK_FIELDS], modality=modality, scale=scale, instrument=instrument)
+    report = None if progress is None else lambda step: progress(replace(step, shipped=rival))
     module = SuperResolution(
         preparation.network,
         loss=make_loss(recipe.loss),
@@ -228,7 +234,7 @@ def _run(
         batch=recipe.batch,
         output=output,
         checkpoint=preparation.checkpoint,
-        report=progress,
+        report=report,
         log=options["log"],
         notes=preparation.notes,
     )

@@ -102,7 +102,7 @@ def score_fields(
     repeated = list(fields) * (_RECORDINGS if instrument.conditions else 1)
     for lr, hr, variance in iter_recordings(repeated, scale=scale, instrument=instrument):
         results = (model(x)[0, 0].numpy() for model, x in ((network, lr), (bicubic, lr[:, middle : middle + 1])))
-        rows.append(tuple(_score(sr, hr, scale, variance, eight_bit=instrument.eight_bit) for sr in results))
+        rows.append(tuple(score_result(sr, hr, scale, variance, eight_bit=instrument.eight_bit) for sr in results))
     mean = np.mean(rows, axis=0)
     return {"psnr": round(float(mean[0]), 3), "bicubic_psnr": round(float(mean[1]), 3), "images": len(fields)}
 
@@ -145,7 +145,20 @@ def crop_to_structure(field: Field, scale: Scale) -> Field:
     return Field(hr[box(best, scale)], lr)
 
 
-def _score(sr: Plane, hr: Plane, border: Sequence[int], variance: float, *, eight_bit: bool) -> float:
+def score_result(sr: Plane, hr: Plane, border: Sequence[int], variance: float, *, eight_bit: bool) -> float:
+    """Return the PSNR of a result in dB.
+
+    Parameters
+    ----------
+    sr, hr
+        Result and target, from 0 to 1.
+    border
+        Pixels per axis that are left out.
+    variance
+        Mean variance of the target's noise.
+    eight_bit
+        Whether to round the result to 8 bits.
+    """
     if eight_bit:
         sr = np.rint(sr * 255.0).clip(0, 255) / 255.0
     inside = tuple(slice(b, -b or None) for b in border)

@@ -103,8 +103,17 @@ def blob():
 
 
 @pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch, tmp_path_factory):
+    """Let no test find the settings of another one, or of the person who runs it."""
+    from napari_superres.plugin.widgets.common.parts import remembered
+
+    folder = tmp_path_factory.mktemp("remembered") / "settings"
+    monkeypatch.setattr(remembered, "_file", lambda: folder / "widgets.json")
+
+
+@pytest.fixture(autouse=True)
 def never_asked(monkeypatch):
     """Let arrays that state nothing be run without an answer to what they show: few tests are about the question."""
-    from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
+    from napari_superres.plugin.widgets.upscale.choosing.chooser import ModelChooser
 
     monkeypatch.setattr(ModelChooser, "is_asking", False)

@@ -45,6 +45,8 @@ class Choice:
         Names of all models that can run on the image, the best first.
     refused
         Why each of the others cannot.
+    suited
+        Names of the models of `ranked` that were trained on such images, the best first.
     """
 
     model: str | None
@@ -53,6 +55,7 @@ class Choice:
     questions: Mapping[str, str]
     ranked: tuple[str, ...]
     refused: Mapping[str, str]
+    suited: tuple[str, ...] = ()
 
     def required(self) -> str:
         """Return the model.
@@ -121,7 +124,8 @@ def choose_model(
     reason = f"{ranked[0].name} for {seen.kind}: {seen.reason}{_structure(ranked[0], image)}"
     if ranked[0].is_interpolation:
         reason = f"{ranked[0].name}: {seen.reason}, and no installed model was trained on {seen.kind}"
-    return Choice(ranked[0].name, seen.kind, reason, questions, names_ranked, refused)
+    suited = tuple(card.name for card in ranked if _suits(card, image, seen.kind))
+    return Choice(ranked[0].name, seen.kind, reason, questions, names_ranked, refused, suited)
 
 
 def is_auto(model: object) -> bool:
@@ -191,7 +195,7 @@ def _rank(
     elif card.modality in ANY_MODALITY:
         match = 2
     else:
-        match = 0 if kind.lower() in card.modality.lower() else 3
+        match = 0 if _is_of(card, kind) else 3
     return (
         match,
         not fits_pixels(card, plane_size(image), image.units.get("X")),
@@ -204,6 +208,17 @@ def _rank(
         -_gain(card),
         card.name,
     )
+
+
+def _is_of(card: ModelCard, kind: str) -> bool:
+    """Return whether a model was trained on a modality."""
+    return kind.lower() in card.modality.lower()
+
+
+def _suits(card: ModelCard, image: Image, kind: str) -> bool:
+    """Return whether a model was trained on images of this modality, with such pixels, frames and slices."""
+    is_near = fits_pixels(card, plane_size(image), image.units.get("X"))
+    return not card.is_interpolation and _is_of(card, kind) and is_near and _misfit(card, image) <= 1.0
 
 
 def _misfit(card: ModelCard, image: Image) -> float:

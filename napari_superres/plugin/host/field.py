@@ -109,14 +109,14 @@ def shape_box(viewer: "Viewer", shapes: "Shapes | None", layer: "ImageLayer", ax
     return box
 
 
-def slice_box(viewer: "Viewer", layer: "ImageLayer", axes: str) -> dict[str, Range]:
-    """Return the current index along T and Z, as far as these axes are not displayed."""
+def slice_box(viewer: "Viewer", layer: "ImageLayer", axes: str, *, along: str = "TZ") -> dict[str, Range]:
+    """Return the current index along T and Z, or other axes, as far as these axes are not displayed."""
     world = np.asarray(viewer.dims.point)[-layer.ndim :] * units_per_world(viewer, layer)
     point = np.asarray(layer.world_to_data(world))
     first = viewer.dims.ndim - layer.ndim
     box = {}
     for i, axis in enumerate(axes.replace("S", "")):
-        if axis in "TZ" and i + first not in viewer.dims.displayed:
+        if axis in along and i + first not in viewer.dims.displayed:
             size = pixels_shape(layer)[i]
             index = int(np.clip(np.rint(point[i]), 0, size - 1))
             box[axis] = (index, index + 1)

@@ -181,7 +181,11 @@ class SuperResolution(lightning.LightningModule):
         self._reported = now
         left = self.seconds * (1.0 - share) / share
         scores = tuple(self.scores)
-        report(TrainingStep(self.batches, share, self.seconds, left, float(loss), scores, self.bicubic, self.example))
+        report(
+            TrainingStep(
+                self.batches, share, self.seconds, left, float(loss), scores, self.bicubic, example=self.example
+            )
+        )
 
     def _is_validation_due(self) -> bool:
         share = self.progress

@@ -21,10 +21,10 @@ FOUND: dict[str, Any] = {
 }
 
 
-def press(button: Any, widget: "ModelsWidget", qtbot: Any) -> None:
-    """Click a button of the widget, and wait until its work is done."""
-    assert button.isEnabled()
-    button.click()
+def press(action: Any, widget: "ModelsWidget", qtbot: Any) -> None:
+    """Choose an entry of the widget's menu, and wait until its work is done."""
+    assert action.isEnabled()
+    action.trigger()
     wait_until_ready(widget, qtbot)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_superres import io
 from napari_superres.io.formats import find_format, is_zarr
+from napari_superres.plugin.widgets.batch.facts import Facts
 
 _CHUNK = 250
 """Files found between two checks of whether the user has chosen other files meanwhile."""
@@ -33,10 +34,14 @@ class Row:
         Duration of its run.
     reason
         Why it failed, in one line.
+    chosen
+        Why its model was chosen; empty if the user has named one.
     notes
         What the user should know about its result.
     target
         Path of the result; None while none exists.
+    facts
+        What the file holds; None until it was read.
     """
 
     path: Path
@@ -46,8 +51,10 @@ class Row:
     share: float = 0.0
     seconds: float = 0.0
     reason: str = ""
+    chosen: str = ""
     notes: tuple[str, ...] = ()
     target: Path | None = None
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)

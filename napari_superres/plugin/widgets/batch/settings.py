@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, LineEdit
 from qtpy.QtCore import Signal
@@ -21,7 +21,17 @@ from napari_superres.plugin.widgets.batch.state import BatchOptions
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import in_groups, model_label
-from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, range_field, tile_box
+from napari_superres.plugin.widgets.common.device_controls import (
+    averaging_box,
+    device_box,
+    precision_box,
+    range_field,
+    tile_box,
+)
+from napari_superres.plugin.widgets.common.parts.fold import fold
+
+if TYPE_CHECKING:
+    from napari_superres.plugin.widgets.upscale.state import UpscaleState
 
 _SAME_AS_INPUT = "same as input"
 
@@ -39,6 +49,7 @@ class BatchSettings(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._has_unknown = False
         self.model = forms.narrow(
             ComboBox(
                 choices=_model_choices(),
@@ -50,19 +61,23 @@ class BatchSettings(QWidget):
         self.unknown = forms.narrow(
             ComboBox(
                 choices=[("leave out", ""), *((kind, kind) for kind in KINDS)],
-                label="Unknown files",
-                tooltip="What files show that state no modality, pixel size, colours or channel names. It is "
-                "remembered for their folder.",
+                label="If unknown",
+                tooltip="What those files show whose Fit is unknown: they state no modality, pixel size, colours or "
+                "channel names. It is remembered for their folder.",
             )
         )
         self._add_computing()
         output_row = self._add_output()
         layout = column(self)
-        controls = (self.model, self.unknown, output_row, self.format)
-        computing = (self.intensity_range, self.device, self.precision, self.tile, self.axes)
-        layout.addWidget(forms.form((*controls, *computing)))
+        layout.addWidget(forms.form([self.model]))
+        self._unknown_row = forms.form([self.unknown])
+        layout.addWidget(self._unknown_row)
+        layout.addWidget(forms.form((output_row, self.format)))
         self.blur_noise = BlurNoiseForm(lambda: None)
         layout.addWidget(self.blur_noise)
+        computing = (self.intensity_range, self.device, self.precision, self.tile, self.axes, self.tta)
+        self.advanced = fold("Advanced", forms.form(computing))
+        layout.addWidget(self.advanced)
         self.model.changed.connect(self._fit_model)
         self._fit_model()
         layout.addWidget(forms.row(self.resume, self.overwrite))
@@ -78,6 +93,7 @@ class BatchSettings(QWidget):
             "Leave empty to take them from each file.",
         )
         self.axes.native.setPlaceholderText("from each file")
+        self.tta = averaging_box()
 
     def _add_output(self) -> SimpleNamespace:
         """Create the controls of the output, and return the row of the folder for the form."""
@@ -124,10 +140,21 @@ class BatchSettings(QWidget):
 
     def _fit_model(self, _: Any = None) -> None:
         card, name = None, self.model.value
-        self.unknown.enabled = is_auto(name)
+        self.show_unknown(self._has_unknown)
         with suppress(ModelFileError):  # Its file was altered, as the run will say.
             card = find_card(name) if name and not is_auto(name) else None
         self.blur_noise.fit(card)
+
+    def show_unknown(self, has_unknown: bool) -> None:
+        """Ask what unknown files show where there are some and the model is chosen for each file.
+
+        Parameters
+        ----------
+        has_unknown
+            Whether there are some.
+        """
+        self._has_unknown = has_unknown
+        self._unknown_row.setVisible(has_unknown and is_auto(self.model.value))
 
     def recall(self, folder: Path) -> None:
         """Choose what the user said that the unknown files of a folder show."""
@@ -152,8 +179,29 @@ class BatchSettings(QWidget):
             resume=self.resume.isChecked(),
             overwrite=self.overwrite.isChecked(),
             intensity_range=self.intensity_range.value,
+            tta=self.tta.value,
             blur_noise=self.blur_noise.value,
         )
+
+    def take(self, state: "UpscaleState") -> str:
+        """Take the settings of the Super-resolve widget, and return a line that says so.
+
+        Parameters
+        ----------
+        state
+            State of that widget.
+        """
+        if state.model not in self.model.choices:
+            return f"{Path(state.model).name or 'The model'} is not in the library. Add it in Models first."
+        self.model.value = state.model
+        self.intensity_range.value = state.intensity_range
+        for box, value in ((self.device, state.device), (self.precision, state.precision), (self.tile, state.tile)):
+            if value in box.choices:
+                box.value = value
+        self.tta.value = state.tta
+        if state.blur_noise is not None:
+            self.blur_noise.take(state.blur_noise)
+        return f"Settings taken from Super-resolve: {state.model}."
 
     def _choose_output(self) -> None:
         if path := QFileDialog.getExistingDirectory(self, "Folder of the results", self.output.text()):

@@ -39,6 +39,8 @@ class BatchOptions:
         Replace existing files.
     intensity_range
         Text of the intensities that become 0 and 1; empty to fit them to each file.
+    tta
+        Whether to average the results of eight orientations.
     blur_noise
         What a conditioned network shall be told; None for other models.
     """
@@ -52,6 +54,7 @@ class BatchOptions:
     resume: bool = True
     overwrite: bool = False
     intensity_range: str = ""
+    tta: bool = False
     blur_noise: BlurNoise | None = None
 
     def keywords(self) -> dict[str, Any]:
@@ -94,6 +97,8 @@ class BatchState:
         Whether results in subfolders of the output folder are left out, as `upscale_files` does with this option.
     file_count
         Number of files in the table.
+    failed
+        Files that have failed.
     is_running
         Whether a batch is running.
     is_cancelling
@@ -105,6 +110,7 @@ class BatchState:
     sources: tuple[str, ...] = ()
     recursive: bool = False
     file_count: int = 0
+    failed: tuple[Path, ...] = ()
     is_running: bool = False
     is_cancelling: bool = False
 
@@ -122,6 +128,16 @@ class BatchState:
     def can_press_run(self) -> bool:
         """Whether the button that starts or cancels a run can be pressed."""
         return not self.is_cancelling if self.is_running else self.is_complete
+
+    @property
+    def can_try(self) -> bool:
+        """Whether the first file can be computed alone."""
+        return self.is_complete and not self.is_running
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether files have failed that can be computed once more."""
+        return self.can_try and bool(self.failed)
 
     @property
     def can_copy_command(self) -> bool:
@@ -182,4 +198,4 @@ def end_text(summary: str, *, complete: bool, cancelled: bool) -> str:
 
 def failure_text(failed: int, total: int) -> str:
     """Return the notification after a run in which files failed."""
-    return f"{failed} of {total} files failed. The table in Batch shows why."
+    return f"{failed} of {total} files failed. The table in Batch shows why; Retry failed repeats them."

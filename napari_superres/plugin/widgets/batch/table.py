@@ -6,17 +6,21 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QGuiApplication, QKeySequence
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QTableView
+from qtpy.QtWidgets import QAbstractItemView, QStyledItemDelegate, QTableView
 
+from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.widgets.batch.search import Row
 from napari_superres.plugin.widgets.common.wording import byte_count, duration
 
 _HEIGHT = 106  # pixels
-_COLUMNS = ("File", "Size", "Status")
+_COLUMNS = ("File", "Size", "Status", "Fit", "Pixel", "Channels")
+_FROM_LEFT = (0, 3, 2, 4, 5, 1)
+"""Columns as they are shown: in a narrow dock, those on the right are reached by scrolling."""
 _COLORS = {"done": "#2a8f45", "failed": "#dd4a40"}
 """Colours with a contrast of at least 3 : 1 on napari's dark and light theme."""
-_WIDEST = ("999 MB", "     running 100 %")
-"""Texts for which the columns Size and Status leave room."""
+_WIDEST = ("999 MB", "     running 100 %", "cannot run", "0.125 µm", "Channels")
+"""Texts for which the columns after the first leave room."""
+_NARROWEST = 120  # pixels of the column File
 
 
 class FileModel(QAbstractTableModel):
@@ -25,7 +29,15 @@ class FileModel(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[Row] = []
+        self.model = ""
         self._count = 0
+
+    def show_model(self, model: str) -> None:
+        """Show how well a model fits the files; its name as in `BatchOptions`."""
+        if model != self.model:
+            self.model = model
+            if self._count:
+                self.dataChanged.emit(self.index(0, 3), self.index(self._count - 1, 3))
 
     def show_rows(self, rows: list[Row]) -> None:
         """Show a list of rows. Called again with the same list, show the rows that were appended to it."""
@@ -40,8 +52,8 @@ class FileModel(QAbstractTableModel):
             self.endInsertRows()
 
     def rows_changed(self, first: int, last: int) -> None:
-        """Update the status of the rows from `first` to `last`."""
-        self.dataChanged.emit(self.index(first, 2), self.index(min(last, self._count - 1), 2))
+        """Update the status and the facts of the rows from `first` to `last`."""
+        self.dataChanged.emit(self.index(first, 2), self.index(min(last, self._count - 1), len(_COLUMNS) - 1))
 
     def rowCount(self, parent: Any = None) -> int:  # noqa: N802 - Qt's name
         """Return the number of rows."""
@@ -61,9 +73,10 @@ class FileModel(QAbstractTableModel):
         """Return the text, tooltip, colour or alignment of a cell."""
         row, column = self.rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return (row.path.name, _size_text(row), _status_text(row))[column]
+            return (row.path.name, _size_text(row), _status_text(row), *_facts_texts(row, self.model))[column]
         if role == Qt.ItemDataRole.ToolTipRole:
-            text = _details_text(row) if column == 2 else str(row.path)
+            fit = "" if row.facts is None else window_text(row.facts.fit(self.model)[1])
+            text = {2: _details_text(row), 3: fit}.get(column, str(row.path))
             # Escaped, because Qt would render HTML in a file name.
             return f"<qt>{escape(text).replace(chr(10), '<br>')}</qt>"
         if role == Qt.ItemDataRole.DecorationRole and column == 2 and row.status in _COLORS:
@@ -88,7 +101,12 @@ def _details_text(row: Row) -> str:
     """Return everything known about a file, in lines."""
     took = f" in {duration(row.seconds)}" if row.status == "done" else ""
     target = "" if row.target is None else f"{row.target}\nDouble-click to open it."
-    return "\n".join(line for line in (f"{_status_text(row)}{took}", *row.notes, target) if line)
+    return "\n".join(line for line in (f"{_status_text(row)}{took}", row.chosen, *row.notes, target) if line)
+
+
+def _facts_texts(row: Row, model: str) -> tuple[str, str, str]:
+    """Return the texts of the columns Fit, Pixel and Channels; they are empty until the file was read."""
+    return ("", "", "") if row.facts is None else (row.facts.fit(model)[0], row.facts.pixel, row.facts.channels)
 
 
 def _size_text(row: Row) -> str:
@@ -122,10 +140,11 @@ class FileTable(QTableView):
         assert top is not None
         side.hide()
         side.setDefaultSectionSize(metrics.height() + 6)
-        top.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         top.setHighlightSections(False)
         for column, widest in enumerate(_WIDEST, start=1):
             self.setColumnWidth(column, metrics.horizontalAdvance(widest) + 12)
+        for place, column in enumerate(_FROM_LEFT):
+            top.moveSection(top.visualIndex(column), place)
         self.doubleClicked.connect(self._open)
         self.selectionModel().currentRowChanged.connect(lambda *_: self._emit_details())
         self.files.modelReset.connect(self._emit_details)
@@ -135,12 +154,19 @@ class FileTable(QTableView):
         """Return the least height: the layout gives the table all the height that is left."""
         return QSize(super().sizeHint().width(), _HEIGHT)
 
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Give the column of the names the width that is left; without enough of it, the table scrolls."""
+        super().resizeEvent(event)
+        view = self.viewport()
+        others = sum(self.columnWidth(column) for column in range(1, len(_COLUMNS)))
+        self.setColumnWidth(0, max(_NARROWEST, (0 if view is None else view.width()) - others))
+
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Copy the selected rows, or open the result of the current one."""
         if event.matches(QKeySequence.StandardKey.Copy):
             selection = self.selectionModel()
             selected = [] if selection is None else sorted(index.row() for index in selection.selectedRows())
-            to_clipboard(as_text([self.files.rows[i] for i in selected]))
+            to_clipboard(as_text([self.files.rows[i] for i in selected], self.files.model))
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._open(self.currentIndex())
         else:
@@ -179,10 +205,20 @@ class _LeftElided(QStyledItemDelegate):
         option.textElideMode = Qt.TextElideMode.ElideLeft
 
 
-def as_text(rows: Sequence[Row]) -> str:
-    """Return rows as tab-separated lines for a spreadsheet, without file names that may be a patient's."""
+def as_text(rows: Sequence[Row], model: str = "") -> str:
+    """Return rows as tab-separated lines for a spreadsheet, without file names that may be a patient's.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table.
+    model
+        Model whose fit is told, as in `BatchOptions`.
+    """
     lines = ["\t".join((*_COLUMNS, "Warnings"))]
-    lines += ["\t".join((row.label, _size_text(row), _status_text(row), " ".join(row.notes))) for row in rows]
+    for row in rows:
+        texts = (row.label, _size_text(row), _status_text(row), *_facts_texts(row, model), " ".join(row.notes))
+        lines.append("\t".join(texts))
     return "\n".join(lines) + "\n"
 
 

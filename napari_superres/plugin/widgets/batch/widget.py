@@ -1,13 +1,12 @@
 """The Batch widget: binds the controls to `BatchState`, and runs the search and the batch in threads."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import LineEdit
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget
+from qtpy.QtWidgets import QFileDialog
 
 from napari_superres import io
 from napari_superres.errors import SuperResError
@@ -15,15 +14,17 @@ from napari_superres.models.library.folders import remember_kind
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.reader import get_reader, read
 from napari_superres.plugin.widgets.batch import state as states
+from napari_superres.plugin.widgets.batch.controls import BatchControls
+from napari_superres.plugin.widgets.batch.facts import read_facts
 from napari_superres.plugin.widgets.batch.search import Listing, Row, Search, find_files
-from napari_superres.plugin.widgets.batch.settings import BatchSettings, button, column
 from napari_superres.plugin.widgets.batch.state import BatchState
-from napari_superres.plugin.widgets.batch.table import FileTable, as_text, to_clipboard
+from napari_superres.plugin.widgets.batch.table import as_text, to_clipboard
 from napari_superres.plugin.widgets.batch.work import Batch
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
 from napari_superres.plugin.widgets.common.library_events import library
-from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.common.parts.docks import open_panels
+from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
@@ -38,7 +39,7 @@ _SEARCH_DELAY = 300
 """Milliseconds without a change after which the files are searched again."""
 
 
-class BatchWidget(Panel):
+class BatchWidget(BatchControls):
     """The Batch widget.
 
     Parameters
@@ -49,7 +50,6 @@ class BatchWidget(Panel):
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
-        self.setAcceptDrops(True)
         self._places: tuple[Path, ...] = ()
         self._sources: tuple[str, ...] = ()
         self._suggested_folder = ""
@@ -59,11 +59,9 @@ class BatchWidget(Panel):
         self._position = 0
         self._is_loaded = False
         self._activity = Activity("Super-resolving files")
-        self.input = QWidget()
-        self.settings = BatchSettings()
-        self._add_input()
-        self.body.addWidget(self.settings)
-        self._add_run()
+        self._facts_job: Job | None = None
+        self._is_trial = False
+        self._connect()
         self._search_timer, self._poll_timer = QTimer(self), QTimer(self)
         self._search_timer.setSingleShot(True)
         self._search_timer.setInterval(_SEARCH_DELAY)
@@ -79,60 +77,20 @@ class BatchWidget(Panel):
         # The delay lets the window show this line before the import of torch blocks it.
         QTimer.singleShot(50, self._load_torch)
 
-    def _add_input(self) -> None:
-        self.choose_folder = button(
-            "Folder…", "Super-resolve the images in a folder. Folders can also be dropped here.", self._choose_folder
-        )
-        self.choose_files = button(
-            "Files…", "Super-resolve single files. Files can also be dropped here.", self._choose_files
-        )
-        self.chosen = forms.text("Choose or drop a folder or files.")
-        self.pattern = LineEdit(
-            label="File pattern",
-            tooltip="Take only files with such names from a folder: * stands for any text, ? for one character. "
-            "Leave empty to take all images.",
-        )
-        self.pattern.native.setPlaceholderText("all, or for example *_dapi.tif")
-        self.recursive = QCheckBox("Include subfolders")
-        self.recursive.setToolTip("Also take the images in all subfolders. Results of one name keep their subfolders.")
-        self.pattern.native.setAcceptDrops(False)  # Files that are dropped on the panel are input.
-        self.table = FileTable()
+    def _connect(self) -> None:
+        self.choose_folder.clicked.connect(self._choose_folder)
+        self.choose_files.clicked.connect(self._choose_files)
+        self.run.clicked.connect(self._run_or_cancel)
+        self.try_first.clicked.connect(self._try_first)
+        self.retry.clicked.connect(self._retry_failed)
+        self.take_settings.clicked.connect(self._take_settings)
+        self.copy_command.clicked.connect(self._copy_command)
+        self.copy_table.clicked.connect(lambda: to_clipboard(as_text(self.table.files.rows, self.table.files.model)))
         self.pattern.changed.connect(self._search_soon)
         self.recursive.toggled.connect(self._search_soon)
         self.table.opened.connect(self._open)
-        self.details = forms.text()
-        self.details.hide()
-        self.table.details_changed.connect(lambda text: forms.say(self.details, text))
-        layout = column(self.input)
-        layout.addWidget(forms.row(self.choose_folder, self.choose_files))
-        layout.addWidget(self.chosen)
-        layout.addWidget(forms.form([self.pattern]))
-        layout.addWidget(self.recursive)
-        self.body.addWidget(self.input)
-        self.body.addWidget(self.table, 1)
-        self.body.addWidget(self.details)
-
-    def _add_run(self) -> None:
-        self.run = button("Run", "", self._run_or_cancel)
-        self.bar = QProgressBar()
-        self.bar.setToolTip("Finished share of the batch.")
-        self.bar.setAccessibleName("Progress of the batch")
-        self.run_by_keys(self.run)
-        self.bar.hide()
-        self.status = forms.text()
-        self.copy_command = button(
-            "Copy command",
-            "Copy the command line that does the same as Run. Use it in a terminal, overnight or on another computer.",
-            self._copy_command,
-        )
-        self.copy_table = button(
-            "Copy table",
-            "Copy the table to the clipboard, for a spreadsheet.",
-            lambda: to_clipboard(as_text(self.table.files.rows)),
-        )
-        for widget in (self.run, self.bar, self.status):
-            self.body.addWidget(widget)
-        self.body.addWidget(forms.row(self.copy_command, self.copy_table))
+        for control in (self.settings.model, self.settings.unknown):
+            control.changed.connect(lambda _: self._show_state())
 
     @property
     def state(self) -> BatchState:
@@ -143,6 +101,7 @@ class BatchWidget(Panel):
             sources=self._sources,
             recursive=self.recursive.isChecked(),
             file_count=len(self.table.files.rows),
+            failed=tuple(row.path for row in self.table.files.rows if row.status == "failed"),
             is_running=self.is_running,
             is_cancelling=self.is_cancelling,
         )
@@ -163,6 +122,9 @@ class BatchWidget(Panel):
         self.run.setToolTip(state.run_tooltip)
         self.copy_command.setEnabled(state.can_copy_command)
         self.copy_table.setEnabled(state.can_copy_table)
+        self.try_first.setEnabled(state.can_try)
+        self.retry.setVisible(state.can_retry)
+        self.table.files.show_model(state.options.model)
 
     @property
     def is_running(self) -> bool:
@@ -253,6 +215,7 @@ class BatchWidget(Panel):
         def finish(_: bool) -> None:
             self._search_job = None
             self._show_state()
+            self._read_facts()
 
         self._search_job = Job(
             lambda: find_files(search), stepped=self._show_listing, failed=forms.show_error, ended=finish
@@ -266,6 +229,36 @@ class BatchWidget(Panel):
         problem = window_text(listing.problem)
         self.chosen.setText(states.search_text(self._places, len(listing.rows), byte_total, problem))
 
+    def _read_facts(self) -> None:
+        """Read in a thread what the files hold; a run comes first."""
+        self.session.forget(self._facts_job)
+        rows = self.table.files.rows
+        if all(row.facts is not None for row in rows):
+            self._show_unknown()
+            return
+
+        shown = 0
+
+        def show(index: int) -> None:  # Only some of the steps in quick succession arrive.
+            nonlocal shown
+            self.table.files.rows_changed(shown, index)
+            self._show_unknown()
+            shown = index
+
+        self._facts_job = Job(lambda: read_facts(rows), stepped=show, ended=lambda _: self._show_unknown())
+        self.session.add(self._facts_job)
+
+    def _show_unknown(self) -> None:
+        rows = self.table.files.rows
+        self.settings.show_unknown(any(row.facts is not None and row.facts.is_unknown for row in rows))
+
+    def _take_settings(self) -> None:
+        panels = [one for one in open_panels(self.viewer) if isinstance(one, UpscaleWidget)]
+        if not panels:
+            self.status.setText("Open Super-resolve first, and try its settings on one image.")
+            return
+        self.status.setText(self.settings.take(panels[-1].state))
+
     # Running
 
     def _run_or_cancel(self) -> None:
@@ -274,10 +267,18 @@ class BatchWidget(Panel):
         else:
             self._cancel()
 
-    def _start(self) -> None:
+    def _try_first(self) -> None:
+        self._start(only=[self.table.files.rows[0].path], is_trial=True)
+
+    def _retry_failed(self) -> None:
+        self._start(only=self.state.failed)
+
+    def _start(self, *, only: Collection[Path] = (), is_trial: bool = False) -> None:
+        self._is_trial = is_trial
+        self.session.forget(self._facts_job)
         if self._places and (kind := self.settings.unknown.value):
             remember_kind(states.folder_of(self._places[0]), kind)
-        batch = self._batch = Batch(self._current_search(), self.settings.options())
+        batch = self._batch = Batch(self._current_search(), self.settings.options(), self.table.files.rows, only)
         self._position = 0
         self._search_timer.stop()  # The run searches the files itself.
         self._job = job = Job(
@@ -309,14 +310,15 @@ class BatchWidget(Panel):
             self._show_progress(batch)
 
     def _show_progress(self, batch: Batch) -> None:
-        before, now, count = self._position, batch.position, len(batch.rows)
+        before, now, count = self._position, batch.position, len(batch.queue)
         self._position = now
-        self.table.files.rows_changed(before, now)
+        first, last = batch.queue[before], batch.queue[min(now, count - 1)]
+        self.table.files.rows_changed(first, last)
         if now != before:
-            self.table.follow(before, min(now, count - 1))
+            self.table.follow(first, last)
         if now == count:
             return
-        percent = round(100 * (now + batch.rows[now].share))
+        percent = round(100 * (now + batch.rows[last].share))
         self.bar.setRange(0, 100 * count)
         self.bar.setValue(percent)
         if not self.is_cancelling:
@@ -337,7 +339,10 @@ class BatchWidget(Panel):
         self._show_state()
         self.status.setText(states.end_text(batch.summary, complete=complete, cancelled=cancelled))
         if failed := batch.counts["failed"]:
-            forms.show_error(states.failure_text(failed, len(batch.rows)))
+            forms.show_error(states.failure_text(failed, len(batch.queue)))
+        if self._is_trial and complete:
+            self._open(batch.rows[batch.queue[0]])
+        self._read_facts()
 
     def _open(self, row: Row) -> None:
         """Open the result of a file in the viewer."""

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,10 @@ class Batch:
         Where to look for the files. The run looks again: a microscope may have written more of them.
     options
         How the files are computed and written.
+    before
+        Rows of the table: what is known of a file, and of a result that is not computed now, stays.
+    only
+        Files to compute; by default all.
 
     Attributes
     ----------
@@ -37,21 +41,27 @@ class Batch:
         The files; the run writes the status of each into its row.
     has_begun
         Whether all files are found.
+    queue
+        Indices of the rows to compute.
     position
-        Number of files that are finished: the index of the current file.
+        Number of those that are finished.
     counts
         Number of files by status.
     is_stopped
         Returns whether to stop; asked after every tile.
     """
 
-    def __init__(self, search: Search, options: BatchOptions) -> None:
+    def __init__(
+        self, search: Search, options: BatchOptions, before: Sequence[Row] = (), only: Collection[Path] = ()
+    ) -> None:
         self.listing = Listing()
+        self.queue: list[int] = []
         self.has_begun = False
         self.position = 0
         self.counts: Counter[str] = Counter()
         self.is_stopped: Callable[[], bool] = lambda: False
-        self._search, self._options = search, options
+        self._search, self._options, self._only = search, options, frozenset(only)
+        self._before = {row.path: row for row in before}
         self._start = time.monotonic()
 
     @property
@@ -75,6 +85,7 @@ class Batch:
         if not self.rows:
             problem = self.listing.problem
             raise UnreadableImageError(problem or "no image is left in the chosen files and folders.")
+        self._recall()
         self.has_begun, self._start = True, time.monotonic()
         self._mark_current()
         try:
@@ -83,16 +94,32 @@ class Batch:
                     self.listing.sources,
                     self._search.output,
                     recursive=self._search.recursive,
+                    only=self._only,
                     progress=self._record_progress,
                     finished=self._record_outcome,
                     **self._options.keywords(),
                 )
         finally:
-            for row in self.rows[self.position : self.position + 1]:
+            for row in self._current:
                 row.status = "cancelled" if row.share and self.is_stopped() else "waiting"
 
+    def _recall(self) -> None:
+        """Queue the files to compute, and copy to all rows what was known of them."""
+        for index, row in enumerate(self.rows):
+            old, is_queued = self._before.get(row.path), not self._only or row.path in self._only
+            if is_queued:
+                self.queue.append(index)
+                row.facts = None if old is None else old.facts
+            elif old is not None:
+                self.rows[index] = old
+
+    @property
+    def _current(self) -> list[Row]:
+        """The row that is computed; none at the end."""
+        return [self.rows[index] for index in self.queue[self.position : self.position + 1]]
+
     def _mark_current(self) -> None:
-        for row in self.rows[self.position : self.position + 1]:
+        for row in self._current:
             row.status = "running"
 
     def _record_progress(self, _: str, index: int, step: "Progress") -> None:
@@ -100,11 +127,11 @@ class Batch:
         self._stop_if_asked()
 
     def _record_outcome(self, outcome: "Outcome") -> None:
-        row = self.rows[self.position]
+        row = self.rows[self.queue[self.position]]
         row.label, row.seconds, row.share = outcome.source, outcome.seconds, 1.0
         row.reason = _short_reason(outcome, row.path)
-        chosen = (outcome.chosen,) if outcome.chosen else ()
-        row.notes = (*chosen, *(as_labels(note) for note in outcome.notes))
+        row.chosen = outcome.chosen
+        row.notes = tuple(as_labels(note) for note in outcome.notes)
         row.target = None if outcome.status == "failed" else outcome.target
         row.status = outcome.status
         self.counts[outcome.status] += 1
@@ -118,7 +145,7 @@ class Batch:
 
     def progress_text(self, position: int) -> str:
         """Return the progress of the run when `position` files are finished."""
-        share, count = self.rows[position].share, len(self.rows)
+        share, count = self.rows[self.queue[position]].share, len(self.queue)
         computed = position - self.counts["skipped"] + share
         failed = f", {self.counts['failed']} failed" if self.counts["failed"] else ""
         if computed < _MIN_COMPUTED:

@@ -81,6 +81,8 @@ class BlurNoiseForm(QWidget):
         self.noise_text = forms.text()
         self.noise_text.setToolTip("Standard deviation of the noise in the middle of the intensity range.")
         self.noise_text.hide()
+        self.told_text = forms.text()
+        self.told_text.hide()
         self.sigma = NumberSlider(
             "Sharpen",
             "Known sigma of the point-spread function, about 0.21 wavelength / NA in widefield; px are pixels of the "
@@ -102,7 +104,7 @@ class BlurNoiseForm(QWidget):
             box.setSpacing(4)
         for widget in (forms.form([self.strength]), self.noise_text):
             noise_layout.addWidget(widget)
-        for widget in (self._noise_row, self._sigma_row, self._known_row):
+        for widget in (self._noise_row, self._sigma_row, self._known_row, self.told_text):
             layout.addWidget(widget)
         for signal in (self.strength.changed, self.sigma.changed, self.noise.changed):
             signal.connect(lambda *_: changed())
@@ -133,9 +135,16 @@ class BlurNoiseForm(QWidget):
             self._range = wanted
             self.sigma.set_range(wanted.most, wanted.unit, value)
 
-    def say(self, text: str) -> None:
-        """Show the noise in words."""
-        forms.say(self.noise_text, text)
+    def say(self, noise: str, told: str) -> None:
+        """Show the noise in words, and what the model is told of blur and noise."""
+        forms.say(self.noise_text, noise)
+        forms.say(self.told_text, told)
+
+    def take(self, told: BlurNoise) -> None:
+        """Choose what another form has chosen for the same model."""
+        self.strength.number.setValue(100 * told.strength)
+        self.noise.value = told.noise
+        self.sigma.number.setValue(told.psf_sigma * self._range.pixel)
 
     @property
     def value(self) -> BlurNoise | None:

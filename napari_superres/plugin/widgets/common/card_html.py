@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_superres.models import ModelCard
 from napari_superres.models.card_grid import Grid
-from napari_superres.models.grid_map import LEGEND, grid_facts, noise_label
+from napari_superres.models.grid_map import LEGEND, grid_facts
 
 MORE = "#more"
 """Target of the link that shows or hides the rest of a card."""
@@ -30,17 +30,20 @@ def in_groups(cards: Sequence[ModelCard]) -> list[list[ModelCard]]:
 
 
 def card_html(card: ModelCard, *, whole: bool, marker: tuple[int, int] | None = None) -> str:
-    """Return a card as a few lines of rich text, with a link to `MORE` for the rest.
+    """Return a card as rich text, with a link to `MORE` that shows or hides the rest.
 
     Parameters
     ----------
     card
         Card of the model.
     whole
-        Whether to show the whole card, or only what matters for the choice.
+        Whether to show the whole card, or one sentence of it.
     marker
         Cell of the user's image in the grid of gains.
     """
+    title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)},\u00a0{factor_text(card)})"
+    if not whole:
+        return f"{title} {escape(_sentence(card))} {link(MORE, 'more')}"
     if card.is_interpolation:
         lines = [
             _line("For", "any image: a baseline to judge models by"),
@@ -51,23 +54,29 @@ def card_html(card: ModelCard, *, whole: bool, marker: tuple[int, int] | None = 
             _line("For", f"{card.modality}, {_pixels(card)}"),
             _line("Trained against", card.degradation),
             _line("Adapts to", _conditions(card)),
-            *_scores(card.scores, whole),
-            *(grid_html(card.grid, marker) if whole and card.grid else []),
+            *_scores(card.scores),
+            *(grid_html(card.grid, marker) if card.grid else []),
             _line("Limits", card.limits),
         ]
-    if whole:
-        lines += [_line("Trained on", card.training), _line("Licence", card.license), _citation(card.citation)]
-    title = f"<b>{escape(card.title or card.name)}</b> ({_dimensions(card)},\u00a0{_factor(card)})"
-    words = "less" if whole else "training data, licence, citation"
-    more = link(MORE, words) if card.training or card.license or card.citation else ""
-    return "<br>".join(line for line in [title, *lines, more] if line)
+    lines += [_line("Trained on", card.training), _line("Licence", card.license), _citation(card.citation)]
+    return "<br>".join(line for line in [title, *lines, link(MORE, "less")] if line)
+
+
+def _sentence(card: ModelCard) -> str:
+    """Return what a model is for and its score on the first of its test sets, as words that follow its title."""
+    if card.is_interpolation:
+        return "adds no detail: a baseline to judge models by."
+    tests = [name for name in sorted(card.scores) if name != "validation"]
+    scores = [f"{name}: {text}" for name in tests[:1] if (text := _score(card.scores[name], *_METRICS[0]))]
+    return f"for {card.modality}. {'. '.join(score[:1].upper() + score[1:] for score in scores)}".rstrip(". ") + "."
 
 
 def _line(label: str, text: str) -> str:
     return f"<b>{label}:</b> {escape(text)}" if text else ""
 
 
-def _factor(card: ModelCard) -> str:
+def factor_text(card: ModelCard) -> str:
+    """Return the factor of a model, such as x2, or x4x1x1 for volumes."""
     plane = set(card.scale)
     return f"x{card.scale[0]}" if len(plane) == 1 else "x" + "x".join(str(s) for s in card.scale)
 
@@ -94,20 +103,24 @@ def _conditions(card: ModelCard) -> str:
     return " and ".join(noise + blur)
 
 
-def _scores(scores: Mapping[str, Mapping[str, Any]], whole: bool) -> list[str]:
-    """Return a line per test set. Only the whole card shows the validation set, because training has used it."""
+def _scores(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a line per test set."""
     lines = []
     for name, entry in sorted(scores.items()):
-        parts = []
-        for key, unit, form in _METRICS if whole else _METRICS[:1]:
-            if isinstance(value := entry.get(key), int | float):
-                baselines = ", ".join(f"{other} {score:{form}}" for other, score in _baselines(entry, key))
-                parts.append(f"{value:{form}} {unit}" + (f" ({baselines})" if baselines else ""))
-        if whole and isinstance(least := entry.get("least_gain_over_best_baseline_db"), int | float):
+        parts = [text for metric in _METRICS if (text := _score(entry, *metric))]
+        if isinstance(least := entry.get("least_gain_over_best_baseline_db"), int | float):
             parts.append(f"{least:+.2f} dB relative to the best baseline in the worst image")
-        if parts and (whole or name != "validation" or len(scores) == 1):
+        if parts:
             lines.append(_line(name[:1].upper() + name[1:], ", ".join(parts)))
     return lines
+
+
+def _score(entry: Mapping[str, Any], key: str, unit: str, form: str) -> str:
+    """Return a score next to those of the baselines; empty if there is none."""
+    if not isinstance(value := entry.get(key), int | float):
+        return ""
+    baselines = ", ".join(f"{other} {score:{form}}" for other, score in _baselines(entry, key))
+    return f"{value:{form}} {unit}" + (f" ({baselines})" if baselines else "")
 
 
 def _baselines(entry: Mapping[str, Any], metric: str) -> list[tuple[str, float]]:
@@ -128,15 +141,22 @@ def grid_html(grid: Grid, marker: tuple[int, int] | None = None) -> list[str]:
     marker
         Cell of the user's image, which is marked, as row and column.
     """
-    head = "".join(f"<th>{sigma:g}</th>" for sigma in grid.psf_sigma)
+    # Levels of noise are fewer than widths, and columns of small type fit into a narrow panel.
+    head = "".join(f"<th><small>{_noise(photons)}</small></th>" for photons in grid.photons)
     rows = []
-    for row, photons in enumerate(grid.photons):
-        cells = [f"{grid.sign(row, c)}&nbsp;{gain:+.1f}" for c, gain in enumerate(grid.over_bicubic[row])]
-        marked = [f"<b>[{cell}]</b>" if marker == (row, c) else cell for c, cell in enumerate(cells)]
-        rows.append(f"<tr><td>{noise_label(photons)}</td>{''.join(f'<td>{cell}</td>' for cell in marked)}</tr>")
-    table = f'<table cellspacing="4"><tr><th>PSF sigma</th>{head}</tr>{"".join(rows)}</table>'
+    for c, sigma in enumerate(grid.psf_sigma):
+        cells = [f"{grid.sign(row, c)} {gains[c]:+.1f}" for row, gains in enumerate(grid.over_bicubic)]
+        marked = [f"<b>[{cell}]</b>" if marker == (row, c) else cell for row, cell in enumerate(cells)]
+        texts = "".join(f"<td><small>{text}</small></td>" for text in (f"{sigma:g}", *marked))
+        rows.append(f"<tr>{texts}</tr>")
+    table = f'<table cellspacing="3"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
     yours = "; [your image]" if marker else ""
-    return ["<b>Measured over blur and noise:</b>" + table + LEGEND + yours, *map(escape, grid_facts(grid))]
+    title = "<b>Measured by PSF sigma (rows) and photons (columns):</b>"
+    return [title + table + LEGEND + yours, *map(escape, grid_facts(grid))]
+
+
+def _noise(photons: float | None) -> str:
+    return "no noise" if photons is None else f"{photons:g}"
 
 
 def _citation(text: str) -> str:

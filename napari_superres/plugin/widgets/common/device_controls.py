@@ -1,6 +1,6 @@
 """Controls for device, precision and tile size, which several widgets share."""
 
-from magicgui.widgets import ComboBox, LineEdit
+from magicgui.widgets import CheckBox, ComboBox, LineEdit
 
 from napari_superres.plugin.widgets.common.forms import narrow
 
@@ -42,4 +42,15 @@ def range_field() -> LineEdit:
         "empty to fit them to the image.",
     )
     box.native.setPlaceholderText("fitted to the image")
+    return box
+
+
+def averaging_box() -> CheckBox:
+    """Return the choice of averaging over the orientations of the input."""
+    box = CheckBox(
+        label="Averaging",
+        tooltip="Average the results of the eight flips and quarter turns of the input. Takes eight times as long "
+        "and is slightly more accurate.",
+    )
+    box.native.setText("8 orientations")
     return box

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 from superqt.utils import QFlowLayout
 
 from napari_superres.plugin.host.labels import window_text
@@ -45,6 +45,28 @@ def row(*widgets: QWidget) -> QWidget:
     layout.setSpacing(4)
     for widget in widgets:
         layout.addWidget(widget)
+    return line
+
+
+def beside(main: QWidget, *others: QWidget, first: QWidget | None = None) -> QWidget:
+    """Return a button, as wide as there is room for it, next to others that are as narrow as their texts.
+
+    Parameters
+    ----------
+    main
+        The button that is pressed most.
+    *others
+        Those after it.
+    first
+        One before it.
+    """
+    line = QWidget()
+    layout = QHBoxLayout(line)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for widget in (first, main, *others):
+        if widget is not None:
+            layout.addWidget(widget, 1 if widget is main else 0)
     return line
 
 
@@ -115,6 +137,7 @@ def text(content: str = "", *, rich: bool = False) -> QLabel:
     """Return a label whose text wraps and can be copied."""
     label = QLabel(content)
     label.setWordWrap(True)
+    label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
     label.setOpenExternalLinks(True)

@@ -6,6 +6,7 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QAbstractButton, QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_superres.plugin.widgets.common.parts.docks import join_tabs
 from napari_superres.plugin.widgets.common.session import Session
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Panel(QWidget):
         bar.rangeChanged.connect(self._scroll_to_target)
         bar.sliderPressed.connect(self._forget_target)
         bar.actionTriggered.connect(self._forget_target)
+        self._join_tabs = QTimer(self)
+        self._join_tabs.setSingleShot(True)
+        self._join_tabs.timeout.connect(self._join_others)  # A lambda would outlive the panel, and crash its end.
         session = self.session = Session(viewer, self.layers_changed, self.active_changed)
         self.destroyed.connect(lambda: session.close())  # noqa: PLW0108 - a bound method would not keep the session alive
 
@@ -94,6 +98,9 @@ class Panel(QWidget):
         """Leave the view to the user, who scrolls."""
         self._target = None
 
+    def _join_others(self) -> None:
+        join_tabs(self, Panel)
+
     def run_by_keys(self, button: QAbstractButton) -> None:
         """Let Ctrl+Enter press a button while the keyboard's focus is in the panel."""
         self._run_button = button
@@ -109,8 +116,10 @@ class Panel(QWidget):
             super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """Stop all jobs when the dock around the panel is closed."""
+        """Become a tab of the dock of the other panels; stop all jobs when the own dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.leave()
             self.session.close()
+        elif event.type() == QEvent.Type.ParentChange:
+            self._join_tabs.start(0)  # napari places the dock after it has filled it.
         return bool(super().event(event))

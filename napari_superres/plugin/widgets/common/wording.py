@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
-from napari_superres.plugin.widgets.common.blur_noise import told_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +28,7 @@ def mixed_units(layers: "Iterable[Layer]") -> str:
 
 
 def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1) -> str:
-    """Return the size of a result, the time and memory it takes, and what is assumed of blur and noise.
+    """Return the size of a result, and the time and memory it takes.
 
     Parameters
     ----------
@@ -49,13 +48,12 @@ def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1
     taken = "" if part == before else f"{' × '.join(map(str, part))} of "
     size = prod(plan.out_shape) * image.dtype.itemsize
     time = "" if expected.seconds is None else f"{duration(expected.seconds)} and "
-    told = told_text(plan)
     return (
         f"{_planes(image, plan)}{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels "
         f"({byte_count(size)}). "
         f"Takes about {time}{byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in "
         f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}"
-        f"{f', for each of {runs} channels' if runs > 1 else ''}.{told and ' '}{told}"
+        f"{f', for each of {runs} channels' if runs > 1 else ''}."
     )
 
 

@@ -4,8 +4,10 @@ Begin with ``state``, which decides what may be pressed and shown, then ``widget
 Only ``work`` runs outside the GUI thread.
 
 ``state``        the selected model, what follows from it, and the texts to show; without Qt
+``controls``     the controls, from top to bottom
 ``widget``       buttons and dialogs; one job after the other
 ``model_list``   the list of models with its filter
+``thumbnail``    an image before and after a model
 ``card_text``    card, measurements and origin of a model as text; without Qt
 ``work``         list, add, measure and export models, in a thread
 

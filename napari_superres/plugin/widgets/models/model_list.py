@@ -1,19 +1,40 @@
 """The list of models, grouped by modality, with a filter."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from html import escape
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from napari_superres.models import ModelCard
-from napari_superres.plugin.widgets.common.card_html import in_groups
+from napari_superres.models.choice.choose import Choice
+from napari_superres.plugin.widgets.common.card_html import factor_text, in_groups
+from napari_superres.plugin.widgets.common.parts.two_lines import ENTRY, TwoLines
 from napari_superres.plugin.widgets.models.work import ListedModel
 
 _INDEX = Qt.ItemDataRole.UserRole
-_WIDEST_NAME, _NARROWEST_TITLE = 150, 40  # pixels
 _HEIGHT = 240
 """Pixels; fixed, so that rows stay under the mouse when the texts below change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListEntry:
+    """Two lines of the list.
+
+    Attributes
+    ----------
+    title
+        Title of the model.
+    line
+        Name, scale, modality, and how well it fits the layer.
+    is_refused
+        Whether it cannot run on the layer.
+    """
+
+    title: str
+    line: str
+    is_refused: bool
 
 
 class ModelList(QWidget):
@@ -30,6 +51,8 @@ class ModelList(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._models: list[ListedModel] = []
+        self._choice: Choice | None = None
+        self._layer = ""
         self.search = QLineEdit()
         self.search.setPlaceholderText("Filter by name, title or modality")
         self.search.setToolTip("Show only models whose name, title or modality contains all these words.")
@@ -39,11 +62,9 @@ class ModelList(QWidget):
         self.tree = QTreeWidget()
         self.tree.setColumnCount(2)
         self.tree.setHeaderHidden(True)
-        header = self.tree.header()
-        if header is not None:
-            header.setMinimumSectionSize(_NARROWEST_TITLE)
-        self.tree.setIndentation(12)
-        self.tree.setStyleSheet("QTreeWidget::item { padding: 2px 0; }")
+        self.tree.setColumnHidden(1, True)  # The two lines of the first column show the title.
+        self.tree.setItemDelegateForColumn(0, TwoLines(self.tree))
+        self.tree.setIndentation(10)
         self.tree.setMinimumHeight(_HEIGHT)
         self.tree.setAccessibleName("Models")
         self.search.setAccessibleName("Filter of the models")
@@ -66,6 +87,32 @@ class ModelList(QWidget):
         name = self._selected_name
         self._models = models
         self._fill(name)
+
+    def show_fit(self, choice: Choice | None, layer: str) -> None:
+        """Show how well the models fit a layer.
+
+        Parameters
+        ----------
+        choice
+            The models for it; None without a layer.
+        layer
+            Its name.
+        """
+        self._choice, self._layer = choice, layer
+        self._fill(self._selected_name)
+
+    def _entry(self, model: ListedModel) -> ListEntry:
+        card, choice = model.card, self._choice
+        words = [model.name]
+        if card is not None:
+            words += [factor_text(card), _modality(card)]
+        words += [] if model.entry is None else ["added"]
+        is_refused = choice is not None and model.name in choice.refused
+        if choice is not None:
+            words += [f"fits {self._layer}"] if model.name in choice.suited else []
+            words += [f"cannot run on {self._layer}"] if is_refused else []
+        title = model.name if card is None or not card.title else card.title
+        return ListEntry(title, " · ".join(words), is_refused)
 
     def select(self, name: str) -> None:
         """Select a model; clear the filter if it hides the model."""
@@ -96,7 +143,6 @@ class ModelList(QWidget):
                 item = next((item for item in items if item.text(0) == name), items[0])
                 self.tree.setCurrentItem(item)
                 self.tree.scrollToItem(item)
-            self.tree.setColumnWidth(0, min(self.tree.sizeHintForColumn(0), _WIDEST_NAME))
         self.selection_changed.emit()
 
     def _add_group(self, title: str, models: Iterable[ListedModel], *, expanded: bool) -> list[QTreeWidgetItem]:
@@ -107,13 +153,13 @@ class ModelList(QWidget):
         top.setExpanded(expanded)
         items = []
         for model in models:
-            words = [] if model.entry is None else ["added"]
-            words += [] if model.card is None else [model.card.title]
-            item = QTreeWidgetItem([model.name, " · ".join(w for w in words if w)])
+            entry = self._entry(model)
+            item = QTreeWidgetItem([model.name, entry.title])
             item.setData(0, _INDEX, self._models.index(model))
-            for column in (0, 1):
-                # Escaped, because Qt would render HTML in a title.
-                item.setToolTip(column, f"<qt>{escape(item.text(column))}</qt>")
+            item.setData(0, ENTRY, entry)
+            item.setData(0, Qt.ItemDataRole.AccessibleTextRole, f"{entry.title}, {entry.line}")
+            # Escaped, because Qt would render HTML in a title.
+            item.setToolTip(0, f"<qt>{escape(entry.title)}<br>{escape(entry.line)}</qt>")
             top.addChild(item)
             items.append(item)
         return items

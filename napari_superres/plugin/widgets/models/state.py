@@ -50,6 +50,11 @@ class ModelsState:
         return self.is_listed and not self.is_busy
 
     @property
+    def can_use(self) -> bool:
+        """Whether the selected model can be chosen in Super-resolve: damaged models cannot."""
+        return self.selected is not None and self.selected.card is not None
+
+    @property
     def can_remove(self) -> bool:
         """Whether the selected model can be removed: those that come with the program cannot."""
         return not self.is_busy and self.selected is not None and self.selected.entry is not None

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QProgressBar, QPushButton
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
+from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard
 from napari_superres.models.library.user_models import Verification, remove_model, verify_models
 from napari_superres.plugin.host.labels import window_text
+from napari_superres.plugin.host.layers import channel_names_of, to_image
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.common.parts.docks import use_model
 from napari_superres.plugin.widgets.models import state as states
 from napari_superres.plugin.widgets.models import work
-from napari_superres.plugin.widgets.models.model_list import ModelList
+from napari_superres.plugin.widgets.models.controls import ModelsControls
 from napari_superres.plugin.widgets.models.state import ModelsState
 from napari_superres.plugin.widgets.models.work import Addition, ListedModel, StoppedError
 from napari_superres.plugin.worker.job import Job
@@ -31,7 +34,7 @@ _ADDABLE = "Models (*.safetensors *.pth *.pt *.ckpt *.zip);;All files (*)"
 _EXPORTS = {"Model file (*.safetensors)": "safetensors", "bioimage.io package (*.zip)": "zip"}
 
 
-class ModelsWidget(Panel):
+class ModelsWidget(ModelsControls):
     """The Models widget.
 
     Parameters
@@ -42,78 +45,30 @@ class ModelsWidget(Panel):
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
-        self.setAcceptDrops(True)
         self.state = ModelsState()
         self._job: Job | None = None
         self._waiting: deque[tuple[Path, str]] = deque()
         self._name_to_select = ""
         self._is_outdated = False
-        self.models = ModelList()
-        self.models.selection_changed.connect(self._show_selected)
-        self.body.addWidget(self.models)
-        self._add_buttons()
-        self._add_texts()
+        self._layer: Any = None
+        self._fit_job: Job | None = None
+        self._connect()
         library.follow(self, self.refresh)
         self.refresh()
+        self.active_changed()
 
-    def _add_buttons(self) -> None:
-        def button(text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:
-            push_button = QPushButton(text)
-            push_button.setToolTip(tooltip)
-            push_button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
-            return push_button
-
-        self.add_files = button(
-            "Add files…",
-            "Copy models into the library and measure them: .safetensors, .pth, .ckpt or bioimage.io packages. "
-            "Files can also be dropped onto this panel.",
-            self._choose_files,
-        )
-        self.add_folder = button(
-            "Add folder…", "Add an unpacked bioimage.io package from a folder.", self._choose_folder
-        )
-        self.remove = button("Remove…", "Delete the selected model from the library.", self._remove)
-        self.export = button(
-            "Export…",
-            "Save the selected model as a model file, or as a bioimage.io package for other programs.",
-            self._export,
-        )
-        self.check = button(
-            "Check",
-            "Compare every file in the library with what was added, then measure the selected model on this computer: "
-            "halo, tiles, half precision and speed. This takes seconds, for volumes minutes.",
-            self._check,
-        )
-        self.body.addWidget(forms.row(self.add_files, self.add_folder, self.remove, self.export, self.check))
-
-    def _add_texts(self) -> None:
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 0)
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("A model is being processed")
-        self.bar.setToolTip("A model is being processed. You can still use this widget.")
-        self.status, self.problems, self.measurement, self.origin = (forms.text() for _ in range(4))
-        self.card, self.properties = forms.text(rich=True), forms.text(rich=True)
-        self.card.setToolTip(
-            "What the model is for, and its scores next to bicubic interpolation and the best baseline."
-        )
-        self.properties.setToolTip("Halo: distance in input pixels up to which a result pixel depends on the input.")
-        self.cancel = QPushButton("Cancel")
-        self.cancel.setToolTip("Stop as soon as possible. Files that wait are not added.")
+    def _connect(self) -> None:
+        self.models.selection_changed.connect(self._show_selected)
+        self.use.clicked.connect(self._use)
         self.cancel.clicked.connect(self._cancel)
-        for widget in (
-            self.bar,
-            self.cancel,
-            self.status,
-            self.problems,
-            self.measurement,
-            self.card,
-            self.properties,
-            self.origin,
+        for action, act in (
+            (self.add_files, self._choose_files),
+            (self.add_folder, self._choose_folder),
+            (self.export, self._export),
+            (self.check, self._check),
+            (self.remove, self._remove),
         ):
-            self.body.addWidget(widget)
-            widget.hide()
-        self.body.addStretch(1)
+            action.triggered.connect(lambda _=False, act=act: act())
 
     @property
     def is_running(self) -> bool:
@@ -140,6 +95,8 @@ class ModelsWidget(Panel):
         self.remove.setEnabled(state.can_remove)
         self.export.setEnabled(state.can_export)
         self.check.setEnabled(state.can_check)
+        self.use.setEnabled(state.can_use)
+        self.thumbnail.show_model("" if state.selected is None else state.selected.name)
         forms.say(self.status, state.status)
         forms.say(self.problems, state.problem_text)
         forms.say(self.measurement, state.measurement)
@@ -150,6 +107,37 @@ class ModelsWidget(Panel):
 
     def _show_selected(self) -> None:
         self._change(selected=self.selected)
+
+    def _use(self) -> None:
+        """Open Super-resolve, and choose the selected model there."""
+        if self.selected is not None:
+            use_model(self.viewer, self.selected.name)
+
+    # The layer
+
+    def layers_changed(self) -> None:
+        """Follow the viewer's layers."""
+        self.active_changed()
+
+    def active_changed(self) -> None:
+        """Show how well the models fit the layer that is selected in napari's list."""
+        layer = self.viewer.layers.selection.active
+        if layer is self._layer:
+            return
+        self.session.forget(self._fit_job)
+        self._layer = layer
+        image = None
+        if layer is not None and layer.as_layer_data_tuple()[2] == "image":
+            with suppress(SuperResError):  # It is no image for any model.
+                image = to_image(layer)
+        if layer is None or image is None:
+            self.models.show_fit(None, "")
+            return
+        self._fit_job = Job(
+            lambda: work.fit(image, channel_names_of(layer)),
+            stepped=lambda choice: self.models.show_fit(choice, layer.name),
+        )
+        self.session.add(self._fit_job)
 
     # One job after the other
 

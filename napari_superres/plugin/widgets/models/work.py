@@ -1,13 +1,15 @@
 """What the Models widget does in a thread: whole files are read, and torch is imported inside functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from napari_superres.core.image import Image
 from napari_superres.errors import ModelFileError, UntrustedModelError
 from napari_superres.models import ModelCard
+from napari_superres.models.choice.choose import Choice, choose_model
 from napari_superres.models.library.add import add_model
 from napari_superres.models.library.index import Entry, library_entries
 from napari_superres.models.library.shipped import interpolation_cards, shipped_cards, shipped_file
@@ -71,6 +73,19 @@ def list_library() -> tuple[list[ListedModel], str]:
     added = [ListedModel(name, entry.sha256, cards.get(name), entry) for name, entry in sorted(entries.items())]
     interpolation = [ListedModel(card.name, "", card, None) for card in interpolation_cards()]
     return [*shipped, *added, *interpolation], problem
+
+
+def fit(image: Image, names: Sequence[str]) -> Generator[Choice, None, None]:
+    """Yield the models for an image.
+
+    Parameters
+    ----------
+    image
+        Image of a layer.
+    names
+        Names of its channels and its layer.
+    """
+    yield choose_model(image, names=names)
 
 
 def add(path: Path, *, allowed: str = "") -> Addition:

@@ -4,14 +4,15 @@ Begin with ``state``, which decides what may be pressed, then ``widget``, which 
 ``simulation`` run in threads and do not know Qt.
 
 ``state``             what is chosen, what follows from it, and the texts to show; without Qt
-``widget``            the controls; runs, stops and cancels a training
+``widget``            reacts to the controls; runs, stops and cancels a training
+``controls``          the controls, from top to bottom
 ``source_form``       what the user has: images to learn from, a stack, beads
 ``beads_form``        measures a point-spread function on beads
 ``degradation_form``  the simulated instrument, with pictures of what it does
 ``instrument_kinds``  the instruments that can be chosen; without Qt
 ``fields``            a range of two numbers, and a path
+``finished``          use the new model, or discard it
 ``curves``            loss and validation score over time
-``pictures``          small pictures next to each other
 ``work``              the training, in a thread
 ``simulation``        simulate and measure an instrument, in a thread
 

@@ -38,13 +38,14 @@ class _Curve:
 
 
 class Curves(QWidget):
-    """Curves of loss and validation score over time, with bicubic interpolation as a dashed line."""
+    """Curves of loss and validation score over time; broken lines are bicubic interpolation and the shipped model."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setToolTip(
             "Top: loss on a logarithmic axis, which drops when training changes from absolute to squared error in its "
-            "last fifth. Bottom: PSNR on held-out images; the model should rise above bicubic interpolation (dashed)."
+            "last fifth. Bottom: PSNR on held-out images; the model should rise above "
+            "bicubic interpolation (dashed) and the shipped model (dotted)."
         )
         self.setAccessibleName("Curves of loss and validation score")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -58,10 +59,18 @@ class Curves(QWidget):
         """Remove all points."""
         self.loss, self.score = _Curve(), _Curve()
         self.bicubic: float | None = None
+        self.shipped: tuple[str, float] | None = None
         self._score_count = 0
         self.update()
 
-    def add(self, minutes: float, loss: float, scores: Sequence[float], bicubic: float | None) -> None:
+    def add(
+        self,
+        minutes: float,
+        loss: float,
+        scores: Sequence[float],
+        bicubic: float | None,
+        shipped: tuple[str, float] | None = None,
+    ) -> None:
         """Add the loss and the latest score.
 
         Parameters
@@ -74,6 +83,8 @@ class Curves(QWidget):
             All scores on the validation images so far, in dB. A new one is plotted at this time.
         bicubic
             Score of bicubic interpolation in dB; None where it is not known.
+        shipped
+            Name and score of the model that comes with the program for the same task.
         """
         before = self.loss.y[-1] if self.loss.y else loss
         # Smoothed, because losses of single batches scatter more than the weights change.
@@ -81,7 +92,7 @@ class Curves(QWidget):
         if len(scores) > self._score_count:
             self.score.add(minutes, scores[-1])
             self._score_count = len(scores)
-        self.bicubic = bicubic
+        self.bicubic, self.shipped = bicubic, shipped
         self.update()
 
     def paintEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
@@ -94,9 +105,11 @@ class Curves(QWidget):
         title = f"Loss {self.loss.y[-1]:.3g}" if self.loss.y else "Loss"
         self._paint(painter, QRectF(0, 0, self.width(), half), title, logarithms, _LOSS, lambda y: f"{10**y:.2g}")
         title = f"Validation {self.score.y[-1]:.2f} dB" if self.score.y else "Validation"
-        title += "" if self.bicubic is None else f" · bicubic {self.bicubic:.2f} dB"
+        lines = [("bicubic", self.bicubic, Qt.PenStyle.DashLine)] if self.bicubic is not None else []
+        lines += [(*self.shipped, Qt.PenStyle.DotLine)] if self.shipped is not None else []
+        title += "".join(f" · {name} {score:.2f}" for name, score, _ in lines)
         area = QRectF(0, half, self.width(), half)
-        self._paint(painter, area, title, self.score, _SCORE, lambda y: f"{y:.1f}", line=self.bicubic)
+        self._paint(painter, area, title, self.score, _SCORE, lambda y: f"{y:.1f}", lines=lines)
         painter.end()
 
     def _paint(
@@ -108,9 +121,9 @@ class Curves(QWidget):
         color: QColor,
         tick_text: Callable[[float], str],
         *,
-        line: float | None = None,
+        lines: Sequence[tuple[str, float, Qt.PenStyle]] = (),
     ) -> None:
-        """Paint one curve with its title, the numbers at the ends of its axes, and a dashed line."""
+        """Paint one curve with its title, the numbers at the ends of its axes, and broken lines."""
         ink = self.palette().color(self.foregroundRole())
         faint = QColor(ink)
         faint.setAlpha(70)
@@ -123,7 +136,7 @@ class Curves(QWidget):
         )
         painter.setPen(faint)
         painter.drawRect(plot)
-        values = [*curve.y, *([] if line is None else [line])]
+        values = [*curve.y, *(value for _, value, _ in lines)]
         if not values:
             return
         low, high = _axis_range(values)
@@ -134,9 +147,9 @@ class Curves(QWidget):
                 plot.left() + plot.width() * x / last, plot.bottom() - plot.height() * (y - low) / (high - low)
             )
 
-        if line is not None:
-            painter.setPen(QPen(ink, 1, Qt.PenStyle.DashLine))
-            painter.drawLine(at(0, line), at(last, line))
+        for _, value, style in lines:
+            painter.setPen(QPen(ink, 1, style))
+            painter.drawLine(at(0, value), at(last, value))
         _paint_points(painter, [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)], color)
         painter.setPen(ink)
         right = Qt.AlignmentFlag.AlignRight

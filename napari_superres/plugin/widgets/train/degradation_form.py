@@ -13,11 +13,11 @@ from napari_superres.errors import SuperResError
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image
 from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.pictures import Pictures
 from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.train import simulation
 from napari_superres.plugin.widgets.train.fields import Labelled, Range
 from napari_superres.plugin.widgets.train.instrument_kinds import KINDS, PSFS, InstrumentKind
-from napari_superres.plugin.widgets.train.pictures import Pictures
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:

@@ -33,6 +33,9 @@ SCALES = {
 }
 """Factors along Y and X, or along Z, Y and X, by label."""
 
+GOALS = {"quick, 2 min": 2.0, "good, 30 min": 30.0, "long, 8 h": 480.0, "other": 0.0}
+"""Minutes to train, by label; 0 for what the user has typed."""
+
 LICENSES = ("", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "BSD-3-Clause", "MIT")
 
 Phase = Literal["loading", "idle", "training", "finishing", "cancelling"]
@@ -81,7 +84,7 @@ class TrainState:
     scale: tuple[int, ...] = (2, 2)
     degradation: Mapping[str, Any] = field(default_factory=dict)
     modality: str = ""
-    minutes: float = 10.0
+    minutes: float = 2.0
     output: Path | None = None
     license: str = ""
     phase: Phase = "idle"
@@ -233,13 +236,24 @@ def step_text(step: "TrainingStep") -> str:
     return f"Step {step.step}, about {duration(step.remaining)} left"
 
 
-def end_text(card: ModelCard | None, *, failed: bool) -> str:
-    """Return the status line after a training, with the score of the new model if there is one."""
+def end_text(card: ModelCard | None, *, failed: bool, shipped: tuple[str, float] | None = None) -> str:
+    """Return the status line after a training, with the score of the new model if there is one.
+
+    Parameters
+    ----------
+    card
+        Card of the new model; None if there is none.
+    failed
+        Whether an error was shown.
+    shipped
+        Name and score of the model that comes with the program for the same task.
+    """
     if card is None:
         return "No model was made; see the notification." if failed else "Cancelled: no model was made."
     scores = card.scores.get("validation", {})
     if "psnr" in scores:
-        score = f"Validation: {scores['psnr']:.2f} dB, bicubic {scores['bicubic_psnr']:.2f} dB."
+        score = f"Validation: {scores['psnr']:.2f} dB, bicubic {scores['bicubic_psnr']:.2f} dB"
+        score += "." if shipped is None else f", {shipped[0]} {shipped[1]:.2f} dB."
     else:
         score = "No image could be held out, so the model has no score."
     return f"Done. {score} The model is in the library as {card.name}."

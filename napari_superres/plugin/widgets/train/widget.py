@@ -1,33 +1,24 @@
 """The Train widget: binds the controls to `TrainState`; runs, stops and cancels a training."""
 
 import threading
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from magicgui.widgets import ComboBox, FloatSpinBox
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QFileDialog, QMessageBox, QProgressBar, QPushButton, QWidget
 
 from napari_superres.errors import SuperResError
 from napari_superres.models import ModelCard
 from napari_superres.models.library.index import library_entries
-from napari_superres.models.model_file import SUFFIX
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.card_html import model_label
 from napari_superres.plugin.widgets.common.library_events import library
-from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.common.parts.remembered import remember
 from napari_superres.plugin.widgets.train import state as states
 from napari_superres.plugin.widgets.train import work
-from napari_superres.plugin.widgets.train.beads_form import BeadsForm
-from napari_superres.plugin.widgets.train.curves import Curves
-from napari_superres.plugin.widgets.train.degradation_form import DegradationForm
-from napari_superres.plugin.widgets.train.fields import Labelled, PathLine
-from napari_superres.plugin.widgets.train.pictures import Pictures
+from napari_superres.plugin.widgets.train.controls import BAR_STEPS, TrainControls, ask
 from napari_superres.plugin.widgets.train.simulation import section
-from napari_superres.plugin.widgets.train.source_form import REGISTER, SourceForm
-from napari_superres.plugin.widgets.train.state import BEADS, LICENSES, SCALES, Phase, TrainState
-from napari_superres.plugin.widgets.train.work import BEFORE_LOADING, Available, Images, Task, Trained
+from napari_superres.plugin.widgets.train.source_form import REGISTER
+from napari_superres.plugin.widgets.train.state import BEADS, GOALS, SCALES, Phase, TrainState
+from napari_superres.plugin.widgets.train.work import Available, Images, Task, Trained
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:
@@ -35,10 +26,8 @@ if TYPE_CHECKING:
 
     from napari_superres.training import TrainingStep
 
-_BAR_STEPS = 1000
 
-
-class TrainWidget(Panel):
+class TrainWidget(TrainControls):
     """The Train widget.
 
     Parameters
@@ -54,135 +43,33 @@ class TrainWidget(Panel):
         self._last_step: TrainingStep | None = None
         self._card: ModelCard | None = None
         self._has_failed = self._is_loaded = False
-        self._available = BEFORE_LOADING
         self._suggested_file = ""
-        self.source = SourceForm(self.viewer)
-        self.beads = BeadsForm(self.viewer, self.session)
-        self.degradation = DegradationForm(self.viewer, self.session)
-        self._add_network()
-        self._add_output()
-        self._arrange_forms()
-        self._add_run()
-        self._order_focus()
-        self.source.changed.connect(self._follow_source)
-        self.start.changed.connect(self._follow_start)
-        self.scale.changed.connect(self._follow_source)
+        self._output: Path | None = None
+        self._connect()
+        self._show_phase()
+        remember("train", goal=self.goal, network=self.network)
+        self._follow_minutes(self.minutes.value)
         library.follow(self, self._follow_library)
         self._follow_source()
         self.status.setText("Loading PyTorch: the window may freeze for a moment…")
         # The delay lets the window show this line before the import of torch blocks it.
         QTimer.singleShot(50, self._load_torch)
 
-    def _add_network(self) -> None:
-        self.start = forms.narrow(
-            ComboBox(
-                choices=self._start_choices,
-                label="Start from",
-                tooltip="Train from random weights, or refine an existing model. A model to refine keeps its network, "
-                "and its training settings are filled in below.",
-            )
-        )
-        self.network = forms.narrow(
-            ComboBox(
-                choices=self._network_choices,
-                label="Network",
-                tooltip="Network to train. Two processor cores train the small EDSR well within minutes.",
-            )
-        )
-        self.scale = ComboBox(
-            choices=list(SCALES.items()),
-            value=(2, 2),
-            label="Scale",
-            tooltip="Factor by which the number of pixels grows along Y and X, or along Z for volumes.",
-        )
-        self.minutes = FloatSpinBox(
-            value=10.0,
-            min=0.02,
-            max=100_000,
-            step=1,
-            label="Minutes",
-            tooltip="Time to train. You can stop earlier and keep the best model so far.",
-        )
-
-    def _add_output(self) -> None:
-        self.output = PathLine(
-            "Model file to write",
-            "File of the model. The model is also added to the library under the name of the file.",
-            lambda parent: QFileDialog.getSaveFileName(
-                parent,
-                "Model file",
-                str(self.output.path or ""),
-                f"Model (*{SUFFIX})",
-                options=QFileDialog.Option.DontConfirmOverwrite,  # Run asks for confirmation.
-            )[0],
-        )
-        self.license = QComboBox()
-        self.license.addItems(LICENSES)
-        self.license.setEditable(True)
-        self.license.setAccessibleName("Licence")
-        self.license.setToolTip(
-            "Licence of the model for its card: choose or type an SPDX name. Without one, others cannot know whether "
-            "they may use the model."
-        )
-        self.license.setMinimumContentsLength(6)
-
-    def _arrange_forms(self) -> None:
-        output_rows = [
-            self.minutes,
-            Labelled("Save as", self.output.line.toolTip(), self.output),
-            Labelled("Licence", self.license.toolTip(), self.license),
-        ]
-        self._inputs = [
-            self.source,
-            self.beads,
-            forms.form([self.start, self.network, self.scale]),
-            self.degradation,
-            forms.form(output_rows),
-        ]
-        for widget in self._inputs:
-            self.body.addWidget(widget)
-
-    def _add_run(self) -> None:
-        self.run, self.keep = QPushButton("Run"), QPushButton("Stop and keep")
+    def _connect(self) -> None:
+        self.source.changed.connect(self._follow_source)
+        self.start.changed.connect(self._follow_start)
+        self.scale.changed.connect(self._follow_source)
+        self.goal.changed.connect(self._follow_goal)
+        self.minutes.changed.connect(self._follow_minutes)
         self.run.clicked.connect(self._run_or_cancel)
         self.keep.clicked.connect(self._stop_and_keep)
-        self.keep.setToolTip("Stop training after the current step, and keep the best model so far.")
-        self.run_by_keys(self.run)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, _BAR_STEPS)
-        self.bar.setToolTip("Share of the time that has passed.")
-        self.bar.setAccessibleName("Progress of the training")
-        self.status = forms.text()
-        self.curves = Curves()
-        self.examples = Pictures(
-            ("Low", "Result", "High"),
-            "Part of a held-out image: the input of the network, its result, and the high-resolution image.",
-        )
-        self.body.addWidget(forms.row(self.run, self.keep))
-        for widget in (self.bar, self.status, self.curves, self.examples):
-            self.body.addWidget(widget)
-        self.body.addStretch(1)
-        self.curves.hide()
-        self.examples.hide()
-        self._show_phase()
 
-    def _order_focus(self) -> None:
-        order: list[QWidget] = [
-            *self.source.controls,
-            *self.beads.controls,
-            self.start.native,
-            self.network.native,
-            self.scale.native,
-            *self.degradation.controls,
-            self.minutes.native,
-            self.output.line,
-            self.output.button,
-            self.license,
-            self.run,
-            self.keep,
-        ]
-        for first, second in pairwise(order):
-            QWidget.setTabOrder(first, second)
+    def _follow_goal(self, minutes: float) -> None:
+        if minutes:
+            self.minutes.value = minutes
+
+    def _follow_minutes(self, minutes: float) -> None:
+        self.goal.value = minutes if minutes in GOALS.values() else 0.0
 
     @property
     def state(self) -> TrainState:
@@ -239,12 +126,6 @@ class TrainWidget(Panel):
         if self._job is None:
             self.status.setText("" if complete else "PyTorch could not be loaded; see the notification.")
 
-    def _network_choices(self, _: Any) -> list[tuple[str, str]]:
-        return [(label, name) for name, label in self._available.networks.items()]
-
-    def _start_choices(self, _: Any) -> list[tuple[str, str]]:
-        return [("random weights", ""), *((model_label(card), name) for name, card in self._available.cards.items())]
-
     def _follow_library(self) -> None:
         if self._is_loaded:
             self.session.add(Job(work.prepare, stepped=self._show_available))
@@ -261,7 +142,8 @@ class TrainWidget(Panel):
         for widget in (*self._inputs[2:], self.run, self.status):
             widget.setVisible(state.is_trained)
         self.beads.setVisible(state.source == BEADS)
-        self.degradation.setVisible(state.shows_degradation)
+        for widget in (self.instrument_heading, self.degradation):
+            widget.setVisible(state.shows_degradation)
         self.degradation.show_sample(lambda: self.source.sample, state.scale)
         if self.output.line.text() == self._suggested_file:
             self._suggested_file = state.suggested_file(Path.home())
@@ -300,6 +182,8 @@ class TrainWidget(Panel):
         self._enough = enough = threading.Event()
         self._last_step = self._card = None
         self._has_failed = False
+        self.finished.offer("", None)
+        self._output = task.output
         self._job = Job(
             lambda: work.run(task, enough.is_set),
             stepped=self._show_progress,
@@ -324,10 +208,10 @@ class TrainWidget(Panel):
         images, state = Images(*self.source.chosen()), self.state
         entries = library_entries()
         output = state.model_file(entries.keys())
-        resume = work.unfinished_path(output).exists() and _ask(self, states.resume_question(output))
+        resume = work.unfinished_path(output).exists() and ask(self, states.resume_question(output))
         is_replaced = output.stem in entries
         question = states.replace_question(output, is_file=output.exists(), in_library=is_replaced)
-        if question and not _ask(self, question):
+        if question and not ask(self, question):
             return None
         return state.task(images, output, resume=resume, replaced=is_replaced)
 
@@ -347,7 +231,7 @@ class TrainWidget(Panel):
         self._show_buttons()
         self.keep.setVisible(state.is_running)
         self.bar.setVisible(state.is_running)
-        self.bar.setRange(0, 0 if state.is_running else _BAR_STEPS)  # The bar is busy until the first step.
+        self.bar.setRange(0, 0 if state.is_running else BAR_STEPS)  # The bar is busy until the first step.
 
     def _show_progress(self, value: "str | TrainingStep | Trained") -> None:
         if isinstance(value, Trained):
@@ -361,13 +245,13 @@ class TrainWidget(Panel):
 
     def _show_step(self, step: "TrainingStep") -> None:
         before, self._last_step = self._last_step, step
-        self.curves.add(step.seconds / 60, step.loss, step.scores, step.bicubic)
-        self.bar.setValue(round(_BAR_STEPS * step.share))
+        self.curves.add(step.seconds / 60, step.loss, step.scores, step.bicubic, step.shipped)
+        self.bar.setValue(round(BAR_STEPS * step.share))
         example = step.example
         if example is not None and (before is None or example is not before.example):
             self.examples.show_pictures([section(a) for a in (example.lr, example.sr, example.hr)])
         if before is None:
-            self.bar.setRange(0, _BAR_STEPS)
+            self.bar.setRange(0, BAR_STEPS)
             self.curves.show()
             self.examples.setVisible(example is not None)
             self.scroll_to(self.curves)
@@ -385,11 +269,9 @@ class TrainWidget(Panel):
         self._job = None
         self._show_phase()
         card = self._card if complete else None
-        self.status.setText(states.end_text(card, failed=self._has_failed))
+        shipped = None if self._last_step is None else self._last_step.shipped
+        self.status.setText(states.end_text(card, failed=self._has_failed, shipped=shipped))
         if card is not None:
+            self.finished.offer(card.name, self._output)
             library.changed.emit()
             self._follow_source()  # The suggested file exists now, so another one is suggested.
-
-
-def _ask(parent: QWidget, question: str) -> bool:
-    return bool(QMessageBox.question(parent, "Train", question) == QMessageBox.StandardButton.Yes)

@@ -9,13 +9,13 @@ whether it may be pressed is decided in ``state``.
 ``layer_facts``   facts of a layer for the state
 ``layer_run``     the computation of one layer, and the runs that the controls start
 ``result_layer``  the layer of a result, which fills tile by tile
-``chooser``       chooses the model for a layer, or asks what it shows
-``fitness_form``  whether the model fits the layer, and buttons for what helps
-``model_choice``  choice among the library's models and single files
+``choosing``      the list of models, the choice of one for a layer, and whether it fits
+``next_steps``    compare a result, save it, and read how it was made
 ``region``        choice of region and channels
 ``pixel_size``    sets a pixel size that the file did not state
 ``resample``      offers the pixel size that a model was trained on
 ``isotropic``     learns from a stack of thick slices how to make them thin
+``crop``          a crop of the image: input, interpolation, result
 ``preview``       the visible field, computed while the user looks around
 ``snippets``      the run as a command and as a script
 """

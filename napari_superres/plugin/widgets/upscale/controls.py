@@ -1,15 +1,25 @@
 """Controls of the Super-resolve widget, from top to bottom, and how they show a state."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, LineEdit
-from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QWidget
+from magicgui.widgets import ComboBox, LineEdit
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.device_controls import device_box, precision_box, range_field, tile_box
+from napari_superres.plugin.widgets.common.device_controls import (
+    averaging_box,
+    device_box,
+    precision_box,
+    range_field,
+    tile_box,
+)
 from napari_superres.plugin.widgets.common.panel import Panel
-from napari_superres.plugin.widgets.upscale.model_choice import ModelChoice
+from napari_superres.plugin.widgets.common.parts.fold import fold
+from napari_superres.plugin.widgets.common.parts.remembered import remember
+from napari_superres.plugin.widgets.upscale.choosing.model_choice import ModelChoice
+from napari_superres.plugin.widgets.upscale.next_steps import NextSteps
 from napari_superres.plugin.widgets.upscale.state import UpscaleState
 
 if TYPE_CHECKING:
@@ -19,6 +29,8 @@ _CAUTION = (
     "Fine detail in the result is the model's estimate, not a measurement. Compare it with interpolation or with a "
     "reference scan before relying on it. Not for diagnosis."
 )
+
+_WIDEST_AXES = "TCZYXS "
 
 
 class UpscaleControls(Panel):
@@ -42,6 +54,7 @@ class UpscaleControls(Panel):
         self.bar.setToolTip("How much of the image is done.")
         self.bar.setAccessibleName("Progress of the run")
         self.bar.hide()
+        self.next_steps = NextSteps(viewer, self.session)
 
     def _make_choices(self, viewer: "Viewer") -> None:
         self.layer = forms.layer_box(
@@ -58,12 +71,7 @@ class UpscaleControls(Panel):
         self.model = self.models.box
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
         self.intensity_range = range_field()
-        self.tta = CheckBox(
-            label="Averaging",
-            tooltip="Average the results of the eight flips and quarter turns of the input. Takes eight times as long "
-            "and is slightly more accurate.",
-        )
-        self.tta.native.setText("8 orientations")
+        self.tta = averaging_box()
 
     def _make_buttons(self) -> None:
         def button(text: str, tooltip: str = "") -> QPushButton:
@@ -106,28 +114,52 @@ class UpscaleControls(Panel):
         self,
         pixel_size: QWidget,
         choosing: Sequence[QWidget],
-        offers: Sequence[QWidget],
+        looks: Sequence[QWidget],
         region: QWidget,
-        *live: QWidget,
+        live: Sequence[QWidget],
     ) -> None:
-        """Put the controls into the panel, together with the parts that have a file of their own."""
+        """Put the controls into the panel, together with the parts that have a file of their own.
+
+        What a run makes, the preview, which is the first of `live`, and the button stay in view below the part that
+        scrolls.
+        """
+        preview, *rest = live
+        self.advanced = fold("Advanced", self._advanced())
         for widget in (
-            forms.form([self.layer, self.axes]),
+            forms.form([_side_by_side(self.layer, self.axes)]),
             self.all_channels,
             pixel_size,
             self.notice,
             forms.form([self.model]),
             *choosing,
-            *offers,
+            *looks,
             self.card,
-            self.add_model,
             region,
-            forms.form([self.intensity_range, self.device, self.precision, self.tile, self.tta]),
-            *live,
-            forms.row(self.copy_python, self.copy_command),
+            forms.form([self.intensity_range]),
+            self.advanced,
             forms.text(_CAUTION),
         ):
             self.body.addWidget(widget)
-        for widget in (self.estimate, self.run, self.keep, self.bar, self.status):
+        start = forms.beside(self.run, first=preview)
+        for widget in (self.estimate, start, *rest, self.keep, self.bar, self.status, self.next_steps):
             self.foot.addWidget(widget)
         self.body.addStretch(1)
+        remember("super-resolve", tile=self.tile, averaging=self.tta, advanced=self.advanced)
+
+    def _advanced(self) -> QWidget:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(forms.form([self.device, self.precision, self.tile, self.tta]))
+        layout.addWidget(self.add_model)
+        layout.addWidget(forms.row(self.copy_python, self.copy_command))
+        return content
+
+
+def _side_by_side(layer: ComboBox, axes: LineEdit) -> Any:
+    """Return one row for a layer and its axes."""
+    for control in (layer, axes):
+        control.native.setAccessibleName(control.label)
+    axes.native.setFixedWidth(axes.native.fontMetrics().horizontalAdvance(_WIDEST_AXES))
+    row = forms.beside(layer.native, axes.native)
+    return SimpleNamespace(label=layer.label, tooltip=layer.tooltip, native=row)

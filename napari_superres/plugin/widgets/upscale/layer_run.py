@@ -15,6 +15,7 @@ from napari_superres.plugin.widgets.common.activity import Activity
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
 from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
+from napari_superres.plugin.widgets.upscale.crop import Crop
 from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.preview import Preview
 from napari_superres.plugin.widgets.upscale.result_layer import ResultLayer
@@ -162,6 +163,7 @@ class RunningControls(UpscaleControls):
         What is chosen and shown. It is replaced at every event.
     """
 
+    crop: Crop
     isotropic: IsotropicForm
     preview: Preview
     source_switch: SourceSwitch
@@ -219,6 +221,7 @@ class RunningControls(UpscaleControls):
             forms.show_error(str(error))
             return
         self._forget_plan()
+        self.crop.stop()
         self.preview.close_down()
         self._run = LayerRun(
             self.viewer,
@@ -267,6 +270,7 @@ class RunningControls(UpscaleControls):
         self._activity.close()
         message = run.finish(complete)  # Removing a layer changes the state.
         self._last_result = run.result_layer
+        self.next_steps.offer(run.result_layer if complete else None)
         self._set_state(self.state.finish(message))
         waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
         if complete and waiting:

@@ -1,10 +1,11 @@
 """Choice of the region and the channels of a layer that are computed."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, LineEdit
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.plugin.host import field
 from napari_superres.plugin.widgets.common import forms
@@ -25,17 +26,29 @@ class RegionForm(QWidget):
         napari viewer whose view and shapes the regions refer to.
     changed
         Called when the user changes one of the controls.
+    chosen
+        Returns the layer that is computed; None without one.
     """
 
-    def __init__(self, viewer: "Viewer", changed: Callable[[], None]) -> None:
+    def __init__(
+        self, viewer: "Viewer", changed: Callable[[], None], chosen: "Callable[[], ImageLayer | None]"
+    ) -> None:
         super().__init__()
-        self.viewer = viewer
+        self.viewer, self._chosen = viewer, chosen
         self.kind = ComboBox(
             choices=(WHOLE, VISIBLE, SHAPE, SLICE),
             label="Region",
             tooltip="Part of the layer to compute: visible field is the current slice within the view, drawn shape the "
             "box around a shape through all slices. Its pixels equal those of the whole result.",
         )
+        forms.narrow(self.kind)
+        self.draw = QPushButton("Draw")
+        self.draw.setToolTip("Drag a rectangle over the layer: only that is computed.")
+        self.draw.clicked.connect(self._draw)
+        kind = SimpleNamespace(
+            label=self.kind.label, tooltip=self.kind.tooltip, native=forms.beside(self.kind.native, self.draw)
+        )
+        self.kind.native.setAccessibleName(self.kind.label)
         self.shapes = forms.narrow(
             ComboBox(
                 choices=self._shapes_layers,
@@ -51,7 +64,7 @@ class RegionForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._shapes_row, self._channels_row = forms.form([self.shapes]), forms.form([self.channels])
-        for row in (forms.form([self.kind]), self._shapes_row, self._channels_row):
+        for row in (forms.form([kind]), self._shapes_row, self._channels_row):
             layout.addWidget(row)
         for control in (self.kind, self.shapes, self.channels):
             control.changed.connect(lambda _: changed())
@@ -61,6 +74,17 @@ class RegionForm(QWidget):
         forms.refresh(self.shapes)
         self._shapes_row.setVisible(state.region == SHAPE)
         self._channels_row.setVisible(state.has_channel_axis)
+
+    def _draw(self) -> None:
+        """Add a layer of shapes in the units of the chosen layer, ready for a rectangle, and take it as region."""
+        layer = self._chosen()
+        if layer is None:
+            return
+        place = {"scale": layer.scale[-2:], "translate": layer.translate[-2:], "units": layer.units[-2:]}
+        shapes = self.viewer.add_shapes(ndim=2, name=f"region of {layer.name}", opacity=0.3, **place)
+        shapes.mode = "add_rectangle"
+        self.kind.value = SHAPE
+        self.shapes.value = shapes
 
     def _shapes_layers(self, _: Any) -> "list[tuple[str, Shapes]]":
         from napari.layers import Shapes

@@ -124,8 +124,8 @@ class UpscaleState:
         Text of the field for the intensities that become 0 and 1; empty to fit them.
     blur_noise
         What a conditioned network shall be told; None for other models.
-    noise_text
-        The noise of the plan in words.
+    noise_text, told_text
+        The noise of the plan in words, and what its model is told of blur and noise.
     grid_cell
         Row and column of the card's grid of gains that are nearest to the layer; None until there is a plan.
     units_notice
@@ -161,6 +161,7 @@ class UpscaleState:
     intensity_range: str = ""
     blur_noise: BlurNoise | None = None
     noise_text: str = ""
+    told_text: str = ""
     grid_cell: tuple[int, int] | None = None
     units_notice: str = ""
     plan: str = ""

@@ -14,15 +14,16 @@ from napari_superres.errors import SuperResError
 from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, to_image
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.blur_noise import as_measured, measured_noise, noise_text
+from napari_superres.plugin.widgets.common.blur_noise import as_measured, measured_noise, noise_text, told_text
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
-from napari_superres.plugin.widgets.upscale.chooser import ModelChooser
-from napari_superres.plugin.widgets.upscale.fitness_form import FitnessForm
+from napari_superres.plugin.widgets.upscale.choosing.chooser import ModelChooser
+from napari_superres.plugin.widgets.upscale.choosing.fitness_form import FitnessForm
+from napari_superres.plugin.widgets.upscale.crop import Crop
 from napari_superres.plugin.widgets.upscale.isotropic import IsotropicForm
 from napari_superres.plugin.widgets.upscale.layer_facts import facts_of
 from napari_superres.plugin.widgets.upscale.layer_run import RunningControls
@@ -73,14 +74,16 @@ class UpscaleWidget(RunningControls):
         self.isotropic = IsotropicForm(self.session, self._learn, self._run_learnt)
         self.chooser = ModelChooser(self.session, self.models, self._read_controls)
         self.fitness = FitnessForm(viewer, self.model, self.intensity_range, self._read_controls)
-        self.region = RegionForm(viewer, self._read_controls)
+        self.region = RegionForm(viewer, self._read_controls, lambda: self.layer.value)
         self.source_switch = SourceSwitch(viewer)
         cover = self.source_switch.cover
         self.preview = Preview(viewer, self.session, self._request_for_preview, self._measure_again, cover)
+        self.crop = Crop(viewer, self.session, self._request_for_preview)
         self.blur_noise = BlurNoiseForm(self._update)
         self._noise: Any = None  # as it was measured; a moved slider does not measure it again
-        live = self.preview, self.preview.note, self.source_switch, self.blur_noise
-        self.arrange(self.pixel_size, [self.chooser, self.fitness], [self.resample, self.isotropic], self.region, *live)
+        choosing = self.chooser, self.fitness, self.resample, self.isotropic
+        live = self.preview, self.preview.note, self.source_switch
+        self.arrange(self.pixel_size, choosing, [self.crop, self.blur_noise], self.region, live)
         self.precision.value = preferences().precision
         self._connect()
         self._choose_layer()
@@ -96,7 +99,6 @@ class UpscaleWidget(RunningControls):
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
         self.layer.changed.connect(self._choose_layer_by_hand)
         self.model.changed.connect(self._choose_model_by_hand)
-        self.model.native.activated.connect(self._choose_model_by_hand)  # also the model that is shown already
         self.all_channels.toggled.connect(self._read_controls)
         self.axes.changed.connect(self._look_again)
         for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta):
@@ -109,7 +111,7 @@ class UpscaleWidget(RunningControls):
         self.pixel_size.setVisible(state.asks_for_pixel_size)
         self.isotropic.button.setEnabled(state.can_plan)
         self.region.show_state(state)
-        self.blur_noise.say(state.noise_text)
+        self.blur_noise.say(state.noise_text, state.told_text)
 
     @property
     def is_ready(self) -> bool:
@@ -124,6 +126,7 @@ class UpscaleWidget(RunningControls):
             self._cancel(f"The {removed} layer was removed. Cancelling…")
         self.source_switch.apply()
         self._forget_removed_result()
+        self.next_steps.refresh()
         is_changed = forms.refresh(self.layer)
         hidden = self.source_switch.hidden
         if is_changed or (not self._is_layer_by_hand and forms.prefer_visible(self.layer, hidden)):
@@ -136,6 +139,7 @@ class UpscaleWidget(RunningControls):
         if self._run is not None:
             self._run.discard()
         self.preview.setChecked(False)
+        self.crop.end()
         self.source_switch.end()
         self._follow(None)
 
@@ -299,6 +303,8 @@ class UpscaleWidget(RunningControls):
         """Ask for the plan of what is chosen. The job of an older plan is dropped."""
         self._forget_plan()
         if not self.state.can_plan:
+            self.crop.stop()
+            self.crop.setVisible(self.is_running)
             return
         try:
             request = self._request(self.layer.value)
@@ -313,22 +319,24 @@ class UpscaleWidget(RunningControls):
             plan = plan if known is request else as_measured(plan)
             self._noise = measured_noise(plan)
             text = plan_text(request.image, plan, expected, runs=len(self._layers_to_run()))
-            self._show_plan(text, noise_text(plan), plan)
+            self._show_plan(text, plan)
 
         self._plan_job = Job(
             lambda: tasks.plan(known.image, known.model, known.options), stepped=show, failed=self._refuse
         )
         self.session.add(self._plan_job)
 
-    def _show_plan(self, text: str, noise: str = "", plan: "Plan | None" = None) -> None:
+    def _show_plan(self, text: str, plan: "Plan") -> None:
         self._show_fitness(plan)
-        cell = None if plan is None else plan.grid_cell
-        self._set_state(replace(self.state, plan=text, is_refused=False, noise_text=noise, grid_cell=cell))
+        self.crop.ask(plan.scale.get("X", 1))
+        state = replace(self.state, noise_text=noise_text(plan), told_text=told_text(plan))
+        self._set_state(replace(state, plan=text, is_refused=False, grid_cell=plan.grid_cell))
 
     def _refuse(self, reason: str) -> None:
         """Show why a run is impossible, and try again a little later."""
         self._show_fitness(None)
-        self._set_state(replace(self.state, plan=reason, is_refused=True, noise_text="", grid_cell=None))
+        self.crop.clear()
+        self._set_state(replace(self.state, plan=reason, is_refused=True, noise_text="", told_text="", grid_cell=None))
         self._plan_timer.start(_RETRY_DELAY)
 
     def _show_fitness(self, plan: "Plan | None") -> None:

@@ -100,4 +100,4 @@ def test_the_end_of_a_run_is_said():
     assert end_text("2 done in 3 s", complete=True, cancelled=False) == "2 done in 3 s."
     assert "With Resume checked" in end_text("1 done in 3 s", complete=False, cancelled=True)
     assert "notification" in end_text("0 done in 3 s", complete=False, cancelled=False)
-    assert failure_text(1, 3) == "1 of 3 files failed. The table in Batch shows why."
+    assert failure_text(1, 3) == "1 of 3 files failed. The table in Batch shows why; Retry failed repeats them."

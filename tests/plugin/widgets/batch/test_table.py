@@ -49,10 +49,10 @@ def test_warnings_are_told_in_the_table_and_not_in_a_thousand_notifications(widg
     assert "1 pixels are NaN" in tooltip(widget, 0)
     widget.copy_table.click()
     first, second, third = clipboard().splitlines()
-    assert first.split("\t") == ["File", "Size", "Status", "Warnings"]
+    assert first.split("\t") == ["File", "Size", "Status", "Fit", "Pixel", "Channels", "Warnings"]
     assert second.split("\t")[0] == "nan.ome.tif"
     assert "1 pixels are NaN" in second
-    assert third.split("\t")[2:] == ["done", ""]
+    assert third.split("\t")[2::4] == ["done", ""]
     widget.table.selectRow(1)
     qtbot.keyClick(widget.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert clipboard().splitlines() == [first, third]

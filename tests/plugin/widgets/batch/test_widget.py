@@ -111,6 +111,7 @@ def test_every_control_has_a_tooltip_fits_and_is_reached_by_tab(viewer, widget):
         widget.pattern.native,
         widget.recursive,
         widget.table,
+        widget.take_settings,
         widget.settings.model.native,
         widget.settings.output,
         widget.settings.choose_output,
@@ -121,9 +122,10 @@ def test_every_control_has_a_tooltip_fits_and_is_reached_by_tab(viewer, widget):
         widget.settings.axes.native,
         widget.settings.resume,
         widget.settings.overwrite,
-        widget.run,
         widget.copy_command,
         widget.copy_table,
+        widget.try_first,
+        widget.run,
     ]
     chain, at = [order[0]], order[0].nextInFocusChain()
     while at is not order[0]:

@@ -39,7 +39,7 @@ def test_a_folder_is_done_as_python_does_it_and_a_bad_file_stops_no_other(listed
     assert column(listed, 2)[1].startswith("failed: must be a complete TIFF")
     assert "Copy or export it again." in tooltip(listed, 1)
     assert "2 done, 1 failed" in listed.status.text()
-    assert [str(m) for m in told] == ["1 of 3 files failed. The table in Batch shows why."]
+    assert [str(m) for m in told] == ["1 of 3 files failed. The table in Batch shows why; Retry failed repeats them."]
     out = folder / "super-resolved"
     for name in ("a", "c"):
         found = read_image(out / f"{name}_fsrcnn-x2.ome.tif")
@@ -178,9 +178,9 @@ def test_the_bar_in_the_activity_dock_cancels_too(widget, qtbot, tmp_path, monke
     choose(widget, qtbot, tmp_path / "a.ome.tif")
     widget.settings.model.value = "fsrcnn-x2"
     widget.settings.tile.value = "64"
-    go_on = pause_at(monkeypatch, 0.01)
+    go_on, shares = pause_at(monkeypatch, 0.01), watch_shares(monkeypatch)
     widget.run.click()
-    qtbot.waitUntil(lambda: len(progress._all_instances) == 1, timeout=LONG)
+    qtbot.waitUntil(lambda: max(shares, default=0) > 0 and len(progress._all_instances) == 1, timeout=LONG)
     (bar,) = progress._all_instances
     bar.cancel()
     go_on.set()

@@ -23,7 +23,7 @@ def test_a_check_stops_between_two_parts(widget, qtbot, monkeypatch, told):
     monkeypatch.setattr(check, "check_model", check_slowly)
     assert widget.cancel.isHidden()
     widget.models.select("bicubic-x2")
-    widget.check.click()
+    widget.check.trigger()
     qtbot.waitUntil(asked.is_set)
     assert widget.cancel.isVisibleTo(widget)
     widget.cancel.click()

@@ -2,6 +2,7 @@
 
 import pytest
 from helpers.widgets.tiny_models import names_by_group, press, row, wait_until_ready
+from qtpy.QtCore import Qt
 
 from napari_superres.errors import UntrustedModelError
 from napari_superres.models import add_model
@@ -63,7 +64,8 @@ def test_a_file_is_added_and_chosen(widget, qtbot, model_file, pick, changes):
     assert changes == [["tiny"]]
     assert widget.selected.name == "tiny"
     assert "tiny" in names_by_group(widget)["fluorescence"]
-    assert row(widget, "tiny").text(1) == "added · A tiny <b>network</b>"
+    words = row(widget, "tiny").data(0, Qt.ItemDataRole.AccessibleTextRole)
+    assert words == "A tiny <b>network</b>, tiny · x2 · fluorescence · added"
     assert "<b>network" not in widget.card.text()
     assert widget.status.text() == "Added: tiny."
     assert widget.origin.text().startswith("Added on 20")
@@ -140,7 +142,7 @@ def test_removing_is_asked_about(widget, qtbot, model_file, answer, changes):
     widget.add([path])
     wait_until_ready(widget, qtbot)
     asked = answer("No")
-    widget.remove.click()
+    widget.remove.trigger()
     assert widget.is_ready
     assert len(asked) == 1
     assert "tiny" in asked[0]

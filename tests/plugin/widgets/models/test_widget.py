@@ -1,6 +1,7 @@
 """What the Models widget lists, shows, checks and exports, and how it follows the library, in real viewers."""
 
 import pytest
+from helpers.scenes.dark import blobs
 from helpers.widgets.tiny_models import LONG, names_by_group, press, row, wait_until_ready
 from qtpy.QtCore import QThreadPool
 
@@ -11,6 +12,7 @@ from napari_superres.models.library.registry import model_path
 from napari_superres.models.library.shipped import shipped_cards
 from napari_superres.models.model_file import digest
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.parts.two_lines import ENTRY
 from napari_superres.plugin.widgets.models.card_text import measurement_text
 from napari_superres.plugin.widgets.models.widget import ModelsWidget
 
@@ -45,8 +47,10 @@ def test_models_are_listed_by_what_they_are_for(viewer, widget):
     assert widget.models.tree.horizontalScrollBar().maximum() == 0
     for control in (widget.models.search, widget.models.tree, widget.bar, widget.card, widget.properties):
         assert control.toolTip()
-    for button in (widget.add_files, widget.add_folder, widget.remove, widget.export, widget.check):
-        assert button.toolTip()
+    actions = (widget.add_files, widget.add_folder, widget.export, widget.check, widget.remove)
+    assert tuple(widget.more.menu().actions()) == actions
+    for control in (widget.use, widget.more, *actions):
+        assert control.toolTip()
 
 
 def test_the_filter_takes_name_title_and_modality(widget):
@@ -159,7 +163,7 @@ def test_a_package_asks_for_what_the_card_does_not_say(widget, qtbot, tmp_path, 
     assert asked == ["Author", "Author", "Citation"]
     assert written[1][2] == {**options, "cite": ["Notes. doi:10.1000/182"]}
     answers["Author"] = ("", False)
-    widget.export.click()
+    widget.export.trigger()
     assert widget.is_ready
     assert len(written) == 2
 
@@ -191,3 +195,35 @@ def test_closing_the_viewer_during_the_work_is_no_accident(make_napari_viewer, q
     qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=LONG)
     assert set(library_entries()) <= {"tiny"}
     assert told == []
+
+
+def test_use_chooses_the_model_in_super_resolve(viewer, widget, qtbot):
+    widget.models.select("photo-x4")
+    widget.use.click()
+    using = next(w for w in viewer.window.dock_widgets.values() if type(w).__name__ == "UpscaleWidget")
+    assert using.model.value == "photo-x4"
+    qtbot.waitUntil(lambda: using.is_ready)
+    viewer.window.remove_dock_widget(using)
+    using.deleteLater()
+
+
+def test_the_list_says_what_fits_the_active_layer(viewer, widget, qtbot):
+    def entry(name):
+        return row(widget, name).data(0, ENTRY)
+
+    assert entry("fluo-x2").title == find_card("fluo-x2").title
+    assert entry("fluo-x2").line == "fluo-x2 · x2 · fluorescence"
+    viewer.add_image(blobs((64, 64)), units="um", scale=(0.2, 0.2), name="cells")
+    qtbot.waitUntil(lambda: entry("fluo-x2").line.endswith("fits cells"))
+    assert "fits" not in entry("photo-x2").line
+    assert (entry("movie-x2").is_refused, entry("movie-x2").line[-19:]) == (True, "cannot run on cells")
+    viewer.layers.clear()
+    assert entry("fluo-x2").line == "fluo-x2 · x2 · fluorescence"
+
+
+def test_a_picture_shows_the_model_before_and_after(widget):
+    widget.models.select("fluo-x2")
+    assert not widget.thumbnail.isHidden()
+    assert not widget.thumbnail.pixmap().isNull()
+    widget.models.select("bicubic-x2")
+    assert widget.thumbnail.isHidden()

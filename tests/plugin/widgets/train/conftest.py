@@ -3,7 +3,6 @@
 import pytest
 from qtpy.QtWidgets import QMessageBox
 
-from napari_superres.plugin.widgets.train import widget as train_widget
 from napari_superres.plugin.widgets.train.widget import TrainWidget
 
 
@@ -30,5 +29,5 @@ def answered_questions(monkeypatch):
         asked.append(text)
         return QMessageBox.StandardButton.Yes if given.pop(0) else QMessageBox.StandardButton.No
 
-    monkeypatch.setattr(train_widget.QMessageBox, "question", question)
+    monkeypatch.setattr(QMessageBox, "question", question)
     return asked, given

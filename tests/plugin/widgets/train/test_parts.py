@@ -5,9 +5,9 @@ import pytest
 from qtpy.QtWidgets import QWidget
 
 from napari_superres import Image
+from napari_superres.plugin.widgets.common.pictures import Pictures
 from napari_superres.plugin.widgets.train import simulation
 from napari_superres.plugin.widgets.train.curves import Curves
-from napari_superres.plugin.widgets.train.pictures import Pictures
 from napari_superres.plugin.widgets.train.work import cut
 
 

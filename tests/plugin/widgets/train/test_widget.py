@@ -137,6 +137,7 @@ def test_controls_have_tooltips_fit_and_follow_each_other(viewer, widget):
         widget.start.native,
         widget.network.native,
         widget.scale.native,
+        widget.goal.native,
         widget.minutes.native,
         widget.output.line,
         widget.output.button,
@@ -159,6 +160,15 @@ def test_controls_have_tooltips_fit_and_follow_each_other(viewer, widget):
             break
     places = [
         chain.index(w)
-        for w in (widget.source.list, widget.start.native, widget.degradation.fit, widget.output.line, widget.run)
+        for w in (widget.source.list, widget.degradation.fit, widget.start.native, widget.goal.native, widget.run)
     ]
     assert places == sorted(places)
+
+
+def test_a_goal_sets_the_minutes_and_they_the_goal(widget):
+    widget.goal.value = 30.0
+    assert widget.minutes.value == 30.0
+    widget.minutes.value = 7.0
+    assert widget.goal.value == 0.0
+    widget.minutes.value = 2.0
+    assert widget.goal.value == 2.0

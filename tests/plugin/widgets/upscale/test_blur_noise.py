@@ -60,14 +60,14 @@ def test_sliders_are_shown_for_models_that_are_told(viewer, widget, qtbot, model
     qtbot.waitUntil(lambda: ", measured" in form.noise_text.text(), timeout=LONG)
     level = float(form.noise_text.text().split()[3])
     assert 0.8 < level / 30**0.5 < 1.4
-    assert "Noise measured: gain" in widget.estimate.text()
-    assert "PSF unknown, not sharpened" in widget.estimate.text()
+    assert "Noise measured: gain" in form.told_text.text()
+    assert "PSF unknown, not sharpened" in form.told_text.text()
     form.strength.slider.setValue(0)
     form.sigma.number.setValue(80)
     assert form.sigma.number.text() == "80 nm"
     assert widget.state.options["strength"] == 0
     assert widget.state.options["psf_sigma"] == 0.8
-    qtbot.waitUntil(lambda: "removed at 0 %; PSF sigma 0.8 pixels" in widget.estimate.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "removed at 0 %; PSF sigma 0.8 pixels" in form.told_text.text(), timeout=LONG)
     form.noise.value = "1, 2"
     qtbot.waitUntil(lambda: ", as given" in form.noise_text.text(), timeout=LONG)
     form.noise.value = "loud"
@@ -116,7 +116,7 @@ def test_the_preview_follows_the_sliders_and_measures_once(viewer, widget, qtbot
     shows(strength=0.5)
     form.sigma.slider.setValue(75)
     shows(strength=0.5, psf_sigma=1.1)
-    qtbot.waitUntil(lambda: "PSF sigma 1.1 pixels" in widget.estimate.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "PSF sigma 1.1 pixels" in form.told_text.text(), timeout=LONG)
     assert measurements == []
     assert ", measured" in form.noise_text.text()
     layer.data = np.random.default_rng(1).poisson(image * 20).astype(np.uint16)

@@ -46,6 +46,18 @@ def test_shape_gives_that_part_of_the_whole_result(viewer, widget, qtbot):
     np.testing.assert_allclose(result.data_to_world((1, 0.5, 0.5)), layer.data_to_world((1, 5, 8)), atol=1e-9)
 
 
+def test_a_region_is_drawn_after_one_press(viewer, widget, qtbot):
+    widget.region.draw.click()  # without a layer
+    layer = viewer.add_image(pixels((3, 40, 50)), scale=(2, 0.5, 0.5), units=("um",) * 3, name="cells")
+    widget.region.draw.click()
+    shapes = viewer.layers["region of cells"]
+    assert (widget.region.kind.value, widget.region.shapes.value, shapes.mode) == (SHAPE, shapes, "add_rectangle")
+    assert widget.layer.value is layer
+    assert viewer.layers.extent.units is not None
+    shapes.add_rectangles(np.array([[5, 8], [20, 30]]))
+    assert widget.region.roi(layer, "ZYX") == {"Y": (5, 21), "X": (8, 31)}
+
+
 def test_current_slice_lies_on_its_own_frame(viewer, widget, qtbot):
     layer = viewer.add_image(pixels((4, 3, 20, 24)), scale=(5, 2, 1, 1))
     viewer.dims.set_current_step(0, 2)

@@ -10,8 +10,8 @@ from napari_superres import Image
 from napari_superres.errors import ModelFileError
 from napari_superres.plugin.host.layers import to_image
 from napari_superres.plugin.widgets.upscale import controls as upscale_controls
-from napari_superres.plugin.widgets.upscale import model_choice
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
+from napari_superres.plugin.widgets.upscale.choosing import model_choice
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui

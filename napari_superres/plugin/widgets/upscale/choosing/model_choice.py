@@ -1,17 +1,18 @@
 """Choice among the models of the library and model files that are used once."""
 
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from magicgui.widgets import ComboBox
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_superres.errors import ModelFileError, SuperResError
 from napari_superres.models import ModelCard, find_card, list_models
-from napari_superres.plugin.host.labels import window_text
+from napari_superres.models.choice.choose import Choice
+from napari_superres.models.library.index import library_entries
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.card_html import in_groups, model_label
+from napari_superres.plugin.widgets.upscale.choosing.model_groups import Entry, Known, group_models, in_order, titles
+from napari_superres.plugin.widgets.upscale.choosing.model_popup import ModelPopup
 
 
 class ModelChoice:
@@ -21,23 +22,25 @@ class ModelChoice:
     ----------
     box
         The control. Its value is the name of a model or the path of a file.
+    popup
+        The open list of the box.
     """
 
     def __init__(self) -> None:
         self._files: tuple[tuple[ModelCard, str], ...] = ()
-        self._refused: Mapping[str, str] = {}
+        self._choice: Choice | None = None
         self.box = forms.narrow(
             ComboBox(
-                choices=lambda _: self._entries(),
+                choices=lambda _: titles(self._cards()),
                 label="Model",
-                tooltip="Networks by modality, then interpolation. Until you choose one, it follows what is known of "
-                "the layer; grey ones cannot run on it.",
+                tooltip="Models that fit the layer come first, then yours and others, and interpolation as a baseline. "
+                "Until you choose one, it follows what is known of the layer.",
             )
         )
+        self.popup = ModelPopup(self.box.native, self._groups)
 
-    def _entries(self) -> list[tuple[str, str]]:
-        known = [(model_label(card), card.name) for group in in_groups(list_models()) for card in group]
-        return [(f"{model_label(card)} (file)", path) for card, path in self._files] + known
+    def _cards(self) -> list[tuple[ModelCard, str]]:
+        return [*self._files, *((card, card.name) for card in in_order(list_models()))]
 
     @property
     def card(self) -> ModelCard | None:
@@ -55,20 +58,27 @@ class ModelChoice:
         with self.box.changed.blocked():
             self.box.value = model
 
-    def refuse(self, refused: Mapping[str, str]) -> None:
-        """Show models that cannot run in grey, with the reason as their tooltip.
+    def show_fit(self, choice: Choice) -> None:
+        """Group the models by whether they fit a layer. Those that cannot run on it are grey, with the reason.
 
         Parameters
         ----------
-        refused
-            Names of the models and reasons.
+        choice
+            The models for the layer.
         """
-        self._refused = refused
+        self._choice = choice
+        self._disable()
+
+    def _disable(self) -> None:
+        """Let the arrow keys pass over models that cannot run, in the closed box as in the open list."""
         native: QComboBox = self.box.native
         for index, name in enumerate(self.box.choices):
-            reason = refused.get(name, "")
-            native.model().item(index).setEnabled(not reason)
-            native.setItemData(index, window_text(reason), Qt.ItemDataRole.ToolTipRole)
+            native.model().item(index).setEnabled(self._choice is None or name not in self._choice.refused)
+
+    def _groups(self) -> list[tuple[str, list[Entry]]]:
+        own = frozenset(_own_names())
+        known = Known(own=own) if self._choice is None else Known(self._choice.suited, self._choice.refused, own)
+        return group_models(self._cards(), known)
 
     def add_file(self, path: str | Path) -> None:
         """Add a model file to the list and choose it.
@@ -86,7 +96,7 @@ class ModelChoice:
         card = find_card(Path(path))
         self._files = (*((c, p) for c, p in self._files if p != str(path)), (card, str(path)))
         self.box.reset_choices()
-        self.refuse(self._refused)
+        self._disable()
         self.box.value = str(path)
 
     def ask_for_file(self, parent: QWidget) -> None:
@@ -109,5 +119,11 @@ class ModelChoice:
             self.box.reset_choices()
             if chosen in self.box.choices:
                 self.box.value = chosen
-            self.refuse(self._refused)
+        self._disable()
         return bool(self.box.value != chosen)
+
+
+def _own_names() -> list[str]:
+    with suppress(ModelFileError):  # The Models widget says what is wrong with the library.
+        return list(library_entries())
+    return []

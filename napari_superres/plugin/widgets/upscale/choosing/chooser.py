@@ -15,7 +15,7 @@ from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import channel_names_of
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.session import Session
-from napari_superres.plugin.widgets.upscale.model_choice import ModelChoice
+from napari_superres.plugin.widgets.upscale.choosing.model_choice import ModelChoice
 from napari_superres.plugin.worker.job import Job
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class ModelChooser(QWidget):
         self.reason = forms.text()
         self.reason.setToolTip("Why this model was chosen.")
         self.answers: list[QPushButton] = []
+        models.popup.chosen.connect(self._pick)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
@@ -110,6 +111,12 @@ class ModelChooser(QWidget):
             self._by_hand[self._layer] = self._models.box.value
             self._show()
 
+    def _pick(self, model: str) -> None:
+        """Take a model from the open list, also the one that is shown already: that answers the open question."""
+        self._models.suggest(model)
+        self.choose_by_hand()
+        self._changed()
+
     def say(self, kind: str) -> None:
         """Take the user's answer for this layer, and for others of its folder that do not tell themselves."""
         layer = self._layer
@@ -137,7 +144,7 @@ class ModelChooser(QWidget):
         model = model or next(iter(choice.questions.values()))
         if model in self._models.box.choices:
             self._models.suggest(model)
-        self._models.refuse(choice.refused)
+        self._models.show_fit(choice)
         self._show()
 
     def _show(self) -> None:

@@ -15,7 +15,7 @@ Picture = npt.NDArray[Any]
 
 
 class Pictures(QWidget):
-    """Small pictures of one field next to each other, each with a caption. Pixels are drawn as squares.
+    """Small pictures of one field next to each other, each with a caption. Enlarged pixels are drawn as squares.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ class Pictures(QWidget):
         return tuple(image is not None for image in self._images)
 
     def show_pictures(self, pictures: Sequence[Picture | None]) -> None:
-        """Show arrays ``YX`` with 0 as black and 1 as white; None leaves a place empty.
+        """Show arrays ``(Y, X)``, or ``(Y, X, 3)`` of colours, from 0 to 1; None leaves a place empty.
 
         All are drawn with the proportions of the largest array, so that pixels of thick slices are drawn tall.
         """
-        largest = max((p for p in pictures if p is not None), key=np.size, default=None)
+        largest = max((p for p in pictures if p is not None), key=len, default=None)
         self._aspect = 1.0 if largest is None else largest.shape[0] / largest.shape[1]
         self._images = [None if picture is None else _image(picture) for picture in pictures]
         self._fit_height()
@@ -79,6 +79,8 @@ class Pictures(QWidget):
                 painter.drawRect(place.adjusted(0.5, 0.5, -0.5, -0.5))
                 painter.drawText(place, Qt.AlignmentFlag.AlignCenter, "none")
             else:
+                is_reduced = image.width() > width * self.devicePixelRatioF()
+                painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_reduced)
                 painter.drawImage(QRectF(place.center().x() - width / 2, 0, width, height), image)
             painter.setPen(ink)
             text = self.fontMetrics().elidedText(caption, Qt.TextElideMode.ElideRight, int(edge))
@@ -87,7 +89,8 @@ class Pictures(QWidget):
 
 
 def _image(picture: Picture) -> QImage:
-    """Return a grey image that owns its pixels, as Qt does not copy them."""
-    grey = np.ascontiguousarray(np.rint(np.nan_to_num(picture) * 255).clip(0, 255).astype(np.uint8))
-    height, width = grey.shape
-    return QImage(grey.tobytes(), width, height, width, QImage.Format.Format_Grayscale8).copy()
+    """Return an image that owns its pixels, as Qt does not copy them."""
+    values = np.ascontiguousarray(np.rint(np.nan_to_num(picture) * 255).clip(0, 255).astype(np.uint8))
+    height, width = values.shape[:2]
+    kind = QImage.Format.Format_Grayscale8 if values.ndim == 2 else QImage.Format.Format_RGB888
+    return QImage(values.tobytes(), width, height, values.strides[0], kind).copy()

@@ -1,0 +1,106 @@
+"""The table says what files hold and whether the model fits; one file is tried first, failed ones are repeated."""
+
+import numpy as np
+import pytest
+from helpers.scenes.dark import blobs
+from helpers.widgets.batch_files import choose, column, run, settle, states, write
+
+from napari_superres import Image, write_image
+from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
+
+pytestmark = pytest.mark.gui
+
+FIT, PIXEL, CHANNELS = 3, 4, 5
+
+
+@pytest.fixture(autouse=True)
+def library(monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SUPERRES_MODELS", str(tmp_path / "library" / "models"))
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Fluorescence, pixels that tell nothing, two channels, and a damaged file."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_image(Image.from_array(blobs((64, 64)), "YX", pixel_size=0.2), folder / "a.ome.tif")
+    grey = np.random.default_rng(0).integers(20, 230, (2, 40, 40)).astype(np.uint8)
+    write_image(Image.from_array(grey, "CYX"), folder / "b.ome.tif")
+    (folder / "c.tif").write_bytes(b"II*\0 this is no image")
+    return folder
+
+
+def read(widget, qtbot, folder):
+    choose(widget, qtbot, folder)
+    qtbot.waitUntil(lambda: all(column(widget, FIT)))
+
+
+def test_the_table_says_what_files_hold_and_what_fits(widget, qtbot, mixed):
+    assert widget.settings._unknown_row.isHidden()
+    read(widget, qtbot, mixed)
+    assert column(widget, FIT) == ["fluo-x2", "unknown", "unreadable"]
+    assert column(widget, PIXEL) == ["0.2 µm", "unknown", ""]
+    assert column(widget, CHANNELS) == ["1", "2", ""]
+    assert not widget.settings._unknown_row.isHidden()
+    widget.settings.unknown.value = "photograph"
+    assert column(widget, FIT)[1] == "as photograph"
+    widget.settings.model.value = "fluo-x2"
+    assert column(widget, FIT) == ["fits", "unknown", "unreadable"]
+    widget.settings.model.value = "movie-x2"
+    assert column(widget, FIT)[0] == "cannot run"
+    widget.settings.model.value = "ct-x2"
+    assert column(widget, FIT)[0] == "check"
+
+
+def test_the_first_file_is_tried_and_opened_and_not_repeated(viewer, listed, qtbot):
+    listed.try_first.click()
+    qtbot.waitUntil(lambda: not listed.is_running)
+    assert states(listed) == ["done", "waiting", "waiting"]
+    assert [layer.name for layer in viewer.layers] == ["a_bicubic-x2"]
+    run(listed, qtbot)
+    assert states(listed) == ["skipped", "failed", "done"]
+
+
+def test_only_what_failed_is_repeated(listed, folder, qtbot, tmp_path):
+    assert listed.retry.isHidden()
+    run(listed, qtbot)
+    assert not listed.retry.isHidden()
+    write(tmp_path / "good.tif")
+    (folder / "b.tif").write_bytes((tmp_path / "good.tif").read_bytes())
+    listed.retry.click()
+    qtbot.waitUntil(lambda: not listed.is_running)
+    assert states(listed) == ["done", "done", "done"]  # not skipped: the others were left alone
+    assert listed.status.text().startswith("1 done in")
+    assert listed.retry.isHidden()
+
+
+def test_a_repeated_file_keeps_its_place_among_files_of_one_name(widget, qtbot, tmp_path):
+    top = tmp_path / "in"
+    write(top / "x" / "a.ome.tif")
+    (top / "y").mkdir()
+    (top / "y" / "a.ome.tif").write_bytes(b"II*\0 this is no image")
+    widget.recursive.setChecked(True)
+    choose(widget, qtbot, top)
+    widget.settings.model.value = "bicubic-x2"
+    run(widget, qtbot)
+    (top / "y" / "a.ome.tif").write_bytes((top / "x" / "a.ome.tif").read_bytes())
+    widget.retry.click()
+    qtbot.waitUntil(lambda: not widget.is_running)
+    assert states(widget) == ["done", "done"]
+    assert widget.table.files.rows[1].target.parent.name == "y"
+
+
+def test_settings_are_taken_from_super_resolve(viewer, dock, widget, qtbot):
+    widget.take_settings.click()
+    assert "Open Super-resolve first" in widget.status.text()
+    other = dock(UpscaleWidget)
+    viewer.add_image(blobs((64, 64)), units="um", scale=(0.2, 0.2))
+    other.model.value = "fluo-x2"
+    other.tile.value, other.tta.value, other.intensity_range.value = "128", True, "0, 4095"
+    other.blur_noise.strength.number.setValue(40)
+    widget.take_settings.click()
+    options = widget.settings.options()
+    assert (options.model, options.tile, options.tta, options.intensity_range) == ("fluo-x2", 128, True, "0, 4095")
+    assert options.blur_noise.strength == 0.4
+    assert "--tta" in options.arguments()
+    settle(widget, qtbot)
