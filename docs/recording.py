@@ -126,7 +126,9 @@ def record(to: Recorder) -> None:
     to.hold(4)
     _compare(to, _compare_widget(viewer, widget))
     to.is_short = False
-    to.caption = "File > Save Selected Layers keeps the result with its pixel size and a record of how it was made"
+    to.caption = (
+        "Save, or File > Save Selected Layers, keeps the result with its pixel size and a record of how it was made"
+    )
     to.hold(6)
     to.caption = "Plugins > Super-Resolution > Guided tour shows these steps with your own image"
     to.hold(5)

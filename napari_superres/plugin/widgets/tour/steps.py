@@ -25,7 +25,6 @@ STEPS = (
     Step("Live preview", "The preview shows the result for what you see. Zoom in; switch it off and on to compare."),
     Step(
         "Run",
-        "Run computes the whole layer. Then Layers > Measure > Compare tells how far to believe the result, "
-        "and File > Save Selected Layers keeps it.",
+        "Run computes the whole layer. Below it, Compare then tells how far to believe the result, and Save keeps it.",
     ),
 )
