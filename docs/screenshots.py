@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import napari
 
-_IMAGES = Path(__file__).resolve().parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 _SIZE = (1280, 720)
 _WIDTH = 370  # of the dock with the widget
 _LONGEST = 600.0  # seconds to wait for a computation
@@ -61,7 +61,7 @@ def preview() -> Scene:
     _zoom(viewer, viewer.layers["nuclei LR"], 1.8)
     widget.region.kind.value = VISIBLE
     widget.preview.setChecked(True)
-    _wait_until(lambda: widget.preview.layer is not None)
+    wait_until(lambda: widget.preview.layer is not None)
     return Scene(viewer, widget)
 
 
@@ -69,7 +69,7 @@ def compare() -> Scene:
     """Compare a result with its reference, and draw a curtain between the two."""
     viewer, widget = _open_comparison()
     widget.measure.click()
-    _wait_until(lambda: not widget.is_running)
+    wait_until(lambda: not widget.is_running)
     widget.visual.curtain.setChecked(True)
     return Scene(viewer, widget, widget.verdict_view, is_first=True)
 
@@ -82,7 +82,7 @@ def compare_plots() -> Scene:
     widget.profile.draw.click()
     result = widget.result.value
     widget.profile.line.add_lines([[result.data_to_world(corner) for corner in _LINE]])
-    _wait_until(lambda: widget.plot.drawing is not None and not widget.is_running)
+    wait_until(lambda: widget.plot.drawing is not None and not widget.is_running)
     return Scene(viewer, widget, widget.plot)
 
 
@@ -93,15 +93,15 @@ def train() -> Scene:
     viewer = _viewer("nuclei")
     viewer.layers["nuclei LR"].visible, viewer.layers["nuclei HR reference"].visible = False, True
     widget = _dock(viewer, TrainWidget(viewer), "Train")
-    _wait_until(lambda: widget.is_ready)
+    wait_until(lambda: widget.is_ready)
     widget.source.check(viewer.layers["nuclei HR reference"])
     widget.network.value = "espcn"
     widget.minutes.value = 0.7
     widget.license.setCurrentText("CC-BY-4.0")
     widget.output.line.setText("~/nuclei-x2.safetensors")
-    _wait(2 * _SETTLED)  # until the simulated image is shown
+    wait(2 * _SETTLED)  # until the simulated image is shown
     widget.run.click()
-    _wait_until(lambda: len(widget.curves.score.y) > 0 and widget.bar.value() > 0.7 * widget.bar.maximum())
+    wait_until(lambda: len(widget.curves.score.y) > 0 and widget.bar.value() > 0.7 * widget.bar.maximum())
     return Scene(viewer, widget, widget.examples)
 
 
@@ -122,9 +122,9 @@ def batch() -> Scene:
     widget.choose([folder])
     widget.settings.model.value = "fluo-x2"
     widget.settings.output.setText("~/scans/super-resolved")
-    _wait_until(lambda: widget.is_ready)
+    wait_until(lambda: widget.is_ready)
     widget.run.click()
-    _wait_until(lambda: not widget.is_running)
+    wait_until(lambda: not widget.is_running)
     widget.table.opened.emit(widget.table.files.rows[0])
     widget.table.clearSelection()
     for notification in viewer.window._qt_window.findChildren(NapariQtNotification):
@@ -138,7 +138,7 @@ def models() -> Scene:
 
     viewer = _viewer("nuclei")
     widget = _dock(viewer, ModelsWidget(viewer), "Models")
-    _wait_until(lambda: widget.is_ready)
+    wait_until(lambda: widget.is_ready)
     widget.models.select("fluo-x2")
     return Scene(viewer, widget)
 
@@ -158,19 +158,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Take the named pictures, or all of them."""
     parser = argparse.ArgumentParser(description="Take the screenshots of the documentation.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PICTURES)} (default: all)")
-    parser.add_argument("--to", type=Path, default=_IMAGES, metavar="DIR", help="folder of the pictures")
+    parser.add_argument("--to", type=Path, default=IMAGES, metavar="DIR", help="folder of the pictures")
     parser.add_argument("--width", type=int, default=_WIDTH, help="of the widget, in pixels of the screen")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(PICTURES):
         parser.error(f"unknown picture {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as home:
-        _isolate(Path(home))
+        isolate(Path(home))
         options.to.mkdir(parents=True, exist_ok=True)
         for name in options.names or PICTURES:
             _take(PICTURES[name], options.to / f"{name}.png", options.width)
 
 
-def _isolate(home: Path) -> None:
+def isolate(home: Path) -> None:
     """Use empty folders, so that no picture shows the settings, models and files of the person who takes it."""
     from napari_superres.plugin.worker.triton import load_triton
 
@@ -198,7 +198,7 @@ def _take(make: Callable[[], Scene], path: Path, width: int) -> None:
         print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size / 1000:.0f} kB")
     finally:
         scene.viewer.close()
-        _wait_until(lambda: QThreadPool.globalInstance().activeThreadCount() == 0)
+        wait_until(lambda: QThreadPool.globalInstance().activeThreadCount() == 0)
 
 
 def _fit(scene: Scene, width: int) -> None:
@@ -210,13 +210,13 @@ def _fit(scene: Scene, width: int) -> None:
     while not isinstance(dock, QDockWidget):
         dock = dock.parent()
     scene.viewer.window._qt_window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
-    _wait(_SETTLED)  # until the layout is done
+    wait(_SETTLED)  # until the layout is done
     if scene.part is not None:
         area = scene.widget.findChild(QScrollArea)
         rect = scene.part.rect()
         at = scene.part.mapTo(area.widget(), rect.topLeft() if scene.is_first else rect.bottomLeft()).y()
         area.verticalScrollBar().setValue(at - 6 if scene.is_first else at + 6 - area.viewport().height())
-    _wait(_SETTLED)
+    wait(_SETTLED)
 
 
 # Viewers
@@ -247,7 +247,7 @@ def _open_sample(sample: str) -> "tuple[napari.Viewer, Any]":
     viewer, widget = open_demo(sample)
     viewer.title = "napari"
     viewer.window.resize(*_SIZE)
-    _wait_until(lambda: widget.is_ready and "memory" in widget.estimate.text())
+    wait_until(lambda: widget.is_ready and "memory" in widget.estimate.text())
     return viewer, widget
 
 
@@ -266,16 +266,16 @@ def _open_comparison() -> "tuple[napari.Viewer, Any]":
 
 def _run(widget: Any) -> None:
     widget.run.click()
-    _wait_until(lambda: not widget.is_running)
+    wait_until(lambda: not widget.is_running)
 
 
 def _zoom(viewer: Any, layer: Any, times: float) -> None:
     """Zoom into the middle of a layer."""
     viewer.reset_view()
     low, high = layer.extent.world[:, -2:]
-    camera = _camera(viewer)
-    camera.center = tuple((low + high) / 2.0)
-    camera.zoom *= times
+    view = camera(viewer)
+    view.center = tuple((low + high) / 2.0)
+    view.zoom *= times
 
 
 def _side_by_side(viewer: Any, times: float) -> None:
@@ -288,15 +288,15 @@ def _side_by_side(viewer: Any, times: float) -> None:
     _zoom(viewer, viewer.layers[0], times)
 
 
-def _camera(viewer: Any) -> Any:
+def camera(viewer: Any) -> Any:
     return getattr(viewer, "scene", viewer).camera  # before napari 0.9 it was the viewer's own
 
 
-def _wait(seconds: float) -> None:
-    _wait_until(lambda: False, seconds)
+def wait(seconds: float) -> None:
+    wait_until(lambda: False, seconds)
 
 
-def _wait_until(condition: Callable[[], bool], seconds: float = _LONGEST) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = _LONGEST) -> None:
     from qtpy.QtWidgets import QApplication
 
     end = time.monotonic() + seconds

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_superres.io import list_samples
-from napari_superres.plugin.host.samples import sample_layers
+from napari_superres.plugin.host.docks import SUPER_RESOLVE, open_widget
+from napari_superres.plugin.host.samples import sample_layers, show_preview
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     import napari
 
-    open_demo(options.sample)
+    viewer, _ = open_demo(options.sample)
+    show_preview(viewer)
     napari.run()
 
 
@@ -41,13 +43,10 @@ def open_demo(sample: str) -> "tuple[Viewer, UpscaleWidget]":
     import napari
     from napari.layers import Layer
 
-    from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
-
     viewer = napari.Viewer(title="napari: Super-Resolution")
     for layer in sample_layers(sample):
         viewer.add_layer(Layer.create(*layer))
-    widget = UpscaleWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Super-resolve", area="right")
+    widget = open_widget(viewer, SUPER_RESOLVE)
     model = next(e["model"] for e in list_samples() if e["name"] == sample)
     if model in widget.model.choices:
         widget.model.value = model

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_superres.errors import OutputError
+from napari_superres.plugin.host.docks import dock_of, open_widget
 from napari_superres.plugin.widgets.batch.widget import BatchWidget
 from napari_superres.plugin.widgets.compare.widget import CompareWidget
 from napari_superres.plugin.widgets.models.widget import ModelsWidget
@@ -37,6 +38,40 @@ def test_widgets_open_from_the_menu(viewer, qtbot):
         widget.deleteLater()
 
 
+def test_a_widget_opened_by_a_script_follows_the_selection(viewer, qtbot):
+    """napari gives it a proxy of the viewer, whose layers are never the same object twice."""
+    first, second = (viewer.add_image(np.zeros((8, 9), np.float32)) for _ in range(2))
+    _, widget = viewer.window.add_plugin_dock_widget(NAME, "Super-resolve")
+    for layer in (first, second):
+        viewer.layers.selection.active = layer
+        assert widget.layer.value is layer
+    qtbot.waitUntil(lambda: widget.is_ready)
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+
+
+@pytest.mark.parametrize("opened_by", ["the menu", "a script", "a widget"])
+def test_a_widget_is_opened_once(viewer, qtbot, opened_by):
+    from napari._app_model import get_app_model
+
+    if opened_by == "the menu":
+        get_app_model().commands.execute_command(f"{NAME}.models").result()
+    elif opened_by == "a script":
+        viewer.window.add_plugin_dock_widget(NAME, "Models")
+    else:
+        open_widget(viewer, "Models")
+    (first,) = viewer.window.dock_widgets.values()
+    dock_of(first).hide()
+    assert open_widget(viewer, "Models") is first
+    assert not dock_of(first).isHidden()
+    if opened_by != "a script":  # The menu finds it, too.
+        get_app_model().commands.execute_command(f"{NAME}.models").result()
+    assert len(viewer.window.dock_widgets) == 1
+    qtbot.waitUntil(lambda: first.is_ready)
+    viewer.window.remove_dock_widget(first)
+    first.deleteLater()
+
+
 def test_samples_open_and_saved_files_open_unchanged(viewer, tmp_path):
     viewer.open_sample(NAME, "nuclei")
     reference, low = viewer.layers
@@ -50,6 +85,30 @@ def test_samples_open_and_saved_files_open_unchanged(viewer, tmp_path):
     (again,) = viewer.open(path, plugin=NAME)
     np.testing.assert_allclose(again.data_to_world((5, 6)), low.data_to_world((5, 6)))
     assert again.units == low.units
+
+
+@pytest.mark.parametrize("name", ["nuclei", "chelsea"])
+def test_a_sample_opens_with_the_widget_and_a_preview(viewer, qtbot, name):
+    viewer.open_sample(NAME, name)
+    qtbot.waitUntil(lambda: bool(viewer.window.dock_widgets))
+    (widget,) = viewer.window.dock_widgets.values()
+    assert widget.preview.isChecked()
+    qtbot.waitUntil(lambda: widget.preview.layer is not None)
+    assert widget.layer.value.name == f"{name} LR"
+    # The next sample takes its place.
+    other = {"nuclei": "chelsea", "chelsea": "nuclei"}[name]
+    viewer.open_sample(NAME, other)
+    qtbot.waitUntil(lambda: widget.preview.layer is not None and other in widget.preview.layer.name)
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+
+
+def test_a_sample_of_a_viewer_without_window_opens_nothing(viewer, qtbot):
+    from napari.components import ViewerModel
+
+    ViewerModel().open_sample(NAME, "nuclei")
+    qtbot.wait(50)
+    assert not viewer.window.dock_widgets
 
 
 def test_napari_shows_the_error_of_a_damaged_file(viewer, tmp_path):

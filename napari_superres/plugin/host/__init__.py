@@ -12,5 +12,6 @@ Begin with ``layers``. This folder imports no other folder of the plugin.
 ``fingerprint``        notices pixels that were edited in place
 ``writer``             File > Save
 ``samples``            File > Open Sample
+``docks``              docked widgets, and their controls by the name that a user reads
 ``preferences``        the plugin's settings in napari's Preferences
 """

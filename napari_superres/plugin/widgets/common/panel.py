@@ -27,6 +27,9 @@ class Panel(QWidget):
 
     Attributes
     ----------
+    viewer
+        The viewer itself. Scripts and other widgets open this one through a proxy of napari, which never returns the
+        same layer twice, so that nothing could be found by identity.
     body
         Layout that scrolls if the dock is too low.
     foot
@@ -37,7 +40,7 @@ class Panel(QWidget):
 
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__()
-        self.viewer = viewer
+        viewer = self.viewer = getattr(viewer, "__wrapped__", viewer)
         content = QWidget()
         self.body = QVBoxLayout(content)
         self.body.setContentsMargins(6, 6, 6, 6)

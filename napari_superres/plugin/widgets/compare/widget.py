@@ -60,7 +60,8 @@ class CompareWidget(Panel):
         self._interpolation = Interpolation(self.session, lambda: self.state, self._show_interpolation_status)
         self._map: ImageLayer | None = None
         self._is_by_hand = False
-        self._last_active = viewer.layers.selection.active  # selected again after each layer that is added for a while
+        # It is selected again after each layer that is added for a while.
+        self._last_active = self.viewer.layers.selection.active
         self._add_choices()
         self._add_look()
         self.verdict_view = VerdictView()

@@ -38,9 +38,9 @@ class TrainControls(Panel):
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
         self._available = BEFORE_LOADING
-        self.source = SourceForm(viewer)
-        self.beads = BeadsForm(viewer, self.session)
-        self.degradation = DegradationForm(viewer, self.session)
+        self.source = SourceForm(self.viewer)
+        self.beads = BeadsForm(self.viewer, self.session)
+        self.degradation = DegradationForm(self.viewer, self.session)
         self._add_network()
         self._add_output()
         self._arrange_forms()

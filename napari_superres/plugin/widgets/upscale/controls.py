@@ -45,7 +45,7 @@ class UpscaleControls(Panel):
 
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
-        self._make_choices(viewer)
+        self._make_choices(self.viewer)
         self._make_buttons()
         self.card = forms.text(rich=True)
         self.card.setToolTip("What the model is for, and its scores next to those of interpolation.")

@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_superres.errors import SuperResError
+from napari_superres.plugin.host.docks import open_widget
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.parts.docks import open_widget
 from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.worker.job import Job
 

@@ -60,6 +60,7 @@ class UpscaleWidget(RunningControls):
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:  # napari looks for this very annotation
         super().__init__(viewer)
+        viewer = self.viewer
         self.state = UpscaleState(message="Loading PyTorch. The window may not respond for a moment…")
         self._plan_job: Job | None = None
         self._is_layer_by_hand = False
@@ -271,6 +272,7 @@ class UpscaleWidget(RunningControls):
             message = "" if complete else "PyTorch could not be loaded; see the notification."
             self._set_state(replace(self.state, message=message))
         self._plan_soon()
+        self.preview.ask()  # It may be on already: samples open with it.
 
     def _request(self, layer: "ImageLayer") -> Request:
         """Return the run of a layer.

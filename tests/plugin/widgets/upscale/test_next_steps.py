@@ -55,7 +55,7 @@ def test_how_it_was_made_can_be_read_and_copied(steps):
 
 
 def test_compare_opens_as_a_tab_of_the_same_dock(viewer, widget, steps):
-    from napari_superres.plugin.widgets.common.parts.docks import dock_of
+    from napari_superres.plugin.host.docks import dock_of
 
     steps.compare.click()
     comparing = next(w for w in viewer.window.dock_widgets.values() if type(w).__name__ == "CompareWidget")

@@ -1,21 +1,13 @@
 """The docks around the panels: they are tabs of one dock, and each can open another."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtWidgets import QMainWindow, QWidget
+
+from napari_superres.plugin.host.docks import SUPER_RESOLVE, dock_of, open_widget
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-_PLUGIN = "napari-superres-torch"
-
-
-def dock_of(widget: QWidget) -> QDockWidget | None:
-    """Return the dock around a widget; None if it is in none."""
-    parent = widget.parentWidget()
-    while parent is not None and not isinstance(parent, QDockWidget):
-        parent = parent.parentWidget()
-    return parent
 
 
 def join_tabs(widget: QWidget, others: type[QWidget]) -> None:
@@ -49,22 +41,6 @@ def open_panels(viewer: "Viewer") -> list[QWidget]:
     return [widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, QWidget)]
 
 
-def open_widget(viewer: "Viewer", name: str) -> Any:
-    """Open a widget of this plugin, or show the one that is open, and return it.
-
-    Parameters
-    ----------
-    viewer
-        napari viewer of the docks.
-    name
-        Name of the widget in the menu.
-    """
-    dock, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, name)
-    dock.show()
-    dock.raise_()
-    return widget
-
-
 def use_model(viewer: "Viewer", name: str) -> None:
     """Open Super-resolve, and choose a model of the library there.
 
@@ -75,6 +51,6 @@ def use_model(viewer: "Viewer", name: str) -> None:
     name
         Name of the model.
     """
-    widget = open_widget(viewer, "Super-resolve")
+    widget = open_widget(viewer, SUPER_RESOLVE)
     widget.models.refresh()
     widget.model.value = name

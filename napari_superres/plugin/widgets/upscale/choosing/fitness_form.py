@@ -39,6 +39,7 @@ class FitnessForm(QWidget):
         self, viewer: "Viewer", model: ComboBox, intensity_range: LineEdit, changed: Callable[[], None]
     ) -> None:
         super().__init__()
+        self.setAccessibleName("Fitness of the model")
         self.viewer, self._model, self._range, self._changed = viewer, model, intensity_range, changed
         self._layer: ImageLayer | None = None
         self._image: Image | None = None
