@@ -39,6 +39,8 @@ WORDS = {
         "second",
     ),
     *("sr_dir", "ref_dir"),
+    # Inputs of a batch: on the command line they are given by their paths.
+    "only",
     # The command line reads the record of the result that it is given.
     *("rows", "answers"),
     # A package of a model is described from its card.

@@ -19,7 +19,7 @@ PIXELS = IMAGE.data
     [
         (evaluation.register, (IMAGE, IMAGE), "transfrom", "transform"),
         (evaluation.local_shifts, (IMAGE, IMAGE), "blocks", "block"),
-        (evaluation.check_consistency, (IMAGE, IMAGE), "psf", "psf_sigma"),
+        (evaluation.check_consistency, (IMAGE, IMAGE), "psf_width", "psf_sigma"),
         (evaluation.ring_correlation, (IMAGE, IMAGE), "volumes", "volume"),
         (evaluation.single_image_correlation, (IMAGE,), "chanel", "channel"),
         (evaluation.decorrelation, (IMAGE,), "channels", "channel"),

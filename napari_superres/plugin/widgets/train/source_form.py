@@ -39,7 +39,7 @@ _STACK = (
 )
 _NOISY = "As they were recorded: neither denoised, nor resampled, nor saved as JPEG."
 _NOISY_LAYERS = (
-    f"{_NOISY} To refine a model on one layer, there is a shorter way: press <b>Adapt to this image</b> in "
+    f"{_NOISY} To refine a model on one layer, there is a shorter way: press <b>Adapt to image</b> in "
     "<b>Super-resolve</b>."
 )
 _HINTS = {STACK: _STACK, NOISY_LAYERS: _NOISY_LAYERS, NOISY: _NOISY, REPEATS: _NOISY}

@@ -37,7 +37,7 @@ class AdaptForm(LearningForm):
     ) -> None:
         self.minutes = SpinBox(value=3, min=1, max=60, label="Minutes", tooltip="How long to train.")
         self.minutes.native.setAccessibleName(self.minutes.label)
-        button = QPushButton("Adapt to this image")
+        button = QPushButton("Adapt to image")
         button.setToolTip(
             "Train the chosen model further on this noisy image, without a clean one. The result is offered only if it "
             "is better on the lower quarter, which is held out."
