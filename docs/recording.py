@@ -23,9 +23,10 @@ _CAPTION = 40
 """Height of the line of text below the window, in pixels."""
 _RATE = 10
 """Frames per second while something moves."""
-_PICTURE_SIZE = (840, 500)
-_PICTURE_COLOURS = 96
+_PICTURE_SIZE = (800, 476)
+_PICTURE_COLOURS = 64
 _BACKGROUND, _TEXT, _MARK = "#101418", "white", "#ffb000"
+_CURTAIN_STEPS = 26
 _SETTLED = 0.7  # seconds until the last event is drawn
 
 
@@ -114,6 +115,7 @@ def record(to: Recorder) -> None:
     widget = _opened(viewer, "Super-resolve")
     wait_until(lambda: widget.preview.layer is not None and bool(_control(widget, "Fitness").isVisible()))
     wait_until(lambda: "memory" in widget.estimate.text())
+    wait(3)  # until the crops are shown
     to.caption = "Super-resolve opens next to it. The model is chosen for the image, and a line says why"
     to.hold(5, _control(widget, "Model"))
     to.caption = "The next line says whether the model fits"
@@ -124,12 +126,15 @@ def record(to: Recorder) -> None:
     to.click(_control(widget, "Run"))
     to.until(lambda: not widget.is_running)
     to.hold(4)
-    _compare(to, _compare_widget(viewer, widget))
+    to.caption = "The next steps are below it"
+    to.hold(3, _control(widget, "Compare"))
+    _compare(to, _opened(viewer, "Compare"))
     to.is_short = False
-    to.caption = (
-        "Save, or File > Save Selected Layers, keeps the result with its pixel size and a record of how it was made"
-    )
-    to.hold(6)
+    _opened(viewer, "Super-resolve")
+    to.caption = "Save keeps the result with its pixel size, and with a record of how it was made"
+    to.hold(5, _control(widget, "Save"))
+    to.caption = "How made is a paragraph for the methods of a paper"
+    to.hold(4, _control(widget, "How made"))
     to.caption = "Plugins > Super-Resolution > Guided tour shows these steps with your own image"
     to.hold(5)
 
@@ -147,25 +152,22 @@ def _look_at_preview(to: Recorder, preview: Any) -> None:
     preview.setChecked(False)
 
 
-def _compare_widget(viewer: "napari.Viewer", upscaling: Any) -> Any:
-    from napari_superres.plugin.host.docks import dock_of, open_widget
-
-    dock_of(upscaling).hide()
-    return open_widget(viewer, "Compare")
-
-
 def _compare(to: Recorder, widget: Any) -> None:
     """Look first, then measure."""
     viewer = to.viewer
     to.caption = "Layers > Measure > Compare: look first, with the same contrast. The curtain: result left, image right"
     widget.result.value = next(layer for layer in viewer.layers if "[" in layer.name)
+    _control(widget, "Next to").setCurrentText("input")
     to.hold(4)
     curtain = _control(widget, "Curtain")
     to.is_short = True
     to.click(curtain)
     line = _control(widget, "Place of the curtain")
     ends = line.minimum(), line.maximum()
-    to.move(40, lambda place: line.setValue(round(ends[0] + (0.5 - 0.4 * np.cos(2 * np.pi * place)) * np.ptp(ends))))
+    to.move(
+        _CURTAIN_STEPS,
+        lambda place: line.setValue(round(ends[0] + (0.5 - 0.4 * np.cos(2 * np.pi * place)) * np.ptp(ends))),
+    )
     to.is_short = False
     to.click(curtain)
     to.caption = "Side by side: image, interpolation, result, and the reference scan that this sample has"
@@ -180,6 +182,7 @@ def _compare(to: Recorder, widget: Any) -> None:
     to.hold(7)
     to.is_short = False
     to.caption = "Save report writes all numbers as a page, with figures"
+    _control(widget, "▸ All numbers").click()
     save = _control(widget, "Save report")
     _scroll_to(save)
     to.hold(5, save)

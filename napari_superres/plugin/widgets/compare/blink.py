@@ -154,7 +154,7 @@ class SideBySide:
     viewer
         napari viewer.
     layers
-        The layers, from the left to the right.
+        The layers, row by row from the top left.
     removed
         Called when one of the layers is removed.
     pattern
@@ -174,7 +174,7 @@ class SideBySide:
         self._layers, self._order = viewer.layers, list(viewer.layers)
         self._stage: Stage | None = Stage(viewer, layers, layers, removed, pattern)
         places = sorted(viewer.layers.index(layer) for layer in layers)
-        ordered = dict(zip(places, reversed(layers), strict=True))  # napari's grid begins with the topmost layer.
+        ordered = dict(zip(places, layers, strict=True))  # napari's grid begins with the lowest layer.
         self._sort([ordered.get(i, layer) for i, layer in enumerate(viewer.layers)])
         self._grid.stride, self._grid.shape, self._grid.enabled = 1, (-1, -1), True
 

@@ -220,7 +220,7 @@ class VisualSection(QWidget):
         layers = tuple(dict.fromkeys(layer for layer in cells if layer is not None))
         removed, pattern = self._removal_timer.start, self._pattern
         self._active.append(SideBySide(self._viewer, layers, removed=removed, pattern=pattern))
-        forms.say(self.caption, f"From the left: {', '.join(layer.name for layer in layers)}.")
+        forms.say(self.caption, f"Row by row: {', '.join(layer.name for layer in layers)}.")
 
     @property
     def _pattern(self) -> "ImageLayer | None":

@@ -55,9 +55,10 @@ def test_the_grid_shows_all_from_the_input_to_the_reference(viewer, widget, scen
     widget.visual.grid.setChecked(True)
     qtbot.waitUntil(lambda: bool(widget.visual._active), timeout=LONG)
     assert grid.enabled
-    shown = [layer.name for layer in reversed(viewer.layers) if layer.visible]
+    cells = {grid.position(i, viewer.layers): layer.name for i, layer in enumerate(viewer.layers) if layer.visible}
+    shown = [cells[place] for place in sorted(cells)]
     assert shown == ["cells", "interpolation of cells", "cells [x]", "reference"]
-    assert widget.visual.caption.text() == f"From the left: {', '.join(shown)}."
+    assert widget.visual.caption.text() == f"Row by row: {', '.join(shown)}."
     widget.visual.blink.setChecked(True)
     assert not grid.enabled
     assert not widget.visual.grid.isChecked()
