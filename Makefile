@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .PHONY: help demo napari environment test test-gui test-viewer test-stress test-slow fuzz mutants lint format docs bench gpu scores grids tables tables-slow \
-	screenshots pictures thumbnails system version dist sbom clean
+	screenshots recording pictures thumbnails system version dist sbom clean
 
 help:
 	@echo "make demo        upscale the shipped samples and write a page that shows them next to their references"
@@ -109,6 +109,10 @@ docs: $(VENV)/.docs
 
 screenshots: $(VENV)/.tests system
 	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python docs/screenshots.py
+
+# The film of the first steps, and the animated picture of the README: minutes.
+recording: $(VENV)/.docs system
+	xvfb-run -a -s "-screen 0 1280x800x24" $(BIN)/python docs/recording.py
 
 # The pictures of the README, from the samples: seconds.
 pictures: $(VENV)/.tests

@@ -61,6 +61,7 @@ html_title = f"napari_superres {release}"
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_copy_source = False
+html_extra_path = ["images/first-steps.webm"]  # pages name it in HTML, which Sphinx does not follow
 html_theme_options = {
     "logo": {"text": "napari_superres"},
     "navbar_end": ["theme-switcher"],

@@ -23,10 +23,12 @@ _CAPTION = 40
 """Height of the line of text below the window, in pixels."""
 _RATE = 10
 """Frames per second while something moves."""
-_PICTURE_SIZE = (800, 476)
-_PICTURE_COLOURS = 64
-_BACKGROUND, _TEXT, _MARK = "#101418", "white", "#ffb000"
-_CURTAIN_STEPS = 26
+_PICTURE_SIZE = (720, 428)
+_PICTURE_GREYS, _PICTURE_COLOURS = 40, 40
+_BACKGROUND, _TEXT = "#101418", "white"
+_MARK, _YES = "#ffb000", "#2a8f45"
+"""Of what is pressed, and of the dots of a verdict."""
+_CURTAIN_STEPS = 20
 _SETTLED = 0.7  # seconds until the last event is drawn
 
 
@@ -179,10 +181,11 @@ def _compare(to: Recorder, widget: Any) -> None:
     to.until(lambda: not widget.is_running)
     _scroll_to(widget.verdict_view, to_top=True)
     to.is_short = True
-    to.hold(7)
+    to.hold(9)
     to.is_short = False
     to.caption = "Save report writes all numbers as a page, with figures"
     _control(widget, "▸ All numbers").click()
+    wait(_SETTLED)  # until there is room for them
     save = _control(widget, "Save report")
     _scroll_to(save)
     to.hold(5, save)
@@ -260,7 +263,11 @@ def _reduced(pictures: "Sequence[Picture]") -> "Iterator[Picture]":
     from PIL import Image
 
     small = [picture.resize(_PICTURE_SIZE, Image.Resampling.LANCZOS) for picture in pictures]
-    palette = small[-1].quantize(_PICTURE_COLOURS, dither=Image.Dither.NONE)
+    # The image needs even greys, which quantizers give to the panels; marks are too small to get a colour.
+    greys = np.linspace(0, 255, _PICTURE_GREYS).round().astype(int).repeat(3).tolist()
+    panels = small[-1].quantize(_PICTURE_COLOURS, dither=Image.Dither.NONE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*greys, *bytes.fromhex(_MARK[1:] + _YES[1:]), *panels[: 3 * _PICTURE_COLOURS]])
     for picture in small:
         yield picture.quantize(palette=palette, dither=Image.Dither.NONE)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,6 +12,12 @@ from napari_superres.cli.outputs.reports import check_report, write_report
 from napari_superres.cli.wording import as_flags
 from napari_superres.errors import SettingsError
 from napari_superres.storage import as_path, is_address
+
+if TYPE_CHECKING:
+    from napari_superres.inference.files import Outcome
+
+_NAMED, _REASONS = 3, 5
+"""Files that failed for one reason, and reasons, that the end of a batch names."""
 
 PANEL_FILE, PANEL_RUN = "If the file does not say", "Computation"
 PANEL_TOLD = "What the model is told"
@@ -320,6 +326,8 @@ def _upscale_many(
     states: tuple[Literal["done", "skipped", "failed"], ...] = ("done", "skipped", "failed")
     counts = {state: sum(o.status == state for o in outcomes) for state in states}
     terminal.say(", ".join(f"{n} {state}" for state, n in counts.items()), quiet=quiet)
+    for line in _failures(outcomes):
+        terminal.say(line, quiet=quiet)
     if report is not None:
         made = zip(paths, outcomes, strict=True)
         write_report([(path, o.target, o.status, o.message, o.notes) for path, o in made], report, options)
@@ -338,3 +346,18 @@ def _upscale_many(
         terminal.document({**counts, "files": files})
     if counts["failed"]:
         raise typer.Exit(3)
+
+
+def _failures(outcomes: "Sequence[Outcome]") -> list[str]:
+    """Return a line per reason, with the files that failed for it: in a long batch, the errors have scrolled away."""
+    reasons: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            reasons.setdefault(outcome.message, []).append(outcome.source)
+    lines = []
+    for reason, files in reasons.items():
+        others = len(files) - _NAMED
+        named = ", ".join(files[:_NAMED]) + (f" and {others} other{'s' * (others > 1)}" if others > 0 else "")
+        lines.append(f"failed: {named}: {reason}")
+    more = len(lines) - _REASONS
+    return lines if more <= 0 else [*lines[:_REASONS], f"... and {more} more, each with a reason of its own, above"]

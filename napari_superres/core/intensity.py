@@ -17,6 +17,8 @@ from napari_superres.core.invalid import find_missing
 from napari_superres.errors import SettingsError
 
 Kind = Literal["unit", "percentile", "standard", "none"]
+Ranges = tuple[float, float] | Sequence[tuple[float, float]]
+"""Low and high intensity: of all channels, or of each."""
 Floats = npt.NDArray[np.floating[Any]]
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
@@ -162,7 +164,7 @@ def _working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
 def fit_normalisation(
     image: Image,
     kind: Kind,
-    ranges: Sequence[tuple[float, float]] | None = None,
+    ranges: Ranges | None = None,
     percentiles: tuple[float, float] = (LOW_PERCENTILE, HIGH_PERCENTILE),
 ) -> Normalisation:
     """Fit the intensity map of an image, once per channel over all of T and Z, as `measure` does."""
@@ -172,7 +174,7 @@ def fit_normalisation(
 def measure(
     image: Image,
     kind: Kind,
-    ranges: Sequence[tuple[float, float]] | None = None,
+    ranges: Ranges | None = None,
     percentiles: tuple[float, float] = (LOW_PERCENTILE, HIGH_PERCENTILE),
 ) -> Intensities:
     """Fit the intensity map of each channel over all of T and Z, and measure what values the channel has.
@@ -200,8 +202,8 @@ def measure(
     """
     channels = image.size("C")
     if ranges is not None:
-        _check_ranges(ranges, channels)
-        fixed = list(ranges) * (channels if len(ranges) == 1 else 1)
+        pairs = _as_pairs(ranges, channels)
+        fixed = pairs * (channels if len(pairs) == 1 else 1)
     elif kind == "none":
         fixed = [(0.0, 1.0)] * channels
     elif kind == "unit" and image.dtype == np.uint8:
@@ -231,22 +233,28 @@ def _count_levels(values: npt.NDArray[Any]) -> int:
     return min(MANY_LEVELS, len(np.unique(values)))
 
 
-def _check_ranges(ranges: Sequence[tuple[float, float]], channels: int) -> None:
-    if any(np.shape(pair) != (2,) for pair in ranges):
+def _as_pairs(ranges: Ranges, channels: int) -> list[tuple[float, float]]:
+    """Return one pair, or a pair per channel."""
+    pairs: list[Any] = list(ranges) if np.iterable(ranges) else [ranges]
+    if pairs and all(np.ndim(one) == 0 for one in pairs):
+        pairs = [tuple(pairs)]
+    if any(np.shape(pair) != (2,) for pair in pairs):
         raise SettingsError(
-            f"intensity ranges must be pairs of low and high, got {ranges!r}.", remedy="Use pairs such as [(0, 4095)]."
+            f"intensity ranges must be pairs of low and high, got {ranges!r}.",
+            remedy="Use a pair such as (0, 4095), or one per channel.",
         )
-    if len(ranges) not in (1, channels):
+    if len(pairs) not in (1, channels):
         raise SettingsError(
             f"an image of {channels} channel(s) needs one intensity range, or one per channel ({channels}), "
-            f"got {len(ranges)}.",
+            f"got {len(pairs)}.",
             remedy="Set `intensity_range` to one pair, or to one pair per channel.",
         )
-    if any(not -_LARGEST <= low < high <= _LARGEST for low, high in ranges):
+    if any(not -_LARGEST <= low < high <= _LARGEST for low, high in pairs):
         raise SettingsError(
-            f"an intensity range needs finite low < high within {_LARGEST:g} of 0, got {list(ranges)}.",
+            f"an intensity range needs finite low < high within {_LARGEST:g} of 0, got {pairs}.",
             remedy="Set `intensity_range` to the darkest and brightest intensity.",
         )
+    return pairs
 
 
 def _check_possible(values: npt.NDArray[Any], pair: tuple[float, float] | None) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from napari_superres.core.image import Image
+from napari_superres.core.intensity import Ranges
 from napari_superres.core.options import check_names
 from napari_superres.degradation.psf.kernel import psf_sigma
 from napari_superres.models.model import Model
@@ -39,7 +40,7 @@ class UpscaleOptions(TypedDict, total=False):
     max_passes : int
         Largest number of passes over the image that may go into the statistics of layers that look at all of it.
         The record states the remaining error where these are too few.
-    intensity_range : sequence of (float, float), optional
+    intensity_range : (float, float) or sequence of (float, float), optional
         Intensities that become 0 and 1 for the model, one pair for all channels or one per channel, instead of a fit.
     psf_sigma : float, optional
         Known standard deviation of the point-spread function along Y and X, in pixels of the result, as `degrade`
@@ -64,7 +65,7 @@ class UpscaleOptions(TypedDict, total=False):
     roi: Mapping[str, tuple[int, int]] | None
     tta: bool
     max_passes: int
-    intensity_range: Sequence[tuple[float, float]] | None
+    intensity_range: Ranges | None
     psf_sigma: float | None
     psf: Image | Mapping[str, float] | None
     numerical_aperture: float | None

@@ -182,6 +182,19 @@ def test_a_batch_goes_on_and_says_what_failed(superres, cells, tmp_path):
     assert superres(*command, "--overwrite").code == 0
 
 
+def test_the_end_of_a_batch_names_the_files_by_reason(superres, cells, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.ome.tif").write_bytes(cells.read_bytes())
+    flat = Image.from_array(np.full((16, 16), 9, np.uint8), "YX")
+    for i in range(5):
+        write_image(flat, folder / f"flat{i}.ome.tif")
+    done = superres("upscale", folder, "-o", tmp_path / "out", "-m", "auto")
+    assert done.code == 3
+    *_, end = done.err.replace("\n", " ").rpartition("5 failed")
+    assert "failed: flat0.ome.tif, flat1.ome.tif, flat2.ome.tif and 2 others: no model can be chosen" in end
+
+
 def test_a_missing_file_among_others(superres, cells, tmp_path):
     done = superres("upscale", cells, tmp_path / "gone.tif", "-o", tmp_path / "out", "-m", "bicubic-x2", "--json")
     assert done.code == 3

@@ -190,7 +190,7 @@ def test_lazy_data_are_sampled_not_read_whole(kind):
         ([(0, np.inf)], "finite"),
         ([(np.nan, 1)], "finite"),
         ([(0, 1)] * 3, r"one per channel \(2\), got 3"),
-        ((0, 4095), r"pairs such as \[\(0, 4095\)\]"),
+        ((0, 1, 4095), r"a pair such as \(0, 4095\), or one per channel"),
         ([(1, 2, 3)], "pairs"),
         ([], "got 0"),
     ],
@@ -202,7 +202,8 @@ def test_ranges_that_cannot_be(ranges, message):
 
 def test_ranges_fix_the_map():
     image = Image.from_array(np.zeros((2, 3, 3), np.uint16), "CYX")
-    assert fit_normalisation(image, "percentile", [(0, 4095)]) == Normalisation((0.0, 0.0), (4095.0, 4095.0))
+    for ranges in ([(0, 4095)], (0, 4095)):
+        assert fit_normalisation(image, "percentile", ranges) == Normalisation((0.0, 0.0), (4095.0, 4095.0))
     assert fit_normalisation(image, "unit", [(0, 1), (2, 3)]) == Normalisation((0.0, 2.0), (1.0, 3.0))
 
 

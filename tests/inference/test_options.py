@@ -34,7 +34,9 @@ from napari_superres.models import Model, load_model
         ({"roi": {"Y": (5, 5)}}, SettingsError, "5:5"),
         ({"roi": {"X": (-3, 5)}}, SettingsError, "0:45"),
         ({"intensity_range": [(1, 0)]}, SettingsError, "low < high"),
-        ({"intensity_range": (0, 255)}, SettingsError, "pairs"),
+        ({"intensity_range": (0, 1, 2)}, SettingsError, "pairs"),
+        ({"intensity_range": 255}, SettingsError, "pairs"),
+        ({"intensity_range": []}, SettingsError, "got 0"),
         ({"intensity_range": [(0, 1)] * 2}, SettingsError, "one per channel"),
         ({"out": np.zeros((74, 90), np.float32)}, SettingsError, r"out must have shape \(74, 90\) and dtype float64"),
         ({"out": np.zeros((74, 91))}, SettingsError, "out must have shape"),
@@ -45,6 +47,12 @@ from napari_superres.models import Model, load_model
 def test_wrong_wishes(options, error, said, espcn, plane):
     with pytest.raises(error, match=said):
         upscale(plane, espcn, axes="YX", **options)
+
+
+@pytest.mark.parametrize("pair", [(0, 0.5), [0, 0.5], np.array([0, 0.5])])
+def test_one_range_needs_no_list(espcn, plane, pair):
+    one, listed = (upscale(plane, espcn, axes="YX", intensity_range=given).data for given in (pair, [(0, 0.5)]))
+    np.testing.assert_array_equal(one, listed)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

@@ -74,6 +74,12 @@ def test_pictures_are_in_the_checkout():
         assert (ROOT / address.removeprefix(PICTURES)).stat().st_size < 1_500_000, address
 
 
+def test_the_film_is_small_and_shown():
+    film = ROOT / "docs" / "images" / "first-steps.webm"
+    assert 100_000 < film.stat().st_size < 4_000_000
+    assert film.name in (ROOT / "docs" / "tutorials" / "first-image.md").read_text(encoding="utf-8")
+
+
 def test_pictures_can_be_drawn_again(tmp_path):
     subprocess.run([sys.executable, ROOT / "docs" / "pictures.py", "--to", tmp_path], check=True)
     for name in ("before-after.png", "curtain.gif"):

@@ -47,7 +47,7 @@ class SpreadOptions(TypedDict, total=False):
         Channels to compute; all by default.
     max_passes : int
         Largest number of passes over the image for the statistics of layers that look at all of it.
-    intensity_range : sequence of (float, float), optional
+    intensity_range : (float, float) or sequence of (float, float), optional
         Intensities that become 0 and 1 for the model, for all channels or per channel, instead of a fit.
     """
 
@@ -57,7 +57,7 @@ class SpreadOptions(TypedDict, total=False):
     batch: int | Literal["auto"]
     channels: Sequence[int] | None
     max_passes: int
-    intensity_range: Sequence[tuple[float, float]] | None
+    intensity_range: intensity.Ranges | None
 
 
 SPREAD_DEFAULTS: SpreadOptions = {

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -15,6 +14,8 @@ from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image, to_layer
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.panel import Panel
+from napari_superres.plugin.widgets.common.parts.fold import fold
+from napari_superres.plugin.widgets.common.parts.remembered import remember
 from napari_superres.plugin.widgets.compare import map_kinds
 from napari_superres.plugin.widgets.compare.colour_bar import ColourBar
 from napari_superres.plugin.widgets.compare.interpolation import Interpolation
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
     from napari_superres.evaluation import Report
-
-_NO_MAXIMUM = (1 << 24) - 1
-"""Qt's largest height of a widget."""
 
 
 class CompareWidget(Panel):
@@ -159,8 +157,9 @@ class CompareWidget(Panel):
         }
         self.sections: dict[str, QCollapsible] = {}
         for title, content in contents.items():
-            self.sections[title] = _collapsible(title, content)
+            self.sections[title] = fold(title, content)
             self.body.addWidget(self.sections[title])
+        remember("compare", **{title.lower().replace(" ", "_"): section for title, section in self.sections.items()})
 
     def leave(self) -> None:
         """Restore the viewer when the dock was closed."""
@@ -371,25 +370,3 @@ def _column(*widgets: QWidget) -> QWidget:
     for widget in widgets:
         layout.addWidget(widget)
     return part
-
-
-def _collapsible(title: str, content: QWidget) -> QCollapsible:
-    """Return a section that is closed at first, and as high as its content once it is open."""
-    section = QCollapsible()
-    # Arrows are drawn as text, because icons would not follow the theme.
-    section.setExpandedIcon(QIcon())
-    section.setCollapsedIcon(QIcon())
-    section.toggleButton().setStyleSheet("text-align: left; background: transparent; padding: 2px;")
-    section.toggleButton().setToolTip(f"Show or hide: {title.lower()}.")
-    section.layout().setContentsMargins(0, 0, 0, 0)
-    section.setDuration(0)
-    section.setContent(content)
-
-    def toggle(is_open: bool) -> None:
-        section.setText(f"{'▾' if is_open else '▸'} {title}")
-        content.setMaximumHeight(_NO_MAXIMUM if is_open else 0)
-        content.setVisible(is_open)  # Hidden controls take neither focus nor space.
-
-    section.toggled.connect(toggle)
-    section.collapse(animate=False)
-    return section

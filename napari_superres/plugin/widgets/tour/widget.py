@@ -69,11 +69,9 @@ class TourWidget(QWidget):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
         """End the tour by Escape, wherever the focus is, but not while Escape closes a list or a dialog."""
-        is_escape = (
-            isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape
-        )
         is_elsewhere = QApplication.activePopupWidget() is not None or QApplication.activeModalWidget() is not None
-        if is_escape and not is_elsewhere:
+        key = event.key() if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress else None
+        if key == Qt.Key.Key_Escape and not is_elsewhere:
             self.end()
             return True
         return bool(super().eventFilter(watched, event))
