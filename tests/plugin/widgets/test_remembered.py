@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QLabel
 from napari_superres.plugin.widgets.common.parts import remembered
 from napari_superres.plugin.widgets.common.parts.fold import fold
 from napari_superres.plugin.widgets.common.parts.remembered import remember
+from napari_superres.plugin.widgets.compare.widget import CompareWidget
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
@@ -54,3 +55,11 @@ def test_super_resolve_is_as_it_was_left(viewer, dock):
     second = dock(UpscaleWidget)
     assert (second.advanced.isExpanded(), second.tile.value, second.tta.value) == (True, "128", True)
     assert second.state.tta
+
+
+def test_compare_opens_the_parts_that_were_open(dock):
+    first = dock(CompareWidget)
+    assert not any(section.isExpanded() for section in first.sections.values())
+    first.sections["All numbers"].expand(animate=False)
+    second = dock(CompareWidget)
+    assert [title for title, section in second.sections.items() if section.isExpanded()] == ["All numbers"]
