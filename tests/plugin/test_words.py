@@ -71,7 +71,7 @@ def test_models_are_grouped_with_interpolation_last():
 
 
 def test_durations_and_sizes_have_readable_units():
-    assert [duration(s) for s in (0.12, 42, 600, 7300)] == ["0.1 s", "42 s", "10 min", "2 h 2 min"]
+    assert [duration(s) for s in (0.02, 0.12, 42, 600, 7300)] == ["0.1 s", "0.1 s", "42 s", "10 min", "2 h 2 min"]
     assert [byte_count(n) for n in (12, 2_290_000, 3.1e9)] == ["12 B", "2.29 MB", "3.1 GB"]
     assert progress_text(SimpleNamespace(done=0, total=5, remaining=None)) == "Computing…"
     assert progress_text(SimpleNamespace(done=2, total=5, remaining=3.0)) == "2 of 5, about 3.0 s left"

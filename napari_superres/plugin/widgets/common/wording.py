@@ -92,9 +92,9 @@ def progress_text(progress: "Progress") -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in seconds, minutes or hours."""
+    """Return a duration in seconds, minutes or hours, of at least a tenth of a second."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{max(seconds, 0.1):.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
