@@ -311,6 +311,8 @@ class BatchWidget(BatchControls):
 
     def _show_progress(self, batch: Batch) -> None:
         before, now, count = self._position, batch.position, len(batch.queue)
+        if before == count:  # The last file was shown: the timer came before the end of the job.
+            return
         self._position = now
         first, last = batch.queue[before], batch.queue[min(now, count - 1)]
         self.table.files.rows_changed(first, last)

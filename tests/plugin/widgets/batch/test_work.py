@@ -86,6 +86,30 @@ def test_the_command_line_does_the_same(listed, folder, qtbot, tmp_path, monkeyp
             assert record[key] == other[key]
 
 
+def test_progress_may_be_shown_after_the_last_file(listed, qtbot, monkeypatch):
+    """The timer may come between the last file and the end of the batch."""
+    finish = listed._finish
+
+    def late(complete):
+        listed._poll()
+        finish(complete)
+
+    monkeypatch.setattr(listed, "_finish", late)
+    run(listed, qtbot)
+    assert states(listed) == ["done", "failed", "done"]
+
+
+def test_failed_files_that_are_gone_are_not_tried_again(listed, folder, qtbot):
+    run(listed, qtbot)
+    (failed,) = listed.state.failed
+    failed.unlink()
+    assert listed.retry.isEnabled()
+    listed.retry.click()
+    qtbot.waitUntil(lambda: not listed.is_running, timeout=60_000)
+    assert failed.name not in column(listed, 0)
+    assert states(listed) == ["done"] * (listed.table.files.rowCount())
+
+
 def test_resume_and_overwrite(listed, folder, qtbot):
     expected = ["superres", "upscale", str(folder), "--output", str(folder / "super-resolved"), "--model", "bicubic-x2"]
     assert listed.state.command == [*expected, "--resume"], "only what is not the default"
