@@ -15,10 +15,10 @@ from napari_superres.core.notebook import Bar
 from napari_superres.core.options import takes_options
 from napari_superres.core.tiling import Box
 from napari_superres.errors import SettingsError, SuperResWarning
+from napari_superres.inference.engine.counts import Counts
 from napari_superres.inference.engine.execute import execute
 from napari_superres.inference.engine.global_statistics import find_global_statistics
 from napari_superres.inference.engine.half_precision import confirm_precision
-from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.options import UPSCALE_DEFAULTS, ModelChoice, UpscaleOptions
 from napari_superres.inference.planning.seen import Seen
 from napari_superres.inference.planning.upscale_run import UpscaleRun, plan_run

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import FAR_BELOW
-from napari_superres.inference.engine.sweep import Counts
+from napari_superres.inference.engine.counts import Counts
 from napari_superres.inference.planning.plan import Plan, plan_record
 from napari_superres.models.card import ITSELF, ModelCard
 from napari_superres.models.model import Model
@@ -19,14 +19,6 @@ _WARNING_INTERPOLATED = "Interpolated: no detail was added. Not for diagnosis."
 
 _POOR_DB = 40.0
 _NAMED_CHUNKS = 5
-INCONSISTENT = 0.02
-"""Difference of a result from its input, as a share of the contrast, from which the user hears of it.
-
-Measured with the shipped models on training images of all kinds, without noise and down to 5 photons: at most 0.014.
-Models of MRI volumes reach 0.02 to 0.04 where noise is a tenth of the contrast, networks at a wrong `intensity_range`
-0.02 to 0.6.
-"""
-
 _MANY_RAISED = 0.01
 """Share of a result's values below 0 from which the user hears of it."""
 
@@ -118,18 +110,25 @@ def _raised_notes(counts: Counts, plan: Plan, card: ModelCard) -> Iterator[str]:
 
 
 def _consistency_record(counts: Counts) -> dict[str, Any]:
-    if counts.inconsistency is None:
+    found = counts.agreement
+    if not found.blocks:
         return {}
-    return {"consistency": {"difference": round(counts.inconsistency, 5), "blocks": counts.blocks}}
+    return {
+        "consistency": {
+            "difference": round(found.of_contrast, 5),
+            "difference_of_signal": round(found.of_signal, 5),
+            "blocks": found.blocks,
+        }
+    }
 
 
 def _consistency_notes(counts: Counts, card: ModelCard) -> Iterator[str]:
     """Yield a sentence on a result that does not agree with its input."""
-    if counts.inconsistency is not None and counts.inconsistency > INCONSISTENT:
+    if difference := counts.agreement.describe_difference():
         yield (
             f"The result does not agree with the image: averaged over 8 x 8 pixels of the image, it differs by "
-            f"{counts.inconsistency:.1%} of the contrast, beyond noise. {card.name} does not suit this image or its "
-            "`intensity_range`; use another model, or interpolation."
+            f"{difference}, beyond noise. {card.name} does not suit this image or its `intensity_range`; use another "
+            "model, or interpolation."
         )
 
 

@@ -14,8 +14,9 @@ from napari_superres.core.image import Image
 from napari_superres.core.tiling import Box
 from napari_superres.inference.engine.consistency import ConsistencyCheck
 from napari_superres.inference.engine.cores import Core, CoreComputer
+from napari_superres.inference.engine.counts import Counts
 from napari_superres.inference.engine.global_statistics import GlobalStatistics, find_global_statistics
-from napari_superres.inference.engine.sweep import Counts, Elsewhere, PlaneStatistics, PlaneTile, TileRunner, sweep
+from napari_superres.inference.engine.sweep import Elsewhere, PlaneStatistics, PlaneTile, TileRunner, sweep
 from napari_superres.inference.engine.tile_io import store_core
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
@@ -79,9 +80,7 @@ def execute(
         region, invalid = store_core(out, plan, tile.plane, tile.tile, core.values, core.read)
         counts.add_limited(core.limited)
         if check.is_checked(tile.plane, tile.tile.core):
-            residual, blocks = check.compare(core.values, core.read.core, tile.plane.get("C", 0))
-            counts.residual += residual
-            counts.blocks += blocks
+            counts.add_agreement(check.compare(core.values, core.read.core, tile.plane.get("C", 0)))
         counts.invalid += invalid
         counts.recomputed += core.recomputed
         yield region, tile.share

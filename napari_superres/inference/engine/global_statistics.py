@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.inference.engine.sweep import Counts, Elsewhere, PlaneStatistics, PlaneTile, TileRunner, sweep
+from napari_superres.inference.engine.counts import Counts
+from napari_superres.inference.engine.sweep import Elsewhere, PlaneStatistics, PlaneTile, TileRunner, sweep
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.models.model import Model
 from napari_superres.models.probes.global_layers import Statistics, merge, relative_change

@@ -6,9 +6,9 @@ their cores are disjoint.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from math import prod, sqrt
+from math import prod
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import Limited
 from napari_superres.core.tiling import Tile, balanced_tile, inner_core, smallest_tile
 from napari_superres.errors import TileTooLargeError
 from napari_superres.inference.engine.color import Network, compute
+from napari_superres.inference.engine.counts import Counts
 from napari_superres.inference.engine.tile_io import TileRead, load_tile
 from napari_superres.inference.machine.cuda_pipeline import CONVERTED, IN_FLIGHT
 from napari_superres.inference.machine.device import to_device, without_tf32
@@ -37,57 +37,6 @@ OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 """Errors that smaller batches and tiles may mend."""
 
 _R = TypeVar("_R")
-
-
-@dataclass
-class Counts:
-    """What happened during a run.
-
-    Attributes
-    ----------
-    saturated, raised, raised_far
-        Values that were limited; see `intensity.Limited`.
-    invalid
-        Input pixels that were NaN or infinite.
-    recomputed
-        Tiles computed again in 32 bits because half precision overflowed.
-    residual, blocks
-        How far a few windows are from their input; see `ConsistencyCheck.compare`.
-    reduced
-        What was made smaller for lack of memory, in words.
-    statistics
-        Of layers that look at the whole image: ``layers``, ``passes`` and ``left``, see `GlobalStatistics`.
-    """
-
-    saturated: int = 0
-    raised: int = 0
-    raised_far: int = 0
-    invalid: int = 0
-    recomputed: int = 0
-    residual: float = 0.0
-    blocks: int = 0
-    reduced: list[str] = field(default_factory=list)
-    statistics: dict[str, float] = field(default_factory=dict)
-
-    def add(self, other: "Counts") -> None:
-        """Add the counts of another part of the run."""
-        self.add_limited(Limited(other.saturated, other.raised, other.raised_far))
-        self.invalid += other.invalid
-        self.recomputed += other.recomputed
-        self.residual += other.residual
-        self.blocks += other.blocks
-        self.reduced += [r for r in other.reduced if r not in self.reduced]
-
-    @property
-    def inconsistency(self) -> float | None:
-        """Root mean square difference from the input as a share of the contrast; None if nothing was compared."""
-        return sqrt(max(0.0, self.residual / self.blocks)) if self.blocks else None
-
-    def add_limited(self, limited: Limited) -> None:
-        """Add the values that were limited in a tile."""
-        self.saturated += limited.saturated
-        self.raised += limited.raised
-        self.raised_far += limited.raised_far
 
 
 @dataclass(frozen=True, slots=True)

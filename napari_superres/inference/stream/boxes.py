@@ -13,9 +13,9 @@ from napari_superres import io
 from napari_superres.core.image import Array, Image
 from napari_superres.core.invalid import REACH
 from napari_superres.core.tiling import Box, balanced_tile
+from napari_superres.inference.engine.counts import Counts
 from napari_superres.inference.engine.execute import execute
 from napari_superres.inference.engine.global_statistics import GlobalStatistics, find_global_statistics
-from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.machine.threads import thread_count
 from napari_superres.inference.options import ReadingOptions
 from napari_superres.inference.planning.plan import Plan

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any, TypedDict, cast
 
-from napari_superres.inference.engine.sweep import Counts
+from napari_superres.inference.engine.counts import Counts
 
 FORMAT = 2
 """Changes whenever entries change: a program continues only what has its own format."""

@@ -10,8 +10,8 @@ from typing import Any
 from napari_superres import io
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError, OutputExistsError, UnreadableImageError
+from napari_superres.inference.engine.counts import Counts
 from napari_superres.inference.engine.global_statistics import GlobalStatistics
-from napari_superres.inference.engine.sweep import Counts
 from napari_superres.inference.images import Progress, prepare
 from napari_superres.inference.options import ModelChoice, UpscaleOptions
 from napari_superres.inference.planning.estimate import check_disk, estimate

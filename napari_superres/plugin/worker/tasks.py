@@ -128,7 +128,7 @@ def upscale(
     SuperResError
         As `napari_superres.iter_upscale`.
     """
-    from napari_superres.inference.engine.sweep import Counts
+    from napari_superres.inference.engine.counts import Counts
     from napari_superres.inference.images import run_in_memory
     from napari_superres.inference.provenance import join_records, make_record
     from napari_superres.inference.remote.elsewhere import open_elsewhere

@@ -11,7 +11,7 @@ from torch import nn
 from napari_superres import Image, iter_upscale, read_image, upscale, upscale_file, write_image
 from napari_superres.errors import SuperResWarning
 from napari_superres.inference.engine import sweep
-from napari_superres.inference.engine.consistency import ConsistencyCheck
+from napari_superres.inference.engine.consistency import Agreement, ConsistencyCheck
 from napari_superres.inference.machine.cuda_pipeline import CONVERTED
 from napari_superres.models import Model, ModelCard, load_model
 
@@ -56,8 +56,16 @@ def noisy_scene(seed=0):
     return scene(seed=seed) + np.random.default_rng(seed).normal(0, 150, (96, 104)).astype(np.float32)
 
 
-def difference(result):
-    return result.metadata["provenance"]["consistency"]["difference"]
+def sparse(photons=None):
+    """Return a few spots on black: blocks of 8 x 8 pixels have 1 % of the contrast on average."""
+    rng, plane = np.random.default_rng(0), np.zeros((192, 192))
+    plane[tuple(rng.integers(0, 192, (2, 30)))] = rng.uniform(0.3, 1, 30)
+    plane = gaussian_filter(plane, 2) * 8 * np.pi
+    return (1000 * (rng.poisson(plane * photons) / photons if photons else plane)).astype(np.uint16)
+
+
+def difference(result, name="difference"):
+    return result.metadata["provenance"]["consistency"][name]
 
 
 @pytest.mark.parametrize("dtype", ["u2", "i4", "f4"])
@@ -67,6 +75,40 @@ def test_another_brightness_is_told_and_recorded(dtype):
         result = upscale(image, model_of(offset=0.055), axes="YX")
     assert difference(result) == pytest.approx(0.055, abs=2e-3)
     assert result.metadata["provenance"]["consistency"]["blocks"] == 64
+
+
+@pytest.mark.parametrize("gain", [0.8, 1.25])
+@pytest.mark.parametrize("photons", [None, 100])
+def test_another_brightness_of_a_dark_image(gain, photons):
+    """Spots are a small part of the contrast, but a quarter less of them is no small error."""
+    with pytest.warns(SuperResWarning, match=r"differs by (19|2\d)\.\d% of the brightness above the darkest parts"):
+        result = upscale(sparse(photons), model_of(gain=gain, intensity="none"), axes="YX")
+    assert difference(result) < 0.02
+    assert difference(result, "difference_of_signal") == pytest.approx(abs(gain - 1), abs=0.02)
+
+
+@pytest.mark.parametrize("photons", [None, 300, 30, 10])
+@pytest.mark.parametrize("model", ["fluo-x2", "em-x2", "photo-x2"])
+def test_shipped_models_agree_with_dark_images(model, photons, recwarn):
+    upscale(sparse(photons), load_model(model), axes="YX")
+    assert not [w for w in recwarn if "does not agree" in str(w.message)]
+
+
+@pytest.mark.parametrize(
+    ("share", "noise", "signal", "blocks", "told"),
+    [
+        (0.021, 0.020, 0.5, 64, "2.1% of the contrast"),
+        (0.021, 0.022, 0.5, 64, ""),
+        (0.019, 0.000, 0.5, 64, ""),
+        (0.004, 0.002, 0.02, 64, "20.0% of the brightness above the darkest parts"),
+        (0.004, 0.003, 0.02, 64, ""),
+        (0.004, 0.002, 0.03, 64, ""),
+        (0.004, 0.002, 0.02, 8, ""),
+    ],
+)
+def test_what_is_told(share, noise, signal, blocks, told):
+    found = Agreement(blocks, blocks * share**2, blocks * noise**2, blocks * signal**2)
+    assert found.describe_difference() == told
 
 
 @pytest.mark.parametrize("scale", [(1, 1), (2, 2), (4, 4)])

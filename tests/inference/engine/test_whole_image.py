@@ -15,6 +15,7 @@ from napari_superres import upscale
 from napari_superres.errors import SettingsError, SuperResWarning, TileTooLargeError
 from napari_superres.inference import iter_upscale
 from napari_superres.inference.engine import sweep
+from napari_superres.inference.engine.counts import Counts
 from napari_superres.inference.images import as_image
 from napari_superres.models import Model
 
@@ -120,9 +121,9 @@ def test_gathering_from_whole_windows_is_seen(name, monkeypatch):
     plan = plan_of(images[0], model, tile=least_tile(model), **EXACT)
     from napari_superres.inference.engine.global_statistics import find_global_statistics
 
-    *_, (_, _, wrong) = find_global_statistics(images[0], model, plan, sweep.Counts())
+    *_, (_, _, wrong) = find_global_statistics(images[0], model, plan, Counts())
     monkeypatch.undo()
-    *_, (_, _, right) = find_global_statistics(images[0], model, plan, sweep.Counts())
+    *_, (_, _, right) = find_global_statistics(images[0], model, plan, Counts())
     (a,), (b,) = wrong.planes.values(), right.planes.values()
     assert np.abs(a[0][0] - b[0][0]).max() > 1e-4
 
@@ -229,7 +230,7 @@ def test_statistics_are_plain_values():
 
     image, model = as_image(image_of(50, 50)), make("instance")
     plan = plan_of(image, model, tile=least_tile(model), precision="fp64")
-    *_, (_, _, settled) = find_global_statistics(image, model, plan, sweep.Counts())
+    *_, (_, _, settled) = find_global_statistics(image, model, plan, Counts())
     again = pickle.loads(pickle.dumps(settled))
     assert all(rows.dtype == np.float64 for rows in again.planes[()])
     # count, mean and squared deviations of the first norm: of its whole map
