@@ -127,6 +127,13 @@ def test_removed_noise_is_no_disagreement(seed, recwarn):
     assert not recwarn
 
 
+def test_rounding_is_no_disagreement(recwarn):
+    """Single photons are whole numbers: without their noise, even areas are rounded all the same way."""
+    image = np.random.default_rng(0).poisson(1.4 + 2 * (scene() > 600)).astype(np.uint16)
+    upscale(image, model_of(smooth=True, intensity="none"), axes="YX")
+    assert not recwarn
+
+
 def test_sharpening_is_no_disagreement(recwarn):
     image = (gaussian_filter(np.random.default_rng(0).random((96, 104)), 1.2) * 4000).astype(np.uint16)
     result = upscale(image, load_model("fluo-x2"), axes="YX")
