@@ -1,6 +1,6 @@
 """An instrument that tells the network how it blurred and how noisy it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log, pi
 
@@ -32,6 +32,13 @@ _AS_LINE, _BRIGHT = 0.75, (0.3, 0.9)
 """Share of truncated patches whose noise is told as a line over brightness, which is what `measure_noise` finds, and
 the intensity at which that line reaches the variance in the real part."""
 
+_SMOOTH, _SMOOTH_SIGMA = 0.4, (0.3, 1.5)
+"""Share of truncated patches that are smooth, and the sigma of their blur in high-resolution pixels: scanners
+interpolate, and the mean over many scans is smooth. All but nothing lies then beyond the truncation."""
+
+_QUIET = 0.4
+"""Share of truncated patches without noise."""
+
 _SHARP, _NARROW, _NARROW_SIGMA = 0.15, 0.3, 0.6
 """Share of patches without blur, and of those with a point-spread function narrower than this, in fine pixels."""
 
@@ -55,7 +62,7 @@ _OVERSTATED, _MOST_OVERSTATED = 0.25, 2.0
 """Share of patches whose noise is told too high, and by what factor at most: believing it costs detail."""
 
 _TEXTURE, _TEXTURE_GAIN, _TEXTURE_NOISE = 0.5, (1e-6, 1e-3), (5e-4, 1e-2)
-"""Share of unchanged patches of which noise is told, and how much: what is measured on photographs without noise."""
+"""Share of patches without noise, reduced as a whole, of which noise is told, and how much: texture is measured."""
 
 _NARROWER = 0.25
 """Largest difference by which the sigma is told too narrow, in fine pixels: `upscale` shades it by `SHADE`."""
@@ -172,14 +179,13 @@ class Conditioned:
         margin, whole = self.margin(scale), 0 if lr is None else ceil(_WHOLE * len(hr))
         lows, highs = [], []
         if lr is not None:
-            low, high = trim(lr[:whole], tuple(m // s for m, s in zip(margin, scale, strict=True))), hr[:whole]
-            draw = _Draws(whole, hr.device, generator)
+            low, high, draw = lr[:whole], hr[:whole], _Draws(whole, hr.device, generator)
             if self.reduction == "kspace":
                 low, told, high = self._receive(low, high, scale, draw, own_noise)
             else:
-                told = _tell_texture(draw)
+                low, told, high = trim(low, _lower(margin, scale)), _tell_texture(draw), trim(high, margin)
             lows.append(torch.cat([low, told.planes(low)], dim=1))
-            highs.append(trim(high, margin))
+            highs.append(high)
         if whole < len(hr):
             draw = _Draws(len(hr) - whole, hr.device, generator)
             contrast, offset = _draw_contrast(draw)
@@ -199,13 +205,16 @@ class Conditioned:
     ) -> tuple[Tensor, "Strengths", Tensor]:
         """Return magnitudes of truncated patches with Rician noise, what is told of them, and the originals."""
         contrast, offset = _draw_contrast(draw)
-        sigma = draw.log_uniform(self.read_noise) * (draw.uniform() >= _NO_NOISE)
-        none = torch.zeros_like(sigma)
-        told = _tell(_rician_as_line(sigma, draw), draw)
+        smooth = torch.where(draw.uniform() < _SMOOTH, draw.uniform(_SMOOTH_SIGMA), 0.0)
+        sigma = draw.log_uniform(self.read_noise) * (draw.uniform() >= _QUIET)
+        told = _add(_tell(_rician_as_line(sigma, draw), draw), _tell_texture(draw), sigma == 0)
         if own_noise is not None:
-            own = _own_strengths(own_noise[: len(hr)], contrast, offset, none, scale)
+            own = _own_strengths(own_noise[: len(hr)], contrast, offset, smooth, scale)
             told = _add(told, own, draw.uniform() < _OWN)
-        return draw.rician(lr * contrast + offset, sigma), told, hr * contrast + offset
+        margin = self.margin(scale)
+        low = _blur(lr, [smooth / s for s in scale], _lower(margin, scale)) * contrast + offset
+        high = _blur(hr, [smooth, smooth], margin) * contrast + offset
+        return draw.rician(low, sigma), told, high
 
     def record(
         self,
@@ -221,7 +230,7 @@ class Conditioned:
         The strengths are told as they are, unless others are given.
         """
         margin, radius = self.margin(scale), self._radius
-        blurred = convolve(hr, sample_gaussians(strengths.psf_sigma, radius))
+        blurred = _blur(hr, [strengths.psf_sigma, strengths.psf_sigma], (radius, radius))
         low = REDUCTIONS[self.reduction](blurred, scale, tuple(m - radius for m in margin))
         noisy = _add_noise(low, strengths, generator)
         return torch.cat([noisy, (told or strengths).planes(noisy)], dim=1), trim(hr, margin)
@@ -294,6 +303,16 @@ class _Draws:
         noise = torch.randn((2, *values.shape), device=self.device, generator=self.generator)
         real, imaginary = noise * sigma[:, None, None, None]
         return torch.where(sigma[:, None, None, None] > 0, torch.hypot(values + real, imaginary), values)
+
+
+def _lower(margin: tuple[int, ...], scale: Scale) -> tuple[int, ...]:
+    """Return a margin in low-resolution pixels."""
+    return tuple(m // s for m, s in zip(margin, scale, strict=True))
+
+
+def _blur(planes: Tensor, sigmas: Sequence[Tensor], margin: tuple[int, ...]) -> Tensor:
+    """Return planes ``(B, 1, H, W)``, each blurred by its own sigma along Y and X, without the margin."""
+    return convolve(planes, *(sample_gaussians(sigma, m) for sigma, m in zip(sigmas, margin, strict=True)))
 
 
 def _draw_contrast(draw: _Draws) -> tuple[Tensor, Tensor]:

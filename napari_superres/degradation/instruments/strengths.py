@@ -46,16 +46,16 @@ def sample_gaussians(sigma: Tensor, radius: int) -> Tensor:
 def blur(hr: Tensor, sigma: Tensor, reach: float) -> Tensor:
     """Return planes ``(B, 1, H, W)``, each blurred by its own Gaussian, which extends `reach` of the widest sigma."""
     kernel = gaussian_kernels(sigma, reach)
-    return convolve(F.pad(hr, (kernel.shape[-1] // 2,) * 4, mode="replicate"), kernel)
+    return convolve(F.pad(hr, (kernel.shape[-1] // 2,) * 4, mode="replicate"), kernel, kernel)
 
 
-def convolve(planes: Tensor, kernels: Tensor) -> Tensor:
-    """Return planes ``(B, 1, H, W)``, each convolved with its own kernel ``(B, 1, taps)`` along Y and X.
+def convolve(planes: Tensor, along_y: Tensor, along_x: Tensor) -> Tensor:
+    """Return planes ``(B, 1, H, W)``, each convolved with its own kernels ``(B, 1, taps)`` along Y and X.
 
     What the kernels do not cover is cut off: ``taps - 1`` pixels per axis.
     """
     count, rows = len(planes), planes.transpose(0, 1)
-    return F.conv2d(F.conv2d(rows, kernels[..., None], groups=count), kernels[:, :, None], groups=count).transpose(0, 1)
+    return F.conv2d(F.conv2d(rows, along_y[..., None], groups=count), along_x[:, :, None], groups=count).transpose(0, 1)
 
 
 def trim(patches: Tensor, margin: tuple[int, ...]) -> Tensor:
