@@ -181,7 +181,9 @@ def rounding_error(planes: Sequence[npt.NDArray[Any]]) -> float:
     """Return the standard deviation of the rounding of whole numbers to the grey levels that planes use; else 0."""
     if any(plane.dtype.kind not in "ui" for plane in planes):
         return 0.0
-    steps = [np.diff(np.unique(plane.ravel()[:: max(1, plane.size // _SAMPLE)].astype(np.float64))) for plane in planes]
+    # Whole numbers are sorted much faster than real ones.
+    levels = [np.unique(plane.ravel()[:: max(1, plane.size // _SAMPLE)]) for plane in planes]
+    steps = [np.diff(np.unique(each.astype(np.float64))) for each in levels]
     return min((float(step.min()) for step in steps if step.size), default=1.0) / 12**0.5
 
 
@@ -189,13 +191,13 @@ def _blocks(plane: npt.NDArray[Any], highest: float) -> Floats:
     """Return a row for each usable block of a plane: its mean, and the mean energy of each band."""
     rows, columns = (n // BLOCK for n in plane.shape)
     tiles = np.asarray(plane[: rows * BLOCK, : columns * BLOCK], dtype=np.float64)
-    tiles = tiles.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
+    tiles = tiles.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(rows, columns, BLOCK**2)
     # The orthonormal discrete cosine transform: white noise has the same energy in each of its coefficients.
     waves = np.sqrt(2 / BLOCK) * np.cos(np.pi / BLOCK * (_ORDER + 0.5) * _ORDER[:, None])
+    # Row by row: products so small are not shared among threads, which would take longer to wait for each other.
     with np.errstate(invalid="ignore"):
-        energy = (waves @ tiles @ waves.T) ** 2
-    means, saturated = tiles.mean(axis=(2, 3)), (tiles == highest).mean(axis=(2, 3))
-    bands = np.einsum("rcyx,byx->rcb", energy, _IN_BAND / _SIZES[:, None, None])
+        bands = (tiles @ np.kron(waves, waves).T) ** 2 @ (_IN_BAND / _SIZES[:, None, None]).reshape(-1, BLOCK**2).T
+    means, saturated = tiles.mean(axis=2), (tiles == highest).mean(axis=2)
     usable = np.isfinite(means) & (saturated < _SATURATED) & ((_mean(bands, _MIDDLE) + _mean(bands, _CORNER)) > 0)
     return np.concatenate([means[usable][:, None], bands[usable]], axis=1)
 
@@ -239,8 +241,6 @@ def _fit(brightness: Floats, middle: Floats, corner: Floats) -> tuple[float, flo
     The expected energy at the corner is ``(1 - share) * variance(brightness) + share * middle``. Energies scatter in
     proportion to what is expected, so each block is weighted by its inverse; blocks full of structure weigh still less.
     """
-    from scipy.optimize import nnls
-
     unit, span = float(np.median(corner)) or float(corner.mean()) or 1.0, float(brightness.max()) or 1.0
     corner, middle = corner / unit, middle / unit
     terms = np.stack([np.ones_like(corner), brightness / span, middle], axis=1)
@@ -250,11 +250,11 @@ def _fit(brightness: Floats, middle: Floats, corner: Floats) -> tuple[float, flo
     for _ in range(_ROUNDS):
         weight = 1 / np.maximum(expected, _FLOOR)
         rows = np.concatenate([terms * weight[:, None], caution])
-        (base, gain, share), _ = nnls(rows, np.append(corner * weight, 0.0))
+        base, gain, share = _nonnegative(rows, np.append(corner * weight, 0.0))
         if share > _MAX_SHARE:
             share = _MAX_SHARE
             rest = (corner - share * middle) * weight
-            (base, gain), _ = nnls(terms[:, :2] * weight[:, None], rest)
+            base, gain = _nonnegative(terms[:, :2] * weight[:, None], rest)
         base, gain = base / (1 - share), gain / (1 - share)
         noise = base + gain * terms[:, 1]
         expected = (1 - share) * noise + share * middle
@@ -267,3 +267,16 @@ def _fit(brightness: Floats, middle: Floats, corner: Floats) -> tuple[float, flo
     slope = ((1 - share) * gain) ** 2 * float(np.sum(weight * (terms[:, 1] - centre) ** 2))
     kept = slope / (slope + 2 * scatter) if slope else 0.0
     return float((base + (1 - kept) * gain * centre) * unit), float(kept * gain * unit / span)
+
+
+def _nonnegative(terms: Floats, values: Floats) -> Floats:
+    """Return the factors of at least 0 that bring the sum of a few terms, one per column, nearest to values."""
+    from scipy.optimize import nnls
+
+    # The least squares depend only on products of the columns. A square root of these products has few rows, instead of
+    # one for each block, over which threads would wait for each other many times.
+    columns = np.column_stack([terms, values])
+    energies, directions = np.linalg.eigh(columns.T @ columns)
+    root = np.sqrt(np.maximum(energies, 0))[:, None] * directions.T
+    factors: Floats = nnls(root[:, :-1], root[:, -1])[0]
+    return factors

@@ -37,7 +37,8 @@ def check_texts(texts: Mapping[str, Any], one_line: tuple[str, ...]) -> None:
         if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
             raise ModelFileError(f"card: {field} must be a text of at most {_LONGEST_TEXT} characters.")
         # Control characters can command the terminal that shows the card; halves of characters cannot be written.
-        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
+        is_plain = value.replace("\n", "").replace("\t", "").isprintable()
+        if not is_plain and any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
             raise ModelFileError(f"card: {field} must be plain text, without control characters.")
     if any("\n" in texts[field] for field in one_line) or len(texts.get("title", "")) > _LONGEST_TITLE:
         names = ", ".join(one_line)

@@ -137,15 +137,19 @@ def first_pixels(viewer: Any, widget: Any) -> None:
     def planned() -> bool:
         return not widget.session._jobs and not widget._plan_timer.isActive() and not widget.preview._timer.isActive()
 
+    def shown() -> Any:
+        layer = widget.preview.layer
+        return layer.data if layer is not None and layer.visible else None
+
     def measure(change: Callable[[], None]) -> tuple[float, float]:
-        before, wall, busy = widget.preview.layer, time.perf_counter(), time.process_time()
+        before, wall, busy = shown(), time.perf_counter(), time.process_time()
         change()
-        wait(lambda: widget.preview.layer is not None and widget.preview.layer is not before)
+        wait(lambda: shown() is not None and shown() is not before)
         return time.perf_counter() - wall, time.process_time() - busy
 
     noise = np.random.default_rng(0)
-    shown = [noise.poisson(16.0 * np.roll(picture(LARGE), 99 * i) + 100).astype(np.uint16) for i in range(2)]
-    layers = [viewer.add_image(pixels, name=f"layer {i}") for i, pixels in enumerate(shown)]
+    images = [noise.poisson(16.0 * np.roll(picture(LARGE), 99 * i) + 100).astype(np.uint16) for i in range(2)]
+    layers = [viewer.add_image(pixels, name=f"layer {i}") for i, pixels in enumerate(images)]
     for model in MODELS:
         widget.layer.value, widget.model.value = layers[0], model
         times: dict[str, list[tuple[float, float]]] = {"a press, planned": [], "another layer was chosen": []}

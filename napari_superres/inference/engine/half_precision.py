@@ -16,7 +16,7 @@ from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.plan import Plan
 from napari_superres.inference.planning.upscale_run import Part, UpscaleRun
 
-_WINDOW = {2: 192, 3: 40}
+_WINDOW = {2: 96, 3: 24}
 """Edge of the window on a CPU, where a whole tile may be a large part of the run."""
 
 
@@ -41,7 +41,7 @@ def precision_db(image: Image, part: Part) -> float:
 
     Infinite if both are equal, 0 if half precision overflows.
     """
-    plan = replace(part.plan, tile=_window(part.plan))
+    plan = _of_window(part.plan)
     planes, tiles = plan.planes(), plan.tiles()
     middle = [PlaneTile(planes[len(planes) // 2], tiles[len(tiles) // 2])]
     cores = []
@@ -51,12 +51,16 @@ def precision_db(image: Image, part: Part) -> float:
     return rounding_db(*cores)
 
 
-def _window(plan: Plan) -> tuple[int, ...]:
-    """Return the tile to compare: that of the plan, or a smaller one on a CPU."""
+def _of_window(plan: Plan) -> Plan:
+    """Return a plan whose middle tile is compared: that of the run or, on a CPU, a small one without context.
+
+    Both precisions lack the same context, so no pixel of the window needs to be left out.
+    """
     if plan.device != "cpu" or plan.global_statistics:
-        return plan.tile
+        return plan
     edge = _WINDOW[len(plan.work_axes)]
-    return tuple(
-        balanced_tile(n, min(t, max(edge, smallest_tile(h, m))), h, m)
-        for n, t, h, m in zip(plan.padded, plan.tile, plan.halo, plan.multiple, strict=True)
+    tile = (
+        balanced_tile(n, min(t, max(edge, smallest_tile(0, m))), 0, m)
+        for n, t, m in zip(plan.padded, plan.tile, plan.multiple, strict=True)
     )
+    return replace(plan, tile=tuple(tile), halo=tuple(0 for _ in plan.halo))

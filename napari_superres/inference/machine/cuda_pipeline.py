@@ -4,6 +4,7 @@ Three slots of pinned memory are used in turn. Uploads, computation and download
 one CUDA graph. Intensities are converted on the device, so that only the image's own type crosses the bus.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +21,9 @@ from napari_superres.core.tiling import Box
 
 IN_FLIGHT = 2
 """Batches submitted and not yet fetched. There is one more slot, because the last batch is still being stored."""
+
+_capturing = threading.Lock()
+"""Held while a graph is captured: a second capture begins by waiting for the device, which would spoil the first."""
 
 CONVERTED = {np.dtype(d): getattr(torch, d) for d in ("uint8", "int8", "uint16", "int16", "float32")}
 """Types that are exact in 32-bit floats, and their names in torch."""
@@ -166,7 +170,8 @@ class CudaBackend:
         stream.synchronize()
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=stream):
+            # By default, no other thread of the program could allocate device memory meanwhile.
+            with _capturing, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 found = network(given)
         except torch.OutOfMemoryError:
             raise

@@ -9,6 +9,7 @@ from copy import deepcopy
 from itertools import pairwise
 from statistics import median
 from typing import Any, Literal, TypeGuard, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -152,6 +153,20 @@ def half_form(model: Model, network: nn.Module, precision: Precision) -> nn.Modu
     precision
         ``"bf16"`` or ``"fp16"``.
     """
+    forms = _forms.setdefault(network, {})
+    if precision in forms and model.sha256:
+        return forms[precision]
+    form = _make_form(model, network, precision)
+    if model.sha256 and isinstance(form, HalfForm):  # Weights without a file may still be trained.
+        forms[precision] = form
+    return form
+
+
+_forms: WeakKeyDictionary[nn.Module, dict[Precision, HalfForm]] = WeakKeyDictionary()
+"""Forms of the networks in use: a run needs its form twice, to measure the error and to compute."""
+
+
+def _make_form(model: Model, network: nn.Module, precision: Precision) -> nn.Module:
     dtype = DTYPES[precision]
     key = f"{model.sha256}|{precision}|{_METHOD}|torch {torch.__version__}"
     like = _test_input(model.card, _EDGES[model.card.ndim][0])

@@ -50,17 +50,16 @@ def check_no_labels(image: Image, card: ModelCard, options: UpscaleOptions, chan
 
 def looks_like_labels(plane: npt.NDArray[np.integer]) -> bool:
     """Return whether a plane ``(Y, X)`` of whole numbers consists of uniform areas, as labels do."""
-    values, index, counts = np.unique(plane, return_inverse=True, return_counts=True)
+    values, counts = np.unique(plane, return_counts=True)
     if not _FEWEST <= len(values) <= plane.size // _FEW:
         return False
-    index = index.reshape(plane.shape)
-    objects = index != counts.argmax()
+    objects = plane != values[counts.argmax()]
     agreeing = np.zeros(plane.shape, np.uint8)  # neighbours of the same value
     steps, equal, pairs, is_curved = [], 0, 0, False
     for axis in (0, 1):
         first = tuple(slice(None, -1) if a == axis else slice(None) for a in (0, 1))
         after = tuple(slice(1, None) if a == axis else slice(None) for a in (0, 1))
-        same = index[first] == index[after]
+        same = plane[first] == plane[after]
         changes = ~same.all(axis=1 - axis)
         is_curved |= bool((changes[1:] & changes[:-1]).any())
         agreeing[first] += same
@@ -71,7 +70,7 @@ def looks_like_labels(plane: npt.NDArray[np.integer]) -> bool:
     # Blocks whose edges all lie on a coarse grid are pixels of an image that was enlarged.
     if not is_curved or equal < _EQUAL * max(1, pairs):
         return False
-    in_areas = np.bincount(index.ravel(), agreeing.ravel() >= 2, len(values)) / counts
+    in_areas = np.bincount(np.searchsorted(values, plane.ravel()), agreeing.ravel() >= 2, len(values)) / counts
     counts[counts.argmax()] = 0
     many = counts >= _SPECK
     if not many.any() or np.median(in_areas[many]) <= 0.5:

@@ -104,10 +104,10 @@ def choose_model(
     """
     if cards is None or shipped is None:
         from napari_superres.models.library.registry import all_cards
-        from napari_superres.models.library.shipped import shipped_cards
+        from napari_superres.models.library.shipped import shipped_names
 
         cards = all_cards()[0] if cards is None else cards
-        shipped = {card.name for card in shipped_cards()} if shipped is None else shipped
+        shipped = shipped_names() if shipped is None else shipped
     seen = recognise(image, names) if kind is None else Recognition(kind, said, (kind, kind, kind))
     refused = {card.name: reason for card in cards if (reason := refusal(card, image)[0])}
     able = [card for card in cards if card.name not in refused]

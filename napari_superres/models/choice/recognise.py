@@ -129,8 +129,10 @@ def _ground(image: Image, sample: int = 0) -> _Ground:
         return _Ground(0.0, 0.5, 0.0)
     low, high = np.percentile(values, (0.1, 99.9))
     levels = np.clip((values - low) / max(high - low, 1e-12), 0.0, 1.0)
-    spread = float(levels.std())
-    skewness = float(((levels - levels.mean()) ** 3).mean()) / spread**3 if spread else 0.0
+    apart = levels - levels.mean()
+    squares = apart * apart
+    spread = float(np.sqrt(squares.mean()))
+    skewness = float((squares * apart).mean()) / spread**3 if spread else 0.0
     return _Ground(float(values.min()), float(np.median(levels)), skewness)
 
 

@@ -45,6 +45,11 @@ def thumbnail_file(name: str) -> Path | None:
     return path if shipped_file(name) and path.is_file() else None
 
 
+def shipped_names() -> frozenset[str]:
+    """Return the names of the shipped models."""
+    return frozenset(path.name.removesuffix(SUFFIX) for path in shipped_folder().glob(f"*{SUFFIX}"))
+
+
 def shipped_cards() -> list[ModelCard]:
     """Return the cards of the shipped models, by name."""
     return [read_card(path) for path in sorted(shipped_folder().glob(f"*{SUFFIX}"))]

@@ -31,6 +31,17 @@ def test_error_of_half_precision_is_in_the_record(cells):
     assert 10 * np.log10(np.ptp(exact) ** 2 / error) == pytest.approx(rough, abs=3)
 
 
+@pytest.mark.parametrize("name", ["photo-x2", "fluo3d-z2"])
+def test_the_window_is_a_small_part_of_the_run(name):
+    model = load_model(name)
+    shape = (300, 310) if model.card.ndim == 2 else (40, 60, 70)
+    image = as_image(np.zeros(shape, np.uint16), "ZYX"[-len(shape) :])
+    (part,) = plan_run(image, model, {"precision": "bf16"}, measure=False).parts
+    window = half_precision._of_window(part.plan)
+    assert np.prod(window.tile) < 0.12 * np.prod(part.plan.padded)
+    assert set(window.halo) == {0}
+
+
 def test_same_precision_has_no_error(cells):
     model = load_model("fsrcnn-x2")
     (part,) = plan_run(cells, model, {"precision": "fp32"}, measure=False).parts

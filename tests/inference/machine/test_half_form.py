@@ -1,6 +1,8 @@
 """Networks in 16 bits on a CPU: what is converted, how precise it is, and when it is taken."""
 
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -85,7 +87,21 @@ def test_choice_is_kept_with_the_hash(monkeypatch):
     model = load_model("fsrcnn-x2")
     first = half_form.half_form(model, model.runner, "bf16").exact
     monkeypatch.setattr(half_form, "_measured_form", lambda *_: pytest.fail("measured again"))
-    assert half_form.half_form(model, model.runner, "bf16").exact == first
+    again = load_model("fsrcnn-x2")
+    assert half_form.half_form(again, again.runner, "bf16").exact == first
+
+
+def test_a_form_is_made_once_unless_the_weights_may_change():
+    model = load_model("fsrcnn-x2")
+    form = half_form.half_form(model, model.runner, "bf16")
+    assert half_form.half_form(model, model.runner, "bf16") is form
+    assert half_form.half_form(model, model.runner, "fp16") is not form
+    trained = dataclasses.replace(model, sha256="")
+    assert half_form.half_form(trained, model.runner, "bf16") is not form
+    network = weakref.ref(model.runner)
+    del model, trained
+    gc.collect()
+    assert network() is None, "forms keep no network alive"
 
 
 @pytest.mark.parametrize("name", ["photo-x2", "fluo-x2", "em-x2"])

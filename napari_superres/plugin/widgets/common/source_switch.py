@@ -52,7 +52,9 @@ class SourceSwitch(QCheckBox):
         self.hide()
 
     def cover(self, source: "ImageLayer", result: "ImageLayer") -> None:
-        """Hide a source from now on while a layer lies over it that it would show through."""
+        """Hide a source from now on while a layer lies over it that it would show through, and no other source."""
+        if result in self._sources:
+            self._release(result)
         for name in _EVENTS:
             getattr(result.events, name).connect(self.apply)
         source.events.visible.connect(self._respect_user)

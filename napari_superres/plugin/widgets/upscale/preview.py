@@ -31,6 +31,9 @@ _DELAY_MS = 150
 _LOOKS_AFTER_MOVING = 20
 """Looks at what is visible after the view was moved: napari knows it only when it has drawn, which may take long."""
 
+_FIXED = {"rgb", "multiscale"}
+"""What is decided when a layer is made."""
+
 _LOOKS = ("colormap", "contrast_limits", "gamma", "opacity", "blending")
 _LARGEST = 384
 """Pixels along an edge that are computed, from the middle of the visible field."""
@@ -102,6 +105,7 @@ class Preview(QCheckBox):
         self._added = added
         self.layer: ImageLayer | None = None
         self._source: ImageLayer | None = None
+        self._shown: ImageLayer | None = None  # the source whose pixels are in the layer
         self._job: Job | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -155,7 +159,7 @@ class Preview(QCheckBox):
     def _remove_layer(self) -> None:
         if self.layer is not None and self.layer in self.viewer.layers:
             self.viewer.layers.remove(self.layer)
-        self.layer = None
+        self.layer = self._shown = None
 
     def _view_events(self) -> list[Any]:
         camera, dims = field.camera(self.viewer).events, self.viewer.dims.events
@@ -179,8 +183,9 @@ class Preview(QCheckBox):
                 getattr(layer.events.set_data, act)(self._follow_data)
                 for name in (*PLACE, *_LOOKS):
                     getattr(getattr(layer.events, name), act)(self._follow_looks)
-        if self._source is not None:
-            self._remove_layer()
+        # The layer serves the next source, too: napari takes long to remove one and to add another.
+        if self.layer is not None and self.layer in self.viewer.layers:
+            self.layer.visible = False
         self._source = source
 
     def _follow_data(self, _: Any = None) -> None:
@@ -273,11 +278,14 @@ class Preview(QCheckBox):
                 self._is_requested_again = False
                 self._compute()
 
+        def fail(message: str) -> None:
+            forms.say(self.note, window_text(message))
+            if self._shown is not target.layer:
+                self._remove_layer()
+
         self._is_busy, self._has_shown = True, not in_parts
         self._drawn = 0.0
-        self._job = Job(
-            steps, stepped=show_part, failed=lambda message: forms.say(self.note, window_text(message)), ended=finish
-        )
+        self._job = Job(steps, stepped=show_part, failed=fail, ended=finish)
         self.setText(_BUSY)
         self.session.add(self._job)
 
@@ -290,21 +298,36 @@ class Preview(QCheckBox):
         if not shows_through(source) or self._is_lowest(source):  # The surroundings stay visible around it.
             keywords["blending"] = "translucent_no_depth"
         layer = self.layer if self.layer is not None and self.layer in self.viewer.layers else None
-        if layer is None or (layer.ndim, layer.rgb) != (source.ndim, keywords["rgb"]):
+        if layer is None or (layer.ndim, layer.rgb, layer.dtype) != (source.ndim, keywords["rgb"], data.dtype):
             self._remove_layer()
-            selected = set(self.viewer.layers.selection)
-            self.layer = Layer.create(data, keywords, kind)
-            self.viewer.layers.insert(self.viewer.layers.index(source) + 1, self.layer)
-            self.viewer.layers.selection = selected
-            self._added(source, self.layer)
+            layer = self.layer = Layer.create(data, keywords, kind)
+            self._place_above(source)
             return
-        for attribute in (*PLACE, *_LOOKS):
+        if self._shown is not source:
+            layer.contrast_limits_range = keywords.get("contrast_limits", layer.contrast_limits_range)
+        for attribute in (*PLACE, *_LOOKS) if self._shown is source else keywords.keys() - _FIXED:
             if attribute in keywords:
                 setattr(layer, attribute, keywords[attribute])
         if layer.data is data:
             layer.refresh()
         else:
             layer.data = data
+        if self._shown is not source:
+            self._place_above(source)
+            layer.visible = True
+
+    def _place_above(self, source: "ImageLayer") -> None:
+        """Put the layer right above its source, and leave the selection as it is."""
+        layers, layer = self.viewer.layers, self.layer
+        assert layer is not None
+        selected, above = set(layers.selection), layers.index(source) + 1
+        if layer not in layers:
+            layers.insert(above, layer)
+        elif layers.index(layer) != above:
+            layers.move(layers.index(layer), above)
+        layers.selection = selected
+        self._shown = source
+        self._added(source, layer)
 
     def _is_lowest(self, source: "ImageLayer") -> bool:
         """Whether no visible image lies below a layer, with which the preview would have to be added up."""

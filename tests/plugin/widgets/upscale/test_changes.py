@@ -10,8 +10,10 @@ from helpers.upscaling import LONG, pixels, run
 import napari_superres
 from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
+from napari_superres.errors import SettingsError
 from napari_superres.plugin.host.samples import sample_layers
 from napari_superres.plugin.widgets.upscale.state import SHAPE, SLICE
+from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
 
 pytestmark = pytest.mark.gui
@@ -84,6 +86,38 @@ def test_the_preview_follows_the_chosen_layer(viewer, widget, qtbot):
     run(widget, qtbot)
     assert viewer.layers[-1].name != "B"
     assert "Done" in widget.status.text()
+
+
+def test_one_preview_layer_serves_one_source_after_another(viewer, widget, qtbot, monkeypatch):
+    first = viewer.add_image(pixels(), name="A", colormap="magenta", interpolation2d="cubic", blending="additive")
+    second = viewer.add_image(2 * pixels((30, 60), 1), name="B", blending="additive", contrast_limits=(0, 3))
+    widget.preview.setChecked(True)
+    widget.layer.value = first
+    qtbot.waitUntil(lambda: [p.name for p in previews(viewer)] == ["preview of A"], timeout=LONG)
+    made = widget.preview.layer
+    for source in (second, first):
+        widget.layer.value = source
+        name = f"preview of {source.name}"
+        qtbot.waitUntil(lambda name=name: [p.name for p in previews(viewer)] == [name], timeout=LONG)
+        qtbot.waitUntil(lambda: widget.preview.text() == "Live preview", timeout=LONG)
+        assert widget.preview.layer is made
+        assert made.visible
+        assert viewer.layers.index(made) == viewer.layers.index(source) + 1
+        # B, which is not the lowest, would be added to its preview.
+        assert (first.visible, second.visible) == (True, source is first)
+        for attribute in ("interpolation2d", "contrast_limits", "contrast_limits_range"):
+            assert getattr(made, attribute) == pytest.approx(getattr(source, attribute)), attribute
+        assert made.colormap.name == source.colormap.name
+
+    def fail(*_, **__):
+        raise SettingsError("no preview of this.")
+        yield
+
+    monkeypatch.setattr(tasks, "preview", fail)
+    widget.layer.value = second
+    qtbot.waitUntil(lambda: "No preview of this." in widget.preview.note.text(), timeout=LONG)
+    assert previews(viewer) == []
+    assert second.visible
 
 
 def test_an_error_in_a_callback_does_not_block_the_next_job(viewer, widget, qtbot):
