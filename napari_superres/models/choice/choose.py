@@ -58,7 +58,7 @@ class Choice:
     suited: tuple[str, ...] = ()
 
     def with_refused(self, others: Mapping[str, str]) -> "Choice":
-        """Return the same choice with more models that cannot run, and why."""
+        """Return the same choice with more models that cannot be taken, and why."""
         return replace(self, refused={**others, **self.refused})
 
     def required(self) -> str:

@@ -16,7 +16,7 @@ def image_of_channel(image: Image, channel: int) -> Image:
     Parameters
     ----------
     image
-        Image with the axis C; its pixels are not read.
+        Image with the axis C. Its pixels are sliced: of a lazy array, they are not read.
     channel
         Index along C.
     """
@@ -47,15 +47,18 @@ def choose_for_channel(
         Name of a model that makes the same grid as `main`. Transmitted light, for which no model is shipped, is
         interpolated. None stands for `main`: nothing tells what the channel shows.
     choice : Choice
-        What is known of the channel. Models that make another grid are among the refused.
+        What is known of the channel, among the models on that grid.
     """
     baseline = _baseline(main)
     choice = choose_model(image, _on_grid([*cards, baseline], main), names=names)
-    others = {card.name: f"{card.name} makes another grid than {main.name}" for card in cards if not _fits(card, main)}
-    choice = choice.with_refused(others)
     if choice.model is not None:
         return choice.model, choice
     return (baseline.name if is_unstained(names) and baseline is not main else None), choice
+
+
+def on_other_grids(cards: Sequence[ModelCard], main: ModelCard) -> dict[str, str]:
+    """Return why models that make another grid than `main` cannot compute other channels of its image, by name."""
+    return {card.name: f"{card.name} makes another grid than {main.name}" for card in cards if not _fits(card, main)}
 
 
 def _baseline(main: ModelCard) -> ModelCard:

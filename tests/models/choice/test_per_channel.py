@@ -5,7 +5,7 @@ import pytest
 
 from napari_superres import Image
 from napari_superres.models import find_card, list_models
-from napari_superres.models.choice.per_channel import choose_for_channel, image_of_channel
+from napari_superres.models.choice.per_channel import choose_for_channel, image_of_channel, on_other_grids
 
 TWO = Image.from_array(
     np.random.default_rng(0).integers(20, 230, (3, 2, 64, 48)).astype(np.uint16),
@@ -39,8 +39,9 @@ def test_the_name_of_the_channel_decides(name, main, model):
     assert choose(name, main)[0] == model
 
 
-def test_models_of_another_grid_are_refused():
-    model, choice = choose("DAPI", "bicubic-x3")
+def test_models_of_another_grid_are_known():
+    model, _ = choose("DAPI", "bicubic-x3")
     assert find_card(model).scale == (3, 3)
-    assert choice.refused["fluo-x2"] == "fluo-x2 makes another grid than bicubic-x3"
-    assert "lanczos-x3" not in choice.refused
+    refused = on_other_grids(list_models(), find_card("bicubic-x3"))
+    assert refused["fluo-x2"] == "fluo-x2 makes another grid than bicubic-x3"
+    assert "lanczos-x3" not in refused
