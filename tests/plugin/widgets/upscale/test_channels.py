@@ -148,8 +148,8 @@ def test_ticks_and_models_are_kept_for_their_layer(viewer, widget):
 def test_layers_of_one_file_have_a_model_each(viewer, fresh, qtbot, file, monkeypatch, tmp_path):
     layers = opened(viewer, file)
     fresh.layer.value = layers["DAPI"]
-    qtbot.waitUntil(lambda: not fresh.channels.is_looking and fresh.model.value == "fluo-x2")
-    assert shown(fresh) == [("DAPI", True, "fluo-x2"), ("brightfield", False, "bicubic-x2"), ("GFP", False, "fluo-x2")]
+    expected = list(zip(NAMES, (True, False, False), MODELS, strict=True))
+    qtbot.waitUntil(lambda: shown(fresh) == expected)
     row(fresh, "GFP").tick.click()
     choose(fresh, "GFP", "lanczos-x2")
     qtbot.waitUntil(lambda: "lanczos-x2: 24 × 30" in fresh.estimate.text())
@@ -203,8 +203,9 @@ def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
     assert not widget.channels.isHidden()
     assert widget.channels.all.text() == "All 3 channels"
     widget.channels.all.click()
-    for each in widget.channels.rows:
-        each.box.value = "bicubic-x2"
+    qtbot.waitUntil(widget.run.isEnabled)
+    for name in names:
+        choose(widget, name, "bicubic-x2")
     qtbot.waitUntil(lambda: "for each of 3 channels" in widget.estimate.text(), timeout=LONG)
     run(widget, qtbot)
     expected = napari_superres.upscale(read_image(path), "bicubic-x2")
@@ -237,6 +238,7 @@ def test_cancelling_one_channel_starts_no_other(viewer, widget, qtbot, tmp_path,
             yield Progress(0, 9, image, None, 1.0, None)
 
     monkeypatch.setattr(upscale_widget.tasks, "upscale", endless)
+    qtbot.waitUntil(widget.run.isEnabled)
     widget.run.click()
     qtbot.waitUntil(lambda: "Computing" in widget.status.text(), timeout=LONG)
     widget.run.click()

@@ -132,16 +132,16 @@ class ChannelsForm(QWidget):
 
     @property
     def is_open(self) -> bool:
-        """Whether a channel is computed by the model of the chosen layer, or is still being looked at."""
-        if not self.rows:
-            return True
-        main = any(channel.layer is self._layer and channel.number is None for channel in self.ticked)
-        return main or any(self._job is not None or self._falls_back(channel) for channel in self.ticked)
+        """Whether a channel is computed by the model of the chosen layer."""
+        return not self.rows or any(map(self._needs_main, self.ticked))
+
+    def _needs_main(self, channel: Channel) -> bool:
+        return self._is_chosen(channel) or (self._follows_pixels(channel) and self._seen(channel)[0] is None)
 
     @property
     def is_looking(self) -> bool:
-        """Whether the pixels of a channel are still being looked at."""
-        return self._job is not None
+        """Whether the pixels of a channel, which decide its model, are still being looked at."""
+        return self._job is not None and any(self._follows_pixels(channel) for channel in self.ticked)
 
     def layers(self) -> "list[ImageLayer]":
         """Return the layers that are computed, the chosen one first.
@@ -178,20 +178,24 @@ class ChannelsForm(QWidget):
     def model_of(self, channel: Channel) -> str:
         """Return the model of a channel."""
         main = str(self._models.box.value or "")
-        if channel.number is None and channel.layer is self._layer:
-            return main
-        if own := self._by_hand(channel):
-            return own
-        if channel.number is not None and self._chooser.by_hand(channel.layer):
-            return main
-        return self._seen(channel)[0] or main
+        if self._follows_pixels(channel):
+            return self._seen(channel)[0] or main
+        return main if self._is_chosen(channel) else self._by_hand(channel) or main
+
+    def _is_chosen(self, channel: Channel) -> bool:
+        """Return whether a channel is all of the chosen layer."""
+        return channel.number is None and channel.layer is self._layer
+
+    def _follows_pixels(self, channel: Channel) -> bool:
+        """Return whether the name and the pixels of a channel decide its model, and neither the user nor the layer."""
+        return not self._is_chosen(channel) and not self._by_hand(channel) and not self._is_layer_by_hand(channel)
+
+    def _is_layer_by_hand(self, channel: Channel) -> bool:
+        return channel.number is not None and bool(self._chooser.by_hand(channel.layer))
 
     def _seen(self, channel: Channel) -> "tuple[str | None, Choice | None]":
         known = ((one, seen) for one, seen in self._known.items() if (one.layer, one.number) == channel[:2])
         return next((seen for _, seen in known), (None, None))
-
-    def _falls_back(self, channel: Channel) -> bool:
-        return not self._by_hand(channel) and self._seen(channel)[0] is None
 
     def _by_hand(self, channel: Channel) -> str:
         if channel.number is None:
@@ -200,7 +204,7 @@ class ChannelsForm(QWidget):
         return self._own.get(channel.layer, {}).get((channel.number, str(self._models.box.value)), "")
 
     def _is_on(self, channel: Channel) -> bool:
-        is_usual = channel.number is not None or channel.layer is self._layer
+        is_usual = channel.number is not None or self._is_chosen(channel)
         return self._ticks.get(channel.layer, {}).get(channel.number, is_usual)
 
     # What is shown
@@ -313,11 +317,11 @@ class ChannelsForm(QWidget):
         is_all = len(self.ticked) == len(self.rows)
         for row in self.rows:
             ticks = self._ticks.setdefault(row.channel.layer, {})
-            ticks[row.channel.number] = not is_all or (row.channel.number is None and row.channel.layer is self._layer)
+            ticks[row.channel.number] = not is_all or self._is_chosen(row.channel)
         self._changed()
 
     def _take(self, channel: Channel, model: str) -> None:
-        if channel.number is None and channel.layer is self._layer:
+        if self._is_chosen(channel):
             self._chooser.take(model)
             return
         if channel.number is None:
