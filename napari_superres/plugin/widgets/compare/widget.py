@@ -15,6 +15,7 @@ from napari_superres.plugin.host.layers import to_image, to_layer
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.common.parts.fold import fold
+from napari_superres.plugin.widgets.common.parts.made import MAP, is_result
 from napari_superres.plugin.widgets.common.parts.remembered import remember
 from napari_superres.plugin.widgets.compare import map_kinds
 from napari_superres.plugin.widgets.compare.colour_bar import ColourBar
@@ -24,14 +25,7 @@ from napari_superres.plugin.widgets.compare.plot import Plot
 from napari_superres.plugin.widgets.compare.profile_section import ProfileSection
 from napari_superres.plugin.widgets.compare.report_view import ReportView, VerdictView
 from napari_superres.plugin.widgets.compare.spectra_section import SpectraSection
-from napari_superres.plugin.widgets.compare.state import (
-    CONVENTIONS,
-    MAP,
-    RANGES,
-    Activity,
-    CompareState,
-    suggest_layers,
-)
+from napari_superres.plugin.widgets.compare.state import CONVENTIONS, RANGES, Activity, CompareState, suggest_layers
 from napari_superres.plugin.widgets.compare.visual_section import VisualSection
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
@@ -220,7 +214,7 @@ class CompareWidget(Panel):
         """Compare the result that is selected in napari's list."""
         active = self.viewer.layers.selection.active
         is_choice = active is not None and any(active is one for one in self.result.choices)
-        if is_choice and active is not self._last_active and forms.is_result(active):
+        if is_choice and active is not self._last_active and is_result(active):
             self._choose_suggested(active)
             self._last_active = active
             self._show_state()

@@ -15,7 +15,7 @@ from napari_superres.plugin.host import field
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_layer
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.forms import OURS, TEMPORARY
+from napari_superres.plugin.widgets.common.parts.made import OURS, TEMPORARY
 from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.common.source_switch import shows_through
 from napari_superres.plugin.widgets.upscale.result_layer import PLACE, REFRESH_S

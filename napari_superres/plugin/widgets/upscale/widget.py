@@ -18,6 +18,7 @@ from napari_superres.plugin.widgets.common.blur_noise import noise_text, told_te
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.parts.made import is_made
 from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
@@ -67,7 +68,7 @@ class UpscaleWidget(RunningControls):
         self._plan_job: Job | None = None
         self._is_layer_by_hand = False
         self._followed: ImageLayer | None = None
-        # What was selected is selected again after each layer that is added: that is no choice of the user.
+        # It is selected again after each result or preview that is added: that is no choice of the user.
         self._last_active = viewer.layers.selection.active
         self._plan_timer = QTimer(self)
         self._plan_timer.setSingleShot(True)
@@ -155,11 +156,12 @@ class UpscaleWidget(RunningControls):
         self._follow(None)
 
     def active_changed(self) -> None:
-        """Choose the layer that is selected in napari's list, unless it is a result: that of a run is selected."""
+        """Choose the layer that is selected in napari's list, unless it was made of another one."""
         active = self.viewer.layers.selection.active
-        is_choice = active is not None and any(active is choice for choice in self.layer.choices)
-        if is_choice and active is not self._last_active and not forms.is_result(active):
-            self._last_active = active
+        if active is None or active is self._last_active or is_made(active):
+            return
+        self._last_active = active
+        if any(active is choice for choice in self.layer.choices):
             self.layer.value = active
 
     def _choose_layer_by_hand(self) -> None:

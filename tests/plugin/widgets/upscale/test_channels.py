@@ -180,7 +180,7 @@ def test_a_channel_that_is_left_out_asks_nothing(viewer, dock, qtbot, file, monk
     assert not fresh.run.isEnabled()
     row(fresh, "brightfield").tick.click()
     row(fresh, "DAPI").tick.click()
-    assert fresh.run.isEnabled()
+    qtbot.waitUntil(fresh.run.isEnabled)
     run(fresh, qtbot)
     assert [layer.name for layer in viewer.layers if layer.name.endswith("-x2]")] == ["DAPI - cells [fluo-x2]"]
 

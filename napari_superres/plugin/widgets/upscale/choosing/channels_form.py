@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-_NAME_WIDTH = "M" * 8
-"""Text as wide as the names of channels are shown; longer ones end with dots."""
+_LEAST, _MOST = "M" * 3, "M" * 10
+"""Texts as wide as the names of channels are at least and at most; longer names are shortened in the middle."""
 
 
 class Channel(NamedTuple):
@@ -48,14 +48,42 @@ class Channel(NamedTuple):
     name: str
 
 
+class Tick(QCheckBox):
+    """A tick whose name is shortened where the panel is narrow."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self.setText(name)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def _width(self, text: str) -> int:
+        """Return the width with a text, from the box to its end."""
+        advance = self.fontMetrics().horizontalAdvance
+        return super().sizeHint().width() - advance(self.text()) + advance(text)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Return the size with the name, if that is not too long."""
+        width = min(self._width(self._name), self._width(_MOST))
+        return QSize(width, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Return the size with a few letters of the name."""
+        return QSize(min(self._width(_LEAST), self._width(self._name)), super().sizeHint().height())
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Shorten the name to the room."""
+        super().resizeEvent(event)
+        room = self.width() - self._width("")
+        self.setText(self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, room))
+
+
 class Row:
     """The controls of a channel."""
 
     def __init__(self, channel: Channel, models: ModelChoice) -> None:
         self.channel = channel
-        self.tick = QCheckBox()
-        width = self.tick.fontMetrics().horizontalAdvance(_NAME_WIDTH)
-        self.tick.setText(self.tick.fontMetrics().elidedText(channel.name, Qt.TextElideMode.ElideMiddle, width))
+        self.tick = Tick(channel.name)
         self.tick.setAccessibleName(f"Channel {channel.name}")
         self.tick.setToolTip(f"Compute {channel.name}.")
         self.models = ModelChoice(models)
