@@ -1,4 +1,4 @@
-"""Docks, folding sections, what is remembered of them, entries of lists, and layers that were made. Nothing here knows models or images.
+"""Docks, folding sections, what is remembered, entries of lists, layers that were made. No models, no images.
 
 ``docks``       the docks of the panels are tabs of one; one panel opens another
 ``fold``        sections that fold
