@@ -44,9 +44,7 @@ class BatchNextSteps(QWidget):
             "Compare", "Open the first result and its input, and measure how far to trust it.", self._compare
         )
         self.report = self._button(
-            "Report…",
-            "Write a web page on all files: what was made, with pictures, notes and failures.",
-            self._open_or_ask,
+            "Report…", "Write a web page on all files, with pictures, notes and failures.", self._open_or_ask
         )
         self.open_folder = self._button("Open folder", "Show the results in the file manager.", self._open_folder)
         layout = QVBoxLayout(self)

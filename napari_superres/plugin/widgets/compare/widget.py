@@ -23,7 +23,7 @@ from napari_superres.plugin.widgets.compare.interpolation import Interpolation
 from napari_superres.plugin.widgets.compare.map_kinds import MapKind
 from napari_superres.plugin.widgets.compare.plot import Plot
 from napari_superres.plugin.widgets.compare.profile_section import ProfileSection
-from napari_superres.plugin.widgets.compare.report_view import ReportView, VerdictView
+from napari_superres.plugin.widgets.compare.report_view import ReportSteps, ReportView, VerdictView
 from napari_superres.plugin.widgets.compare.spectra_section import SpectraSection
 from napari_superres.plugin.widgets.compare.state import CONVENTIONS, RANGES, Activity, CompareState, suggest_layers
 from napari_superres.plugin.widgets.compare.visual_section import VisualSection
@@ -63,6 +63,8 @@ class CompareWidget(Panel):
         self.body.addWidget(self.status)
         self.status.hide()
         self._add_folded()
+        self.next_steps = ReportSteps(self.viewer, self._write)
+        self.foot.addWidget(self.next_steps)
         self.body.addStretch(1)
         self._choose_suggested()
         self._show_state()
@@ -141,7 +143,7 @@ class CompareWidget(Panel):
 
     def _add_folded(self) -> None:
         """Add the parts that are folded away at first."""
-        self.report_view = ReportView(self._save_report)
+        self.report_view = ReportView()
         options = _column(self.register, forms.form([forms.narrow(self.convention), forms.narrow(self.data_range)]))
         contents = {
             "Options": options,
@@ -190,7 +192,7 @@ class CompareWidget(Panel):
         self.measure.setText(state.measure_label)
         for kind in map_kinds.KINDS:
             self.maps[kind.name].setEnabled(state.can_map(kind.needs))
-        self.report_view.save.setEnabled(state.can_save)
+        self.next_steps.show_state(can_save=state.can_save)
         self.data_range.enabled = state.can_choose_range and state.has_reference
         self.register.setEnabled(state.has_reference)
         self.convention.enabled = state.has_reference
@@ -286,12 +288,13 @@ class CompareWidget(Panel):
         def show(report: "Report") -> None:
             self.verdict_view.show_report(report, title)
             self.report_view.show_report(report)
+            self.next_steps.show_report(report)
             self.scroll_to(self.verdict_view)
 
         self._start("Measuring…", steps, show)
 
-    def _save_report(self, steps: Callable[[], Generator[str, None, None]], path: str) -> None:
-        self._start("Writing the report…", steps, lambda _: forms.say(self.status, f"The report was saved as {path}"))
+    def _write(self, what: str, steps: Callable[[], Generator[str, None, None]], path: str) -> None:
+        self._start(f"Writing the {what}…", steps, lambda _: forms.say(self.status, f"The {what} was saved as {path}"))
 
     def _add_map(self, kind: MapKind) -> None:
         state, register = self.state, self.register.isChecked()

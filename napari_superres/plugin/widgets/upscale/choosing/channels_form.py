@@ -88,6 +88,7 @@ class Row:
         self.tick.setToolTip(f"Compute {channel.name}.")
         self.models = ModelChoice(models)
         self.box = self.models.box
+        self.box.native.setMinimumContentsLength(3)  # next to a name, in a narrow panel with large type
         self.box.native.setAccessibleName(f"Model of {channel.name}")
         self.box.native.setToolTip(f"Model that computes {channel.name}. It follows the channel's name and pixels.")
 
