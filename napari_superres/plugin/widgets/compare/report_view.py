@@ -210,11 +210,17 @@ class ReportSteps(QWidget):
 
 def _ask_path(parent: QWidget, what: str, name: str, filters: str) -> str:
     """Ask where to save a file on an image; return a path with the suffix of the filters, or an empty text."""
-    suffix = filters.partition("*.")[2].partition(")")[0]
+    suffix = _suffix(filters)
     dialog = QFileDialog(parent, f"Save {what}", "", filters)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(suffix)  # Set now, before the dialog asks whether to overwrite.
+    dialog.filterSelected.connect(lambda chosen: dialog.setDefaultSuffix(_suffix(chosen)))
     dialog.selectFile(f"{_NOT_IN_FILE_NAMES.sub('_', name)}_{what}.{suffix}")
     paths = dialog.selectedFiles() if dialog.exec() else []
     dialog.deleteLater()
     return paths[0] if paths else ""
+
+
+def _suffix(filters: str) -> str:
+    """Return the first suffix of filters such as ``Image (*.png)``."""
+    return filters.partition("*.")[2].partition(")")[0]
