@@ -11,6 +11,7 @@ from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QListView, QListWidget, QListWidgetItem
 
 from napari_superres.errors import SuperResError
+from napari_superres.plugin.host.layers import pixels_of
 from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.train.simulation import Plane, middle_plane
 from napari_superres.plugin.worker.job import Job
@@ -107,8 +108,22 @@ def read_thumbnails(folders: Sequence[Path]) -> Generator[list[Seen], None, None
 
 
 def layer_icon(layer: "ImageLayer") -> QIcon:
-    """Return the thumbnail of a layer, as napari's own list shows it."""
-    return _icon(np.asarray(layer.thumbnail)[..., :3] / 255)
+    """Return the thumbnail of a layer, as napari's own list shows it; of a hidden one, which napari draws black, too."""
+    picture = np.asarray(layer.thumbnail)[..., :3] / 255
+    if not layer.visible and isinstance(pixels_of(layer), np.ndarray):
+        values = _small_plane(layer)
+        low, high = (0, 255) if layer.rgb else layer.contrast_limits
+        grey = ((values - low) / max(high - low, 1e-12)).clip(0, 1)
+        picture = grey if layer.rgb else np.repeat(grey[..., None], 3, axis=2)
+    return _icon(picture)
+
+
+def _small_plane(layer: "ImageLayer") -> Plane:
+    """Return some pixels of the middle plane of a layer in memory, ``(Y, X)`` or ``(Y, X, 3)``."""
+    pixels = pixels_of(layer)
+    plane = pixels[tuple(n // 2 for n in pixels.shape[: layer.ndim - 2])]
+    step = max(1, max(plane.shape[:2]) // (2 * EDGE))
+    return np.asarray(plane[::step, ::step, :3] if layer.rgb else plane[::step, ::step], dtype=np.float64)
 
 
 def _reduced(plane: Plane) -> Plane:

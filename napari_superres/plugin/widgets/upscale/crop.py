@@ -211,7 +211,8 @@ def crop(request: Request, box: Box, channel: int) -> tuple[npt.NDArray[Any], ..
     key = tuple(slice(*box[a]) if a in box else slice(None) for a in image.axes)
     low = image.replace(data=np.asarray(image.data[key]))
     if "C" in image.axes:
-        low = image.replace(data=np.asarray(low.data).take(request.channels, axis=image.axes.index("C")))
+        some = np.asarray(low.data).take(request.channels, axis=image.axes.index("C"))
+        low = image.replace(data=some, channel_names=())
     base = low
     if max(scale.values()) > 1:
         plain: dict[str, Any] = {k: v for k, v in options.items() if k in ("roi", "tile")}

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -60,8 +60,8 @@ class _Field:
 
     @property
     def first(self) -> dict[str, int]:
-        """The frame, as `to_layer` takes it."""
-        return {"T": self.roi["T"][0]} if "T" in self.roi else {}
+        """The frame and the first channel, as `to_layer` takes them."""
+        return replace(self.request, options={**self.request.options, "roi": self.roi}).first
 
 
 class Preview(QCheckBox):

@@ -144,6 +144,7 @@ class UpscaleWidget(RunningControls):
         if is_changed or (not self._is_layer_by_hand and forms.prefer_visible(self.layer, hidden)):
             self._choose_layer()
         else:
+            self.channels.follow(self.layer.value, self._chosen_image(), self.models.card)
             self._set_state(replace(self.state, layer=self._layer_facts()))
 
     def leave(self) -> None:

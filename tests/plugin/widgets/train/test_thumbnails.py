@@ -25,9 +25,11 @@ def shown(widget):
 def test_layers_are_listed_with_their_pictures(viewer, widget):
     viewer.add_image(np.full((40, 40), 7, np.float32), contrast_limits=(0, 1), name="bright")
     viewer.add_image(np.zeros((40, 40), np.float32), contrast_limits=(0, 1), name="dark")
-    icons = [brightest(widget.source.list.item(i).icon()) for i in range(2)]
-    assert icons[0] < 30
-    assert icons[1] > 200
+    viewer.add_image(np.full((3, 40, 40), 7, np.float32), contrast_limits=(0, 1), name="hidden", visible=False)
+    icons = [brightest(widget.source.list.item(i).icon()) for i in range(3)]
+    assert icons[0] > 200
+    assert icons[1] < 30
+    assert icons[2] > 200
 
 
 def test_the_first_images_of_folders_are_shown(viewer, widget, qtbot, tmp_path):

@@ -105,6 +105,11 @@ def test_a_single_channel_lies_at_its_index(viewer, widget, qtbot):
     widget.model.value = "bicubic-x2"
     for name in ("DAPI", "brightfield"):
         row(widget, name).tick.click()
+    widget.preview.setChecked(True)
+    qtbot.waitUntil(lambda: widget.preview.layer is not None)
+    shown_at = widget.preview.layer.data_to_world((0, -0.5, -0.5))
+    np.testing.assert_allclose(shown_at, layer.data_to_world((2, -0.5, -0.5)))
+    widget.preview.setChecked(False)
     run(widget, qtbot)
     made = viewer.layers["cells [bicubic-x2]"]
     assert made.data.shape == (1, 48, 60)
@@ -164,6 +169,8 @@ def test_layers_of_one_file_have_a_model_each(viewer, fresh, qtbot, file, monkey
         words = shlex.split(command)
         theirs = read_image(tmp_path / words[words.index("-o") + 1])
         np.testing.assert_array_equal(np.asarray(theirs.data).squeeze(), layer.data)
+    viewer.layers.remove(layers["brightfield"])
+    assert [name for name, _, _ in shown(fresh)] == ["DAPI", "GFP"]
     fresh.layer.value = layers["GFP"]
     assert fresh.model.value == "lanczos-x2"  # as it was chosen in its row
 

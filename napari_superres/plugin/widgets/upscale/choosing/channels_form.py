@@ -274,7 +274,8 @@ class ChannelsForm(QWidget):
             row.tick.toggled.connect(lambda on, row=row: self._tick(row.channel, on))
             row.box.changed.connect(lambda model, row=row: self._take(row.channel, model))
             row.models.popup.chosen.connect(lambda model, row=row: self._take(row.channel, model))
-        self._known, self._looked = {}, ()
+        self._session.forget(self._job)
+        self._job, self._known, self._looked = None, {}, ()
 
     def _look(self, image: Image, card: ModelCard) -> None:
         """Choose the models of the channels by their names and pixels, once for each model of the layer."""
