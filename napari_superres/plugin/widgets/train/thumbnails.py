@@ -108,7 +108,7 @@ def read_thumbnails(folders: Sequence[Path]) -> Generator[list[Seen], None, None
 
 
 def layer_icon(layer: "ImageLayer") -> QIcon:
-    """Return the thumbnail of a layer, as napari's own list shows it; of a hidden one, which napari draws black, too."""
+    """Return the thumbnail of a layer as napari shows it, also of a hidden one, which napari draws black."""
     picture = np.asarray(layer.thumbnail)[..., :3] / 255
     if not layer.visible and isinstance(pixels_of(layer), np.ndarray):
         values = _small_plane(layer)
