@@ -77,9 +77,13 @@ def test_tabs_say_whole_words(viewer, qtbot):
     from qtpy.QtWidgets import QTabBar
 
     names = ("Super-resolve", "Compare", "Batch", "Models", "Train")
-    widgets = [open_widget(viewer, name) for name in names]
     window = viewer.window._qt_window
     window.show()
+    qtbot.waitExposed(window)
+    widgets = []
+    for name in names:  # as users open them
+        widgets.append(open_widget(viewer, name))
+        qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(dock_of(widgets[0]))) == len(widgets) - 1)
 
     def tabs():
         bars = [bar for bar in window.findChildren(QTabBar) if bar.count() >= len(names)]
