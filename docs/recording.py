@@ -187,7 +187,7 @@ def _compare(to: Recorder, widget: Any) -> None:
     _control(widget, "▸ All numbers").click()
     wait(_SETTLED)  # until there is room for them
     save = _control(widget, "Save report")
-    _scroll_to(save)
+    _scroll_to(widget.report_view)
     to.hold(5, save)
 
 

@@ -72,6 +72,33 @@ def test_a_widget_is_opened_once(viewer, qtbot, opened_by):
     first.deleteLater()
 
 
+def test_tabs_say_whole_words(viewer, qtbot):
+    from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QTabBar
+
+    names = ("Super-resolve", "Compare", "Batch", "Models", "Train")
+    window = viewer.window._qt_window
+    window.show()
+    qtbot.waitExposed(window)
+    widgets = []
+    for name in names:  # as users open them
+        widgets.append(open_widget(viewer, name))
+        qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(dock_of(widgets[0]))) == len(widgets) - 1)
+
+    def tabs():
+        bars = [bar for bar in window.findChildren(QTabBar) if bar.count() >= len(names)]
+        return {bar.tabText(i): (bar, bar.tabRect(i).width()) for bar in bars for i in range(bar.count())}
+
+    qtbot.waitUntil(lambda: set(names) <= tabs().keys())
+    window.resizeDocks([dock_of(widgets[0])], [300], Qt.Orientation.Horizontal)
+    qtbot.waitUntil(lambda: all(w >= b.fontMetrics().horizontalAdvance(n) for n, (b, w) in tabs().items()))
+    assert dock_of(widgets[1]).toggleViewAction().text() == "Compare (Super-Resolution)"
+    qtbot.waitUntil(lambda: all(getattr(widget, "is_ready", True) for widget in widgets))
+    for widget in widgets:
+        viewer.window.remove_dock_widget(widget)
+        widget.deleteLater()
+
+
 def test_samples_open_and_saved_files_open_unchanged(viewer, tmp_path):
     viewer.open_sample(NAME, "nuclei")
     reference, low = viewer.layers

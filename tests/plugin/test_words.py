@@ -80,12 +80,15 @@ def test_durations_and_sizes_have_readable_units():
 def test_a_plan_shows_its_duration_if_it_is_known():
     image = SimpleNamespace(axes="YX", shape=(20, 30), dtype=np.dtype("uint16"))
     region = {"Y": (0, 20), "X": (0, 30)}
-    plan = SimpleNamespace(out_shape=(40, 60), memory_bytes=1_230_000, device="cpu", region=region, told=None)
+    plan = SimpleNamespace(device="cpu", region=region, told=None)
+    facts = {"shape": (40, 60), "memory_bytes": 1_230_000}
     begin = "20 × 30 to 40 × 60 pixels (4.8 kB). Takes about "
-    known, unknown = (SimpleNamespace(seconds=s, tiles=t) for s, t in ((42.0, 1), (None, 6)))
+    known, unknown = (SimpleNamespace(seconds=s, tiles=t, **facts) for s, t in ((42.0, 1), (None, 6)))
     assert plan_text(image, plan, known) == f"{begin}42 s and 1.2 MB of memory on cpu, in 1 step."
-    part = SimpleNamespace(**{**vars(plan), "out_shape": (10, 60), "region": {"Y": (3, 8), "X": (0, 30)}})
-    assert plan_text(image, part, known).startswith("5 × 30 of 20 × 30 to 10 × 60 pixels (1.2 kB).")
+    part = SimpleNamespace(**{**vars(plan), "region": {"Y": (3, 8), "X": (0, 30)}})
+    assert plan_text(image, part, SimpleNamespace(**{**vars(known), "shape": (10, 60)})).startswith(
+        "5 × 30 of 20 × 30 to 10 × 60 pixels (1.2 kB)."
+    )
     assert plan_text(image, plan, unknown) == f"{begin}1.2 MB of memory on cpu, in 6 steps."
 
 

@@ -8,4 +8,5 @@ Each line imports only lines above it:
 ``suitability``  compares an image with a model's training
 ``fitness``      whether a model fits an image, in one line
 ``choose``       which of the installed models suits an image best, and why
+``per_channel``  which of them suits one channel next to others
 """

@@ -1,7 +1,7 @@
 """Which of the installed models suits an image best, and why."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -56,6 +56,10 @@ class Choice:
     ranked: tuple[str, ...]
     refused: Mapping[str, str]
     suited: tuple[str, ...] = ()
+
+    def with_refused(self, others: Mapping[str, str]) -> "Choice":
+        """Return the same choice with more models that cannot be taken, and why."""
+        return replace(self, refused={**others, **self.refused})
 
     def required(self) -> str:
         """Return the model.

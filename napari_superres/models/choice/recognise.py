@@ -84,6 +84,13 @@ def recognise(image: Image, names: Sequence[str] = ()) -> Recognition:
     return _by_modality(image) or _by_names(names) or _by_pixels(image, _ground(image))
 
 
+def is_unstained(names: Sequence[str]) -> bool:
+    """Return whether names of channels say transmitted light and no stain."""
+    plain = [name.replace("_", " ") for name in names]
+    is_stained = any(pattern.search(name) for pattern in _NAMES.values() for name in plain)
+    return not is_stained and any(_UNSTAINED.search(name) for name in plain)
+
+
 def _by_modality(image: Image) -> Recognition | None:
     modality = image.metadata.get("modality")
     if not modality:

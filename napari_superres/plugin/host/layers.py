@@ -208,6 +208,8 @@ def to_layer(
     metadata = {k: v for k, v in source.metadata.items() if k != "provenance"} | {
         k: v for k, v in image.metadata.items() if k in _KEPT
     }
+    if image.channel_names:  # A run may have left channels out.
+        metadata["channel_names"] = image.channel_names
     keywords = {
         "name": name,
         "rgb": rgb,

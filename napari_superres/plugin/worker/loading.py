@@ -10,7 +10,7 @@ from napari_superres.plugin.worker.triton import load_triton
 if TYPE_CHECKING:
     from napari_superres.models import Model
 
-ModelNames = str | Mapping[str, str]
+ModelNames = str | Mapping[int, str]
 """A model by name or file, or one per channel."""
 
 

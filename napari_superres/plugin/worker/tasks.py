@@ -62,8 +62,8 @@ def describe_cluster(scheduler: str) -> Generator[str, None, None]:
 
 def plan(
     image: Image, model: ModelNames, options: Mapping[str, Any], seen: "Seen | None" = None
-) -> "Generator[tuple[Plan, Estimate], None, None]":
-    """Yield the plan and the estimate of a run, and again with its duration if the model had to be measured first.
+) -> "Generator[tuple[list[Plan], Estimate], None, None]":
+    """Yield the plans and the estimate of a run, and again with its duration if a model had to be measured first.
 
     Parameters
     ----------
@@ -83,13 +83,13 @@ def plan(
     with in_use:
         run = _prepare(image, model, options, measure=False, seen=seen)
         expected = estimate(run)
-        yield run.plans[0], expected
+        yield run.plans, expected
         if expected.seconds is None and not {part.model.sha256 for part in run.parts} <= _measured:
             _measured.update(part.model.sha256 for part in run.parts)
             seconds = [measure_one_pass(m, p.device, p.precision) for m, p, _ in run.parts]
             if any(seconds):
                 run = _prepare(image, model, options, measure=False, seen=seen)
-                yield run.plans[0], estimate(run)
+                yield run.plans, estimate(run)
 
 
 def model_name(model: str) -> str:

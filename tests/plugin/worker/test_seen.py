@@ -52,7 +52,7 @@ def test_a_preview_after_a_plan_reads_nothing_again_and_computes_the_same(
     looks: list[str], image: Image, model: str
 ) -> None:
     seen: dict[Any, Any] = {}
-    plan, _ = next(tasks.plan(image, model, OPTIONS, seen))
+    (plan,), _ = next(tasks.plan(image, model, OPTIONS, seen))
     assert len(looks) == len(set(looks)) >= 4
     looks.clear()
     options = {**OPTIONS, "roi": ROI}
@@ -60,10 +60,10 @@ def test_a_preview_after_a_plan_reads_nothing_again_and_computes_the_same(
     assert looks == []
     *_, fresh = tasks.preview(image, model, options, {"Y": 75, "X": 25})
     np.testing.assert_array_equal(shown.image.data, fresh.image.data)
-    assert next(tasks.plan(image, model, OPTIONS, seen))[0] == plan
+    assert next(tasks.plan(image, model, OPTIONS, seen))[0] == [plan]
     image.data[:] //= 3  # edited in place, of which napari tells nobody
     looks.clear()
-    changed, _ = next(tasks.plan(image, model, OPTIONS, seen))
+    (changed,), _ = next(tasks.plan(image, model, OPTIONS, seen))
     assert len(looks) >= 4
     assert changed.normalisation != plan.normalisation
 

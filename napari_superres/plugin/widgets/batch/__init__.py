@@ -7,6 +7,7 @@ Begin with ``state``, which decides what may be pressed, then ``widget``, which 
 ``widget``     reacts to the controls: which files, Run and Cancel, progress
 ``controls``   the controls, from top to bottom
 ``settings``   the form of model, output and options
+``next_steps`` compare a result, write a report, open the folder
 ``table``      the table of files with their status
 ``facts``      what the files hold and whether the model fits them, in a thread
 ``search``     find the files of a batch, in a thread

@@ -211,7 +211,9 @@ class BatchSettings(QWidget):
         self.place.take(state.scheduler)
         if state.blur_noise is not None:
             self.blur_noise.take(state.blur_noise)
-        return f"Settings taken from Super-resolve: {state.model}."
+        others = set((state.channels or {}).values()) - {state.model}
+        more = " It computes all channels: the other models of single channels were not taken." if others else ""
+        return f"Settings taken from Super-resolve: {state.model}.{more}"
 
     def _choose_output(self) -> None:
         if path := QFileDialog.getExistingDirectory(self, "Folder of the results", self.output.text()):

@@ -16,6 +16,7 @@ from napari_superres.plugin.host.reader import get_reader, read
 from napari_superres.plugin.widgets.batch import state as states
 from napari_superres.plugin.widgets.batch.controls import BatchControls
 from napari_superres.plugin.widgets.batch.facts import read_facts
+from napari_superres.plugin.widgets.batch.next_steps import BatchNextSteps
 from napari_superres.plugin.widgets.batch.search import Listing, Row, Search, find_files
 from napari_superres.plugin.widgets.batch.state import BatchState
 from napari_superres.plugin.widgets.batch.table import as_text, to_clipboard
@@ -61,6 +62,8 @@ class BatchWidget(BatchControls):
         self._activity = Activity("Super-resolving files")
         self._facts_job: Job | None = None
         self._is_trial = False
+        self.next_steps = BatchNextSteps(self.viewer, self.session, self._open_file)
+        self.foot.addWidget(self.next_steps)
         self._connect()
         self._search_timer, self._poll_timer = QTimer(self), QTimer(self)
         self._search_timer.setSingleShot(True)
@@ -280,6 +283,7 @@ class BatchWidget(BatchControls):
             remember_kind(states.folder_of(self._places[0]), kind)
         batch = self._batch = Batch(self._current_search(), self.settings.options(), self.table.files.rows, only)
         self._position = 0
+        self.next_steps.offer(())
         self._search_timer.stop()  # The run searches the files itself.
         self._job = job = Job(
             batch.steps, failed=forms.show_error, ended=self._finish, doing="super-resolution of files"
@@ -340,6 +344,7 @@ class BatchWidget(BatchControls):
         self.bar.hide()
         self._show_state()
         self.status.setText(states.end_text(batch.summary, complete=complete, cancelled=cancelled))
+        self.next_steps.offer(batch.rows)
         if failed := batch.counts["failed"]:
             forms.show_error(states.failure_text(failed, len(batch.queue)))
         if self._is_trial and complete:
@@ -348,18 +353,21 @@ class BatchWidget(BatchControls):
 
     def _open(self, row: Row) -> None:
         """Open the result of a file in the viewer."""
+        if row.target is not None:
+            self._open_file(row.target)
+
+    def _open_file(self, path: Path) -> "list[Any]":
+        """Open a file in the viewer, and return its layers; none if it cannot be read."""
         from napari.layers import Layer
 
-        if row.target is None:
-            return
-        if get_reader(row.target) is not None:
-            self.viewer.open(row.target, plugin=_PLUGIN)
-            return
-        try:  # get_reader leaves plain TIFF and PNG to napari, which would lose the pixel size.
-            for layer in read(row.target):
-                self.viewer.add_layer(Layer.create(*layer))
+        try:
+            if get_reader(path) is not None:
+                return list(self.viewer.open(path, plugin=_PLUGIN))
+            # get_reader leaves plain TIFF and PNG to napari, which would lose the pixel size.
+            return [self.viewer.add_layer(Layer.create(*layer)) for layer in read(path)]
         except SuperResError as error:
             forms.show_error(str(error))
+            return []
 
 
 def _dropped_paths(event: Any) -> list[Path]:

@@ -9,12 +9,10 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QFormLayout, QHBoxLayout,
 from superqt.utils import QFlowLayout
 
 from napari_superres.plugin.host.labels import window_text
+from napari_superres.plugin.widgets.common.parts.made import OURS, TEMPORARY
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-OURS, TEMPORARY = "napari_superres", "temporary"
-"""Metadata key and value of temporary layers, which cannot be chosen."""
 
 _LABEL_WIDTH = 92  # so that the fields of all forms in a panel are aligned
 
@@ -126,11 +124,6 @@ def prefer_visible(box: ComboBox, hidden: Sequence[Any] = ()) -> bool:
     with box.changed.blocked():
         box.value = visible
     return True
-
-
-def is_result(layer: Any) -> bool:
-    """Whether a layer is the result of a run."""
-    return "provenance" in layer.metadata
 
 
 def text(content: str = "", *, rich: bool = False) -> QLabel:

@@ -42,16 +42,16 @@ def plan_text(image: Image, plan: "Plan", expected: "Estimate", *, runs: int = 1
         Number of layers that are computed in this way.
     """
     before, after = (
-        [n for a, n in zip(image.axes, s, strict=True) if a in "ZYX"] for s in (image.shape, plan.out_shape)
+        [n for a, n in zip(image.axes, s, strict=True) if a in "ZYX"] for s in (image.shape, expected.shape)
     )
     part = [stop - start for a, (start, stop) in plan.region.items() if a in "ZYX"]
     taken = "" if part == before else f"{' × '.join(map(str, part))} of "
-    size = prod(plan.out_shape) * image.dtype.itemsize
+    size = prod(expected.shape) * image.dtype.itemsize
     time = "" if expected.seconds is None else f"{duration(expected.seconds)} and "
     return (
-        f"{_planes(image, plan)}{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels "
+        f"{_planes(image, expected)}{taken}{' × '.join(map(str, before))} to {' × '.join(map(str, after))} pixels "
         f"({byte_count(size)}). "
-        f"Takes about {time}{byte_count(float(f'{plan.memory_bytes:.2g}'))} of memory on {plan.device}, in "
+        f"Takes about {time}{byte_count(float(f'{expected.memory_bytes:.2g}'))} of memory on {plan.device}, in "
         f"{expected.tiles} {'step' if expected.tiles == 1 else 'steps'}"
         f"{f', for each of {runs} channels' if runs > 1 else ''}."
     )
@@ -77,9 +77,9 @@ def parse_range(text: str) -> list[tuple[float, float]] | None:
         ) from error
 
 
-def _planes(image: Image, plan: "Plan") -> str:
+def _planes(image: Image, expected: "Estimate") -> str:
     """Return how many frames and channels a run computes, where there are several."""
-    counts = dict(zip(image.axes, plan.out_shape, strict=True))
+    counts = dict(zip(image.axes, expected.shape, strict=True))
     words = [f"{counts[a]} {word}" for a, word in (("T", "frames"), ("C", "channels")) if counts.get(a, 1) > 1]
     return f"{' of '.join(words)}, each " if words else ""
 

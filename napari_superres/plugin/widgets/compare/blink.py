@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from napari_superres.plugin.widgets.common import forms, staging
+from napari_superres.plugin.widgets.common import staging
+from napari_superres.plugin.widgets.common.parts import made
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-TEMPORARY = {forms.OURS: forms.TEMPORARY}
+TEMPORARY = {made.OURS: made.TEMPORARY}
 """Metadata of layers that are shown for a while only. No widget offers them as input."""
 LOOKS = ("contrast_limits", "gamma")
 """What must be the same of images that are compared by eye."""

@@ -1,4 +1,4 @@
-"""The part of the Compare widget that shows a report, copies its numbers and saves it."""
+"""The parts of the Compare widget that show a report, copy its numbers and save it."""
 
 import re
 from collections.abc import Callable, Generator, Sequence
@@ -17,10 +17,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_superres.plugin.host.docks import open_widget
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.compare import report_text
 
 if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
     from napari_superres.evaluation import Report
     from napari_superres.evaluation.metrics.score import Row
 
@@ -114,29 +117,19 @@ class VerdictView(QWidget):
 
 
 class ReportView(QWidget):
-    """All numbers of a report and how they were computed, hidden while there is none; copy and save it.
+    """All numbers of a report and how they were computed, hidden while there is none; copy them."""
 
-    Parameters
-    ----------
-    write
-        Writes a report in a thread, given a function that returns the steps, and the path.
-    """
-
-    def __init__(self, write: Callable[[Callable[[], Generator[str, None, None]], str], None]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._write = write
         self.report: Report | None = None
         self.conditions = forms.text()
         self.table = MetricTable()
         self.copy = QPushButton("Copy as CSV")
         self.copy.setToolTip("Copy all numbers to the clipboard.")
         self.copy.clicked.connect(self._copy)
-        self.save = QPushButton("Save report…")
-        self.save.setToolTip("Save answers, numbers, maps and curves as one web page.")
-        self.save.clicked.connect(self._ask_and_save)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.table, self.conditions, forms.row(self.copy, self.save)):
+        for widget in (self.table, self.conditions, self.copy):
             layout.addWidget(widget)
         self.hide()
 
@@ -154,25 +147,80 @@ class ReportView(QWidget):
         if self.report is not None and clipboard is not None:
             clipboard.setText(self.report.to_csv())
 
-    def _ask_and_save(self) -> None:
-        report = self.report
-        path = "" if report is None else _ask_path(self, next(iter(report.findings), "image"))
+
+class ReportSteps(QWidget):
+    """What to do with a report, hidden while there is none: save it, save a figure, and go on to more files.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer in which Batch opens.
+    write
+        Writes a file in a thread, given what it is, a function that returns the steps, and the path.
+    """
+
+    def __init__(
+        self, viewer: "Viewer", write: Callable[[str, Callable[[], Generator[str, None, None]], str], None]
+    ) -> None:
+        super().__init__()
+        self._write = write
+        self._report: Report | None = None
+        self.save = QPushButton("Save report…")
+        self.save.setToolTip("Save answers, numbers, maps and curves as one web page.")
+        self.save.clicked.connect(self._save_report)
+        self.figure = QPushButton("Save figure…")
+        self.figure.setToolTip("Save input, result and reference at one contrast, with a scale bar, for a paper.")
+        self.figure.clicked.connect(self._save_figure)
+        self.batch = QPushButton("Batch")
+        self.batch.setToolTip("Super-resolve more files. Batch can take the settings of Super-resolve.")
+        self.batch.clicked.connect(lambda: open_widget(viewer, "Batch"))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(forms.row(self.save, self.figure, self.batch))
+        self.hide()
+
+    def show_report(self, report: "Report") -> None:
+        """Offer the steps for a report."""
+        self._report = report
+        self.show()
+
+    def show_state(self, *, can_save: bool) -> None:
+        """Enable the buttons that write files."""
+        for button in (self.save, self.figure):
+            button.setEnabled(can_save)
+
+    def _save_report(self) -> None:
+        self._save("report", "Web page (*.html)", lambda report, path: report.to_html(path))
+
+    def _save_figure(self) -> None:
+        self._save("figure", "Image (*.png);;Drawing (*.svg)", lambda report, path: report.to_figure(path))
+
+    def _save(self, what: str, filters: str, write: "Callable[[Report, str], Any]") -> None:
+        report = self._report
+        path = "" if report is None else _ask_path(self, what, next(iter(report.findings), "image"), filters)
         if report is None or not path:
             return
 
         def steps() -> Generator[str, None, None]:
-            report.to_html(path)
+            write(report, path)
             yield path
 
-        self._write(steps, path)
+        self._write(what, steps, path)
 
 
-def _ask_path(parent: QWidget, name: str) -> str:
-    """Ask where to save the report on an image; return a path that ends in .html, or an empty text."""
-    dialog = QFileDialog(parent, "Save report", "", "Web page (*.html)")
+def _ask_path(parent: QWidget, what: str, name: str, filters: str) -> str:
+    """Ask where to save a file on an image; return a path with the suffix of the filters, or an empty text."""
+    suffix = _suffix(filters)
+    dialog = QFileDialog(parent, f"Save {what}", "", filters)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.setDefaultSuffix("html")  # Set now, before the dialog asks whether to overwrite.
-    dialog.selectFile(f"{_NOT_IN_FILE_NAMES.sub('_', name)}_report.html")
+    dialog.setDefaultSuffix(suffix)  # Set now, before the dialog asks whether to overwrite.
+    dialog.filterSelected.connect(lambda chosen: dialog.setDefaultSuffix(_suffix(chosen)))
+    dialog.selectFile(f"{_NOT_IN_FILE_NAMES.sub('_', name)}_{what}.{suffix}")
     paths = dialog.selectedFiles() if dialog.exec() else []
     dialog.deleteLater()
     return paths[0] if paths else ""
+
+
+def _suffix(filters: str) -> str:
+    """Return the first suffix of filters such as ``Image (*.png)``."""
+    return filters.partition("*.")[2].partition(")")[0]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from napari_superres.plugin.widgets.common.parts.made import MAP
+
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
@@ -13,9 +15,6 @@ PARTNERS = ("reference", "input", "interpolation")
 """What the result can be shown next to."""
 PREFERRED = ("reference", "interpolation", "input")
 """The same, the most telling first."""
-
-MAP = "napari_superres map"
-"""Metadata key of maps, which are no references."""
 
 Activity = Literal["idle", "job", "interpolation"]
 """What is being computed."""

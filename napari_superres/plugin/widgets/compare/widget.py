@@ -15,6 +15,7 @@ from napari_superres.plugin.host.layers import to_image, to_layer
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.common.parts.fold import fold
+from napari_superres.plugin.widgets.common.parts.made import MAP, is_result
 from napari_superres.plugin.widgets.common.parts.remembered import remember
 from napari_superres.plugin.widgets.compare import map_kinds
 from napari_superres.plugin.widgets.compare.colour_bar import ColourBar
@@ -22,16 +23,9 @@ from napari_superres.plugin.widgets.compare.interpolation import Interpolation
 from napari_superres.plugin.widgets.compare.map_kinds import MapKind
 from napari_superres.plugin.widgets.compare.plot import Plot
 from napari_superres.plugin.widgets.compare.profile_section import ProfileSection
-from napari_superres.plugin.widgets.compare.report_view import ReportView, VerdictView
+from napari_superres.plugin.widgets.compare.report_view import ReportSteps, ReportView, VerdictView
 from napari_superres.plugin.widgets.compare.spectra_section import SpectraSection
-from napari_superres.plugin.widgets.compare.state import (
-    CONVENTIONS,
-    MAP,
-    RANGES,
-    Activity,
-    CompareState,
-    suggest_layers,
-)
+from napari_superres.plugin.widgets.compare.state import CONVENTIONS, RANGES, Activity, CompareState, suggest_layers
 from napari_superres.plugin.widgets.compare.visual_section import VisualSection
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
@@ -69,6 +63,8 @@ class CompareWidget(Panel):
         self.body.addWidget(self.status)
         self.status.hide()
         self._add_folded()
+        self.next_steps = ReportSteps(self.viewer, self._write)
+        self.foot.addWidget(self.next_steps)
         self.body.addStretch(1)
         self._choose_suggested()
         self._show_state()
@@ -147,7 +143,7 @@ class CompareWidget(Panel):
 
     def _add_folded(self) -> None:
         """Add the parts that are folded away at first."""
-        self.report_view = ReportView(self._save_report)
+        self.report_view = ReportView()
         options = _column(self.register, forms.form([forms.narrow(self.convention), forms.narrow(self.data_range)]))
         contents = {
             "Options": options,
@@ -196,7 +192,7 @@ class CompareWidget(Panel):
         self.measure.setText(state.measure_label)
         for kind in map_kinds.KINDS:
             self.maps[kind.name].setEnabled(state.can_map(kind.needs))
-        self.report_view.save.setEnabled(state.can_save)
+        self.next_steps.show_state(can_save=state.can_save)
         self.data_range.enabled = state.can_choose_range and state.has_reference
         self.register.setEnabled(state.has_reference)
         self.convention.enabled = state.has_reference
@@ -220,7 +216,7 @@ class CompareWidget(Panel):
         """Compare the result that is selected in napari's list."""
         active = self.viewer.layers.selection.active
         is_choice = active is not None and any(active is one for one in self.result.choices)
-        if is_choice and active is not self._last_active and forms.is_result(active):
+        if is_choice and active is not self._last_active and is_result(active):
             self._choose_suggested(active)
             self._last_active = active
             self._show_state()
@@ -292,12 +288,13 @@ class CompareWidget(Panel):
         def show(report: "Report") -> None:
             self.verdict_view.show_report(report, title)
             self.report_view.show_report(report)
+            self.next_steps.show_report(report)
             self.scroll_to(self.verdict_view)
 
         self._start("Measuring…", steps, show)
 
-    def _save_report(self, steps: Callable[[], Generator[str, None, None]], path: str) -> None:
-        self._start("Writing the report…", steps, lambda _: forms.say(self.status, f"The report was saved as {path}"))
+    def _write(self, what: str, steps: Callable[[], Generator[str, None, None]], path: str) -> None:
+        self._start(f"Writing the {what}…", steps, lambda _: forms.say(self.status, f"The {what} was saved as {path}"))
 
     def _add_map(self, kind: MapKind) -> None:
         state, register = self.state, self.register.isChecked()

@@ -7,6 +7,7 @@ Begin with ``state``, which decides what may be pressed, then ``widget``, which 
 ``widget``            reacts to the controls; runs, stops and cancels a training
 ``controls``          the controls, from top to bottom
 ``source_form``       what the user has: images to learn from, a stack, beads
+``thumbnails``        small pictures of the images to learn from
 ``beads_form``        measures a point-spread function on beads
 ``degradation_form``  the simulated instrument, with pictures of what it does
 ``instrument_kinds``  the instruments that can be chosen; without Qt

@@ -38,7 +38,7 @@ class TrainControls(Panel):
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
         self._available = BEFORE_LOADING
-        self.source = SourceForm(self.viewer)
+        self.source = SourceForm(self.viewer, self.session)
         self.beads = BeadsForm(self.viewer, self.session)
         self.degradation = DegradationForm(self.viewer, self.session)
         self._add_network()

@@ -97,6 +97,17 @@ def _first_image(folder: Path) -> Image:
     return read_image(path)
 
 
+def middle_plane(image: Image) -> Plane:
+    """Return the middle plane ``YX`` of an image, from about 0 to 1.
+
+    Raises
+    ------
+    SuperResError
+        If it cannot be read.
+    """
+    return _field(image, volume=False)
+
+
 def _middle(degradation: Mapping[str, Any]) -> dict[str, Any]:
     """Return a degradation with each range reduced to its middle: the geometric mean for photons."""
     fixed = dict(degradation)

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import ComboBox
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
 from napari_superres.plugin.host.layers import to_image
 from napari_superres.plugin.widgets.common import forms
+from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.train.fields import Labelled, PathLine, ask_folder
 from napari_superres.plugin.widgets.train.state import (
     FOLDER,
@@ -23,6 +24,7 @@ from napari_superres.plugin.widgets.train.state import (
     SOURCES,
     STACK,
 )
+from napari_superres.plugin.widgets.train.thumbnails import Thumbnails, layer_icon
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 REGISTER = "Register pairs"
 """Label of the control of `register` in this window."""
 
-_LIST_ROWS = 4
+_LIST_ROWS, _ICON = 4, 24
+"""Layers that are shown without scrolling, and pixels of their pictures."""
 
 _STACK = (
     "No training is needed here: a stack of thick slices learns from its own planes. Open <b>Super-resolve</b>, choose "
@@ -60,11 +63,13 @@ class SourceForm(QWidget):
     ----------
     viewer
         napari viewer whose image layers can be chosen.
+    session
+        Session of the panel, for the job that reads pictures of folders.
     """
 
     changed = Signal()
 
-    def __init__(self, viewer: "Viewer") -> None:
+    def __init__(self, viewer: "Viewer", session: Session) -> None:
         super().__init__()
         self._viewer = viewer
         self._layers: list[ImageLayer] = []
@@ -78,7 +83,9 @@ class SourceForm(QWidget):
         )
         self.list = QListWidget()
         self.list.setToolTip("Check the layers to learn from. Of a single layer, a fifth is held out.")
-        self.list.setFixedHeight(_LIST_ROWS * (self.list.fontMetrics().height() + 2) + 6)
+        self.list.setIconSize(QSize(_ICON, _ICON))
+        self.list.setFixedHeight(_LIST_ROWS * (max(_ICON, self.list.fontMetrics().height()) + 2) + 6)
+        self.thumbnails = Thumbnails(session)
         self.high = PathLine("Folder of high-resolution images", "Folder of images to learn from.", ask_folder)
         self.low = PathLine(
             "Folder of low-resolution images",
@@ -92,6 +99,7 @@ class SourceForm(QWidget):
         self.kind.changed.connect(self._show_kind)
         self.list.itemChanged.connect(lambda _: self.changed.emit())
         for line in (self.high, self.low):
+            line.changed.connect(self._show_thumbnails)
             line.changed.connect(self.changed.emit)
         self.refresh()
         self._show_kind()
@@ -101,7 +109,7 @@ class SourceForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         self._path_rows = [forms.form([Labelled("", line.line.toolTip(), line)]) for line in (self.high, self.low)]
-        for widget in (forms.form([self.kind]), self.list, *self._path_rows, self.register, self.hint):
+        for widget in (forms.form([self.kind]), self.list, *self._path_rows, self.thumbnails, self.register, self.hint):
             layout.addWidget(widget)
 
     @property
@@ -135,7 +143,13 @@ class SourceForm(QWidget):
         self.list.setAccessibleName("High-resolution layers" if kind == LAYERS else "Noisy layers")
         self.register.setVisible(kind == PAIRS)
         forms.say(self.hint, _HINTS.get(kind, ""))
+        self._show_thumbnails()
         self.changed.emit()
+
+    def _show_thumbnails(self) -> None:
+        asked = len(_FOLDERS.get(self.kind.value, ()))
+        paths = [line.path for line in (self.high, self.low)[:asked]]
+        self.thumbnails.show_folders([path for path in paths if path is not None and path.is_dir()])
 
     def refresh(self) -> None:
         """List the image layers, the newest first. Checked layers stay checked, and a single layer is checked."""
@@ -144,7 +158,7 @@ class SourceForm(QWidget):
         with QSignalBlocker(self.list):
             self.list.clear()
             for layer in self._layers:
-                item = QListWidgetItem(layer.name)
+                item = QListWidgetItem(layer_icon(layer), layer.name)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 is_checked = any(layer is other for other in checked) or len(self._layers) == 1
                 item.setCheckState(Qt.CheckState.Checked if is_checked else Qt.CheckState.Unchecked)

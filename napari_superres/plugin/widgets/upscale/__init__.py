@@ -9,9 +9,9 @@ whether it may be pressed is decided in ``state``.
 ``layer_facts``   facts of a layer for the state
 ``layer_run``     the computation of one layer, and the runs that the controls start
 ``result_layer``  the layer of a result, which fills tile by tile
-``choosing``      the list of models, the choice of one for a layer, and whether it fits
+``choosing``      the list of models, the choice of one for a layer and its channels, and whether it fits
 ``next_steps``    compare a result, save it, and read how it was made
-``region``        choice of region and channels
+``region``        choice of the region
 ``pixel_size``    sets a pixel size that the file did not state
 ``resample``      offers the pixel size that a model was trained on
 ``learning``      buttons that learn from the layer: how to make thick slices thin, and to refine a model

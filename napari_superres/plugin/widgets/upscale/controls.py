@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, LineEdit
-from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.device_controls import (
@@ -66,8 +66,6 @@ class UpscaleControls(Panel):
             tooltip="One letter per axis, slowest first: T time, C channel, Z, Y, X space, S colour samples. Read from "
             "the layer's axis labels; correct it here.",
         )
-        self.all_channels = QCheckBox()
-        self.all_channels.setToolTip("Also compute the layers of the file's other channels, one after another.")
         self.models = ModelChoice()
         self.model = self.models.box
         self.device, self.precision, self.tile = device_box(), precision_box(), tile_box()
@@ -98,8 +96,6 @@ class UpscaleControls(Panel):
 
     def show_state(self, state: UpscaleState) -> None:
         """Show a state. The values of the choices are not changed."""
-        self.all_channels.setVisible(state.channel_layers > 1)
-        self.all_channels.setText(f"All {state.channel_layers} channels")
         forms.say(self.notice, state.notice)
         forms.say(self.card, state.card_text)
         forms.say(self.estimate, state.estimate)
@@ -130,7 +126,6 @@ class UpscaleControls(Panel):
         self.advanced = fold("Advanced", self._advanced())
         for widget in (
             forms.form([_side_by_side(self.layer, self.axes)]),
-            self.all_channels,
             pixel_size,
             self.notice,
             forms.form([self.model]),

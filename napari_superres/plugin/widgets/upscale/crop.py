@@ -168,8 +168,7 @@ class Crop(QWidget):
         if "C" not in axes:
             return 0
         shown = field.slice_box(self.viewer, layer, axes, along="C").get("C", (0, 1))[0]
-        channels = request.options.get("channels") or list(range(request.image.size("C")))
-        return channels.index(shown) if shown in channels else 0
+        return request.channels.index(shown) if shown in request.channels else 0
 
     def _show(self, planes: _Planes) -> None:
         self._planes = planes
@@ -210,13 +209,14 @@ def crop(request: Request, box: Box, channel: int) -> tuple[npt.NDArray[Any], ..
     fine = _last(tasks.preview(image, request.model, options, {}, in_parts=False))
     scale = {a: fine.size(a) // (box[a][1] - box[a][0]) for a in "ZYX" if a in box}
     key = tuple(slice(*box[a]) if a in box else slice(None) for a in image.axes)
-    channels = request.options.get("channels")
     low = image.replace(data=np.asarray(image.data[key]))
-    if channels and "C" in image.axes:
-        low = image.replace(data=np.asarray(low.data).take(channels, axis=image.axes.index("C")))
+    if "C" in image.axes:
+        some = np.asarray(low.data).take(request.channels, axis=image.axes.index("C"))
+        low = image.replace(data=some, channel_names=())
     base = low
     if max(scale.values()) > 1:
-        plain: dict[str, Any] = {k: v for k, v in options.items() if k in ("roi", "channels", "tile")}
+        plain: dict[str, Any] = {k: v for k, v in options.items() if k in ("roi", "tile")}
+        plain["channels"] = request.channels or None
         base = _last(tasks.preview(image, interpolation_name(BICUBIC, scale), plain, {}, in_parts=False))
     return tuple(_plane(each, channel) for each in (low, base, fine))
 

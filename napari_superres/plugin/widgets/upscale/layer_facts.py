@@ -4,21 +4,18 @@ from typing import TYPE_CHECKING
 
 from napari_superres.core.image import Image
 from napari_superres.models.choice.suitability import plane_size
-from napari_superres.plugin.host.layers import is_guess, other_channels
+from napari_superres.plugin.host.layers import is_guess
 from napari_superres.plugin.widgets.upscale.state import LayerFacts
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
-    from napari.viewer import Viewer
 
 
-def facts_of(viewer: "Viewer", layer: "ImageLayer", image: Image | None, axes: str) -> LayerFacts:
+def facts_of(layer: "ImageLayer", image: Image | None, axes: str) -> LayerFacts:
     """Return the facts of a layer.
 
     Parameters
     ----------
-    viewer
-        napari viewer of the layer.
     layer, image
         The layer and its image; None if it cannot be one.
     axes
@@ -30,6 +27,5 @@ def facts_of(viewer: "Viewer", layer: "ImageLayer", image: Image | None, axes: s
         is_rgb=layer.rgb,
         pixel_size=None if image is None else plane_size(image),
         pixel_unit=image.units["X"] if image is not None and image.has_pixel_size else None,
-        channel_layers=1 + len(other_channels(viewer, layer)),
         axes_guessed=is_guess(layer, axes),
     )

@@ -74,7 +74,7 @@ class LayerRun:
     ) -> None:
         self.viewer, self.source, self.image = viewer, source, request.image
         name = f"{source.name} [{'-'.join(map(tasks.model_name, request.model_names))}]"
-        result = self._layer = ResultLayer(viewer, source, request.image, name, request.first_frame, added)
+        result = self._layer = ResultLayer(viewer, source, request.image, name, request.first, added)
         focus = field.focus(viewer, source, request.image.axes)
         self._result: Image | None = None
         self._seconds = 0.0
@@ -157,7 +157,7 @@ class LayerRun:
 
 
 class RunningControls(UpscaleControls):
-    """The controls, with the runs that they start: the chosen layer, then the other channels of its file.
+    """The controls, with the runs that they start: of the chosen layer, or of the ticked channels of its file.
 
     Attributes
     ----------
@@ -210,11 +210,15 @@ class RunningControls(UpscaleControls):
                 self.state = replace(self.state, message="")
 
     def _start_or_cancel(self) -> None:
-        if not self.is_running:
-            _, *self._waiting = self._layers_to_run()
-            self._start(self.layer.value)
-        else:
+        if self.is_running:
             self._cancel()
+            return
+        try:
+            first, *self._waiting = self._layers_to_run()
+        except SuperResError as error:
+            forms.show_error(str(error))
+            return
+        self._start(first)
 
     def _start(self, layer: "ImageLayer") -> None:
         try:

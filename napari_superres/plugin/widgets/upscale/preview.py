@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -15,7 +15,7 @@ from napari_superres.plugin.host import field
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_layer
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.forms import OURS, TEMPORARY
+from napari_superres.plugin.widgets.common.parts.made import OURS, TEMPORARY
 from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.widgets.common.source_switch import shows_through
 from napari_superres.plugin.widgets.upscale.result_layer import PLACE, REFRESH_S
@@ -63,8 +63,8 @@ class _Field:
 
     @property
     def first(self) -> dict[str, int]:
-        """The frame, as `to_layer` takes it."""
-        return {"T": self.roi["T"][0]} if "T" in self.roi else {}
+        """The frame and the first channel, as `to_layer` takes them."""
+        return replace(self.request, options={**self.request.options, "roi": self.roi}).first
 
 
 class Preview(QCheckBox):

@@ -1,10 +1,10 @@
-"""Choice of the region and the channels of a layer that are computed."""
+"""Choice of the region of a layer that is computed."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, LineEdit
+from magicgui.widgets import ComboBox
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.plugin.host import field
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RegionForm(QWidget):
-    """Controls for region, shape and channels.
+    """Controls for region and shape.
 
     Parameters
     ----------
@@ -56,24 +56,18 @@ class RegionForm(QWidget):
                 tooltip="Shapes layer whose selected shape marks the region. Without a selection, the last shape does.",
             )
         )
-        self.channels = LineEdit(
-            label="Channels",
-            tooltip="Channels to compute, such as 0,2, or a model for each, such as 0=fluo-x2, 1=bicubic-x2. Leave it "
-            "empty for all channels.",
-        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._shapes_row, self._channels_row = forms.form([self.shapes]), forms.form([self.channels])
-        for row in (forms.form([kind]), self._shapes_row, self._channels_row):
+        self._shapes_row = forms.form([self.shapes])
+        for row in (forms.form([kind]), self._shapes_row):
             layout.addWidget(row)
-        for control in (self.kind, self.shapes, self.channels):
+        for control in (self.kind, self.shapes):
             control.changed.connect(lambda _: changed())
 
     def show_state(self, state: UpscaleState) -> None:
         """Show the rows that apply to a state, and the shapes layers of the viewer."""
         forms.refresh(self.shapes)
         self._shapes_row.setVisible(state.region == SHAPE)
-        self._channels_row.setVisible(state.has_channel_axis)
 
     def _draw(self) -> None:
         """Add a layer of shapes in the units of the chosen layer, ready for a rectangle, and take it as region."""

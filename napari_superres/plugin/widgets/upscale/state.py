@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SettingsError
-from napari_superres.models import ModelCard
+from napari_superres.models import ModelCard, find_card
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.widgets.common.blur_noise import BlurNoise
 from napari_superres.plugin.widgets.common.card_html import card_html
@@ -50,8 +50,6 @@ class LayerFacts:
         Along Y and X, in `pixel_unit`. None if the layer is no image with these axes.
     pixel_unit
         Unit of length; None if the pixel size is unknown.
-    channel_layers
-        Number of layers that hold channels of the same file, this one included.
     axes_guessed
         Whether neither the file nor the user named the axes.
     """
@@ -61,7 +59,6 @@ class LayerFacts:
     is_rgb: bool = False
     pixel_size: tuple[float, float] | None = None
     pixel_unit: str | None = None
-    channel_layers: int = 1
     axes_guessed: bool = False
 
 
@@ -70,15 +67,27 @@ class Request:
     """Image, model and options of a run, as `napari_superres.upscale` takes them; and what was seen in the pixels."""
 
     image: Image
-    model: str | Mapping[str, str]
+    model: str | Mapping[int, str]
     options: Mapping[str, Any]
     seen: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     @property
-    def first_frame(self) -> dict[str, int]:
-        """Where the region begins along time, as `to_layer` takes it."""
-        roi: Mapping[str, tuple[int, int]] = self.options["roi"] or {}
-        return {"T": roi["T"][0]} if "T" in roi else {}
+    def channels(self) -> list[int]:
+        """Indices of the channels that are computed; none if the image has no such axis."""
+        if isinstance(self.model, Mapping):
+            return list(self.model)
+        every = range(self.image.size("C")) if "C" in self.image.axes else ()
+        return list(self.options.get("channels") or every)
+
+    @property
+    def first(self) -> dict[str, int]:
+        """Where the result begins along time and channels, as `to_layer` takes it."""
+        roi: Mapping[str, tuple[int, int]] = self.options.get("roi") or {}
+        first = {"T": roi["T"][0]} if "T" in roi else {}
+        channels = self.channels
+        # Channels that are not neighbours have no place of their own along the axis.
+        is_run = bool(channels) and channels == list(range(channels[0], channels[0] + len(channels)))
+        return {**first, "C": channels[0]} if is_run and channels[0] else first
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -106,9 +115,7 @@ class UpscaleState:
     region
         Which part of the layer is computed.
     channels
-        Text of the channels field.
-    all_channels
-        Whether the layers of the other channels are computed, too.
+        Model of each computed channel, by its index; None if the layer has no axis of channels.
     device, precision, tile, tta
         As the options of `napari_superres.upscale`; the tile as text.
     scheduler
@@ -145,8 +152,7 @@ class UpscaleState:
     is_asking: bool = False
     is_card_whole: bool = False
     region: str = WHOLE
-    channels: str = ""
-    all_channels: bool = False
+    channels: Mapping[int, str] | None = None
     device: str = "auto"
     precision: str = "auto"
     tile: str = "auto"
@@ -235,16 +241,6 @@ class UpscaleState:
         layer = self.layer
         return layer is not None and layer.pixel_size is not None and layer.pixel_unit is None
 
-    @property
-    def has_channel_axis(self) -> bool:
-        """Whether the layer has channels to choose from."""
-        return self.layer is not None and "C" in self.layer.axes
-
-    @property
-    def channel_layers(self) -> int:
-        """Number of layers that hold channels of the chosen layer's file."""
-        return 1 if self.layer is None else self.layer.channel_layers
-
     # What a run is asked for
 
     @property
@@ -261,23 +257,40 @@ class UpscaleState:
         computing = {"device": self.device, "precision": self.precision, "tile": tile, "tta": self.tta}
         return {**computing, "scheduler": self.scheduler, "intensity_range": parse_range(self.intensity_range), **told}
 
-    def request(self, image: Image, roi: Mapping[str, tuple[int, int]]) -> Request:
+    def request(self, image: Image, roi: Mapping[str, tuple[int, int]], model: str = "") -> Request:
         """Return the run that is chosen.
 
         Parameters
         ----------
         image
-            The chosen layer as an image.
+            A layer as an image.
         roi
             Region in pixels of the image; empty for all of it.
+        model
+            Model of the layer; by default the chosen one.
 
         Raises
         ------
         SettingsError
-            If a text field cannot be understood.
+            If a text field cannot be understood, or no channel is ticked.
+        ModelFileError
+            If a model cannot be read.
         """
-        model, channels = parse_channels(self.channels if "C" in image.axes else "", self.model)
-        return Request(image, model, {**self.options, "channels": channels, "roi": dict(roi) or None})
+        channels = self.channels if "C" in image.axes else None
+        models: str | Mapping[int, str] = model or self.model
+        indices = None
+        if channels is not None:
+            if not channels:
+                raise no_channel()
+            is_one = len(set(channels.values())) == 1
+            models = next(iter(channels.values())) if is_one else dict(channels)
+            indices = list(channels) if is_one and len(channels) < image.size("C") else None
+        options = {**self.options, "channels": indices, "roi": dict(roi) or None}
+        request = Request(image, models, options)
+        if self.blur_noise is not None and not any(find_card(name).conditions for name in request.model_names):
+            told = self.blur_noise.options()
+            return replace(request, options={k: v for k, v in options.items() if k not in told})
+        return request
 
     # What happens
 
@@ -330,34 +343,9 @@ class UpscaleState:
         return replace(self, phase=Phase.IDLE, has_partial_result=False, progress=None, message=message)
 
 
-def parse_channels(text: str, model: str) -> tuple[str | dict[str, str], list[int] | None]:
-    """Return the model, or one per channel, and the channels to compute; None for all.
-
-    Parameters
-    ----------
-    text
-        Empty, numbers such as ``0,2``, or models such as ``0=fluo-x2, 1=bicubic-x2``.
-    model
-        Model for channels without one of their own.
-
-    Raises
-    ------
-    SettingsError
-        If the text cannot be understood.
-    """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:
-        return model, None
-    if all("=" in part for part in parts):
-        pairs = (part.split("=", 1) for part in parts)
-        return {channel.strip(): name.strip() for channel, name in pairs}, None
-    try:
-        return model, [int(part) for part in parts]
-    except ValueError as error:
-        raise SettingsError(
-            f"`channels` must be numbers or models, got {text.strip()!r}.",
-            remedy="Type 0,2 or 0=fluo-x2, 1=bicubic-x2.",
-        ) from error
+def no_channel() -> SettingsError:
+    """Return the error of a run without a channel."""
+    return SettingsError("no channel is ticked.", remedy="Tick a channel to compute it.")
 
 
 def complete_message(*, seconds: float, layer: str, source_change: str, precision: str = "") -> str:

@@ -1,6 +1,6 @@
 """The Super-resolve widget: reacts to its controls, plans, and runs the model on the chosen layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,18 @@ from qtpy.QtWidgets import QApplication
 
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
-from napari_superres.plugin.host.layers import guess_layer_axes, other_channels, to_image
+from napari_superres.plugin.host.layers import guess_layer_axes, to_image
 from napari_superres.plugin.host.preferences import preferences
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.blur_noise import noise_text, told_text
 from napari_superres.plugin.widgets.common.blur_noise_form import BlurNoiseForm
 from napari_superres.plugin.widgets.common.card_html import MORE
 from napari_superres.plugin.widgets.common.library_events import library
+from napari_superres.plugin.widgets.common.parts.made import is_made
 from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
 from napari_superres.plugin.widgets.common.wording import mixed_units, plan_text
 from napari_superres.plugin.widgets.upscale import snippets
+from napari_superres.plugin.widgets.upscale.choosing.channels_form import ChannelsForm
 from napari_superres.plugin.widgets.upscale.choosing.chooser import ModelChooser
 from napari_superres.plugin.widgets.upscale.choosing.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.crop import Crop
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
     from napari_superres.inference import Plan
+    from napari_superres.inference.planning.estimate import Estimate
 
 _PLAN_DELAY = 300  # milliseconds without a change before a new plan is made
 _RETRY_DELAY = 3000  # after a refusal: memory may be free, a shape drawn or the layer in view by then
@@ -65,7 +68,7 @@ class UpscaleWidget(RunningControls):
         self._plan_job: Job | None = None
         self._is_layer_by_hand = False
         self._followed: ImageLayer | None = None
-        # What was selected is selected again after each layer that is added: that is no choice of the user.
+        # It is selected again after each result or preview that is added: that is no choice of the user.
         self._last_active = viewer.layers.selection.active
         self._plan_timer = QTimer(self)
         self._plan_timer.setSingleShot(True)
@@ -75,6 +78,7 @@ class UpscaleWidget(RunningControls):
         self.isotropic = IsotropicForm(self.session, self._learn, self._run_learnt)
         self.adapting = AdaptForm(self.session, self._adapt, self._offer_adapted)
         self.chooser = ModelChooser(self.session, self.models, self._read_controls)
+        self.channels = ChannelsForm(viewer, self.session, self.models, self.chooser, self._read_controls)
         self.fitness = FitnessForm(viewer, self.model, self.intensity_range, self._read_controls)
         self.region = RegionForm(viewer, self._read_controls, lambda: self.layer.value)
         self.source_switch = SourceSwitch(viewer)
@@ -83,7 +87,7 @@ class UpscaleWidget(RunningControls):
         self.crop = Crop(viewer, self.session, self._request_for_preview)
         self.blur_noise = BlurNoiseForm(self._update)
         self._seen: dict[Any, Any] = {}  # in the layer's pixels, which neither a moved slider nor a preview reads again
-        choosing = self.chooser, self.fitness, self.resample, self.isotropic
+        choosing = self.chooser, self.channels, self.fitness, self.resample, self.isotropic
         looks = self.crop, self.blur_noise, self.adapting
         live = self.preview, self.preview.note, self.source_switch
         self.arrange(self.pixel_size, choosing, looks, self.region, live)
@@ -102,7 +106,6 @@ class UpscaleWidget(RunningControls):
         self.copy_command.clicked.connect(lambda: self._copy(snippets.command))
         self.layer.changed.connect(self._choose_layer_by_hand)
         self.model.changed.connect(self._choose_model_by_hand)
-        self.all_channels.toggled.connect(self._read_controls)
         self.axes.changed.connect(self._look_again)
         for control in (self.intensity_range, self.device, self.precision, self.tile, self.tta, self.place):
             control.changed.connect(self._read_controls)
@@ -122,6 +125,11 @@ class UpscaleWidget(RunningControls):
         """Whether torch is loaded and the devices are known."""
         return self.state.is_ready
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether the user must say what a channel shows that is computed, or its pixels are still looked at."""
+        return self.channels.is_looking or (self.chooser.is_asking and self.channels.is_open)
+
     # Layers
 
     def layers_changed(self) -> None:
@@ -136,6 +144,7 @@ class UpscaleWidget(RunningControls):
         if is_changed or (not self._is_layer_by_hand and forms.prefer_visible(self.layer, hidden)):
             self._choose_layer()
         else:
+            self.channels.follow(self.layer.value, self._chosen_image(), self.models.card)
             self._set_state(replace(self.state, layer=self._layer_facts()))
 
     def leave(self) -> None:
@@ -148,11 +157,12 @@ class UpscaleWidget(RunningControls):
         self._follow(None)
 
     def active_changed(self) -> None:
-        """Choose the layer that is selected in napari's list, unless it is a result: that of a run is selected."""
+        """Choose the layer that is selected in napari's list, unless it was made of another one."""
         active = self.viewer.layers.selection.active
-        is_choice = active is not None and any(active is choice for choice in self.layer.choices)
-        if is_choice and active is not self._last_active and not forms.is_result(active):
-            self._last_active = active
+        if active is None or active is self._last_active or is_made(active):
+            return
+        self._last_active = active
+        if any(active is choice for choice in self.layer.choices):
             self.layer.value = active
 
     def _choose_layer_by_hand(self) -> None:
@@ -193,7 +203,7 @@ class UpscaleWidget(RunningControls):
 
     def _layer_facts(self) -> LayerFacts | None:
         layer = self.layer.value
-        return None if layer is None else facts_of(self.viewer, layer, self._chosen_image(), self.axes.value)
+        return None if layer is None else facts_of(layer, self._chosen_image(), self.axes.value)
 
     def _set_pixel_size(self, size: float, unit: str) -> None:
         layer = self.layer.value
@@ -204,6 +214,7 @@ class UpscaleWidget(RunningControls):
     # Models
 
     def _refresh_models(self) -> None:
+        self.channels.refresh()
         if self.models.refresh():
             self._read_controls()
 
@@ -228,17 +239,17 @@ class UpscaleWidget(RunningControls):
         layer, card = self._layer_facts(), self.models.card
         pixels = (layer.pixel_size[1], layer.pixel_unit) if layer and layer.pixel_size else (None, None)
         self.blur_noise.fit(card, *pixels)
+        self.channels.follow(self.layer.value, self._chosen_image(), card)
         self._set_state(
             replace(
                 self.state,
                 layer=layer,
                 model=self.model.value or "",
                 card=card,
-                is_asking=self.chooser.is_asking,
+                is_asking=self.is_asking,
                 intensity_range=self.intensity_range.value,
                 region=self.region.kind.value,
-                channels=self.region.channels.value,
-                all_channels=self.all_channels.isChecked(),
+                channels=self.channels.along_axis,
                 device=self.device.value,
                 precision=self.precision.value,
                 tile=self.tile.value,
@@ -283,7 +294,7 @@ class UpscaleWidget(RunningControls):
             If the layer cannot be an image, or its region or channels are not there.
         """
         image = self._image(layer)
-        return self.state.request(image, self.region.roi(layer, image.axes))
+        return self.state.request(image, self.region.roi(layer, image.axes), self.channels.model_of_layer(layer))
 
     def _request_for_preview(self) -> "tuple[ImageLayer, Request] | None":
         if not self.state.can_plan:
@@ -295,9 +306,7 @@ class UpscaleWidget(RunningControls):
         self._plan_soon()
 
     def _layers_to_run(self) -> "list[ImageLayer]":
-        """Return the chosen layer, and those of the other channels of its file if they are computed, too."""
-        layer = self.layer.value
-        return [layer, *(other_channels(self.viewer, layer) if self.state.all_channels else [])]
+        return self.channels.layers()
 
     def _forget_plan(self) -> None:
         self.session.forget(self._plan_job)
@@ -314,50 +323,65 @@ class UpscaleWidget(RunningControls):
             self.crop.setVisible(self.is_running)
             return
         try:
-            request = self._request(self.layer.value)
+            groups = [(self._request(layers[0]), layers) for layers in self.channels.by_model().values()]
         except SuperResError as error:
             self._refuse(str(error))
             return
+        found: dict[int, tuple[str, list[Plan]]] = {}
 
-        def show(result: tuple[Any, Any]) -> None:
-            plan, expected = result
-            text = plan_text(request.image, plan, expected, runs=len(self._layers_to_run()))
-            self._show_plan(text, plan)
+        def steps() -> "Generator[tuple[int, list[Plan], Estimate], None, None]":
+            for number, (request, layers) in enumerate(groups):
+                seen = self._seen if layers[0] is self.layer.value else None
+                for plans, expected in tasks.plan(request.image, request.model, request.options, seen):
+                    yield number, plans, expected
 
-        seen = self._seen
-        self._plan_job = Job(
-            lambda: tasks.plan(request.image, request.model, request.options, seen), stepped=show, failed=self._refuse
-        )
+        def show(result: "tuple[int, list[Plan], Estimate]") -> None:
+            number, plans, expected = result
+            request, layers = groups[number]
+            text = plan_text(request.image, plans[0], expected, runs=len(layers))
+            found[number] = (f"{request.model}: {text}" if len(groups) > 1 else text), plans
+            if len(found) == len(groups):
+                texts, plans_of = zip(*(found[number] for number in sorted(found)), strict=True)
+                self._show_plan("\n".join(texts), [plan for plans in plans_of for plan in plans])
+
+        self._plan_job = Job(steps, stepped=show, failed=self._refuse)
         self.session.add(self._plan_job)
 
-    def _show_plan(self, text: str, plan: "Plan") -> None:
-        self._show_fitness(plan)
+    def _show_plan(self, text: str, plans: "Sequence[Plan]") -> None:
+        plan = plans[0]
+        self._show_fitness(plans)
         self.crop.ask(plan.scale.get("X", 1))
         state = replace(self.state, noise_text=noise_text(plan), told_text=told_text(plan))
         self._set_state(replace(state, plan=text, is_refused=False, grid_cell=plan.grid_cell))
 
     def _refuse(self, reason: str) -> None:
         """Show why a run is impossible, and try again a little later."""
-        self._show_fitness(None)
+        self._show_fitness(())
         self.crop.clear()
         self._set_state(replace(self.state, plan=reason, is_refused=True, noise_text="", told_text="", grid_cell=None))
         self._plan_timer.start(_RETRY_DELAY)
 
-    def _show_fitness(self, plan: "Plan | None") -> None:
-        is_known = plan is not None and not self.chooser.is_asking
-        fitness, self._known_notes = (plan.fitness, plan.doubts) if plan is not None and is_known else (None, ())
+    def _show_fitness(self, plans: "Sequence[Plan]") -> None:
+        known = () if self.is_asking else plans
+        self._known_notes = tuple(dict.fromkeys(doubt for plan in known for doubt in plan.doubts))
         self.fitness.show_fitness(
-            fitness, self._known_notes, self.layer.value, self._chosen_image(), self.chooser.choice
+            [plan.fitness for plan in known],
+            self._known_notes,
+            self.layer.value,
+            self._chosen_image(),
+            self.chooser.choice,
         )
 
     def _copy(self, write: Callable[..., str]) -> None:
         if self.layer.value is None:
             return
         try:
-            request = self._request(self.layer.value)
-            text = write(self._layers_to_run(), request.image, request.model, request.options)
+            texts = []
+            for layers in self.channels.by_model().values():
+                request = self._request(layers[0])
+                texts.append(write(layers, request.image, request.model, request.options))
         except SuperResError as error:
             forms.show_error(str(error))
             return
-        QApplication.clipboard().setText(text)
+        QApplication.clipboard().setText("\n".join(texts))
         self._set_state(replace(self.state, message="Copied to the clipboard."))

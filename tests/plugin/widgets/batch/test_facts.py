@@ -103,4 +103,9 @@ def test_settings_are_taken_from_super_resolve(viewer, dock, widget, qtbot):
     assert (options.model, options.tile, options.tta, options.intensity_range) == ("fluo-x2", 128, True, "0, 4095")
     assert options.blur_noise.strength == 0.4
     assert "--tta" in options.arguments()
+    assert "single channels" not in widget.status.text()
+    viewer.add_image(np.stack([blobs((64, 64))] * 2), axis_labels=("c", "y", "x"))
+    other.channels.rows[1].box.value = "bicubic-x2"
+    widget.take_settings.click()
+    assert "models of single channels were not taken" in widget.status.text()
     settle(widget, qtbot)

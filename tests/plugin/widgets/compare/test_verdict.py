@@ -70,7 +70,7 @@ def test_a_result_is_judged_without_a_reference(scene, viewer, widget, qtbot, to
     widget.verdict_view.answers.linkActivated.emit("all")
     for answer in found.answers:
         assert window_text(answer.reason) in plain(widget.verdict_view.answers)
-    assert widget.report_view.save.isEnabled()
+    assert widget.next_steps.save.isEnabled()
     press(widget.maps["residual"], widget, qtbot)
     assert viewer.layers[-1].name == "residual (sigma) of cells"
 

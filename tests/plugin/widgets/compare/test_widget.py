@@ -10,6 +10,7 @@ import napari_superres
 from napari_superres import evaluation
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image, to_layer
+from napari_superres.plugin.widgets.batch.widget import BatchWidget
 from napari_superres.plugin.widgets.compare.widget import CompareWidget
 
 pytestmark = pytest.mark.gui
@@ -161,10 +162,10 @@ def test_report_goes_to_the_clipboard(scene, widget, qtbot):
 
 
 def test_report_is_saved_as_one_page(scene, widget, qtbot, tmp_path, chosen):
-    assert not widget.report_view.save.isVisibleTo(widget)
+    assert not widget.next_steps.save.isVisibleTo(widget)
     press(widget.measure, widget, qtbot)
     chosen(tmp_path / "mine")
-    press(widget.report_view.save, widget, qtbot)
+    press(widget.next_steps.save, widget, qtbot)
     page = (tmp_path / "mine.html").read_text(encoding="utf-8")
     assert "cells [bicubic-x2]" in page
     assert "Does it lie on the reference?" in page
@@ -173,13 +174,33 @@ def test_report_is_saved_as_one_page(scene, widget, qtbot, tmp_path, chosen):
     assert "mine.html" in widget.status.text()
 
 
+@pytest.mark.parametrize("name", ["mine", "mine.svg"])
+def test_a_figure_is_saved(scene, widget, qtbot, tmp_path, chosen, name):
+    press(widget.measure, widget, qtbot)
+    chosen(tmp_path / name)
+    press(widget.next_steps.figure, widget, qtbot)
+    target = tmp_path / (name if "." in name else f"{name}.png")
+    assert target.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    assert f"The figure was saved as {target}" in widget.status.text()
+
+
+def test_batch_comes_next(scene, viewer, widget, qtbot):
+    assert widget.next_steps.isHidden()
+    press(widget.measure, widget, qtbot)
+    widget.next_steps.batch.click()
+    (batch,) = (one for one in viewer.window.dock_widgets.values() if isinstance(one, BatchWidget))
+    qtbot.waitUntil(lambda: batch.is_ready)
+    viewer.window.remove_dock_widget(batch)
+    batch.deleteLater()
+
+
 def test_a_report_that_cannot_be_saved_is_explained(scene, widget, qtbot, tmp_path, chosen, told):
     press(widget.measure, widget, qtbot)
     chosen(tmp_path / "gone" / "mine.html")
-    press(widget.report_view.save, widget, qtbot)
+    press(widget.next_steps.save, widget, qtbot)
     assert len(told) == 1
     assert "could not be written" in told[0]
-    assert widget.report_view.save.isEnabled()
+    assert widget.next_steps.save.isEnabled()
 
 
 def test_saving_can_be_given_up(scene, widget, qtbot, monkeypatch):
@@ -187,7 +208,7 @@ def test_saving_can_be_given_up(scene, widget, qtbot, monkeypatch):
 
     press(widget.measure, widget, qtbot)
     monkeypatch.setattr(QFileDialog, "exec", lambda _: 0)
-    widget.report_view.save.click()
+    widget.next_steps.save.click()
     assert not widget.is_running
 
 
@@ -198,7 +219,8 @@ def chosen(monkeypatch):
 
     def chosen(path):
         def answer(dialog):
-            assert dialog.selectedFiles()[0].endswith("cells_[bicubic-x2]_report.html")
+            what = "report.html" if "report" in dialog.windowTitle() else "figure.png"
+            assert dialog.selectedFiles()[0].endswith(f"cells_[bicubic-x2]_{what}")
             dialog.selectFile(str(path))
             return 1
 

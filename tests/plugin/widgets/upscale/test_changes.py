@@ -213,10 +213,10 @@ def test_the_input_of_a_sample_is_chosen_and_channels_are_counted(viewer, widget
     path = tmp_path / "cells.ome.tif"
     write_image(Image.from_array(pixels((3, 24, 30)), "CYX", pixel_size=0.5), path)
     viewer.open(path, plugin="napari-superres-torch")
-    assert widget.all_channels.text() == "All 3 channels"
-    assert not widget.all_channels.isHidden()
+    assert widget.channels.all.text() == "All 3 channels"
+    assert not widget.channels.isHidden()
     viewer.layers.pop()
-    assert widget.all_channels.text() == "All 2 channels"
+    assert widget.channels.all.text() == "All 2 channels"
 
 
 def test_run_stays_in_view(viewer, widget):

@@ -33,9 +33,17 @@ def test_the_three_pictures_show_one_place(axes, shape, box, channel, place):
 
 
 def test_channels_that_are_left_out_do_not_shift_the_others():
-    image = Image.from_array(pixels((3, 40, 50)), "CYX")
-    options = {"channels": [0, 2], "tile": "auto"}
-    low, _, fine = crop(Request(image, "nearest-x2", options), BOX, 1)
+    image = Image.from_array(pixels((3, 40, 50)), "CYX", channel_names=("DAPI", "GFP", "RFP"))
+    models = {0: "lanczos-x2", 2: "nearest-x2"}
+    for request in (
+        Request(image, "nearest-x2", {"channels": [0, 2], "tile": "auto"}),
+        Request(image, models, {"channels": None, "tile": "auto"}),
+    ):
+        check(image, *crop(request, BOX, 1))
+
+
+def check(image, low, _, fine):
+    """The pictures are those of the third channel."""
     np.testing.assert_array_equal(low, np.asarray(image.data)[2, 10:26, 5:17])
     np.testing.assert_array_equal(fine, low.repeat(2, 0).repeat(2, 1))
 

@@ -1,7 +1,6 @@
 """Super-resolve: regions, growing results, the live preview, the run as a command and a script."""
 
 import shlex
-import time
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from helpers.upscaling import LONG, pixels, run
 import napari_superres
 from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
-from napari_superres.inference import Progress
 from napari_superres.plugin.host import field
 from napari_superres.plugin.widgets.upscale import widget as upscale_widget
 from napari_superres.plugin.widgets.upscale.state import SHAPE, SLICE, VISIBLE
@@ -92,19 +90,6 @@ def test_a_missing_shape_is_reported_at_once(viewer, widget, qtbot, told):
     widget.run.click()
     assert not widget.is_running
     assert "No shape is drawn" in told.pop()
-
-
-def test_a_model_for_each_channel(viewer, widget, qtbot, told):
-    layer = viewer.add_image(pixels((2, 20, 24)))
-    assert widget.region.channels.native.isHidden() or not widget.region.channels.native.isVisible()
-    widget.axes.value = "CYX"
-    widget.region.channels.value = "0=bicubic-x2, 1=nearest-x2"
-    run(widget, qtbot)
-    expected = napari_superres.upscale(Image.from_array(layer.data, "CYX"), {0: "bicubic-x2", 1: "nearest-x2"}).data
-    np.testing.assert_array_equal(viewer.layers[1].data, expected)
-    widget.region.channels.value = "red"
-    widget.run.click()
-    assert "“Channels” must be numbers" in told.pop()
 
 
 def test_result_grows_from_the_middle_of_the_view(viewer, widget, qtbot, monkeypatch, pause):
@@ -287,62 +272,3 @@ def test_a_preview_shows_the_input_where_nothing_is_computed_yet(shape, axes, ro
     assert np.mean(images[1] == repeated) > 0.2  # one window of several
     whole_result = napari_superres.upscale(Image.from_array(data, axes), "fsrcnn-x2", **options)
     np.testing.assert_array_equal(images[-1], whole_result.data)
-
-
-def test_all_channels_of_a_file(viewer, widget, qtbot, tmp_path, monkeypatch):
-    from qtpy.QtWidgets import QApplication
-
-    path, target = tmp_path / "cells.ome.tif", tmp_path / "made.ome.tif"
-    names = ("DAPI", "GFP", "RFP")
-    write_image(Image.from_array(pixels((3, 24, 30)), "CYX", pixel_size=0.5, channel_names=names), path)
-    other = viewer.add_image(pixels((24, 30)), name="other")
-    widget.layer.value = other
-    widget.model.value = "bicubic-x2"
-    widget.chooser.choose_by_hand()  # also if it was shown already
-    assert widget.all_channels.isHidden()
-    viewer.open(path, plugin="napari-superres-torch")
-    widget.layer.value = viewer.layers[2]
-    widget.model.value = "bicubic-x2"
-    widget.chooser.choose_by_hand()  # also if it was shown already
-    assert not widget.all_channels.isHidden()
-    assert widget.all_channels.text() == "All 3 channels"
-    widget.all_channels.setChecked(True)
-    qtbot.waitUntil(lambda: "for each of 3 channels" in widget.estimate.text(), timeout=LONG)
-    run(widget, qtbot)
-    expected = napari_superres.upscale(read_image(path), "bicubic-x2")
-    made = [layer for layer in viewer.layers if layer.name.endswith("[bicubic-x2]")]
-    assert [layer.name for layer in made] == [f"{name} - cells [bicubic-x2]" for name in names]
-    for layer, one in zip(made, expected.data, strict=True):
-        np.testing.assert_array_equal(layer.data, one)
-    assert [layer.colormap.name for layer in made] == ["cyan", "magenta", "yellow"]
-    widget.copy_command.click()
-    command = shlex.split(QApplication.clipboard().text())
-    monkeypatch.setattr("sys.argv", [*command[:3], "-o", str(target), *command[5:]])
-    with pytest.raises(SystemExit) as done:
-        main()
-    assert not done.value.code
-    np.testing.assert_array_equal(read_image(target).data[...], expected.data)
-    widget.all_channels.setChecked(False)
-    run(widget, qtbot)
-    assert len([layer for layer in viewer.layers if layer.name.startswith("GFP")]) == 3
-
-
-def test_cancelling_one_channel_starts_no_other(viewer, widget, qtbot, tmp_path, monkeypatch):
-    path = tmp_path / "cells.ome.tif"
-    write_image(Image.from_array(pixels((2, 24, 30)), "CYX", pixel_size=0.5), path)
-    viewer.open(path, plugin="napari-superres-torch")
-    widget.all_channels.setChecked(True)
-
-    def endless(image, *_, **__):
-        while True:
-            time.sleep(0.01)
-            yield Progress(0, 9, image, None, 1.0, None)
-
-    monkeypatch.setattr(upscale_widget.tasks, "upscale", endless)
-    widget.run.click()
-    qtbot.waitUntil(lambda: "Computing" in widget.status.text(), timeout=LONG)
-    widget.run.click()
-    qtbot.waitUntil(lambda: not widget.is_running, timeout=LONG)
-    qtbot.wait(200)
-    assert not widget.is_running
-    assert len(viewer.layers) == 2

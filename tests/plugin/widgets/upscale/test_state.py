@@ -11,18 +11,12 @@ import pytest
 from napari_superres import Image
 from napari_superres.errors import SettingsError
 from napari_superres.models import find_card
-from napari_superres.plugin.widgets.upscale.state import (
-    SLICE,
-    LayerFacts,
-    Phase,
-    UpscaleState,
-    complete_message,
-    parse_channels,
-)
+from napari_superres.plugin.widgets.common.blur_noise import BlurNoise
+from napari_superres.plugin.widgets.upscale.state import SLICE, LayerFacts, Phase, UpscaleState, complete_message
 
 PLANE = LayerFacts("YX", "micrometer", pixel_size=(0.2, 0.2), pixel_unit="micrometer")
 CHOSEN = UpscaleState(layer=PLANE, model="bicubic-x2", card=find_card("bicubic-x2"), is_ready=True)
-IMAGE = Image.from_array(np.zeros((2, 8, 9), np.uint8), "CYX")
+IMAGE = Image.from_array(np.zeros((3, 8, 9), np.uint8), "CYX")
 
 
 def step(done=1, region=(slice(2),)):
@@ -97,16 +91,8 @@ def test_the_card_is_shown_short_or_whole():
     assert replace(state, card=None).card_text == ""
 
 
-def test_channels_are_offered_where_a_layer_has_some():
-    assert not CHOSEN.has_channel_axis
-    assert CHOSEN.channel_layers == 1
-    state = replace(CHOSEN, layer=LayerFacts("CYX", channel_layers=3))
-    assert state.has_channel_axis
-    assert state.channel_layers == 3
-
-
 def test_a_request_has_what_was_chosen():
-    state = replace(CHOSEN, tile="64", tta=True, channels="1", region=SLICE)
+    state = replace(CHOSEN, tile="64", tta=True, channels={1: "bicubic-x2"}, region=SLICE)
     request = state.request(IMAGE, {"T": (3, 4), "Y": (0, 5)})
     assert request.model == "bicubic-x2"
     assert request.options == {
@@ -119,22 +105,31 @@ def test_a_request_has_what_was_chosen():
         "channels": [1],
         "roi": {"T": (3, 4), "Y": (0, 5)},
     }
-    assert request.first_frame == {"T": 3}
-    whole = replace(CHOSEN, channels="1").request(IMAGE.replace(data=IMAGE.data[0], axes="YX", channel_names=()), {})
+    assert request.first == {"T": 3, "C": 1}
+    whole = replace(CHOSEN, channels=None).request(IMAGE.replace(data=IMAGE.data[0], axes="YX", channel_names=()), {})
     assert (whole.options["roi"], whole.options["channels"], whole.options["tile"]) == (None, None, "auto")
-    assert whole.first_frame == {}
+    assert whole.first == {}
 
 
-def test_the_channels_field_is_numbers_or_models():
-    assert parse_channels(" ", "m") == ("m", None)
-    assert parse_channels("0, 2,", "m") == ("m", [0, 2])
-    assert parse_channels("0=a, DAPI = b", "m") == ({"0": "a", "DAPI": "b"}, None)
-    for text in ("red", "0, 1=a"):
-        with pytest.raises(SettingsError, match="must be numbers or models"):
-            parse_channels(text, "m")
-    models = replace(CHOSEN, channels="0=a, 1=b, 2=a").request(IMAGE, {})
-    assert models.model_names == ("a", "b")
+def test_ticked_channels_have_a_model_each():
+    channels = {0: "fluo-x2", 2: "bicubic-x2"}
+    request = replace(CHOSEN, channels=channels).request(IMAGE, {})
+    assert (request.model, request.options["channels"], request.channels) == (channels, None, [0, 2])
+    assert request.model_names == ("fluo-x2", "bicubic-x2")
+    assert request.first == {}
+    one = replace(CHOSEN, channels=dict.fromkeys((1, 2), "fluo-x2")).request(IMAGE, {})
+    assert (one.model, one.options["channels"], one.first) == ("fluo-x2", [1, 2], {"C": 1})
+    every = replace(CHOSEN, channels=dict.fromkeys(range(3), "fluo-x2")).request(IMAGE, {})
+    assert (every.model, every.options["channels"], every.first) == ("fluo-x2", None, {})
+    with pytest.raises(SettingsError, match="no channel is ticked"):
+        replace(CHOSEN, channels={}).request(IMAGE, {})
     assert CHOSEN.request(IMAGE, {}).model_names == ("bicubic-x2",)
+
+
+def test_models_that_are_told_nothing_get_no_blur():
+    told = replace(CHOSEN, blur_noise=BlurNoise(psf_sigma=1.5))
+    assert "psf_sigma" not in told.request(IMAGE, {}, "bicubic-x2").options
+    assert told.request(IMAGE, {}, "fluo-x2").options["psf_sigma"] == 1.5
 
 
 def test_the_line_after_a_run_names_its_layer():

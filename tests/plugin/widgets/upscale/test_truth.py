@@ -6,6 +6,7 @@ from helpers.upscaling import LONG, pixels, run
 
 from napari_superres.errors import SettingsError
 from napari_superres.plugin.host.fingerprint import fingerprint
+from napari_superres.plugin.widgets.common.parts.made import MAP
 from napari_superres.plugin.widgets.upscale.state import SHAPE
 from napari_superres.plugin.worker import tasks
 
@@ -81,6 +82,24 @@ def test_the_layer_follows_the_selection(viewer, widget, qtbot):
     run(widget, qtbot)
     assert viewer.layers.selection.active is not first  # the result is selected
     assert widget.layer.value is first
+
+
+def test_a_layer_that_was_selected_before_can_be_selected_again(viewer, widget):
+    first, second = (viewer.add_image(pixels(seed=i)) for i in range(2))
+    viewer.layers.selection.active = first
+    viewer.add_points([[1, 1]])
+    widget.layer.value = second
+    viewer.layers.selection.active = first
+    assert widget.layer.value is first
+
+
+def test_a_new_layer_is_followed_but_a_map_is_not(viewer, widget):
+    widget.layer.value = viewer.add_image(pixels())
+    new = viewer.add_image(pixels(seed=1))
+    assert widget.layer.value is new
+    viewer.add_image(pixels(seed=2), name="SSIM", metadata={MAP: "SSIM"})
+    viewer.add_image(pixels(seed=2), name="result", metadata={"provenance": {}})
+    assert widget.layer.value is new
 
 
 def test_the_preview_says_that_it_is_computing(viewer, widget, qtbot):

@@ -296,7 +296,6 @@ def test_every_control_has_a_tooltip_and_fits(viewer, widget, qtbot):
         widget.tta,
         region.kind,
         region.shapes,
-        region.channels,
     ):
         assert control.tooltip
     buttons = (

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QMainWindow, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 from napari_superres.plugin.host.docks import SUPER_RESOLVE, dock_of, open_widget
 
@@ -24,7 +25,10 @@ def join_tabs(widget: QWidget, others: type[QWidget]) -> None:
     """
     dock = dock_of(widget)
     window = None if dock is None else dock.parentWidget()
-    if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
+    if dock is None or not isinstance(window, QMainWindow):
+        return
+    _shorten_title(dock)
+    if dock.isFloating():
         return
     for other in window.findChildren(others):
         near = dock_of(other)
@@ -33,7 +37,24 @@ def join_tabs(widget: QWidget, others: type[QWidget]) -> None:
         if near not in window.tabifiedDockWidgets(dock):
             window.tabifyDockWidget(near, dock)
         dock.raise_()
+        _show_whole_titles(window)
         return
+
+
+def _shorten_title(dock: QDockWidget) -> None:
+    """Leave the plugin's name out of what a tab says. The dock's own heading and napari's menu keep it."""
+    action = dock.toggleViewAction()
+    name = "" if action is None else action.text()
+    dock.setWindowTitle(dock.windowTitle().rpartition(" (")[0] or dock.windowTitle())
+    if action is not None:
+        action.setText(name)
+
+
+def _show_whole_titles(window: QMainWindow) -> None:
+    """Let tabs that do not fit be reached by arrows. Qt would cut all titles to their first letters."""
+    for bar in window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+        bar.setElideMode(Qt.TextElideMode.ElideNone)
+        bar.setUsesScrollButtons(True)
 
 
 def open_panels(viewer: "Viewer") -> list[QWidget]:

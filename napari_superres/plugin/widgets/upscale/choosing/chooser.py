@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image as ImageLayer
 
-_AT_ONCE = 1 << 22
+AT_ONCE = 1 << 22
 """Pixels in memory up to which an image is looked at without a thread."""
 
 
@@ -58,7 +58,7 @@ class ModelChooser(QWidget):
         self.reason = forms.text()
         self.reason.setToolTip("Why this model was chosen.")
         self.answers: list[QPushButton] = []
-        models.popup.chosen.connect(self._pick)
+        models.popup.chosen.connect(self.take)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
@@ -70,6 +70,14 @@ class ModelChooser(QWidget):
         """Whether it is not known yet what the image shows, and the user has neither said it nor chosen a model."""
         is_open = self._job is not None if self.choice is None else self.choice.model is None
         return is_open and self._layer is not None and self._layer not in self._by_hand
+
+    def by_hand(self, layer: "ImageLayer") -> str:
+        """Return the model that the user chose for a layer; empty if there is none."""
+        return self._by_hand.get(layer, "")
+
+    def keep(self, layer: "ImageLayer", model: str) -> None:
+        """Keep a model that the user has chosen for a layer."""
+        self._by_hand[layer] = model
 
     def follow(self, layer: "ImageLayer | None", image: Image | None) -> None:
         """Choose the model for a layer: the one that the user chose for it, or the one that suits its image.
@@ -87,6 +95,8 @@ class ModelChooser(QWidget):
             return
         if self._for_next:
             self._by_hand[layer], self._for_next = self._for_next, ""
+        if layer in self._by_hand:
+            self._models.suggest(self._by_hand[layer])  # A large image is looked at for a while.
         kind, said, names = self._said.get(layer), "as you said", channel_names_of(layer)
         if kind is None and (folder := _folder(layer)) is not None:
             kind, said = remembered_kind(folder), "as you said for this folder"
@@ -96,7 +106,7 @@ class ModelChooser(QWidget):
             # What was said for a folder holds for images that do not tell themselves.
             yield choose_model(image, kind=kind, said=said) if choice.model is None and kind else choice
 
-        if isinstance(image.data, np.ndarray) and image.data.size <= _AT_ONCE:
+        if isinstance(image.data, np.ndarray) and image.data.size <= AT_ONCE:
             self._take(next(look()))
         else:
             self._job = Job(look, stepped=self._take_late, failed=forms.show_error, ended=self._end)
@@ -111,8 +121,8 @@ class ModelChooser(QWidget):
             self._by_hand[self._layer] = self._models.box.value
             self._show()
 
-    def _pick(self, model: str) -> None:
-        """Take a model from the open list, also the one that is shown already: that answers the open question."""
+    def take(self, model: str) -> None:
+        """Take a model that the user picked, also the one that is shown already: that answers the open question."""
         self._models.suggest(model)
         self.choose_by_hand()
         self._changed()
@@ -142,8 +152,7 @@ class ModelChooser(QWidget):
         model = self._by_hand.get(self._layer, choice.model) if self._layer is not None else choice.model
         # While the question is open, the model for its likeliest answer is shown, and cannot be run.
         model = model or next(iter(choice.questions.values()))
-        if model in self._models.box.choices:
-            self._models.suggest(model)
+        self._models.suggest(model)
         self._models.show_fit(choice)
         self._show()
 

@@ -1,6 +1,6 @@
 """The line that says before a run whether the model fits the layer, and buttons for what helps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,39 +74,41 @@ class FitnessForm(QWidget):
 
     def show_fitness(
         self,
-        fitness: "Fitness | None",
+        fitness: "Sequence[Fitness | None]",
         doubts: tuple[str, ...],
         layer: "ImageLayer | None",
         image: Image | None,
         choice: Choice | None,
     ) -> None:
-        """Show whether a model fits a layer, and the buttons that help; nothing without a plan.
+        """Show whether models fit a layer, and the buttons that help; nothing without a plan.
 
         Parameters
         ----------
         fitness, doubts
-            Of the plan.
+            Of the plans. Buttons help the first; of the others, those are shown that do not fit.
         layer, image
             The chosen layer and its image.
         choice
             The models for the layer.
         """
-        self._layer, self._image, self._fitness = layer, image, fitness
-        helps = () if fitness is None else fitness.helps
-        forms.say(self.line, "" if fitness is None else fitness.line)
+        first, *others = fitness or (None,)
+        self._layer, self._image, self._fitness = layer, image, first
+        helps = () if first is None else first.helps
+        bad = [other.line for other in others if other is not None and other.reasons]
+        forms.say(self.line, "" if first is None else "\n".join(dict.fromkeys([first.line, *bad])))
         self.line.setToolTip(
             "\n".join(window_text(doubt) for doubt in doubts) or "What speaks for and against the model."
         )
         self._other = "" if choice is None or choice.model is None else choice.model
         self.other_model.setText(f"Use {self._other}")
-        has_other = bool(self._other) and fitness is not None and self._other != fitness.model
+        has_other = bool(self._other) and first is not None and self._other != first.model
         self.other_model.setVisible(has_other and bool({"model", "adapt"} & set(helps)))
         is_whole = image is not None and image.dtype.kind in "ui"
         self.mask.setVisible("mask padding" in helps and is_whole)
-        needs_range = "robust range" in helps and fitness is not None and fitness.blemishes.hot_range is not None
+        needs_range = "robust range" in helps and first is not None and first.blemishes.hot_range is not None
         self.robust_range.setVisible(needs_range or ("mask padding" in helps and not is_whole))
         self.plane_range.setVisible("plane range" in helps)
-        self.setVisible(fitness is not None)
+        self.setVisible(first is not None)
 
     def _take_other(self) -> None:
         self._model.value = self._other

@@ -18,6 +18,11 @@ from napari_superres.plugin.widgets.upscale.choosing.model_popup import ModelPop
 class ModelChoice:
     """A list of models.
 
+    Parameters
+    ----------
+    main
+        Another list, whose single files this one offers, too.
+
     Attributes
     ----------
     box
@@ -26,8 +31,8 @@ class ModelChoice:
         The open list of the box.
     """
 
-    def __init__(self) -> None:
-        self._files: tuple[tuple[ModelCard, str], ...] = ()
+    def __init__(self, main: "ModelChoice | None" = None) -> None:
+        self._files: list[tuple[ModelCard, str]] = [] if main is None else main._files
         self._choice: Choice | None = None
         self.box = forms.narrow(
             ComboBox(
@@ -54,8 +59,10 @@ class ModelChoice:
             return None
 
     def suggest(self, model: str) -> None:
-        """Choose a model that the user did not ask for."""
-        with self.box.changed.blocked():
+        """Choose a model that the user did not ask for, if it is offered."""
+        if model not in self.box.choices:
+            self.refresh()
+        with self.box.changed.blocked(), suppress(ValueError):
             self.box.value = model
 
     def show_fit(self, choice: Choice) -> None:
@@ -94,7 +101,7 @@ class ModelChoice:
             If the file cannot be used.
         """
         card = find_card(Path(path))
-        self._files = (*((c, p) for c, p in self._files if p != str(path)), (card, str(path)))
+        self._files[:] = [*((c, p) for c, p in self._files if p != str(path)), (card, str(path))]
         self.box.reset_choices()
         self._disable()
         self.box.value = str(path)
