@@ -13,7 +13,7 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def scene(viewer, widget, blob):
+def scene(viewer, blob):
     """Input, result and reference of one field."""
     from napari.layers import Layer
 
