@@ -1,6 +1,5 @@
 """The Compare widget in real viewers, through its own controls."""
 
-import re
 from math import isnan
 
 import numpy as np
@@ -10,7 +9,6 @@ import napari_superres
 from napari_superres import evaluation
 from napari_superres.plugin.host.labels import window_text
 from napari_superres.plugin.host.layers import to_image, to_layer
-from napari_superres.plugin.widgets.batch.widget import BatchWidget
 from napari_superres.plugin.widgets.compare.widget import CompareWidget
 
 pytestmark = pytest.mark.gui
@@ -159,74 +157,6 @@ def test_report_goes_to_the_clipboard(scene, widget, qtbot):
     press(widget.measure, widget, qtbot)
     widget.report_view.copy.click()
     assert QApplication.clipboard().text().startswith("image,candidate")
-
-
-def test_report_is_saved_as_one_page(scene, widget, qtbot, tmp_path, chosen):
-    assert not widget.next_steps.save.isVisibleTo(widget)
-    press(widget.measure, widget, qtbot)
-    chosen(tmp_path / "mine")
-    press(widget.next_steps.save, widget, qtbot)
-    page = (tmp_path / "mine.html").read_text(encoding="utf-8")
-    assert "cells [bicubic-x2]" in page
-    assert "Does it lie on the reference?" in page
-    assert "data:image/png;base64," in page
-    assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []
-    assert "mine.html" in widget.status.text()
-
-
-@pytest.mark.parametrize("name", ["mine", "mine.svg"])
-def test_a_figure_is_saved(scene, widget, qtbot, tmp_path, chosen, name):
-    press(widget.measure, widget, qtbot)
-    chosen(tmp_path / name)
-    press(widget.next_steps.figure, widget, qtbot)
-    target = tmp_path / (name if "." in name else f"{name}.png")
-    assert target.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
-    assert f"The figure was saved as {target}" in widget.status.text()
-
-
-def test_batch_comes_next(scene, viewer, widget, qtbot):
-    assert widget.next_steps.isHidden()
-    press(widget.measure, widget, qtbot)
-    widget.next_steps.batch.click()
-    (batch,) = (one for one in viewer.window.dock_widgets.values() if isinstance(one, BatchWidget))
-    qtbot.waitUntil(lambda: batch.is_ready)
-    viewer.window.remove_dock_widget(batch)
-    batch.deleteLater()
-
-
-def test_a_report_that_cannot_be_saved_is_explained(scene, widget, qtbot, tmp_path, chosen, told):
-    press(widget.measure, widget, qtbot)
-    chosen(tmp_path / "gone" / "mine.html")
-    press(widget.next_steps.save, widget, qtbot)
-    assert len(told) == 1
-    assert "could not be written" in told[0]
-    assert widget.next_steps.save.isEnabled()
-
-
-def test_saving_can_be_given_up(scene, widget, qtbot, monkeypatch):
-    from qtpy.QtWidgets import QFileDialog
-
-    press(widget.measure, widget, qtbot)
-    monkeypatch.setattr(QFileDialog, "exec", lambda _: 0)
-    widget.next_steps.save.click()
-    assert not widget.is_running
-
-
-@pytest.fixture
-def chosen(monkeypatch):
-    """Answer the file dialog."""
-    from qtpy.QtWidgets import QFileDialog
-
-    def chosen(path):
-        def answer(dialog):
-            what = "report.html" if "report" in dialog.windowTitle() else "figure.png"
-            assert dialog.selectedFiles()[0].endswith(f"cells_[bicubic-x2]_{what}")
-            dialog.selectFile(str(path))
-            return 1
-
-        monkeypatch.setattr(QFileDialog, "exec", answer)
-
-    return chosen
 
 
 def lies_on(made, layer, corners):
