@@ -180,11 +180,12 @@ class DegradationForm(QWidget):
         self._update_soon()
 
     def imitate(self, modality: str, settings: Mapping[str, Any]) -> None:
-        """Choose the degradation that another model was trained with, if the form has it."""
+        """Choose the degradation that another model was trained with, if the form has it, or the same instrument."""
         for kind in self.kind.choices:
             if kind.suits(modality, settings):
                 self.kind.value = kind
-                self.settings = settings
+                if kind.kind == settings["kind"]:
+                    self.settings = settings
                 return
 
     def show_sample(self, sample: Callable[[], Image | Path | None], scale: tuple[int, ...]) -> None:

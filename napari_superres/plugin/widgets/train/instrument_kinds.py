@@ -43,7 +43,12 @@ class InstrumentKind:
         return 0.01 if self.field_name(setting) == "share" else 1.0
 
     def suits(self, modality: str, settings: Mapping[str, object]) -> bool:
-        """Whether a model of a modality with these degradation settings can be imitated."""
+        """Whether a model of a modality with these degradation settings can be imitated.
+
+        Networks that are told blur and noise are trained with all strengths: of them, only the instrument is known.
+        """
+        if settings.get("kind") == "conditioned":
+            return self.modality == modality and not self.is_volume
         is_known = set(settings) - {"kind", "psf", "eight_bit"} <= set(self.ranges)
         return (self.modality, self.kind) == (modality, settings.get("kind")) and is_known
 

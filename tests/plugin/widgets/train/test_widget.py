@@ -81,17 +81,19 @@ def test_fit_measures_the_instrument(viewer, widget, qtbot):
 
 @pytest.mark.slow
 def test_refining_a_shipped_model_fills_in_what_it_was_trained_with(viewer, widget):
-    widget.degradation.ranges["photons"].value = (1, 2)
     widget.start.value = "em-x4"
     assert not widget.network.enabled
-    assert widget.degradation.settings == {
+    assert widget.scale.value == (4, 4)
+    assert widget.degradation.settings == {  # it is told all strengths: those of usual scans are taken
         "kind": "optics",
         "psf": "gaussian",
-        "psf_sigma": [1.2, 2.4],
-        "photons": [80, 2000],
+        "psf_sigma": [0.6, 1.4],
+        "photons": [40, 1000],
         "read_noise": [0, 2],
     }
-    widget.start.value = "photo-x3"
+    widget.start.value = "mri-x2"
+    assert widget.degradation.settings == {"kind": "kspace", "noise": [0, 0.05]}
+    widget.start.value = "espcn-x3"
     assert widget.scale.value == (3, 3)
     assert widget.degradation.settings == {"kind": "bicubic"}
     widget.start.value = ""
@@ -99,7 +101,8 @@ def test_refining_a_shipped_model_fills_in_what_it_was_trained_with(viewer, widg
     viewer.add_image(picture())
     widget.start.value = "em-x4"
     task = widget._ask_for_task()
-    assert (task.start, task.network, task.arguments) == ("em-x4", "edsr", {"blocks": 8, "features": 32})
+    arguments = {"blocks": 8, "features": 32, "tail": "direct", "evidence": True, "conditions": 3}
+    assert (task.start, task.network, task.arguments) == ("em-x4", "edsr", arguments)
 
 
 @pytest.mark.slow
