@@ -1,6 +1,6 @@
 """The computation of one layer: its job in a thread and its result layer; and the runs that the controls start."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,7 @@ class LayerRun:
         self._seconds = 0.0
         self.notes_shown: set[str] = set()
         self._is_kept = self._is_edited = False
+        self._change = ""
 
         def steps() -> "Generator[Progress, None, None]":
             before = fingerprint(request.image.data)
@@ -119,26 +120,33 @@ class LayerRun:
         if record.get("complete", bool(record)) and step.done == step.total:
             self._result, self._seconds = step.image, step.seconds
 
-    def finish(self, complete: bool) -> str:
+    def finish(self, complete: bool, earlier: "Sequence[LayerRun]" = ()) -> str:
         """Finish, keep or remove the result layer, and return a line that says so.
 
         Parameters
         ----------
         complete
             Whether all was computed.
+        earlier
+            Complete runs of other channels that were started together with this one.
         """
+        before = [run.result_layer.name for run in earlier if run.result_layer is not None]
         if complete and self._result is not None and self.source in self.viewer.layers:
             layer = self._layer.finish(self._result)
-            change = "edited" * self._is_edited
-            change = change if pixels_of(self.source) is self.image.data else "replaced"
+            self._change = "edited" * self._is_edited
+            self._change = self._change if pixels_of(self.source) is self.image.data else "replaced"
             return complete_message(
-                seconds=self._seconds, layer=layer.name, source_change=change, precision=self._precision()
+                seconds=sum(run._seconds for run in (*earlier, self)),
+                layers=[*before, layer.name],
+                source_change=next((run._change for run in (*earlier, self) if run._change), ""),
+                precision=self._precision(),
             )
         if self.job.is_cancelled and self._is_kept and self._layer.layer is not None:
             self._layer.keep()
             return f"Stopped. The finished part is in {self._layer.layer.name}."
         self._layer.discard()
-        return "Cancelled. Nothing was added." if self.job.is_cancelled else "Nothing was added; see the notification."
+        added = f"Added before: {', '.join(before)}" if before else "Nothing was added"
+        return f"Cancelled. {added}." if self.job.is_cancelled else f"{added}; see the notification."
 
     def _precision(self) -> str:
         """Return the 16-bit format of the result and its measured error; empty for 32 bits."""
@@ -176,6 +184,7 @@ class RunningControls(UpscaleControls):
         self.state = UpscaleState(message="Loading PyTorch. The window may not respond for a moment…")
         self._run: LayerRun | None = None
         self._waiting: list[ImageLayer] = []
+        self._complete: list[LayerRun] = []
         self._last_result: ImageLayer | None = None
         self._known_notes: tuple[str, ...] = ()
         self._activity = activity = Activity("Super-resolving")
@@ -218,6 +227,7 @@ class RunningControls(UpscaleControls):
         except SuperResError as error:
             forms.show_error(str(error))
             return
+        self._complete = []
         self._start(first)
 
     def _start(self, layer: "ImageLayer") -> None:
@@ -289,9 +299,10 @@ class RunningControls(UpscaleControls):
         run, self._run = self._run, None
         assert run is not None
         self._activity.close()
-        message = run.finish(complete)  # Removing a layer changes the state.
+        message = run.finish(complete, self._complete)  # Removing a layer changes the state.
         self._last_result = run.result_layer
-        self.next_steps.offer(run.result_layer if complete else None)
+        self._complete += [run] if complete else []
+        self.next_steps.offer([one.result_layer for one in self._complete if one.result_layer is not None], run.source)
         self._set_state(self.state.finish(message))
         waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
         if complete and waiting:
