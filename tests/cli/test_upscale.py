@@ -87,6 +87,15 @@ def test_a_model_per_channel_and_a_repeated_record(superres, cells, tmp_path):
     assert json.loads((tmp_path / "e.ome.tif.provenance.json").read_text())["tta"] is True, "what is given counts"
 
 
+def test_channels_without_a_model_are_named(superres, cells, tmp_path):
+    for more in (["--dry-run"], []):
+        said = superres("upscale", cells, "-o", tmp_path / "a.ome.tif", "-m", "DNA=bicubic-x2", *more)
+        assert said.code == 0
+        assert "No model was given for actin: left out" in said.out + said.err
+    record = json.loads((tmp_path / "a.ome.tif.provenance.json").read_text())
+    assert any("actin: left out" in doubt for doubt in record["doubts"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
