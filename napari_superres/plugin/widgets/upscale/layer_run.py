@@ -14,6 +14,7 @@ from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
+from napari_superres.plugin.widgets.upscale.choosing.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
 from napari_superres.plugin.widgets.upscale.crop import Crop
 from napari_superres.plugin.widgets.upscale.learning.adapting import AdaptForm
@@ -59,6 +60,10 @@ class LayerRun:
         To be added to the panel's session.
     notes_shown
         Notes that need no notification, because they are on display.
+    model_names
+        Names of the models.
+    warnings
+        Notes on what happened during the run.
     """
 
     def __init__(
@@ -81,6 +86,9 @@ class LayerRun:
         self.notes_shown: set[str] = set()
         self._is_kept = self._is_edited = False
         self._change = ""
+        self.model_names = request.model_names
+        self._expected: set[str] | None = None
+        self.warnings: tuple[str, ...] = ()
 
         def steps() -> "Generator[Progress, None, None]":
             before = fingerprint(request.image.data)
@@ -116,6 +124,8 @@ class LayerRun:
             if note not in self.notes_shown:  # Each step repeats the notes so far.
                 forms.show_warning(note)
             self.notes_shown.add(note)
+        self._expected = set(step.notes) if self._expected is None else self._expected
+        self.warnings = tuple(note for note in step.notes if note not in self._expected)
         record = step.image.metadata.get("provenance", {})
         if record.get("complete", bool(record)) and step.done == step.total:
             self._result, self._seconds = step.image, step.seconds
@@ -140,6 +150,7 @@ class LayerRun:
                 layers=[*before, layer.name],
                 source_change=next((run._change for run in (*earlier, self) if run._change), ""),
                 precision=self._precision(),
+                warnings=tuple(dict.fromkeys(note for run in (*earlier, self) for note in run.warnings)),
             )
         if self.job.is_cancelled and self._is_kept and self._layer.layer is not None:
             self._layer.keep()
@@ -174,6 +185,7 @@ class RunningControls(UpscaleControls):
     """
 
     crop: Crop
+    fitness: FitnessForm
     isotropic: IsotropicForm
     adapting: AdaptForm
     preview: Preview
@@ -302,6 +314,8 @@ class RunningControls(UpscaleControls):
         message = run.finish(complete, self._complete)  # Removing a layer changes the state.
         self._last_result = run.result_layer
         self._complete += [run] if complete else []
+        if complete:
+            self.fitness.keep_warnings(run.source, run.model_names, run.warnings)
         self.next_steps.offer([one.result_layer for one in self._complete if one.result_layer is not None], run.source)
         self._set_state(self.state.finish(message))
         waiting = [layer for layer in self._waiting if layer in self.viewer.layers]

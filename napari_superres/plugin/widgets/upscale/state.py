@@ -348,7 +348,9 @@ def no_channel() -> SettingsError:
     return SettingsError("no channel is ticked.", remedy="Tick a channel to compute it.")
 
 
-def complete_message(*, seconds: float, layers: Sequence[str], source_change: str, precision: str = "") -> str:
+def complete_message(
+    *, seconds: float, layers: Sequence[str], source_change: str, precision: str = "", warnings: Sequence[str] = ()
+) -> str:
     """Return the status line after a complete run.
 
     Parameters
@@ -361,11 +363,13 @@ def complete_message(*, seconds: float, layers: Sequence[str], source_change: st
         Whether the source's pixels were ``"replaced"`` or ``"edited"`` in place during the run; empty if neither.
     precision
         Format of 16 bits that the result was computed in, if any.
+    warnings
+        What the run warned of. napari shows only the beginning of a long notification.
     """
     above = "its source" if len(layers) == 1 else "their sources"
     done = f"Done in {duration(seconds)}{precision and f' in {precision}'}."
     message = f"{done} Added above {above}: {', '.join(layers)}"
     if source_change:
         mixed = " Parts of the result may be of the pixels before: run again." if source_change == "edited" else ""
-        return f"{message}. The source's pixels were {source_change} during the run.{mixed}"
-    return message
+        message = f"{message}. The source's pixels were {source_change} during the run.{mixed}"
+    return "\n".join([message, *map(window_text, warnings)])

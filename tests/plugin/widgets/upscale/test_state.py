@@ -140,6 +140,8 @@ def test_the_line_after_a_run_names_its_layer():
     )
     both = complete_message(seconds=2.0, layers=["a [m]", "b [m]"], source_change="")
     assert both.endswith("Added above their sources: a [m], b [m]")
+    warned = complete_message(seconds=2.0, layers=["a [m]"], source_change="", warnings=["use `precision='fp32'`."])
+    assert warned.splitlines()[1:] == ["Use “Precision: fp32”."]
     assert "replaced" in complete_message(seconds=2.0, layers=["cells [m]"], source_change="replaced")
     assert "run again" in complete_message(seconds=2.0, layers=["cells [m]"], source_change="edited")
 
