@@ -78,7 +78,7 @@ def upscale(
         floats. NaN and infinite pixels are filled for the model and put back into the result.
     model
         Name, model file or `Model`; or one per channel as ``{channel index or name: model}``. These channels then are
-        the channels of the result.
+        the channels of the result; a warning names the others.
     axes : str, optional
         Axes of a bare array, such as ``"ZYX"``.
     out : array, optional

@@ -75,6 +75,8 @@ def test_a_model_per_channel_and_a_repeated_record(superres, cells, tmp_path):
     image = read_image(cells)
     found = read_image(tmp_path / "a.ome.tif").data[...]
     assert np.array_equal(found[1], upscale(image, "nearest-x2").data[1])
+    said = superres("upscale", cells, "-o", tmp_path / "dna.ome.tif", "-m", "DNA=bicubic-x2")
+    assert "No model was given for actin: left out" in said.out + said.err
     superres("upscale", cells, "-o", tmp_path / "b.ome.tif", "-m", "bicubic-x2", "--intensity-range", "0,5000", "--tta")
     superres("upscale", cells, "-o", tmp_path / "c.ome.tif", "--from", tmp_path / "b.ome.tif.provenance.json")
     one, two = (json.loads((tmp_path / f"{n}.ome.tif.provenance.json").read_text()) for n in "bc")

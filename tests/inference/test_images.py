@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_superres import Image, iter_upscale, upscale
-from napari_superres.errors import AxesError, DataTypeError, SettingsError, UnreadableImageError
+from napari_superres.errors import AxesError, DataTypeError, SettingsError, SuperResWarning, UnreadableImageError
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "i4", "u4", "i8", "f2", "f4", "f8", ">u2", ">i4", ">f4", ">f8"])
@@ -103,12 +103,14 @@ def test_chosen_channels(espcn):
 def test_one_model_per_channel(espcn):
     data = np.random.default_rng(1).random((3, 10, 12)).astype(np.float32)
     image = Image.from_array(data, "CYX", channel_names=("DNA", "actin", "tubulin"))
-    result = upscale(image, {"tubulin": "bicubic-x2", 0: espcn})
+    with pytest.warns(SuperResWarning, match="given for actin: left out"):
+        result = upscale(image, {"tubulin": "bicubic-x2", 0: espcn})
     assert result.channel_names == ("tubulin", "DNA")
     assert np.array_equal(result.data[0], upscale(image, "bicubic-x2").data[2])
     assert np.abs(result.data[1] - upscale(image, espcn).data[0]).max() <= 1e-5
     records = result.metadata["provenance"]["per_channel"]
     assert [r["model"]["name"] for r in records] == ["bicubic-x2", "toy-espcn"]
+    assert any("actin: left out" in doubt for doubt in records[0]["doubts"])
     for choice, said in (
         ({"DAPI": espcn}, "DNA, actin, tubulin"),
         ({7: espcn}, "0 to 2"),

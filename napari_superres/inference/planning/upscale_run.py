@@ -1,6 +1,6 @@
 """`UpscaleRun`: models and their plans, the value that travels from the first look to the last tile."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -166,7 +166,18 @@ def _plans_per_channel(
         plans.append((model, _plan(image, model, own, measure=measure, seen=seen)))
     if len({(*plan.scale.items(), *plan.offset.items()) for _, plan in plans}) != 1:
         raise SettingsError("models of different channels must have the same scale and grid.")
-    return plans
+    (first, plan), *others = plans
+    computed = {channel for _, one in plans for channel in one.channels}
+    return [(first, replace(plan, doubts=(*plan.doubts, *_left_out(image, computed)))), *others]
+
+
+def _left_out(image: Image, computed: Collection[int]) -> tuple[str, ...]:
+    """Return a sentence on the channels that have no model, if there are any."""
+    names = image.channel_names or tuple(f"channel {index}" for index in range(image.size("C")))
+    others = [name for index, name in enumerate(names) if index not in computed]
+    if not others:
+        return ()
+    return (f"No model was given for {', '.join(others)}: left out of the result. Name a model for each to keep it.",)
 
 
 def _plan(image: Image, model: Model, options: UpscaleOptions, *, measure: bool, seen: Seen | None) -> Plan:

@@ -11,6 +11,7 @@ Begin with ``layers``. This folder imports no other folder of the plugin.
 ``contrast``           contrast limits of what is read on demand
 ``fingerprint``        notices pixels that were edited in place
 ``writer``             File > Save
+``saving``             where dialogs offer to save a result, and in which format
 ``samples``            File > Open Sample
 ``docks``              docked widgets, and their controls by the name that a user reads
 ``preferences``        the plugin's settings in napari's Preferences

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError, SettingsError, SuperResError
+from napari_superres.inference.provenance import join_records
 from napari_superres.io import write_image
 from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.host.layers import LayerData, to_image
@@ -100,8 +101,10 @@ def _stack_channels(images: Sequence[Image], names: Sequence[str], target: str) 
     lazy = not all(isinstance(a, np.ndarray) for a in arrays)
     stacked = da.stack([da.asarray(a) for a in arrays], axis=position) if lazy else np.stack(arrays, axis=position)
     metadata = dict(first.metadata)
-    records = [image.metadata.get("provenance") for image in images]
-    if any(records):
-        metadata["provenance"] = {"per_channel": [dict(r) if r else None for r in records]}
+    records = [dict(image.metadata.get("provenance") or {}) for image in images]
+    if all(records):
+        metadata["provenance"] = join_records(records)
+    elif any(records):
+        metadata["provenance"] = {"per_channel": [record or None for record in records]}
     axes = first.axes[:position] + "C" + first.axes[position:]
     return first.replace(data=stacked, axes=axes, channel_names=tuple(names), metadata=metadata)

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +56,10 @@ class Row:
     target: Path | None = None
     facts: Facts | None = None
 
+    def as_waiting(self) -> "Row":
+        """Return the same file with what it holds, and without what became of it."""
+        return Row(self.path, self.size, self.label, facts=self.facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -86,7 +90,9 @@ class Listing:
     Attributes
     ----------
     rows
-        One per file.
+        One per file that is computed.
+    found
+        The same and those left out, which are results themselves.
     sources
         Arguments with which ``superres upscale`` finds the same files.
     problem
@@ -94,18 +100,25 @@ class Listing:
     """
 
     rows: list[Row] = field(default_factory=list)
+    found: list[Row] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     problem: str = ""
 
 
-def find_files(search: Search) -> Generator[Listing, None, None]:
+def find_files(search: Search, before: Sequence[Row] = ()) -> Generator[Listing, None, None]:
     """Yield the same listing repeatedly while it grows.
 
     It holds the files that `upscale_files` takes, in the same order.
-    """
-    from napari_superres.inference.batch_files import is_result
 
+    Parameters
+    ----------
+    search
+        Where to look.
+    before
+        Rows of an earlier search: what a file of the same size holds is not read again.
+    """
     listing, known = Listing(), set[Path]()
+    facts = {(row.path, row.size): row.facts for row in before}
     for source in _sources(search):
         try:
             found = io.find_images(source)
@@ -114,13 +127,34 @@ def find_files(search: Search) -> Generator[Listing, None, None]:
             continue
         listing.sources.append(source)
         for path in found:
-            if path not in known and not is_result(path, search.output, recursive=search.recursive):
+            if path not in known:
                 known.add(path)
-                listing.rows.append(_row(path))
-                if len(listing.rows) % _CHUNK == 0:
+                row = _row(path)
+                row.facts = facts.get((path, row.size))
+                _add(row, listing, search)
+                if len(listing.found) % _CHUNK == 0:
                     yield listing
         yield listing
     yield listing
+
+
+def filter_again(before: Listing, search: Search) -> Generator[Listing, None, None]:
+    """Yield what `find_files` yields after a search that differed only in the folder of the results."""
+    listing = Listing(sources=before.sources, problem=before.problem)
+    for row in before.found:
+        _add(row.as_waiting(), listing, search)
+        if len(listing.found) % _CHUNK == 0:
+            yield listing
+    yield listing
+
+
+def _add(row: Row, listing: Listing, search: Search) -> None:
+    """Add a file to those that were found, and to those that are computed unless it is a result."""
+    from napari_superres.inference.batch_files import is_result
+
+    listing.found.append(row)
+    if not is_result(row.path, search.output, recursive=search.recursive):
+        listing.rows.append(row)
 
 
 def _sources(search: Search) -> Iterator[str]:

@@ -14,13 +14,15 @@ from napari_superres.plugin.widgets.common.wording import byte_count, duration
 
 _HEIGHT = 106  # pixels
 _COLUMNS = ("File", "Size", "Status", "Fit", "Pixel", "Channels")
-_FROM_LEFT = (0, 3, 2, 4, 5, 1)
+_FROM_LEFT = (0, 2, 3, 4, 5, 1)
 """Columns as they are shown: in a narrow dock, those on the right are reached by scrolling."""
 _COLORS = {"done": "#2a8f45", "failed": "#dd4a40"}
 """Colours with a contrast of at least 3 : 1 on napari's dark and light theme."""
-_WIDEST = ("999 MB", "     running 100 %", "cannot run", "0.125 µm", "Channels")
+_WIDEST = ("999 MB", "running 100 %", "cannot run", "0.125 µm", "Channels")
 """Texts for which the columns after the first leave room."""
-_NARROWEST = 120  # pixels of the column File
+_FIT, _NOT_READ = 3, "…"
+"""A column, and what it shows of a file that was not read yet."""
+_NARROWEST = 84  # pixels of the column File
 
 
 class FileModel(QAbstractTableModel):
@@ -73,7 +75,8 @@ class FileModel(QAbstractTableModel):
         """Return the text, tooltip, colour or alignment of a cell."""
         row, column = self.rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return (row.path.name, _size_text(row), _status_text(row), *_facts_texts(row, self.model))[column]
+            texts = (row.path.name, _size_text(row), _status_text(row), *_facts_texts(row, self.model))
+            return texts[column] or (_NOT_READ if column == _FIT else "")
         if role == Qt.ItemDataRole.ToolTipRole:
             fit = "" if row.facts is None else window_text(row.facts.fit(self.model)[1])
             text = {2: _details_text(row), 3: fit}.get(column, str(row.path))

@@ -1,7 +1,8 @@
 """The Batch widget: binds the controls to `BatchState`, and runs the search and the batch in threads."""
 
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from napari_superres.plugin.widgets.batch import state as states
 from napari_superres.plugin.widgets.batch.controls import BatchControls
 from napari_superres.plugin.widgets.batch.facts import read_facts
 from napari_superres.plugin.widgets.batch.next_steps import BatchNextSteps
-from napari_superres.plugin.widgets.batch.search import Listing, Row, Search, find_files
+from napari_superres.plugin.widgets.batch.search import Listing, Row, Search, filter_again, find_files
 from napari_superres.plugin.widgets.batch.state import BatchState
 from napari_superres.plugin.widgets.batch.table import as_text, to_clipboard
 from napari_superres.plugin.widgets.batch.work import Batch
@@ -56,6 +57,8 @@ class BatchWidget(BatchControls):
         self._suggested_folder = ""
         self._job: Job | None = None
         self._search_job: Job | None = None
+        self._searched: Search | None = None
+        self._listing = Listing()
         self._batch: Batch | None = None
         self._position = 0
         self._is_loaded = False
@@ -207,25 +210,30 @@ class BatchWidget(BatchControls):
         return Search(self._places, self.pattern.value.strip(), self.recursive.isChecked(), folder)
 
     def _search(self) -> None:
-        """Search the files in a thread, and stop an earlier search."""
+        """Search the files in a thread, and stop an earlier search. Another output folder only leaves out others."""
         self._search_timer.stop()
-        self.session.forget(self._search_job)
-        search = self._current_search()
-        self.chosen.setText("Searching for images…")
-        self._sources = ()
+        for job in (self._search_job, self._facts_job):  # The search does not wait until all files are read.
+            self.session.forget(job)
+        search, before, rows = self._current_search(), self._listing, self.table.files.rows
+        is_known = self._searched is not None and replace(self._searched, output=search.output) == search
+        if not is_known:
+            self._searched, self._sources = None, ()
+            self.chosen.setText("Searching for images…")
         self._show_state()
 
-        def finish(_: bool) -> None:
-            self._search_job = None
+        def steps() -> Generator[Listing, None, None]:
+            yield from filter_again(before, search) if is_known else find_files(search, rows)
+
+        def finish(complete: bool) -> None:
+            self._search_job, self._searched = None, search if complete else None
             self._show_state()
             self._read_facts()
 
-        self._search_job = Job(
-            lambda: find_files(search), stepped=self._show_listing, failed=forms.show_error, ended=finish
-        )
+        self._search_job = Job(steps, stepped=self._show_listing, failed=forms.show_error, ended=finish)
         self.session.add(self._search_job)
 
     def _show_listing(self, listing: Listing) -> None:
+        self._listing = listing
         self.table.files.show_rows(listing.rows)
         self._sources = tuple(listing.sources)
         byte_total = sum(row.size or 0 for row in listing.rows)
@@ -278,7 +286,9 @@ class BatchWidget(BatchControls):
 
     def _start(self, *, only: Collection[Path] = (), is_trial: bool = False) -> None:
         self._is_trial = is_trial
-        self.session.forget(self._facts_job)
+        for earlier in (self._search_job, self._facts_job):
+            self.session.forget(earlier)
+        self._search_job = self._searched = None  # A run adds files.
         if self._places and (kind := self.settings.unknown.value):
             remember_kind(states.folder_of(self._places[0]), kind)
         batch = self._batch = Batch(self._current_search(), self.settings.options(), self.table.files.rows, only)

@@ -79,7 +79,7 @@ class Batch:
         """
         from napari_superres.inference import upscale_files
 
-        for listing in find_files(self._search):
+        for listing in find_files(self._search, list(self._before.values())):
             self.listing = listing
             yield  # The search can be stopped here.
         if not self.rows:

@@ -105,6 +105,14 @@ def answers_html(report: "Report", opened: "Collection[int]") -> str:
     return f"{table}{link(ALL, every)}" if lines else ""
 
 
+def channels_html(channel: str, others: "Sequence[str]") -> str:
+    """Return a line that says which channel of a file is judged, with links to the others; empty without others."""
+    if not others:
+        return ""
+    names = ", ".join(link(str(number), name) for number, name in enumerate(others))
+    return f"Only the channel {escape(channel)} was judged. Judge another one: {names}"
+
+
 def conditions_text(report: "Report") -> str:
     """Return how the numbers of a report were computed, and its notes, in lines."""
     rules, lines = report.conventions, list[str]()

@@ -22,6 +22,10 @@ from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.compare import report_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
     from napari_superres.evaluation import Report
@@ -86,25 +90,50 @@ def _cell(row: "Row", rows: "Sequence[Row]", metric: report_text.Metric) -> QTab
 
 
 class VerdictView(QWidget):
-    """Verdict and answers of a report, hidden while there is none. A click on an answer's link shows its reason."""
+    """Verdict and answers of a report, hidden while there is none. A click on an answer's link shows its reason.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    judge
+        Called with the result of another channel that the user wants to have judged.
+    """
+
+    def __init__(self, judge: "Callable[[ImageLayer], None]") -> None:
         super().__init__()
+        self._judge = judge
+        self._others: list[ImageLayer] = []
         self._report: Report | None = None
         self._opened: set[int] = set()
         self.title, self.verdict, self.answers = forms.text(), forms.text(rich=True), forms.text(rich=True)
-        self.answers.setOpenExternalLinks(False)
+        self.channels = forms.text(rich=True)
+        self.channels.linkActivated.connect(lambda link: self._judge(self._others[int(link)]))
+        for label in (self.answers, self.channels):
+            label.setOpenExternalLinks(False)
         self.answers.linkActivated.connect(self._toggle)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.title, self.verdict, self.answers):
+        for widget in (self.title, self.channels, self.verdict, self.answers):
             layout.addWidget(widget)
         self.hide()
 
-    def show_report(self, report: "Report", title: str) -> None:
-        """Show a report under a title."""
+    def show_report(
+        self, report: "Report", title: str, channel: str = "", others: "Mapping[str, ImageLayer] | None" = None
+    ) -> None:
+        """Show a report under a title.
+
+        Parameters
+        ----------
+        report, title
+            The report, and what was compared.
+        channel
+            The channel of a file that it judges.
+        others
+            Results of the other channels, by the names of their channels.
+        """
         self._report, self._opened = report, set()
+        self._others = list((others or {}).values())
         forms.say(self.title, title)
+        forms.say(self.channels, report_text.channels_html(channel, list(others or {})))
         forms.say(self.verdict, report_text.verdict_html(report))
         forms.say(self.answers, report_text.answers_html(report, self._opened))
         self.show()
@@ -179,9 +208,9 @@ class ReportSteps(QWidget):
         layout.addWidget(forms.row(self.save, self.figure, self.batch))
         self.hide()
 
-    def show_report(self, report: "Report") -> None:
-        """Offer the steps for a report."""
-        self._report = report
+    def show_report(self, report: "Report", folder: "Path") -> None:
+        """Offer the steps for a report, whose files are saved in a folder unless the user chooses another one."""
+        self._report, self._folder = report, folder
         self.show()
 
     def show_state(self, *, can_save: bool) -> None:
@@ -197,7 +226,8 @@ class ReportSteps(QWidget):
 
     def _save(self, what: str, filters: str, write: "Callable[[Report, str], Any]") -> None:
         report = self._report
-        path = "" if report is None else _ask_path(self, what, next(iter(report.findings), "image"), filters)
+        name = "image" if report is None else next(iter(report.findings), "image")
+        path = "" if report is None else _ask_path(self, what, self._folder, name, filters)
         if report is None or not path:
             return
 
@@ -208,10 +238,10 @@ class ReportSteps(QWidget):
         self._write(what, steps, path)
 
 
-def _ask_path(parent: QWidget, what: str, name: str, filters: str) -> str:
+def _ask_path(parent: QWidget, what: str, folder: "Path", name: str, filters: str) -> str:
     """Ask where to save a file on an image; return a path with the suffix of the filters, or an empty text."""
     suffix = _suffix(filters)
-    dialog = QFileDialog(parent, f"Save {what}", "", filters)
+    dialog = QFileDialog(parent, f"Save {what}", str(folder), filters)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(suffix)  # Set now, before the dialog asks whether to overwrite.
     dialog.filterSelected.connect(lambda chosen: dialog.setDefaultSuffix(_suffix(chosen)))

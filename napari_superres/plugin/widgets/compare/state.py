@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from napari_superres.plugin.widgets.common.parts.made import MAP
+from napari_superres.plugin.host.layers import channel_names_of, other_channels
+from napari_superres.plugin.widgets.common.parts.made import MAP, is_result
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
+    from napari.viewer import Viewer
 
 CONVENTIONS = ("microscopy", "sr-paper")
 RANGES = ("reference-percentile", "reference-range", "dtype")
@@ -154,6 +156,29 @@ class Suggestion(NamedTuple):
     result: "ImageLayer"
     reference: "ImageLayer | None"
     lr: "ImageLayer | None"
+
+
+def results_of_other_channels(
+    viewer: "Viewer", result: "ImageLayer", lr: "ImageLayer | None"
+) -> "dict[str, ImageLayer]":
+    """Return the results of the other channels of a file, by the names of their channels.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer of the layers.
+    result, lr
+        Result of one channel, and the layer that it was made from. Without that layer, the other channels of the
+        result's own file are returned.
+    """
+    if lr is None:
+        found = other_channels(viewer, result)
+    else:
+        made = [layer for layer in reversed(viewer.layers) if is_result(layer)]
+        sources = [layer.name for layer in other_channels(viewer, lr)]
+        found = [layer for name in sources for layer in made if layer.name.startswith(f"{name} [")]
+    named = {"".join(channel_names_of(layer)) or layer.name: layer for layer in reversed(found)}  # the newest of each
+    return dict(sorted(named.items(), key=lambda one: one[1].metadata.get("channel", 0)))
 
 
 def suggest_layers(layers: "Sequence[ImageLayer]") -> Suggestion | None:

@@ -11,7 +11,8 @@ from superqt import QCollapsible
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host.labels import window_text
-from napari_superres.plugin.host.layers import to_image, to_layer
+from napari_superres.plugin.host.layers import channel_names_of, to_image, to_layer
+from napari_superres.plugin.host.saving import folder_of
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.panel import Panel
 from napari_superres.plugin.widgets.common.parts.fold import fold
@@ -25,7 +26,14 @@ from napari_superres.plugin.widgets.compare.plot import Plot
 from napari_superres.plugin.widgets.compare.profile_section import ProfileSection
 from napari_superres.plugin.widgets.compare.report_view import ReportSteps, ReportView, VerdictView
 from napari_superres.plugin.widgets.compare.spectra_section import SpectraSection
-from napari_superres.plugin.widgets.compare.state import CONVENTIONS, RANGES, Activity, CompareState, suggest_layers
+from napari_superres.plugin.widgets.compare.state import (
+    CONVENTIONS,
+    RANGES,
+    Activity,
+    CompareState,
+    results_of_other_channels,
+    suggest_layers,
+)
 from napari_superres.plugin.widgets.compare.visual_section import VisualSection
 from napari_superres.plugin.worker import tasks
 from napari_superres.plugin.worker.job import Job
@@ -56,7 +64,7 @@ class CompareWidget(Panel):
         self._last_active = self.viewer.layers.selection.active
         self._add_choices()
         self._add_look()
-        self.verdict_view = VerdictView()
+        self.verdict_view = VerdictView(self._judge)
         self.body.addWidget(self.verdict_view)
         self._add_measure()
         self.status = forms.text()
@@ -264,6 +272,13 @@ class CompareWidget(Panel):
             self._job.cancel()
             forms.say(self.status, "Cancelling…")
 
+    def _judge(self, result: "ImageLayer") -> None:
+        """Measure the result of another channel."""
+        if self._job is None and result in self.viewer.layers:
+            self._choose_suggested(result)
+            self._show_state()
+            self._measure()
+
     def _measure(self) -> None:
         state = self.state
         result_layer, reference_layer = state.result, state.reference if state.has_reference else None
@@ -286,9 +301,11 @@ class CompareWidget(Panel):
             yield tasks.evaluate(result, reference, lr=lr, name=name, **state.evaluate_options)
 
         def show(report: "Report") -> None:
-            self.verdict_view.show_report(report, title)
+            others = results_of_other_channels(self.viewer, result_layer, lr_layer)
+            channel = "".join(channel_names_of(result_layer)) if others else ""
+            self.verdict_view.show_report(report, title, channel, others)
             self.report_view.show_report(report)
-            self.next_steps.show_report(report)
+            self.next_steps.show_report(report, folder_of(lr_layer or result_layer))
             self.scroll_to(self.verdict_view)
 
         self._start("Measuring…", steps, show)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_superres.core.image import Image
 from napari_superres.errors import SuperResError
 from napari_superres.plugin.host import field
+from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.parts.fold import fold
 from napari_superres.plugin.widgets.common.parts.remembered import remember
 from napari_superres.plugin.widgets.common.pictures import Pictures
@@ -69,7 +70,14 @@ class Crop(QWidget):
             "The middle of the visible field: as it is, interpolated, and as the model makes it, in the contrast of "
             "the layer. It follows the view and the settings.",
         )
-        self.section = fold("Your image", self.pictures)
+        self.pictures.hide()
+        self.waiting = forms.text("Computing…")
+        self._content = QWidget()
+        content = QVBoxLayout(self._content)
+        content.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.waiting, self.pictures):
+            content.addWidget(widget)
+        self.section = fold("Your image", self._content)
         self.section.expand(animate=False)
         remember("super-resolve", crop=self.section)
         layout = QVBoxLayout(self)
@@ -125,7 +133,7 @@ class Crop(QWidget):
         self._follow(None)
 
     def _ask_soon(self, _: Any = None) -> None:
-        if self.pictures.isVisible():
+        if self._content.isVisible():
             self._timer.start(_DELAY_MS)
 
     def _follow(self, layer: "ImageLayer | None") -> None:
@@ -139,13 +147,15 @@ class Crop(QWidget):
 
     def _compute(self) -> None:
         try:
-            choice = self._choose() if self.pictures.isVisible() else None
+            choice = self._choose() if self._content.isVisible() else None
             box = {} if choice is None else self._box(*choice)
         except SuperResError:  # The estimate says what is wrong.
             return
         if choice is None:
             return
         layer, request = choice
+        if self._planes is not None and self._planes.layer is not layer:
+            self._show_pictures(None)
         index = self._channel(layer, request)
         self.session.forget(self._job)
 
@@ -153,7 +163,7 @@ class Crop(QWidget):
             yield _Planes(layer, *crop(request, box, index))
 
         # What fails here fails in the estimate, too, which says so.
-        self._job = Job(steps, stepped=self._show, failed=lambda _: self.hide())
+        self._job = Job(steps, stepped=self._show_pictures, failed=lambda _: self.hide())
         self.session.add(self._job)
 
     def _box(self, layer: "ImageLayer", request: Request) -> Box:
@@ -170,10 +180,13 @@ class Crop(QWidget):
         shown = field.slice_box(self.viewer, layer, axes, along="C").get("C", (0, 1))[0]
         return request.channels.index(shown) if shown in request.channels else 0
 
-    def _show(self, planes: _Planes) -> None:
+    def _show_pictures(self, planes: _Planes | None) -> None:
+        """Show the pictures of a crop, or that it is being computed."""
         self._planes = planes
-        self._follow(planes.layer)
+        self._follow(None if planes is None else planes.layer)
         self._draw()
+        self.pictures.setVisible(planes is not None)
+        self.waiting.setVisible(planes is None)
 
     def _draw(self, _: Any = None) -> None:
         if self._planes is not None:

@@ -1,6 +1,6 @@
 """The computation of one layer: its job in a thread and its result layer; and the runs that the controls start."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.activity import Activity
 from napari_superres.plugin.widgets.common.library_events import library
 from napari_superres.plugin.widgets.common.source_switch import SourceSwitch
+from napari_superres.plugin.widgets.upscale.choosing.fitness_form import FitnessForm
 from napari_superres.plugin.widgets.upscale.controls import UpscaleControls
 from napari_superres.plugin.widgets.upscale.crop import Crop
 from napari_superres.plugin.widgets.upscale.learning.adapting import AdaptForm
@@ -59,6 +60,10 @@ class LayerRun:
         To be added to the panel's session.
     notes_shown
         Notes that need no notification, because they are on display.
+    model_names
+        Names of the models.
+    warnings
+        Notes on what happened during the run.
     """
 
     def __init__(
@@ -80,6 +85,10 @@ class LayerRun:
         self._seconds = 0.0
         self.notes_shown: set[str] = set()
         self._is_kept = self._is_edited = False
+        self._change = ""
+        self.model_names = request.model_names
+        self._expected: set[str] | None = None
+        self.warnings: tuple[str, ...] = ()
 
         def steps() -> "Generator[Progress, None, None]":
             before = fingerprint(request.image.data)
@@ -115,30 +124,40 @@ class LayerRun:
             if note not in self.notes_shown:  # Each step repeats the notes so far.
                 forms.show_warning(note)
             self.notes_shown.add(note)
+        self._expected = set(step.notes) if self._expected is None else self._expected
+        self.warnings = tuple(note for note in step.notes if note not in self._expected)
         record = step.image.metadata.get("provenance", {})
         if record.get("complete", bool(record)) and step.done == step.total:
             self._result, self._seconds = step.image, step.seconds
 
-    def finish(self, complete: bool) -> str:
+    def finish(self, complete: bool, earlier: "Sequence[LayerRun]" = ()) -> str:
         """Finish, keep or remove the result layer, and return a line that says so.
 
         Parameters
         ----------
         complete
             Whether all was computed.
+        earlier
+            Complete runs of other channels that were started together with this one.
         """
+        before = [run.result_layer.name for run in earlier if run.result_layer is not None]
         if complete and self._result is not None and self.source in self.viewer.layers:
             layer = self._layer.finish(self._result)
-            change = "edited" * self._is_edited
-            change = change if pixels_of(self.source) is self.image.data else "replaced"
+            self._change = "edited" * self._is_edited
+            self._change = self._change if pixels_of(self.source) is self.image.data else "replaced"
             return complete_message(
-                seconds=self._seconds, layer=layer.name, source_change=change, precision=self._precision()
+                seconds=sum(run._seconds for run in (*earlier, self)),
+                layers=[*before, layer.name],
+                source_change=next((run._change for run in (*earlier, self) if run._change), ""),
+                precision=self._precision(),
+                warnings=tuple(dict.fromkeys(note for run in (*earlier, self) for note in run.warnings)),
             )
         if self.job.is_cancelled and self._is_kept and self._layer.layer is not None:
             self._layer.keep()
             return f"Stopped. The finished part is in {self._layer.layer.name}."
         self._layer.discard()
-        return "Cancelled. Nothing was added." if self.job.is_cancelled else "Nothing was added; see the notification."
+        added = f"Added before: {', '.join(before)}" if before else "Nothing was added"
+        return f"Cancelled. {added}." if self.job.is_cancelled else f"{added}; see the notification."
 
     def _precision(self) -> str:
         """Return the 16-bit format of the result and its measured error; empty for 32 bits."""
@@ -166,6 +185,7 @@ class RunningControls(UpscaleControls):
     """
 
     crop: Crop
+    fitness: FitnessForm
     isotropic: IsotropicForm
     adapting: AdaptForm
     preview: Preview
@@ -176,6 +196,7 @@ class RunningControls(UpscaleControls):
         self.state = UpscaleState(message="Loading PyTorch. The window may not respond for a moment…")
         self._run: LayerRun | None = None
         self._waiting: list[ImageLayer] = []
+        self._complete: list[LayerRun] = []
         self._last_result: ImageLayer | None = None
         self._known_notes: tuple[str, ...] = ()
         self._activity = activity = Activity("Super-resolving")
@@ -218,6 +239,7 @@ class RunningControls(UpscaleControls):
         except SuperResError as error:
             forms.show_error(str(error))
             return
+        self._complete = []
         self._start(first)
 
     def _start(self, layer: "ImageLayer") -> None:
@@ -289,9 +311,12 @@ class RunningControls(UpscaleControls):
         run, self._run = self._run, None
         assert run is not None
         self._activity.close()
-        message = run.finish(complete)  # Removing a layer changes the state.
+        message = run.finish(complete, self._complete)  # Removing a layer changes the state.
         self._last_result = run.result_layer
-        self.next_steps.offer(run.result_layer if complete else None)
+        self._complete += [run] if complete else []
+        if complete:
+            self.fitness.keep_warnings(run.source, run.model_names, run.warnings)
+        self.next_steps.offer([one.result_layer for one in self._complete if one.result_layer is not None], run.source)
         self._set_state(self.state.finish(message))
         waiting = [layer for layer in self._waiting if layer in self.viewer.layers]
         if complete and waiting:

@@ -1,10 +1,11 @@
 """What to do with a result: compare it, save it, and read how it was made."""
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtWidgets import (
     QApplication,
     QDialog,
@@ -17,7 +18,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_superres.errors import SuperResError
+from napari_superres.plugin.host import saving
 from napari_superres.plugin.host.docks import open_widget
+from napari_superres.plugin.host.layers import LayerData, channel_names_of, pixels_of
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.session import Session
 from napari_superres.plugin.worker.job import Job
@@ -26,14 +29,9 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.viewer import Viewer
 
-_FILTERS = (
-    "OME-TIFF (*.ome.tif);;OME-Zarr (*.ome.zarr);;NIfTI (*.nii.gz);;NRRD (*.nrrd);;MetaImage (*.mha);;All files (*)"
-)
-_SUFFIX = ".ome.tif"
-
 
 class NextSteps(QWidget):
-    """Buttons for the newest result; hidden until there is one.
+    """Buttons for the newest results; hidden until there is one.
 
     Parameters
     ----------
@@ -41,12 +39,18 @@ class NextSteps(QWidget):
         napari viewer of the result.
     session
         Session of the panel, for the job that saves.
+
+    Attributes
+    ----------
+    layers
+        The results: one, or one for each channel of a file.
     """
 
     def __init__(self, viewer: "Viewer", session: Session) -> None:
         super().__init__()
         self.viewer, self._session = viewer, session
-        self.layer: ImageLayer | None = None
+        self.layers: list[ImageLayer] = []
+        self._source: ImageLayer | None = None
         self.compare = self._button("Compare", "Look at the result next to its input, and measure how far to trust it.")
         self.save = self._button(
             "Save…", "Save the result with its pixel size, its place and the record of how it was made."
@@ -67,16 +71,29 @@ class NextSteps(QWidget):
         button.setToolTip(tooltip)
         return button
 
-    def offer(self, layer: "ImageLayer | None") -> None:
-        """Offer the steps for a result, or none."""
-        self.layer = layer
+    @property
+    def layer(self) -> "ImageLayer | None":
+        """The newest result."""
+        return self.layers[-1] if self.layers else None
+
+    def offer(self, layers: "Sequence[ImageLayer]", source: "ImageLayer") -> None:
+        """Offer the steps for the results of a run, or none.
+
+        Parameters
+        ----------
+        layers
+            Layers of the results.
+        source
+            A layer that was computed. Its file says where and in which format to save.
+        """
+        self.layers, self._source = list(layers), source
+        self.save.setText("Save…")
         self.refresh()
 
     def refresh(self) -> None:
-        """Hide the buttons once the result is gone."""
-        if self.layer is not None and self.layer not in self.viewer.layers:
-            self.layer = None
-        self.setVisible(self.layer is not None)
+        """Hide the buttons once the results are gone."""
+        self.layers = [layer for layer in self.layers if layer in self.viewer.layers]
+        self.setVisible(bool(self.layers))
 
     def _compare(self) -> None:
         if self.layer is not None:
@@ -86,39 +103,47 @@ class NextSteps(QWidget):
     def _ask_and_save(self) -> None:
         if self.layer is None:
             return
-        name = re.sub(r"[^\w.-]+", "_", self.layer.name).strip("_") + _SUFFIX
-        path, _ = QFileDialog.getSaveFileName(self, "Save the result", str(Path.home() / name), _FILTERS)
+        together, left_out = channels_of_one_file(self.layers)
+        suffix = saving.suffix_for(self._source, is_one=len(together) == 1)
+        name = together[0].name if len(together) == 1 else _common_name(together)
+        name = re.sub(r"[^\w.-]+", "_", name).strip("_") + suffix
+        title = "Save the result" if len(together) == 1 else f"Save {len(together)} channels"
+        path, _ = QFileDialog.getSaveFileName(
+            self, title, str(saving.folder_of(self._source) / name), saving.filters(suffix)
+        )
         if path:
-            self.save_as(path)
+            self.save_as(path if Path(path).suffix else path + suffix)
+            if left_out:
+                names = ", ".join(layer.name for layer in left_out)
+                forms.show_warning(f"{names} is on another pixel grid: save it with File > Save Selected Layers.")
 
     def save_as(self, path: str) -> None:
-        """Save the result in a thread, and say when it is done.
+        """Save the result in a thread, all channels on one grid in one file, and say when it is done.
 
         Parameters
         ----------
         path
-            File to write. The dialog has asked whether to replace it.
+            File to write, with a suffix. The dialog has asked whether to replace it.
         """
-        layer = self.layer
-        if layer is None:
+        together, _ = channels_of_one_file(self.layers)
+        if not together:
             return
-        data, attributes, _ = layer.as_layer_data_tuple()
-        target = path if Path(path).suffix else f"{path}{_SUFFIX}"
+        parts, name = [_as_channel(layer) for layer in together], Path(path).name
 
         def write() -> Generator[str, None, None]:
-            from napari_superres.plugin.host.writer import write_layer
+            from napari_superres.plugin.host.writer import write_layers
 
-            yield from write_layer(target, data, attributes)
+            yield from write_layers(path, parts)
 
         def finish(complete: bool) -> None:
             self.save.setEnabled(True)
             self.save.setText("Saved" if complete else "Save…")
-            self.save.setToolTip(f"Saved as {target}. Press to save it again." if complete else self.save.toolTip())
+            self.save.setToolTip(f"Saved as {path}. Press to save it again." if complete else self.save.toolTip())
 
         self.save.setEnabled(False)
         self.save.setText("Saving…")
         self._session.add(
-            Job(write, stepped=lambda _: None, failed=forms.show_error, ended=finish, doing=f"saving of {layer.name}")
+            Job(write, stepped=lambda _: None, failed=forms.show_error, ended=finish, doing=f"saving of {name}")
         )
 
     def _show_how_made(self) -> None:
@@ -133,6 +158,35 @@ class NextSteps(QWidget):
             return
         self.dialog = MethodsDialog(self, self.layer.name, text)
         self.dialog.open()
+
+
+def channels_of_one_file(layers: "Sequence[ImageLayer]") -> "tuple[list[ImageLayer], list[ImageLayer]]":
+    """Return the results that can be channels of one file, in the order of their channels, and the others.
+
+    Parameters
+    ----------
+    layers
+        Results of a run. The first one decides the grid.
+    """
+    together = [layer for layer in layers if _grid(layer) == _grid(layers[0])]
+    others = [layer for layer in layers if layer not in together]
+    return sorted(together, key=lambda layer: layer.metadata.get("channel", 0)), others
+
+
+def _grid(layer: "ImageLayer") -> tuple[object, ...]:
+    # The samples of a colour layer are channels already.
+    return pixels_of(layer).shape, str(pixels_of(layer).dtype), *np.round(layer.scale, 9), layer.rgb and id(layer)
+
+
+def _as_channel(layer: "ImageLayer") -> LayerData:
+    """Return the data of a layer with the name of its channel."""
+    data, attributes, kind = layer.as_layer_data_tuple()
+    return data, {**attributes, "name": next(iter(channel_names_of(layer)), layer.name)}, kind
+
+
+def _common_name(layers: "Sequence[ImageLayer]") -> str:
+    """Return the name of a file for channels such as ``DAPI - cells [fluo-x2]``: without that of the channel."""
+    return layers[0].name.removeprefix(f"{layers[0].metadata.get('channel_name')} - ")
 
 
 class MethodsDialog(QDialog):

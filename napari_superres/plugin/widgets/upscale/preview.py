@@ -151,7 +151,9 @@ class Preview(QCheckBox):
         self._timer.stop()
         self._looking.stop()
         self.session.forget(self._job)
-        self._job, self._is_requested_again, self._last = None, False, (None, None)
+        # A job that is forgotten does not report its end.
+        self._job, self._is_busy, self._is_requested_again, self._last = None, False, False, (None, None)
+        self.setText(_LABEL)
         self._follow(None)
         self._remove_layer()
         forms.say(self.note, "")

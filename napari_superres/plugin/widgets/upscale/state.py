@@ -3,7 +3,7 @@
 Nothing here knows Qt or napari. The widget replaces its state at every event and shows the new one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -348,22 +348,28 @@ def no_channel() -> SettingsError:
     return SettingsError("no channel is ticked.", remedy="Tick a channel to compute it.")
 
 
-def complete_message(*, seconds: float, layer: str, source_change: str, precision: str = "") -> str:
+def complete_message(
+    *, seconds: float, layers: Sequence[str], source_change: str, precision: str = "", warnings: Sequence[str] = ()
+) -> str:
     """Return the status line after a complete run.
 
     Parameters
     ----------
     seconds
         Duration of the run.
-    layer
-        Name of the result's layer.
+    layers
+        Names of the layers of the results.
     source_change
         Whether the source's pixels were ``"replaced"`` or ``"edited"`` in place during the run; empty if neither.
     precision
         Format of 16 bits that the result was computed in, if any.
+    warnings
+        What the run warned of. napari shows only the beginning of a long notification.
     """
-    message = f"Done in {duration(seconds)}{precision and f' in {precision}'}. Added above its source: {layer}"
+    above = "its source" if len(layers) == 1 else "their sources"
+    done = f"Done in {duration(seconds)}{precision and f' in {precision}'}."
+    message = f"{done} Added above {above}: {', '.join(layers)}"
     if source_change:
         mixed = " Parts of the result may be of the pixels before: run again." if source_change == "edited" else ""
-        return f"{message}. The source's pixels were {source_change} during the run.{mixed}"
-    return message
+        message = f"{message}. The source's pixels were {source_change} during the run.{mixed}"
+    return "\n".join([message, *map(window_text, warnings)])

@@ -262,6 +262,8 @@ class UpscaleWidget(RunningControls):
                 grid_cell=None if layer is None or self.state.model != self.model.value else self.state.grid_cell,
             )
         )
+        can_look = bool(self.model.value) and not self.is_asking
+        self.fitness.look_at(self.layer.value if can_look else None)
         self.resample.offer(self.layer.value, self._chosen_image(), self.state.card)
         self.isotropic.offer(self.layer.value, self._chosen_image())
         sigma = 0.0 if self.state.blur_noise is None else self.state.blur_noise.psf_sigma
@@ -282,6 +284,8 @@ class UpscaleWidget(RunningControls):
         if self._run is None:
             message = "" if complete else "PyTorch could not be loaded; see the notification."
             self._set_state(replace(self.state, message=message))
+        if not complete:
+            self.fitness.look_at(None)
         self._plan_soon()
         self.preview.ask()  # It may be on already: samples open with it.
 

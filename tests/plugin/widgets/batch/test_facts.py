@@ -1,11 +1,17 @@
 """The table says what files hold and whether the model fits; one file is tried first, failed ones are repeated."""
 
+import threading
+
 import numpy as np
 import pytest
 from helpers.scenes.dark import blobs
 from helpers.widgets.batch_files import choose, column, run, settle, states, write
 
 from napari_superres import Image, write_image
+from napari_superres.plugin.widgets.batch import facts, search
+from napari_superres.plugin.widgets.batch import widget as batch_widget
+from napari_superres.plugin.widgets.batch import work as batch_work
+from napari_superres.plugin.widgets.batch.table import FileTable
 from napari_superres.plugin.widgets.upscale.widget import UpscaleWidget
 
 pytestmark = pytest.mark.gui
@@ -32,7 +38,7 @@ def mixed(tmp_path):
 
 def read(widget, qtbot, folder):
     choose(widget, qtbot, folder)
-    qtbot.waitUntil(lambda: all(column(widget, FIT)))
+    qtbot.waitUntil(lambda: "…" not in column(widget, FIT))
 
 
 def test_the_table_says_what_files_hold_and_what_fits(widget, qtbot, mixed):
@@ -50,6 +56,64 @@ def test_the_table_says_what_files_hold_and_what_fits(widget, qtbot, mixed):
     assert column(widget, FIT)[0] == "cannot run"
     widget.settings.model.value = "ct-x2"
     assert column(widget, FIT)[0] == "check"
+
+
+def test_another_output_folder_reads_no_file_again(widget, qtbot, mixed, monkeypatch, tmp_path):
+    read(widget, qtbot, mixed)
+    before = column(widget, FIT)
+    monkeypatch.setattr(facts, "_facts", lambda _: pytest.fail("a file was read again"))
+    monkeypatch.setattr(search.io, "find_images", lambda *_, **__: pytest.fail("the files were searched again"))
+    widget.settings.output.setText(str(tmp_path / "elsewhere"))
+    assert widget.run.isEnabled()
+    settle(widget, qtbot)
+    assert column(widget, FIT) == before
+    widget.settings.output.setText(str(mixed))  # Next to a record, an image in the folder of the results is one.
+    (mixed / "a.ome.tif.provenance.json").write_text("{}")
+    settle(widget, qtbot)
+    assert column(widget, 0) == ["b.ome.tif", "c.tif"]
+
+
+def test_a_search_does_not_wait_for_files_to_be_read(widget, qtbot, mixed, monkeypatch):
+    released, begun = threading.Event(), threading.Event()
+
+    def wait(_):
+        begun.set()
+        yield from iter(lambda: released.wait(0.05), True)
+
+    monkeypatch.setattr(batch_widget, "read_facts", wait)
+    choose(widget, qtbot, mixed)
+    qtbot.waitUntil(begun.is_set)
+    widget.pattern.value = "a*"
+    settle(widget, qtbot)
+    assert column(widget, 0) == ["a.ome.tif"]
+    released.set()
+
+
+def test_a_run_keeps_what_the_files_hold(widget, qtbot, mixed, monkeypatch):
+    read(widget, qtbot, mixed)
+    seen, before, whole = [], column(widget, FIT), batch_work.find_files
+
+    def look(*given):
+        for listing in whole(*given):
+            seen.append([row.facts is not None for row in listing.rows])
+            yield listing
+
+    monkeypatch.setattr(batch_work, "find_files", look)
+    widget.settings.model.value = "bicubic-x2"
+    run(widget, qtbot)
+    assert seen
+    assert all(map(all, seen))
+    widget.settings.model.value = "auto"
+    assert column(widget, FIT) == before
+
+
+def test_the_status_is_in_view_at_the_usual_width(qtbot):
+    table = FileTable()
+    qtbot.addWidget(table)
+    table.resize(240, 200)
+    table.show()
+    top = table.horizontalHeader()
+    assert top.sectionViewportPosition(2) + top.sectionSize(2) <= table.viewport().width()
 
 
 def test_the_first_file_is_tried_and_opened_and_not_repeated(viewer, listed, qtbot):

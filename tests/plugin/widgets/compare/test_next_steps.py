@@ -1,9 +1,11 @@
 """After a measurement the widget offers to save a report or a figure, and to go on to more files."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QFileDialog
 
 import napari_superres
 from napari_superres.plugin.host.layers import to_image, to_layer
@@ -98,3 +100,37 @@ def chosen(monkeypatch):
         monkeypatch.setattr(QFileDialog, "exec", answer)
 
     return chosen
+
+
+def test_the_other_channels_of_a_file_are_offered(viewer, widget, qtbot, blob, tmp_path, dialog_folders):
+    from napari.layers import Layer
+
+    planes = np.stack([blob((48, 64), (20, 33 + shift), 4.0) for shift in (0, 9)]).astype(np.float32) * 1000
+    path = tmp_path / "cells.ome.tif"
+    names = ("DAPI", "Membrane")
+    image = napari_superres.Image.from_array(planes, "CYX", pixel_size=0.4, channel_names=names)
+    napari_superres.write_image(image, path)
+    for low in viewer.open(path, plugin="napari-superres-torch"):
+        made = napari_superres.upscale(to_image(low), "bicubic-x2")
+        viewer.add_layer(Layer.create(*to_layer(made, to_image(low), low, name=f"{low.name} [bicubic-x2]")))
+    first, second = (viewer.layers[f"{name} - cells [bicubic-x2]"] for name in names)
+    widget.result.value, widget.lr.value = first, viewer.layers["DAPI - cells"]
+    press(widget.measure, widget, qtbot)
+    view = widget.verdict_view
+    assert "Only the channel DAPI was judged" in view.channels.text()
+    view.channels.linkActivated.emit("0")
+    qtbot.waitUntil(lambda: "Only the channel Membrane" in view.channels.text())
+    assert (widget.result.value, widget.lr.value) == (second, viewer.layers["Membrane - cells"])
+    widget.next_steps.save.click()
+    assert dialog_folders == [tmp_path]
+    viewer.layers.remove(first)
+    press(widget.measure, widget, qtbot)
+    assert view.channels.isHidden()
+
+
+@pytest.fixture
+def dialog_folders(monkeypatch):
+    """The folders in which dialogs begin; they are cancelled."""
+    found = []
+    monkeypatch.setattr(QFileDialog, "exec", lambda dialog: found.append(Path(dialog.directory().absolutePath())))
+    return found

@@ -63,9 +63,12 @@ def computed(monkeypatch):
 
 @pytest.mark.gui
 def test_it_follows_what_is_in_view_while_it_is_in_view(viewer, widget, qtbot, computed):
+    assert widget.crop.pictures.isHidden()
     layer = viewer.add_image(pixels((200, 200)))
     viewer.window._qt_window.show()
     qtbot.waitUntil(lambda: all(widget.crop.pictures.has_picture), timeout=LONG)
+    assert not widget.crop.pictures.isHidden()
+    assert widget.crop.waiting.isHidden()
     assert computed[-1] == {"Y": (76, 124), "X": (76, 124)}
     layer.contrast_limits = (0, 10)
     assert np.min(crops._look(layer, np.full((2, 2), 10))) == 1.0

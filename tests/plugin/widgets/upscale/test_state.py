@@ -133,13 +133,17 @@ def test_models_that_are_told_nothing_get_no_blur():
 
 
 def test_the_line_after_a_run_names_its_layer():
-    line = complete_message(seconds=2.0, layer="cells [m]", source_change="")
+    line = complete_message(seconds=2.0, layers=["cells [m]"], source_change="")
     assert line == "Done in 2.0 s. Added above its source: cells [m]"
     assert "2.0 s in bf16 (73 dB" in complete_message(
-        seconds=2.0, layer="a", source_change="", precision="bf16 (73 dB against fp32)"
+        seconds=2.0, layers=["a"], source_change="", precision="bf16 (73 dB against fp32)"
     )
-    assert "replaced" in complete_message(seconds=2.0, layer="cells [m]", source_change="replaced")
-    assert "run again" in complete_message(seconds=2.0, layer="cells [m]", source_change="edited")
+    both = complete_message(seconds=2.0, layers=["a [m]", "b [m]"], source_change="")
+    assert both.endswith("Added above their sources: a [m], b [m]")
+    warned = complete_message(seconds=2.0, layers=["a [m]"], source_change="", warnings=["use `precision='fp32'`."])
+    assert warned.splitlines()[1:] == ["Use “Precision: fp32”."]
+    assert "replaced" in complete_message(seconds=2.0, layers=["cells [m]"], source_change="replaced")
+    assert "run again" in complete_message(seconds=2.0, layers=["cells [m]"], source_change="edited")
 
 
 def test_the_state_needs_no_window():

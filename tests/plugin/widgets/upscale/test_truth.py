@@ -1,5 +1,8 @@
 """What the Super-resolve widget says is true now: estimate, status, preview, and which button can be pressed."""
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.upscaling import LONG, pixels, run
@@ -108,6 +111,62 @@ def test_the_preview_says_that_it_is_computing(viewer, widget, qtbot):
     assert "computing" in widget.preview.text()
     qtbot.waitUntil(lambda: widget.preview.text() == "Live preview", timeout=LONG)
     assert widget.preview.layer is not None
+
+
+def test_a_preview_that_is_switched_off_is_computed_again_later(viewer, widget, qtbot, monkeypatch):
+    released, started, whole = threading.Event(), threading.Event(), tasks.preview
+
+    def wait(*arguments, **options):
+        started.set()
+        released.wait(LONG / 1000)
+        yield from whole(*arguments, **options)
+
+    monkeypatch.setattr(tasks, "preview", wait)
+    viewer.add_image(pixels())
+    widget.crop.section.collapse(animate=False)
+    widget.preview.setChecked(True)
+    qtbot.waitUntil(started.is_set, timeout=LONG)
+    widget.preview.setChecked(False)
+    assert widget.preview.text() == "Live preview"
+    released.set()
+    widget.preview.setChecked(True)
+    qtbot.waitUntil(lambda: widget.preview.layer is not None, timeout=LONG)
+
+
+def test_the_layer_is_looked_at_until_its_fitness_is_known(viewer, widget, qtbot):
+    widget.model.value = "espcn-x2"
+    widget.chooser.choose_by_hand()
+    viewer.add_image(pixels())
+    assert widget.fitness.line.text() == "Looking at the layer…"
+    assert not widget.fitness.busy.isHidden()
+    qtbot.waitUntil(lambda: "espcn-x2" in widget.fitness.line.text(), timeout=LONG)
+    assert widget.fitness.busy.isHidden()
+    viewer.add_image(pixels(seed=1))
+    assert widget.fitness.line.text() == "Looking at the layer…"
+
+
+def test_what_a_run_warned_of_is_said_in_full_and_with_the_fitness(viewer, widget, qtbot, monkeypatch):
+    warning, whole = "39.8% of the values came out below 0: espcn-x2 may not suit this image.", tasks.upscale
+
+    def warn(*arguments, **options):
+        for step in whole(*arguments, **options):
+            is_last = step.done == step.total and "provenance" in step.image.metadata
+            yield replace(step, notes=(*step.notes, warning)) if is_last else step
+
+    monkeypatch.setattr(tasks, "upscale", warn)
+    layer = viewer.add_image(pixels())
+    widget.layer.value = layer
+    widget.model.value = "espcn-x2"
+    qtbot.waitUntil(lambda: "espcn-x2" in widget.fitness.line.text(), timeout=LONG)
+    assert "warned" not in widget.fitness.line.text()
+    run(widget, qtbot)
+    assert warning in widget.status.text()
+    qtbot.waitUntil(lambda: f"Its last run warned: {warning}" in widget.fitness.line.text(), timeout=LONG)
+    widget.model.value = "fsrcnn-x2"
+    qtbot.waitUntil(lambda: "fsrcnn-x2" in widget.fitness.line.text(), timeout=LONG)
+    assert "warned" not in widget.fitness.line.text()
+    widget.model.value = "espcn-x2"
+    qtbot.waitUntil(lambda: warning in widget.fitness.line.text(), timeout=LONG)
 
 
 def test_the_preview_says_what_is_wrong(viewer, widget, qtbot, monkeypatch):

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from magicgui.widgets import ComboBox, LineEdit
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.models.choice.choose import Choice
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from napari_superres.models.choice.fitness import Fitness
 
 _PERCENTILES = 0.1, 99.9
+_BUSY_HEIGHT = 4  # pixels
 
 
 class FitnessForm(QWidget):
@@ -44,8 +46,14 @@ class FitnessForm(QWidget):
         self._layer: ImageLayer | None = None
         self._image: Image | None = None
         self._fitness: Fitness | None = None
-        self._other = ""
+        self._other = self._model_shown = ""
+        self._warned: WeakKeyDictionary[ImageLayer, dict[str, tuple[str, ...]]] = WeakKeyDictionary()
         self.line = forms.text()
+        self.busy = QProgressBar()
+        self.busy.setRange(0, 0)
+        self.busy.setTextVisible(False)
+        self.busy.setFixedHeight(_BUSY_HEIGHT)
+        self.busy.setAccessibleName("Looking at the layer")
         self.other_model = self._button("", "Choose the model that suits this layer best.", self._take_other)
         self.other_model.setAccessibleName("Use the model that suits best")
         self.mask = self._button(
@@ -62,7 +70,8 @@ class FitnessForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (self.line, self.other_model, self.mask, self.robust_range, self.plane_range):
+        self._helps = (self.other_model, self.mask, self.robust_range, self.plane_range)
+        for widget in (self.line, self.busy, *self._helps):
             layout.addWidget(widget)
         self.hide()
 
@@ -71,6 +80,35 @@ class FitnessForm(QWidget):
         button.setToolTip(tooltip)
         button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
         return button
+
+    def look_at(self, layer: "ImageLayer | None") -> None:
+        """Say that a layer is looked at until `show_fitness` follows, if another one or another model was shown.
+
+        Parameters
+        ----------
+        layer
+            The chosen layer; None hides the form.
+        """
+        if layer is None:
+            self.hide()
+        elif layer is not self._layer or self._model.value != self._model_shown:
+            forms.say(self.line, "Looking at the layer…")
+            self.line.setToolTip("Its pixels say whether the model fits.")
+            self.busy.show()
+            for button in self._helps:
+                button.hide()
+            self.show()
+
+    def keep_warnings(self, layer: "ImageLayer", models: Sequence[str], warnings: tuple[str, ...]) -> None:
+        """Keep what a run warned of, and show it with the fitness of its models until they are run again."""
+        self._warned.setdefault(layer, {}).update(dict.fromkeys(models, warnings))
+
+    def _warnings(self, fitness: "Fitness | None") -> list[str]:
+        """Return what the last run of the layer with a model warned of, in lines."""
+        if fitness is None or self._layer is None:
+            return []
+        warnings = self._warned.get(self._layer, {}).get(fitness.model, ())
+        return [f"Its last run warned: {window_text(warning)}" for warning in warnings]
 
     def show_fitness(
         self,
@@ -93,9 +131,13 @@ class FitnessForm(QWidget):
         """
         first, *others = fitness or (None,)
         self._layer, self._image, self._fitness = layer, image, first
+        self._model_shown = self._model.value
+        self.busy.hide()
         helps = () if first is None else first.helps
         bad = [other.line for other in others if other is not None and other.reasons]
-        forms.say(self.line, "" if first is None else "\n".join(dict.fromkeys([first.line, *bad])))
+        forms.say(
+            self.line, "" if first is None else "\n".join(dict.fromkeys([first.line, *self._warnings(first), *bad]))
+        )
         self.line.setToolTip(
             "\n".join(window_text(doubt) for doubt in doubts) or "What speaks for and against the model."
         )
