@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from napari_superres.core.image import Image
+from napari_superres.inference.planning.lens import narrowest_lens
 from napari_superres.models.choice.suitability import plane_size
 from napari_superres.plugin.host.layers import is_guess, other_channels
 from napari_superres.plugin.widgets.upscale.state import LayerFacts
@@ -32,4 +33,5 @@ def facts_of(viewer: "Viewer", layer: "ImageLayer", image: Image | None, axes: s
         pixel_unit=image.units["X"] if image is not None and image.has_pixel_size else None,
         channel_layers=1 + len(other_channels(viewer, layer)),
         axes_guessed=is_guess(layer, axes),
+        lens=None if image is None else narrowest_lens(image),
     )

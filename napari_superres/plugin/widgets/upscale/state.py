@@ -18,6 +18,7 @@ from napari_superres.plugin.widgets.common.wording import duration, parse_range,
 
 if TYPE_CHECKING:
     from napari_superres.inference import Progress
+    from napari_superres.inference.planning.lens import Lens
 
 WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
 """Regions of a layer that can be computed."""
@@ -54,6 +55,8 @@ class LayerFacts:
         Number of layers that hold channels of the same file, this one included.
     axes_guessed
         Whether neither the file nor the user named the axes.
+    lens
+        Lens that the layer's file states; None if it states none.
     """
 
     axes: str
@@ -63,6 +66,7 @@ class LayerFacts:
     pixel_unit: str | None = None
     channel_layers: int = 1
     axes_guessed: bool = False
+    lens: "Lens | None" = None
 
 
 @dataclass(frozen=True, slots=True)
