@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import tifffile
 from helpers.conditioned import write_conditioned_model
 from helpers.faults.object_server import object_server
 from helpers.scenes import check_refusal, copy_scans

@@ -175,14 +175,14 @@ def test_the_file_of_the_layer_sets_the_slider(viewer, widget, qtbot, model, ima
         viewer.add_image(data, **keywords)
     form = widget.blur_noise
     widget.models.try_file(model)
-    for name, nanometres in (("channel 0 - cells", "136"), ("channel 1 - cells", "168")):
+    for name, nanometres in (("channel 0 - cells", 137), ("channel 1 - cells", 168)):
         widget.layer.value = viewer.layers[name]
         assert not form.from_file.isHidden()
         assert widget.state.options["psf_sigma"] is None
         qtbot.waitUntil(lambda: "“From file” sharpens by a sigma of 1." in form.told_text.text(), timeout=LONG)
         form.from_file.click()
-        assert form.sigma.number.text().startswith(nanometres)
-        assert widget.state.options["psf_sigma"] == pytest.approx(float(nanometres) / 100, rel=0.01)
+        assert form.sigma.number.text() == f"{nanometres} nm"
+        assert widget.state.options["psf_sigma"] == nanometres / 100
         form.sigma.number.setValue(0)
     widget.layer.value = viewer.layers["silent"]
     assert form.from_file.isHidden()
