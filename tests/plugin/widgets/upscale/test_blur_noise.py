@@ -185,4 +185,5 @@ def test_the_file_of_the_layer_sets_the_slider(viewer, widget, qtbot, model, ima
         assert widget.state.options["psf_sigma"] == nanometres / 100
         form.sigma.number.setValue(0)
     widget.layer.value = viewer.layers["silent"]
+    widget.models.try_file(model)
     assert form.from_file.isHidden()
