@@ -93,7 +93,6 @@ class BlurNoiseForm(QWidget):
         self.from_file = QPushButton(FROM_FILE)
         self.from_file.clicked.connect(self._take_stated)
         self.from_file.hide()
-        self.sigma.layout().addWidget(self.from_file)
         self.noise = LineEdit(
             label="Known noise",
             tooltip="Gain and read noise in intensities of the image, such as 0.5, 3, or with the offset of darkness, "
@@ -110,7 +109,7 @@ class BlurNoiseForm(QWidget):
             box.setSpacing(4)
         for widget in (forms.form([self.strength]), self.noise_text):
             noise_layout.addWidget(widget)
-        for widget in (self._noise_row, self._sigma_row, self._known_row, self.told_text):
+        for widget in (self._noise_row, self._sigma_row, self.from_file, self._known_row, self.told_text):
             layout.addWidget(widget)
         for signal in (self.strength.changed, self.sigma.changed, self.noise.changed):
             signal.connect(lambda *_: changed())
@@ -142,6 +141,7 @@ class BlurNoiseForm(QWidget):
         self._noise_row.setVisible(has_noise)
         self._known_row.setVisible(has_noise)
         self._sigma_row.setVisible("psf_sigma" in conditions)
+        self.from_file.hide()
         if card is None or "psf_sigma" not in conditions:
             return
         wanted = sigma_range(card, pixel_size, unit)
