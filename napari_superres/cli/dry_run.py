@@ -97,6 +97,7 @@ def _facts(path: Path, target: Path, model: Any, options: Mapping[str, Any], *, 
         "chosen": plans[0].chosen,
         "fitness": [plan.fitness.line for plan in plans if plan.fitness is not None],
         "told": [plan.told.describe(c) for plan in plans if plan.told is not None for c in plan.channels],
+        "offers": [as_flags(plan.told.offer) for plan in plans if plan.told is not None and plan.told.offer],
         "notes": [as_flags(note) for note in run.doubts],
         **expected,
     }
@@ -124,7 +125,7 @@ def _lines(row: dict[str, Any]) -> list[str]:
         f"{row['source']}: {axes} {row['shape']} -> {row['result']} {row['dtype']},{passes} {row['tiles']} "
         f"tiles of {row['tile']} on {row['device']} in {precision}, {in_units(row['memory_bytes'])} memory, "
         f"{in_units(row['disk_bytes'])} on disk, {time}{told}",
-        *(f"  {line}" for line in dict.fromkeys([row["chosen"], *row["fitness"]]) if line),
+        *(f"  {line}" for line in dict.fromkeys([row["chosen"], *row["fitness"], *row["offers"]]) if line),
     ]
 
 

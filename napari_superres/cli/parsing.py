@@ -66,6 +66,11 @@ def read_psf(path: Path | None) -> "Image | None":
     return None if path is None else read_image(path)
 
 
+def parse_psf(text: str | None) -> "Image | Literal['metadata'] | None":
+    """Return ``"metadata"`` as it is, or the point-spread function in a file."""
+    return "metadata" if text == "metadata" else read_psf(None if text is None else Path(text))
+
+
 def parse_noise(texts: Sequence[str] | None) -> Any:
     """Return ``"measured"``, 0, or gain and read noise from ``0.5,3`` or ``0.5,3,100``, once or per channel."""
     if not texts or list(texts) == ["measured"]:

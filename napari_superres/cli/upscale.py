@@ -129,8 +129,13 @@ def upscale(
         ),
     ] = None,
     psf: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="PSF measured by superres psf, instead.", rich_help_panel=PANEL_TOLD),
+        str | None,
+        typer.Option(
+            metavar="FILE|metadata",
+            help="PSF measured by superres psf, instead; or metadata: by the aperture, emission wavelengths and kind "
+            "of microscope that the image's file states.",
+            rich_help_panel=PANEL_TOLD,
+        ),
     ] = None,
     numerical_aperture: Annotated[
         float | None, typer.Option(help="Of a widefield microscope, with --wavelength.", rich_help_panel=PANEL_TOLD)
@@ -182,7 +187,7 @@ def upscale(
         "noise": parsing.parse_noise(noise),
         "strength": strength,
         "psf_sigma": psf_sigma,
-        "psf": parsing.read_psf(psf),
+        "psf": parsing.parse_psf(psf),
         "numerical_aperture": numerical_aperture,
         "wavelength": wavelength,
     }

@@ -28,6 +28,9 @@ SHADE = 0.2
 SIGMA_PER_AIRY = 0.21
 """Sigma of the Gaussian core of a widefield microscope, in units of wavelength / NA (doi:10.1364/AO.46.001819)."""
 
+SIGMA_PER_AIRY_CONFOCAL = 0.15
+"""The same of a confocal microscope with a closed pinhole (same source)."""
+
 
 def encode(name: str, value: Any) -> Any:
     """Return the value of the plane that tells a condition, about 0 to 1; for numbers, arrays and tensors alike."""

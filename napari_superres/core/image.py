@@ -100,6 +100,8 @@ class Image:
     metadata
         Facts that processing keeps. They never identify a patient or another person. ``notes`` are sentences on what
         is doubtful in the file, which users should read. ``axes_guessed`` is True if no file or user named the axes.
+        ``optics`` holds a mapping per channel with what the file states of ``numerical_aperture``, ``wavelength`` of
+        the emitted light in micrometres, and acquisition ``mode`` in OME's words.
     no_data
         Least and greatest of the whole numbers that mean "nothing was measured here", such as the padding around the
         round field of a CT; None if there are none. Floating-point data have NaN there, and ignore this range.

@@ -17,6 +17,8 @@ PrecisionOption = Literal["auto", "fp32", "fp16", "bf16", "fp64"]
 
 NoiseOption = Literal["measured"] | float | Sequence[float] | Sequence[Sequence[float]]
 
+PsfOption = Image | Mapping[str, float] | Literal["metadata"] | None
+
 
 class UpscaleOptions(TypedDict, total=False):
     """Options of every run.
@@ -42,12 +44,14 @@ class UpscaleOptions(TypedDict, total=False):
         The record states the remaining error where these are too few.
     intensity_range : (float, float) or sequence of (float, float), optional
         Intensities that become 0 and 1 for the model, one pair for all channels or one per channel, instead of a fit.
-    psf_sigma : float, optional
+    psf_sigma : float or sequence of float, optional
         Known standard deviation of the point-spread function along Y and X, in pixels of the result, as `degrade`
-        counts it. By default nothing is sharpened. For models that are told blur, as the next four.
-    psf : Image or mapping of str to float, optional
+        counts it; one for all channels or one per channel. By default nothing is sharpened. For models that are told
+        blur, as the next four.
+    psf : Image, mapping of str to float or "metadata", optional
         Point-spread function measured on beads, instead of `psf_sigma`; or its sigma per axis in micrometres, as
-        `psf_sigma` of `degradation.psf` returns it. The pixel size must be known.
+        `psf_sigma` of `degradation.psf` returns it. ``"metadata"`` takes aperture, emission wavelengths and kind of
+        microscope from the image's file. The pixel size must be known.
     numerical_aperture, wavelength : float, optional
         Of a widefield microscope, instead of `psf_sigma`; wavelength in micrometres. The pixel size must be known.
     noise : "measured", 0 or sequence of float
@@ -66,8 +70,8 @@ class UpscaleOptions(TypedDict, total=False):
     tta: bool
     max_passes: int
     intensity_range: Ranges | None
-    psf_sigma: float | None
-    psf: Image | Mapping[str, float] | None
+    psf_sigma: float | Sequence[float] | None
+    psf: PsfOption
     numerical_aperture: float | None
     wavelength: float | None
     noise: NoiseOption

@@ -1,8 +1,10 @@
-"""The model that `superres upscale` chooses, and `superres degrade` of folders."""
+"""The model that `superres upscale` chooses, the lens that it takes from files, and `superres degrade` of folders."""
 
 import json
 
 import numpy as np
+import tifffile
+from helpers.conditioned import write_conditioned_model
 from helpers.scenes.dark import blobs
 
 from napari_superres import Image, read_image, write_image
@@ -54,3 +56,27 @@ def test_a_folder_is_degraded_under_the_same_names(superres, tmp_path):
     low = [read_image(tmp_path / "low" / name) for name in ("a.ome.tif", "b.ome.tif")]
     assert [image.shape for image in low] == [(20, 20)] * 2
     assert not np.array_equal(*(image.data[...] for image in low))  # each has noise of its own
+
+
+def test_the_lens_that_a_file_states_sharpens_on_request(superres, cells, tmp_path):
+    model = write_conditioned_model(tmp_path / "told.safetensors")
+    options = ("-m", model, "--noise", "0", "--dry-run")
+    refused = superres("upscale", cells, "-o", tmp_path / "a.ome.tif", *options, "--psf", "metadata")
+    assert "--psf metadata cannot be used: the file states no numerical aperture and no emission" in refused.err
+    xml = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Instrument ID="Instrument:0"><Objective '
+        'ID="Objective:0" LensNA="1.4"/></Instrument><Image ID="Image:0"><ObjectiveSettings ID="Objective:0"/>'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="48" SizeY="48" SizeZ="1" SizeC="1" SizeT="1" '
+        'PhysicalSizeX="0.1" PhysicalSizeY="0.1"><Channel ID="Channel:0:0" EmissionWavelength="520"/><TiffData '
+        'IFD="0" PlaneCount="1"/></Pixels></Image></OME>'
+    )
+    stated = tmp_path / "stated.ome.tif"
+    tifffile.imwrite(stated, np.zeros((48, 48), np.uint8), description=xml.encode(), metadata=None)
+    unasked = superres("upscale", stated, "-o", tmp_path / "a.ome.tif", *options)
+    offer = (
+        "The file states an aperture of 1.4 and 520 nm: --psf metadata sharpens by a sigma of 1.6 pixels of the result."
+    )
+    assert "PSF unknown, not sharpened" in unasked.out
+    assert offer in unasked.out
+    asked = superres("upscale", stated, "-o", tmp_path / "a.ome.tif", *options, "--psf", "metadata")
+    assert "from the file's aperture of 1.4 and 520 nm, assumed to be widefield" in asked.out

@@ -6,6 +6,7 @@ one frozen `Plan`. Within `napari_superres.inference`, this folder imports only 
 ``upscale_run``  `UpscaleRun`: models and their plans
 ``facts``        the first look at an image: intensities, and doubts whether the model suits it
 ``conditions``   what a conditioned network is told of the image: noise measured or given, a known width
+``lens``         the lens that the image's file states, and its blur
 ``seen``         what was seen in the pixels, for plans that follow
 ``labels``       refuses label images, which are no intensities
 ``extent``       what is computed: axes, scale, region, channels, halo

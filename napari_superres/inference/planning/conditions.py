@@ -15,13 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_superres.core import invalid
-from napari_superres.core.conditions import SHADE, SIGMA_PER_AIRY, encode
+from napari_superres.core.conditions import SHADE, encode
 from napari_superres.core.image import Image
 from napari_superres.core.intensity import Normalisation
 from napari_superres.core.noise import Noise, measure_noise, rounding_error
-from napari_superres.core.units import METRES
 from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
+from napari_superres.inference.planning.lens import (
+    APERTURES,
+    WAVELENGTHS,
+    Lens,
+    find_lens,
+    find_lenses,
+    offer,
+    result_pixel_um,
+)
 from napari_superres.inference.planning.seen import Seen, once
 from napari_superres.models.card import ModelCard
 from napari_superres.models.choice.suitability import noise_level
@@ -42,7 +50,8 @@ class Told:
     values
         Per channel of the image, one value per condition of the card, as in `core.conditions`.
     psf_sigma
-        Sigma of the point-spread function in pixels of the result, as it is known; 0 = unknown, nothing is sharpened.
+        Per channel of the image, sigma of the point-spread function in pixels of the result, as it is known;
+        0 = unknown, nothing is sharpened.
     noise
         Noise per channel, in intensities of the image, before `strength`.
     is_measured
@@ -51,14 +60,20 @@ class Told:
         Factor of the standard deviation of the noise.
     doubts
         Where the training had no such blur or noise, and what could not be measured, in sentences.
+    psf_source
+        Per channel, the lens that the sigma was taken from, in words; empty if the sigma was given or is unknown.
+    offer
+        What the file states of a lens while the sigma is unknown, and how to use it, in a sentence; empty if nothing.
     """
 
     values: tuple[tuple[float, ...], ...]
-    psf_sigma: float
+    psf_sigma: tuple[float, ...]
     noise: tuple[Noise, ...]
     is_measured: bool
     strength: float
     doubts: tuple[str, ...] = ()
+    psf_source: tuple[str, ...] = ()
+    offer: str = ""
 
     def planes(self, names: Sequence[str], channel: int) -> tuple[float, ...]:
         """Return the values of the planes of a channel."""
@@ -67,7 +82,7 @@ class Told:
     def find_cell(self, card: ModelCard, channel: int) -> tuple[int, int] | None:
         """Return the cell of the card's grid that is nearest to a channel; None if there is no grid."""
         values = dict(zip(card.conditions, self.values[channel], strict=True))
-        return grid_marker(card, self.psf_sigma, (values.get("gain", 0.0), values.get("read_noise", 0.0)))
+        return grid_marker(card, self.psf_sigma[channel], (values.get("gain", 0.0), values.get("read_noise", 0.0)))
 
     def describe(self, channel: int = 0) -> str:
         """Return what is told of a channel in one sentence."""
@@ -79,7 +94,9 @@ class Told:
             else f"no noise ({of})"
         )
         strength = "" if self.strength == 1 else f", removed at {100 * self.strength:.0f} %"
-        psf = f"PSF sigma {self.psf_sigma:.3g} pixels of the result" if self.psf_sigma else "PSF unknown, not sharpened"
+        sigma, source = self.psf_sigma[channel], self.psf_source[channel] if self.psf_source else ""
+        psf = f"PSF sigma {sigma:.3g} pixels of the result" if sigma else "PSF unknown, not sharpened"
+        psf += f", from {source}" if source else ""
         return f"{words}{strength}; {psf}"
 
 
@@ -116,7 +133,7 @@ def find_told(
     if not card.conditions:
         _refuse(card, options)
         return None
-    psf_sigma = _psf_sigma(image, card, options)
+    psf_sigma, psf_source = _psf_sigma(image, card, options, channels)
     strength = _strength(options["strength"])
     given = _given_noise(image, options["noise"])
     # Of all channels, so that the record can repeat a run of others.
@@ -124,11 +141,10 @@ def find_told(
     measured = [] if given else [once(seen, ("noise", c), partial(_measured, image, c)) for c in numbers]
     noise = given or tuple(each for each, _ in measured)
     doubts_of = [[] for _ in numbers] if given else [list(doubts) for _, doubts in measured]
-    sigma = max(0.0, psf_sigma - SHADE)
     values = []
     for channel, (each, doubts) in enumerate(zip(noise, doubts_of, strict=True)):
         gain, read_noise = each.scaled(strength).on_scale(normalisation.low[channel], normalisation.high[channel])
-        truth = {"psf_sigma": sigma, "gain": gain, "read_noise": read_noise}
+        truth = {"psf_sigma": max(0.0, psf_sigma[channel] - SHADE), "gain": gain, "read_noise": read_noise}
         values.append(tuple(_within(card, name, truth[name], doubts) for name in card.conditions))
     return Told(
         values=tuple(values),
@@ -137,6 +153,8 @@ def find_told(
         is_measured=given is None,
         strength=strength,
         doubts=tuple(dict.fromkeys(doubt for channel in channels for doubt in doubts_of[channel])),
+        psf_source=psf_source,
+        offer=_offer(image, card, options, channels),
     )
 
 
@@ -145,7 +163,8 @@ def told_record(told: Told | None) -> dict[str, Any] | None:
     if told is None:
         return None
     return {
-        "psf_sigma": told.psf_sigma,
+        "psf_sigma": list(told.psf_sigma),
+        **({"psf_source": list(told.psf_source)} if told.psf_source else {}),
         "noise": [{"gain": n.gain, "read_noise": n.read_noise, "offset": n.offset} for n in told.noise],
         "noise_measured": told.is_measured,
         "strength": told.strength,
@@ -187,37 +206,67 @@ def untold(options: UpscaleOptions) -> UpscaleOptions:
     return {**options, **_IDLE}
 
 
-def _psf_sigma(image: Image, card: ModelCard, options: UpscaleOptions) -> float:
-    """Return the known sigma in pixels of the result, or 0."""
-    sigma, aperture, wavelength = (options[n] for n in ("psf_sigma", "numerical_aperture", "wavelength"))
+def _psf_sigma(
+    image: Image, card: ModelCard, options: UpscaleOptions, channels: Sequence[int]
+) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Return the known sigma of each channel in pixels of the result, or 0; and the lenses it was taken from."""
+    sigma, aperture, wavelength = options["psf_sigma"], options["numerical_aperture"], options["wavelength"]
     if (aperture is None) != (wavelength is None):
         raise SettingsError("the width of a lens needs both `numerical_aperture` and `wavelength`.")
-    measured = options["psf"]
-    if sum(value is not None for value in (sigma, aperture, measured)) > 1:
+    psf, count = options["psf"], image.size("C")
+    if sum(value is not None for value in (sigma, aperture, psf)) > 1:
         raise SettingsError(
             "`psf_sigma`, `psf` and `numerical_aperture` state the same.", remedy="Leave all but one of them out."
         )
-    if measured is not None:
-        assert not isinstance(measured, Image)  # `complete` has taken its width
-        return (measured["Y"] + measured["X"]) / 2 / (_pixel_um(image) / card.scale[-1])
+    if isinstance(psf, str):
+        return _stated(image, card, psf, channels)
+    factor = card.scale[-1]
+    if psf is not None:
+        assert not isinstance(psf, Image)  # `complete` has taken its width
+        return ((psf["Y"] + psf["X"]) / 2 / result_pixel_um(image, factor),) * count, ()
     if aperture is not None and wavelength is not None:
-        _check_number("numerical_aperture", aperture, 0.01, 2.0)
-        _check_number("wavelength", wavelength, 0.1, 30.0)
-        return SIGMA_PER_AIRY * wavelength / aperture / (_pixel_um(image) / card.scale[-1])
+        _check_number("numerical_aperture", aperture, *APERTURES)
+        _check_number("wavelength", wavelength, *WAVELENGTHS)
+        return (Lens(aperture, wavelength).sigma / result_pixel_um(image, factor),) * count, ()
     if sigma is None:
-        return 0.0
-    _check_number("psf_sigma", sigma, 0.0, 100.0)
-    return float(sigma)
+        return (0.0,) * count, ()
+    sigmas: list[Any] = [sigma] if np.isscalar(sigma) else list(sigma)  # type: ignore[arg-type]
+    if len(sigmas) not in (1, count):
+        raise SettingsError(f"`psf_sigma` must be one number, or one for each of {count} channels, got {sigma!r}.")
+    for each in sigmas:
+        _check_number("psf_sigma", each, 0.0, 100.0)
+    known = tuple(float(each) for each in sigmas)
+    return known * count if len(known) == 1 else known, ()
 
 
-def _pixel_um(image: Image) -> float:
-    unit = image.units.get("X")
-    if unit not in METRES or not image.has_pixel_size:
+def _stated(
+    image: Image, card: ModelCard, psf: str, channels: Sequence[int]
+) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Return the sigma of each channel by the lens that the file states, and the lens; 0 where no lens is needed.
+
+    Raises
+    ------
+    SettingsError
+        If the file does not state the lens of one of `channels`, or the pixel size is unknown.
+    """
+    if psf != "metadata":
         raise SettingsError(
-            "the blur of a lens depends on the pixel size, and that of the image is unknown.",
-            remedy="Set the image's `pixel_size`, or give `psf_sigma` instead.",
+            f"`psf` must be 'metadata', or a point-spread function measured on beads, got {psf!r}.",
+            remedy="Read the file of a point-spread function with `read_image` first.",
         )
-    return image.pixel_size[image.spatial.index("X")] * METRES[unit] / METRES["micrometer"]
+    for channel in channels:
+        find_lens(image, channel)
+    pixel = result_pixel_um(image, card.scale[-1])
+    lenses = [find_lenses(image, [channel]) for channel in range(image.size("C"))]
+    return (
+        tuple(lens[0].sigma / pixel if lens else 0.0 for lens in lenses),
+        tuple(lens[0].describe() if lens else "" for lens in lenses),
+    )
+
+
+def _offer(image: Image, card: ModelCard, options: UpscaleOptions, channels: Sequence[int]) -> str:
+    is_unknown = options["psf_sigma"] is None and options["psf"] is None and options["numerical_aperture"] is None
+    return offer(image, card.scale[-1], channels) if is_unknown and "psf_sigma" in card.conditions else ""
 
 
 def _strength(value: Any) -> float:

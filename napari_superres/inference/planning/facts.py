@@ -81,7 +81,7 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions, seen: Seen | No
         seen, ("intensities", *of), lambda: intensity.measure(image, card.intensity, ranges, card.percentiles)
     )
     told = find_told(image, card, intensities.normalisation, extent.channels, options, seen)
-    is_blur_told = told is not None and told.psf_sigma > 0
+    is_blur_told = told is not None and any(told.psf_sigma[c] for c in extent.channels)
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,

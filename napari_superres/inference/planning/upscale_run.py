@@ -97,7 +97,9 @@ class UpscaleRun:
         scale, offset = [plan.scale[a] for a in image.spatial], [plan.offset[a] for a in image.spatial]
         affine = grid.upscale_affine(grid.crop_affine(image.affine, start), scale, offset)
         names = tuple(image.channel_names[c] for c in self.channels) if image.channel_names else ()
-        return image.replace(data=data, affine=affine, channel_names=names)
+        # The lens is that of the image: the result may be sharpened already.
+        metadata = {key: value for key, value in image.metadata.items() if key != "optics"}
+        return image.replace(data=data, affine=affine, channel_names=names, metadata=metadata)
 
 
 def load_models(model: ModelChoice) -> Model | dict[int | str, Model] | str:

@@ -113,7 +113,7 @@ def _ome(root: ElementTree.Element, image: ElementTree.Element) -> TiffFacts:
         if size is not None and size > 0 and (_length(text) or text == PIXEL):
             sizes[axis], units[axis] = size, _length(text)
     channels = [c.get("Name") or "" for c in find_all(pixels, "Channel")]
-    own = _annotation(root)
+    own, optics = _annotation(root), _optics(root, image)
     unit = units.get("X")
     if "X" not in sizes or "Y" not in sizes or (unit is None) != (units["Y"] is None):
         sizes = {}
@@ -127,9 +127,30 @@ def _ome(root: ElementTree.Element, image: ElementTree.Element) -> TiffFacts:
         origin=_plane_origin(pixels, unit) if sizes else {},
         time_step=_time_step(pixels),
         channel_names=tuple(channels) if any(channels) else (),
-        metadata={"provenance": own["provenance"]} if "provenance" in own else {},
+        metadata={
+            **({"provenance": own["provenance"]} if "provenance" in own else {}),
+            **({"optics": optics} if any(optics) else {}),
+        },
         space=own.get("space"),
     )
+
+
+def _optics(root: ElementTree.Element, image: ElementTree.Element) -> tuple[dict[str, Any], ...]:
+    """Return aperture, emission wavelength and acquisition mode of each channel, as `Image.metadata` holds them."""
+    used = {settings.get("ID") for settings in find_all(image, "ObjectiveSettings")}
+    objectives = [o for o in find_all(root, "Objective") if o.get("ID") in used]
+    aperture = _number(objectives[0].get("LensNA")) if len(objectives) == 1 else None
+    optics = []
+    for channel in find_all(image, "Channel"):
+        facts: dict[str, Any] = {} if aperture is None else {"numerical_aperture": aperture}
+        wavelength = _number(channel.get("EmissionWavelength"))
+        unit = _length(channel.get("EmissionWavelengthUnit", "nm"))
+        if wavelength is not None and unit is not None:
+            facts["wavelength"] = convert(wavelength, unit, "micrometer")
+        if facts and channel.get("AcquisitionMode"):
+            facts["mode"] = channel.get("AcquisitionMode")
+        optics.append(facts)
+    return tuple(optics)
 
 
 def _plane_origin(pixels: ElementTree.Element, unit: str | None) -> dict[str, float]:

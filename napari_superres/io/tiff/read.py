@@ -158,6 +158,8 @@ def _image(array: LazyArray, axes: str, facts: TiffFacts) -> Image:
     if "T" in axes and facts.time_step is not None:
         metadata["time_step"], units["T"] = facts.time_step
     count = array.shape[axes.index("C")] if "C" in axes else 1
+    if len(metadata.get("optics", ())) != count:
+        metadata.pop("optics", None)
     names = facts.channel_names if len(facts.channel_names) == count else ()
     return Image(
         data=array,

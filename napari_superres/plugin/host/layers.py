@@ -30,7 +30,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 _NAMES = {"t": "T", "time": "T", "c": "C", "ch": "C", "channel": "C", "z": "Z", "y": "Y", "x": "X"}
 _USUAL = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
-_KEPT = ("provenance", "time_step", "modality", "body_part", "notes", "nifti")
+_KEPT = ("provenance", "time_step", "modality", "body_part", "notes", "nifti", "optics")
 _STYLE = (
     "contrast_limits",
     "gamma",
@@ -205,7 +205,7 @@ def to_layer(
     style |= {"colormap": source.colormap, "iso_threshold": source.iso_threshold} if not rgb else {}
     if source.rgb != rgb:
         style.pop("contrast_limits")
-    metadata = {k: v for k, v in source.metadata.items() if k != "provenance"} | {
+    metadata = {k: v for k, v in source.metadata.items() if k not in ("provenance", "optics")} | {
         k: v for k, v in image.metadata.items() if k in _KEPT
     }
     if image.channel_names:  # A run may have left channels out.

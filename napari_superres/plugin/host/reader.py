@@ -124,12 +124,18 @@ def image_layers(image: Image, name: str, coarser: Sequence[Image] = ()) -> list
                 **({} if "S" in axes else {"colormap": colormaps[i % len(colormaps)]}),
                 **find_contrast(_channel(levels[-1].data, axes.index("C"), i), axes.replace("C", "")),
                 **shared,
-                "metadata": {**shared["metadata"], "channel": i, "channel_name": names[i]},
+                "metadata": {**shared["metadata"], **_optics(image, i), "channel": i, "channel_name": names[i]},
             },
             "image",
         )
         for i in range(count)
     ]
+
+
+def _optics(image: Image, channel: int) -> dict[str, Any]:
+    """Return what the file states of the optics of a channel, for its layer."""
+    optics = image.metadata.get("optics")
+    return {"optics": optics[channel : channel + 1]} if optics else {}
 
 
 def _as_labels(layer: LayerData) -> LayerData:

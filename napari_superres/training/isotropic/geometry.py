@@ -11,6 +11,7 @@ from napari_superres.core.image import Image
 from napari_superres.core.units import METRES
 from napari_superres.degradation.psf import psf_sigma
 from napari_superres.errors import SettingsError
+from napari_superres.inference.options import PsfOption
 from napari_superres.training.isotropic.profile import FWHM_OF_SIGMA, KINDS, WIDEST, Kind, SliceProfile
 
 Profile = Literal["auto", "box", "gaussian"]
@@ -56,13 +57,7 @@ class Geometry:
 
 
 def find_geometry(
-    image: Image,
-    *,
-    axis: str,
-    profile: Profile,
-    thickness: float | None,
-    spacing: float | None,
-    psf: Image | Mapping[str, float] | None = None,
+    image: Image, *, axis: str, profile: Profile, thickness: float | None, spacing: float | None, psf: PsfOption = None
 ) -> Geometry:
     """Return the coarse axis of a stack, checked.
 
@@ -151,9 +146,7 @@ def _check_stack(image: Image, axis: str, profile: str, spacing: float | None) -
         )
 
 
-def _thickness(
-    image: Image, axis: str, profile: str, thickness: float | None, psf: Image | Mapping[str, float] | None
-) -> float | None:
+def _thickness(image: Image, axis: str, profile: str, thickness: float | None, psf: PsfOption) -> float | None:
     """Return how thick the slices are, in the unit of the pixel size; None if nobody says."""
     if psf is None:
         return image.metadata.get("slice_thickness") if thickness is None and axis == "Z" else thickness
@@ -172,11 +165,16 @@ def with_spacing(image: Image, axis: str, spacing: float | None) -> Image:
     return image.with_pixel_size(sizes, image.units["X"] or "micrometer")
 
 
-def _axial_width(psf: Image | Mapping[str, float], image: Image, axis: str) -> float:
+def _axial_width(psf: Image | Mapping[str, float] | str, image: Image, axis: str) -> float:
     """Return the full width at half maximum, in the image's unit, of the blur along an axis that is not across it.
 
     The planes to learn from are blurred already, by the width of the point-spread function across the axis.
     """
+    if isinstance(psf, str):
+        raise SettingsError(
+            f"`psf` must be measured on beads here, got {psf!r}: no file states its width along Z.",
+            remedy="Give `thickness` instead.",
+        )
     sigma = psf if isinstance(psf, Mapping) else psf_sigma(psf)
     if "Z" not in sigma:
         raise SettingsError("`psf` is a plane, and has no width along Z.", remedy="Measure it in a stack of beads.")

@@ -1,9 +1,8 @@
 """Options of making a stack isotropic, and their defaults."""
 
-from collections.abc import Mapping
 from typing import TypedDict
 
-from napari_superres.core.image import Image
+from napari_superres.inference.options import PsfOption
 from napari_superres.training.isotropic.geometry import Profile
 
 
@@ -37,7 +36,7 @@ class IsotropicOptions(TypedDict, total=False):
     profile: Profile
     thickness: float | None
     spacing: float | None
-    psf: Image | Mapping[str, float] | None
+    psf: PsfOption
     minutes: float
     seed: int
     force: bool

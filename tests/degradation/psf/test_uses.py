@@ -69,7 +69,7 @@ def test_upscale_is_told_the_width(psf, scene):
     """The record says what the network was told: the width in pixels of the result."""
     small = scene.replace(data=np.asarray(scene.data)[:32, :32]).with_pixel_size(0.2)
     told = upscale(small, "fluo-x2", psf=psf).metadata["provenance"]["told"]
-    assert told["psf_sigma"] == pytest.approx(SIGMA_UM / 0.1, rel=0.02)
+    assert told["psf_sigma"] == pytest.approx([SIGMA_UM / 0.1], rel=0.02)
     with pytest.raises(SettingsError, match="state the same"):
         upscale(small, "fluo-x2", psf=psf, psf_sigma=1.0)
     with pytest.raises(SettingsError, match="not told blur"):

@@ -72,7 +72,7 @@ def test_what_is_not_chosen_is_no_option():
 
 def plan(*noise, measured=True, channels=None):
     channels = channels or tuple(range(len(noise)))
-    told = Told(values=(), psf_sigma=0.0, noise=noise, is_measured=measured, strength=1.0)
+    told = Told(values=(), psf_sigma=(0.0,) * len(noise), noise=noise, is_measured=measured, strength=1.0)
     normalisation = Normalisation((0.0,) * len(noise), (200.0,) * len(noise))
     return SimpleNamespace(told=told, channels=channels, normalisation=normalisation)
 
@@ -96,6 +96,9 @@ def test_the_plan_says_what_is_assumed():
     far = plan(noise)
     far.told = replace(far.told, doubts=("The image does not fit.",))
     assert told_text(far) == f"N{said} The image does not fit."
+    stated = plan(noise)
+    stated.told = replace(stated.told, offer="The file states it: `psf='metadata'` sharpens.")
+    assert told_text(stated) == f"N{said} The file states it: “From file” sharpens."
 
 
 def test_neither_units_nor_words_need_a_window():

@@ -197,8 +197,10 @@ def _parameters(part: Mapping[str, Any]) -> list[str]:
         sentences.append(f"Intensities of {ranges} were mapped to 0 to 1 for the model and back.")
     told = part.get("told")
     if isinstance(told, Mapping):
-        psf = told.get("psf_sigma") or 0
-        blur = f"a point-spread function of sigma {psf:.3g} pixels of the result" if psf else "no blur"
+        sigmas = told.get("psf_sigma") or [0]
+        computed = [sigmas[c] for c in part.get("channels", range(len(sigmas)))]
+        widths = " and ".join(dict.fromkeys(f"{sigma:.3g}" for sigma in computed))
+        blur = f"a point-spread function of sigma {widths} pixels of the result" if any(computed) else "no blur"
         how = "measured in the image" if told.get("noise_measured") else "given"
         sentences.append(f"The model was told {blur} and the noise {how}, at strength {told.get('strength', 1):g}.")
     extra = ["the results of eight flips and turns were averaged"] if part.get("tta") else []

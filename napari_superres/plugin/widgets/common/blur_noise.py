@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from napari_superres.models import ModelCard
 
 _UNITS = {"mm": 1e-3, "µm": 1e-6, "nm": 1e-9}
+FROM_FILE = "From file"
+"""Label of the button that takes the sigma from the file."""
+
 _SHOWN = 3
 """Channels whose noise is shown in words."""
 
@@ -41,6 +44,10 @@ class SigmaRange:
     def in_pixels(self, sigma: float) -> float:
         """Return a sigma in pixels of the result. Digits that are not shown do not take it beyond the range."""
         return round(min(sigma, self.most) / self.pixel, 4)
+
+    def from_micrometers(self, sigma: float) -> float:
+        """Return a sigma in `unit`, which must be one of length."""
+        return sigma * METRES["micrometer"] / _UNITS[self.unit]
 
     def is_for_same_image(self, other: "SigmaRange") -> bool:
         """Whether both are for images with one pixel size, so that a sigma means the same in both."""
@@ -146,7 +153,8 @@ def told_text(plan: "Plan") -> str:
     channel, *others = plan.channels
     text = plan.told.describe(channel)
     text = f"Channel {channel}: {text}." if others else f"{text[:1].upper()}{text[1:]}."
-    return " ".join([text, *plan.told.doubts])
+    offer = plan.told.offer.replace("`psf='metadata'`", f"“{FROM_FILE}”")
+    return " ".join(filter(None, [text, offer, *plan.told.doubts]))
 
 
 def _digits(value: float) -> str:

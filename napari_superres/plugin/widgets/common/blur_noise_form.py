@@ -5,11 +5,12 @@ from math import floor, log10
 
 from magicgui.widgets import LineEdit
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
+from napari_superres.inference.planning.lens import Lens
 from napari_superres.models import ModelCard
 from napari_superres.plugin.widgets.common import forms
-from napari_superres.plugin.widgets.common.blur_noise import BlurNoise, SigmaRange, sigma_range
+from napari_superres.plugin.widgets.common.blur_noise import FROM_FILE, BlurNoise, SigmaRange, sigma_range
 
 _STEPS = 150
 """Positions of a slider: 1 % of noise each."""
@@ -89,6 +90,9 @@ class BlurNoiseForm(QWidget):
             "result. Leave it off if you do not know it: too large a value invents edges.",
         )
         self.sigma.number.setSpecialValueText("off")
+        self.from_file = QPushButton(FROM_FILE)
+        self.from_file.clicked.connect(self._take_stated)
+        self.from_file.hide()
         self.noise = LineEdit(
             label="Known noise",
             tooltip="Gain and read noise in intensities of the image, such as 0.5, 3, or with the offset of darkness, "
@@ -96,6 +100,7 @@ class BlurNoiseForm(QWidget):
         )
         self.noise.native.setPlaceholderText("measured")
         self._is_told, self._range = False, _NO_RANGE
+        self._stated: float | None = None
         self._noise_row, self._sigma_row = QWidget(), forms.form([self.sigma])
         self._known_row = forms.form([self.noise])
         noise_layout, layout = QVBoxLayout(self._noise_row), QVBoxLayout(self)
@@ -104,13 +109,20 @@ class BlurNoiseForm(QWidget):
             box.setSpacing(4)
         for widget in (forms.form([self.strength]), self.noise_text):
             noise_layout.addWidget(widget)
-        for widget in (self._noise_row, self._sigma_row, self._known_row, self.told_text):
+        for widget in (self._noise_row, self._sigma_row, self.from_file, self._known_row, self.told_text):
             layout.addWidget(widget)
         for signal in (self.strength.changed, self.sigma.changed, self.noise.changed):
             signal.connect(lambda *_: changed())
         self.hide()
 
-    def fit(self, card: ModelCard | None, pixel_size: float | None = None, unit: str | None = None) -> None:
+    def fit(
+        self,
+        card: ModelCard | None,
+        pixel_size: float | None = None,
+        unit: str | None = None,
+        *,
+        lens: Lens | None = None,
+    ) -> None:
         """Show what a model is told. A width is kept while it means the same.
 
         Parameters
@@ -119,6 +131,8 @@ class BlurNoiseForm(QWidget):
             Card of the model; None without one.
         pixel_size, unit
             Pixel size of the image along X and its unit; None if it is unknown.
+        lens
+            Lens that the image's file states; None if it states none.
         """
         conditions = card.conditions if card is not None else {}
         self._is_told = bool(conditions)
@@ -127,6 +141,7 @@ class BlurNoiseForm(QWidget):
         self._noise_row.setVisible(has_noise)
         self._known_row.setVisible(has_noise)
         self._sigma_row.setVisible("psf_sigma" in conditions)
+        self.from_file.hide()
         if card is None or "psf_sigma" not in conditions:
             return
         wanted = sigma_range(card, pixel_size, unit)
@@ -134,6 +149,14 @@ class BlurNoiseForm(QWidget):
             value = self.sigma.number.value() if wanted.is_for_same_image(self._range) else 0.0
             self._range = wanted
             self.sigma.set_range(wanted.most, wanted.unit, value)
+        self._stated = None if lens is None or pixel_size is None else lens.sigma
+        self.from_file.setVisible(self._stated is not None)
+        if lens is not None:
+            self.from_file.setToolTip(f"Set the sigma by {lens.describe()}.")
+
+    def _take_stated(self) -> None:
+        if self._stated is not None:
+            self.sigma.number.setValue(self._range.from_micrometers(self._stated))
 
     def say(self, noise: str, told: str) -> None:
         """Show the noise in words, and what the model is told of blur and noise."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from napari_superres.core.image import Image
+from napari_superres.inference.planning.lens import narrowest_lens
 from napari_superres.models.choice.suitability import plane_size
 from napari_superres.plugin.host.layers import is_guess
 from napari_superres.plugin.widgets.upscale.state import LayerFacts
@@ -28,4 +29,5 @@ def facts_of(layer: "ImageLayer", image: Image | None, axes: str) -> LayerFacts:
         pixel_size=None if image is None else plane_size(image),
         pixel_unit=image.units["X"] if image is not None and image.has_pixel_size else None,
         axes_guessed=is_guess(layer, axes),
+        lens=None if image is None else narrowest_lens(image),
     )

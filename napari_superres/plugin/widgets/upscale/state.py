@@ -18,6 +18,7 @@ from napari_superres.plugin.widgets.common.wording import duration, parse_range,
 
 if TYPE_CHECKING:
     from napari_superres.inference import Progress
+    from napari_superres.inference.planning.lens import Lens
 
 WHOLE, VISIBLE, SHAPE, SLICE = "whole layer", "visible field", "drawn shape", "current slice"
 """Regions of a layer that can be computed."""
@@ -52,6 +53,8 @@ class LayerFacts:
         Unit of length; None if the pixel size is unknown.
     axes_guessed
         Whether neither the file nor the user named the axes.
+    lens
+        Lens that the layer's file states; None if it states none.
     """
 
     axes: str
@@ -60,6 +63,7 @@ class LayerFacts:
     pixel_size: tuple[float, float] | None = None
     pixel_unit: str | None = None
     axes_guessed: bool = False
+    lens: "Lens | None" = None
 
 
 @dataclass(frozen=True, slots=True)

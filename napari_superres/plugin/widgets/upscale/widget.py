@@ -238,7 +238,7 @@ class UpscaleWidget(RunningControls):
     def _update(self) -> None:
         layer, card = self._layer_facts(), self.models.card
         pixels = (layer.pixel_size[1], layer.pixel_unit) if layer and layer.pixel_size else (None, None)
-        self.blur_noise.fit(card, *pixels)
+        self.blur_noise.fit(card, *pixels, lens=None if layer is None else layer.lens)
         self.channels.follow(self.layer.value, self._chosen_image(), card)
         self._set_state(
             replace(

@@ -13,6 +13,7 @@ from napari_superres import Image, read_image, write_image
 from napari_superres.cli import main
 from napari_superres.inference.planning import conditions
 from napari_superres.plugin.host.layers import to_image
+from napari_superres.plugin.host.reader import image_layers
 
 pytestmark = pytest.mark.gui
 
@@ -141,7 +142,7 @@ def test_copied_command_and_script_tell_the_same(viewer, widget, qtbot, model, i
     result = viewer.layers[1]
     ours = np.asarray(result.data)
     np.testing.assert_array_equal(ours, expected(layer, model, noise=(1.5, 2, 3), strength=0.65, psf_sigma=0.9))
-    assert result.metadata["provenance"]["told"]["psf_sigma"] == 0.9
+    assert result.metadata["provenance"]["told"]["psf_sigma"] == [0.9]
     widget.copy_command.click()
     words = shlex.split(QApplication.clipboard().text())
     assert words[words.index("--noise") + 1] == "1.5,2.0,3.0"
@@ -164,3 +165,25 @@ def test_sliders_have_tooltips_and_fit(viewer, widget, model, image):
         assert row.number.toolTip()
     assert form.noise.tooltip
     assert form.minimumSizeHint().width() <= 290
+
+
+def test_the_file_of_the_layer_sets_the_slider(viewer, widget, qtbot, model, image):
+    green, red = ({"numerical_aperture": 0.8, "wavelength": wavelength} for wavelength in (0.52, 0.64))
+    stored = Image.from_array(np.stack([image, image]), "CYX", pixel_size=0.2, metadata={"optics": (green, red)})
+    viewer.add_image(image, name="silent", scale=(0.2, 0.2), units="micrometer")
+    for data, keywords, _ in image_layers(stored, "cells"):
+        viewer.add_image(data, **keywords)
+    form = widget.blur_noise
+    widget.models.try_file(model)
+    for name, nanometres in (("channel 0 - cells", 137), ("channel 1 - cells", 168)):
+        widget.layer.value = viewer.layers[name]
+        assert not form.from_file.isHidden()
+        assert widget.state.options["psf_sigma"] is None
+        qtbot.waitUntil(lambda: "“From file” sharpens by a sigma of 1." in form.told_text.text(), timeout=LONG)
+        form.from_file.click()
+        assert form.sigma.number.text() == f"{nanometres} nm"
+        assert widget.state.options["psf_sigma"] == nanometres / 100
+        form.sigma.number.setValue(0)
+    widget.layer.value = viewer.layers["silent"]
+    widget.models.try_file(model)
+    assert form.from_file.isHidden()
