@@ -101,11 +101,11 @@ class FileSummary:
 
     @property
     def severity(self) -> tuple[int, int, float]:
-        """What orders files: failed first, then by their worst answer, the number of warnings and the difference."""
+        """What orders files: by their worst answer, warnings and difference; those without a result come last."""
         states = {answer.state for answer in self.answers}
         worst = next((i for i, s in enumerate(("no", "doubtful", "not measurable"), 1) if s in states), 4)
         known = self.difference if self.difference is not None else 0.0
-        return (0 if self.status == "failed" else worst, -len(self.warnings), -known)
+        return (5 if self.status == "failed" else worst, -len(self.warnings), -known)
 
     def to_dict(self) -> dict[str, Any]:
         """Return this as JSON holds it, without pictures; answers are among the findings."""

@@ -89,6 +89,7 @@ def test_where_nothing_is_known_three_are_named(seen, kinds):
     with pytest.raises(SettingsError, match="no model can be chosen") as caught:
         choice.required()
     assert all(model in caught.value.remedy for model in choice.questions.values())
+    assert f"for all files that do not tell, `model='auto:{next(iter(choice.questions))}'`" in caught.value.remedy
 
 
 def test_an_answer_decides_and_holds_only_where_nothing_else_does():

@@ -52,6 +52,13 @@ def test_the_table_says_what_files_hold_and_what_fits(widget, qtbot, mixed):
     assert column(widget, FIT)[0] == "check"
 
 
+def test_what_is_left_out_by_choice_has_not_failed(widget, qtbot, mixed):
+    read(widget, qtbot, mixed)
+    run(widget, qtbot)
+    assert states(widget) == ["done", "left out", "failed"]
+    assert "1 done, 1 left out, 1 failed" in widget.status.text()
+
+
 def test_the_first_file_is_tried_and_opened_and_not_repeated(viewer, listed, qtbot):
     listed.try_first.click()
     qtbot.waitUntil(lambda: not listed.is_running)
