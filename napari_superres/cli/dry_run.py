@@ -38,6 +38,7 @@ def print_plans(
     from napari_superres import io
     from napari_superres.inference.batch_files import BatchFiles
     from napari_superres.inference.planning.estimate import check_disk
+    from napari_superres.inference.planning.upscale_run import load_models
     from napari_superres.inference.stream.workers import open_executor
 
     if options["scheduler"] is not None:
@@ -45,12 +46,13 @@ def print_plans(
             pass
     rows: list[dict[str, Any]] = []
     failures: list[tuple[str, str, str]] = []
+    models = load_models(model)
     files = BatchFiles.find(sources, output, model, suffix, recursive=recursive) if many else None
     for path in [io.InputPath(sources[0])] if files is None else files.paths:
         shown = io.label(path)
         try:
             target = output if files is None else files.target(path)
-            rows.append({"source": shown, "target": str(target), **_facts(path, target, model, options, many=many)})
+            rows.append({"source": shown, "target": str(target), **_facts(path, target, models, options, many=many)})
         except SuperResError as error:
             if not many:
                 raise

@@ -6,6 +6,7 @@ import numpy as np
 from helpers.scenes.dark import blobs
 
 from napari_superres import Image, read_image, write_image
+from napari_superres.inference.planning import upscale_run
 
 
 def test_auto_prints_its_choice_with_the_reason_and_asks_where_nothing_is_known(superres, tmp_path):
@@ -54,3 +55,17 @@ def test_a_folder_is_degraded_under_the_same_names(superres, tmp_path):
     low = [read_image(tmp_path / "low" / name) for name in ("a.ome.tif", "b.ome.tif")]
     assert [image.shape for image in low] == [(20, 20)] * 2
     assert not np.array_equal(*(image.data[...] for image in low))  # each has noise of its own
+
+
+def test_a_chosen_model_is_loaded_once_for_all_files(superres, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "abc":
+        write_image(Image.from_array(blobs((40, 40)), "YX", pixel_size=0.2), folder / f"{name}.ome.tif")
+    loaded, open_model = [], upscale_run.open_model
+    monkeypatch.setattr(upscale_run, "open_model", lambda name: loaded.append(name) or open_model(name))
+    for model in ("auto", "fluo-x2"):
+        for more in (["--dry-run"], []):
+            loaded.clear()
+            assert superres("upscale", folder, "-o", tmp_path / model, "-m", model, *more).code == 0
+            assert loaded == ["fluo-x2"], (model, more)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_superres.evaluation.reporting.about import model_line, recorded_models
 from napari_superres.evaluation.reporting.page.columns import APPENDIX, format_value, title
