@@ -311,14 +311,15 @@ def test_a_recorded_run_with_a_model_per_channel_is_repeated(superres, cells, tm
     assert np.array_equal(a, b)
 
 
-def test_notes_of_a_batch_are_printed_once(superres, tmp_path):
+def test_notes_of_a_batch_are_printed_once_and_counted(superres, tmp_path):
     data = np.random.default_rng(0).random((20, 20)).astype(np.float32)
     data[3, 3] = np.nan
     for name in ("a", "b"):
         write_image(Image.from_array(data, "YX"), tmp_path / f"{name}.tif")
     done = superres("upscale", tmp_path / "*.tif", "-o", tmp_path / "out", "-m", "bicubic-x2", "-q")
     assert done.code == 0
-    assert [line[:18] for line in done.err.splitlines()] == ["warning: 1 pixels "]
+    starts = ["warning: a.tif: 1 pixels are", "warning: 2 files: 1 pixels a"]
+    assert [line[:28].rstrip() for line in done.err.splitlines()] == [start[:28] for start in starts]
 
 
 def test_what_a_network_was_told_is_shown_and_repeated(superres, cells, tmp_path):
@@ -389,7 +390,7 @@ def test_a_page_on_a_batch(superres, data, tmp_path):
     assert done.code == 3
     text = page.read_text("utf-8")
     names = re.findall(r'<tr><th scope="row">([^<]+)</th>\s*<td><div class="pictures">', text)
-    assert names == ["bad.tif", "0.tif", "1.tif"]
+    assert names == ["0.tif", "1.tif", "bad.tif"]
     assert text.count("data:image/jpeg") == 4
     assert "1 file could not be judged" in text
     assert "superres upscale" in text
