@@ -182,37 +182,6 @@ def test_a_batch_goes_on_and_says_what_failed(superres, cells, tmp_path):
     assert superres(*command, "--overwrite").code == 0
 
 
-def test_the_end_of_a_batch_names_the_files_by_reason(superres, cells, tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    (folder / "a.ome.tif").write_bytes(cells.read_bytes())
-    flat = Image.from_array(np.full((16, 16), 9, np.uint8), "YX")
-    for i in range(5):
-        write_image(flat, folder / f"flat{i}.ome.tif")
-    done = superres("upscale", folder, "-o", tmp_path / "out", "-m", "auto")
-    assert done.code == 3
-    *_, end = done.err.replace("\n", " ").rpartition("5 failed")
-    assert "failed: flat0.ome.tif, flat1.ome.tif, flat2.ome.tif and 2 others: no model can be chosen" in end
-    assert "--model 'auto:electron microscopy'" in end
-    planned = superres("upscale", folder, "-o", tmp_path / "out2", "-m", "auto", "--dry-run")
-    assert planned.code == 3
-    *_, causes, _, last = planned.out.splitlines()
-    assert causes.startswith("would fail: flat0.ome.tif, flat1.ome.tif, flat2.ome.tif and 2 others: no model can be")
-    assert last == "0 would run, 6 would fail"
-
-
-def test_warnings_of_a_batch_name_their_file(superres, cells, tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    (folder / "a.ome.tif").write_bytes(cells.read_bytes())
-    for name in "bc":
-        write_image(Image.from_array(np.full((16, 16), 9, np.uint8), "YX", pixel_size=0.2), folder / f"{name}.ome.tif")
-    told = " ".join(superres("upscale", folder, "-o", tmp_path / "out", "-m", "fluo-x2").err.split())
-    assert told.count("The image is constant") == 2
-    assert "b.ome.tif: The image is constant" in told
-    assert "2 files: The image is constant" in told
-
-
 def test_a_missing_file_among_others(superres, cells, tmp_path):
     done = superres("upscale", cells, tmp_path / "gone.tif", "-o", tmp_path / "out", "-m", "bicubic-x2", "--json")
     assert done.code == 3
