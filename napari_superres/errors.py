@@ -76,6 +76,10 @@ class SettingsError(SuperResError, ValueError):
     """An option is unknown, or its value cannot be used with this image or model."""
 
 
+class UnknownKindError(SettingsError):
+    """A model shall be chosen by itself, and nothing tells what the image shows."""
+
+
 class UnknownModelError(SuperResError, KeyError):
     """No model has the requested name."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from napari_superres.cli import terminal
-from napari_superres.cli.wording import as_flags
+from napari_superres.cli.wording import as_flags, failure_lines
 from napari_superres.errors import SuperResError
 from napari_superres.storage import is_address
 
@@ -38,30 +38,37 @@ def print_plans(
     from napari_superres import io
     from napari_superres.inference.batch_files import BatchFiles
     from napari_superres.inference.planning.estimate import check_disk
+    from napari_superres.inference.planning.upscale_run import load_models
     from napari_superres.inference.stream.workers import open_executor
 
     if options["scheduler"] is not None:
         with open_executor(None, options["scheduler"]):
             pass
     rows: list[dict[str, Any]] = []
+    failures: list[tuple[str, str, str]] = []
+    models = load_models(model)
     files = BatchFiles.find(sources, output, model, suffix, recursive=recursive) if many else None
     for path in [io.InputPath(sources[0])] if files is None else files.paths:
         shown = io.label(path)
         try:
             target = output if files is None else files.target(path)
-            rows.append({"source": shown, "target": str(target), **_facts(path, target, model, options, many=many)})
+            rows.append({"source": shown, "target": str(target), **_facts(path, target, models, options, many=many)})
         except SuperResError as error:
             if not many:
                 raise
             rows.append({"source": shown, "problem": as_flags(str(error))})
+            failures.append((io.short_label(path), error.message, as_flags(str(error))))
     if as_json:
         terminal.document({"plans": rows})
     else:
         for row in rows:
             terminal.result(*_lines(row))
+        if many:
+            terminal.result(*failure_lines(failures, "would fail"))
+            terminal.result(f"{len(rows) - len(failures)} would run, {len(failures)} would fail")
     notes = [note for row in rows for note in row.get("notes", ())]
     terminal.warn([*notes, *check_disk(_nearest_folder(output), sum(row.get("disk_bytes", 0) for row in rows))])
-    if any("problem" in row for row in rows):
+    if failures:
         raise typer.Exit(3)
 
 

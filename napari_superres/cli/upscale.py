@@ -2,22 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from napari_superres.cli import parsing, terminal
 from napari_superres.cli.dry_run import READING, print_plans
 from napari_superres.cli.outputs.reports import check_report, write_report
-from napari_superres.cli.wording import as_flags
+from napari_superres.cli.wording import as_flags, failure_lines
 from napari_superres.errors import SettingsError
 from napari_superres.storage import as_path, is_address
-
-if TYPE_CHECKING:
-    from napari_superres.inference.files import Outcome
-
-_NAMED, _REASONS = 3, 5
-"""Files that failed for one reason, and reasons, that the end of a batch names."""
 
 PANEL_FILE, PANEL_RUN = "If the file does not say", "Computation"
 PANEL_TOLD = "What the model is told"
@@ -299,7 +293,7 @@ def _upscale_many(
     from napari_superres.inference.batch_files import BatchFiles
     from napari_superres.inference.files import Outcome
 
-    printed: set[str] = set()
+    printed: dict[str, int] = {}
 
     def print_outcome(outcome: Outcome) -> None:
         detail = (
@@ -310,9 +304,9 @@ def _upscale_many(
         detail += f"; {outcome.chosen}" if outcome.chosen else ""
         # A failure is printed even if quiet, because nothing else reports it.
         terminal.say(f"{outcome.status} {outcome.source}{detail}", quiet=quiet and outcome.status != "failed")
-        # The images of a batch are alike: what is true of all of them is printed once.
-        terminal.warn(note for note in outcome.notes if note not in printed)
-        printed.update(outcome.notes)
+        # The images of a batch are alike: what is true of several is printed once, and counted at the end.
+        terminal.warn(f"{outcome.source}: {note}" for note in outcome.notes if note not in printed)
+        printed.update({note: printed.get(note, 0) + 1 for note in outcome.notes})
 
     # Found before the first result is written, as the batch does it.
     paths: Sequence[Path] = ()
@@ -331,8 +325,9 @@ def _upscale_many(
     states: tuple[Literal["done", "skipped", "failed"], ...] = ("done", "skipped", "failed")
     counts = {state: sum(o.status == state for o in outcomes) for state in states}
     terminal.say(", ".join(f"{n} {state}" for state, n in counts.items()), quiet=quiet)
-    for line in _failures(outcomes):
+    for line in failure_lines((o.source, o.cause, o.message) for o in outcomes if o.status == "failed"):
         terminal.say(line, quiet=quiet)
+    terminal.warn(f"{count} files: {note}" for note, count in printed.items() if count > 1)
     if report is not None:
         made = zip(paths, outcomes, strict=True)
         write_report([(path, o.target, o.status, o.message, o.notes) for path, o in made], report, options)
@@ -351,18 +346,3 @@ def _upscale_many(
         terminal.document({**counts, "files": files})
     if counts["failed"]:
         raise typer.Exit(3)
-
-
-def _failures(outcomes: "Sequence[Outcome]") -> list[str]:
-    """Return a line per reason, with the files that failed for it: in a long batch, the errors have scrolled away."""
-    reasons: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            reasons.setdefault(outcome.message, []).append(outcome.source)
-    lines = []
-    for reason, files in reasons.items():
-        others = len(files) - _NAMED
-        named = ", ".join(files[:_NAMED]) + (f" and {others} other{'s' * (others > 1)}" if others > 0 else "")
-        lines.append(f"failed: {named}: {reason}")
-    more = len(lines) - _REASONS
-    return lines if more <= 0 else [*lines[:_REASONS], f"... and {more} more, each with a reason of its own, above"]

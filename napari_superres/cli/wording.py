@@ -1,5 +1,7 @@
 """Messages in the words of the command line: settings become flags, functions become commands."""
 
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -68,6 +70,34 @@ _SPECIAL = {
 """Settings with a value for which there is no option of the same form."""
 
 
+_NAMED, _CAUSES = 3, 5
+"""Files that failed for one cause, and causes, that the end of a batch names."""
+
+
+def failure_lines(failures: Iterable[tuple[str, str, str]], head: str = "failed") -> list[str]:
+    """Return a line per cause, the most frequent first: in a long batch, the errors have scrolled away.
+
+    Parameters
+    ----------
+    failures
+        File, cause, and message of each; the message may say more than the cause, such as what to do.
+    head
+        First word of a line.
+    """
+    files_of: dict[str, list[str]] = {}
+    messages: dict[str, str] = {}
+    for file, cause, message in failures:
+        files_of.setdefault(cause, []).append(file)
+        messages.setdefault(cause, message)
+    lines = []
+    for cause, files in sorted(files_of.items(), key=lambda item: -len(item[1])):
+        others = len(files) - _NAMED
+        named = ", ".join(files[:_NAMED]) + (f" and {others} other{'s' * (others > 1)}" if others > 0 else "")
+        lines.append(f"{head}: {named}: {messages[cause]}")
+    more = len(lines) - _CAUSES
+    return lines if more < 2 else [*lines[:_CAUSES], f"... and {more} other causes, printed above"]
+
+
 @dataclass(frozen=True)
 class _Option:
     """An option of some command."""
@@ -103,8 +133,9 @@ def _flag(setting: str, value: str) -> str:
 
 
 def _typed(value: str) -> str:
-    """Return a Python value as it is typed on the command line: ``(16, 128)`` as ``16,128``."""
-    return value.strip("()[]").replace(", ", ",")
+    """Return a Python value as it is typed on the command line: ``(16, 128)`` as ``16,128``; with quotes if needed."""
+    typed = value.strip("()[]").replace(", ", ",")
+    return shlex.quote(typed) if " " in typed else typed
 
 
 def _command(function: str) -> str:

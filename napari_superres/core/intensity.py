@@ -128,12 +128,15 @@ class Intensities:
     levels
         Number of different intensities within this span, at most `MANY_LEVELS`; also `MANY_LEVELS` where fewer than
         `FEW_VALUES` values were seen.
+    extremes
+        Least and greatest intensity of each channel; None if no pixel of the sample was measured.
     """
 
     normalisation: Normalisation
     nonnegative: tuple[bool, ...]
     contrast: tuple[float, ...]
     levels: tuple[int, ...]
+    extremes: tuple[tuple[float, float] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +214,10 @@ def measure(
     else:
         fixed = []
     fit_range = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
-    pairs, nonnegative, contrast, levels = list(fixed), [], [], []
+    pairs, nonnegative, contrast, levels, extremes = list(fixed), [], [], [], []
     for channel in range(channels):
         values = sample(image, channel)
+        extremes.append((float(values.min()), float(values.max())) if values.size else None)
         nonnegative.append(bool(np.count_nonzero(values < 0) < RARE * max(1, values.size)))
         few = values[:: max(1, values.size // _SAMPLES_FOR_CONTRAST)].copy()
         low, high = _percentile_range(few, (LOW_PERCENTILE, HIGH_PERCENTILE))
@@ -222,8 +226,8 @@ def measure(
         if not fixed:
             pairs.append(fit_range(values))
         _check_possible(values, None if kind == "none" and ranges is None else pairs[channel])
-    normalisation = Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs))
-    return Intensities(normalisation, tuple(nonnegative), tuple(contrast), tuple(levels))
+    normalisation = Normalisation(*(tuple(float(p[end]) for p in pairs) for end in (0, 1)))
+    return Intensities(normalisation, tuple(nonnegative), tuple(contrast), tuple(levels), tuple(extremes))
 
 
 def _count_levels(values: npt.NDArray[Any]) -> int:
@@ -266,10 +270,8 @@ def _check_possible(values: npt.NDArray[Any], pair: tuple[float, float] | None) 
             f"intensities must lie within {_LARGEST:g} of 0, got {least:g} to {most:g}.",
             remedy="Divide the image by a number.",
         )
-    if pair is None:
-        return
-    low, high = pair
-    if max(low - least, most - high) / _FARTHEST > high - low:
+    low, high = pair or (least, most)
+    if pair and max(low - least, most - high) / _FARTHEST > high - low:
         raise SettingsError(
             f"intensities of {least:g} to {most:g} are too far from their range of {low:g} to {high:g}.",
             remedy="Set pixels without a value to NaN, or set `intensity_range`.",
@@ -296,8 +298,7 @@ def _range_of_constant(value: float, dtype: np.dtype[Any]) -> tuple[float, float
 def _percentile_range(values: npt.NDArray[Any], percentiles: tuple[float, float]) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 1.0
-    # The method "nearest" avoids interpolation: differences of extreme integers and of float16 overflow.
-    # `values` is a copy made by `sample`, so it may be reordered in place.
+    # "nearest" avoids differences of extreme integers and of float16, which overflow. `values` is a copy of `sample`.
     low, high = (float(v) for v in np.percentile(values, percentiles, method="nearest", overwrite_input=True))
     if not high > low:  # a sparse signal on a constant background needs the whole range
         low, high = float(values.min()), float(values.max())
@@ -324,6 +325,12 @@ def sample(image: Image, channel: int) -> npt.NDArray[Any]:
         missing = find_missing(plane, image.no_data)
         values.append(plane if missing is None else plane[~missing])
     return np.concatenate(values)
+
+
+def is_sampled_whole(image: Image) -> bool:
+    """Return whether `sample` returns every pixel of a channel."""
+    planes = image.size("T") * image.size("Z")
+    return planes <= _PLANES_PER_CHANNEL and planes * image.size("Y") * image.size("X") <= _SAMPLES_PER_CHANNEL
 
 
 def raise_to(floor: npt.NDArray[Any] | float, values: Floats, far: float, dtype: np.dtype[Any]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Self
 
 from napari_superres import io
 from napari_superres.errors import SuperResError, UnreadableImageError
-from napari_superres.inference.options import ModelChoice
+from napari_superres.inference.options import AutoModels, ModelChoice
 from napari_superres.models.model import Model
 
 
@@ -136,6 +136,8 @@ def _find_images(sources: Sequence[str | Path], recursive: bool) -> list[Path]:
 def _model_name(model: ModelChoice) -> str:
     if isinstance(model, Model):
         return model.card.name
+    if isinstance(model, AutoModels):
+        return model.name
     if isinstance(model, str | Path):
         return Path(model).name.removesuffix(".safetensors")
     return "-".join(dict.fromkeys(_model_name(m) for m in model.values()))

@@ -11,7 +11,7 @@ from typing import Literal, Unpack
 
 from napari_superres import io
 from napari_superres.core.options import as_list, takes_options
-from napari_superres.errors import OutputExistsError, SettingsError, SuperResError
+from napari_superres.errors import OutputExistsError, SettingsError, SuperResError, UnknownKindError
 from napari_superres.inference.batch_files import BatchFiles
 from napari_superres.inference.images import Progress, prepare, run_in_memory, warn_of_notes
 from napari_superres.inference.options import (
@@ -59,6 +59,10 @@ class Outcome:
         What the user should know of the run, in sentences.
     chosen
         Why the model was chosen, if the program chose it for this file.
+    cause
+        `message` without what to do.
+    is_unknown
+        Whether it failed because nothing tells what it shows, so that no model could be chosen.
     """
 
     source: str
@@ -68,6 +72,8 @@ class Outcome:
     seconds: float
     notes: tuple[str, ...] = ()
     chosen: str = ""
+    cause: str = ""
+    is_unknown: bool = False
 
 
 @takes_options(_KINDS, FILE_DEFAULTS)
@@ -306,7 +312,10 @@ class _Batch:
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
             if io.is_anonymous(path) and not isinstance(error, SuperResError):
                 message = f"unexpected error: {type(error).__name__}"  # Messages of libraries name the file.
-            outcome = Outcome(label, target, "failed", message, time.monotonic() - start)
+            cause = error.message if isinstance(error, SuperResError) else message
+            is_unknown = isinstance(error, UnknownKindError)
+            seconds = time.monotonic() - start
+            outcome = Outcome(label, target, "failed", message, seconds, cause=cause, is_unknown=is_unknown)
         else:
             status: Literal["done", "skipped"] = "skipped" if last is None else "done"
             notes = () if last is None else last.notes

@@ -1,6 +1,7 @@
 """The options of a run: one place that says what they are called, what they mean, and what they are by default."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
@@ -10,7 +11,24 @@ from napari_superres.core.options import check_names
 from napari_superres.degradation.psf.kernel import psf_sigma
 from napari_superres.models.model import Model
 
-ModelChoice = str | Path | Model | Mapping[int | str, str | Path | Model]
+
+@dataclass(frozen=True, slots=True)
+class AutoModels:
+    """A model that is chosen for each image; those of several images are loaded once.
+
+    Attributes
+    ----------
+    name
+        ``auto``, ``isotropic``, or either with ``:KIND``.
+    loaded
+        Models by name; a run adds what it loads.
+    """
+
+    name: str
+    loaded: dict[str, Model] = field(default_factory=dict)
+
+
+ModelChoice = str | Path | Model | AutoModels | Mapping[int | str, str | Path | Model]
 """A model's name, its file or the model itself; or one of these per channel."""
 
 PrecisionOption = Literal["auto", "fp32", "fp16", "bf16", "fp64"]

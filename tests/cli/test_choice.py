@@ -8,6 +8,7 @@ from helpers.conditioned import write_conditioned_model
 from helpers.scenes.dark import blobs
 
 from napari_superres import Image, read_image, write_image
+from napari_superres.inference.planning import upscale_run
 
 
 def test_auto_prints_its_choice_with_the_reason_and_asks_where_nothing_is_known(superres, tmp_path):
@@ -80,3 +81,48 @@ def test_the_lens_that_a_file_states_sharpens_on_request(superres, cells, tmp_pa
     assert offer in unasked.out
     asked = superres("upscale", stated, "-o", tmp_path / "a.ome.tif", *options, "--psf", "metadata")
     assert "from the file's aperture of 1.4 and 520 nm, assumed to be widefield" in asked.out
+
+
+def test_a_chosen_model_is_loaded_once_for_all_files(superres, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "abc":
+        write_image(Image.from_array(blobs((40, 40)), "YX", pixel_size=0.2), folder / f"{name}.ome.tif")
+    loaded, open_model = [], upscale_run.open_model
+    monkeypatch.setattr(upscale_run, "open_model", lambda name: loaded.append(name) or open_model(name))
+    for model in ("auto", "fluo-x2"):
+        for more in (["--dry-run"], []):
+            loaded.clear()
+            assert superres("upscale", folder, "-o", tmp_path / model, "-m", model, *more).code == 0
+            assert loaded == ["fluo-x2"], (model, more)
+
+
+def test_the_end_of_a_batch_names_the_files_by_reason(superres, cells, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.ome.tif").write_bytes(cells.read_bytes())
+    flat = Image.from_array(np.full((16, 16), 9, np.uint8), "YX")
+    for i in range(5):
+        write_image(flat, folder / f"flat{i}.ome.tif")
+    done = superres("upscale", folder, "-o", tmp_path / "out", "-m", "auto")
+    assert done.code == 3
+    *_, end = done.err.replace("\n", " ").rpartition("5 failed")
+    assert "failed: flat0.ome.tif, flat1.ome.tif, flat2.ome.tif and 2 others: no model can be chosen" in end
+    assert "--model 'auto:electron microscopy'" in end
+    planned = superres("upscale", folder, "-o", tmp_path / "out2", "-m", "auto", "--dry-run")
+    assert planned.code == 3
+    *_, causes, _, last = planned.out.splitlines()
+    assert causes.startswith("would fail: flat0.ome.tif, flat1.ome.tif, flat2.ome.tif and 2 others: no model can be")
+    assert last == "0 would run, 6 would fail"
+
+
+def test_warnings_of_a_batch_name_their_file(superres, cells, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.ome.tif").write_bytes(cells.read_bytes())
+    for name in "bc":
+        write_image(Image.from_array(np.full((16, 16), 9, np.uint8), "YX", pixel_size=0.2), folder / f"{name}.ome.tif")
+    told = " ".join(superres("upscale", folder, "-o", tmp_path / "out", "-m", "fluo-x2").err.split())
+    assert told.count("The image is constant") == 2
+    assert "b.ome.tif: The image is constant" in told
+    assert "2 files: The image is constant" in told

@@ -12,7 +12,7 @@ import napari_superres
 from napari_superres import evaluation, inference, io, models, training
 from napari_superres.cli import terminal
 from napari_superres.cli.app import app
-from napari_superres.cli.wording import COMMANDS, as_flags
+from napari_superres.cli.wording import COMMANDS, as_flags, failure_lines
 from napari_superres.errors import OutputExistsError, SuperResWarning
 
 PUBLIC = {
@@ -158,3 +158,19 @@ def test_the_filters_of_warnings_are_restored():
     with terminal.python_messages():
         pass
     assert (list(warnings.filters), warnings.showwarning) == before
+
+
+def test_a_value_with_spaces_is_quoted():
+    assert as_flags("Use `model='auto:electron microscopy'`.") == "Use --model 'auto:electron microscopy'."
+
+
+def test_failures_of_one_cause_are_one_line_whatever_is_to_be_done():
+    failures = [(f"{i}.tif", "no model", f"no model. Use {'ab'[i % 2]}.") for i in range(5)]
+    failures += [("x.tif", "broken", "broken")]
+    assert failure_lines(failures) == [
+        "failed: 0.tif, 1.tif, 2.tif and 2 others: no model. Use a.",
+        "failed: x.tif: broken",
+    ]
+    other = [(str(i), str(i), str(i)) for i in range(7)]
+    assert len(failure_lines(other[:6])) == 6, "one more line takes no more room than saying so"
+    assert failure_lines(other)[-1] == "... and 2 other causes, printed above"

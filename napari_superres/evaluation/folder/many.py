@@ -15,7 +15,13 @@ from napari_superres.evaluation.images import NO_REFERENCE, about_now, examine_a
 from napari_superres.evaluation.pairing import pair_results
 from napari_superres.evaluation.registration.match import crop_spatial
 from napari_superres.evaluation.registration.scale import scale_of
-from napari_superres.evaluation.reporting.about import FileSummary, computed_problem, model_line, recorded_models
+from napari_superres.evaluation.reporting.about import (
+    FileSummary,
+    by_model,
+    computed_problem,
+    model_line,
+    recorded_models,
+)
 from napari_superres.evaluation.reporting.findings import Findings
 from napari_superres.evaluation.reporting.page.drawing import thumbnails
 from napari_superres.evaluation.reporting.report import Report
@@ -69,15 +75,15 @@ def report_files(files: Sequence[BatchFile], *, reading: Mapping[str, Any] | Non
     """
     summaries: list[FileSummary] = []
     findings: dict[str, Findings] = {}
-    record = None
+    records: dict[str, Mapping[str, Any] | None] = {}
     for file in files:
-        summary, found, own = _examine(file, reading or {})
+        summary, found, records[file.name] = _examine(file, reading or {})
         summaries.append(summary)
-        record = record or own
         if found is not None:
             findings[file.name] = found
             _keep_worst(findings, summaries)
-    about = replace(about_now(None), record=record)
+    first = next((record for record in records.values() if record is not None), None)
+    about = replace(about_now(None), record=first, many=by_model(records))
     conventions = {"compared with": "the input of each result only"}
     return Report([], conventions, (NO_REFERENCE,), findings=findings, about=about, files=summaries)
 

@@ -15,6 +15,9 @@ DECISIVE = "Is the added fine detail real?"
 OF_ALL = ("Does it beat interpolation?", "Does it help my measurement?")
 """Questions that have one answer for all images of a folder."""
 
+_NAMED = 5
+"""Images that a verdict names."""
+
 SEVERITY: Mapping[State, int] = {"no": 0, "doubtful": 1, "not measurable": 2, "yes": 3}
 
 
@@ -201,10 +204,13 @@ def judge(
         subject = f"{name}: the result" if len(answers) > 1 else "the result"
         fault = exhibit.claim if exhibit is not None and exhibit.claim else advice(answer).failed
         spot = "" if exhibit is None else f" (worst at {exhibit.place})"
-        images = len({n for n, _ in hits})
-        fields = f" in {images} of {len(answers)} images" if len(answers) > 1 else ""
-        count = f"{len(hits)} of {len(found)} checks"
-        reason = f"{fields}: {subject} {fault}{spot}."
+        images = list(dict.fromkeys(n for n, _ in hits))
+        count, worst = f"{len(hits)} of {len(found)} checks", f"{subject} {fault}{spot}."
+        if len(images) < len(answers) and all(a.question not in OF_ALL for _, a in hits):
+            sentence = _of_some(images, len(answers), count, is_failed=bool(failed))
+            return Verdict("failed" if failed else "doubtful", f"{sentence}: {worst}")
+        fields = f" in {len(images)} of {len(answers)} images" if len(answers) > 1 else ""
+        reason = f"{fields}: {worst}"
         if failed:
             return Verdict("failed", f"Do not use: {count} failed{reason}")
         return Verdict("doubtful", f"Use with care: {count} {'is' if len(hits) == 1 else 'are'} doubtful{reason}")
@@ -217,3 +223,15 @@ def judge(
             "open", f"Nothing speaks against it, but whether its fine detail is real is not known: {done}{rest}."
         )
     return Verdict("passed", f"No check failed: {done}{rest}.")
+
+
+def _of_some(images: Sequence[str], total: int, count: str, *, is_failed: bool) -> str:
+    """Return how many images are not concerned, and which are, the worst first."""
+    others = len(images) - _NAMED
+    named = ", ".join(images[:_NAMED]) + (f" and {others} more" if others > 0 else "")
+    rest = f"{total - len(images)} of {total} images"
+    other = f"the other {len(images)} ({named})" if len(images) > 1 else f"the other ({named})"
+    if is_failed:
+        return f"No check failed in {rest}. Do not use {other}, where {count} failed"
+    are = "is" if count.startswith("1 ") else "are"
+    return f"Nothing is doubtful in {rest}. Use {other} with care, where {count} {are} doubtful"

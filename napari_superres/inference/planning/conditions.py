@@ -312,6 +312,10 @@ def _noise_values(noise: Any) -> Noise | None:
 def _measured(image: Image, channel: int) -> tuple[Noise, tuple[str, ...]]:
     """Return the noise of a channel, and doubts of it."""
     squares = list(_sample_squares(image, channel))
+    values = np.concatenate([square[np.isfinite(square)] for square in squares])
+    if not values.size or values.min() == values.max():
+        doubt = "The image is constant: all its pixels have one value, and there is nothing to enhance."
+        return Noise(0.0, 0.0, 0.0), (doubt,)
     try:
         noise = measure_noise(squares)
         # Told less, networks take the steps between few grey levels for structure.

@@ -7,7 +7,8 @@ import numpy as np
 
 from napari_superres.core import intensity
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import Intensities
+from napari_superres.core.intensity import Intensities, is_sampled_whole
+from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.conditions import Told, find_told
 from napari_superres.inference.planning.extent import Extent, find_extent
@@ -71,7 +72,8 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions, seen: Seen | No
     Raises
     ------
     SettingsError
-        If an option does not fit the image or the model; before pixels are read. If the image looks like labels.
+        If an option does not fit the image or the model; before pixels are read. If the image looks like labels, or
+        no pixel has a value.
     """
     extent = find_extent(image, card, options)
     seen, first, ranges = {} if seen is None else seen, extent.channels[0], options["intensity_range"]
@@ -80,8 +82,18 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions, seen: Seen | No
     intensities = once(
         seen, ("intensities", *of), lambda: intensity.measure(image, card.intensity, ranges, card.percentiles)
     )
+    if all(intensities.extremes[channel] is None for channel in extent.channels) and is_sampled_whole(image):
+        raise SettingsError(
+            "the image has no pixel with a value: all are NaN, infinite or marked as not measured.",
+            remedy="There is nothing to compute. Leave this image out, or export it again.",
+        )
     told = find_told(image, card, intensities.normalisation, extent.channels, options, seen)
     is_blur_told = told is not None and any(told.psf_sigma[c] for c in extent.channels)
+    fitness = once(
+        seen,
+        ("fitness", *of, is_blur_told),
+        lambda: judge(card, image, intensities, first, is_range_given=ranges is not None, is_blur_told=is_blur_told),
+    )
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,
@@ -92,17 +104,12 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions, seen: Seen | No
         doubts=(
             *image.metadata.get("notes", ()),
             *once(seen, ("doubts", *of), lambda: doubts(card, image, intensities, first)),
+            *filter(None, [fitness.saturation_doubt]),
             *(told.doubts if told else ()),
         ),
         grid_cell=told.find_cell(card, first)
         if told
         else once(seen, ("cell", *of), lambda: find_cell(card, image, intensities, first)),
         no_data=image.no_data,
-        fitness=once(
-            seen,
-            ("fitness", *of, is_blur_told),
-            lambda: judge(
-                card, image, intensities, first, is_range_given=ranges is not None, is_blur_told=is_blur_told
-            ),
-        ),
+        fitness=fitness,
     )

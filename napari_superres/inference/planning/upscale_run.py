@@ -12,7 +12,7 @@ from napari_superres.core import grid
 from napari_superres.core.image import Array, Image
 from napari_superres.errors import SettingsError
 from napari_superres.inference.machine.speed import is_worth_measuring, known_speed, measure_speed
-from napari_superres.inference.options import ModelChoice, UpscaleOptions, complete
+from napari_superres.inference.options import AutoModels, ModelChoice, UpscaleOptions, complete
 from napari_superres.inference.planning.conditions import untold
 from napari_superres.inference.planning.extent import Extent
 from napari_superres.inference.planning.facts import look
@@ -102,10 +102,12 @@ class UpscaleRun:
         return image.replace(data=data, affine=affine, channel_names=names, metadata=metadata)
 
 
-def load_models(model: ModelChoice) -> Model | dict[int | str, Model] | str:
-    """Return the model of a run, or one per channel, loaded if it is a name or a file; ``auto`` as it is."""
-    if isinstance(model, str) and is_auto(model):
+def load_models(model: ModelChoice) -> Model | dict[int | str, Model] | AutoModels:
+    """Return the model of a run, or one per channel, loaded if it is a name or a file; of ``auto``, none yet."""
+    if isinstance(model, AutoModels):
         return model
+    if isinstance(model, str) and is_auto(model):
+        return AutoModels(model)
     if isinstance(model, Mapping):
         return {channel: _load(one) for channel, one in model.items()}
     return _load(model)
@@ -131,9 +133,10 @@ def plan_run(
         If something that was asked for is impossible.
     """
     options, models = complete(options), load_models(model)
-    if isinstance(models, str):
-        choice = choose(models, image)
-        chosen = _load(choice.required())
+    if isinstance(models, AutoModels):
+        choice = choose(models.name, image)
+        name = choice.required()
+        chosen = models.loaded.setdefault(name, models.loaded.get(name) or _load(name))
         plans = [(chosen, replace(_plan(image, chosen, options, measure=measure, seen=seen), chosen=choice.reason))]
     elif isinstance(models, Model):
         plans = [(models, _plan(image, models, options, measure=measure, seen=seen))]

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 
 from napari_superres.core.image import Image
-from napari_superres.errors import SettingsError
+from napari_superres.errors import SettingsError, UnknownKindError
 from napari_superres.models.card import ModelCard
 from napari_superres.models.choice.blemishes import sample_planes
 from napari_superres.models.choice.recognise import KINDS, Recognition, recognise
@@ -66,12 +66,16 @@ class Choice:
 
         Raises
         ------
-        SettingsError
+        UnknownKindError
             If nothing is known of the image; the remedy names three models.
         """
         if self.model is None:
             models = ", ".join(f"`model={name!r}` ({kind})" for kind, name in self.questions.items())
-            raise SettingsError(f"no model can be chosen: {self.reason}.", remedy=f"Say what it shows: use {models}.")
+            kind = next(iter(self.questions))
+            raise UnknownKindError(
+                f"no model can be chosen: {self.reason}.",
+                remedy=f"Say what it shows: use {models}; or, for all files that do not tell, `model='{AUTO}:{kind}'`.",
+            )
         return self.model
 
 

@@ -13,6 +13,8 @@ from napari_superres.models.choice.suitability import (
     ANY_MODALITY,
     computed_by,
     fits_pixels,
+    is_constant,
+    is_oblong,
     levels_doubt,
     loss_in_tests,
     noise_doubt,
@@ -91,6 +93,14 @@ class Fitness:
         return f"{head}: {self.model}, because {because}."
 
     @property
+    def saturation_doubt(self) -> str:
+        """A warning in a sentence if many pixels are saturated; an empty text otherwise."""
+        words = _saturated(self.blemishes)
+        if words not in {reason.words for reason in self.reasons}:
+            return ""
+        return f"{words}: what lay above their value is lost, and no model restores it. Expose less if you can."
+
+    @property
     def helps(self) -> tuple[Help, ...]:
         """What helps, each once, in the order of the reasons."""
         return tuple(dict.fromkeys(reason.help for reason in self.reasons if reason.help))
@@ -135,6 +145,8 @@ def judge(
     reasons = [
         *_kind_reasons(card, image, seen),
         *_pixel_reasons(card, image),
+        *([Reason("its pixels are not square, and the training was on square ones")] if is_oblong(card, image) else []),
+        *([Reason("the image is constant", is_grave=True)] if is_constant(intensities, channel) else []),
         *_noise_reasons(card, intensities, noise, channel),
     ]
     if not is_range_given and card.intensity in ("percentile", "standard"):
@@ -210,5 +222,9 @@ def _range_reasons(blemishes: Blemishes) -> list[Reason]:
         words = f"{share} of the planes have less than a tenth of the brightness: give them a range of their own"
         reasons.append(Reason(words, "plane range"))
     if blemishes.saturated > _SATURATED:
-        reasons.append(Reason(f"{100 * blemishes.saturated:.0f} % of the pixels are saturated"))
+        reasons.append(Reason(_saturated(blemishes)))
     return reasons
+
+
+def _saturated(blemishes: Blemishes) -> str:
+    return f"{100 * blemishes.saturated:.0f} % of the pixels are saturated"

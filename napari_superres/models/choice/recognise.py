@@ -42,8 +42,14 @@ _ELECTRON = 25e-9
 _BODY = 1e-4
 """Pixels from this size on, in metres, are those of scanners of bodies."""
 
-_AIR = -200.0
-"""Intensities in Hounsfield units reach below this value, those of MRI do not: air is -1000."""
+_THIN, _AIR = -200.0, (-1100.0, -800.0)
+"""Hounsfield units below that of all tissue but lung, and those of air with the noise and blur around -1000."""
+
+_DENSEST = 4000.0
+"""Hounsfield units that at most a few pixels in a thousand exceed: scanners store up to 3071, and metal beyond."""
+
+_LEAST_AIR = 0.01
+"""Least share of the pixels that is air in CT. Interpolation undershoots in MRI, in far fewer pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +117,23 @@ def _by_names(names: Sequence[str]) -> Recognition | None:
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """Grey levels: the least, the median as a share of the range, and the skewness."""
+    """Grey levels: the least, a high percentile, the share of air, the median as a share of the range, the skewness."""
 
     lowest: float
+    high: float
+    air: float
     median: float
     skewness: float
+
+    @property
+    def may_be_hounsfield(self) -> bool:
+        """Whether nothing speaks against Hounsfield units, and values below those of tissue speak for them."""
+        return self.lowest < _THIN and self.high <= _DENSEST
+
+    @property
+    def is_hounsfield(self) -> bool:
+        """Whether there is air, too."""
+        return self.may_be_hounsfield and self.air >= _LEAST_AIR
 
     @property
     def is_dark(self) -> bool:
@@ -133,14 +151,15 @@ def _ground(image: Image, sample: int = 0) -> _Ground:
     planes = [plane[np.isfinite(plane)] for plane in sample_planes(image, sample=sample)]
     values = np.concatenate(planes).astype(np.float64)
     if not values.size:
-        return _Ground(0.0, 0.5, 0.0)
+        return _Ground(0.0, 0.0, 0.0, 0.5, 0.0)
     low, high = np.percentile(values, (0.1, 99.9))
     levels = np.clip((values - low) / max(high - low, 1e-12), 0.0, 1.0)
     apart = levels - levels.mean()
     squares = apart * apart
     spread = float(np.sqrt(squares.mean()))
     skewness = float((squares * apart).mean()) / spread**3 if spread else 0.0
-    return _Ground(float(values.min()), float(np.median(levels)), skewness)
+    air = float(np.mean((values >= _AIR[0]) & (values <= _AIR[1])))
+    return _Ground(float(values.min()), float(high), air, float(np.median(levels)), skewness)
 
 
 def _by_pixels(image: Image, ground: _Ground) -> Recognition:
@@ -153,9 +172,12 @@ def _by_pixels(image: Image, ground: _Ground) -> Recognition:
     if size <= _ELECTRON:
         return Recognition(ELECTRON, f"{pixels} are finer than those of light microscopes", _three(ELECTRON))
     if size >= _BODY:
-        if ground.lowest < _AIR:
+        if ground.is_hounsfield:
             reason = f"{pixels}, and values down to {ground.lowest:.0f} are Hounsfield units"
             return Recognition(CT, reason, _three(CT))
+        if ground.may_be_hounsfield:
+            reason = f"{pixels} are those of a scanner; values down to {ground.lowest:.0f} may be CT, but show no air"
+            return Recognition(None, reason, _three(CT))
         return Recognition(MRI, f"{pixels} are those of a scanner, and no values are Hounsfield units", _three(MRI))
     if ground.is_dark:
         return Recognition(FLUORESCENCE, f"{pixels}, bright on a dark ground", _three(FLUORESCENCE))
@@ -175,7 +197,7 @@ def _colour(image: Image, size: float | None) -> Recognition:
 
 
 def _without_size(image: Image, ground: _Ground) -> Recognition:
-    if image.dtype == np.int16 and ground.lowest < _AIR:
+    if image.dtype == np.int16 and ground.is_hounsfield:
         return Recognition(CT, f"values down to {ground.lowest:.0f} are Hounsfield units", _three(CT))
     if image.dtype == np.uint16 and ground.lowest > 0 and ground.is_dark:
         reason = "16 bits with a camera's offset, bright on a dark ground"

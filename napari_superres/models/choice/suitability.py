@@ -23,6 +23,9 @@ ANY_MODALITY = ("", "any", "unknown")
 _NOISE_FACTOR, _NOISE_FLOOR = 1.5, 0.005
 """Noise may exceed that of the training by this factor, and by this fraction of the model's intensity scale."""
 
+_OBLONG = 1.2
+"""Ratio of the pixel's edges in Y and X from which it is not square. Networks are trained on square pixels."""
+
 _SAMPLE_EDGE = 512
 
 _MIN_LEVELS = 10
@@ -64,6 +67,7 @@ def doubts(card: ModelCard, image: Image, intensities: Intensities, channel: int
         _computed_doubt(card, image),
         _modality_doubt(card, image),
         pixel_size_doubt(card, plane_size(image), image.units.get("X")),
+        _oblong_doubt(card, image),
         noise_doubt(card, noise),
         levels_doubt(card, intensities, noise, channel),
         range_doubt(card, intensities, channel),
@@ -113,6 +117,28 @@ def pixel_size_doubt(card: ModelCard, pixel_size: Sequence[float], unit: str | N
         f"to {high:g} µm). Resample the image to such pixels first, with `resample()`{instead}; otherwise compare the "
         "result with a reference before you trust it."
     )
+
+
+def is_oblong(card: ModelCard, image: Image) -> bool:
+    """Return whether pixels are not square, for a network that refines planes."""
+    size = plane_size(image)
+    return not card.is_interpolation and image.has_pixel_size and max(size) > _OBLONG * min(size)
+
+
+def _oblong_doubt(card: ModelCard, image: Image) -> str:
+    """Return a reason to doubt if the pixels are not square; an empty text otherwise."""
+    if not is_oblong(card, image):
+        return ""
+    y, x = plane_size(image)
+    return (
+        f"The image does not fit {card.name}: its pixels are not square ({y:.4g} x {x:.4g} {image.units['X']} along Y "
+        "and X), and the training was on square ones. Resample the image to square pixels first, with `resample()`."
+    )
+
+
+def is_constant(intensities: Intensities, channel: int) -> bool:
+    """Return whether all measured pixels of a channel are equal."""
+    return len(set(intensities.extremes[channel] or ())) == 1
 
 
 def trained_pixel_size(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> tuple[float, ...] | None:

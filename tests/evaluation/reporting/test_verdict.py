@@ -41,7 +41,14 @@ def test_without_answers_nothing_is_judged():
 
 def test_of_several_images_the_bad_one_is_named():
     sentence = judge({"good": answers("yes", "yes"), "bad": answers("yes", "no")}).sentence
-    assert "1 of 4 checks failed in 1 of 2 images: bad: the result" in sentence
+    assert sentence.startswith(
+        "No check failed in 1 of 2 images. Do not use the other (bad), where 1 of 4 checks failed: bad: the result"
+    )
+    fine, doubtful = answers("yes", "yes"), answers("yes", "doubtful")
+    sentence = judge({"fine": fine, **{f"{i}.tif": doubtful for i in range(7)}}).sentence
+    assert sentence.startswith(
+        "Nothing is doubtful in 1 of 8 images. Use the other 7 (0.tif, 1.tif, 2.tif, 3.tif, 4.tif and 2 more) with care"
+    )
 
 
 def test_every_answer_that_is_not_yes_has_a_next_step():

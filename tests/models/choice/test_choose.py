@@ -22,6 +22,13 @@ def grey(shape=(64, 64), dtype=np.uint8):
     return np.random.default_rng(0).integers(20, 230, shape).astype(dtype)
 
 
+def undershot(top):
+    """Grey levels of which an interpolation has brought a few below 0, to -610."""
+    values = grey().astype(np.int16) * (top // 256)
+    values.flat[:4] = -610
+    return values
+
+
 def image(array, axes="YX", **facts):
     return Image.from_array(array, axes, **facts)
 
@@ -48,6 +55,7 @@ UM, NM, MM = "micrometer", "nanometer", "millimeter"
         (image(grey(), pixel_size=0.008, unit=UM), "em-x2"),
         (image(grey().astype(np.int16) * 8 - 1024, pixel_size=0.8, unit=MM), "ct-x2"),
         (image(grey(), pixel_size=1, unit=MM), "mri-x2"),
+        (image(undershot(top=30000), pixel_size=2, unit=MM), "mri-x2"),
         (image(grey((9, 64, 64)), "ZYX", pixel_size=(3, 0.8, 0.8), unit=MM), "mri3d-z4"),
         (image(grey((64, 64, 3)), "YXS"), "photo-x2"),
     ],
@@ -66,6 +74,8 @@ def test_the_model_follows_from_what_is_known(seen, model):
         (image(dark(dtype=np.uint8, offset=2)), {"fluorescence", "photograph", "MRI"}),
         (image(dark(offset=0)), {"fluorescence", "photograph", "MRI"}),  # slices of MRI end at 0, too
         (image(grey((9, 64, 64)), "ZYX"), {"electron microscopy", "CT", "fluorescence"}),
+        (image(undershot(top=2000), pixel_size=2, unit=MM), {"CT", "MRI", "electron microscopy"}),
+        (image(undershot(top=30000)), {"electron microscopy", "photograph", "fluorescence"}),
         (image(grey(), pixel_size=2.2, unit=UM), {"CT", "electron microscopy", "fluorescence"}),
         (image(grey(), pixel_size=1e6, unit=UM), {"electron microscopy", "photograph", "fluorescence"}),
         (image(grey((64, 64, 3)), "YXS", pixel_size=0.5, unit=UM), LIGHT),
@@ -79,6 +89,7 @@ def test_where_nothing_is_known_three_are_named(seen, kinds):
     with pytest.raises(SettingsError, match="no model can be chosen") as caught:
         choice.required()
     assert all(model in caught.value.remedy for model in choice.questions.values())
+    assert f"for all files that do not tell, `model='auto:{next(iter(choice.questions))}'`" in caught.value.remedy
 
 
 def test_an_answer_decides_and_holds_only_where_nothing_else_does():

@@ -93,3 +93,9 @@ def test_an_image_without_fine_detail_asks_for_its_blur():
     image = Image.from_array(smooth, "YX", pixel_size=0.2)
     card = find_card("fluo-x2")
     assert judge(card, image, measure(image, "percentile"), is_blur_told=True).level == "fits"
+
+
+def test_a_constant_image_does_not_fit():
+    found = fitness(np.zeros((96, 96), np.uint16))
+    assert found.level == "does not fit"
+    assert "the image is constant" in found.line

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_superres.evaluation.reporting.about import model_line, recorded_models
 from napari_superres.evaluation.reporting.page.columns import APPENDIX, format_value, title
@@ -12,6 +12,8 @@ from napari_superres.evaluation.reporting.verdict import SEVERITY, Verdict, advi
 
 if TYPE_CHECKING:
     from napari_superres.evaluation.metrics.score import Row
+    from napari_superres.evaluation.reporting.about import ModelRuns
+    from napari_superres.evaluation.reporting.paper.methods import Methods
     from napari_superres.evaluation.reporting.report import Report
 
 _CARDS = 8
@@ -68,9 +70,8 @@ def verdict_of(report: "Report") -> Verdict:
     verdict = judge(answers, exhibits)
     missing = len(report.unjudged)
     if missing:
-        files = "1 file" if missing == 1 else f"{missing} files"
         level = verdict.level if verdict.level in ("failed", "doubtful") else "open"
-        return Verdict(level, f"{verdict.sentence} {files} could not be judged.")
+        return Verdict(level, f"{verdict.sentence} {_files(missing)} could not be judged.")
     return verdict
 
 
@@ -78,8 +79,11 @@ def about_lines(report: "Report") -> list[tuple[str, str]]:
     """Return who, what and when, as terms and texts."""
     about = report.about
     lines = [(role, name) for role, name in about.files.items()]
-    lines += [("model", model_line(m)) for m in recorded_models(about.record)]
-    if about.record and about.record.get("time_utc"):
+    many = len(about.many) > 1
+    for runs in about.runs:
+        of = f" ({_files(runs.count)})" if many else ""
+        lines += [("model", model_line(model) + of) for model in recorded_models(runs.record)]
+    if about.record and about.record.get("time_utc") and sum(runs.count for runs in about.many) < 2:
         lines.append(("result computed", str(about.record["time_utc"])))
     facts = {"report made": about.time_utc, "program": about.software, "command": about.command}
     return lines + [(term, text) for term, text in facts.items() if text]
@@ -210,20 +214,46 @@ def appendix(rows: "Sequence[Row]") -> Iterator[Table]:
         yield Table(caption, [title(c) for c in columns], lines)
 
 
-def methods_of(report: "Report") -> Any:
-    """Return the methods text of the judged result; None without its record."""
+class MethodsText(NamedTuple):
+    """The methods of a paper on the results of one model, and which results these are."""
+
+    scope: str
+    methods: "Methods"
+    has_own_checklist: bool
+
+
+def methods_of(report: "Report") -> list[MethodsText]:
+    """Return the methods text of each model; empty without records."""
     from napari_superres.errors import EvaluationError
     from napari_superres.evaluation.reporting.paper.methods import write_methods
 
-    if report.about.record is None:
-        return None
     answers: Sequence[Answer] = (
         next((f.answers for f in report.findings.values()), ()) if len(report.findings) == 1 else ()
     )
-    try:
-        return write_methods(report.about.record, rows=report.rows, answers=answers)
-    except EvaluationError:  # The record is of another program, or damaged.
-        return None
+    texts: list[MethodsText] = []
+    for runs in report.about.runs:
+        try:
+            methods = write_methods(runs.record, rows=report.rows, answers=answers)
+        except EvaluationError:  # The record is of another program, or damaged.
+            continue
+        is_new = all(methods.checklist != text.methods.checklist for text in texts)
+        texts.append(MethodsText(_scope(report, runs), methods, is_new))
+    return texts
+
+
+def _scope(report: "Report", runs: "ModelRuns") -> str:
+    """Return which results a methods text is on; empty if there is one result."""
+    if not report.about.many:
+        several = len(report.findings) > 1
+        return "Of one of these results; the others may have other inputs, settings and models." if several else ""
+    names = ", ".join(str(model.get("name", "?")) for model in recorded_models(runs.record))
+    if runs.count == 1:
+        return f"{names}: 1 file, {runs.name}." if len(report.files) > 1 else ""
+    return f"{names}: {runs.count} files. Facts on the input and the settings are those of {runs.name}."
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def counted(states: Mapping[str, int]) -> str:

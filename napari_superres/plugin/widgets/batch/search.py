@@ -27,7 +27,8 @@ class Row:
     label
         Name that may be shown to others: the file name of a medical image may be a patient's.
     status
-        ``"waiting"``, ``"running"``, ``"cancelled"``, or a status of `Outcome`.
+        ``"waiting"``, ``"running"``, ``"cancelled"``, ``"left out"`` because no model could be chosen, or a status of
+        `Outcome`.
     share
         Computed share of the file, 0 to 1.
     seconds

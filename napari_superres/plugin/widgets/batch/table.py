@@ -93,8 +93,8 @@ def _status_text(row: Row) -> str:
     """Return the status of a file in one line."""
     if row.status == "running":
         return f"running {100 * row.share:.0f} %"
-    if row.status == "failed":
-        return f"failed: {row.reason}"
+    if row.status in ("failed", "left out"):
+        return f"{row.status}: {row.reason}"
     if row.status == "skipped":
         return "skipped (already done)"
     return f"{row.status}, with a warning" if row.notes else row.status

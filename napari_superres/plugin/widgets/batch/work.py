@@ -133,8 +133,8 @@ class Batch:
         row.chosen = outcome.chosen
         row.notes = tuple(as_labels(note) for note in outcome.notes)
         row.target = None if outcome.status == "failed" else outcome.target
-        row.status = outcome.status
-        self.counts[outcome.status] += 1
+        row.status = "left out" if outcome.is_unknown else outcome.status
+        self.counts[row.status] += 1
         self.position += 1
         self._mark_current()
         self._stop_if_asked()
@@ -146,7 +146,7 @@ class Batch:
     def progress_text(self, position: int) -> str:
         """Return the progress of the run when `position` files are finished."""
         share, count = self.rows[self.queue[position]].share, len(self.queue)
-        computed = position - self.counts["skipped"] + share
+        computed = position - self.counts["skipped"] - self.counts["left out"] + share
         failed = f", {self.counts['failed']} failed" if self.counts["failed"] else ""
         if computed < _MIN_COMPUTED:
             return f"File {position + 1} of {count}{failed}…"
@@ -156,7 +156,7 @@ class Batch:
     @property
     def summary(self) -> str:
         """Number of files by status, and the duration of the run."""
-        words = [f"{n} {status}" for status in ("done", "skipped", "failed") if (n := self.counts[status])]
+        words = [f"{n} {status}" for status in ("done", "skipped", "left out", "failed") if (n := self.counts[status])]
         return f"{', '.join(words) or '0 done'} in {duration(time.monotonic() - self._start)}"
 
 

@@ -116,6 +116,13 @@ def test_the_status_is_in_view_at_the_usual_width(qtbot):
     assert top.sectionViewportPosition(2) + top.sectionSize(2) <= table.viewport().width()
 
 
+def test_what_is_left_out_by_choice_has_not_failed(widget, qtbot, mixed):
+    read(widget, qtbot, mixed)
+    run(widget, qtbot)
+    assert states(widget) == ["done", "left out", "failed"]
+    assert "1 done, 1 left out, 1 failed" in widget.status.text()
+
+
 def test_the_first_file_is_tried_and_opened_and_not_repeated(viewer, listed, qtbot):
     listed.try_first.click()
     qtbot.waitUntil(lambda: not listed.is_running)

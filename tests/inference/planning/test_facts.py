@@ -1,0 +1,37 @@
+"""The first look at an image: what cannot be computed, and what its run says of it."""
+
+import numpy as np
+import pytest
+
+from napari_superres import Image
+from napari_superres.errors import SettingsError
+from napari_superres.inference.options import complete
+from napari_superres.inference.planning.facts import look
+from napari_superres.models import find_card
+
+
+def facts(array, axes="YX", **of):
+    return look(Image.from_array(array, axes, pixel_size=0.2, **of), find_card("fluo-x2"), complete({}))
+
+
+def test_an_image_without_a_value_is_refused():
+    with pytest.raises(SettingsError, match="no pixel with a value"):
+        facts(np.full((64, 64), np.nan, np.float32))
+    half = np.full((2, 64, 64), np.nan, np.float32)
+    half[0] = np.random.default_rng(0).random((64, 64))
+    facts(half, "CYX")
+
+
+@pytest.mark.parametrize("value", [0, 1000])
+def test_a_constant_image_has_one_doubt_and_no_noise(value):
+    found = facts(np.full((64, 64), value, np.uint16))
+    (doubt,) = found.doubts
+    assert "constant" in doubt
+    assert found.told.noise[0].read_noise == 0
+
+
+def test_many_saturated_pixels_are_doubted():
+    values = np.random.default_rng(0).integers(100, 40_000, (96, 96)).astype(np.uint16)
+    assert not any("saturated" in doubt for doubt in facts(values).doubts)
+    (doubt,) = [doubt for doubt in facts(np.minimum(values, 27_000)).doubts if "saturated" in doubt]
+    assert doubt.startswith("33 % of the pixels are saturated")
