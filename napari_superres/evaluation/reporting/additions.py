@@ -12,6 +12,7 @@ from napari_superres.evaluation.consistency.grids import MAX_PEAK, MAX_SEAM, MAX
 from napari_superres.evaluation.consistency.places import Place
 from napari_superres.evaluation.reporting.channels import named, worst
 from napari_superres.evaluation.reporting.questions import Answer, State
+from napari_superres.evaluation.reporting.spots import Spot
 from napari_superres.evaluation.resolution import RingCorrelation
 from napari_superres.evaluation.resolution.shared_detail import SharedDetail
 
@@ -164,7 +165,7 @@ def grids(found: Mapping[str, Grids], sampled: str, problem: str) -> Answer:
 
 def supported(
     shared: Mapping[str, Added],
-    excess: Mapping[str, tuple[float, str]],
+    excess: Mapping[str, tuple[float, Spot]],
     consistency: Mapping[str, Consistency],
     curves: tuple[RingCorrelation | None, RingCorrelation | None],
     placed: Answer | None,
