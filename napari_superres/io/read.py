@@ -12,7 +12,16 @@ from typing import Any
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import SeriesError, SuperResError, SuperResWarning, UnreadableImageError
-from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_format, format_to_read, is_zarr, suffix
+from napari_superres.io.formats import (
+    READ_SUFFIXES,
+    ZARR,
+    dicom_files,
+    find_format,
+    format_to_read,
+    is_dicomdir,
+    is_zarr,
+    suffix,
+)
 from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
@@ -310,6 +319,8 @@ def without_parts(paths: Sequence[Path]) -> list[Path]:
 def _images_in(folder: Path) -> list[Path]:
     dicom = set(dicom_files(folder))
     images = [p for p in sorted(folder.iterdir()) if p not in dicom and _is_image(p)]
+    if dicom:
+        images = [p for p in images if not is_dicomdir(p)]
     return sorted([*images, folder]) if dicom else images
 
 
