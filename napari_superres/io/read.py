@@ -255,10 +255,19 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
             "bytes": prod(image.shape) * image.dtype.itemsize,
             "notes": list(image.metadata.get("notes", ())),
         }
-        for index, series in enumerate(_scan(path, Accept(outside_files=trust)))
-        for image in [series.open(None)]
+        for index, (series, image) in enumerate(_open_all(path, trust=trust))
     ]
     return [{key: value for key, value in row.items() if key not in names} for row in rows]
+
+
+def _open_all(path: Path, *, trust: bool) -> Iterator[tuple[Series, Image]]:
+    """Yield all series of a file, with their images; also those that are read only if a pixel size is given."""
+    for index, series in enumerate(_scan(path, Accept(outside_files=trust))):
+        try:
+            yield series, series.open(None)
+        except UnreadableImageError:
+            image = _scan(path, Accept(unknown_pixel_size=True, outside_files=trust))[index].open(None)
+            yield series, image.replace(units={**image.units, **dict.fromkeys(image.spatial)})
 
 
 def _round(values: Sequence[float]) -> list[float]:

@@ -280,7 +280,7 @@ def _sampling(image: Image) -> tuple[str, int]:
 def _placed(place: Place, image: Image, result: Image) -> Place:
     """Return a place of an image, such as the input, as one of the result."""
     spot = spot_on(place.index, image, result)
-    return replace(place, index=spot.index, position=spot.words)
+    return replace(place, index=spot.pixel, position=spot.words)
 
 
 def _index(image: Image, sampled: Image, place: tuple[int, int, int]) -> Index:

@@ -170,7 +170,7 @@ def examine(
     maps = {"result": _middle(result)}
     shared: dict[str, Added] = {}
     scale = None if lr is None else scale_of(whole, lr)
-    spots = [(n, Spot(on_grid(at.index, whole, result), at.words)) for n, at in held.spots()]
+    spots = [(n, Spot(on_grid(at.pixel, whole, result), at.words)) for n, at in held.spots()]
     if reference is not None:
         facts = compare_channels(result, reference, base)
         spots += facts.spots()
@@ -184,13 +184,14 @@ def examine(
         shared = {} if scale is None else _shared_beyond(result, reference, base, scale)
     else:
         answers = _against_input(whole, interpolated)
+    plain = _is_interpolated(whole, interpolated)
     others = [None if lr is None else base, reference if recorded is None else recorded]
     lacking = additions.every_pixel(result, [image for image in others if image is not None])
     answers += [
         *([lacking] if lacking else []),
         questions.consistent(held.consistency, held.denied, held.kept, held.problem),
         additions.grids(held.grids, held.sampled, held.problem),
-        additions.supported(shared, held.excess, held.consistency, (agreement, repeated), placed),
+        additions.supported(shared, held.excess, held.consistency, (agreement, repeated), placed, interpolated=plain),
     ]
     consistency, channel = _worst_consistency(held)
     if consistency is not None:
@@ -218,11 +219,23 @@ def _places(
     """Return the place that the reason of each answer names, by its question."""
     names = list(channels)
     return {
-        answer.question: {**spot.index, "C": names.index(name) if name in names else 0}
+        answer.question: {**spot.pixel, "C": names.index(name) if name in names else 0}
         for answer in answers
         for name, spot in spots
         if spot.words in answer.reason and answer.reason.startswith(named(name, ""))
     }
+
+
+def _is_interpolated(result: Image, base: Image | None) -> bool:
+    """Return whether a result is interpolated: its record says so, or it equals its interpolated input."""
+    record = result.metadata.get("provenance")
+    if isinstance(record, Mapping) and record.get("model") and record.get("synthetic_detail") is False:
+        return True
+    if base is None or base.shape != result.shape:
+        return False
+    ours, theirs = np.asarray(result.data, np.float64), np.asarray(base.data, np.float64)
+    step = 1.0 if result.dtype.kind in "ui" else 1e-5 * float(np.nan_to_num(np.abs(theirs)).max(initial=0.0))
+    return bool(np.allclose(ours, theirs, rtol=0, atol=step, equal_nan=True))
 
 
 def base_on_grid(result: Image, base: Image | None) -> Image | None:

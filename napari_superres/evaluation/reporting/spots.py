@@ -17,13 +17,13 @@ class Spot(NamedTuple):
 
     Attributes
     ----------
-    index
-        Pixel of the result, by the letters of its axes.
+    pixel
+        Index in the result, by the letters of its axes.
     words
         The same as `in_words` says it.
     """
 
-    index: Index
+    pixel: Index
     words: str
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ def in_units_of(lr: Image, result: Image) -> Image:
     return on_grid_of(lr, result, {a: max(1, round(result.size(a) / lr.size(a))) for a in result.spatial})
 
 
-def on_grid(index: Index, image: Image, result: Image) -> Index:
+def on_grid(index: Index, image: Image, result: Image) -> dict[str, int]:
     """Return the pixel of a result over a pixel of an image: by the world, which both lie in."""
     world = image.affine @ np.array([*(index.get(a, 0) for a in image.spatial), 1])
     ours = [world[image.spatial.index(a)] if a in image.spatial else 0.0 for a in result.spatial]
