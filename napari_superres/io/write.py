@@ -79,7 +79,8 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
     Warns
     -----
     SuperResWarning
-        If `allow_loss` is True and the format cannot store a feature of the image.
+        If `allow_loss` is True and the format cannot store a feature of the image. Also if floats of 16 or 64 bits were
+        written with 32, because the format has no others.
     """
     if not isinstance(image, Image):
         raise SettingsError("`image` must be an image of this program.", remedy="Give the image, then the file.")
