@@ -54,3 +54,17 @@ def test_a_folder_is_degraded_under_the_same_names(superres, tmp_path):
     low = [read_image(tmp_path / "low" / name) for name in ("a.ome.tif", "b.ome.tif")]
     assert [image.shape for image in low] == [(20, 20)] * 2
     assert not np.array_equal(*(image.data[...] for image in low))  # each has noise of its own
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_chosen(superres, cells, tmp_path):
+    done = superres("upscale", cells, "-o", tmp_path / "a.dcm", "-m", "auto")
+    assert done.code != 0
+    assert "must end in one of" in done.err
+    assert "fluo-x2" not in done.err
+
+
+def test_several_images_do_not_become_a_folder_with_the_name_of_a_file(superres, cells, tmp_path):
+    done = superres("upscale", cells, cells, "-o", tmp_path / "dd.nii.gz", "-m", "bicubic-x2")
+    assert done.code != 0
+    assert "need a folder" in done.err
+    assert not (tmp_path / "dd.nii.gz").exists()
