@@ -81,7 +81,7 @@ def evaluate(
     html_file: Annotated[Path | None, typer.Option("--html", metavar="F", help="Write one HTML page.")] = None,
     figure: Annotated[
         Path | None,
-        typer.Option(metavar="F.svg|png", help="Write a figure for a paper: input, result, reference at one contrast."),
+        typer.Option(metavar="F.svg|png", help="Write a figure for a paper: input, interpolation, result, reference."),
     ] = None,
     maps: Annotated[
         Path | None,

@@ -208,6 +208,7 @@ def upscale(
     output, options = as_path(output), {**reading, **running, **writing}
     many = recursive or len(sources) > 1 or _is_batch(sources[0], output)
     suffix = _dotted(suffix, many=many)
+    _check_output(output, many=many)
     check_report(report, [Path(source) for source in sources if not is_address(source)])
     if dry_run:
         print_plans(sources, output, chosen, suffix, options, many=many, recursive=recursive, as_json=as_json)
@@ -236,6 +237,19 @@ def _dotted(suffix: str | None, *, many: bool) -> str | None:
             "--format is for results in a folder.", remedy="Name the format of a single result by its suffix."
         )
     return suffix and "." + suffix.lstrip(".")
+
+
+def _check_output(output: Path, *, many: bool) -> None:
+    """Refuse an output that can never be written, before images are read and a model is chosen."""
+    from napari_superres import io
+
+    if not many:
+        io.format_to_write(output)
+    elif io.suffix(output) in io.WRITE_SUFFIXES and not output.is_dir():
+        raise SettingsError(
+            f"several images need a folder for their results, got the name of a file, {output.name!r}.",
+            remedy="Name a folder with --output, or give one image (--series N chooses one of a folder's).",
+        )
 
 
 def _is_batch(source: str, output: Path) -> bool:

@@ -29,7 +29,7 @@ To add a file format:
 are imported inside functions, by ``series.import_library``.
 """
 
-from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, stem, suffix
+from napari_superres.io.formats import READ_SUFFIXES, WRITE_SUFFIXES, ZARR_SUFFIXES, format_to_write, stem, suffix
 from napari_superres.io.identity import InputPath, file_digest, is_anonymous, label, safe_name, short_label
 from napari_superres.io.omezarr.layout import Layout
 from napari_superres.io.omezarr.target import ZarrTarget
@@ -62,6 +62,7 @@ __all__ = [
     "file_state",
     "find_damage",
     "find_images",
+    "format_to_write",
     "is_anonymous",
     "is_as_written",
     "label",

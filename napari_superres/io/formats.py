@@ -260,7 +260,12 @@ def dicom_files(folder: Path) -> list[Path]:
         files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
     except OSError:
         return []
-    return [p for p in files if p.name.upper() != "DICOMDIR" and (suffix(p) in DICOM.read or _may_be_dicom(p))]
+    return [p for p in files if not is_dicomdir(p) and (suffix(p) in DICOM.read or _may_be_dicom(p))]
+
+
+def is_dicomdir(path: Path) -> bool:
+    """Return whether a file lists those of a medium, and holds no image."""
+    return path.name.upper() == "DICOMDIR"
 
 
 def _may_be_dicom(path: Path) -> bool:

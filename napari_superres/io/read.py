@@ -12,7 +12,16 @@ from typing import Any
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import SeriesError, SuperResError, SuperResWarning, UnreadableImageError
-from napari_superres.io.formats import READ_SUFFIXES, ZARR, dicom_files, find_format, format_to_read, is_zarr, suffix
+from napari_superres.io.formats import (
+    READ_SUFFIXES,
+    ZARR,
+    dicom_files,
+    find_format,
+    format_to_read,
+    is_dicomdir,
+    is_zarr,
+    suffix,
+)
 from napari_superres.io.identity import HiddenPath, InputPath, is_anonymous
 from napari_superres.io.lazy import LazyArray
 from napari_superres.io.omezarr.damage import find_bad_chunks
@@ -246,10 +255,19 @@ def describe(path: str | Path, *, redact: bool = False, trust: bool = False) -> 
             "bytes": prod(image.shape) * image.dtype.itemsize,
             "notes": list(image.metadata.get("notes", ())),
         }
-        for index, series in enumerate(_scan(path, Accept(outside_files=trust)))
-        for image in [series.open(None)]
+        for index, (series, image) in enumerate(_open_all(path, trust=trust))
     ]
     return [{key: value for key, value in row.items() if key not in names} for row in rows]
+
+
+def _open_all(path: Path, *, trust: bool) -> Iterator[tuple[Series, Image]]:
+    """Yield all series of a file, with their images; also those that are read only if a pixel size is given."""
+    for index, series in enumerate(_scan(path, Accept(outside_files=trust))):
+        try:
+            yield series, series.open(None)
+        except UnreadableImageError:
+            image = _scan(path, Accept(unknown_pixel_size=True, outside_files=trust))[index].open(None)
+            yield series, image.replace(units={**image.units, **dict.fromkeys(image.spatial)})
 
 
 def _round(values: Sequence[float]) -> list[float]:
@@ -310,6 +328,8 @@ def without_parts(paths: Sequence[Path]) -> list[Path]:
 def _images_in(folder: Path) -> list[Path]:
     dicom = set(dicom_files(folder))
     images = [p for p in sorted(folder.iterdir()) if p not in dicom and _is_image(p)]
+    if dicom:
+        images = [p for p in images if not is_dicomdir(p)]
     return sorted([*images, folder]) if dicom else images
 
 

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_superres.core.image import Image
 from napari_superres.core.options import checks_names
 from napari_superres.errors import (
@@ -77,7 +79,8 @@ def write_image(image: Image, path: str | Path, *, overwrite: bool = False, allo
     Warns
     -----
     SuperResWarning
-        If `allow_loss` is True and the format cannot store a feature of the image.
+        If `allow_loss` is True and the format cannot store a feature of the image. Also if floats of 16 or 64 bits were
+        written with 32, because the format has no others.
     """
     if not isinstance(image, Image):
         raise SettingsError("`image` must be an image of this program.", remedy="Give the image, then the file.")
@@ -104,18 +107,19 @@ def one_result(target: Path) -> AbstractContextManager[None]:
 def write_with_notes(image: Image, path: Path, *, overwrite: bool = False, allow_loss: bool = False) -> tuple[str, ...]:
     """Write an image like `write_image`, but return its warnings as notes. The caller must hold `one_result`."""
     check_target(path, overwrite=overwrite, image=image, allow_loss=allow_loss)
+    image, notes = _in_32_bits(image, path) if _needs_32_bits(image, path) else (image, ())
     lost = _find_unsupported(image, path)
     record = _record(image, lost)
     if isinstance(path, RemotePath):
         format_to_write(path).import_writer().write(image, path)
         if record is not None:
             write_record(sidecar_path(path), with_state(record, path))
-        return ()
+        return notes
     with replacing(path, sidecar_path(path)) as (temporary, temporary_record):
         format_to_write(path).import_writer().write(image, temporary)
         if record is not None:
             write_record(temporary_record, with_state(record, temporary))
-    return (f"{path.name} does not hold {_in_words(lost)}; the record next to it does.",) if lost else ()
+    return (*notes, f"{path.name} does not hold {_in_words(lost)}; the record next to it does.") if lost else notes
 
 
 @checks_names
@@ -229,7 +233,43 @@ def _check_format(image: Image, path: Path, allow_loss: bool) -> None:
 
 
 def _find_unsupported(image: Image, path: Path) -> list[Unsupported]:
-    return format_to_write(path).import_writer().find_unsupported(image, suffix(path))
+    """Return what a file does not hold of an image, whose floats of 16 and 64 bits may become those of 32."""
+    found = format_to_write(path).import_writer().find_unsupported(image, suffix(path))
+    if image.dtype.name not in ("float16", "float64") or not any(x.fatal for x in found):
+        return found
+    # No pixel is read to answer this.
+    single = image.replace(data=np.broadcast_to(np.float32(0), image.shape), no_data=None)
+    return format_to_write(path).import_writer().find_unsupported(single, suffix(path))
+
+
+def _needs_32_bits(image: Image, path: Path) -> bool:
+    """Return whether a format holds floats of 32 bits, but not those of the image."""
+    if image.dtype.name not in ("float16", "float64"):
+        return False
+    found = format_to_write(path).import_writer().find_unsupported(image, suffix(path))
+    return any(x.fatal for x in found)
+
+
+def _in_32_bits(image: Image, path: Path) -> tuple[Image, tuple[str, ...]]:
+    """Return the image with floats of 32 bits, and a note that says how exact they are.
+
+    Raises
+    ------
+    LossyWriteError
+        If a value is too large for them.
+    """
+    values = np.asarray(image.data)
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    if (np.isinf(single) & np.isfinite(values)).any():
+        raise LossyWriteError(
+            f"{suffix(path)} holds floats of 32 bits, and {np.abs(values[np.isfinite(values)]).max():.3g} is too large "
+            "for them.",
+            remedy="Write .ome.zarr instead.",
+        )
+    exact = "exactly the same" if np.array_equal(single, values, equal_nan=True) else "rounded to seven digits"
+    note = f"{path.name} holds float32 instead of {image.dtype.name}: the values are {exact}."
+    return image.replace(data=single), (note,)
 
 
 def _in_words(features: list[Unsupported]) -> str:

@@ -126,3 +126,17 @@ def test_warnings_of_a_batch_name_their_file(superres, cells, tmp_path):
     assert told.count("The image is constant") == 2
     assert "b.ome.tif: The image is constant" in told
     assert "2 files: The image is constant" in told
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_chosen(superres, cells, tmp_path):
+    done = superres("upscale", cells, "-o", tmp_path / "a.dcm", "-m", "auto")
+    assert done.code != 0
+    assert "must end in one of" in done.err
+    assert "fluo-x2" not in done.err
+
+
+def test_several_images_do_not_become_a_folder_with_the_name_of_a_file(superres, cells, tmp_path):
+    done = superres("upscale", cells, cells, "-o", tmp_path / "dd.nii.gz", "-m", "bicubic-x2")
+    assert done.code != 0
+    assert "need a folder" in done.err
+    assert not (tmp_path / "dd.nii.gz").exists()

@@ -112,6 +112,8 @@ def test_results_find_their_references(scans, superres, tmp_path):
     done = superres("evaluate", tmp_path / "sr", tmp_path / "hr", "--lr", tmp_path / "lr", *files, "--baseline", "none")
     assert done.code == 0
     assert io.safe_name(result) in done.out
+    command = json.loads((tmp_path / "report" / "a.json").read_text())["about"]["command"]
+    assert "put in your files: names of medical images are left out" in command
     assert SECRET not in done.out + done.err + written(tmp_path / "report")
 
 

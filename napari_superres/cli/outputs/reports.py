@@ -85,7 +85,10 @@ def with_command(about: "About", files: Mapping[str, Path | None]) -> "About":
 
     named = {role: f"{io.InputPath(path)}" for role, path in files.items() if path is not None}
     words = [f"{io.InputPath(word)}" if _is_path(word) else word for word in sys.argv[1:]]
-    return replace(about, files=named, command=shlex.join(["superres", *words]))
+    command = shlex.join(["superres", *words])
+    if any(_is_path(word) and io.is_anonymous(word) for word in sys.argv[1:]):
+        command += "  # put in your files: names of medical images are left out, because they may be a patient's"
+    return replace(about, files=named, command=command)
 
 
 def _is_path(word: str) -> bool:

@@ -4,7 +4,7 @@ Differences are measured in units of what the interpolated input leaves there. I
 wrong where there is structure: a result that is much more wrong at some place shows something else than the sample.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,14 +40,17 @@ class Place:
         result is the brighter one.
     edge
         Edge of the square in pixels.
+    index
+        Pixel in its middle, by the letters of the axes of the images that were compared.
     position
-        Its middle, as ``"Z 3, Y 40, X 12"``.
+        The same in words; empty until it is known which result they are of.
     """
 
     score: float
     difference: float
     edge: int
-    position: str
+    index: Mapping[str, int]
+    position: str = ""
 
 
 def denied_by_input(found: Consistency, base: Consistency, lr: Image) -> Place | None:
@@ -95,9 +98,8 @@ def _worst(
             score = np.abs(difference) / np.sqrt(allowed)
             at = np.unravel_index(score.argmax(), score.shape)
             if best is None or score[at] > best.score:
-                indices = (*index, *(int(i) for i in at))
-                position = ", ".join(f"{a} {i}" for a, i in zip(axes, indices, strict=True))
-                best = Place(float(score[at]), float(difference[at]), edge, position)
+                middle = dict(zip(axes, (*index, *(int(i) for i in at)), strict=True))
+                best = Place(float(score[at]), float(difference[at]), edge, middle)
     return best
 
 

@@ -82,8 +82,8 @@ def denied_by_sums(found: Consistency, lr: Image) -> Place | None:
                 min(int(i * 2**level + 2**level // 2), n - 1) for i, n in zip(at[1:], values.shape[-2:], strict=True)
             )
             indices = (*(int(i) for i in np.unravel_index(at[0], outer)), *middle) if outer else tuple(middle)
-            position = ", ".join(f"{a} {i}" for a, i in zip(found.residual.axes, indices, strict=True))
-            best = Place(float(score[at]), float(sums[at]), 4 * 2**level, position)
+            index = dict(zip(found.residual.axes, indices, strict=True))
+            best = Place(float(score[at]), float(sums[at]), 4 * 2**level, index)
     return best
 
 

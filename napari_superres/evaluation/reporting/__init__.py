@@ -13,6 +13,7 @@ and answers.
 ``about``      who, what and when; one line per file where many have no reference
 ``verdict``    all answers in one sentence, and what to do about each
 ``exhibits``   the place where a check failed, in all images
+``spots``      places of a result, in the words that all texts share
 ``page``       the HTML page with its pictures and tables
 ``paper``      text, checklist and figure for a paper
 ``gates``      conditions on the rows, met or not, for pipelines

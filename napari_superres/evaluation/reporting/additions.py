@@ -12,6 +12,7 @@ from napari_superres.evaluation.consistency.grids import MAX_PEAK, MAX_SEAM, MAX
 from napari_superres.evaluation.consistency.places import Place
 from napari_superres.evaluation.reporting.channels import named, worst
 from napari_superres.evaluation.reporting.questions import Answer, State
+from napari_superres.evaluation.reporting.spots import Spot
 from napari_superres.evaluation.resolution import RingCorrelation
 from napari_superres.evaluation.resolution.shared_detail import SharedDetail
 
@@ -164,10 +165,12 @@ def grids(found: Mapping[str, Grids], sampled: str, problem: str) -> Answer:
 
 def supported(
     shared: Mapping[str, Added],
-    excess: Mapping[str, tuple[float, str]],
+    excess: Mapping[str, tuple[float, Spot]],
     consistency: Mapping[str, Consistency],
     curves: tuple[RingCorrelation | None, RingCorrelation | None],
     placed: Answer | None,
+    *,
+    interpolated: bool = False,
 ) -> Answer:
     """Answer whether detail finer than the input's pixels is in the reference too.
 
@@ -183,6 +186,8 @@ def supported(
         Ring correlation of result and reference, and of two recordings of the input.
     placed
         Answer of `place`; None without a reference.
+    interpolated
+        Whether the result is an interpolation of its input.
     """
     question = "Is the added fine detail real?"
     agreement, repeat = curves
@@ -197,6 +202,7 @@ def supported(
         return Answer(question, "no" if value > _EXCESS[1] else "doubtful", "; ".join([reason, *more]))
     if not shared:
         reason = _unsupported(consistency) if placed is None or consistency else _NO_SCALE
+        reason = _INTERPOLATED if interpolated else reason
         return Answer(question, "not measurable", "; ".join([reason, *more]))
     if placed is not None and placed.state == "no":
         return Answer(question, "not measurable", "it does not lie on the reference: they cannot agree in detail")
@@ -218,6 +224,8 @@ def supported(
         reason += ": do not measure details smaller than an input pixel"
     return Answer(question, state, "; ".join([named(name, reason), *more]))
 
+
+_INTERPOLATED = "the result is itself interpolated, so it adds no detail"
 
 _NO_SCALE = "no finer result of a known input was given (`lr`), so it is not known which detail was added"
 

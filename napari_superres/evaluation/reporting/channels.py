@@ -1,7 +1,7 @@
 """What is measured of each channel and colour of a result, so that the worst one can be named."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from napari_superres.evaluation.registration.lengths import pixel_sizes
 from napari_superres.evaluation.registration.match import match
 from napari_superres.evaluation.registration.register import Registration, register
 from napari_superres.evaluation.registration.scale import scale_of
+from napari_superres.evaluation.reporting.spots import Index, Spot, in_units_of, spot_on
 from napari_superres.evaluation.resolution.holes import without_holes
 
 T = TypeVar("T")
@@ -83,7 +84,7 @@ class AgainstInput:
     problem
         Why that could not be measured, if so.
     denied
-        Place that the input denies most.
+        Place of the result that the input denies most.
     kept
         Detail of the input that is kept least.
     grids
@@ -100,8 +101,13 @@ class AgainstInput:
     denied: Mapping[str, Place]
     kept: Mapping[str, Kept]
     grids: Mapping[str, Grids]
-    excess: Mapping[str, tuple[float, str]]
+    excess: Mapping[str, tuple[float, Spot]]
     sampled: str
+
+    def spots(self) -> list[tuple[str, Spot]]:
+        """Return the places that answers name, with their channels."""
+        found = [(n, Spot(p.index, p.position)) for n, p in self.denied.items()]
+        return found + [(n, at) for n, (_, at) in self.excess.items()]
 
 
 def compare_with_input(
@@ -129,7 +135,7 @@ def compare_with_input(
     denied: dict[str, Place] = {}
     kept: dict[str, Kept] = {}
     grids: dict[str, Grids] = {}
-    excess: dict[str, tuple[float, str]] = {}
+    excess: dict[str, tuple[float, Spot]] = {}
     problem = sampled = ""
     bases: list[Image | None] = [*by_channel(interpolated).values()]
     for (name, one), low, base in zip(ours.items(), theirs.values(), bases or [None] * len(ours), strict=True):
@@ -139,7 +145,7 @@ def compare_with_input(
             places = [None if usual is None else denied_by_input(consistency[name], usual, low)]
             places += [denied_by_sums(consistency[name], low)]
             worse = max((p for p in places if p is not None), key=lambda p: p.score, default=None)
-            denied |= {} if worse is None else {name: worse}
+            denied |= {} if worse is None else {name: _placed(worse, in_units_of(low, one), one)}
             least = kept_detail(consistency[name], low)
             kept |= {} if least is None else {name: least}
         except EvaluationError as error:
@@ -153,7 +159,7 @@ def compare_with_input(
             grids[name] = find_grids(*_filled_alike(to_planes(first), to_planes(second)), scale, step)
             if max(scale) > 1 and (whole := _whole(to_planes(first))):
                 value, at = detail_excess(whole[0], max(scale))
-                excess[name] = value, describe_place(first, at)
+                excess[name] = value, spot_on(_index(pair.result, first, at), pair.result, one)
     return AgainstInput(tuple(ours), consistency, problem, denied, kept, grids, excess, sampled)
 
 
@@ -184,9 +190,14 @@ class AgainstReference:
     curves: Mapping[str, Linearity]
     fluxes: Mapping[str, float]
     wrong: Mapping[str, Place]
-    copied: Mapping[str, tuple[float, str]]
+    copied: Mapping[str, tuple[float, Spot]]
     equal: tuple[str, ...]
     sampled: str
+
+    def spots(self) -> list[tuple[str, Spot]]:
+        """Return the places that answers name, with their channels."""
+        found = [(n, Spot(p.index, p.position)) for n, p in self.wrong.items()]
+        return found + [(n, at) for n, (_, at) in self.copied.items()]
 
 
 def compare_channels(result: Image, reference: Image, base: Image | None) -> AgainstReference:
@@ -202,7 +213,7 @@ def compare_channels(result: Image, reference: Image, base: Image | None) -> Aga
     registrations, problem = _positions(result, reference)
     curves: dict[str, Linearity] = {}
     fluxes: dict[str, float] = {}
-    copied: dict[str, tuple[float, str]] = {}
+    copied: dict[str, tuple[float, Spot]] = {}
     equal: list[str] = []
     wrong: dict[str, Place] = {}
     sampled = ""
@@ -214,11 +225,13 @@ def compare_channels(result: Image, reference: Image, base: Image | None) -> Aga
         curves[name] = _curve(*planes)
         fluxes[name] = flux(np.asarray(other.data), np.asarray(one.data))
         noise = copied_noise(*planes)
-        copied |= {} if noise is None else {name: (noise.share, describe_place(first, noise.place))}
+        copied |= {} if noise is None else {name: (noise.share, spot_on(_index(one, first, noise.place), one, one))}
         equal += [name] if np.array_equal(np.asarray(one.data), np.asarray(other.data)) else []
         if low is not None:
             place = denied_by_reference(first, sample_planes(low, other)[0][0], second)
-            wrong |= {} if place is None else {name: place}
+            if place is not None:
+                whole = replace(place, index=_unsampled(one, place.index))
+                wrong[name] = _placed(whole, one, one)
     return AgainstReference(registrations, problem, curves, fluxes, wrong, copied, tuple(equal), sampled)
 
 
@@ -249,21 +262,39 @@ def _frames(result: Image, reference: Image) -> Iterator[tuple[str, tuple[Image,
 
 def sample_planes(first: Image, second: Image) -> tuple[tuple[Image, Image], str]:
     """Return two images of one shape with all planes, or evenly spaced ones of large stacks, and how many of them."""
-    stacked = [a for a in first.axes if a in "TZ"]
-    step = max(1, int(np.ceil(np.prod(first.shape) / _MOST_PIXELS)))
-    if step == 1 or not stacked:
+    axis, step = _sampling(first)
+    if step == 1:
         return (first, second), ""
-    axis = max(stacked, key=first.size)
     key = tuple(slice(step // 2, None, step) if a == axis else slice(None) for a in first.axes)
     images = tuple(i.replace(data=np.asarray(i.data[key])) for i in (first, second))
     return (images[0], images[1]), f"on {images[0].size(axis)} of {first.size(axis)} planes along {axis}"
 
 
-def describe_place(image: Image, place: tuple[int, int, int]) -> str:
-    """Return the place of a pixel, given by plane, row and column, such as ``"Z 3, Y 40, X 12"``."""
-    outer = [n for a, n in zip(image.axes, image.shape, strict=True) if a not in "YX"]
-    indices = (*np.unravel_index(place[0], outer), *place[1:]) if outer else place[1:]
-    return ", ".join(f"{a} {i}" for a, i in zip(image.axes, indices, strict=True))
+def _sampling(image: Image) -> tuple[str, int]:
+    """Return the axis along which planes are sampled, and their distance; 1 takes them all."""
+    stacked = [a for a in image.axes if a in "TZ"]
+    step = max(1, int(np.ceil(np.prod(image.shape) / _MOST_PIXELS))) if stacked else 1
+    return max(stacked, key=image.size, default=""), step
+
+
+def _placed(place: Place, image: Image, result: Image) -> Place:
+    """Return a place of an image, such as the input, as one of the result."""
+    spot = spot_on(place.index, image, result)
+    return replace(place, index=spot.pixel, position=spot.words)
+
+
+def _index(image: Image, sampled: Image, place: tuple[int, int, int]) -> Index:
+    """Return the pixel of an image at the plane, row and column of its sampled planes."""
+    outer = {a: n for a, n in zip(sampled.axes, sampled.shape, strict=True) if a not in "YX"}
+    planes = np.unravel_index(place[0], tuple(outer.values())) if outer else ()
+    index = {**dict(zip(outer, map(int, planes), strict=True)), "Y": int(place[1]), "X": int(place[2])}
+    return _unsampled(image, index)
+
+
+def _unsampled(image: Image, index: Index) -> Index:
+    """Return the pixel of an image that is a pixel of its sampled planes, as `sample_planes` returns them."""
+    axis, step = _sampling(image)
+    return {a: i * step + step // 2 if a == axis else i for a, i in index.items()}
 
 
 def to_planes(image: Image) -> Floats:

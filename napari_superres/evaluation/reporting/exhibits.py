@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation.registration.lengths import on_grid_of
-from napari_superres.evaluation.registration.match import affine_in_units_of
 from napari_superres.evaluation.reporting.questions import Answer
+from napari_superres.evaluation.reporting.spots import in_units_of, in_words, on_grid
 
 if TYPE_CHECKING:
     from napari_superres.evaluation.reporting.findings import Findings
@@ -75,7 +74,7 @@ def with_exhibits(
     lr
         The input on its own grid, or None.
     """
-    lr = None if lr is None else _in_units_of(lr, result)
+    lr = None if lr is None else in_units_of(lr, result)
     images = {"input": lr, "interpolation": base, "result": result, "reference": reference}
     pictures = {name: middle_plane(image) for name, image in images.items() if image is not None}
     exhibits: dict[str, Exhibit] = {}
@@ -83,27 +82,25 @@ def with_exhibits(
         if answer.state not in ("no", "doubtful"):
             continue
         residual = None if findings.consistency is None else findings.consistency.residual
-        place = _worst_place(answer, result, reference, lr, residual)
+        named = findings.places.get(answer.question)
+        place = _worst_place(answer, result, reference, lr, residual) if named is None else dict(named)
         if place is not None and "C" in result.axes:
             place.setdefault("C", findings.channel)
         if place is not None:
             exhibit = _exhibit(place, result, reference, lr, base, residual)
-            claim = _claim(residual) if residual is not None and "its input" in answer.question else ""
+            claim = _claim(answer, residual) if residual is not None and "its input" in answer.question else ""
             exhibits[answer.question] = replace(exhibit, claim=claim)
     return replace(findings, pictures=pictures, exhibits=exhibits)
 
 
-def _in_units_of(lr: Image, result: Image) -> Image:
-    """Return the input in the units of its result; where a pixel size is unknown, both begin at the same corner."""
-    if lr.spatial != result.spatial:
-        return lr
-    if lr.has_pixel_size and result.has_pixel_size:
-        return lr.replace(affine=affine_in_units_of(lr, result), units={**lr.units, **result.units})
-    return on_grid_of(lr, result, {a: max(1, round(result.size(a) / lr.size(a))) for a in result.spatial})
+_ADDED, _REMOVED = "shows something that its input denies", "lacks something that its input shows"
 
 
-def _claim(residual: Image) -> str:
+def _claim(answer: Answer, residual: Image) -> str:
     """Return what is wrong with the place where a result contradicts its input; empty if no place stands out."""
+    for kind, claim in (("more", _ADDED), ("less", _REMOVED)):
+        if f"{kind} there than the input shows" in answer.reason:
+            return claim
     values = np.asarray(residual.data, dtype=np.float64)
     if not np.isfinite(values).any():
         return ""
@@ -112,7 +109,7 @@ def _claim(residual: Image) -> str:
     peak = float(blocks.flat[np.abs(blocks).argmax()]) * _BLOCK
     if abs(peak) <= _CLEAR:
         return ""
-    return "shows something that its input denies" if peak > 0 else "lacks something that its input shows"
+    return _ADDED if peak > 0 else _REMOVED
 
 
 def middle_plane(image: Image) -> Image:
@@ -132,7 +129,7 @@ def _worst_place(
     denied = residual is not None and np.isfinite(np.asarray(residual.data)).any()
     if residual is not None and lr is not None and denied and (reference is None or "its input" in answer.question):
         at = _peak(np.asarray(residual.data, dtype=np.float64), residual.axes)
-        return _on_result(at, lr, result)
+        return on_grid(at, lr, result)
     if reference is None or reference.shape != result.shape:
         return None
     ours, theirs = (np.asarray(i.data, dtype=np.float64) for i in (result, reference))
@@ -151,15 +148,6 @@ def _blocks(values: Floats, axes: str) -> Floats:
 
     size = [_BLOCK if a in "YX" else 1 for a in axes]
     return np.asarray(uniform_filter(np.nan_to_num(values, posinf=0, neginf=0), size, mode="reflect"))
-
-
-def _on_result(at: Place, lr: Image, result: Image) -> Place:
-    """Return the pixel of the result over a pixel of the input: by the world, which both lie in."""
-    world = lr.affine @ np.array([*(at.get(a, 0) for a in lr.spatial), 1])
-    ours = [world[lr.spatial.index(a)] if a in lr.spatial else 0.0 for a in result.spatial]
-    index = np.linalg.solve(result.affine, np.array([*ours, 1]))
-    found = {a: int(np.clip(round(v), 0, result.size(a) - 1)) for a, v in zip(result.spatial, index, strict=False)}
-    return {**at, **found}
 
 
 def _exhibit(
@@ -191,7 +179,7 @@ def _exhibit(
         centre=(centre[0], centre[1]),
         width=(stops["X"] - starts["X"]) * (pixel if known else 1.0),
         unit=str(result.units["X"]) if known else "pixel",
-        place=_in_words(place, result),
+        place=in_words(place, result),
         residual=words,
     )
 
@@ -222,28 +210,6 @@ def _crop_coarse(lr: Image, result: Image, place: Place, starts: Place, stops: P
     first, last = ({a: round(corner[a] + 0.5) for a in "YX"} for corner in corners)
     depth = {a: int(np.clip(round(corners[0][a]), 0, lr.size(a) - 1)) for a in lr.spatial if a not in "YX"}
     return _crop(lr, {**place, **depth}, first, last)
-
-
-def _in_words(place: Place, result: Image) -> str:
-    """Return a place as people say it: plane, channel, and Y and X in the unit of length."""
-    parts: list[str] = []
-    for axis, word in (("T", "frame"), ("Z", "plane")):
-        if axis in result.axes and result.size(axis) > 1:
-            parts.append(f"{word} {place.get(axis, 0)}")
-    if "C" in result.axes and result.size("C") > 1:
-        channel = place.get("C", 0)
-        parts.append(f"channel {result.channel_names[channel] if result.channel_names else channel}")
-    sizes = [result.pixel_size[result.spatial.index(a)] if result.has_pixel_size else 1.0 for a in "YX"]
-    y, x = (place[a] * size for a, size in zip("YX", sizes, strict=True))
-    unit = short_unit(str(result.units["X"])) if result.has_pixel_size else "pixels"
-    spot = f"y {y:.4g}, x {x:.4g} {unit}"
-    return ", ".join([*parts, spot])
-
-
-def short_unit(unit: str) -> str:
-    """Return the sign of a unit of length."""
-    signs = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å", "picometer": "pm"}
-    return signs.get(unit, {"centimeter": "cm", "meter": "m", "inch": "in", "pixel": "px"}.get(unit, unit))
 
 
 def nice_length(width: float) -> float:

@@ -27,11 +27,13 @@ from napari_superres.evaluation.reporting.channels import (
     by_channel,
     compare_channels,
     compare_with_input,
+    named,
     to_planes,
     worst,
 )
 from napari_superres.evaluation.reporting.exhibits import Exhibit
 from napari_superres.evaluation.reporting.questions import Answer
+from napari_superres.evaluation.reporting.spots import Index, Spot, on_grid
 from napari_superres.evaluation.reporting.verdict import Verdict, judge
 from napari_superres.evaluation.resolution import RingCorrelation, local_agreement, ring_correlation
 from napari_superres.evaluation.resolution.frc import FrequencyRings, squared_magnitude, windowed_spectrum
@@ -71,6 +73,8 @@ class Findings:
         ``"agreement"``, and on the input's grid ``"residual"``.
     pictures
         Middle planes of all channels: ``"input"``, ``"interpolation"``, ``"result"`` and ``"reference"``.
+    places
+        Pixel of the result that an answer is about, by its question; of answers about one place only.
     exhibits
         Where each check that failed or is doubtful is worst, by its question.
     """
@@ -85,6 +89,7 @@ class Findings:
     unit: str
     maps: Mapping[str, Image]
     pictures: Mapping[str, Image] = field(default_factory=dict)
+    places: Mapping[str, Index] = field(default_factory=dict)
     exhibits: Mapping[str, Exhibit] = field(default_factory=dict)
     channel: int = 0
 
@@ -165,8 +170,10 @@ def examine(
     maps = {"result": _middle(result)}
     shared: dict[str, Added] = {}
     scale = None if lr is None else scale_of(whole, lr)
+    spots = [(n, Spot(on_grid(at.pixel, whole, result), at.words)) for n, at in held.spots()]
     if reference is not None:
         facts = compare_channels(result, reference, base)
+        spots += facts.spots()
         curves = facts.curves
         answers, placed = _against_reference(facts, result, reference, registration, unknown)
         if rows:
@@ -177,13 +184,14 @@ def examine(
         shared = {} if scale is None else _shared_beyond(result, reference, base, scale)
     else:
         answers = _against_input(whole, interpolated)
+    plain = _is_interpolated(whole, interpolated)
     others = [None if lr is None else base, reference if recorded is None else recorded]
     lacking = additions.every_pixel(result, [image for image in others if image is not None])
     answers += [
         *([lacking] if lacking else []),
         questions.consistent(held.consistency, held.denied, held.kept, held.problem),
         additions.grids(held.grids, held.sampled, held.problem),
-        additions.supported(shared, held.excess, held.consistency, (agreement, repeated), placed),
+        additions.supported(shared, held.excess, held.consistency, (agreement, repeated), placed, interpolated=plain),
     ]
     consistency, channel = _worst_consistency(held)
     if consistency is not None:
@@ -200,8 +208,34 @@ def examine(
         spectra={n: radial_power(i) for n, i in images.items() if i is not None},
         unit=length_unit(result),
         maps=maps,
+        places=_places(answers, spots, by_channel(result)),
         channel=channel,
     )
+
+
+def _places(
+    answers: Sequence[Answer], spots: Sequence[tuple[str, Spot]], channels: Mapping[str, Image]
+) -> dict[str, Index]:
+    """Return the place that the reason of each answer names, by its question."""
+    names = list(channels)
+    return {
+        answer.question: {**spot.pixel, "C": names.index(name) if name in names else 0}
+        for answer in answers
+        for name, spot in spots
+        if spot.words in answer.reason and answer.reason.startswith(named(name, ""))
+    }
+
+
+def _is_interpolated(result: Image, base: Image | None) -> bool:
+    """Return whether a result is interpolated: its record says so, or it equals its interpolated input."""
+    record = result.metadata.get("provenance")
+    if isinstance(record, Mapping) and record.get("model") and record.get("synthetic_detail") is False:
+        return True
+    if base is None or base.shape != result.shape:
+        return False
+    ours, theirs = np.asarray(result.data, np.float64), np.asarray(base.data, np.float64)
+    step = 1.0 if result.dtype.kind in "ui" else 1e-5 * float(np.nan_to_num(np.abs(theirs)).max(initial=0.0))
+    return bool(np.allclose(ours, theirs, rtol=0, atol=step, equal_nan=True))
 
 
 def base_on_grid(result: Image, base: Image | None) -> Image | None:

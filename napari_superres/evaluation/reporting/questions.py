@@ -282,7 +282,7 @@ def consistent(
     if at.score <= limit:
         return Answer(question, "yes", named(name, f"{measure}; {blind}"))
     kind = "more" if at.difference > 0 else "less"
-    reason = f"{measure}, most at {at.position} of the input: {kind} there than the input shows"
+    reason = f"{measure}, at {at.position}: {kind} there than the input shows"
     advice = "look at that place in the input before you use it"
     return Answer(question, "no" if at.score > _DENIED_BY_INPUT[1] else "doubtful", named(name, f"{reason}; {advice}"))
 

@@ -116,7 +116,7 @@ class Report:
         return _write(render(self), path)
 
     def to_figure(self, path: str | Path) -> None:
-        """Write a figure for a paper: input, result and reference of the first image at one contrast.
+        """Write a figure for a paper: input, interpolation, result and reference of the first image at one contrast.
 
         Parameters
         ----------

@@ -7,6 +7,7 @@ from napari_superres.core.kernels import AREA_SPLINE
 from napari_superres.evaluation.metrics.paired import Comparison
 from napari_superres.evaluation.metrics.score import Row
 from napari_superres.evaluation.reporting.questions import Answer, State
+from napari_superres.evaluation.reporting.spots import Spot
 
 _EQUAL, _WORSE = 0.1, 1.0
 """Differences in dB below which two images are equally good, and beyond which one is certainly worse."""
@@ -130,7 +131,7 @@ def _named(channel: str, text: str) -> str:
     return text if channel == "all" else f"channel {channel}: {text}"
 
 
-def independent(copied: Mapping[str, tuple[float, str]], equal: Sequence[str]) -> Answer:
+def independent(copied: Mapping[str, tuple[float, Spot]], equal: Sequence[str]) -> Answer:
     """Answer whether a result was made without the reference.
 
     Parameters

@@ -25,8 +25,8 @@ KIND = "DICOM image"
 """Name of the format in messages."""
 
 _GEOMETRY = """
-    SOPClassUID Modality BodyPartExamined SeriesInstanceUID InstanceNumber ImageType SliceThickness
-    SpacingBetweenSlices
+    SOPClassUID Modality BodyPartExamined SeriesInstanceUID SeriesNumber InstanceNumber ImageType SliceThickness
+    SpacingBetweenSlices ContrastBolusAgent
     RepetitionTime FrameTime FrameTimeVector ImagerPixelSpacing ImagePositionPatient ImageOrientationPatient
     PixelSpacing GridFrameOffsetVector DetectorInformationSequence FrameIncrementPointer TotalPixelMatrixColumns
     DimensionIndexSequence SegmentSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence

@@ -65,8 +65,13 @@ class SliceHeader:
 
     @property
     def name(self) -> str:
-        """How messages name it: the label of the file, and the frame."""
-        return f"{self.path}" if self.frame is None else f"frame {self.frame} of {self.path}"
+        """How messages name it: the label of the file, which hides a patient's name, and where to find the slice."""
+        if self.frame is not None:
+            return f"frame {self.frame} of {self.path}"
+        known = [f"instance {self.instance}"] if self.instance else []
+        if self.position is not None:
+            known.append("at " + ", ".join(f"{a} {v:.4g}" for a, v in zip("xyz", self.position, strict=True)) + " mm")
+        return f"{self.path} ({', '.join(known)})" if known else f"{self.path}"
 
 
 def read_header(path: Path) -> SliceHeader:
@@ -140,6 +145,25 @@ def _with_place(header: SliceHeader, measures: Any, position: Any, orientation: 
         "thickness": thickness if thickness is not None and thickness > 0 else None,
     }
     return replace(header, **{name: value for name, value in found.items() if value is not None})
+
+
+def distinguish(header: SliceHeader) -> list[str]:
+    """Return what tells a series from others: numbers and terms, and no text that somebody wrote.
+
+    Descriptions and names of protocols may hold a patient's name.
+    """
+    tags, found = header.tags, []
+    if header.spacing is not None:
+        found.append(f"pixel {header.spacing[0]:.4g} x {header.spacing[1]:.4g} mm")
+    if header.orientation is not None:
+        normal = np.abs(np.cross(header.orientation[:3], header.orientation[3:]))
+        found.append(("sagittal", "coronal", "axial")[int(normal.argmax())])
+    times = (("TR", "RepetitionTime"), ("TE", "EchoTime"), ("TI", "InversionTime"))
+    found += [f"{name} {time:.4g} ms" for name, keyword in times if (time := number(tags, keyword)) is not None]
+    if text(tags, "ContrastBolusAgent"):
+        found.append("with contrast agent")
+    number_ = integer(tags, "SeriesNumber", -1)
+    return found if number_ < 0 else [*found, f"SeriesNumber {number_}"]
 
 
 def need_spacing(header: SliceHeader) -> tuple[float, float]:

@@ -22,6 +22,18 @@ _READERS = {
 _OTHER = "a DICOM viewer, or pydicom"
 
 
+class NoImageError(UnreadableImageError):
+    """An object holds no image by its nature. In a folder with images it is left out.
+
+    Attributes
+    ----------
+    kind
+        What the object is.
+    """
+
+    kind = "DICOMDIR"
+
+
 def describe_kind(elements: Elements) -> tuple[str, str]:
     """Return what an object is, such as ``"RT Plan"``, and what reads it."""
     uid = text(elements.tags, "SOPClassUID") or elements.kind
@@ -37,7 +49,7 @@ def describe_kind(elements: Elements) -> tuple[str, str]:
 def no_image_error(path: Path, elements: Elements) -> SuperResError:
     """Return the error for a file without pixels: what it is, or that its pixels are missing."""
     if elements.kind == _DIRECTORY:
-        return UnreadableImageError(
+        return NoImageError(
             f"{path} is a DICOM directory (DICOMDIR), which lists files but holds no image.",
             remedy="Choose the folder with the images.",
         )
@@ -50,7 +62,9 @@ def no_image_error(path: Path, elements: Elements) -> SuperResError:
             remedy="Look into it with pydicom or dcmdump of DCMTK.",
         )
     what = kind or "an object of a private kind"
-    return UnreadableImageError(f"{path} is a DICOM object without an image: {what}.", remedy=f"Open it with {reader}.")
+    error = NoImageError(f"{path} is a DICOM object without an image: {what}.", remedy=f"Open it with {reader}.")
+    error.kind = what
+    return error
 
 
 def check_is_grid(path: Path, elements: Elements) -> None:

@@ -25,7 +25,8 @@ from napari_superres.core.image import Image
 from napari_superres.errors import UnreadableImageError
 from napari_superres.io.dicom.dataset import KIND, number, numbers, text
 from napari_superres.io.dicom.frames import FrameGrid, frame_headers, share_places, sort_frames
-from napari_superres.io.dicom.header import SliceHeader, has_place, need_spacing, read_header
+from napari_superres.io.dicom.header import SliceHeader, distinguish, has_place, need_spacing, read_header
+from napari_superres.io.dicom.kinds import NoImageError
 from napari_superres.io.dicom.mosaic import read_volumes
 from napari_superres.io.dicom.stack import stack_slices
 from napari_superres.io.dicom.values import Pixels, read_pixels
@@ -51,28 +52,60 @@ def scan(path: Path, accept: Accept) -> list[Series]:
     UnreadableImageError
         If a file is damaged, or holds no image.
     """
-    return [_series(group, number_, not accept.unknown_pixel_size) for number_, group in enumerate(_groups(path))]
+    groups, others = _groups(path)
+    found = [_series(group, number_, not accept.unknown_pixel_size) for number_, group in enumerate(groups)]
+    if not others:
+        return found
+    note = f"{len(others)} DICOM object(s) without an image lie in the folder and were left out: "
+    note += f"{', '.join(sorted(set(others)))}."
+    return [_noted(series, note) for series in found]
+
+
+def _noted(series: Series, note: str) -> Series:
+    """Return a series whose image has one note more."""
+
+    def open_image(axes: str | None) -> Image:
+        image = series.open(axes)
+        return image.replace(metadata={**image.metadata, "notes": (*image.metadata.get("notes", ()), note)})
+
+    return replace(series, open=open_image)
 
 
 def has_volumes(folder: Path) -> bool:
     """Return whether a series in a folder has several slices at one place. Only headers are read."""
-    return any(len(group) > 1 and share_places(group) for group in _groups(folder))
+    return any(len(group) > 1 and share_places(group) for group in _groups(folder)[0])
 
 
-def _groups(path: Path) -> list[list[SliceHeader]]:
-    """Return the headers of the files of each series."""
+def _groups(path: Path) -> tuple[list[list[SliceHeader]], list[str]]:
+    """Return the headers of the files of each series, and what the objects are that hold no image.
+
+    Raises
+    ------
+    UnreadableImageError
+        If a file is damaged, or none holds an image.
+    """
     groups: dict[str, list[SliceHeader]] = {}
-    for header in [read_header(p) for p in (dicom_files(path) if path.is_dir() else [path])]:
+    headers: list[SliceHeader] = []
+    others: list[NoImageError] = []
+    for file in dicom_files(path) if path.is_dir() else [path]:
+        try:
+            headers.append(read_header(file))
+        except NoImageError as error:
+            others.append(error)
+    if others and not headers:
+        raise others[0]
+    for header in headers:
         # A multi-frame file is an image of its own, even if other files belong to the same series.
         key = header.series if header.size[2] == 1 else str(header.path)
         groups.setdefault(key, []).append(header)
-    return list(groups.values())
+    return list(groups.values()), [error.kind for error in others]
 
 
 def _series(group: list[SliceHeader], number_: int, require_pixel_size: bool) -> Series:
     first = group[0]
     count = first.size[2] if len(group) == 1 else len(group)
     words = f"{count} slice(s) of {first.size[0]} x {first.size[1]}, {first.modality or 'unknown modality'}"
+    words = ", ".join([words, *distinguish(first)])
     read: Callable[[str | None], Image]
     if any(header.is_mosaic for header in group):
         words = words.replace("slice(s)", "mosaic(s)")

@@ -1,11 +1,14 @@
 """The place where a check failed is found, and shown in all images at once."""
 
+import re
+
 import numpy as np
 import pytest
 from helpers.scenes.reported import OBJECT, make_case
 
 from napari_superres import evaluate
-from napari_superres.evaluation.reporting.exhibits import nice_length, short_unit
+from napari_superres.evaluation.reporting.exhibits import nice_length
+from napari_superres.evaluation.reporting.spots import short_unit
 
 CONSISTENT = "Is it consistent with its input?"
 
@@ -37,6 +40,21 @@ def test_the_object_is_in_the_middle_of_every_crop(case, reference):
     assert (shown.width, shown.unit) == (pytest.approx(6.4), "micrometer")
     assert "µm" in shown.place
     assert "shows something that its input denies" in report.verdict().sentence
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_verdict_reason_and_picture_name_one_place(case, turned):
+    """In the coordinates of the world, which napari shows, also where rows run against its axis."""
+    affine = np.array([[-0.1 if turned else 0.1, 0, 300], [0, 0.1, -40], [0, 0, 1]])
+    coarse = affine @ [[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]]  # The first corners are the same.
+    report = evaluate(case.lie.replace(affine=affine), None, lr=case.lr.replace(affine=coarse))
+    (answer,) = (a for a in report.findings["image"].answers if a.question == CONSISTENT)
+    shown = report.findings["image"].exhibits[CONSISTENT]
+    assert f", at {shown.place}: " in answer.reason
+    assert f"worst at {shown.place}" in report.verdict().sentence
+    found = re.fullmatch(r"y (\S+), x (\S+) µm", shown.place)
+    expected = [300 + affine[0, 0] * OBJECT["Y"], -40 + 0.1 * OBJECT["X"]]
+    np.testing.assert_allclose([float(v) for v in found.groups()], expected, atol=0.5)
 
 
 def test_what_was_removed_is_called_that():

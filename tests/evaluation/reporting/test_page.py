@@ -169,7 +169,7 @@ def test_a_figure_for_a_paper(report, tmp_path, suffix):
     report.to_figure(file)
     if suffix == ".svg":
         text = file.read_text("utf-8")
-        for word in ("computed x2, lanczos-x2 v", "input", "result", "reference", "µm"):
+        for word in ("computed x2, lanczos-x2 v", "input", "interpolation", "result", "reference", "µm"):
             assert word in text
     else:
         with Picture.open(file) as picture:

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers.scenes.reported import make_case
 
+from napari_superres import evaluate, upscale
 from napari_superres.evaluation import reporting
 from napari_superres.evaluation.reporting.questions import Answer
 from napari_superres.evaluation.reporting.verdict import judge, next_step
@@ -74,3 +76,15 @@ def test_one_answer_about_all_images_counts_once():
     common = Answer("Does it beat interpolation?", "yes", "better in 6 of 6")
     images = {name: [common, *answers("yes", "yes")] for name in "abc"}
     assert judge(images).sentence.endswith("7 of 7 checks passed.")
+
+
+def test_an_interpolated_result_is_called_that_and_no_guess_of_a_model():
+    """By its record, or because it equals the interpolated input."""
+    case = make_case()
+    plain = upscale(case.lr, "bicubic-x2")
+    recorded = case.result
+    for result in (plain.replace(metadata={}), recorded):
+        found = evaluate(result, None, lr=case.lr).findings["image"]
+        (answer,) = (a for a in found.answers if "fine detail" in a.question)
+        assert answer.state == "not measurable"
+        assert answer.reason.startswith("the result is itself interpolated, so it adds no detail")

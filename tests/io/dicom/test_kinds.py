@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from helpers.prepared import slice_file
+from helpers.prepared import slice_file, slices
 from pydicom.dataset import FileDataset, FileMetaDataset
 
 from napari_superres import read_image
-from napari_superres.errors import UnreadableImageError
+from napari_superres.errors import SeriesError, SuperResWarning, UnreadableImageError
 from napari_superres.io import find_images
 
 RT = "1.2.840.10008.5.1.4.1.1.481"
@@ -94,3 +94,35 @@ def test_other_files_are_no_dicom(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.dcm").rename(tmp_path / "notes")
     with pytest.raises(UnreadableImageError, match="which cannot be read"):
         read_image(tmp_path / "notes")
+
+
+def test_an_object_without_an_image_among_slices_is_left_out_with_a_note(tmp_path: Path) -> None:
+    """Planning systems store contours next to the slices, and discs have a directory of their files."""
+    folder = slices(tmp_path / "series", [0, 3, 6])
+    other = {"SeriesInstanceUID": "1.2.9", "Rows": None, "Columns": None, "PixelData": None}
+    slice_file(folder / "contours.dcm", SOPClassUID="1.2.840.10008.5.1.4.1.1.481.3", **other)
+    slice_file(folder / "DICOMDIR", SOPClassUID="1.2.840.10008.1.3.10", **other)
+    assert find_images(folder) == [folder]
+    with pytest.warns(SuperResWarning, match="left out: RT Structure Set") as noted:
+        image = read_image(folder)
+    assert len(noted) == 1
+    assert image.shape == (3, 6, 5)
+
+
+def test_series_are_told_apart_by_numbers_and_not_by_texts(tmp_path: Path) -> None:
+    texts = {"SeriesDescription": "Doe Jane T1", "ProtocolName": "Doe"}
+    slices(tmp_path / "both", [0, 3], SeriesNumber=4, EchoTime=12.5, RepetitionTime=500, **texts)
+    texts |= {"ContrastBolusAgent": "Doe 5 ml"}
+    slices(tmp_path / "both", [0, 3], "b", SeriesInstanceUID="1.2.9", SeriesNumber=7, **texts)
+    with pytest.raises(SeriesError) as refused:
+        read_image(tmp_path / "both")
+    first, second = refused.value.message.split("1: ")
+    assert "pixel 0.7 x 0.5 mm, axial, TR 500 ms, TE 12.5 ms, SeriesNumber 4" in first
+    assert "axial, with contrast agent, SeriesNumber 7" in second
+    assert "Doe" not in refused.value.message
+
+
+def test_the_place_of_a_missing_slice_is_named(tmp_path: Path) -> None:
+    slices(tmp_path / "gap", [0, 3, 9, 12], InstanceNumber=8)
+    with pytest.raises(UnreadableImageError, match=r"\(instance 8, at x -10, y 20, z 3 mm\) must be followed"):
+        read_image(tmp_path / "gap")

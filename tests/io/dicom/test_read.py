@@ -71,9 +71,13 @@ SHIFTED = [[-10 + 0.4 * k, 20, 3.0 * k] for k in range(4)]
 @pytest.mark.parametrize(
     ("positions", "tags", "message"),
     [
-        ([0, 3, 9, 12], {}, r"001\.dcm must be followed.*1 slice\(s\) are missing before 002\.dcm \(6 mm where 3 mm"),
-        ([0, 3, 7, 10, 13], {}, r"002\.dcm must follow 001\.dcm evenly, but the gap is 4 mm where 3 mm"),
-        ([0, 3, 3, 6], {}, r"001\.dcm and 002\.dcm lie at the same place, but no tag says"),
+        (
+            [0, 3, 9, 12],
+            {},
+            r"001\.dcm \(at x -10, y 20, z 3 mm\) must be followed.* 1 slice.* before 002\.dcm .*\(6 mm where 3 mm",
+        ),
+        ([0, 3, 7, 10, 13], {}, r"002\.dcm .* must follow 001\.dcm .* evenly, but the gap is 4 mm where 3 mm"),
+        ([0, 3, 3, 6], {}, r"001\.dcm .* and 002\.dcm .* lie at the same place, but no tag says"),
         (SHIFTED, {}, r"000\.dcm.*shifted sideways by 7\.6 degrees \(gantry tilt\)"),
         ([0, 3, 6], {"PixelSpacing": None}, r"000\.dcm must state its pixel spacing \(tag 0028,0030\)"),
         ([0, 3, 6], {"ImageOrientationPatient": None}, r"000\.dcm.*0020,0037"),
@@ -108,7 +112,9 @@ def test_a_slice_that_does_not_fit(tags: dict[str, Any], message: str, tmp_path:
 def test_several_series_are_listed(tmp_path: Path) -> None:
     folder = slices(tmp_path / "study", [0, 3, 6], prefix="a")
     slices(folder, [0, 5], prefix="b", SeriesInstanceUID="1.2.3.5", Modality="MR")
-    with pytest.raises(SeriesError, match=r"0: .*3 slice\(s\) of 5 x 6, CT; 1: .*2 slice\(s\) of 5 x 6, MR.*`series`"):
+    with pytest.raises(
+        SeriesError, match=r"0: .*3 slice\(s\) of 5 x 6, CT.*; 1: .*2 slice\(s\) of 5 x 6, MR.*`series`"
+    ):
         read_image(folder)
     assert read_image(folder, series=1).shape == (2, 6, 5)
 
@@ -288,3 +294,12 @@ def test_rounded_directions_are_no_shear(tmp_path: Path) -> None:
     assert image.pixel_size == pytest.approx((2.5, 0.7, 0.5), rel=1e-4)
     world = np.array([5, 6, 7]) + 2.5 * 3 * normal + 0.7 * 5 * down + 0.5 * 4 * across
     np.testing.assert_allclose((image.affine @ [3, 5, 4, 1])[:3][::-1], world, atol=1e-3)
+
+
+def test_a_description_shows_what_is_there_without_pixel_spacing(tmp_path):
+    slice_file(tmp_path / "one.dcm", PixelSpacing=None)
+    slices(tmp_path / "stack", [0, 3, 6], PixelSpacing=None)
+    for path, shape in ((tmp_path / "one.dcm", [6, 5]), (tmp_path / "stack", [3, 6, 5])):
+        (row,) = describe(path)
+        assert row["shape"] == shape
+        assert row["pixel_size"] is None

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_superres.core.image import Image
-from napari_superres.evaluation.reporting.exhibits import Exhibit, nice_length, short_unit
+from napari_superres.evaluation.reporting.exhibits import Exhibit, nice_length
 from napari_superres.evaluation.reporting.page.figures import new_figure, png_uri
+from napari_superres.evaluation.reporting.spots import short_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,5 +4,5 @@ Begin with ``methods.write_methods``.
 
 ``methods``    the paragraph, from the record of a result and the card of its model
 ``checklist``  the checklist for image analysis, filled in
-``figure``     input, result and reference at one contrast, with an inset and a scale bar
+``figure``     input, interpolation, result and reference at one contrast, with an inset and a scale bar
 """

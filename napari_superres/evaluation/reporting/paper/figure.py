@@ -1,4 +1,4 @@
-"""A figure for a paper: input, result and reference at one contrast, with inset, scale bar and model."""
+"""A figure for a paper: input, interpolation, result and reference at one contrast."""
 
 import io
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ def save_figure(findings: "Mapping[str, Findings]", about: About, path: Path) ->
     pictures = next((f.pictures for f in findings.values() if f.pictures), None)
     if pictures is None:
         raise EvaluationError("there is no picture of a result.", remedy="Evaluate a single image.")
-    figure = _draw({n: i for n, i in pictures.items() if n != "interpolation"}, about)
+    figure = _draw(pictures, about)
     out = io.BytesIO()
     kind = path.suffix.lower()[1:]
     with mpl.rc_context({"svg.hashsalt": kind, "svg.fonttype": "none"}):

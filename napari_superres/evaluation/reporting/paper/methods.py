@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_superres.core.units import precision_text
-from napari_superres.evaluation.reporting.exhibits import short_unit
 from napari_superres.evaluation.reporting.paper.checklist import Item, cut_of, fill_checklist
+from napari_superres.evaluation.reporting.spots import short_unit
 
 if TYPE_CHECKING:
     from napari_superres.evaluation.metrics.score import Row

@@ -198,7 +198,7 @@ class ReportSteps(QWidget):
         self.save.setToolTip("Save answers, numbers, maps and curves as one web page.")
         self.save.clicked.connect(self._save_report)
         self.figure = QPushButton("Save figure…")
-        self.figure.setToolTip("Save input, result and reference at one contrast, with a scale bar, for a paper.")
+        self.figure.setToolTip("Save input, interpolation, result and reference at one contrast, for a paper.")
         self.figure.clicked.connect(self._save_figure)
         self.batch = QPushButton("Batch")
         self.batch.setToolTip("Super-resolve more files. Batch can take the settings of Super-resolve.")
