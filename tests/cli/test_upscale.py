@@ -242,7 +242,7 @@ def test_a_dry_run_says_what_would_be_refused(superres, cells, tmp_path):
     )
     assert "workers write an OME-Zarr" in superres(*command, cells, "-o", tmp_path / "o.tif", "--workers", 2).err
     done = superres(*command, cells, tmp_path / "gone.tif", "-o", tmp_path / "new")
-    assert (done.code, done.out.count("would fail")) == (3, 1), "one that is missing is a failure among others"
+    assert (done.code, done.out.count(": would fail: ")) == (3, 1), "one that is missing is a failure among others"
     done = superres(*command, tmp_path, "-o", tmp_path / "new")
     assert done.code == 3
     assert done.out.count("->") == 2

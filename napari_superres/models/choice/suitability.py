@@ -23,8 +23,8 @@ ANY_MODALITY = ("", "any", "unknown")
 _NOISE_FACTOR, _NOISE_FLOOR = 1.5, 0.005
 """Noise may exceed that of the training by this factor, and by this fraction of the model's intensity scale."""
 
-_OBLONG = 1.2
-"""Ratio of the pixel's edges in Y and X from which it is not square. Networks are trained on square pixels."""
+_OBLONG = 2.0
+"""Ratio of the pixel's edges in Y and X above which a result is doubted. Networks are trained on square pixels."""
 
 _SAMPLE_EDGE = 512
 
