@@ -252,7 +252,7 @@ def _stated(
     if psf != "metadata":
         raise SettingsError(
             f"`psf` must be 'metadata', or a point-spread function measured on beads, got {psf!r}.",
-            remedy="Read the file of a point-spread function with `read_image` first.",
+            remedy="Read the file of the point-spread function, and give its image.",
         )
     for channel in channels:
         find_lens(image, channel)

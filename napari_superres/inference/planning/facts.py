@@ -89,11 +89,6 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions, seen: Seen | No
         )
     told = find_told(image, card, intensities.normalisation, extent.channels, options, seen)
     is_blur_told = told is not None and any(told.psf_sigma[c] for c in extent.channels)
-    fitness = once(
-        seen,
-        ("fitness", *of, is_blur_told),
-        lambda: judge(card, image, intensities, first, is_range_given=ranges is not None, is_blur_told=is_blur_told),
-    )
     return ImageFacts(
         axes=image.axes,
         shape=image.shape,
@@ -104,12 +99,17 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions, seen: Seen | No
         doubts=(
             *image.metadata.get("notes", ()),
             *once(seen, ("doubts", *of), lambda: doubts(card, image, intensities, first)),
-            *filter(None, [fitness.saturation_doubt]),
             *(told.doubts if told else ()),
         ),
         grid_cell=told.find_cell(card, first)
         if told
         else once(seen, ("cell", *of), lambda: find_cell(card, image, intensities, first)),
         no_data=image.no_data,
-        fitness=fitness,
+        fitness=once(
+            seen,
+            ("fitness", *of, is_blur_told),
+            lambda: judge(
+                card, image, intensities, first, is_range_given=ranges is not None, is_blur_told=is_blur_told
+            ),
+        ),
     )

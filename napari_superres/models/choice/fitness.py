@@ -93,14 +93,6 @@ class Fitness:
         return f"{head}: {self.model}, because {because}."
 
     @property
-    def saturation_doubt(self) -> str:
-        """A warning in a sentence if many pixels are saturated; an empty text otherwise."""
-        words = _saturated(self.blemishes)
-        if words not in {reason.words for reason in self.reasons}:
-            return ""
-        return f"{words}: what lay above their value is lost, and no model restores it. Expose less if you can."
-
-    @property
     def helps(self) -> tuple[Help, ...]:
         """What helps, each once, in the order of the reasons."""
         return tuple(dict.fromkeys(reason.help for reason in self.reasons if reason.help))

@@ -122,7 +122,8 @@ def pixel_size_doubt(card: ModelCard, pixel_size: Sequence[float], unit: str | N
 def is_oblong(card: ModelCard, image: Image) -> bool:
     """Return whether pixels are not square, for a network that refines planes."""
     size = plane_size(image)
-    return not card.is_interpolation and image.has_pixel_size and max(size) > _OBLONG * min(size)
+    is_even = len(set(card.scale)) == 1
+    return is_even and not card.is_interpolation and image.has_pixel_size and max(size) > _OBLONG * min(size)
 
 
 def _oblong_doubt(card: ModelCard, image: Image) -> str:

@@ -12,7 +12,6 @@ import numpy as np
 
 from napari_superres.core.image import Image
 from napari_superres.errors import OutputError, SettingsError, SuperResError
-from napari_superres.inference.provenance import join_records
 from napari_superres.io import write_image
 from napari_superres.plugin.host.labels import as_labels
 from napari_superres.plugin.host.layers import LayerData, to_image
@@ -103,6 +102,8 @@ def _stack_channels(images: Sequence[Image], names: Sequence[str], target: str) 
     metadata = dict(first.metadata)
     records = [dict(image.metadata.get("provenance") or {}) for image in images]
     if all(records):
+        from napari_superres.inference.provenance import join_records  # imports torch
+
         metadata["provenance"] = join_records(records)
     elif any(records):
         metadata["provenance"] = {"per_channel": [record or None for record in records]}

@@ -98,6 +98,7 @@ def test_the_moments_are_those_of_all_members(shape):
     np.testing.assert_allclose(found.deviation.data, by_hand.std(0), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:The image does not fit toy")
 @pytest.mark.parametrize(("size", "expected"), [((0.1, 0.1005), 8), ((0.1, 0.102), 4), ((0.3, 0.1), 4)])
 def test_axes_of_other_pixels_are_not_exchanged(size, expected):
     model, image = model_of(lopsided()), scene((9, 12), pixel_size=size)

@@ -30,8 +30,7 @@ def test_a_constant_image_has_one_doubt_and_no_noise(value):
     assert found.told.noise[0].read_noise == 0
 
 
-def test_many_saturated_pixels_are_doubted():
+def test_many_saturated_pixels_do_not_fit():
     values = np.random.default_rng(0).integers(100, 40_000, (96, 96)).astype(np.uint16)
-    assert not any("saturated" in doubt for doubt in facts(values).doubts)
-    (doubt,) = [doubt for doubt in facts(np.minimum(values, 27_000)).doubts if "saturated" in doubt]
-    assert doubt.startswith("33 % of the pixels are saturated")
+    assert "saturated" not in facts(values).fitness.line
+    assert "33 % of the pixels are saturated" in facts(np.minimum(values, 27_000)).fitness.line

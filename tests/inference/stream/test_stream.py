@@ -92,6 +92,7 @@ def test_from_other_formats(suffix, toy, tmp_path):
     assert np.array_equal(np.asarray(found.data), np.asarray(expected.data))
 
 
+@pytest.mark.filterwarnings("ignore:No model was given for b")
 def test_one_model_per_channel(toy, tmp_path):
     near, far = toy(name="near"), toy("edsr", arguments={"blocks": 4}, name="far")
     assert far.card.halo > near.card.halo

@@ -91,6 +91,7 @@ class BlurNoiseForm(QWidget):
         )
         self.sigma.number.setSpecialValueText("off")
         self.from_file = QPushButton(FROM_FILE)
+        self.from_file.setToolTip("Set the sigma by the lens that the file states.")
         self.from_file.clicked.connect(self._take_stated)
         self.from_file.hide()
         self.noise = LineEdit(
