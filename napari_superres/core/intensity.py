@@ -128,15 +128,16 @@ class Intensities:
     levels
         Number of different intensities within this span, at most `MANY_LEVELS`; also `MANY_LEVELS` where fewer than
         `FEW_VALUES` values were seen.
-    extremes
-        Least and greatest intensity of each channel; None if no pixel of the sample was measured.
+    is_empty, is_constant
+        Whether a channel has no pixel with a value, or one value only; False if only a sample of the pixels was seen.
     """
 
     normalisation: Normalisation
     nonnegative: tuple[bool, ...]
     contrast: tuple[float, ...]
     levels: tuple[int, ...]
-    extremes: tuple[tuple[float, float] | None, ...]
+    is_empty: tuple[bool, ...]
+    is_constant: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +201,7 @@ def measure(
     Raises
     ------
     SettingsError
-        If `ranges` has the wrong length, a range is empty, or intensities are too large for 64-bit numbers or too far
-        from their range.
+        If `ranges` has the wrong length, a range is empty, or intensities are too large or too far from their range.
     """
     channels = image.size("C")
     if ranges is not None:
@@ -214,10 +214,10 @@ def measure(
     else:
         fixed = []
     fit_range = _standard_range if kind == "standard" else partial(_percentile_range, percentiles=percentiles)
-    pairs, nonnegative, contrast, levels, extremes = list(fixed), [], [], [], []
+    pairs, nonnegative, contrast, levels, counts = list(fixed), [], [], [], []
     for channel in range(channels):
         values = sample(image, channel)
-        extremes.append((float(values.min()), float(values.max())) if values.size else None)
+        counts.append(0 if values.size == 0 else 1 if values.min() == values.max() else 2)
         nonnegative.append(bool(np.count_nonzero(values < 0) < RARE * max(1, values.size)))
         few = values[:: max(1, values.size // _SAMPLES_FOR_CONTRAST)].copy()
         low, high = _percentile_range(few, (LOW_PERCENTILE, HIGH_PERCENTILE))
@@ -226,8 +226,9 @@ def measure(
         if not fixed:
             pairs.append(fit_range(values))
         _check_possible(values, None if kind == "none" and ranges is None else pairs[channel])
-    normalisation = Normalisation(*(tuple(float(p[end]) for p in pairs) for end in (0, 1)))
-    return Intensities(normalisation, tuple(nonnegative), tuple(contrast), tuple(levels), tuple(extremes))
+    is_empty, is_constant = (tuple(_is_sampled_whole(image) and n == count for n in counts) for count in (0, 1))
+    normalisation = Normalisation(tuple(float(p[0]) for p in pairs), tuple(float(p[1]) for p in pairs))
+    return Intensities(normalisation, tuple(nonnegative), tuple(contrast), tuple(levels), is_empty, is_constant)
 
 
 def _count_levels(values: npt.NDArray[Any]) -> int:
@@ -327,7 +328,7 @@ def sample(image: Image, channel: int) -> npt.NDArray[Any]:
     return np.concatenate(values)
 
 
-def is_sampled_whole(image: Image) -> bool:
+def _is_sampled_whole(image: Image) -> bool:
     """Return whether `sample` returns every pixel of a channel."""
     planes = image.size("T") * image.size("Z")
     return planes <= _PLANES_PER_CHANNEL and planes * image.size("Y") * image.size("X") <= _SAMPLES_PER_CHANNEL

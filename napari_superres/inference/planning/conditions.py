@@ -314,7 +314,13 @@ def _measured(image: Image, channel: int) -> tuple[Noise, tuple[str, ...]]:
     squares = list(_sample_squares(image, channel))
     values = np.concatenate([square[np.isfinite(square)] for square in squares])
     if not values.size or values.min() == values.max():
-        doubt = "The image is constant: all its pixels have one value, and there is nothing to enhance."
+        if sum(square.size for square in squares) == np.prod(image.shape) // image.size("C"):
+            doubt = "The image is constant: all its pixels have one value, and there is nothing to enhance."
+        else:
+            doubt = (
+                "Noise was not measured, and is told as 0: the parts of the image that were looked at have one value. "
+                "Give it with `noise` if you know it."
+            )
         return Noise(0.0, 0.0, 0.0), (doubt,)
     try:
         noise = measure_noise(squares)

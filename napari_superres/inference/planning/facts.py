@@ -7,7 +7,7 @@ import numpy as np
 
 from napari_superres.core import intensity
 from napari_superres.core.image import Image
-from napari_superres.core.intensity import Intensities, is_sampled_whole
+from napari_superres.core.intensity import Intensities
 from napari_superres.errors import SettingsError
 from napari_superres.inference.options import UpscaleOptions
 from napari_superres.inference.planning.conditions import Told, find_told
@@ -82,7 +82,7 @@ def look(image: Image, card: ModelCard, options: UpscaleOptions, seen: Seen | No
     intensities = once(
         seen, ("intensities", *of), lambda: intensity.measure(image, card.intensity, ranges, card.percentiles)
     )
-    if all(intensities.extremes[channel] is None for channel in extent.channels) and is_sampled_whole(image):
+    if all(intensities.is_empty[channel] for channel in extent.channels):
         raise SettingsError(
             "the image has no pixel with a value: all are NaN, infinite or marked as not measured.",
             remedy="There is nothing to compute. Leave this image out, or export it again.",

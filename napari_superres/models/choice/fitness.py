@@ -13,7 +13,6 @@ from napari_superres.models.choice.suitability import (
     ANY_MODALITY,
     computed_by,
     fits_pixels,
-    is_constant,
     is_oblong,
     levels_doubt,
     loss_in_tests,
@@ -138,7 +137,7 @@ def judge(
         *_kind_reasons(card, image, seen),
         *_pixel_reasons(card, image),
         *([Reason("its pixels are not square, and the training was on square ones")] if is_oblong(card, image) else []),
-        *([Reason("the image is constant", is_grave=True)] if is_constant(intensities, channel) else []),
+        *([Reason("the image is constant", is_grave=True)] if intensities.is_constant[channel] else []),
         *_noise_reasons(card, intensities, noise, channel),
     ]
     if not is_range_given and card.intensity in ("percentile", "standard"):
@@ -214,9 +213,5 @@ def _range_reasons(blemishes: Blemishes) -> list[Reason]:
         words = f"{share} of the planes have less than a tenth of the brightness: give them a range of their own"
         reasons.append(Reason(words, "plane range"))
     if blemishes.saturated > _SATURATED:
-        reasons.append(Reason(_saturated(blemishes)))
+        reasons.append(Reason(f"{100 * blemishes.saturated:.0f} % of the pixels are saturated"))
     return reasons
-
-
-def _saturated(blemishes: Blemishes) -> str:
-    return f"{100 * blemishes.saturated:.0f} % of the pixels are saturated"

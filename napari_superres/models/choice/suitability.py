@@ -137,11 +137,6 @@ def _oblong_doubt(card: ModelCard, image: Image) -> str:
     )
 
 
-def is_constant(intensities: Intensities, channel: int) -> bool:
-    """Return whether all measured pixels of a channel are equal."""
-    return len(set(intensities.extremes[channel] or ())) == 1
-
-
 def trained_pixel_size(card: ModelCard, pixel_size: Sequence[float], unit: str | None) -> tuple[float, ...] | None:
     """Return the pixel size nearest to the image's that the model was trained on.
 

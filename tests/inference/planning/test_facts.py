@@ -30,6 +30,16 @@ def test_a_constant_image_has_one_doubt_and_no_noise(value):
     assert found.told.noise[0].read_noise == 0
 
 
+def test_a_large_image_is_not_called_constant_because_its_middles_are_dark():
+    """One cell, in none of the parts in which noise is measured."""
+    sparse = np.zeros((6000, 6000), np.uint16)
+    sparse[600:660, 3000:3060] = np.random.default_rng(0).poisson(300, (60, 60))
+    found = facts(sparse)
+    (doubt,) = found.doubts
+    assert doubt.startswith("Noise was not measured, and is told as 0")
+    assert "constant" not in found.fitness.line
+
+
 def test_many_saturated_pixels_do_not_fit():
     values = np.random.default_rng(0).integers(100, 40_000, (96, 96)).astype(np.uint16)
     assert "saturated" not in facts(values).fitness.line
