@@ -26,12 +26,12 @@ def info(
         return
     for row in rows:
         if row.pop("axes_guessed", False):
-            row["axes"] += " (a guess: set --axes where it matters)"
+            row["axes"] += " (a guess: say so to other commands, with --axes)"
         for key, value in row.items():
             if value not in (None, [], {}):
                 terminal.result(f"{key.replace('_', ' ') + ':':15} {value}")
         if row["pixel_size"] is None:
-            terminal.result("pixel size:     unknown (set --pixel-size and --unit where it matters)")
+            terminal.result("pixel size:     unknown (upscale takes --pixel-size and --unit)")
 
 
 def degrade(

@@ -54,7 +54,7 @@ def test_info(superres, cells, tmp_path):
     assert "time step:      0.25\n" in text
     assert "pixel size:     [0.3333333, 0.3333333]\n" in text
     write_image(Image.from_array(np.zeros((5, 6), np.uint8), "YX"), tmp_path / "a.png")
-    assert "unknown (set --pixel-size" in superres("info", tmp_path / "a.png").out
+    assert "unknown (upscale takes --pixel-size" in superres("info", tmp_path / "a.png").out
     done = superres("info", tmp_path / "gone.tif")
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
 

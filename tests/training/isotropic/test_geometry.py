@@ -89,6 +89,11 @@ def test_a_psf_that_contradicts_other_options_is_refused(options, message):
         find(image_of((0.6, 0.2, 0.2)), psf=beads_psf(1.0, 0.6), **options)
 
 
+def test_a_file_does_not_state_the_width_along_z():
+    with pytest.raises(SettingsError, match="must be measured on beads here, got 'metadata'"):
+        find(image_of((0.6, 0.2, 0.2)), psf="metadata")
+
+
 def test_a_psf_of_a_plane_has_no_axial_width():
     with pytest.raises(SettingsError, match="is a plane"):
         find(image_of((0.6, 0.2, 0.2)), psf=beads_psf(1.0, 0.6, "YX"))
