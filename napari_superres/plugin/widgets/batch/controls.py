@@ -33,7 +33,7 @@ class BatchControls(Panel):
         self.settings = BatchSettings()
         self.settings.place.session = self.session
         self._add_input()
-        self.take_settings = _button(
+        self.take_settings = forms.button(
             "As in Super-resolve",
             "Take model, range, device, precision, tile size and averaging from the Super-resolve widget.",
         )
@@ -53,10 +53,10 @@ class BatchControls(Panel):
         )
 
     def _add_input(self) -> None:
-        self.choose_folder = _button(
+        self.choose_folder = forms.button(
             "Folder…", "Super-resolve the images in a folder. Folders can also be dropped here."
         )
-        self.choose_files = _button("Files…", "Super-resolve single files. Files can also be dropped here.")
+        self.choose_files = forms.button("Files…", "Super-resolve single files. Files can also be dropped here.")
         self.chosen = forms.text("Drop files or folders here, or choose them.")
         self.pattern = LineEdit(
             label="File pattern",
@@ -87,28 +87,22 @@ class BatchControls(Panel):
         self.body.addWidget(self.details)
 
     def _add_run(self) -> None:
-        self.try_first = _button(
+        self.try_first = forms.button(
             "Try first", "Compute the first file alone and open its result. With Resume checked, Run keeps it."
         )
         self.run = QPushButton("Run")
-        self.retry = _button("Retry failed", "Compute the files that failed once more, with the settings of now.")
+        self.retry = forms.button("Retry failed", "Compute the files that failed once more, with the settings of now.")
         self.bar = QProgressBar()
         self.bar.setToolTip("Finished share of the batch.")
         self.bar.setAccessibleName("Progress of the batch")
         self.bar.hide()
         self.status = forms.text()
-        self.copy_command = _button(
+        self.copy_command = forms.button(
             "Copy command",
             "Copy the command line that does the same as Run. Use it in a terminal, overnight or on another computer.",
         )
-        self.copy_table = _button("Copy table", "Copy the table to the clipboard, for a spreadsheet.")
+        self.copy_table = forms.button("Copy table", "Copy the table to the clipboard, for a spreadsheet.")
         self.run_by_keys(self.run)
         self.body.addWidget(forms.row(self.copy_command, self.copy_table))
         for widget in (forms.beside(self.run, first=self.try_first), self.retry, self.bar, self.status):
             self.foot.addWidget(widget)
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    return button

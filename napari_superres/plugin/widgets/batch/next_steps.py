@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_superres import io
 from napari_superres.plugin.host.docks import open_widget
@@ -40,23 +40,17 @@ class BatchNextSteps(QWidget):
         self.viewer, self._session, self._open_file = viewer, session, open_file
         self._rows: tuple[Row, ...] = ()
         self._written: Path | None = None
-        self.compare = self._button(
+        self.compare = forms.button(
             "Compare", "Open the first result and its input, and measure how far to trust it.", self._compare
         )
-        self.report = self._button(
+        self.report = forms.button(
             "Report…", "Write a web page on all files, with pictures, notes and failures.", self._open_or_ask
         )
-        self.open_folder = self._button("Open folder", "Show the results in the file manager.", self._open_folder)
+        self.open_folder = forms.button("Open folder", "Show the results in the file manager.", self._open_folder)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(forms.row(self.compare, self.report, self.open_folder))
         self.hide()
-
-    def _button(self, text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:
-        button = QPushButton(text)
-        button.setToolTip(tooltip)
-        button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
-        return button
 
     def offer(self, rows: Sequence[Row]) -> None:
         """Offer the steps for the files of a batch, if one of them has a result."""

@@ -1,7 +1,6 @@
 """The form of a batch: model, output, device and other options."""
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, LineEdit
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_superres import io
 from napari_superres.errors import ModelFileError
@@ -108,7 +107,7 @@ class BatchSettings(QWidget):
         self.output = QLineEdit()
         self.output.setToolTip("Folder of the results, created if it does not exist. Inputs are never changed.")
         self.output.textChanged.connect(lambda: self.folder_changed.emit())  # noqa: PLW0108 - drops Qt's argument
-        self.choose_output = button("…", "Choose the folder of the results.", self._choose_output)
+        self.choose_output = forms.button("…", "Choose the folder of the results.", self._choose_output)
         self.choose_output.setAccessibleName("Choose the output folder")
         self.output.setAccessibleName("Output folder")
         forms.shrink(self.choose_output)
@@ -223,14 +222,6 @@ class BatchSettings(QWidget):
 def _model_choices() -> list[tuple[str, str]]:
     known = [(model_label(card), card.name) for group in in_groups(list_models()) for card in group]
     return [("Automatic · by each file", AUTO), *known]
-
-
-def button(text: str, tooltip: str, clicked: Callable[[], Any]) -> QPushButton:
-    """Return a button that calls a function when it is clicked."""
-    push_button = QPushButton(text)
-    push_button.setToolTip(tooltip)
-    push_button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
-    return push_button
 
 
 def line(*widgets: QWidget) -> QHBoxLayout:

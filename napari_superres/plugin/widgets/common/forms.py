@@ -1,11 +1,20 @@
 """Parts of a panel: rows with labels, choices of layers, lines of text, error notifications."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
 from superqt.utils import QFlowLayout
 
 from napari_superres.plugin.host.labels import window_text
@@ -66,6 +75,15 @@ def beside(main: QWidget, *others: QWidget, first: QWidget | None = None) -> QWi
         if widget is not None:
             layout.addWidget(widget, 1 if widget is main else 0)
     return line
+
+
+def button(text: str, tooltip: str = "", clicked: Callable[[], Any] | None = None) -> QPushButton:
+    """Return a button that calls a function, if there is one, when it is clicked."""
+    push_button = QPushButton(text)
+    push_button.setToolTip(tooltip)
+    if clicked is not None:
+        push_button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
+    return push_button
 
 
 def shrink(button: QAbstractButton) -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, LineEdit
-from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_superres.plugin.widgets.common import forms
 from napari_superres.plugin.widgets.common.device_controls import (
@@ -75,24 +75,21 @@ class UpscaleControls(Panel):
         self.place.session = self.session
 
     def _make_buttons(self) -> None:
-        def button(text: str, tooltip: str = "") -> QPushButton:
-            push_button = QPushButton(text)
-            push_button.setToolTip(tooltip)
-            return push_button
-
-        self.add_model = button(
+        self.add_model = forms.button(
             "Model from file…",
             "Use a .safetensors file of this plugin for now. To keep models, or to add those of other programs, open "
             "Plugins > Super-Resolution > Models.",
         )
-        self.run = button("Run")
+        self.run = forms.button("Run")
         self.run_by_keys(self.run)
-        self.keep = button(
+        self.keep = forms.button(
             "Stop and keep", "Stop after the current tile and keep the finished part of the layer. The rest is zero."
         )
         self.keep.hide()
-        self.copy_python = button("Copy as Python", "Copy a script that computes exactly this.")
-        self.copy_command = button("Copy as command", "Copy a command line that computes exactly this from the file.")
+        self.copy_python = forms.button("Copy as Python", "Copy a script that computes exactly this.")
+        self.copy_command = forms.button(
+            "Copy as command", "Copy a command line that computes exactly this from the file."
+        )
 
     def show_state(self, state: UpscaleState) -> None:
         """Show a state. The values of the choices are not changed."""

@@ -51,11 +51,11 @@ class NextSteps(QWidget):
         self.viewer, self._session = viewer, session
         self.layers: list[ImageLayer] = []
         self._source: ImageLayer | None = None
-        self.compare = self._button("Compare", "Look at the result next to its input, and measure how far to trust it.")
-        self.save = self._button(
+        self.compare = forms.button("Compare", "Look at the result next to its input, and measure how far to trust it.")
+        self.save = forms.button(
             "Save…", "Save the result with its pixel size, its place and the record of how it was made."
         )
-        self.how_made = self._button(
+        self.how_made = forms.button(
             "How made", "Show how the result was made, as a paragraph for the methods of a paper."
         )
         self.compare.clicked.connect(self._compare)
@@ -65,11 +65,6 @@ class NextSteps(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(forms.row(self.compare, self.save, self.how_made))
         self.hide()
-
-    def _button(self, text: str, tooltip: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setToolTip(tooltip)
-        return button
 
     @property
     def layer(self) -> "ImageLayer | None":

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from magicgui.widgets import ComboBox, LineEdit
-from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_superres.core.image import Image
 from napari_superres.models.choice.choose import Choice
@@ -54,15 +54,15 @@ class FitnessForm(QWidget):
         self.busy.setTextVisible(False)
         self.busy.setFixedHeight(_BUSY_HEIGHT)
         self.busy.setAccessibleName("Looking at the layer")
-        self.other_model = self._button("", "Choose the model that suits this layer best.", self._take_other)
+        self.other_model = forms.button("", "Choose the model that suits this layer best.", self._take_other)
         self.other_model.setAccessibleName("Use the model that suits best")
-        self.mask = self._button(
+        self.mask = forms.button(
             "Mask padding", "Leave these pixels out: they keep their value and change no others.", self._mask_padding
         )
-        self.robust_range = self._button(
+        self.robust_range = forms.button(
             "Robust range", "Set the range to what all pixels have but the spoilt ones.", self._set_robust_range
         )
-        self.plane_range = self._button(
+        self.plane_range = forms.button(
             "Slice's range",
             "Set the range to that of the current slice; other slices may need another.",
             self._fit_slice,
@@ -74,12 +74,6 @@ class FitnessForm(QWidget):
         for widget in (self.line, self.busy, *self._helps):
             layout.addWidget(widget)
         self.hide()
-
-    def _button(self, text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:
-        button = QPushButton(text)
-        button.setToolTip(tooltip)
-        button.clicked.connect(lambda: clicked())  # noqa: PLW0108 - drops Qt's argument
-        return button
 
     def look_at(self, layer: "ImageLayer | None") -> None:
         """Say that a layer is looked at until `show_fitness` follows, if another one or another model was shown.
